@@ -1,0 +1,27 @@
+import type { User, Verb } from "../request.ts";
+
+/** What is asked of an authoriser: authorization.k8s.io ResourceAttributes or NonResourceAttributes. */
+export interface Attributes {
+  readonly user: User;
+  readonly verb: Verb;
+  readonly isResourceRequest: boolean;
+  readonly path: string;
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly subresource?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
+export type Decision =
+  | { readonly outcome: "allow"; readonly reason: string }
+  | { readonly outcome: "deny"; readonly reason: string }
+  /** This authoriser has nothing to say; the next is asked. When nobody has, the request is refused. */
+  | { readonly outcome: "no-opinion"; readonly reason: string };
+
+export interface Authorizer {
+  authorize(attributes: Attributes): Promise<Decision>;
+}

@@ -1,0 +1,102 @@
+import type { FieldError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { User } from "../request.ts";
+
+/**
+ * All that the API server knows about one resource. Built-in kinds are constants under resources/; a
+ * CustomResourceDefinition becomes one at run time. Generic code serves every verb from it.
+ */
+export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
+  /** Group, kind, plural, scope and the version that is stored. */
+  readonly ref: ResourceRef<T>;
+  /** Defaults to the lower-cased kind. */
+  readonly singular?: string | undefined;
+  readonly listKind?: string | undefined;
+  readonly shortNames?: readonly string[] | undefined;
+  readonly categories?: readonly string[] | undefined;
+  /** Further served versions; same shape unless `convert` is given. The stored version is `ref.version`. */
+  readonly versions?: readonly ServedVersion[] | undefined;
+  /** Absent: all of create, delete, deletecollection, get, list, patch, update, watch. Virtual kinds (reviews) list `create` only. */
+  readonly verbs?: readonly string[] | undefined;
+  readonly subresources?: Readonly<Record<string, SubresourceDeclaration>> | undefined;
+  readonly columns?: readonly TableColumn<T>[] | undefined;
+  /** Beyond metadata.name and metadata.namespace. The value is compared as text. */
+  readonly selectableFields?: Readonly<Record<string, FieldGetter<T>>> | undefined;
+  readonly strategy?: Strategy<T> | undefined;
+  /** `volatile`: kept in memory only, on a single master (see DESIGN.md, the store). `batched`: written in rare batches. */
+  readonly storage?: "durable" | "volatile" | "batched" | undefined;
+  /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
+  readonly virtual?: VirtualHandler | undefined;
+}
+
+/** Written as a method type so that a declaration of a narrower kind is still a declaration. */
+export type FieldGetter<T> = { get(object: T): string }["get"];
+
+export interface ServedVersion {
+  readonly version: string;
+  readonly served: boolean;
+  readonly deprecationWarning?: string | undefined;
+  readonly convert?:
+    | { fromStored(object: KubeObject): KubeObject; toStored(object: KubeObject): KubeObject }
+    | undefined;
+}
+
+export type VirtualHandler = (
+  object: KubeObject,
+  context: { readonly user: User; readonly namespace?: string | undefined },
+) => Promise<KubeObject>;
+
+/** `status` and `scale` are served generically; any other is connected by name in connect/ or registry/subresources/. */
+export interface SubresourceDeclaration {
+  /** `get`, `update`, `patch`, `create`. */
+  readonly verbs: readonly string[];
+  /** The kind of its body where that is not the resource's own. */
+  readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  /** For `scale`: JSON paths as in CustomResourceSubresourceScale. */
+  readonly scale?:
+    | { readonly specReplicas: string; readonly statusReplicas: string; readonly labelSelector?: string | undefined }
+    | undefined;
+}
+
+export interface TableColumn<T> {
+  readonly name: string;
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
+  readonly format?: string | undefined;
+  readonly description?: string | undefined;
+  /** 0 shows always; greater only with `-o wide`. */
+  readonly priority?: number | undefined;
+  /** `date` columns give the timestamp; the server renders the age. */
+  value(object: T): string | number | boolean | undefined;
+}
+
+/** What differs between kinds on a write (rest.RESTCreateStrategy and friends upstream). Drafts are changed in place. */
+export interface Strategy<T extends KubeObject = KubeObject> {
+  /** Defaults that no schema fact states; schema defaults are applied before. Runs on every decode, so it must be idempotent. */
+  applyDefaults?(draft: T): void;
+  /** Reset what a client may not set on create: status, generation (the registry sets metadata itself). */
+  prepareForCreate?(draft: T): void;
+  /** Carry over what an update may not touch. Generic code already keeps status (main resource) or all but status
+   *  (status subresource) from `old`, and raises metadata.generation when spec changed, if `hasStatus`/`hasGeneration`. */
+  prepareForUpdate?(draft: T, old: Readonly<T>): void;
+  readonly hasStatus?: boolean | undefined;
+  readonly hasGeneration?: boolean | undefined;
+  validate?(object: T): FieldError[];
+  validateUpdate?(object: T, old: Readonly<T>): FieldError[];
+  validateStatusUpdate?(object: T, old: Readonly<T>): FieldError[];
+  warnings?(object: T, old: Readonly<T> | undefined): string[];
+  /** Names: default is a DNS-1123 subdomain. */
+  validateName?(name: string): string[];
+  /** PUT to a missing name creates it (Lease, Endpoints, ConfigMap do not; upstream allows it for a few). */
+  readonly allowCreateOnUpdate?: boolean | undefined;
+  /** PUT without resourceVersion is allowed (most kinds: yes). */
+  readonly allowUnconditionalUpdate?: boolean | undefined;
+  /** Graceful deletion (pods): seconds to wait before the object may go; 0 is at once. */
+  gracePeriodSeconds?(object: T, requested: number | undefined): number;
+  /** Default propagation when the client names none: background for most, orphan for ReplicationController's past. */
+  readonly defaultPropagation?: "Background" | "Foreground" | "Orphan" | undefined;
+  /** Finalizers or fields to set when a delete begins (Namespace: `spec.finalizers` gate). */
+  prepareForDelete?(draft: T): void;
+  /** Further gate before the object is removed from the store: Namespace is kept while spec.finalizers is not empty. */
+  isRemovable?(object: T): boolean;
+}

@@ -1,0 +1,100 @@
+import type { KubeObject } from "#shared/api/object.ts";
+
+/** Who asks, once authenticated (authentication.k8s.io UserInfo). */
+export interface User {
+  readonly name: string;
+  readonly uid?: string | undefined;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+/** The verbs that authorisation knows for resources; non-resource requests use the lower-case HTTP method. */
+export type Verb =
+  | "get"
+  | "list"
+  | "watch"
+  | "create"
+  | "update"
+  | "patch"
+  | "delete"
+  | "deletecollection"
+  | (string & {});
+
+/** What a path and method mean, by the API conventions; parsed once per request. */
+export interface RequestInfo {
+  readonly isResourceRequest: boolean;
+  readonly path: string;
+  readonly verb: Verb;
+  /** `api` or `apis` on resource requests. */
+  readonly apiPrefix: string;
+  readonly group: string;
+  readonly version: string;
+  /** Absent on cluster-scoped requests. A request for a Namespace itself carries that name here, as upstream does. */
+  readonly namespace?: string | undefined;
+  readonly resource: string;
+  readonly subresource?: string | undefined;
+  readonly name?: string | undefined;
+  /** Path segments after the subresource: what a proxy passes on. */
+  readonly rest: readonly string[];
+}
+
+/** A body is bytes from a socket, or an object handed over by an in-process client. */
+export type RequestBody =
+  | { readonly kind: "none" }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "object"; readonly object: object };
+
+/** The typed context that every stage of the pipeline is a function of. */
+export interface RequestContext {
+  readonly method: string;
+  readonly info: RequestInfo;
+  readonly query: URLSearchParams;
+  /** Names in lower case. Repeated headers joined as node:http joins them. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly user: User;
+  readonly body: RequestBody;
+  /** Aborted when the client has gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  /** Become `Warning: 299` headers. */
+  readonly warnings: string[];
+  readonly auditAnnotations: Record<string, string>;
+  readonly remoteAddress?: string | undefined;
+}
+
+/** An object as the watch cache holds it: canonical JSON text, parsed on demand into a frozen view shared by all. */
+export interface CachedObject {
+  readonly key: string;
+  readonly revision: number;
+  /** JSON text as served in `apiVersion` (the declaration's own version when absent), resourceVersion included. */
+  text(apiVersion?: string): string;
+  /** Deep-frozen. */
+  view(): KubeObject;
+}
+
+export interface WatchFrame {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  /** JSON text of the object (or Table, or Status). */
+  text(): string;
+  /** The same as a frozen value, for in-process clients. */
+  view(): object;
+}
+
+/** What a stage answers; the transport renders it (JSON, gzip, chunks) and in-process clients take values as they are. */
+export type ApiResponse =
+  | { readonly kind: "object"; readonly code: number; readonly value: () => object; readonly text: () => string }
+  | {
+      readonly kind: "list";
+      readonly code: number;
+      readonly apiVersion: string;
+      readonly listKind: string;
+      readonly metadata: object;
+      readonly items: readonly CachedObject[];
+    }
+  | { readonly kind: "watch"; readonly frames: AsyncIterable<WatchFrame> }
+  | {
+      readonly kind: "bytes";
+      readonly code: number;
+      readonly contentType: string;
+      readonly headers?: Readonly<Record<string, string>> | undefined;
+      readonly body: string | Uint8Array | AsyncIterable<Uint8Array>;
+    };

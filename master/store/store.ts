@@ -1,0 +1,98 @@
+/**
+ * The seam between the API server and where state rests: as small as kine's. Revisions are one increasing number for the
+ * whole store, and that number is `metadata.resourceVersion`. Values are JSON text without resourceVersion (the API
+ * server splices it in). Every implementation passes the suite in store-contract.ts.
+ */
+export interface Store {
+  /** The value as of now, or undefined. */
+  get(key: string): Promise<StoredValue | undefined>;
+  /** Keys that start with `prefix`, in byte order, as of `revision` (now when absent).
+   *  Throws CompactedError when that revision is gone, FutureRevisionError when it is yet to come. */
+  list(prefix: string, options?: ListRange): Promise<ListResult>;
+  /** Throws KeyExistsError. */
+  create(key: string, value: string): Promise<Revision>;
+  /** Replaces the value when the key's modification revision still is `expected`; else throws RevisionMismatchError with
+   *  what stands there now (undefined when the key is gone). */
+  update(key: string, value: string, expected: Revision): Promise<Revision>;
+  /** As update. Gives the deletion's revision. */
+  delete(key: string, expected: Revision): Promise<Revision>;
+  /** Changes under `prefix` with a revision greater than `after`, in order of revision, without gaps. The iterable throws
+   *  CompactedError when `after` is older than the last compaction. A consumer that falls behind by more than
+   *  `maxPending` events gets SlowWatcherError. */
+  watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<StoreEvent>;
+  /** Forgets history up to and including `revision`; present values stay. */
+  compact(revision: Revision): Promise<void>;
+  /** The newest revision that is durable and visible. */
+  now(): Promise<Revision>;
+  close(): Promise<void>;
+}
+
+/** A safe integer; etcd's int64 never comes near 2^53 in practice, and an overflow is an assertion failure. */
+export type Revision = number;
+
+export interface StoredValue {
+  readonly key: string;
+  readonly value: string;
+  /** The revision of the last change. */
+  readonly revision: Revision;
+}
+
+export interface ListRange {
+  readonly revision?: Revision | undefined;
+  readonly limit?: number | undefined;
+  /** Start after this key (exclusive): how a `continue` goes on. */
+  readonly startAfter?: string | undefined;
+}
+
+export interface ListResult {
+  readonly items: readonly StoredValue[];
+  /** The revision that the list shows. */
+  readonly revision: Revision;
+  readonly more: boolean;
+}
+
+export type StoreEvent =
+  | {
+      readonly type: "put";
+      readonly key: string;
+      readonly value: string;
+      readonly revision: Revision;
+      readonly created: boolean;
+      readonly previous: StoredValue | undefined;
+    }
+  | { readonly type: "delete"; readonly key: string; readonly revision: Revision; readonly previous: StoredValue };
+
+export class KeyExistsError extends Error {
+  override readonly name = "KeyExistsError";
+  constructor(readonly key: string) {
+    super(`key exists: ${key}`);
+  }
+}
+
+export class RevisionMismatchError extends Error {
+  override readonly name = "RevisionMismatchError";
+  constructor(
+    readonly key: string,
+    readonly current: StoredValue | undefined,
+  ) {
+    super(`revision mismatch: ${key}`);
+  }
+}
+
+export class CompactedError extends Error {
+  override readonly name = "CompactedError";
+  constructor(readonly oldest: Revision) {
+    super(`the requested revision has been compacted; the oldest is ${oldest}`);
+  }
+}
+
+export class FutureRevisionError extends Error {
+  override readonly name = "FutureRevisionError";
+  constructor(readonly newest: Revision) {
+    super(`the requested revision is yet to come; the newest is ${newest}`);
+  }
+}
+
+export class SlowWatcherError extends Error {
+  override readonly name = "SlowWatcherError";
+}
