@@ -148,6 +148,9 @@ func (w *typeWriter) declare(t reflect.Type) {
 				version = "v1"
 			}
 			typeText = fmt.Sprintf("%q", version)
+			if strings.HasSuffix(k.Kind, "Options") {
+				typeText = "string"
+			}
 		case topLevel && f.name == "kind":
 			required = !options
 			typeText = fmt.Sprintf("%q", k.Kind)
@@ -176,7 +179,7 @@ func isUnversioned(kind string) bool {
 // expression gives the TypeScript type of a Go type as seen from a file, declaring and importing what it names.
 func (w *typeWriter) expression(t reflect.Type, file string) string {
 	if known, ok := wellKnown[goName(t)]; ok {
-		for i := 0; i < t.NumField(); i++ {
+		for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
 			inner := t.Field(i).Type
 			if inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()
@@ -190,6 +193,8 @@ func (w *typeWriter) expression(t reflect.Type, file string) string {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return w.expression(t.Elem(), file)
+	case reflect.Interface:
+		return "unknown"
 	case reflect.String:
 		return "string"
 	case reflect.Bool:
