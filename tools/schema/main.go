@@ -1,6 +1,7 @@
 // Command schema generates what Bramble knows about Kubernetes' kinds: TypeScript interfaces and the schema facts.
 //
 //	go run . types   ../../shared/api/types
+//	go run . facts   ../../shared/api/schema/facts.generated.json
 package main
 
 import (
@@ -17,13 +18,15 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return fmt.Errorf("usage: schema types DIR")
+		return fmt.Errorf("usage: schema types DIR | facts FILE")
 	}
 	scheme, err := newScheme()
 	if err != nil {
 		return err
 	}
 	switch args[0] {
+	case "facts":
+		return writeFacts(scheme, args[1])
 	case "types":
 		return writeTypes(scheme, args[1])
 	}

@@ -3,13 +3,8 @@
  * turned into it, so one walker each does pruning, defaulting, validation, patches and server-side apply for all.
  * A schema may refer to itself: walk it along a value, never on its own.
  */
+import type { GroupVersionKind } from "../object.ts";
 import { builtInSchema } from "./built-in.ts";
-
-export interface GroupVersionKind {
-  readonly group: string;
-  readonly version: string;
-  readonly kind: string;
-}
 
 /** `any` is arbitrary JSON: RawExtension, an embedded JSON document, a CRD node without a type. */
 export type SchemaType = "object" | "array" | "string" | "integer" | "number" | "boolean" | "any";
