@@ -1,0 +1,69 @@
+import { StatusError, unauthorized } from "#shared/api/errors.ts";
+import type { User } from "../request.ts";
+import type { Authenticator, Credentials } from "./authenticator.ts";
+import { type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
+
+export const anonymousUser: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
+
+const webSocketProtocolPrefix = "base64url.bearer.authorization.k8s.io.";
+
+/** `Authorization: Bearer`, or for browsers' WebSockets the subprotocol that carries a token. */
+export function bearerTokens(tokens: TokenAuthenticator): Authenticator {
+  return {
+    async authenticate({ headers }) {
+      const token = bearerTokenOf(headers);
+      if (token === undefined) return undefined;
+      try {
+        const found = await tokens.authenticateToken(token);
+        if (!found) throw unauthorized();
+        return found.user;
+      } catch (error) {
+        if (error instanceof TokenError) throw unauthorized();
+        throw error;
+      }
+    },
+  };
+}
+
+/**
+ * Asks each authenticator in turn. Whoever is known gets the group system:authenticated; who shows no credentials is
+ * system:anonymous; who shows wrong ones is refused.
+ */
+export function authenticatorChain(authenticators: readonly Authenticator[]): Authenticator & {
+  authenticate(credentials: Credentials): Promise<User>;
+} {
+  return {
+    async authenticate(credentials) {
+      let refusal: StatusError | undefined;
+      for (const authenticator of authenticators) {
+        try {
+          const user = await authenticator.authenticate(credentials);
+          if (user) return withAuthenticatedGroup(user);
+        } catch (error) {
+          // Wrong credentials of one kind do not hide right ones of another.
+          if (!(error instanceof StatusError) || error.reason !== "Unauthorized") throw error;
+          refusal ??= error;
+        }
+      }
+      if (refusal) throw refusal;
+      return anonymousUser;
+    },
+  };
+}
+
+/** Adds system:authenticated, except to the anonymous user. */
+export function withAuthenticatedGroup(user: User): User {
+  if (user.groups.includes("system:authenticated") || user.groups.includes("system:unauthenticated")) return user;
+  return { ...user, groups: [...user.groups, "system:authenticated"] };
+}
+
+function bearerTokenOf(headers: Credentials["headers"]): string | undefined {
+  const [scheme, token] = (headers["authorization"] ?? "").trim().split(/ +/);
+  if (scheme?.toLowerCase() === "bearer" && token) return token;
+  const encoded = (headers["sec-websocket-protocol"] ?? "")
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .find((protocol) => protocol.startsWith(webSocketProtocolPrefix));
+  if (encoded === undefined) return undefined;
+  return Buffer.from(encoded.slice(webSocketProtocolPrefix.length), "base64url").toString("utf8");
+}

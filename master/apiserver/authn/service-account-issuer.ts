@@ -1,0 +1,76 @@
+import { randomUUID } from "node:crypto";
+import { type CryptoKey, importPKCS8, SignJWT } from "jose";
+import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
+
+/** Name and UID of an object that a token is bound to. */
+export interface BoundReference {
+  readonly name: string;
+  readonly uid?: string | undefined;
+}
+
+/** The private claim `kubernetes.io` of a service account token. */
+export interface KubernetesClaim {
+  readonly namespace: string;
+  readonly serviceaccount: BoundReference;
+  readonly pod?: BoundReference | undefined;
+  readonly secret?: BoundReference | undefined;
+  readonly node?: BoundReference | undefined;
+  /** Seconds since 1970: after this a client should have asked for a newer token. */
+  readonly warnafter?: number | undefined;
+}
+
+export interface TokenClaims {
+  readonly kubernetes: KubernetesClaim;
+  readonly audiences: readonly string[];
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  /** `jti` of the token. */
+  readonly id: string;
+}
+
+/** Signs service account tokens. One issuer URL for the cluster, however many masters sign. */
+export class ServiceAccountIssuer {
+  readonly #key: ServiceAccountKey;
+  #signingKey: Promise<CryptoKey> | undefined;
+
+  constructor(
+    readonly issuer: string,
+    /** The first private key signs, all verify. */
+    readonly keys: readonly ServiceAccountKey[],
+    /** What tokens for the API server itself are for. */
+    readonly apiAudiences: readonly string[] = [issuer],
+  ) {
+    const key = keys.find((candidate) => candidate.privateKey);
+    if (!key) throw new Error("no private key to sign service account tokens with");
+    this.#key = key;
+  }
+
+  async issue(claims: TokenClaims): Promise<IssuedToken> {
+    const id = randomUUID();
+    const token = await new SignJWT({
+      aud: [...claims.audiences],
+      exp: claims.expiresAt,
+      iat: claims.issuedAt,
+      iss: this.issuer,
+      jti: id,
+      "kubernetes.io": claims.kubernetes,
+      nbf: claims.issuedAt,
+      sub: `system:serviceaccount:${claims.kubernetes.namespace}:${claims.kubernetes.serviceaccount.name}`,
+    })
+      .setProtectedHeader({ alg: this.#key.algorithm, kid: this.#key.keyId })
+      .sign(await this.#signing());
+    return { token, id };
+  }
+
+  #signing(): Promise<CryptoKey> {
+    const { privateKey, algorithm } = this.#key;
+    if (!privateKey) throw new Error("no private key to sign service account tokens with");
+    this.#signingKey ??= importPKCS8(privateKey.export({ type: "pkcs8", format: "pem" }) as string, algorithm);
+    return this.#signingKey;
+  }
+}

@@ -1,0 +1,190 @@
+import { createHash } from "node:crypto";
+import { type CryptoKey, compactVerify, importSPKI } from "jose";
+import type { KubeObject } from "#shared/api/object.ts";
+import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
+import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import type { User } from "../request.ts";
+import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
+import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
+
+interface Claims {
+  readonly iss?: string;
+  readonly sub?: string;
+  readonly aud?: string | readonly string[];
+  readonly exp?: number;
+  readonly nbf?: number;
+  readonly iat?: number;
+  readonly jti?: string;
+  readonly "kubernetes.io"?: Partial<KubernetesClaim>;
+}
+
+/** Clock difference that a claim may be off by, as upstream. */
+const leeway_s = 60;
+/** A signature is checked once; what it covers is kept for this many tokens, the oldest go first. */
+const verifiedLimit = 2048;
+
+/**
+ * Knows the cluster's own service account tokens. The signature is cached; time, audience, and the service account, pod,
+ * secret or node that the token is bound to are looked at on every request, so a token dies with its pod.
+ */
+export class ServiceAccountTokens implements TokenAuthenticator {
+  readonly #verified = new Map<string, Claims>();
+  readonly #publicKeys = new Map<string, Promise<CryptoKey>>();
+
+  constructor(
+    private readonly issuer: ServiceAccountIssuer,
+    private readonly reader: ResourceReader,
+    private readonly now_ms: () => number = Date.now,
+  ) {}
+
+  async authenticateToken(token: string, audiences?: readonly string[]): Promise<AuthenticatedToken | undefined> {
+    if (unverifiedIssuer(token) !== this.issuer.issuer) return undefined;
+    const claims = await this.#verify(token);
+    const tokenAudiences = [claims.aud ?? []].flat();
+    const wanted = audiences ?? this.issuer.apiAudiences;
+    const matching = tokenAudiences.filter((audience) => wanted.includes(audience));
+    if (matching.length === 0)
+      throw new TokenError(
+        `token audiences ${quotedList(tokenAudiences)} is invalid for the target audiences ${quotedList(wanted)}`,
+      );
+    return { user: this.#userOf(claims), audiences: matching };
+  }
+
+  async #verify(token: string): Promise<Claims> {
+    const digest = createHash("sha256").update(token).digest("base64");
+    const known = this.#verified.get(digest);
+    if (known) {
+      this.#verified.delete(digest);
+      this.#verified.set(digest, known);
+      return known;
+    }
+    const keyId = headerOf(token).kid;
+    const keys = this.issuer.keys.filter((key) => keyId === undefined || key.keyId === keyId);
+    if (keys.length === 0) throw new TokenError("invalid signature, no keys found");
+    for (const key of keys) {
+      const claims = await this.#tryKey(token, key);
+      if (!claims) continue;
+      if (this.#verified.size >= verifiedLimit) {
+        for (const oldest of this.#verified.keys()) {
+          this.#verified.delete(oldest);
+          break;
+        }
+      }
+      this.#verified.set(digest, claims);
+      return claims;
+    }
+    throw new TokenError("invalid signature");
+  }
+
+  async #tryKey(token: string, key: ServiceAccountKey): Promise<Claims | undefined> {
+    let imported = this.#publicKeys.get(key.keyId);
+    if (!imported) {
+      imported = importSPKI(key.publicKey.export({ type: "spki", format: "pem" }) as string, key.algorithm);
+      this.#publicKeys.set(key.keyId, imported);
+    }
+    try {
+      const { payload } = await compactVerify(token, await imported, { algorithms: [key.algorithm] });
+      return JSON.parse(new TextDecoder().decode(payload)) as Claims;
+    } catch {
+      // Which way a signature fails is of no use to anyone who sent it; the next key is tried.
+      return undefined;
+    }
+  }
+
+  #userOf(claims: Claims): User {
+    const now_s = this.now_ms() / 1000;
+    if (claims.exp === undefined || now_s > claims.exp + leeway_s)
+      throw new TokenError("service account token has expired");
+    if (claims.nbf !== undefined && now_s + leeway_s < claims.nbf)
+      throw new TokenError("service account token is not valid yet");
+    if (claims.iat !== undefined && now_s + leeway_s < claims.iat)
+      throw new TokenError("service account token is issued in the future");
+    const { namespace = "", serviceaccount, pod, secret, node } = claims["kubernetes.io"] ?? {};
+    if (!namespace || !serviceaccount?.name)
+      throw new TokenError("service account token claims could not be validated");
+
+    const account = this.reader.get(serviceAccounts, { namespace, name: serviceaccount.name });
+    if (!account) throw new TokenError(`serviceaccounts "${serviceaccount.name}" not found`);
+    if (account.metadata.uid !== serviceaccount.uid)
+      throw new TokenError(
+        `service account UID (${account.metadata.uid}) does not match claim (${serviceaccount.uid ?? ""})`,
+      );
+    if (this.#longDeleted(account))
+      throw new TokenError(`service account ${namespace}/${serviceaccount.name} has been deleted`);
+    if (secret) this.#assertBound("secret", secret, this.reader.get(secrets, { namespace, name: secret.name }));
+    if (pod) this.#assertBound("pod", pod, this.reader.get(pods, { namespace, name: pod.name }));
+    if (node && !pod) this.#assertBound("node", node, this.reader.get(nodes, { name: node.name }));
+    return serviceAccountUser(namespace, serviceaccount, { pod, node, tokenId: claims.jti });
+  }
+
+  #assertBound(kind: string, reference: BoundReference, found: KubeObject | undefined): void {
+    if (!found || this.#longDeleted(found)) throw new TokenError("service account token has been invalidated");
+    if (found.metadata.uid !== reference.uid)
+      throw new TokenError(
+        `${kind} UID (${found.metadata.uid}) does not match service account ${kind} ref claim (${reference.uid ?? ""})`,
+      );
+  }
+
+  /** A pod that is shutting down may go on using its token for the leeway after its grace period. */
+  #longDeleted(object: KubeObject): boolean {
+    const { deletionTimestamp } = object.metadata;
+    return deletionTimestamp !== undefined && Date.parse(deletionTimestamp) < this.now_ms() - leeway_s * 1000;
+  }
+}
+
+/** The user that a service account is to authorisation and audit. */
+export function serviceAccountUser(
+  namespace: string,
+  account: BoundReference,
+  bound: {
+    readonly pod?: BoundReference | undefined;
+    readonly node?: BoundReference | undefined;
+    readonly tokenId?: string | undefined;
+  } = {},
+): User {
+  const extra: Record<string, string[]> = {
+    ...(bound.tokenId ? { "authentication.kubernetes.io/credential-id": [`JTI=${bound.tokenId}`] } : {}),
+    ...(bound.pod
+      ? {
+          "authentication.kubernetes.io/pod-name": [bound.pod.name],
+          "authentication.kubernetes.io/pod-uid": [bound.pod.uid ?? ""],
+        }
+      : {}),
+    ...(bound.node
+      ? {
+          "authentication.kubernetes.io/node-name": [bound.node.name],
+          ...(bound.node.uid ? { "authentication.kubernetes.io/node-uid": [bound.node.uid] } : {}),
+        }
+      : {}),
+  };
+  return {
+    name: `system:serviceaccount:${namespace}:${account.name}`,
+    ...(account.uid ? { uid: account.uid } : {}),
+    groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`],
+    ...(Object.keys(extra).length > 0 ? { extra } : {}),
+  };
+}
+
+function headerOf(token: string): { kid?: string } {
+  return (decodePart(token.split(".")[0]) ?? {}) as { kid?: string };
+}
+
+/** Looked at before the signature, only to see whose token it is. */
+function unverifiedIssuer(token: string): string | undefined {
+  const parts = token.split(".");
+  if (parts.length !== 3) return undefined;
+  return (decodePart(parts[1]) as Claims | undefined)?.iss;
+}
+
+function decodePart(part: string | undefined): object | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part ?? "", "base64url").toString("utf8"));
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    // Not a JWT, so not ours.
+    return undefined;
+  }
+}
+
+const quotedList = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(" ")}]`;

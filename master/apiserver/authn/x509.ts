@@ -1,0 +1,56 @@
+import { unauthorized } from "#shared/api/errors.ts";
+import { parseCertificateDer, subjectOf } from "#shared/pki/certificate.ts";
+import type { User } from "../request.ts";
+import type { Authenticator, Credentials } from "./authenticator.ts";
+
+interface ClientIdentity {
+  readonly user: User;
+  readonly notBefore_ms: number;
+  readonly notAfter_ms: number;
+  readonly mayAuthenticateClients: boolean;
+}
+
+const cacheLimit = 1024;
+const clientAuth = "1.3.6.1.5.5.7.3.2";
+const anyUsage = "2.5.29.37.0";
+
+/**
+ * Takes the user from a verified client certificate: CN is the name, each O a group. The chain was checked in the
+ * handshake; validity and extended usage are looked at here on every request, since a connection, or a resumed
+ * session, can outlive its certificate.
+ */
+export class ClientCertificates implements Authenticator {
+  readonly #identities = new Map<string, ClientIdentity>();
+
+  constructor(private readonly now_ms: () => number = Date.now) {}
+
+  async authenticate({ clientCertificate }: Credentials): Promise<User | undefined> {
+    if (!clientCertificate?.raw) return undefined;
+    const identity = this.#identityOf(clientCertificate.raw);
+    const now_ms = this.now_ms();
+    if (!identity.mayAuthenticateClients || now_ms < identity.notBefore_ms || now_ms > identity.notAfter_ms)
+      throw unauthorized();
+    return identity.user.name === "" ? undefined : identity.user;
+  }
+
+  #identityOf(der: Buffer): ClientIdentity {
+    const key = der.toString("latin1");
+    const known = this.#identities.get(key);
+    if (known) return known;
+    const certificate = parseCertificateDer(der);
+    const { commonName, organizations } = subjectOf(certificate.subjectName);
+    const identity: ClientIdentity = {
+      user: {
+        name: commonName,
+        groups: organizations,
+        extra: { "authentication.kubernetes.io/credential-id": [`X509SHA256=${certificate.fingerprint}`] },
+      },
+      notBefore_ms: certificate.notBefore.getTime(),
+      notAfter_ms: certificate.notAfter.getTime(),
+      mayAuthenticateClients: certificate.extendedUsages.some((usage) => usage === clientAuth || usage === anyUsage),
+    };
+    if (this.#identities.size >= cacheLimit) this.#identities.clear();
+    this.#identities.set(key, identity);
+    return identity;
+  }
+}

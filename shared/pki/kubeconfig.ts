@@ -1,0 +1,59 @@
+import { stringify } from "yaml";
+import type { KeyAndCertificate } from "./certificate.ts";
+
+export interface KubeconfigParts {
+  /** https://host:port */
+  readonly server: string;
+  readonly caCertificatePem: string;
+  /** A client certificate with its key, or a bearer token. */
+  readonly credentials: KeyAndCertificate | { readonly token: string } | { readonly files: CredentialFiles };
+  readonly clusterName?: string | undefined;
+  readonly userName?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** Paths, for credentials that are renewed in place. */
+export interface CredentialFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Renders a client-go kubeconfig (YAML) with one cluster, user and context. */
+export function renderKubeconfig(parts: KubeconfigParts): string {
+  const { clusterName = "bramble", userName = "admin", credentials } = parts;
+  const contextName = clusterName;
+  return stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [
+      {
+        name: clusterName,
+        cluster: { "certificate-authority-data": base64(parts.caCertificatePem), server: parts.server },
+      },
+    ],
+    users: [{ name: userName, user: userEntry(credentials) }],
+    contexts: [
+      {
+        name: contextName,
+        context: {
+          cluster: clusterName,
+          ...(parts.namespace ? { namespace: parts.namespace } : {}),
+          user: userName,
+        },
+      },
+    ],
+    "current-context": contextName,
+  });
+}
+
+function userEntry(credentials: KubeconfigParts["credentials"]): object {
+  if ("token" in credentials) return { token: credentials.token };
+  if ("files" in credentials)
+    return { "client-certificate": credentials.files.certificate, "client-key": credentials.files.key };
+  return {
+    "client-certificate-data": base64(credentials.certificatePem),
+    "client-key-data": base64(credentials.keyPem),
+  };
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
