@@ -1,7 +1,9 @@
-// Command schema generates what Bramble knows about Kubernetes' kinds: TypeScript interfaces and the schema facts.
+// Command schema generates what Bramble knows about Kubernetes' kinds: TypeScript interfaces, the schema facts,
+// and the vectors that tests compare with.
 //
 //	go run . types   ../../shared/api/types
 //	go run . facts   ../../shared/api/schema/facts.generated.json
+//	go run . vectors ../../test/fixtures/schema
 package main
 
 import (
@@ -18,13 +20,15 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return fmt.Errorf("usage: schema types DIR | facts FILE")
+		return fmt.Errorf("usage: schema types DIR | facts FILE | vectors DIR")
 	}
 	scheme, err := newScheme()
 	if err != nil {
 		return err
 	}
 	switch args[0] {
+	case "vectors":
+		return writeVectors(scheme, args[1])
 	case "facts":
 		return writeFacts(scheme, args[1])
 	case "types":

@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import mqtt, { type MqttClient } from "mqtt";
+import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
+
+export interface HeartbeatOptions {
+  readonly nodeName: string;
+  /** Brokers to try in turn, `mqtts://host:8883`. */
+  readonly brokers: readonly string[];
+  /** Read anew for each connection, so that a renewed certificate is used. PEM. */
+  readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Silence after which the broker gives the board up is one and a half of it (MQTT 3.1.1, 3.1.2.10). */
+  readonly keepalive_s: number;
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+/** The board's one MQTT session. It says that the board is alive by being there; the last will tells of its end. */
+export class Heartbeat {
+  private client: MqttClient | undefined;
+  private current: SessionMessage | undefined;
+
+  constructor(private readonly options: HeartbeatOptions) {}
+
+  start(): void {
+    this.connect(0);
+  }
+
+  /** Announces the end, so that nobody takes a restart of the agent for the board's death. */
+  async stop(): Promise<void> {
+    const { client, current } = this;
+    this.client = undefined;
+    if (!client) return;
+    if (client.connected && current) {
+      const leaving: SessionMessage = { ...current, state: "leaving" };
+      await client.publishAsync(sessionTopic(this.options.nodeName), JSON.stringify(leaving), { qos: 1, retain: true });
+    }
+    await client.endAsync();
+  }
+
+  /** mqtt.js would reconnect with the same will; a session has a number of its own, so each is a client of its own. */
+  private connect(failures: number): void {
+    const { nodeName, brokers, credentials, keepalive_s, log } = this.options;
+    const broker = brokers[failures % brokers.length];
+    if (broker === undefined) throw new Error("no MQTT broker is configured");
+    const session: SessionMessage = { state: "online", bootId: bootId(), session: sinceBoot_cs() };
+    const topic = sessionTopic(nodeName);
+    const client = mqtt.connect(broker, {
+      ...credentials(),
+      protocolVersion: 4,
+      clientId: nodeName,
+      clean: true,
+      keepalive: keepalive_s,
+      reconnectPeriod: 0,
+      connectTimeout: 10_000,
+      will: { topic, payload: Buffer.from(JSON.stringify({ ...session, state: "lost" })), qos: 1, retain: true },
+    });
+    this.client = client;
+    let reached = false;
+    client.on("connect", () => {
+      reached = true;
+      this.current = session;
+      client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
+      log("info", `heartbeat: session ${session.session} with ${broker}`);
+    });
+    client.on("error", (error) => log("warn", `heartbeat: ${broker}: ${error.message}`));
+    client.on("close", () => {
+      client.end(true);
+      if (this.client !== client) return;
+      const next = reached ? 0 : failures + 1;
+      setTimeout(() => {
+        if (this.client === client) this.connect(next);
+      }, reconnectDelay_ms(next));
+    });
+  }
+}
+
+/** At once after a session that lived, then 1 s doubling to 15 s, with up to a third of jitter. */
+function reconnectDelay_ms(failures: number): number {
+  const base = failures === 0 ? 250 : Math.min(15_000, 1000 * 2 ** Math.min(failures - 1, 4));
+  return base * (1 + Math.random() / 3);
+}
+
+function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+function sinceBoot_cs(): number {
+  return Math.round(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 100);
+}

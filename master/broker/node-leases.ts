@@ -1,0 +1,124 @@
+import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
+import { leases, nodes } from "#shared/api/resources.ts";
+import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import {
+  leaseDuration_s,
+  nodeLeaseNamespace,
+  type SessionMessage,
+  sessionIdAnnotation,
+  sessionStateAnnotation,
+  supersedes,
+} from "#shared/heartbeat/messages.ts";
+
+/**
+ * Writes boards' MQTT sessions into their Leases: the state when it changes, the renewal while a session lives. The Lease
+ * is all that others see of a heartbeat, so whoever runs the node lifecycle controller need not know of MQTT.
+ */
+export class NodeLeases {
+  private readonly sessions = new Map<string, SessionMessage>();
+  private readonly writes = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly client: Client,
+    private readonly log: (level: "info" | "warn", message: string) => void,
+    private readonly now: () => Date = () => new Date(),
+  ) {}
+
+  /** Takes a session message of `node`. Resolves when the API has it. */
+  async take(node: string, message: SessionMessage): Promise<void> {
+    if (!supersedes(message, this.sessions.get(node))) return;
+    this.sessions.set(node, message);
+    this.log("info", `heartbeat: ${node} is ${message.state} (session ${message.session})`);
+    await this.write(node);
+  }
+
+  /** Renews the Leases of all boards whose session lives. */
+  async renew(): Promise<void> {
+    for (const [node, { state }] of this.sessions) if (state === "online") await this.write(node);
+  }
+
+  /** One write at a time for a node, each with the newest state. */
+  private write(node: string): Promise<void> {
+    const next = (this.writes.get(node) ?? Promise.resolve())
+      .then(() => this.writeOnce(node))
+      .catch((error: Error) => this.log("warn", `heartbeat: cannot write the Lease of ${node}: ${error.message}`));
+    this.writes.set(node, next);
+    return next;
+  }
+
+  private async writeOnce(node: string): Promise<void> {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const session = this.sessions.get(node);
+      if (!session) return;
+      try {
+        const present = await this.present(node);
+        if (present) {
+          if (!isOlder(present, session)) await this.client.update(leases, this.filled(node, session, present));
+        } else {
+          await this.client.create(leases, await this.owned(node, this.filled(node, session, undefined)));
+        }
+        return;
+      } catch (error) {
+        if (!isConflict(error) && !isAlreadyExists(error)) throw error;
+      }
+    }
+    throw new Error("five conflicts in a row");
+  }
+
+  private async present(node: string): Promise<Lease | undefined> {
+    try {
+      return await this.client.get(leases, { namespace: nodeLeaseNamespace, name: node });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private filled(node: string, session: SessionMessage, present: Lease | undefined): Lease {
+    const alive = session.state === "online" || !present;
+    return {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: {
+        ...present?.metadata,
+        name: node,
+        namespace: nodeLeaseNamespace,
+        annotations: {
+          ...present?.metadata.annotations,
+          [sessionStateAnnotation]: session.state,
+          [sessionIdAnnotation]: `${session.bootId}/${session.session}`,
+        },
+      },
+      spec: {
+        ...present?.spec,
+        holderIdentity: node,
+        leaseDurationSeconds: leaseDuration_s,
+        renewTime: alive ? microTime(this.now()) : present?.spec?.renewTime,
+      },
+    };
+  }
+
+  /** A Lease goes with its Node, as a kubelet's does. */
+  private async owned(node: string, lease: Lease): Promise<Lease> {
+    try {
+      const { metadata } = await this.client.get(nodes, { name: node });
+      const owner = { apiVersion: "v1", kind: "Node", name: node, uid: metadata.uid ?? "" };
+      return { ...lease, metadata: { ...lease.metadata, ownerReferences: [owner] } };
+    } catch (error) {
+      if (isNotFound(error)) return lease;
+      throw error;
+    }
+  }
+}
+
+/** Does the Lease already tell of a later session of the same boot, written by another broker? */
+function isOlder(lease: Lease, session: SessionMessage): boolean {
+  const [bootId, number] = (lease.metadata.annotations?.[sessionIdAnnotation] ?? "").split("/");
+  return bootId === session.bootId && Number(number) > session.session;
+}
+
+/** metav1.MicroTime. */
+function microTime(date: Date): string {
+  return date.toISOString().replace(/\.(\d{3})Z$/, ".$1000Z");
+}

@@ -1,0 +1,121 @@
+/** One setting: a flag on the command line and a key of the same name in the config file. */
+export interface Option<V> {
+  /** Kebab case, as in `--data-dir` and `data-dir:`. */
+  readonly name: string;
+  /** `DIR`, `SECONDS`; undefined for a switch. */
+  readonly placeholder: string | undefined;
+  readonly description: string;
+  readonly fallback: V;
+  /** May the flag be given several times? */
+  readonly repeatable: boolean;
+  /** From the command line's text or the config file's value. Throws ConfigError with what was expected. */
+  parse(value: unknown): V;
+}
+
+export type Options = Readonly<Record<string, Option<unknown>>>;
+export type ValuesOf<O extends Options> = { readonly [K in keyof O]: O[K] extends Option<infer V> ? V : never };
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const expected = (name: string, what: string, value: unknown): ConfigError =>
+  new ConfigError(`${name}: expected ${what}, got ${JSON.stringify(value)}`);
+
+export function text(name: string, placeholder: string, description: string, fallback: string): Option<string> {
+  return {
+    name,
+    placeholder,
+    description,
+    fallback,
+    repeatable: false,
+    parse: (value) => {
+      if (typeof value !== "string" && typeof value !== "number") throw expected(name, "text", value);
+      return String(value);
+    },
+  };
+}
+
+export function integer(
+  name: string,
+  placeholder: string,
+  description: string,
+  fallback: number,
+  range: { min: number; max: number },
+): Option<number> {
+  return {
+    name,
+    placeholder,
+    description,
+    fallback,
+    repeatable: false,
+    parse: (value) => {
+      const number = typeof value === "string" && /^-?\d+$/.test(value.trim()) ? Number(value) : value;
+      if (!Number.isSafeInteger(number) || (number as number) < range.min || (number as number) > range.max) {
+        throw expected(name, `a whole number from ${range.min} to ${range.max}`, value);
+      }
+      return number as number;
+    },
+  };
+}
+
+/** A switch that is off unless given. In the config file: true or false. */
+export function flag(name: string, description: string): Option<boolean> {
+  return {
+    name,
+    placeholder: undefined,
+    description,
+    fallback: false,
+    repeatable: false,
+    parse: (value) => {
+      if (value === true || value === "true") return true;
+      if (value === false || value === "false") return false;
+      throw expected(name, "true or false", value);
+    },
+  };
+}
+
+/** Repeatable, and each may hold several with commas. In the config file: a list, or text with commas. */
+export function texts(
+  name: string,
+  placeholder: string,
+  description: string,
+  fallback: readonly string[] = [],
+): Option<readonly string[]> {
+  return {
+    name,
+    placeholder,
+    description,
+    fallback,
+    repeatable: true,
+    parse: (value) => {
+      const list = Array.isArray(value) ? value : [value];
+      return list.flatMap((item) => {
+        if (typeof item !== "string" && typeof item !== "number") throw expected(name, "a list of texts", value);
+        return String(item)
+          .split(",")
+          .map((part) => part.trim())
+          .filter((part) => part !== "");
+      });
+    },
+  };
+}
+
+export function choice<const C extends string>(
+  name: string,
+  description: string,
+  choices: readonly C[],
+  fallback: C,
+): Option<C> {
+  return {
+    name,
+    placeholder: choices.join("|"),
+    description,
+    fallback,
+    repeatable: false,
+    parse: (value) => {
+      if (!choices.includes(value as C)) throw expected(name, `one of ${choices.join(", ")}`, value);
+      return value as C;
+    },
+  };
+}

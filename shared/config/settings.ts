@@ -1,0 +1,103 @@
+import { choice, flag, integer, text, texts, type ValuesOf } from "./option.ts";
+
+/** Where things lie and what the cluster's networks are: the same on every board. */
+const commonOptions = {
+  dataDir: text("data-dir", "DIR", "where Bramble keeps its state", "/var/lib/bramble"),
+  runDir: text("run-dir", "DIR", "sockets and other things that a reboot may forget", "/run/bramble"),
+  clusterCidr: text("cluster-cidr", "CIDR", "addresses of pods; every board gets a /24 of it", "10.42.0.0/16"),
+  serviceCidr: text("service-cidr", "CIDR", "addresses of Services", "10.43.0.0/16"),
+  clusterDns: text("cluster-dns", "IP", "address of the cluster's DNS Service", "10.43.0.10"),
+  clusterDomain: text("cluster-domain", "DOMAIN", "domain of the cluster's DNS names", "cluster.local"),
+  logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
+} as const;
+
+/** What runs on a board. */
+const agentOptions = {
+  nodeName: text("node-name", "NAME", "name of this board's Node (default: the host name)", ""),
+  nodeIp: text("node-ip", "IP", "this board's address (default: that of the default route)", ""),
+  nodeLabel: texts("node-label", "KEY=VALUE", "label to register the Node with"),
+  nodeTaint: texts("node-taint", "KEY=VALUE:EFFECT", "taint to register the Node with"),
+  containerRuntimeEndpoint: text(
+    "container-runtime-endpoint",
+    "SOCKET",
+    "socket of the container runtime",
+    "unix:///var/run/docker.sock",
+  ),
+  kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),
+  cniConfDir: text(
+    "cni-conf-dir",
+    "DIR",
+    "CNI network configurations; the first file in name order wins",
+    "/etc/cni/net.d",
+  ),
+  cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
+  proxyMode: choice("proxy-mode", "how Services are served", ["iptables", "userspace"], "iptables"),
+  podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
+  maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
+  kubeReservedMemory: text(
+    "kube-reserved-memory",
+    "QUANTITY",
+    "memory kept from pods for Bramble and the system",
+    "128Mi",
+  ),
+  mqttKeepalive: integer("mqtt-keepalive", "SECONDS", "silence after which the broker gives a board up", 4, {
+    min: 1,
+    max: 600,
+  }),
+} as const;
+
+export const workerOptions = {
+  ...commonOptions,
+  ...agentOptions,
+  server: texts("server", "URL", "the master's URL, https://ADDRESS:6443; several for several masters"),
+  token: text("token", "TOKEN", "join token; `bramble token create` on the master prints one", ""),
+} as const;
+
+export const masterOptions = {
+  ...commonOptions,
+  ...agentOptions,
+  bindAddress: text("bind-address", "IP", "address to listen on", "0.0.0.0"),
+  advertiseAddress: text(
+    "advertise-address",
+    "IP",
+    "address that boards and clients reach this master at (default: that of the default route)",
+    "",
+  ),
+  httpsPort: integer("https-port", "PORT", "port of the API server", 6443, { min: 1, max: 65535 }),
+  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
+  tlsSan: texts("tls-san", "NAME", "further host name or address for the API server's certificate"),
+  writeKubeconfig: text(
+    "write-kubeconfig",
+    "FILE",
+    "where to write the administrator's kubeconfig",
+    "/etc/bramble/kubeconfig.yaml",
+  ),
+  noAgent: flag("no-agent", "run no pods on this board"),
+  disable: texts("disable", "PART", "leave a part out: dns, proxy, routes"),
+  serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
+  defaultTolerationSeconds: integer(
+    "default-toleration-seconds",
+    "SECONDS",
+    "how long pods stay bound to a board that is not ready, unless they say otherwise (Kubernetes: 300)",
+    60,
+    { min: 0, max: 86400 },
+  ),
+  nodeMonitorGracePeriod: integer(
+    "node-monitor-grace-period",
+    "SECONDS",
+    "age of a node's Lease after which it is not ready, where MQTT has not told sooner",
+    20,
+    { min: 2, max: 3600 },
+  ),
+  dist: text(
+    "dist",
+    "DIR",
+    "install.sh and binaries that this master hands to joining boards",
+    "/usr/local/share/bramble",
+  ),
+} as const;
+
+export type WorkerSettings = ValuesOf<typeof workerOptions>;
+export type MasterSettings = ValuesOf<typeof masterOptions>;
+/** What the agent reads; a master with an agent on board has it too. */
+export type AgentSettings = ValuesOf<typeof commonOptions & typeof agentOptions>;

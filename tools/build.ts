@@ -1,0 +1,69 @@
+/**
+ * Builds dist/bramble-linux-{x64,arm64} and SHA256SUMS. `bun tools/build.ts [x64] [arm64]` builds only those named.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const dist = join(root, "dist");
+const architectures = ["x64", "arm64"] as const;
+const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
+
+/** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
+const workers: string[] = [];
+
+const wanted = process.argv.slice(2);
+for (const name of wanted) {
+  if (!(architectures as readonly string[]).includes(name)) {
+    console.error(`build: no architecture named ${name}; there are: ${architectures.join(", ")}`);
+    process.exit(2);
+  }
+}
+mkdirSync(dist, { recursive: true });
+
+for (const architecture of architectures) {
+  if (wanted.length > 0 && !wanted.includes(architecture)) continue;
+  const outfile = join(dist, `bramble-linux-${architecture}`);
+  const result = Bun.spawnSync({
+    cmd: [
+      process.execPath,
+      "build",
+      "--compile",
+      `--target=bun-linux-${architecture}`,
+      // Names stay, so that a stack trace from the field can be read.
+      "--minify-whitespace",
+      "--minify-syntax",
+      // An optional native part of ssh2, which dockerode needs for remote engines only.
+      "--external=cpu-features",
+      `--define=BRAMBLE_VERSION="${version}"`,
+      `--define=BRAMBLE_BUILT_AT_MS=${buildTime_ms()}`,
+      "bramble.ts",
+      ...workers,
+      `--outfile=${outfile}`,
+    ],
+    cwd: root,
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  if (result.exitCode !== 0) process.exit(result.exitCode ?? 1);
+}
+
+const sums = readdirSync(dist)
+  .filter((name) => /^bramble-linux-(x64|arm64)$/.test(name))
+  .sort()
+  .map(
+    (name) =>
+      `${createHash("sha256")
+        .update(readFileSync(join(dist, name)))
+        .digest("hex")}  ${name}`,
+  );
+writeFileSync(join(dist, "SHA256SUMS"), `${sums.join("\n")}\n`);
+console.log(sums.join("\n"));
+
+/** The commit's time, so that one commit always gives the same binary; now, outside a repository. */
+function buildTime_ms(): number {
+  const git = Bun.spawnSync({ cmd: ["git", "log", "-1", "--format=%ct"], cwd: root, stderr: "ignore" });
+  const seconds = Number(git.stdout.toString().trim());
+  return seconds > 0 ? seconds * 1000 : Date.now();
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The first process of a board of the local cluster: gives it file trees of its own, starts its dockerd and reaps. When it
+# is killed the kernel kills all that runs on the board, as a power cut does.
+# usage: board-init.sh BOARD_DIR NAME   (inside fresh mount, UTS, IPC, PID and network namespaces)
+set -euo pipefail
+dir=$1 name=$2
+
+# Folders of the machine that are private to a board; their contents outlive a power cut, /run and /tmp do not.
+own() { # path
+  mkdir -p "$1" "$dir/root$1"
+  mount --bind "$dir/root$1" "$1"
+}
+mount --make-rprivate /
+mount -t proc proc /proc
+for path in /etc/bramble /etc/cni /opt/cni /var/lib/bramble /var/lib/docker /var/lib/cni /var/lib/kubelet /var/log; do own "$path"; done
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mkdir -p /run/lock
+printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 %s\n' "$name" >"$dir/hosts"
+[ -s "$dir/machine-id" ] || tr -d - </proc/sys/kernel/random/uuid >"$dir/machine-id"
+printf '%s\n' "$name" >"$dir/hostname"
+: >"$dir/resolv.conf"
+for file in hosts machine-id hostname resolv.conf; do
+  [ -e "/etc/$file" ] || : >"/etc/$file"
+  mount --bind "$dir/$file" "/etc/$file"
+done
+hostname "$name"
+# Volumes that the kubelet mounts must reach containers, as on a machine whose root is shared.
+mount --make-rshared /
+
+dockerd --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/dockerd.pid -H unix:///run/docker.sock \
+  --bridge=none --iptables=false --ip-masq=false --cgroup-parent="/bramble-$name" --live-restore=true \
+  --log-opt max-size=10m --log-opt max-file=2 >>/var/log/dockerd.log 2>&1 </dev/null &
+
+# Bash reaps whatever is left to it while it waits.
+while :; do
+  sleep 3600 &
+  wait $! || true
+done

@@ -1,0 +1,61 @@
+import { attempt, run } from "./run.ts";
+
+/**
+ * The boards' network: a bridge in a namespace of its own (`<cluster>-lan`) that has no way out, so that nothing a test
+ * sends leaves this machine. This machine reaches the boards through one veth.
+ */
+export interface Lan {
+  readonly cluster: string;
+  /** The first three bytes of the boards' /24. */
+  readonly prefix: string;
+}
+
+const namespaceOf = (lan: Lan): string => `${lan.cluster}-lan`;
+// Interface names hold 15 characters.
+const hostLink = (lan: Lan): string => `${lan.cluster.slice(0, 10)}-host`;
+const ip = (namespace: string | undefined, ...args: string[]): string =>
+  run(namespace ? ["ip", "-n", namespace, ...args] : ["ip", ...args]);
+
+export function createLan(lan: Lan): void {
+  const namespace = namespaceOf(lan);
+  ip(undefined, "netns", "add", namespace);
+  ip(namespace, "link", "set", "lo", "up");
+  ip(namespace, "link", "add", "lan", "type", "bridge");
+  ip(namespace, "addr", "add", `${lan.prefix}.254/24`, "dev", "lan");
+  ip(namespace, "link", "set", "lan", "up");
+  ip(undefined, "link", "add", hostLink(lan), "type", "veth", "peer", "name", "host", "netns", namespace);
+  ip(namespace, "link", "set", "host", "master", "lan", "up");
+  ip(undefined, "addr", "add", `${lan.prefix}.1/24`, "dev", hostLink(lan));
+  ip(undefined, "link", "set", hostLink(lan), "up");
+}
+
+export function removeLan(lan: Lan): void {
+  attempt(["ip", "link", "del", hostLink(lan)]);
+  attempt(["ip", "netns", "del", namespaceOf(lan)]);
+}
+
+export function networkNamespace(lan: Lan, board: string): string {
+  return `${lan.cluster}-${board}`;
+}
+
+/** A board's namespace with `eth0` on the LAN. The default route leads to the bridge, which answers "unreachable". */
+export function plugIn(lan: Lan, board: string, address: string): void {
+  const namespace = networkNamespace(lan, board);
+  attempt(["ip", "netns", "add", namespace]);
+  ip(namespace, "link", "set", "lo", "up");
+  ip(namespace, "link", "add", "eth0", "type", "veth", "peer", "name", board, "netns", namespaceOf(lan));
+  ip(namespaceOf(lan), "link", "set", board, "master", "lan", "up");
+  ip(namespace, "addr", "add", `${address}/24`, "dev", "eth0");
+  ip(namespace, "link", "set", "eth0", "up");
+  ip(namespace, "route", "add", "default", "via", `${lan.prefix}.254`);
+}
+
+/** Takes the cable out for good: the namespace goes with all its interfaces and rules. */
+export function unplug(lan: Lan, board: string): void {
+  attempt(["ip", "-n", namespaceOf(lan), "link", "del", board]);
+  attempt(["ip", "netns", "del", networkNamespace(lan, board)]);
+}
+
+export function setLink(lan: Lan, board: string, state: "up" | "down"): void {
+  ip(namespaceOf(lan), "link", "set", board, state);
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what tests and builds need on a Debian machine, saying what it adds. Idempotent; needs root only when
+# something is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# program | Debian package
+needed="
+dockerd|docker.io
+docker|docker.io
+iptables|iptables
+ipset|ipset
+conntrack|conntrack
+ip|iproute2
+nsenter|util-linux
+/usr/lib/cni/bridge|containernetworking-plugins
+mosquitto_pub|mosquitto-clients
+docker-registry|docker-registry
+/bin/busybox|busybox-static
+sqlite3|sqlite3
+openssl|openssl
+curl|curl
+unzip|unzip
+git|git
+mmdebstrap|mmdebstrap
+gcc|gcc
+qemu-aarch64-static|qemu-user-static
+"
+missing=
+while IFS='|' read -r program package; do
+  [ -n "$program" ] || continue
+  command -v "$program" >/dev/null || [[ " $missing " == *" $package "* ]] || missing+=" $package"
+done <<<"$needed"
+if [ -n "$missing" ]; then
+  echo "installing with apt:$missing"
+  [ "$(id -u)" = 0 ] || { echo "this needs root: apt-get install$missing" >&2; exit 1; }
+  # Debian's packages would start their services; tests start their own.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+# The lock file says what belongs into node_modules; npm keeps a copy of it there.
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "installing node packages"
+  npm ci --silent
+  touch node_modules/.package-lock.json
+fi

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs a fixed share of Kubernetes' conformance suite (test/conformance/share.txt, which only grows) against a cluster of
+# the compiled binary. Needs Go to build the suite, once a machine: about ten minutes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+kit=test/conformance
+bin=${EXAM_CACHE:-$HOME/.cache/cluster-exam}/bin
+share=$kit/share.txt
+out=${CONFORMANCE_OUT:-$(mktemp -d)}
+
+if ! command -v go >/dev/null; then
+  echo "conformance: Go 1.25 or newer is needed to build the suite; skipped"
+  echo "0 passed, 0 failed, $(grep -c . "$share") skipped"
+  exit 0
+fi
+"$kit/build.sh" kubectl ginkgo results e2e.test agnhost nnp pause sample-apiserver etcd coredns | tail -n 3
+"$kit/images.sh" | tail -n 1
+
+name=conformance
+trap 'tools/cluster down --name $name >/dev/null 2>&1 || true' EXIT
+tools/cluster down --name $name >/dev/null 2>&1 || true
+tools/cluster up --name $name --prefix 10.198.0 --workers 2 --no-master-agent --kubeconfig "$out/kubeconfig"
+tools/cluster load --name $name "${EXAM_CACHE:-$HOME/.cache/cluster-exam}/images/conformance.tar"
+focus=$(sed 's/[][(){}.*+?^$|\\]/\\&/g' "$share" | paste -sd'|')
+status=0
+"$kit/run.sh" --kubeconfig "$out/kubeconfig" --focus "^($focus)\$" --procs 4 --out "$out" || status=$?
+awk -F'\t' '$2 == "fail" {print "FAIL  " $1}' "$out/results.tsv" 2>/dev/null || true
+# run.sh's last line must stay last: the caller reads the counts from it.
+exit $status

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# `npm test`: installs what is missing, then checks and tests everything. Ends with `N passed, N failed, N skipped`.
+#   BRAMBLE_TEST_STAGES="check unit"   runs only these stages: check build unit arm64 conformance
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+stages=${BRAMBLE_TEST_STAGES:-check build unit arm64 conformance}
+log=$(mktemp -d)
+passed=0 failed=0 skipped=0
+
+wanted() { [[ " $stages " == *" $1 "* ]]; }
+
+# One check counts as one test; its output shows when it fails.
+check() { # name command...
+  local name=$1 began=$SECONDS
+  shift
+  if "$@" >"$log/check" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok    $name ($((SECONDS - began)) s)"
+  else
+    failed=$((failed + 1))
+    echo "FAIL  $name ($((SECONDS - began)) s)"
+    tail -n 60 "$log/check"
+  fi
+}
+
+# Adds the counts of a log: N pass / N fail / N skip of bun, or `N passed, N failed, N skipped`.
+count() { # log pass-pattern fail-pattern skip-pattern
+  local sum
+  for kind in passed failed skipped; do
+    sum=$(sed -nE "s/$2/\1/p" "$1" | tail -n 1)
+    printf -v "$kind" %d $((${!kind} + ${sum:-0}))
+    shift
+  done
+}
+
+finish() {
+  echo "log: $log"
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+
+tools/prerequisites.sh || { echo "prerequisites are missing"; failed=1; finish; }
+
+if wanted check; then
+  check "types" npx tsc --noEmit
+  check "lint and format" npx biome check --error-on-warnings .
+  check "import directions" npx bun tools/check-imports.ts
+fi
+wanted build && check "build for x64 and arm64" npx bun tools/build.ts
+
+if wanted unit; then
+  echo "tests beside the sources and in test/:"
+  npx bun test 2>&1 | tee "$log/unit" | grep -E '^\(fail\)|^error:|^ +[0-9]+ (pass|fail|skip)' || true
+  status=${PIPESTATUS[0]}
+  count "$log/unit" '^ +([0-9]+) pass$' '^ +([0-9]+) fail$' '^ +([0-9]+) skip$'
+  # A crash of the runner itself must not pass for success.
+  if [ "$status" != 0 ] && ! grep -qE '^ +[1-9][0-9]* fail$' "$log/unit"; then
+    failed=$((failed + 1))
+    tail -n 40 "$log/unit"
+  fi
+fi
+
+wanted arm64 && check "arm64 binary on a Cortex-A53" tools/test-arm64.sh
+
+if wanted conformance; then
+  tools/test-conformance.sh 2>&1 | tee "$log/conformance"
+  if [ "${PIPESTATUS[0]}" -gt 1 ]; then failed=$((failed + 1)); fi
+  count "$log/conformance" '^([0-9]+) passed, .*$' '^[0-9]+ passed, ([0-9]+) failed.*$' '^.*, ([0-9]+) skipped$'
+fi
+finish
