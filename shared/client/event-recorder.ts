@@ -1,0 +1,260 @@
+import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { events as eventResource } from "#shared/api/resources.ts";
+import type { Event, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "./client.ts";
+import { type Clock, systemClock, timestamp } from "./clock.ts";
+import { type Log, silentLog } from "./log.ts";
+
+export interface EventToRecord {
+  readonly type: "Normal" | "Warning";
+  /** CamelCase, for machines. */
+  readonly reason: string;
+  /** For people. */
+  readonly message: string;
+  /** A part of the object: `spec.containers{web}`. */
+  readonly fieldPath?: string | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface EventRecorder {
+  /** Records that something happened to the object. Never waits and never fails: an event that cannot be written is
+   *  dropped, and counted in the log. */
+  record(about: KubeObject | ObjectReference, event: EventToRecord): void;
+}
+
+export interface EventRecorderOptions {
+  /** Who reports: `kubelet`, `deployment-controller`. */
+  readonly component: string;
+  /** The node that reports, where one does. */
+  readonly host?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+}
+
+interface Known {
+  name: string;
+  namespace: string;
+  count: number;
+  firstTimestamp: string;
+}
+interface Similar {
+  readonly messages: Set<string>;
+  last_ms: number;
+}
+interface Bucket {
+  tokens: number;
+  filled_ms: number;
+}
+interface Pending {
+  readonly event: Event;
+  readonly key: string;
+}
+
+/** As client-go's event correlator. */
+const cacheEntries = 4096;
+const similarBeforeCombining = 10;
+const similarWindow_ms = 600_000;
+const spamBurst = 25;
+const spamRefill_perMs = 1 / 300_000;
+const queueLength = 1000;
+const attempts = 4;
+
+/**
+ * Writes core/v1 Events without flooding the API server: of one source and object at most 25 at once and then one in five
+ * minutes; the same event again only raises its count; more than ten that differ by their message alone are combined.
+ * A bounded queue is written one at a time.
+ */
+export class ApiEventRecorder implements EventRecorder {
+  readonly #client: Client;
+  readonly #options: EventRecorderOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #known = new BoundedMap<Known>(cacheEntries);
+  readonly #similar = new BoundedMap<Similar>(cacheEntries);
+  readonly #buckets = new BoundedMap<Bucket>(cacheEntries);
+  readonly #queue: Pending[] = [];
+  #writing: Promise<void> | undefined;
+  #dropped = 0;
+
+  constructor(client: Client, options: EventRecorderOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log ?? silentLog;
+  }
+
+  record(about: KubeObject | ObjectReference, given: EventToRecord): void {
+    const reference = referenceTo(about, given.fieldPath);
+    if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
+    if (this.#queue.length >= queueLength) {
+      if (this.#dropped++ === 0) this.#log.warn("events are dropped: the queue is full");
+      return;
+    }
+    const { key, message } = this.#combine(reference, given);
+    this.#queue.push({ key, event: this.#render(reference, { ...given, message }) });
+    this.#writing ??= this.#write();
+  }
+
+  /** All that was recorded is written or dropped. */
+  async flushed(): Promise<void> {
+    while (this.#writing) await this.#writing;
+  }
+
+  #takeToken(key: string): boolean {
+    const now_ms = this.#clock.now_ms();
+    const bucket = this.#buckets.get(key) ?? { tokens: spamBurst, filled_ms: now_ms };
+    bucket.tokens = Math.min(spamBurst, bucket.tokens + (now_ms - bucket.filled_ms) * spamRefill_perMs);
+    bucket.filled_ms = now_ms;
+    this.#buckets.set(key, bucket);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens--;
+    return true;
+  }
+
+  #combine(reference: ObjectReference, { type, reason, message }: EventToRecord): { key: string; message: string } {
+    const about = [
+      reference.kind,
+      reference.namespace,
+      reference.name,
+      reference.uid,
+      reference.apiVersion,
+      reference.fieldPath,
+      type,
+      reason,
+    ].join("|");
+    const now_ms = this.#clock.now_ms();
+    let similar = this.#similar.get(about);
+    if (!similar || now_ms - similar.last_ms > similarWindow_ms) similar = { messages: new Set(), last_ms: now_ms };
+    similar.last_ms = now_ms;
+    if (similar.messages.size < similarBeforeCombining) similar.messages.add(message);
+    this.#similar.set(about, similar);
+    if (similar.messages.size < similarBeforeCombining || similar.messages.has(message))
+      return { key: `${about}|${message}`, message };
+    return { key: about, message: `(combined from similar events): ${message}` };
+  }
+
+  #render(involvedObject: ObjectReference, given: EventToRecord): Event {
+    const now = timestamp(this.#clock);
+    const { component, host } = this.#options;
+    const namespace = involvedObject.namespace || "default";
+    return {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: {
+        name: eventName(involvedObject.name ?? "", this.#clock),
+        namespace,
+        ...(given.annotations ? { annotations: { ...given.annotations } } : {}),
+      },
+      involvedObject,
+      reason: given.reason,
+      message: given.message.slice(0, 1024),
+      source: { component, ...(host ? { host } : {}) },
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+      type: given.type,
+      reportingComponent: component,
+      reportingInstance: host ?? "",
+    };
+  }
+
+  async #write(): Promise<void> {
+    for (let pending = this.#queue.shift(); pending; pending = this.#queue.shift()) await this.#writeOne(pending);
+    this.#writing = undefined;
+    if (this.#dropped > 0) {
+      this.#log.warn("events were dropped", { count: this.#dropped });
+      this.#dropped = 0;
+    }
+  }
+
+  async #writeOne({ key, event }: Pending): Promise<void> {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      try {
+        if (await this.#raiseCount(key, event)) return;
+        const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
+        const { name = "", namespace = "" } = created.metadata;
+        this.#known.set(key, { name, namespace, count: 1, firstTimestamp: event.firstTimestamp ?? "" });
+        return;
+      } catch (error) {
+        if (isHopeless(error)) return this.#log.debug("an event was refused", { reason: event.reason, error });
+        if (attempt === attempts)
+          return this.#log.warn("an event could not be written", { reason: event.reason, error });
+        await new Promise<void>((resolve) => this.#clock.after(200 * 4 ** (attempt - 1), resolve));
+      }
+    }
+  }
+
+  /** False when the event is not known yet, or no longer. */
+  async #raiseCount(key: string, event: Event): Promise<boolean> {
+    const known = this.#known.get(key);
+    if (!known) return false;
+    const body = { count: known.count + 1, lastTimestamp: event.lastTimestamp, message: event.message };
+    try {
+      await this.#client.patch(eventResource, known, { type: "merge", body });
+      known.count++;
+      return true;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      this.#known.delete(key);
+      return false;
+    }
+  }
+}
+
+/** The server has understood and said no: the namespace is going, the event is invalid. */
+const isHopeless = (error: unknown): boolean =>
+  (["Forbidden", "Invalid", "BadRequest", "AlreadyExists", "NotFound"] as const).some((reason) =>
+    hasReason(error, reason),
+  );
+
+/** The reference that an event or another object holds to this one. */
+export function referenceTo(about: KubeObject | ObjectReference, fieldPath?: string): ObjectReference {
+  const reference: ObjectReference =
+    "metadata" in about
+      ? {
+          kind: about.kind,
+          apiVersion: about.apiVersion,
+          namespace: about.metadata.namespace,
+          name: about.metadata.name,
+          uid: about.metadata.uid,
+          resourceVersion: about.metadata.resourceVersion,
+        }
+      : about;
+  return fieldPath ? { ...reference, fieldPath } : reference;
+}
+
+let sequence = 0;
+/** `name.hex`: unlike in two events of one process, and hardly in two processes. */
+function eventName(about: string, clock: Clock): string {
+  const nanos = BigInt(Math.floor(clock.wall_ms())) * 1_000_000n + BigInt(sequence++ % 1_000_000);
+  return `${about.slice(0, 230)}.${nanos.toString(16)}`;
+}
+
+/** Forgets the entry set longest ago beyond its bound. */
+class BoundedMap<V> {
+  readonly #entries = new Map<string, V>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get(key: string): V | undefined {
+    return this.#entries.get(key);
+  }
+
+  set(key: string, value: V): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    if (this.#entries.size <= this.#most) return;
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest);
+      break;
+    }
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+}

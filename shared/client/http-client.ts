@@ -1,0 +1,155 @@
+import { StatusError } from "#shared/api/errors.ts";
+import { apiVersionOf, type ObjectKey } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { DeleteOptions, ListMeta, Status } from "#shared/api/types/meta-v1.generated.ts";
+import type {
+  Client,
+  ListOptions,
+  Page,
+  Patch,
+  RawRequest,
+  ReadScope,
+  WatchEvent,
+  WatchEventType,
+  WatchOptions,
+  WriteOptions,
+} from "./client.ts";
+import { ConnectionError } from "./client.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { connectionError, HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
+import { readLines } from "./line-stream.ts";
+import { collectionUrl, listUrl, objectUrl, patchContentTypes, watchUrl, writeUrl } from "./request-url.ts";
+
+export interface HttpClientOptions extends HttpTransportOptions {
+  /**
+   * A watch that allows bookmarks and brings nothing for so long is given up as dead: servers send a bookmark about every
+   * minute, and a link that was cut sends no FIN.
+   */
+  readonly watchSilence_ms?: number | undefined;
+}
+
+/** The API over a socket. */
+export class HttpClient implements Client {
+  readonly #transport: HttpTransport;
+  readonly #watchSilence_ms: number;
+  readonly #clock: Clock;
+
+  constructor(options: HttpClientOptions) {
+    this.#transport = new HttpTransport(options);
+    this.#watchSilence_ms = options.watchSilence_ms ?? 150_000;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** The server that is asked at present. */
+  get server(): string {
+    return this.#transport.server;
+  }
+
+  get<T>(
+    ref: ResourceRef<T>,
+    key: ObjectKey,
+    options?: { readonly subresource?: string; readonly resourceVersion?: string },
+  ): Promise<T> {
+    return this.#json("GET", objectUrl(ref, key, options));
+  }
+
+  async list<T>(ref: ResourceRef<T>, options?: ListOptions): Promise<Page<T>> {
+    const list = await this.#json<{ items: T[] | null; metadata: ListMeta }>("GET", listUrl(ref, options));
+    // Servers may leave out of items what the list says already.
+    const type = { apiVersion: apiVersionOf(ref), kind: ref.kind };
+    return { items: (list.items ?? []).map((item) => ({ ...type, ...item })), metadata: list.metadata };
+  }
+
+  async *watch<T>(ref: ResourceRef<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+    const dead = new AbortController();
+    const response = await this.#transport.send({
+      method: "GET",
+      url: watchUrl(ref, options),
+      signal: AbortSignal.any([options.signal, dead.signal]),
+      streams: true,
+    });
+    if (!response.body) return;
+    const watchdog = options.allowWatchBookmarks ? this.#watchSilence_ms : 0;
+    let heard_ms = this.#clock.now_ms();
+    let cancel: (() => void) | undefined;
+    const guard = (): void => {
+      const quiet_ms = this.#clock.now_ms() - heard_ms;
+      if (quiet_ms >= watchdog)
+        dead.abort(new ConnectionError(`${this.server}: the watch of ${ref.plural} went silent`));
+      else cancel = this.#clock.after(watchdog - quiet_ms, guard);
+    };
+    if (watchdog > 0) guard();
+    try {
+      for await (const line of readLines(response.body)) {
+        heard_ms = this.#clock.now_ms();
+        yield parseFrame<T>(line);
+      }
+    } catch (error) {
+      if (options.signal.aborted) return;
+      if (error instanceof StatusError) throw error;
+      throw dead.signal.aborted ? dead.signal.reason : connectionError(error, this.server);
+    } finally {
+      cancel?.();
+      dead.abort();
+    }
+  }
+
+  create<T>(
+    ref: ResourceRef<T>,
+    object: T,
+    options: WriteOptions & { readonly namespace?: string | undefined } = {},
+  ): Promise<T> {
+    const { metadata } = object as { metadata?: { namespace?: string; name?: string } };
+    const namespace = options.namespace ?? metadata?.namespace;
+    const name = options.subresource ? metadata?.name : undefined;
+    return this.#json("POST", writeUrl(ref, { namespace, name }, options), object as object);
+  }
+
+  update<T>(ref: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T> {
+    const { metadata } = object as { metadata: { namespace?: string; name?: string } };
+    const where = { namespace: metadata.namespace, name: metadata.name };
+    return this.#json("PUT", writeUrl(ref, where, options), object as object);
+  }
+
+  patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: WriteOptions): Promise<T> {
+    const force = patch.type === "apply" ? patch.force : undefined;
+    return this.#json("PATCH", writeUrl(ref, key, { ...options, force }), patch.body, patchContentTypes[patch.type]);
+  }
+
+  async delete(ref: ResourceRef<unknown>, key: ObjectKey, options?: DeleteOptions): Promise<void> {
+    await this.#json("DELETE", objectUrl(ref, key), options);
+  }
+
+  async deleteCollection(ref: ResourceRef<unknown>, scope: ReadScope, options?: DeleteOptions): Promise<void> {
+    await this.#json("DELETE", collectionUrl(ref, scope), options);
+  }
+
+  post<B extends object>(ref: ResourceRef<unknown>, key: ObjectKey, subresource: string, body: B): Promise<B> {
+    return this.#json("POST", objectUrl(ref, key, { subresource }), body);
+  }
+
+  async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
+    const response = await this.#transport.send({ method, url: path, body, contentType, signal });
+    const text = await this.#text(response);
+    return response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+  }
+
+  async #json<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
+    const response = await this.#transport.send({ method, url, body, contentType });
+    return JSON.parse(await this.#text(response)) as T;
+  }
+
+  async #text(response: Response): Promise<string> {
+    try {
+      return await response.text();
+    } catch (error) {
+      throw connectionError(error, this.server);
+    }
+  }
+}
+
+function parseFrame<T>(line: string): WatchEvent<T> {
+  const frame = JSON.parse(line) as { type: WatchEventType | "ERROR"; object: unknown };
+  if (frame.type === "ERROR") throw StatusError.fromStatus(frame.object as Status, 500);
+  return { type: frame.type, object: frame.object as T };
+}

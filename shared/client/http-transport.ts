@@ -1,0 +1,201 @@
+import { StatusError } from "#shared/api/errors.ts";
+import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import { ConnectionError } from "./client.ts";
+import { type Clock, pause, systemClock } from "./clock.ts";
+
+/** How a client proves who it is and knows the server. PEM texts. */
+export interface Credentials {
+  /** Trusted alone when given; else the system's roots. */
+  readonly ca?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+  readonly token?: string | undefined;
+  /** The name in the server's certificate, where it differs from the URL's. */
+  readonly serverName?: string | undefined;
+  readonly insecureSkipTlsVerify?: boolean | undefined;
+}
+
+export interface HttpTransportOptions {
+  /** `https://host:port`, in order of preference. All must be API servers of one cluster. */
+  readonly servers: readonly string[];
+  /** Asked before each request, so that renewed certificates and tokens take hold; give the same object while unchanged. */
+  readonly credentials: () => Credentials;
+  readonly userAgent?: string | undefined;
+  /** For a whole request but a watch. */
+  readonly timeout_ms?: number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly body?: object | undefined;
+  readonly contentType?: string | undefined;
+  readonly accept?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** A watch has no deadline of its own. */
+  readonly streams?: boolean | undefined;
+}
+
+/** Failures before a byte was sent: safe to repeat with any method. */
+const notSent = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ConnectionRefused",
+  "FailedToOpenSocket",
+]);
+const attemptsWhenBusy = 10;
+const longestRetryAfter_s = 30;
+
+type TlsOptions = NonNullable<BunFetchRequestInit["tls"]>;
+
+/**
+ * Requests over HTTPS with keep-alive. When a server cannot be reached the next of the list is tried, and stays the one
+ * that is asked: for any request that was not sent, and for reads also when the connection broke. A server that answers
+ * 429 or 503 with Retry-After is asked again, at most ten times.
+ */
+export class HttpTransport {
+  readonly #options: HttpTransportOptions;
+  readonly #clock: Clock;
+  readonly #tls = new WeakMap<Credentials, TlsOptions>();
+  #server = 0;
+
+  constructor(options: HttpTransportOptions) {
+    if (options.servers.length === 0) throw new Error("no API server is named");
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** The server that is asked at present. */
+  get server(): string {
+    return this.#options.servers[this.#server] ?? "";
+  }
+
+  /** A response with a code below 400. Rejects with StatusError for others, ConnectionError where there was none, and the
+   *  signal's reason when it aborted. */
+  async send(request: HttpRequest): Promise<Response> {
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#sendToSome(request);
+      if (response.status < 400) return response;
+      const retryAfter_s = Number(response.headers.get("retry-after") ?? Number.NaN);
+      const busy = response.status === 429 || response.status === 503;
+      if (!busy || Number.isNaN(retryAfter_s) || attempt >= attemptsWhenBusy) throw await statusError(response);
+      await response.body?.cancel();
+      await pause(this.#clock, Math.min(Math.max(retryAfter_s, 0.1), longestRetryAfter_s) * 1000, request.signal);
+      request.signal?.throwIfAborted();
+    }
+  }
+
+  async #sendToSome(request: HttpRequest): Promise<Response> {
+    for (let tried = 1; ; tried++) {
+      const index = this.#server;
+      try {
+        return await this.#sendOnce(request);
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        const failure = connectionError(error, this.server);
+        // Many requests fail together: move on only once.
+        if (index === this.#server) this.#server = (index + 1) % this.#options.servers.length;
+        const repeatable = request.method === "GET" || notSent.has(codeOf(error));
+        // One more try than servers: a kept connection that the server has just closed fails at first use.
+        const enough =
+          tried > this.#options.servers.length || (notSent.has(codeOf(error)) && tried >= this.#options.servers.length);
+        if (!repeatable || enough) throw failure;
+      }
+    }
+  }
+
+  #sendOnce({ method, url, body, contentType, accept, signal, streams }: HttpRequest): Promise<Response> {
+    const credentials = this.#options.credentials();
+    const headers: Record<string, string> = {
+      accept: accept ?? "application/json",
+      "user-agent": this.#options.userAgent ?? "bramble",
+    };
+    if (body) headers["content-type"] = contentType ?? "application/json";
+    if (credentials.token) headers["authorization"] = `Bearer ${credentials.token}`;
+    const signals = [signal, streams ? undefined : AbortSignal.timeout(this.#options.timeout_ms ?? 60_000)];
+    const present = signals.filter((one) => one !== undefined);
+    return fetch(this.server + url, {
+      method,
+      headers,
+      redirect: "error",
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      ...(present.length > 0 ? { signal: AbortSignal.any(present) } : {}),
+      // Bun's own limit of five minutes would cut quiet watches.
+      timeout: false,
+      tls: this.#tlsFor(credentials),
+    } as RequestInit);
+  }
+
+  /** One options object per credentials, since Bun keeps connections per options. */
+  #tlsFor(credentials: Credentials): TlsOptions {
+    const known = this.#tls.get(credentials);
+    if (known) return known;
+    const { ca, certificate, key, serverName, insecureSkipTlsVerify } = credentials;
+    const options: TlsOptions = {
+      ...(ca ? { ca } : {}),
+      ...(certificate ? { cert: certificate } : {}),
+      ...(key ? { key } : {}),
+      ...(serverName ? { serverName } : {}),
+      rejectUnauthorized: !insecureSkipTlsVerify,
+    };
+    this.#tls.set(credentials, options);
+    return options;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+}
+
+export function connectionError(error: unknown, server: string): ConnectionError {
+  if (error instanceof ConnectionError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new ConnectionError(`${server}: ${text}`, { cause: error });
+}
+
+async function statusError(response: Response): Promise<StatusError> {
+  let text = "";
+  try {
+    text = await response.text();
+    const body: unknown = JSON.parse(text);
+    if (isStatus(body)) return StatusError.fromStatus(body, response.status);
+  } catch {
+    // Not JSON: a proxy between, or a broken body. What there is of it goes into the message.
+  }
+  const retryAfterSeconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return new StatusError(
+    reasonOf(response.status),
+    text.trim().slice(0, 1000) || `the server answered ${response.status}`,
+    {
+      code: response.status,
+      ...(Number.isNaN(retryAfterSeconds) ? {} : { retryAfterSeconds }),
+    },
+  );
+}
+
+const isStatus = (body: unknown): body is Status =>
+  typeof body === "object" && body !== null && "kind" in body && body.kind === "Status";
+
+/** The reason that apimachinery's NewGenericServerResponse gives to an answer without a Status. */
+function reasonOf(code: number): string {
+  const reasons: Readonly<Record<number, string>> = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    406: "NotAcceptable",
+    409: "Conflict",
+    410: "Gone",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+  };
+  return reasons[code] ?? "InternalError";
+}

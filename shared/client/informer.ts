@@ -1,0 +1,207 @@
+import { type KubeObject, keyOf } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { Client, ReadScope } from "./client.ts";
+import type { Clock } from "./clock.ts";
+import { type Log, silentLog } from "./log.ts";
+import { reflect } from "./reflector.ts";
+import { type IndexFunction, type Lister, ObjectStore } from "./store-index.ts";
+
+export type { IndexFunction, Lister } from "./store-index.ts";
+
+/** A change in a cache. `old` is what the cache held before; on "delete" `object` is the last state known. */
+export type InformerEvent<T> =
+  | { readonly type: "add"; readonly object: T; readonly old?: undefined }
+  | { readonly type: "update"; readonly object: T; readonly old: T }
+  | { readonly type: "delete"; readonly object: T; readonly old?: undefined };
+
+/** Called in order, after the cache has changed. It only puts keys in a queue: it must not wait, and should not throw. */
+export type InformerHandler<T> = (event: InformerEvent<T>) => void;
+
+export interface InformerOptions<T extends KubeObject> {
+  readonly scope?: ReadScope | undefined;
+  /** Applied before an object enters the cache, to drop what nobody here reads. Gives a new object. */
+  readonly transform?: ((object: T) => T) | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+}
+
+/**
+ * A cache of one resource that follows the server, and calls handlers with each change. After a break it finds by
+ * comparing what was missed, so that handlers see every object's newest state, though not every state in between.
+ */
+export class Informer<T extends KubeObject> {
+  readonly client: Client;
+  readonly ref: ResourceRef<T>;
+  readonly options: InformerOptions<T>;
+  readonly #store = new ObjectStore<T>();
+  readonly #handlers = new Set<InformerHandler<T>>();
+  readonly #synced = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #hasSynced = false;
+
+  constructor(client: Client, ref: ResourceRef<T>, options: InformerOptions<T> = {}) {
+    this.client = client;
+    this.ref = ref;
+    this.options = options;
+    // Nobody may be waiting when the informer is stopped before it synced.
+    this.#synced.promise.catch(() => undefined);
+  }
+
+  get lister(): Lister<T> {
+    return this.#store;
+  }
+
+  /** Keys of all objects in the cache. */
+  keys(): IterableIterator<string> {
+    return this.#store.keys();
+  }
+
+  /** The cache has held the whole state once; rejects when the informer is stopped before. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  get hasSynced(): boolean {
+    return this.#hasSynced;
+  }
+
+  addIndex(name: string, of: IndexFunction<T>): void {
+    this.#store.addIndex(name, of);
+  }
+
+  /** Objects already in the cache are announced as added at once. Gives a function that removes the handler. */
+  addHandler(handler: InformerHandler<T>): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#store.list()) this.#call(handler, { type: "add", object });
+    return () => this.#handlers.delete(handler);
+  }
+
+  /** Begins to follow; further calls do nothing. */
+  start(): void {
+    if (this.#running || this.#stop.signal.aborted) return;
+    this.#running = reflect(
+      this.client,
+      this.ref,
+      {
+        replace: (objects) => this.#replace(objects),
+        put: (object) => this.#put(object),
+        remove: (object) => this.#remove(keyOf(object), object),
+      },
+      this.#stop.signal,
+      this.options,
+    );
+    this.#running.catch((error: unknown) => this.#log.error("the informer ended", { error }));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#synced.reject(new Error(`the informer of ${this.ref.plural} was stopped`));
+    await this.#running;
+  }
+
+  get #log(): Log {
+    return this.options.log ?? silentLog;
+  }
+
+  #replace(objects: readonly T[]): void {
+    const gone = new Set(this.#store.keys());
+    for (const object of objects) {
+      gone.delete(keyOf(object));
+      this.#put(object);
+    }
+    for (const key of gone) this.#remove(key);
+    if (this.#hasSynced) return;
+    this.#hasSynced = true;
+    this.#synced.resolve();
+  }
+
+  #put(received: T): void {
+    const known = this.#store.get(keyOf(received));
+    if (known && known.metadata.resourceVersion === received.metadata.resourceVersion) return;
+    const object = this.options.transform?.(received) ?? received;
+    // Deleted and made anew under the same name while nobody looked: two events, so that no handler mixes the two up.
+    if (known && known.metadata.uid !== object.metadata.uid) this.#remove(keyOf(known));
+    const old = this.#store.set(object);
+    this.#announce(old ? { type: "update", object, old } : { type: "add", object });
+  }
+
+  #remove(key: string, last?: T): void {
+    const known = this.#store.delete(key);
+    if (!known) return;
+    const object = last ? (this.options.transform?.(last) ?? last) : known;
+    this.#announce({ type: "delete", object });
+  }
+
+  #announce(event: InformerEvent<T>): void {
+    for (const handler of this.#handlers) this.#call(handler, event);
+  }
+
+  #call(handler: InformerHandler<T>, event: InformerEvent<T>): void {
+    try {
+      handler(event);
+    } catch (error) {
+      this.#log.error(`a handler of ${this.ref.plural} failed`, { key: keyOf(event.object), error });
+    }
+  }
+}
+
+/** Drops `managedFields`, which only the API server reads; for caches fed over a socket. In the server's own process it
+ *  would cost a copy of what is shared there. */
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
+  if (!object.metadata.managedFields) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
+export interface InformerFactoryOptions {
+  /** Applied in every informer that brings no transform of its own. */
+  readonly transform?: (<T extends KubeObject>(object: T) => T) | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+}
+
+/** One informer for each resource and scope in a process, however many ask. */
+export class InformerFactory {
+  readonly client: Client;
+  readonly options: InformerFactoryOptions;
+  readonly #informers = new Map<string, Informer<KubeObject>>();
+  #started = false;
+
+  constructor(client: Client, options: InformerFactoryOptions = {}) {
+    this.client = client;
+    this.options = options;
+  }
+
+  /** The informer shared by all who name the same resource and scope. Runs at once if the factory does. */
+  informer<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope = {}): Informer<T> {
+    const { namespace = "", labelSelector = "", fieldSelector = "" } = scope;
+    const key = [ref.group, ref.version, ref.plural, namespace, labelSelector, fieldSelector].join("|");
+    const present = this.#informers.get(key);
+    // The key holds the resource, so an informer found under it is of the same T.
+    if (present) return present as unknown as Informer<T>;
+    const informer = new Informer<T>(this.client, ref, { ...this.options, scope });
+    this.#informers.set(key, informer as unknown as Informer<KubeObject>);
+    if (this.#started) informer.start();
+    return informer;
+  }
+
+  lister<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope = {}): Lister<T> {
+    return this.informer(ref, scope).lister;
+  }
+
+  /** Starts all, and each that is asked for later. */
+  start(): void {
+    this.#started = true;
+    for (const informer of this.#informers.values()) informer.start();
+  }
+
+  /** All informers known now have synced. */
+  async synced(): Promise<void> {
+    await Promise.all([...this.#informers.values()].map((informer) => informer.synced));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#informers.values()].map((informer) => informer.stop()));
+  }
+}

@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { parse } from "yaml";
+import type { Credentials } from "./http-transport.ts";
+
+/** Where a cluster is and who one is there, from one context of a kubeconfig. */
+export interface ClientConfig {
+  readonly servers: readonly string[];
+  /** Reads files again when asked, so that renewed ones take hold; gives the same object while nothing changed. */
+  readonly credentials: () => Credentials;
+  /** The context's namespace, `default` when it names none. */
+  readonly namespace: string;
+}
+
+export class KubeconfigError extends Error {
+  override readonly name = "KubeconfigError";
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/** Reads a kubeconfig file (the format of kubectl). Files that it names are relative to its folder.
+ *  Throws KubeconfigError when something is missing or not supported (exec and auth-provider plugins). */
+export function loadKubeconfig(path: string, contextName?: string): ClientConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new KubeconfigError(`cannot read the kubeconfig ${path}`, { cause: error });
+  }
+  return parseKubeconfig(text, dirname(path), contextName);
+}
+
+export function parseKubeconfig(text: string, folder: string, contextName?: string): ClientConfig {
+  const config = mapping(parse(text));
+  const name = contextName ?? textOf(config, "current-context");
+  if (!name) throw new KubeconfigError("the kubeconfig names no current context");
+  const context = named(config, "contexts", name, "context");
+  const cluster = named(config, "clusters", textOf(context, "cluster") ?? "", "cluster");
+  const user = named(config, "users", textOf(context, "user") ?? "", "user");
+  for (const plugin of ["exec", "auth-provider"]) {
+    if (user[plugin]) throw new KubeconfigError(`the kubeconfig's user logs in by ${plugin}, which is not supported`);
+  }
+  const server = textOf(cluster, "server");
+  if (!server) throw new KubeconfigError(`the cluster of context ${name} names no server`);
+
+  const pem = (from: Mapping, key: string): (() => string | undefined) => {
+    const inline = textOf(from, `${key}-data`);
+    if (inline) {
+      const decoded = Buffer.from(inline, "base64").toString("utf8");
+      return () => decoded;
+    }
+    const path = textOf(from, key);
+    return path ? () => readFileSync(resolve(folder, path), "utf8") : () => undefined;
+  };
+  const ca = pem(cluster, "certificate-authority");
+  const certificate = pem(user, "client-certificate");
+  const key = pem(user, "client-key");
+  const tokenFile = textOf(user, "tokenFile");
+  const token = (): string | undefined =>
+    tokenFile ? readFileSync(resolve(folder, tokenFile), "utf8").trim() : textOf(user, "token");
+  return {
+    servers: [server.replace(/\/+$/, "")],
+    namespace: textOf(context, "namespace") ?? "default",
+    credentials: remembered(() => ({
+      ca: ca(),
+      certificate: certificate(),
+      key: key(),
+      token: token(),
+      serverName: textOf(cluster, "tls-server-name"),
+      insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true,
+    })),
+  };
+}
+
+const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** The configuration of a pod: its service account's token and the `kubernetes` Service. Undefined outside of a pod. */
+export function inClusterConfig(environment: NodeJS.ProcessEnv = process.env): ClientConfig | undefined {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment;
+  if (!host || !port) return undefined;
+  const read = (name: string): string => readFileSync(`${serviceAccountFolder}/${name}`, "utf8").trim();
+  return {
+    servers: [`https://${host.includes(":") ? `[${host}]` : host}:${port}`],
+    namespace: read("namespace"),
+    credentials: remembered(() => ({ ca: read("ca.crt"), token: read("token") })),
+  };
+}
+
+const reread_ms = 60_000;
+
+/** Reads at most once a minute, and gives the former object while the texts are the same. */
+function remembered(read: () => Credentials): () => Credentials {
+  let known = read();
+  let read_ms = performance.now();
+  return () => {
+    if (performance.now() - read_ms < reread_ms) return known;
+    read_ms = performance.now();
+    const fresh = read();
+    if (JSON.stringify(fresh) !== JSON.stringify(known)) known = fresh;
+    return known;
+  };
+}
+
+function named(config: Mapping, list: string, name: string, field: string): Mapping {
+  const entries = config[list];
+  const entry = Array.isArray(entries) ? entries.map(mapping).find((one) => one["name"] === name) : undefined;
+  if (!entry) throw new KubeconfigError(`the kubeconfig has no ${field} "${name}"`);
+  return mapping(entry[field] ?? {});
+}
+
+function mapping(value: unknown): Mapping {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new KubeconfigError("the kubeconfig is malformed: a mapping is missing");
+  return value as Mapping;
+}
+
+function textOf(from: Mapping, key: string): string | undefined {
+  const value = from[key];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
