@@ -40,7 +40,10 @@ export interface ContainerRuntime {
   /** Resolves with the image id. `progress` gets short lines now and then. */
   pullImage(image: string, auth: ImageAuth | undefined, progress?: (line: string) => void): Promise<string>;
   listImages(): Promise<ImageStatus[]>;
+  /** An id, or one name of an image. An image in use is refused; one that is gone is no error. */
   removeImage(id: string): Promise<void>;
+  /** Reads an archive made by `docker save`. Resolves with the names it brought. */
+  loadImage(archive: Readable): Promise<string[]>;
 
   stats(id: string): Promise<ContainerStats>;
   /** Container starts, deaths and OOM kills, as a prompt to look again: level-based, so losing one costs a resync only.
@@ -77,7 +80,7 @@ export interface SandboxConfig {
   readonly sysctls: Readonly<Record<string, string>>;
   readonly portMappings: readonly PortMapping[];
   readonly cgroupParent?: string | undefined;
-  /** Path on the host, mounted as /etc/resolv.conf by containers; sandbox keeps it only to hand on. */
+  /** Becomes /etc/resolv.conf of all its containers. Absent: what Docker makes of the board's. */
   readonly dns?:
     | { readonly servers: readonly string[]; readonly searches: readonly string[]; readonly options: readonly string[] }
     | undefined;
@@ -137,6 +140,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly readOnly: boolean;
   readonly propagation: "private" | "rslave" | "rshared";
+  /** Whether what is mounted below is read-only too (KEP-3857). Needs Docker 25 and Linux 5.12. */
+  readonly recursiveReadOnly?: boolean | undefined;
 }
 
 export interface ContainerResources {
@@ -158,7 +163,7 @@ export interface ContainerSecurity {
   readonly runAsUserName?: string | undefined;
   readonly runAsGroup?: number | undefined;
   readonly supplementalGroups: readonly number[];
-  /** Path of a profile, `unconfined`, or `runtime/default`. */
+  /** Path of a profile on the host, `unconfined` (also when absent), or `runtime/default`. */
   readonly seccomp?: string | undefined;
   readonly apparmor?: string | undefined;
   readonly maskedPaths?: "default" | "unmasked" | undefined;

@@ -1,0 +1,109 @@
+import { Transform, type TransformCallback } from "node:stream";
+
+/** A piece of output and where it came from. */
+export interface OutputFrame {
+  readonly stream: "stdout" | "stderr";
+  readonly data: Buffer;
+}
+
+const headerSize = 8;
+/** Docker writes frames of at most 16 KiB of log, 32 KiB of exec; far more than that is no frame header. */
+const largestFrame_bytes = 64 * 1024 * 1024;
+
+/**
+ * Splits Docker's multiplexed output (Engine API, "Stream format": 1 byte stream, 3 bytes 0, 4 bytes size big-endian).
+ * Data is handed on as it comes, also when a frame is not complete, so nothing is held back or gathered.
+ */
+export class FrameParser {
+  #header = Buffer.alloc(0);
+  #remaining = 0;
+  #stream: OutputFrame["stream"] = "stdout";
+
+  /** The frames' data within `chunk`. Throws RangeError for what is no frame. */
+  push(chunk: Buffer): OutputFrame[] {
+    const frames: OutputFrame[] = [];
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#remaining === 0) {
+        const header = Buffer.concat([this.#header, rest.subarray(0, headerSize - this.#header.length)]);
+        rest = rest.subarray(header.length - this.#header.length);
+        if (header.length < headerSize) {
+          this.#header = header;
+          break;
+        }
+        this.#header = Buffer.alloc(0);
+        this.#remaining = header.readUInt32BE(4);
+        this.#stream = header[0] === 2 ? "stderr" : "stdout";
+        if ((header[0] ?? 0) > 3 || this.#remaining > largestFrame_bytes) {
+          throw new RangeError("Docker's output is not in frames");
+        }
+        continue;
+      }
+      const data = rest.subarray(0, this.#remaining);
+      this.#remaining -= data.length;
+      rest = rest.subarray(data.length);
+      frames.push({ stream: this.#stream, data });
+    }
+    return frames;
+  }
+
+  /** Whether the last frame handed on was whole. */
+  get atBoundary(): boolean {
+    return this.#remaining === 0;
+  }
+}
+
+export interface LogFilter {
+  readonly stream: "stdout" | "stderr" | "all";
+  readonly timestamps: boolean;
+}
+
+/**
+ * Docker's log frames as plain text. A line of more than 16 KiB is kept by Docker in pieces, each with its own time
+ * stamp when stamps are asked for; only the first piece's is let through, as clients expect one a line.
+ */
+export class LogText extends Transform {
+  readonly #parser = new FrameParser();
+  readonly #inLine = { stdout: false, stderr: false };
+  /** Bytes of a stamp to be dropped may be split over chunks: gathers until its space (at most 36 bytes). */
+  #stamp: Buffer | undefined;
+
+  readonly #filter: LogFilter;
+
+  constructor(filter: LogFilter) {
+    super();
+    this.#filter = filter;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      let fresh = this.#parser.atBoundary;
+      for (const frame of this.#parser.push(chunk)) {
+        this.#take(frame, fresh);
+        fresh = true;
+      }
+      done();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #take({ stream, data }: OutputFrame, frameBegins: boolean): void {
+    if (this.#filter.stream !== "all" && this.#filter.stream !== stream) return;
+    let text = data;
+    if (this.#filter.timestamps && frameBegins && this.#inLine[stream]) this.#stamp = Buffer.alloc(0);
+    if (this.#stamp !== undefined) {
+      const gathered: Buffer = Buffer.concat([this.#stamp, text]);
+      const space = gathered.indexOf(0x20);
+      if (space < 0 && gathered.length <= 36) {
+        this.#stamp = gathered;
+        return;
+      }
+      this.#stamp = undefined;
+      text = gathered.subarray(space + 1);
+    }
+    if (text.length === 0) return;
+    this.#inLine[stream] = text[text.length - 1] !== 0x0a;
+    this.push(text);
+  }
+}

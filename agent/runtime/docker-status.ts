@@ -1,0 +1,74 @@
+import type Docker from "dockerode";
+import { attemptOf, label, parseLabels } from "./docker-names.ts";
+import type { ContainerStatus, SandboxStatus } from "./runtime.ts";
+
+export function sandboxStatus(
+  listed: Docker.ContainerInfo,
+  details: Docker.ContainerInspectInfo | undefined,
+  ips: readonly string[] | undefined,
+): SandboxStatus {
+  const running = listed.State === "running";
+  const hostNetwork = listed.HostConfig.NetworkMode === "host";
+  return {
+    id: listed.Id,
+    attempt: attemptOf(listed.Names),
+    // Running without an address: the agent died between start and CNI. Only a new sandbox helps.
+    state: running && (hostNetwork || ips !== undefined) ? "ready" : "not-ready",
+    createdAt_ms: details === undefined ? listed.Created * 1000 : Date.parse(details.Created),
+    ips: hostNetwork ? [] : (ips ?? []),
+    pid: running ? (details?.State.Pid ?? 0) : 0,
+    ...parseLabels(listed.Labels),
+  };
+}
+
+/** `details` may be missing for a container that vanished meanwhile: what the list said must do. */
+export function containerStatus(
+  listed: Docker.ContainerInfo,
+  details: Docker.ContainerInspectInfo | undefined,
+  imageId: string,
+): ContainerStatus {
+  const state = details?.State;
+  const current = stateOf(state?.Status ?? listed.State);
+  const error = state?.Error;
+  return {
+    id: listed.Id,
+    sandboxId: listed.Labels[label.sandboxId] ?? "",
+    name: listed.Labels[label.containerName] ?? "",
+    attempt: attemptOf(listed.Names),
+    state: current,
+    createdAt_ms: details === undefined ? listed.Created * 1000 : Date.parse(details.Created),
+    startedAt_ms: parseTime(state?.StartedAt),
+    finishedAt_ms: current === "exited" ? parseTime(state?.FinishedAt) : undefined,
+    exitCode: current === "exited" || error ? state?.ExitCode : undefined,
+    signal: undefined,
+    oomKilled: state?.OOMKilled ?? false,
+    error: error === "" ? undefined : error,
+    image: details?.Config.Image ?? listed.Image,
+    imageId,
+    pid: state?.Pid ?? 0,
+    logPath: details?.LogPath === "" ? undefined : details?.LogPath,
+    ...parseLabels(listed.Labels),
+  };
+}
+
+function stateOf(status: string): ContainerStatus["state"] {
+  switch (status) {
+    case "created":
+      return "created";
+    case "running":
+    case "paused":
+    case "restarting":
+      return "running";
+    case "exited":
+    case "dead":
+      return "exited";
+    default:
+      return "unknown";
+  }
+}
+
+/** Docker says year 1 for "never". */
+function parseTime(text: string | undefined): number | undefined {
+  const time_ms = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(time_ms) || time_ms <= 0 ? undefined : time_ms;
+}
