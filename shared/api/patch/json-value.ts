@@ -1,0 +1,90 @@
+/**
+ * Decoded JSON as the API server holds it: plain objects and arrays, and numbers that a double cannot carry (or that were
+ * written `1.0`) as JSON.rawJSON values. Keys may be any text, `__proto__` included, so members are read and written by
+ * the functions here. Values are never changed in place: live objects are shared and frozen.
+ */
+
+export type JsonObject = Record<string, unknown>;
+export interface RawNumber {
+  readonly rawJSON: string;
+}
+
+/** The part of the JSON global that TypeScript's library does not know yet (ECMAScript JSON.parse source text access). */
+const rawJson = JSON as unknown as {
+  rawJSON(text: string): RawNumber;
+  isRawJSON(value: unknown): value is RawNumber;
+};
+
+export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRawJSON(value);
+/** A number by its digits. */
+export const rawNumber = (digits: string): RawNumber => rawJson.rawJSON(digits);
+
+/** A JSON object; false for null, arrays and raw numbers. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !rawJson.isRawJSON(value);
+}
+
+/** A member that the object itself has; undefined for what it has not or inherits. */
+export function member(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+export function setMember(object: JsonObject, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    object[key] = value;
+  }
+}
+
+/** Own enumerable members; a shallow copy that keeps `__proto__`. */
+export function copyObject(object: JsonObject): JsonObject {
+  const copy: JsonObject = {};
+  for (const key of Object.keys(object)) setMember(copy, key, object[key]);
+  return copy;
+}
+
+/** A deep copy; raw numbers are immutable and shared. */
+export function cloneJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(cloneJson);
+  if (!isJsonObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const key of Object.keys(value)) setMember(copy, key, cloneJson(value[key]));
+  return copy;
+}
+
+/** The digits of a number, undefined for anything else. */
+export function numberText(value: unknown): string | undefined {
+  if (typeof value === "number") return JSON.stringify(value);
+  return isRawNumber(value) && /^-?[0-9]/.test(value.rawJSON) ? value.rawJSON : undefined;
+}
+
+/** Whether two values are the same JSON; numbers by value, object members in any order. */
+export function equalJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return equalNumbers(a, b);
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!equalJson(a[i], b[i])) return false;
+    return true;
+  }
+  if (Array.isArray(b)) return false;
+  if (!isJsonObject(a) || !isJsonObject(b)) return equalNumbers(a, b);
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  for (const key of keys) if (!Object.hasOwn(b, key) || !equalJson(a[key], b[key])) return false;
+  return true;
+}
+
+function equalNumbers(a: unknown, b: unknown): boolean {
+  const aText = numberText(a);
+  const bText = numberText(b);
+  if (aText === undefined || bText === undefined) return false;
+  if (aText === bText) return true;
+  // Two integers are compared exactly, anything else as doubles, as structured-merge-diff does.
+  return !isIntegerText(aText) || !isIntegerText(bText)
+    ? Number(aText) === Number(bText)
+    : BigInt(aText) === BigInt(bText);
+}
+
+export const isIntegerText = (text: string): boolean => /^-?[0-9]+$/.test(text);

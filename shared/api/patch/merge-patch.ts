@@ -1,0 +1,63 @@
+/**
+ * JSON merge patch (RFC 7386, `application/merge-patch+json`), as the evanphx/json-patch v4 that upstream uses does it:
+ * nulls inside arrays' objects are dropped where the array is new in the document.
+ */
+import { badRequest } from "../errors.ts";
+import { copyObject, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
+import { jsonKind } from "./patch-error.ts";
+
+/** The object with the patch merged in; neither argument is changed. Throws BadRequest for a patch that is no object. */
+export function applyMergePatch(object: JsonObject, patch: unknown): JsonObject {
+  if (patch === null || patch === undefined) throw badRequest("Invalid JSON Patch");
+  if (!isJsonObject(patch)) {
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`,
+    );
+  }
+  return mergeObjects(object, patch);
+}
+
+function mergeObjects(object: JsonObject, patch: JsonObject): JsonObject {
+  const merged = copyObject(object);
+  for (const key of Object.keys(patch)) {
+    const value = patch[key];
+    if (value === null) {
+      delete merged[key];
+      continue;
+    }
+    const present = member(merged, key);
+    let result: unknown;
+    if (present === undefined || present === null) result = withoutNulls(value);
+    else if (!isJsonObject(present)) result = withoutNulls(value);
+    else result = isJsonObject(value) ? mergeObjects(present, value) : value;
+    setMember(merged, key, result);
+  }
+  return merged;
+}
+
+/** Drops null members, at any depth; null elements of arrays stay. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isJsonObject(value)) return value;
+  const kept: JsonObject = {};
+  for (const key of Object.keys(value)) if (value[key] !== null) setMember(kept, key, withoutNulls(value[key]));
+  return kept;
+}
+
+/** The merge patch that turns one object into another. An object that itself holds nulls cannot be said by one. */
+export function createMergePatch(
+  from: JsonObject,
+  to: JsonObject,
+  equal: (a: unknown, b: unknown) => boolean,
+): JsonObject {
+  const patch: JsonObject = {};
+  for (const key of Object.keys(from)) if (!Object.hasOwn(to, key)) setMember(patch, key, null);
+  for (const key of Object.keys(to)) {
+    const before = member(from, key);
+    const after = to[key];
+    if (equal(before, after)) continue;
+    const isNested = isJsonObject(before) && isJsonObject(after);
+    setMember(patch, key, isNested ? createMergePatch(before, after, equal) : after);
+  }
+  return patch;
+}
