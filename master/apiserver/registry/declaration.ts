@@ -26,6 +26,15 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly strategy?: Strategy<T> | undefined;
   /** `volatile`: kept in memory only, on a single master (see DESIGN.md, the store). `batched`: written in rare batches. */
   readonly storage?: "durable" | "volatile" | "batched" | undefined;
+  /** The same stored objects under another group (events of events.k8s.io are core's): reads and writes go to `ref`'s
+   *  keys and watch cache through these two. Absent: stored under its own `ref`. */
+  readonly storedAs?:
+    | {
+        readonly ref: ResourceRef;
+        fromStored(object: KubeObject): KubeObject;
+        toStored(object: KubeObject): KubeObject;
+      }
+    | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
 }
@@ -81,6 +90,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   prepareForUpdate?(draft: T, old: Readonly<T>): void;
   readonly hasStatus?: boolean | undefined;
   readonly hasGeneration?: boolean | undefined;
+  /** What a change of raises metadata.generation, where that is not just the spec. Compared as JSON. */
+  generationBasis?(object: Readonly<T>): unknown;
   validate?(object: T): FieldError[];
   validateUpdate?(object: T, old: Readonly<T>): FieldError[];
   validateStatusUpdate?(object: T, old: Readonly<T>): FieldError[];

@@ -1,0 +1,61 @@
+import {
+  mutatingWebhookConfigurations,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
+  validatingWebhookConfigurations,
+} from "#shared/api/resources.ts";
+import type {
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
+} from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, integerColumn, nameColumn, selectorText } from "../columns.ts";
+import { status } from "../subresources.ts";
+
+const categories = ["api-extensions"];
+
+export const mutatingWebhookConfiguration: ResourceDeclaration<MutatingWebhookConfiguration> = {
+  ref: mutatingWebhookConfigurations,
+  categories,
+  columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
+  strategy: { hasGeneration: true, generationBasis: ({ webhooks }) => webhooks, allowUnconditionalUpdate: false },
+};
+
+export const validatingWebhookConfiguration: ResourceDeclaration<ValidatingWebhookConfiguration> = {
+  ref: validatingWebhookConfigurations,
+  categories,
+  columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
+  strategy: { hasGeneration: true, generationBasis: ({ webhooks }) => webhooks, allowUnconditionalUpdate: false },
+};
+
+export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionPolicy> = {
+  ref: validatingAdmissionPolicies,
+  categories,
+  subresources: { status },
+  columns: [
+    nameColumn,
+    integerColumn("Validations", ({ spec }) => spec.validations?.length ?? 0),
+    column("ParamKind", ({ spec: { paramKind } }) =>
+      paramKind === undefined ? "<unset>" : `${paramKind.apiVersion ?? ""}/${paramKind.kind ?? ""}`,
+    ),
+    ageColumn,
+  ],
+  strategy: { hasStatus: true, hasGeneration: true, allowUnconditionalUpdate: false },
+};
+
+export const validatingAdmissionPolicyBinding: ResourceDeclaration<ValidatingAdmissionPolicyBinding> = {
+  ref: validatingAdmissionPolicyBindings,
+  categories,
+  columns: [
+    nameColumn,
+    column("PolicyName", ({ spec }) => spec.policyName ?? ""),
+    column("ParamRef", ({ spec: { paramRef } }) => {
+      if (paramRef?.name) return `${paramRef.namespace || "*"}/${paramRef.name}`;
+      return paramRef?.selector ? (selectorText(paramRef.selector) ?? "") : "<unset>";
+    }),
+    ageColumn,
+  ],
+  strategy: { hasGeneration: true, allowUnconditionalUpdate: false },
+};

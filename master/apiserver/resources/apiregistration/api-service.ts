@@ -1,0 +1,26 @@
+import { apiServices } from "#shared/api/resources.ts";
+import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, nameColumn } from "../columns.ts";
+import { status } from "../subresources.ts";
+
+function available({ status: seen }: APIService): string {
+  const condition = seen?.conditions?.find(({ type }) => type === "Available");
+  if (condition === undefined) return "Unknown";
+  return condition.status === "True" ? "True" : `${condition.status} (${condition.reason ?? ""})`;
+}
+
+export const apiService: ResourceDeclaration<APIService> = {
+  ref: apiServices,
+  categories: ["api-extensions"],
+  subresources: { status },
+  columns: [
+    nameColumn,
+    column("Service", ({ spec: { service } }) =>
+      service === undefined ? "Local" : `${service.namespace ?? ""}/${service.name ?? ""}`,
+    ),
+    column("Available", available),
+    ageColumn,
+  ],
+  strategy: { hasStatus: true, allowUnconditionalUpdate: false },
+};

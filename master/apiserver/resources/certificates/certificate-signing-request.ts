@@ -1,0 +1,31 @@
+import { certificateSigningRequests } from "#shared/api/resources.ts";
+import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, humanDuration, nameColumn, orNone } from "../columns.ts";
+import { status } from "../subresources.ts";
+
+function condition({ status: seen }: CertificateSigningRequest): string {
+  const has = (type: string): boolean => seen?.conditions?.some((known) => known.type === type) ?? false;
+  const words = [has("Denied") ? "Denied" : has("Approved") ? "Approved" : "Pending"];
+  if (has("Failed")) words.push("Failed");
+  if (seen?.certificate) words.push("Issued");
+  return words.join(",");
+}
+
+export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRequest> = {
+  ref: certificateSigningRequests,
+  shortNames: ["csr"],
+  subresources: { approval: status, status },
+  columns: [
+    nameColumn,
+    ageColumn,
+    column("SignerName", ({ spec }) => orNone(spec.signerName)),
+    column("Requestor", ({ spec }) => spec.username ?? ""),
+    column("RequestedDuration", ({ spec }) =>
+      spec.expirationSeconds === undefined ? "<none>" : humanDuration(spec.expirationSeconds * 1000),
+    ),
+    column("Condition", condition),
+  ],
+  selectableFields: { "spec.signerName": ({ spec }) => spec.signerName },
+  strategy: { hasStatus: true },
+};

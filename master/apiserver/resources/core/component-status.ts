@@ -1,0 +1,31 @@
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { ComponentStatus } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { column, nameColumn } from "../columns.ts";
+
+const componentStatuses: ResourceRef<ComponentStatus> = {
+  group: "",
+  version: "v1",
+  kind: "ComponentStatus",
+  plural: "componentstatuses",
+  namespaced: false,
+};
+
+const healthy = ({ conditions }: ComponentStatus) => conditions?.find(({ type }) => type === "Healthy");
+
+/** Deprecated since v1.19, yet tools still list it. Nothing is stored under it. */
+export const componentStatus: ResourceDeclaration<ComponentStatus> = {
+  ref: componentStatuses,
+  shortNames: ["cs"],
+  verbs: ["get", "list"],
+  columns: [
+    nameColumn,
+    column("Status", (object) => {
+      const condition = healthy(object);
+      if (condition === undefined) return "Unknown";
+      return condition.status === "True" ? "Healthy" : "Unhealthy";
+    }),
+    column("Message", (object) => healthy(object)?.message ?? ""),
+    column("Error", (object) => healthy(object)?.error ?? ""),
+  ],
+};

@@ -1,0 +1,28 @@
+import { persistentVolumeClaims } from "#shared/api/resources.ts";
+import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
+import { status } from "../subresources.ts";
+
+const classAnnotation = "volume.beta.kubernetes.io/storage-class";
+
+export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> = {
+  ref: persistentVolumeClaims,
+  shortNames: ["pvc"],
+  subresources: { status },
+  columns: [
+    nameColumn,
+    column("Status", (object) => (object.metadata.deletionTimestamp ? "Terminating" : (object.status?.phase ?? ""))),
+    column("Volume", ({ spec }) => spec.volumeName ?? ""),
+    column("Capacity", (object) => (object.spec.volumeName ? String(object.status?.capacity?.["storage"] ?? "0") : "")),
+    column("Access Modes", (object) => (object.spec.volumeName ? formatAccessModes(object.status?.accessModes) : "")),
+    column(
+      "StorageClass",
+      ({ metadata, spec }) => metadata.annotations?.[classAnnotation] ?? spec.storageClassName ?? "",
+    ),
+    column("VolumeAttributesClass", ({ spec }) => spec.volumeAttributesClassName ?? "<unset>"),
+    ageColumn,
+    wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
+  ],
+  strategy: { hasStatus: true },
+};

@@ -1,0 +1,15 @@
+import { podTemplates } from "#shared/api/resources.ts";
+import type { PodTemplate } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { column, formatLabels, nameColumn } from "../columns.ts";
+
+export const podTemplate: ResourceDeclaration<PodTemplate> = {
+  ref: podTemplates,
+  columns: [
+    nameColumn,
+    column("Containers", ({ template }) => (template?.spec?.containers ?? []).map(({ name }) => name).join(",")),
+    column("Images", ({ template }) => (template?.spec?.containers ?? []).map(({ image }) => image ?? "").join(",")),
+    column("Pod Labels", ({ template }) => formatLabels(template?.metadata?.labels)),
+  ],
+  strategy: { hasGeneration: true, generationBasis: ({ template }) => template },
+};

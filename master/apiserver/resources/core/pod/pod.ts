@@ -1,0 +1,37 @@
+import { pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceDeclaration } from "../../../registry/declaration.ts";
+import { connect, proxyVerbs, status } from "../../subresources.ts";
+import { podColumns } from "./columns.ts";
+import { podStrategy } from "./strategy.ts";
+
+export const pod: ResourceDeclaration<Pod> = {
+  ref: pods,
+  shortNames: ["po"],
+  categories: ["all"],
+  subresources: {
+    attach: connect("PodAttachOptions", ["create", "get"]),
+    binding: { verbs: ["create"], body: { group: "", version: "v1", kind: "Binding" } },
+    ephemeralcontainers: status,
+    eviction: { verbs: ["create"], body: { group: "policy", version: "v1", kind: "Eviction" } },
+    exec: connect("PodExecOptions", ["create", "get"]),
+    log: { verbs: ["get"] },
+    portforward: connect("PodPortForwardOptions", ["create", "get"]),
+    proxy: connect("PodProxyOptions", proxyVerbs),
+    resize: status,
+    status,
+  },
+  columns: podColumns,
+  selectableFields: {
+    "spec.nodeName": ({ spec }) => spec.nodeName ?? "",
+    "spec.restartPolicy": ({ spec }) => spec.restartPolicy ?? "",
+    "spec.schedulerName": ({ spec }) => spec.schedulerName ?? "",
+    "spec.serviceAccountName": ({ spec }) => spec.serviceAccountName ?? "",
+    "spec.hostNetwork": ({ spec }) => String(spec.hostNetwork ?? false),
+    "status.phase": (object) => object.status?.phase ?? "",
+    "status.podIP": (object) => object.status?.podIP ?? "",
+    "status.podIPs": (object) => object.status?.podIPs?.map(({ ip }) => ip).join(",") ?? "",
+    "status.nominatedNodeName": (object) => object.status?.nominatedNodeName ?? "",
+  },
+  strategy: podStrategy,
+};

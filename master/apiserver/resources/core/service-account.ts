@@ -1,0 +1,14 @@
+import { serviceAccounts } from "#shared/api/resources.ts";
+import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, nameColumn } from "../columns.ts";
+
+export const serviceAccount: ResourceDeclaration<ServiceAccount> = {
+  ref: serviceAccounts,
+  shortNames: ["sa"],
+  subresources: {
+    token: { verbs: ["create"], body: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" } },
+  },
+  columns: [nameColumn, ageColumn],
+  strategy: {},
+};

@@ -1,0 +1,35 @@
+import { endpointSlices } from "#shared/api/resources.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
+
+export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
+  ref: endpointSlices,
+  columns: [
+    nameColumn,
+    column("AddressType", ({ addressType }) => addressType),
+    column("Ports", ({ ports = [] }) =>
+      listWithMore(
+        ports.map(({ port, name }) => (port === undefined ? (name ?? "*") : String(port))),
+        3,
+      ),
+    ),
+    column("Endpoints", ({ endpoints }) =>
+      listWithMore(
+        (endpoints ?? []).flatMap(({ addresses }) => addresses),
+        3,
+      ),
+    ),
+    ageColumn,
+  ],
+  strategy: {
+    hasGeneration: true,
+    generationBasis: ({ metadata, ...rest }) => ({
+      ...rest,
+      labels: metadata.labels,
+      annotations: metadata.annotations,
+      ownerReferences: metadata.ownerReferences,
+      finalizers: metadata.finalizers,
+    }),
+  },
+};

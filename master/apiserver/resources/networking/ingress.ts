@@ -1,0 +1,45 @@
+import { ingressClasses, ingresses } from "#shared/api/resources.ts";
+import type { Ingress, IngressClass } from "#shared/api/types/networking-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, nameColumn } from "../columns.ts";
+import { loadBalancerText } from "../core/service/columns.ts";
+import { status } from "../subresources.ts";
+
+function hosts({ spec: { rules = [] } }: Ingress): string {
+  const shown: string[] = [];
+  for (const { host } of rules) {
+    if (shown.length === 3) return `${shown.join(",")} + ${rules.length - 3} more...`;
+    if (host) shown.push(host);
+  }
+  return shown.length === 0 ? "*" : shown.join(",");
+}
+
+export const ingress: ResourceDeclaration<Ingress> = {
+  ref: ingresses,
+  shortNames: ["ing"],
+  subresources: { status },
+  columns: [
+    nameColumn,
+    column("Class", ({ spec }) => spec.ingressClassName ?? "<none>"),
+    column("Hosts", hosts),
+    column("Address", (object) => loadBalancerText(object.status?.loadBalancer)),
+    column("Ports", ({ spec }) => (spec.tls?.length ? "80, 443" : "80")),
+    ageColumn,
+  ],
+  strategy: { hasStatus: true, hasGeneration: true },
+};
+
+export const ingressClass: ResourceDeclaration<IngressClass> = {
+  ref: ingressClasses,
+  columns: [
+    nameColumn,
+    column("Controller", ({ spec }) => spec.controller ?? ""),
+    column("Parameters", ({ spec: { parameters } }) => {
+      if (parameters === undefined) return "<none>";
+      const { kind, apiGroup, name } = parameters;
+      return apiGroup === undefined ? `${kind}/${name}` : `${kind}.${apiGroup}/${name}`;
+    }),
+    ageColumn,
+  ],
+  strategy: { hasGeneration: true },
+};

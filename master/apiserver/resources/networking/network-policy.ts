@@ -1,0 +1,11 @@
+import { networkPolicies } from "#shared/api/resources.ts";
+import type { NetworkPolicy } from "#shared/api/types/networking-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, column, formatLabelSelector, nameColumn } from "../columns.ts";
+
+export const networkPolicy: ResourceDeclaration<NetworkPolicy> = {
+  ref: networkPolicies,
+  shortNames: ["netpol"],
+  columns: [nameColumn, column("Pod-Selector", ({ spec }) => formatLabelSelector(spec.podSelector ?? {})), ageColumn],
+  strategy: { hasGeneration: true },
+};

@@ -1,0 +1,88 @@
+import {
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
+  storageClasses,
+  volumeAttachments,
+  volumeAttributesClasses,
+} from "#shared/api/resources.ts";
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+  VolumeAttributesClass,
+} from "#shared/api/types/storage-v1.generated.ts";
+import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { ageColumn, booleanColumn, column, createdAtColumn, integerColumn, nameColumn, orNone } from "../columns.ts";
+import { status } from "../subresources.ts";
+
+const defaultAnnotations = [
+  "storageclass.kubernetes.io/is-default-class",
+  "storageclass.beta.kubernetes.io/is-default-class",
+];
+const isDefault = ({ metadata: { annotations } }: StorageClass): boolean =>
+  defaultAnnotations.some((key) => annotations?.[key] === "true");
+
+export const storageClass: ResourceDeclaration<StorageClass> = {
+  ref: storageClasses,
+  shortNames: ["sc"],
+  columns: [
+    { ...nameColumn, value: (object) => `${object.metadata.name}${isDefault(object) ? " (default)" : ""}` },
+    column("Provisioner", ({ provisioner }) => provisioner),
+    column("ReclaimPolicy", ({ reclaimPolicy }) => reclaimPolicy ?? "Delete"),
+    column("VolumeBindingMode", ({ volumeBindingMode }) => volumeBindingMode ?? "Immediate"),
+    column("AllowVolumeExpansion", ({ allowVolumeExpansion }) => allowVolumeExpansion ?? false),
+    ageColumn,
+  ],
+  strategy: {},
+};
+
+export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
+  ref: volumeAttachments,
+  subresources: { status },
+  columns: [
+    nameColumn,
+    column("Attacher", ({ spec }) => spec.attacher, { format: "name" }),
+    column("PV", ({ spec }) => spec.source.persistentVolumeName ?? ""),
+    column("Node", ({ spec }) => spec.nodeName),
+    booleanColumn("Attached", (object) => object.status?.attached ?? false),
+    ageColumn,
+  ],
+  strategy: { hasStatus: true, allowUnconditionalUpdate: false },
+};
+
+export const csiDriver: ResourceDeclaration<CSIDriver> = {
+  ref: csiDrivers,
+  columns: [
+    nameColumn,
+    booleanColumn("AttachRequired", ({ spec }) => spec.attachRequired ?? true),
+    booleanColumn("PodInfoOnMount", ({ spec }) => spec.podInfoOnMount ?? false),
+    booleanColumn("StorageCapacity", ({ spec }) => spec.storageCapacity ?? false),
+    column("TokenRequests", ({ spec }) => spec.tokenRequests?.map(({ audience }) => audience).join(",") ?? "<unset>"),
+    booleanColumn("RequiresRepublish", ({ spec }) => spec.requiresRepublish ?? false),
+    column("Modes", ({ spec }) => orNone(spec.volumeLifecycleModes?.join(","))),
+    ageColumn,
+  ],
+  strategy: { allowUnconditionalUpdate: false },
+};
+
+export const csiNode: ResourceDeclaration<CSINode> = {
+  ref: csiNodes,
+  columns: [nameColumn, integerColumn("Drivers", ({ spec }) => spec.drivers?.length ?? 0), ageColumn],
+  strategy: { allowUnconditionalUpdate: false },
+};
+
+export const csiStorageCapacity: ResourceDeclaration<CSIStorageCapacity> = {
+  ref: csiStorageCapacities,
+  columns: [nameColumn, createdAtColumn],
+  strategy: { allowUnconditionalUpdate: false },
+};
+
+export const volumeAttributesClass: ResourceDeclaration<VolumeAttributesClass> = {
+  ref: volumeAttributesClasses,
+  shortNames: ["vac"],
+  columns: [nameColumn, column("DriverName", ({ driverName }) => driverName), ageColumn],
+  strategy: {},
+};

@@ -1,0 +1,19 @@
+/** Subresources that many kinds have. */
+import type { SubresourceDeclaration } from "../registry/declaration.ts";
+
+export const status: SubresourceDeclaration = { verbs: ["get", "patch", "update"] };
+
+/** Scale of a workload whose label selector stands in its status or spec under `labelSelector`. */
+export const scale: SubresourceDeclaration = {
+  verbs: ["get", "patch", "update"],
+  body: { group: "autoscaling", version: "v1", kind: "Scale" },
+  scale: { specReplicas: ".spec.replicas", statusReplicas: ".status.replicas", labelSelector: ".spec.selector" },
+};
+
+/** A subresource that reaches through to a board: answered by connecting, options are in the query. */
+export const connect = (kind: string, verbs: readonly string[]): SubresourceDeclaration => ({
+  verbs,
+  body: { group: "", version: "v1", kind },
+});
+
+export const proxyVerbs = ["create", "delete", "get", "patch", "update"] as const;
