@@ -1,2 +1,178 @@
 #!/usr/bin/env bun
-console.log("bramble");
+/**
+ * The command line. Each command loads only what it needs, so that a worker's memory holds no master.
+ */
+import { Command, Option as Flag } from "commander";
+import { loadSettings } from "#shared/config/load.ts";
+import type { Options, ValuesOf } from "#shared/config/option.ts";
+import { masterOptions, workerOptions } from "#shared/config/settings.ts";
+import { version } from "#shared/version.ts";
+
+const configFile = "/etc/bramble/config.yaml";
+const kubeconfigFile = "/etc/bramble/kubeconfig.yaml";
+
+const program = new Command("bramble")
+  .description("Kubernetes v1.35 for fleets of Raspberry Pis, in one binary.")
+  .version(version, "-V, --version")
+  .showHelpAfterError("(`bramble help` lists the commands, `bramble help COMMAND` its flags)")
+  .addHelpText(
+    "after",
+    `
+Every flag of master and worker is also a key of the same name in ${configFile}, for instance \`data-dir: /data\`;
+a flag on the command line wins.
+
+Start here:
+  bramble master                              a cluster on this board
+  bramble token create --print-join           the line to run on another board to make it join
+  bramble kubectl get nodes                   kubectl with the administrator's rights`,
+  );
+
+const master = withSettings(
+  program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
+  masterOptions,
+  async (settings) => (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent)),
+);
+void master;
+
+const worker = withSettings(
+  program.command("worker").description("run this board's agent: kubelet and service proxy"),
+  workerOptions,
+  async (settings) => (await import("./agent/worker.ts")).runWorker(settings),
+);
+worker
+  .command("leave")
+  .description("take this board out of its cluster: move its pods away, delete its Node, remove its credentials")
+  .option("--data-dir DIR", "where Bramble keeps its state", workerOptions.dataDir.fallback)
+  .option("--timeout SECONDS", "how long pods may take to leave", "120")
+  .action(async (options) => (await import("./agent/leave.ts")).leave(options.dataDir, Number(options.timeout)));
+
+const token = program.command("token").description("tokens with which boards join");
+token
+  .command("create")
+  .description("make a token and print it")
+  .addOption(kubeconfigFlag())
+  .option("--ttl SECONDS", "life of the token; 0 is for ever", "86400")
+  .option("--description TEXT", "what it is for", "")
+  .option("--print-join", "print the whole line to run on the joining board")
+  .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
+token
+  .command("list")
+  .description("list the tokens, without their secrets")
+  .addOption(kubeconfigFlag())
+  .action(async (options) => (await import("./master/cli/token.ts")).listTokens(options));
+token
+  .command("delete")
+  .description("end a token; boards that joined with it stay")
+  .argument("<id>")
+  .addOption(kubeconfigFlag())
+  .action(async (id: string, options) => (await import("./master/cli/token.ts")).deleteToken(id, options));
+
+program
+  .command("status")
+  .description("what runs on this board and how the cluster is")
+  .addOption(kubeconfigFlag())
+  .option("--data-dir DIR", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+  .action(async (options) => (await import("./master/cli/status.ts")).printStatus(options));
+
+program
+  .command("check")
+  .description("see whether this machine can run Bramble, and how to mend what is missing")
+  .option("--role ROLE", "master or worker", "master")
+  .action(async (options) => {
+    process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options.role);
+  });
+
+program
+  .command("kubectl")
+  .description("run kubectl with the administrator's kubeconfig")
+  .argument("[arguments...]")
+  .allowUnknownOption()
+  .helpOption(false)
+  .passThroughOptions()
+  .action(async (args: string[]) => {
+    process.exitCode = await (await import("./master/cli/kubectl.ts")).runKubectl(kubeconfigFile, args);
+  });
+
+program
+  .command("store")
+  .description("look into the store of this master")
+  .command("get")
+  .description("print the JSON at a key, or the keys below it")
+  .argument("<key>", "such as /registry/pods/default/nginx")
+  .option("--prefix", "all keys that begin with it")
+  .option("--keys-only", "no values")
+  .option("--data-dir DIR", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+  .option("--run-dir DIR", "where the running master's admin socket is", masterOptions.runDir.fallback)
+  .action(async (key: string, options) => {
+    process.exitCode = await (await import("./master/cli/store-get.ts")).storeGet(key, options);
+  });
+
+program
+  .command("images")
+  .description("container images of the fleet")
+  .command("load")
+  .description("put image archives (docker save) on every board")
+  .argument("<archive...>")
+  .addOption(kubeconfigFlag())
+  .option("--node NAME", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
+  .action(async (archives: string[], options) =>
+    (await import("./master/cli/images.ts")).loadImages(archives, options),
+  );
+
+program
+  .command("self-test", { hidden: true })
+  .description("exercise what differs between processors: sqlite, TLS, a Worker, MQTT, JSON")
+  .action(async () => {
+    process.exitCode = await (await import("./master/cli/self-test.ts")).selfTest();
+  });
+
+await program.parseAsync().catch((error: unknown) => {
+  const known = error instanceof Error && /^(Config|Status|Connection|Join|User)Error$/.test(error.name);
+  console.error(known ? `bramble: ${(error as Error).message}` : error);
+  process.exit(1);
+});
+
+function kubeconfigFlag(): Flag {
+  return new Flag("--kubeconfig FILE", "the administrator's kubeconfig").default(kubeconfigFile);
+}
+
+/** Gives a command the flags of `options` and runs it with the settings of file and flags. */
+function withSettings<O extends Options>(
+  command: Command,
+  options: O,
+  run: (settings: ValuesOf<O>) => Promise<void>,
+): Command {
+  command.option("--config FILE", `file of settings (default: ${configFile}, where it is there)`);
+  for (const option of Object.values(options)) {
+    const usage = option.placeholder === undefined ? `--${option.name}` : `--${option.name} ${option.placeholder}`;
+    const flag = new Flag(usage, describe(option.description, option.fallback));
+    if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+    command.addOption(flag);
+  }
+  return command.action(async () => {
+    const given = command.opts();
+    const flags = Object.fromEntries(
+      Object.values(options).map((option) => [option.name, givenValue(given, option.name)]),
+    );
+    const named = given["config"] as string | undefined;
+    // One file serves both roles, so a key of the other one is no mistake.
+    const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map((option) => option.name);
+    await run(loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }));
+  });
+}
+
+function describe(description: string, fallback: unknown): string {
+  const shown = Array.isArray(fallback) ? fallback.join(",") : String(fallback);
+  return shown === "" || shown === "false" ? description : `${description} (default: ${shown})`;
+}
+
+/** commander keeps `--data-dir` as dataDir, and takes `--no-agent` for a negation: as agent, true unless it was given. */
+function givenValue(given: Record<string, unknown>, name: string): unknown {
+  const camelCase = (text: string): string => text.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  if (name.startsWith("no-")) return given[camelCase(name.slice(3))] === false ? true : undefined;
+  return given[camelCase(name)];
+}
+
+async function boardAgent(none: boolean): Promise<typeof import("./agent/agent.ts").startAgent | undefined> {
+  return none ? undefined : (await import("./agent/agent.ts")).startAgent;
+}

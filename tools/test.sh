@@ -23,14 +23,16 @@ check() { # name command...
   fi
 }
 
-# Adds the counts of a log: N pass / N fail / N skip of bun, or `N passed, N failed, N skipped`.
+# Adds the counts that a log ends with, by the patterns of its runner.
 count() { # log pass-pattern fail-pattern skip-pattern
-  local sum
-  for kind in passed failed skipped; do
-    sum=$(sed -nE "s/$2/\1/p" "$1" | tail -n 1)
-    printf -v "$kind" %d $((${!kind} + ${sum:-0}))
-    shift
-  done
+  passed=$((passed + $(last_number "$1" "$2")))
+  failed=$((failed + $(last_number "$1" "$3")))
+  skipped=$((skipped + $(last_number "$1" "$4")))
+}
+last_number() { # log pattern
+  local number
+  number=$(sed -nE "s/$2/\\1/p" "$1" | tail -n 1)
+  echo "${number:-0}"
 }
 
 finish() {

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Iptables, type Ruleset, renderChanges } from "./index.ts";
+
+const namespace = `nipt-${process.pid}`;
+const iptables = new Iptables({ prefix: ["nsenter", `--net=/run/netns/${namespace}`] });
+const ip = (...args: string[]): void => {
+  const result = Bun.spawnSync({ cmd: ["ip", ...args] });
+  if (result.exitCode !== 0) throw new Error(result.stderr.toString());
+};
+
+const one: Ruleset = {
+  nat: new Map([
+    ["T-A", [["-p", "tcp", "-m", "comment", "--comment", 'a "quoted" comment', "-j", "T-B"]]],
+    ["T-B", [["-j", "RETURN"]]],
+  ]),
+};
+const two: Ruleset = { nat: new Map([["T-A", [["-p", "udp", "-j", "RETURN"]]]]) };
+
+describe("rendering", () => {
+  test("only what changed is written", () => {
+    expect(renderChanges(one, one)).toBe("");
+    expect(renderChanges(one, two)).toBe("*nat\n:T-A - [0:0]\n:T-B - [0:0]\n-A T-A -p udp -j RETURN\n-X T-B\nCOMMIT\n");
+  });
+});
+
+describe("the kernel", () => {
+  beforeAll(() => ip("netns", "add", namespace));
+  afterAll(() => ip("netns", "del", namespace));
+
+  test("takes a ruleset, a change of it, and its end", async () => {
+    await iptables.restore(renderChanges({}, one));
+    expect(await iptables.save("nat")).toContain('-A T-A -p tcp -m comment --comment "a \\"quoted\\" comment" -j T-B');
+    await iptables.restore(renderChanges(one, two));
+    expect(await iptables.chains("nat")).not.toContain("T-B");
+    await iptables.restore(renderChanges(two, {}));
+    expect(await iptables.chains("nat")).not.toContain("T-A");
+  });
+
+  test("a rule in a built-in chain is added once and removed", async () => {
+    const rule = ["-s", "192.0.2.1/32", "-j", "ACCEPT"];
+    await iptables.ensureRule("filter", "FORWARD", rule, "first");
+    await iptables.ensureRule("filter", "FORWARD", rule, "first");
+    expect((await iptables.save("filter")).match(/192\.0\.2\.1/g)).toHaveLength(1);
+    await iptables.removeRule("filter", "FORWARD", rule);
+    expect(await iptables.hasRule("filter", "FORWARD", rule)).toBe(false);
+  });
+
+  test("a wrong rule is refused with what iptables said, and nothing of its table is applied", async () => {
+    const text = "*nat\n:T-C - [0:0]\n-A T-C -j NO-SUCH\nCOMMIT\n";
+    await expect(iptables.restore(text)).rejects.toThrow("iptables-restore");
+    expect(await iptables.chains("nat")).not.toContain("T-C");
+  });
+});
