@@ -1,0 +1,67 @@
+export interface BackOffEntry {
+  readonly delay_ms: number;
+  /** When the delay last grew. */
+  readonly lastUpdate_ms: number;
+}
+
+/**
+ * Growing delays by key: the first retry is free, then `initial_ms`, doubling up to `max_ms`; forgotten when nothing
+ * failed for twice `max_ms`. As client-go's flowcontrol.Backoff, on which upstream's CrashLoopBackOff stands.
+ */
+export class BackOff {
+  readonly #entries = new Map<string, BackOffEntry>();
+
+  constructor(
+    readonly initial_ms = 10_000,
+    readonly max_ms = 300_000,
+  ) {}
+
+  get(key: string): BackOffEntry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** Until when a retry of what failed at `event_ms` has to wait; undefined when it may be tried. */
+  waitUntil(key: string, event_ms: number, now_ms: number): number | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry || this.#expired(entry, event_ms)) return undefined;
+    const until_ms = event_ms + entry.delay_ms;
+    return now_ms < until_ms ? until_ms : undefined;
+  }
+
+  /** Counts one retry. */
+  next(key: string, event_ms: number, now_ms: number): void {
+    const entry = this.#entries.get(key);
+    const delay_ms =
+      !entry || this.#expired(entry, event_ms) ? this.initial_ms : Math.min(entry.delay_ms * 2, this.max_ms);
+    this.#entries.set(key, { delay_ms, lastUpdate_ms: now_ms });
+  }
+
+  reset(key: string): void {
+    this.#entries.delete(key);
+  }
+
+  /** Forgets all keys of one owner. */
+  forget(prefix: string): void {
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.#entries.delete(key);
+  }
+
+  #expired(entry: BackOffEntry, event_ms: number): boolean {
+    return event_ms - entry.lastUpdate_ms > this.max_ms * 2;
+  }
+}
+
+/** `10s`, `1m20s`, `5m0s`: durations as Go prints them, which clients see in messages. */
+export function formatGoDuration(duration_ms: number): string {
+  if (duration_ms === 0) return "0s";
+  if (duration_ms < 1000) return `${trim(duration_ms, 3)}ms`;
+  const total_s = duration_ms / 1000;
+  const hours = Math.floor(total_s / 3600);
+  const minutes = Math.floor((total_s % 3600) / 60);
+  const seconds = `${trim(total_s % 60, 9)}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
+}
+
+function trim(value: number, digits: number): string {
+  return String(Number(value.toFixed(digits)));
+}

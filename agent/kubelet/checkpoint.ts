@@ -1,0 +1,104 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ConfigMap, Node, Pod, Secret, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Log } from "#shared/client/log.ts";
+import { readFileIfPresent, writeFileAtomically } from "./files.ts";
+
+interface Kinds {
+  pods: Pod;
+  configmaps: ConfigMap;
+  secrets: Secret;
+  services: Service;
+  nodes: Node;
+}
+export type CheckpointKind = keyof Kinds;
+
+/**
+ * What the master last said about this board's pods and what they use, on disk: a board that boots while the master is
+ * away starts its pods from it. One file an object, 0600, written only when the content changes, so that an idle board
+ * writes nothing.
+ */
+export class Checkpoint {
+  readonly #written = new Map<string, string>();
+  /** Writes of one file happen one after the other. */
+  readonly #pending = new Map<string, Promise<void>>();
+
+  constructor(
+    readonly folder: string,
+    readonly log: Log,
+  ) {}
+
+  /** Reads all objects of a kind. Files that cannot be read are reported and left out. */
+  async load<K extends CheckpointKind>(kind: K): Promise<Kinds[K][]> {
+    const folder = join(this.folder, kind);
+    const names = await readdir(folder).catch(() => []);
+    const objects: Kinds[K][] = [];
+    for (const name of names.filter((name) => name.endsWith(".json"))) {
+      const path = join(folder, name);
+      try {
+        const text = await readFileIfPresent(path);
+        if (text === undefined) continue;
+        objects.push(JSON.parse(text) as Kinds[K]);
+        this.#written.set(path, text);
+      } catch (error) {
+        this.log.warn("a checkpoint cannot be read and is left out", { path, error });
+      }
+    }
+    return objects;
+  }
+
+  /** The object as it was last saved. */
+  async read<K extends CheckpointKind>(kind: K, key: string): Promise<Kinds[K] | undefined> {
+    const path = this.#path(kind, key);
+    const text = this.#written.get(path) ?? (await readFileIfPresent(path));
+    return text === undefined ? undefined : (JSON.parse(text) as Kinds[K]);
+  }
+
+  /** Never fails: what cannot be saved is reported. */
+  async save<K extends CheckpointKind>(kind: K, key: string, object: Kinds[K]): Promise<void> {
+    const path = this.#path(kind, key);
+    const text = JSON.stringify(withoutVolatile(object));
+    if (this.#written.get(path) === text) return;
+    this.#written.set(path, text);
+    await this.#inTurn(path, () => writeFileAtomically(path, text));
+  }
+
+  async remove(kind: CheckpointKind, key: string): Promise<void> {
+    const path = this.#path(kind, key);
+    this.#written.delete(path);
+    await this.#inTurn(path, () => rm(path, { force: true }));
+  }
+
+  /** Everything that was to be written is. */
+  async flushed(): Promise<void> {
+    await Promise.all(this.#pending.values());
+  }
+
+  #path(kind: CheckpointKind, key: string): string {
+    return join(this.folder, kind, `${key.replaceAll("/", "_")}.json`);
+  }
+
+  async #inTurn(path: string, act: () => Promise<void>): Promise<void> {
+    const before = this.#pending.get(path) ?? Promise.resolve();
+    const turn = before.then(act).catch((error) => this.log.error("a checkpoint cannot be written", { path, error }));
+    this.#pending.set(path, turn);
+    await turn;
+    if (this.#pending.get(path) === turn) this.#pending.delete(path);
+  }
+}
+
+/** Leaves out what changes often and is not needed to start: each change would be a write to the card. */
+function withoutVolatile<T extends object>(object: T): T {
+  const copy = { ...object } as T & { metadata?: object; status?: object };
+  if (copy.metadata) {
+    const { managedFields: _, resourceVersion: __, ...metadata } = copy.metadata as Record<string, unknown>;
+    copy.metadata = metadata;
+  }
+  const status = copy.status as { phase?: string; startTime?: string; reason?: string; message?: string } | undefined;
+  if (status && "containerStatuses" in status) {
+    const final = status.phase === "Succeeded" || status.phase === "Failed";
+    const { phase, startTime, reason, message } = status;
+    copy.status = final ? { phase, startTime, reason, message } : { startTime };
+  }
+  return copy;
+}

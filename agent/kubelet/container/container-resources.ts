@@ -1,0 +1,59 @@
+import type { ContainerResources } from "#agent/runtime/runtime.ts";
+import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { isRestartableInit } from "../pod-containers.ts";
+import { limitsOf, milliOf, podQosClass, requestsOf, wholeOf } from "../pod-qos.ts";
+
+const minShares = 2;
+const maxShares = 262_144;
+const period_us = 100_000;
+const minQuota_us = 1_000;
+const guaranteedOomScore = -997;
+const bestEffortOomScore = 1000;
+/** Priority of system-cluster-critical; pods at or above it are killed last. */
+const systemCriticalPriority = 2_000_000_000;
+
+/** Cgroup settings of a container, computed as upstream's. A limit of the pod caps containers that have none. */
+export function containerResources(pod: Pod, container: Container, memoryCapacity_bytes: number): ContainerResources {
+  const limits = limitsOf(container);
+  const requests = requestsOf(container);
+  const podLimits = pod.spec.resources?.limits;
+  const cpuLimit_m = milliOf(limits, "cpu") || milliOf(podLimits, "cpu");
+  const memoryLimit_bytes = wholeOf(limits, "memory") || wholeOf(podLimits, "memory");
+  const cpuRequest_m = requests["cpu"] === undefined ? cpuLimit_m : milliOf(requests, "cpu");
+  const hugepages = Object.keys(limits).filter((name) => name.startsWith("hugepages-"));
+  return {
+    cpuShares: cpuSharesOf(cpuRequest_m),
+    ...(cpuLimit_m > 0 ? { cpuQuota_us: cpuQuotaOf(cpuLimit_m), cpuPeriod_us: period_us } : {}),
+    ...(memoryLimit_bytes > 0 ? { memoryLimit_bytes } : {}),
+    oomScoreAdj: oomScoreAdjust(pod, container, memoryCapacity_bytes),
+    ...(hugepages.length > 0
+      ? { hugepageLimits: Object.fromEntries(hugepages.map((name) => [name.slice(10), wholeOf(limits, name)])) }
+      : {}),
+  };
+}
+
+export function cpuSharesOf(request_m: number): number {
+  if (request_m === 0) return minShares;
+  return Math.min(maxShares, Math.max(minShares, Math.floor((request_m * 1024) / 1000)));
+}
+
+export function cpuQuotaOf(limit_m: number): number {
+  return Math.max(minQuota_us, Math.floor((limit_m * period_us) / 1000));
+}
+
+/** How readily the kernel kills the container when memory runs out: -997 to 1000. */
+export function oomScoreAdjust(pod: Pod, container: Container, memoryCapacity_bytes: number): number {
+  if ((pod.spec.priority ?? 0) >= systemCriticalPriority) return guaranteedOomScore;
+  const qos = podQosClass(pod);
+  if (qos === "Guaranteed") return guaranteedOomScore;
+  if (qos === "BestEffort" || memoryCapacity_bytes <= 0) return bestEffortOomScore;
+  const scoreOf = (request_bytes: number): number => 1000 - Math.floor((1000 * request_bytes) / memoryCapacity_bytes);
+  let score = scoreOf(wholeOf(requestsOf(container), "memory"));
+  const sidecar = pod.spec.initContainers?.some(({ name }) => name === container.name) && isRestartableInit(container);
+  if (sidecar) {
+    // A sidecar outlives every regular container.
+    const least = Math.min(...pod.spec.containers.map((regular) => wholeOf(requestsOf(regular), "memory")));
+    score = Math.min(score, scoreOf(least));
+  }
+  return Math.min(Math.max(score, 1000 + guaranteedOomScore), bestEffortOomScore - 1);
+}

@@ -1,0 +1,127 @@
+import { isNotFound, notFound } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { configMaps, secrets } from "#shared/api/resources.ts";
+import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import { type Client, ConnectionError } from "#shared/client/client.ts";
+import { Informer, withoutManagedFields } from "#shared/client/informer.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { ObjectSource } from "./container/environment.ts";
+import { podUid } from "./pod-containers.ts";
+
+type Kind = "configmaps" | "secrets";
+const refs: { readonly [K in Kind]: ResourceRef<K extends "configmaps" ? ConfigMap : Secret> } = {
+  configmaps: configMaps,
+  secrets,
+};
+
+interface Entry {
+  readonly informer: Informer<KubeObject>;
+  readonly users: Set<string>;
+}
+
+/**
+ * ConfigMaps and Secrets that pods of this board use, and no others. Those in volumes are watched, each by its name, so
+ * that files follow changes; the rest is read when a container starts. What was read is checkpointed, and with the
+ * master away the checkpoint answers.
+ */
+export class ObjectCache implements ObjectSource {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(
+    readonly client: Client,
+    readonly checkpoint: Checkpoint,
+    /** Called with the UIDs of pods whose volumes show a changed object. */
+    readonly onChange: (podUids: Iterable<string>) => void,
+  ) {}
+
+  configMap(namespace: string, name: string): Promise<ConfigMap> {
+    return this.#read("configmaps", namespace, name);
+  }
+
+  secret(namespace: string, name: string): Promise<Secret> {
+    return this.#read("secrets", namespace, name);
+  }
+
+  /** Watches what the pod's volumes show. Idempotent. */
+  retain(pod: Pod): void {
+    const uid = podUid(pod);
+    const namespace = pod.metadata.namespace ?? "";
+    for (const { kind, name } of volumeReferences(pod)) {
+      const key = `${kind}/${namespace}/${name}`;
+      let entry = this.#entries.get(key);
+      if (!entry) {
+        entry = this.#watch(kind, namespace, name);
+        this.#entries.set(key, entry);
+      }
+      entry.users.add(uid);
+    }
+  }
+
+  /** Ends the watches that only this pod needed, and drops their checkpoints. */
+  async release(podUid: string): Promise<void> {
+    for (const [key, entry] of this.#entries) {
+      if (!entry.users.delete(podUid) || entry.users.size > 0) continue;
+      this.#entries.delete(key);
+      await entry.informer.stop();
+      const [kind = "", namespace, name] = key.split("/");
+      await this.checkpoint.remove(kind as Kind, `${namespace}/${name}`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map(({ informer }) => informer.stop()));
+    this.#entries.clear();
+  }
+
+  #watch(kind: Kind, namespace: string, name: string): Entry {
+    const informer = new Informer<KubeObject>(this.client, refs[kind] as unknown as ResourceRef<KubeObject>, {
+      scope: { namespace, fieldSelector: `metadata.name=${name}` },
+      transform: withoutManagedFields,
+    });
+    const users = new Set<string>();
+    informer.addHandler(({ type, object }) => {
+      if (type !== "delete") void this.checkpoint.save(kind, `${namespace}/${name}`, object as ConfigMap & Secret);
+      if (informer.hasSynced) this.onChange(users);
+    });
+    informer.start();
+    return { informer, users };
+  }
+
+  async #read<K extends Kind>(
+    kind: K,
+    namespace: string,
+    name: string,
+  ): Promise<K extends "configmaps" ? ConfigMap : Secret> {
+    type Read = K extends "configmaps" ? ConfigMap : Secret;
+    const key = `${namespace}/${name}`;
+    const entry = this.#entries.get(`${kind}/${key}`);
+    const cached = entry?.informer.lister.get(key);
+    if (cached) return cached as unknown as Read;
+    try {
+      const read = await this.client.get<Read>(refs[kind] as unknown as ResourceRef<Read>, { namespace, name });
+      await this.checkpoint.save(kind, key, read);
+      return read;
+    } catch (error) {
+      // The wording that clients know for a missing object names it without its namespace.
+      if (isNotFound(error)) throw notFound({ group: "", plural: kind === "configmaps" ? "configmap" : "secret" }, name);
+      if (!(error instanceof ConnectionError)) throw error;
+      const saved = await this.checkpoint.read(kind, key);
+      if (saved === undefined) throw error;
+      return saved as unknown as Read;
+    }
+  }
+}
+
+/** ConfigMaps and Secrets whose content a pod's volumes show. */
+export function volumeReferences(pod: Pod): { kind: Kind; name: string }[] {
+  const references = (pod.spec.volumes ?? []).flatMap(({ configMap, secret, projected }) => [
+    ...(configMap?.name ? [{ kind: "configmaps" as const, name: configMap.name }] : []),
+    ...(secret?.secretName ? [{ kind: "secrets" as const, name: secret.secretName }] : []),
+    ...(projected?.sources ?? []).flatMap((source) => [
+      ...(source.configMap?.name ? [{ kind: "configmaps" as const, name: source.configMap.name }] : []),
+      ...(source.secret?.name ? [{ kind: "secrets" as const, name: source.secret.name }] : []),
+    ]),
+  ]);
+  return references;
+}

@@ -1,0 +1,37 @@
+import type { ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { BackOffEntry } from "../back-off.ts";
+
+export type ProbeResult = "success" | "failure" | "unknown";
+
+/** What the runtime and the probes show of a pod: all that a plan may depend on beside the spec and the time. */
+export interface ObservedPod {
+  /** Newest first. */
+  readonly sandboxes: readonly SandboxStatus[];
+  /** Newest first; several of one name are its attempts. */
+  readonly containers: readonly ContainerStatus[];
+  /** Results by container id. */
+  readonly liveness: ReadonlyMap<string, ProbeResult>;
+  readonly startup: ReadonlyMap<string, ProbeResult>;
+  /** By container name: the delay in force, when the last attempt ended at `finishedAt_ms`. */
+  backOff(container: string, finishedAt_ms: number): (BackOffEntry & { readonly until_ms: number }) | undefined;
+}
+
+export function newestFirst<T extends { readonly createdAt_ms: number }>(items: readonly T[]): T[] {
+  return [...items].sort((a, b) => b.createdAt_ms - a.createdAt_ms);
+}
+
+/** The last attempt of a container. */
+export function latest(observed: Pick<ObservedPod, "containers">, name: string): ContainerStatus | undefined {
+  return observed.containers.find((status) => status.name === name);
+}
+
+/** The sandbox that serves, if just one does and it is the newest. */
+export function readySandbox(observed: Pick<ObservedPod, "sandboxes">): SandboxStatus | undefined {
+  const ready = observed.sandboxes.filter((sandbox) => sandbox.state === "ready");
+  return ready.length === 1 && ready[0] === observed.sandboxes[0] ? ready[0] : undefined;
+}
+
+/** Addresses of the pod on the pod network; empty with host network or before there is a sandbox. */
+export function podIPs(observed: Pick<ObservedPod, "sandboxes">): readonly string[] {
+  return readySandbox(observed)?.ips ?? [];
+}

@@ -1,0 +1,129 @@
+import type { ContainerStatus } from "#agent/runtime/runtime.ts";
+import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { hashOf, containerHash } from "../container-identity.ts";
+import { isRestartableInit } from "../pod-containers.ts";
+import { latest, type ObservedPod } from "./observed-pod.ts";
+import type { KillReason } from "./pod-step.ts";
+import { shouldRun } from "./restart-policy.ts";
+
+export interface ContainerKill {
+  readonly container: string;
+  readonly containerId: string;
+  readonly message: string;
+  readonly reason: KillReason;
+}
+
+export interface InitPlan {
+  /** May the regular containers run? */
+  readonly initialized: boolean;
+  /** An init container failed for good: the pod is over. */
+  readonly failed: boolean;
+  /** Names, in the order to start. */
+  readonly start: readonly string[];
+  readonly kill: readonly ContainerKill[];
+}
+
+type Verdict =
+  | { readonly kind: "go-on"; readonly start?: boolean; readonly kill?: ContainerKill }
+  | { readonly kind: "hold"; readonly start?: boolean; readonly kill?: ContainerKill }
+  | { readonly kind: "failed" };
+
+/**
+ * Which init containers to start or kill. Ordinary ones run one after the other to success; sidecars (KEP-753) start in
+ * their turn and stay. Looked at from the last to the first: the last one that has a status tells how far the pod is,
+ * and once regular containers run, only sidecars are kept up.
+ */
+export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
+  const inits = pod.spec.initContainers ?? [];
+  if (inits.length === 0) return { initialized: true, failed: false, start: [], kill: [] };
+
+  let initialized = pod.spec.containers.some(({ name }) => {
+    const state = latest(observed, name)?.state;
+    return state === "created" || state === "running";
+  });
+  let passedNewest = initialized;
+  const start: string[] = [];
+  const kill: ContainerKill[] = [];
+
+  for (const [index, container] of [...inits.entries()].reverse()) {
+    const status = latest(observed, container.name);
+    const sidecar = isRestartableInit(container);
+    if (!status) {
+      if (passedNewest && sidecar) start.push(container.name);
+      continue;
+    }
+    if (passedNewest && !sidecar) continue;
+
+    const verdict = sidecar ? judgeSidecar(container, status, observed) : judgeInit(container, status, pod, observed);
+    if (verdict.kind === "failed") return { initialized: false, failed: true, start: [], kill: [] };
+    if (verdict.kind === "go-on") {
+      const next = inits[index + 1];
+      if (next === undefined) initialized = true;
+      else if (!passedNewest) start.push(next.name);
+    }
+    if (verdict.start) start.push(container.name);
+    if (verdict.kill) kill.push(verdict.kill);
+    passedNewest = true;
+  }
+  const first = inits[0];
+  if (!passedNewest && first) start.push(first.name);
+  return { initialized, failed: false, start: start.reverse(), kill };
+}
+
+function judgeInit(container: Container, status: ContainerStatus, pod: Pod, observed: ObservedPod): Verdict {
+  switch (status.state) {
+    case "created":
+      return { kind: "hold", start: true };
+    case "running":
+      return { kind: "hold" };
+    case "exited":
+      if (status.exitCode === 0) return { kind: "go-on" };
+      return shouldRun(container, pod, observed) ? { kind: "hold", start: true } : { kind: "failed" };
+    case "unknown":
+      if ((container.restartPolicy ?? pod.spec.restartPolicy) === "Never") return { kind: "failed" };
+      return { kind: "hold", start: true, kill: unknownState(container, status) };
+  }
+}
+
+function judgeSidecar(container: Container, status: ContainerStatus, observed: ObservedPod): Verdict {
+  switch (status.state) {
+    case "created":
+    case "exited":
+      return { kind: "hold", start: true };
+    case "unknown":
+      return { kind: "hold", start: true, kill: unknownState(container, status) };
+    case "running":
+      break;
+  }
+  const name = container.name;
+  const because = (message: string, reason: KillReason): ContainerKill => ({
+    container: name,
+    containerId: status.id,
+    message: `Init container ${name} ${message}`,
+    reason,
+  });
+  if (container.startupProbe) {
+    const startup = observed.startup.get(status.id);
+    if (startup === "failure") {
+      return { kind: "hold", start: true, kill: because("failed startup probe", "startup-probe") };
+    }
+    if (startup !== "success") return { kind: "hold" };
+  }
+  const hash = hashOf(status);
+  if (hash !== undefined && hash !== containerHash(container)) {
+    return { kind: "go-on", start: true, kill: because("definition changed", "spec-changed") };
+  }
+  if (container.livenessProbe && observed.liveness.get(status.id) === "failure") {
+    return { kind: "go-on", start: true, kill: because("failed liveness probe", "liveness-probe") };
+  }
+  return { kind: "go-on" };
+}
+
+function unknownState(container: Container, status: ContainerStatus): ContainerKill {
+  return {
+    container: container.name,
+    containerId: status.id,
+    message: `Init container is in "unknown" state, try killing it before restart`,
+    reason: "unknown-state",
+  };
+}

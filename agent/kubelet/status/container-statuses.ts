@@ -1,0 +1,212 @@
+import type { ContainerStatus as RuntimeStatus } from "#agent/runtime/runtime.ts";
+import type { Container, ContainerState, ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { type ContainerType, isRestartableInit, podContainers } from "../pod-containers.ts";
+import type { ObservedPod, ProbeResult } from "../planner/observed-pod.ts";
+import { latest } from "../planner/observed-pod.ts";
+import { shouldRun } from "../planner/restart-policy.ts";
+
+/** Why a container that should run does not: `ImagePullBackOff` and the like. */
+export interface WaitingReason {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ContainerStatusInput {
+  readonly pod: Pod;
+  readonly observed: ObservedPod;
+  /** The statuses last published: what the runtime has forgotten since is kept from them. */
+  readonly old: readonly ContainerStatus[];
+  readonly waiting: ReadonlyMap<string, WaitingReason>;
+  readonly readiness: ReadonlyMap<string, ProbeResult>;
+  /** `docker`, the scheme of container ids. */
+  readonly runtimeName: string;
+  /** Last lines that a container left to tell of its end, by container id. */
+  terminationMessage(status: RuntimeStatus): string;
+  /** Containers that ran before this kubelet did keep their readiness until a probe says otherwise. */
+  readonly kubeletStartedAt_ms: number;
+}
+
+const restartGrace_ms = 10_000;
+
+/** Statuses of all containers of one type in the order of the spec. As upstream's convertToAPIContainerStatuses. */
+export function containerStatuses(type: ContainerType, input: ContainerStatusInput): ContainerStatus[] {
+  return podContainers(input.pod.spec)
+    .filter((entry) => entry.type === type)
+    .map(({ container }) => {
+      const status = stateOf(type, container, input);
+      return type === "ephemeral" ? status : { ...status, ...readinessOf(type, container, status, input) };
+    });
+}
+
+function stateOf(type: ContainerType, container: Container, input: ContainerStatusInput): ContainerStatus {
+  const attempts = input.observed.containers.filter(({ name }) => name === container.name);
+  const old = input.old.find(({ name }) => name === container.name);
+  const [current, previous] = attempts;
+  const status = current
+    ? {
+        ...fromRuntime(container, current, old, input),
+        ...(previous ? { lastState: stateFromRuntime(previous, input) } : keptLastState(current, old, input)),
+      }
+    : fromNothing(container, old, input);
+
+  const done = type === "init" && current?.state === "exited" && current.exitCode === 0 && !isRestartableInit(container);
+  const waiting = input.waiting.get(container.name);
+  if (done || !waiting || !shouldRun(container, input.pod, input.observed)) return status;
+  return {
+    ...status,
+    ...(status.state?.terminated ? { lastState: status.state } : {}),
+    state: { waiting: { reason: waiting.reason, ...(waiting.message ? { message: waiting.message } : {}) } },
+  };
+}
+
+function fromRuntime(
+  container: Container,
+  current: RuntimeStatus,
+  old: ContainerStatus | undefined,
+  input: ContainerStatusInput,
+): ContainerStatus {
+  const state: ContainerState =
+    current.state === "unknown" && old?.state?.running
+      ? { terminated: lost("The container could not be located when the pod was terminated") }
+      : stateFromRuntime(current, input);
+  return {
+    name: container.name,
+    state,
+    ready: false,
+    restartCount: current.attempt,
+    image: current.image,
+    imageID: current.imageId,
+    containerID: `${input.runtimeName}://${current.id}`,
+    ...(old?.started === undefined ? {} : { started: old.started }),
+    ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
+    ...(container.resources ? { resources: container.resources } : {}),
+    ...mountsOf(container),
+    ...(old?.user && old.containerID?.endsWith(current.id) ? { user: old.user } : {}),
+  };
+}
+
+/** The container before the last is gone from the runtime: what was published of it stays. */
+function keptLastState(
+  current: RuntimeStatus,
+  old: ContainerStatus | undefined,
+  input: ContainerStatusInput,
+): { lastState?: ContainerState } {
+  const id = `${input.runtimeName}://${current.id}`;
+  if (old?.containerID === id && old.lastState?.terminated) return { lastState: old.lastState };
+  if (current.attempt > 0 && old?.state?.terminated && old.containerID !== id) return { lastState: old.state };
+  return {};
+}
+
+function fromNothing(
+  container: Container,
+  old: ContainerStatus | undefined,
+  input: ContainerStatusInput,
+): ContainerStatus {
+  if (old?.state?.terminated) return old;
+  const reason = input.pod.spec.initContainers?.length ? "PodInitializing" : "ContainerCreating";
+  const fresh: ContainerStatus = {
+    name: container.name,
+    state: { waiting: { reason } },
+    ready: false,
+    restartCount: old?.restartCount ?? 0,
+    image: container.image ?? "",
+    imageID: "",
+    ...(old?.lastState && Object.keys(old.lastState).length > 0 ? { lastState: old.lastState } : {}),
+    ...mountsOf(container),
+  };
+  if (!old?.state?.running || fresh.lastState?.terminated) return fresh;
+  return {
+    ...fresh,
+    restartCount: fresh.restartCount + (input.pod.metadata.deletionTimestamp === undefined ? 1 : 0),
+    lastState: {
+      terminated: lost(
+        "The container could not be located when the pod was deleted.  The container used to be Running",
+      ),
+    },
+  };
+}
+
+const lost = (message: string) => ({ exitCode: 137, reason: "ContainerStatusUnknown", message });
+
+function stateFromRuntime(status: RuntimeStatus, input: ContainerStatusInput): ContainerState {
+  switch (status.state) {
+    case "running":
+      return { running: { startedAt: timestamp(status.startedAt_ms ?? status.createdAt_ms) } };
+    case "exited": {
+      const message = [status.error ?? "", input.terminationMessage(status)].filter((part) => part !== "").join(": ");
+      return {
+        terminated: {
+          exitCode: status.exitCode ?? 0,
+          ...(status.signal === undefined ? {} : { signal: status.signal }),
+          reason: endReason(status),
+          ...(message === "" ? {} : { message }),
+          startedAt: timestamp(status.startedAt_ms ?? status.createdAt_ms),
+          finishedAt: timestamp(status.finishedAt_ms ?? status.createdAt_ms),
+          containerID: `${input.runtimeName}://${status.id}`,
+        },
+      };
+    }
+    default:
+      return { waiting: {} };
+  }
+}
+
+function endReason(status: RuntimeStatus): string {
+  if (status.oomKilled) return "OOMKilled";
+  if (status.startedAt_ms === undefined && status.error) return "ContainerCannotRun";
+  return status.exitCode === 0 ? "Completed" : "Error";
+}
+
+function mountsOf(container: Container): Pick<ContainerStatus, "volumeMounts"> {
+  if (!container.volumeMounts?.length) return {};
+  return {
+    volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly }) => ({
+      name,
+      mountPath,
+      ...(readOnly ? { readOnly, recursiveReadOnly: "Disabled" } : {}),
+    })),
+  };
+}
+
+function readinessOf(
+  type: ContainerType,
+  container: Container,
+  status: ContainerStatus,
+  input: ContainerStatusInput,
+): { ready: boolean; started: boolean } {
+  const started = isStarted(container, status, input);
+  if (type === "init" && !isRestartableInit(container)) {
+    return { started, ready: status.state?.terminated?.exitCode === 0 };
+  }
+  return { started, ready: started && isReady(container, status, input) };
+}
+
+function isStarted(container: Container, status: ContainerStatus, input: ContainerStatusInput): boolean {
+  if (!status.state?.running) return false;
+  const current = latest(input.observed, container.name);
+  const result = current && input.observed.startup.get(current.id);
+  if (result !== undefined) return result === "success";
+  const old = input.old.find(({ name }) => name === container.name);
+  if (old?.containerID === status.containerID && old?.started === true) return true;
+  return container.startupProbe === undefined;
+}
+
+function isReady(container: Container, status: ContainerStatus, input: ContainerStatusInput): boolean {
+  if (!status.state?.running) return false;
+  if (!container.readinessProbe) return true;
+  const current = latest(input.observed, container.name);
+  const result = current && input.readiness.get(current.id);
+  if (result !== undefined) return result === "success";
+  const old = input.old.find(({ name }) => name === container.name);
+  const startedAt_ms = current?.startedAt_ms ?? Number.POSITIVE_INFINITY;
+  return (
+    startedAt_ms < input.kubeletStartedAt_ms - restartGrace_ms &&
+    old?.containerID === status.containerID &&
+    old?.ready === true
+  );
+}
+
+/** RFC 3339 to the second, as metav1.Time. */
+export function timestamp(time_ms: number): string {
+  return `${new Date(time_ms).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,123 @@
+import type { ContainerStatus, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { judgeSandbox } from "../planner/plan-pod.ts";
+import { podIPs, readySandbox } from "../planner/observed-pod.ts";
+import { isStaticPod, isTerminalPhase } from "../pod-containers.ts";
+import { podQosClass } from "../pod-qos.ts";
+import { type ContainerStatusInput, containerStatuses, timestamp } from "./container-statuses.ts";
+import { kubeletConditions, podConditions, withTransitionTimes } from "./pod-conditions.ts";
+import { podPhase } from "./pod-phase.ts";
+
+export interface PodStatusInput extends Omit<ContainerStatusInput, "old"> {
+  /** The status last published, else the API's. */
+  readonly oldStatus: PodStatus;
+  /** All has been stopped because the pod was told to end. */
+  readonly ended: boolean;
+  /** The pod fails for a reason beside its containers: evicted, past its deadline, refused. */
+  readonly failure?: { readonly reason: string; readonly message: string } | undefined;
+  /** Addresses of the board, the main one first. */
+  readonly hostIPs: readonly string[];
+  readonly now_ms: number;
+}
+
+/** A pod's status from what is observed, as upstream's generateAPIPodStatus. */
+export function podStatus(input: PodStatusInput): PodStatus {
+  const { pod, oldStatus, observed } = input;
+  const of = (type: "init" | "regular" | "ephemeral", old: readonly ContainerStatus[] | undefined) =>
+    containerStatuses(type, { ...input, old: old ?? [] });
+  const initContainerStatuses = of("init", oldStatus.initContainerStatuses);
+  const regular = of("regular", oldStatus.containerStatuses);
+  const ephemeralContainerStatuses = of("ephemeral", oldStatus.ephemeralContainerStatuses);
+  const statuses = [...initContainerStatuses, ...regular];
+
+  const { phase, reason, message } = settlePhase(input, statuses);
+  const now = timestamp(input.now_ms);
+  const others = (pod.status?.conditions ?? []).filter(({ type }) => !kubeletConditions.has(type));
+  const own = podConditions({
+    pod,
+    phase,
+    statuses,
+    sandboxReady: !judgeSandbox(pod, observed).change,
+    others,
+  });
+  return {
+    ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    phase,
+    ...(reason ? { reason } : {}),
+    ...(message ? { message } : {}),
+    conditions: [...others, ...withTransitionTimes(own, oldStatus.conditions ?? [], now)],
+    ...addresses(input),
+    startTime: oldStatus.startTime ?? now,
+    ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
+    containerStatuses: regular,
+    ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
+    qosClass: podQosClass(pod),
+  };
+}
+
+function settlePhase(
+  input: PodStatusInput,
+  statuses: readonly ContainerStatus[],
+): { phase: string; reason?: string | undefined; message?: string | undefined } {
+  const { pod, oldStatus, observed, failure } = input;
+  const sandbox = readySandbox(observed);
+  const regularNames = new Set(pod.spec.containers.map(({ name }) => name));
+  const computed = podPhase({
+    spec: pod.spec,
+    statuses,
+    ended: input.ended,
+    isStatic: isStaticPod(pod),
+    anyRegularActive: observed.containers.some(
+      ({ name, sandboxId }) => regularNames.has(name) && sandboxId === sandbox?.id,
+    ),
+  });
+  // A phase that is final never changes again.
+  const final = [pod.status?.phase, oldStatus.phase].find(isTerminalPhase);
+  if (failure && final !== "Succeeded") return { phase: "Failed", ...failure };
+  let phase = final ?? computed;
+  if (input.ended && !isTerminalPhase(phase) && !isStaticPod(pod)) phase = "Failed";
+  if (phase !== oldStatus.phase) return { phase };
+  return {
+    phase,
+    reason: oldStatus.reason ?? pod.status?.reason,
+    message: oldStatus.message ?? pod.status?.message,
+  };
+}
+
+function addresses(input: PodStatusInput): Partial<PodStatus> {
+  const { pod, observed, hostIPs, oldStatus } = input;
+  const host = hostIPs[0];
+  const ofHost = host === undefined ? {} : { hostIP: host, hostIPs: hostIPs.map((ip) => ({ ip })) };
+  const own = pod.spec.hostNetwork ? hostIPs : podIPs(observed);
+  // What has ended keeps the address it had: logs and statuses refer to it.
+  const known = own.length > 0 ? own : input.ended ? (oldStatus.podIPs ?? []).map(({ ip }) => ip) : [];
+  const first = known[0];
+  return { ...ofHost, ...(first === undefined ? {} : { podIP: first, podIPs: known.map((ip) => ({ ip })) }) };
+}
+
+/**
+ * The end of a pod whose containers are gone without a trace: no container is left unterminated, and the phase is
+ * final. As upstream's TerminatePod.
+ */
+export function terminatedStatus(status: PodStatus): PodStatus {
+  const lost = {
+    terminated: {
+      exitCode: 137,
+      reason: "ContainerStatusUnknown",
+      message: "The container could not be located when the pod was terminated",
+    },
+  };
+  const end = (container: ContainerStatus): ContainerStatus =>
+    container.state?.terminated ? container : { ...container, state: lost };
+  const inits = status.initContainerStatuses ?? [];
+  const lastRun = inits.findLastIndex(({ state, lastState }) => !state?.waiting || lastState?.terminated !== undefined);
+  const initialized = status.conditions?.some(({ type, status }) => type === "Initialized" && status === "True");
+  const started = initialized || inits.length === 0;
+  return {
+    ...status,
+    ...(inits.length > 0
+      ? { initContainerStatuses: inits.map((init, index) => (index <= Math.max(lastRun, 0) ? end(init) : init)) }
+      : {}),
+    ...(status.containerStatuses && started ? { containerStatuses: status.containerStatuses.map(end) } : {}),
+    phase: isTerminalPhase(status.phase) ? status.phase : "Failed",
+  };
+}
