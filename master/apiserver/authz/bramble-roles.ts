@@ -1,0 +1,34 @@
+/**
+ * Roles of Bramble's own, in the form of bootstrap-roles.ts.
+ * `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
+ * on a board read beyond a kubelet; boards have one identity for all of it.
+ */
+export const brambleRoleTable = `
+bramble:join
+  post | /bramble/v1/join
+bramble:agent
+  read | core | endpoints namespaces nodes pods services
+  read | discovery.k8s.io | endpointslices
+  read | networking.k8s.io | ingressclasses ingresses networkpolicies servicecidrs
+  update patch | networking.k8s.io | ingresses/status
+  post | /bramble/v1/join
+`;
+
+/** Every group of a join token begins with system:bootstrappers. */
+export const brambleBindingTable = `
+bramble:join
+  group:system:bootstrappers:bramble:boards
+bramble:board-bootstrap role:system:node-bootstrapper
+  group:system:bootstrappers:bramble:boards
+bramble:board-approve role:system:certificates.k8s.io:certificatesigningrequests:nodeclient
+  group:system:bootstrappers:bramble:boards
+bramble:board-renew role:system:certificates.k8s.io:certificatesigningrequests:selfnodeclient
+  group:system:nodes
+bramble:agent
+  group:system:nodes
+bramble:apiserver-to-kubelet role:system:kubelet-api-admin
+  user:system:kube-apiserver-kubelet-client
+`;
+
+/** The group that join tokens of boards carry (`auth-extra-groups` of the bootstrap Secret). */
+export const boardBootstrapGroup = "system:bootstrappers:bramble:boards";
