@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import mqtt, { type MqttClient } from "mqtt";
+import type { Log } from "#shared/client/log.ts";
 import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
 
 export interface HeartbeatOptions {
@@ -10,7 +11,7 @@ export interface HeartbeatOptions {
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
   /** Silence after which the broker gives the board up is one and a half of it (MQTT 3.1.1, 3.1.2.10). */
   readonly keepalive_s: number;
-  readonly log: (level: "info" | "warn", message: string) => void;
+  readonly log: Log;
 }
 
 /** The board's one MQTT session. It says that the board is alive by being there; the last will tells of its end. */
@@ -59,9 +60,9 @@ export class Heartbeat {
       reached = true;
       this.current = session;
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
-      log("info", `heartbeat: session ${session.session} with ${broker}`);
+      log.info("session begun", { broker, session: session.session });
     });
-    client.on("error", (error) => log("warn", `heartbeat: ${broker}: ${error.message}`));
+    client.on("error", (error) => log.warn("no session", { broker, error }));
     client.on("close", () => {
       client.end(true);
       if (this.client !== client) return;

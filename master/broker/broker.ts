@@ -1,5 +1,6 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Aedes, type Client as MqttSession } from "aedes";
+import type { Log } from "#shared/client/log.ts";
 import { leaseDuration_s, nodeOfSessionTopic, nodeTopics, parseSessionMessage } from "#shared/heartbeat/messages.ts";
 import type { NodeLeases } from "./node-leases.ts";
 
@@ -9,7 +10,7 @@ export interface BrokerOptions {
   /** PEM; read anew by `reload`. */
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
   readonly leases: NodeLeases;
-  readonly log: (level: "info" | "warn", message: string) => void;
+  readonly log: Log;
 }
 
 /** The nodes a session speaks for: the one of its certificate. */
@@ -31,7 +32,7 @@ export class Broker {
       { ...options.credentials(), requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" },
       (socket) => this.admit(socket),
     );
-    this.server.on("tlsClientError", (error) => options.log("warn", `broker: TLS refused: ${error.message}`));
+    this.server.on("tlsClientError", (error) => options.log.warn("TLS refused", { error }));
   }
 
   static async start(options: BrokerOptions): Promise<Broker> {
@@ -42,7 +43,7 @@ export class Broker {
       authorizePublish: (session, packet, done) => {
         const node = session ? nodeOf.get(session) : undefined;
         if (node !== undefined && packet.topic.startsWith(nodeTopics(node))) return done(null);
-        options.log("warn", `broker: ${node ?? "a stranger"} may not publish on ${packet.topic}`);
+        options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
         done(new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`));
       },
       authorizeSubscribe: (session, subscription, done) => {
@@ -90,11 +91,11 @@ export class Broker {
   private admit(socket: TLSSocket): void {
     const node = socket.authorized ? nodeOfCertificate(socket) : undefined;
     if (node === undefined) {
-      this.options.log("warn", `broker: ${socket.remoteAddress} has no node certificate; refused`);
+      this.options.log.warn("refused: no node certificate", { address: socket.remoteAddress });
       socket.destroy();
       return;
     }
-    socket.on("error", (error) => this.options.log("info", `broker: ${node}: ${error.message}`));
+    socket.on("error", (error) => this.options.log.info("connection broke", { node, error }));
     nodeOf.set(this.aedes.handle(socket), node);
   }
 }

@@ -2,6 +2,7 @@ import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { leases, nodes } from "#shared/api/resources.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
 import {
   leaseDuration_s,
   nodeLeaseNamespace,
@@ -21,7 +22,7 @@ export class NodeLeases {
 
   constructor(
     private readonly client: Client,
-    private readonly log: (level: "info" | "warn", message: string) => void,
+    private readonly log: Log,
     private readonly now: () => Date = () => new Date(),
   ) {}
 
@@ -29,7 +30,7 @@ export class NodeLeases {
   async take(node: string, message: SessionMessage): Promise<void> {
     if (!supersedes(message, this.sessions.get(node))) return;
     this.sessions.set(node, message);
-    this.log("info", `heartbeat: ${node} is ${message.state} (session ${message.session})`);
+    this.log.info("session", { node, state: message.state, session: message.session });
     await this.write(node);
   }
 
@@ -42,7 +43,7 @@ export class NodeLeases {
   private write(node: string): Promise<void> {
     const next = (this.writes.get(node) ?? Promise.resolve())
       .then(() => this.writeOnce(node))
-      .catch((error: Error) => this.log("warn", `heartbeat: cannot write the Lease of ${node}: ${error.message}`));
+      .catch((error: unknown) => this.log.warn("cannot write the Lease", { node, error }));
     this.writes.set(node, next);
     return next;
   }

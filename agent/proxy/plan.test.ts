@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Iptables, renderChanges } from "node-iptables";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { staleFlows } from "./conntrack.ts";
+import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
+import { portHash, type ServicePort, servicePorts } from "./service-ports.ts";
+
+const network: ProxyNetwork = {
+  family: "IPv4",
+  clusterCidr: "10.42.0.0/16",
+  serviceCidr: "10.43.0.0/16",
+  ownClusterIps: new Set(["10.43.0.10"]),
+};
+
+function service(spec: Partial<NonNullable<Service["spec"]>> = {}): Service {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: "default", name: "web" },
+    spec: { clusterIP: "10.43.0.7", ports: [{ name: "http", port: 80, protocol: "TCP", targetPort: 8080 }], ...spec },
+  } as Service;
+}
+
+function slice(endpoints: EndpointSlice["endpoints"], protocol = "TCP"): EndpointSlice {
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { namespace: "default", name: "web-1", labels: { "kubernetes.io/service-name": "web" } },
+    addressType: "IPv4",
+    endpoints,
+    ports: [{ name: "http", port: 8080, protocol }],
+  } as EndpointSlice;
+}
+
+const here = { addresses: ["10.42.1.5"], nodeName: "pi-1", conditions: { ready: true } };
+const there = { addresses: ["10.42.2.5"], nodeName: "pi-2", conditions: { ready: true } };
+const view = (service_: Service, ...slices: EndpointSlice[]): ServicePort[] =>
+  servicePorts([service_], () => slices, { name: "pi-1", zone: "attic" }, "IPv4");
+const text = (ports: readonly ServicePort[]): string => renderChanges({}, planServiceRules(ports, network));
+const ips = (ports: readonly ServicePort[]): string[] =>
+  (ports[0]?.clusterEndpoints ?? []).map((endpoint) => endpoint.ip);
+
+describe("endpoints", () => {
+  test("ready ones serve; terminating ones only when nothing else does", () => {
+    const leaving = { ...there, conditions: { ready: false, serving: true, terminating: true } };
+    expect(ips(view(service(), slice([here, leaving])))).toEqual(["10.42.1.5"]);
+    expect(ips(view(service(), slice([leaving])))).toEqual(["10.42.2.5"]);
+    expect(ips(view(service(), slice([{ ...there, conditions: { ready: false } }])))).toEqual([]);
+  });
+  test("topology hints narrow them, unless one has none", () => {
+    const near = { ...here, hints: { forZones: [{ name: "attic" }] } };
+    const far = { ...there, hints: { forZones: [{ name: "cellar" }] } };
+    expect(ips(view(service(), slice([near, far])))).toEqual(["10.42.1.5"]);
+    expect(ips(view(service(), slice([near, there])))).toEqual(["10.42.1.5", "10.42.2.5"]);
+  });
+  test("headless and ExternalName Services have no rules", () => {
+    expect(view(service({ clusterIP: "None" }))).toEqual([]);
+    expect(view(service({ type: "ExternalName" }))).toEqual([]);
+  });
+});
+
+describe("rules", () => {
+  test("a port is spread evenly, and a hairpin is masqueraded", () => {
+    const rules = text(view(service(), slice([here, there])));
+    const hash = portHash("default/web:http", "tcp");
+    expect(rules).toContain(
+      `-A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" -p tcp -m tcp --dport 80 -d 10.43.0.7/32 -j KUBE-SVC-${hash}`,
+    );
+    expect(rules).toContain("--probability 0.5000000000");
+    expect(rules).toContain("-s 10.42.1.5/32 -j KUBE-MARK-MASQ");
+    expect(rules).toContain("--to-destination 10.42.2.5:8080");
+  });
+  test("without endpoints it is refused; with none here and policy Local it is dropped", () => {
+    expect(text(view(service()))).toContain(
+      '"default/web:http cluster IP" -p tcp -m tcp --dport 80 -d 10.43.0.7/32 -j REJECT',
+    );
+    expect(text(view(service({ internalTrafficPolicy: "Local" }), slice([there])))).toContain(
+      "-d 10.43.0.7/32 -j DROP",
+    );
+  });
+  test("a node port of policy Local keeps the client's address", () => {
+    const ports = [{ name: "http", port: 80, nodePort: 30080, protocol: "TCP" }];
+    const rules = text(
+      view(service({ type: "NodePort", externalTrafficPolicy: "Local", ports }), slice([here, there])),
+    );
+    expect(rules).toMatch(/-A KUBE-EXT-\w+ -j KUBE-SVL-/);
+    expect(rules).not.toMatch(/-A KUBE-SVL-\w+ .*KUBE-MARK-MASQ/);
+  });
+  test("the board's own DNS address is left alone", () => {
+    expect(text(view(service({ clusterIP: "10.43.0.10" }), slice([here])))).not.toContain("10.43.0.10");
+  });
+});
+
+test("UDP flows of gone endpoints are stale, and those that began without any", () => {
+  const udp = service({ ports: [{ name: "http", port: 53, protocol: "UDP" }] });
+  const both = view(udp, slice([here, there], "UDP"));
+  const one = view(udp, slice([here], "UDP"));
+  const none = view(udp);
+  expect(staleFlows(both, one)).toEqual([{ originalIp: "10.43.0.7", originalPort: 53, endpointIp: "10.42.2.5" }]);
+  expect(staleFlows(none, one)).toEqual([{ originalIp: "10.43.0.7", originalPort: 53, endpointIp: undefined }]);
+  expect(staleFlows(one, both)).toEqual([]);
+});
+
+describe("the kernel", () => {
+  const namespace = `proxy-${process.pid}`;
+  const iptables = new Iptables({ prefix: ["nsenter", `--net=/run/netns/${namespace}`] });
+  beforeAll(() => void Bun.spawnSync({ cmd: ["ip", "netns", "add", namespace] }));
+  afterAll(() => void Bun.spawnSync({ cmd: ["ip", "netns", "del", namespace] }));
+
+  test("takes every kind of rule, and none is left when they are withdrawn", async () => {
+    const ports = view(
+      service({
+        type: "LoadBalancer",
+        sessionAffinity: "ClientIP",
+        externalTrafficPolicy: "Local",
+        externalIPs: ["198.51.100.7"],
+        loadBalancerSourceRanges: ["203.0.113.0/24"],
+        ports: [{ name: "http", port: 80, nodePort: 30080, protocol: "TCP" }],
+      }),
+      slice([here, there]),
+    ).map((port) => ({ ...port, loadBalancerIps: ["198.51.100.8"] }));
+    const rules = planServiceRules(ports, network);
+    await iptables.restore(renderChanges({}, rules));
+    for (const hook of proxyHooks) await iptables.ensureRule(hook.table, hook.chain, hook.rule, hook.position);
+    expect((await iptables.chains("nat")).filter(isProxyChain).length).toBe(rules.nat?.size ?? 0);
+    for (const hook of proxyHooks) await iptables.removeRule(hook.table, hook.chain, hook.rule);
+    await iptables.restore(renderChanges(rules, {}));
+    for (const table of ["nat", "filter"] as const) {
+      expect((await iptables.chains(table)).filter(isProxyChain)).toEqual([]);
+    }
+  });
+});

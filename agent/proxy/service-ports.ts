@@ -1,0 +1,172 @@
+import { createHash } from "node:crypto";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+
+export type Protocol = "TCP" | "UDP" | "SCTP";
+export type IpFamily = "IPv4" | "IPv6";
+
+/** One port of one Service with the endpoints that serve it, as a rule planner needs it. */
+export interface ServicePort {
+  /** `namespace/name:port`, the name that rules carry in comments. */
+  readonly id: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly clusterIp: string;
+  readonly externalIps: readonly string[];
+  readonly loadBalancerIps: readonly string[];
+  readonly loadBalancerSourceRanges: readonly string[];
+  readonly nodePort: number | undefined;
+  /** Seconds that a client stays with one endpoint; undefined without affinity. */
+  readonly affinity_s: number | undefined;
+  readonly internalLocal: boolean;
+  readonly externalLocal: boolean;
+  /** For traffic that may go to any board. */
+  readonly clusterEndpoints: readonly Endpoint[];
+  /** For traffic whose policy is Local: those on this board. */
+  readonly localEndpoints: readonly Endpoint[];
+  /** Is there a usable endpoint on any board? Tells a Service without endpoints from one without local ones. */
+  readonly hasAnyEndpoint: boolean;
+}
+
+export interface Endpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly local: boolean;
+}
+
+export interface NodeView {
+  readonly name: string;
+  readonly zone: string | undefined;
+}
+
+/**
+ * What each Service port is served by on this board. Headless and ExternalName Services have none. Endpoints follow
+ * KEP-1669 (terminating ones that still serve are the last resort), KEP-2433 (topology hints) and the traffic policies.
+ */
+export function servicePorts(
+  services: readonly Service[],
+  slicesOf: (service: Service) => readonly EndpointSlice[],
+  node: NodeView,
+  family: IpFamily,
+): ServicePort[] {
+  return services.flatMap((service) => {
+    const clusterIp = clusterIpOf(service, family);
+    const { spec, metadata } = service;
+    if (clusterIp === undefined || !spec || isForAnotherProxy(service)) return [];
+    const slices = slicesOf(service).filter((slice) => slice.addressType === family);
+    return (spec.ports ?? []).map((port): ServicePort => {
+      const protocol = (port.protocol ?? "TCP") as Protocol;
+      const candidates = slices.flatMap((slice) => candidatesOf(slice, port.name ?? "", protocol, node));
+      const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
+      const anywhere = usable(candidates);
+      const external = isFamily(family);
+      return {
+        id: `${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
+        protocol,
+        port: port.port,
+        clusterIp,
+        externalIps: (spec.externalIPs ?? []).filter(external),
+        loadBalancerIps: (service.status?.loadBalancer?.ingress ?? [])
+          .filter((ingress) => ingress.ipMode !== "Proxy")
+          .flatMap((ingress) => (ingress.ip && external(ingress.ip) ? [ingress.ip] : [])),
+        loadBalancerSourceRanges: (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(external),
+        nodePort: port.nodePort || undefined,
+        affinity_s:
+          spec.sessionAffinity === "ClientIP"
+            ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800)
+            : undefined,
+        internalLocal: spec.internalTrafficPolicy === "Local",
+        externalLocal: spec.externalTrafficPolicy === "Local",
+        clusterEndpoints: byTopology(anywhere, node).map((candidate) => candidate.endpoint),
+        localEndpoints: byNode.map((candidate) => candidate.endpoint),
+        hasAnyEndpoint: anywhere.length > 0,
+      };
+    });
+  });
+}
+
+/** A short stable name for chains: kube-proxy's, so that people and tools find their way. */
+export function portHash(...parts: readonly string[]): string {
+  const digest = createHash("sha256").update(parts.join("")).digest();
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  let text = "";
+  for (let bit = 0; text.length < 16; bit += 5) {
+    const index = bit >> 3;
+    const pair = ((digest[index] ?? 0) << 8) | (digest[index + 1] ?? 0);
+    text += alphabet[(pair >> (11 - (bit & 7))) & 31];
+  }
+  return text;
+}
+
+interface Candidate {
+  readonly endpoint: Endpoint;
+  readonly ready: boolean;
+  readonly servingWhileTerminating: boolean;
+  readonly hintedZones: readonly string[] | undefined;
+  readonly hintedNodes: readonly string[] | undefined;
+}
+
+function candidatesOf(slice: EndpointSlice, portName: string, protocol: Protocol, node: NodeView): Candidate[] {
+  const ports = (slice.ports ?? []).filter(
+    (port) => (port.name ?? "") === portName && (port.protocol ?? "TCP") === protocol,
+  );
+  return ports.flatMap(({ port }) =>
+    (slice.endpoints ?? []).flatMap((endpoint) => {
+      const ip = endpoint.addresses?.[0];
+      if (ip === undefined || port === undefined) return [];
+      const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
+      return [
+        {
+          endpoint: { ip, port, local: endpoint.nodeName === node.name },
+          ready,
+          servingWhileTerminating: serving && terminating,
+          hintedZones: endpoint.hints?.forZones?.map((zone) => zone.name),
+          hintedNodes: endpoint.hints?.forNodes?.map((hint) => hint.name),
+        },
+      ];
+    }),
+  );
+}
+
+/** Ready ones; when there is none, those that still serve while they terminate. Duplicates of several slices once. */
+function usable(candidates: readonly Candidate[]): Candidate[] {
+  const ready = candidates.filter((candidate) => candidate.ready);
+  const chosen = ready.length > 0 ? ready : candidates.filter((candidate) => candidate.servingWhileTerminating);
+  const unique = new Map(chosen.map((candidate) => [`${candidate.endpoint.ip}|${candidate.endpoint.port}`, candidate]));
+  return [...unique.values()].sort(byAddress);
+}
+
+const byAddress = (a: Candidate, b: Candidate): number =>
+  a.endpoint.ip < b.endpoint.ip ? -1 : a.endpoint.ip > b.endpoint.ip ? 1 : a.endpoint.port - b.endpoint.port;
+
+/** Hints count only when every endpoint has one, else some would get no traffic at all. */
+function byTopology(candidates: readonly Candidate[], node: NodeView): readonly Candidate[] {
+  if (candidates.length === 0) return candidates;
+  if (candidates.every((candidate) => candidate.hintedNodes?.length)) {
+    const here = candidates.filter((candidate) => candidate.hintedNodes?.includes(node.name));
+    if (here.length > 0) return here;
+  }
+  const { zone } = node;
+  if (zone !== undefined && candidates.every((candidate) => candidate.hintedZones?.length)) {
+    const near = candidates.filter((candidate) => candidate.hintedZones?.includes(zone));
+    if (near.length > 0) return near;
+  }
+  return candidates;
+}
+
+function clusterIpOf(service: Service, family: IpFamily): string | undefined {
+  if (service.spec?.type === "ExternalName") return undefined;
+  const ips = service.spec?.clusterIPs ?? (service.spec?.clusterIP ? [service.spec.clusterIP] : []);
+  return ips.filter((ip) => ip !== "None").find(isFamily(family));
+}
+
+/** The well-known labels by which a Service opts out of this proxy. */
+function isForAnotherProxy(service: Service): boolean {
+  const labels = service.metadata.labels ?? {};
+  return "service.kubernetes.io/service-proxy-name" in labels || "service.kubernetes.io/headless" in labels;
+}
+
+const isFamily =
+  (family: IpFamily) =>
+  (address: string): boolean =>
+    address.includes(":") === (family === "IPv6");
