@@ -1,0 +1,160 @@
+/**
+ * Field errors, made along a path (field.Path, field.Error and field.ErrorList of apimachinery). A validator is a
+ * function of a value and the Field it stands at; what it finds wrong goes into the one list behind all Fields of a run.
+ */
+import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
+
+export class Field {
+  readonly path: string;
+  readonly #errors: FieldError[];
+
+  constructor(path: string, errors: FieldError[]) {
+    this.path = path;
+    this.#errors = errors;
+  }
+
+  /** A child, or a child's child: `at("spec", "ports")`. */
+  at(...names: string[]): Field {
+    return new Field([...(this.path === "" ? [] : [this.path]), ...names].join("."), this.#errors);
+  }
+  index(index: number): Field {
+    return new Field(`${this.path}[${index}]`, this.#errors);
+  }
+  /** An entry of a map. */
+  key(key: string): Field {
+    return new Field(`${this.path}[${key}]`, this.#errors);
+  }
+  /** The same place in a run of its own: to see whether something is wrong there before saying so. */
+  apart(): { readonly field: Field; readonly errors: FieldError[] } {
+    const errors: FieldError[] = [];
+    return { field: new Field(this.path, errors), errors };
+  }
+
+  required(detail = ""): void {
+    this.#add("FieldValueRequired", "Required value", detail);
+  }
+  forbidden(detail: string): void {
+    this.#add("FieldValueForbidden", "Forbidden", detail);
+  }
+  invalid(value: unknown, detail: string): void {
+    this.#add("FieldValueInvalid", `Invalid value: ${render(value)}`, detail);
+  }
+  /** One error for each message: what the checks of names.ts give. */
+  invalidEach(value: unknown, details: readonly string[]): void {
+    for (const detail of details) this.invalid(value, detail);
+  }
+  typeInvalid(value: unknown, detail: string): void {
+    this.#add("FieldValueTypeInvalid", `Invalid value: ${render(value)}`, detail);
+  }
+  notSupported(value: unknown, supported: readonly string[]): void {
+    const list = supported.map((each) => JSON.stringify(each)).join(", ");
+    this.#add(
+      "FieldValueNotSupported",
+      `Unsupported value: ${render(value)}`,
+      list === "" ? "" : `supported values: ${list}`,
+    );
+  }
+  notFound(value: unknown, detail = ""): void {
+    this.#add("FieldValueNotFound", `Not found: ${render(value)}`, detail);
+  }
+  duplicate(value: unknown, detail = ""): void {
+    this.#add("FieldValueDuplicate", `Duplicate value: ${render(value)}`, detail);
+  }
+  tooLong(max_bytes: number): void {
+    this.#add(
+      "FieldValueTooLong",
+      "Too long",
+      `may not be more than ${max_bytes} ${max_bytes === 1 ? "byte" : "bytes"}`,
+    );
+  }
+  tooMany(actual: number, max: number): void {
+    this.#add("FieldValueTooMany", `Too many: ${actual}`, `must have at most ${max} ${max === 1 ? "item" : "items"}`);
+  }
+  internal(detail: string): void {
+    this.#add("InternalError", "Internal error", detail);
+  }
+  /** Takes over what a run apart found. */
+  addAll(errors: readonly FieldError[]): void {
+    this.#errors.push(...errors);
+  }
+
+  #add(reason: FieldErrorReason, what: string, detail: string): void {
+    this.#errors.push({ field: this.path, reason, message: detail === "" ? what : `${what}: ${detail}` });
+  }
+}
+
+/** Runs a validator from the top of an object and gives what it found. */
+export function collect(validate: (root: Field) => void): FieldError[] {
+  const errors: FieldError[] = [];
+  validate(new Field("", errors));
+  return errors;
+}
+
+/** A bad value as Go prints it: strings quoted, all else as JSON. */
+function render(value: unknown): string {
+  if (value === undefined || value === null) return "null";
+  if (typeof value !== "object") return JSON.stringify(value);
+  return JSON.stringify(value).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
+}
+
+/** Whether one of a closed set; says what the set is where it is not. */
+export function oneOf(value: string | undefined, supported: readonly string[], field: Field): void {
+  if (!supported.includes(value ?? "")) field.notSupported(value ?? "", supported);
+}
+
+/** As oneOf, but an absent or empty value is required. */
+export function requiredOneOf(value: string | undefined, supported: readonly string[], field: Field): void {
+  if (!value) field.required();
+  else oneOf(value, supported, field);
+}
+
+export function nonNegative(value: number | undefined, field: Field): void {
+  if (value !== undefined && value < 0) field.invalid(value, "must be greater than or equal to 0");
+}
+
+export function positive(value: number, field: Field): void {
+  if (value <= 0) field.invalid(value, "must be greater than zero");
+}
+
+export const immutableMessage = "field is immutable";
+
+export function immutable(value: unknown, old: unknown, field: Field): void {
+  if (!semanticEqual(value, old)) field.invalid(value, immutableMessage);
+}
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+
+/** Equality of two API values as upstream means it: an empty list is no list, an absent key is undefined. Quantities and
+ *  times are compared as text, since stored objects hold their canonical forms. */
+export function semanticEqual(a: unknown, b: unknown): boolean {
+  const left = isEmptyList(a) ? undefined : (a ?? undefined);
+  const right = isEmptyList(b) ? undefined : (b ?? undefined);
+  if (left === right) return true;
+  if (typeof left !== "object" || typeof right !== "object") return false;
+  if (Array.isArray(left) || Array.isArray(right)) {
+    return (
+      Array.isArray(left) &&
+      Array.isArray(right) &&
+      left.length === right.length &&
+      left.every((item, index) => semanticEqual(item, right[index]))
+    );
+  }
+  const [l, r] = [left as Record<string, unknown>, right as Record<string, unknown>];
+  return [...new Set([...Object.keys(l), ...Object.keys(r)])].every((key) => semanticEqual(l[key], r[key]));
+}
+
+/** What differs between two values, a line each: `- path: old` and `+ path: new`. For people; no client reads it. */
+export function difference(old: unknown, value: unknown, path = ""): string {
+  if (semanticEqual(old, value)) return "";
+  if (typeof old === "object" && typeof value === "object" && old !== null && value !== null) {
+    const [o, v] = [old as Record<string, unknown>, value as Record<string, unknown>];
+    const child = (key: string): string =>
+      Array.isArray(old) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`;
+    return [...new Set([...Object.keys(o), ...Object.keys(v)])]
+      .map((key) => difference(o[key], v[key], child(key)))
+      .join("");
+  }
+  const line = (sign: string, side: unknown): string =>
+    side === undefined ? "" : `${sign} ${path}: ${JSON.stringify(side)}\n`;
+  return line("-", old) + line("+", value);
+}

@@ -1,0 +1,225 @@
+/** Rules for the metadata of every kind (api/validation/objectmeta.go of apimachinery, and the registry's own). */
+import type { FieldError } from "#shared/api/errors.ts";
+import { parseApiVersion } from "#shared/api/object.ts";
+import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
+import { collect, type Field, immutable, nonNegative, oneOf } from "./field.ts";
+import {
+  isDns1123Label,
+  isDns1123Subdomain,
+  isLabelValue,
+  isPathSegment,
+  isQualifiedName,
+  maskTrailingDash,
+} from "./names.ts";
+
+const maxAnnotations_bytes = 256 * 1024;
+const maxFieldManager_bytes = 128;
+const maxSubresource_bytes = 256;
+const orphan = "orphan";
+const foreground = "foregroundDeletion";
+const standardFinalizers = ["kubernetes", orphan, foreground];
+
+export function validateLabelName(name: string, field: Field): void {
+  field.invalidEach(name, isQualifiedName(name));
+}
+
+export function validateLabels(labels: Readonly<Record<string, string>> | undefined, field: Field): void {
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    validateLabelName(key, field);
+    field.invalidEach(value, isLabelValue(value));
+  }
+}
+
+export function validateAnnotations(annotations: Readonly<Record<string, string>> | undefined, field: Field): void {
+  let size_bytes = 0;
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    field.invalidEach(key, isQualifiedName(key.toLowerCase()));
+    size_bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (size_bytes > maxAnnotations_bytes) field.tooLong(maxAnnotations_bytes);
+}
+
+function validateOwnerReferences(owners: readonly OwnerReference[] | undefined, field: Field): void {
+  let controller = "";
+  for (const owner of owners ?? []) {
+    const { group, version } = parseApiVersion(owner.apiVersion ?? "");
+    if (version === "") field.at("apiVersion").invalid(owner.apiVersion ?? "", "version must not be empty");
+    for (const key of ["kind", "name", "uid"] as const) {
+      if (!owner[key]) field.at(key).invalid(owner[key] ?? "", "must not be empty");
+    }
+    if (group === "" && version === "v1" && owner.kind === "Event") {
+      field.invalid(owner, "/v1, Kind=Event is disallowed from being an owner");
+    }
+    if (!owner.controller) continue;
+    const name = `${owner.kind}/${owner.name}`;
+    if (controller === "") controller = name;
+    else {
+      field.invalid(
+        owners,
+        `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`,
+      );
+    }
+  }
+}
+
+export function validateFinalizerName(name: string, field: Field): void {
+  field.invalidEach(name, isQualifiedName(name));
+}
+
+/** Finalizers of built-in kinds without a domain must be known ones; custom resources are free. */
+export function validateStandardFinalizer(name: string, field: Field): void {
+  if (name.includes("/") || standardFinalizers.includes(name)) return;
+  field.invalid(name, "name is neither a standard finalizer name nor is it fully qualified");
+}
+
+function validateFinalizers(finalizers: readonly string[], field: Field): void {
+  for (const name of finalizers) validateFinalizerName(name, field);
+  if (finalizers.includes(orphan) && finalizers.includes(foreground)) {
+    field.invalid(finalizers, `finalizer ${orphan} and ${foreground} cannot be both set`);
+  }
+}
+
+function validateManagedFields(entries: readonly ManagedFieldsEntry[] | undefined, field: Field): void {
+  for (const [index, entry] of (entries ?? []).entries()) {
+    const at = field.index(index);
+    if (entry.operation !== "Apply" && entry.operation !== "Update") {
+      at.at("operation").invalid(entry.operation ?? "", "must be `Apply` or `Update`");
+    }
+    if (entry.fieldsType && entry.fieldsType !== "FieldsV1") {
+      at.at("fieldsType").invalid(entry.fieldsType, "must be `FieldsV1`");
+    }
+    validateFieldManager(entry.manager ?? "", at.at("manager"));
+    if ((entry.subresource ?? "").length > maxSubresource_bytes) at.at("subresource").tooLong(maxSubresource_bytes);
+  }
+}
+
+/** A field manager's name, in managedFields or in the options of a write. */
+export function validateFieldManager(manager: string, field: Field): void {
+  if (Buffer.byteLength(manager) > maxFieldManager_bytes) field.tooLong(maxFieldManager_bytes);
+  for (const [position, character] of [...manager].entries()) {
+    if (/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character)) continue;
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    field.invalid(manager, `invalid character U+${code} (at position ${position})`);
+  }
+}
+
+export interface ObjectMetaRules {
+  readonly namespaced: boolean;
+  /** Absent: a DNS-1123 subdomain. */
+  readonly validateName?: ((name: string) => string[]) | undefined;
+  /** Built-in kinds hold finalizers without a domain to the known ones. */
+  readonly builtIn?: boolean | undefined;
+}
+
+/**
+ * What upstream finds wrong with the metadata of an object to be created. `generateName` must have become `name`.
+ * One pass for all kinds; strategies do not look at metadata again.
+ */
+export function validateObjectMeta(metadata: ObjectMeta, rules: ObjectMetaRules): FieldError[] {
+  return collect((root) => {
+    const field = root.at("metadata");
+    const judge = rules.validateName ?? isDns1123Subdomain;
+    const { name = "", generateName = "", namespace = "" } = metadata;
+    if (generateName !== "") field.at("generateName").invalidEach(generateName, judge(maskTrailingDash(generateName)));
+    if (name === "") field.at("name").required("name or generateName is required");
+    else field.at("name").invalidEach(name, [...new Set([...judge(name), ...isPathSegment(name)])]);
+    if (rules.namespaced) {
+      if (namespace === "") field.at("namespace").required();
+      else field.at("namespace").invalidEach(namespace, isDns1123Label(namespace));
+    } else if (namespace !== "") field.at("namespace").forbidden("not allowed on this type");
+    nonNegative(metadata.generation, field.at("generation"));
+    validateCommon(metadata, field);
+    validateFinalizers(metadata.finalizers ?? [], field.at("finalizers"));
+    validateKnownFinalizers(metadata, rules, field);
+  });
+}
+
+function validateCommon(metadata: ObjectMeta, field: Field): void {
+  validateLabels(metadata.labels, field.at("labels"));
+  validateAnnotations(metadata.annotations, field.at("annotations"));
+  validateOwnerReferences(metadata.ownerReferences, field.at("ownerReferences"));
+  validateManagedFields(metadata.managedFields, field.at("managedFields"));
+}
+
+function validateKnownFinalizers(metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "builtIn">, field: Field): void {
+  if (!rules.builtIn) return;
+  for (const [index, name] of (metadata.finalizers ?? []).entries()) {
+    validateStandardFinalizer(name, field.at("finalizers").index(index));
+  }
+}
+
+/** What upstream finds wrong with the metadata of an update, of an object or its status. */
+export function validateObjectMetaUpdate(
+  metadata: ObjectMeta,
+  old: Readonly<ObjectMeta>,
+  rules: Pick<ObjectMetaRules, "builtIn"> = {},
+): FieldError[] {
+  return collect((root) => {
+    const field = root.at("metadata");
+    if (old.deletionTimestamp !== undefined) {
+      const extra = (metadata.finalizers ?? []).filter((name) => !old.finalizers?.includes(name)).sort();
+      if (extra.length > 0) {
+        const list = `[]string{${extra.map((name) => JSON.stringify(name)).join(", ")}}`;
+        field
+          .at("finalizers")
+          .forbidden(`no new finalizers can be added if the object is being deleted, found new finalizers ${list}`);
+      }
+    }
+    if (!metadata.resourceVersion) field.at("resourceVersion").invalid("", "must be specified for an update");
+    if ((metadata.generation ?? 0) < (old.generation ?? 0)) {
+      field.at("generation").invalid(metadata.generation ?? 0, "must not be decremented");
+    }
+    for (const key of ["name", "namespace", "uid"] as const)
+      immutable(metadata[key] ?? "", old[key] ?? "", field.at(key));
+    for (const key of ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const) {
+      immutable(metadata[key], old[key], field.at(key));
+    }
+    validateCommon(metadata, field);
+    validateKnownFinalizers(metadata, rules, field);
+  });
+}
+
+export const conditionStatuses = ["False", "True", "Unknown"] as const;
+
+/** A list of metav1.Condition. */
+export function validateConditions(
+  conditions: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly observedGeneration?: number | undefined;
+    readonly lastTransitionTime?: string | undefined;
+    readonly reason?: string | undefined;
+    readonly message?: string | undefined;
+  }[],
+  field: Field,
+): void {
+  const seen = new Set<string>();
+  for (const [index, condition] of conditions.entries()) {
+    const at = field.index(index);
+    if (seen.has(condition.type)) at.at("type").duplicate(condition.type);
+    seen.add(condition.type);
+    validateLabelName(condition.type, at.at("type"));
+    oneOf(condition.status, conditionStatuses, at.at("status"));
+    if ((condition.observedGeneration ?? 0) < 0) {
+      at.at("observedGeneration").invalid(condition.observedGeneration, "must be greater than or equal to zero");
+    }
+    if (!condition.lastTransitionTime) at.at("lastTransitionTime").required();
+    validateConditionReason(condition.reason ?? "", at.at("reason"));
+    if (Buffer.byteLength(condition.message ?? "") > 32 * 1024) at.at("message").tooLong(32 * 1024);
+  }
+}
+
+function validateConditionReason(reason: string, field: Field): void {
+  if (reason === "") {
+    field.required();
+    return;
+  }
+  const pattern = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?";
+  if (!new RegExp(`^${pattern}$`).test(reason)) {
+    field.invalid(
+      reason,
+      `a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '${pattern}')`,
+    );
+  }
+  if (Buffer.byteLength(reason) > 1024) field.tooLong(1024);
+}
