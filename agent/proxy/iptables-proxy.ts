@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { type Chains, Iptables, type Ruleset, renderChanges } from "node-iptables";
 import { endpointSlices, services } from "#shared/api/resources.ts";
-import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { deleteFlow, staleFlows } from "./conntrack.ts";
 import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
 import { type NodeView, type ServicePort, servicePorts } from "./service-ports.ts";
+import { addSliceIndexes, sliceByService } from "./slice-index.ts";
 
 export interface IptablesProxyOptions {
   readonly informers: InformerFactory;
@@ -20,7 +20,6 @@ export interface IptablesProxyOptions {
   readonly commandPrefix?: readonly string[] | undefined;
 }
 
-const serviceOf = "service";
 const sync = "sync";
 /** Changes that come together are applied together. */
 const gather_ms = 50;
@@ -47,7 +46,7 @@ export class IptablesProxy {
   async start(): Promise<void> {
     const { informers } = this.options;
     const slices = informers.informer(endpointSlices);
-    slices.addIndex(serviceOf, byService);
+    addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
     this.detach.push(informers.informer(services).addHandler(enqueue), slices.addHandler(enqueue));
     await Promise.all([informers.informer(services).synced, slices.synced]);
@@ -91,7 +90,7 @@ export class IptablesProxy {
     const slices = informers.lister(endpointSlices);
     const ports = servicePorts(
       informers.lister(services).list(),
-      ({ metadata }) => slices.byIndex(serviceOf, `${metadata.namespace}/${metadata.name}`),
+      ({ metadata }) => slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`),
       node(),
       network.family,
     );
@@ -131,9 +130,4 @@ export class IptablesProxy {
       await writeFile("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
     }
   }
-}
-
-function byService(slice: EndpointSlice): string[] {
-  const name = slice.metadata.labels?.["kubernetes.io/service-name"];
-  return name === undefined ? [] : [`${slice.metadata.namespace}/${name}`];
 }

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import { decode, encode, type Packet } from "dns-packet";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { silentLog } from "#shared/client/log.ts";
+import type { ClusterView } from "./cluster-records.ts";
+import { DnsServer } from "./dns-server.ts";
+import { Forwarder } from "./forwarder.ts";
+
+const port = { name: "http", port: 80, protocol: "TCP" };
+const service = (name: string, spec: object): Service =>
+  ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: "shop", name },
+    spec: { ports: [port], ...spec },
+  }) as Service;
+const many = Array.from({ length: 60 }, (_, index) => ({ addresses: [`10.42.3.${index + 1}`] }));
+const slices: Record<string, EndpointSlice[]> = {
+  db: [
+    slice("db", [
+      { addresses: ["10.42.1.5"], hostname: "db-0" },
+      { addresses: ["10.42.2.5"] },
+      { addresses: ["10.42.2.9"], conditions: { ready: false } },
+    ]),
+  ],
+  crowd: [slice("crowd", many)],
+};
+const all = [
+  service("web", { clusterIP: "10.43.0.7", clusterIPs: ["10.43.0.7"] }),
+  service("db", { clusterIP: "None", clusterIPs: ["None"] }),
+  service("crowd", { clusterIP: "None", clusterIPs: ["None"] }),
+  service("alias", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" }),
+];
+const view: ClusterView = {
+  service: (namespace, name) =>
+    all.find((each) => each.metadata.namespace === namespace && each.metadata.name === name),
+  hasNamespace: (namespace) => namespace === "shop",
+  slices: (_, name) => slices[name] ?? [],
+  serviceByIp: (ip) => all.find((each) => each.spec?.clusterIP === ip),
+  slicesByAddress: (ip) =>
+    Object.values(slices)
+      .flat()
+      .filter((each) => each.endpoints?.some((endpoint) => endpoint.addresses.includes(ip))),
+};
+
+function slice(name: string, endpoints: object[]): EndpointSlice {
+  const metadata = { namespace: "shop", name: `${name}-1`, labels: { "kubernetes.io/service-name": name } };
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata,
+    addressType: "IPv4",
+    endpoints,
+    ports: [port],
+  } as EndpointSlice;
+}
+
+describe("the DNS server", () => {
+  // A second server plays the board's resolver: it knows a zone of its own and nothing else.
+  const upstream = new DnsServer({
+    addresses: ["127.0.0.53"],
+    port: 0,
+    domain: "outside.test",
+    view,
+    forwarder: { forward: async () => undefined },
+    log: silentLog,
+  });
+  let server: DnsServer;
+  let asked = 0;
+
+  beforeAll(async () => {
+    await upstream.start();
+    server = new DnsServer({
+      addresses: ["127.0.0.1"],
+      port: 0,
+      domain: "cluster.local",
+      view,
+      log: silentLog,
+      forwarder: {
+        forward: async (query) => {
+          asked++;
+          return udp(upstream.port, query, "127.0.0.53");
+        },
+      },
+    });
+    await server.start();
+  });
+  afterAll(async () => {
+    await server.stop();
+    await upstream.stop();
+  });
+
+  const ask = (name: string, type = "A"): Promise<Packet> => udp(server.port, queryFor(name, type));
+  const data = async (name: string, type = "A"): Promise<unknown[]> =>
+    ((await ask(name, type)).answers ?? []).map((answer) => ("data" in answer ? answer.data : undefined));
+  const code = async (name: string, type = "A"): Promise<number> => ((await ask(name, type)).flags ?? 0) & 0xf;
+
+  test("a Service has its cluster address; a headless one those of its ready endpoints", async () => {
+    expect(await data("web.shop.svc.cluster.local")).toEqual(["10.43.0.7"]);
+    expect(await data("WEB.shop.svc.Cluster.Local")).toEqual(["10.43.0.7"]);
+    expect((await data("db.shop.svc.cluster.local")).sort()).toEqual(["10.42.1.5", "10.42.2.5"]);
+    expect(await data("db-0.db.shop.svc.cluster.local")).toEqual(["10.42.1.5"]);
+    expect(await data("10-42-2-5.db.shop.svc.cluster.local")).toEqual(["10.42.2.5"]);
+  });
+  test("SRV names the port and its hosts", async () => {
+    expect(await data("_http._tcp.web.shop.svc.cluster.local", "SRV")).toEqual([
+      { priority: 0, weight: 100, port: 80, target: "web.shop.svc.cluster.local" },
+    ]);
+    const packet = await ask("_http._tcp.db.shop.svc.cluster.local", "SRV");
+    expect(packet.answers).toHaveLength(2);
+    expect(packet.additionals).toHaveLength(2);
+    expect(await code("_http._udp.web.shop.svc.cluster.local", "SRV")).toBe(3);
+  });
+  test("addresses lead back to names", async () => {
+    expect(await data("7.0.43.10.in-addr.arpa", "PTR")).toEqual(["web.shop.svc.cluster.local"]);
+    expect(await data("5.1.42.10.in-addr.arpa", "PTR")).toEqual(["db-0.db.shop.svc.cluster.local"]);
+  });
+  test("pods' names hold their address", async () => {
+    expect(await data("10-42-1-5.shop.pod.cluster.local")).toEqual(["10.42.1.5"]);
+    expect(await code("10-42-1-5.nowhere.pod.cluster.local")).toBe(3);
+  });
+  test("an ExternalName is an alias with the addresses of its target", async () => {
+    expect(await data("alias.shop.svc.cluster.local")).toEqual(["web.shop.svc.cluster.local", "10.43.0.7"]);
+  });
+  test("a name without that type is empty, an unknown name does not exist; both say for how long", async () => {
+    const empty = await ask("web.shop.svc.cluster.local", "AAAA");
+    expect([(empty.flags ?? 0) & 0xf, empty.answers?.length, empty.authorities?.[0]?.type]).toEqual([0, 0, "SOA"]);
+    const unknown = await ask("nobody.shop.svc.cluster.local");
+    expect([(unknown.flags ?? 0) & 0xf, unknown.authorities?.[0]?.type]).toEqual([3, "SOA"]);
+  });
+  test("other names are asked upstream, and only they", async () => {
+    const before = asked;
+    expect(await data("dns-version.outside.test", "TXT")).toEqual([[Buffer.from("1.1.0")]]);
+    expect(asked).toBe(before + 1);
+    expect(await code("nobody.shop.svc.cluster.local")).toBe(3);
+    expect(asked).toBe(before + 1);
+  });
+  test("what does not fit into UDP is truncated, and comes whole by TCP", async () => {
+    const short = await ask("crowd.shop.svc.cluster.local");
+    expect((short.flags ?? 0) & 0x200).toBe(0x200);
+    expect((await tcp(server.port, queryFor("crowd.shop.svc.cluster.local", "A"))).answers).toHaveLength(60);
+  });
+  test("garbage gets no answer and does no harm", async () => {
+    const socket = createSocket("udp4");
+    socket.send(Buffer.from([1, 2, 3]), server.port, "127.0.0.1");
+    expect(await data("web.shop.svc.cluster.local")).toEqual(["10.43.0.7"]);
+    socket.close();
+  });
+});
+
+test("without a resolver a name outside the cluster fails at once", async () => {
+  expect(
+    await new Forwarder(new Set(), "/nonexistent").forward(queryFor("example.org", "A"), "example.org/A"),
+  ).toBeUndefined();
+});
+
+function queryFor(name: string, type: string): Buffer {
+  return encode({ type: "query", id: 4711, flags: 0x100, questions: [{ type: type as "A", name }] });
+}
+
+function udp(port: number, query: Buffer, address = "127.0.0.1"): Promise<Packet> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket("udp4");
+    socket.once("message", (message) => {
+      socket.close();
+      resolve(decode(message));
+    });
+    socket.once("error", reject);
+    socket.send(query, port, address);
+  });
+}
+
+function tcp(port: number, query: Buffer): Promise<Packet> {
+  return new Promise((resolve, reject) => {
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(query.length);
+    const socket = connect(port, "127.0.0.1", () => socket.write(Buffer.concat([length, query])));
+    let received = Buffer.alloc(0);
+    socket.on("error", reject);
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length < 2 || received.length < received.readUInt16BE(0) + 2) return;
+      socket.destroy();
+      resolve(decode(received.subarray(2)));
+    });
+  });
+}

@@ -1,0 +1,215 @@
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createServer, type Server, type Socket } from "node:net";
+import {
+  type Answer,
+  AUTHORITATIVE_ANSWER,
+  decode,
+  encode,
+  type Packet,
+  RECURSION_AVAILABLE,
+  TRUNCATED_RESPONSE,
+} from "dns-packet";
+import type { Log } from "#shared/client/log.ts";
+import { type ClusterView, lookUp, type RecordData } from "./cluster-records.ts";
+import type { Forwarder } from "./forwarder.ts";
+
+export interface DnsServerOptions {
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly domain: string;
+  readonly view: ClusterView;
+  readonly forwarder: Pick<Forwarder, "forward">;
+  readonly log: Log;
+}
+
+/** Seconds that clients may keep an answer: short, since Services move. CoreDNS' figure. */
+const ttl_s = 5;
+const plainUdp_bytes = 512;
+const largestUdp_bytes = 1232;
+const mostTcpConnections = 100;
+const tcpIdle_ms = 10_000;
+const maxCnames = 8;
+const responseCode = { noError: 0, serverFailure: 2, noSuchName: 3, notImplemented: 4 } as const;
+
+/** The board's DNS server: names of the cluster from the agent's caches, all others by the board's resolvers. */
+export class DnsServer {
+  private readonly udp: UdpSocket[] = [];
+  private readonly tcp: Server[] = [];
+
+  constructor(private readonly options: DnsServerOptions) {}
+
+  async start(): Promise<void> {
+    for (const address of this.options.addresses) {
+      await this.listenUdp(address);
+      await this.listenTcp(address);
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.udp.splice(0)) socket.close();
+    await Promise.all(this.tcp.splice(0).map((server) => new Promise((done) => server.close(done))));
+  }
+
+  /** The port in use: the one asked for, or the one given by the kernel for 0. */
+  get port(): number {
+    return this.udp[0]?.address().port ?? this.options.port;
+  }
+
+  private async listenUdp(address: string): Promise<void> {
+    const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
+    socket.on("message", (message, from) => {
+      void this.respond(message).then((answer) => {
+        if (answer) socket.send(fit(answer, udpLimit_bytes(message)), from.port, from.address);
+      });
+    });
+    await new Promise<void>((done, fail) => {
+      socket.once("error", fail);
+      socket.bind(this.options.port, address, () => {
+        socket.removeListener("error", fail);
+        socket.on("error", (error) => this.options.log.warn("UDP", { error }));
+        done();
+      });
+    });
+    this.udp.push(socket);
+  }
+
+  private async listenTcp(address: string): Promise<void> {
+    const server = createServer((socket) => this.serveTcp(socket));
+    server.maxConnections = mostTcpConnections;
+    await new Promise<void>((done, fail) => {
+      server.once("error", fail);
+      server.listen(this.port, address, () => done());
+    });
+    this.tcp.push(server);
+  }
+
+  private serveTcp(socket: Socket): void {
+    let received = Buffer.alloc(0);
+    socket.setTimeout(tcpIdle_ms, () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
+        const message = received.subarray(2, received.readUInt16BE(0) + 2);
+        received = received.subarray(message.length + 2);
+        void this.respond(message).then((answer) => {
+          if (!answer || socket.destroyed) return;
+          const body = encode(answer);
+          const length = Buffer.alloc(2);
+          length.writeUInt16BE(body.length);
+          socket.write(Buffer.concat([length, body]));
+        });
+      }
+    });
+  }
+
+  /** undefined: nothing that deserves an answer. */
+  private async respond(message: Buffer): Promise<Packet | undefined> {
+    let query: Packet;
+    try {
+      query = decode(message);
+    } catch {
+      return undefined;
+    }
+    const question = query.questions?.[0];
+    if (query.type !== "query" || !question) return undefined;
+    if (query.questions?.length !== 1) return reply(query, responseCode.notImplemented, []);
+    try {
+      return await this.resolve(query, message, question.name.toLowerCase(), question.type);
+    } catch (error) {
+      this.options.log.warn("cannot answer", { name: question.name, error });
+      return reply(query, responseCode.serverFailure, []);
+    }
+  }
+
+  private async resolve(query: Packet, message: Buffer, name: string, type: string): Promise<Packet> {
+    const { view, domain, forwarder } = this.options;
+    const own = lookUp(view, domain, name, type);
+    if (own) {
+      const records = type === "CNAME" ? own.records : await this.chase(own.records, type);
+      const answer = reply(query, own.exists ? responseCode.noError : responseCode.noSuchName, records.map(withTtl));
+      answer.flags = (answer.flags ?? 0) | AUTHORITATIVE_ANSWER;
+      answer.additionals = own.additional.map(withTtl);
+      if (records.length === 0) answer.authorities = [authority(domain)];
+      return answer;
+    }
+    const forwarded = await forwarder.forward(message, `${name}/${type}`);
+    if (!forwarded) return reply(query, responseCode.serverFailure, []);
+    // A cached answer was to another client's query.
+    return { ...forwarded, id: query.id ?? 0, questions: query.questions ?? [] };
+  }
+
+  /** ExternalName: clients expect the alias's own addresses beside the alias. */
+  private async chase(records: readonly RecordData[], type: string): Promise<readonly RecordData[]> {
+    const all = [...records];
+    for (let hop = 0; hop < maxCnames; hop++) {
+      const last = all.at(-1);
+      if (last?.type !== "CNAME") return all;
+      const { view, domain, forwarder } = this.options;
+      const own = lookUp(view, domain, last.data.toLowerCase(), type);
+      if (own) {
+        if (own.records.length === 0) return all;
+        all.push(...own.records);
+        continue;
+      }
+      const query = encode({
+        type: "query",
+        id: 1 + Math.floor(Math.random() * 65_534),
+        flags: 0x100,
+        questions: [{ type: type as "A", name: last.data }],
+      });
+      const answer = await forwarder.forward(query, `${last.data}/${type}`);
+      return [...all, ...((answer?.answers ?? []) as unknown as RecordData[])];
+    }
+    return all;
+  }
+}
+
+function reply(query: Packet, code: number, answers: Answer[]): Packet {
+  const recursionDesired = (query.flags ?? 0) & 0x100;
+  return {
+    type: "response",
+    id: query.id ?? 0,
+    flags: recursionDesired | RECURSION_AVAILABLE | code,
+    questions: query.questions ?? [],
+    answers,
+  };
+}
+
+function withTtl(record: RecordData): Answer {
+  return { ttl: ttl_s, ...record } as Answer;
+}
+
+/** Negative answers carry it, so that clients know how long to believe them (RFC 2308). */
+function authority(domain: string): Answer {
+  return {
+    type: "SOA",
+    name: domain,
+    ttl: ttl_s,
+    data: {
+      mname: `ns.dns.${domain}`,
+      rname: `hostmaster.${domain}`,
+      serial: 1,
+      refresh: 7200,
+      retry: 1800,
+      expire: 86_400,
+      minimum: ttl_s,
+    },
+  };
+}
+
+function udpLimit_bytes(query: Buffer): number {
+  const option = (decode(query).additionals ?? []).find((record) => record.type === "OPT") as
+    | { udpPayloadSize?: number }
+    | undefined;
+  return Math.min(largestUdp_bytes, Math.max(plainUdp_bytes, option?.udpPayloadSize ?? 0));
+}
+
+/** Drops records until the packet fits, and says so: the client then asks by TCP. */
+function fit(packet: Packet, limit_bytes: number): Buffer {
+  const whole = encode(packet);
+  if (whole.length <= limit_bytes) return whole;
+  const withoutExtras = encode({ ...packet, additionals: [] });
+  if (withoutExtras.length <= limit_bytes) return withoutExtras;
+  return encode({ ...packet, answers: [], additionals: [], flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE });
+}

@@ -1,0 +1,15 @@
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { Informer } from "#shared/client/informer.ts";
+
+/** Index of EndpointSlices by `namespace/name` of their Service. */
+export const sliceByService = "service";
+/** Index of EndpointSlices by each address in them. */
+export const sliceByAddress = "address";
+
+export function addSliceIndexes(slices: Informer<EndpointSlice>): void {
+  slices.addIndex(sliceByService, ({ metadata }) => {
+    const service = metadata.labels?.["kubernetes.io/service-name"];
+    return service === undefined ? [] : [`${metadata.namespace}/${service}`];
+  });
+  slices.addIndex(sliceByAddress, ({ endpoints }) => (endpoints ?? []).flatMap((endpoint) => endpoint.addresses ?? []));
+}
