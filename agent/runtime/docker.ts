@@ -55,6 +55,8 @@ export interface DockerRuntimeOptions {
 const defaultExecOutput_bytes = 10 * 1024;
 const portForwardConnect_ms = 10_000;
 const nothingToDo = [304, 404];
+/** How runc says that it could not lower the value: newer ones name the file, 1.1 only that its first process ended. */
+const mayBeOomScoreAdj = /oom_score_adj|can't get final child's PID/;
 
 /** ContainerRuntime on a Docker daemon (20.10 and later, cgroup v1 and v2), with CNI for the pods' network. */
 export class DockerRuntime implements ContainerRuntime {
@@ -312,19 +314,30 @@ export class DockerRuntime implements ContainerRuntime {
 
   async #startSandbox(config: SandboxConfig): Promise<string> {
     const context = await this.#context();
+    try {
+      return await this.#tryStartSandbox(config, context);
+    } catch (error) {
+      if (!context.negativeOomScoreAdj || !mayBeOomScoreAdj.test(dockerMessage(error))) throw error;
+    }
+    const id = await this.#tryStartSandbox(config, { ...context, negativeOomScoreAdj: false });
+    if (this.#negativeOomScoreAdj) {
+      this.#negativeOomScoreAdj = false;
+      this.#options.warn(
+        "Docker may not lower oom_score_adj here (it lacks CAP_SYS_RESOURCE): pods run without protection from the OOM killer",
+      );
+    }
+    return id;
+  }
+
+  async #tryStartSandbox(config: SandboxConfig, context: CreateContext): Promise<string> {
     const id = await this.#create(sandboxCreateOptions(config, context));
     try {
       await this.startContainer(id);
       return id;
     } catch (error) {
       await this.#remove(id);
-      if (!this.#negativeOomScoreAdj || !/oom_score_adj/.test(dockerMessage(error))) throw error;
+      throw error;
     }
-    this.#negativeOomScoreAdj = false;
-    this.#options.warn(
-      "Docker may not lower oom_score_adj here (it lacks CAP_SYS_RESOURCE): pods run without protection from the OOM killer",
-    );
-    return await this.#startSandbox(config);
   }
 
   /** A name that is still taken belongs to a try that was cut short: it is removed, once. */
