@@ -16,14 +16,16 @@ export interface Store {
   update(key: string, value: string, expected: Revision): Promise<Revision>;
   /** As update. Gives the deletion's revision. */
   delete(key: string, expected: Revision): Promise<Revision>;
-  /** Changes under `prefix` with a revision greater than `after`, in order of revision, without gaps. The iterable throws
-   *  CompactedError when `after` is older than the last compaction. A consumer that falls behind by more than
-   *  `maxPending` events gets SlowWatcherError. */
-  watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<StoreEvent>;
+  /** Changes under `prefix` with a revision greater than `after`, in order of revision, none left out (numbers may be
+   *  skipped). The iterable throws CompactedError when `after` is older than the last compaction, and on a volatile
+   *  prefix when `after` is older than this process. A consumer that falls behind too far gets SlowWatcherError. */
+  watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<StoreBatch>;
   /** Forgets history up to and including `revision`; present values stay. */
   compact(revision: Revision): Promise<void>;
   /** The newest revision that is durable and visible. */
   now(): Promise<Revision>;
+  /** The oldest revision that list and watch can still show (of the durable keys). */
+  oldest(): Promise<Revision>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,14 @@ export interface ListResult {
   readonly more: boolean;
 }
 
+/** What was committed together. */
+export interface StoreBatch {
+  /** In order of revision; empty when only the revision moved on (changes elsewhere). */
+  readonly events: readonly StoreEvent[];
+  /** Every change up to here has been given. */
+  readonly revision: Revision;
+}
+
 export type StoreEvent =
   | {
       readonly type: "put";
@@ -58,9 +68,8 @@ export type StoreEvent =
       readonly value: string;
       readonly revision: Revision;
       readonly created: boolean;
-      readonly previous: StoredValue | undefined;
     }
-  | { readonly type: "delete"; readonly key: string; readonly revision: Revision; readonly previous: StoredValue };
+  | { readonly type: "delete"; readonly key: string; readonly revision: Revision };
 
 export class KeyExistsError extends Error {
   override readonly name = "KeyExistsError";
@@ -95,4 +104,9 @@ export class FutureRevisionError extends Error {
 
 export class SlowWatcherError extends Error {
   override readonly name = "SlowWatcherError";
+}
+
+/** The medium refused (disk full, I/O error, closed): nothing was written. */
+export class StoreUnavailableError extends Error {
+  override readonly name = "StoreUnavailableError";
 }

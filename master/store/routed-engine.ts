@@ -1,0 +1,197 @@
+/**
+ * One key space over the disk and memory, with one sequence of revisions, so that a board's card is written only for what
+ * must outlive a restart. Where a key rests follows from its prefix:
+ * - durable: in SQLite, on the disk before the write is answered;
+ * - volatile: in memory, gone after a restart;
+ * - batched: in memory, written in rare batches (Events);
+ * - quiet: in memory, and written at once when anything but the fields that tick changes (Leases: renewTime).
+ */
+import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
+import { MemoryEngine } from "./memory-engine.ts";
+import { RevisionSequence } from "./revision-sequence.ts";
+import type { SqliteEngine } from "./sqlite-engine.ts";
+import type { ListRange, ListResult, Revision, StoredValue, StoreEvent } from "./store.ts";
+
+export interface Routes {
+  readonly volatile: readonly string[];
+  readonly batched: readonly string[];
+  readonly quiet: readonly string[];
+}
+
+type Rest = "durable" | keyof Routes;
+
+const RESERVED = "reserved";
+
+export class RoutedEngine implements Engine {
+  readonly #durable: SqliteEngine;
+  readonly #memory: MemoryEngine;
+  readonly #routes: Routes;
+  readonly #sequence: RevisionSequence;
+  /** Keys in memory whose rest on the disk is older. */
+  readonly #dirty = new Set<string>();
+
+  constructor(durable: SqliteEngine, routes: Routes) {
+    this.#durable = durable;
+    this.#routes = routes;
+    const start = Math.max(durable.newest(), durable.number(RESERVED) ?? 0);
+    this.#sequence = new RevisionSequence(start, (upTo) => durable.setNumber(RESERVED, upTo));
+    this.#memory = new MemoryEngine(start);
+    for (const value of durable.batched()) {
+      if (this.#restOf(value.key) !== "durable") this.#memory.restore(value);
+    }
+  }
+
+  get now(): Revision {
+    return this.#sequence.current;
+  }
+
+  get hasDirty(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  #restOf(key: string): Rest {
+    const { volatile, batched, quiet } = this.#routes;
+    if (volatile.some((prefix) => key.startsWith(prefix))) return "volatile";
+    if (batched.some((prefix) => key.startsWith(prefix))) return "batched";
+    if (quiet.some((prefix) => key.startsWith(prefix))) return "quiet";
+    return "durable";
+  }
+
+  #engineOf(key: string): Engine {
+    return this.#restOf(key) === "durable" ? this.#durable : this.#memory;
+  }
+
+  /**
+   * Applies a group of writes as one transaction of the disk; one comparison that fails does not undo the others. When
+   * the disk refuses, every write that needed it fails and what rests in memory stands.
+   */
+  commit(writes: readonly Write[]): Outcome[] {
+    const needsDisk = (write: Write): boolean => {
+      const rest = this.#restOf(write.key);
+      return rest === "durable" || rest === "quiet";
+    };
+    const run = (): Outcome[] => writes.map((write) => applyWrite(this, write, () => this.#sequence.next()));
+    if (!writes.some(needsDisk) && !this.#sequence.mustReserveWithin(writes.length)) return run();
+    let outcomes: Outcome[] = [];
+    try {
+      this.#durable.transaction(() => {
+        outcomes = run();
+      });
+      return outcomes;
+    } catch (error) {
+      this.#sequence.forgetReservation();
+      for (const { key } of writes) if (this.#restOf(key) === "quiet") this.#dirty.add(key);
+      const message = error instanceof Error ? error.message : String(error);
+      const done = new Map(outcomes.map((outcome) => [outcome.id, outcome]));
+      return writes.map((write) => {
+        const outcome = done.get(write.id);
+        const kept = outcome && this.#restOf(write.key) !== "durable";
+        return kept ? outcome : { id: write.id, kind: "failed", message };
+      });
+    }
+  }
+
+  get(key: string): StoredValue | undefined {
+    return this.#engineOf(key).get(key);
+  }
+
+  revisionOf(key: string): Revision | undefined {
+    return this.#engineOf(key).revisionOf(key);
+  }
+
+  list(prefix: string, range: ListRange & { readonly now: Revision }): ListResult {
+    if (this.#memoryOnly(prefix)) return this.#memory.list(prefix, range);
+    const durable = this.#durable.list(prefix, range);
+    if (!this.#memoryToo(prefix)) return durable;
+    // Before this start nothing is known of what rests in memory: a list of everything at such a revision shows it as it was then, empty.
+    const { revision = range.now } = range;
+    if (revision < this.#memory.oldest()) return durable;
+    const memory = this.#memory.list(prefix, range);
+    const items = [...durable.items, ...memory.items].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const more = durable.more || memory.more || (range.limit !== undefined && items.length > range.limit);
+    return { items: range.limit === undefined ? items : items.slice(0, range.limit), revision, more };
+  }
+
+  #memoryPrefixes(): string[] {
+    return [...this.#routes.volatile, ...this.#routes.batched, ...this.#routes.quiet];
+  }
+
+  #memoryOnly(prefix: string): boolean {
+    return this.#memoryPrefixes().some((inMemory) => prefix.startsWith(inMemory));
+  }
+
+  #memoryToo(prefix: string): boolean {
+    return this.#memoryPrefixes().some((inMemory) => inMemory.startsWith(prefix));
+  }
+
+  put(key: string, value: string, revision: Revision, replaces: Revision | undefined): void {
+    const rest = this.#restOf(key);
+    if (rest === "durable") {
+      this.#durable.put(key, value, revision, replaces);
+      return;
+    }
+    const previous = this.#memory.get(key);
+    this.#memory.put(key, value, revision);
+    if (rest === "batched") this.#dirty.add(key);
+    else if (rest === "quiet") {
+      if (previous && withoutTicks(previous.value) === withoutTicks(value)) this.#dirty.add(key);
+      else this.#durable.writeBatched({ key, value, revision });
+    }
+  }
+
+  remove(key: string, revision: Revision, replaces: Revision): void {
+    const rest = this.#restOf(key);
+    if (rest === "durable") {
+      this.#durable.remove(key, revision, replaces);
+      return;
+    }
+    this.#memory.remove(key, revision);
+    if (rest === "batched") this.#dirty.add(key);
+    else if (rest === "quiet") this.#durable.removeBatched(key);
+  }
+
+  /** Writes what waits in memory to the disk, in one transaction. */
+  flush(): void {
+    if (this.#dirty.size === 0) return;
+    this.#durable.transaction(() => {
+      for (const key of this.#dirty) {
+        const value = this.#memory.get(key);
+        if (value) this.#durable.writeBatched(value);
+        else this.#durable.removeBatched(key);
+      }
+    });
+    this.#dirty.clear();
+  }
+
+  /** On a prefix over both, changes in memory from before this start are simply not there. */
+  changesSince(prefix: string, after: Revision): StoreEvent[] {
+    if (this.#memoryOnly(prefix)) return this.#memory.changesSince(prefix, after);
+    const durable = this.#durable.changesSince(prefix, after);
+    if (!this.#memoryToo(prefix)) return durable;
+    const memory = this.#memory.changesSince(prefix, Math.max(after, this.#memory.oldest()));
+    return [...durable, ...memory].sort((a, b) => a.revision - b.revision);
+  }
+
+  compact(revision: Revision): void {
+    this.#durable.compact(revision);
+    this.#memory.compact(revision);
+  }
+
+  oldest(): Revision {
+    return this.#durable.oldest();
+  }
+
+  close(): void {
+    this.flush();
+    this.#durable.setNumber(RESERVED, this.#sequence.current);
+    this.#durable.close();
+  }
+}
+
+/** A Lease's text without what every renewal changes. Only compared, never parsed. */
+function withoutTicks(value: string): string {
+  return value
+    .replace(/"renewTime":"[^"]*"/, "")
+    .replace(/"time":"[^"]*"/g, "")
+    .replace(/"resourceVersion":"[^"]*"/, "");
+}

@@ -1,0 +1,221 @@
+/**
+ * Keys in one SQLite file: `log` holds every change that is not compacted, `current` points to the newest one of each
+ * present key. A value is written once, and old ones go in rare batches: that is what keeps a card alive.
+ */
+import { Database } from "bun:sqlite";
+import { type Engine, prefixEnd } from "./engine.ts";
+import {
+  CompactedError,
+  FutureRevisionError,
+  type ListRange,
+  type ListResult,
+  type Revision,
+  type StoredValue,
+  type StoreEvent,
+} from "./store.ts";
+import { plainText, type ValueTransformer } from "./value-transformer.ts";
+
+const CREATE = 0;
+const UPDATE = 1;
+const DELETE = 2;
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS log (
+    revision INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    value TEXT,
+    kind INTEGER NOT NULL,
+    previous INTEGER
+  );
+  CREATE TABLE IF NOT EXISTS current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+interface LogRow {
+  readonly revision: number;
+  readonly key: string;
+  readonly value: string;
+  readonly kind: number;
+}
+
+export class SqliteEngine implements Engine {
+  readonly #db: Database;
+  readonly #transformer: ValueTransformer;
+  #oldest: Revision;
+
+  private constructor(db: Database, transformer: ValueTransformer) {
+    this.#db = db;
+    this.#transformer = transformer;
+    this.#oldest = this.number("compacted") ?? 0;
+  }
+
+  /** Opens or makes the file. Throws when its pages fail SQLite's quick_check: see sqlite-repair.ts. */
+  static open(path: string, transformer: ValueTransformer = plainText): SqliteEngine {
+    const db = new Database(path, { create: true, strict: true });
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
+    const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
+    if (check?.quick_check !== "ok") {
+      db.close();
+      throw new Error(`${path} is damaged: ${check?.quick_check ?? "no answer from quick_check"}`);
+    }
+    db.exec(schema);
+    return new SqliteEngine(db, transformer);
+  }
+
+  /** For a reader beside a running or stopped master; never writes. */
+  static openReadOnly(path: string, transformer: ValueTransformer = plainText): SqliteEngine {
+    return new SqliteEngine(new Database(path, { readonly: true, strict: true }), transformer);
+  }
+
+  /** A number kept beside the keys: the reserved revisions, the last compaction. */
+  number(name: string): number | undefined {
+    return this.#db.query<{ number: number }, [string]>("SELECT number FROM meta WHERE name = ?").get(name)?.number;
+  }
+
+  setNumber(name: string, number: number): void {
+    this.#db.query("INSERT OR REPLACE INTO meta (name, number) VALUES (?, ?)").run(name, number);
+  }
+
+  /** The highest revision in the log. */
+  newest(): Revision {
+    return this.#db.query<{ newest: number | null }, []>("SELECT MAX(revision) AS newest FROM log").get()?.newest ?? 0;
+  }
+
+  transaction<T>(work: () => T): T {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  get(key: string): StoredValue | undefined {
+    const row = this.#db
+      .query<LogRow, [string]>("SELECT l.* FROM current c JOIN log l ON l.revision = c.revision WHERE c.key = ?")
+      .get(key);
+    return row ? this.#stored(row) : undefined;
+  }
+
+  revisionOf(key: string): Revision | undefined {
+    return this.#db.query<{ revision: number }, [string]>("SELECT revision FROM current WHERE key = ?").get(key)
+      ?.revision;
+  }
+
+  list(prefix: string, range: ListRange & { readonly now: Revision }): ListResult {
+    const { revision = range.now, limit, startAfter } = range;
+    if (revision > range.now) throw new FutureRevisionError(range.now);
+    if (revision < this.#oldest) throw new CompactedError(this.#oldest);
+    const from = startAfter !== undefined && startAfter >= prefix ? startAfter : prefix;
+    const end = prefixEnd(prefix);
+    const most = limit === undefined ? -1 : limit + 1;
+    // The second half brings back what keys changed since held at `revision`: the change that the first later one replaced.
+    const rows = this.#db
+      .query<LogRow, { from: string; end: string; startAfter: string; revision: number; most: number }>(
+        `SELECT key, value, revision FROM (
+           SELECT c.key AS key, l.value AS value, l.revision AS revision
+             FROM current c JOIN log l ON l.revision = c.revision
+             WHERE c.key >= $from AND c.key < $end AND c.revision <= $revision
+           UNION ALL
+           SELECT p.key, p.value, p.revision
+             FROM (SELECT MIN(revision) AS first, previous FROM log
+                     WHERE revision > $revision AND key >= $from AND key < $end GROUP BY key) x
+             JOIN log p ON p.revision = x.previous
+         ) WHERE key > $startAfter ORDER BY key LIMIT $most`,
+      )
+      .all({ from, end, startAfter: startAfter ?? "", revision, most });
+    const more = limit !== undefined && rows.length > limit;
+    if (more) rows.pop();
+    return { items: rows.map((row) => this.#stored(row)), revision, more };
+  }
+
+  #stored(row: LogRow): StoredValue {
+    return { key: row.key, value: this.#transformer.fromStorage(row.key, row.value), revision: row.revision };
+  }
+
+  put(key: string, value: string, revision: Revision, replaces: Revision | undefined): void {
+    const kind = replaces === undefined ? CREATE : UPDATE;
+    this.#insert(revision, key, this.#transformer.toStorage(key, value), kind, replaces);
+    this.#db.query("INSERT OR REPLACE INTO current (key, revision) VALUES (?, ?)").run(key, revision);
+  }
+
+  remove(key: string, revision: Revision, replaces: Revision): void {
+    this.#insert(revision, key, null, DELETE, replaces);
+    this.#db.query("DELETE FROM current WHERE key = ?").run(key);
+  }
+
+  #insert(revision: Revision, key: string, value: string | null, kind: number, previous: Revision | undefined): void {
+    this.#db
+      .query("INSERT INTO log (revision, key, value, kind, previous) VALUES (?, ?, ?, ?, ?)")
+      .run(revision, key, value, kind, previous ?? null);
+  }
+
+  changesSince(prefix: string, after: Revision): StoreEvent[] {
+    if (after < this.#oldest) throw new CompactedError(this.#oldest);
+    return this.#db
+      .query<LogRow, [number, string, string]>(
+        "SELECT * FROM log WHERE revision > ? AND key >= ? AND key < ? ORDER BY revision",
+      )
+      .all(after, prefix, prefixEnd(prefix))
+      .map((row) =>
+        row.kind === DELETE
+          ? { type: "delete", key: row.key, revision: row.revision }
+          : { type: "put", ...this.#stored(row), created: row.kind === CREATE },
+      );
+  }
+
+  compact(revision: Revision): void {
+    if (revision <= this.#oldest) return;
+    this.transaction(() => {
+      this.#db
+        .query(
+          `DELETE FROM log WHERE revision IN
+             (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
+        )
+        .run(this.#oldest, revision);
+      this.#db
+        .query("DELETE FROM log WHERE revision > ? AND revision <= ? AND kind = ?")
+        .run(this.#oldest, revision, DELETE);
+      this.setNumber("compacted", revision);
+    });
+    this.#oldest = revision;
+  }
+
+  oldest(): Revision {
+    return this.#oldest;
+  }
+
+  /** Rows of the log that no present key points to: what a compaction could free. */
+  superseded(): number {
+    return (
+      this.#db.query<{ n: number }, []>("SELECT (SELECT COUNT(*) FROM log) - (SELECT COUNT(*) FROM current) AS n").get()
+        ?.n ?? 0
+    );
+  }
+
+  batched(): StoredValue[] {
+    return this.#db
+      .query<LogRow, []>("SELECT key, value, revision FROM batched")
+      .all()
+      .map((row) => this.#stored(row));
+  }
+
+  writeBatched(value: StoredValue): void {
+    this.#db
+      .query("INSERT OR REPLACE INTO batched (key, value, revision) VALUES (?, ?, ?)")
+      .run(value.key, this.#transformer.toStorage(value.key, value.value), value.revision);
+  }
+
+  removeBatched(key: string): void {
+    this.#db.query("DELETE FROM batched WHERE key = ?").run(key);
+  }
+
+  close(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#db.close();
+  }
+}

@@ -1,0 +1,32 @@
+/** What the main thread and the SQLite worker say to each other. */
+import type { Outcome, Write } from "./engine.ts";
+import type { ReadFailure, ReadRequest } from "./engine-store.ts";
+import type { Routes } from "./routed-engine.ts";
+
+export interface SqliteOptions {
+  /** The database file; its folder is made when absent. */
+  readonly path: string;
+  readonly routes: Routes;
+  /** Encrypts the values under these prefixes with the key in this file, made on first use. */
+  readonly encryption?: { readonly keyFile: string; readonly prefixes: readonly string[] } | undefined;
+  /** How long history is kept; what a client may have missed and still resume. */
+  readonly historyFor_ms: number;
+  /** At most this many superseded rows are kept, however young. */
+  readonly maxHistory: number;
+  /** How long what rests in batches may stay off the disk. */
+  readonly batchEvery_ms: number;
+}
+
+export type ToWorker =
+  | { readonly type: "open"; readonly options: SqliteOptions }
+  | { readonly type: "commit"; readonly writes: readonly Write[] }
+  | { readonly type: "read"; readonly id: number; readonly request: ReadRequest }
+  | { readonly type: "close" };
+
+export type FromWorker =
+  | { readonly type: "opened"; readonly repaired: string | undefined }
+  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "outcomes"; readonly outcomes: readonly Outcome[] }
+  | { readonly type: "reply"; readonly id: number; readonly value: unknown }
+  | { readonly type: "refusal"; readonly id: number; readonly failure: ReadFailure }
+  | { readonly type: "closed" };

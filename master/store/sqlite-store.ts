@@ -1,0 +1,138 @@
+import type { Outcome, Write } from "./engine.ts";
+import { type EngineLink, EngineStore, errorOf, type ReadRequest } from "./engine-store.ts";
+import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
+import { type Store, StoreUnavailableError } from "./store.ts";
+
+export type { SqliteOptions } from "./sqlite-messages.ts";
+
+/** The resources that need not wear a card on a single master (DESIGN.md, the store). */
+export const singleMasterRoutes = {
+  volatile: ["/registry/leases/kube-node-lease/"],
+  batched: ["/registry/events/"],
+  quiet: ["/registry/leases/"],
+} as const;
+
+export const sqliteDefaults = {
+  routes: singleMasterRoutes,
+  historyFor_ms: 5 * 60_000,
+  maxHistory: 50_000,
+  batchEvery_ms: 10 * 60_000,
+} as const;
+
+/**
+ * Opens the store in a file, in a thread of its own. Rejects when the file cannot be opened or repaired.
+ * `onRepair` hears a sentence for the log when the file was damaged and has been repaired.
+ */
+export async function openSqliteStore(
+  options: Pick<SqliteOptions, "path"> & Partial<SqliteOptions>,
+  onRepair: (sentence: string) => void = () => undefined,
+): Promise<Store> {
+  const link = new WorkerLink();
+  const repaired = await link.open({ ...sqliteDefaults, ...options });
+  if (repaired !== undefined) onRepair(repaired);
+  return new EngineStore(link);
+}
+
+/** In a compiled binary the worker is an extra entry point, under the path that it has in the source tree. */
+function workerAddress(): string | URL {
+  return import.meta.url.includes("$bunfs")
+    ? "./master/store/sqlite-worker.ts"
+    : new URL("./sqlite-worker.ts", import.meta.url);
+}
+
+interface Reader {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+class WorkerLink implements EngineLink {
+  readonly #worker = new Worker(workerAddress());
+  readonly #readers = new Map<number, Reader>();
+  #nextRead = 1;
+  #onOutcomes: (outcomes: readonly Outcome[]) => void = () => undefined;
+  #onLost: (error: Error) => void = () => undefined;
+  #opened: { resolve(repaired: string | undefined): void; reject(error: Error): void } | undefined;
+  #closed: (() => void) | undefined;
+
+  constructor() {
+    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#hear(event.data);
+    this.#worker.onerror = (event) =>
+      this.#lose(new StoreUnavailableError(`the store's thread died: ${event.message}`));
+  }
+
+  open(options: SqliteOptions): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#opened = { resolve, reject };
+      this.#say({ type: "open", options });
+    });
+  }
+
+  start(onOutcomes: (outcomes: readonly Outcome[]) => void, onLost: (error: Error) => void): void {
+    this.#onOutcomes = onOutcomes;
+    this.#onLost = onLost;
+  }
+
+  commit(writes: readonly Write[]): void {
+    this.#say({ type: "commit", writes });
+  }
+
+  read(request: ReadRequest): Promise<unknown> {
+    const id = this.#nextRead;
+    this.#nextRead += 1;
+    return new Promise((resolve, reject) => {
+      this.#readers.set(id, { resolve, reject });
+      this.#say({ type: "read", id, request });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#closed = () => {
+        this.#worker.terminate();
+        resolve();
+      };
+      this.#say({ type: "close" });
+    });
+  }
+
+  #say(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.type) {
+      case "outcomes":
+        this.#onOutcomes(message.outcomes);
+        break;
+      case "reply":
+        this.#take(message.id)?.resolve(message.value);
+        break;
+      case "refusal":
+        this.#take(message.id)?.reject(errorOf(message.failure));
+        break;
+      case "opened":
+        this.#opened?.resolve(message.repaired);
+        break;
+      case "failed":
+        this.#worker.terminate();
+        this.#opened?.reject(new StoreUnavailableError(message.message));
+        break;
+      case "closed":
+        this.#closed?.();
+        break;
+    }
+  }
+
+  #take(id: number): Reader | undefined {
+    const reader = this.#readers.get(id);
+    this.#readers.delete(id);
+    return reader;
+  }
+
+  #lose(error: Error): void {
+    for (const reader of this.#readers.values()) reader.reject(error);
+    this.#readers.clear();
+    this.#opened?.reject(error);
+    this.#onLost(error);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The thread that owns the SQLite file. Writes that arrive while one group is being synced to the disk form the next
+ * group: the busier, the larger the groups. No timer runs when nothing was written.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Write } from "./engine.ts";
+import { answerRead, failureOf } from "./engine-store.ts";
+import { RoutedEngine } from "./routed-engine.ts";
+import { SqliteEngine } from "./sqlite-engine.ts";
+import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
+import { repair } from "./sqlite-repair.ts";
+import type { Revision } from "./store.ts";
+import { aesGcmTransformer, loadEncryptionKey, plainText } from "./value-transformer.ts";
+
+declare const self: Worker & { close(): void };
+
+const say = (message: FromWorker): void => self.postMessage(message);
+
+class StoreThread {
+  readonly #engine: RoutedEngine;
+  readonly #options: SqliteOptions;
+  #group: Write[] = [];
+  #batchTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Revisions with the time at which each was the newest, oldest first: where compaction may cut. */
+  #marks: { readonly time_ms: number; readonly revision: Revision }[] = [];
+  #superseded: number;
+
+  constructor(options: SqliteOptions, sqlite: SqliteEngine) {
+    this.#options = options;
+    this.#superseded = sqlite.superseded();
+    this.#engine = new RoutedEngine(sqlite, options.routes);
+    this.#marks.push({ time_ms: performance.now(), revision: this.#engine.now });
+  }
+
+  enqueue(writes: readonly Write[]): void {
+    const first = this.#group.length === 0;
+    this.#group.push(...writes);
+    if (first) setImmediate(() => this.commit());
+  }
+
+  commit(): void {
+    const group = this.#group;
+    this.#group = [];
+    if (group.length === 0) return;
+    say({ type: "outcomes", outcomes: this.#engine.commit(group) });
+    this.#superseded += group.length;
+    this.#cutHistory();
+    if (this.#engine.hasDirty) this.#batchTimer ??= setTimeout(() => this.#flush(), this.#options.batchEvery_ms);
+  }
+
+  #flush(): void {
+    this.#batchTimer = undefined;
+    this.#engine.flush();
+  }
+
+  /** Compacts as a follow-up of writing, about twice in the time that history is kept. */
+  #cutHistory(): void {
+    const now_ms = performance.now();
+    const newest = this.#marks.at(-1);
+    const halfway = this.#options.historyFor_ms / 2;
+    const many = this.#superseded > this.#options.maxHistory;
+    if (newest && now_ms - newest.time_ms < halfway && !many) return;
+    this.#marks.push({ time_ms: now_ms, revision: this.#engine.now });
+    const old = this.#marks.findLast((mark) => now_ms - mark.time_ms >= this.#options.historyFor_ms);
+    const cut = many ? this.#engine.now - Math.floor(this.#options.maxHistory / 2) : old?.revision;
+    if (cut === undefined || cut <= this.#engine.oldest()) return;
+    this.#engine.compact(cut);
+    this.#marks = this.#marks.filter((mark) => mark.revision > cut);
+    this.#superseded = many ? Math.floor(this.#options.maxHistory / 2) : 0;
+  }
+
+  read(id: number, request: Extract<ToWorker, { type: "read" }>["request"]): void {
+    try {
+      say({ type: "reply", id, value: answerRead(this.#engine, request) });
+    } catch (error) {
+      say({ type: "refusal", id, failure: failureOf(error) });
+    }
+  }
+
+  close(): void {
+    this.commit();
+    clearTimeout(this.#batchTimer);
+    this.#engine.close();
+  }
+}
+
+function open(options: SqliteOptions): { thread: StoreThread; repaired: string | undefined } {
+  mkdirSync(dirname(options.path), { recursive: true });
+  const { encryption } = options;
+  const transformer = encryption
+    ? aesGcmTransformer(loadEncryptionKey(encryption.keyFile), encryption.prefixes)
+    : plainText;
+  try {
+    return { thread: new StoreThread(options, SqliteEngine.open(options.path, transformer)), repaired: undefined };
+  } catch (error) {
+    const repaired = repair(options.path, error);
+    return { thread: new StoreThread(options, SqliteEngine.open(options.path, transformer)), repaired };
+  }
+}
+
+let thread: StoreThread | undefined;
+
+self.onmessage = (event: MessageEvent<ToWorker>) => {
+  const message = event.data;
+  switch (message.type) {
+    case "open":
+      try {
+        const opened = open(message.options);
+        thread = opened.thread;
+        say({ type: "opened", repaired: opened.repaired });
+      } catch (error) {
+        say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+      }
+      return;
+    case "commit":
+      thread?.enqueue(message.writes);
+      return;
+    case "read":
+      thread?.read(message.id, message.request);
+      return;
+    case "close":
+      thread?.close();
+      thread = undefined;
+      say({ type: "closed" });
+      return;
+  }
+};

@@ -1,0 +1,157 @@
+import { Database } from "bun:sqlite";
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openMemoryStore } from "./memory-store.ts";
+import { openSqliteStore, type SqliteOptions } from "./sqlite-store.ts";
+import { CompactedError, type Store } from "./store.ts";
+import { describeStoreContract, rejection, take } from "./store-contract.ts";
+
+describeStoreContract({
+  name: "memory",
+  async open() {
+    const store = openMemoryStore();
+    return { store, remove: () => store.close() };
+  },
+});
+
+const everythingVolatile: Partial<SqliteOptions> = {
+  routes: { volatile: ["/registry/"], batched: [], quiet: [] },
+};
+
+for (const [name, options] of [
+  ["sqlite", {}],
+  ["sqlite, volatile keys", everythingVolatile],
+] as const) {
+  describeStoreContract({
+    name,
+    async open() {
+      const folder = mkdtempSync(join(tmpdir(), "bramble-store-"));
+      const store = await openSqliteStore({ path: join(folder, "state.db"), ...options });
+      return {
+        store,
+        async remove() {
+          await store.close();
+          rmSync(folder, { recursive: true });
+        },
+      };
+    },
+  });
+}
+
+describe("sqlite store over restarts", () => {
+  const folders: string[] = [];
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  });
+  const newPath = (): string => {
+    const folder = mkdtempSync(join(tmpdir(), "bramble-store-"));
+    folders.push(folder);
+    return join(folder, "state.db");
+  };
+  const lease = (renewTime: string, holder = "a"): string =>
+    `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"x"},"spec":{"holderIdentity":"${holder}","renewTime":"${renewTime}"}}`;
+  /** Reopens as after a power cut: the file as it is now, without a close. */
+  const reopen = (path: string): Promise<Store> => openSqliteStore({ path });
+
+  test("durable keys and their history are there again; revisions are never given twice", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    const x1 = await store.create("/registry/pods/a/x", "1");
+    const x2 = await store.update("/registry/pods/a/x", "2", x1);
+    const node = await store.create("/registry/leases/kube-node-lease/n", "volatile");
+    const again = await reopen(path);
+    expect(await again.get("/registry/pods/a/x")).toEqual({ key: "/registry/pods/a/x", value: "2", revision: x2 });
+    expect(await again.get("/registry/leases/kube-node-lease/n")).toBeUndefined();
+    expect(await take(again, "/registry/pods/", x1, 1)).toHaveLength(1);
+    const next = await again.create("/registry/pods/a/y", "1");
+    expect(next).toBeGreaterThan(node);
+    await store.close();
+    await again.close();
+  });
+
+  test("a watch from before the start on volatile keys has expired", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    const revision = await store.create("/registry/leases/kube-node-lease/n", "1");
+    await store.close();
+    const again = await reopen(path);
+    const watched = take(again, "/registry/leases/kube-node-lease/", revision - 1, 1);
+    expect(await rejection(watched)).toBeInstanceOf(CompactedError);
+    await again.close();
+  });
+
+  test("a Lease is on the disk when its holder changes, not when it is renewed", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    const key = "/registry/leases/kube-system/scheduler";
+    const first = await store.create(key, lease("1"));
+    const renewed = await store.update(key, lease("2"), first);
+    const copy = await reopen(path);
+    expect((await copy.get(key))?.value).toBe(lease("1"));
+    await store.update(key, lease("3", "b"), renewed);
+    const later = await reopen(path);
+    expect((await later.get(key))?.value).toBe(lease("3", "b"));
+    await Promise.all([store.close(), copy.close(), later.close()]);
+  });
+
+  test("Events reach the disk in batches and at a close", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    await store.create("/registry/events/a/x", "1");
+    const cut = await reopen(path);
+    expect(await cut.get("/registry/events/a/x")).toBeUndefined();
+    await cut.close();
+    await store.close();
+    const again = await reopen(path);
+    expect((await again.get("/registry/events/a/x"))?.value).toBe("1");
+    await again.close();
+  });
+
+  test("keeps a bounded history", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path, maxHistory: 20 });
+    let revision = await store.create("/registry/pods/a/x", "0");
+    for (let n = 1; n <= 100; n += 1) revision = await store.update("/registry/pods/a/x", String(n), revision);
+    await store.close();
+    const db = new Database(path, { readonly: true });
+    const rows = db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
+    db.close();
+    expect(rows).toBeLessThanOrEqual(21);
+  });
+
+  test("Secrets rest encrypted, under a key that only root reads", async () => {
+    const path = newPath();
+    const keyFile = `${path}.key`;
+    const options = { path, encryption: { keyFile, prefixes: ["/registry/secrets/"] } };
+    const store = await openSqliteStore(options);
+    const secret = '{"data":{"password":"aHVudGVyMg=="}}';
+    await store.create("/registry/secrets/a/x", secret);
+    await store.create("/registry/configmaps/a/x", '{"data":{"plain":"visible"}}');
+    await store.close();
+    const bytes = readFileSync(path, "latin1");
+    expect(bytes).not.toContain("aHVudGVyMg");
+    expect(bytes).toContain("visible");
+    expect(statSync(keyFile).mode & 0o777).toBe(0o600);
+    const again = await openSqliteStore(options);
+    expect((await again.get("/registry/secrets/a/x"))?.value).toBe(secret);
+    await again.close();
+  });
+
+  test("a damaged file is repaired as far as it can be read", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    const value = "v".repeat(3000);
+    for (let n = 0; n < 100; n += 1) await store.create(`/registry/pods/a/${String(n).padStart(3, "0")}`, value);
+    await store.close();
+    const file = openSync(path, "r+");
+    writeSync(file, Buffer.alloc(4096, 0xff), 0, 4096, 4096 * 40);
+    const sentences: string[] = [];
+    const again = await openSqliteStore({ path }, (sentence) => sentences.push(sentence));
+    expect(sentences).toHaveLength(1);
+    expect((await again.list("/registry/pods/")).items.length).toBeGreaterThan(50);
+    await again.create("/registry/pods/a/new", "1");
+    await again.close();
+  });
+});
