@@ -114,7 +114,8 @@ func objectVectorOf(scheme *runtime.Scheme, gvk schema.GroupVersionKind, filler 
 var sampleStrings = []string{"", "a", "b", "example", "kube-system", "Ünïcödé ☃ 🙂", "line\nbreak \"quoted\" <&>", "__proto__"}
 var sampleQuantities = []string{"0", "1", "100m", "1500m", "1Gi", "1.5Gi", "12e6", "5G", "0.5", "3n", "1.500", "-2"}
 var sampleDocuments = []string{`{"apiVersion":"v1","kind":"Thing","n":9007199254740993,"f":1.5}`, `{}`, `{"a":[1,null,"x"]}`}
-var sampleValues = []string{`null`, `"x"`, `12`, `1.25`, `[1,2]`, `{"a":{}}`, `true`}
+// A null would be lost in JSON, where it means no value at all.
+var sampleValues = []string{`"x"`, `12`, `1.25`, `[1,2]`, `{"a":{}}`, `true`}
 
 // fillerOf gives a filler: the first object of a kind is full, the later ones sparse.
 func fillerOf(random *rand.Rand, round int) *randfill.Filler {
@@ -126,6 +127,18 @@ func fillerOf(random *rand.Rand, round int) *randfill.Filler {
 		func(t *metav1.Time, c randfill.Continue) {
 			if c.Intn(4) > 0 {
 				*t = metav1.Unix(c.Int63n(4e9)-1e8, 0)
+			}
+		},
+		// JSON cannot tell a pointer to a zero time from none.
+		func(t **metav1.Time, c randfill.Continue) {
+			if c.Float64() >= nilChance {
+				moment := metav1.Unix(c.Int63n(4e9)+1, 0)
+				*t = &moment
+			}
+		},
+		func(t **metav1.MicroTime, c randfill.Continue) {
+			if c.Float64() >= nilChance {
+				*t = &metav1.MicroTime{Time: time.Unix(c.Int63n(4e9)+1, c.Int63n(1e6)*1000)}
 			}
 		},
 		func(t *metav1.MicroTime, c randfill.Continue) {

@@ -57,19 +57,25 @@ function decodeOrdinary(text: string): DecodedDocument | undefined {
     return undefined;
   }
   if (!isShallow(value, maxDepth) || JSON.stringify(value) !== trimmed) return undefined;
-  return { value, duplicates: [], positionOf: (path) => positionIn(text, path) };
+  return { value, duplicates: [], positionOf: positionsIn(text) };
 }
 
 function decodeExactly(text: string): DecodedDocument {
   const parser = new JsonParser(text);
   const value = parser.parseDocument();
-  return { value, duplicates: parser.duplicates, positionOf: (path) => positionIn(text, path) };
+  return { value, duplicates: parser.duplicates, positionOf: positionsIn(text) };
 }
 
-function positionIn(text: string, path: string): number {
-  const positions = new Map<string, number>();
-  new JsonParser(text, positions).parseDocument();
-  return positions.get(path) ?? Number.POSITIVE_INFINITY;
+/** Finds positions by reading the text once more, when they are first asked for: only reports need them. */
+function positionsIn(text: string): (path: string) => number {
+  let positions: Map<string, number> | undefined;
+  return (path) => {
+    if (!positions) {
+      positions = new Map();
+      new JsonParser(text, positions).parseDocument();
+    }
+    return positions.get(path) ?? Number.POSITIVE_INFINITY;
+  };
 }
 
 function isShallow(value: unknown, depth: number): boolean {

@@ -69,6 +69,8 @@ export interface Schema {
   /** x-kubernetes-embedded-resource: the object has apiVersion, kind and metadata of its own. */
   readonly embeddedResource: boolean;
 
+  /** True for schemas of CRDs, whose values are JSON and not Go structs: nothing is written that was not given. */
+  readonly structural?: boolean | undefined;
   /** Go types only: when the encoder writes this field. */
   readonly presence?: Presence | undefined;
   /** Go types only: the field is a pointer, so zero is something else than absent. */

@@ -1,0 +1,180 @@
+/** Scalars that Go's types read from JSON and write back in their own canonical form. */
+import { integerOf, isRawNumber, numberFromBigInt, numberToken } from "../codec/number.ts";
+import { canonicalQuantity, QuantityError } from "../quantity.ts";
+
+/** A value of the wrong type or form, with the message of Go's decoder. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+}
+
+/** Names a JSON value as Go's decoder does in its messages. */
+export function jsonTypeName(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "object" && value !== null && !isRawNumber(value)) return "object";
+  return typeof value === "string" ? "string" : "number";
+}
+
+const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)$/;
+const utcSeconds = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+const zeroTime_ms = -62135596800000;
+
+/** metav1.Time: RFC 3339 in UTC with whole seconds; null for Go's zero time. Throws DecodeError. */
+export function canonicalTime(text: string): string | null {
+  const { ms } = parseTime(text, "2006-01-02T15:04:05Z07:00", rfc3339);
+  if (ms === zeroTime_ms) return null;
+  return utcSeconds.test(text) ? text : `${isoSeconds(ms)}Z`;
+}
+
+const rfc3339Micro = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{6})(Z|[+-]\d\d:\d\d)$/;
+
+/** metav1.MicroTime: RFC 3339 in UTC with six decimals; null for Go's zero time. Throws DecodeError. */
+export function canonicalMicroTime(text: string): string | null {
+  const { ms, fraction } = parseTime(text, "2006-01-02T15:04:05.000000Z07:00", rfc3339Micro);
+  if (ms === zeroTime_ms && /^\.0+$/.test(fraction)) return null;
+  return text.endsWith("Z") ? text : `${isoSeconds(ms)}${fraction}Z`;
+}
+
+/** Milliseconds of the whole seconds, and the fraction as written (".5"). */
+function parseTime(text: string, layout: string, pattern: RegExp): { ms: number; fraction: string } {
+  const match = pattern.exec(text);
+  if (match) {
+    const [, year, month, day, hour, minute, second, fraction = "", zone = "Z"] = match;
+    const parts = [year, month, day, hour, minute, second].map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const date = new Date(0);
+    date.setUTCFullYear(parts[0], parts[1] - 1, parts[2]);
+    date.setUTCHours(parts[3], parts[4], parts[5]);
+    const inRange = date.getUTCMonth() === parts[1] - 1 && date.getUTCDate() === parts[2];
+    if (inRange && parts[3] < 24 && parts[4] < 60 && parts[5] < 60) {
+      return { ms: date.getTime() - zoneOffset_ms(zone), fraction };
+    }
+    throw new DecodeError(`parsing time ${JSON.stringify(text)}: ${outOfRange(parts)} out of range`);
+  }
+  const rest = /^\d{4}/.test(text) ? [text.slice(4), "-"] : [text, "2006"];
+  throw new DecodeError(
+    `parsing time ${JSON.stringify(text)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest[0])} as ${JSON.stringify(rest[1])}`,
+  );
+}
+
+function outOfRange([, month, , hour, minute, second]: readonly number[]): string {
+  if (month === undefined || month < 1 || month > 12) return "month";
+  if (hour !== undefined && hour > 23) return "hour";
+  if (minute !== undefined && minute > 59) return "minute";
+  return second !== undefined && second > 59 ? "second" : "day";
+}
+
+function zoneOffset_ms(zone: string): number {
+  if (zone === "Z") return 0;
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6));
+  return (zone.startsWith("-") ? -minutes : minutes) * 60_000;
+}
+
+/** `2006-01-02T15:04:05` of a moment; the moment may be off whole seconds, which are cut. */
+export function isoSeconds(ms: number): string {
+  const text = new Date(ms).toISOString();
+  return text.slice(0, text.indexOf("."));
+}
+
+const durationUnits_ns: Record<string, number> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 6e10,
+  h: 3.6e12,
+};
+
+/** metav1.Duration in Go's notation: `90s` becomes `1m30s`. Throws DecodeError. */
+export function canonicalDuration(text: string): string {
+  return formatDuration(parseDuration(text));
+}
+
+/** Nanoseconds of a Go duration (`1h2m3.5s`). Throws DecodeError. */
+export function parseDuration(text: string): bigint {
+  const [, sign = "", rest = ""] = /^([-+]?)(.*)$/s.exec(text) ?? [];
+  if (rest === "0") return 0n;
+  let total = 0n;
+  let end = 0;
+  for (const match of rest.matchAll(/(\d+)?(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/gy)) {
+    const [all, whole = "", fraction = "", unit = ""] = match;
+    if (whole === "" && fraction === "") break;
+    const unit_ns = BigInt(durationUnits_ns[unit] ?? 0);
+    total += BigInt(whole || "0") * unit_ns;
+    if (fraction !== "") total += (BigInt(fraction) * unit_ns) / 10n ** BigInt(fraction.length);
+    end += all.length;
+  }
+  if (rest === "" || end !== rest.length) throw new DecodeError(`time: invalid duration ${JSON.stringify(text)}`);
+  if (total > 2n ** 63n - 1n) throw new DecodeError(`time: invalid duration ${JSON.stringify(text)}`);
+  return sign === "-" ? -total : total;
+}
+
+/** Go's notation of nanoseconds: `1h0m0.5s`, `1.5ms`, `0s`. */
+export function formatDuration(nanoseconds: bigint): string {
+  if (nanoseconds === 0n) return "0s";
+  const sign = nanoseconds < 0n ? "-" : "";
+  const value = nanoseconds < 0n ? -nanoseconds : nanoseconds;
+  if (value < 1_000n) return `${sign}${value}ns`;
+  if (value < 1_000_000n) return `${sign}${decimal(value, 3)}µs`;
+  if (value < 1_000_000_000n) return `${sign}${decimal(value, 6)}ms`;
+  const minutes = value / 60_000_000_000n;
+  const seconds = `${decimal(value % 60_000_000_000n, 9)}s`;
+  if (minutes === 0n) return sign + seconds;
+  if (minutes < 60n) return `${sign}${minutes}m${seconds}`;
+  return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}`;
+}
+
+function decimal(value: bigint, places: number): string {
+  const digits = value.toString().padStart(places + 1, "0");
+  const fraction = digits.slice(-places).replace(/0+$/, "");
+  return digits.slice(0, -places) + (fraction === "" ? "" : `.${fraction}`);
+}
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Base64 of bytes as Go writes it; line breaks are skipped. Throws DecodeError. */
+export function canonicalBase64(text: string): string {
+  const plain = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, "") : text;
+  if (!base64.test(plain)) throw new DecodeError(`illegal base64 data at input byte ${firstIllegalByte(plain)}`);
+  return plain.endsWith("=") ? Buffer.from(plain, "base64").toString("base64") : plain;
+}
+
+function firstIllegalByte(text: string): number {
+  const illegal = text.search(/[^A-Za-z0-9+/]/);
+  return illegal < 0 ? text.length - (text.length % 4) : illegal;
+}
+
+const integerRanges = {
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint32: [0n, 2n ** 32n - 1n],
+} as const;
+
+/** An integer in range; undefined when it is none, is out of range, or is written with a point or an exponent. */
+export function canonicalInteger(value: unknown, type: "int32" | "int64" | "uint32"): unknown {
+  if (typeof value === "number" && Number.isInteger(value) && type !== "uint32" && Math.abs(value) < 2 ** 31)
+    return value;
+  const integer = integerOf(value);
+  const [least, most] = integerRanges[type];
+  return integer === undefined || integer < least || integer > most ? undefined : numberFromBigInt(integer);
+}
+
+/** A quantity's canonical text; undefined when the value is neither text nor number. Throws DecodeError. */
+export function canonicalQuantityValue(value: unknown): string | undefined {
+  const text = typeof value === "string" ? value : numberToken(value);
+  if (text === undefined) return undefined;
+  try {
+    return canonicalQuantity(text);
+  } catch (cause) {
+    if (cause instanceof QuantityError) throw new DecodeError(cause.message, { cause });
+    throw cause;
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * What decoding into Go's types and encoding again does to an object: fields that the schema does not know are dropped
+ * and named, types are checked, scalars take their canonical form, and zero values are written or left out as Go's
+ * encoder would. For schemas of CustomResourceDefinitions the same walk prunes.
+ */
+import { type DecodedDocument, setField } from "../codec/json.ts";
+import { isRawNumber } from "../codec/number.ts";
+import { schemaOfModel, zeroValue } from "./built-in.ts";
+import {
+  canonicalBase64,
+  canonicalDuration,
+  canonicalInteger,
+  canonicalMicroTime,
+  canonicalQuantityValue,
+  canonicalTime,
+  DecodeError,
+  jsonTypeName,
+} from "./scalars.ts";
+import type { GoType, Schema } from "./schema.ts";
+
+export { DecodeError } from "./scalars.ts";
+
+export interface NormalizedObject {
+  readonly object: Record<string, unknown>;
+  /** Paths of fields that were dropped, in document order, each once, at most 100: `spec.containers[0].foo`. */
+  readonly unknown: readonly string[];
+}
+
+const maxReports = 100;
+const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+
+/**
+ * Normalises a decoded object; the input is not changed. Throws DecodeError with the message of Go's decoder
+ * (`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`), which belongs after
+ * `Deployment in version "v1" cannot be handled as a Deployment: ` in a BadRequest.
+ */
+export function normalizeObject(schema: Schema, decoded: unknown): NormalizedObject {
+  const walk = new Normalizer();
+  if (typeof decoded !== "object" || decoded === null || Array.isArray(decoded) || isRawNumber(decoded)) {
+    throw new DecodeError(
+      `json: cannot unmarshal ${jsonTypeName(decoded)} into Go value of type ${goTypeName(schema)}`,
+    );
+  }
+  const object = walk.value(schema, decoded) as Record<string, unknown>;
+  return { object, unknown: walk.unknown };
+}
+
+/** What a zero-valued field of Go's type is in JSON, with the fields inside it that are always written. */
+export function zeroOf(schema: Schema): unknown {
+  const zero = zeroValue(schema);
+  return schema.properties && zero !== null ? new Normalizer().value(schema, {}) : zero;
+}
+
+class Normalizer {
+  readonly unknown: string[] = [];
+  private readonly names: string[] = [];
+  private path = "";
+  private struct = "";
+  private quiet = 0;
+
+  value(schema: Schema, value: unknown): unknown {
+    if (schema.goType) return this.scalar(schema, schema.goType, value);
+    if (schema.type === "array") return this.array(schema, value);
+    if (schema.type === "object" || schema.properties || schema.additionalProperties) return this.object(schema, value);
+    return plainValue(value);
+  }
+
+  private array(schema: Schema, value: unknown): unknown {
+    const { items } = schema;
+    if (!Array.isArray(value)) {
+      if (isStructural(schema)) return plainValue(value);
+      if (value === null) return null;
+      return this.mismatch(schema, value);
+    }
+    if (!items) return plainValue(value);
+    const { path } = this;
+    const result = value.map((item, index) => {
+      this.path = `${path}[${index}]`;
+      return item === null && !isStructural(items) ? zeroOf(items) : this.value(items, item);
+    });
+    this.path = path;
+    return result;
+  }
+
+  private object(schema: Schema, value: unknown): unknown {
+    if (typeof value !== "object" || value === null || Array.isArray(value) || isRawNumber(value)) {
+      if (isStructural(schema)) return plainValue(value);
+      if (value === null) return null;
+      return this.mismatch(schema, value);
+    }
+    const fields = value as Record<string, unknown>;
+    if (isStructural(schema)) return this.structural(schema, fields);
+    if (schema.properties) return this.goStruct(schema, schema.properties, fields);
+    return this.goMap(schema, fields);
+  }
+
+  private goStruct(schema: Schema, properties: ReadonlyMap<string, Schema>, fields: Record<string, unknown>): unknown {
+    const given = new Map<string, unknown>();
+    const { path, struct } = this;
+    for (const key of Object.keys(fields)) {
+      this.path = path === "" ? key : `${path}.${key}`;
+      const property = properties.get(key);
+      if (property === undefined) {
+        this.report();
+        continue;
+      }
+      this.struct = goName(schema);
+      this.names.push(key);
+      const value = fields[key];
+      if (value !== null) given.set(key, this.value(property, value));
+      this.names.pop();
+    }
+    this.path = path;
+    this.struct = struct;
+    const result: Record<string, unknown> = {};
+    for (const [name, property] of properties) {
+      const value = given.get(name);
+      // A pointer to a zero time is written as null, unlike a pointer to nothing.
+      const isAbsent = value === undefined || (value === null && !(property.pointer && given.has(name)));
+      const written = isAbsent ? absent(property) : value;
+      if (isAbsent ? written !== undefined : !isOmitted(property, written)) result[name] = written;
+    }
+    return result;
+  }
+
+  private goMap(schema: Schema, fields: Record<string, unknown>): unknown {
+    const element = schema.additionalProperties;
+    const result: Record<string, unknown> = {};
+    const { path } = this;
+    for (const key of Object.keys(fields).sort()) {
+      this.path = `${path}.${key}`;
+      const value = fields[key];
+      if (!element) setField(result, key, value);
+      else setField(result, key, value === null ? zeroOf(element) : this.value(element, value));
+    }
+    this.path = path;
+    return result;
+  }
+
+  /** A node of a CRD's schema: prunes, sorts by name, and leaves types to validation. */
+  private structural(schema: Schema, fields: Record<string, unknown>): unknown {
+    const result: Record<string, unknown> = {};
+    const { path } = this;
+    const pruned: string[] = [];
+    for (const key of Object.keys(fields)) {
+      this.path = path === "" ? key : `${path}.${key}`;
+      const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
+      if (property) setField(result, key, this.value(property, fields[key]));
+      else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
+      else pruned.push(this.path);
+    }
+    this.path = path;
+    for (const field of pruned.sort()) {
+      this.path = field;
+      this.report();
+    }
+    this.path = path;
+    return sorted(result);
+  }
+
+  private scalar(schema: Schema, type: GoType, value: unknown): unknown {
+    switch (type) {
+      case "string":
+        return typeof value === "string" ? value : this.mismatch(schema, value);
+      case "bool":
+        return typeof value === "boolean" ? value : this.mismatch(schema, value);
+      case "int32":
+      case "int64":
+      case "uint32":
+        return canonicalInteger(value, type) ?? this.mismatch(schema, value);
+      case "float64":
+        if (isRawNumber(value)) return Number(value.rawJSON);
+        return typeof value === "number" ? value : this.mismatch(schema, value);
+      case "bytes":
+        return typeof value === "string" ? canonicalBase64(value) : this.mismatch(schema, value);
+      case "time":
+        return typeof value === "string" ? canonicalTime(value) : this.foreign(value, "string");
+      case "microTime":
+        return typeof value === "string" ? canonicalMicroTime(value) : this.foreign(value, "string");
+      case "duration":
+        return typeof value === "string" ? canonicalDuration(value) : this.foreign(value, "string");
+      case "quantity":
+        return canonicalQuantityValue(value) ?? this.foreign(value, "resource.Quantity");
+      case "intOrString":
+        if (typeof value === "string") return value;
+        return canonicalInteger(value, "int32") ?? this.foreign(value, "int32");
+      case "rawExtension":
+      case "fieldsV1":
+      case "json":
+        return value;
+      case "schemaOrBool":
+        if (typeof value === "boolean") return value;
+        if (jsonTypeName(value) !== "object") throw new DecodeError("boolean or JSON schema expected");
+        return this.nestedSchema(value);
+      case "schemaOrArray":
+        if (Array.isArray(value)) return value.length === 0 ? null : value.map((item) => this.nestedSchema(item));
+        return jsonTypeName(value) === "object" ? this.nestedSchema(value) : null;
+      case "schemaOrStrings":
+        if (Array.isArray(value)) return value.length === 0 ? null : value;
+        return jsonTypeName(value) === "object" ? this.nestedSchema(value) : null;
+    }
+  }
+
+  /** A schema inside a schema is decoded by a decoder of its own that does not report unknown fields. */
+  private nestedSchema(value: unknown): unknown {
+    this.quiet++;
+    const nested = this.value(schemaOfModel(schemaProps), value);
+    this.quiet--;
+    return nested;
+  }
+
+  private report(): void {
+    if (this.quiet > 0 || this.unknown.length >= maxReports) return;
+    this.unknown.push(this.path);
+  }
+
+  private mismatch(schema: Schema, value: unknown): never {
+    let found = jsonTypeName(value);
+    const isNumeric = schema.type === "integer" || schema.type === "number";
+    if (found === "number" && isNumeric) found = `number ${isRawNumber(value) ? value.rawJSON : String(value)}`;
+    const where = this.names.length === 0 ? "value" : `struct field ${this.struct}.${this.names.join(".")}`;
+    throw new DecodeError(`json: cannot unmarshal ${found} into Go ${where} of type ${goTypeName(schema)}`);
+  }
+
+  /** A mismatch inside a type with a decoder of its own, which does not know the field. */
+  private foreign(value: unknown, type: string): never {
+    const found = jsonTypeName(value);
+    if (type === "resource.Quantity") {
+      throw new DecodeError(
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+      );
+    }
+    const number = found === "number" && type === "int32";
+    const name = number ? `number ${isRawNumber(value) ? value.rawJSON : String(value)}` : found;
+    throw new DecodeError(`json: cannot unmarshal ${name} into Go value of type ${type}`);
+  }
+}
+
+/** Schemas of CRDs know nothing of Go: only built-in ones have models, Go types, and fields that say when to be written. */
+function isStructural(schema: Schema): boolean {
+  return schema.structural === true;
+}
+
+function embedded(schema: Schema, key: string): Schema | undefined {
+  if (!schema.embeddedResource) return undefined;
+  if (key === "metadata") return schemaOfModel("apimachinery.pkg.apis.meta.v1.ObjectMeta");
+  return key === "apiVersion" || key === "kind" ? anyScalar : undefined;
+}
+
+const anyScalar: Schema = {
+  type: "string",
+  nullable: false,
+  intOrString: false,
+  preserveUnknownFields: false,
+  embeddedResource: false,
+  structural: true,
+};
+
+/** What is written for a field that was not given: undefined for nothing. */
+function absent(schema: Schema): unknown {
+  return schema.presence === "always" ? zeroOf(schema) : undefined;
+}
+
+function isOmitted(schema: Schema, value: unknown): boolean {
+  if (schema.presence === undefined || schema.presence === "always") return false;
+  if (schema.pointer) return false;
+  if (value === null || schema.presence === "omitZero") return value === null;
+  if (value === false || value === 0 || value === "") return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return schema.additionalProperties !== undefined && Object.keys(value as object).length === 0;
+}
+
+/** Arbitrary JSON as Go's untyped decoder holds it: whole numbers exactly, all others as doubles, fields sorted. */
+function plainValue(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (isRawNumber(value)) return canonicalInteger(value, "int64") ?? Number(value.rawJSON);
+  if (Array.isArray(value)) return value.map(plainValue);
+  const result: Record<string, unknown> = {};
+  const fields = value as Record<string, unknown>;
+  for (const key of Object.keys(fields).sort()) setField(result, key, plainValue(fields[key]));
+  return result;
+}
+
+function sorted(fields: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const key of Object.keys(fields).sort()) setField(result, key, fields[key]);
+  return result;
+}
+
+function goName(schema: Schema): string {
+  return schema.model?.slice(schema.model.lastIndexOf(".") + 1) ?? "";
+}
+
+function goTypeName(schema: Schema): string {
+  if (schema.model) return schema.model.split(".").slice(-2).join(".");
+  if (schema.items) return `[]${goTypeName(schema.items)}`;
+  if (schema.additionalProperties) return `map[string]${goTypeName(schema.additionalProperties)}`;
+  return goTypeNames[schema.goType ?? "json"] ?? schema.goType ?? "interface {}";
+}
+
+const goTypeNames: { readonly [K in GoType]?: string } = {
+  bytes: "[]uint8",
+  time: "v1.Time",
+  microTime: "v1.MicroTime",
+  duration: "v1.Duration",
+  quantity: "resource.Quantity",
+  intOrString: "intstr.IntOrString",
+  rawExtension: "runtime.RawExtension",
+  json: "interface {}",
+};
+
+export interface StrictMessages {
+  /** For fieldValidation=Strict: `strict decoding error: unknown field "spec.foo", duplicate field "spec.bar"`. */
+  readonly error: string;
+  /** For fieldValidation=Warn: one Warning header each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Words unknown and duplicate fields as upstream does; undefined when there are none. For typed objects reports come in
+ * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first.
+ */
+export function strictMessages(
+  document: DecodedDocument,
+  unknown: readonly string[],
+  kind: "typed" | "custom",
+): StrictMessages | undefined {
+  const known = (path: string) => !unknown.some((field) => isWithin(path, field));
+  const isYaml = document.duplicates.some(({ position }) => position < 0);
+  const duplicates =
+    kind === "typed" && !isYaml ? document.duplicates.filter(({ path }) => known(path)) : document.duplicates;
+  if (duplicates.length === 0 && unknown.length === 0) return undefined;
+  const unknownMessages = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+  const repeated = duplicates.map(({ message }) => message);
+  if (isYaml) {
+    const whole = `yaml: unmarshal errors:\n  ${repeated.join("\n  ")}`;
+    return { error: strictError([whole, ...unknownMessages]), warnings: [...repeated, ...unknownMessages] };
+  }
+  const messages =
+    kind === "custom" || duplicates.length === 0 || unknown.length === 0
+      ? [...repeated, ...unknownMessages]
+      : inDocumentOrder(document, duplicates, unknown);
+  return { error: strictError(messages), warnings: messages };
+}
+
+function inDocumentOrder(
+  document: DecodedDocument,
+  duplicates: DecodedDocument["duplicates"],
+  unknown: readonly string[],
+): string[] {
+  const reports = [
+    ...duplicates.map(({ message, position }) => ({ message, position })),
+    ...unknown.map((path) => ({
+      message: `unknown field ${JSON.stringify(path)}`,
+      position: document.positionOf(path),
+    })),
+  ];
+  return reports.sort((a, b) => a.position - b.position).map(({ message }) => message);
+}
+
+function strictError(messages: readonly string[]): string {
+  return `strict decoding error: ${messages.join(", ")}`;
+}
+
+function isWithin(path: string, field: string): boolean {
+  return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
+}
