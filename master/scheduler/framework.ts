@@ -1,0 +1,74 @@
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { Lister } from "#shared/client/informer.ts";
+import type { NodeInfo } from "./node-info.ts";
+import type { PodInfo } from "./pod-info.ts";
+
+/** A score after normalisation lies between 0 and this. */
+export const bestScore = 100;
+
+/** What a scheduling cycle sees of the cluster. It does not change during a cycle: a cycle never waits. */
+export interface ClusterView {
+  nodes(): readonly NodeInfo[];
+  node(name: string): NodeInfo | undefined;
+  namespaceLabels(namespace: string): Readonly<Record<string, string>>;
+  lister<T extends KubeObject>(ref: ResourceRef<T>): Lister<T>;
+}
+
+/** Why a node, or all nodes, will not do. */
+export interface Rejection {
+  readonly reasons: readonly string[];
+  /** Taking pods away from the node might help (Unschedulable upstream; else UnschedulableAndUnresolvable). */
+  readonly preemptible: boolean;
+}
+
+export const rejection = (reason: string, preemptible: "preemptible" | "final"): Rejection => ({
+  reasons: [reason],
+  preemptible: preemptible === "preemptible",
+});
+
+/** A plugin's work on one pod. Everything is absent that it has nothing to say about. */
+export interface PluginCycle {
+  /** No node will do at all. */
+  readonly reject?: Rejection | undefined;
+  /** Only these nodes need to be looked at. */
+  readonly onlyNodes?: ReadonlySet<string> | undefined;
+  filter?(node: NodeInfo): Rejection | undefined;
+  /** A score of 0 to 100 for each of the nodes that passed all filters, in their order; absent when all are alike. */
+  scores?(feasible: readonly NodeInfo[]): readonly number[] | undefined;
+}
+
+/** What happened in the cluster, as far as it may make a waiting pod fit. */
+export type ClusterChange =
+  | "nodeAdded"
+  | "nodeAllocatable"
+  | "nodeLabels"
+  | "nodeTaints"
+  | "nodeOther"
+  | "podDeleted"
+  | "podAssigned"
+  | "podLabels"
+  | "podResized"
+  | "namespaceLabels"
+  | "storage";
+
+export interface SchedulerPlugin {
+  readonly name: string;
+  /** Multiplies its scores. */
+  readonly weight?: number | undefined;
+  /** After which changes a pod that it rejected is tried again. */
+  readonly wokenBy: ReadonlySet<ClusterChange>;
+  /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
+  begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
+}
+
+/** Scales to 0–100 by the greatest; `reverse` when less is better. */
+export function normalizeByGreatest(scores: readonly number[], order: "more is better" | "less is better"): number[] {
+  const greatest = Math.max(0, ...scores);
+  const reverse = order === "less is better";
+  return scores.map((score) => {
+    if (greatest === 0) return reverse ? bestScore : score;
+    const scaled = Math.floor((bestScore * score) / greatest);
+    return reverse ? bestScore - scaled : scaled;
+  });
+}

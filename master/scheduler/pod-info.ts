@@ -1,0 +1,110 @@
+import { keyOf } from "#shared/api/object.ts";
+import { podRequests, type ResourceAmounts } from "#shared/api/scheduling/pod-resources.ts";
+import { type LabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import type { Pod, PodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
+
+/** A term of pod (anti-)affinity made ready to match. */
+export interface AffinityTerm {
+  readonly selector: LabelSelector;
+  readonly namespaces: ReadonlySet<string>;
+  /** Absent: only `namespaces` count. */
+  readonly namespaceSelector?: LabelSelector | undefined;
+  readonly topologyKey: string;
+}
+export interface WeightedAffinityTerm {
+  readonly term: AffinityTerm;
+  readonly weight: number;
+}
+
+export interface HostPort {
+  readonly ip: string;
+  readonly protocol: string;
+  readonly port: number;
+}
+
+/** What scoring assumes of a container that requests nothing: 100m and 200 MB (schedutil's non-zero requests). */
+const assumedRequests = { cpu: 100, memory: 200 * 1024 * 1024 };
+
+/** A pod with what plugins ask of it again and again, worked out once. */
+export class PodInfo {
+  readonly pod: Pod;
+  readonly key: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly priority: number;
+  readonly requests: ResourceAmounts;
+  /** With assumptions for containers that request nothing; for scoring only. */
+  readonly assumedRequests: ResourceAmounts;
+  readonly hostPorts: readonly HostPort[];
+  readonly requiredAffinity: readonly AffinityTerm[];
+  readonly requiredAntiAffinity: readonly AffinityTerm[];
+  readonly preferredAffinity: readonly WeightedAffinityTerm[];
+  readonly preferredAntiAffinity: readonly WeightedAffinityTerm[];
+
+  /** Throws BadRequest for selectors that validation would have refused. */
+  constructor(pod: Pod) {
+    this.pod = pod;
+    this.key = keyOf(pod);
+    this.uid = pod.metadata.uid ?? "";
+    this.namespace = pod.metadata.namespace ?? "";
+    this.priority = pod.spec?.priority ?? 0;
+    this.requests = podRequests(pod, { useStatus: true });
+    this.assumedRequests = podRequests(pod, { useStatus: true, whenMissing: assumedRequests });
+    this.hostPorts = hostPortsOf(pod);
+    const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
+    const compile = (term: PodAffinityTerm): AffinityTerm => compileTerm(term, pod);
+    this.requiredAffinity = (podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map(compile);
+    this.requiredAntiAffinity = (podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map(compile);
+    this.preferredAffinity = (podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      ({ weight, podAffinityTerm }) => ({ weight, term: compile(podAffinityTerm) }),
+    );
+    this.preferredAntiAffinity = (podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      ({ weight, podAffinityTerm }) => ({ weight, term: compile(podAffinityTerm) }),
+    );
+  }
+
+  get hasAffinity(): boolean {
+    return this.requiredAffinity.length + this.preferredAffinity.length > 0 || this.hasAntiAffinity;
+  }
+
+  get hasAntiAffinity(): boolean {
+    return this.requiredAntiAffinity.length + this.preferredAntiAffinity.length > 0;
+  }
+}
+
+function compileTerm(term: PodAffinityTerm, pod: Pod): AffinityTerm {
+  const { labelSelector, namespaces = [], namespaceSelector, topologyKey } = term;
+  const named = namespaces.length > 0 || namespaceSelector ? namespaces : [pod.metadata.namespace ?? ""];
+  return {
+    selector: labelSelectorOf(labelSelector),
+    namespaces: new Set(named),
+    ...(namespaceSelector ? { namespaceSelector: labelSelectorOf(namespaceSelector) } : {}),
+    topologyKey,
+  };
+}
+
+/** Whether the term speaks of this pod; `namespaceLabels` are those of the pod's namespace. */
+export function termMatches(term: AffinityTerm, pod: Pod, namespaceLabels: Readonly<Record<string, string>>): boolean {
+  const here =
+    term.namespaces.has(pod.metadata.namespace ?? "") || (term.namespaceSelector?.matches(namespaceLabels) ?? false);
+  return here && term.selector.matches(pod.metadata.labels);
+}
+
+function hostPortsOf({ spec }: Pod): HostPort[] {
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...(spec?.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
+    ports
+      .filter(({ hostPort }) => (hostPort ?? 0) > 0)
+      .map(({ hostIP, protocol, hostPort = 0 }) => ({
+        ip: hostIP || "0.0.0.0",
+        protocol: protocol ?? "TCP",
+        port: hostPort,
+      })),
+  );
+}
+
+/** Two ports clash on one node: same number and protocol, and one of them on all addresses or both on the same. */
+export function portsClash(a: HostPort, b: HostPort): boolean {
+  const sameAddress = a.ip === b.ip || a.ip === "0.0.0.0" || b.ip === "0.0.0.0";
+  return a.port === b.port && a.protocol === b.protocol && sameAddress;
+}

@@ -1,0 +1,97 @@
+import { afterEach, expect, test } from "bun:test";
+import { events, nodes, pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
+import { eventually } from "../controllers/testing/eventually.ts";
+import { MemoryClient } from "../controllers/testing/memory-client.ts";
+import { Scheduler } from "./scheduler.ts";
+import { testNode, testPod } from "./testing.ts";
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function start(): Promise<MemoryClient> {
+  const client = new MemoryClient();
+  const informers = new InformerFactory(client);
+  informers.start();
+  const scheduler = new Scheduler({ client, informers, random: () => 0 });
+  stops.push(
+    () => informers.stop(),
+    () => scheduler.stop(),
+  );
+  await scheduler.start();
+  return client;
+}
+
+const get = (client: MemoryClient, name: string): Promise<Pod> => client.get(pods, { namespace: "default", name });
+
+test("binds pods and says so", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a"));
+  for (const name of ["p1", "p2", "p3"]) await client.create(pods, testPod(name, {}, { requests: { cpu: "1" } }));
+  await client.create(pods, testPod("other", { schedulerName: "another" }));
+  for (const name of ["p1", "p2", "p3"])
+    await eventually(async () => (await get(client, name)).spec?.nodeName === "a", `${name} on a`);
+  expect((await get(client, "other")).spec?.nodeName).toBeUndefined();
+  await eventually(async () => (await client.list(events)).items.length === 3, "three events");
+  const { items } = await client.list(events);
+  expect(items.map(({ reason, message }) => `${reason}: ${message}`)).toContain(
+    "Scheduled: Successfully assigned default/p1 to a",
+  );
+});
+
+test("does not overcommit while bindings are in flight", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a", { allocatable: { cpu: "2" } }));
+  await Promise.all(
+    Array.from({ length: 5 }, (_, index) => client.create(pods, testPod(`p${index}`, {}, { requests: { cpu: "1" } }))),
+  );
+  const bound = async (): Promise<number> =>
+    (await client.list(pods)).items.filter(({ spec }) => spec?.nodeName).length;
+  const refused = async (): Promise<number> =>
+    (await client.list(pods)).items.filter(({ status }) => status?.conditions?.[0]?.reason === "Unschedulable").length;
+  await eventually(async () => (await bound()) === 2 && (await refused()) === 3, "two bound and three refused");
+});
+
+test("tells why, and tries again when the cluster changes", async () => {
+  const client = await start();
+  await client.create(pods, testPod("p", {}, { requests: { cpu: "1" } }));
+  await client.create(nodes, testNode("small", { allocatable: { cpu: "500m" } }));
+  const message = async (): Promise<string | undefined> => (await get(client, "p")).status?.conditions?.[0]?.message;
+  await eventually(
+    async () => (await message())?.startsWith("0/1 nodes are available: 1 Insufficient cpu. preemption: ") ?? false,
+    "the reason",
+  );
+  expect((await get(client, "p")).status?.conditions?.[0]).toMatchObject({
+    type: "PodScheduled",
+    status: "False",
+    reason: "Unschedulable",
+  });
+  await client.create(nodes, testNode("big"));
+  await eventually(async () => (await get(client, "p")).spec?.nodeName === "big", "p on big");
+});
+
+test("gated pods wait for their gates", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a"));
+  await client.create(pods, testPod("gated", { schedulingGates: [{ name: "example.com/wait" }] }));
+  await client.create(pods, testPod("free"));
+  await eventually(async () => (await get(client, "free")).spec?.nodeName === "a");
+  expect((await get(client, "gated")).spec?.nodeName).toBeUndefined();
+  const body = { spec: { schedulingGates: null } };
+  await client.patch(pods, { namespace: "default", name: "gated" }, { type: "merge", body });
+  await eventually(async () => (await get(client, "gated")).spec?.nodeName === "a");
+});
+
+test("preempts pods of lower priority", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a", { allocatable: { cpu: "1" } }));
+  await client.create(pods, testPod("low", { priority: 1 }, { requests: { cpu: "1" } }));
+  await eventually(async () => (await get(client, "low")).spec?.nodeName === "a");
+  await client.create(pods, testPod("high", { priority: 10 }, { requests: { cpu: "1" } }));
+  await eventually(async () => (await get(client, "high")).spec?.nodeName === "a", "high on a");
+  expect(client.count("delete pods default/low")).toBe(1);
+  await eventually(async () => (await client.list(events)).items.some(({ reason }) => reason === "Preempted"));
+});

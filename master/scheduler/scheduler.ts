@@ -1,0 +1,326 @@
+import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import {
+  namespaces,
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  podDisruptionBudgets,
+  pods,
+  replicaSets,
+  replicationControllers,
+  services,
+  statefulSets,
+  storageClasses,
+} from "#shared/api/resources.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { type Clock, systemClock } from "#shared/client/clock.ts";
+import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
+import type { InformerEvent, InformerFactory } from "#shared/client/informer.ts";
+import { type Log, silentLog } from "#shared/client/log.ts";
+import { ClusterCache } from "./cluster-cache.ts";
+import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
+import { decide, explainUnfit, type SearchState, type Unfit } from "./cycle.ts";
+import { defaultPlugins } from "./default-plugins.ts";
+import type { ClusterView, SchedulerPlugin } from "./framework.ts";
+import { NominatedPods } from "./nominated-pods.ts";
+import { PodInfo } from "./pod-info.ts";
+import { isTerminal } from "./pod-phase.ts";
+import { PodStatusWriter } from "./pod-status-writer.ts";
+import { type PreemptionCandidate, planPreemption } from "./preemption.ts";
+import { SchedulingQueue } from "./scheduling-queue.ts";
+import { bindVolumes } from "./volume-assignment.ts";
+
+export interface SchedulerOptions {
+  readonly client: Client;
+  /** Started by its owner. */
+  readonly informers: InformerFactory;
+  /** Pods that name this scheduler are its own. */
+  readonly schedulerName?: string | undefined;
+  readonly plugins?: readonly SchedulerPlugin[] | undefined;
+  readonly events?: EventRecorder | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+  readonly random?: (() => number) | undefined;
+}
+
+const bindingsAtOnce = 32;
+/** A turn of the event loop should not be longer. */
+const turn_ms = 15;
+
+/** Everything that a plugin may read. */
+const watched: readonly ResourceRef<never>[] = [
+  namespaces,
+  services,
+  replicationControllers,
+  replicaSets,
+  statefulSets,
+  podDisruptionBudgets,
+  persistentVolumeClaims,
+  persistentVolumes,
+  storageClasses,
+] as unknown as readonly ResourceRef<never>[];
+
+/**
+ * Gives pods their nodes. Events fill the cache and the queue; one loop takes pods from the queue and decides on each at
+ * once on the cache as it stands; what the decision asks for (binding, preemption, telling why not) goes to the API
+ * beside the loop. A binding in flight is assumed, so that the next decision counts with it.
+ */
+export class Scheduler {
+  readonly #client: Client;
+  readonly #informers: InformerFactory;
+  readonly #name: string;
+  readonly #plugins: readonly SchedulerPlugin[];
+  readonly #events: EventRecorder;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #random: () => number;
+  readonly #cache = new ClusterCache();
+  readonly #nominated = new NominatedPods();
+  readonly #queue: SchedulingQueue;
+  readonly #search: SearchState = { nextStart: 0 };
+  readonly #statuses: PodStatusWriter;
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #detach: (() => void)[] = [];
+  #loop: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(options: SchedulerOptions) {
+    this.#client = options.client;
+    this.#informers = options.informers;
+    this.#name = options.schedulerName ?? "default-scheduler";
+    this.#plugins = options.plugins ?? defaultPlugins;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = (options.log ?? silentLog).named("scheduler");
+    this.#random = options.random ?? Math.random;
+    this.#events =
+      options.events ??
+      new ApiEventRecorder(options.client, { component: this.#name, clock: this.#clock, log: this.#log });
+    this.#queue = new SchedulingQueue(this.#plugins, { clock: this.#clock });
+    this.#statuses = new PodStatusWriter(options.client, this.#clock);
+  }
+
+  /** Resolves when the caches are full and the loop runs. */
+  async start(): Promise<void> {
+    const informers = [nodes, pods, ...watched].map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
+    await Promise.all(informers.map((informer) => informer.synced));
+    this.#detach.push(
+      this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
+      this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
+      this.#informers.informer(namespaces).addHandler((event) => {
+        if (event.type === "update" && sameLabels(event.old, event.object)) return;
+        this.#queue.notice("namespaceLabels");
+      }),
+      ...[persistentVolumeClaims, persistentVolumes, storageClasses].map((ref) =>
+        this.#informers.informer(ref as ResourceRef<KubeObject>).addHandler(() => this.#queue.notice("storage")),
+      ),
+    );
+    this.#loop = this.#run();
+  }
+
+  /** Decides on no more pods and waits for what is in flight. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const end of this.#detach) end();
+    this.#queue.close();
+    await this.#loop;
+    await Promise.all(this.#inFlight);
+  }
+
+  async #run(): Promise<void> {
+    let turnBegan_ms = this.#clock.now_ms();
+    for (let info = await this.#queue.next(); info; info = await this.#queue.next()) {
+      try {
+        this.#schedule(info);
+      } catch (error) {
+        this.#log.error("a decision failed", { pod: info.key, error });
+        this.#queue.retry(info);
+      }
+      while (this.#inFlight.size >= bindingsAtOnce) await Promise.race(this.#inFlight);
+      if (this.#clock.now_ms() - turnBegan_ms > turn_ms) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        turnBegan_ms = this.#clock.now_ms();
+      }
+    }
+  }
+
+  /** One cycle; waits for nothing. */
+  #schedule(info: PodInfo): void {
+    if (this.#cache.isAssumed(info.uid)) {
+      this.#queue.delete(info.uid);
+      return;
+    }
+    const decision = decide(info, this.#plugins, this.#view, this.#nominated, this.#search, this.#random);
+    if (decision.kind === "fits") {
+      this.#cache.assume(info, decision.node);
+      this.#nominated.delete(info.uid);
+      this.#inBackground(this.#bind(info, decision.node));
+    } else {
+      this.#reject(info, decision);
+    }
+  }
+
+  async #bind(info: PodInfo, nodeName: string): Promise<void> {
+    const { name = "", namespace = "", uid } = info.pod.metadata;
+    try {
+      const volumes = await bindVolumes(info, nodeName, this.#client, this.#view);
+      if (volumes === "pending") {
+        // The claims name this node now; their binding is a change that brings the pod back.
+        this.#cache.forget(info.uid);
+        this.#queue.park(info, new Set(["VolumeBinding"]));
+        return;
+      }
+      await this.#client.post(pods, { namespace, name }, "binding", {
+        apiVersion: "v1",
+        kind: "Binding",
+        metadata: { namespace, name, uid },
+        target: { kind: "Node", name: nodeName },
+      });
+      this.#queue.delete(info.uid);
+      this.#events.record(info.pod, {
+        type: "Normal",
+        reason: "Scheduled",
+        message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
+      });
+    } catch (error) {
+      this.#cache.forget(info.uid);
+      this.#queue.notice("podDeleted");
+      if (isNotFound(error)) return this.#queue.delete(info.uid);
+      if (!this.#queue.has(info.uid)) return;
+      this.#queue.retry(info);
+      if (isConflict(error) || this.#stopping)
+        return this.#log.debug("a binding was refused", { pod: info.key, error });
+      this.#log.warn("a binding failed", { pod: info.key, error });
+      const message = error instanceof Error ? error.message : String(error);
+      await this.#statuses.unschedulable(info.pod, { reason: "SchedulerError", message });
+    }
+  }
+
+  #reject(info: PodInfo, unfit: Unfit): void {
+    const budgets = this.#informers.lister(podDisruptionBudgets).list();
+    const plan =
+      unfit.nodeCount === 0
+        ? undefined
+        : planPreemption(info, unfit, this.#plugins, this.#view, this.#nominated, budgets);
+    const message =
+      unfit.nodeCount === 0
+        ? "no nodes available to schedule pods"
+        : explainUnfit(unfit, plan?.kind === "none" ? plan.message : "");
+    let nominatedNodeName: string | undefined;
+    if (plan?.kind === "preempt") nominatedNodeName = plan.candidate.node;
+    else if (plan?.clearNomination) nominatedNodeName = "";
+    if (nominatedNodeName !== undefined) this.#nominated.nominate(info, nominatedNodeName);
+    // Parked before anything is written, so that the changes which come of it find the pod waiting.
+    this.#queue.park(info, unfit.plugins);
+    this.#events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message });
+    this.#inBackground(
+      this.#afterRejection(info, message, nominatedNodeName, plan?.kind === "preempt" ? plan.candidate : undefined),
+    );
+  }
+
+  async #afterRejection(
+    info: PodInfo,
+    message: string,
+    nominatedNodeName: string | undefined,
+    candidate: PreemptionCandidate | undefined,
+  ): Promise<void> {
+    try {
+      await this.#statuses.unschedulable(info.pod, { reason: "Unschedulable", message, nominatedNodeName });
+      if (candidate) await this.#preempt(info, candidate);
+    } catch (error) {
+      if (!isNotFound(error)) this.#log.warn("could not finish a rejection", { pod: info.key, error });
+    }
+  }
+
+  async #preempt(info: PodInfo, { node, victims }: PreemptionCandidate): Promise<void> {
+    // Pods of lower priority that were to come to this node have to look anew.
+    for (const other of this.#nominated.on(node)) {
+      if (other.priority >= info.priority) continue;
+      this.#nominated.delete(other.uid);
+      await this.#statuses.clearNomination(other.pod);
+    }
+    for (const { pod } of victims) {
+      try {
+        await this.#statuses.markPreempted(pod, this.#name);
+        const { name = "", namespace, uid } = pod.metadata;
+        await this.#client.delete(pods, { namespace, name }, { preconditions: { uid } });
+        this.#events.record(pod, {
+          type: "Normal",
+          reason: "Preempted",
+          message: `Preempted by pod ${info.uid} on node ${node}`,
+        });
+      } catch (error) {
+        if (!isNotFound(error) && !hasReason(error, "Conflict")) throw error;
+      }
+    }
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#log.error("work beside the loop failed", { error }))
+      .finally(() => this.#inFlight.delete(tracked));
+    this.#inFlight.add(tracked);
+  }
+
+  #onNode(event: InformerEvent<Node>): void {
+    const { object } = event;
+    if (event.type === "delete") {
+      this.#cache.removeNode(object.metadata.name ?? "");
+      return;
+    }
+    this.#cache.setNode(object);
+    if (event.type === "add") this.#queue.notice("nodeAdded");
+    else for (const change of nodeChanges(event.old, object)) this.#queue.notice(change);
+  }
+
+  #onPod(event: InformerEvent<Pod>): void {
+    const { object: pod } = event;
+    const uid = pod.metadata.uid ?? "";
+    const assigned = pod.spec?.nodeName !== undefined && pod.spec.nodeName !== "";
+    if (event.type === "delete" || isTerminal(pod)) {
+      const had = this.#cache.isAssumed(uid) || assigned || this.#isNominated(pod);
+      this.#cache.removePod(uid);
+      this.#queue.delete(uid);
+      this.#nominated.delete(uid);
+      if (had && !(event.type === "update" && isTerminal(event.old))) this.#queue.notice("podDeleted");
+    } else if (assigned) {
+      this.#cache.setPod(pod);
+      this.#queue.delete(uid);
+      this.#nominated.delete(uid);
+      const isNew = event.type === "add" || !event.old.spec?.nodeName;
+      if (isNew) this.#queue.notice("podAssigned");
+      else for (const change of podChanges(event.old, pod)) this.#queue.notice(change);
+    } else {
+      this.#onWaitingPod(event, pod, uid);
+    }
+  }
+
+  #onWaitingPod(event: InformerEvent<Pod>, pod: Pod, uid: string): void {
+    if ((pod.spec?.schedulerName ?? "default-scheduler") !== this.#name) return;
+    if (pod.metadata.deletionTimestamp) {
+      this.#queue.delete(uid);
+      return;
+    }
+    if (this.#cache.isAssumed(uid)) return;
+    const info = new PodInfo(pod);
+    this.#nominated.nominate(info, pod.status?.nominatedNodeName ?? "");
+    const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
+    this.#queue.set(info, changed ? "spec or labels" : "status only");
+  }
+
+  #isNominated(pod: Pod): boolean {
+    return (pod.status?.nominatedNodeName ?? "") !== "";
+  }
+
+  readonly #view: ClusterView = {
+    nodes: () => this.#cache.nodes(),
+    node: (name) => this.#cache.node(name),
+    namespaceLabels: (name) => this.#informers.lister(namespaces).get(name)?.metadata.labels ?? {},
+    lister: (ref) => this.#informers.lister(ref),
+  };
+}
+
+const sameLabels = (a: KubeObject, b: KubeObject): boolean =>
+  JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels);

@@ -1,0 +1,195 @@
+import { type Clock, systemClock } from "#shared/client/clock.ts";
+import type { ClusterChange, SchedulerPlugin } from "./framework.ts";
+import type { PodInfo } from "./pod-info.ts";
+
+interface Entry {
+  info: PodInfo;
+  /** When the pod came first, for the order among equals. */
+  readonly since_ms: number;
+  readonly order: number;
+  attempts: number;
+  state: "ready" | "backingOff" | "unschedulable" | "gated" | "inFlight";
+  readyAt_ms: number;
+  parkedAt_ms: number;
+  rejectedBy: ReadonlySet<string>;
+  /** Changes seen while the pod was being decided on: it may have missed them. */
+  readonly seenInFlight: Set<ClusterChange>;
+}
+
+export interface SchedulingQueueOptions {
+  readonly clock?: Clock | undefined;
+  readonly firstBackOff_ms?: number | undefined;
+  readonly longestBackOff_ms?: number | undefined;
+  /** A pod parked so long is tried again without any reason. */
+  readonly parkedAtMost_ms?: number | undefined;
+}
+
+/**
+ * Pods that wait for a node. Those ready come out by priority, then by age. One that no node takes is parked until a
+ * change in the cluster concerns a plugin that rejected it; then it waits out its back-off (1 s, doubling to 10 s), unless
+ * nothing else is to be done. Pods with scheduling gates are kept aside. The number of entries is that of unscheduled pods.
+ */
+export class SchedulingQueue {
+  readonly #clock: Clock;
+  readonly #firstBackOff_ms: number;
+  readonly #longestBackOff_ms: number;
+  readonly #parkedAtMost_ms: number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #wakers: ReadonlyMap<string, ReadonlySet<ClusterChange>>;
+  #order = 0;
+  #waiting: ((info: PodInfo | undefined) => void) | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(plugins: readonly SchedulerPlugin[], options: SchedulingQueueOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#firstBackOff_ms = options.firstBackOff_ms ?? 1_000;
+    this.#longestBackOff_ms = options.longestBackOff_ms ?? 10_000;
+    this.#parkedAtMost_ms = options.parkedAtMost_ms ?? 300_000;
+    this.#wakers = new Map(plugins.map(({ name, wokenBy }) => [name, wokenBy]));
+  }
+
+  /** A pod that needs a node, or its newer state. A change of the pod itself ends its parking. */
+  set(info: PodInfo, changed: "spec or labels" | "status only"): void {
+    const entry = this.#entries.get(info.uid);
+    const gated = (info.pod.spec?.schedulingGates?.length ?? 0) > 0;
+    if (!entry) {
+      this.#entries.set(info.uid, {
+        info,
+        since_ms: this.#clock.now_ms(),
+        order: this.#order++,
+        attempts: 0,
+        state: gated ? "gated" : "ready",
+        readyAt_ms: 0,
+        parkedAt_ms: 0,
+        rejectedBy: new Set(),
+        seenInFlight: new Set(),
+      });
+    } else {
+      entry.info = info;
+      if (entry.state === "gated" && !gated) entry.state = "ready";
+      if (entry.state === "unschedulable" && changed === "spec or labels") this.#wake(entry);
+    }
+    this.#handOut();
+  }
+
+  /** The pod is gone, bound, or nobody's business here. */
+  delete(uid: string): void {
+    this.#entries.delete(uid);
+  }
+
+  has(uid: string): boolean {
+    return this.#entries.has(uid);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The next pod to decide on; undefined once closed. One caller at a time. */
+  next(): Promise<PodInfo | undefined> {
+    if (this.#closed) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#handOut();
+    });
+  }
+
+  /** No node took the pod. */
+  park(info: PodInfo, rejectedBy: ReadonlySet<string>): void {
+    const entry = this.#entries.get(info.uid);
+    if (!entry) return;
+    entry.rejectedBy = rejectedBy;
+    entry.parkedAt_ms = this.#clock.now_ms();
+    entry.readyAt_ms = this.#backOffEnd_ms(entry);
+    entry.state = "unschedulable";
+    if ([...entry.seenInFlight].some((change) => this.#concerns(entry, change))) this.#wake(entry);
+    entry.seenInFlight.clear();
+    this.#handOut();
+  }
+
+  /** Something went wrong that has nothing to do with the cluster's state: try again after the back-off. */
+  retry(info: PodInfo): void {
+    const entry = this.#entries.get(info.uid);
+    if (!entry) return;
+    entry.state = "backingOff";
+    entry.readyAt_ms = this.#backOffEnd_ms(entry);
+    // A back-off after a failure is kept even when there is nothing else to do.
+    entry.rejectedBy = new Set();
+    entry.seenInFlight.clear();
+    this.#handOut();
+  }
+
+  /** Wakes the pods that the change concerns. */
+  notice(change: ClusterChange): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.state === "inFlight") entry.seenInFlight.add(change);
+      else if (entry.state === "unschedulable" && this.#concerns(entry, change)) this.#wake(entry);
+    }
+    this.#handOut();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+    this.#waiting?.(undefined);
+    this.#waiting = undefined;
+  }
+
+  #concerns(entry: Entry, change: ClusterChange): boolean {
+    for (const plugin of entry.rejectedBy) if (this.#wakers.get(plugin)?.has(change) ?? true) return true;
+    return entry.rejectedBy.size === 0;
+  }
+
+  #wake(entry: Entry): void {
+    entry.state = entry.readyAt_ms <= this.#clock.now_ms() ? "ready" : "backingOff";
+  }
+
+  #backOffEnd_ms(entry: Entry): number {
+    const backOff_ms = this.#firstBackOff_ms * 2 ** Math.min(entry.attempts - 1, 20);
+    return this.#clock.now_ms() + Math.min(Math.max(backOff_ms, 0), this.#longestBackOff_ms);
+  }
+
+  #handOut(): void {
+    if (!this.#waiting || this.#closed) return;
+    const now_ms = this.#clock.now_ms();
+    let best: Entry | undefined;
+    let bestInBackOff: Entry | undefined;
+    let wakeAt_ms = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries.values()) {
+      if (entry.state === "backingOff" && entry.readyAt_ms <= now_ms) entry.state = "ready";
+      if (entry.state === "unschedulable") {
+        const end_ms = entry.parkedAt_ms + this.#parkedAtMost_ms;
+        if (end_ms <= now_ms) entry.state = "ready";
+        else wakeAt_ms = Math.min(wakeAt_ms, end_ms);
+      }
+      if (entry.state === "ready" && (!best || before(entry, best))) best = entry;
+      if (entry.state === "backingOff") {
+        wakeAt_ms = Math.min(wakeAt_ms, entry.readyAt_ms);
+        const mayJump = entry.rejectedBy.size > 0;
+        if (mayJump && (!bestInBackOff || before(entry, bestInBackOff))) bestInBackOff = entry;
+      }
+    }
+    const chosen = best ?? bestInBackOff;
+    if (!chosen) {
+      this.#armTimer(wakeAt_ms);
+      return;
+    }
+    chosen.state = "inFlight";
+    chosen.attempts++;
+    const hand = this.#waiting;
+    this.#waiting = undefined;
+    hand(chosen.info);
+  }
+
+  #armTimer(at_ms: number): void {
+    this.#cancelTimer?.();
+    if (!Number.isFinite(at_ms)) return;
+    this.#cancelTimer = this.#clock.after(at_ms - this.#clock.now_ms(), () => this.#handOut());
+  }
+}
+
+function before(a: Entry, b: Entry): boolean {
+  if (a.info.priority !== b.info.priority) return a.info.priority > b.info.priority;
+  return a.since_ms !== b.since_ms ? a.since_ms < b.since_ms : a.order < b.order;
+}
