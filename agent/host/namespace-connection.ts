@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Socket } from "bun";
+import type { Socket, SocketHandler } from "bun";
 import { HostError } from "./host.ts";
 import {
   close,
@@ -73,6 +73,13 @@ async function connected(descriptor: number, family: "IPv4" | "IPv6", port: numb
   throw new SystemCallError("connect", "ETIMEDOUT");
 }
 
+/** bun-types describes this variant's options (FdSocketOptions) but lists no overload of `connect` for it. */
+const connectByDescriptor = Bun.connect as unknown as (options: {
+  readonly fd: number;
+  readonly allowHalfOpen: boolean;
+  readonly socket: SocketHandler<undefined>;
+}) => Promise<Socket<undefined>>;
+
 /** A Duplex over a connected descriptor. Bun adopts descriptors by Bun.connect alone; net.Socket gets no data then. */
 class DescriptorStream extends Duplex {
   #socket: Socket<undefined> | undefined;
@@ -84,23 +91,20 @@ class DescriptorStream extends Duplex {
 
   /** Takes the descriptor over; it is closed with the stream. */
   async open(fd: number): Promise<void> {
-    this.#socket = await Bun.connect<undefined>({
-      fd,
-      allowHalfOpen: true,
-      socket: {
-        data: (socket, chunk) => {
-          if (!this.push(chunk)) socket.pause();
-        },
-        drain: () => this.#flush(),
-        end: () => {
-          this.push(null);
-        },
-        close: (_socket, error) => this.#closed(error ?? undefined),
-        error: (_socket, error) => {
-          this.destroy(error);
-        },
+    const socket: SocketHandler<undefined> = {
+      data: (socket, chunk) => {
+        if (!this.push(chunk)) socket.pause();
       },
-    });
+      drain: () => this.#flush(),
+      end: () => {
+        this.push(null);
+      },
+      close: (_socket, error) => this.#closed(error ?? undefined),
+      error: (_socket, error) => {
+        this.destroy(error);
+      },
+    };
+    this.#socket = await connectByDescriptor({ fd, allowHalfOpen: true, socket });
   }
 
   override _read(): void {

@@ -381,7 +381,7 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
 
     test("a port of a sandbox is reached from outside its network", async () => {
       await withSandbox({}, async (sandboxId, sandbox) => {
-        await start(sandboxId, sandbox, { command: ["nc", "-lk", "-p", "8080", "-e", "cat"] });
+        await start(sandboxId, sandbox, { command: ["nc", "-ll", "-p", "8080", "-e", "cat"] });
         const connection = await eventually(() => runtime.portForward(sandboxId, 8080));
         const sent = "x".repeat(1_000_000);
         const answer = text(connection);

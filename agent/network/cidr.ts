@@ -1,0 +1,43 @@
+import { isIPv4, isIPv6 } from "node:net";
+
+/** A network or an address with its prefix length, as a number: enough to ask what contains what. */
+export interface Cidr {
+  readonly bits: 32 | 128;
+  readonly address: bigint;
+  readonly prefix: number;
+}
+
+/** Parses `10.42.1.0/24` or `fd00::/64`; an address alone is a network of one. undefined for anything else. */
+export function parseCidr(text: string): Cidr | undefined {
+  const [address = "", length] = text.split("/");
+  const value = parseAddress(address);
+  if (value === undefined) return undefined;
+  const prefix = length === undefined ? value.bits : Number(length);
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > value.bits) return undefined;
+  return { ...value, prefix };
+}
+
+export function contains(network: Cidr, address: Cidr): boolean {
+  if (network.bits !== address.bits) return false;
+  const shift = BigInt(network.bits - network.prefix);
+  return network.address >> shift === address.address >> shift;
+}
+
+/** The first address of a network, such as 10.42.1.0. */
+export function baseAddress(cidr: string): string {
+  return cidr.split("/")[0] ?? cidr;
+}
+
+function parseAddress(text: string): { bits: 32 | 128; address: bigint } | undefined {
+  if (isIPv4(text)) {
+    return { bits: 32, address: text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n) };
+  }
+  if (!isIPv6(text) || text.includes(".") || text.includes("%")) return undefined;
+  const [head = "", tail] = text.split("::");
+  const groups = (part: string) => (part === "" ? [] : part.split(":"));
+  const front = groups(head);
+  const back = tail === undefined ? [] : groups(tail);
+  const middle = Array.from({ length: 8 - front.length - back.length }, () => "0");
+  const all = [...front, ...(tail === undefined ? [] : middle), ...back];
+  return { bits: 128, address: all.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n) };
+}

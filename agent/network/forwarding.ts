@@ -1,0 +1,111 @@
+import { CommandError, type CommandRunner } from "./command.ts";
+
+/**
+ * The board's own rules for pod traffic, in chains of our own:
+ * - what comes from or goes to pods is forwarded, also where Docker has set the FORWARD policy to DROP;
+ * - what leaves the cluster's pod network carries the board's address.
+ * Rules that are to forbid something (NetworkPolicy) belong in front of BRAMBLE-FORWARD.
+ */
+export const forwardChain = "BRAMBLE-FORWARD";
+export const postroutingChain = "BRAMBLE-POSTROUTING";
+
+export type Family = "IPv4" | "IPv6";
+
+interface Jump {
+  readonly table: string;
+  readonly from: string;
+  readonly to: string;
+  /** First: before whatever else may drop. Last: after the service proxy's own marks. */
+  readonly position: "first" | "last";
+}
+
+const jumps: readonly Jump[] = [
+  { table: "filter", from: "FORWARD", to: forwardChain, position: "first" },
+  { table: "nat", from: "POSTROUTING", to: postroutingChain, position: "last" },
+];
+
+const multicast: Readonly<Record<Family, string>> = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" };
+
+export function familyOf(cidr: string): Family {
+  return cidr.includes(":") ? "IPv6" : "IPv4";
+}
+
+/** Text for `iptables-restore --noflush`: replaces our chains whole and touches no other. */
+export function renderForwarding(family: Family, podNetworks: readonly string[]): string {
+  const networks = podNetworks.filter((cidr) => familyOf(cidr) === family);
+  const comment = (text: string) => `-m comment --comment "${text}"`;
+  const forward = networks.flatMap((cidr) => [
+    `-A ${forwardChain} -s ${cidr} ${comment("bramble: from pods")} -j ACCEPT`,
+    `-A ${forwardChain} -d ${cidr} ${comment("bramble: to pods")} -j ACCEPT`,
+  ]);
+  const within = networks.flatMap((from) =>
+    networks.map((to) => `-A ${postroutingChain} -s ${from} -d ${to} ${comment("bramble: pod to pod")} -j RETURN`),
+  );
+  const leaving = networks.map(
+    (cidr) =>
+      `-A ${postroutingChain} -s ${cidr} ! -d ${multicast[family]} ${comment("bramble: out of the cluster")} -j MASQUERADE --random-fully`,
+  );
+  return [
+    "*filter",
+    `:${forwardChain} - [0:0]`,
+    ...forward,
+    "COMMIT",
+    "*nat",
+    `:${postroutingChain} - [0:0]`,
+    ...within,
+    ...leaving,
+    "COMMIT",
+    "",
+  ].join("\n");
+}
+
+/** Brings both families' rules to what the cluster's pod networks ask for. Idempotent; rejects with CommandError. */
+export async function applyForwarding(podNetworks: readonly string[], run: CommandRunner): Promise<void> {
+  for (const family of familiesOf(podNetworks)) {
+    await run(tool(family, "-restore"), ["--noflush", "-w", "10"], renderForwarding(family, podNetworks));
+    for (const { table, from, to, position } of jumps) {
+      const rule = [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
+      if (await exists(run, tool(family), table, rule)) continue;
+      await run(tool(family), ["-w", "10", "-t", table, position === "first" ? "-I" : "-A", ...rule]);
+    }
+  }
+}
+
+/** Takes all of it away again. */
+export async function removeForwarding(run: CommandRunner): Promise<void> {
+  for (const family of ["IPv4", "IPv6"] as const) {
+    for (const { table, from, to } of jumps) {
+      const rule = [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
+      const options = ["-w", "10", "-t", table];
+      while (await exists(run, tool(family), table, rule)) await run(tool(family), [...options, "-D", ...rule]);
+      if (!(await exists(run, tool(family), table, undefined, to))) continue;
+      await run(tool(family), [...options, "-F", to]);
+      await run(tool(family), [...options, "-X", to]);
+    }
+  }
+}
+
+function familiesOf(cidrs: readonly string[]): Family[] {
+  return [...new Set(cidrs.map(familyOf))];
+}
+
+function tool(family: Family, suffix: "" | "-restore" = ""): string {
+  return `${family === "IPv4" ? "iptables" : "ip6tables"}${suffix}`;
+}
+
+async function exists(
+  run: CommandRunner,
+  program: string,
+  table: string,
+  rule: readonly string[] | undefined,
+  chain?: string,
+): Promise<boolean> {
+  try {
+    await run(program, ["-w", "10", "-t", table, ...(rule === undefined ? ["-S", chain ?? ""] : ["-C", ...rule])]);
+    return true;
+  } catch (error) {
+    // 1: no such rule or chain. 2 is nft's way to say that the chain in `-j` is not there. Others are real failures.
+    if (error instanceof CommandError && (error.exitCode === 1 || error.exitCode === 2)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { baseAddress, type Cidr, contains, parseCidr } from "./cidr.ts";
+
+/** What is read of a Kubernetes Node; any Node fits. */
+export interface RoutedNode {
+  readonly metadata?: { readonly name?: string | undefined } | undefined;
+  readonly spec?:
+    | { readonly podCIDR?: string | undefined; readonly podCIDRs?: readonly string[] | undefined }
+    | undefined;
+  readonly status?:
+    | {
+        readonly addresses?:
+          | readonly { readonly type?: string | undefined; readonly address?: string | undefined }[]
+          | undefined;
+      }
+    | undefined;
+}
+
+/** This board: its node's name and what its interfaces are. */
+export interface BoardNetwork {
+  readonly nodeName: string;
+  readonly interfaces: readonly BoardInterface[];
+}
+
+export interface BoardInterface {
+  readonly name: string;
+  /** `192.168.1.5/24` and the like. */
+  readonly addresses: readonly string[];
+}
+
+export interface PlannedRoute {
+  readonly cidr: string;
+  readonly via: string;
+  readonly device: string;
+  /** Through the tunnel: the next hop is in no subnet of the device. */
+  readonly onlink: boolean;
+}
+
+/** The other end of the tunnel, once for each of a node's pod CIDRs. */
+export interface TunnelPeer {
+  readonly gateway: string;
+  readonly mac: string;
+  readonly nodeAddress: string;
+}
+
+export interface Tunnel {
+  readonly localAddress: string;
+  readonly parentDevice: string;
+  readonly mac: string;
+  /** Own addresses in it, one for each pod CIDR of this board. */
+  readonly addresses: readonly string[];
+  readonly peers: readonly TunnelPeer[];
+}
+
+export interface RoutePlan {
+  readonly routes: readonly PlannedRoute[];
+  readonly tunnel: Tunnel | undefined;
+  /** Nodes that cannot be reached, and why; for the operator. */
+  readonly problems: readonly string[];
+}
+
+export const tunnelDevice = "bramble.vxlan";
+export const tunnelId = 4242;
+export const tunnelPort = 8472;
+
+/** Bridges and tunnels of containers hold no other board, whatever subnets they have. */
+const containerInterface = /^(lo|docker|br-|veth|cni|virbr|flannel|cali|kube|tunl|bramble)/;
+
+/**
+ * How this board reaches the pods of all others: by a host route where the other board is in a subnet of one of our
+ * interfaces, else through a VXLAN tunnel. Both ends come to the same answer when their subnets have the same length.
+ * Pure: equal input, equal plan, in the order of node names.
+ */
+export function planRoutes(nodes: readonly RoutedNode[], self: BoardNetwork): RoutePlan {
+  const routes: PlannedRoute[] = [];
+  const peers: TunnelPeer[] = [];
+  const problems: string[] = [];
+  const subnets = subnetsOf(self.interfaces);
+  const own = nodes.find((node) => node.metadata?.name === self.nodeName);
+  const end = own === undefined ? undefined : tunnelEnd(own, subnets);
+  const others = nodes.filter((node) => node.metadata?.name !== self.nodeName);
+  for (const node of others.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))) {
+    const cidrs = podCidrsOf(node);
+    const addresses = internalAddresses(node);
+    // Without a pod CIDR it has no pods yet; without an address it has not joined yet.
+    if (cidrs.length === 0 || addresses.length === 0) continue;
+    for (const cidr of cidrs) {
+      const direct = directRoute(cidr, addresses, subnets);
+      const nodeAddress = addresses.find((address) => !address.includes(":"));
+      if (direct !== undefined) routes.push(direct);
+      else if (end === undefined || nodeAddress === undefined) {
+        problems.push(`pods of node ${nameOf(node)} (${cidr}): no common subnet, and no IPv4 address for a tunnel`);
+      } else {
+        const gateway = baseAddress(cidr);
+        peers.push({ gateway, mac: macOf(nodeAddress), nodeAddress });
+        routes.push({ cidr, via: gateway, device: tunnelDevice, onlink: true });
+      }
+    }
+  }
+  if (end === undefined || own === undefined || peers.length === 0) return { routes, tunnel: undefined, problems };
+  const addresses = podCidrsOf(own).map(baseAddress);
+  return { routes, problems, tunnel: { ...end, mac: macOf(end.localAddress), addresses, peers } };
+}
+
+interface Subnet {
+  readonly device: string;
+  readonly cidr: Cidr;
+  readonly address: string;
+}
+
+function subnetsOf(interfaces: readonly BoardInterface[]): Subnet[] {
+  return interfaces
+    .filter(({ name }) => !containerInterface.test(name))
+    .flatMap(({ name, addresses }) =>
+      addresses.flatMap((address) => {
+        const cidr = parseCidr(address);
+        return cidr === undefined ? [] : [{ device: name, cidr, address: baseAddress(address) }];
+      }),
+    );
+}
+
+function directRoute(cidr: string, addresses: readonly string[], subnets: readonly Subnet[]): PlannedRoute | undefined {
+  const sameFamily = addresses.filter((address) => address.includes(":") === cidr.includes(":"));
+  for (const via of sameFamily) {
+    const next = parseCidr(via);
+    const subnet = next === undefined ? undefined : subnets.find(({ cidr: subnet }) => contains(subnet, next));
+    if (subnet !== undefined) return { cidr, via, device: subnet.device, onlink: false };
+  }
+  return undefined;
+}
+
+function tunnelEnd(
+  own: RoutedNode,
+  subnets: readonly Subnet[],
+): { localAddress: string; parentDevice: string } | undefined {
+  for (const address of internalAddresses(own)) {
+    const subnet = subnets.find((candidate) => candidate.address === address && candidate.cidr.bits === 32);
+    if (subnet !== undefined) return { localAddress: address, parentDevice: subnet.device };
+  }
+  return undefined;
+}
+
+/** A locally administered MAC that every board computes alike from a node's address, so that none is announced. */
+function macOf(nodeAddress: string): string {
+  const digest = createHash("sha256").update(`bramble vxlan ${nodeAddress}`).digest();
+  const bytes = [0x0a, ...digest.subarray(0, 5)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+function podCidrsOf({ spec }: RoutedNode): readonly string[] {
+  if (spec?.podCIDRs !== undefined && spec.podCIDRs.length > 0) return spec.podCIDRs;
+  return spec?.podCIDR ? [spec.podCIDR] : [];
+}
+
+function internalAddresses({ status }: RoutedNode): string[] {
+  return (status?.addresses ?? []).flatMap(({ type, address }) => (type === "InternalIP" && address ? [address] : []));
+}
+
+function nameOf(node: RoutedNode): string {
+  return node.metadata?.name ?? "";
+}
