@@ -100,7 +100,7 @@ export class ObjectCache implements ObjectSource {
     if (cached) return cached as unknown as Read;
     try {
       const read = await this.client.get<Read>(refs[kind] as unknown as ResourceRef<Read>, { namespace, name });
-      await this.checkpoint.save(kind, key, read);
+      await this.checkpoint.save(kind as Kind, key, read as ConfigMap & Secret);
       return read;
     } catch (error) {
       // The wording that clients know for a missing object names it without its namespace.

@@ -1,0 +1,98 @@
+import type { ContainerConfig, ImageStatus, PodIdentity, SandboxConfig } from "#agent/runtime/runtime.ts";
+import type { Container, EphemeralContainer, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { containerAnnotations, containerLabels } from "../container-identity.ts";
+import { podUid } from "../pod-containers.ts";
+import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
+import { containerMounts, type MountInput } from "./container-mounts.ts";
+import { containerResources } from "./container-resources.ts";
+import { containerSecurity } from "./container-security.ts";
+import { expand } from "./expansion.ts";
+import type { DnsConfig } from "./pod-dns.ts";
+import { podHostname } from "./pod-hostname.ts";
+
+export const podIdentity = (pod: Pod): PodIdentity => ({
+  uid: podUid(pod),
+  namespace: pod.metadata.namespace ?? "",
+  name: pod.metadata.name ?? "",
+});
+
+export interface ContainerConfigInput extends Omit<MountInput, "environment"> {
+  readonly sources: EnvironmentSources;
+  readonly image: ImageStatus | undefined;
+  readonly seccompRoot: string;
+  readonly memoryCapacity_bytes: number;
+  /** The running container that an ephemeral one looks into. */
+  readonly targetContainerId?: string | undefined;
+}
+
+/** What the runtime is told of a container. Rejects with ContainerStartError. */
+export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
+  const { pod, container, attempt } = input;
+  const security = containerSecurity(pod, container, input.image, input.seccompRoot);
+  const environment = await containerEnvironment(container, input.sources);
+  const values = new Map(environment.map(({ name, value }) => [name, value]));
+  const expanded = (words: readonly string[] | undefined): string[] | undefined =>
+    words?.map((word) => expand(word, (name) => values.get(name)));
+  return {
+    pod: podIdentity(pod),
+    name: container.name,
+    attempt,
+    image: container.image ?? "",
+    command: expanded(container.command),
+    args: expanded(container.args),
+    workingDir: container.workingDir,
+    env: environment,
+    mounts: await containerMounts({ ...input, environment }),
+    devices: [],
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, attempt),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    resources: containerResources(pod, container, input.memoryCapacity_bytes),
+    security,
+    stopSignal: container.lifecycle?.stopSignal,
+    pidTargetContainerId: input.targetContainerId,
+  };
+}
+
+/** Name of the container that an ephemeral one joins. */
+export function targetOf(container: Container | EphemeralContainer): string | undefined {
+  return "targetContainerName" in container ? container.targetContainerName || undefined : undefined;
+}
+
+/** What the runtime is told of a pod's sandbox. Throws for a host name that cannot be. */
+export function sandboxConfig(pod: Pod, attempt: number, dns: DnsConfig, clusterDomain: string): SandboxConfig {
+  const { spec, metadata } = pod;
+  const identity = podIdentity(pod);
+  return {
+    pod: identity,
+    attempt,
+    hostname: spec.hostNetwork ? "" : podHostname(pod, clusterDomain).kernelHostname,
+    labels: {
+      ...metadata.labels,
+      "io.kubernetes.pod.name": identity.name,
+      "io.kubernetes.pod.namespace": identity.namespace,
+      "io.kubernetes.pod.uid": identity.uid,
+    },
+    annotations: { ...metadata.annotations },
+    network: spec.hostNetwork ? "host" : "pod",
+    hostPID: spec.hostPID ?? false,
+    hostIPC: spec.hostIPC ?? false,
+    shareProcessNamespace: spec.shareProcessNamespace ?? false,
+    sysctls: Object.fromEntries(
+      (spec.securityContext?.sysctls ?? []).map(({ name, value }) => [name.replaceAll("/", "."), value]),
+    ),
+    portMappings: spec.hostNetwork ? [] : portMappings(pod),
+    dns,
+    runtimeHandler: spec.runtimeClassName,
+  };
+}
+
+function portMappings(pod: Pod): SandboxConfig["portMappings"] {
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].flatMap(({ ports = [] }) =>
+    ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP }) =>
+      hostPort ? [{ hostPort, containerPort, protocol: protocol as "TCP" | "UDP" | "SCTP", hostIP }] : [],
+    ),
+  );
+}

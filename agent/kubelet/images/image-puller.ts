@@ -1,0 +1,167 @@
+import { credentialsFor } from "#agent/runtime/image-credentials.ts";
+import type { ContainerRuntime, ImageStatus } from "#agent/runtime/runtime.ts";
+import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import { BackOff, formatGoDuration } from "../back-off.ts";
+import { ContainerStartError } from "../container/container-error.ts";
+import { Limiter } from "../limiter.ts";
+import { podUid } from "../pod-containers.ts";
+import type { PodEvents } from "../pod-events.ts";
+
+/** Pulls at once on one board: a card and a home connection are soon full. */
+const parallelPulls = 2;
+
+/** Gets the images of containers, by pull policy, and backs off when a registry fails. */
+export class ImagePuller {
+  readonly #backOff = new BackOff();
+  readonly #lastError = new Map<string, string>();
+  readonly #limiter = new Limiter(parallelPulls);
+  /** Pulls under way by image, for pods that want the same. */
+  readonly #underway = new Map<string, Promise<string>>();
+
+  constructor(
+    readonly runtime: ContainerRuntime,
+    readonly now_ms: () => number = Date.now,
+  ) {}
+
+  /**
+   * The image of a container, present on the board afterwards. Rejects with ContainerStartError whose reason is the one
+   * to show.
+   * @param pullSecrets read when a pull is needed.
+   */
+  async ensure(
+    pod: Pod,
+    container: Container,
+    pullSecrets: () => Promise<readonly Secret[]>,
+    events: PodEvents,
+  ): Promise<ImageStatus> {
+    const image = container.image ?? "";
+    const policy = container.imagePullPolicy ?? defaultPolicy(image);
+    const present = policy === "Always" ? undefined : await this.#inspect(image, container, events);
+    if (present) {
+      const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
+      events.normal("Pulled", message, container);
+      return present;
+    }
+    if (policy === "Never") {
+      const message = `Container image "${image}" is not present with pull policy of Never`;
+      events.warning("ErrImageNeverPull", message, container);
+      throw new ContainerStartError("ErrImageNeverPull", message);
+    }
+    this.#refuseDuringBackOff(pod, container, image, events);
+    await this.#pull(pod, container, image, await pullSecrets(), events);
+    const pulled = await this.#inspect(image, container, events);
+    if (!pulled) throw new ContainerStartError("ErrImagePull", `image "${image}" is not there after it was pulled`);
+    return pulled;
+  }
+
+  /** Drops what is remembered of a pod. */
+  forget(podUid: string): void {
+    this.#backOff.forget(`${podUid}_`);
+    for (const key of this.#lastError.keys()) if (key.startsWith(`${podUid}_`)) this.#lastError.delete(key);
+  }
+
+  async #inspect(image: string, container: Container, events: PodEvents): Promise<ImageStatus | undefined> {
+    try {
+      return await this.runtime.imageStatus(image);
+    } catch (error) {
+      const message = `Failed to inspect image "${image}": ${(error as Error).message}`;
+      events.warning("InspectFailed", message, container);
+      const invalid = /invalid reference format/.test((error as Error).message);
+      throw new ContainerStartError(invalid ? "InvalidImageName" : "ImageInspectError", message, { cause: error });
+    }
+  }
+
+  #refuseDuringBackOff(pod: Pod, container: Container, image: string, events: PodEvents): void {
+    const key = backOffKey(pod, image);
+    const now_ms = this.now_ms();
+    const entry = this.#backOff.get(key);
+    const until_ms = entry && this.#backOff.waitUntil(key, entry.lastUpdate_ms, now_ms);
+    if (until_ms === undefined) return;
+    const message = `Back-off pulling image "${image}"`;
+    events.normal("BackOff", message, container);
+    const before = this.#lastError.get(key);
+    throw new ContainerStartError("ImagePullBackOff", before ? `${message}: ${before}` : message, {
+      retryAt_ms: until_ms,
+    });
+  }
+
+  async #pull(
+    pod: Pod,
+    container: Container,
+    image: string,
+    pullSecrets: readonly Secret[],
+    events: PodEvents,
+  ): Promise<void> {
+    const key = backOffKey(pod, image);
+    const begun_ms = performance.now();
+    events.normal("Pulling", `Pulling image "${image}"`, container);
+    try {
+      const { took_ms, id } = await this.#pullShared(image, pullSecrets);
+      this.#lastError.delete(key);
+      this.#backOff.reset(key);
+      const status = await this.runtime.imageStatus(image).catch(() => undefined);
+      const waited = formatGoDuration(Math.round(performance.now() - begun_ms));
+      events.normal(
+        "Pulled",
+        `Successfully pulled image "${image}" in ${formatGoDuration(Math.round(took_ms))} (${waited} including waiting). Image size: ${status?.size_bytes ?? 0} bytes.`,
+        container,
+      );
+      if (id === "") throw new Error("the runtime gave no image id");
+    } catch (error) {
+      const { message } = error as Error;
+      events.warning("Failed", `Failed to pull image "${image}": ${message}`, container);
+      this.#backOff.next(key, this.now_ms(), this.now_ms());
+      this.#lastError.set(key, `ErrImagePull: ${message}`);
+      const retryAt_ms = this.now_ms() + (this.#backOff.get(key)?.delay_ms ?? 0);
+      throw new ContainerStartError("ErrImagePull", message, { cause: error, retryAt_ms });
+    }
+  }
+
+  async #pullShared(image: string, pullSecrets: readonly Secret[]): Promise<{ id: string; took_ms: number }> {
+    const auths = credentialsFor(image, pullSecrets.map(dockerConfig));
+    // With credentials two pods may have different rights: only anonymous pulls are shared.
+    const underway = auths.length === 0 ? this.#underway.get(image) : undefined;
+    let begun_ms = performance.now();
+    const pull =
+      underway ??
+      this.#limiter.run(async () => {
+        begun_ms = performance.now();
+        let failure: unknown;
+        for (const auth of auths.length === 0 ? [undefined] : auths) {
+          try {
+            return await this.runtime.pullImage(image, auth);
+          } catch (error) {
+            failure = error;
+          }
+        }
+        throw failure;
+      });
+    if (!underway && auths.length === 0) {
+      this.#underway.set(image, pull);
+      const done = (): unknown => this.#underway.delete(image);
+      pull.then(done, done);
+    }
+    const id = await pull;
+    return { id, took_ms: performance.now() - begun_ms };
+  }
+}
+
+const backOffKey = (pod: Pod, image: string): string => `${podUid(pod)}_${image}`;
+
+function dockerConfig(secret: Secret): unknown {
+  const base64 = secret.data?.[".dockerconfigjson"] ?? secret.data?.[".dockercfg"];
+  if (base64 === undefined) return {};
+  try {
+    return JSON.parse(Buffer.from(base64, "base64").toString("utf8"));
+  } catch {
+    // The API checks these when they are written; one that got through helps no pull.
+    return {};
+  }
+}
+
+/** Without a tag, or with `latest`, the image may have moved: pull. What the API sets by default, for static pods. */
+function defaultPolicy(image: string): "Always" | "IfNotPresent" {
+  if (image.includes("@")) return "IfNotPresent";
+  const tag = /:([^/:]+)$/.exec(image)?.[1];
+  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
+}

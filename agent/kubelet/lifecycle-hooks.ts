@@ -1,0 +1,75 @@
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { Container, LifecycleHandler, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { formatPod } from "./pod-containers.ts";
+import { httpGet, httpGetTarget } from "./probes/http-get.ts";
+
+/** A hook did not do its work. */
+export class HookError extends Error {
+  override readonly name = "HookError";
+}
+
+export interface HookInput {
+  readonly runtime: ContainerRuntime;
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly containerId: string;
+  readonly handler: LifecycleHandler;
+  readonly podIP: string | undefined;
+  readonly timeout_ms: number;
+}
+
+/** Runs a postStart or preStop handler to its end. Rejects with HookError. */
+export async function runHook(input: HookInput): Promise<void> {
+  const { handler } = input;
+  const where = `Container "${input.container.name}" in Pod "${formatPod(input.pod)}"`;
+  if (handler.exec) {
+    const command = handler.exec.command ?? [];
+    const result = await input.runtime
+      .execSync(input.containerId, command, input.timeout_ms)
+      .catch((error: Error) => ({ exitCode: -1, stdout: "", stderr: "", timedOut: false, error }));
+    const what = `Exec lifecycle hook ([${command.join(" ")}]) for ${where} failed`;
+    const output = JSON.stringify(result.stdout + result.stderr);
+    if ("error" in result) throw new HookError(`${what} - error: ${result.error.message}, message: ""`);
+    if (result.timedOut) throw new HookError(`${what} - error: command timed out, message: ${output}`);
+    if (result.exitCode !== 0) {
+      throw new HookError(
+        `${what} - error: command '${command.join(" ")}' exited with ${result.exitCode}: ${result.stderr}, message: ${output}`,
+      );
+    }
+    return;
+  }
+  if (handler.httpGet) return runHttp(input, handler.httpGet, where);
+  if (handler.sleep) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min((handler.sleep?.seconds ?? 0) * 1000, input.timeout_ms)));
+    return;
+  }
+  throw new HookError(`Cannot run handler: invalid handler: ${JSON.stringify(handler)}`);
+}
+
+/** Only whether an answer comes counts, not its code. */
+async function runHttp(
+  input: HookInput,
+  action: NonNullable<LifecycleHandler["httpGet"]>,
+  where: string,
+): Promise<void> {
+  const target = httpGetTarget(action, input.container, input.podIP ?? "", "lifecycle");
+  try {
+    await httpGet(target, input.timeout_ms);
+  } catch (error) {
+    // Hooks that said HTTPS were served over HTTP by old kubelets; upstream still falls back.
+    if (target.url.protocol === "https:" && isPlainHttpAnswer(error)) {
+      const plain = new URL(target.url);
+      plain.protocol = "http:";
+      const { Authorization: _, ...headers } = target.headers;
+      await httpGet({ url: plain, headers }, input.timeout_ms);
+      return;
+    }
+    const path = action.path ?? "";
+    throw new HookError(`HTTP lifecycle hook (${path}) for ${where} failed - error: ${(error as Error).message}`);
+  }
+}
+
+const isPlainHttpAnswer = (error: unknown): boolean =>
+  /wrong version number|packet length too long|EPROTO|http request|UNKNOWN_CERTIFICATE|tls/i.test(
+    (error as Error).message,
+  );

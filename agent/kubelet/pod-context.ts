@@ -1,0 +1,45 @@
+import type { Host } from "#agent/host/host.ts";
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { BackOff } from "./back-off.ts";
+import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
+import type { ImagePuller } from "./images/image-puller.ts";
+import type { Limiter } from "./limiter.ts";
+import type { ObjectCache } from "./object-cache.ts";
+import type { ResourceList } from "./pod-qos.ts";
+import type { ProbeManager } from "./probes/probe-manager.ts";
+import type { StatusWriter } from "./status/status-writer.ts";
+import type { VolumeManager } from "./volumes/volume-manager.ts";
+
+/** What all pod workers of a board share. */
+export interface KubeletParts {
+  readonly runtime: ContainerRuntime;
+  readonly runtimeName: string;
+  readonly host: Host;
+  readonly objects: ObjectCache;
+  readonly volumes: VolumeManager;
+  readonly images: ImagePuller;
+  readonly probes: ProbeManager;
+  readonly statuses: StatusWriter;
+  readonly recorder: EventRecorder;
+  readonly backOff: BackOff;
+  /** Bounds what is created at once. */
+  readonly creations: Limiter;
+  readonly log: Log;
+  readonly clusterDns: ClusterDns;
+  readonly seccompRoot: string;
+  readonly startedAt_ms: number;
+  hostIPs(): readonly string[];
+  allocatable(): ResourceList;
+  memoryCapacity_bytes(): number;
+  /** Undefined until Services have been read once. */
+  services(): readonly Service[] | undefined;
+  hostDns(): DnsConfig;
+  now_ms(): number;
+  /** May the pod run on this board, beside those that do? */
+  admit(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  /** The pod has been gone from this board and the API: its worker may be dropped. */
+  onGone(podUid: string): void;
+}

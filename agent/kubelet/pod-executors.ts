@@ -1,0 +1,263 @@
+import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import type { ImageStatus } from "#agent/runtime/runtime.ts";
+import { RuntimeError } from "#agent/runtime/runtime.ts";
+import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import { formatGoDuration } from "./back-off.ts";
+import { ContainerStartError, configError } from "./container/container-error.ts";
+import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
+import { podDns } from "./container/pod-dns.ts";
+import type { PodFacts } from "./container/field-ref.ts";
+import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
+import { HookError, runHook } from "./lifecycle-hooks.ts";
+import { orAborted } from "./limiter.ts";
+import { latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
+import type { PodStep } from "./planner/pod-step.ts";
+import { findContainer, formatPod, podUid } from "./pod-containers.ts";
+import type { KubeletParts } from "./pod-context.ts";
+import type { PodEvents } from "./pod-events.ts";
+import { backOffKey } from "./pod-runtime-state.ts";
+import { VolumeError, type MountedVolume } from "./volumes/volume-manager.ts";
+
+/** One run of a plan: what its steps learn from each other. */
+export interface PlanRun {
+  readonly parts: KubeletParts;
+  readonly pod: Pod;
+  readonly observed: ObservedPod;
+  readonly events: PodEvents;
+  /** Aborts when the pod is told to end. */
+  readonly signal: AbortSignal;
+  sandboxId: string | undefined;
+  podIPs: readonly string[];
+  volumes: ReadonlyMap<string, MountedVolume> | undefined;
+  readonly images: Map<string, ImageStatus>;
+  /** Containers started in this run, by name. */
+  readonly started: Map<string, string>;
+}
+
+export function newPlanRun(
+  given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal">,
+): PlanRun {
+  const sandbox = readySandbox(given.observed);
+  const ips = given.pod.spec.hostNetwork ? given.parts.hostIPs() : podIPs(given.observed);
+  return { ...given, sandboxId: sandbox?.id, podIPs: ips, volumes: undefined, images: new Map(), started: new Map() };
+}
+
+type Executors = { [K in PodStep["kind"]]: (step: Extract<PodStep, { kind: K }>, run: PlanRun) => Promise<void> };
+
+/** What each step of a plan does. */
+const executors: Executors = {
+  async mountVolumes(_, run) {
+    try {
+      run.volumes = await run.parts.volumes.mount(factsOf(run));
+    } catch (error) {
+      if (error instanceof VolumeError) run.events.warning("FailedMount", error.message);
+      throw error;
+    }
+  },
+
+  async killPod({ grace_s }, run) {
+    await killPod(killContext(run), grace_s);
+  },
+
+  async createSandbox({ attempt }, run) {
+    const { parts, pod, events } = run;
+    if (attempt > 0) events.normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+    const { dns, omitted } = podDns(pod, parts.hostDns(), parts.clusterDns);
+    for (const message of omitted) events.warning("DNSConfigForming", message);
+    try {
+      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain);
+      run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
+    } catch (error) {
+      events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
+      throw error;
+    }
+    const created = (await parts.runtime.listSandboxes()).find(({ id }) => id === run.sandboxId);
+    run.podIPs = pod.spec.hostNetwork ? parts.hostIPs() : (created?.ips ?? []);
+  },
+
+  async killContainer({ containerId, message, reason }, run) {
+    const status = run.observed.containers.find(({ id }) => id === containerId);
+    if (status) await killContainer(killContext(run), status, { message, reason });
+  },
+
+  async removeContainer({ containerId }, run) {
+    await ignoreMissing(run.parts.runtime.removeContainer(containerId));
+  },
+
+  async waitBackOff({ container, until_ms, delay_ms }, run) {
+    const { pod, events } = run;
+    events.warning(
+      "BackOff",
+      `Back-off restarting failed container ${container} in pod ${formatPod(pod)}`,
+      containerOf(run, container),
+    );
+    const delay = formatGoDuration(delay_ms);
+    throw new ContainerStartError(
+      "CrashLoopBackOff",
+      `back-off ${delay} restarting failed container=${container} pod=${formatPod(pod)}`,
+      { retryAt_ms: until_ms },
+    );
+  },
+
+  async pullImage({ container: name }, run) {
+    const { parts, pod, events } = run;
+    const container = containerOf(run, name);
+    try {
+      const image = await orAborted(
+        run.signal,
+        parts.images.ensure(pod, container, () => pullSecrets(run), events),
+      );
+      run.images.set(name, image);
+    } catch (error) {
+      if (error instanceof ContainerStartError) events.warning("Failed", `Error: ${error.reason}`, container);
+      throw error;
+    }
+  },
+
+  async startContainer({ container: name, attempt, lastFinishedAt_ms }, run) {
+    const { parts, pod, events } = run;
+    const container = containerOf(run, name);
+    if (lastFinishedAt_ms !== undefined) {
+      parts.backOff.next(backOffKey(podUid(pod), name), lastFinishedAt_ms, parts.now_ms());
+    }
+    const id = await createContainer(run, container, attempt).catch((error: Error) => {
+      events.warning("Failed", `Error: ${error.message}`, container);
+      throw error;
+    });
+    events.normal("Created", "Container created", container);
+    try {
+      await parts.creations.run(() => parts.runtime.startContainer(id));
+    } catch (error) {
+      const { message } = error as Error;
+      events.warning("Failed", `Error: ${message}`, container);
+      throw new ContainerStartError("RunContainerError", message, { cause: error });
+    }
+    run.started.set(name, id);
+    events.normal("Started", "Container started", container);
+  },
+
+  async runPostStart({ container: name }, run) {
+    const { parts, pod, events } = run;
+    const container = containerOf(run, name);
+    const handler = container.lifecycle?.postStart;
+    const containerId = run.started.get(name);
+    if (!handler || !containerId) return;
+    const { runtime } = parts;
+    const hook = runHook({ runtime, pod, container, containerId, handler, podIP: run.podIPs[0], timeout_ms: longest_ms });
+    try {
+      await orAborted(run.signal, hook);
+    } catch (error) {
+      if (!(error instanceof HookError)) throw error;
+      events.warning("FailedPostStartHook", "PostStartHook failed", container);
+      const status = (await runtime.listContainers({ podUid: podUid(pod) })).find(({ id }) => id === containerId);
+      if (status) {
+        await killContainer(killContext(run), status, { message: "FailedPostStartHook", reason: "failed-post-start" });
+      }
+      throw new ContainerStartError("PostStartHookError", error.message, { cause: error });
+    }
+  },
+};
+
+/** The longest that a timer takes: hooks may run as long as their container does. */
+const longest_ms = 2_147_483_647;
+
+export async function executeStep(step: PodStep, run: PlanRun): Promise<void> {
+  // The table's key is the step's kind, so the executor found is the step's.
+  const execute = executors[step.kind] as (step: PodStep, run: PlanRun) => Promise<void>;
+  await execute(step, run);
+}
+
+export function factsOf({ pod, parts, podIPs }: Pick<PlanRun, "pod" | "parts" | "podIPs">): PodFacts {
+  return { pod, podIPs, hostIPs: parts.hostIPs(), allocatable: parts.allocatable() };
+}
+
+function killContext({ parts, pod, observed, events }: PlanRun): KillContext {
+  return { runtime: parts.runtime, pod, observed, events };
+}
+
+function containerOf({ pod }: PlanRun, name: string): Container {
+  const found = findContainer(pod.spec, name);
+  if (!found) throw new Error(`the plan names container ${name}, which the pod does not have`);
+  return found.container;
+}
+
+async function createContainer(run: PlanRun, container: Container, attempt: number): Promise<string> {
+  const { parts, pod, volumes = new Map(), sandboxId } = run;
+  if (!sandboxId) throw new Error("there is no sandbox to start a container in");
+  const config = await containerConfig({
+    pod,
+    container,
+    attempt,
+    volumes,
+    podIPs: run.podIPs,
+    clusterDomain: parts.clusterDns.domain,
+    host: parts.host,
+    podFolder: parts.volumes.volatilePodFolder(podUid(pod)),
+    sources: {
+      facts: factsOf(run),
+      objects: parts.objects,
+      services: parts.services(),
+      envFile: (volume, path, key) => readEnvFile(volumes, volume, path, key),
+    },
+    image: run.images.get(container.name),
+    seccompRoot: parts.seccompRoot,
+    memoryCapacity_bytes: parts.memoryCapacity_bytes(),
+    targetContainerId: targetContainerId(run, targetOf(container)),
+  });
+  try {
+    return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, config));
+  } catch (error) {
+    throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
+  }
+}
+
+function targetContainerId(run: PlanRun, target: string | undefined): string | undefined {
+  if (target === undefined) return undefined;
+  const status = latest(run.observed, target);
+  if (status?.state !== "running") throw configError(`unable to find target container ${target}`);
+  return status.id;
+}
+
+async function readEnvFile(
+  volumes: ReadonlyMap<string, MountedVolume>,
+  volumeName: string,
+  path: string,
+  key: string,
+): Promise<string | undefined> {
+  const volume = volumes.get(volumeName);
+  if (!volume) throw configError(`cannot find the volume "${volumeName}" referenced by FileKeyRef`);
+  if (path.startsWith("/") || path.split("/").includes("..")) throw configError("couldn't parse env file");
+  try {
+    return parseEnv(await readFile(join(volume.path, path), "utf8"))[key];
+  } catch {
+    throw configError("couldn't parse env file");
+  }
+}
+
+/** The pod's pull secrets that can be read; the pull may do without the others. */
+async function pullSecrets({ parts, pod, events }: PlanRun): Promise<readonly Secret[]> {
+  const found: Secret[] = [];
+  const failed: string[] = [];
+  for (const { name } of pod.spec.imagePullSecrets ?? []) {
+    if (!name) continue;
+    try {
+      found.push(await parts.objects.secret(pod.metadata.namespace ?? "", name));
+    } catch {
+      failed.push(name);
+    }
+  }
+  if (failed.length > 0) {
+    events.warning(
+      "FailedToRetrieveImagePullSecret",
+      `Unable to retrieve some image pull secrets (${failed.join(", ")}); attempting to pull the image may not succeed.`,
+    );
+  }
+  return found;
+}
+
+/** Is this failure one of the board, not of the pod's own making? */
+export function isRuntimeTrouble(error: unknown): boolean {
+  return error instanceof RuntimeError && error.kind === "unavailable";
+}

@@ -1,0 +1,323 @@
+import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { ContainerStartError } from "./container/container-error.ts";
+import { ignoreMissing } from "./kill.ts";
+import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
+import { type ObservedPod, podIPs } from "./planner/observed-pod.ts";
+import type { PodPlan, PodStep } from "./planner/pod-step.ts";
+import { isTerminalPhase, podUid } from "./pod-containers.ts";
+import type { KubeletParts } from "./pod-context.ts";
+import { PodEvents } from "./pod-events.ts";
+import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
+import { observePod } from "./pod-runtime-state.ts";
+import type { WaitingReason } from "./status/container-statuses.ts";
+import { podStatus, terminatedStatus } from "./status/pod-status.ts";
+import { TerminationMessages } from "./termination-message.ts";
+
+/** The pod is told to end: what still starts for it stops. */
+class PodEnding extends Error {
+  override readonly name = "PodEnding";
+}
+
+export interface PodFailure {
+  readonly reason: string;
+  readonly message: string;
+  /** Seconds that its containers get; the pod's own grace period when absent. */
+  readonly grace_s?: number | undefined;
+}
+
+const firstRetry_ms = 1_000;
+const longestRetry_ms = 30_000;
+const startRetry_ms = 10_000;
+/** Rounds of one run after which the rest waits for the next: a guard against a plan that never settles. */
+const mostRounds = 20;
+
+/**
+ * Brings one pod to what its spec asks for: observe, publish, plan, execute, until nothing is left to do; then waits for
+ * a prompt. Serial: prompts during a run cause one more. It ends when the pod has left the API and the board.
+ */
+export class PodWorker {
+  readonly uid: string;
+  readonly messages: TerminationMessages;
+  #pod: Pod;
+  #dirty = false;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #abort = new AbortController();
+  #admitted = false;
+  /** The API no longer has the pod. */
+  #gone = false;
+  #failure: PodFailure | undefined;
+  /** Never taken in: its status tells no more than that. */
+  #rejected = false;
+  /** All has been stopped for good. */
+  #ended = false;
+  #refresh = false;
+  #retries = 0;
+  #observed: ObservedPod | undefined;
+  readonly #waiting = new Map<string, WaitingReason>();
+
+  constructor(
+    readonly parts: KubeletParts,
+    pod: Pod,
+  ) {
+    this.uid = podUid(pod);
+    this.#pod = pod;
+    this.messages = new TerminationMessages(parts.runtime, parts.volumes.volatilePodFolder(this.uid));
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  /** What ran at the last look. */
+  get observed(): ObservedPod | undefined {
+    return this.#observed;
+  }
+
+  /** Does the pod take up resources of the board? */
+  get active(): boolean {
+    return !this.#ended && !isTerminalPhase(this.#pod.status?.phase) && this.#failure === undefined;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The pod as the API has it now. */
+  update(pod: Pod): void {
+    const shown = (of: Pod): string => JSON.stringify([of.metadata.labels, of.metadata.annotations]);
+    if (shown(pod) !== shown(this.#pod)) this.#refresh = true;
+    this.#pod = pod;
+    this.parts.statuses.observe(pod);
+    if (this.#ending) this.#abort.abort(new PodEnding());
+    this.prompt();
+  }
+
+  /** The API no longer has the pod: end it, then leave nothing. */
+  remove(): void {
+    this.#gone = true;
+    this.parts.statuses.forget(this.uid);
+    this.#abort.abort(new PodEnding());
+    this.prompt();
+  }
+
+  /** Ends the pod with phase Failed: eviction, a deadline, a refusal. */
+  fail(failure: PodFailure): void {
+    this.#failure ??= failure;
+    this.#abort.abort(new PodEnding());
+    this.prompt();
+  }
+
+  /** Something that the pod's volumes show has changed. */
+  refreshVolumes(): void {
+    this.#refresh = true;
+    this.prompt();
+  }
+
+  /** Look at the pod again, soon. */
+  prompt(): void {
+    this.#dirty = true;
+    if (!this.#stopped) this.#running ??= this.#run();
+  }
+
+  /** Stops looking after the pod; what runs goes on. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#abort.abort(new PodEnding());
+    await this.#running;
+  }
+
+  get #ending(): boolean {
+    return (
+      this.#gone ||
+      this.#failure !== undefined ||
+      this.#pod.metadata.deletionTimestamp !== undefined ||
+      isTerminalPhase(this.#pod.status?.phase)
+    );
+  }
+
+  async #run(): Promise<void> {
+    while (this.#dirty && !this.#stopped) {
+      this.#dirty = false;
+      clearTimeout(this.#timer);
+      try {
+        this.#wakeAt(await this.#sync());
+        this.#retries = 0;
+      } catch (error) {
+        if (error instanceof PodEnding) {
+          this.#dirty = true;
+          continue;
+        }
+        const delay_ms = Math.min(firstRetry_ms * 2 ** this.#retries++, longestRetry_ms);
+        const { namespace, name } = this.#pod.metadata;
+        this.parts.log.warn("a pod could not be brought on", { pod: `${namespace}/${name}`, error });
+        this.#wakeAt(this.parts.now_ms() + delay_ms);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  #wakeAt(time_ms: number | undefined): void {
+    if (time_ms === undefined || this.#stopped) return;
+    this.#timer = setTimeout(() => this.prompt(), Math.min(Math.max(0, time_ms - this.parts.now_ms()), 2_147_483_647));
+  }
+
+  /** Brings the pod on as far as it goes now. Gives the time at which to look again. */
+  async #sync(): Promise<number | undefined> {
+    let retryAt_ms: number | undefined;
+    for (let round = 0; round < mostRounds; round++) {
+      const observed = await this.#observe();
+      if (!this.#admitted) this.#admit(observed);
+      if (this.#deadline_ms() <= this.parts.now_ms() && !this.#failure) {
+        this.#failure = { reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline" };
+        new PodEvents(this.parts.recorder, this.#pod).normal("DeadlineExceeded", this.#failure.message);
+      }
+      const status = this.#publish(observed);
+      if (this.#ending || isTerminalPhase(status.phase)) return this.#end(observed);
+
+      this.parts.probes.sync(this.#pod, status);
+      this.parts.objects.retain(this.#pod);
+      await this.#refreshVolumes(observed);
+      const plan = planPod({ pod: this.#pod }, observed, this.parts.now_ms());
+      const failedAt = await this.#execute(plan, observed);
+      retryAt_ms = earliest(plan.wakeAt_ms, failedAt);
+      const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
+      if (failedAt !== undefined || !progress) {
+        if (plan.steps.length > 0) this.#publish(await this.#observe());
+        break;
+      }
+    }
+    const deadline_ms = this.#deadline_ms();
+    const tokenRefresh_ms = this.parts.volumes.options.tokens.refreshAt_ms(this.uid);
+    return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, tokenRefresh_ms);
+  }
+
+  async #observe(): Promise<ObservedPod> {
+    const { runtime, probes, backOff } = this.parts;
+    const observed = await observePod({
+      runtime,
+      podUid: this.uid,
+      liveness: probes.results("liveness"),
+      startup: probes.results("startup"),
+      backOff,
+      now_ms: this.parts.now_ms(),
+    });
+    this.#observed = observed;
+    await this.messages.collect(this.#pod, observed.containers);
+    return observed;
+  }
+
+  /** A pod that has nothing on the board yet must fit; one that has been taken stays. */
+  #admit(observed: ObservedPod): void {
+    this.#admitted = true;
+    if (observed.sandboxes.length > 0 || observed.containers.length > 0 || this.#ending) return;
+    const refusal = this.parts.admit(this.#pod);
+    if (!refusal) return;
+    new PodEvents(this.parts.recorder, this.#pod).warning(refusal.reason, refusal.message);
+    this.#rejected = true;
+    this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
+  }
+
+  #deadline_ms(): number {
+    const { activeDeadlineSeconds } = this.#pod.spec;
+    const startTime = (this.parts.statuses.get(this.uid) ?? this.#pod.status)?.startTime;
+    if (activeDeadlineSeconds === undefined || startTime === undefined) return Number.POSITIVE_INFINITY;
+    return Date.parse(startTime) + activeDeadlineSeconds * 1000;
+  }
+
+  #publish(observed: ObservedPod): PodStatus {
+    const { parts } = this;
+    const oldStatus = parts.statuses.get(this.uid) ?? this.#pod.status ?? {};
+    const computed = podStatus({
+      pod: this.#pod,
+      observed,
+      oldStatus,
+      ended: this.#ended,
+      failure: this.#failure,
+      waiting: this.#waiting,
+      readiness: parts.probes.results("readiness"),
+      runtimeName: parts.runtimeName,
+      terminationMessage: (status) => this.messages.of(status, oldStatus),
+      kubeletStartedAt_ms: parts.startedAt_ms,
+      hostIPs: parts.hostIPs(),
+      now_ms: parts.now_ms(),
+    });
+    const { containerStatuses: _, initContainerStatuses: __, ephemeralContainerStatuses: ___, ...bare } = computed;
+    const status = this.#rejected ? bare : this.#ended ? terminatedStatus(computed) : computed;
+    if (!this.#gone) parts.statuses.set(this.#pod, status, { mayRun: !this.#ended, finished: this.#ended });
+    return status;
+  }
+
+  async #refreshVolumes(observed: ObservedPod): Promise<void> {
+    const tokenDue = (this.parts.volumes.options.tokens.refreshAt_ms(this.uid) ?? Infinity) <= this.parts.now_ms();
+    if (!this.#refresh && !tokenDue) return;
+    // Before the first container there is nothing to refresh: the plan mounts.
+    if (observed.containers.length > 0) {
+      const ips = this.#pod.spec.hostNetwork ? this.parts.hostIPs() : podIPs(observed);
+      await this.parts.volumes.refresh(factsOf({ pod: this.#pod, parts: this.parts, podIPs: ips }));
+    }
+    this.#refresh = false;
+  }
+
+  /** Carries out a plan. Gives the time for another try when something failed. */
+  async #execute(plan: PodPlan, observed: ObservedPod): Promise<number | undefined> {
+    const events = new PodEvents(this.parts.recorder, this.#pod);
+    const run = newPlanRun({ parts: this.parts, pod: this.#pod, observed, events, signal: this.#abort.signal });
+    const failed = new Set<string>();
+    let retryAt_ms: number | undefined;
+    for (const step of plan.steps) {
+      const container = containerOf(step);
+      if (container !== undefined && failed.has(container)) continue;
+      if (this.#abort.signal.aborted) throw new PodEnding();
+      try {
+        await executeStep(step, run);
+        if (step.kind === "startContainer" || step.kind === "runPostStart") this.#waiting.delete(step.container);
+      } catch (error) {
+        if (container === undefined || !(error instanceof ContainerStartError)) throw error;
+        failed.add(container);
+        this.#waiting.set(container, { reason: error.reason, message: error.message });
+        retryAt_ms = earliest(retryAt_ms, error.options.retryAt_ms ?? this.parts.now_ms() + startRetry_ms);
+        if (isOrdinaryInit(this.#pod, container)) break;
+      }
+    }
+    return retryAt_ms;
+  }
+
+  /** Stops all that runs and takes the pod's things away, as far as its end allows. */
+  async #end(observed: ObservedPod): Promise<undefined> {
+    const { parts, uid } = this;
+    if (!this.#ended) {
+      parts.probes.stopAllButReadiness(uid);
+      const grace_s = this.#failure?.grace_s;
+      const plan = planPod({ pod: this.#pod, termination: { grace_s } }, observed, parts.now_ms());
+      const events = new PodEvents(parts.recorder, this.#pod);
+      const run = newPlanRun({ parts, pod: this.#pod, observed, events, signal: new AbortController().signal });
+      for (const step of plan.steps) await executeStep(step, run);
+      const after = await this.#observe();
+      if (!isStopped(after)) throw new Error("containers still run after the pod was stopped");
+      parts.probes.stop(uid);
+      this.#waiting.clear();
+      await parts.volumes.unmount(uid);
+      await parts.objects.release(uid);
+      this.#ended = true;
+      this.#publish(after);
+    }
+    if (!this.#gone) return;
+    for (const { id } of this.#observed?.containers ?? []) await ignoreMissing(parts.runtime.removeContainer(id));
+    for (const { id } of this.#observed?.sandboxes ?? []) await ignoreMissing(parts.runtime.removeSandbox(id));
+    parts.probes.forget((this.#observed?.containers ?? []).map(({ id }) => id));
+    parts.backOff.forget(`${uid}_`);
+    parts.images.forget(uid);
+    this.#stopped = true;
+    parts.onGone(uid);
+  }
+}
+
+const containerOf = (step: PodStep): string | undefined => ("container" in step ? step.container : undefined);
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

@@ -1,0 +1,116 @@
+import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { Container, HTTPGetAction } from "#shared/api/types/core-v1.generated.ts";
+import { errnoOf } from "../files.ts";
+import { resolvePort } from "./probe-port.ts";
+
+export interface HttpTarget {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+const mostBody_bytes = 10 * 1024;
+const mostRedirects = 10;
+const version = "1.35";
+
+/** Where an httpGet action points, with the headers that Kubernetes sends along. */
+export function httpGetTarget(action: HTTPGetAction, container: Container, podIP: string, purpose: string): HttpTarget {
+  const scheme = (action.scheme ?? "HTTP").toLowerCase();
+  const host = action.host || podIP;
+  const port = resolvePort(action.port, container);
+  const path = action.path ?? "";
+  const base = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = new URL(path.startsWith("/") || path === "" ? base + path : `${base}/${path}`);
+  const headers: Record<string, string | string[]> = {};
+  for (const { name, value } of action.httpHeaders ?? []) {
+    const present = headers[name];
+    headers[name] = present === undefined ? value : [present, value].flat();
+  }
+  const has = (name: string): boolean => Object.keys(headers).some((key) => key.toLowerCase() === name);
+  if (!has("user-agent")) headers["User-Agent"] = `kube-${purpose}/${version}`;
+  if (!has("accept")) headers["Accept"] = "*/*";
+  return { url, headers };
+}
+
+/**
+ * GET without keep-alive, without verification of certificates and without a proxy, as a probe does it. Follows
+ * redirects to the same host; gives the answer of one to elsewhere. Rejects when there is no answer in time.
+ */
+export async function httpGet(target: HttpTarget, timeout_ms: number): Promise<HttpAnswer> {
+  const deadline_ms = performance.now() + timeout_ms;
+  let { url } = target;
+  for (let hop = 0; ; hop++) {
+    const answer = await get({ url, headers: target.headers }, deadline_ms - performance.now());
+    const { location } = answer.headers;
+    if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
+    const next = new URL(location, url);
+    if (next.hostname !== target.url.hostname) return answer;
+    if (hop + 1 >= mostRedirects) throw new Error(`Get "${next}": stopped after 10 redirects`);
+    url = next;
+  }
+}
+
+function get({ url, headers }: HttpTarget, timeout_ms: number): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const request = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const fail = (message: string): void => reject(new Error(`Get "${url}": ${message}`));
+  const timer = setTimeout(
+    () => {
+      fail("context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
+      outgoing.destroy();
+    },
+    Math.max(1, timeout_ms),
+  );
+  const outgoing = request(
+    url,
+    { method: "GET", headers: { ...headers, Connection: "close" }, agent: false, rejectUnauthorized: false },
+    (incoming) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const done = (): void => {
+        clearTimeout(timer);
+        const body = Buffer.concat(chunks).subarray(0, mostBody_bytes).toString("utf8");
+        resolve({ status: incoming.statusCode ?? 0, body, headers: incoming.headers });
+      };
+      incoming.on("data", (chunk: Buffer) => {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length < mostBody_bytes) return;
+        done();
+        outgoing.destroy();
+      });
+      incoming.on("end", done);
+      incoming.on("error", (error) => fail(error.message));
+    },
+  );
+  outgoing.on("error", (error) => {
+    clearTimeout(timer);
+    fail(describe(error, url));
+  });
+  outgoing.end();
+  return promise;
+}
+
+/** Connection failures in the words that Go has for them. */
+export function describe(error: unknown, url: URL): string {
+  const address = `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+  switch (errnoOf(error)) {
+    case "ECONNREFUSED":
+    case "ConnectionRefused":
+      return `dial tcp ${address}: connect: connection refused`;
+    case "EHOSTUNREACH":
+      return `dial tcp ${address}: connect: no route to host`;
+    case "ETIMEDOUT":
+      return `dial tcp ${address}: i/o timeout`;
+    case "ECONNRESET":
+      return `read tcp ${address}: read: connection reset by peer`;
+    default:
+      return (error as Error).message;
+  }
+}

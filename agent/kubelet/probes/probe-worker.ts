@@ -1,0 +1,140 @@
+import type { Container, Probe } from "#shared/api/types/core-v1.generated.ts";
+import type { ProbeResult } from "../planner/observed-pod.ts";
+import type { ProbeOutcome } from "./run-probe.ts";
+
+export type ProbeType = "liveness" | "readiness" | "startup";
+
+/** The state of the container that a probe looks at. */
+export interface ProbedContainer {
+  readonly id: string;
+  readonly running: boolean;
+  readonly startedAt_ms: number;
+  /** Its startup probe has succeeded, or it has none. */
+  readonly started: boolean;
+  readonly podIP: string;
+}
+
+export interface ProbeWorkerOptions {
+  readonly type: ProbeType;
+  readonly probe: Probe;
+  readonly container: Container;
+  /** Containers that started earlier keep the result they had in the pod's status. */
+  readonly startedBefore_ms: number;
+  run(probed: ProbedContainer): Promise<ProbeOutcome>;
+  /** A threshold has been passed. */
+  settle(containerId: string, result: ProbeResult): void;
+  /** A probe failed, or succeeded with something to say. */
+  tell(outcome: ProbeOutcome | Error): void;
+}
+
+const initialResult: { readonly [K in ProbeType]: ProbeResult } = {
+  liveness: "success",
+  readiness: "failure",
+  startup: "unknown",
+};
+const attempts = 3;
+
+/**
+ * Runs one probe of one container every period while there is something to find out: no timer runs for a container that
+ * is not running, has not started yet (readiness, liveness) or has (startup). Thresholds and initial results as upstream's
+ * prober worker.
+ */
+export class ProbeWorker {
+  #probed: ProbedContainer | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #busy = false;
+  #hold = false;
+  #stopped = false;
+  #last: ProbeResult | undefined;
+  #run = 0;
+
+  constructor(readonly options: ProbeWorkerOptions) {}
+
+  /** Takes note of the container's present state. */
+  update(probed: ProbedContainer): void {
+    if (this.#stopped) return;
+    const isNew = this.#probed?.id !== probed.id;
+    this.#probed = probed;
+    if (isNew) {
+      this.#hold = false;
+      this.#last = undefined;
+      this.#run = 0;
+      this.#cancel();
+      if (probed.running && probed.startedAt_ms >= this.options.startedBefore_ms) {
+        this.options.settle(probed.id, initialResult[this.options.type]);
+      }
+    }
+    if (!this.#wanted(probed)) return this.#cancel();
+    if (this.#timer === undefined && !this.#busy) {
+      const first_ms = probed.startedAt_ms + (this.options.probe.initialDelaySeconds ?? 0) * 1000;
+      this.#schedule(Math.max(0, first_ms - Date.now()));
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  #wanted(probed: ProbedContainer): boolean {
+    return probed.running && !this.#hold && probed.started === (this.options.type !== "startup");
+  }
+
+  #schedule(delay_ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#tick();
+    }, delay_ms);
+  }
+
+  #cancel(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #tick(): Promise<void> {
+    const probed = this.#probed;
+    if (!probed || !this.#wanted(probed)) return;
+    const period_ms = (this.options.probe.periodSeconds || 10) * 1000;
+    const begun_ms = performance.now();
+    this.#busy = true;
+    const outcome = await this.#attempt(probed);
+    this.#busy = false;
+    const current = this.#probed;
+    if (this.#stopped || !current) return;
+    // The container was replaced while its probe ran: the outcome is of no use.
+    if (current.id === probed.id) this.#judge(probed, outcome);
+    if (this.#wanted(current) && this.#timer === undefined) {
+      this.#schedule(Math.max(0, period_ms - (performance.now() - begun_ms)));
+    }
+  }
+
+  async #attempt(probed: ProbedContainer): Promise<ProbeOutcome | Error> {
+    let failure = new Error("the probe did not run");
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      try {
+        return await this.options.run(probed);
+      } catch (error) {
+        failure = error as Error;
+      }
+    }
+    return failure;
+  }
+
+  #judge(probed: ProbedContainer, outcome: ProbeOutcome | Error): void {
+    if (outcome instanceof Error) return this.options.tell(outcome);
+    if (outcome.result !== "success") this.options.tell(outcome);
+    const { type, probe } = this.options;
+    const result: ProbeResult = outcome.result === "failure" ? "failure" : "success";
+    this.#run = this.#last === result ? this.#run + 1 : 1;
+    this.#last = result;
+    const threshold = result === "failure" ? (probe.failureThreshold ?? 3) : (probe.successThreshold ?? 1);
+    if (this.#run < threshold) return;
+    this.options.settle(probed.id, result);
+    if (type === "startup" || (type === "liveness" && result === "failure")) {
+      // Nothing more to learn of this container.
+      this.#hold = true;
+      this.#run = 0;
+    }
+  }
+}

@@ -1,0 +1,285 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import { badRequest, StatusError } from "#shared/api/errors.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { ContainerRuntime, LogOptions } from "../../runtime/runtime.ts";
+import {
+  type Dial,
+  portForwardProtocol,
+  portForwardSubprotocols,
+  serveSpdyPortForward,
+  serveWebSocketPortForward,
+  tunneledSpdyProtocol,
+  webSocketBytes,
+} from "./port-forward.ts";
+import { bridge, type RemoteClient, type RemoteCommandOptions } from "./remote-command.ts";
+import { spdyClient, spdyRemoteProtocols } from "./remote-spdy.ts";
+import { remoteCommandSubprotocols, webSocketClient } from "./remote-websocket.ts";
+
+/** What the server needs of the kubelet. Both look-ups throw StatusError with what `kubectl` shows. */
+export interface ServedBoard {
+  readonly runtime: ContainerRuntime;
+  pods(): readonly Pod[];
+  /** The runtime's id of a container that has started; with `previous` of the one before the last restart. */
+  containerId(pod: PodName, container: string, options?: { readonly previous?: boolean }): Promise<string>;
+  sandboxId(pod: PodName): Promise<string>;
+  /** The kubelet's stats.Summary. */
+  summary(): Promise<object>;
+  /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes. */
+  metrics(path: string): Promise<string | undefined>;
+}
+
+export interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Throws StatusError (401 or 403) for who may not make this request. */
+export type Gate = (request: IncomingMessage) => Promise<void>;
+
+const webSocketFrame_bytes = 1 << 20;
+
+/**
+ * The kubelet's HTTP interface: logs, exec, attach, port-forward, pods, statistics. Two doors lead to it: the tunnel from
+ * the API server (a socket only root can open) and TLS on the kubelet's port; each brings its own gate.
+ */
+export class KubeletServer {
+  private readonly webSockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: webSocketFrame_bytes,
+    handleProtocols: (offered, request) => chooseSubprotocol(offered, request.url ?? ""),
+  });
+
+  constructor(
+    private readonly board: ServedBoard,
+    private readonly log: Log,
+  ) {}
+
+  /** A server for one door, not yet listening. */
+  door(gate: Gate): Server {
+    const server = createServer((request, response) => {
+      this.serve(gate, request, response).catch((error: unknown) => this.refuse(response, error));
+    });
+    server.on("upgrade", (request, socket: Duplex, head: Buffer) => {
+      this.upgrade(gate, request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));
+    });
+    return server;
+  }
+
+  private async serve(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await gate(request);
+    const url = new URL(request.url ?? "/", "http://kubelet");
+    const [root = "", ...segments] = url.pathname.split("/").slice(1).map(decodeURIComponent);
+    switch (root) {
+      case "healthz":
+        response.end("ok");
+        return;
+      case "pods":
+        sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: this.board.pods() });
+        return;
+      case "stats":
+        sendJson(response, await this.board.summary());
+        return;
+      case "metrics":
+        await this.serveMetrics(url.pathname, response);
+        return;
+      case "containerLogs":
+        await this.serveLogs(segments, url.searchParams, response);
+        return;
+      case "exec":
+      case "attach":
+      case "portForward":
+        throw badRequest("Upgrade request required");
+      default:
+        response.writeHead(404).end("404 page not found\n");
+    }
+  }
+
+  private async serveMetrics(path: string, response: ServerResponse): Promise<void> {
+    const text = await this.board.metrics(path);
+    if (text === undefined) response.writeHead(404).end("404 page not found\n");
+    else response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
+  }
+
+  private async serveLogs(
+    segments: readonly string[],
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): Promise<void> {
+    const [namespace = "", name = "", container = ""] = segments;
+    const previous = query.get("previous") === "true";
+    const id = await this.board.containerId({ namespace, name }, container, { previous });
+    const stream = await this.board.runtime.logs(id, logOptions(query));
+    response.writeHead(200, { "content-type": "text/plain" });
+    response.flushHeaders();
+    response.on("close", () => stream.destroy());
+    stream.on("error", (error) => {
+      this.log.info("a log ended early", { pod: `${namespace}/${name}`, container, error });
+      response.end();
+    });
+    stream.pipe(response);
+  }
+
+  private async upgrade(gate: Gate, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    await gate(request);
+    const url = new URL(request.url ?? "/", "http://kubelet");
+    const [root = "", namespace = "", name = "", container = ""] = url.pathname
+      .split("/")
+      .slice(1)
+      .map(decodeURIComponent);
+    const pod = { namespace, name };
+    if (root === "portForward") {
+      await this.portForward(pod, url.searchParams, request, socket, head);
+    } else if (root === "exec" || root === "attach") {
+      const options = commandOptions(url.searchParams);
+      const id = await this.board.containerId(pod, container);
+      const client = await this.remoteClient(options, request, socket, head);
+      const { runtime } = this.board;
+      const command = url.searchParams.getAll("command");
+      await bridge(client, () =>
+        root === "exec" ? runtime.exec(id, { ...options, command }) : runtime.attach(id, options),
+      );
+    } else {
+      throw badRequest(`${url.pathname} cannot be upgraded`);
+    }
+  }
+
+  private async remoteClient(
+    options: RemoteCommandOptions,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<RemoteClient> {
+    if (isWebSocket(request)) {
+      return new Promise((resolve) => {
+        this.webSockets.handleUpgrade(request, socket, head, (webSocket) =>
+          resolve(webSocketClient(webSocket, options)),
+        );
+      });
+    }
+    const protocol = acceptSpdy(request, socket, spdyRemoteProtocols);
+    return spdyClient(socket, protocol, options);
+  }
+
+  private async portForward(
+    pod: PodName,
+    query: URLSearchParams,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    const sandbox = await this.board.sandboxId(pod);
+    const dial: Dial = (port) => this.board.runtime.portForward(sandbox, port);
+    const describe = (): string => `pod ${pod.name}_${pod.namespace}`;
+    if (!isWebSocket(request)) {
+      acceptSpdy(request, socket, [portForwardProtocol]);
+      await serveSpdyPortForward(socket, dial, describe);
+      return;
+    }
+    const isTunneled = (request.headers["sec-websocket-protocol"] ?? "").includes(tunneledSpdyProtocol);
+    const ports = isTunneled ? [] : portsOf(query);
+    this.webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const served = isTunneled
+        ? serveSpdyPortForward(webSocketBytes(webSocket), dial, describe)
+        : serveWebSocketPortForward(webSocket, ports, dial, describe);
+      served.catch((error: unknown) =>
+        this.log.warn("port-forward failed", { pod: `${pod.namespace}/${pod.name}`, error }),
+      );
+    });
+  }
+
+  private refuse(response: ServerResponse, error: unknown): void {
+    const status = asStatus(error);
+    if (status.code >= 500) this.log.warn("a request failed", { error });
+    if (response.headersSent) response.destroy();
+    else response.writeHead(status.code, { "content-type": "application/json" }).end(JSON.stringify(status.toStatus()));
+  }
+}
+
+function asStatus(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  return new StatusError("InternalError", (error as Error).message, { cause: error });
+}
+
+function refuseUpgrade(socket: Duplex, error: unknown): void {
+  if (socket.destroyed) return;
+  const status = asStatus(error);
+  const body = JSON.stringify(status.toStatus());
+  socket.end(
+    `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return (request.headers.upgrade ?? "").toLowerCase() === "websocket";
+}
+
+function chooseSubprotocol(offered: ReadonlySet<string>, url: string): string | false {
+  const known: readonly string[] = url.startsWith("/portForward/")
+    ? portForwardSubprotocols
+    : remoteCommandSubprotocols;
+  return known.find((protocol) => offered.has(protocol)) ?? false;
+}
+
+/** Answers 101 with the first protocol of ours that the client offers. Clients that offer none get the oldest. */
+function acceptSpdy(request: IncomingMessage, socket: Duplex, supported: readonly string[]): string {
+  if ((request.headers.upgrade ?? "").toLowerCase() !== "spdy/3.1") throw badRequest("Upgrade request required");
+  const offered = [request.headers["x-stream-protocol-version"] ?? []]
+    .flat()
+    .flatMap((value) => value.split(",").map((part) => part.trim()));
+  const chosen = offered.length === 0 ? supported.at(-1) : supported.find((protocol) => offered.includes(protocol));
+  if (chosen === undefined) {
+    throw new StatusError(
+      "Forbidden",
+      `unable to negotiate protocol: client supports ${offered.join(", ")}, server supports ${supported.join(", ")}`,
+    );
+  }
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${chosen}\r\n\r\n`,
+  );
+  return chosen;
+}
+
+/** The kubelet's parameters: input, output, error, tty, each `1` where wanted. A terminal has no stderr of its own. */
+function commandOptions(query: URLSearchParams): RemoteCommandOptions {
+  const wants = (name: string): boolean => query.get(name) === "1" || query.get(name) === "true";
+  const tty = wants("tty");
+  const options = { stdin: wants("input"), stdout: wants("output"), stderr: wants("error") && !tty, tty };
+  if (!options.stdin && !options.stdout && !options.stderr)
+    throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
+  return options;
+}
+
+function portsOf(query: URLSearchParams): number[] {
+  const texts = query.getAll("port").flatMap((text) => text.split(","));
+  if (texts.length === 0) throw badRequest('query parameter "port" is required');
+  return texts.map((text) => {
+    const port = Number(text);
+    if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw badRequest(`unable to parse "${text}" as a port`);
+    return port;
+  });
+}
+
+/** PodLogOptions; the API server has validated them. */
+function logOptions(query: URLSearchParams): LogOptions {
+  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
+  const sinceSeconds = number("sinceSeconds");
+  const sinceTime = query.get("sinceTime");
+  const since_ms =
+    sinceSeconds !== undefined ? Date.now() - sinceSeconds * 1000 : sinceTime ? Date.parse(sinceTime) : undefined;
+  const stream = query.get("stream");
+  return {
+    follow: query.get("follow") === "true",
+    timestamps: query.get("timestamps") === "true",
+    tailLines: number("tailLines"),
+    limit_bytes: number("limitBytes"),
+    since_ms,
+    stream: stream === "Stdout" ? "stdout" : stream === "Stderr" ? "stderr" : "all",
+  };
+}
+
+function sendJson(response: ServerResponse, value: object): void {
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+}

@@ -1,0 +1,59 @@
+import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { persistentVolumeClaims, persistentVolumes } from "#shared/api/resources.ts";
+import type { PersistentVolume, PersistentVolumeSpec, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+
+export interface ResolvedClaim {
+  readonly volume: PersistentVolume;
+  readonly readOnly: boolean;
+}
+
+/** The claim that a volume names, or the one made for a generic ephemeral volume; undefined for other volumes. */
+export function claimNameOf(pod: Pod, volume: Volume): { name: string; readOnly: boolean } | undefined {
+  const { persistentVolumeClaim, ephemeral } = volume;
+  if (persistentVolumeClaim) {
+    return { name: persistentVolumeClaim.claimName, readOnly: persistentVolumeClaim.readOnly ?? false };
+  }
+  return ephemeral ? { name: `${pod.metadata.name}-${volume.name}`, readOnly: false } : undefined;
+}
+
+/** The volume bound to a claim. Rejects with Error, worded as upstream, until there is one. */
+export async function resolveClaim(client: Client, pod: Pod, name: string, readOnly: boolean): Promise<ResolvedClaim> {
+  const namespace = pod.metadata.namespace ?? "";
+  const claim = await client.get(persistentVolumeClaims, { namespace, name }).catch((error) => {
+    if (isNotFound(error) || hasReason(error, "Forbidden")) {
+      throw new Error(`error processing PVC ${namespace}/${name}: persistentvolumeclaim "${name}" not found`);
+    }
+    throw error;
+  });
+  if (claim.metadata.deletionTimestamp !== undefined) {
+    throw new Error(`error processing PVC ${namespace}/${name}: PVC is being deleted`);
+  }
+  if (claim.status?.phase !== "Bound" || !claim.spec.volumeName) {
+    throw new Error(`error processing PVC ${namespace}/${name}: PVC is not bound`);
+  }
+  const volume = await client.get(persistentVolumes, { name: claim.spec.volumeName });
+  if (volume.spec.claimRef?.uid !== claim.metadata.uid) {
+    throw new Error(
+      `error processing PVC ${namespace}/${name}: PV ${volume.metadata.name} claimRef UID does not match claim UID`,
+    );
+  }
+  const onlyReads = claim.spec.accessModes?.every((mode) => mode === "ReadOnlyMany") ?? false;
+  return { volume, readOnly: readOnly || onlyReads };
+}
+
+/** The kind of source of a persistent volume, for messages about those that this board cannot mount. */
+export function sourceKind(spec: PersistentVolumeSpec): string {
+  const common = new Set([
+    "capacity",
+    "accessModes",
+    "claimRef",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "mountOptions",
+    "volumeMode",
+    "nodeAffinity",
+    "volumeAttributesClassName",
+  ]);
+  return Object.keys(spec).find((key) => !common.has(key)) ?? "unknown";
+}

@@ -1,0 +1,214 @@
+import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Host } from "#agent/host/host.ts";
+import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { ObjectSource } from "../container/environment.ts";
+import type { PodFacts } from "../container/field-ref.ts";
+import { errnoOf } from "../files.ts";
+import { podUid } from "../pod-containers.ts";
+import { wholeOf } from "../pod-qos.ts";
+import { writePayload } from "./atomic-writer.ts";
+import { prepareHostPath } from "./host-path.ts";
+import { setGroupOwnership } from "./ownership.ts";
+import { volumePayload } from "./payload.ts";
+import { claimNameOf, resolveClaim, sourceKind } from "./persistent-volume.ts";
+import type { ServiceAccountTokens } from "./service-account-token.ts";
+
+export interface MountedVolume {
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** Mounts of the whole volume follow the host's changes only where asked; a hostPath may lie anywhere. */
+  readonly kind: "api" | "empty-dir" | "host-path" | "persistent" | "image";
+}
+
+/** A volume cannot be had yet. Worded for the event FailedMount. */
+export class VolumeError extends Error {
+  override readonly name = "VolumeError";
+}
+
+export interface VolumeManagerOptions {
+  readonly host: Host;
+  readonly client: Client;
+  readonly objects: ObjectSource;
+  readonly tokens: ServiceAccountTokens;
+  /** Folder of what must outlive a reboot. */
+  readonly podsFolder: string;
+  /** Folder in memory, for what is made anew at every start: it spares the card and keeps secrets off it. */
+  readonly volatileFolder: string;
+  readonly log: Log;
+}
+
+const mount_timeout_ms = 120_000;
+
+/**
+ * Makes volumes of pods present on this board and takes them away again. Level-based: `mount` may be called at any
+ * time and brings everything up to date, which is also how changed ConfigMaps, Secrets, labels and tokens come through.
+ */
+export class VolumeManager {
+  constructor(readonly options: VolumeManagerOptions) {}
+
+  podFolder(podUid: string): string {
+    return join(this.options.podsFolder, podUid);
+  }
+
+  volatilePodFolder(podUid: string): string {
+    return join(this.options.volatileFolder, podUid);
+  }
+
+  /** All volumes of the pod by name. Rejects with VolumeError naming the first that cannot be had. */
+  async mount(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
+    const { pod } = facts;
+    const mounted = new Map<string, MountedVolume>();
+    for (const volume of pod.spec.volumes ?? []) {
+      try {
+        mounted.set(volume.name, await this.#mountOne(volume, facts));
+      } catch (error) {
+        const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`;
+        throw new VolumeError(message, { cause: error });
+      }
+    }
+    return mounted;
+  }
+
+  /** Brings only what shows API objects up to date. */
+  async refresh(facts: PodFacts): Promise<void> {
+    for (const volume of facts.pod.spec.volumes ?? []) {
+      const { configMap, secret, downwardAPI, projected } = volume;
+      if (configMap || secret || downwardAPI || projected) await this.#mountOne(volume, facts);
+    }
+  }
+
+  /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
+  async unmount(podUid: string): Promise<void> {
+    for (const folder of [this.podFolder(podUid), this.volatilePodFolder(podUid)]) {
+      this.options.host.unmountTree(folder, { lazy: true });
+      await rm(folder, { recursive: true, force: true });
+    }
+    this.options.tokens.forget(podUid);
+  }
+
+  /** UIDs of pods that have left something on this board. */
+  async leftBehind(): Promise<string[]> {
+    const names = await Promise.all(
+      [this.options.podsFolder, this.options.volatileFolder].map((folder) => readdir(folder).catch(() => [])),
+    );
+    return [...new Set(names.flat())];
+  }
+
+  async #mountOne(volume: Volume, facts: PodFacts): Promise<MountedVolume> {
+    const { pod } = facts;
+    const payload = await volumePayload(volume, {
+      facts,
+      objects: this.options.objects,
+      token: (projection) => this.options.tokens.token(pod, projection),
+    });
+    if (payload) {
+      const kind = volume.configMap ? "configmap" : volume.secret ? "secret" : volume.projected ? "projected" : "downward-api";
+      const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, 0o777);
+      await writePayload(path, payload, (fresh) => this.#own(fresh, pod, true));
+      return { path, readOnly: false, kind: "api" };
+    }
+    if (volume.emptyDir) return this.#emptyDir(volume, facts);
+    if (volume.hostPath) {
+      return { path: await prepareHostPath(volume.hostPath), readOnly: false, kind: "host-path" };
+    }
+    if (volume.nfs) {
+      const { server, path, readOnly = false } = volume.nfs;
+      return this.#nfs(pod, volume.name, `${server}:${path}`, readOnly, []);
+    }
+    const claim = claimNameOf(pod, volume);
+    if (claim) return this.#persistent(pod, volume.name, claim);
+    const source = Object.keys(volume).find((key) => key !== "name") ?? "none";
+    throw new Error(`no volume plugin matched: ${source} volumes are not supported by this node`);
+  }
+
+  async #emptyDir({ name, emptyDir }: Volume, facts: PodFacts): Promise<MountedVolume> {
+    const { pod } = facts;
+    const uid = podUid(pod);
+    const inMemory = emptyDir?.medium === "Memory";
+    if (emptyDir?.medium && !inMemory) throw new Error(`unknown storage medium "${emptyDir.medium}"`);
+    const base = inMemory ? this.volatilePodFolder(uid) : this.podFolder(uid);
+    const path = join(base, "volumes", "kubernetes.io~empty-dir", name);
+    const isNew = (await statIfPresent(path)) === undefined;
+    await this.#folder(base, "empty-dir", name, 0o777);
+    if (inMemory && !this.options.host.isMountPoint(path)) {
+      const sizes = [
+        wholeOf({ size: emptyDir?.sizeLimit ?? 0 }, "size"),
+        pod.spec.containers.reduce((sum, container) => {
+          const limit = wholeOf(container.resources?.limits, "memory");
+          return limit === 0 ? Number.POSITIVE_INFINITY : sum + limit;
+        }, 0),
+        wholeOf(facts.allocatable, "memory"),
+      ].filter((size) => size > 0 && Number.isFinite(size));
+      const size_bytes = sizes.length > 0 ? Math.min(...sizes) : undefined;
+      this.options.host.mountTmpfs(path, { mode: 0o777, ...(size_bytes ? { size_bytes } : {}) });
+      await chmod(path, 0o777);
+    }
+    if (isNew) await this.#own(path, pod, false);
+    return { path, readOnly: false, kind: "empty-dir" };
+  }
+
+  async #persistent(pod: Pod, name: string, claim: { name: string; readOnly: boolean }): Promise<MountedVolume> {
+    const { volume, readOnly } = await resolveClaim(this.options.client, pod, claim.name, claim.readOnly);
+    const { spec } = volume;
+    if (spec.volumeMode === "Block") throw new Error("block volumes are not supported by this node");
+    if (spec.hostPath) {
+      const path = await prepareHostPath(spec.hostPath);
+      return { path, readOnly, kind: "persistent" };
+    }
+    if (spec.local) {
+      await stat(spec.local.path).catch((error) => {
+        throw new Error(`path "${spec.local?.path}" does not exist`, { cause: error });
+      });
+      await this.#own(spec.local.path, pod, readOnly);
+      return { path: spec.local.path, readOnly, kind: "persistent" };
+    }
+    if (spec.nfs) {
+      const source = `${spec.nfs.server}:${spec.nfs.path}`;
+      return this.#nfs(pod, name, source, readOnly || (spec.nfs.readOnly ?? false), spec.mountOptions ?? []);
+    }
+    throw new Error(`no volume plugin matched: ${sourceKind(spec)} volumes are not supported by this node`);
+  }
+
+  async #nfs(
+    pod: Pod,
+    name: string,
+    source: string,
+    readOnly: boolean,
+    mountOptions: readonly string[],
+  ): Promise<MountedVolume> {
+    const { host } = this.options;
+    const target = await this.#folder(this.volatilePodFolder(podUid(pod)), "nfs", name, 0o750);
+    if (!host.isMountPoint(target)) {
+      const options = [...mountOptions, ...(readOnly ? ["ro"] : [])];
+      await host.mountFilesystem({ type: "nfs", source, target, options, timeout_ms: mount_timeout_ms });
+    }
+    return { path: target, readOnly, kind: "persistent" };
+  }
+
+  async #folder(base: string, kind: string, name: string, mode: number): Promise<string> {
+    const path = join(base, "volumes", `kubernetes.io~${kind}`, name);
+    if ((await statIfPresent(path)) === undefined) {
+      await mkdir(path, { recursive: true, mode: 0o750 });
+      await chmod(path, mode);
+    }
+    return path;
+  }
+
+  async #own(path: string, pod: Pod, readOnly: boolean): Promise<void> {
+    const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
+    if (fsGroup === undefined) return;
+    await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
+  }
+}
+
+async function statIfPresent(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+
+/** What a Pi tells of its health. */
+export interface SensorReadings {
+  readonly temperatures: readonly { readonly name: string; readonly celsius: number }[];
+  /** The supply is too weak now. Undefined where nothing measures it. */
+  readonly undervoltage: boolean | undefined;
+  readonly throttled: boolean | undefined;
+  /** Since boot. */
+  readonly undervoltageSeen: boolean | undefined;
+}
+
+const run = promisify(execFile);
+const vcgencmd_timeout_ms = 2_000;
+
+/** Reads hwmon, thermal zones and, on a Pi, the firmware. Boards without them give empty readings. */
+export async function readSensors(sysfs = "/sys"): Promise<SensorReadings> {
+  const [temperatures, alarm, firmware] = await Promise.all([
+    readTemperatures(sysfs),
+    readUndervoltageAlarm(sysfs),
+    readThrottled(),
+  ]);
+  return {
+    temperatures,
+    undervoltage: alarm ?? firmware?.undervoltage,
+    throttled: firmware?.throttled,
+    undervoltageSeen: firmware?.undervoltageSeen,
+  };
+}
+
+async function readTemperatures(sysfs: string): Promise<SensorReadings["temperatures"]> {
+  const folder = `${sysfs}/class/thermal`;
+  const zones = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith("thermal_zone"));
+  const readings = await Promise.all(
+    zones.map(async (zone) => {
+      const milli = Number(await text(`${folder}/${zone}/temp`));
+      return { name: (await text(`${folder}/${zone}/type`)) || zone, celsius: milli / 1000 };
+    }),
+  );
+  return readings.filter(({ celsius }) => Number.isFinite(celsius) && celsius !== 0);
+}
+
+/** The kernel's own driver for the Pi's supply (rpi_volt). */
+async function readUndervoltageAlarm(sysfs: string): Promise<boolean | undefined> {
+  const folder = `${sysfs}/class/hwmon`;
+  for (const name of await readdir(folder).catch(() => [])) {
+    if ((await text(`${folder}/${name}/name`)) !== "rpi_volt") continue;
+    return (await text(`${folder}/${name}/in0_lcrit_alarm`)) === "1";
+  }
+  return undefined;
+}
+
+let hasFirmware = true;
+
+async function readThrottled(): Promise<ReturnType<typeof parseThrottled> | undefined> {
+  if (!hasFirmware) return undefined;
+  try {
+    const { stdout } = await run("vcgencmd", ["get_throttled"], { timeout: vcgencmd_timeout_ms });
+    return parseThrottled(stdout);
+  } catch {
+    // Not a Pi, or its tools are missing: it will not change while we run.
+    hasFirmware = false;
+    return undefined;
+  }
+}
+
+/** `throttled=0x50005`: bits as in the Pi's documentation of get_throttled. */
+export function parseThrottled(
+  output: string,
+): { undervoltage: boolean; throttled: boolean; undervoltageSeen: boolean } | undefined {
+  const hex = /throttled=0x([0-9a-f]+)/i.exec(output)?.[1];
+  if (hex === undefined) return undefined;
+  const bits = Number.parseInt(hex, 16);
+  const has = (bit: number): boolean => (bits & (1 << bit)) !== 0;
+  return { undervoltage: has(0), throttled: has(2), undervoltageSeen: has(16) };
+}
+
+async function text(path: string): Promise<string> {
+  return readFile(path, "utf8").then(
+    (content) => content.trim(),
+    () => "",
+  );
+}
