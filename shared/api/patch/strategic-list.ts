@@ -1,38 +1,51 @@
 /** Lists of a strategic merge patch: their elements' kind, identity and order. */
-import { badRequest, StatusError } from "../errors.ts";
+import { badRequest } from "../errors.ts";
 import { compareBytes } from "../selector/go-quote.ts";
-import { equalJson, isJsonObject, type JsonObject, member, numberText } from "./json-value.ts";
-import { unclassifiedError } from "./patch-error.ts";
+import { isIntegerText, isJsonObject, type JsonObject, member, numberText } from "./json-value.ts";
+import { patchDoesNotApply, unclassifiedError } from "./patch-error.ts";
 
 export type Elements = readonly JsonObject[];
 
-/** What all elements of the lists are; throws where they differ, where there is none, or where one is a list. */
+/** What all elements of the lists are; throws where they differ, where there is none, or where they are lists. */
 export function elementsKind(...lists: readonly (readonly unknown[])[]): "object" | "scalar" {
   let kind: string | undefined;
   for (const element of lists.flat(1)) {
-    if (Array.isArray(element)) {
-      throw new StatusError("Invalid", "the server rejected our request due to an error in our request", {
-        cause: new Error("lists of lists are not supported"),
-      });
-    }
-    const elementKind = isJsonObject(element)
-      ? "object"
-      : numberText(element) === undefined
-        ? typeof element
-        : "number";
-    if (kind !== undefined && kind !== elementKind) {
+    const elementKind = kindOf(element);
+    if (kind === undefined) {
+      if (elementKind === "list") throw patchDoesNotApply("lists of lists are not supported");
+      kind = elementKind;
+    } else if (kind !== elementKind) {
       throw unclassifiedError(`list element types are not identical: ${goPrint(lists)}`);
     }
-    kind = elementKind;
   }
   if (kind === undefined) throw unclassifiedError("no elements in any of the given slices");
   return kind === "object" ? "object" : "scalar";
 }
 
-export const sameScalar = (a: unknown, b: unknown): boolean => a === b || equalJson(a, b);
+function kindOf(element: unknown): string {
+  if (Array.isArray(element)) return "list";
+  if (isJsonObject(element)) return "object";
+  return numberText(element) === undefined ? typeof element : "number";
+}
 
-/** Each scalar once. A later double is overwritten by the list's last element, as upstream does before it orders the list. */
+/** Text that is the same for values that are the same merge key or the same element of a list of scalars. */
+export function identityText(value: unknown): string {
+  const digits = numberText(value);
+  return digits === undefined ? JSON.stringify(value) : isIntegerText(digits) ? digits : String(Number(digits));
+}
+
+export const sameScalar = (a: unknown, b: unknown): boolean => a === b || identityText(a) === identityText(b);
+
+/** Lists of up to so many elements are ordered exactly as upstream does, whose ways with what no order names are its own. */
+const exactOrderMax = 20;
+
+/** Each scalar once. In a short list a later double gives its place to the last element, as upstream has it. */
 export function uniqueScalars(list: readonly unknown[]): unknown[] {
+  if (list.length > exactOrderMax) {
+    return [...new Map(list.map((element) => [identityText(element), element] as const).reverse())]
+      .map(([, element]) => element)
+      .reverse();
+  }
   const unique = [...list];
   for (let i = 0; i < unique.length - 1; i++) {
     for (let j = i + 1; j < unique.length; j++) {
@@ -80,18 +93,23 @@ export function orderMerged(
 ): unknown[] {
   const identity = kind === "object" ? (element: unknown) => keyOf(element, mergeKey) : (element: unknown) => element;
   const placeIn = (list: readonly unknown[]) => {
-    const identities = list.map(identity);
-    return (element: unknown): number => {
-      const own = identity(element);
-      return identities.findIndex((other) => sameScalar(other, own));
-    };
+    const places = new Map<string, number>();
+    for (const [place, element] of list.entries()) {
+      const text = identityText(identity(element));
+      if (!places.has(text)) places.set(text, place);
+    }
+    return (element: unknown): number => places.get(identityText(identity(element))) ?? -1;
   };
   const placeInOrder = placeIn(order);
   const placeInLive = placeIn(live);
-  const given = merged
-    .filter((element) => placeInOrder(element) >= 0)
-    .sort((a, b) => placeInOrder(a) - placeInOrder(b));
-  const others = merged.filter((element) => placeInOrder(element) < 0).sort((a, b) => placeInLive(a) - placeInLive(b));
+  const given = inOrder(
+    merged.filter((element) => placeInOrder(element) >= 0),
+    placeInOrder,
+  );
+  const others = inOrder(
+    merged.filter((element) => placeInOrder(element) < 0),
+    placeInLive,
+  );
   const woven: unknown[] = [];
   let i = 0;
   let j = 0;
@@ -102,6 +120,23 @@ export function orderMerged(
     else woven.push(given[j++]);
   }
   return [...woven, ...others.slice(i), ...given.slice(j)];
+}
+
+/** Sorted by place. Upstream's comparison swaps neighbours of which one has no place, so short lists are sorted by its very steps. */
+function inOrder(elements: readonly unknown[], placeOf: (element: unknown) => number): unknown[] {
+  const sorted = elements.map((element) => ({ element, place: placeOf(element) }));
+  if (sorted.length > exactOrderMax) sorted.sort((a, b) => a.place - b.place);
+  else {
+    for (let i = 1; i < sorted.length; i++) {
+      for (let j = i; j > 0; j--) {
+        const [left, right] = [sorted[j - 1], sorted[j]];
+        if (!left || !right || (left.place >= 0 && right.place >= 0 && right.place >= left.place)) break;
+        sorted[j - 1] = right;
+        sorted[j] = left;
+      }
+    }
+  }
+  return sorted.map(({ element }) => element);
 }
 
 function keyOf(element: unknown, mergeKey: string): unknown {

@@ -13,8 +13,8 @@ import {
   type Elements,
   elementsKind,
   goPrint,
+  identityText,
   orderMerged,
-  sameScalar,
   uniqueScalars,
   validateElementOrder,
 } from "./strategic-list.ts";
@@ -141,7 +141,8 @@ function mergeOrderedLists(merged: JsonObject, patch: JsonObject, schema: Schema
     else if (present === undefined) list = withoutDirectives(added) as unknown[];
     else list = mergeList(present, added, facts, "merge");
     const kind = elementsKind(present ?? [], added ?? []);
-    setMember(merged, field, orderMerged(list, order, present ?? [], facts.mergeKey, kind));
+    const live = kind === "object" && present && added ? liveOrder(present, added, facts) : (present ?? []);
+    setMember(merged, field, orderMerged(list, order, live, facts.mergeKey, kind));
     done.add(field);
   }
   return done;
@@ -158,21 +159,54 @@ function mergeList(present: unknown[], patch: unknown[], facts: FieldFacts, mode
   if (present.length === 0 && patch.length === 0) return present;
   const kind = elementsKind(present, patch);
   if (kind === "scalar") {
-    if (mode === "delete") return present.filter((item) => !patch.some((gone) => sameScalar(item, gone)));
+    if (mode === "delete") {
+      const gone = new Set(patch.map(identityText));
+      return present.filter((item) => !gone.has(identityText(item)));
+    }
     const both = uniqueScalars([...present, ...patch]);
     return orderMerged(both, patch, present, "", kind);
   }
   if (facts.mergeKey === "") throw unclassifiedError("cannot merge lists without merge key for struct");
   const { kept, plain } = applyElementDirectives(present as Elements, patch as Elements, facts.mergeKey);
   const merged = [...kept];
+  const places = new Map<string, number>();
+  for (const [place, element] of kept.entries()) {
+    const text = identityText(member(element, facts.mergeKey));
+    if (!places.has(text)) places.set(text, place);
+  }
   for (const element of plain) {
-    const key = mergeKeyOf(element, facts.mergeKey);
-    const at = merged.findIndex((candidate) => sameScalar(member(candidate, facts.mergeKey), key));
-    const match = merged[at];
-    if (match === undefined) merged.push(element);
-    else merged[at] = mergeObject(match, element, facts.schema);
+    const text = identityText(mergeKeyOf(element, facts.mergeKey));
+    const place = places.get(text);
+    const match = place === undefined ? undefined : merged[place];
+    if (place !== undefined && match !== undefined) {
+      merged[place] = mergeObject(match, element, facts.schema);
+    } else {
+      places.set(text, merged.length);
+      merged.push(element);
+    }
   }
   return orderMerged(merged, plain, kept, facts.mergeKey, kind);
+}
+
+/**
+ * The live order that a list with `$setElementOrder` is woven by. Elements that the patch adds stand in the places of those
+ * it deletes: upstream merges into the live list itself, and kubectl's patches have come to be ordered so.
+ */
+function liveOrder(present: unknown[], patch: unknown[], { strategy, mergeKey }: FieldFacts): unknown[] {
+  if (strategy !== "merge" || mergeKey === "") return present;
+  const deleted = new Set<string>();
+  const added = new Map<string, unknown>();
+  for (const element of patch) {
+    if (!isJsonObject(element)) continue;
+    const text = identityText(member(element, mergeKey));
+    if (element[patchDirective] === "delete") deleted.add(text);
+    else if (!Object.hasOwn(element, patchDirective)) added.set(text, element);
+  }
+  const textOf = (element: unknown): string =>
+    identityText(isJsonObject(element) ? member(element, mergeKey) : element);
+  const kept = present.filter((element) => !deleted.has(textOf(element)));
+  for (const element of kept) added.delete(textOf(element));
+  return [...kept, ...[...added.values()].slice(0, present.length - kept.length)];
 }
 
 /** Carries out `$patch: delete` and `$patch: replace` elements; gives what stays of the list and the ordinary elements. */
@@ -182,7 +216,7 @@ function applyElementDirectives(
   mergeKey: string,
 ): { kept: Elements; plain: Elements } {
   const plain: JsonObject[] = [];
-  let kept = present;
+  const gone = new Set<string>();
   let replace = false;
   for (const element of patch) {
     if (!Object.hasOwn(element, patchDirective)) {
@@ -192,7 +226,7 @@ function applyElementDirectives(
     const directive = element[patchDirective];
     if (directive === "delete") {
       const key = mergeKeyOf(element, mergeKey);
-      kept = kept.filter((candidate) => !sameScalar(member(candidate, mergeKey), key));
+      gone.add(identityText(key));
     } else if (directive === "replace") {
       replace = true;
     } else if (directive === "merge") {
@@ -201,6 +235,8 @@ function applyElementDirectives(
       throw unknownDirective(directive, element);
     }
   }
+  const kept =
+    gone.size === 0 ? present : present.filter((element) => !gone.has(identityText(member(element, mergeKey))));
   // With `$patch: replace` somewhere, the ordinary elements are the new list.
   return replace ? { kept: plain, plain: [] } : { kept, plain };
 }

@@ -1,0 +1,188 @@
+/**
+ * Server-side apply (KEP-555): an applied configuration merged into the live object, with conflicts, shared and lost
+ * ownership, and removal of what its manager applied before and no longer does. Follows structured-merge-diff's
+ * merge.Updater and apimachinery's managedfields.
+ */
+import { badRequest } from "../errors.ts";
+import { type KubeObject, parseApiVersion } from "../object.ts";
+import { equalJson, isJsonObject, type JsonObject } from "../patch/json-value.ts";
+import { unclassifiedError } from "../patch/patch-error.ts";
+import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
+import { compare, isSame } from "./compare.ts";
+import { type ApplyConflict, applyConflictError } from "./conflict.ts";
+import {
+  fieldsOfEntry,
+  MalformedManagedFields,
+  type Managers,
+  managerIdentifier,
+  managersOf,
+  newEntry,
+  readEntries,
+  sortedEntries,
+} from "./entries.ts";
+import { removeItems, toFieldSet } from "./extract.ts";
+import { FieldSet, treeWithout } from "./field-set.ts";
+import { allowedByLastApplied, withLastApplied } from "./last-applied.ts";
+import { merge } from "./merge.ts";
+import { type Atom, rootAtom } from "./typed-schema.ts";
+import {
+  dropUnknownVersions,
+  filtered,
+  identityOfWriter,
+  keepFields,
+  type ManagedResource,
+  neverOwned,
+  reconcileEntries,
+  recordChange,
+  withoutManagedFields,
+} from "./update.ts";
+import { typeProblems } from "./validate.ts";
+import { zeroObject } from "./zero-object.ts";
+
+export interface ApplyRequest extends ManagedResource {
+  /** Of the resource that is applied to. */
+  readonly kind: string;
+  /** The stored object; undefined when the apply creates it. */
+  readonly live: KubeObject | undefined;
+  /** The configuration as the client sent it: not defaulted, not pruned. */
+  readonly config: JsonObject;
+  readonly manager: string;
+  /** Takes fields from their owners instead of answering with a conflict. */
+  readonly force: boolean;
+  /** RFC 3339 in whole seconds. */
+  readonly now: string;
+}
+
+export interface Applied {
+  /** The merged object, without metadata.managedFields, still to be defaulted. May hold nulls where a list or map has lost all it had. */
+  readonly object: KubeObject;
+  readonly managedFields: readonly ManagedFieldsEntry[] | undefined;
+}
+
+/**
+ * Applies a configuration. Throws 409 with a cause for every conflict, 400 for a configuration of another kind or with
+ * managedFields, and 500 (as upstream does) for one that does not fit the type.
+ */
+export function applyConfiguration(request: ApplyRequest): Applied {
+  const { config, live } = request;
+  checkConfiguration(request);
+  const atom = rootAtom(request.schema);
+  const liveFields = live ? withoutManagedFields(live) : { apiVersion: request.apiVersion, kind: request.kind };
+  const managers = startingManagers(request, liveFields, atom);
+  const problems = typeProblems(config, atom);
+  if (problems !== undefined) {
+    throw unclassifiedError(`failed to create typed patch object (${describe(request)}): ${problems}`);
+  }
+  let outcome = applyOnce(request, liveFields, managers, atom, request.force);
+  if ("conflicts" in outcome) {
+    const allowed =
+      request.manager === "kubectl" ? allowedByLastApplied(liveFields, request.apiVersion, atom) : undefined;
+    const conflicts = outcome.conflicts.filter(({ path }) => !allowed?.has(path));
+    if (allowed === undefined || conflicts.length > 0) throw applyConflictError(conflicts);
+    outcome = applyOnce(request, liveFields, managers, atom, true);
+    if ("conflicts" in outcome) throw applyConflictError(outcome.conflicts);
+  }
+  const object = request.manager === "kubectl" ? withLastApplied(outcome.object, config) : outcome.object;
+  return {
+    object: object as unknown as KubeObject,
+    managedFields: outcome.managers.size === 0 ? undefined : sortedEntries(outcome.managers),
+  };
+}
+
+function checkConfiguration({ config, apiVersion, kind }: ApplyRequest): void {
+  if (config["apiVersion"] !== apiVersion || config["kind"] !== kind) {
+    throw badRequest(`invalid object type: ${describeKind(config["apiVersion"], config["kind"])}`);
+  }
+  const { metadata } = config;
+  const managedFields = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
+  if (managedFields !== undefined && managedFields !== null) throw badRequest("metadata.managedFields must be nil");
+}
+
+function describeKind(apiVersion: unknown, kind: unknown): string {
+  const { group, version } = parseApiVersion(String(apiVersion ?? ""));
+  return `${group}/${version}, Kind=${String(kind ?? "")}`;
+}
+
+function describe({ config }: ApplyRequest): string {
+  const metadata = isJsonObject(config["metadata"]) ? config["metadata"] : {};
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return `${text(metadata["namespace"])}/${text(metadata["name"])}; ${describeKind(config["apiVersion"], config["kind"])}`;
+}
+
+/** The live object's entries. An object without any is given to `before-first-apply` as it stands. */
+function startingManagers(request: ApplyRequest, live: JsonObject, atom: Atom): Managers {
+  const entries = request.live?.metadata.managedFields ?? [];
+  let managers: Managers;
+  try {
+    managers = managersOf(entries.some((entry) => entry.fieldsV1 === undefined) ? readEntries(entries) : entries);
+  } catch (error) {
+    if (!(error instanceof MalformedManagedFields)) throw error;
+    throw unclassifiedError(`failed to decode managed fields: ${error.message}`);
+  }
+  if (managers.size > 0 || request.live === undefined) return managers;
+  const change = compare(zeroObject(request.schema), live, atom);
+  if (!isSame(change)) {
+    const identity = identityOfWriter({ ...request, manager: "before-first-apply" }, "Update");
+    recordChange(managers, change, atom, identity, request);
+  }
+  return managers;
+}
+
+type Outcome =
+  | { readonly object: JsonObject; readonly managers: Managers }
+  | { readonly conflicts: readonly ApplyConflict[] };
+
+function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, atom: Atom, force: boolean): Outcome {
+  const { config, resetFields } = request;
+  const managers: Managers = new Map(start);
+  dropUnknownVersions(managers, request);
+  reconcileEntries(managers, atom, request.schema);
+  const identity = identityOfWriter(request, "Apply");
+  const id = managerIdentifier(identity);
+  const previous = managers.get(id);
+  const lastSet = previous ? FieldSet.fromFieldsV1(fieldsOfEntry(previous)) : new FieldSet();
+  let set = toFieldSet(config, atom);
+  if (resetFields) set = set.recursiveDifference(resetFields);
+  managers.set(id, newEntry(identity, set.toFieldsV1(), previous?.time));
+
+  const merged = merge(live, config, atom);
+  const object = prune(merged, managers, lastSet, atom) as JsonObject;
+
+  const change = filtered(compare(live, object, atom), resetFields);
+  const conflicts = force ? [] : conflictsOf(managers, id, change.taken);
+  if (conflicts.length > 0) return { conflicts };
+  const touched = change.taken.union(change.removed);
+  for (const [key, entry] of managers) {
+    if (key !== id) keepFields(managers, key, entry, treeWithout(fieldsOfEntry(entry), touched));
+  }
+  const isNoop = equalJson(live, object);
+  const owned = set.difference(neverOwned);
+  if (owned.isEmpty) managers.delete(id);
+  else managers.set(id, newEntry(identity, owned.toFieldsV1(), isNoop ? previous?.time : request.now));
+  return { object: isNoop ? live : object, managers };
+}
+
+function conflictsOf(managers: Managers, ownId: string, taken: FieldSet): ApplyConflict[] {
+  const conflicts: ApplyConflict[] = [];
+  for (const [id, owner] of managers) {
+    if (id === ownId) continue;
+    for (const path of FieldSet.fromFieldsV1(fieldsOfEntry(owner)).intersection(taken).paths()) {
+      conflicts.push({ id, owner, path });
+    }
+  }
+  return conflicts;
+}
+
+/** Removes what the manager applied last time, does not apply now, and nobody else owns. */
+function prune(merged: unknown, managers: Managers, lastSet: FieldSet, atom: Atom): unknown {
+  if (lastSet.isEmpty) return merged;
+  const last = lastSet.withNamedFields(atom);
+  let managed = new FieldSet();
+  for (const entry of managers.values()) managed = managed.union(FieldSet.fromFieldsV1(fieldsOfEntry(entry)));
+  const mergedSet = toFieldSet(merged, atom).withNamedFields(atom);
+  let prunedSet = toFieldSet(removeItems(merged, last, atom), atom).withNamedFields(atom);
+  // What somebody owns comes back, then what nobody had applied.
+  const unowned = mergedSet.difference(prunedSet.union(managed.withNamedFields(atom)));
+  prunedSet = toFieldSet(removeItems(merged, unowned, atom), atom).withNamedFields(atom);
+  return removeItems(merged, mergedSet.difference(prunedSet).intersection(last), atom);
+}

@@ -1,0 +1,279 @@
+/**
+ * Sets of field paths (structured-merge-diff's fieldpath.Set). FieldSet is for computing; what is stored is FieldsV1, whose
+ * JSON tree is used as an immutable set itself by the functions at the end: most writes touch few paths of few entries, and
+ * the rest of the tree is shared, not copied.
+ */
+import { isJsonObject, type JsonObject, member, setMember } from "../patch/json-value.ts";
+import { canonicalElement, compareElements, fieldElement, type PathElement } from "./path-element.ts";
+import type { Atom } from "./typed-schema.ts";
+
+export type Path = readonly PathElement[];
+/** The JSON of a FieldsV1. */
+export type FieldsTree = JsonObject;
+
+interface Node {
+  /** The path that ends here is in the set. */
+  isMember: boolean;
+  /** Never empty. */
+  children: FieldSet | undefined;
+}
+
+export class FieldSet {
+  readonly #nodes = new Map<PathElement, Node>();
+
+  static of(...paths: readonly Path[]): FieldSet {
+    const set = new FieldSet();
+    for (const path of paths) set.insert(path);
+    return set;
+  }
+
+  /** A set of plain fields, each path as field names. */
+  static ofFields(...paths: readonly (readonly string[])[]): FieldSet {
+    return FieldSet.of(...paths.map((names) => names.map(fieldElement)));
+  }
+
+  get isEmpty(): boolean {
+    return this.#nodes.size === 0;
+  }
+
+  /** Number of paths. */
+  get size(): number {
+    let size = 0;
+    for (const node of this.#nodes.values()) size += Number(node.isMember) + (node.children?.size ?? 0);
+    return size;
+  }
+
+  /** Adds a path, not its parents. The empty path is nobody's: nothing happens. */
+  insert(path: Path): void {
+    let set: FieldSet = this;
+    for (let i = 0; i < path.length; i++) {
+      const element = path[i] ?? "";
+      let node = set.#nodes.get(element);
+      if (node === undefined) {
+        node = { isMember: false, children: undefined };
+        set.#nodes.set(element, node);
+      }
+      if (i === path.length - 1) node.isMember = true;
+      else {
+        node.children ??= new FieldSet();
+        set = node.children;
+      }
+    }
+  }
+
+  has(path: Path): boolean {
+    let set: FieldSet | undefined = this;
+    for (const [index, element] of path.entries()) {
+      if (set === undefined) return false;
+      const node: Node | undefined = set.#nodes.get(element);
+      if (node === undefined) return false;
+      if (index === path.length - 1) return node.isMember;
+      set = node.children;
+    }
+    return false;
+  }
+
+  hasMember(element: PathElement): boolean {
+    return this.#nodes.get(element)?.isMember ?? false;
+  }
+
+  /** The set below an element; undefined when it is empty. */
+  below(element: PathElement): FieldSet | undefined {
+    return this.#nodes.get(element)?.children;
+  }
+
+  union(other: FieldSet): FieldSet {
+    const union = new FieldSet();
+    for (const [element, node] of this.#nodes) {
+      const same = other.#nodes.get(element);
+      if (same === undefined) union.#nodes.set(element, node);
+      else union.#put(element, node.isMember || same.isMember, unionOf(node.children, same.children));
+    }
+    for (const [element, node] of other.#nodes) if (!this.#nodes.has(element)) union.#nodes.set(element, node);
+    return union;
+  }
+
+  intersection(other: FieldSet): FieldSet {
+    const intersection = new FieldSet();
+    for (const [element, node] of this.#nodes) {
+      const same = other.#nodes.get(element);
+      if (same === undefined) continue;
+      const children = node.children && same.children ? node.children.intersection(same.children) : undefined;
+      intersection.#put(element, node.isMember && same.isMember, children);
+    }
+    return intersection;
+  }
+
+  /** Without the paths of `other`; a parent in `other` does not take its children along. */
+  difference(other: FieldSet): FieldSet {
+    const difference = new FieldSet();
+    for (const [element, node] of this.#nodes) {
+      const same = other.#nodes.get(element);
+      if (same === undefined) difference.#nodes.set(element, node);
+      else {
+        const children = same.children ? node.children?.difference(same.children) : node.children;
+        difference.#put(element, node.isMember && !same.isMember, children);
+      }
+    }
+    return difference;
+  }
+
+  /** Without the paths of `other` and all that is below them. */
+  recursiveDifference(other: FieldSet): FieldSet {
+    const difference = new FieldSet();
+    for (const [element, node] of this.#nodes) {
+      const same = other.#nodes.get(element);
+      if (same === undefined) difference.#nodes.set(element, node);
+      else if (!same.isMember) {
+        const children = same.children ? node.children?.recursiveDifference(same.children) : node.children;
+        difference.#put(element, node.isMember, children);
+      }
+    }
+    return difference;
+  }
+
+  equals(other: FieldSet): boolean {
+    if (this.#nodes.size !== other.#nodes.size) return false;
+    for (const [element, node] of this.#nodes) {
+      const same = other.#nodes.get(element);
+      if (same === undefined || same.isMember !== node.isMember) return false;
+      if ((node.children === undefined) !== (same.children === undefined)) return false;
+      if (node.children && same.children && !node.children.equals(same.children)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * The set with every declared field that has members below it added as a member itself: what a set of leaves leaves out
+   * and pruning needs.
+   */
+  withNamedFields(atom: Atom | undefined): FieldSet {
+    const set = new FieldSet();
+    for (const [element, node] of this.#nodes) {
+      let isMember = node.isMember;
+      let below: Atom | undefined;
+      if (element.startsWith("f:")) {
+        const name = element.slice(2);
+        if (node.children && atom?.map?.declares(name)) isMember = true;
+        below = atom?.map?.fieldAtom(name);
+      } else if (element.startsWith("k:")) {
+        below = atom?.list?.element;
+      }
+      set.#put(element, isMember, node.children?.withNamedFields(below));
+    }
+    return set;
+  }
+
+  /** Every path in canonical order: the members of a level before what is below them. */
+  *paths(prefix: Path = []): Generator<Path> {
+    const sorted = this.#sorted();
+    for (const [element, node] of sorted) if (node.isMember) yield [...prefix, element];
+    for (const [element, node] of sorted) if (node.children) yield* node.children.paths([...prefix, element]);
+  }
+
+  /** Elements of the first level with what they are. */
+  *level(): Generator<{ element: PathElement; isMember: boolean; children: FieldSet | undefined }> {
+    for (const [element, { isMember, children }] of this.#nodes) yield { element, isMember, children };
+  }
+
+  toFieldsV1(): FieldsTree {
+    return this.#tree(false);
+  }
+
+  #tree(withSelf: boolean): FieldsTree {
+    const tree: FieldsTree = {};
+    if (withSelf) tree["."] = {};
+    for (const [element, node] of this.#sorted()) {
+      setMember(tree, element, node.children ? node.children.#tree(node.isMember) : {});
+    }
+    return tree;
+  }
+
+  /** Reads FieldsV1; elements of unknown types are ignored. Throws SyntaxError for malformed ones. */
+  static fromFieldsV1(tree: FieldsTree): FieldSet {
+    const set = new FieldSet();
+    for (const key of Object.keys(tree)) {
+      if (key === ".") continue;
+      const element = canonicalElement(key);
+      if (element === undefined) continue;
+      const below = tree[key];
+      const children = isJsonObject(below) ? FieldSet.fromFieldsV1(below) : new FieldSet();
+      const isMember = children.isEmpty || (isJsonObject(below) && Object.hasOwn(below, "."));
+      set.#put(element, isMember, children);
+    }
+    return set;
+  }
+
+  #put(element: PathElement, isMember: boolean, children: FieldSet | undefined): void {
+    const kept = children === undefined || children.isEmpty ? undefined : children;
+    if (isMember || kept !== undefined) this.#nodes.set(element, { isMember, children: kept });
+  }
+
+  #sorted(): [PathElement, Node][] {
+    return [...this.#nodes].sort(([a], [b]) => compareElements(a, b));
+  }
+}
+
+function unionOf(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet | undefined {
+  return a && b ? a.union(b) : (a ?? b);
+}
+
+const emptyTree: FieldsTree = Object.freeze({});
+
+function subtree(tree: FieldsTree, element: PathElement): FieldsTree | undefined {
+  const below = member(tree, element);
+  return below === undefined ? undefined : isJsonObject(below) ? below : emptyTree;
+}
+
+function isMemberTree(tree: FieldsTree): boolean {
+  if (Object.hasOwn(tree, ".")) return true;
+  for (const _ in tree) return false;
+  return true;
+}
+
+/** Whether a stored set has any path of `set`. */
+export function treeOverlaps(tree: FieldsTree, set: FieldSet): boolean {
+  for (const { element, isMember, children } of set.level()) {
+    const below = subtree(tree, element);
+    if (below === undefined) continue;
+    if (isMember && isMemberTree(below)) return true;
+    if (children && treeOverlaps(below, children)) return true;
+  }
+  return false;
+}
+
+/** Whether a stored set has every path of `set`. */
+export function treeCovers(tree: FieldsTree, set: FieldSet): boolean {
+  for (const { element, isMember, children } of set.level()) {
+    const below = subtree(tree, element);
+    if (below === undefined) return false;
+    if (isMember && !isMemberTree(below)) return false;
+    if (children && !treeCovers(below, children)) return false;
+  }
+  return true;
+}
+
+/** A stored set without the paths of `set`; the same tree when it has none of them. */
+export function treeWithout(tree: FieldsTree, set: FieldSet): FieldsTree {
+  if (!treeOverlaps(tree, set)) return tree;
+  const rest: FieldsTree = {};
+  for (const key of Object.keys(tree)) {
+    const left = key === "." ? emptyTree : subtreeWithout(subtree(tree, key) ?? emptyTree, key, set);
+    if (left !== undefined) setMember(rest, key, left);
+  }
+  return rest;
+}
+
+/** What is left of the tree below an element; undefined when nothing is. */
+function subtreeWithout(below: FieldsTree, element: PathElement, set: FieldSet): FieldsTree | undefined {
+  const children = set.below(element);
+  const isTaken = set.hasMember(element);
+  if (!isTaken && children === undefined) return below;
+  const remaining = children ? treeWithout(below, children) : below;
+  const names = Object.keys(remaining).filter((name) => name !== ".");
+  const keepsSelf = isMemberTree(below) && !isTaken;
+  if (names.length === 0) return keepsSelf ? {} : undefined;
+  const left: FieldsTree = keepsSelf ? { ".": {} } : {};
+  for (const name of names) setMember(left, name, remaining[name]);
+  return left;
+}

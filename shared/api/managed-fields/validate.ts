@@ -1,0 +1,109 @@
+/** Whether an applied configuration fits its type, worded as structured-merge-diff's typed/validate.go. */
+import { isJsonObject, isRawNumber, numberText } from "../patch/json-value.ts";
+import { goPrint } from "../patch/strategic-list.ts";
+import { goQuote } from "../selector/go-quote.ts";
+import { itemElement, UnindexableItem } from "./list-index.ts";
+import { displayElement, fieldElement, type PathElement } from "./path-element.ts";
+import { type Atom, type ListAtom, type MapAtom, type Scalar, shapeOf } from "./typed-schema.ts";
+
+interface TypeProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The text of all problems; undefined when there is none. Doubles in keyed lists are a problem. */
+export function typeProblems(value: unknown, atom: Atom): string | undefined {
+  const problems: TypeProblem[] = [];
+  check(value, atom, "", problems);
+  const texts = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
+  if (texts.length <= 1) return texts[0];
+  return ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
+}
+
+function check(value: unknown, atom: Atom, path: string, problems: TypeProblem[]): void {
+  const shape = shapeOf(atom, value);
+  if (shape === "map" && atom.map) checkMap(value, atom.map, path, problems);
+  else if (shape === "list" && atom.list) checkList(value, atom.list, path, problems);
+  else if (atom.scalar) {
+    const message = scalarProblem(value, atom.scalar);
+    if (message !== undefined) problems.push({ path, message });
+  }
+}
+
+function checkMap(value: unknown, atom: MapAtom, path: string, problems: TypeProblem[]): void {
+  if (value === null) return;
+  if (!isJsonObject(value)) {
+    problems.push({ path, message: `expected map, got &{${goPrint(value)}}` });
+    return;
+  }
+  for (const key of Object.keys(value)) {
+    const below = path + displayElement(fieldElement(key));
+    const field = atom.fieldAtom(key);
+    if (field === undefined) {
+      problems.push({ path: below, message: "field not declared in schema" });
+      return;
+    }
+    check(value[key], field, below, problems);
+  }
+}
+
+function checkList(value: unknown, atom: ListAtom, path: string, problems: TypeProblem[]): void {
+  if (value === null) return;
+  if (!Array.isArray(value)) {
+    problems.push({ path, message: `expected list, got &{${goPrint(value)}}` });
+    return;
+  }
+  const seen = new Set<PathElement>();
+  for (const [index, item] of value.entries()) {
+    let element: PathElement = `i:${index}`;
+    if (!atom.isAtomic) {
+      try {
+        element = itemElement(atom, item);
+      } catch (error) {
+        if (!(error instanceof UnindexableItem)) throw error;
+        problems.push({ path, message: `element ${index}: ${error.message}` });
+        return;
+      }
+      if (seen.has(element)) problems.push({ path, message: `duplicate entries for key ${displayElement(element)}` });
+      seen.add(element);
+    }
+    check(item, atom.element, path + displayElement(element), problems);
+  }
+}
+
+function scalarProblem(value: unknown, scalar: Scalar): string | undefined {
+  if (value === null) return undefined;
+  const isNumber = typeof value === "number" || isRawNumber(value);
+  switch (scalar) {
+    case "numeric":
+      return isNumber ? undefined : `expected numeric (int or float), got ${goTypeName(value)}`;
+    case "string":
+      return typeof value === "string"
+        ? undefined
+        : `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
+    case "boolean":
+      return typeof value === "boolean" ? undefined : `expected boolean, got &{${goPrint(value)}}`;
+    case "untyped":
+      return isNumber || typeof value === "string" || typeof value === "boolean"
+        ? undefined
+        : `expected any scalar, got &{${goPrint(value)}}`;
+  }
+}
+
+function goTypeName(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isJsonObject(value)) return "map[string]interface {}";
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
+
+/** A value as Go's `%#v` prints it. */
+function goSyntax(value: unknown): string {
+  if (value === null) return "interface {}(nil)";
+  if (typeof value === "string") return goQuote(value);
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (isJsonObject(value)) {
+    const members = Object.keys(value).sort();
+    return `map[string]interface {}{${members.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
+  }
+  return numberText(value) ?? String(value);
+}

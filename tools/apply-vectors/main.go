@@ -1,0 +1,82 @@
+// Writes what apimachinery's managedfields and strategicpatch answer to scripted and random writes, as vectors for the
+// tests of shared/api/managed-fields and shared/api/patch.
+//
+//	go run . > ../../test/fixtures/apply-vectors.json
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"os"
+)
+
+// Script is one object's history.
+type Script struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// Schema names the OpenAPI schema of a custom resource in Vectors.Schemas; "deduced" is none.
+	Schema string `json:"schema,omitempty"`
+	Steps  []Step `json:"steps"`
+}
+
+// Step is one write and what came of it. The object after an update is the object written; after an apply it is Result.
+type Step struct {
+	Op          string `json:"op"`
+	Manager     string `json:"manager"`
+	Subresource string `json:"subresource,omitempty"`
+	Version     string `json:"version,omitempty"`
+	Force       bool   `json:"force,omitempty"`
+	// Reset lists top-level fields that the endpoint resets.
+	Reset  []string        `json:"reset,omitempty"`
+	Object json.RawMessage `json:"object"`
+
+	Error  *Failure        `json:"error,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+	// Managed is the list of entries; times are 2000-01-01 plus the number of the step in seconds.
+	Managed json.RawMessage `json:"managed,omitempty"`
+}
+
+// Failure is the status of an error.
+type Failure struct {
+	Code    int32           `json:"code"`
+	Message string          `json:"message"`
+	Causes  json.RawMessage `json:"causes,omitempty"`
+}
+
+// Strategic is one strategic merge patch.
+type Strategic struct {
+	Kind   string          `json:"kind"`
+	Object json.RawMessage `json:"object"`
+	Patch  json.RawMessage `json:"patch"`
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+// Vectors is the file.
+type Vectors struct {
+	Schemas   map[string]json.RawMessage `json:"schemas"`
+	Scripts   []Script                   `json:"scripts"`
+	Strategic []Strategic                `json:"strategic"`
+}
+
+func main() {
+	vectors := Vectors{Schemas: customSchemas()}
+	for _, script := range append(handWritten(), randomScripts(rand.New(rand.NewSource(35)))...) {
+		vectors.Scripts = append(vectors.Scripts, run(script))
+	}
+	vectors.Strategic = strategicVectors(rand.New(rand.NewSource(4)))
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(vectors); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
