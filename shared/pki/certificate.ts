@@ -206,6 +206,24 @@ export function certificateFingerprint(pem: string): string {
     .digest("hex");
 }
 
+/** Whether `certificatePem` bears the name of the authority and the mark of its key. No signature is checked: this tells
+ *  one's own old files from those of another cluster, it is not for deciding whom to trust. */
+export function isIssuedBy(certificatePem: string, authorityPem: string): boolean {
+  const authority = parseCertificate(authorityPem);
+  const certificate = parseCertificate(certificatePem);
+  const marked = certificate.getExtension(AuthorityKeyIdentifierExtension)?.keyId;
+  const own = authority.getExtension(SubjectKeyIdentifierExtension)?.keyId;
+  return certificate.issuer === authority.subject && marked !== undefined && marked === own;
+}
+
+/** The names in a certificate. */
+export function certificateSubject(
+  pem: string,
+): Pick<ParsedRequest, "commonName" | "organizations" | "dnsNames" | "ipAddresses"> {
+  const certificate = parseCertificate(pem);
+  return { ...subjectOf(certificate.subjectName), ...altNamesOf(certificate.extensions) };
+}
+
 /** When a certificate should be replaced: 90 days, or a quarter of its life if that is shorter, before its end. */
 export function renewalTime(pem: string): Date {
   const { notBefore, notAfter } = parseCertificate(pem);

@@ -29,8 +29,8 @@ function clusterWith(): MapReader {
   const metadata = (name: string, uid: string) => ({ name, namespace: "blue", uid });
   return new MapReader()
     .put(serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata("robot", "sa-1") })
-    .put(pods, { apiVersion: "v1", kind: "Pod", metadata: metadata("web", "pod-1") })
-    .put(nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "a", uid: "node-1" } });
+    .put(pods, { apiVersion: "v1", kind: "Pod", metadata: metadata("web", "pod-1"), spec: { containers: [] } })
+    .put(nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "a", uid: "node-1" }, spec: {} });
 }
 
 const issue = (more: Partial<KubernetesClaim> = {}, audiences: string[] = [issuerUrl]) =>
@@ -89,7 +89,12 @@ describe("service account tokens", () => {
     expect(await checked.authenticateToken(token)).toBeDefined();
     own.remove(pods, { namespace: "blue", name: "web" });
     expect(checked.authenticateToken(token)).rejects.toThrow("service account token has been invalidated");
-    own.put(pods, { apiVersion: "v1", kind: "Pod", metadata: { name: "web", namespace: "blue", uid: "pod-2" } });
+    own.put(pods, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "web", namespace: "blue", uid: "pod-2" },
+      spec: { containers: [] },
+    });
     expect(checked.authenticateToken(token)).rejects.toThrow("pod UID (pod-2) does not match");
     const bare = await issue();
     own.remove(serviceAccounts, { namespace: "blue", name: "robot" });

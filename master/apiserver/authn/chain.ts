@@ -25,13 +25,16 @@ export function bearerTokens(tokens: TokenAuthenticator): Authenticator {
   };
 }
 
+/** Knows everyone, be it as the anonymous user. */
+export interface AuthenticatorChain extends Authenticator {
+  authenticate(credentials: Credentials): Promise<User>;
+}
+
 /**
  * Asks each authenticator in turn. Whoever is known gets the group system:authenticated; who shows no credentials is
  * system:anonymous; who shows wrong ones is refused.
  */
-export function authenticatorChain(authenticators: readonly Authenticator[]): Authenticator & {
-  authenticate(credentials: Credentials): Promise<User>;
-} {
+export function authenticatorChain(authenticators: readonly Authenticator[]): AuthenticatorChain {
   return {
     async authenticate(credentials) {
       let refusal: StatusError | undefined;

@@ -1,0 +1,129 @@
+import { isIP } from "node:net";
+import { join } from "node:path";
+import {
+  type CertificateSubject,
+  certificateSubject,
+  extendedKeyUsages,
+  isIssuedBy,
+  issueCertificate,
+  type KeyAndCertificate,
+  leafLifetimeDays,
+  lenientValidity,
+  renewalTime,
+} from "#shared/pki/certificate.ts";
+import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import type { ClusterAuthorities } from "./cluster-authorities.ts";
+
+/** How this master is reached. */
+export interface MasterNames {
+  readonly hostNames: readonly string[];
+  readonly addresses: readonly string[];
+  /** From --tls-san: names or addresses. */
+  readonly extra: readonly string[];
+  /** The `kubernetes` Service. */
+  readonly serviceIp: string;
+  readonly clusterDomain: string;
+}
+
+/** What one master shows and serves; each certificate is renewed or made anew when it no longer fits. */
+export interface MasterCertificates {
+  /** For the API server and the MQTT broker. */
+  readonly serving: KeyAndCertificate;
+  /** What the API server shows to kubelets (`system:kube-apiserver-kubelet-client`). */
+  readonly kubeletClient: KeyAndCertificate;
+  /** What the API server shows to aggregated API servers; signed by the front-proxy CA. */
+  readonly frontProxyClient: KeyAndCertificate;
+  /** The earliest time at which one of them should be made anew. */
+  readonly renewAt: Date;
+}
+
+export const kubeletClientUser = "system:kube-apiserver-kubelet-client";
+export const frontProxyUser = "front-proxy-client";
+
+/** Loads or makes the certificates below `folder`. Called again at `renewAt`, and whenever an address changes. */
+export async function ensureMasterCertificates(
+  folder: string,
+  authorities: ClusterAuthorities,
+  names: MasterNames,
+  now: Date = new Date(),
+): Promise<MasterCertificates> {
+  const { serverAuth, clientAuth } = extendedKeyUsages;
+  const ensure = (file: string, authority: KeyAndCertificate, subject: CertificateSubject, usage: string) =>
+    ensureCertificate(join(folder, file), authority, subject, usage, now);
+  const serving = await ensure("apiserver", authorities.ca, servingSubject(names), serverAuth);
+  const kubeletClient = await ensure("kubelet-client", authorities.ca, { commonName: kubeletClientUser }, clientAuth);
+  const frontProxyClient = await ensure(
+    "front-proxy-client",
+    authorities.frontProxyCa,
+    { commonName: frontProxyUser },
+    clientAuth,
+  );
+  const times = [serving, kubeletClient, frontProxyClient].map((one) => renewalTime(one.certificatePem).getTime());
+  return { serving, kubeletClient, frontProxyClient, renewAt: new Date(Math.min(...times)) };
+}
+
+/** Every name under which clients, boards and pods reach an API server. */
+export function servingSubject(names: MasterNames): CertificateSubject {
+  const domain = names.clusterDomain;
+  const dnsNames = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    `kubernetes.default.svc.${domain}`,
+    "localhost",
+    ...names.hostNames,
+    ...names.extra.filter((name) => isIP(name) === 0),
+  ];
+  const addresses = [
+    "127.0.0.1",
+    "::1",
+    names.serviceIp,
+    ...names.addresses,
+    ...names.extra.filter((name) => isIP(name) !== 0),
+  ];
+  return {
+    commonName: "kube-apiserver",
+    dnsNames: [...new Set(dnsNames)],
+    ipAddresses: [...new Set(addresses)],
+  };
+}
+
+async function ensureCertificate(
+  file: string,
+  authority: KeyAndCertificate,
+  subject: CertificateSubject,
+  usage: string,
+  now: Date,
+): Promise<KeyAndCertificate> {
+  // Key and certificate lie in one file, so that they always belong together.
+  const stored = await readIfPresent(`${file}.pem`);
+  const present = stored === undefined ? undefined : splitPem(stored);
+  if (present && fits(present, authority, subject, now)) return present;
+  const made = await issueCertificate(authority, subject, [usage], lenientValidity(leafLifetimeDays, now));
+  await writeSecureFile(`${file}.pem`, `${made.certificatePem}${made.keyPem}`);
+  return made;
+}
+
+function fits(
+  present: KeyAndCertificate,
+  authority: KeyAndCertificate,
+  subject: CertificateSubject,
+  now: Date,
+): boolean {
+  if (!isIssuedBy(present.certificatePem, authority.certificatePem)) return false;
+  if (renewalTime(present.certificatePem) <= now) return false;
+  const has = certificateSubject(present.certificatePem);
+  // Names that are no longer ours stay until renewal: they may come back with the next DHCP lease.
+  return (
+    (subject.dnsNames ?? []).every((name) => has.dnsNames.includes(name)) &&
+    (subject.ipAddresses ?? []).every((address) => has.ipAddresses.includes(address))
+  );
+}
+
+/** A PEM text with a certificate (and chain) and its key, as its two parts; undefined when one is missing. */
+export function splitPem(text: string): KeyAndCertificate | undefined {
+  const blocks = text.match(/-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----\n?/g) ?? [];
+  const certificates = blocks.filter((block) => block.includes("BEGIN CERTIFICATE"));
+  const key = blocks.find((block) => block.includes("PRIVATE KEY"));
+  return key && certificates.length > 0 ? { certificatePem: certificates.join(""), keyPem: key } : undefined;
+}

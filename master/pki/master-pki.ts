@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { JoinToken } from "#shared/pki/join-token.ts";
+import { type ClusterAuthorities, ensureAuthorities } from "./cluster-authorities.ts";
+import { administrator, ensureJoinToken, ensureKubeconfig } from "./credentials.ts";
+import { ensureMasterCertificates, type MasterCertificates, type MasterNames } from "./master-certificates.ts";
+
+export interface MasterPkiOptions {
+  /** The folder of all state; the PKI lies in `pki/` below, the join token in `token`. */
+  readonly dataDir: string;
+  /** Where the administrator's kubeconfig goes. */
+  readonly kubeconfigPath: string;
+  readonly names: MasterNames;
+  readonly httpsPort: number;
+  readonly now?: (() => Date) | undefined;
+}
+
+export interface MasterPki {
+  readonly authorities: ClusterAuthorities;
+  readonly certificates: MasterCertificates;
+  readonly joinToken: JoinToken;
+}
+
+/**
+ * Everything that a master proves itself with, loaded or made: authorities, certificates, the administrator's
+ * kubeconfig, the first join token. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
+ */
+export async function ensureMasterPki(options: MasterPkiOptions): Promise<MasterPki> {
+  const now = options.now?.() ?? new Date();
+  const folder = join(options.dataDir, "pki");
+  const authorities = await ensureAuthorities(folder, now);
+  const certificates = await ensureMasterCertificates(folder, authorities, options.names, now);
+  // Loopback: the address of a board in a drawer changes, and the file is for its own keyboard first.
+  const server = `https://127.0.0.1:${options.httpsPort}`;
+  await ensureKubeconfig(options.kubeconfigPath, authorities, server, administrator, now);
+  return { authorities, certificates, joinToken: await ensureJoinToken(options.dataDir, authorities) };
+}
