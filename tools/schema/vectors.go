@@ -42,7 +42,8 @@ type quantityVector struct {
 
 const objectsPerKind = 3
 
-// writeVectors writes what the unit tests compare with: random objects of each kind, and quantities.
+// writeVectors writes what the unit tests compare with: random objects of each kind, request bodies,
+// and quantities.
 func writeVectors(scheme *runtime.Scheme, dir string) error {
 	random := rand.New(rand.NewSource(1))
 	objects, err := objectVectors(scheme, random)
@@ -50,6 +51,13 @@ func writeVectors(scheme *runtime.Scheme, dir string) error {
 		return err
 	}
 	if err := writeCompressed(filepath.Join(dir, "objects.json.gz"), objects); err != nil {
+		return err
+	}
+	decodings, err := decodingVectors(scheme)
+	if err != nil {
+		return err
+	}
+	if err := writeCompressed(filepath.Join(dir, "decodings.json.gz"), decodings); err != nil {
 		return err
 	}
 	return writeCompressed(filepath.Join(dir, "quantities.json.gz"), quantityVectors(random))
@@ -114,6 +122,7 @@ func objectVectorOf(scheme *runtime.Scheme, gvk schema.GroupVersionKind, filler 
 var sampleStrings = []string{"", "a", "b", "example", "kube-system", "Ünïcödé ☃ 🙂", "line\nbreak \"quoted\" <&>", "__proto__"}
 var sampleQuantities = []string{"0", "1", "100m", "1500m", "1Gi", "1.5Gi", "12e6", "5G", "0.5", "3n", "1.500", "-2"}
 var sampleDocuments = []string{`{"apiVersion":"v1","kind":"Thing","n":9007199254740993,"f":1.5}`, `{}`, `{"a":[1,null,"x"]}`}
+
 // A null would be lost in JSON, where it means no value at all.
 var sampleValues = []string{`"x"`, `12`, `1.25`, `[1,2]`, `{"a":{}}`, `true`}
 

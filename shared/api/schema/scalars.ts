@@ -57,10 +57,35 @@ function parseTime(text: string, layout: string, pattern: RegExp): { ms: number;
     }
     throw new DecodeError(`parsing time ${JSON.stringify(text)}: ${outOfRange(parts)} out of range`);
   }
-  const rest = /^\d{4}/.test(text) ? [text.slice(4), "-"] : [text, "2006"];
+  const [rest, expected] = whereParsingStopped(text, layout);
   throw new DecodeError(
-    `parsing time ${JSON.stringify(text)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest[0])} as ${JSON.stringify(rest[1])}`,
+    `parsing time ${JSON.stringify(text)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(expected)}`,
   );
+}
+
+/** What is left of a time where it stops to follow the layout, and the part of the layout that stood there. */
+function whereParsingStopped(text: string, layout: string): [string, string] {
+  const parts: [RegExp, string][] = [
+    [/^\d{4}/, "2006"],
+    [/^-/, "-"],
+    [/^\d\d/, "01"],
+    [/^-/, "-"],
+    [/^\d\d/, "02"],
+    [/^T/, "T"],
+    [/^\d\d/, "15"],
+    [/^:/, ":"],
+    [/^\d\d/, "04"],
+    [/^:/, ":"],
+    [/^\d\d/, "05"],
+    layout.includes(".") ? [/^\.\d{6}/, ".000000"] : [/^([.,]\d+)?/, ""],
+  ];
+  let rest = text;
+  for (const [pattern, expected] of parts) {
+    const match = pattern.exec(rest);
+    if (!match) return [rest, expected];
+    rest = rest.slice(match[0].length);
+  }
+  return [rest, "Z07:00"];
 }
 
 function outOfRange([, month, , hour, minute, second]: readonly number[]): string {
@@ -167,12 +192,12 @@ export function canonicalInteger(value: unknown, type: "int32" | "int64" | "uint
   return integer === undefined || integer < least || integer > most ? undefined : numberFromBigInt(integer);
 }
 
-/** A quantity's canonical text; undefined when the value is neither text nor number. Throws DecodeError. */
-export function canonicalQuantityValue(value: unknown): string | undefined {
+/** A quantity's canonical text. Throws DecodeError for what is none. */
+export function canonicalQuantityValue(value: unknown): string {
   const text = typeof value === "string" ? value : numberToken(value);
-  if (text === undefined) return undefined;
   try {
-    return canonicalQuantity(text);
+    // What is neither text nor number is read as its JSON, and is no quantity either.
+    return canonicalQuantity(text ?? "?");
   } catch (cause) {
     if (cause instanceof QuantityError) throw new DecodeError(cause.message, { cause });
     throw cause;

@@ -51,6 +51,14 @@ export function zeroOf(schema: Schema): unknown {
   return schema.properties && zero !== null ? new Normalizer().value(schema, {}) : zero;
 }
 
+const textForms = {
+  string: (text: string) => text,
+  bytes: canonicalBase64,
+  time: canonicalTime,
+  microTime: canonicalMicroTime,
+  duration: canonicalDuration,
+};
+
 class Normalizer {
   readonly unknown: string[] = [];
   private readonly names: string[] = [];
@@ -141,18 +149,12 @@ class Normalizer {
   private structural(schema: Schema, fields: Record<string, unknown>): unknown {
     const result: Record<string, unknown> = {};
     const { path } = this;
-    const pruned: string[] = [];
     for (const key of Object.keys(fields)) {
       this.path = path === "" ? key : `${path}.${key}`;
       const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
       if (property) setField(result, key, this.value(property, fields[key]));
       else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
-      else pruned.push(this.path);
-    }
-    this.path = path;
-    for (const field of pruned.sort()) {
-      this.path = field;
-      this.report();
+      else this.report();
     }
     this.path = path;
     return sorted(result);
@@ -161,7 +163,12 @@ class Normalizer {
   private scalar(schema: Schema, type: GoType, value: unknown): unknown {
     switch (type) {
       case "string":
-        return typeof value === "string" ? value : this.mismatch(schema, value);
+      case "bytes":
+      case "time":
+      case "microTime":
+      case "duration":
+        if (typeof value !== "string") return this.mismatch(schema, value, type === "bytes" ? "[]uint8" : "string");
+        return textForms[type](value);
       case "bool":
         return typeof value === "boolean" ? value : this.mismatch(schema, value);
       case "int32":
@@ -171,34 +178,30 @@ class Normalizer {
       case "float64":
         if (isRawNumber(value)) return Number(value.rawJSON);
         return typeof value === "number" ? value : this.mismatch(schema, value);
-      case "bytes":
-        return typeof value === "string" ? canonicalBase64(value) : this.mismatch(schema, value);
-      case "time":
-        return typeof value === "string" ? canonicalTime(value) : this.foreign(value, "string");
-      case "microTime":
-        return typeof value === "string" ? canonicalMicroTime(value) : this.foreign(value, "string");
-      case "duration":
-        return typeof value === "string" ? canonicalDuration(value) : this.foreign(value, "string");
       case "quantity":
-        return canonicalQuantityValue(value) ?? this.foreign(value, "resource.Quantity");
+        return canonicalQuantityValue(value);
       case "intOrString":
         if (typeof value === "string") return value;
-        return canonicalInteger(value, "int32") ?? this.foreign(value, "int32");
+        return canonicalInteger(value, "int32") ?? this.mismatch(schema, value, "int32");
       case "rawExtension":
       case "fieldsV1":
       case "json":
         return value;
       case "schemaOrBool":
-        if (typeof value === "boolean") return value;
-        if (jsonTypeName(value) !== "object") throw new DecodeError("boolean or JSON schema expected");
-        return this.nestedSchema(value);
       case "schemaOrArray":
-        if (Array.isArray(value)) return value.length === 0 ? null : value.map((item) => this.nestedSchema(item));
-        return jsonTypeName(value) === "object" ? this.nestedSchema(value) : null;
       case "schemaOrStrings":
-        if (Array.isArray(value)) return value.length === 0 ? null : value;
-        return jsonTypeName(value) === "object" ? this.nestedSchema(value) : null;
+        return this.schemaOr(type, value);
     }
+  }
+
+  private schemaOr(type: "schemaOrBool" | "schemaOrArray" | "schemaOrStrings", value: unknown): unknown {
+    if (jsonTypeName(value) === "object") return this.nestedSchema(value);
+    if (type === "schemaOrBool") {
+      if (typeof value === "boolean") return value;
+      throw new DecodeError("boolean or JSON schema expected");
+    }
+    if (!Array.isArray(value) || value.length === 0) return null;
+    return type === "schemaOrArray" ? value.map((item) => this.nestedSchema(item)) : value;
   }
 
   /** A schema inside a schema is decoded by a decoder of its own that does not report unknown fields. */
@@ -214,26 +217,16 @@ class Normalizer {
     this.unknown.push(this.path);
   }
 
-  private mismatch(schema: Schema, value: unknown): never {
+  private mismatch(schema: Schema, value: unknown, type = goTypeName(schema)): never {
     let found = jsonTypeName(value);
-    const isNumeric = schema.type === "integer" || schema.type === "number";
-    if (found === "number" && isNumeric) found = `number ${isRawNumber(value) ? value.rawJSON : String(value)}`;
+    if (found === "number" && isNumeric(type)) found = `number ${isRawNumber(value) ? value.rawJSON : String(value)}`;
     const where = this.names.length === 0 ? "value" : `struct field ${this.struct}.${this.names.join(".")}`;
-    throw new DecodeError(`json: cannot unmarshal ${found} into Go ${where} of type ${goTypeName(schema)}`);
+    throw new DecodeError(`json: cannot unmarshal ${found} into Go ${where} of type ${type}`);
   }
+}
 
-  /** A mismatch inside a type with a decoder of its own, which does not know the field. */
-  private foreign(value: unknown, type: string): never {
-    const found = jsonTypeName(value);
-    if (type === "resource.Quantity") {
-      throw new DecodeError(
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-      );
-    }
-    const number = found === "number" && type === "int32";
-    const name = number ? `number ${isRawNumber(value) ? value.rawJSON : String(value)}` : found;
-    throw new DecodeError(`json: cannot unmarshal ${name} into Go value of type ${type}`);
-  }
+function isNumeric(goType: string): boolean {
+  return /^(u?int(32|64)|float64)$/.test(goType);
 }
 
 /** Schemas of CRDs know nothing of Go: only built-in ones have models, Go types, and fields that say when to be written. */
@@ -318,7 +311,7 @@ export interface StrictMessages {
 
 /**
  * Words unknown and duplicate fields as upstream does; undefined when there are none. For typed objects reports come in
- * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first.
+ * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first and unknown fields are sorted.
  */
 export function strictMessages(
   document: DecodedDocument,
@@ -330,7 +323,8 @@ export function strictMessages(
   const duplicates =
     kind === "typed" && !isYaml ? document.duplicates.filter(({ path }) => known(path)) : document.duplicates;
   if (duplicates.length === 0 && unknown.length === 0) return undefined;
-  const unknownMessages = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+  const unknownPaths = kind === "custom" ? unknown.toSorted() : unknown;
+  const unknownMessages = unknownPaths.map((path) => `unknown field ${JSON.stringify(path)}`);
   const repeated = duplicates.map(({ message }) => message);
   if (isYaml) {
     const whole = `yaml: unmarshal errors:\n  ${repeated.join("\n  ")}`;

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import { type BodyMediaType, decodeBody } from "../codec/body.ts";
+import { decodeJson, encodeJson } from "../codec/json.ts";
+import { DecodeError } from "./scalars.ts";
+import { type Schema, schemaFor } from "./schema.ts";
+import { normalizeObject, strictMessages } from "./validate-fields.ts";
+
+interface DecodingVector {
+  body: string;
+  yaml?: boolean;
+  error?: string;
+  strict?: string;
+  json?: unknown;
+}
+
+const fixture = new URL("../../../test/fixtures/schema/decodings.json.gz", import.meta.url).pathname;
+const text = new TextDecoder().decode(Bun.gunzipSync(await Bun.file(fixture).bytes()));
+const vectors = decodeJson(text).value as DecodingVector[];
+
+function decode(body: string, mediaType: BodyMediaType) {
+  const document = decodeBody(new TextEncoder().encode(body), mediaType);
+  const schema = schemaFor(document.gvk);
+  if (!schema) throw new Error(`no schema for ${document.gvk.kind}`);
+  const { object, unknown } = normalizeObject(schema, document.value);
+  return { object, messages: strictMessages(document, unknown, "typed") };
+}
+
+describe("bodies are decoded as upstream decodes them", () => {
+  for (const { body, yaml, error, strict, json } of vectors) {
+    test(JSON.stringify(body.slice(0, 100)), () => {
+      const mediaType = yaml ? "application/yaml" : "application/json";
+      if (error !== undefined) {
+        expect(() => decode(body, mediaType)).toThrow(new Error(error));
+        return;
+      }
+      const { object, messages } = decode(body, mediaType);
+      expect(messages?.error).toBe(strict);
+      expect(encodeJson(object)).toBe(encodeJson(json));
+    });
+  }
+});
+
+const structural: Schema = {
+  type: "object",
+  nullable: false,
+  intOrString: false,
+  preserveUnknownFields: false,
+  embeddedResource: false,
+  structural: true,
+};
+const leaf = (type: Schema["type"], more: Partial<Schema> = {}): Schema => ({ ...structural, type, ...more });
+
+describe("custom resources are pruned by their schema", () => {
+  const schema = leaf("object", {
+    properties: new Map<string, Schema>([
+      [
+        "spec",
+        leaf("object", {
+          properties: new Map<string, Schema>([
+            ["size", leaf("integer")],
+            ["list", leaf("array", { items: leaf("object", { properties: new Map([["a", leaf("string")]]) }) })],
+            ["open", leaf("object", { preserveUnknownFields: true, properties: new Map([["known", leaf("string")]]) })],
+            [
+              "map",
+              leaf("object", { additionalProperties: leaf("object", { properties: new Map([["x", leaf("any")]]) }) }),
+            ],
+            ["resource", leaf("object", { embeddedResource: true, properties: new Map() })],
+          ]),
+        }),
+      ],
+    ]),
+  });
+
+  const normalized = (body: string) => normalizeObject(schema, decodeJson(body).value);
+
+  test("fields that it does not know go and are named, sorted within an object", () => {
+    const { object, unknown } = normalized(
+      '{"spec":{"z":1,"size":1,"list":[{"b":1,"a":"x"}],"map":{"k":{"x":1,"y":2}},"a":1,"resource":{"kind":"K","metadata":{"name":"n","nope":1},"other":1}}}',
+    );
+    expect(encodeJson(object)).toBe(
+      '{"spec":{"list":[{"a":"x"}],"map":{"k":{"x":1}},"resource":{"kind":"K","metadata":{"name":"n"}},"size":1}}',
+    );
+    expect(unknown.toSorted()).toEqual([
+      "spec.a",
+      "spec.list[0].b",
+      "spec.map.k.y",
+      "spec.resource.metadata.nope",
+      "spec.resource.other",
+      "spec.z",
+    ]);
+  });
+
+  test("values of the wrong type and nulls are left to validation", () => {
+    const body = '{"spec":{"list":{"b":1},"map":null,"size":"x"}}';
+    expect(encodeJson(normalized(body).object)).toBe(body);
+  });
+
+  test("numbers in open parts are exact integers or doubles, and fields are sorted", () => {
+    const { object, unknown } = normalized('{"spec":{"open":{"b":[9007199254740993,1.0,1e3],"a":{"d":1,"c":null}}}}');
+    expect(encodeJson(object)).toBe('{"spec":{"open":{"a":{"c":null,"d":1},"b":[9007199254740993,1,1000]}}}');
+    expect(unknown).toEqual([]);
+  });
+
+  test("duplicates come before unknown fields", () => {
+    const document = decodeJson('{"spec":{"z":1,"z":2,"size":1,"size":2}}');
+    const { unknown } = normalizeObject(schema, document.value);
+    expect(strictMessages(document, unknown, "custom")?.warnings).toEqual([
+      'duplicate field "spec.z"',
+      'duplicate field "spec.size"',
+      'unknown field "spec.z"',
+    ]);
+  });
+});
+
+test("the warnings of YAML stand one by one, the error as a whole", () => {
+  const { messages } = decode(
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  name: b\nspec:\n  nope: 1\n  paused: true\n  paused: false\n",
+    "application/yaml",
+  );
+  expect(messages).toEqual({
+    error:
+      'strict decoding error: yaml: unmarshal errors:\n  line 5: key "name" already set in map\n  line 9: key "paused" already set in map, unknown field "spec.nope"',
+    warnings: [
+      'line 5: key "name" already set in map',
+      'line 9: key "paused" already set in map',
+      'unknown field "spec.nope"',
+    ],
+  });
+});
+
+test("what is no object is refused", () => {
+  const pod = schemaFor({ group: "", version: "v1", kind: "Pod" });
+  if (!pod) throw new Error("no schema for Pod");
+  expect(() => normalizeObject(pod, [])).toThrow(
+    new DecodeError("json: cannot unmarshal array into Go value of type v1.Pod"),
+  );
+});
