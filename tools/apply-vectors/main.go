@@ -2,10 +2,15 @@
 // tests of shared/api/managed-fields and shared/api/patch.
 //
 //	go run . > ../../test/fixtures/apply-vectors.json
+//
+// For a longer search, write more of them somewhere else and name that file to the tests:
+//
+//	go run . -seed 7 -times 20 > /tmp/vectors.json && APPLY_VECTORS=/tmp/vectors.json bun test shared/api
 package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand"
 	"os"
@@ -61,11 +66,15 @@ type Vectors struct {
 }
 
 func main() {
+	seed := flag.Int64("seed", 35, "where random writes begin")
+	times := flag.Int("times", 1, "so many times the committed number of random writes")
+	flag.Parse()
+	r := rand.New(rand.NewSource(*seed))
 	vectors := Vectors{Schemas: customSchemas()}
-	for _, script := range append(handWritten(), randomScripts(rand.New(rand.NewSource(35)))...) {
+	for _, script := range append(handWritten(), randomScripts(r, *times)...) {
 		vectors.Scripts = append(vectors.Scripts, run(script))
 	}
-	vectors.Strategic = strategicVectors(rand.New(rand.NewSource(4)))
+	vectors.Strategic = strategicVectors(r, *times)
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(vectors); err != nil {

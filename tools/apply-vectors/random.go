@@ -131,7 +131,7 @@ func asObject(value interface{}) object {
 	return object{}
 }
 
-func randomScripts(r *rand.Rand) []Script {
+func randomScripts(r *rand.Rand, times int) []Script {
 	var scripts []Script
 	kinds := []struct {
 		kind, schema string
@@ -143,7 +143,7 @@ func randomScripts(r *rand.Rand) []Script {
 		{"Widget", "deduced", 6, randomWidget},
 	}
 	for _, kind := range kinds {
-		for i := 0; i < kind.count; i++ {
+		for i := 0; i < kind.count*times; i++ {
 			script := Script{Name: fmt.Sprintf("random %s %s %d", kind.kind, kind.schema, i), Kind: kind.kind, Schema: kind.schema}
 			for range 7 {
 				step := Step{Op: "apply", Manager: pick(r, "one", "two", "three").(string), Force: r.Intn(3) > 0}

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-func strategicVectors(r *rand.Rand) []Strategic {
+func strategicVectors(r *rand.Rand, times int) []Strategic {
 	kinds := map[string]interface{}{
 		"Pod": corev1.Pod{}, "Deployment": appsv1.Deployment{}, "Service": corev1.Service{}, "Node": corev1.Node{},
 	}
@@ -85,7 +85,7 @@ func strategicVectors(r *rand.Rand) []Strategic {
 	add("Service", `{"spec":{"ports":[{"port":80,"targetPort":1},{"port":81}]}}`, `{"spec":{"ports":[{"port":80,"targetPort":"x"},{"port":82}],"$setElementOrder/ports":[{"port":82},{"port":80}]}}`)
 	add("Service", `{"status":{"conditions":[{"type":"A","status":"True"}]}}`, `{"status":{"conditions":[{"type":"A","status":"False"},{"type":"B"}]}}`)
 	add("Node", `{"status":{"conditions":[{"type":"Ready","status":"True"}],"addresses":[{"type":"InternalIP","address":"1"}]}}`, `{"status":{"conditions":[{"type":"Ready","status":"False"}],"addresses":[{"type":"Hostname","address":"n"}],"$setElementOrder/conditions":[{"type":"Ready"}]}}`)
-	for range 60 {
+	for range 60 * times {
 		from := object{"spec": randomPodSpec(r), "metadata": object{"labels": pairs(r), "finalizers": subset(r, "a", "b", "c")}}
 		patch := object{"spec": direct(r, randomPodSpec(r)), "metadata": object{"labels": pairs(r), "finalizers": subset(r, "b", "c", "d")}}
 		if r.Intn(2) == 0 {

@@ -28,7 +28,7 @@ interface Script {
   readonly steps: readonly Step[];
 }
 // What apimachinery's managedfields answers: tools/apply-vectors writes them.
-const fixture = new URL("../../../test/fixtures/apply-vectors.json", import.meta.url);
+const fixture = process.env["APPLY_VECTORS"] ?? new URL("../../../test/fixtures/apply-vectors.json", import.meta.url);
 const vectors: { schemas: Record<string, JsonObject>; scripts: readonly Script[] } = JSON.parse(
   readFileSync(fixture, "utf8"),
 );
