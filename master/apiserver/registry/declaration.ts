@@ -1,6 +1,7 @@
 import type { FieldError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { Schema } from "#shared/api/schema/schema.ts";
 import type { User } from "../request.ts";
 
 /**
@@ -35,6 +36,11 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
         toStored(object: KubeObject): KubeObject;
       }
     | undefined;
+  /** Of a CustomResourceDefinition: its keys name the group, names of finalizers are free, and its metadata cannot be
+   *  changed through /status. */
+  readonly custom?: boolean | undefined;
+  /** The schema of a version; built-in kinds have theirs in the generated facts. Undefined: free-form. */
+  schema?(version: string): Schema | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
 }
@@ -66,6 +72,15 @@ export interface SubresourceDeclaration {
   readonly scale?:
     | { readonly specReplicas: string; readonly statusReplicas: string; readonly labelSelector?: string | undefined }
     | undefined;
+  /** A subresource that takes the resource's own kind and changes a part of it (pods/resize, namespaces/finalize,
+   *  certificatesigningrequests/approval): `prepare` carries over all else from `old`. Served generically, as status is. */
+  readonly update?: SubresourceUpdate | undefined;
+}
+
+/** Method types, so that one of a narrower kind fits. */
+export interface SubresourceUpdate<T extends KubeObject = KubeObject> {
+  prepare(draft: T, old: Readonly<T>): void;
+  validate(object: T, old: Readonly<T>): FieldError[];
 }
 
 export interface TableColumn<T> {
@@ -88,7 +103,11 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Carry over what an update may not touch. Generic code already keeps status (main resource) or all but status
    *  (status subresource) from `old`, and raises metadata.generation when spec changed, if `hasStatus`/`hasGeneration`. */
   prepareForUpdate?(draft: T, old: Readonly<T>): void;
+  /** The same for the status subresource, once generic code has carried over all but status. */
+  prepareForStatusUpdate?(draft: T, old: Readonly<T>): void;
   readonly hasStatus?: boolean | undefined;
+  /** A create may bring a status (Nodes). */
+  readonly keepsStatusOnCreate?: boolean | undefined;
   readonly hasGeneration?: boolean | undefined;
   /** What a change of raises metadata.generation, where that is not just the spec. Compared as JSON. */
   generationBasis?(object: Readonly<T>): unknown;

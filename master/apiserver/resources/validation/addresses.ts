@@ -105,8 +105,10 @@ const isMapped = (text: string): boolean => text.includes(":") && parseAddress(t
 /** An address in a field that takes canonical ones only. */
 export function validateCanonicalAddress(text: string, field: Field): void {
   const address = parseAddress(text);
-  if (address === undefined)
-    return field.invalid(text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+  if (address === undefined) {
+    field.invalid(text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    return;
+  }
   if (!text.includes(":") && leadingZero.test(text)) {
     field.invalid(text, "must not have leading 0s");
     return;
@@ -121,18 +123,22 @@ export function validateCanonicalAddress(text: string, field: Field): void {
 
 export function validateCanonicalRange(text: string, field: Field): void {
   const range = parseRange(text);
-  if (range === undefined)
-    return field.invalid(text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+  if (range === undefined) {
+    field.invalid(text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+    return;
+  }
   const [address = "", prefix = ""] = text.split("/");
   if ((!address.includes(":") && leadingZero.test(address)) || /^0[0-9]/.test(prefix)) {
-    return field.invalid(text, "must not have leading 0s in IP or prefix length");
+    field.invalid(text, "must not have leading 0s in IP or prefix length");
+    return;
   }
   if (isMapped(address)) {
     field.invalid(text, "must not have an IPv4-mapped IPv6 address");
     return;
   }
   if (parseAddress(address)?.value !== range.base) {
-    return field.invalid(text, "must not have bits set beyond the prefix length");
+    field.invalid(text, "must not have bits set beyond the prefix length");
+    return;
   }
   const canonical = formatRange(range);
   if (text !== canonical) field.invalid(text, `must be in canonical form (${JSON.stringify(canonical)})`);

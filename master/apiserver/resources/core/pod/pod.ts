@@ -4,6 +4,7 @@ import type { ResourceDeclaration } from "../../../registry/declaration.ts";
 import { connect, proxyVerbs, status } from "../../subresources.ts";
 import { podColumns } from "./columns.ts";
 import { podStrategy } from "./strategy.ts";
+import { ephemeralContainersUpdate, resizeUpdate } from "./update.ts";
 
 export const pod: ResourceDeclaration<Pod> = {
   ref: pods,
@@ -12,13 +13,13 @@ export const pod: ResourceDeclaration<Pod> = {
   subresources: {
     attach: connect("PodAttachOptions", ["create", "get"]),
     binding: { verbs: ["create"], body: { group: "", version: "v1", kind: "Binding" } },
-    ephemeralcontainers: status,
+    ephemeralcontainers: { ...status, update: ephemeralContainersUpdate },
     eviction: { verbs: ["create"], body: { group: "policy", version: "v1", kind: "Eviction" } },
     exec: connect("PodExecOptions", ["create", "get"]),
     log: { verbs: ["get"] },
     portforward: connect("PodPortForwardOptions", ["create", "get"]),
     proxy: connect("PodProxyOptions", proxyVerbs),
-    resize: status,
+    resize: { ...status, update: resizeUpdate },
     status,
   },
   columns: podColumns,

@@ -1,0 +1,199 @@
+/** Updates of a pod's status (ValidatePodStatusUpdate in pkg/apis/core/validation). */
+import type { FieldError } from "#shared/api/errors.ts";
+import type { Container, ContainerStatus, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import { isDualStack, validateAddress } from "../../validation/addresses.ts";
+import { collect, type Field, immutable, oneOf } from "../../validation/field.ts";
+import { isDns1123Label, isDns1123Subdomain, isId, isQualifiedName } from "../../validation/names.ts";
+import { validateAnnotationUpdates } from "./update.ts";
+import { validatePodAnnotations } from "./validate.ts";
+
+const systemConditions = ["PodScheduled", "Ready", "Initialized"];
+const statusLists = [
+  ["containerStatuses", "containers"],
+  ["initContainerStatuses", "initContainers"],
+  ["ephemeralContainerStatuses", "ephemeralContainers"],
+] as const;
+
+/** Keeps what a client that does not know of it would clear. */
+export function preparePodStatus(draft: Pod, old: Readonly<Pod>): void {
+  draft.status ??= {};
+  const { status } = draft;
+  if (!status.qosClass && old.status?.qosClass) status.qosClass = old.status.qosClass;
+  if (!status.observedGeneration && old.status?.observedGeneration) {
+    status.observedGeneration = old.status.observedGeneration;
+  }
+  for (const condition of status.conditions ?? []) {
+    const before = old.status?.conditions?.find(({ type }) => type === condition.type);
+    if (!condition.observedGeneration && before?.observedGeneration) {
+      condition.observedGeneration = before.observedGeneration;
+    }
+  }
+}
+
+export function validatePodStatus(pod: Pod, old: Readonly<Pod>): FieldError[] {
+  return collect((root) => {
+    const annotations = root.at("metadata", "annotations");
+    validateAnnotationUpdates(pod, old, annotations);
+    validatePodAnnotations(pod.metadata.annotations, pod.spec, annotations);
+    const field = root.at("status");
+    const status = pod.status ?? {};
+    for (const [index, { type = "", observedGeneration = 0 }] of (status.conditions ?? []).entries()) {
+      const at = field.at("conditions").index(index);
+      if (observedGeneration < 0) {
+        at.at("observedGeneration").invalid(observedGeneration, "must be a non-negative integer");
+      }
+      if (!systemConditions.includes(type)) at.at("Type").invalidEach(type, isQualifiedName(type));
+    }
+    validateNomination(pod, old, field.at("nominatedNodeName"));
+    if ((status.observedGeneration ?? 0) < 0) {
+      field.at("observedGeneration").invalid(status.observedGeneration, "must be a non-negative integer");
+    }
+    immutable(status.qosClass ?? "", old.status?.qosClass ?? "", field.at("qosClass"));
+    for (const [statuses, containers] of statusLists) {
+      validateTransitions(
+        status[statuses] ?? [],
+        old.status?.[statuses] ?? [],
+        old.spec,
+        containers,
+        field.at(statuses),
+      );
+      validateUsers(status[statuses] ?? [], pod.spec.os?.name, field.at(statuses));
+      validateAllocated(status[statuses] ?? [], pod.spec, containers, field.at(statuses));
+    }
+    validateClaimStatuses(pod, field);
+    validateAddresses(pod, old, field);
+  });
+}
+
+function validateNomination(pod: Pod, old: Readonly<Pod>, field: Field): void {
+  const name = pod.status?.nominatedNodeName ?? "";
+  if (name === "" || name === (old.status?.nominatedNodeName ?? "")) return;
+  field.invalidEach(name, isDns1123Subdomain(name));
+  if (old.spec.nodeName) field.forbidden("may not be set on pods that are already bound to a node");
+}
+
+/** Whether an ended container may run again: its own rules first, then its policy, then the pod's. */
+function mayRestart(container: Container | undefined, spec: Readonly<PodSpec>, exitCode: number): boolean {
+  if (container === undefined) return false;
+  for (const { action, exitCodes } of container.restartPolicyRules ?? []) {
+    const listed = exitCodes?.values?.includes(exitCode) ?? false;
+    if (exitCodes && action === "Restart" && listed === (exitCodes.operator === "In")) return true;
+  }
+  const policy = container.restartPolicy ?? spec.restartPolicy;
+  return policy === "Always" || (policy === "OnFailure" && exitCode !== 0);
+}
+
+function validateTransitions(
+  statuses: readonly ContainerStatus[],
+  old: readonly ContainerStatus[],
+  spec: Readonly<PodSpec>,
+  list: "containers" | "initContainers" | "ephemeralContainers",
+  field: Field,
+): void {
+  for (const [index, before] of old.entries()) {
+    const ended = before.state?.terminated;
+    const after = statuses.find(({ name }) => name === before.name);
+    if (ended === undefined || after === undefined || after.state?.terminated !== undefined) continue;
+    const container = list === "ephemeralContainers" ? undefined : spec[list]?.find(({ name }) => name === before.name);
+    if (!mayRestart(container, spec, ended.exitCode ?? 0)) {
+      field.index(index).at("state").forbidden("may not be transitioned to non-terminated state");
+    }
+  }
+}
+
+function validateUsers(statuses: readonly ContainerStatus[], os: string | undefined, field: Field): void {
+  for (const [index, { user }] of statuses.entries()) {
+    const at = field.index(index).at("user", "linux");
+    const linux = user?.linux;
+    if (linux === undefined) continue;
+    if (os === "windows") {
+      at.forbidden("cannot be set for a windows pod");
+      continue;
+    }
+    for (const key of ["uid", "gid"] as const) at.at(key).invalidEach(linux[key] ?? 0, isId(linux[key] ?? 0));
+    for (const [i, id] of (linux.supplementalGroups ?? []).entries()) {
+      at.at("supplementalGroups").index(i).invalidEach(id, isId(id));
+    }
+  }
+}
+
+function validateAllocated(
+  statuses: readonly ContainerStatus[],
+  spec: PodSpec,
+  list: "containers" | "initContainers" | "ephemeralContainers",
+  field: Field,
+): void {
+  for (const [index, { name, allocatedResourcesStatus: resources = [] }] of statuses.entries()) {
+    const at = field.index(index).at("allocatedResourcesStatus");
+    if (list === "ephemeralContainers") {
+      if (resources.length > 0) at.forbidden("must not be specified in container status");
+      continue;
+    }
+    const container = spec[list]?.find((each) => each.name === name);
+    for (const [j, resource] of resources.entries()) {
+      if (container) validateAllocatedName(resource.name, container, at.index(j).at("name"));
+      const seen = new Set<string>();
+      for (const [k, { health, resourceID }] of (resource.resources ?? []).entries()) {
+        const place = at.index(j).at("resources").index(k);
+        oneOf(health, ["Healthy", "Unhealthy", "Unknown"], place.at("health"));
+        if (seen.has(resourceID)) place.at("resourceID").duplicate(resourceID);
+        seen.add(resourceID);
+      }
+    }
+  }
+}
+
+function validateAllocatedName(name: string, { resources }: Container, field: Field): void {
+  if (name.startsWith("claim:")) {
+    const known = (resources?.claims ?? []).map(
+      (claim) => `claim:${claim.name}${claim.request ? `/${claim.request}` : ""}`,
+    );
+    if (known.includes(name)) return;
+    field.invalid(
+      name,
+      "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty",
+    );
+  } else if (!(name in (resources?.requests ?? {}))) {
+    field.invalid(name, "must match one of the container's resource requests");
+  }
+}
+
+function validateClaimStatuses({ spec, status }: Pod, field: Field): void {
+  const seen = new Set<string>();
+  for (const [index, { name, resourceClaimName }] of (status?.resourceClaimStatuses ?? []).entries()) {
+    const at = field.at("resourceClaimStatuses").index(index).at("name");
+    if (!spec.resourceClaims?.some((claim) => claim.name === name)) {
+      at.invalid(name, "must match the name of an entry in `spec.resourceClaims`");
+    }
+    if (seen.has(name)) at.duplicate(name);
+    seen.add(name);
+    if (resourceClaimName !== undefined) at.invalidEach(resourceClaimName, isDns1123Subdomain(resourceClaimName));
+  }
+  const extended = status?.extendedResourceClaimStatus;
+  if (extended === undefined) return;
+  const at = field.at("extendedResourceClaimStatus");
+  if (!extended.requestMappings?.length) at.at("requestMappings").required("at least one request mapping is required");
+  for (const { requestName = "" } of extended.requestMappings ?? []) {
+    at.at("requestName").invalidEach(requestName, isDns1123Label(requestName));
+  }
+  if (!extended.resourceClaimName) at.at("resourceClaimName").required();
+}
+
+function validateAddresses(pod: Pod, old: Readonly<Pod>, field: Field): void {
+  const hosts = pod.status?.hostIPs ?? [];
+  if (hosts[0] && hosts[0].ip !== pod.status?.hostIP) {
+    field.at("hostIPs").index(0).at("ip").invalid(hosts[0].ip, "must be equal to `hostIP`");
+  }
+  for (const key of ["podIPs", "hostIPs"] as const) {
+    const at = field.at(key);
+    const addresses = (pod.status?.[key] ?? []).map(({ ip }) => ip);
+    const known = (old.status?.[key] ?? []).map(({ ip }) => ip);
+    for (const [index, address] of addresses.entries()) validateAddress(address, at.index(index), known);
+    if (addresses.length > 1 && (!isDualStack(addresses) || addresses.length > 2)) {
+      at.invalid(
+        addresses.map((IP) => ({ IP })),
+        "may specify no more than one IP for each IP family",
+      );
+    }
+  }
+}
