@@ -151,8 +151,10 @@ export const byControllerUid: IndexFunction<KubeObject> = ({ metadata }) => {
 };
 
 export interface ControllerDefinition {
-  /** As upstream names it: it is the service account, the events' source and the log's name. */
+  /** As upstream names it: the events' source and the log's name. */
   readonly name: string;
+  /** Of kube-system, whose rights the controller has (roles `system:controller:<this>`). Default: `name`. */
+  readonly serviceAccount?: string | undefined;
   readonly watches: readonly ControllerWatch[];
   /** Seconds between full passes over all keys; absent or 0: none. */
   readonly resync_s?: number | undefined;

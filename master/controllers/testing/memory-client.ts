@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { alreadyExists, notFound, staleObject } from "#shared/api/errors.ts";
 import { apiVersionOf, type KubeObject, keyOf, type ObjectKey } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import * as builtIn from "#shared/api/resources.ts";
 import { parseFieldSelector } from "#shared/api/selector/field-selector.ts";
 import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
@@ -18,6 +19,7 @@ import type {
 } from "#shared/client/client.ts";
 
 type Json = Record<string, unknown>;
+const allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 interface Change {
   readonly revision: number;
   readonly resource: string;
@@ -137,8 +139,20 @@ export class MemoryClient implements Client {
     return body;
   }
 
-  raw(_request: RawRequest): Promise<unknown> {
-    throw new Error("no raw requests here");
+  /** Discovery of the built-in resources. */
+  async raw({ path }: RawRequest): Promise<unknown> {
+    const groupVersion = path.replace(/^\/apis?\/?/, "");
+    const refs: ResourceRef<unknown>[] = Object.values(builtIn);
+    if (groupVersion === "") {
+      const names = new Set(refs.filter(({ group }) => group !== "").map(apiVersionOf));
+      return {
+        groups: [...names].map((name) => ({ name: name.split("/")[0], versions: [{ groupVersion: name }] })),
+      };
+    }
+    const resources = refs
+      .filter((ref) => apiVersionOf(ref) === groupVersion)
+      .map(({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced, verbs: [...allVerbs] }));
+    return { groupVersion, resources };
   }
 
   /** How often the verb was used on the resource. */

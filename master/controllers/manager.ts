@@ -1,0 +1,95 @@
+import type { Client } from "#shared/client/client.ts";
+import type { Clock } from "#shared/client/clock.ts";
+import { type ControllerDefinition, type RunningController, runController } from "#shared/client/controller.ts";
+import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
+import { type Log, silentLog } from "#shared/client/log.ts";
+
+/** Something of the controller manager that is no queue with a function: it starts and stops. */
+export interface Service {
+  readonly name: string;
+  readonly serviceAccount: string;
+  start(dependencies: ServiceDependencies): Promise<{ stop(): Promise<void> }>;
+}
+
+export interface ServiceDependencies {
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly clock?: Clock | undefined;
+  readonly log: Log;
+}
+
+export interface ControllerManagerOptions {
+  /** Reads for the informers that all share; needs list and watch on everything (system:kube-controller-manager). */
+  readonly client: Client;
+  /** Each controller writes as the service account of kube-system that bears its name. */
+  clientFor(serviceAccount: string): Client;
+  readonly controllers: readonly ControllerDefinition[];
+  readonly services?: readonly Service[] | undefined;
+  /** Shared with other components of the process; the manager makes and starts its own when absent. */
+  readonly informers?: InformerFactory | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+}
+
+/** The service account's user as authorisation sees it. */
+export function controllerUser(serviceAccount: string): { name: string; groups: string[] } {
+  return {
+    name: `system:serviceaccount:kube-system:${serviceAccount}`,
+    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+  };
+}
+
+/** Runs all controllers on one set of caches. One that cannot start is reported and does not hold up the others. */
+export class ControllerManager {
+  readonly #options: ControllerManagerOptions;
+  readonly #informers: InformerFactory;
+  readonly #log: Log;
+  readonly #running: { readonly name: string; stop(): Promise<void> }[] = [];
+  readonly #starting: Promise<void>[] = [];
+
+  constructor(options: ControllerManagerOptions) {
+    this.#options = options;
+    this.#log = (options.log ?? silentLog).named("controller-manager");
+    this.#informers =
+      options.informers ?? new InformerFactory(options.client, { clock: options.clock, log: this.#log });
+  }
+
+  /** Resolves when every controller runs (or has failed to start, which the log tells). */
+  async start(): Promise<void> {
+    if (!this.#options.informers) this.#informers.start();
+    for (const definition of this.#options.controllers)
+      this.#begin(definition.name, () => this.#runController(definition));
+    for (const service of this.#options.services ?? []) {
+      const log = this.#log.named(service.name);
+      const client = this.#options.clientFor(service.serviceAccount);
+      this.#begin(service.name, async () => ({
+        name: service.name,
+        stop: (await service.start({ client, informers: this.#informers, clock: this.#options.clock, log })).stop,
+      }));
+    }
+    await Promise.all(this.#starting);
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#options.informers) await this.#informers.stop();
+    await Promise.all(this.#starting);
+    await Promise.all(this.#running.map((one) => one.stop()));
+  }
+
+  #begin(name: string, start: () => Promise<{ readonly name: string; stop(): Promise<void> }>): void {
+    this.#starting.push(
+      start().then(
+        (one) => void this.#running.push(one),
+        (error: unknown) => this.#log.error(`${name} did not start`, { error }),
+      ),
+    );
+  }
+
+  #runController(definition: ControllerDefinition): Promise<RunningController> {
+    const { clock } = this.#options;
+    const client = this.#options.clientFor(definition.serviceAccount ?? definition.name);
+    const events = new ApiEventRecorder(client, { component: definition.name, clock, log: this.#log });
+    return runController(definition, { client, informers: this.#informers, events, clock, log: this.#log });
+  }
+}

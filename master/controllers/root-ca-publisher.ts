@@ -1,0 +1,53 @@
+import { isAlreadyExists } from "#shared/api/errors.ts";
+import { configMaps, namespaces } from "#shared/api/resources.ts";
+import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
+import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
+
+const name = "kube-root-ca.crt";
+const scope = { fieldSelector: `metadata.name=${name}` };
+const description = "The authority that signs the API server's certificates, for clients inside of the cluster.";
+
+/** Keeps the cluster's CA (PEM) in a ConfigMap of every namespace, from where pods get it beside their token. */
+export function rootCaPublisher(caPem: string): ControllerDefinition {
+  return defineController({
+    name: "root-ca-certificate-publisher-controller",
+    serviceAccount: "root-ca-cert-publisher",
+    watches: [
+      watching(namespaces),
+      watching(configMaps, {
+        scope,
+        enqueue: ({ metadata }) => (metadata.namespace ? [metadata.namespace] : []),
+      }),
+    ],
+    async reconcile(key, { lister, client }) {
+      const namespace = lister(namespaces).get(key);
+      if (!namespace || namespace.metadata.deletionTimestamp || namespace.status?.phase === "Terminating") return;
+      const present = lister(configMaps, scope).get(`${key}/${name}`);
+      if (present && isRight(present, caPem)) return;
+      if (present) {
+        const body = { data: { "ca.crt": caPem }, metadata: { annotations: { [descriptionKey]: description } } };
+        const extra = Object.keys(present.data ?? {}).filter((entry) => entry !== "ca.crt");
+        const data = { ...body.data, ...Object.fromEntries(extra.map((entry) => [entry, null])) };
+        await client.patch(configMaps, { namespace: key, name }, { type: "merge", body: { ...body, data } });
+        return;
+      }
+      try {
+        await client.create(configMaps, {
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          metadata: { name, namespace: key, annotations: { [descriptionKey]: description } },
+          data: { "ca.crt": caPem },
+        });
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error;
+      }
+    },
+  });
+}
+
+const descriptionKey = "kubernetes.io/description";
+
+function isRight({ data = {}, metadata }: ConfigMap, caPem: string): boolean {
+  const isDescribed = (metadata.annotations?.[descriptionKey] ?? "") !== "";
+  return Object.keys(data).length === 1 && data["ca.crt"] === caPem && isDescribed;
+}
