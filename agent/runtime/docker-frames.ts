@@ -4,6 +4,8 @@ import { Transform, type TransformCallback } from "node:stream";
 export interface OutputFrame {
   readonly stream: "stdout" | "stderr";
   readonly data: Buffer;
+  /** Whether Docker's frame begins here; a frame may come in several pieces. */
+  readonly begins: boolean;
 }
 
 const headerSize = 8;
@@ -17,6 +19,7 @@ const largestFrame_bytes = 64 * 1024 * 1024;
 export class FrameParser {
   #header = Buffer.alloc(0);
   #remaining = 0;
+  #begins = false;
   #stream: OutputFrame["stream"] = "stdout";
 
   /** The frames' data within `chunk`. Throws RangeError for what is no frame. */
@@ -33,6 +36,7 @@ export class FrameParser {
         }
         this.#header = Buffer.alloc(0);
         this.#remaining = header.readUInt32BE(4);
+        this.#begins = true;
         this.#stream = header[0] === 2 ? "stderr" : "stdout";
         if ((header[0] ?? 0) > 3 || this.#remaining > largestFrame_bytes) {
           throw new RangeError("Docker's output is not in frames");
@@ -42,14 +46,10 @@ export class FrameParser {
       const data = rest.subarray(0, this.#remaining);
       this.#remaining -= data.length;
       rest = rest.subarray(data.length);
-      frames.push({ stream: this.#stream, data });
+      frames.push({ stream: this.#stream, data, begins: this.#begins });
+      this.#begins = false;
     }
     return frames;
-  }
-
-  /** Whether the last frame handed on was whole. */
-  get atBoundary(): boolean {
-    return this.#remaining === 0;
   }
 }
 
@@ -77,21 +77,17 @@ export class LogText extends Transform {
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     try {
-      let fresh = this.#parser.atBoundary;
-      for (const frame of this.#parser.push(chunk)) {
-        this.#take(frame, fresh);
-        fresh = true;
-      }
+      for (const frame of this.#parser.push(chunk)) this.#take(frame);
       done();
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #take({ stream, data }: OutputFrame, frameBegins: boolean): void {
+  #take({ stream, data, begins }: OutputFrame): void {
     if (this.#filter.stream !== "all" && this.#filter.stream !== stream) return;
     let text = data;
-    if (this.#filter.timestamps && frameBegins && this.#inLine[stream]) this.#stamp = Buffer.alloc(0);
+    if (this.#filter.timestamps && begins && this.#inLine[stream]) this.#stamp = Buffer.alloc(0);
     if (this.#stamp !== undefined) {
       const gathered: Buffer = Buffer.concat([this.#stamp, text]);
       const space = gathered.indexOf(0x20);

@@ -125,8 +125,14 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
     }
 
     const shell = (script: string): Partial<ContainerConfig> => ({ command: ["sh", "-c", script] });
-    const sleeper = shell("trap 'exit 7' TERM; sleep 1000 & wait");
+    const sleeper = shell("trap 'exit 7' TERM; echo ready; sleep 1000 & wait");
     const output = async (id: string) => text(await runtime.logs(id, { follow: false, timestamps: false }));
+
+    /** Until the script has said so: its traps are set by then. */
+    const isReady = (id: string) =>
+      eventually(async () => {
+        if (!(await output(id)).includes("ready")) throw new Error("not ready yet");
+      });
 
     test("says what it is", async () => {
       const version = await runtime.version();
@@ -197,13 +203,15 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
     test("stop: the signal first, SIGKILL after the grace", async () => {
       await withSandbox({}, async (sandboxId, sandbox) => {
         const polite = await start(sandboxId, sandbox, { ...sleeper, name: "polite" });
-        const deaf = await start(sandboxId, sandbox, { ...shell("trap '' TERM; sleep 1000"), name: "deaf" });
+        const deaf = await start(sandboxId, sandbox, {
+          ...shell("trap '' TERM; echo ready; sleep 1000"),
+          name: "deaf",
+        });
         const signalled = await start(sandboxId, sandbox, {
-          ...shell("trap 'exit 5' USR1; sleep 1000 & wait"),
+          ...shell("trap 'exit 5' USR1; echo ready; sleep 1000 & wait"),
           name: "signalled",
         });
-        // A trap is set only once the shell runs: a process that answers an exec has come that far.
-        await delay(300);
+        await Promise.all([polite, deaf, signalled].map(isReady));
         await Promise.all([
           runtime.stopContainer(polite, 30),
           runtime.stopContainer(deaf, 1),
