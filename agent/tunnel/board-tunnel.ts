@@ -1,0 +1,130 @@
+import { connect as connectTcp } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Log } from "#shared/client/log.ts";
+import { Tunnel, type TunnelTarget, tunnelPath, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
+
+export interface BoardTunnelOptions {
+  /** The API server, `https://host:port`. */
+  readonly server: string;
+  /** Read anew for each connection. PEM. */
+  readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Where the kubelet's server listens for what comes through the tunnel. */
+  readonly kubeletSocket: string;
+  readonly log: Log;
+}
+
+const firstRetry_ms = 500;
+const longestRetry_ms = 15_000;
+const handshake_ms = 10_000;
+/** A dead link shows within about a minute, without traffic of our own above TCP. */
+const probe_ms = 20_000;
+
+/** Keeps a reverse tunnel to one API server, through which that server reaches the kubelet and pods of this board. */
+export class BoardTunnel {
+  private tunnel: Tunnel | undefined;
+  private stopped = false;
+  private wake: () => void = () => undefined;
+  private running: Promise<void> | undefined;
+
+  constructor(private readonly options: BoardTunnelOptions) {}
+
+  start(): void {
+    this.running = this.keep();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.tunnel?.close();
+    this.wake();
+    await this.running;
+  }
+
+  private async keep(): Promise<void> {
+    const { server, log } = this.options;
+    let failures = 0;
+    while (!this.stopped) {
+      try {
+        const socket = await this.connect();
+        this.tunnel = new Tunnel(socket, { onStream: (target, stream) => this.serve(target, stream) });
+        if (failures > 0) log.info("the tunnel stands again", { server });
+        failures = 0;
+        await this.tunnel.closed;
+      } catch (error) {
+        if (failures === 0) log.warn("no tunnel", { server, error });
+      }
+      failures++;
+      const pause_ms =
+        Math.min(longestRetry_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 6)) * (1 + Math.random() / 3);
+      if (!this.stopped) await this.sleep(pause_ms);
+    }
+  }
+
+  private sleep(pause_ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, pause_ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** TLS with the node's certificate, then an HTTP upgrade. */
+  private connect(): Promise<TLSSocket> {
+    const url = new URL(this.options.server);
+    return new Promise((resolve, reject) => {
+      const socket = connectTls({
+        host: url.hostname.replace(/^\[|\]$/g, ""),
+        port: Number(url.port || 443),
+        ...this.options.credentials(),
+        ALPNProtocols: ["http/1.1"],
+      });
+      const timer = setTimeout(() => fail(new Error("the server did not answer in time")), handshake_ms);
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        socket.destroy();
+        reject(error);
+      };
+      socket.once("error", fail);
+      socket.once("close", () => fail(new Error("the server closed the connection")));
+      socket.once("secureConnect", () => {
+        socket.setKeepAlive(true, probe_ms);
+        socket.write(
+          `GET ${tunnelPath} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`,
+        );
+      });
+      let received = Buffer.alloc(0);
+      const onData = (chunk: Buffer): void => {
+        received = Buffer.concat([received, chunk]);
+        const end = received.indexOf("\r\n\r\n");
+        if (end < 0 && received.length < 8192) return;
+        const status = received.toString("latin1").split("\r\n", 1)[0] ?? "";
+        if (!status.startsWith("HTTP/1.1 101")) {
+          fail(new Error(`the server refused the tunnel: ${status}`));
+          return;
+        }
+        clearTimeout(timer);
+        socket.removeAllListeners();
+        socket.on("error", () => undefined);
+        socket.pause();
+        // What came behind the head belongs to the tunnel already.
+        if (received.length > end + 4) socket.unshift(received.subarray(end + 4));
+        resolve(socket);
+      };
+      socket.on("data", onData);
+    });
+  }
+
+  private serve(target: TunnelTarget, stream: Duplex): void {
+    const local =
+      target.kind === "kubelet" ? connectTcp(this.options.kubeletSocket) : connectTcp(target.port, target.host);
+    local.once("error", (error) => stream.destroy(error));
+    stream.once("error", () => local.destroy());
+    stream.once("close", () => local.destroy());
+    local.once("connect", () => {
+      stream.pipe(local);
+      local.pipe(stream);
+    });
+  }
+}

@@ -1,0 +1,227 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex, Readable } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
+import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
+import type { ApiResponse } from "../request.ts";
+import type { BoardDialer } from "./board-dialer.ts";
+import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "./http-over-stream.ts";
+import { type ConnectTarget, containerOf, nodeTarget, podTarget, scheduledPod, serviceTarget } from "./target.ts";
+
+export interface ConnectOptions {
+  readonly dialer: BoardDialer;
+  readonly reader: ResourceReader;
+}
+
+/** Handlers of the core group's subresources that lead to boards and pods, by `plural/subresource`. */
+export function connectHandlers(options: ConnectOptions): Readonly<Record<string, SubresourceHandler>> {
+  const { dialer, reader } = options;
+  const proxyTo = (locate: (call: SubresourceCall) => ConnectTarget): SubresourceHandler => ({
+    handle: (call) => proxy(dialer, locate(call), call),
+  });
+  return {
+    "pods/log": { handle: (call) => podLog(options, call) },
+    "pods/exec": { handle: (call) => runCommand(options, call, "exec") },
+    "pods/attach": { handle: (call) => runCommand(options, call, "attach") },
+    "pods/portforward": { handle: (call) => portForward(options, call) },
+    "pods/proxy": proxyTo((call) => podTarget(reader, call.namespace ?? "", call.name)),
+    "services/proxy": proxyTo((call) => serviceTarget(reader, call.namespace ?? "", call.name, dialer.boards)),
+    "nodes/proxy": proxyTo((call) => nodeTarget(reader, call.name)),
+  };
+}
+
+const kubelet = { kind: "kubelet" } as const;
+
+async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<ApiResponse> {
+  const { query, signal } = call.context;
+  const { pod, node } = scheduledPod(reader, call.namespace ?? "", call.name);
+  const container = containerOf(pod, query.get("container") ?? undefined);
+  const passed = new URLSearchParams(validLogOptions(query));
+  const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
+  const stream = dialer.dial(node, kubelet);
+  signal.addEventListener("abort", () => stream.destroy(), { once: true });
+  const answer = await requestOver(stream, { method: "GET", path, headers: ["Host", node] });
+  await throwIfRefused(answer);
+  return { kind: "bytes", code: 200, contentType: "text/plain", body: answer.body };
+}
+
+/** PodLogOptions that the kubelet knows, checked as upstream checks them. */
+function validLogOptions(query: URLSearchParams): [string, string][] {
+  const known = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"];
+  const number = (name: string, least: number): void => {
+    const text = query.get(name);
+    if (text === null || (/^-?\d+$/.test(text) && Number(text) >= least)) return;
+    const message = `Invalid value: ${text}: must be greater than or equal to ${least}`;
+    throw new StatusError("Invalid", `PodLogOptions "" is invalid: ${name}: ${message}`, {
+      kind: "PodLogOptions",
+      causes: [{ reason: "FieldValueInvalid", message, field: name }],
+    });
+  };
+  number("tailLines", 0);
+  number("limitBytes", 1);
+  number("sinceSeconds", 1);
+  if (query.has("sinceSeconds") && query.has("sinceTime")) {
+    throw badRequest("at most one of `sinceTime` or `sinceSeconds` may be specified");
+  }
+  return known.flatMap((name): [string, string][] => {
+    const value = query.get(name);
+    return value === null ? [] : [[name, value === "1" ? "true" : value]];
+  });
+}
+
+async function runCommand(
+  { dialer, reader }: ConnectOptions,
+  call: SubresourceCall,
+  action: "exec" | "attach",
+): Promise<"handled"> {
+  const { query } = call.context;
+  const { pod, node } = scheduledPod(reader, call.namespace ?? "", call.name);
+  const container = containerOf(pod, query.get("container") ?? undefined);
+  if (action === "exec" && query.getAll("command").every((word) => word === ""))
+    throw badRequest("you must specify at least one command for the container");
+  const passed = new URLSearchParams();
+  for (const [asked, parameter] of [
+    ["stdin", "input"],
+    ["stdout", "output"],
+    ["stderr", "error"],
+    ["tty", "tty"],
+  ] as const) {
+    if (isTrue(query.get(asked))) passed.set(parameter, "1");
+  }
+  for (const word of query.getAll("command")) passed.append("command", word);
+  upgrade(call, dialer.dial(node, kubelet), `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
+  return "handled";
+}
+
+async function portForward({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<"handled"> {
+  const { node } = scheduledPod(reader, call.namespace ?? "", call.name);
+  const passed = new URLSearchParams(call.context.query.getAll("ports").map((port) => ["port", port]));
+  upgrade(call, dialer.dial(node, kubelet), `/portForward/${call.namespace}/${call.name}?${passed}`);
+  return "handled";
+}
+
+async function proxy(
+  dialer: BoardDialer,
+  where: ConnectTarget,
+  call: SubresourceCall,
+): Promise<ApiResponse | "handled"> {
+  const { exchange, context } = call;
+  const rest = context.info.rest.map(encodeURIComponent).join("/");
+  const search = context.query.size > 0 ? `?${context.query}` : "";
+  const path = `/${rest}${search}`;
+  const stream = await secured(dialer.dial(where.node, where.target), where);
+  if (exchange?.kind === "upgrade") {
+    upgrade(call, stream, path);
+    return "handled";
+  }
+  const { method, body } = context;
+  const headers = exchange ? withHost(forwardedHeaders(exchange.request.rawHeaders), where.host) : ["Host", where.host];
+  // A body that was read already comes from the context, else it is passed through as it arrives.
+  const sent =
+    body.kind === "bytes" ? body.bytes : exchange && hasBody(exchange.request) ? exchange.request : undefined;
+  const answer = await requestOver(stream, { method, path, headers, body: sent }).catch((error: Error) => {
+    throw serviceUnavailable(`error trying to reach service: ${error.message}`);
+  });
+  if (exchange) {
+    passOn(answer, exchange.response, context.info.path, rest);
+    return "handled";
+  }
+  return {
+    kind: "bytes",
+    code: answer.status,
+    contentType: headerOf(answer.headers, "content-type") ?? "application/octet-stream",
+    body: answer.body,
+  };
+}
+
+/** Passes the client's upgraded connection through, bytes as they are, the answer's head included. */
+function upgrade(call: SubresourceCall, stream: Duplex, path: string): void {
+  const { exchange } = call;
+  if (exchange?.kind !== "upgrade") {
+    stream.destroy();
+    throw badRequest("Upgrade request required");
+  }
+  const { socket, request, head } = exchange;
+  writeUpgrade(stream, path, request, head);
+  socket.on("error", () => stream.destroy());
+  stream.on("error", () => socket.destroy());
+  socket.on("close", () => stream.destroy());
+  stream.on("close", () => socket.end());
+  stream.pipe(socket);
+  socket.pipe(stream);
+}
+
+/** A pod's own certificate is not checked: nobody told the cluster what to expect, and the tunnel leads to that pod only. */
+async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
+  if (where.scheme === "http") return stream;
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: stream, rejectUnauthorized: false });
+    socket.once("secureConnect", () => resolve(socket));
+    socket.once("error", (error) => reject(serviceUnavailable(`error trying to reach service: ${error.message}`)));
+  });
+}
+
+function passOn(answer: StreamResponse, response: ServerResponse, requestPath: string, rest: string): void {
+  const headers = [...answer.headers];
+  for (let index = 0; index < headers.length; index += 2) {
+    const value = headers[index + 1] ?? "";
+    // A path on the pod's server is one below the proxy's path for the client.
+    if (headers[index]?.toLowerCase() === "location" && value.startsWith("/"))
+      headers[index + 1] = proxyRoot(requestPath, rest) + value;
+  }
+  for (let index = 0; index < headers.length; index += 2)
+    response.appendHeader(headers[index] ?? "", headers[index + 1] ?? "");
+  response.writeHead(answer.status);
+  response.flushHeaders();
+  response.on("close", () => answer.body.destroy());
+  answer.body.on("error", () => response.destroy());
+  answer.body.pipe(response);
+}
+
+function proxyRoot(requestPath: string, rest: string): string {
+  const trimmed = rest !== "" && requestPath.endsWith(rest) ? requestPath.slice(0, -rest.length) : requestPath;
+  return trimmed.replace(/\/$/, "");
+}
+
+/** The kubelet's own error, as it worded it. */
+async function throwIfRefused(answer: StreamResponse): Promise<void> {
+  if (answer.status < 400) return;
+  const text = await readAll(answer.body);
+  let status: Status;
+  try {
+    status = JSON.parse(text) as Status;
+  } catch (error) {
+    throw new StatusError("InternalError", text || `the kubelet answered ${answer.status}`, {
+      code: answer.status,
+      cause: error,
+    });
+  }
+  throw StatusError.fromStatus(status, answer.status);
+}
+
+async function readAll(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
+}
+
+function withHost(headers: readonly string[], host: string): string[] {
+  const others: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index]?.toLowerCase() !== "host") others.push(headers[index] ?? "", headers[index + 1] ?? "");
+  }
+  return ["Host", host, ...others];
+}
+
+function headerOf(headers: readonly string[], name: string): string | undefined {
+  const index = headers.findIndex((each, position) => position % 2 === 0 && each.toLowerCase() === name);
+  return index < 0 ? undefined : headers[index + 1];
+}
+
+const isTrue = (value: string | null): boolean => value === "true" || value === "1";

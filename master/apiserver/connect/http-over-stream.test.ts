@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { forwardedHeaders, requestOver } from "./http-over-stream.ts";
+
+const server = createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks).toString();
+  if (request.url === "/chunked") {
+    response.write("one ");
+    response.end("two");
+  } else if (request.url === "/missing") {
+    response.writeHead(404, { "x-why": "not here" }).end("nothing");
+  } else {
+    response.end(`${request.method} ${request.url} ${body}`);
+  }
+});
+let port = 0;
+beforeAll(async () => {
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  port = (server.address() as AddressInfo).port;
+});
+afterAll(() => void server.close());
+
+const host = ["Host", "pod"];
+const dial = (to = port): Socket => connect(to, "127.0.0.1");
+async function read(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+describe("a request over a stream", () => {
+  test("carries bodies of known and unknown length", async () => {
+    const known = await requestOver(dial(), {
+      method: "POST",
+      path: "/a?b=c",
+      headers: host,
+      body: Buffer.from("hello"),
+    });
+    expect(await read(known.body)).toBe("POST /a?b=c hello");
+    const unknown = await requestOver(dial(), {
+      method: "PUT",
+      path: "/a",
+      headers: host,
+      body: Readable.from([Buffer.from("hel"), Buffer.from("lo")]),
+    });
+    expect(await read(unknown.body)).toBe("PUT /a hello");
+  });
+
+  test("reads chunked answers, codes and headers", async () => {
+    const chunked = await requestOver(dial(), { method: "GET", path: "/chunked", headers: host });
+    expect(await read(chunked.body)).toBe("one two");
+    const missing = await requestOver(dial(), { method: "GET", path: "/missing", headers: host });
+    expect(missing.status).toBe(404);
+    expect(missing.headers.map((each) => each.toLowerCase())).toContain("x-why");
+    expect(await read(missing.body)).toBe("nothing");
+  });
+
+  test("an answer that ends with its connection is whole; one that is cut is an error", async () => {
+    const raw = createTcpServer((socket) => {
+      socket.once("data", (chunk) => {
+        const isCut = chunk.toString().includes("/cut");
+        socket.end(`HTTP/1.1 200 OK\r\n${isCut ? "Content-Length: 100\r\n" : ""}\r\nshort`);
+      });
+    });
+    await new Promise<void>((done) => raw.listen(0, "127.0.0.1", done));
+    const to = (raw.address() as AddressInfo).port;
+    expect(await read((await requestOver(dial(to), { method: "GET", path: "/", headers: host })).body)).toBe("short");
+    const cut = await requestOver(dial(to), { method: "GET", path: "/cut", headers: host });
+    await expect(read(cut.body)).rejects.toThrow();
+    raw.close();
+  });
+
+  test("what is not HTTP is an error", async () => {
+    const raw = createTcpServer((socket) => void socket.end("garbage\r\n\r\n"));
+    await new Promise<void>((done) => raw.listen(0, "127.0.0.1", done));
+    const to = (raw.address() as AddressInfo).port;
+    await expect(requestOver(dial(to), { method: "GET", path: "/", headers: host })).rejects.toThrow();
+    raw.close();
+  });
+});
+
+test("credentials for this server and headers of this hop are not passed on", () => {
+  expect(
+    forwardedHeaders([
+      "Authorization",
+      "Bearer x",
+      "Accept",
+      "*/*",
+      "Connection",
+      "keep-alive",
+      "Impersonate-User",
+      "y",
+    ]),
+  ).toEqual(["Accept", "*/*"]);
+});

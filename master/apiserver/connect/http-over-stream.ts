@@ -1,0 +1,141 @@
+import type { IncomingMessage } from "node:http";
+import { type Duplex, Readable } from "node:stream";
+import { HTTPParser } from "http-parser-js";
+
+/** An HTTP/1.1 request over a stream that is already connected, with one answer: the stream closes behind it. */
+export interface StreamRequest {
+  readonly method: string;
+  /** Path with query. */
+  readonly path: string;
+  /** Name, value, name, value … as in IncomingMessage.rawHeaders. */
+  readonly headers: readonly string[];
+  readonly body?: Readable | Uint8Array | undefined;
+}
+
+export interface StreamResponse {
+  readonly status: number;
+  /** As in IncomingMessage.rawHeaders, without those that concern only this connection. */
+  readonly headers: readonly string[];
+  readonly body: Readable;
+}
+
+/** Headers of one hop only (RFC 9110, 7.6.1). */
+const hopByHop = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Sends the request and resolves with the head of the answer; the body follows as it arrives. */
+export function requestOver(stream: Duplex, request: StreamRequest): Promise<StreamResponse> {
+  return new Promise((resolve, reject) => {
+    const parser = new HTTPParser(HTTPParser.RESPONSE);
+    const body = new Readable({
+      read: () => void stream.resume(),
+      destroy: (error, done) => {
+        stream.destroy();
+        done(error);
+      },
+    });
+    let isAnswered = false;
+    let isComplete = false;
+    const fail = (error: Error): void => {
+      if (isAnswered) body.destroy(isComplete ? undefined : error);
+      else reject(error);
+      stream.destroy();
+    };
+    parser[HTTPParser.kOnHeadersComplete] = (info) => {
+      // 100 Continue and its like come before the answer.
+      if (info.statusCode < 200) return;
+      isAnswered = true;
+      resolve({ status: info.statusCode, headers: endToEnd(info.headers), body });
+      // The parser must not wait for a body that these never have.
+      return request.method === "HEAD" ? 1 : 0;
+    };
+    parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
+      if (!body.push(Buffer.from(chunk.subarray(offset, offset + length)))) stream.pause();
+    };
+    parser[HTTPParser.kOnMessageComplete] = () => {
+      if (!isAnswered) return;
+      isComplete = true;
+      body.push(null);
+      stream.destroy();
+    };
+    stream.on("data", (chunk: Buffer) => {
+      const result = parser.execute(chunk);
+      if (result instanceof Error) fail(result);
+    });
+    stream.on("error", fail);
+    stream.once("end", () => {
+      // A body without a length ends with the connection.
+      if (!isComplete) parser.finish();
+      if (!isComplete) fail(new Error("the connection ended before the answer"));
+    });
+    stream.once("close", () => {
+      if (!isComplete) fail(new Error("the connection closed before the answer"));
+    });
+    send(stream, request, fail);
+  });
+}
+
+/** Writes an upgrade request; what follows on the stream, the answer's head included, is the caller's. */
+export function writeUpgrade(stream: Duplex, path: string, request: IncomingMessage, head: Buffer): void {
+  stream.write(renderHead(request.method ?? "GET", path, withoutCredentials(request.rawHeaders)));
+  if (head.length > 0) stream.write(head);
+}
+
+/** The headers of a client's request as they may be passed on: nothing of this hop, and no credentials for this server. */
+export function forwardedHeaders(rawHeaders: readonly string[]): string[] {
+  return endToEnd(withoutCredentials(rawHeaders));
+}
+
+function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => void): void {
+  const { body } = request;
+  const isFramed = request.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
+  const framing =
+    body === undefined || isFramed
+      ? []
+      : body instanceof Uint8Array
+        ? ["Content-Length", String(body.length)]
+        : ["Transfer-Encoding", "chunked"];
+  stream.write(renderHead(request.method, request.path, [...request.headers, ...framing, "Connection", "close"]));
+  if (body === undefined) return;
+  if (body instanceof Uint8Array) {
+    stream.write(body);
+  } else if (isFramed) {
+    body.on("error", fail).pipe(stream, { end: false });
+  } else {
+    body.on("error", fail);
+    body.on("data", (chunk: Buffer) => {
+      stream.write(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
+    });
+    body.on("end", () => stream.write("0\r\n\r\n"));
+  }
+}
+
+function renderHead(method: string, path: string, headers: readonly string[]): string {
+  const lines = [`${method} ${path} HTTP/1.1`];
+  for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+function endToEnd(headers: readonly string[]): string[] {
+  return without(headers, (name) => hopByHop.has(name));
+}
+
+function withoutCredentials(headers: readonly string[]): string[] {
+  return without(headers, (name) => name === "authorization" || name.startsWith("impersonate-"));
+}
+
+function without(headers: readonly string[], isUnwanted: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    if (!isUnwanted(name.toLowerCase())) kept.push(name, headers[index + 1] ?? "");
+  }
+  return kept;
+}
