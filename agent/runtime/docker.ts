@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
@@ -155,7 +155,8 @@ export class DockerRuntime implements ContainerRuntime {
     // Docker refuses to mount what does not exist; as with other runtimes, a directory is made.
     await Promise.all(config.mounts.map(({ hostPath }) => ensureDirectory(hostPath)));
     const context = { ...(await this.#context()), negativeOomScoreAdj: sandbox.negativeOomScoreAdj };
-    const options = containerCreateOptions(config, sandbox, context);
+    const security = { ...config.security, seccomp: await seccompProfile(config.security.seccomp) };
+    const options = containerCreateOptions({ ...config, security }, sandbox, context);
     return await this.#create(options, "image-not-found");
   }
 
@@ -432,6 +433,16 @@ async function ensureDirectory(path: string): Promise<void> {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) {
       throw new RuntimeError("other", `mount source ${path}: ${dockerMessage(error)}`, { cause: error });
     }
+  }
+}
+
+/** Docker's API wants a profile's text where its command line takes a path. */
+async function seccompProfile(profile: string | undefined): Promise<string | undefined> {
+  if (!profile?.startsWith("/")) return profile;
+  try {
+    return await readFile(profile, "utf8");
+  } catch (error) {
+    throw new RuntimeError("cannot-start", `seccomp profile ${profile}: ${dockerMessage(error)}`, { cause: error });
   }
 }
 

@@ -279,6 +279,24 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
       });
     });
 
+    test("a seccomp profile of the host forbids what it names", async () => {
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        const profile = join(scratch, "seccomp.json");
+        const forbidden = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
+        writeFileSync(profile, JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [forbidden] }));
+        const { security } = containerConfig(sandbox, image);
+        const id = await start(sandboxId, sandbox, {
+          ...shell("mkdir /made 2>&1"),
+          security: { ...security, seccomp: profile },
+        });
+        expect((await ended(id, sandbox.pod.uid)).exitCode).toBe(1);
+        expect(await output(id)).toContain("Operation not permitted");
+        const absent = { ...security, seccomp: join(scratch, "absent.json") };
+        const config = containerConfig(sandbox, image, { name: "other", security: absent });
+        expect(await kindOf(runtime.createContainer(sandboxId, config))).toBe("cannot-start");
+      });
+    });
+
     test("mounts, read-only ones too, and a missing source becomes a directory", async () => {
       await withSandbox({}, async (sandboxId, sandbox) => {
         writeFileSync(join(scratch, "file"), "content\n");

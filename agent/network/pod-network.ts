@@ -1,0 +1,74 @@
+import { type CommandRunner, commandRunner } from "./command.ts";
+import { type DefaultCniConfig, writeDefaultCniConfig } from "./default-cni-config.ts";
+import { applyForwarding } from "./forwarding.ts";
+import { prepareKernel } from "./kernel-settings.ts";
+import { planRoutes, type RoutedNode } from "./route-plan.ts";
+import { applyRoutes, readInterfaces } from "./route-sync.ts";
+
+export interface PodNetworkOptions {
+  readonly nodeName: string;
+  /** The whole cluster's pod networks, 10.42.0.0/16 and the like. */
+  readonly podNetworks: readonly string[];
+  readonly cniConfigDirectory?: string | undefined;
+  /** For boards that share a file system; see DefaultCniConfig. */
+  readonly leaseDirectory?: string | undefined;
+  /** False leaves routes and masquerading to another network plugin. */
+  readonly manageRoutes?: boolean | undefined;
+  readonly run?: CommandRunner | undefined;
+  /** Gets what an operator should know; the same text is not repeated. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * The board's part of the pod network, beside the sandboxes themselves: kernel settings, the default CNI
+ * configuration, accepts and masquerading, routes to the other boards' pods.
+ */
+export class PodNetwork {
+  readonly #options: PodNetworkOptions;
+  readonly #run: CommandRunner;
+  readonly #warned = new Set<string>();
+  #prepared = false;
+
+  constructor(options: PodNetworkOptions) {
+    this.#options = options;
+    this.#run = options.run ?? commandRunner();
+  }
+
+  /**
+   * Brings the board to what the Nodes say now. Level-based: call it when a Node's addresses or pod CIDRs change, when
+   * the board's own addresses do, and at a resync. Not to be called again before it has resolved. Rejects with
+   * CommandError or a file system error; what was done by then stays done.
+   */
+  async sync(nodes: readonly RoutedNode[]): Promise<void> {
+    const { podNetworks, nodeName, manageRoutes } = this.#options;
+    if (!this.#prepared) {
+      const v6 = podNetworks.some((cidr) => cidr.includes(":"));
+      this.#warnOnce(await prepareKernel({ v6 }, this.#run));
+      this.#prepared = true;
+    }
+    await this.#writeCniConfig(nodes);
+    if (manageRoutes === false) return;
+    await applyForwarding(podNetworks, this.#run);
+    const plan = planRoutes(nodes, { nodeName, interfaces: await readInterfaces(this.#run) });
+    this.#warnOnce(plan.problems);
+    await applyRoutes(plan, this.#run);
+  }
+
+  async #writeCniConfig(nodes: readonly RoutedNode[]): Promise<void> {
+    const { nodeName, cniConfigDirectory, leaseDirectory } = this.#options;
+    const own = nodes.find((node) => node.metadata?.name === nodeName)?.spec;
+    const podCIDRs = own?.podCIDRs ?? (own?.podCIDR === undefined ? [] : [own.podCIDR]);
+    // The node has none yet: pods wait for it, as the node's NetworkReady says.
+    if (podCIDRs.length === 0) return;
+    const config: DefaultCniConfig = { podCIDRs, leaseDirectory };
+    await writeDefaultCniConfig(config, cniConfigDirectory);
+  }
+
+  #warnOnce(messages: readonly string[]): void {
+    for (const message of messages) {
+      if (this.#warned.has(message)) continue;
+      this.#warned.add(message);
+      this.#options.warn(message);
+    }
+  }
+}
