@@ -3,6 +3,8 @@ import { EscalationCheck } from "../authz/escalation.ts";
 import type { RbacAuthorizer } from "../authz/rbac.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import { CertificateApproval, CertificateSigning, CertificateSubjectRestriction } from "./certificate-permissions.ts";
+import { CertificateRequests } from "./certificate-requests.ts";
 import { DefaultTolerationSeconds, type TolerationSeconds } from "./default-toleration-seconds.ts";
 import { NamespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeRestriction } from "./node-restriction.ts";
@@ -31,7 +33,11 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new TaintNodesByCondition(),
     new Priority(reader),
     new DefaultTolerationSeconds(parts.tolerationSeconds),
+    new CertificateApproval(authorizer),
+    new CertificateSigning(authorizer),
     ...(parts.extensions ?? []),
+    new CertificateRequests(),
+    new CertificateSubjectRestriction(),
     new EscalationCheck(authorizer, rbac),
   ];
 }

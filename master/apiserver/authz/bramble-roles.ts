@@ -6,6 +6,11 @@
 export const brambleRoleTable = `
 bramble:join
   post | /bramble/v1/join
+bramble:ca
+  get | /cacerts
+bramble:certificate-controller
+  approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving
+  read | core | nodes
 bramble:agent
   read | core | endpoints namespaces nodes pods services
   read | discovery.k8s.io | endpointslices
@@ -26,6 +31,11 @@ bramble:board-renew role:system:certificates.k8s.io:certificatesigningrequests:s
   group:system:nodes
 bramble:agent
   group:system:nodes
+bramble:ca
+  group:system:authenticated
+  group:system:unauthenticated
+bramble:certificate-controller
+  account:kube-system/certificate-controller
 bramble:apiserver-to-kubelet role:system:kubelet-api-admin
   user:system:kube-apiserver-kubelet-client
 `;
