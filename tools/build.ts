@@ -11,7 +11,7 @@ const architectures = ["x64", "arm64"] as const;
 const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
 
 /** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
-const workers: string[] = [];
+const workers = ["master/store/sqlite-worker.ts"];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {

@@ -1,0 +1,40 @@
+import { nodes, pods } from "#shared/api/resources.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { version } from "#shared/version.ts";
+import { adminAccess } from "./admin-client.ts";
+
+/** `bramble status`: the fleet at a glance. */
+export async function printStatus(options: { readonly kubeconfig: string; readonly dataDir: string }): Promise<void> {
+  const { client, server } = adminAccess(options.kubeconfig);
+  console.log(`Bramble ${version}, API server ${server}, data in ${options.dataDir}`);
+  const [boards, workloads] = [(await client.list(nodes)).items, (await client.list(pods)).items];
+  console.log(`\n${boards.length} boards:`);
+  for (const node of boards) console.log(`  ${describeNode(node, workloads)}`);
+  const troubled = workloads.filter(isTroubled);
+  console.log(`\n${workloads.length} pods, ${troubled.length} of them not well`);
+  for (const pod of troubled) console.log(`  ${describePod(pod)}`);
+}
+
+function describeNode(node: Node, workloads: readonly Pod[]): string {
+  const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
+  const state = ready?.status === "True" ? "Ready" : `NotReady since ${ready?.lastTransitionTime ?? "it joined"}`;
+  const trouble = (node.status?.conditions ?? []).filter(
+    (condition) => condition.type !== "Ready" && condition.status === "True",
+  );
+  const count = workloads.filter((pod) => pod.spec?.nodeName === node.metadata.name).length;
+  return [node.metadata.name, state, `${count} pods`, ...trouble.map((condition) => condition.type)].join(", ");
+}
+
+function isTroubled(pod: Pod): boolean {
+  const { phase, conditions = [] } = pod.status ?? {};
+  if (phase === "Succeeded") return false;
+  return (
+    phase !== "Running" || conditions.some((condition) => condition.type === "Ready" && condition.status !== "True")
+  );
+}
+
+function describePod(pod: Pod): string {
+  const { phase, reason, containerStatuses = [] } = pod.status ?? {};
+  const waiting = containerStatuses.flatMap(({ state }) => state?.waiting?.reason ?? []);
+  return `${pod.metadata.namespace}/${pod.metadata.name}: ${[...new Set([reason ?? phase ?? "Unknown", ...waiting])].join(", ")}`;
+}

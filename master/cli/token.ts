@@ -1,0 +1,107 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { connect } from "node:tls";
+import { isNotFound } from "#shared/api/errors.ts";
+import { secrets } from "#shared/api/resources.ts";
+import type { Secret } from "#shared/api/types/core-v1.generated.ts";
+import { createJoinToken, formatJoinToken, type JoinToken } from "#shared/pki/join-token.ts";
+import { adminAccess, UserError } from "./admin-client.ts";
+
+const namespace = "kube-system";
+const secretType = "bootstrap.kubernetes.io/token";
+const secretName = (id: string): string => `bootstrap-token-${id}`;
+
+export interface CreateTokenOptions {
+  readonly kubeconfig: string;
+  /** Seconds, as text; 0: no end. */
+  readonly ttl: string;
+  readonly description: string;
+  readonly printJoin?: boolean | undefined;
+}
+
+/** `bramble token create`: the token alone on stdout, or the line to run on the joining board. */
+export async function createToken(options: CreateTokenOptions): Promise<void> {
+  const ttl_s = Number(options.ttl);
+  if (!Number.isInteger(ttl_s) || ttl_s < 0) throw new UserError(`--ttl: expected whole seconds, got ${options.ttl}`);
+  const { client, config, server } = adminAccess(options.kubeconfig);
+  const ca = config.credentials().ca;
+  if (ca === undefined)
+    throw new UserError(`${options.kubeconfig} holds no CA certificate, so no token can be bound to it`);
+  const token = createJoinToken(ca);
+  const expires = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
+  await client.create(secrets, tokenSecret(token, options.description, expires));
+  const text = formatJoinToken(token);
+  console.log(options.printJoin ? await joinLine(server, text, ca) : text);
+}
+
+/** The Secret by which the API server knows a token (upstream's bootstrap token format). */
+export function tokenSecret(
+  token: Pick<JoinToken, "id" | "secret">,
+  description: string,
+  expires: Date | undefined,
+): Secret {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: secretName(token.id), namespace },
+    type: secretType,
+    stringData: {
+      "token-id": token.id,
+      "token-secret": token.secret,
+      "usage-bootstrap-authentication": "true",
+      "usage-bootstrap-signing": "true",
+      "auth-extra-groups": "system:bootstrappers:bramble:default-node-token",
+      ...(description ? { description } : {}),
+      ...(expires ? { expiration: expires.toISOString() } : {}),
+    },
+  };
+}
+
+export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
+  const { client } = adminAccess(options.kubeconfig);
+  const { items } = await client.list(secrets, { namespace, fieldSelector: `type=${secretType}` });
+  const text = (secret: Secret, key: string): string => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
+  console.log(["ID", "EXPIRES", "DESCRIPTION"].join("\t"));
+  for (const secret of items) {
+    console.log(
+      [text(secret, "token-id"), text(secret, "expiration") || "never", text(secret, "description")].join("\t"),
+    );
+  }
+}
+
+export async function deleteToken(id: string, options: { readonly kubeconfig: string }): Promise<void> {
+  const { client } = adminAccess(options.kubeconfig);
+  try {
+    await client.delete(secrets, { namespace, name: secretName(id) });
+  } catch (error) {
+    if (isNotFound(error)) throw new UserError(`no token has the id ${id}; \`bramble token list\` shows them`);
+    throw error;
+  }
+  console.log(`token ${id} deleted; boards that joined with it stay`);
+}
+
+/**
+ * curl cannot know the cluster's CA yet, so it pins the server's public key; the agent then checks the CA by the hash
+ * in the token.
+ */
+async function joinLine(server: string, token: string, ca: string): Promise<string> {
+  const pin = await serverPin(server, ca);
+  return `curl -sfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token} sh -`;
+}
+
+/** SHA-256 of the serving key, in curl's form. The certificate is checked against the CA first. */
+async function serverPin(server: string, ca: string): Promise<string> {
+  const url = new URL(server);
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const der = await new Promise<Buffer>((resolve, reject) => {
+    const socket = connect({ host, port: Number(url.port || 443), ca, ALPNProtocols: ["http/1.1"] });
+    socket.once("secureConnect", () => {
+      resolve(socket.getPeerCertificate().raw);
+      socket.destroy();
+    });
+    socket.once("error", (error) =>
+      reject(new UserError(`cannot reach ${server}: ${error.message}. Is the master running?`)),
+    );
+  });
+  const key = new X509Certificate(der).publicKey.export({ type: "spki", format: "der" });
+  return createHash("sha256").update(key).digest("base64");
+}
