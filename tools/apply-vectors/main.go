@@ -32,6 +32,8 @@ type Step struct {
 	Subresource string `json:"subresource,omitempty"`
 	Version     string `json:"version,omitempty"`
 	Force       bool   `json:"force,omitempty"`
+	// Schema is the script's at this step, where a custom resource's schema changes.
+	Schema string `json:"schema,omitempty"`
 	// Reset lists top-level fields that the endpoint resets.
 	Reset  []string        `json:"reset,omitempty"`
 	Object json.RawMessage `json:"object"`

@@ -78,8 +78,12 @@ func fieldManager(script Script, step Step) (*managedfields.FieldManager, schema
 	}
 	gvk := schema.GroupVersionKind{Group: "example.com", Version: version, Kind: script.Kind}
 	converter := managedfields.NewDeducedTypeConverter()
+	name := script.Schema
+	if step.Schema != "" {
+		name = step.Schema
+	}
 	if script.Schema != "deduced" {
-		converter = must(managedfields.NewTypeConverter(customModels(script.Kind, script.Schema), false))
+		converter = must(managedfields.NewTypeConverter(customModels(script.Kind, name), false))
 	}
 	w := widgets{script.Kind}
 	return must(managedfields.NewDefaultCRDFieldManager(

@@ -23,6 +23,16 @@ func customSchemas() map[string]json.RawMessage {
 			"nested":{"type":"object","additionalProperties":{"type":"object","properties":{"x":{"type":"integer"},"y":{"type":"integer"}}}},
 			"free":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"known":{"type":"string"}}}}},
 			"status":{"type":"object","properties":{"phase":{"type":"string"},"seen":{"type":"integer"}}}}}`),
+		// Where widget is granular this is atomic, and the other way round.
+		"changed": json.RawMessage(`{"type":"object","properties":{"spec":{"type":"object","properties":{
+			"size":{"type":"integer"},"name":{"type":"string"},
+			"parts":{"type":"array","x-kubernetes-list-type":"atomic","items":{"type":"object",
+				"properties":{"name":{"type":"string"},"count":{"type":"integer"},"tags":{"type":"array","items":{"type":"string"}}}}},
+			"tags":{"type":"array","items":{"type":"string"}},
+			"plain":{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}},
+			"whole":{"type":"object","x-kubernetes-map-type":"granular","properties":{"a":{"type":"string"},"b":{"type":"string"}}},
+			"labels":{"type":"object","x-kubernetes-map-type":"atomic","additionalProperties":{"type":"string"}},
+			"nested":{"type":"object","additionalProperties":{"type":"object","x-kubernetes-map-type":"atomic","properties":{"x":{"type":"integer"},"y":{"type":"integer"}}}}}}}}`),
 	}
 }
 
@@ -32,8 +42,9 @@ func update(manager, object string) Step {
 func apply(manager, object string) Step {
 	return Step{Op: "apply", Manager: manager, Object: json.RawMessage(object)}
 }
-func (s Step) forced() Step           { s.Force = true; return s }
-func (s Step) at(version string) Step { s.Version = version; return s }
+func (s Step) forced() Step             { s.Force = true; return s }
+func (s Step) under(schema string) Step { s.Schema = schema; return s }
+func (s Step) at(version string) Step   { s.Version = version; return s }
 func (s Step) through(sub string, reset ...string) Step {
 	s.Subresource, s.Reset = sub, reset
 	return s
@@ -207,6 +218,15 @@ func handWritten() []Script {
 			apply("one", widget(`"unknown":1`)), apply("one", widget(`"tags":[null]`)), apply("one", widget(`"tags":[["a"]]`)),
 			apply("one", widget(`"tags":[{"a":1}]`)), apply("one", widget(`"on":1,"size":"x"`)), apply("one", widget(`"labels":["x"]`)),
 			apply("one", widget(`"name":{"a":1}`)), apply("one", widget(`"name":[1]`)), apply("one", widget(`"free":"x"`)),
+		),
+		custom("a schema that changes",
+			apply("one", widget(`"parts":[{"name":"a","count":1},{"name":"b"}],"tags":["x"],"plain":["p"],"whole":{"a":"1"},"labels":{"k":"v"},"nested":{"n":{"x":1},"o":{}}`)),
+			apply("two", widget(`"parts":[{"name":"a","tags":["t"]}],"tags":["y"],"labels":{"l":"w"},"nested":{"n":{"y":1}},"name":"n"`)),
+			update("three", widget(`"size":1,"parts":[{"name":"a","count":1,"tags":["t"]},{"name":"b"}],"tags":["x","y"],"plain":["p"],"whole":{"a":"1"},"labels":{"k":"v","l":"w"},"nested":{"n":{"x":1,"y":1},"o":{}},"name":"n"`)).under("changed"),
+			apply("two", widget(`"parts":[{"name":"a","tags":["u"]}],"labels":{"l":"x"},"nested":{"n":{"y":2}},"name":"n"`)).under("changed"),
+			apply("two", widget(`"parts":[{"name":"a","tags":["u"]}],"plain":["q"],"labels":{"l":"x"},"nested":{"n":{"y":2}},"name":"n"`)).under("changed").forced(),
+			apply("one", widget(`"parts":[{"name":"a","tags":["u"]}],"whole":{"b":"1"}`)).under("changed"),
+			apply("one", widget(`"parts":[{"name":"a","count":5}],"plain":["z"]`)).forced(),
 		),
 		custom("versions", apply("one", widget(`"size":1,"tags":["a"]`)),
 			apply("two", strings.Replace(widget(`"name":"n","tags":["b"]`), "/v1", "/v1beta1", 1)).at("v1beta1"),

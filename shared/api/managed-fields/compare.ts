@@ -76,6 +76,8 @@ class CompareWalker implements Comparison {
 
   #field(key: string, before: unknown, after: unknown, atom: MapAtom): void {
     if (before === after) return;
+    // Most writes leave whole top-level fields as they were, in other objects: seeing that is cheaper than walking by schema.
+    if (this.#path.length === 0 && equalJson(before, after)) return;
     this.#path.push(fieldElement(key));
     // What the schema does not know is owned like free-form content: better than losing track of it.
     this.compare(before, after, atom.fieldAtom(key) ?? deducedAtom);
@@ -89,6 +91,7 @@ class CompareWalker implements Comparison {
       this.#leaf(before, after);
       return true;
     }
+    if (left.length === right.length && equalJson(left, right)) return false;
     const leftGroups = groupItems(atom, left);
     const rightGroups = groupItems(atom, right);
     for (const [element, items] of leftGroups) this.#items(element, items, rightGroups.get(element) ?? noItems, atom);

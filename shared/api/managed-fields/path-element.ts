@@ -36,6 +36,7 @@ function canonicalText(value: unknown): string {
 
 const unusual = /[<>&\u2028\u2029\b\f]/g;
 function quoted(text: string): string {
+  if (text.search(unusual) < 0) return JSON.stringify(text);
   return JSON.stringify(text)
     .replace(/\\b/g, (match, at: number, whole: string) => (isEscaped(whole, at) ? match : "\\u0008"))
     .replace(/\\f/g, (match, at: number, whole: string) => (isEscaped(whole, at) ? match : "\\u000c"))

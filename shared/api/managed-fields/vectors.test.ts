@@ -15,6 +15,7 @@ interface Step {
   readonly subresource?: string;
   readonly version?: string;
   readonly force?: boolean;
+  readonly schema?: string;
   readonly reset?: readonly string[];
   readonly object: JsonObject;
   readonly error?: { readonly code: number; readonly message: string; readonly causes?: readonly StatusCause[] };
@@ -48,7 +49,7 @@ function replay(script: Script, step: Step, number: number, before: KubeObject |
   const apiVersion = script.schema ? `example.com/${step.version ?? "v1"}` : String(firstUsable(script)["apiVersion"]);
   const live = before && deepFreeze({ ...before, apiVersion });
   const context = {
-    schema: script.schema ? customSchemas.get(script.schema) : builtIn(apiVersion, script.kind),
+    schema: script.schema ? customSchemas.get(step.schema ?? script.schema) : builtIn(apiVersion, script.kind),
     apiVersion,
     subresource: step.subresource,
     resetFields: step.reset ? FieldSet.ofFields(...step.reset.map((field) => [field])) : undefined,
