@@ -30,6 +30,7 @@ export function containerStatus(
   const state = details?.State;
   const current = stateOf(state?.Status ?? listed.State);
   const error = state?.Error;
+  const startedAt_ms = parseTime(state?.StartedAt);
   return {
     id: listed.Id,
     sandboxId: listed.Labels[label.sandboxId] ?? "",
@@ -37,8 +38,8 @@ export function containerStatus(
     attempt: attemptOf(listed.Names),
     state: current,
     createdAt_ms: details === undefined ? listed.Created * 1000 : Date.parse(details.Created),
-    startedAt_ms: parseTime(state?.StartedAt),
-    finishedAt_ms: current === "exited" ? parseTime(state?.FinishedAt) : undefined,
+    startedAt_ms,
+    finishedAt_ms: current === "exited" ? finishTime(state?.FinishedAt, startedAt_ms) : undefined,
     exitCode: current === "exited" || error ? state?.ExitCode : undefined,
     signal: undefined,
     oomKilled: state?.OOMKilled ?? false,
@@ -65,6 +66,12 @@ function stateOf(status: string): ContainerStatus["state"] {
     default:
       return "unknown";
   }
+}
+
+/** Docker notes a start a little late: a process that ends at once would have ended before. */
+function finishTime(text: string | undefined, startedAt_ms: number | undefined): number | undefined {
+  const finishedAt_ms = parseTime(text);
+  return finishedAt_ms === undefined ? undefined : Math.max(finishedAt_ms, startedAt_ms ?? finishedAt_ms);
 }
 
 /** Docker says year 1 for "never". */
