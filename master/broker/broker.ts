@@ -9,7 +9,7 @@ export interface BrokerOptions {
   readonly port: number;
   /** PEM; read anew by `reload`. */
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
-  readonly leases: NodeLeases;
+  readonly leases: Pick<NodeLeases, "take" | "renew">;
   readonly log: Log;
 }
 
