@@ -1,5 +1,7 @@
 /** Which path element each item of a keyed list or set is (structured-merge-diff typed/helpers.go). */
-import { isJsonObject, isRawNumber } from "../patch/json-value.ts";
+
+import { isRawNumber } from "../codec/number.ts";
+import { isJsonObject } from "../patch/json-value.ts";
 import { goQuote } from "../selector/go-quote.ts";
 import { keyElement, type PathElement, valueElement } from "./path-element.ts";
 import type { ListAtom } from "./typed-schema.ts";

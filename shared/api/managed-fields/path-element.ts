@@ -3,7 +3,9 @@
  * `v:"x"` (an element of a set), `i:0` (an index). The text is canonical, so it is the element's identity; its order and its
  * display follow structured-merge-diff's fieldpath.
  */
-import { isIntegerText, isJsonObject, type JsonObject, numberText } from "../patch/json-value.ts";
+
+import { numberToken } from "../codec/number.ts";
+import { isIntegerText, isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { compareBytes, goQuote } from "../selector/go-quote.ts";
 
 export type PathElement = string;
@@ -24,7 +26,7 @@ export function keyElement(names: readonly string[], values: readonly unknown[])
 /** JSON as upstream's encoder writes it inside a path element: HTML characters escaped, integers in full, maps sorted. */
 function canonicalText(value: unknown): string {
   if (typeof value === "string") return quoted(value);
-  const digits = numberText(value);
+  const digits = numberToken(value);
   if (digits !== undefined) return isIntegerText(digits) ? digits : String(Number(digits));
   if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
   if (isJsonObject(value)) {
@@ -106,7 +108,7 @@ function displayValue(value: unknown): string {
     return Object.entries(value)
       .map(([name, item]) => `${name}=${displayValue(item)}`)
       .join("");
-  return numberText(value) ?? String(value);
+  return numberToken(value) ?? String(value);
 }
 
 const ranks = "fkvi";
@@ -140,7 +142,7 @@ function compareValues(a: unknown, b: unknown): number {
   const rank = valueRank(a);
   const order = rank - valueRank(b);
   if (order !== 0) return order;
-  if (rank === 0) return Number(numberText(a)) - Number(numberText(b));
+  if (rank === 0) return Number(numberToken(a)) - Number(numberToken(b));
   if (rank === 1) return compareBytes(a as string, b as string);
   if (rank === 2) return Number(a) - Number(b);
   if (rank === 3) {
@@ -155,7 +157,7 @@ function compareValues(a: unknown, b: unknown): number {
 }
 
 function valueRank(value: unknown): number {
-  if (numberText(value) !== undefined) return 0;
+  if (numberToken(value) !== undefined) return 0;
   if (typeof value === "string") return 1;
   if (typeof value === "boolean") return 2;
   if (Array.isArray(value)) return 3;

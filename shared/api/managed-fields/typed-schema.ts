@@ -2,7 +2,9 @@
  * The view of a Schema that field management walks by: which values are atomic, which lists are keyed and how. Made from
  * Schemas as kube-openapi's schemaconv makes structured-merge-diff's schema from OpenAPI, one level at a time as values need it.
  */
-import { isJsonObject, isRawNumber } from "../patch/json-value.ts";
+
+import { isRawNumber } from "../codec/number.ts";
+import { isJsonObject } from "../patch/json-value.ts";
 import { type Schema, schemaFor } from "../schema/schema.ts";
 import { compareBytes } from "../selector/go-quote.ts";
 

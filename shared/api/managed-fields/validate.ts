@@ -1,5 +1,7 @@
 /** Whether an applied configuration fits its type, worded as structured-merge-diff's typed/validate.go. */
-import { isJsonObject, isRawNumber, numberText } from "../patch/json-value.ts";
+
+import { isRawNumber, numberToken } from "../codec/number.ts";
+import { isJsonObject } from "../patch/json-value.ts";
 import { goPrint } from "../patch/strategic-list.ts";
 import { goQuote } from "../selector/go-quote.ts";
 import { itemElement, UnindexableItem } from "./list-index.ts";
@@ -105,5 +107,5 @@ function goSyntax(value: unknown): string {
     const members = Object.keys(value).sort();
     return `map[string]interface {}{${members.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
   }
-  return numberText(value) ?? String(value);
+  return numberToken(value) ?? String(value);
 }

@@ -4,6 +4,7 @@ import { StatusError } from "../errors.ts";
 import { type KubeObject, parseApiVersion } from "../object.ts";
 import { isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { type Schema, schemaFor } from "../schema/schema.ts";
+import { normalizeObject } from "../schema/validate-fields.ts";
 import type { ManagedFieldsEntry, StatusCause } from "../types/meta-v1.generated.ts";
 import { type ApplyRequest, applyConfiguration } from "./apply.ts";
 import { FieldSet } from "./field-set.ts";
@@ -76,7 +77,8 @@ function replay(script: Script, step: Step, number: number, before: KubeObject |
     const applied = applyConfiguration(request);
     object = step.result as unknown as KubeObject;
     managedFields = applied.managedFields;
-    const comparable = script.schema ? withoutBookkeeping : withoutEmpty;
+    const { schema } = context;
+    const comparable = script.schema || !schema ? withoutBookkeeping : (stored: KubeObject) => asStored(schema, stored);
     expect({ where, object: comparable(applied.object) }).toEqual({ where, object: comparable(object) });
   }
   expect({ where, managed: managedFields ?? [] }).toEqual({ where, managed: [...(step.managed ?? [])] });
@@ -120,20 +122,10 @@ function withoutBookkeeping({ apiVersion: _, metadata: { uid: __, ...metadata },
   return { ...rest, metadata };
 }
 
-/** Typed objects come back from upstream with their empty structs and without nulls: neither is compared. */
-function withoutEmpty(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => withoutEmpty(item));
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== "uid" && key !== "managedFields")
-      .map(([key, item]) => [key, withoutEmpty(item)] as const)
-      .filter(([, item]) => item !== null && item !== "" && item !== 0 && !isEmpty(item)),
-  );
-}
-
-function isEmpty(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+/** Typed objects come back from upstream as they are stored: with the empty structs that Go writes, without nulls. */
+function asStored(schema: Schema, object: KubeObject): unknown {
+  const { uid: _, ...metadata } = object.metadata;
+  return normalizeObject(schema, { ...object, metadata }).object;
 }
 
 function deepFreeze<T>(value: T): T {

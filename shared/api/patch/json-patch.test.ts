@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { numberFromToken } from "../codec/number.ts";
 import { StatusError } from "../errors.ts";
 import { applyJsonPatch, unknownJsonPatchFields } from "./json-patch.ts";
-import { rawNumber } from "./json-value.ts";
 
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
 const keepDigits: Reviver = (_key, value, { source }) =>
-  typeof value === "number" && source !== undefined && String(value) !== source ? rawNumber(source) : value;
+  typeof value === "number" && source !== undefined && String(value) !== source ? numberFromToken(source) : value;
 const parse = (text: string): Record<string, unknown> =>
   JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown);
 

@@ -3,8 +3,10 @@
  * rely on: negative indices count from the end, `replace` of an absent member adds it, `test` for null holds where nothing
  * is. The rfc6902 package is not used: it drops `__proto__` and `constructor` members and loses raw numbers.
  */
+
+import { numberToken } from "../codec/number.ts";
 import { badRequest } from "../errors.ts";
-import { cloneJson, isJsonObject, type JsonObject, member, numberText, setMember } from "./json-value.ts";
+import { cloneJson, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
 import { jsonKind, patchDoesNotApply, tooLarge } from "./patch-error.ts";
 
 const operationsMax = 10_000;
@@ -193,6 +195,6 @@ function sameText(a: unknown, b: unknown): boolean {
       keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameText(a[key], b[key]))
     );
   }
-  const digits = numberText(a);
-  return digits === undefined ? a === b : digits === numberText(b);
+  const digits = numberToken(a);
+  return digits === undefined ? a === b : digits === numberToken(b);
 }

@@ -4,24 +4,13 @@
  * the functions here. Values are never changed in place: live objects are shared and frozen.
  */
 
+import { isRawNumber, numberToken } from "../codec/number.ts";
+
 export type JsonObject = Record<string, unknown>;
-export interface RawNumber {
-  readonly rawJSON: string;
-}
-
-/** The part of the JSON global that TypeScript's library does not know yet (ECMAScript JSON.parse source text access). */
-const rawJson = JSON as unknown as {
-  rawJSON(text: string): RawNumber;
-  isRawJSON(value: unknown): value is RawNumber;
-};
-
-export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRawJSON(value);
-/** A number by its digits. */
-export const rawNumber = (digits: string): RawNumber => rawJson.rawJSON(digits);
 
 /** A JSON object; false for null, arrays and raw numbers. */
 export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !rawJson.isRawJSON(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 }
 
 /** A member that the object itself has; undefined for what it has not or inherits. */
@@ -53,12 +42,6 @@ export function cloneJson(value: unknown): unknown {
   return copy;
 }
 
-/** The digits of a number, undefined for anything else. */
-export function numberText(value: unknown): string | undefined {
-  if (typeof value === "number") return JSON.stringify(value);
-  return isRawNumber(value) && /^-?[0-9]/.test(value.rawJSON) ? value.rawJSON : undefined;
-}
-
 /** Whether two values are the same JSON; numbers by value, object members in any order. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
@@ -77,8 +60,8 @@ export function equalJson(a: unknown, b: unknown): boolean {
 }
 
 function equalNumbers(a: unknown, b: unknown): boolean {
-  const aText = numberText(a);
-  const bText = numberText(b);
+  const aText = numberToken(a);
+  const bText = numberToken(b);
   if (aText === undefined || bText === undefined) return false;
   if (aText === bText) return true;
   // Two integers are compared exactly, anything else as doubles, as structured-merge-diff does.

@@ -1,7 +1,9 @@
 /** Lists of a strategic merge patch: their elements' kind, identity and order. */
+
+import { numberToken } from "../codec/number.ts";
 import { badRequest } from "../errors.ts";
 import { compareBytes } from "../selector/go-quote.ts";
-import { isIntegerText, isJsonObject, type JsonObject, member, numberText } from "./json-value.ts";
+import { isIntegerText, isJsonObject, type JsonObject, member } from "./json-value.ts";
 import { patchDoesNotApply, unclassifiedError } from "./patch-error.ts";
 
 export type Elements = readonly JsonObject[];
@@ -25,12 +27,12 @@ export function elementsKind(...lists: readonly (readonly unknown[])[]): "object
 function kindOf(element: unknown): string {
   if (Array.isArray(element)) return "list";
   if (isJsonObject(element)) return "object";
-  return numberText(element) === undefined ? typeof element : "number";
+  return numberToken(element) === undefined ? typeof element : "number";
 }
 
 /** Text that is the same for values that are the same merge key or the same element of a list of scalars. */
 export function identityText(value: unknown): string {
-  const digits = numberText(value);
+  const digits = numberToken(value);
   return digits === undefined ? JSON.stringify(value) : isIntegerText(digits) ? digits : String(Number(digits));
 }
 
@@ -165,5 +167,5 @@ export function goPrint(value: unknown): string {
     const keys = Object.keys(value).sort(compareBytes);
     return `map[${keys.map((key) => `${key}:${goPrint(value[key])}`).join(" ")}]`;
   }
-  return numberText(value) ?? String(value);
+  return numberToken(value) ?? String(value);
 }
