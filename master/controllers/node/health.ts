@@ -1,0 +1,102 @@
+import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
+import type { Node, NodeCondition } from "#shared/api/types/core-v1.generated.ts";
+import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+
+export interface HealthSettings {
+  /** Silence after which a node counts as unreachable. */
+  readonly grace_ms: number;
+  /** The same for a node that has never reported. */
+  readonly startupGrace_ms: number;
+  /** The same after an agent has announced that it leaves for a moment. */
+  readonly leavingGrace_ms: number;
+}
+
+export const defaultHealthSettings: HealthSettings = {
+  grace_ms: 20_000,
+  startupGrace_ms: 60_000,
+  leavingGrace_ms: 120_000,
+};
+
+/** What was last heard of a node, by the monotonic clock of this process: written times are never compared. */
+export interface Heard {
+  readonly heartbeat: string;
+  readonly renewal: string;
+  readonly session: string;
+  readonly at_ms: number;
+}
+
+export type Reachability =
+  | { readonly kind: "reachable"; readonly lookAgainAfter_ms: number }
+  | { readonly kind: "unreachable" };
+
+/** Takes in what the API shows now (pure). A first sight counts as a sign of life, unless the session is known to be lost. */
+export function hear(node: Node, lease: Lease | undefined, last: Heard | undefined, now_ms: number): Heard {
+  const { annotations } = lease?.metadata ?? {};
+  const now = {
+    heartbeat: String(readyCondition(node)?.lastHeartbeatTime ?? ""),
+    renewal: String(lease?.spec?.renewTime ?? ""),
+    session: `${annotations?.[sessionIdAnnotation] ?? ""} ${annotations?.[sessionStateAnnotation] ?? ""}`,
+  };
+  if (!last) return { ...now, at_ms: now_ms };
+  const alive = now.heartbeat !== last.heartbeat || now.renewal !== last.renewal || isNewLeave(now.session, last);
+  return { ...now, at_ms: alive ? now_ms : last.at_ms };
+}
+
+const isNewLeave = (session: string, last: Heard): boolean => session !== last.session && session.endsWith(" leaving");
+
+/**
+ * Whether the node can be relied on (pure). The broker's word that a session ended without notice counts at once; a
+ * renewal after it (another session, or a kubelet that renews by itself) outweighs it.
+ */
+export function judge(
+  node: Node,
+  lease: Lease | undefined,
+  heard: Heard,
+  lostRenewal: string | undefined,
+  now_ms: number,
+  settings: HealthSettings,
+): Reachability {
+  const state = lease?.metadata.annotations?.[sessionStateAnnotation];
+  if (state === "lost" && (lostRenewal === undefined || lostRenewal === heard.renewal)) return { kind: "unreachable" };
+  let grace_ms = settings.grace_ms;
+  if (!readyCondition(node)) grace_ms = settings.startupGrace_ms;
+  else if (state === "leaving") grace_ms = settings.leavingGrace_ms;
+  const left_ms = grace_ms - (now_ms - heard.at_ms);
+  return left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms } : { kind: "unreachable" };
+}
+
+export const readyCondition = ({ status }: Node): NodeCondition | undefined =>
+  status?.conditions?.find(({ type }) => type === "Ready");
+
+/** Conditions that a kubelet keeps and that nobody knows without it. */
+const kubeletConditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
+
+/** The node's conditions when it is unreachable; undefined when they say so already (pure). */
+export function unknownConditions(node: Node, now: string): NodeCondition[] | undefined {
+  const present = node.status?.conditions ?? [];
+  let changed = false;
+  const conditions = present.map((condition) => {
+    if (!kubeletConditions.includes(condition.type) || condition.status === "Unknown") return condition;
+    changed = true;
+    return {
+      ...condition,
+      status: "Unknown",
+      reason: "NodeStatusUnknown",
+      message: "Kubelet stopped posting node status.",
+      lastTransitionTime: now,
+    };
+  });
+  for (const type of kubeletConditions) {
+    if (present.some((condition) => condition.type === type)) continue;
+    changed = true;
+    conditions.push({
+      type,
+      status: "Unknown",
+      reason: "NodeStatusNeverUpdated",
+      message: "Kubelet never posted node status.",
+      lastHeartbeatTime: node.metadata.creationTimestamp,
+      lastTransitionTime: now,
+    });
+  }
+  return changed ? conditions : undefined;
+}

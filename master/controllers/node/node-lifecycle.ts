@@ -1,0 +1,155 @@
+import { isNotFound } from "#shared/api/errors.ts";
+import { leases, nodes, pods } from "#shared/api/resources.ts";
+import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { timestamp } from "#shared/client/clock.ts";
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  defineController,
+  watching,
+} from "#shared/client/controller.ts";
+import { nodeLeaseNamespace, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+import { isPodReady, writePodCondition } from "../pod-condition.ts";
+import {
+  defaultHealthSettings,
+  type HealthSettings,
+  type Heard,
+  hear,
+  judge,
+  readyCondition,
+  unknownConditions,
+} from "./health.ts";
+import { fleetState, taintsAfter, zoneOf } from "./taints.ts";
+
+const leaseScope = { namespace: nodeLeaseNamespace };
+
+export const podsByNode = {
+  node: ({ spec }: Pod): readonly string[] => (spec?.nodeName ? [spec.nodeName] : []),
+};
+
+interface Memory {
+  heard: Heard;
+  /** The renewal that stood in the Lease when its session was first seen as lost. */
+  lostRenewal: string | undefined;
+  ready: string | undefined;
+}
+
+/**
+ * Watches over boards. A node whose session is lost, or that is silent for too long, gets its conditions Unknown; taints
+ * follow conditions; the pods of a node that is not ready count as not ready at once, so that Services leave them out.
+ */
+export function nodeLifecycleController(settings: HealthSettings = defaultHealthSettings): ControllerDefinition {
+  const memories = new Map<string, Memory>();
+  return defineController({
+    name: "node-controller",
+    watches: [
+      watching(nodes, {
+        enqueue: (node, context) => [
+          node.metadata.name ?? "",
+          // How many are well decides on the taints of all.
+          ...(memories.get(node.metadata.name ?? "")?.ready === readyCondition(node)?.status
+            ? []
+            : context
+                .lister(nodes)
+                .list()
+                .map(({ metadata }) => metadata.name ?? "")),
+        ],
+      }),
+      watching(leases, { scope: leaseScope, enqueue: ({ metadata }) => [metadata.name ?? ""] }),
+      watching(pods, {
+        indexes: podsByNode,
+        enqueue: ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []),
+        when: ({ type, object }) => type !== "delete" && isPodReady(object),
+      }),
+    ],
+    async reconcile(key, context) {
+      const node = context.lister(nodes).get(key);
+      if (!node) {
+        memories.delete(key);
+        return undefined;
+      }
+      const lease = context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${key}`);
+      const now_ms = context.clock.now_ms();
+      const memory = remember(memories.get(key), node, lease, now_ms);
+      const former = memory.ready;
+      memories.set(key, memory);
+      if (former === undefined) {
+        const message = `Node ${key} event: Registered Node ${key} in Controller`;
+        context.events.record(node, { type: "Normal", reason: "RegisteredNode", message });
+      }
+
+      const reachability = judge(node, lease, memory.heard, memory.lostRenewal, now_ms, settings);
+      const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
+      memory.ready = readyCondition(current)?.status ?? "none";
+      await setTaints(current, context);
+      await setLabels(current, context);
+      if (former === "True" && memory.ready !== "True") {
+        const message = `Node ${key} status is now: NodeNotReady`;
+        context.events.record(node, { type: "Normal", reason: "NodeNotReady", message });
+      }
+      const justFailed = former === "True" && memory.ready === "False";
+      if (memory.ready === "Unknown" || justFailed) await setPodsNotReady(key, context);
+      return reachability.kind === "reachable" ? { requeueAfter_ms: reachability.lookAgainAfter_ms } : undefined;
+    },
+  });
+}
+
+function remember(last: Memory | undefined, node: Node, lease: Lease | undefined, now_ms: number): Memory {
+  const heard = hear(node, lease, last?.heard, now_ms);
+  const lost = lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
+  const wasLost = last?.heard.session === heard.session;
+  return {
+    heard,
+    lostRenewal: lost ? (wasLost && last?.lostRenewal !== undefined ? last.lostRenewal : heard.renewal) : undefined,
+    ready: last?.ready,
+  };
+}
+
+async function setUnknown(node: Node, { client, clock, lister }: ControllerContext): Promise<Node> {
+  const conditions = unknownConditions(node, timestamp(clock));
+  if (!conditions) return node;
+  // The resourceVersion makes sure that a kubelet that has just come back is not overruled.
+  const present = lister(nodes).get(node.metadata.name ?? "") ?? node;
+  return client.update(nodes, { ...present, status: { ...present.status, conditions } }, { subresource: "status" });
+}
+
+async function setTaints(node: Node, { client, clock, lister }: ControllerContext): Promise<void> {
+  const zone = zoneOf(node);
+  const ready = lister(nodes)
+    .list()
+    .filter((one) => zoneOf(one) === zone)
+    .map((one) => readyCondition(one.metadata.name === node.metadata.name ? node : one)?.status === "True");
+  const taints = taintsAfter(node, fleetState(ready), timestamp(clock));
+  if (!taints) return;
+  const { name = "", resourceVersion } = node.metadata;
+  const body = { metadata: { resourceVersion }, spec: { taints } };
+  await client.patch(nodes, { name }, { type: "merge", body });
+}
+
+/** The names that these labels had before they were stable; old selectors still ask for them. */
+const betaLabels = [
+  ["kubernetes.io/os", "beta.kubernetes.io/os"],
+  ["kubernetes.io/arch", "beta.kubernetes.io/arch"],
+] as const;
+
+async function setLabels({ metadata }: Node, { client }: ControllerContext): Promise<void> {
+  const { name = "", labels = {} } = metadata;
+  const wrong = betaLabels.filter(([stable, beta]) => labels[stable] !== undefined && labels[beta] !== labels[stable]);
+  if (wrong.length === 0) return;
+  const body = { metadata: { labels: Object.fromEntries(wrong.map(([stable, beta]) => [beta, labels[stable]])) } };
+  await client.patch(nodes, { name }, { type: "merge", body });
+}
+
+async function setPodsNotReady(nodeName: string, { client, clock, lister, events }: ControllerContext): Promise<void> {
+  for (const pod of lister(pods).byIndex("node", nodeName)) {
+    if (!isPodReady(pod)) continue;
+    const { reason, message } = pod.status?.conditions?.find(({ type }) => type === "Ready") ?? {};
+    try {
+      await writePodCondition(client, clock, pod, { type: "Ready", status: "False", reason, message });
+      events.record(pod, { type: "Warning", reason: "NodeNotReady", message: "Node is not ready" });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}

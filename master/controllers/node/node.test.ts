@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { leases, nodes, pods } from "#shared/api/resources.ts";
+import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
+import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
+import { ManualClock } from "#shared/client/clock.ts";
+import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import { defaultHealthSettings } from "./health.ts";
+import { CidrPool, nodeIpamController } from "./node-ipam.ts";
+import { nodeLifecycleController } from "./node-lifecycle.ts";
+import { taintEvictionController, tolerated_s } from "./taint-eviction.ts";
+import { fleetState, taintsAfter } from "./taints.ts";
+
+const readyNode = (name: string, status = "True"): Node => {
+  const node = testNode(name);
+  return { ...node, status: { ...node.status, conditions: [{ type: "Ready", status }] } };
+};
+
+describe("taints", () => {
+  const keys = (taints: Taint[] | undefined) =>
+    taints?.map(({ key, effect }) => `${key.split("/")[1] ?? key}:${effect}`);
+
+  test("follow conditions and leave others alone", () => {
+    const node = readyNode("a", "Unknown");
+    node.spec = { unschedulable: true, taints: [{ key: "mine", effect: "NoSchedule" }] };
+    const taints = taintsAfter(node, "normal", "t");
+    expect(keys(taints)).toEqual([
+      "mine:NoSchedule",
+      "unreachable:NoSchedule",
+      "unschedulable:NoSchedule",
+      "unreachable:NoExecute",
+    ]);
+    node.spec.taints = taints;
+    expect(taintsAfter(node, "normal", "t2")).toBeUndefined();
+    const well = { ...readyNode("a"), spec: { taints: taints ?? [] } };
+    expect(keys(taintsAfter(well, "normal", "t"))).toEqual(["mine:NoSchedule"]);
+  });
+
+  test("nothing is evicted when the fleet is down", () => {
+    const node = readyNode("a", "Unknown");
+    expect(keys(taintsAfter(node, "partly disrupted", "t"))).toEqual(["unreachable:NoSchedule"]);
+    node.spec = { taints: [{ key: "node.kubernetes.io/unreachable", effect: "NoExecute" }] };
+    expect(keys(taintsAfter(node, "partly disrupted", "t"))).toEqual([
+      "unreachable:NoExecute",
+      "unreachable:NoSchedule",
+    ]);
+    expect(keys(taintsAfter(node, "disrupted", "t"))).toEqual(["unreachable:NoSchedule"]);
+  });
+
+  test("when a fleet counts as down", () => {
+    const nodes = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
+    expect(fleetState(nodes(1, 1))).toBe("normal");
+    expect(fleetState(nodes(1, 2))).toBe("normal");
+    expect(fleetState(nodes(2, 3))).toBe("partly disrupted");
+    expect(fleetState(nodes(0, 1))).toBe("disrupted");
+    expect(fleetState(nodes(5, 3))).toBe("normal");
+  });
+
+  test("how long a pod may stay", () => {
+    const taint = { key: "k", effect: "NoExecute" };
+    expect(tolerated_s([taint], [])).toBe(0);
+    expect(tolerated_s([taint], [{ operator: "Exists" }])).toBe(Number.POSITIVE_INFINITY);
+    expect(
+      tolerated_s(
+        [taint],
+        [
+          { operator: "Exists", tolerationSeconds: 60 },
+          { key: "k", operator: "Exists", tolerationSeconds: 30 },
+        ],
+      ),
+    ).toBe(30);
+  });
+});
+
+test("ranges of pod addresses", () => {
+  const pool = new CidrPool("10.42.0.0/16", 24);
+  expect(pool.free(new Set())).toBe("10.42.0.0/24");
+  expect(pool.free(new Set(["10.42.0.0/24", "10.42.1.0/24"]))).toBe("10.42.2.0/24");
+  expect(new CidrPool("192.168.0.0/23", 24).free(new Set(["192.168.0.0/24", "192.168.1.0/24"]))).toBeUndefined();
+  expect(() => new CidrPool("10.42.0.0/25", 24)).toThrow(RangeError);
+});
+
+describe("controllers", () => {
+  let harness: Harness;
+  afterEach(() => harness.stop());
+
+  const lease = (node: string, renewTime: string, state = "online"): Lease => ({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: {
+      name: node,
+      namespace: "kube-node-lease",
+      annotations: { [sessionStateAnnotation]: state, [sessionIdAnnotation]: "boot/1" },
+    },
+    spec: { holderIdentity: node, renewTime },
+  });
+  const ready = async (name: string) =>
+    (await harness.client.get(nodes, { name })).status?.conditions?.find(({ type }) => type === "Ready")?.status;
+
+  test("every node gets a range of its own", async () => {
+    harness = new Harness();
+    await harness.run(nodeIpamController());
+    for (const name of ["a", "b", "c"]) await harness.client.create(nodes, testNode(name));
+    const ranges = async () => (await harness.client.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
+    await eventually(async () => (await ranges()).every((cidr) => cidr !== undefined));
+    expect(new Set(await ranges())).toEqual(new Set(["10.42.0.0/24", "10.42.1.0/24", "10.42.2.0/24"]));
+  });
+
+  test("a lost session makes a node unreachable at once, its pods not ready, and evicts them in time", async () => {
+    harness = new Harness();
+    const { client } = harness;
+    const clock = new ManualClock();
+    for (const name of ["a", "b"]) {
+      await client.create(nodes, readyNode(name));
+      await client.create(leases, lease(name, "2026-01-01T00:00:00.000000Z"));
+    }
+    const tolerations = [
+      { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute", tolerationSeconds: 60 },
+    ];
+    const status = { conditions: [{ type: "Ready", status: "True" }] };
+    await client.create(pods, testPod("p", { nodeName: "a", tolerations }, { status }));
+    await harness.run(nodeLifecycleController({ ...defaultHealthSettings, grace_ms: 3_600_000 }), clock);
+    await harness.run(taintEvictionController(), clock);
+    await client.update(leases, lease("a", "2026-01-01T00:00:00.000000Z", "lost"));
+    // A write that meets a conflict is tried again by the controllers' clock.
+    const soon = (condition: () => Promise<boolean>, what: string) =>
+      eventually(async () => {
+        await clock.advance(5);
+        return condition();
+      }, what);
+    await soon(async () => (await ready("a")) === "Unknown", "a Unknown");
+    expect(await ready("b")).toBe("True");
+    const pod = () => client.get(pods, { namespace: "default", name: "p" });
+    await soon(async () => (await pod()).status?.conditions?.[0]?.status === "False", "p not ready");
+    const taints = async () => (await client.get(nodes, { name: "a" })).spec?.taints ?? [];
+    await soon(async () => (await taints()).some(({ effect }) => effect === "NoExecute"), "tainted");
+    await clock.advance(1_000);
+    expect(client.count("delete pods")).toBe(0);
+    await clock.advance(60_000);
+    await eventually(() => client.count("delete pods default/p") === 1, "p evicted");
+  });
+
+  test("silence makes a node unreachable after the grace, an announced leave later", async () => {
+    harness = new Harness();
+    const { client } = harness;
+    const clock = new ManualClock();
+    for (const name of ["a", "b", "c"]) {
+      await client.create(nodes, readyNode(name));
+      await client.create(leases, lease(name, "2026-01-01T00:00:00.000000Z"));
+    }
+    const running = await harness.run(nodeLifecycleController(), clock);
+    await eventually(() => harness.recorded.length === 3);
+    await clock.advance(15_000);
+    await client.update(leases, lease("a", "2026-01-01T00:00:10.000000Z"));
+    await client.update(leases, lease("b", "2026-01-01T00:00:00.000000Z", "leaving"));
+    const caughtUp = () => running.queue.length === 0;
+    await clock.advance(6_000);
+    await eventually(async () => (await ready("c")) === "Unknown" && caughtUp(), "c Unknown");
+    expect(await ready("a")).toBe("True");
+    expect(await ready("b")).toBe("True");
+    await clock.advance(15_000);
+    await eventually(async () => (await ready("a")) === "Unknown", "a Unknown");
+    expect(await ready("b")).toBe("True");
+  });
+});
