@@ -63,16 +63,21 @@ export interface RequestContext {
 
 /** An object as the watch cache holds it: canonical JSON text, parsed on demand into a frozen view shared by all. */
 export interface CachedObject {
+  /** `namespace/name` or `name`. */
   readonly key: string;
   readonly revision: number;
-  /** JSON text as served in `apiVersion` (the declaration's own version when absent), resourceVersion included. */
-  text(apiVersion?: string): string;
+  /** JSON text as served, resourceVersion included. */
+  text(): string;
   /** Deep-frozen. */
   view(): KubeObject;
 }
 
 export interface WatchFrame {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  /** The object of an ADDED, MODIFIED or DELETED frame, unless it has been turned into something else (a Table). */
+  readonly object?: CachedObject | undefined;
+  /** About how much memory it holds while it waits, in bytes. */
+  readonly weight: number;
   /** JSON text of the object (or Table, or Status). */
   text(): string;
   /** The same as a frozen value, for in-process clients. */

@@ -1,7 +1,7 @@
 /**
  * What one producer pushes, one consumer iterates. When the consumer falls behind by more than `limit`, the queue ends
- * with the error that `overflow` makes: nothing grows without bound. What was pushed before an end is still given, what
- * was pushed before an overflow is not.
+ * with the error that `overflow` makes (or without one): nothing grows without bound. What was pushed before an end is
+ * still given, what was pushed before an overflow is not.
  */
 export class BoundedQueue<T> implements AsyncIterable<T> {
   #items: T[] = [];
@@ -11,12 +11,12 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   #error: unknown;
   #wake: (() => void) | undefined;
   readonly #limit: number;
-  readonly #overflow: () => Error;
+  readonly #overflow: () => Error | undefined;
   readonly #weigh: (item: T) => number;
   /** Called once, when the consumer leaves or the queue has ended. */
   onEnd: (() => void) | undefined;
 
-  constructor(limit: number, overflow: () => Error, weigh: (item: T) => number = () => 1) {
+  constructor(limit: number, overflow: () => Error | undefined, weigh: (item: T) => number = () => 1) {
     this.#limit = limit;
     this.#overflow = overflow;
     this.#weigh = weigh;

@@ -1,4 +1,4 @@
-import type { Status, StatusCause } from "./types/meta-v1.generated.ts";
+import type { ListMeta, Status, StatusCause } from "./types/meta-v1.generated.ts";
 
 /** Reasons of metav1.Status with the HTTP code each goes with; the one table that ties them together. */
 const codes = {
@@ -52,6 +52,8 @@ export interface StatusErrorOptions {
   readonly uid?: string | undefined;
   readonly causes?: readonly StatusCause[] | undefined;
   readonly retryAfterSeconds?: number | undefined;
+  /** Of the Status itself: the `continue` token of an expired list. */
+  readonly listMetadata?: ListMeta | undefined;
   /** Where the code is not the reason's usual one. */
   readonly code?: number | undefined;
   readonly cause?: unknown;
@@ -84,7 +86,7 @@ export class StatusError extends Error {
     return {
       apiVersion: "v1",
       kind: "Status",
-      metadata: {},
+      metadata: this.options.listMetadata ?? {},
       status: "Failure",
       message: this.message,
       reason: this.reason,
@@ -102,6 +104,7 @@ export class StatusError extends Error {
       uid: details?.uid,
       causes: details?.causes,
       retryAfterSeconds: details?.retryAfterSeconds,
+      listMetadata: status.metadata,
       code: status.code ?? fallbackCode,
     });
   }

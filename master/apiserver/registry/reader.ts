@@ -7,5 +7,8 @@ export interface ResourceReader {
   get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey): T | undefined;
   list<T extends KubeObject>(ref: ResourceRef<T>, namespace?: string): readonly T[];
   /** Called after each change is visible to get and list. Gives a function that ends it. */
-  onChange<T extends KubeObject>(ref: ResourceRef<T>, listener: (object: T, type: "ADDED" | "MODIFIED" | "DELETED") => void): () => void;
+  onChange<T extends KubeObject>(
+    ref: ResourceRef<T>,
+    listener: (object: T, type: "ADDED" | "MODIFIED" | "DELETED") => void,
+  ): () => void;
 }

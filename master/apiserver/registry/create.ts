@@ -1,0 +1,142 @@
+/** Creates: from a decoded object to a stored one (upstream's rest.BeforeCreate and store.Create). */
+import { alreadyExists, badRequest, invalid, type StatusError } from "#shared/api/errors.ts";
+import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
+import { KeyExistsError } from "../../store/store.ts";
+import { validateObjectMeta } from "../resources/validation/object-meta.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { toStoredText } from "../watch-cache/stored-text.ts";
+import { canonical } from "./decode-body.ts";
+import { managedResource } from "./managed-resource.ts";
+import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+/** As upstream: without vowels, so that no words come out. */
+const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH = 5;
+const MAX_GENERATED = 63 - SUFFIX_LENGTH;
+const GENERATE_ATTEMPTS = 8;
+
+export interface Creation {
+  /** In the served version; owned by this call. */
+  readonly object: KubeObject;
+  /** From an apply, which has worked them out already. */
+  readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
+}
+
+/** Creates an object and answers with it once every reader sees it. Throws StatusError. */
+export async function create(parts: WriteParts, scope: WriteScope, creation: Creation): Promise<Entry> {
+  const { resource, stored } = scope;
+  const { strategy } = stored.declaration;
+  const draft = resource.toStored(creation.object);
+  strategy?.applyDefaults?.(draft);
+  const { metadata } = draft;
+  matchNamespace(scope, draft);
+  if (metadata.resourceVersion) {
+    throw unclassifiedError("resourceVersion should not be set on objects to be created");
+  }
+  delete metadata.selfLink;
+  metadata.managedFields = [...(creation.managedFields ?? managedFieldsOf(parts, scope, draft) ?? [])];
+  if (metadata.managedFields.length === 0) delete metadata.managedFields;
+  await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  if (strategy?.hasStatus && !strategy.keepsStatusOnCreate) delete fieldsOf(draft)["status"];
+  strategy?.prepareForCreate?.(draft);
+  draft.metadata.creationTimestamp = timestamp(parts);
+  draft.metadata.uid = crypto.randomUUID();
+  if (strategy?.hasGeneration) draft.metadata.generation = 1;
+  else if (!stored.declaration.custom) delete draft.metadata.generation;
+  return insertNamed(parts, scope, draft);
+}
+
+function matchNamespace({ namespace, resource }: WriteScope, { metadata }: KubeObject): void {
+  if (!resource.declaration.ref.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  if (namespace) metadata.namespace = namespace;
+}
+
+function managedFieldsOf(
+  parts: WriteParts,
+  scope: WriteScope,
+  draft: KubeObject,
+): readonly ManagedFieldsEntry[] | undefined {
+  return updateManagedFields({
+    ...managedResource(scope),
+    live: undefined,
+    next: scope.resource.fromStored(draft),
+    manager: scope.manager,
+    now: timestamp(parts),
+  });
+}
+
+/** Takes a fresh name for `generateName`, again when it is taken already. */
+async function insertNamed(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
+  const { generateName } = draft.metadata;
+  const generates = !draft.metadata.name && !!generateName;
+  for (let attempt = 1; ; attempt += 1) {
+    if (generates && generateName) draft.metadata.name = generatedName(generateName);
+    try {
+      return await insert(parts, scope, draft);
+    } catch (error) {
+      if (!(error instanceof KeyExistsError)) throw error;
+      if (!generates || attempt === GENERATE_ATTEMPTS) throw existsAlready(scope, draft.metadata.name ?? "");
+    }
+  }
+}
+
+export function generatedName(base: string): string {
+  let name = base.slice(0, MAX_GENERATED);
+  for (const byte of crypto.getRandomValues(new Uint8Array(SUFFIX_LENGTH))) {
+    name += suffixAlphabet[byte % suffixAlphabet.length];
+  }
+  return name;
+}
+
+function existsAlready(scope: WriteScope, name: string): StatusError {
+  const error = alreadyExists(scope.resource.name, name);
+  const present = scope.stored.cache.get(cacheKey(scope, name))?.view();
+  if (!present?.metadata.deletionTimestamp) return error;
+  error.message = `object is being deleted: ${error.message}`;
+  return error;
+}
+
+async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
+  const { resource, stored } = scope;
+  const { strategy, ref, custom } = stored.declaration;
+  const name = draft.metadata.name ?? "";
+  const faults = [
+    ...validateObjectMeta(draft.metadata, {
+      namespaced: ref.namespaced,
+      validateName: strategy?.validateName,
+      builtIn: !custom,
+    }),
+    ...(strategy?.validate?.(draft) ?? []),
+  ];
+  if (faults.length > 0) throw invalid(resource.gvk, name, faults);
+  scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
+  const object = canonical(draft, resource.storedSchema);
+  await judge(parts, scope, { operation: "CREATE", name, object });
+  const key = cacheKey(scope, name);
+  const text = toStoredText(object);
+  if (scope.dryRun) {
+    if (stored.cache.get(key)) throw new KeyExistsError(key);
+    return entryFor(scope, key, 0, text, object);
+  }
+  const storeKey = stored.cache.prefix + key;
+  parts.hub.offer(storeKey, text, object);
+  try {
+    const revision = await parts.store.create(storeKey, text);
+    await parts.hub.waitFor(revision);
+    const cached = stored.cache.get(key);
+    return cached?.revision === revision ? cached : entryFor(scope, key, revision, text, object);
+  } finally {
+    parts.hub.withdraw(storeKey);
+  }
+}

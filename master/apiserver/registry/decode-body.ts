@@ -1,0 +1,137 @@
+/** Bodies of requests: JSON, YAML, protobuf, or an object of an in-process client, all to one decoded form. */
+import { type DecodedDocument, decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
+import { decodeProtobuf, ProtobufError, protobufContentType } from "#shared/api/codec/protobuf.ts";
+import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
+import { badRequest, unsupportedMediaType } from "#shared/api/errors.ts";
+import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import type { Schema } from "#shared/api/schema/schema.ts";
+import { DecodeError, normalizeObject, strictMessages } from "#shared/api/schema/validate-fields.ts";
+import type { RequestBody } from "../request.ts";
+
+export type FieldValidation = "Strict" | "Warn" | "Ignore";
+
+/** A document without duplicates: what an object in memory is. */
+export function documentOf(value: unknown): DecodedDocument {
+  return { value, duplicates: [], positionOf: () => Infinity };
+}
+
+const mediaTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/** Decodes by content type. Throws BadRequest for a body that does not parse, 415 for a type that is not known. */
+export function decodeDocument(body: RequestBody, contentType: string | undefined): DecodedDocument {
+  if (body.kind === "object") return documentOf(body.object);
+  if (body.kind === "none") return documentOf(undefined);
+  const type = mediaTypeOf(contentType);
+  try {
+    switch (type) {
+      case "":
+      case "application/json":
+        return decodeJson(body.bytes);
+      case "application/yaml":
+        return decodeYaml(body.bytes);
+      case protobufContentType:
+        return documentOf(decodeProtobuf(body.bytes).value);
+      default:
+        throw unsupportedMediaType(
+          `the body of the request was in an unknown format - accepted media types include: ${mediaTypes}`,
+        );
+    }
+  } catch (error) {
+    if (error instanceof JsonSyntaxError || error instanceof YamlError || error instanceof ProtobufError) {
+      throw badRequest(error.message);
+    }
+    throw error;
+  }
+}
+
+export const mediaTypeOf = (contentType: string | undefined): string =>
+  (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+
+export interface Expected {
+  readonly gvk: GroupVersionKind;
+  /** undefined: a free-form kind, kept as it is. */
+  readonly schema: Schema | undefined;
+  /** Words duplicates and unknown fields as for custom resources. */
+  readonly custom: boolean;
+}
+
+/**
+ * An object of the expected kind out of a document. Unknown and duplicate fields are refused, warned of, or dropped
+ * silently. Throws BadRequest, worded as upstream does.
+ */
+export function objectOf(
+  document: DecodedDocument,
+  expected: Expected,
+  validation: FieldValidation,
+  warnings: string[],
+): KubeObject {
+  const { gvk } = expected;
+  const value = document.value === undefined ? {} : document.value;
+  if (!isJsonObject(value)) {
+    throw badRequest(
+      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
+    );
+  }
+  checkKind(value, gvk);
+  const title = `${gvk.kind} in version ${JSON.stringify(apiVersionOf(gvk))} cannot be handled as a ${gvk.kind}`;
+  const normalized = normalize(value, expected, title);
+  const strict =
+    validation === "Ignore"
+      ? undefined
+      : strictMessages(document, normalized.unknown, expected.custom ? "custom" : "typed");
+  if (strict && validation === "Strict") throw badRequest(`${title}: ${strict.error}`);
+  if (strict) warnings.push(...strict.warnings);
+  return named(normalized.object, gvk);
+}
+
+function normalize(
+  value: JsonObject,
+  { schema }: Expected,
+  title: string,
+): { object: JsonObject; unknown: readonly string[] } {
+  if (!schema) return { object: cloneJson(value) as JsonObject, unknown: [] };
+  try {
+    return normalizeObject(schema, value);
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`${title}: ${error.message}`);
+    throw error;
+  }
+}
+
+function checkKind(value: JsonObject, gvk: GroupVersionKind): void {
+  const { apiVersion = "", kind = "" } = value;
+  const expected = apiVersionOf(gvk);
+  if (typeof apiVersion !== "string" || typeof kind !== "string") {
+    throw badRequest(
+      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field of type string",
+    );
+  }
+  if (kind !== "" && kind !== gvk.kind) {
+    const given = apiVersion === "" ? expected : apiVersion;
+    throw badRequest(
+      given === expected
+        ? `${kind} in version ${JSON.stringify(parseApiVersion(given).version)} cannot be handled as a ${gvk.kind}: no kind "${kind}" is registered for this resource`
+        : `the API version in the data (${given}) does not match the expected API version (${expected})`,
+    );
+  }
+  if (apiVersion !== "" && apiVersion !== expected) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
+    );
+  }
+}
+
+function named(object: JsonObject, gvk: GroupVersionKind): KubeObject {
+  object["apiVersion"] = apiVersionOf(gvk);
+  object["kind"] = gvk.kind;
+  object["metadata"] ??= {};
+  return object as unknown as KubeObject;
+}
+
+/** The canonical form of a draft: what is compared and stored. Drops what became empty and orders the fields. */
+export function canonical(draft: KubeObject, schema: Schema | undefined): KubeObject {
+  if (!schema) return draft;
+  const gvk = { ...parseApiVersion(draft.apiVersion), kind: draft.kind };
+  return named(normalizeObject(schema, draft).object, gvk);
+}

@@ -1,0 +1,189 @@
+/** Lists: which objects, as of which revision, and where a next page goes on (the API's resourceVersion semantics). */
+import { badRequest, StatusError } from "#shared/api/errors.ts";
+import { CompactedError, FutureRevisionError, type Store } from "../../store/store.ts";
+import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import type { ResourceCache } from "../watch-cache/resource-cache.ts";
+import type { Selection } from "./selection.ts";
+
+export interface ListParameters {
+  readonly limit: number;
+  readonly continueToken: string;
+  readonly resourceVersion: string;
+  readonly match: string;
+}
+
+export interface Listed {
+  readonly entries: readonly Entry[];
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
+}
+
+export interface ListSource {
+  readonly hub: CacheHub;
+  readonly cache: ResourceCache;
+  readonly store: Store;
+}
+
+/** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
+export function listParameters(query: URLSearchParams): ListParameters {
+  const resourceVersion = query.get("resourceVersion") ?? "";
+  const match = query.get("resourceVersionMatch") ?? "";
+  const continueToken = query.get("continue") ?? "";
+  const limit = numberOf(query.get("limit"), "limit");
+  const sendInitialEvents = query.get("sendInitialEvents");
+  const faults: [string, string][] = [];
+  if (sendInitialEvents !== null && sendInitialEvents !== "") {
+    faults.push(["sendInitialEvents", "sendInitialEvents is forbidden for list"]);
+  }
+  if (match !== "") {
+    if (resourceVersion === "") {
+      faults.push(["resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"]);
+    }
+    if (continueToken !== "") {
+      faults.push(["resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"]);
+    }
+    if (match !== "Exact" && match !== "NotOlderThan") {
+      throw listOptionsError(
+        "resourceVersionMatch",
+        "FieldValueNotSupported",
+        `Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`,
+      );
+    }
+    if (match === "Exact" && resourceVersion === "0") {
+      faults.push(["resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"']);
+    }
+  }
+  const [fault] = faults;
+  if (fault) throw listOptionsError(fault[0], "FieldValueForbidden", `Forbidden: ${fault[1]}`);
+  if (continueToken !== "" && resourceVersion !== "" && resourceVersion !== "0") {
+    throw badRequest("specifying resource version is not allowed when using continue");
+  }
+  return { limit, continueToken, resourceVersion, match };
+}
+
+export function listOptionsError(field: string, reason: string, message: string): StatusError {
+  return new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: ${field}: ${message}`, {
+    group: "meta.k8s.io",
+    kind: "ListOptions",
+    causes: [{ reason, message, field }],
+  });
+}
+
+function numberOf(text: string | null, name: string): number {
+  if (text === null || text === "") return 0;
+  const number = Number(text);
+  if (!Number.isSafeInteger(number))
+    throw badRequest(`invalid ${name}: strconv.ParseInt: parsing "${text}": invalid syntax`);
+  return Math.max(0, number);
+}
+
+/** A resource version that a client sent. Throws BadRequest for what is no number. */
+export function revisionOf(text: string): number {
+  if (!/^\d{1,16}$/.test(text)) {
+    throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+  }
+  return Number(text);
+}
+
+/** The objects that a selection holds. Throws 410 for a revision that is gone, 504 for one that is yet to come. */
+export async function listEntries(
+  source: ListSource,
+  selection: Selection,
+  parameters: ListParameters,
+): Promise<Listed> {
+  const from = await startOf(source, parameters);
+  const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
+  const entries = all ?? source.cache.list(selection.namespace);
+  const revision = from.revision ?? source.hub.revision;
+  return pageOf(entries, selection, parameters.limit, revision, from.after);
+}
+
+interface Start {
+  /** undefined: as of now. */
+  readonly revision: number | undefined;
+  readonly after: string | undefined;
+}
+
+async function startOf({ hub }: ListSource, parameters: ListParameters): Promise<Start> {
+  if (parameters.continueToken !== "") return decodeContinue(parameters.continueToken);
+  if (parameters.resourceVersion === "" || parameters.resourceVersion === "0") {
+    return { revision: undefined, after: undefined };
+  }
+  const revision = revisionOf(parameters.resourceVersion);
+  await hub.waitForClient(revision);
+  // A limit without a match rule has always meant exactly this revision.
+  const exact = parameters.match === "Exact" || (parameters.match === "" && parameters.limit > 0);
+  return { revision: exact ? revision : undefined, after: undefined };
+}
+
+async function entriesAt(
+  { cache, store }: ListSource,
+  selection: Selection,
+  revision: number,
+  start: Start,
+): Promise<Entry[]> {
+  const inMemory = cache.listAt(revision, selection.namespace);
+  if (inMemory) return inMemory;
+  try {
+    const prefix = selection.namespace ? `${cache.prefix}${selection.namespace}/` : cache.prefix;
+    const { items } = await store.list(prefix, { revision });
+    return items.map((item) => cache.entryOf(item.key, item.value, item.revision));
+  } catch (error) {
+    if (error instanceof CompactedError || error instanceof FutureRevisionError) throw tooOld(start);
+    throw error;
+  }
+}
+
+function tooOld({ after }: Start): StatusError {
+  if (after === undefined) return new StatusError("Expired", "The resourceVersion for the provided list is too old.");
+  const message =
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without " +
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. " +
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or " +
+    "deleted between the time the first chunk was returned and now may show up in the list.";
+  return new StatusError("Expired", message, { listMetadata: { continue: encodeContinue(-1, after) } });
+}
+
+function pageOf(
+  entries: readonly Entry[],
+  selection: Selection,
+  limit: number,
+  revision: number,
+  after: string | undefined,
+): Listed {
+  const begun = after === undefined ? entries : entries.filter((entry) => entry.key > after);
+  const matching = selection.isWhole ? begun : begun.filter((entry) => selection.matches(entry));
+  const resourceVersion = String(revision);
+  if (limit === 0 || matching.length <= limit) return { entries: matching, metadata: { resourceVersion } };
+  const page = matching.slice(0, limit);
+  const next = encodeContinue(revision, page.at(-1)?.key ?? "");
+  // How many are left is only said where the selection does not hide any.
+  const remaining = selection.isWhole ? { remainingItemCount: matching.length - limit } : {};
+  return { entries: page, metadata: { resourceVersion, continue: next, ...remaining } };
+}
+
+function encodeContinue(revision: number, after: string): string {
+  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start: `${after}\u0000` })).toString(
+    "base64url",
+  );
+}
+
+function decodeContinue(token: string): Start {
+  try {
+    const { v, rv, start } = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as {
+      v?: unknown;
+      rv?: unknown;
+      start?: unknown;
+    };
+    if (v === "meta.k8s.io/v1" && typeof rv === "number" && typeof start === "string" && start !== "") {
+      return { revision: rv > 0 ? rv : undefined, after: start.replace(/\0$/, "") };
+    }
+  } catch {
+    // Whatever it is, it is no token of ours: said below.
+  }
+  throw badRequest("continue key is not valid: encoding error");
+}

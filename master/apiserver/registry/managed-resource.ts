@@ -1,0 +1,25 @@
+import { FieldSet } from "#shared/api/managed-fields/field-set.ts";
+import type { ManagedResource } from "#shared/api/managed-fields/update.ts";
+import type { WriteScope } from "./write-scope.ts";
+
+const status = FieldSet.ofFields(["status"]);
+const spec = FieldSet.ofFields(["spec"]);
+const specAndMetadata = FieldSet.ofFields(["spec"], ["metadata"]);
+
+/** What field management needs to know of the endpoint that is written to. */
+export function managedResource({ resource, stored, subresource }: WriteScope): ManagedResource {
+  const { strategy, custom, versions } = resource.declaration;
+  const main = stored.declaration.strategy?.hasStatus || strategy?.hasStatus ? status : undefined;
+  const resetFields = subresource === "status" ? (custom ? specAndMetadata : spec) : main;
+  const group = resource.gvk.group;
+  return {
+    schema: resource.schema,
+    apiVersion: resource.apiVersion,
+    subresource,
+    resetFields: subresource === undefined || subresource === "status" ? resetFields : undefined,
+    isKnownVersion: (apiVersion) =>
+      apiVersion === resource.apiVersion ||
+      (versions ?? []).some(({ version }) => apiVersion === (group === "" ? version : `${group}/${version}`)) ||
+      !custom,
+  };
+}

@@ -1,0 +1,183 @@
+/** Deletes: at once, gracefully, or when finalizers allow (upstream's rest.BeforeDelete and store.Delete). */
+import { conflict, notFound, type StatusError, staleObject } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { isoSeconds } from "#shared/api/schema/scalars.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import { RevisionMismatchError } from "../../store/store.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { toStoredText } from "../watch-cache/stored-text.ts";
+import type { Strategy } from "./declaration.ts";
+import { canonical } from "./decode-body.ts";
+import { cacheKey, entryFor, judge, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+const ORPHAN = "orphan";
+const FOREGROUND = "foregroundDeletion";
+const MAX_ATTEMPTS = 100;
+
+export interface Removal {
+  /** The last state, or the state that now waits to go. */
+  readonly entry: Entry;
+  /** False while a grace period or finalizers hold it. */
+  readonly isGone: boolean;
+}
+
+/** Deletes one object. Throws StatusError. */
+export async function remove(
+  parts: WriteParts,
+  scope: WriteScope,
+  name: string,
+  options: DeleteOptions,
+): Promise<Removal> {
+  const key = cacheKey(scope, name);
+  for (let attempt = 1; ; attempt += 1) {
+    const live = scope.stored.cache.get(key);
+    if (!live) throw notFound(scope.resource.name, name);
+    checkPreconditions(scope, name, live, options);
+    try {
+      return await removeOnce(parts, scope, name, live, options);
+    } catch (error) {
+      if (!(error instanceof RevisionMismatchError)) throw error;
+      if (!error.current) throw notFound(scope.resource.name, name);
+      if (attempt >= MAX_ATTEMPTS) throw staleObject(scope.resource.name, name);
+      await parts.hub.waitFor(error.current.revision);
+    }
+  }
+}
+
+function checkPreconditions(scope: WriteScope, name: string, live: Entry, { preconditions }: DeleteOptions): void {
+  const fail = (what: string, wanted: string, is: string): StatusError =>
+    conflict(
+      scope.resource.name,
+      name,
+      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${is}`,
+    );
+  const uid = live.view().metadata.uid ?? "";
+  if (preconditions?.uid !== undefined && preconditions.uid !== uid) throw fail("UID", preconditions.uid, uid);
+  const { resourceVersion } = preconditions ?? {};
+  if (resourceVersion !== undefined && resourceVersion !== String(live.revision)) {
+    throw fail("ResourceVersion", resourceVersion, String(live.revision));
+  }
+}
+
+async function removeOnce(
+  parts: WriteParts,
+  scope: WriteScope,
+  name: string,
+  live: Entry,
+  options: DeleteOptions,
+): Promise<Removal> {
+  const { stored } = scope;
+  const { strategy } = stored.declaration;
+  const old = live.view();
+  await judge(parts, scope, { operation: "DELETE", name, oldObject: old });
+  const plan = planDeletion(strategy, old, options, parts.now_ms());
+  const storeKey = stored.cache.prefix + live.key;
+  if (plan.kind === "wait") return { entry: live, isGone: false };
+  if (plan.kind === "remove") {
+    if (!scope.dryRun) {
+      const revision = await parts.store.delete(storeKey, live.revision);
+      await parts.hub.waitFor(revision);
+      return { entry: live.at(revision), isGone: true };
+    }
+    return { entry: live, isGone: true };
+  }
+  const object = canonical(plan.object, scope.resource.storedSchema);
+  const text = toStoredText(object);
+  if (text === live.stored) return { entry: live, isGone: false };
+  if (scope.dryRun) return { entry: entryFor(scope, live.key, live.revision, text, object), isGone: false };
+  parts.hub.offer(storeKey, text, object);
+  try {
+    const revision = await parts.store.update(storeKey, text, live.revision);
+    await parts.hub.waitFor(revision);
+    return { entry: entryFor(scope, live.key, revision, text, object), isGone: false };
+  } finally {
+    parts.hub.withdraw(storeKey);
+  }
+}
+
+export type DeletionPlan =
+  | { readonly kind: "remove" }
+  /** A deletion is under way already, and this one asks for nothing more. */
+  | { readonly kind: "wait" }
+  | { readonly kind: "mark"; readonly object: KubeObject };
+
+/** Whether an object can go at once, and if not, what it looks like while it waits. Pure. */
+export function planDeletion(
+  strategy: Strategy | undefined,
+  old: KubeObject,
+  options: DeleteOptions,
+  now_ms: number,
+): DeletionPlan {
+  const finalizers = finalizersFor(strategy, old, options);
+  const held = finalizers.length > 0 || strategy?.isRemovable?.(old) === false;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  const grace_s = graceOf(strategy, old, options.gracePeriodSeconds);
+  if (deletionTimestamp !== undefined) {
+    const given_s = deletionGracePeriodSeconds ?? 0;
+    // Only ever sooner than it was: a longer period than the running one is ignored.
+    const shortened = options.gracePeriodSeconds !== undefined && grace_s < given_s;
+    if (!shortened && given_s > 0) {
+      return sameList(finalizers, old.metadata.finalizers) ? { kind: "wait" } : mark(strategy, old, finalizers);
+    }
+    if (grace_s === 0 && !held) return { kind: "remove" };
+    if (!shortened) {
+      return sameList(finalizers, old.metadata.finalizers) ? { kind: "wait" } : mark(strategy, old, finalizers);
+    }
+    const begun_ms = Date.parse(deletionTimestamp) - given_s * 1000;
+    return mark(strategy, old, finalizers, { at_ms: begun_ms + grace_s * 1000, grace_s });
+  }
+  if (grace_s === 0 && !held) return { kind: "remove" };
+  return mark(strategy, old, finalizers, { at_ms: now_ms + grace_s * 1000, grace_s });
+}
+
+function graceOf(strategy: Strategy | undefined, old: KubeObject, requested: number | undefined): number {
+  if (!strategy?.gracePeriodSeconds) return 0;
+  const grace_s = strategy.gracePeriodSeconds(old, requested);
+  return grace_s < 0 ? 1 : grace_s;
+}
+
+function mark(
+  strategy: Strategy | undefined,
+  old: KubeObject,
+  finalizers: readonly string[],
+  deletion?: { readonly at_ms: number; readonly grace_s: number },
+): DeletionPlan {
+  const object = cloneJson(old) as KubeObject;
+  const { metadata } = object;
+  if (finalizers.length > 0) metadata.finalizers = [...finalizers];
+  else delete metadata.finalizers;
+  if (deletion) {
+    metadata.deletionTimestamp = isoSeconds(deletion.at_ms);
+    metadata.deletionGracePeriodSeconds = deletion.grace_s;
+    if ((metadata.generation ?? 0) > 0) metadata.generation = (metadata.generation ?? 0) + 1;
+  }
+  strategy?.prepareForDelete?.(object);
+  return { kind: "mark", object };
+}
+
+/** The finalizers that the garbage collector acts upon, by the propagation that is asked for. */
+function finalizersFor(strategy: Strategy | undefined, old: KubeObject, options: DeleteOptions): readonly string[] {
+  const present = old.metadata.finalizers ?? [];
+  const wanted = propagationOf(strategy, present, options);
+  if (wanted === undefined) return present;
+  const others = present.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
+  if (wanted === "Background") return others;
+  const finalizer = wanted === "Orphan" ? ORPHAN : FOREGROUND;
+  return present.includes(finalizer) && present.length === others.length + 1 ? present : [...others, finalizer];
+}
+
+function propagationOf(
+  strategy: Strategy | undefined,
+  present: readonly string[],
+  { propagationPolicy, orphanDependents }: DeleteOptions,
+): string | undefined {
+  if (propagationPolicy !== undefined) return propagationPolicy;
+  if (orphanDependents !== undefined) return orphanDependents ? "Orphan" : "Background";
+  // What was asked for before stands until something else is asked for.
+  if (present.includes(ORPHAN) || present.includes(FOREGROUND)) return undefined;
+  return strategy?.defaultPropagation === "Orphan" ? "Orphan" : undefined;
+}
+
+const sameList = (a: readonly string[], b: readonly string[] | undefined): boolean =>
+  a.length === (b ?? []).length && a.every((item, index) => item === b?.[index]);

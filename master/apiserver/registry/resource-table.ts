@@ -1,0 +1,121 @@
+/** The served resources, which may come and go while the server runs (CustomResourceDefinitions). */
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import type { ResourceDeclaration } from "./declaration.ts";
+import { indexerOf, ServedResource, type StoredResource } from "./served-resource.ts";
+
+const addressOf = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
+
+/** Keys of built-in resources name the plural alone, of custom ones the group before it. */
+function prefixOf({ ref, custom }: ResourceDeclaration): string {
+  return custom ? `/registry/${ref.group}/${ref.plural}/` : `/registry/${ref.plural}/`;
+}
+
+interface Registered {
+  readonly declaration: ResourceDeclaration;
+  readonly served: readonly ServedResource[];
+}
+
+export class ResourceTable {
+  readonly #hub: CacheHub;
+  readonly #registered = new Map<string, Registered>();
+  readonly #byAddress = new Map<string, ServedResource>();
+  readonly #stored = new Map<string, StoredResource>();
+  readonly #listeners = new Set<() => void>();
+  /** Raised with every change: what is built from the table may be kept until it differs. */
+  generation = 0;
+
+  constructor(hub: CacheHub) {
+    this.#hub = hub;
+  }
+
+  /** Serves a resource from now on, in place of what was registered under its group and plural; objects stay. */
+  async register(declaration: ResourceDeclaration): Promise<void> {
+    const stored = await this.#storageOf(declaration);
+    const id = idOf(declaration);
+    this.#forget(id);
+    const { ref } = declaration;
+    const versions = declaration.versions ?? [{ version: ref.version, served: true }];
+    const named = versions.some(({ version }) => version === ref.version)
+      ? versions
+      : [{ version: ref.version, served: true }, ...versions];
+    const served = named
+      .filter((version) => version.served)
+      .map(({ version, ...rest }) => new ServedResource(declaration, version, rest.deprecationWarning, stored));
+    this.#registered.set(id, { declaration, served });
+    for (const resource of served) this.#byAddress.set(addressOf(ref.group, resource.version, ref.plural), resource);
+    this.#changed();
+  }
+
+  async #storageOf(declaration: ResourceDeclaration): Promise<StoredResource | undefined> {
+    if (declaration.storedAs) {
+      const shared = this.#stored.get(idOfRef(declaration.storedAs.ref));
+      if (!shared) throw new Error(`${declaration.ref.plural}: register ${declaration.storedAs.ref.plural} first`);
+      return shared;
+    }
+    const writable = declaration.verbs === undefined || declaration.verbs.includes("update");
+    if (declaration.virtual || !writable) return undefined;
+    const id = idOf(declaration);
+    const present = this.#stored.get(id);
+    const cache = present?.cache ?? (await this.#hub.attach(prefixOf(declaration), indexerOf(declaration)));
+    const stored = { declaration, cache };
+    this.#stored.set(id, stored);
+    return stored;
+  }
+
+  /** Serves it no more. Objects stay in the store. */
+  unregister(ref: Pick<ResourceRef, "group" | "plural">): void {
+    const id = idOfRef(ref);
+    if (!this.#registered.has(id)) return;
+    this.#forget(id);
+    const stored = this.#stored.get(id);
+    if (stored) this.#hub.detach(stored.cache);
+    this.#stored.delete(id);
+    this.#changed();
+  }
+
+  #forget(id: string): void {
+    for (const { declaration, version } of this.#registered.get(id)?.served ?? []) {
+      this.#byAddress.delete(addressOf(declaration.ref.group, version, declaration.ref.plural));
+    }
+    this.#registered.delete(id);
+  }
+
+  #changed(): void {
+    this.generation += 1;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Called after each change. Gives a function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  find(group: string, version: string, plural: string): ServedResource | undefined {
+    return this.#byAddress.get(addressOf(group, version, plural));
+  }
+
+  /** Where a resource's objects rest, in whatever version it is named. */
+  storedOf(ref: Pick<ResourceRef, "group" | "plural">): StoredResource | undefined {
+    return this.#stored.get(idOfRef(ref));
+  }
+
+  hasGroupVersion(group: string, version: string): boolean {
+    for (const { declaration, version: served } of this.#byAddress.values()) {
+      if (declaration.ref.group === group && served === version) return true;
+    }
+    return false;
+  }
+
+  all(): Iterable<ServedResource> {
+    return this.#byAddress.values();
+  }
+
+  declarations(): ResourceDeclaration[] {
+    return [...this.#registered.values()].map(({ declaration }) => declaration);
+  }
+}
+
+const idOfRef = (ref: Pick<ResourceRef, "group" | "plural">): string => `${ref.group}/${ref.plural}`;
+const idOf = (declaration: ResourceDeclaration): string => idOfRef(declaration.ref);

@@ -1,0 +1,159 @@
+/** A resource in one served version: how its objects look there, and where they rest. */
+import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
+import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
+import type { CachedObject } from "../request.ts";
+import type { Entry, Indexed } from "../watch-cache/entry.ts";
+import type { ResourceCache } from "../watch-cache/resource-cache.ts";
+import { deepFreeze, servedText } from "../watch-cache/stored-text.ts";
+import type { ResourceDeclaration } from "./declaration.ts";
+
+/** Where a declaration's objects rest. Several served resources may share one (versions; events of two groups). */
+export interface StoredResource {
+  readonly declaration: ResourceDeclaration;
+  readonly cache: ResourceCache;
+}
+
+interface Conversion {
+  fromStored(object: KubeObject): KubeObject;
+  toStored(object: KubeObject): KubeObject;
+}
+
+export class ServedResource {
+  readonly apiVersion: string;
+  readonly gvk: GroupVersionKind;
+  readonly #conversion: Conversion | undefined;
+  readonly #head: string | undefined;
+  /** Converted forms of entries, as long as the entries live. */
+  readonly #converted = new WeakMap<Entry, CachedObject>();
+
+  constructor(
+    readonly declaration: ResourceDeclaration,
+    readonly version: string,
+    readonly deprecationWarning: string | undefined,
+    /** Absent for what is computed and never stored. */
+    readonly stored: StoredResource | undefined,
+  ) {
+    const { group, kind } = declaration.ref;
+    this.gvk = { group, version, kind };
+    this.apiVersion = apiVersionOf(this.gvk);
+    const own = declaration.versions?.find((served) => served.version === version)?.convert;
+    this.#conversion = declaration.storedAs ?? own;
+    const isStoredForm = declaration.storedAs === undefined && version === declaration.ref.version;
+    this.#head =
+      isStoredForm || this.#conversion
+        ? undefined
+        : `{"apiVersion":${JSON.stringify(this.apiVersion)},"kind":${JSON.stringify(kind)},`;
+  }
+
+  /** True where the served form is the stored one. */
+  get isStoredForm(): boolean {
+    return this.#conversion === undefined && this.#head === undefined;
+  }
+
+  /** `pods`, with the group: how errors name it. */
+  get name(): { readonly group: string; readonly plural: string } {
+    return this.declaration.ref;
+  }
+
+  get schema(): Schema | undefined {
+    return this.declaration.schema ? this.declaration.schema(this.version) : schemaFor(this.gvk);
+  }
+
+  get storedSchema(): Schema | undefined {
+    const { declaration } = this;
+    const ref = declaration.storedAs?.ref ?? declaration.ref;
+    return declaration.schema ? declaration.schema(ref.version) : schemaFor(ref);
+  }
+
+  /** The declaration whose strategy judges the stored form. */
+  get storedDeclaration(): ResourceDeclaration {
+    return this.stored?.declaration ?? this.declaration;
+  }
+
+  get listKind(): string {
+    return this.declaration.listKind ?? `${this.declaration.ref.kind}List`;
+  }
+
+  /** An entry as this version serves it. */
+  serve(entry: Entry): CachedObject {
+    if (this.isStoredForm) return entry;
+    const known = this.#converted.get(entry);
+    if (known) return known;
+    const converted = this.#conversion
+      ? new ConvertedObject(entry, this.#conversion)
+      : new RenamedObject(entry, this.#head ?? "", this.apiVersion);
+    this.#converted.set(entry, converted);
+    return converted;
+  }
+
+  /** A decoded object of this version in its stored form. May be the same object, changed. */
+  toStored(object: KubeObject): KubeObject {
+    if (this.#conversion) return this.#conversion.toStored(object);
+    if (this.#head !== undefined) object.apiVersion = apiVersionOf(this.declaration.ref);
+    return object;
+  }
+
+  /** The other way; never changes its argument. */
+  fromStored(object: KubeObject): KubeObject {
+    if (this.#conversion) return this.#conversion.fromStored(object);
+    return this.#head === undefined ? object : { ...object, apiVersion: this.apiVersion };
+  }
+}
+
+/** Another version of the same structure: only apiVersion differs. */
+class RenamedObject implements CachedObject {
+  constructor(
+    private readonly entry: Entry,
+    private readonly head: string,
+    private readonly apiVersion: string,
+  ) {}
+
+  get key(): string {
+    return this.entry.key;
+  }
+  get revision(): number {
+    return this.entry.revision;
+  }
+  text(): string {
+    return servedText(this.entry.stored, this.entry.revision, this.head);
+  }
+  view(): KubeObject {
+    return Object.freeze({ ...this.entry.view(), apiVersion: this.apiVersion });
+  }
+}
+
+class ConvertedObject implements CachedObject {
+  #view: KubeObject | undefined;
+
+  constructor(
+    private readonly entry: Entry,
+    private readonly conversion: Conversion,
+  ) {}
+
+  get key(): string {
+    return this.entry.key;
+  }
+  get revision(): number {
+    return this.entry.revision;
+  }
+  text(): string {
+    return JSON.stringify(this.view());
+  }
+  view(): KubeObject {
+    this.#view ??= deepFreeze(this.conversion.fromStored(this.entry.view()));
+    return this.#view;
+  }
+}
+
+/** What the cache keeps beside an object's text. */
+export function indexerOf(declaration: ResourceDeclaration): (view: KubeObject) => Indexed {
+  const getters = Object.entries(declaration.selectableFields ?? {});
+  return (view) => {
+    const fields: Record<string, string> = {};
+    for (const [name, get] of getters) {
+      const value = get(view);
+      if (value !== "") fields[name] = value;
+    }
+    return { labels: view.metadata.labels, fields };
+  };
+}

@@ -1,0 +1,231 @@
+/** Updates: one read-compare-write loop for PUT, PATCH and apply (upstream's rest.BeforeUpdate and GuaranteedUpdate). */
+import { conflict, invalid, notFound, staleObject } from "#shared/api/errors.ts";
+import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
+import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
+import { RevisionMismatchError } from "../../store/store.ts";
+import { validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { toStoredText } from "../watch-cache/stored-text.ts";
+import type { Strategy } from "./declaration.ts";
+import { canonical } from "./decode-body.ts";
+import { managedResource } from "./managed-resource.ts";
+import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+/** How often a write that does not insist on a revision begins anew when another one came first. */
+const MAX_ATTEMPTS = 100;
+
+/** What an update wants the object to become. */
+export interface Next {
+  /** In the stored version; owned by this call. */
+  readonly draft: KubeObject;
+  /** From an apply, which has worked them out already. */
+  readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
+}
+
+/** How a subresource takes over what it may change. Absent: the resource itself, or its status. */
+export interface SubresourceUpdate {
+  /** The object to be stored. `draft` is what the client sent; both are in the stored form, `old` frozen. */
+  merge(draft: KubeObject, old: KubeObject): KubeObject;
+  validate?(object: KubeObject, old: KubeObject): ReturnType<NonNullable<Strategy["validateUpdate"]>>;
+}
+
+export interface Change {
+  readonly name: string;
+  /** Attempts before a conflict is given to the client; PATCH has five. */
+  readonly attempts?: number;
+  readonly update?: SubresourceUpdate | undefined;
+  /** Called for each attempt with the present object, frozen. */
+  next(live: Entry): Promise<Next> | Next;
+}
+
+/** Changes an object and answers with it once every reader sees it; a change of nothing writes nothing. */
+export async function update(parts: WriteParts, scope: WriteScope, change: Change): Promise<Entry> {
+  const key = cacheKey(scope, change.name);
+  const attempts = change.attempts ?? MAX_ATTEMPTS;
+  for (let attempt = 1; ; attempt += 1) {
+    const live = scope.stored.cache.get(key);
+    if (!live) throw notFound(scope.resource.name, change.name);
+    try {
+      return await updateOnce(parts, scope, change, live);
+    } catch (error) {
+      if (!(error instanceof RevisionMismatchError)) throw error;
+      if (!error.current) throw notFound(scope.resource.name, change.name);
+      if (attempt >= attempts) throw staleObject(scope.resource.name, change.name);
+      await parts.hub.waitFor(error.current.revision);
+    }
+  }
+}
+
+async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, live: Entry): Promise<Entry> {
+  const { stored, resource } = scope;
+  const { strategy } = stored.declaration;
+  const old = live.view();
+  const { draft, managedFields } = await change.next(live);
+  insistOnIdentity(scope, change.name, draft, old);
+  const insists = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
+  if (insists && draft.metadata.resourceVersion !== String(live.revision)) {
+    throw staleObject(resource.name, change.name);
+  }
+  if (!insists && strategy?.allowUnconditionalUpdate === false) throw mustNameRevision(scope, change.name);
+  strategy?.applyDefaults?.(draft);
+  setManagedFields(draft, managedFields ?? managedFieldsOf(parts, scope, draft, old));
+  await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
+  const object = prepared(scope, change, draft, old);
+  validate(scope, change, object, old);
+  await judge(parts, scope, { operation: "UPDATE", name: change.name, object, oldObject: old });
+  try {
+    return await replace(parts, scope, live, object);
+  } catch (error) {
+    if (error instanceof RevisionMismatchError && insists && error.current) {
+      throw staleObject(resource.name, change.name);
+    }
+    throw error;
+  }
+}
+
+function insistOnIdentity(scope: WriteScope, name: string, { metadata }: KubeObject, old: KubeObject): void {
+  if (metadata.uid && metadata.uid !== old.metadata.uid) {
+    throw conflict(
+      scope.resource.name,
+      name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  }
+  if (scope.resource.declaration.ref.namespaced) metadata.namespace ||= old.metadata.namespace;
+  else delete metadata.namespace;
+}
+
+function mustNameRevision({ resource }: WriteScope, name: string): Error {
+  return invalid(resource.gvk, name, [
+    {
+      field: "metadata.resourceVersion",
+      reason: "FieldValueInvalid",
+      message: "Invalid value: 0: must be specified for an update",
+    },
+  ]);
+}
+
+function managedFieldsOf(
+  parts: WriteParts,
+  scope: WriteScope,
+  draft: KubeObject,
+  old: KubeObject,
+): readonly ManagedFieldsEntry[] | undefined {
+  const { resource } = scope;
+  return updateManagedFields({
+    ...managedResource(scope),
+    live: resource.fromStored(old),
+    next: resource.fromStored(draft),
+    manager: scope.manager,
+    now: timestamp(parts),
+  });
+}
+
+function setManagedFields({ metadata }: KubeObject, entries: readonly ManagedFieldsEntry[] | undefined): void {
+  if (entries && entries.length > 0) metadata.managedFields = [...entries];
+  else delete metadata.managedFields;
+}
+
+/** The draft with everything that this endpoint may not change taken from the present object. */
+function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: KubeObject): KubeObject {
+  const { stored, subresource, resource } = scope;
+  const { strategy } = stored.declaration;
+  let next = draft;
+  if (change.update) next = change.update.merge(draft, old);
+  else if (subresource === "status") next = withStatus(scope, draft, old);
+  else {
+    if (strategy?.hasStatus) keepField(next, old, "status");
+    strategy?.prepareForUpdate?.(next, old);
+  }
+  keepMetadata(next, old);
+  const object = canonical(next, resource.storedSchema);
+  if (strategy?.hasGeneration && basisChanged(strategy, object, old)) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  return object;
+}
+
+function withStatus({ stored }: WriteScope, draft: KubeObject, old: KubeObject): KubeObject {
+  const merged: Record<string, unknown> = { ...fieldsOf(old) };
+  const { status } = fieldsOf(draft) as { status?: unknown };
+  if (status === undefined) delete merged["status"];
+  else merged["status"] = status;
+  merged["metadata"] = stored.declaration.custom
+    ? { ...old.metadata, managedFields: draft.metadata.managedFields }
+    : { ...draft.metadata, ownerReferences: old.metadata.ownerReferences };
+  return merged as unknown as KubeObject;
+}
+
+export function keepField(next: KubeObject, old: KubeObject, field: string): void {
+  const value = fieldsOf(old)[field];
+  if (value === undefined) delete fieldsOf(next)[field];
+  else fieldsOf(next)[field] = cloneJson(value);
+}
+
+/** Bookkeeping that belongs to the server. */
+function keepMetadata({ metadata }: KubeObject, old: KubeObject): void {
+  const kept = old.metadata;
+  metadata.name = kept.name;
+  metadata.uid = kept.uid;
+  metadata.creationTimestamp = kept.creationTimestamp;
+  metadata.deletionTimestamp = kept.deletionTimestamp;
+  metadata.deletionGracePeriodSeconds = kept.deletionGracePeriodSeconds;
+  metadata.generation = kept.generation;
+  metadata.generateName = kept.generateName;
+  metadata.resourceVersion = kept.resourceVersion;
+  delete metadata.selfLink;
+  for (const field of Object.keys(metadata) as (keyof typeof metadata)[]) {
+    if (metadata[field] === undefined) delete metadata[field];
+  }
+}
+
+function basisChanged(strategy: Strategy, object: KubeObject, old: KubeObject): boolean {
+  const basis = strategy.generationBasis ?? ((each: KubeObject) => fieldsOf(each)["spec"]);
+  return !equalJson(basis(object), basis(old));
+}
+
+function validate(scope: WriteScope, change: Change, object: KubeObject, old: KubeObject): void {
+  const { stored, subresource, resource } = scope;
+  const { strategy, custom } = stored.declaration;
+  const own = change.update
+    ? change.update.validate?.(object, old)
+    : subresource === "status"
+      ? strategy?.validateStatusUpdate?.(object, old)
+      : strategy?.validateUpdate?.(object, old);
+  const faults = [...validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: !custom }), ...(own ?? [])];
+  if (faults.length > 0) throw invalid(resource.gvk, change.name, faults);
+  if (subresource === undefined) scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));
+}
+
+/** Writes over what was seen; a deletion that only waited for its last finalizer is completed instead. */
+async function replace(parts: WriteParts, scope: WriteScope, live: Entry, object: KubeObject): Promise<Entry> {
+  const { stored } = scope;
+  const text = toStoredText(object);
+  const storeKey = stored.cache.prefix + live.key;
+  if (isFreed(stored.declaration.strategy, object, live.view())) {
+    if (!scope.dryRun) await parts.hub.waitFor(await parts.store.delete(storeKey, live.revision));
+    return entryFor(scope, live.key, live.revision, text, object);
+  }
+  if (text === live.stored) return live;
+  if (scope.dryRun) return entryFor(scope, live.key, live.revision, text, object);
+  parts.hub.offer(storeKey, text, object);
+  try {
+    const revision = await parts.store.update(storeKey, text, live.revision);
+    await parts.hub.waitFor(revision);
+    const cached = stored.cache.get(live.key);
+    return cached?.revision === revision ? cached : entryFor(scope, live.key, revision, text, object);
+  } finally {
+    parts.hub.withdraw(storeKey);
+  }
+}
+
+/** True when this update took away the last thing that a begun deletion was waiting for. */
+function isFreed(strategy: Strategy | undefined, object: KubeObject, old: KubeObject): boolean {
+  const { metadata } = object;
+  if (!metadata.deletionTimestamp || (metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
+  const held = (each: KubeObject): boolean =>
+    (each.metadata.finalizers ?? []).length > 0 || strategy?.isRemovable?.(each) === false;
+  return held(old) && !held(object);
+}

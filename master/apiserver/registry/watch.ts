@@ -1,0 +1,200 @@
+/** Watches: what happened to a selection of objects, from a revision on (KEP-365, KEP-956 bookmarks, KEP-3157 WatchList). */
+import type { StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { BoundedQueue } from "../../store/bounded-queue.ts";
+import type { CachedObject, WatchFrame } from "../request.ts";
+import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import type { CacheEvent, ResourceCache } from "../watch-cache/resource-cache.ts";
+import { listOptionsError, revisionOf } from "./list.ts";
+import type { Selection } from "./selection.ts";
+import type { ServedResource } from "./served-resource.ts";
+
+export interface WatchParameters {
+  readonly resourceVersion: string;
+  readonly sendInitialEvents: boolean | undefined;
+  readonly allowBookmarks: boolean;
+  readonly timeout_s: number;
+}
+
+/** Text that a watcher may have standing before it counts as too slow. */
+const MAX_PENDING_TEXT = 16 * 1024 * 1024;
+const FRAME_OVERHEAD = 256;
+const BOOKMARK_EVERY_MS = 60_000;
+
+/** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
+export function watchParameters(query: URLSearchParams): WatchParameters {
+  const initial = query.get("sendInitialEvents");
+  const sendInitialEvents = initial === null || initial === "" ? undefined : isTrue(initial);
+  const match = query.get("resourceVersionMatch") ?? "";
+  if (sendInitialEvents !== undefined && match !== "NotOlderThan") {
+    throw listOptionsError(
+      "resourceVersionMatch",
+      "FieldValueForbidden",
+      "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+    );
+  }
+  if (sendInitialEvents === undefined && match !== "") {
+    throw listOptionsError(
+      "resourceVersionMatch",
+      "FieldValueForbidden",
+      "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+    );
+  }
+  const timeout = Number(query.get("timeoutSeconds") ?? "");
+  return {
+    resourceVersion: query.get("resourceVersion") ?? "",
+    sendInitialEvents,
+    allowBookmarks: isTrue(query.get("allowWatchBookmarks") ?? ""),
+    // Spread, so that clients that connected together do not return together.
+    timeout_s: timeout > 0 ? timeout : 1800 + Math.floor(Math.random() * 1800),
+  };
+}
+
+export const isTrue = (text: string): boolean => text === "true" || text === "1";
+
+/** One tick a minute for all watches that asked for bookmarks; none when nobody did. */
+export class BookmarkTicker {
+  readonly #listeners = new Set<() => void>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  add(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    this.#timer ??= setInterval(() => {
+      for (const each of this.#listeners) each();
+    }, BOOKMARK_EVERY_MS);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+}
+
+export interface WatchSource {
+  readonly hub: CacheHub;
+  readonly cache: ResourceCache;
+  readonly resource: ServedResource;
+  readonly ticker: BookmarkTicker;
+}
+
+/**
+ * Frames of a watch. Ends when the time is over, the signal aborts, or the consumer is too slow. Throws Expired when the
+ * revision to start from is no longer known.
+ */
+export async function watchEntries(
+  source: WatchSource,
+  selection: Selection,
+  parameters: WatchParameters,
+  signal: AbortSignal,
+): Promise<AsyncIterable<WatchFrame>> {
+  const { hub, cache, resource } = source;
+  const { resourceVersion, sendInitialEvents } = parameters;
+  const asked = resourceVersion === "" ? 0 : revisionOf(resourceVersion);
+  const fromNow = asked === 0 || sendInitialEvents === true;
+  if (fromNow) await hub.waitForClient(asked);
+  const queue = new BoundedQueue<WatchFrame>(
+    MAX_PENDING_TEXT,
+    // Closed, not failed: the client goes on from the last revision that it saw.
+    () => undefined,
+    (frame) => frame.weight,
+  );
+  if (signal.aborted) {
+    queue.end();
+    return queue;
+  }
+  const end = (): void => queue.end();
+  const after = fromNow ? hub.revision : asked;
+  const initial =
+    fromNow && sendInitialEvents !== false
+      ? cache.list(selection.namespace).filter((entry) => selection.matches(entry))
+      : [];
+  const endOfInitial =
+    sendInitialEvents && parameters.allowBookmarks
+      ? bookmarkFrame(resource, after, { "k8s.io/initial-events-end": "true" })
+      : undefined;
+  const unsubscribe = cache.subscribe(
+    after,
+    (event) => {
+      const frame = frameOf(event, selection, resource);
+      if (frame) queue.push(frame);
+    },
+    end,
+  );
+  const untick = parameters.allowBookmarks
+    ? source.ticker.add(() => queue.push(bookmarkFrame(resource, hub.revision, undefined)))
+    : undefined;
+  const timer = setTimeout(end, parameters.timeout_s * 1000);
+  signal.addEventListener("abort", end);
+  queue.onEnd = () => {
+    unsubscribe();
+    untick?.();
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+  };
+  return framesOf(initial, endOfInitial, queue, resource);
+}
+
+/** The present objects are only referred to until their turn comes, however many they are. */
+async function* framesOf(
+  initial: readonly Entry[],
+  endOfInitial: WatchFrame | undefined,
+  queue: BoundedQueue<WatchFrame>,
+  resource: ServedResource,
+): AsyncGenerator<WatchFrame> {
+  try {
+    for (const entry of initial) {
+      if (queue.ended) return;
+      yield objectFrame("ADDED", resource, entry);
+    }
+    if (endOfInitial) yield endOfInitial;
+    yield* queue;
+  } finally {
+    queue.end();
+  }
+}
+
+/** An object that begins or ceases to match is added or deleted as far as this watcher can see. */
+function frameOf(event: CacheEvent, selection: Selection, resource: ServedResource): WatchFrame | undefined {
+  const { entry, previous } = event;
+  const was = previous !== undefined && selection.matches(previous);
+  if (event.type === "DELETED") return was ? objectFrame("DELETED", resource, entry) : undefined;
+  const is = selection.matches(entry);
+  if (is) return objectFrame(was ? "MODIFIED" : "ADDED", resource, entry);
+  return was ? objectFrame("DELETED", resource, previous.at(event.revision)) : undefined;
+}
+
+export function objectFrame(
+  type: "ADDED" | "MODIFIED" | "DELETED",
+  resource: ServedResource,
+  entry: Entry,
+): WatchFrame {
+  const object: CachedObject = resource.serve(entry);
+  return {
+    type,
+    object,
+    weight: entry.stored.length + FRAME_OVERHEAD,
+    text: () => object.text(),
+    view: () => object.view(),
+  };
+}
+
+function bookmarkFrame(
+  resource: ServedResource,
+  revision: number,
+  annotations: Record<string, string> | undefined,
+): WatchFrame {
+  const object = {
+    apiVersion: resource.apiVersion,
+    kind: resource.gvk.kind,
+    metadata: { resourceVersion: String(revision), ...(annotations ? { annotations } : {}) },
+  } satisfies KubeObject;
+  return { type: "BOOKMARK", weight: FRAME_OVERHEAD, text: () => JSON.stringify(object), view: () => object };
+}
+
+/** How a watch that has expired on its way tells its client. */
+export function errorFrame(error: StatusError): WatchFrame {
+  const status = error.toStatus();
+  return { type: "ERROR", weight: FRAME_OVERHEAD, text: () => JSON.stringify(status), view: () => status };
+}

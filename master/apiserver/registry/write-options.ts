@@ -1,0 +1,116 @@
+/** Options of writes: CreateOptions, UpdateOptions, PatchOptions in the query, DeleteOptions in query or body. */
+import { badRequest, invalid } from "#shared/api/errors.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import type { RequestBody } from "../request.ts";
+import { collect } from "../resources/validation/field.ts";
+import { validateFieldManager } from "../resources/validation/object-meta.ts";
+import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf } from "./decode-body.ts";
+import { isTrue } from "./watch.ts";
+
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  readonly fieldManager: string | undefined;
+  readonly fieldValidation: FieldValidation;
+  readonly force: boolean | undefined;
+}
+
+type OptionsKind = "CreateOptions" | "UpdateOptions" | "PatchOptions";
+
+const kindOf = (kind: string): { group: string; kind: string } => ({ group: "meta.k8s.io", kind });
+
+/** Throws Invalid for values that no option has. */
+export function writeOptions(query: URLSearchParams, kind: OptionsKind): WriteOptions {
+  const dryRun = query.getAll("dryRun");
+  checkDryRun(dryRun, kind);
+  const fieldManager = query.get("fieldManager") ?? "";
+  const faults = collect((root) => validateFieldManager(fieldManager, root.at("fieldManager")));
+  if (faults.length > 0) throw invalid(kindOf(kind), "", faults);
+  const validation = query.get("fieldValidation") ?? "";
+  if (!isFieldValidation(validation)) {
+    throw invalid(kindOf(kind), "", [
+      {
+        field: "fieldValidation",
+        reason: "FieldValueNotSupported",
+        message: `Unsupported value: "${validation}": supported values: "", "Ignore", "Strict", "Warn"`,
+      },
+    ]);
+  }
+  const force = query.get("force");
+  return {
+    dryRun: dryRun.length > 0,
+    fieldManager: fieldManager === "" ? undefined : fieldManager,
+    fieldValidation: validation === "" ? "Warn" : validation,
+    force: force === null ? undefined : isTrue(force),
+  };
+}
+
+const isFieldValidation = (text: string): text is FieldValidation | "" =>
+  text === "" || text === "Ignore" || text === "Warn" || text === "Strict";
+
+function checkDryRun(values: readonly string[], kind: string): void {
+  if (values.every((value) => value === "All")) return;
+  const shown = values.map((value) => `"${value}"`).join(",");
+  throw invalid(kindOf(kind), "", [
+    {
+      field: "dryRun",
+      reason: "FieldValueNotSupported",
+      message: `Unsupported value: []string{${shown}}: supported values: "All"`,
+    },
+  ]);
+}
+
+/** From the body where there is one, else from the query. Throws BadRequest and Invalid. */
+export function deleteOptions(
+  body: RequestBody,
+  contentType: string | undefined,
+  query: URLSearchParams,
+): DeleteOptions & { readonly isDryRun: boolean } {
+  const options = bodyOptions(body, contentType) ?? queryOptions(query);
+  checkDryRun(options.dryRun ?? [], "DeleteOptions");
+  if (options.propagationPolicy !== undefined && options.orphanDependents !== undefined) {
+    throw invalid(kindOf("DeleteOptions"), "", [
+      {
+        field: "propagationPolicy",
+        reason: "FieldValueInvalid",
+        message: `Invalid value: "${options.propagationPolicy}": orphanDependents and deletionPropagation cannot be both set`,
+      },
+    ]);
+  }
+  const policy = options.propagationPolicy;
+  if (policy !== undefined && policy !== "Foreground" && policy !== "Background" && policy !== "Orphan") {
+    throw invalid(kindOf("DeleteOptions"), "", [
+      {
+        field: "propagationPolicy",
+        reason: "FieldValueNotSupported",
+        message: `Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan", "nil"`,
+      },
+    ]);
+  }
+  return { ...options, isDryRun: (options.dryRun ?? []).length > 0 };
+}
+
+function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {
+  if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
+  const document = decodeDocument(body, mediaTypeOf(contentType));
+  if (document.value === null || document.value === undefined) return undefined;
+  const given = document.value as { apiVersion?: unknown };
+  // Clients send these in the group of the resource too (`apps/v1`), with the same fields.
+  const value = typeof given === "object" ? { ...given, apiVersion: "v1", kind: "DeleteOptions" } : given;
+  const gvk = { group: "", version: "v1", kind: "DeleteOptions" };
+  const options = objectOf({ ...document, value }, { gvk, schema: schemaFor(gvk), custom: false }, "Ignore", []);
+  return options as unknown as DeleteOptions;
+}
+
+function queryOptions(query: URLSearchParams): DeleteOptions {
+  const grace = query.get("gracePeriodSeconds");
+  if (grace !== null && !/^-?\d+$/.test(grace)) throw badRequest(`invalid gracePeriodSeconds: "${grace}"`);
+  const policy = query.get("propagationPolicy");
+  const orphan = query.get("orphanDependents");
+  return {
+    ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
+    ...(policy === null ? {} : { propagationPolicy: policy }),
+    ...(orphan === null ? {} : { orphanDependents: isTrue(orphan) }),
+    dryRun: query.getAll("dryRun"),
+  };
+}

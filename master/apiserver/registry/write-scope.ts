@@ -1,0 +1,79 @@
+/** What all writes share: who writes what, with which parts of the server. */
+import { forbidden, type StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { isoSeconds } from "#shared/api/schema/scalars.ts";
+import type { Store } from "../../store/store.ts";
+import type { AdmissionAttributes, AdmissionPlugin, Operation } from "../admission/admission.ts";
+import type { User } from "../request.ts";
+import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import { Entry } from "../watch-cache/entry.ts";
+import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
+
+/** The parts of the server that a write goes through. */
+export interface WriteParts {
+  readonly store: Store;
+  readonly hub: CacheHub;
+  readonly admission: readonly AdmissionPlugin[];
+  /** Wall clock in ms since the epoch. */
+  now_ms(): number;
+}
+
+export interface WriteScope {
+  readonly resource: ServedResource;
+  readonly stored: StoredResource;
+  readonly namespace: string | undefined;
+  readonly subresource?: string | undefined;
+  readonly user: User;
+  /** Field manager, never empty on a write that tracks fields. */
+  readonly manager: string;
+  readonly dryRun: boolean;
+  /** The options as a client sent them, for admission. */
+  readonly options: object;
+  readonly warnings: string[];
+  readonly auditAnnotations: Record<string, string>;
+}
+
+export const timestamp = (parts: WriteParts): string => isoSeconds(parts.now_ms());
+
+export function cacheKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
+  return scope.resource.declaration.ref.namespaced ? `${scope.namespace ?? ""}/${name}` : name;
+}
+
+/** An entry for an answer where the cache holds none or a newer one: dry runs, overtaken writes. */
+export function entryFor(scope: WriteScope, key: string, revision: number, stored: string, view: KubeObject): Entry {
+  return new Entry(key, revision, stored, indexerOf(scope.stored.declaration)(view), undefined);
+}
+
+export interface Admitted {
+  readonly operation: Operation;
+  readonly name: string;
+  readonly object?: KubeObject | undefined;
+  readonly oldObject?: KubeObject | undefined;
+}
+
+function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttributes {
+  return {
+    ...admitted,
+    declaration: scope.stored.declaration,
+    subresource: scope.subresource,
+    namespace: scope.namespace,
+    options: scope.options,
+    user: scope.user,
+    dryRun: scope.dryRun,
+    warnings: scope.warnings,
+    auditAnnotations: scope.auditAnnotations,
+  };
+}
+
+export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+  const attributes = attributesOf(scope, admitted);
+  for (const plugin of parts.admission) await plugin.mutate?.(attributes);
+}
+
+export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+  const attributes = attributesOf(scope, admitted);
+  for (const plugin of parts.admission) await plugin.validate?.(attributes);
+}
+
+export const refused = (scope: WriteScope, name: string, why: string): StatusError =>
+  forbidden(scope.resource.name, name, why);

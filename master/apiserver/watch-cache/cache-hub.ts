@@ -1,0 +1,215 @@
+/** One watch over the whole store feeds the caches of all resources, so that all agree on how far they have come. */
+import { StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { CompactedError, SlowWatcherError, type Store, type StoreBatch, type StoredValue } from "../../store/store.ts";
+import { type Indexer, ResourceCache } from "./resource-cache.ts";
+
+const ROOT = "/registry/";
+const PAGE = 500;
+
+interface Attached {
+  readonly cache: ResourceCache;
+  /** Batches that came while the first list was under way; undefined once it is done. */
+  early: StoreBatch[] | undefined;
+}
+
+interface Waiter {
+  readonly revision: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class CacheHub {
+  readonly #store: Store;
+  readonly #attached = new Map<string, Attached>();
+  readonly #offers = new Map<string, { readonly stored: string; readonly view: KubeObject }>();
+  #waiters: Waiter[] = [];
+  #revision = 0;
+  #following = false;
+  readonly #stop = new AbortController();
+  #failure: Error | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Every change up to here is in the caches. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Why the caches have stopped; undefined while they follow the store. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Begins to follow the store from its oldest history, so that watches may resume over a restart of the server. */
+  async start(): Promise<void> {
+    this.#revision = await this.#store.oldest();
+    this.#following = true;
+    const now = await this.#store.now();
+    this.#follow(this.#revision).catch((error: unknown) => this.#fail(error));
+    await this.waitFor(now);
+  }
+
+  /** A cache of the keys under `prefix`, filled. */
+  async attach(prefix: string, indexer: Indexer): Promise<ResourceCache> {
+    const present = this.#attached.get(prefix);
+    if (present) throw new Error(`a cache of ${prefix} exists already`);
+    // Before the start the list is of the oldest revision, and history comes with the watch.
+    const cache = new ResourceCache(prefix, 0, indexer, (key, stored) => this.#takeOffer(key, stored));
+    const attached: Attached = { cache, early: [] };
+    this.#attached.set(prefix, attached);
+    const { items, revision } = await this.#firstList(prefix);
+    cache.reset(items, revision);
+    const early = attached.early ?? [];
+    attached.early = undefined;
+    for (const batch of early) this.#feed(cache, batch);
+    return cache;
+  }
+
+  async #firstList(prefix: string): Promise<{ items: StoredValue[]; revision: number }> {
+    if (this.#following) return this.#listAll(prefix, undefined);
+    try {
+      return await this.#listAll(prefix, await this.#store.oldest());
+    } catch (error) {
+      // What rests in memory has no history from before this start.
+      if (!(error instanceof CompactedError)) throw error;
+      return this.#listAll(prefix, undefined);
+    }
+  }
+
+  detach(cache: ResourceCache): void {
+    this.#attached.delete(cache.prefix);
+    cache.close();
+  }
+
+  async #listAll(prefix: string, at: number | undefined): Promise<{ items: StoredValue[]; revision: number }> {
+    const items: StoredValue[] = [];
+    let revision = at;
+    for (;;) {
+      const page = await this.#store.list(prefix, { limit: PAGE, revision, startAfter: items.at(-1)?.key });
+      items.push(...page.items);
+      revision = page.revision;
+      if (!page.more) return { items, revision };
+    }
+  }
+
+  async #follow(from: number): Promise<void> {
+    let after = from;
+    while (!this.#stop.signal.aborted) {
+      try {
+        for await (const batch of this.#store.watch(ROOT, after, this.#stop.signal)) {
+          this.#apply(batch);
+          after = batch.revision;
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof SlowWatcherError || error instanceof CompactedError)) throw error;
+        after = await this.#catchUp();
+      }
+    }
+  }
+
+  /** After a gap in the watch: every cache is filled again. */
+  async #catchUp(): Promise<number> {
+    const now = await this.#store.now();
+    for (const { cache } of this.#attached.values()) {
+      const { items } = await this.#listAll(cache.prefix, now);
+      cache.reset(items, now);
+    }
+    this.#reach(now);
+    return now;
+  }
+
+  #apply(batch: StoreBatch): void {
+    for (const attached of this.#attached.values()) attached.early?.push(batch);
+    for (const event of batch.events) {
+      const attached = this.#owner(event.key);
+      if (attached && !attached.early) attached.cache.apply(event);
+    }
+    this.#reach(batch.revision);
+  }
+
+  #feed(cache: ResourceCache, batch: StoreBatch): void {
+    for (const event of batch.events) if (event.key.startsWith(cache.prefix)) cache.apply(event);
+  }
+
+  /** `/registry/pods/default/web` is of `/registry/pods/`; custom resources have their group in between. */
+  #owner(key: string): Attached | undefined {
+    const end = key.indexOf("/", ROOT.length) + 1;
+    const builtIn = this.#attached.get(key.slice(0, end));
+    if (builtIn) return builtIn;
+    return this.#attached.get(key.slice(0, key.indexOf("/", end) + 1));
+  }
+
+  #reach(revision: number): void {
+    if (revision > this.#revision) this.#revision = revision;
+    if (this.#waiters.length === 0) return;
+    const ready = this.#waiters.filter((waiter) => waiter.revision <= this.#revision);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > this.#revision);
+    for (const waiter of ready) waiter.resolve();
+  }
+
+  /** Until the caches show `revision`: read your writes. */
+  waitFor(revision: number): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (revision <= this.#revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ revision, resolve, reject });
+    });
+  }
+
+  /** For a revision that a client named and that may never come: gives up after some seconds, as upstream does. */
+  async waitForClient(revision: number, timeout_ms = 3000): Promise<void> {
+    if (revision <= this.#revision) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLarge = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((waiter) => waiter.revision !== revision);
+        reject(tooLargeResourceVersion(revision, this.#revision));
+      }, timeout_ms);
+    });
+    try {
+      await Promise.race([this.waitFor(revision), tooLarge]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Before a write: the object that this text was made from, which becomes the cache's own. Taken back by withdraw when
+   *  the write came to nothing. */
+  offer(key: string, stored: string, view: KubeObject): void {
+    this.#offers.set(key, { stored, view });
+  }
+
+  withdraw(key: string): void {
+    this.#offers.delete(key);
+  }
+
+  #takeOffer(key: string, stored: string): KubeObject | undefined {
+    const offer = this.#offers.get(key);
+    if (!offer || offer.stored !== stored) return undefined;
+    this.#offers.delete(key);
+    return offer.view;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    for (const waiter of this.#waiters) waiter.reject(this.#failure);
+    this.#waiters = [];
+    for (const { cache } of this.#attached.values()) cache.close();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#fail(new Error("the API server is stopping"));
+  }
+}
+
+function tooLargeResourceVersion(wanted: number, current: number): StatusError {
+  return new StatusError("Timeout", `Too large resource version: ${wanted}, current: ${current}`, {
+    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    retryAfterSeconds: 1,
+  });
+}

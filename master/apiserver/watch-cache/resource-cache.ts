@@ -1,0 +1,224 @@
+/** One resource's objects and its recent history, fed from the store, read synchronously. */
+
+import { expired } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { StoredValue, StoreEvent } from "../../store/store.ts";
+import { Entry, type Indexed } from "./entry.ts";
+import { deepFreeze, parseFrozen, servedText } from "./stored-text.ts";
+
+export interface CacheEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  readonly revision: number;
+  /** After the change; of a deletion the last state, under the deletion's revision. */
+  readonly entry: Entry;
+  readonly previous: Entry | undefined;
+}
+
+export type CacheListener = (event: CacheEvent) => void;
+
+/** History that one resource keeps in memory for watches that resume and lists that go on. */
+const MAX_EVENTS = 8192;
+const MAX_EVENT_TEXT = 16 * 1024 * 1024;
+
+export type Indexer = (view: KubeObject) => Indexed;
+
+/** Hands over the object that a text was made from, so that it need not be parsed again. It lacks the revision. */
+export type ViewSource = (key: string, stored: string) => KubeObject | undefined;
+
+export class ResourceCache {
+  readonly #entries = new Map<string, Entry>();
+  /** Keys in order; undefined after a change until someone needs the order. */
+  #order: string[] | undefined = [];
+  #events: CacheEvent[] = [];
+  #eventText = 0;
+  /** Events after this revision are all in #events. */
+  #historyStart: number;
+  /** What was filled in shows every change up to here. */
+  #filledAt: number;
+  readonly #listeners = new Set<CacheListener>();
+  readonly #closers = new Set<() => void>();
+
+  constructor(
+    /** `/registry/pods/` */
+    readonly prefix: string,
+    start: number,
+    private readonly indexer: Indexer,
+    private readonly viewOf: ViewSource,
+  ) {
+    this.#historyStart = start;
+    this.#filledAt = start;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get historyStart(): number {
+    return this.#historyStart;
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** Entries in key order, of one namespace or of all. The array is the caller's. */
+  list(namespace?: string): Entry[] {
+    const order = this.#sorted();
+    const [from, to] = namespace ? rangeOf(order, `${namespace}/`) : [0, order.length];
+    const entries: Entry[] = [];
+    for (let index = from; index < to; index += 1) {
+      const entry = this.#entries.get(order[index] as string);
+      if (entry) entries.push(entry);
+    }
+    return entries;
+  }
+
+  #sorted(): string[] {
+    this.#order ??= [...this.#entries.keys()].sort();
+    return this.#order;
+  }
+
+  /** Entries as of a revision in the history; undefined when it lies before that. */
+  listAt(revision: number, namespace?: string): Entry[] | undefined {
+    if (revision < this.#historyStart) return undefined;
+    const undone = new Map<string, Entry | undefined>();
+    for (let index = this.#events.length - 1; index >= 0; index -= 1) {
+      const event = this.#events[index];
+      if (!event || event.revision <= revision) break;
+      undone.set(event.entry.key, event.previous);
+    }
+    if (undone.size === 0) return this.list(namespace);
+    const kept = this.list(namespace).filter((entry) => !undone.has(entry.key));
+    for (const entry of undone.values()) {
+      if (entry && (!namespace || entry.namespace === namespace)) kept.push(entry);
+    }
+    return kept.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Takes over what was there when the cache began. */
+  fill(items: readonly StoredValue[]): void {
+    for (const { key, value, revision } of items) {
+      const entry = this.entryOf(key, value, revision);
+      this.#entries.set(entry.key, entry);
+    }
+    this.#order = undefined;
+  }
+
+  /** An entry from a value of the store, which need not be the present one. */
+  entryOf(storeKey: string, stored: string, revision: number): Entry {
+    const offered = this.viewOf(storeKey, stored);
+    if (offered) offered.metadata.resourceVersion = String(revision);
+    const view = offered ? deepFreeze(offered) : parseFrozen(servedText(stored, revision));
+    return new Entry(storeKey.slice(this.prefix.length), revision, stored, this.indexer(view), view);
+  }
+
+  apply(event: StoreEvent): void {
+    if (event.revision <= this.#filledAt) return;
+    const key = event.key.slice(this.prefix.length);
+    const previous = this.#entries.get(key);
+    if (event.type === "delete") {
+      if (!previous) return;
+      this.#entries.delete(key);
+      this.#order = undefined;
+      this.#publish({ type: "DELETED", revision: event.revision, entry: previous.at(event.revision), previous });
+      return;
+    }
+    const entry = this.entryOf(event.key, event.value, event.revision);
+    this.#entries.set(key, entry);
+    if (!previous) this.#insertKey(key);
+    this.#publish({ type: previous ? "MODIFIED" : "ADDED", revision: event.revision, entry, previous });
+  }
+
+  #insertKey(key: string): void {
+    if (!this.#order) return;
+    const last = this.#order.at(-1);
+    if (last === undefined || last < key) this.#order.push(key);
+    else this.#order.splice(lowerBound(this.#order, key), 0, key);
+  }
+
+  #publish(event: CacheEvent): void {
+    this.#events.push(event);
+    this.#eventText += event.entry.stored.length;
+    this.#trim();
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #trim(): void {
+    if (this.#events.length <= MAX_EVENTS && this.#eventText <= MAX_EVENT_TEXT) return;
+    // A quarter at a time, so that trimming costs little per event.
+    const dropped = this.#events.splice(0, Math.ceil(this.#events.length / 4));
+    for (const event of dropped) this.#eventText -= event.entry.stored.length;
+    this.#historyStart = dropped.at(-1)?.revision ?? this.#historyStart;
+  }
+
+  /**
+   * Gives every event after `after`, the past ones before this returns. `onClose` is called when the cache can no longer
+   * promise that. Throws Expired when the history does not reach back so far.
+   */
+  subscribe(after: number, listener: CacheListener, onClose: () => void): () => void {
+    if (after < this.#historyStart) {
+      throw expired(`too old resource version: ${after} (${this.#historyStart})`);
+    }
+    let index = this.#events.length;
+    while (index > 0 && (this.#events[index - 1]?.revision ?? 0) > after) index -= 1;
+    for (; index < this.#events.length; index += 1) listener(this.#events[index] as CacheEvent);
+    this.#listeners.add(listener);
+    this.#closers.add(onClose);
+    return () => {
+      this.#listeners.delete(listener);
+      this.#closers.delete(onClose);
+    };
+  }
+
+  /** Begins anew after a gap: who watches must list again. */
+  reset(items: readonly StoredValue[], revision: number): void {
+    const before = new Map(this.#entries);
+    this.#entries.clear();
+    this.#events = [];
+    this.#eventText = 0;
+    this.#historyStart = revision;
+    this.#filledAt = revision;
+    this.fill(items);
+    this.close();
+    this.#announceDifferences(before, revision);
+  }
+
+  /** Listeners that stay over a reset (readers inside the server) hear what changed in the gap. */
+  #announceDifferences(before: ReadonlyMap<string, Entry>, revision: number): void {
+    for (const [key, previous] of before) {
+      if (!this.#entries.has(key)) {
+        this.#tell({ type: "DELETED", revision, entry: previous.at(revision), previous });
+      }
+    }
+    for (const [key, entry] of this.#entries) {
+      const previous = before.get(key);
+      if (previous?.revision === entry.revision) continue;
+      this.#tell({ type: previous ? "MODIFIED" : "ADDED", revision: entry.revision, entry, previous });
+    }
+  }
+
+  #tell(event: CacheEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Ends all watches. */
+  close(): void {
+    for (const closer of [...this.#closers]) closer();
+  }
+}
+
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((keys[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The part of sorted keys that starts with `prefix`. */
+function rangeOf(keys: readonly string[], prefix: string): [number, number] {
+  return [lowerBound(keys, prefix), lowerBound(keys, `${prefix}\uffff`)];
+}

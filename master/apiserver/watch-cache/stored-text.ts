@@ -1,0 +1,44 @@
+/**
+ * The text of an object as it rests: JSON that begins with apiVersion, kind and metadata, without resourceVersion. What
+ * a client is served is this text with the resource version, and where asked another apiVersion, spliced in.
+ */
+import { decodeJson } from "#shared/api/codec/json.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+
+/** Numbers that JSON.parse would change: long ones, `1.0`, exponents. May also match text, which only costs time. */
+const lossy = /[:,[]-?\d+(?:\d{15}|\.\d*0(?!\d)|\.?\d*[eE])/;
+
+/** Canonical text to be stored. */
+export function toStoredText(object: KubeObject): string {
+  const { apiVersion, kind, metadata, ...rest } = fieldsOf(object) as Record<string, unknown> & KubeObject;
+  const { resourceVersion: _, ...kept } = metadata;
+  return JSON.stringify({ apiVersion, kind, metadata: kept, ...rest });
+}
+
+const metadataMark = '"metadata":{';
+
+/** Where the first field of metadata begins. */
+export function metadataStart(stored: string): number {
+  return stored.indexOf(metadataMark) + metadataMark.length;
+}
+
+/** The served text. `head` replaces apiVersion and kind when it is given: `{"apiVersion":"v1","kind":"Pod",`. */
+export function servedText(stored: string, revision: number, head?: string): string {
+  const at = metadataStart(stored);
+  const before = head === undefined ? stored.slice(0, at) : head + metadataMark;
+  return `${before}"resourceVersion":"${revision}",${stored.slice(at)}`;
+}
+
+/** Parses without loss and freezes. */
+export function parseFrozen(text: string): KubeObject {
+  const value = lossy.test(text) ? decodeJson(text).value : JSON.parse(text);
+  return deepFreeze(value as KubeObject);
+}
+
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
+  }
+  return value;
+}
