@@ -40,7 +40,9 @@ export async function runHook(input: HookInput): Promise<void> {
   }
   if (handler.httpGet) return runHttp(input, handler.httpGet, where);
   if (handler.sleep) {
-    await new Promise((resolve) => setTimeout(resolve, Math.min((handler.sleep?.seconds ?? 0) * 1000, input.timeout_ms)));
+    await new Promise((resolve) =>
+      setTimeout(resolve, Math.min((handler.sleep?.seconds ?? 0) * 1000, input.timeout_ms)),
+    );
     return;
   }
   throw new HookError(`Cannot run handler: invalid handler: ${JSON.stringify(handler)}`);

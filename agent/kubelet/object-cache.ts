@@ -104,7 +104,8 @@ export class ObjectCache implements ObjectSource {
       return read;
     } catch (error) {
       // The wording that clients know for a missing object names it without its namespace.
-      if (isNotFound(error)) throw notFound({ group: "", plural: kind === "configmaps" ? "configmap" : "secret" }, name);
+      if (isNotFound(error))
+        throw notFound({ group: "", plural: kind === "configmaps" ? "configmap" : "secret" }, name);
       if (!(error instanceof ConnectionError)) throw error;
       const saved = await this.checkpoint.read(kind, key);
       if (saved === undefined) throw error;

@@ -1,14 +1,14 @@
-import { join } from "node:path";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseEnv } from "node:util";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { formatGoDuration } from "./back-off.ts";
-import { ContainerStartError, configError } from "./container/container-error.ts";
 import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
-import { podDns } from "./container/pod-dns.ts";
+import { ContainerStartError, configError } from "./container/container-error.ts";
 import type { PodFacts } from "./container/field-ref.ts";
+import { podDns } from "./container/pod-dns.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
@@ -18,7 +18,7 @@ import { findContainer, formatPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { backOffKey } from "./pod-runtime-state.ts";
-import { VolumeError, type MountedVolume } from "./volumes/volume-manager.ts";
+import { type MountedVolume, VolumeError } from "./volumes/volume-manager.ts";
 
 /** One run of a plan: what its steps learn from each other. */
 export interface PlanRun {
@@ -36,9 +36,7 @@ export interface PlanRun {
   readonly started: Map<string, string>;
 }
 
-export function newPlanRun(
-  given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal">,
-): PlanRun {
+export function newPlanRun(given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal">): PlanRun {
   const sandbox = readySandbox(given.observed);
   const ips = given.pod.spec.hostNetwork ? given.parts.hostIPs() : podIPs(given.observed);
   return { ...given, sandboxId: sandbox?.id, podIPs: ips, volumes: undefined, images: new Map(), started: new Map() };
@@ -145,7 +143,15 @@ const executors: Executors = {
     const containerId = run.started.get(name);
     if (!handler || !containerId) return;
     const { runtime } = parts;
-    const hook = runHook({ runtime, pod, container, containerId, handler, podIP: run.podIPs[0], timeout_ms: longest_ms });
+    const hook = runHook({
+      runtime,
+      pod,
+      container,
+      containerId,
+      handler,
+      podIP: run.podIPs[0],
+      timeout_ms: longest_ms,
+    });
     try {
       await orAborted(run.signal, hook);
     } catch (error) {

@@ -1,5 +1,5 @@
-import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { milliValue } from "#shared/api/quantity.ts";
+import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 
 export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
 export type ResourceList = { readonly [key: string]: string | number };

@@ -14,10 +14,7 @@ export interface ObserveInput {
 /** What runs of a pod now. */
 export async function observePod(input: ObserveInput): Promise<ObservedPod> {
   const { runtime, podUid, backOff, now_ms } = input;
-  const [sandboxes, containers] = await Promise.all([
-    runtime.listSandboxes(),
-    runtime.listContainers({ podUid }),
-  ]);
+  const [sandboxes, containers] = await Promise.all([runtime.listSandboxes(), runtime.listContainers({ podUid })]);
   return {
     sandboxes: newestFirst(sandboxes.filter(({ pod }) => pod.uid === podUid)),
     containers: newestFirst(containers.filter(({ pod }) => pod.uid === podUid).map(settleFailedStart)),

@@ -1,8 +1,8 @@
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { ContainerStartError } from "./container/container-error.ts";
 import { ignoreMissing } from "./kill.ts";
-import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
 import { type ObservedPod, podIPs } from "./planner/observed-pod.ts";
+import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
 import type { PodPlan, PodStep } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -171,7 +171,10 @@ export class PodWorker {
       const observed = await this.#observe();
       if (!this.#admitted) this.#admit(observed);
       if (this.#deadline_ms() <= this.parts.now_ms() && !this.#failure) {
-        this.#failure = { reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline" };
+        this.#failure = {
+          reason: "DeadlineExceeded",
+          message: "Pod was active on the node longer than the specified deadline",
+        };
         new PodEvents(this.parts.recorder, this.#pod).normal("DeadlineExceeded", this.#failure.message);
       }
       const status = this.#publish(observed);

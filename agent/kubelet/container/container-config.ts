@@ -2,10 +2,10 @@ import type { ContainerConfig, ImageStatus, PodIdentity, SandboxConfig } from "#
 import type { Container, EphemeralContainer, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { containerAnnotations, containerLabels } from "../container-identity.ts";
 import { podUid } from "../pod-containers.ts";
-import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 import { containerMounts, type MountInput } from "./container-mounts.ts";
 import { containerResources } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
+import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import type { DnsConfig } from "./pod-dns.ts";
 import { podHostname } from "./pod-hostname.ts";

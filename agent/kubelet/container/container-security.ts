@@ -34,10 +34,7 @@ export function containerSecurity(
         ? imageUser.username
         : undefined,
     runAsGroup,
-    supplementalGroups: [
-      ...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup]),
-      ...(ofPod.supplementalGroups ?? []),
-    ],
+    supplementalGroups: [...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup]), ...(ofPod.supplementalGroups ?? [])],
     seccomp: seccomp(own.seccompProfile ?? ofPod.seccompProfile, seccompRoot),
     apparmor: appArmor(own.appArmorProfile ?? ofPod.appArmorProfile),
     maskedPaths: own.procMount === "Unmasked" ? "unmasked" : "default",

@@ -1,5 +1,12 @@
 import { isNotFound } from "#shared/api/errors.ts";
-import type { ConfigMap, Container, EnvVar, EnvVarSource, Secret, Service } from "#shared/api/types/core-v1.generated.ts";
+import type {
+  ConfigMap,
+  Container,
+  EnvVar,
+  EnvVarSource,
+  Secret,
+  Service,
+} from "#shared/api/types/core-v1.generated.ts";
 import { configError } from "./container-error.ts";
 import { expand } from "./expansion.ts";
 import { fieldValue, type PodFacts, resourceFieldValue } from "./field-ref.ts";
@@ -36,7 +43,13 @@ export async function containerEnvironment(
   const services = serviceEnvironment(sources.services, namespace, pod.spec.enableServiceLinks !== false);
   const own = await environmentFrom(container, namespace, sources.objects);
   for (const variable of container.env ?? []) {
-    const value = await valueOf(variable, container, namespace, sources, (name) => own.get(name) ?? services.get(name));
+    const value = await variableValue(
+      variable,
+      container,
+      namespace,
+      sources,
+      (name) => own.get(name) ?? services.get(name),
+    );
     if (value !== undefined) own.set(variable.name, value);
   }
   return [...new Map([...services, ...own])].map(([name, value]) => ({ name, value }));
@@ -62,7 +75,7 @@ async function environmentFrom(
   return environment;
 }
 
-async function valueOf(
+async function variableValue(
   variable: EnvVar,
   container: Container,
   namespace: string,

@@ -93,7 +93,8 @@ export function resourceFieldValue(selector: ResourceFieldSelector, container: C
   }
   const { limits = {}, requests = {} } = container.resources ?? {};
   // Without a limit of its own a container may take what the board has.
-  const value = kind === "limits" ? (nonZero(limits[name]) ?? facts.allocatable[name]) : (requests[name] ?? limits[name]);
+  const value =
+    kind === "limits" ? (nonZero(limits[name]) ?? facts.allocatable[name]) : (requests[name] ?? limits[name]);
   const divisor_m = nonZero(selector.divisor) === undefined ? 1000 : milliValue(selector.divisor ?? 1);
   const value_m = value === undefined ? 0 : milliValue(value);
   if (name === "cpu") return String(Math.ceil(value_m / divisor_m));

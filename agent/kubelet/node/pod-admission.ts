@@ -40,7 +40,8 @@ export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | 
     };
   }
   const untolerated = (node.spec.taints ?? []).some(
-    (taint) => taint.effect === "NoExecute" && !pod.spec.tolerations?.some((toleration) => tolerates(toleration, taint)),
+    (taint) =>
+      taint.effect === "NoExecute" && !pod.spec.tolerations?.some((toleration) => tolerates(toleration, taint)),
   );
   return untolerated ? { reason: "TaintToleration", message: "Predicate TaintToleration failed" } : undefined;
 }

@@ -1,6 +1,6 @@
 import type { ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { hashOf, containerHash } from "../container-identity.ts";
+import { containerHash, hashOf } from "../container-identity.ts";
 import { isRestartableInit } from "../pod-containers.ts";
 import { latest, type ObservedPod } from "./observed-pod.ts";
 import type { KillReason } from "./pod-step.ts";
@@ -48,13 +48,10 @@ export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
   for (const [index, container] of [...inits.entries()].reverse()) {
     const status = latest(observed, container.name);
     const sidecar = isRestartableInit(container);
-    if (!status) {
-      if (passedNewest && sidecar) start.push(container.name);
-      continue;
-    }
-    if (passedNewest && !sidecar) continue;
+    if (!status && passedNewest && sidecar) start.push(container.name);
+    if (!status || (passedNewest && !sidecar)) continue;
 
-    const verdict = sidecar ? judgeSidecar(container, status, observed) : judgeInit(container, status, pod, observed);
+    const verdict = judge(container, status, pod, observed);
     if (verdict.kind === "failed") return { initialized: false, failed: true, start: [], kill: [] };
     if (verdict.kind === "go-on") {
       const next = inits[index + 1];
@@ -68,6 +65,12 @@ export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
   const first = inits[0];
   if (!passedNewest && first) start.push(first.name);
   return { initialized, failed: false, start: start.reverse(), kill };
+}
+
+function judge(container: Container, status: ContainerStatus, pod: Pod, observed: ObservedPod): Verdict {
+  return isRestartableInit(container)
+    ? judgeSidecar(container, status, observed)
+    : judgeInit(container, status, pod, observed);
 }
 
 function judgeInit(container: Container, status: ContainerStatus, pod: Pod, observed: ObservedPod): Verdict {

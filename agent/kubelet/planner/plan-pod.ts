@@ -23,7 +23,9 @@ export function planPod(desired: DesiredPod, observed: ObservedPod, now_ms: numb
   if (termination) return { steps: isStopped(observed) ? [] : [{ kind: "killPod", grace_s: termination.grace_s }] };
 
   const sandbox = judgeSandbox(pod, observed);
-  return sandbox.change ? planNewSandbox(pod, observed, sandbox.attempt, now_ms) : planContainers(pod, observed, now_ms);
+  return sandbox.change
+    ? planNewSandbox(pod, observed, sandbox.attempt, now_ms)
+    : planContainers(pod, observed, now_ms);
 }
 
 /** Nothing of the pod runs any more, its sandbox included. */
@@ -138,7 +140,8 @@ function faultOf(
   if (hash !== undefined && hash !== containerHash(container)) {
     return { what: "definition changed", reason: "spec-changed" };
   }
-  if (observed.liveness.get(status.id) === "failure") return { what: "failed liveness probe", reason: "liveness-probe" };
+  if (observed.liveness.get(status.id) === "failure")
+    return { what: "failed liveness probe", reason: "liveness-probe" };
   if (observed.startup.get(status.id) === "failure") return { what: "failed startup probe", reason: "startup-probe" };
   return undefined;
 }

@@ -1,14 +1,24 @@
 import { connect } from "node:http2";
 import type { ProbeOutcome } from "./run-probe.ts";
 
-const servingStatus: Readonly<Record<number, string>> = { 0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN" };
+const servingStatus: Readonly<Record<number, string>> = {
+  0: "UNKNOWN",
+  1: "SERVING",
+  2: "NOT_SERVING",
+  3: "SERVICE_UNKNOWN",
+};
 const unimplemented = 12;
 
 /**
  * Asks grpc.health.v1.Health/Check: one message each way over HTTP/2, so the few bytes are written by hand (a request
  * has the service's name as field 1, an answer the status as field 1).
  */
-export function checkGrpcHealth(host: string, port: number, service: string, timeout_ms: number): Promise<ProbeOutcome> {
+export function checkGrpcHealth(
+  host: string,
+  port: number,
+  service: string,
+  timeout_ms: number,
+): Promise<ProbeOutcome> {
   const { promise, resolve } = Promise.withResolvers<ProbeOutcome>();
   const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   let connected = false;

@@ -4,7 +4,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
 import { isRestartableInit, isTerminalPhase, podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
-import { ProbeWorker, type ProbeType } from "./probe-worker.ts";
+import { type ProbeType, ProbeWorker } from "./probe-worker.ts";
 import { type ProbeOutcome, runProbe } from "./run-probe.ts";
 
 const types: readonly ProbeType[] = ["startup", "readiness", "liveness"];
@@ -41,7 +41,10 @@ export class ProbeManager {
   /** Starts, informs and ends the probes of a pod by its present status. */
   sync(pod: Pod, status: PodStatus): void {
     const uid = podUid(pod);
-    if (isTerminalPhase(status.phase)) return this.stop(uid);
+    if (isTerminalPhase(status.phase)) {
+      this.stop(uid);
+      return;
+    }
     this.#pods.set(uid, pod);
     const sidecars = (pod.spec.initContainers ?? []).filter(isRestartableInit);
     for (const container of [...pod.spec.containers, ...sidecars]) {
@@ -116,11 +119,11 @@ export class ProbeManager {
     const title = titles[type];
     if (outcome instanceof Error) {
       const message = `${title} probe errored and resulted in unknown state: ${outcome.message}`;
-      return events.warning("Unhealthy", message, container);
+      events.warning("Unhealthy", message, container);
+    } else if (outcome.result === "warning") {
+      events.warning("ProbeWarning", `${title} probe warning: ${outcome.output}`, container);
+    } else {
+      events.warning("Unhealthy", `${title} probe failed: ${outcome.output}`, container);
     }
-    if (outcome.result === "warning") {
-      return events.warning("ProbeWarning", `${title} probe warning: ${outcome.output}`, container);
-    }
-    events.warning("Unhealthy", `${title} probe failed: ${outcome.output}`, container);
   }
 }

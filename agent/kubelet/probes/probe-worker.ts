@@ -64,8 +64,8 @@ export class ProbeWorker {
         this.options.settle(probed.id, initialResult[this.options.type]);
       }
     }
-    if (!this.#wanted(probed)) return this.#cancel();
-    if (this.#timer === undefined && !this.#busy) {
+    if (!this.#wanted(probed)) this.#cancel();
+    else if (this.#timer === undefined && !this.#busy) {
       const first_ms = probed.startedAt_ms + (this.options.probe.initialDelaySeconds ?? 0) * 1000;
       this.#schedule(Math.max(0, first_ms - Date.now()));
     }
@@ -122,8 +122,8 @@ export class ProbeWorker {
   }
 
   #judge(probed: ProbedContainer, outcome: ProbeOutcome | Error): void {
-    if (outcome instanceof Error) return this.options.tell(outcome);
-    if (outcome.result !== "success") this.options.tell(outcome);
+    if (outcome instanceof Error || outcome.result !== "success") this.options.tell(outcome);
+    if (outcome instanceof Error) return;
     const { type, probe } = this.options;
     const result: ProbeResult = outcome.result === "failure" ? "failure" : "success";
     this.#run = this.#last === result ? this.#run + 1 : 1;

@@ -38,7 +38,11 @@ async function execProbe(command: readonly string[], target: ProbeTarget, timeou
   // Only values that stand in the spec: the environment itself is not kept.
   const values = new Map((target.container.env ?? []).map(({ name, value = "" }) => [name, value]));
   const expanded = command.map((word) => expand(word, (name) => values.get(name)));
-  const { exitCode, stdout, stderr, timedOut } = await target.runtime.execSync(target.containerId, expanded, timeout_ms);
+  const { exitCode, stdout, stderr, timedOut } = await target.runtime.execSync(
+    target.containerId,
+    expanded,
+    timeout_ms,
+  );
   if (timedOut) {
     const output = `command timed out: "${expanded.join(" ")}" timed out after ${timeout_ms / 1000}s`;
     return { result: "failure", output };
@@ -67,7 +71,10 @@ function tcpProbe(host: string, port: number, timeout_ms: number): Promise<Probe
     socket.destroy();
     resolve(outcome);
   };
-  const timer = setTimeout(() => end({ result: "failure", output: `dial tcp ${host}:${port}: i/o timeout` }), timeout_ms);
+  const timer = setTimeout(
+    () => end({ result: "failure", output: `dial tcp ${host}:${port}: i/o timeout` }),
+    timeout_ms,
+  );
   socket.once("connect", () => end({ result: "success", output: "" }));
   socket.once("error", (error) => {
     const url = new URL(`tcp://${host.includes(":") ? `[${host}]` : host}:${port}`);

@@ -1,9 +1,9 @@
 import type { ContainerStatus as RuntimeStatus } from "#agent/runtime/runtime.ts";
 import type { Container, ContainerState, ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { type ContainerType, isRestartableInit, podContainers } from "../pod-containers.ts";
 import type { ObservedPod, ProbeResult } from "../planner/observed-pod.ts";
 import { latest } from "../planner/observed-pod.ts";
 import { shouldRun } from "../planner/restart-policy.ts";
+import { type ContainerType, isRestartableInit, podContainers } from "../pod-containers.ts";
 
 /** Why a container that should run does not: `ImagePullBackOff` and the like. */
 export interface WaitingReason {
@@ -49,7 +49,8 @@ function stateOf(type: ContainerType, container: Container, input: ContainerStat
       }
     : fromNothing(container, old, input);
 
-  const done = type === "init" && current?.state === "exited" && current.exitCode === 0 && !isRestartableInit(container);
+  const done =
+    type === "init" && current?.state === "exited" && current.exitCode === 0 && !isRestartableInit(container);
   const waiting = input.waiting.get(container.name);
   if (done || !waiting || !shouldRun(container, input.pod, input.observed)) return status;
   return {

@@ -1,6 +1,6 @@
 import type { Container, ContainerStatus, PodSpec } from "#shared/api/types/core-v1.generated.ts";
-import { isRestartableInit } from "../pod-containers.ts";
 import { restartsAfterExit } from "../planner/restart-policy.ts";
+import { isRestartableInit } from "../pod-containers.ts";
 
 export interface PhaseInput {
   readonly spec: PodSpec;

@@ -1,6 +1,6 @@
 import type { ContainerStatus, PodStatus } from "#shared/api/types/core-v1.generated.ts";
-import { judgeSandbox } from "../planner/plan-pod.ts";
 import { podIPs, readySandbox } from "../planner/observed-pod.ts";
+import { judgeSandbox } from "../planner/plan-pod.ts";
 import { isStaticPod, isTerminalPhase } from "../pod-containers.ts";
 import { podQosClass } from "../pod-qos.ts";
 import { type ContainerStatusInput, containerStatuses, timestamp } from "./container-statuses.ts";

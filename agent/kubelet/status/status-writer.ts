@@ -130,10 +130,7 @@ export class StatusWriter {
 
 function mayDelete({ pod, finished }: Entry): boolean {
   return (
-    finished &&
-    pod.metadata.deletionTimestamp !== undefined &&
-    !isMirrorPod(pod) &&
-    isTerminalPhase(pod.status?.phase)
+    finished && pod.metadata.deletionTimestamp !== undefined && !isMirrorPod(pod) && isTerminalPhase(pod.status?.phase)
   );
 }
 

@@ -40,7 +40,9 @@ export class ServiceAccountTokens {
 
   /** When a token of the pod wants refreshing next; undefined when it has none. */
   refreshAt_ms(podUid: string): number | undefined {
-    const times = [...this.#cache].filter(([key]) => key.startsWith(`${podUid}/`)).map(([, entry]) => entry.refreshAt_ms);
+    const times = [...this.#cache]
+      .filter(([key]) => key.startsWith(`${podUid}/`))
+      .map(([, entry]) => entry.refreshAt_ms);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 

@@ -105,7 +105,13 @@ export class VolumeManager {
       token: (projection) => this.options.tokens.token(pod, projection),
     });
     if (payload) {
-      const kind = volume.configMap ? "configmap" : volume.secret ? "secret" : volume.projected ? "projected" : "downward-api";
+      const kind = volume.configMap
+        ? "configmap"
+        : volume.secret
+          ? "secret"
+          : volume.projected
+            ? "projected"
+            : "downward-api";
       const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, 0o777);
       await writePayload(path, payload, (fresh) => this.#own(fresh, pod, true));
       return { path, readOnly: false, kind: "api" };

@@ -1,0 +1,202 @@
+import type { Host } from "#agent/host/host.ts";
+import type { ContainerRuntime, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import type { BoardFacts } from "#agent/telemetry/board.ts";
+import { PressureGauge, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
+import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { nodes } from "#shared/api/resources.ts";
+import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { Log } from "#shared/client/log.ts";
+import { type NodeFacts, newNode, nodeStatus, ownLabels, saysMore } from "./node-status.ts";
+
+export interface NodeRegistrarOptions {
+  readonly client: Client;
+  readonly runtime: ContainerRuntime;
+  readonly host: Host;
+  readonly recorder: EventRecorder;
+  readonly log: Log;
+  readonly board: BoardFacts;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly maxPods: number;
+  readonly kubeletPort: number;
+  readonly reservedMemory_bytes: number;
+  readonly dataFolder: string;
+  addresses(): readonly string[];
+  /** Troubles of the network and whatever else keeps pods from starting. */
+  troubles(): readonly string[];
+  readonly onPressure: (node: NodeStatus) => void;
+}
+
+/** Looks at the board this often; writes only when something has changed, and at the latest after `report_ms`. */
+const look_ms = 20_000;
+const report_ms = 300_000;
+const retry_ms = 5_000;
+
+/**
+ * Registers the board's Node and keeps its status true. Liveness is not its business: heartbeats renew the node's Lease
+ * by MQTT, so that an idle board writes a Node every five minutes at most.
+ */
+export class NodeRegistrar {
+  readonly #gauge = new PressureGauge();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #node: Node | undefined;
+  #status: NodeStatus | undefined;
+  #reported_ms = Number.NEGATIVE_INFINITY;
+  #runtime: RuntimeVersion | undefined;
+  #runtimeTrouble: string | undefined;
+
+  constructor(readonly options: NodeRegistrarOptions) {}
+
+  /** The Node as last read or written; before that, what it will be. */
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  /** What the board reports now, written or not. */
+  get status(): NodeStatus | undefined {
+    return this.#status;
+  }
+
+  /** The Node as the API has it now. */
+  observe(node: Node): void {
+    this.#node = node;
+  }
+
+  /** Resolves after the first look at the board; registration goes on behind. */
+  async start(): Promise<void> {
+    this.#status = nodeStatus(await this.#facts(), undefined, Date.now());
+    this.prompt();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Something that the node reports may have changed. */
+  prompt(): void {
+    this.#again = true;
+    if (!this.#stopped) this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    let wait_ms = look_ms;
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      clearTimeout(this.#timer);
+      try {
+        await this.#report();
+      } catch (error) {
+        this.options.log.debug("the node could not be reported", { error });
+        wait_ms = retry_ms;
+      }
+    }
+    this.#running = undefined;
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => this.prompt(), wait_ms);
+  }
+
+  async #report(): Promise<void> {
+    const { options } = this;
+    const facts = await this.#facts();
+    this.#status = nodeStatus(facts, this.#node?.status ?? this.#status, Date.now());
+    options.onPressure(this.#status);
+    this.#node ??= await this.#register(facts);
+    await this.#keepLabels(facts);
+    const now_ms = performance.now();
+    const next = nodeStatus(facts, this.#node.status, Date.now());
+    if (!saysMore(next, this.#node.status) && now_ms - this.#reported_ms < report_ms) return;
+    try {
+      this.#tellOfReadiness(next, this.#node.status);
+      const body = { status: statusPatch(next) };
+      const key = { name: options.name };
+      this.#node = await options.client.patch(nodes, key, { type: "strategic", body }, { subresource: "status" });
+      this.#status = next;
+      this.#reported_ms = now_ms;
+    } catch (error) {
+      // Deleted by someone: register anew.
+      if (isNotFound(error)) this.#node = undefined;
+      throw error;
+    }
+  }
+
+  async #register(facts: NodeFacts): Promise<Node> {
+    const { client, name, labels, taints } = this.options;
+    const node = newNode(facts, labels, taints);
+    node.status = nodeStatus(facts, undefined, Date.now());
+    try {
+      return await client.create(nodes, node);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      return await client.get(nodes, { name });
+    }
+  }
+
+  async #keepLabels(facts: NodeFacts): Promise<void> {
+    const { client, labels, name } = this.options;
+    const wanted = { ...labels, ...ownLabels(facts) };
+    const present = this.#node?.metadata.labels ?? {};
+    const missing = Object.entries(wanted).filter(([key, value]) => present[key] !== value);
+    if (missing.length === 0) return;
+    const body = { metadata: { labels: Object.fromEntries(missing) } };
+    this.#node = await client.patch(nodes, { name }, { type: "merge", body });
+  }
+
+  async #facts(): Promise<NodeFacts> {
+    const { options } = this;
+    await this.#askRuntime();
+    const headroom = await readHeadroom(
+      options.host,
+      options.dataFolder,
+      this.#runtime?.rootDirectory ?? options.dataFolder,
+    );
+    const disk = await options.host.statfs(options.dataFolder);
+    const images = this.#runtimeTrouble ? [] : await options.runtime.listImages().catch(() => []);
+    return {
+      name: options.name,
+      board: options.board,
+      runtime: this.#runtime,
+      addresses: options.addresses(),
+      maxPods: options.maxPods,
+      kubeletPort: options.kubeletPort,
+      reservedMemory_bytes: options.reservedMemory_bytes,
+      ephemeralStorage_bytes: disk.capacity_bytes,
+      images,
+      pressures: this.#gauge.update(pressuresOf(headroom), performance.now()),
+      troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
+    };
+  }
+
+  async #askRuntime(): Promise<void> {
+    try {
+      this.#runtime = await this.options.runtime.version();
+      this.#runtimeTrouble = undefined;
+    } catch (error) {
+      this.#runtimeTrouble = `container runtime is down: ${(error as Error).message}`;
+    }
+  }
+
+  #tellOfReadiness(next: NodeStatus, old: NodeStatus | undefined): void {
+    const readiness = (status: NodeStatus | undefined): string | undefined =>
+      status?.conditions?.find(({ type }) => type === "Ready")?.status;
+    if (readiness(next) === readiness(old)) return;
+    const { recorder, name } = this.options;
+    const reason = readiness(next) === "True" ? "NodeReady" : "NodeNotReady";
+    recorder.record(
+      { kind: "Node", name, uid: name },
+      { type: "Normal", reason, message: `Node ${name} status is now: ${reason}` },
+    );
+  }
+}
+
+/** Addresses merge by type unless told otherwise, and a board has one list of images. */
+function statusPatch(status: NodeStatus): object {
+  return { ...status, addresses: [...(status.addresses ?? []), { $patch: "replace" }] };
+}

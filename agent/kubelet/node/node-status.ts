@@ -1,0 +1,188 @@
+import type { ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import type { BoardFacts } from "#agent/telemetry/board.ts";
+import { type Pressures, thresholds } from "#agent/telemetry/pressure.ts";
+import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
+import type { Node, NodeCondition, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
+import { timestamp } from "../status/container-statuses.ts";
+
+export const kubeletVersion = "v1.35.4+bramble";
+const mostImages = 50;
+const mostNamesOfImage = 5;
+
+export interface NodeFacts {
+  readonly name: string;
+  readonly board: BoardFacts;
+  readonly runtime: RuntimeVersion | undefined;
+  readonly addresses: readonly string[];
+  readonly maxPods: number;
+  readonly kubeletPort: number;
+  /** Kept from pods. */
+  readonly reservedMemory_bytes: number;
+  readonly ephemeralStorage_bytes: number;
+  readonly images: readonly ImageStatus[];
+  readonly pressures: Pressures;
+  /** Why pods cannot start here now; empty when they can. */
+  readonly troubles: readonly string[];
+}
+
+/** The Node as a board registers it. */
+export function newNode(facts: NodeFacts, labels: Readonly<Record<string, string>>, taints: readonly Taint[]): Node {
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: {
+      name: facts.name,
+      labels: { ...labels, ...ownLabels(facts) },
+      annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" },
+    },
+    spec: taints.length > 0 ? { taints: [...taints] } : {},
+  };
+}
+
+/** Labels that a kubelet gives its node and keeps right. */
+export function ownLabels({ name, board }: Pick<NodeFacts, "name" | "board">): Record<string, string> {
+  const type = board.model
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, "-")
+    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, "")
+    .slice(0, 63)
+    .replace(/[^a-z0-9]+$/, "");
+  return {
+    "kubernetes.io/hostname": name,
+    "kubernetes.io/os": "linux",
+    "kubernetes.io/arch": board.architecture,
+    "beta.kubernetes.io/os": "linux",
+    "beta.kubernetes.io/arch": board.architecture,
+    ...(type ? { "node.kubernetes.io/instance-type": type, "beta.kubernetes.io/instance-type": type } : {}),
+  };
+}
+
+/** What the node reports, with transition times carried over from `old`. */
+export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms: number): NodeStatus {
+  const { board, runtime } = facts;
+  return {
+    capacity: capacity(facts),
+    allocatable: allocatable(facts),
+    conditions: conditions(facts, old?.conditions ?? [], now_ms),
+    addresses: [
+      ...facts.addresses.map((address) => ({ type: "InternalIP", address })),
+      { type: "Hostname", address: facts.name },
+    ],
+    daemonEndpoints: { kubeletEndpoint: { Port: facts.kubeletPort } },
+    nodeInfo: {
+      machineID: board.machineId,
+      systemUUID: board.systemUuid,
+      bootID: board.bootId,
+      kernelVersion: board.kernelVersion,
+      osImage: board.osImage,
+      containerRuntimeVersion: runtime
+        ? `${runtime.name}://${runtime.version}`
+        : (old?.nodeInfo?.containerRuntimeVersion ?? ""),
+      kubeletVersion,
+      kubeProxyVersion: "",
+      operatingSystem: "linux",
+      architecture: board.architecture,
+      ...(board.swap_bytes > 0 ? { swap: { capacity: board.swap_bytes } } : {}),
+    },
+    images: images(facts.images),
+    runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
+    features: { supplementalGroupsPolicy: false },
+  };
+}
+
+const bytes = (value: number): string => formatQuantity(quantityOf(Math.floor(value / 1024) * 1024, "BinarySI"));
+
+function capacity({ board, ephemeralStorage_bytes, maxPods }: NodeFacts): Record<string, string> {
+  return {
+    cpu: String(board.cpus),
+    "ephemeral-storage": bytes(ephemeralStorage_bytes),
+    ...hugepages(board),
+    memory: bytes(board.memory_bytes),
+    pods: String(maxPods),
+  };
+}
+
+function allocatable(facts: NodeFacts): Record<string, string> {
+  const { board, ephemeralStorage_bytes, maxPods, reservedMemory_bytes } = facts;
+  const inHugepages = board.hugepages.reduce((sum, { size_bytes, count }) => sum + size_bytes * count, 0);
+  const memory = board.memory_bytes - reservedMemory_bytes - thresholds.memoryAvailable_bytes - inHugepages;
+  return {
+    cpu: String(board.cpus),
+    "ephemeral-storage": String(Math.floor(ephemeralStorage_bytes * (1 - thresholds.diskAvailable))),
+    ...hugepages(board),
+    memory: bytes(Math.max(0, memory)),
+    pods: String(maxPods),
+  };
+}
+
+function hugepages(board: BoardFacts): Record<string, string> {
+  return Object.fromEntries(
+    board.hugepages.map(({ size_bytes, count }) => [`hugepages-${bytes(size_bytes)}`, bytes(size_bytes * count)]),
+  );
+}
+
+function images(all: readonly ImageStatus[]): NonNullable<NodeStatus["images"]> {
+  return [...all]
+    .sort((a, b) => b.size_bytes - a.size_bytes)
+    .slice(0, mostImages)
+    .map(({ digests, tags, size_bytes }) => ({
+      names: [...digests, ...tags].slice(0, mostNamesOfImage),
+      sizeBytes: size_bytes,
+    }));
+}
+
+function conditions(facts: NodeFacts, old: readonly NodeCondition[], now_ms: number): NodeCondition[] {
+  const { pressures, troubles } = facts;
+  const now = timestamp(now_ms);
+  const own: NodeCondition[] = [
+    pressures.memory
+      ? condition("MemoryPressure", "True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
+      : condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    pressures.disk
+      ? condition("DiskPressure", "True", "KubeletHasDiskPressure", "kubelet has disk pressure")
+      : condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    pressures.pids
+      ? condition("PIDPressure", "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available")
+      : condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    troubles.length > 0
+      ? condition("Ready", "False", "KubeletNotReady", troubles.join(", "))
+      : condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+  ];
+  const others = old.filter(({ type }) => !own.some((condition) => condition.type === type));
+  return [
+    ...others,
+    ...own.map((condition) => {
+      const before = old.find(({ type }) => type === condition.type);
+      const kept = before?.status === condition.status ? before.lastTransitionTime : undefined;
+      return { ...condition, lastHeartbeatTime: now, lastTransitionTime: kept ?? now };
+    }),
+  ];
+}
+
+const condition = (type: string, status: string, reason: string, message: string): NodeCondition => ({
+  type,
+  status,
+  reason,
+  message,
+});
+
+/** Would writing `next` tell anything that `old` does not, beside the time? */
+export function saysMore(next: NodeStatus, old: NodeStatus | undefined): boolean {
+  return JSON.stringify(timeless(next)) !== JSON.stringify(timeless(old ?? {}));
+}
+
+function timeless(status: NodeStatus): unknown {
+  const { conditions = [], capacity, allocatable, addresses, daemonEndpoints, nodeInfo, images = [] } = status;
+  const sorted = (map: Readonly<Record<string, unknown>> | undefined): unknown => Object.entries(map ?? {}).sort();
+  return {
+    conditions: conditions
+      .map(({ type, status, reason, message }) => [type, status, reason, message])
+      .sort((a, b) => String(a[0]).localeCompare(String(b[0]))),
+    capacity: sorted(capacity),
+    allocatable: sorted(allocatable),
+    addresses: addresses?.map(({ type, address }) => [type, address]),
+    port: daemonEndpoints?.kubeletEndpoint?.Port,
+    nodeInfo: sorted(nodeInfo as unknown as Record<string, unknown>),
+    images: images.map(({ names, sizeBytes }) => [names, sizeBytes]),
+  };
+}

@@ -1,0 +1,55 @@
+import { MemoryClient } from "#master/controllers/testing/memory-client.ts";
+import { notFound } from "#shared/api/errors.ts";
+import type { ObjectKey } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { pods } from "#shared/api/resources.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import type { Patch, WriteOptions } from "#shared/client/client.ts";
+
+/** The in-memory API with what a kubelet needs beside storage: graceful deletion of pods, and tokens. */
+export class KubeletApi extends MemoryClient {
+  readonly tokens: string[] = [];
+
+  override async patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: WriteOptions): Promise<T> {
+    if (patch.type !== "strategic") return super.patch(ref, key, patch, options);
+    return super.patch(ref, key, { ...patch, body: withoutDirectives(patch.body) as object }, options);
+  }
+
+  /** A finalizer stands in for the grace period that the real API keeps. */
+  override async delete(ref: ResourceRef<unknown>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    if (ref.plural !== pods.plural || ref.group !== "") return super.delete(ref, key, options);
+    const pod = structuredClone(await this.get(pods, key));
+    const grace = options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+    if (grace === 0) {
+      if (pod.metadata.deletionTimestamp === undefined) return super.delete(ref, key, options);
+      await this.update(pods, { ...pod, metadata: { ...pod.metadata, finalizers: [] } });
+      return;
+    }
+    pod.metadata.deletionGracePeriodSeconds = grace;
+    pod.metadata.finalizers = ["test/grace"];
+    await this.update(pods, pod);
+    await super.delete(ref, key, options);
+  }
+
+  override async post<B extends object>(
+    ref: ResourceRef<unknown>,
+    key: ObjectKey,
+    subresource: string,
+    body: B,
+  ): Promise<B> {
+    if (subresource !== "token") return super.post(ref, key, subresource, body);
+    if (key.name === "missing") throw notFound(ref, key.name);
+    const token = `token-${this.tokens.length}`;
+    this.tokens.push(token);
+    const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
+    return { ...body, status: { token, expirationTimestamp } };
+  }
+}
+
+function withoutDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.filter((item) => !(item && typeof item === "object" && "$patch" in item)).map(withoutDirectives);
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutDirectives(item)]));
+}

@@ -1,0 +1,446 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { linuxHost } from "#agent/host/linux-host.ts";
+import { Kubelet } from "#agent/kubelet/kubelet.ts";
+import { CniNetwork } from "#agent/network/cni-network.ts";
+import { writeDefaultCniConfig } from "#agent/network/default-cni-config.ts";
+import { DockerRuntime } from "#agent/runtime/docker.ts";
+import { isNotFound } from "#shared/api/errors.ts";
+import { configMaps, events, nodes, pods, secrets, services } from "#shared/api/resources.ts";
+import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import { stderrLog } from "#shared/client/log.ts";
+import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
+import { KubeletApi } from "./api-double.ts";
+
+const nodeName = "board";
+const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
+let dockerd: TestDockerd;
+let api: KubeletApi;
+let runtime: DockerRuntime;
+let kubelet: Kubelet;
+
+async function newKubelet(): Promise<Kubelet> {
+  const started = new Kubelet({
+    client: api,
+    runtime,
+    host: linuxHost(),
+    nodeName,
+    dataDir: join(dockerd.directory, "kubelet"),
+    runDir: join(dockerd.directory, "run"),
+    clusterDns: ["10.43.0.10"],
+    clusterDomain: "cluster.local",
+    nodeIPs: () => ["192.0.2.1"],
+    log,
+  });
+  await started.start();
+  return started;
+}
+
+function pod(name: string, spec: Partial<PodSpec>): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default", labels: { app: name } },
+    spec: {
+      nodeName,
+      restartPolicy: "Always",
+      terminationGracePeriodSeconds: 2,
+      dnsPolicy: "ClusterFirst",
+      enableServiceLinks: true,
+      serviceAccountName: "default",
+      containers: [],
+      ...spec,
+    },
+  };
+}
+
+function shell(name: string, script: string, more: Partial<Container> = {}): Container {
+  return {
+    name,
+    image: testImage,
+    imagePullPolicy: "IfNotPresent",
+    command: ["/bin/sh", "-c", script],
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "File",
+    ...more,
+  };
+}
+
+/** Ends at once when asked to. */
+const wait = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+async function until(name: string, ready: (pod: Pod) => boolean): Promise<Pod> {
+  for await (const { object } of api.watch(pods, {
+    fieldSelector: `metadata.name=${name}`,
+    sendInitialEvents: true,
+    signal: AbortSignal.timeout(60_000),
+  })) {
+    if (object.metadata.name === name && ready(object)) return object;
+  }
+  const last = await api.get(pods, { namespace: "default", name });
+  throw new Error(`the pod ${name} stayed at ${JSON.stringify(last.status, undefined, 1)}`);
+}
+
+async function untilGone(name: string): Promise<void> {
+  for (;;) {
+    try {
+      await api.get(pods, { namespace: "default", name });
+    } catch (error) {
+      if (isNotFound(error)) return;
+      throw error;
+    }
+    await Bun.sleep(50);
+  }
+}
+
+const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+const phaseIs =
+  (phase: string) =>
+  ({ status }: Pod): boolean =>
+    status?.phase === phase;
+
+async function logsOf(name: string, container: string): Promise<string> {
+  const found = await kubelet.findContainer("default", name, container);
+  if (!found) throw new Error(`no container ${container} in ${name}`);
+  const chunks: Buffer[] = [];
+  for await (const chunk of await runtime.logs(found.id, { follow: false, timestamps: false })) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+async function eventsOf(name: string): Promise<string[]> {
+  const { items } = await api.list(events, { namespace: "default" });
+  return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason = "" }) => reason);
+}
+
+describe.skipIf(!canRunDockerd())("kubelet", () => {
+  beforeAll(async () => {
+    dockerd = await startDockerd();
+    const configDirectory = join(dockerd.directory, "net.d");
+    mkdirSync(configDirectory);
+    await writeDefaultCniConfig(
+      { podCIDRs: ["10.88.0.0/24"], leaseDirectory: join(dockerd.directory, "leases") },
+      configDirectory,
+    );
+    runtime = new DockerRuntime({
+      socketPath: dockerd.socketPath,
+      host: linuxHost(),
+      warn: () => undefined,
+      network: new CniNetwork({
+        configDirectory,
+        binDirectories: [dockerd.cniBinDirectory],
+        stateDirectory: join(dockerd.directory, "cni"),
+        warn: () => undefined,
+      }),
+    });
+    api = new KubeletApi();
+    kubelet = await newKubelet();
+  }, 60_000);
+
+  afterAll(async () => {
+    await kubelet?.stop();
+    await dockerd?.stop();
+  }, 60_000);
+
+  test("registers the board", async () => {
+    for await (const { object } of api.watch(nodes, { sendInitialEvents: true, signal: AbortSignal.timeout(20_000) })) {
+      if (object.metadata.name !== nodeName || !object.status?.conditions) continue;
+      expect(object.metadata.labels).toMatchObject({ "kubernetes.io/hostname": nodeName, "kubernetes.io/os": "linux" });
+      expect(object.status.conditions.find(({ type }) => type === "Ready")?.status).toBe("True");
+      expect(object.status.nodeInfo?.containerRuntimeVersion).toMatch(/^docker:\/\/\d/);
+      expect(object.status.capacity?.["pods"]).toBe("110");
+      return;
+    }
+    throw new Error("no Node was registered");
+  });
+
+  test("a pod with environment and volumes of every kind from the API", async () => {
+    const create = { namespace: "default" };
+    await api.create(services, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web-front", namespace: "default" },
+      spec: { clusterIP: "10.43.0.7", ports: [{ name: "http", port: 80, protocol: "TCP" }] },
+    });
+    await api.create(
+      configMaps,
+      { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" }, data: { colour: "red", "a.txt": "one" } },
+      create,
+    );
+    await api.create(
+      secrets,
+      {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "keys" },
+        data: { key: Buffer.from("s3cret").toString("base64") },
+      },
+      create,
+    );
+    const script = `
+      echo "env $COLOUR $KEY $GREETING $WEB_FRONT_SERVICE_HOST $WEB_FRONT_PORT_80_TCP_ADDR $NAME $LIMIT"
+      echo "files $(cat /config/a.txt) $(cat /secret/key) $(cat /all/token) $(cat /all/labels)"
+      echo "modes $(stat -c %a /secret/..data/key) $(stat -c %a /scratch) $(stat -c %g /scratch)"
+      echo "sub $(cat /single)"
+      cat /etc/resolv.conf /etc/hosts; hostname
+      ${wait}`;
+    await api.create(
+      pods,
+      pod("everything", {
+        securityContext: { fsGroup: 1234 },
+        hostAliases: [{ ip: "192.0.2.9", hostnames: ["printer", "printer.lan"] }],
+        containers: [
+          shell("main", script, {
+            resources: { limits: { memory: "64Mi", cpu: "500m" }, requests: { memory: "64Mi", cpu: "500m" } },
+            envFrom: [{ configMapRef: { name: "absent", optional: true } }],
+            env: [
+              { name: "COLOUR", valueFrom: { configMapKeyRef: { name: "settings", key: "colour" } } },
+              { name: "KEY", valueFrom: { secretKeyRef: { name: "keys", key: "key" } } },
+              { name: "GREETING", value: "hi-$(COLOUR)-$(NOBODY)-$$(COLOUR)" },
+              { name: "NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+              { name: "LIMIT", valueFrom: { resourceFieldRef: { resource: "limits.memory", divisor: "1Mi" } } },
+            ],
+            volumeMounts: [
+              { name: "config", mountPath: "/config" },
+              { name: "secret", mountPath: "/secret", readOnly: true },
+              { name: "all", mountPath: "/all" },
+              { name: "scratch", mountPath: "/scratch" },
+              { name: "config", mountPath: "/single", subPath: "a.txt" },
+            ],
+          }),
+        ],
+        volumes: [
+          { name: "config", configMap: { name: "settings" } },
+          { name: "secret", secret: { secretName: "keys", defaultMode: 0o400 } },
+          { name: "scratch", emptyDir: {} },
+          {
+            name: "all",
+            projected: {
+              sources: [
+                { serviceAccountToken: { path: "token", expirationSeconds: 3600 } },
+                { downwardAPI: { items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }] } },
+              ],
+            },
+          },
+        ],
+      }),
+    );
+    const running = await until("everything", isReady);
+    expect(running.status).toMatchObject({ phase: "Running", hostIP: "192.0.2.1", qosClass: "Guaranteed" });
+    expect(running.status?.podIP).toMatch(/^10\.88\.0\./);
+    const [status] = running.status?.containerStatuses ?? [];
+    expect(status).toMatchObject({ name: "main", ready: true, started: true, restartCount: 0 });
+    expect(status?.containerID).toMatch(/^docker:\/\/[0-9a-f]{64}$/);
+
+    await Bun.sleep(300);
+    const output = await logsOf("everything", "main");
+    expect(output).toContain("env red s3cret hi-red-$(NOBODY)-$(COLOUR) 10.43.0.7 10.43.0.7 everything 64\n");
+    expect(output).toContain('files one s3cret token-0 app="everything"\n');
+    expect(output).toContain("modes 440 2777 1234\n");
+    expect(output).toContain("sub one\n");
+    expect(output).toContain("search default.svc.cluster.local svc.cluster.local cluster.local");
+    expect(output).toContain("nameserver 10.43.0.10");
+    expect(output).toContain("192.0.2.9\tprinter\tprinter.lan");
+    expect(output).toContain(`${running.status?.podIP}\teverything`);
+    expect(await eventsOf("everything")).toEqual(expect.arrayContaining(["Pulled", "Created", "Started"]));
+
+    // What changes in the API shows in the files.
+    await api.patch(
+      configMaps,
+      { namespace: "default", name: "settings" },
+      { type: "merge", body: { data: { "a.txt": "two" } } },
+    );
+    const { id = "" } = (await kubelet.findContainer("default", "everything", "main")) ?? {};
+    for (let shown = ""; shown !== "two"; await Bun.sleep(50)) {
+      shown = (await runtime.execSync(id, ["cat", "/config/a.txt"], 5_000)).stdout;
+    }
+
+    await api.delete(pods, { namespace: "default", name: "everything" });
+    await untilGone("everything");
+    for (let left = 1; left > 0; await Bun.sleep(50)) {
+      const all = await runtime.listContainers();
+      left = all.filter(({ pod }) => pod.name === "everything").length;
+    }
+    expect(await eventsOf("everything")).toContain("Killing");
+  }, 90_000);
+
+  test("init containers run in turn, then the pod to its end", async () => {
+    await api.create(
+      pods,
+      pod("job", {
+        restartPolicy: "Never",
+        volumes: [{ name: "work", emptyDir: {} }],
+        initContainers: ["one", "two"].map((name) =>
+          shell(name, `echo ${name} >> /work/order`, { volumeMounts: [{ name: "work", mountPath: "/work" }] }),
+        ),
+        containers: [
+          shell("main", "cat /work/order; echo done > /dev/termination-log; exit 3", {
+            volumeMounts: [{ name: "work", mountPath: "/work" }],
+          }),
+        ],
+      }),
+    );
+    const ended = await until("job", phaseIs("Failed"));
+    expect(ended.status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({
+      exitCode: 3,
+      reason: "Error",
+      message: "done\n",
+    });
+    expect(ended.status?.initContainerStatuses?.map(({ state }) => state?.terminated?.reason)).toEqual([
+      "Completed",
+      "Completed",
+    ]);
+    expect(await logsOf("job", "main")).toBe("one\ntwo\n");
+  }, 60_000);
+
+  test("a container that fails is restarted, then backed off", async () => {
+    await api.create(pods, pod("crash", { containers: [shell("main", "exit 1")] }));
+    const waiting = await until(
+      "crash",
+      ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "CrashLoopBackOff",
+    );
+    expect(waiting.status?.phase).toBe("Running");
+    const [status] = waiting.status?.containerStatuses ?? [];
+    expect(status?.restartCount).toBe(1);
+    expect(status?.lastState?.terminated?.exitCode).toBe(1);
+    expect(status?.state?.waiting?.message).toMatch(
+      /^back-off 10s restarting failed container=main pod=crash_default\(/,
+    );
+    await api.delete(pods, { namespace: "default", name: "crash" });
+    await untilGone("crash");
+  }, 60_000);
+
+  test("probes gate readiness and restart what is not alive", async () => {
+    await api.create(
+      pods,
+      pod("probed", {
+        containers: [
+          shell("main", `touch /tmp/alive; sleep 1; touch /tmp/started; ${wait}`, {
+            startupProbe: { exec: { command: ["test", "-e", "/tmp/started"] }, periodSeconds: 1, failureThreshold: 30 },
+            readinessProbe: { exec: { command: ["test", "-e", "/tmp/alive"] }, periodSeconds: 1 },
+            livenessProbe: { exec: { command: ["test", "-e", "/tmp/alive"] }, periodSeconds: 1, failureThreshold: 1 },
+          }),
+        ],
+      }),
+    );
+    await until("probed", isReady);
+    const { id = "" } = (await kubelet.findContainer("default", "probed", "main")) ?? {};
+    await runtime.execSync(id, ["rm", "/tmp/alive"], 5_000);
+    const restarted = await until("probed", (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1);
+    expect(restarted.status?.containerStatuses?.[0]?.lastState?.terminated).toBeDefined();
+    await until("probed", isReady);
+    expect(await eventsOf("probed")).toContain("Unhealthy");
+  }, 60_000);
+
+  test("a missing image, a missing ConfigMap and root where it is forbidden are told as such", async () => {
+    await api.create(
+      pods,
+      pod("faulty", {
+        containers: [
+          shell("never", wait, { image: "no.such/image:1", imagePullPolicy: "Never" }),
+          shell("config", wait, {
+            env: [{ name: "X", valueFrom: { configMapKeyRef: { name: "nowhere", key: "x" } } }],
+          }),
+          shell("root", wait, { securityContext: { runAsNonRoot: true } }),
+        ],
+      }),
+    );
+    const told = await until("faulty", ({ status }) => {
+      const reasons = (status?.containerStatuses ?? []).map(({ state }) => state?.waiting?.reason ?? "");
+      return reasons.length === 3 && !reasons.includes("ContainerCreating");
+    });
+    const waiting = Object.fromEntries(
+      (told.status?.containerStatuses ?? []).map(({ name, state }) => [name, state?.waiting]),
+    );
+    expect(waiting["never"]?.reason).toBe("ErrImageNeverPull");
+    expect(waiting["config"]).toEqual({
+      reason: "CreateContainerConfigError",
+      message: 'configmap "nowhere" not found',
+    });
+    expect(waiting["root"]?.message).toMatch(/^container has runAsNonRoot and image will run as root \(pod: "faulty_/);
+    await api.delete(pods, { namespace: "default", name: "faulty" });
+    await untilGone("faulty");
+  }, 60_000);
+
+  test("sidecars start first, stay, and end last", async () => {
+    const mount = { volumeMounts: [{ name: "work", mountPath: "/work" }] };
+    await api.create(
+      pods,
+      pod("sidecars", {
+        restartPolicy: "Never",
+        volumes: [{ name: "work", emptyDir: {} }],
+        initContainers: [
+          shell(
+            "side",
+            `trap 'cat /work/main > /dev/termination-log; exit 0' TERM; touch /work/side; while :; do sleep 0.1; done`,
+            {
+              ...mount,
+              restartPolicy: "Always",
+              startupProbe: { exec: { command: ["test", "-e", "/work/side"] }, periodSeconds: 1 },
+            },
+          ),
+        ],
+        containers: [shell("main", "test -e /work/side && echo after-side > /work/main", mount)],
+      }),
+    );
+    const ended = await until("sidecars", phaseIs("Succeeded"));
+    expect(ended.status?.initContainerStatuses?.[0]?.state?.terminated?.message).toBe("after-side\n");
+  }, 60_000);
+
+  test("hooks run, and the preStop hook before the stop signal", async () => {
+    await api.create(
+      pods,
+      pod("hooked", {
+        terminationGracePeriodSeconds: 10,
+        volumes: [{ name: "out", hostPath: { path: join(dockerd.directory, "hooks"), type: "DirectoryOrCreate" } }],
+        containers: [
+          shell("main", `trap 'echo term >> /out/order; exit 0' TERM; while :; do sleep 0.1; done`, {
+            volumeMounts: [{ name: "out", mountPath: "/out" }],
+            lifecycle: {
+              postStart: { exec: { command: ["sh", "-c", "echo start >> /out/order"] } },
+              preStop: { exec: { command: ["sh", "-c", "echo stop >> /out/order"] } },
+            },
+          }),
+        ],
+      }),
+    );
+    await until("hooked", isReady);
+    await api.delete(pods, { namespace: "default", name: "hooked" });
+    await untilGone("hooked");
+    expect(await Bun.file(join(dockerd.directory, "hooks", "order")).text()).toBe("start\nstop\nterm\n");
+  }, 60_000);
+
+  test("a deadline ends a pod", async () => {
+    await api.create(pods, pod("late", { activeDeadlineSeconds: 2, containers: [shell("main", wait)] }));
+    const ended = await until("late", phaseIs("Failed"));
+    expect(ended.status?.reason).toBe("DeadlineExceeded");
+  }, 60_000);
+
+  test("a kubelet that starts again takes over what runs", async () => {
+    await api.create(pods, pod("kept", { containers: [shell("main", wait)] }));
+    const before = await until("kept", isReady);
+    await kubelet.stop();
+    kubelet = await newKubelet();
+    await Bun.sleep(1_500);
+    const after = await api.get(pods, { namespace: "default", name: "kept" });
+    expect(after.status?.containerStatuses?.[0]?.containerID).toBe(before.status?.containerStatuses?.[0]?.containerID);
+    expect(isReady(after)).toBe(true);
+    await api.delete(pods, { namespace: "default", name: "kept" });
+    await untilGone("kept");
+  }, 60_000);
+
+  test("a pod that does not fit is refused", async () => {
+    await api.create(
+      pods,
+      pod("huge", { containers: [shell("main", wait, { resources: { requests: { cpu: "1000" } } })] }),
+    );
+    const refused = await until("huge", phaseIs("Failed"));
+    expect(refused.status?.reason).toBe("OutOfcpu");
+    expect(refused.status?.message).toMatch(
+      /^Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000/,
+    );
+  }, 60_000);
+});
