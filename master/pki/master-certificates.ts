@@ -11,6 +11,7 @@ import {
   lenientValidity,
   renewalTime,
 } from "#shared/pki/certificate.ts";
+import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 
@@ -100,7 +101,7 @@ async function ensureCertificate(
   const present = stored === undefined ? undefined : splitPem(stored);
   if (present && fits(present, authority, subject, now)) return present;
   const made = await issueCertificate(authority, subject, [usage], lenientValidity(leafLifetimeDays, now));
-  await writeSecureFile(`${file}.pem`, `${made.certificatePem}${made.keyPem}`);
+  await writeSecureFile(`${file}.pem`, joinPem(made));
   return made;
 }
 
@@ -118,12 +119,4 @@ function fits(
     (subject.dnsNames ?? []).every((name) => has.dnsNames.includes(name)) &&
     (subject.ipAddresses ?? []).every((address) => has.ipAddresses.includes(address))
   );
-}
-
-/** A PEM text with a certificate (and chain) and its key, as its two parts; undefined when one is missing. */
-export function splitPem(text: string): KeyAndCertificate | undefined {
-  const blocks = text.match(/-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----\n?/g) ?? [];
-  const certificates = blocks.filter((block) => block.includes("BEGIN CERTIFICATE"));
-  const key = blocks.find((block) => block.includes("PRIVATE KEY"));
-  return key && certificates.length > 0 ? { certificatePem: certificates.join(""), keyPem: key } : undefined;
 }

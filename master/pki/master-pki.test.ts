@@ -34,7 +34,7 @@ describe("the PKI of a master", () => {
     expect(dnsNames).toContain("k.example.org");
     expect(ipAddresses).toEqual(expect.arrayContaining(["127.0.0.1", "10.43.0.1", "192.168.1.10", "203.0.113.7"]));
     for (const file of ["pki/ca.key", "pki/apiserver.pem", "pki/service-account.key", "token", "etc/kubeconfig.yaml"])
-      expect((await stat(join(folder, file))).mode & 0o777).toBe(0o600);
+      await expect((await stat(join(folder, file))).mode & 0o777).toBe(0o600);
   });
 
   test("takes in a new address, and keeps everything else", async () => {
@@ -58,6 +58,6 @@ describe("the PKI of a master", () => {
 
   test("does not make a second cluster when the CA's key is gone", async () => {
     await unlink(join(folder, "pki/ca.key"));
-    expect(ensureMasterPki(options())).rejects.toThrow("its key");
+    await expect(ensureMasterPki(options())).rejects.toThrow("its key");
   });
 });

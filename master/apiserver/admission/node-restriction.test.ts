@@ -39,29 +39,29 @@ describe("NodeRestriction", () => {
   test("a node registers with the labels that are its own to set", async () => {
     const own = { "kubernetes.io/arch": "arm64", "bramble.dev/board": "pi5", "node.kubernetes.io/x": "y" };
     await admit(plugin, writeOf(nodes, node(own), asNode));
-    expect(admit(plugin, writeOf(nodes, node({ "node-role.kubernetes.io/master": "" }), asNode))).rejects.toThrow(
+    await expect(admit(plugin, writeOf(nodes, node({ "node-role.kubernetes.io/master": "" }), asNode))).rejects.toThrow(
       'nodes "a" is forbidden: node "a" is not allowed to set the following labels: node-role.kubernetes.io/master',
     );
   });
 
-  test("a node changes neither its taints nor reserved labels nor another node", () => {
+  test("a node changes neither its taints nor reserved labels nor another node", async () => {
     const update = (object: Node, oldObject: Node): AdmissionAttributes =>
       writeOf(nodes, object, { ...asNode, operation: "UPDATE", oldObject });
     const tainted = node({}, { spec: { taints: [{ key: "k", effect: "NoSchedule" }] } });
-    expect(admit(plugin, update(node(), tainted))).rejects.toThrow('node "a" is not allowed to modify taints');
+    await expect(admit(plugin, update(node(), tainted))).rejects.toThrow('node "a" is not allowed to modify taints');
     const fenced = node({ "zone.node-restriction.kubernetes.io/pci": "true" });
-    expect(admit(plugin, update(node(), fenced))).rejects.toThrow(
+    await expect(admit(plugin, update(node(), fenced))).rejects.toThrow(
       "is not allowed to modify labels: zone.node-restriction.kubernetes.io/pci",
     );
     const other = { ...node(), metadata: { name: "b" } };
-    expect(admit(plugin, update(other, other))).rejects.toThrow('node "a" is not allowed to modify node "b"');
+    await expect(admit(plugin, update(other, other))).rejects.toThrow('node "a" is not allowed to modify node "b"');
   });
 
   test("a node writes the status of its own pods alone", async () => {
     const status = (pod: Pod): AdmissionAttributes =>
       writeOf(pods, structuredClone(pod), { ...asNode, operation: "UPDATE", subresource: "status", oldObject: pod });
     await admit(plugin, status(boundPod("mine", "a")));
-    expect(admit(plugin, status(boundPod("theirs", "b")))).rejects.toThrow(
+    await expect(admit(plugin, status(boundPod("theirs", "b")))).rejects.toThrow(
       'node "a" can only update pod status for pods with spec.nodeName set to itself',
     );
   });
@@ -79,9 +79,13 @@ describe("NodeRestriction", () => {
       spec: { containers: [], nodeName: "a", volumes: [{ name: "h", hostPath: { path: "/x" } }], ...more },
     });
     await admit(plugin, writeOf(pods, mirrorPod(), asNode));
-    expect(admit(plugin, writeOf(pods, boundPod("x", "a"), asNode))).rejects.toThrow("can only create mirror pods");
+    await expect(admit(plugin, writeOf(pods, boundPod("x", "a"), asNode))).rejects.toThrow(
+      "can only create mirror pods",
+    );
     const thief = mirrorPod({ volumes: [{ name: "s", secret: { secretName: "s" } }] });
-    expect(admit(plugin, writeOf(pods, thief, asNode))).rejects.toThrow("can not create pods that reference secrets");
+    await expect(admit(plugin, writeOf(pods, thief, asNode))).rejects.toThrow(
+      "can not create pods that reference secrets",
+    );
   });
 
   test("a node gets tokens for its own pods and their audiences", async () => {
@@ -95,9 +99,11 @@ describe("NodeRestriction", () => {
       } as unknown as Pod,
     });
     await admit(plugin, token("mine", "mine-1", ["vault"]));
-    expect(admit(plugin, token("mine", "other", ["vault"]))).rejects.toThrow("does not match the UID in record");
-    expect(admit(plugin, token("theirs", "theirs-1", ["vault"]))).rejects.toThrow("scheduled on a different node");
-    expect(admit(plugin, token("mine", "mine-1", ["bank"]))).rejects.toThrow(
+    await expect(admit(plugin, token("mine", "other", ["vault"]))).rejects.toThrow("does not match the UID in record");
+    await expect(admit(plugin, token("theirs", "theirs-1", ["vault"]))).rejects.toThrow(
+      "scheduled on a different node",
+    );
+    await expect(admit(plugin, token("mine", "mine-1", ["bank"]))).rejects.toThrow(
       'audience "bank" not found in pod spec volume',
     );
   });
@@ -120,7 +126,7 @@ describe("NodeRestriction", () => {
       );
     };
     await admit(plugin, await request("system:node:a"));
-    expect(admit(plugin, await request("system:node:b"))).rejects.toThrow("CN=system:node:a");
+    await expect(admit(plugin, await request("system:node:b"))).rejects.toThrow("CN=system:node:a");
   });
 
   test("a node has one lease", async () => {
@@ -131,6 +137,8 @@ describe("NodeRestriction", () => {
       spec: {},
     });
     await admit(plugin, writeOf(leases, lease("a"), asNode));
-    expect(admit(plugin, writeOf(leases, lease("b"), asNode))).rejects.toThrow("same name as the requesting node");
+    await expect(admit(plugin, writeOf(leases, lease("b"), asNode))).rejects.toThrow(
+      "same name as the requesting node",
+    );
   });
 });

@@ -33,9 +33,11 @@ describe("NamespaceLifecycle", () => {
 
   test("refuses what would be made in a missing or going namespace", async () => {
     await admit(plugin, writeOf(pods, podWith()));
-    expect(admit(plugin, writeOf(pods, podWith(), { namespace: "red" }))).rejects.toThrow('namespaces "red" not found');
+    await expect(admit(plugin, writeOf(pods, podWith(), { namespace: "red" }))).rejects.toThrow(
+      'namespaces "red" not found',
+    );
     const refused = admit(plugin, writeOf(pods, podWith(), { namespace: "going" }));
-    expect(refused).rejects.toMatchObject({
+    await expect(refused).rejects.toMatchObject({
       message:
         'pods "web" is forbidden: unable to create new content in namespace going because it is being terminated',
       options: { causes: [{ reason: "NamespaceTerminating", field: "metadata.namespace" }] },
@@ -50,9 +52,9 @@ describe("NamespaceLifecycle", () => {
     await coming;
   });
 
-  test("keeps the system's namespaces", () => {
+  test("keeps the system's namespaces", async () => {
     const deletion = writeOf(namespaces, undefined, { operation: "DELETE", name: "kube-system" });
-    expect(admit(plugin, deletion)).rejects.toThrow(
+    await expect(admit(plugin, deletion)).rejects.toThrow(
       'namespaces "kube-system" is forbidden: this namespace may not be deleted',
     );
   });
@@ -119,8 +121,8 @@ describe("ServiceAccount", () => {
     expect(own.spec?.volumes).toBeUndefined();
   });
 
-  test("refuses an account that does not come", () => {
-    expect(admit(plugin, writeOf(pods, podWith({ serviceAccountName: "ghost" })))).rejects.toThrow(
+  test("refuses an account that does not come", async () => {
+    await expect(admit(plugin, writeOf(pods, podWith({ serviceAccountName: "ghost" })))).rejects.toThrow(
       'pods "web" is forbidden: error looking up service account blue/ghost: serviceaccount "ghost" not found',
     );
   });
@@ -134,9 +136,9 @@ describe("ServiceAccount", () => {
     expect(pod.spec?.serviceAccountName).toBe("default");
   });
 
-  test("keeps to the secrets of an account that says so", () => {
+  test("keeps to the secrets of an account that says so", async () => {
     const volumes = [{ name: "v", secret: { secretName: "other" } }];
-    expect(admit(plugin, writeOf(pods, podWith({ serviceAccountName: "strict", volumes })))).rejects.toThrow(
+    await expect(admit(plugin, writeOf(pods, podWith({ serviceAccountName: "strict", volumes })))).rejects.toThrow(
       'volume with secret.secretName="other" is not allowed because service account strict does not reference that secret',
     );
   });
@@ -147,7 +149,7 @@ describe("ServiceAccount", () => {
     await admit(plugin, writeOf(pods, pod));
     expect(pod.spec).toEqual({ containers: [{ name: "c" }] });
     const thief = podWith({ imagePullSecrets: [{ name: "s" }] }, mirror);
-    expect(admit(plugin, writeOf(pods, thief))).rejects.toThrow("a mirror pod may not reference secrets");
+    await expect(admit(plugin, writeOf(pods, thief))).rejects.toThrow("a mirror pod may not reference secrets");
   });
 });
 
@@ -174,11 +176,11 @@ describe("Priority", () => {
     expect(plain.spec?.priorityClassName).toBeUndefined();
   });
 
-  test("refuses an unknown class and a priority of one's own", () => {
-    expect(admit(plugin, writeOf(pods, podWith({ priorityClassName: "x" })))).rejects.toThrow(
+  test("refuses an unknown class and a priority of one's own", async () => {
+    await expect(admit(plugin, writeOf(pods, podWith({ priorityClassName: "x" })))).rejects.toThrow(
       "no PriorityClass with name x was found",
     );
-    expect(admit(plugin, writeOf(pods, podWith({ priority: 7 })))).rejects.toThrow(
+    await expect(admit(plugin, writeOf(pods, podWith({ priority: 7 })))).rejects.toThrow(
       "the integer value of priority (7) must not be provided in pod spec; priority admission controller computed 0",
     );
   });
@@ -194,7 +196,7 @@ describe("Priority", () => {
     const pod = podWith();
     await admit(new Priority(own), writeOf(pods, pod));
     expect(pod.spec).toMatchObject({ priorityClassName: "usual", priority: 10 });
-    expect(admit(new Priority(own), writeOf(priorityClasses, priorityClass("other", 1, true)))).rejects.toThrow(
+    await expect(admit(new Priority(own), writeOf(priorityClasses, priorityClass("other", 1, true)))).rejects.toThrow(
       "PriorityClass usual is already marked as default. Only one default can exist",
     );
   });

@@ -45,7 +45,7 @@ describe("EscalationCheck", () => {
   test("a role may hold what its writer holds, and no more", async () => {
     const check = checkWith(podRules("get", "list"));
     await admit(check, writeOf(clusterRoles, role("r", [podRules("get")]), { user }));
-    expect(
+    await expect(
       admit(check, writeOf(clusterRoles, role("r", [podRules("get", "delete", "update")]), { user })),
     ).rejects.toThrow(
       'clusterroles.rbac.authorization.k8s.io "r" is forbidden: user "anna" (groups=["developers"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete" "update"]}',
@@ -67,18 +67,18 @@ describe("EscalationCheck", () => {
   });
 
   test("a binding gives what its writer holds, and no more", async () => {
-    expect(admit(checkWith(podRules("get")), writeOf(roleBindings, binding("powerful"), { user }))).rejects.toThrow(
-      "attempting to grant RBAC permissions not currently held",
-    );
+    await expect(
+      admit(checkWith(podRules("get")), writeOf(roleBindings, binding("powerful"), { user })),
+    ).rejects.toThrow("attempting to grant RBAC permissions not currently held");
     await admit(checkWith(podRules("*")), writeOf(roleBindings, binding("powerful"), { user }));
-    expect(admit(checkWith(), writeOf(roleBindings, binding("ghost"), { user }))).rejects.toThrow(
+    await expect(admit(checkWith(), writeOf(roleBindings, binding("ghost"), { user }))).rejects.toThrow(
       'clusterroles.rbac.authorization.k8s.io "ghost" not found',
     );
   });
 
-  test("aggregation takes everything", () => {
+  test("aggregation takes everything", async () => {
     const aggregating = role("r", [], { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: "b" } }] } });
-    expect(admit(checkWith(podRules("*")), writeOf(clusterRoles, aggregating, { user }))).rejects.toThrow(
+    await expect(admit(checkWith(podRules("*")), writeOf(clusterRoles, aggregating, { user }))).rejects.toThrow(
       "must have cluster-admin privileges to use the aggregationRule",
     );
   });

@@ -148,7 +148,7 @@ describe("NodeAuthorizer", () => {
     expect((await ask("get", "nodes", { name: "a", user })).outcome).toBe("no-opinion");
   });
 
-  test("a pod that goes takes its relations with it", async () => {
+  test("a pod that goes takes its relations with it", () => {
     const own = new MapReader().put(pods, pod("p", { nodeName: "a", imagePullSecrets: [{ name: "s" }] }));
     const relations = new NodeGraph(own);
     const secret = { namespace: "blue", name: "s" };

@@ -1,0 +1,73 @@
+import { isAlreadyExists } from "#shared/api/errors.ts";
+import { secrets } from "#shared/api/resources.ts";
+import type { Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { JoinToken } from "#shared/pki/join-token.ts";
+import { boardBootstrapGroup } from "../apiserver/authz/bramble-roles.ts";
+
+const namespace = "kube-system";
+const prefix = "bootstrap-token-";
+
+export interface TokenTerms {
+  readonly description?: string | undefined;
+  /** Absent: until it is deleted. */
+  readonly expiresAt?: Date | undefined;
+}
+
+/** The Secret (bootstrap.kubernetes.io/token) that makes a join token good. */
+export function bootstrapSecret(token: Pick<JoinToken, "id" | "secret">, terms: TokenTerms = {}): Secret {
+  const values: Record<string, string> = {
+    "token-id": token.id,
+    "token-secret": token.secret,
+    "usage-bootstrap-authentication": "true",
+    "auth-extra-groups": boardBootstrapGroup,
+    ...(terms.description ? { description: terms.description } : {}),
+    ...(terms.expiresAt ? { expiration: terms.expiresAt.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
+  };
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: `${prefix}${token.id}`, namespace },
+    type: "bootstrap.kubernetes.io/token",
+    data: Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, Buffer.from(value).toString("base64")]),
+    ),
+  };
+}
+
+/** Sees to it that the token in the master's file is good, also after a restore or a lost store. */
+export async function ensureBootstrapSecret(client: Client, token: JoinToken, terms: TokenTerms = {}): Promise<void> {
+  try {
+    await client.create(secrets, bootstrapSecret(token, terms), { namespace });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
+
+/** What `bramble token list` shows. The secret part is not among it. */
+export interface TokenFacts {
+  readonly id: string;
+  readonly description: string;
+  readonly expiresAt?: Date | undefined;
+}
+
+export async function listBootstrapTokens(client: Client): Promise<TokenFacts[]> {
+  const { items } = await client.list(secrets, {
+    namespace,
+    fieldSelector: "type=bootstrap.kubernetes.io/token",
+  });
+  return items.map((secret) => {
+    const text = (key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
+    const expiration = text("expiration");
+    return {
+      id: text("token-id"),
+      description: text("description"),
+      ...(expiration ? { expiresAt: new Date(expiration) } : {}),
+    };
+  });
+}
+
+/** Revokes a token by its id. Rejects with NotFound when there is none. */
+export async function deleteBootstrapToken(client: Client, id: string): Promise<void> {
+  await client.delete(secrets, { namespace, name: `${prefix}${id}` });
+}

@@ -1,0 +1,105 @@
+import { hasReason, StatusError } from "#shared/api/errors.ts";
+import { ConnectionError } from "#shared/client/client.ts";
+import type { Clock } from "#shared/client/clock.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import type { Credentials } from "#shared/client/http-transport.ts";
+import type { KeyAndCertificate } from "./certificate.ts";
+import { orderCertificate } from "./certificate-order.ts";
+import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "./join-protocol.ts";
+import { bootstrapToken, JoinTokenError, parseJoinToken, verifyAuthority } from "./join-token.ts";
+import { kubeletClientUsages, signerNames } from "./signers.ts";
+
+/** What a board has once it has joined. */
+export interface JoinedBoard extends JoinAnswer {
+  readonly caCertificatePem: string;
+  readonly client: KeyAndCertificate;
+}
+
+export interface JoinOptions extends JoinRequest {
+  /** https://host:port */
+  readonly servers: readonly string[];
+  /** `BR1…` */
+  readonly token: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+const longestCa_bytes = 64 * 1024;
+const caTimeout_ms = 15_000;
+
+/** Joins by a token: checks the CA, asks for a name, gets a client certificate for it. Rejects with JoinTokenError when
+ *  the token is wrong for this cluster or no longer good, ConnectionError when no server can be reached. */
+export async function joinCluster(options: JoinOptions): Promise<JoinedBoard> {
+  const { servers, signal } = options;
+  const token = parseJoinToken(options.token);
+  const { pem, server } = await fetchAuthority(servers, signal);
+  verifyAuthority(token, pem, server);
+  const credentials: Credentials = { ca: pem, token: bootstrapToken(token) };
+  const answer = await askForName(servers, credentials, options).catch((error: unknown) => {
+    if (!hasReason(error, "Unauthorized")) throw error;
+    throw new JoinTokenError(
+      "the cluster does not know this token: it has expired or was revoked. Run `bramble token create` on the master for a new one",
+      { cause: error },
+    );
+  });
+  const client = await orderCertificate(new HttpClient({ servers, credentials: () => credentials }), {
+    signer: signerNames.kubeletClient,
+    usages: kubeletClientUsages,
+    subject: nodeSubject(answer.nodeName),
+    namePrefix: `board-${answer.nodeName}`,
+    signal,
+    clock: options.clock,
+  });
+  return { ...answer, caCertificatePem: pem, client };
+}
+
+/** Step 2 of joining, by token or by certificate. */
+export async function askForName(
+  servers: readonly string[],
+  credentials: Credentials,
+  { hostName, boardSerial, signal }: JoinRequest & { readonly signal?: AbortSignal | undefined },
+): Promise<JoinAnswer> {
+  const client = new HttpClient({ servers, credentials: () => credentials, timeout_ms: 30_000 });
+  const body: JoinRequest = { hostName, boardSerial };
+  return (await client.raw({ method: "POST", path: joinPath, body, signal })) as JoinAnswer;
+}
+
+/** The subject of a board's client certificate. */
+export const nodeSubject = (nodeName: string) => ({
+  commonName: `system:node:${nodeName}`,
+  organizations: ["system:nodes"],
+});
+
+/** The CA of the first server that answers. It is not trusted yet, and nothing secret is sent. */
+async function fetchAuthority(
+  servers: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ readonly pem: string; readonly server: string }> {
+  let failure: unknown;
+  for (const server of servers) {
+    try {
+      const deadline = AbortSignal.timeout(caTimeout_ms);
+      const response = await fetch(`${server.replace(/\/$/, "")}${caPath}`, {
+        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+        tls: { rejectUnauthorized: false },
+        redirect: "error",
+        // This connection was not verified: it must not be kept for what follows.
+        headers: { connection: "close" },
+      });
+      if (!response.ok)
+        throw new StatusError("", `${server} answers ${response.status} for its CA: is it a Bramble master?`);
+      const pem = await response.text();
+      if (pem.length > longestCa_bytes || !pem.includes("BEGIN CERTIFICATE"))
+        throw new StatusError("", `${server} does not answer with a CA: is it a Bramble master?`);
+      return { pem, server };
+    } catch (error) {
+      signal?.throwIfAborted();
+      failure = error;
+    }
+  }
+  if (failure instanceof StatusError) throw failure;
+  throw new ConnectionError(
+    `no master can be reached at ${servers.join(", ")}: ${failure instanceof Error ? failure.message : String(failure)}`,
+    { cause: failure },
+  );
+}
