@@ -1,7 +1,12 @@
+import type { FieldError } from "#shared/api/errors.ts";
 import { endpoints as endpointsRef } from "#shared/api/resources.ts";
-import type { Endpoints } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointAddress, EndpointPort, Endpoints } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
+import { validateAddress, validateEndpointAddress } from "../validation/addresses.ts";
+import { collect, type Field, requiredOneOf, semanticEqual } from "../validation/field.ts";
+import { isDns1123Label, isDns1123Subdomain, isPortNumber, isQualifiedName } from "../validation/names.ts";
+import { protocols } from "../validation/ports.ts";
 
 const hostPort = (ip: string, port: number): string => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
 
@@ -15,9 +20,43 @@ function addresses({ subsets }: Endpoints): string {
   return list.length === 0 ? "" : listWithMore(list, 3);
 }
 
+function validate({ subsets = [] }: Endpoints): FieldError[] {
+  return collect((root) => {
+    for (const [index, { addresses: ready = [], notReadyAddresses: unready = [], ports = [] }] of subsets.entries()) {
+      const at = root.at("subsets").index(index);
+      if (ready.length + unready.length === 0) at.required("must specify `addresses` or `notReadyAddresses`");
+      for (const [i, address] of ready.entries()) validateOne(address, at.at("addresses").index(i));
+      for (const [i, address] of unready.entries()) validateOne(address, at.at("notReadyAddresses").index(i));
+      for (const [i, port] of ports.entries()) validatePort(port, ports.length > 1, at.at("ports").index(i));
+    }
+  });
+}
+
+function validateOne({ ip = "", hostname, nodeName }: EndpointAddress, field: Field): void {
+  validateAddress(ip, field.at("ip"));
+  if (hostname) field.at("hostname").invalidEach(hostname, isDns1123Label(hostname));
+  if (nodeName !== undefined) field.at("nodeName").invalidEach(nodeName, isDns1123Subdomain(nodeName));
+  validateEndpointAddress(ip, field.at("ip"));
+}
+
+function validatePort({ name, port = 0, protocol, appProtocol }: EndpointPort, needsName: boolean, field: Field): void {
+  if (name) field.at("name").invalidEach(name, isDns1123Label(name));
+  else if (needsName) field.at("name").required();
+  field.at("port").invalidEach(port, isPortNumber(port));
+  requiredOneOf(protocol, protocols, field.at("protocol"));
+  if (appProtocol !== undefined) field.at("appProtocol").invalidEach(appProtocol, isQualifiedName(appProtocol));
+}
+
 export const endpoints: ResourceDeclaration<Endpoints> = {
   ref: endpointsRef,
   shortNames: ["ep"],
   columns: [nameColumn, column("Endpoints", addresses), ageColumn],
-  strategy: { allowCreateOnUpdate: true },
+  strategy: {
+    allowCreateOnUpdate: true,
+    applyDefaults({ subsets }) {
+      for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= "TCP";
+    },
+    validate,
+    validateUpdate: (object, old) => (semanticEqual(object.subsets, old.subsets) ? [] : validate(object)),
+  },
 };

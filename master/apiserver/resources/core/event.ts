@@ -4,6 +4,7 @@ import type { Event as EventsV1Event } from "#shared/api/types/events-v1.generat
 import type { ResourceDeclaration, TableColumn } from "../../registry/declaration.ts";
 import { column, since, wideColumn } from "../columns.ts";
 import { eventFromEventsV1, eventToEventsV1 } from "./event-conversion.ts";
+import { validateCoreEvent, validateNewEvent, validateNewEventUpdate } from "./event-rules.ts";
 
 const firstSeen = (event: Event): string => since(event.firstTimestamp ?? event.eventTime);
 
@@ -53,7 +54,7 @@ export const event: ResourceDeclaration<Event> = {
     source: (object) => object.source?.component || object.reportingComponent || "",
     type: ({ type }) => type ?? "",
   },
-  strategy: { allowCreateOnUpdate: true },
+  strategy: { allowCreateOnUpdate: true, validate: validateCoreEvent, validateUpdate: validateCoreEvent },
 };
 
 /** The same stored objects as core's events under other field names (pkg/apis/events/v1). */
@@ -75,5 +76,9 @@ export const eventV1: ResourceDeclaration<EventsV1Event> = {
     reportingController: ({ reportingController }) => reportingController ?? "",
     type: ({ type }) => type ?? "",
   },
-  strategy: { allowCreateOnUpdate: true },
+  strategy: {
+    allowCreateOnUpdate: true,
+    validate: (object) => validateNewEvent(eventFromEventsV1(object)),
+    validateUpdate: (object, old) => validateNewEventUpdate(eventFromEventsV1(object), eventFromEventsV1(old)),
+  },
 };

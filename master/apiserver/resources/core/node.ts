@@ -1,8 +1,13 @@
+import type { FieldError } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn, orNone, wideColumn } from "../columns.ts";
 import { connect, proxyVerbs, status } from "../subresources.ts";
+import { isDualStack, validateRange } from "../validation/addresses.ts";
+import { collect, type Field, positive, semanticEqual } from "../validation/field.ts";
+import { validateAmount } from "../validation/quantities.ts";
+import { validateTaints } from "./pod/validate-scheduling.ts";
 
 const rolePrefix = "node-role.kubernetes.io/";
 
@@ -27,6 +32,64 @@ const address = (node: Node, type: string): string =>
 const info = (node: Node, key: "osImage" | "kernelVersion" | "containerRuntimeVersion"): string =>
   node.status?.nodeInfo?.[key] || "<unknown>";
 
+/** podCIDR and podCIDRs[0] are one value under two names. */
+function syncPodRanges({ spec }: Node): void {
+  if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
+  else if (spec.podCIDRs?.[0] && !spec.podCIDR) spec.podCIDR = spec.podCIDRs[0];
+}
+
+function validateResources(object: Node, root: Field): void {
+  for (const side of ["capacity", "allocatable"] as const) {
+    for (const [name, amount] of Object.entries(object.status?.[side] ?? {})) {
+      validateAmount(name, amount, root.at("status", side, name));
+    }
+  }
+}
+
+function validate(object: Node): FieldError[] {
+  return collect((root) => {
+    const { spec, status: seen } = object;
+    validateTaints(spec.taints, root.at("metadata", "taints"));
+    validateResources(object, root);
+    const swap = seen?.nodeInfo?.swap?.capacity;
+    if (swap !== undefined) positive(swap, root.at("metadata", "nodeSwapStatus", "capacity"));
+    const ranges = spec.podCIDRs ?? [];
+    const field = root.at("spec", "podCIDRs");
+    for (const [index, range] of ranges.entries()) validateRange(range, field.index(index));
+    const addresses = ranges.map((range) => range.split("/")[0] ?? "");
+    if (ranges.length > 1 && (!isDualStack(addresses) || ranges.length > 2)) {
+      field.invalid(ranges, "may specify no more than one CIDR for each IP family");
+    }
+  });
+}
+
+function validateUpdate(object: Node, old: Readonly<Node>): FieldError[] {
+  return collect((root) => {
+    const { spec, status: seen } = object;
+    validateResources(object, root);
+    const addresses = seen?.addresses ?? [];
+    for (const [index, address] of addresses.entries()) {
+      const isRepeated = addresses.slice(0, index).some((other) => semanticEqual(other, address));
+      if (isRepeated)
+        root.at("status", "addresses").index(index).duplicate({ Type: address.type, Address: address.address });
+    }
+    const before = old.spec.podCIDRs ?? [];
+    const changes =
+      spec.podCIDRs?.length === before.length
+        ? before.filter((range, index) => range !== spec.podCIDRs?.[index])
+        : [""];
+    for (const _ of before.length > 0 ? changes : []) {
+      root.at("spec", "podCIDRs").forbidden('node updates may not change podCIDR except from "" to valid');
+    }
+    if (old.spec.providerID && old.spec.providerID !== spec.providerID) {
+      root.at("spec", "providerID").forbidden('node updates may not change providerID except from "" to valid');
+    }
+    validateTaints(spec.taints, root.at("metadata", "taints"));
+    if ((spec.externalID ?? "") !== (old.spec.externalID ?? ""))
+      root.at("spec", "externalID").forbidden("may not be updated");
+  });
+}
+
 export const node: ResourceDeclaration<Node> = {
   ref: nodes,
   shortNames: ["no"],
@@ -44,5 +107,24 @@ export const node: ResourceDeclaration<Node> = {
     wideColumn("Container-Runtime", (object) => info(object, "containerRuntimeVersion")),
   ],
   selectableFields: { "spec.unschedulable": ({ spec }) => String(spec.unschedulable ?? false) },
-  strategy: { hasStatus: true },
+  strategy: {
+    hasStatus: true,
+    keepsStatusOnCreate: true,
+    applyDefaults(draft) {
+      draft.spec ??= {};
+      const seen = draft.status;
+      if (seen?.capacity !== undefined) seen.allocatable ??= { ...seen.capacity };
+      syncPodRanges(draft);
+    },
+    prepareForCreate(draft) {
+      delete draft.spec.configSource;
+      if (draft.status) delete draft.status.config;
+    },
+    prepareForUpdate(draft, old) {
+      if (old.spec.configSource === undefined) delete draft.spec.configSource;
+    },
+    validate,
+    validateUpdate: (object, old) => [...validate(object), ...validateUpdate(object, old)],
+    validateStatusUpdate: validateUpdate,
+  },
 };

@@ -3,6 +3,8 @@ import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { keepOldDataSources, validateClaim, validateClaimStatus, validateClaimUpdate } from "./claim-rules.ts";
+import { defaultClaimSpec } from "./volume-defaults.ts";
 
 const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
@@ -24,5 +26,21 @@ export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> =
     ageColumn,
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
-  strategy: { hasStatus: true },
+  strategy: {
+    hasStatus: true,
+    applyDefaults(draft) {
+      draft.spec ??= {};
+      defaultClaimSpec(draft.spec);
+      draft.status ??= {};
+      draft.status.phase ||= "Pending";
+    },
+    prepareForCreate(draft) {
+      draft.status = { phase: "Pending" };
+      keepOldDataSources(draft.spec, undefined);
+    },
+    prepareForUpdate: (draft, old) => keepOldDataSources(draft.spec, old.spec),
+    validate: validateClaim,
+    validateUpdate: validateClaimUpdate,
+    validateStatusUpdate: validateClaimStatus,
+  },
 };

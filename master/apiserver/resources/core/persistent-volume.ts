@@ -3,9 +3,13 @@ import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { validatePersistentVolume, validatePersistentVolumeUpdate } from "./persistent-volume-rules.ts";
+import { defaultCommonSources } from "./volume-defaults.ts";
 
 /** Before storageClassName there was this annotation; it still wins where it is set. */
 const classAnnotation = "volume.beta.kubernetes.io/storage-class";
+
+const nowText = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
 
 export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
   ref: persistentVolumes,
@@ -27,5 +31,30 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
     ageColumn,
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
-  strategy: { hasStatus: true },
+  strategy: {
+    hasStatus: true,
+    applyDefaults(draft) {
+      draft.spec ??= {};
+      draft.spec.persistentVolumeReclaimPolicy ||= "Retain";
+      draft.spec.volumeMode ??= "Filesystem";
+      draft.status ??= {};
+      draft.status.phase ||= "Pending";
+      defaultCommonSources(draft.spec);
+    },
+    prepareForCreate(draft) {
+      draft.status = { phase: "Pending", lastPhaseTransitionTime: nowText() };
+    },
+    prepareForStatusUpdate(draft, old) {
+      draft.status ??= {};
+      const [after, before] = [draft.status, old.status ?? {}];
+      const given = after.lastPhaseTransitionTime;
+      if (after.phase !== before.phase) {
+        if (given === undefined || given === before.lastPhaseTransitionTime) after.lastPhaseTransitionTime = nowText();
+      } else if (given === undefined && before.lastPhaseTransitionTime !== undefined) {
+        after.lastPhaseTransitionTime = before.lastPhaseTransitionTime;
+      }
+    },
+    validate: validatePersistentVolume,
+    validateUpdate: validatePersistentVolumeUpdate,
+  },
 };

@@ -2,6 +2,9 @@ import { podTemplates } from "#shared/api/resources.ts";
 import type { PodTemplate } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { column, formatLabels, nameColumn } from "../columns.ts";
+import { collect } from "../validation/field.ts";
+import { defaultPodTemplate } from "./pod/defaults.ts";
+import { validatePodTemplate } from "./pod/validate.ts";
 
 export const podTemplate: ResourceDeclaration<PodTemplate> = {
   ref: podTemplates,
@@ -11,5 +14,14 @@ export const podTemplate: ResourceDeclaration<PodTemplate> = {
     column("Images", ({ template }) => (template?.spec?.containers ?? []).map(({ image }) => image ?? "").join(",")),
     column("Pod Labels", ({ template }) => formatLabels(template?.metadata?.labels)),
   ],
-  strategy: { hasGeneration: true, generationBasis: ({ template }) => template },
+  strategy: {
+    hasGeneration: true,
+    generationBasis: ({ template }) => template,
+    applyDefaults(draft) {
+      draft.template ??= {};
+      defaultPodTemplate(draft.template);
+    },
+    validate: ({ template }) => collect((root) => validatePodTemplate(template, root.at("template"))),
+    validateUpdate: ({ template }) => collect((root) => validatePodTemplate(template, root.at("template"))),
+  },
 };

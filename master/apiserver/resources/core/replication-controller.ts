@@ -1,8 +1,28 @@
+import type { FieldError } from "#shared/api/errors.ts";
 import { replicationControllers } from "#shared/api/resources.ts";
 import type { ReplicationController } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { validateReplicaStatus } from "../apps/replica-status.ts";
 import { ageColumn, containerColumns, formatLabels, integerColumn, nameColumn, wideColumn } from "../columns.ts";
 import { scale, status } from "../subresources.ts";
+import { collect, nonNegative } from "../validation/field.ts";
+import { defaultPodTemplate } from "./pod/defaults.ts";
+import { validateLastingTemplate } from "./pod-template-rules.ts";
+
+function validate({ spec }: ReplicationController): FieldError[] {
+  return collect((root) => {
+    const field = root.at("spec");
+    nonNegative(spec.minReadySeconds, field.at("minReadySeconds"));
+    const selector = spec.selector ?? {};
+    if (Object.keys(selector).length === 0) field.at("selector").required();
+    nonNegative(spec.replicas, field.at("replicas"));
+    if (spec.template === undefined) field.at("template").required();
+    else {
+      const chosen = Object.keys(selector).length === 0 ? undefined : { matchLabels: selector };
+      validateLastingTemplate(spec.template, chosen, "ReplicationController", field.at("template"));
+    }
+  });
+}
 
 export const replicationController: ResourceDeclaration<ReplicationController> = {
   ref: replicationControllers,
@@ -19,5 +39,25 @@ export const replicationController: ResourceDeclaration<ReplicationController> =
     wideColumn("Selector", ({ spec }) => formatLabels(spec.selector)),
   ],
   selectableFields: { "status.replicas": (object) => String(object.status?.replicas ?? 0) },
-  strategy: { hasStatus: true, hasGeneration: true },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    defaultPropagation: "Orphan",
+    applyDefaults(draft) {
+      draft.spec ??= {};
+      const { spec, metadata } = draft;
+      spec.replicas ??= 1;
+      defaultPodTemplate(spec.template);
+      const labels = spec.template?.metadata?.labels;
+      if (labels === undefined) return;
+      if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels };
+      if (Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+    },
+    prepareForCreate(draft) {
+      draft.status = { replicas: 0 };
+    },
+    validate,
+    validateUpdate: validate,
+    validateStatusUpdate: ({ status: seen }) => collect((root) => validateReplicaStatus(seen, root.at("status"))),
+  },
 };

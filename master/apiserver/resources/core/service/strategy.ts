@@ -1,7 +1,77 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
+import { isDns1035Label } from "../../validation/names.ts";
+import {
+  hasNodePorts,
+  isExternallyAccessible,
+  needsClusterIP,
+  needsHealthCheck,
+  nodePortsOf,
+  sameClusterIPs,
+  sameFamilies,
+} from "./families.ts";
+import { validateService, validateServiceStatus, validateServiceUpdate } from "./validate.ts";
+
+const clientIPTimeout_s = 10_800;
+
+function applyDefaults(service: Service): void {
+  service.spec ??= {};
+  const { spec } = service;
+  spec.sessionAffinity ||= "None";
+  if (spec.sessionAffinity === "None") delete spec.sessionAffinityConfig;
+  if (spec.sessionAffinity === "ClientIP" && spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined) {
+    spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: clientIPTimeout_s } };
+  }
+  spec.type ||= "ClusterIP";
+  for (const port of spec.ports ?? []) {
+    port.protocol ||= "TCP";
+    if (!port.targetPort) port.targetPort = port.port;
+  }
+  if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= "Cluster";
+  if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
+  if (spec.type !== "LoadBalancer") return;
+  spec.allocateLoadBalancerNodePorts ??= true;
+  for (const ingress of service.status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ??= "VIP";
+}
+
+/** Fields that belong to the type a Service had go with it, unless this very update sets them. */
+function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
+  const { spec } = draft;
+  if (needsClusterIP(old) && !needsClusterIP(draft)) {
+    if (spec.clusterIP === old.spec.clusterIP && sameClusterIPs(draft, old)) {
+      delete spec.clusterIP;
+      delete spec.clusterIPs;
+    }
+    if (sameFamilies(draft, old)) delete spec.ipFamilies;
+    if ((spec.ipFamilyPolicy ?? "") === (old.spec.ipFamilyPolicy ?? "")) delete spec.ipFamilyPolicy;
+  }
+  const oldPorts = nodePortsOf(old);
+  if (hasNodePorts(old) && !hasNodePorts(draft) && nodePortsOf(draft).every((port) => oldPorts.includes(port))) {
+    for (const port of spec.ports ?? []) delete port.nodePort;
+  }
+  if (needsHealthCheck(old) && !needsHealthCheck(draft) && spec.healthCheckNodePort === old.spec.healthCheckNodePort) {
+    delete spec.healthCheckNodePort;
+  }
+  if (old.spec.type === "LoadBalancer" && spec.type !== "LoadBalancer") {
+    const keys = ["allocateLoadBalancerNodePorts", "loadBalancerClass"] as const;
+    for (const key of keys) if (spec[key] === old.spec[key]) delete spec[key];
+  }
+  if (isExternallyAccessible(old) && !isExternallyAccessible(draft)) {
+    if (spec.externalTrafficPolicy === old.spec.externalTrafficPolicy) delete spec.externalTrafficPolicy;
+  }
+  if (spec.type !== "LoadBalancer" && draft.status) draft.status = { ...draft.status, loadBalancer: {} };
+}
 
 export const serviceStrategy: Strategy<Service> = {
   hasStatus: true,
   allowCreateOnUpdate: true,
+  validateName: isDns1035Label,
+  applyDefaults,
+  prepareForCreate(draft) {
+    draft.status = { loadBalancer: {} };
+  },
+  prepareForUpdate: dropFieldsOfOldType,
+  validate: (service) => validateService(service),
+  validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: validateServiceStatus,
 };
