@@ -32,7 +32,7 @@ export async function startExec(docker: Docker, id: string, options: ExecOptions
   const session = openSession(connection, {
     stdin: options.stdin,
     tty: options.tty,
-    exitCode: () => asRuntime(what, () => exitCodeOf(exec)),
+    exitCode: () => asRuntime(what, () => exitCodeOf(() => exec.inspect())),
     resize: async (columns, rows) => {
       await asRuntime(what, () => exec.resize({ w: columns, h: rows }));
     },
@@ -67,13 +67,15 @@ export async function execSync(
   }
 }
 
-async function exitCodeOf(exec: Docker.Exec): Promise<number> {
+/** The exit code of an exec or a container whose output has ended; RuntimeError when it runs on nevertheless. */
+export async function exitCodeOf(
+  inspect: () => Promise<{ readonly Running: boolean; readonly ExitCode: number | null }>,
+): Promise<number> {
   for (const pause_ms of exitCodePauses_ms) {
     if (pause_ms > 0) await delay(pause_ms);
-    const { Running, ExitCode } = await exec.inspect();
+    const { Running, ExitCode } = await inspect();
     if (!Running && ExitCode !== null) return ExitCode;
   }
-  // Output may also end because the process closed it and runs on; there is no exit code to give then.
   throw new RuntimeError("other", "the output ended but the process has no exit code yet");
 }
 

@@ -146,6 +146,8 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
       const found = (await runtime.listSandboxes()).find((s) => s.id === id);
       expect(found).toMatchObject({ pod: config.pod, attempt: 0, state: "ready", annotations: { note: "a b" } });
       expect(found?.labels["app"]).toBe("web");
+      expect((await runtime.listSandboxes({ podUid: config.pod.uid })).map((s) => s.id)).toEqual([id]);
+      expect(await runtime.listSandboxes({ podUid: randomUUID() })).toEqual([]);
       expect(found?.ips[0]).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
       await runtime.stopSandbox(id);
       await runtime.stopSandbox(id);

@@ -12,7 +12,8 @@ export interface ContainerRuntime {
   /** Kills what still runs in it. Idempotent. */
   stopSandbox(id: string): Promise<void>;
   removeSandbox(id: string): Promise<void>;
-  listSandboxes(): Promise<SandboxStatus[]>;
+  /** All sandboxes, or one pod's. One call to the runtime. */
+  listSandboxes(filter?: { readonly podUid?: string | undefined }): Promise<SandboxStatus[]>;
 
   createContainer(sandboxId: string, config: ContainerConfig): Promise<string>;
   startContainer(id: string): Promise<void>;
