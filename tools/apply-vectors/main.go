@@ -1,5 +1,5 @@
-// Writes what apimachinery's managedfields and strategicpatch answer to scripted and random writes, as vectors for the
-// tests of shared/api/managed-fields and shared/api/patch.
+// Writes what apimachinery answers to scripted and random writes, patches and selectors, as vectors for the
+// tests of shared/api/managed-fields, shared/api/patch and shared/api/selector.
 //
 //	go run . > ../../test/fixtures/apply-vectors.json
 //
@@ -35,7 +35,9 @@ type Step struct {
 	// Schema is the script's at this step, where a custom resource's schema changes.
 	Schema string `json:"schema,omitempty"`
 	// Reset lists top-level fields that the endpoint resets.
-	Reset  []string        `json:"reset,omitempty"`
+	Reset []string `json:"reset,omitempty"`
+	// Only lists patterns of the fields that the endpoint writes, elements joined by slashes.
+	Only   []string        `json:"only,omitempty"`
 	Object json.RawMessage `json:"object"`
 
 	Error  *Failure        `json:"error,omitempty"`
@@ -65,6 +67,10 @@ type Vectors struct {
 	Schemas   map[string]json.RawMessage `json:"schemas"`
 	Scripts   []Script                   `json:"scripts"`
 	Strategic []Strategic                `json:"strategic"`
+	// Labels and Fields are selectors; MatchedLabels is what the former were asked about.
+	Labels        []Selector  `json:"labels"`
+	MatchedLabels interface{} `json:"matchedLabels"`
+	Fields        []Selector  `json:"fields"`
 }
 
 func main() {
@@ -77,6 +83,8 @@ func main() {
 		vectors.Scripts = append(vectors.Scripts, run(script))
 	}
 	vectors.Strategic = strategicVectors(r, *times)
+	vectors.Labels, vectors.MatchedLabels = labelSelectors(r, *times), matchedLabels
+	vectors.Fields = fieldSelectors(r, *times)
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(vectors); err != nil {

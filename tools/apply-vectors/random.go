@@ -139,7 +139,7 @@ func randomScripts(r *rand.Rand, times int) []Script {
 		make         func(*rand.Rand) object
 	}{
 		{"Deployment", "", 12, randomDeployment},
-		{"Widget", "widget", 18, randomWidget},
+		{"Widget", "widget", 14, randomWidget},
 		{"Widget", "deduced", 6, randomWidget},
 	}
 	for _, kind := range kinds {

@@ -92,6 +92,23 @@ func fieldManager(script Script, step Step) (*managedfields.FieldManager, schema
 }
 
 func resets(gvk schema.GroupVersionKind, step Step) map[fieldpath.APIVersion]fieldpath.Filter {
+	if len(step.Only) > 0 {
+		var matchers []*fieldpath.SetMatcher
+		for _, path := range step.Only {
+			var parts []interface{}
+			for _, name := range strings.Split(path, "/") {
+				if name == "*" {
+					parts = append(parts, fieldpath.MatchAnyPathElement())
+				} else {
+					parts = append(parts, name)
+				}
+			}
+			matchers = append(matchers, fieldpath.MakePrefixMatcherOrDie(parts...))
+		}
+		return map[fieldpath.APIVersion]fieldpath.Filter{
+			fieldpath.APIVersion(gvk.GroupVersion().String()): fieldpath.NewIncludeMatcherFilter(matchers...),
+		}
+	}
 	if len(step.Reset) == 0 {
 		return nil
 	}

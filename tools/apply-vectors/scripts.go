@@ -42,7 +42,11 @@ func update(manager, object string) Step {
 func apply(manager, object string) Step {
 	return Step{Op: "apply", Manager: manager, Object: json.RawMessage(object)}
 }
-func (s Step) forced() Step             { s.Force = true; return s }
+func (s Step) forced() Step { s.Force = true; return s }
+func (s Step) writing(sub string, only ...string) Step {
+	s.Subresource, s.Only = sub, only
+	return s
+}
 func (s Step) under(schema string) Step { s.Schema = schema; return s }
 func (s Step) at(version string) Step   { s.Version = version; return s }
 func (s Step) through(sub string, reset ...string) Step {
@@ -160,6 +164,13 @@ func handWritten() []Script {
 			apply("other", `{`+podHead+`},"status":{"phase":"Failed"}}`).through("status", "spec"),
 			apply("other", `{`+podHead+`},"status":{"reason":"Because"},"spec":{"nodeName":"x"}}`).through("status", "spec"),
 			Step{Op: "apply", Manager: "client", Reset: []string{"status"}, Object: json.RawMessage(`{` + podHead + `},"spec":{"containers":[{"name":"a","image":"i"}]},"status":{"phase":"Failed"}}`)},
+		),
+		script("endpoints that write some fields", "Pod",
+			update("client", pod(`"containers":[{"name":"a","image":"i"},{"name":"b"}]`)),
+			update("debugger", `{`+podHead+`,"labels":{"a":"b"}},"spec":{"nodeName":"n","containers":[{"name":"a","image":"i"},{"name":"b"}],"ephemeralContainers":[{"name":"e","image":"x"}]}}`).writing("ephemeralcontainers", "spec/ephemeralContainers"),
+			update("resizer", pod(`"containers":[{"name":"a","image":"j","resources":{"limits":{"cpu":"1"}},"resizePolicy":[{"resourceName":"cpu","restartPolicy":"NotRequired"}]},{"name":"b"}],"ephemeralContainers":[{"name":"e","image":"y"}]`)).writing("resize", "spec/containers/*/resources", "spec/containers/*/resizePolicy", "spec/initContainers/*/resources"),
+			apply("other", pod(`"containers":[{"name":"a","image":"k","resources":{"limits":{"cpu":"2"}}}]`)).writing("resize", "spec/containers/*/resources", "spec/containers/*/resizePolicy"),
+			apply("other", pod(`"containers":[{"name":"a","image":"k","resources":{"limits":{"cpu":"2"}}}]`)).writing("resize", "spec/containers/*/resources", "spec/containers/*/resizePolicy").forced(),
 		),
 		script("service ports", "Service",
 			apply("one", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"selector":{"a":"b"},"ports":[{"port":80,"name":"http"},{"port":53,"protocol":"UDP","targetPort":"dns"}]}}`),

@@ -35,6 +35,7 @@ import {
   reconcileEntries,
   recordChange,
   withoutManagedFields,
+  writable,
 } from "./update.ts";
 import { typeProblems } from "./validate.ts";
 import { zeroObject } from "./zero-object.ts";
@@ -133,7 +134,7 @@ type Outcome =
   | { readonly conflicts: readonly ApplyConflict[] };
 
 function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, atom: Atom, force: boolean): Outcome {
-  const { config, resetFields } = request;
+  const { config } = request;
   const managers: Managers = new Map(start);
   dropUnknownVersions(managers, request);
   reconcileEntries(managers, atom, request.schema);
@@ -141,14 +142,13 @@ function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, ato
   const id = managerIdentifier(identity);
   const previous = managers.get(id);
   const lastSet = previous ? FieldSet.fromFieldsV1(fieldsOfEntry(previous)) : new FieldSet();
-  let set = toFieldSet(config, atom);
-  if (resetFields) set = set.recursiveDifference(resetFields);
+  const set = writable(toFieldSet(config, atom), request);
   managers.set(id, newEntry(identity, set.toFieldsV1(), previous?.time));
 
   const merged = merge(live, config, atom);
   const object = prune(merged, managers, lastSet, atom) as JsonObject;
 
-  const change = filtered(compare(live, object, atom), resetFields);
+  const change = filtered(compare(live, object, atom), request);
   const conflicts = force ? [] : conflictsOf(managers, id, change.taken);
   if (conflicts.length > 0) return { conflicts };
   const touched = change.taken.union(change.removed);

@@ -8,6 +8,8 @@ import { canonicalElement, compareElements, fieldElement, type PathElement } fro
 import type { Atom } from "./typed-schema.ts";
 
 export type Path = readonly PathElement[];
+/** Field names from the root; `*` stands for any element: `["spec", "containers", "*", "resources"]`. */
+export type FieldPattern = readonly string[];
 /** The JSON of a FieldsV1. */
 export type FieldsTree = JsonObject;
 
@@ -130,6 +132,25 @@ export class FieldSet {
       }
     }
     return difference;
+  }
+
+  /**
+   * Only what the patterns allow: their own elements and everything below where one of them ends. Of several patterns that
+   * have `*` in one place only the first counts, as upstream's matcher has it.
+   */
+  matching(patterns: readonly FieldPattern[]): FieldSet {
+    const kept = new FieldSet();
+    const any = patterns.find(([first]) => first === "*");
+    for (const [element, node] of this.#nodes) {
+      const further = any
+        ? [any]
+        : patterns.filter(([first]) => first !== undefined && fieldElement(first) === element);
+      if (further.length === 0) continue;
+      const below = further.map((pattern) => pattern.slice(1));
+      const isEnd = below.some((pattern) => pattern.length === 0);
+      kept.#put(element, node.isMember, isEnd ? node.children : node.children?.matching(below));
+    }
+    return kept;
   }
 
   equals(other: FieldSet): boolean {

@@ -1,7 +1,7 @@
 /** Field management and server-side apply, as the API server uses them. */
 export { type Applied, type ApplyRequest, applyConfiguration } from "./apply.ts";
 export { MalformedManagedFields, readEntries } from "./entries.ts";
-export { FieldSet } from "./field-set.ts";
+export { type FieldPattern, FieldSet } from "./field-set.ts";
 export { entriesAfterScale, type ReplicasPaths, scaleEntries } from "./scale.ts";
 export { settledManagedFields } from "./settle.ts";
 export { type ManagedResource, managerOfRequest, type UpdateRequest, updateManagedFields } from "./update.ts";

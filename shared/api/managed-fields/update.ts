@@ -18,7 +18,7 @@ import {
   sortedEntries,
   startingEntries,
 } from "./entries.ts";
-import { FieldSet, type FieldsTree, treeCovers, treeOverlaps, treeWithout } from "./field-set.ts";
+import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import { zeroObject } from "./zero-object.ts";
@@ -33,6 +33,8 @@ export interface ManagedResource {
   readonly subresource?: string | undefined;
   /** Fields that this endpoint resets to what is stored: nobody comes to own them through it. */
   readonly resetFields?: FieldSet | undefined;
+  /** For an endpoint that changes nothing but these (pods/resize, pods/ephemeralcontainers). */
+  readonly onlyFields?: readonly FieldPattern[] | undefined;
   /** Whether entries of another API version can be read; their paths are taken as they are. Absent: all can. */
   readonly isKnownVersion?: ((apiVersion: string) => boolean) | undefined;
 }
@@ -89,7 +91,7 @@ export function recordChange(
 ): void {
   dropUnknownVersions(managers, context);
   reconcileEntries(managers, atom, context.schema);
-  const { taken, removed } = filtered(change, context.resetFields);
+  const { taken, removed } = filtered(change, context);
   const owned = taken.difference(neverOwned);
   const touched = taken.union(removed);
   const id = managerIdentifier(identity);
@@ -109,11 +111,15 @@ export function recordChange(
 /** Paths that a change gives to its writer, and paths that are gone. */
 export function filtered(
   { added, modified, removed }: Comparison,
-  resetFields: FieldSet | undefined,
+  endpoint: ManagedResource,
 ): { taken: FieldSet; removed: FieldSet } {
-  const taken = added.union(modified);
-  if (resetFields === undefined) return { taken, removed };
-  return { taken: taken.recursiveDifference(resetFields), removed: removed.recursiveDifference(resetFields) };
+  return { taken: writable(added.union(modified), endpoint), removed: writable(removed, endpoint) };
+}
+
+/** What of a set can be written through an endpoint. */
+export function writable(set: FieldSet, { resetFields, onlyFields }: ManagedResource): FieldSet {
+  const kept = onlyFields ? set.matching(onlyFields) : set;
+  return resetFields ? kept.recursiveDifference(resetFields) : kept;
 }
 
 /** Bookkeeping that the server itself writes: in no entry of a writer. */
@@ -151,10 +157,6 @@ export function reconcileEntries(managers: Managers, atom: Atom, schema: Schema 
     if (reconciled !== set) managers.set(key, { ...entry, fieldsV1: reconciled.toFieldsV1() });
   }
 }
-
-/** Whether two versions of an object's entries differ in paths of one of them. */
-export const entryOverlaps = (entry: ManagedFieldsEntry, set: FieldSet): boolean =>
-  treeOverlaps(fieldsOfEntry(entry), set);
 
 /** The object as fields, without metadata.managedFields; shares everything else. */
 export function withoutManagedFields(object: KubeObject): JsonObject {

@@ -18,6 +18,7 @@ interface Step {
   readonly force?: boolean;
   readonly schema?: string;
   readonly reset?: readonly string[];
+  readonly only?: readonly string[];
   readonly object: JsonObject;
   readonly error?: { readonly code: number; readonly message: string; readonly causes?: readonly StatusCause[] };
   readonly result?: JsonObject;
@@ -54,6 +55,7 @@ function replay(script: Script, step: Step, number: number, before: KubeObject |
     apiVersion,
     subresource: step.subresource,
     resetFields: step.reset ? FieldSet.ofFields(...step.reset.map((field) => [field])) : undefined,
+    onlyFields: step.only?.map((path) => path.split("/")),
     manager: step.manager,
     now: new Date(Date.UTC(2000, 0, 1) + number * 1000).toISOString().replace(".000Z", "Z"),
     live,
@@ -110,11 +112,10 @@ function failureOf(run: () => unknown): StatusError {
   throw new Error("did not fail");
 }
 
-/** Upstream lists managers in the order of a Go map: causes are compared as a set, and a message of several by its start. */
+/** Upstream walks Go maps, in random order: causes, and the lines of a message, are compared as sets. */
 function describeFailure(code: number, message: string, causes: readonly StatusCause[] | undefined): object {
   const sorted = causes?.map(({ field, message: text, reason }) => `${field} ${text} ${reason}`).sort();
-  const isRandom = causes !== undefined && causes.length > 1;
-  return { code, message: isRandom ? message.split("\n").toSorted().join("\n") : message, causes: sorted };
+  return { code, message: message.split("\n").sort(), causes: sorted };
 }
 
 /** Upstream gives custom resources back in the stored version, and the vectors' objects have been given a UID. */

@@ -53,7 +53,9 @@ export function parseFieldSelector(text: string): FieldSelector {
     if (at < 0) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     const operator = term.startsWith("!=", at) ? "!=" : term.startsWith("==", at) ? "==" : "=";
     const value = unescapeFieldValue(term.slice(at + operator.length));
-    requirements.push({ field: term.slice(0, at), operator: operator === "!=" ? "!=" : "=", value });
+    const field = term.slice(0, at);
+    if (field === "" && value === "") continue;
+    requirements.push({ field, operator: operator === "!=" ? "!=" : "=", value });
   }
   return requirements.length === 0 ? FieldSelector.everything : new FieldSelector(requirements);
 }

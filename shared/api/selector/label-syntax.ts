@@ -13,7 +13,7 @@ const subdomainMaxBytes = 253;
 
 const byteLength = (text: string): number => Buffer.byteLength(text, "utf8");
 const tooLong = (bytes: number): string => `must be no more than ${bytes} bytes`;
-const examples = (texts: readonly string[]): string => texts.map((text) => `'${text}', `).join("or ");
+const examples = (texts: readonly string[]): string => texts.map((text) => `'${text}', `).join(" or ");
 const nameMessage =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
   `(e.g. ${examples(["MyName", "my.name", "123-abc"])}regex used for validation is '${namePattern}')`;
