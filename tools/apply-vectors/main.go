@@ -64,9 +64,11 @@ type Strategic struct {
 
 // Vectors is the file.
 type Vectors struct {
-	Schemas   map[string]json.RawMessage `json:"schemas"`
-	Scripts   []Script                   `json:"scripts"`
-	Strategic []Strategic                `json:"strategic"`
+	Schemas      map[string]json.RawMessage `json:"schemas"`
+	Scripts      []Script                   `json:"scripts"`
+	Strategic    []Strategic                `json:"strategic"`
+	JSONPatches  []Plain                    `json:"jsonPatches"`
+	MergePatches []Plain                    `json:"mergePatches"`
 	// Labels and Fields are selectors; MatchedLabels is what the former were asked about.
 	Labels        []Selector  `json:"labels"`
 	MatchedLabels interface{} `json:"matchedLabels"`
@@ -85,6 +87,7 @@ func main() {
 	vectors.Strategic = strategicVectors(r, *times)
 	vectors.Labels, vectors.MatchedLabels = labelSelectors(r, *times), matchedLabels
 	vectors.Fields = fieldSelectors(r, *times)
+	vectors.JSONPatches, vectors.MergePatches = jsonPatches(r, *times), mergePatches(r, *times)
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(vectors); err != nil {

@@ -138,8 +138,8 @@ func randomScripts(r *rand.Rand, times int) []Script {
 		count        int
 		make         func(*rand.Rand) object
 	}{
-		{"Deployment", "", 12, randomDeployment},
-		{"Widget", "widget", 14, randomWidget},
+		{"Deployment", "", 11, randomDeployment},
+		{"Widget", "widget", 11, randomWidget},
 		{"Widget", "deduced", 6, randomWidget},
 	}
 	for _, kind := range kinds {

@@ -82,6 +82,11 @@ describe("applyJsonPatch", () => {
     expect(codeOf(() => applyJsonPatch({ a: ["x".repeat(1000)] }, doubling))).toBe(422);
   });
 
+  test("work is bounded", () => {
+    const comparing = Array.from({ length: 9_000 }, () => ({ op: "test", path: "/a", value: Array(1000).fill(0) }));
+    expect(codeOf(() => applyJsonPatch({ a: Array(1000).fill(0) }, comparing))).toBe(413);
+  });
+
   test("unknown members are told", () => {
     expect(
       unknownJsonPatchFields([

@@ -13,6 +13,9 @@ const operationsMax = 10_000;
 /** What all `copy` operations of one patch may add. */
 const copiedBytesMax = 3 * 1024 * 1024;
 
+/** Values that all operations of one patch may compare or move: some 100 ms of work, which ordinary patches are far from. */
+const effortMax = 5_000_000;
+
 const operationFields = ["op", "path", "from", "value"];
 
 type Container = JsonObject | unknown[];
@@ -61,6 +64,7 @@ function decode(patch: unknown): Operation[] {
 class PatchedDocument {
   root: Container;
   #copiedBytes = 0;
+  #effort = 0;
 
   constructor(root: Container) {
     this.root = root;
@@ -76,6 +80,7 @@ class PatchedDocument {
     add: (operation: Operation) => this.#add(pointer(operation, "path"), cloneJson(operation["value"] ?? null)),
     remove: (operation: Operation) => {
       const { container, key } = this.#locate(pointer(operation, "path"));
+      if (Array.isArray(container)) this.#spend(container.length);
       remove(container, key);
     },
     replace: (operation: Operation) => this.#replace(operation),
@@ -96,6 +101,7 @@ class PatchedDocument {
     } else if (key === "-") {
       container.push(value);
     } else {
+      this.#spend(container.length);
       container.splice(arrayIndex(key, container.length + 1), 0, value);
     }
   }
@@ -135,7 +141,30 @@ class PatchedDocument {
       const { container, key } = this.#locate(path);
       actual = read(container, key) ?? null;
     }
-    if (!sameText(actual, expected)) throw patchDoesNotApply(`testing value ${path} failed: test failed`);
+    if (!this.#sameText(actual, expected)) throw patchDoesNotApply(`testing value ${path} failed: test failed`);
+  }
+
+  /** Equality of `test`: structural, but numbers by their digits. */
+  #sameText(a: unknown, b: unknown): boolean {
+    this.#spend(1);
+    if (Array.isArray(a)) {
+      return Array.isArray(b) && a.length === b.length && a.every((item, i) => this.#sameText(item, b[i]));
+    }
+    if (isJsonObject(a)) {
+      if (!isJsonObject(b)) return false;
+      const keys = Object.keys(a);
+      return (
+        keys.length === Object.keys(b).length &&
+        keys.every((key) => Object.hasOwn(b, key) && this.#sameText(a[key], b[key]))
+      );
+    }
+    const digits = numberToken(a);
+    return digits === undefined ? a === b : digits === numberToken(b);
+  }
+
+  #spend(effort: number): void {
+    this.#effort += effort;
+    if (this.#effort > effortMax) throw tooLarge("The operations of the JSON patch take too much work");
   }
 
   /** The container that a pointer's last token selects from. */
@@ -183,18 +212,4 @@ function arrayIndex(token: string, places: number): number {
     throw patchDoesNotApply(`Unable to access invalid index: ${token}: invalid index referenced`);
   }
   return index < 0 ? index + places : index + 0;
-}
-
-/** Equality of `test`: structural, but numbers by their digits. */
-function sameText(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameText(item, b[i]));
-  if (isJsonObject(a)) {
-    if (!isJsonObject(b)) return false;
-    const keys = Object.keys(a);
-    return (
-      keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameText(a[key], b[key]))
-    );
-  }
-  const digits = numberToken(a);
-  return digits === undefined ? a === b : digits === numberToken(b);
 }
