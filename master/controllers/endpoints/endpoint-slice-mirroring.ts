@@ -1,0 +1,128 @@
+import { endpointSlices, endpoints, services } from "#shared/api/resources.ts";
+import type { EndpointAddress, EndpointSubset, Endpoints } from "#shared/api/types/core-v1.generated.ts";
+import type { Endpoint } from "#shared/api/types/discovery-v1.generated.ts";
+import {
+  type ControllerDefinition,
+  defineController,
+  isNamespaceTerminating,
+  watching,
+} from "#shared/client/controller.ts";
+import { WrittenVersions } from "#shared/client/written-versions.ts";
+import { type EndpointGroup, planSlices } from "./slice-plan.ts";
+import { managedByLabel, serviceNameLabel, serviceOfSlice, slicesByService, writeSlices } from "./slice-writer.ts";
+
+const manager = "endpointslicemirroring-controller.k8s.io";
+const mostInSubset = 1000;
+const notMirrored = new Set([
+  "endpoints.kubernetes.io/last-change-trigger-time",
+  "kubectl.kubernetes.io/last-applied-configuration",
+]);
+
+/** Copies Endpoints that somebody keeps by hand, for a Service without a selector, into EndpointSlices. */
+export function endpointSliceMirroringController(): ControllerDefinition {
+  const versions = new WrittenVersions();
+  return defineController({
+    name: "endpointslice-mirroring-controller",
+    serviceAccount: "endpointslicemirroring-controller",
+    watches: [
+      watching(services),
+      watching(endpoints),
+      watching(endpointSlices, { enqueue: serviceOfSlice, indexes: slicesByService }),
+    ],
+    async reconcile(key, { lister, client, events }) {
+      if (!versions.seen(key, lister(endpointSlices))) return undefined;
+      const own = lister(endpointSlices)
+        .byIndex("service", key)
+        .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
+      const object = lister(endpoints).get(key);
+      const service = lister(services).get(key);
+      const mirrors = object && service && !service.spec?.selector && isMirrored(object);
+      if (!mirrors && own.length === 0) return undefined;
+      const { groups, invalid, skipped } = mirrors ? groupsOf(object) : { groups: [], invalid: 0, skipped: 0 };
+      if (object && invalid > 0) {
+        const message = `Skipped ${invalid} invalid IP addresses when mirroring to EndpointSlices`;
+        events.record(object, { type: "Warning", reason: "InvalidIPAddress", message });
+      }
+      if (object && skipped > 0) {
+        const message = `A max of ${mostInSubset} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`;
+        events.record(object, { type: "Warning", reason: "TooManyAddressesToMirror", message });
+      }
+      const [namespace = "", name = ""] = key.split("/");
+      const plan = planSlices(groups, own, new Set(), mostInSubset);
+      const identity = {
+        key,
+        namespace,
+        name,
+        owner: {
+          apiVersion: "v1",
+          kind: "Endpoints",
+          name,
+          uid: object?.metadata.uid ?? "",
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+        labels: { ...object?.metadata.labels, [serviceNameLabel]: name, [managedByLabel]: manager },
+        annotations: Object.fromEntries(
+          Object.entries(object?.metadata.annotations ?? {}).filter(([annotation]) => !notMirrored.has(annotation)),
+        ),
+      };
+      try {
+        await writeSlices(client, identity, plan, versions);
+      } catch (error) {
+        if (!isNamespaceTerminating(error)) throw error;
+      }
+      return undefined;
+    },
+  });
+}
+
+const isMirrored = ({ metadata }: Endpoints): boolean =>
+  metadata.labels?.["endpointslice.kubernetes.io/skip-mirror"] !== "true" &&
+  metadata.annotations?.["control-plane.alpha.kubernetes.io/leader"] === undefined;
+
+const ipv4 = /^\d{1,3}(\.\d{1,3}){3}$/;
+
+/** Subsets as endpoint groups (pure); addresses that are none, and those beyond the bound, are left out and counted. */
+export function groupsOf({ subsets = [] }: Endpoints): {
+  readonly groups: EndpointGroup[];
+  readonly invalid: number;
+  readonly skipped: number;
+} {
+  let invalid = 0;
+  let skipped = 0;
+  const groups: EndpointGroup[] = [];
+  for (const subset of subsets) {
+    const byFamily = new Map<string, Endpoint[]>();
+    let count = 0;
+    for (const { address, ready } of addressesOf(subset)) {
+      const addressType = ipv4.test(address.ip) ? "IPv4" : address.ip.includes(":") ? "IPv6" : undefined;
+      if (!addressType) invalid++;
+      else if (count >= mostInSubset) skipped++;
+      else {
+        count++;
+        byFamily.set(addressType, [...(byFamily.get(addressType) ?? []), endpointOf(address, ready)]);
+      }
+    }
+    const ports = (subset.ports ?? []).map(({ name = "", port, protocol = "TCP", appProtocol }) => ({
+      name,
+      port,
+      protocol,
+      ...(appProtocol ? { appProtocol } : {}),
+    }));
+    for (const [addressType, endpoints] of byFamily) groups.push({ addressType, ports, endpoints });
+  }
+  return { groups, invalid, skipped };
+}
+
+const addressesOf = ({ addresses = [], notReadyAddresses = [] }: EndpointSubset) => [
+  ...addresses.map((address) => ({ address, ready: true })),
+  ...notReadyAddresses.map((address) => ({ address, ready: false })),
+];
+
+const endpointOf = ({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint => ({
+  addresses: [ip],
+  conditions: { ready },
+  ...(targetRef ? { targetRef } : {}),
+  ...(hostname ? { hostname } : {}),
+  ...(nodeName ? { nodeName } : {}),
+});

@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { endpointSlices, endpoints, pods, services } from "#shared/api/resources.ts";
+import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import { endpointGroups, endpointSliceController } from "./endpoint-slice.ts";
+import { endpointSliceMirroringController } from "./endpoint-slice-mirroring.ts";
+import { endpointsController, endpointsOf } from "./endpoints.ts";
+import { planSlices } from "./slice-plan.ts";
+
+const service = (name: string, spec: Service["spec"] = {}): Service => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace: "default", labels: { own: "label" } },
+  spec: {
+    clusterIP: "10.43.0.9",
+    ipFamilies: ["IPv4"],
+    selector: { app: "web" },
+    ports: [{ name: "http", port: 80, targetPort: "web", protocol: "TCP" }],
+    ...spec,
+  },
+});
+const webPod = (name: string, ip: string, ready = true, containerPort = 8080): Pod =>
+  testPod(
+    name,
+    { nodeName: "a", containers: [{ name: "c", ports: [{ name: "web", containerPort }] }] },
+    {
+      labels: { app: "web" },
+      status: { podIP: ip, podIPs: [{ ip }], conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
+    },
+  );
+const endpoint = (ip: string): Endpoint => ({ addresses: [ip], conditions: { ready: true } });
+const slice = (name: string, ips: string[]): EndpointSlice => ({
+  apiVersion: "discovery.k8s.io/v1",
+  kind: "EndpointSlice",
+  metadata: { name },
+  addressType: "IPv4",
+  ports: [],
+  endpoints: ips.map(endpoint),
+});
+
+describe("planSlices", () => {
+  const group = (ips: string[]) => [{ addressType: "IPv4", ports: [], endpoints: ips.map(endpoint) }];
+  const families = new Set(["IPv4"]);
+
+  test("leaves endpoints in their slices and fills those that change", () => {
+    const existing = [slice("s1", ["1", "2"]), slice("s2", ["3", "4"])];
+    const plan = planSlices(group(["1", "3", "4", "5", "6"]), existing, families, 2);
+    expect(
+      plan.update.map((one) => [one.slice.metadata.name, one.endpoints.map(({ addresses }) => addresses[0])]),
+    ).toEqual([["s1", ["1", "5"]]]);
+    expect(plan.keep.map(({ metadata }) => metadata.name)).toEqual(["s2"]);
+    expect(plan.create.map((one) => one.endpoints.map(({ addresses }) => addresses[0]))).toEqual([["6"]]);
+  });
+
+  test("keeps one empty slice to say that there is nothing", () => {
+    expect(planSlices([], [], families, 2).create).toEqual([{ addressType: "IPv4", ports: [], endpoints: [] }]);
+    expect(planSlices([], [slice("s", [])], families, 2)).toMatchObject({ create: [], delete: [], update: [] });
+    expect(planSlices(group(["1"]), [slice("s", [])], families, 2).update).toHaveLength(1);
+  });
+});
+
+describe("endpoints of a Service", () => {
+  test("conditions, ports by name, nodes and zones", () => {
+    const node = testNode("a", { labels: { "topology.kubernetes.io/zone": "z" } });
+    const terminating = webPod("t", "10.42.0.3");
+    terminating.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    const pods = [
+      webPod("r", "10.42.0.1"),
+      webPod("n", "10.42.0.2", false),
+      terminating,
+      webPod("o", "10.42.0.4", true, 9090),
+    ];
+    const groups = endpointGroups(service("s", { trafficDistribution: "PreferClose" }), pods, () => node);
+    expect(groups.map(({ ports }) => ports[0]?.port)).toEqual([8080, 9090]);
+    expect(groups[0]?.endpoints.map(({ conditions }) => conditions)).toEqual([
+      { ready: true, serving: true, terminating: false },
+      { ready: false, serving: false, terminating: false },
+      { ready: false, serving: true, terminating: true },
+    ]);
+    expect(groups[0]?.endpoints[0]).toMatchObject({ nodeName: "a", zone: "z", hints: { forZones: [{ name: "z" }] } });
+    const all = endpointGroups(service("s", { publishNotReadyAddresses: true }), pods, () => node);
+    expect(all[0]?.endpoints.map(({ conditions }) => conditions?.ready)).toEqual([true, true, true]);
+  });
+
+  test("the older Endpoints", () => {
+    const terminating = webPod("t", "10.42.0.3");
+    terminating.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    const { subsets, metadata } = endpointsOf(service("s"), [
+      webPod("b", "10.42.0.2", false),
+      webPod("a", "10.42.0.1"),
+      terminating,
+    ]);
+    expect(subsets).toMatchObject([
+      {
+        addresses: [{ ip: "10.42.0.1", nodeName: "a", targetRef: { kind: "Pod", name: "a" } }],
+        notReadyAddresses: [{ ip: "10.42.0.2" }],
+        ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      },
+    ]);
+    expect(metadata.labels).toEqual({ own: "label", "endpoints.kubernetes.io/managed-by": "endpoint-controller" });
+    const headless = endpointsOf(service("s", { clusterIP: "None", ports: [] }), [webPod("a", "10.42.0.1")]);
+    expect(headless.subsets).toMatchObject([{ addresses: [{ ip: "10.42.0.1" }] }]);
+    expect(headless.metadata.labels).toHaveProperty(["service.kubernetes.io/headless"], "");
+  });
+});
+
+describe("controllers", () => {
+  let harness: Harness;
+  afterEach(() => harness.stop());
+
+  test("slices and Endpoints follow pods", async () => {
+    harness = new Harness();
+    const { client } = harness;
+    await harness.run(endpointSliceController());
+    await harness.run(endpointsController);
+    await client.create(services, service("s"));
+    await client.create(pods, webPod("p1", "10.42.0.1"));
+    const addresses = async () =>
+      (await client.list(endpointSlices)).items
+        .flatMap((one) => one.endpoints.flatMap((each) => each.addresses))
+        .sort();
+    await eventually(async () => (await addresses()).join() === "10.42.0.1", "one address");
+    await client.create(pods, webPod("p2", "10.42.0.2"));
+    await eventually(async () => (await addresses()).join() === "10.42.0.1,10.42.0.2", "two addresses");
+    const { items } = await client.list(endpointSlices);
+    expect(items).toHaveLength(1);
+    expect(items[0]?.metadata.labels).toEqual({
+      own: "label",
+      "kubernetes.io/service-name": "s",
+      "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    });
+    const old = async () => (await client.get(endpoints, { namespace: "default", name: "s" })).subsets?.[0]?.addresses;
+    await eventually(async () => (await old())?.length === 2, "Endpoints");
+    await client.delete(pods, { namespace: "default", name: "p1" });
+    await eventually(async () => (await addresses()).join() === "10.42.0.2", "one address again");
+    await client.delete(services, { namespace: "default", name: "s" });
+    await eventually(async () => (await client.list(endpoints)).items.length === 0, "Endpoints gone");
+  });
+
+  test("Endpoints made by hand are mirrored, and left alone", async () => {
+    harness = new Harness();
+    const { client } = harness;
+    await harness.run(endpointsController);
+    await harness.run(endpointSliceMirroringController());
+    const { spec } = service("s");
+    const { selector: _, ...bare } = spec ?? {};
+    await client.create(endpoints, {
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: { name: "s", namespace: "default", labels: { mine: "x" } },
+      subsets: [{ addresses: [{ ip: "192.0.2.1" }, { ip: "nonsense" }], ports: [{ port: 80, protocol: "TCP" }] }],
+    });
+    await client.create(services, { ...service("s"), spec: bare });
+    await eventually(async () => (await client.list(endpointSlices)).items.length === 1, "a mirror");
+    const { items } = await client.list(endpointSlices);
+    expect(items[0]?.endpoints.map(({ addresses }) => addresses)).toEqual([["192.0.2.1"]]);
+    expect(items[0]?.metadata.labels?.["endpointslice.kubernetes.io/managed-by"]).toBe(
+      "endpointslicemirroring-controller.k8s.io",
+    );
+    expect(harness.recorded[0]).toContain("Skipped 1 invalid IP addresses");
+    await client.delete(endpoints, { namespace: "default", name: "s" });
+    await eventually(async () => (await client.list(endpointSlices)).items.length === 0, "the mirror gone");
+  });
+});

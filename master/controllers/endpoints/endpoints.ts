@@ -1,0 +1,165 @@
+import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { keyOf, splitKey } from "#shared/api/object.ts";
+import { endpoints, pods, services } from "#shared/api/resources.ts";
+import type {
+  EndpointAddress,
+  EndpointPort,
+  EndpointSubset,
+  Endpoints,
+  Pod,
+  Service,
+} from "#shared/api/types/core-v1.generated.ts";
+import { defineController, isNamespaceTerminating, watching } from "#shared/client/controller.ts";
+import { canonicalText } from "../canonical-text.ts";
+import { isPodReady } from "../pod-condition.ts";
+import {
+  addressesOf,
+  concernsEndpoints,
+  hasHostname,
+  isHeadless,
+  mayBeEndpoint,
+  portOnPod,
+  selectedPods,
+  servicesOfPod,
+} from "./service-pods.ts";
+import { headlessLabel } from "./slice-writer.ts";
+
+const managedByLabel = "endpoints.kubernetes.io/managed-by";
+const overCapacityAnnotation = "endpoints.kubernetes.io/over-capacity";
+const leaderAnnotation = "control-plane.alpha.kubernetes.io/leader";
+const mostAddresses = 1000;
+
+/** Keeps the Endpoints of Services that select pods, for clients older than EndpointSlices. */
+export const endpointsController = defineController({
+  name: "endpoints-controller",
+  serviceAccount: "endpoint-controller",
+  watches: [
+    watching(services),
+    watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints }),
+    watching(endpoints, {
+      // Those that somebody made by hand, with no Service or before it, are theirs.
+      enqueue: (object, { lister }) =>
+        object.metadata.labels?.[managedByLabel] || lister(services).get(keyOf(object)) ? [keyOf(object)] : [],
+    }),
+  ],
+  resync_s: 600,
+  async reconcile(key, { lister, client }) {
+    const service = lister(services).get(key);
+    const present = lister(endpoints).get(key);
+    if (!service) {
+      // With a Service go its Endpoints, also those made by hand.
+      if (!present || present.metadata.annotations?.[leaderAnnotation] !== undefined) return;
+      try {
+        await client.delete(endpoints, splitKey(key), { preconditions: { uid: present.metadata.uid } });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+      return;
+    }
+    if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
+    const selected = selectedPods(service, lister(pods).list(service.metadata.namespace));
+    const wanted = endpointsOf(service, selected, present);
+    if (present && content(present) === content(wanted)) return;
+    try {
+      if (present) await client.update(endpoints, wanted);
+      else await client.create(endpoints, wanted);
+    } catch (error) {
+      if (!isNamespaceTerminating(error) && !isAlreadyExists(error)) throw error;
+    }
+  },
+});
+
+const content = ({ subsets = [], metadata }: Endpoints): string =>
+  canonicalText([subsets, metadata.labels ?? {}, metadata.annotations?.[overCapacityAnnotation]]);
+
+/** The Endpoints object of a Service (pure). */
+export function endpointsOf(service: Service, selected: readonly Pod[], present?: Endpoints): Endpoints {
+  const { subsets, truncated } = cut(subsetsOf(service, selected));
+  const { [headlessLabel]: _, ...labels } = service.metadata.labels ?? {};
+  const { [overCapacityAnnotation]: __, ...annotations } = present?.metadata.annotations ?? {};
+  if (truncated) annotations[overCapacityAnnotation] = "truncated";
+  return {
+    apiVersion: "v1",
+    kind: "Endpoints",
+    metadata: {
+      ...(present?.metadata ?? { name: service.metadata.name, namespace: service.metadata.namespace }),
+      labels: {
+        ...labels,
+        ...(isHeadless(service) ? { [headlessLabel]: "" } : {}),
+        [managedByLabel]: "endpoint-controller",
+      },
+      ...(Object.keys(annotations).length > 0 ? { annotations } : { annotations: undefined }),
+    },
+    ...(subsets.length > 0 ? { subsets } : {}),
+  };
+}
+
+/** Addresses that share all ports stand in one subset; everything in a fixed order. */
+function subsetsOf(service: Service, selected: readonly Pod[]): EndpointSubset[] {
+  const wantsIpv6 = service.spec?.ipFamilies?.[0] === "IPv6" || (service.spec?.clusterIP ?? "").includes(":");
+  const publish = service.spec?.publishNotReadyAddresses === true;
+  const groups = new Map<string, { ports: EndpointPort[]; ready: EndpointAddress[]; notReady: EndpointAddress[] }>();
+  for (const pod of selected) {
+    if (!mayBeEndpoint(pod, publish ? "with terminating" : "without terminating")) continue;
+    const ip = addressesOf(pod).find((one) => one.includes(":") === wantsIpv6);
+    if (!ip) continue;
+    const ports = portsOn(pod, service);
+    if (ports.length === 0 && !((service.spec?.ports ?? []).length === 0 && isHeadless(service))) continue;
+    const key = ports.map(canonicalText).join(" ");
+    const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
+    const { namespace, name, uid } = pod.metadata;
+    const address: EndpointAddress = {
+      ip,
+      ...(hasHostname(pod, service) ? { hostname: pod.spec?.hostname } : {}),
+      ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
+      targetRef: { kind: "Pod", namespace, name, uid },
+    };
+    (publish || isPodReady(pod) ? group.ready : group.notReady).push(address);
+    groups.set(key, group);
+  }
+  const byIp = (a: EndpointAddress, b: EndpointAddress): number => (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : 0);
+  return [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { ports, ready, notReady }]) => ({
+      ...(ready.length > 0 ? { addresses: ready.sort(byIp) } : {}),
+      ...(notReady.length > 0 ? { notReadyAddresses: notReady.sort(byIp) } : {}),
+      ...(ports.length > 0 ? { ports } : {}),
+    }));
+}
+
+function portsOn(pod: Pod, { spec }: Service): EndpointPort[] {
+  return (spec?.ports ?? [])
+    .flatMap((servicePort) => {
+      const port = portOnPod(pod, servicePort);
+      if (port === undefined) return [];
+      const { name, protocol = "TCP", appProtocol } = servicePort;
+      return [{ ...(name ? { name } : {}), port, protocol, ...(appProtocol ? { appProtocol } : {}) }];
+    })
+    .sort((a, b) => (canonicalText(a) < canonicalText(b) ? -1 : 1));
+}
+
+/** At most a thousand addresses in all, ready ones first. */
+function cut(subsets: readonly EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
+  const count = (pick: (subset: EndpointSubset) => readonly unknown[] | undefined): number =>
+    subsets.reduce((sum, subset) => sum + (pick(subset)?.length ?? 0), 0);
+  const ready = count(({ addresses }) => addresses);
+  const all = ready + count(({ notReadyAddresses }) => notReadyAddresses);
+  if (all <= mostAddresses) return { subsets: [...subsets], truncated: false };
+  let readyLeft = mostAddresses;
+  let notReadyLeft = Math.max(0, mostAddresses - ready);
+  const kept = subsets.map(({ addresses = [], notReadyAddresses = [], ports }) => {
+    const keepReady = addresses.slice(0, readyLeft);
+    const keepNotReady = notReadyAddresses.slice(0, notReadyLeft);
+    readyLeft -= keepReady.length;
+    notReadyLeft -= keepNotReady.length;
+    return {
+      ...(keepReady.length > 0 ? { addresses: keepReady } : {}),
+      ...(keepNotReady.length > 0 ? { notReadyAddresses: keepNotReady } : {}),
+      ...(ports ? { ports } : {}),
+    };
+  });
+  return {
+    subsets: kept.filter(({ addresses, notReadyAddresses }) => addresses || notReadyAddresses),
+    truncated: true,
+  };
+}

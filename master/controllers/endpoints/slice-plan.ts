@@ -1,0 +1,110 @@
+import type { Endpoint, EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { canonicalText } from "../canonical-text.ts";
+
+/** Endpoints of one address family that share their ports. */
+export interface EndpointGroup {
+  readonly addressType: string;
+  readonly ports: readonly EndpointPort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface SlicePlan {
+  readonly create: readonly EndpointGroup[];
+  readonly update: readonly { readonly slice: EndpointSlice; readonly endpoints: readonly Endpoint[] }[];
+  readonly delete: readonly EndpointSlice[];
+  /** Right as they are, as far as endpoints go. */
+  readonly keep: readonly EndpointSlice[];
+}
+
+/**
+ * How to get from the slices that exist to the endpoints that should (pure). Endpoints stay in the slice they are in, so
+ * that a change of one pod rewrites one slice; new ones fill slices that change anyway, then others with room, then new
+ * slices. An address family without endpoints keeps one empty slice, which says that there are none.
+ */
+export function planSlices(
+  groups: readonly EndpointGroup[],
+  existing: readonly EndpointSlice[],
+  addressTypes: ReadonlySet<string>,
+  mostInSlice: number,
+): SlicePlan {
+  const plan = {
+    create: [] as EndpointGroup[],
+    update: [] as { slice: EndpointSlice; endpoints: readonly Endpoint[] }[],
+    delete: [] as EndpointSlice[],
+    keep: [] as EndpointSlice[],
+  };
+  const left = new Set(existing);
+  const wanted = [...groups];
+  for (const addressType of addressTypes) {
+    const empty = !groups.some((group) => group.addressType === addressType && group.endpoints.length > 0);
+    if (empty) wanted.push({ addressType, ports: [], endpoints: [] });
+  }
+  for (const group of wanted) {
+    const slices = [...left].filter((slice) => sameGroup(slice, group));
+    for (const slice of slices) left.delete(slice);
+    planGroup(group, slices, mostInSlice, plan);
+  }
+  plan.delete.push(...left);
+  return plan;
+}
+
+const portsKey = (ports: readonly EndpointPort[] | undefined): string =>
+  (ports ?? []).map(canonicalText).sort().join(" ");
+
+const sameGroup = (slice: EndpointSlice, group: EndpointGroup): boolean =>
+  slice.addressType === group.addressType && portsKey(slice.ports) === portsKey(group.ports);
+
+/** What makes an endpoint the same one, whatever its conditions. */
+const identity = ({ addresses, targetRef }: Endpoint): string =>
+  `${addresses.join(",")} ${targetRef?.uid ?? ""} ${targetRef?.name ?? ""}`;
+
+function planGroup(
+  group: EndpointGroup,
+  slices: readonly EndpointSlice[],
+  mostInSlice: number,
+  plan: {
+    create: EndpointGroup[];
+    update: { slice: EndpointSlice; endpoints: readonly Endpoint[] }[];
+    delete: EndpointSlice[];
+    keep: EndpointSlice[];
+  },
+): void {
+  const missing = new Map(group.endpoints.map((endpoint) => [identity(endpoint), endpoint]));
+  const states = slices.map((slice) => {
+    const endpoints: Endpoint[] = [];
+    for (const present of slice.endpoints) {
+      const desired = missing.get(identity(present));
+      if (!desired) continue;
+      missing.delete(identity(present));
+      endpoints.push(desired);
+    }
+    const changed =
+      endpoints.length !== slice.endpoints.length ||
+      endpoints.some((endpoint, index) => canonicalText(endpoint) !== canonicalText(slice.endpoints[index]));
+    return { slice, endpoints, changed };
+  });
+  const queue = [...missing.values()];
+  const fill = (state: (typeof states)[number]): void => {
+    const room = mostInSlice - state.endpoints.length;
+    if (room <= 0 || queue.length === 0) return;
+    state.endpoints.push(...queue.splice(0, room));
+    state.changed = true;
+  };
+  for (const state of states.filter(({ changed }) => changed)) fill(state);
+  // The fullest first, so that slices close up.
+  for (const state of states.filter(({ changed }) => !changed).sort((a, b) => b.endpoints.length - a.endpoints.length))
+    if (state.endpoints.length < mostInSlice) fill(state);
+  while (queue.length > 0) plan.create.push({ ...group, endpoints: queue.splice(0, mostInSlice) });
+
+  const isPlaceholder = group.endpoints.length === 0;
+  let kept = 0;
+  for (const { slice, endpoints, changed } of states) {
+    if (endpoints.length === 0 && !(isPlaceholder && kept === 0)) plan.delete.push(slice);
+    else {
+      kept++;
+      if (changed) plan.update.push({ slice, endpoints });
+      else plan.keep.push(slice);
+    }
+  }
+  if (isPlaceholder && kept === 0) plan.create.push(group);
+}
