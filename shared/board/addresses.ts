@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+
+/** An address of this board on one of its interfaces. */
+export interface BoardAddress {
+  readonly interfaceName: string;
+  readonly address: string;
+  readonly isIpv4: boolean;
+}
+
+/** Interfaces that lead to pods or containers, not to other boards. */
+const virtual = /^(lo|cni|docker|br-|veth|cali|flannel|bramble|kube|weave|tun|virbr)/;
+
+/**
+ * The board's addresses for others to reach it, the main one first: those of the interface with the default route, then
+ * the rest. Link-local ones and those of bridges and tunnels are left out.
+ * @param preferred an address or none; comes first when the board has it.
+ */
+export function orderAddresses(
+  all: readonly BoardAddress[],
+  defaultInterface: string | undefined,
+  preferred = "",
+): string[] {
+  const rank = ({ interfaceName, address, isIpv4 }: BoardAddress): number =>
+    (address === preferred ? -4 : 0) + (interfaceName === defaultInterface ? -2 : 0) + (isIpv4 ? -1 : 0);
+  return all
+    .filter(
+      ({ interfaceName, address }) => address === preferred || !(virtual.test(interfaceName) || isLinkLocal(address)),
+    )
+    .map((each, index) => ({ ...each, index }))
+    .sort((a, b) => rank(a) - rank(b) || a.index - b.index)
+    .map(({ address }) => address);
+}
+
+/** As orderAddresses, read from the kernel now. */
+export function boardAddresses(preferred = ""): string[] {
+  const all = Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses]) =>
+    (addresses ?? [])
+      .filter(({ internal, address }) => !internal || address === preferred)
+      .map(({ address, family }) => ({ interfaceName, address, isIpv4: family === "IPv4" })),
+  );
+  return orderAddresses(all, defaultRouteInterface(readFileSync("/proc/net/route", "utf8")), preferred);
+}
+
+/** The interface of the default route with the lowest metric, from the text of /proc/net/route. */
+export function defaultRouteInterface(table: string): string | undefined {
+  const routes = table
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(/\s+/))
+    .filter((fields) => fields[1] === "00000000" && fields[7] === "00000000")
+    .sort((a, b) => Number(a[6]) - Number(b[6]));
+  return routes[0]?.[0];
+}
+
+function isLinkLocal(address: string): boolean {
+  return address.startsWith("169.254.") || /^fe[89ab]/i.test(address);
+}

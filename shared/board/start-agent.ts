@@ -1,0 +1,23 @@
+import type { AgentSettings } from "../config/settings.ts";
+
+/** What an agent needs to know besides its settings; a master on the same board gives it the same way as a worker does. */
+export interface AgentStart {
+  readonly settings: AgentSettings;
+  /** API servers, `https://host:port`. */
+  readonly servers: readonly string[];
+  /** For the first start of a board. */
+  readonly token: string | undefined;
+  /** MQTT brokers, `mqtts://host:port`. */
+  readonly brokers: readonly string[];
+  /** Parts that do not run here: `dns`, `proxy`, `routes`. */
+  readonly disabled: readonly string[];
+}
+
+export interface RunningAgent {
+  readonly nodeName: string;
+  /** Pods go on. */
+  stop(): Promise<void>;
+}
+
+/** agent/agent.ts, as a master gets it without importing it. */
+export type StartAgent = (start: AgentStart) => Promise<RunningAgent>;
