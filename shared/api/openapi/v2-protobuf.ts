@@ -1,0 +1,268 @@
+/**
+ * OpenAPI 2.0 in protobuf, `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`: what clients before OpenAPI 3
+ * ask for. Field numbers are those of gnostic's OpenAPIv2.proto; extensions and values are text in YAML there, for which
+ * JSON does.
+ */
+import { WireWriter, wireBytes, wireFixed64, wireVarint } from "../codec/wire.ts";
+import { type Member, v2Head } from "./documents.ts";
+import type { JsonObject } from "./models.ts";
+
+/** A member of `paths` as an entry of Paths. */
+export function encodePath({ name, render }: Member): Uint8Array {
+  return named(2, name, encodePathItem(render()));
+}
+
+/** A member of `definitions` as an entry of Definitions. */
+export function encodeDefinition({ name, render }: Member): Uint8Array {
+  return named(1, name, encodeSchema(render()));
+}
+
+/** The whole Document around entries made by encodePath and encodeDefinition. */
+export function encodeDocument(
+  version: string,
+  paths: readonly Uint8Array[],
+  definitions: readonly Uint8Array[],
+): Buffer {
+  const head = v2Head(version);
+  const writer = new WireWriter(1024);
+  writeString(writer, 1, head.swagger);
+  writeMessage(writer, 2, (info) => {
+    writeString(info, 1, head.info.title);
+    writeString(info, 2, head.info.version);
+  });
+  writeBytes(writer, 8, Buffer.concat(paths));
+  writeBytes(writer, 9, Buffer.concat(definitions));
+  for (const requirement of head.security) {
+    writeMessage(writer, 12, (message) => {
+      for (const name of Object.keys(requirement)) message.bytesEntry(1, name, new Uint8Array());
+    });
+  }
+  const { description, type, name, in: place } = head.securityDefinitions.BearerToken;
+  const apiKey = new MessageWriter();
+  for (const [number, value] of [type, name, place, description].entries()) writeString(apiKey, number + 1, value);
+  const item = new MessageWriter();
+  writeBytes(item, 2, apiKey.finish());
+  writeMessage(writer, 13, (message) => message.bytesEntry(1, "BearerToken", item.finish()));
+  return Buffer.from(writer.finish());
+}
+
+class MessageWriter extends WireWriter {
+  /** A Named… message: name = 1, value = 2. */
+  bytesEntry(number: number, name: string, value: Uint8Array): void {
+    writeMessage(this, number, (entry) => {
+      writeString(entry, 1, name);
+      writeBytes(entry, 2, value);
+    });
+  }
+}
+
+function named(number: number, name: string, value: Uint8Array): Uint8Array {
+  const writer = new MessageWriter();
+  writer.bytesEntry(number, name, value);
+  return Buffer.from(writer.finish());
+}
+
+function writeMessage(writer: WireWriter, number: number, fill: (message: MessageWriter) => void): void {
+  const message = new MessageWriter();
+  fill(message);
+  writeBytes(writer, number, message.finish());
+}
+
+function writeBytes(writer: WireWriter, number: number, value: Uint8Array): void {
+  writer.tag(number, wireBytes);
+  writer.bytes(value);
+}
+
+function writeString(writer: WireWriter, number: number, value: unknown): void {
+  if (typeof value !== "string" || value === "") return;
+  writer.tag(number, wireBytes);
+  writer.string(value);
+}
+
+function writeStrings(writer: WireWriter, number: number, values: unknown): void {
+  if (!Array.isArray(values)) return;
+  for (const value of values) {
+    writer.tag(number, wireBytes);
+    writer.string(String(value));
+  }
+}
+
+function writeBoolean(writer: WireWriter, number: number, value: unknown): void {
+  if (value !== true) return;
+  writer.tag(number, wireVarint);
+  writer.integer(1);
+}
+
+function writeInteger(writer: WireWriter, number: number, value: unknown): void {
+  if (typeof value !== "number" || value === 0) return;
+  writer.tag(number, wireVarint);
+  writer.integer(Math.trunc(value));
+}
+
+function writeDouble(writer: WireWriter, number: number, value: unknown): void {
+  if (typeof value !== "number" || value === 0) return;
+  writer.tag(number, wireFixed64);
+  writer.double(value);
+}
+
+/** Any{yaml = 2} */
+function writeAny(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (any) => writeString(any, 2, `${JSON.stringify(value)}\n`));
+}
+
+function writeExtensions(writer: WireWriter, number: number, object: JsonObject): void {
+  for (const [name, value] of Object.entries(object)) {
+    if (!name.startsWith("x-")) continue;
+    writeMessage(writer, number, (entry) => {
+      writeString(entry, 1, name);
+      writeAny(entry, 2, value);
+    });
+  }
+}
+
+const methodNumbers = { get: 2, put: 3, post: 4, delete: 5, patch: 8 } as const;
+
+function encodePathItem(item: JsonObject): Uint8Array {
+  const writer = new MessageWriter();
+  for (const [method, number] of Object.entries(methodNumbers)) {
+    const operation = item[method] as JsonObject | undefined;
+    if (operation) writeBytes(writer, number, encodeOperation(operation));
+  }
+  writeParameters(writer, 9, item["parameters"]);
+  return writer.finish();
+}
+
+function encodeOperation(operation: JsonObject): Uint8Array {
+  const writer = new MessageWriter();
+  writeStrings(writer, 1, operation["tags"]);
+  writeString(writer, 3, operation["description"]);
+  writeString(writer, 5, operation["operationId"]);
+  writeStrings(writer, 6, operation["produces"]);
+  writeStrings(writer, 7, operation["consumes"]);
+  writeParameters(writer, 8, operation["parameters"]);
+  writeMessage(writer, 9, (responses) => {
+    for (const [code, response] of Object.entries(operation["responses"] as JsonObject)) {
+      responses.bytesEntry(1, code, encodeResponse(response as JsonObject));
+    }
+  });
+  writeStrings(writer, 10, operation["schemes"]);
+  writeExtensions(writer, 13, operation);
+  return writer.finish();
+}
+
+/** ResponseValue{response = 1} */
+function encodeResponse(response: JsonObject): Uint8Array {
+  const writer = new MessageWriter();
+  writeMessage(writer, 1, (message) => {
+    writeString(message, 1, response["description"]);
+    const schema = response["schema"] as JsonObject | undefined;
+    // SchemaItem{schema = 1}
+    if (schema) writeMessage(message, 2, (item) => writeBytes(item, 1, encodeSchema(schema)));
+  });
+  return writer.finish();
+}
+
+/** ParametersItem{parameter = 1}, Parameter{body_parameter = 1, non_body_parameter = 2}. */
+function writeParameters(writer: WireWriter, number: number, parameters: unknown): void {
+  if (!Array.isArray(parameters)) return;
+  for (const parameter of parameters as JsonObject[]) {
+    writeMessage(writer, number, (item) =>
+      writeMessage(item, 1, (either) => {
+        if (parameter["in"] === "body") writeMessage(either, 1, (body) => fillBodyParameter(body, parameter));
+        else writeMessage(either, 2, (other) => fillOtherParameter(other, parameter));
+      }),
+    );
+  }
+}
+
+function fillBodyParameter(message: MessageWriter, parameter: JsonObject): void {
+  writeString(message, 2, parameter["name"]);
+  writeString(message, 3, "body");
+  writeBoolean(message, 4, parameter["required"]);
+  writeBytes(message, 5, encodeSchema(parameter["schema"] as JsonObject));
+}
+
+/** NonBodyParameter: query = 3, path = 4, whose numbers differ by the query's allow_empty_value. */
+function fillOtherParameter(message: MessageWriter, parameter: JsonObject): void {
+  const inPath = parameter["in"] === "path";
+  writeMessage(message, inPath ? 4 : 3, (fields) => {
+    writeBoolean(fields, 1, parameter["required"]);
+    writeString(fields, 2, parameter["in"]);
+    writeString(fields, 3, parameter["description"]);
+    writeString(fields, 4, parameter["name"]);
+    writeString(fields, inPath ? 5 : 6, parameter["type"]);
+    writeBoolean(fields, inPath ? 19 : 20, parameter["uniqueItems"]);
+  });
+}
+
+type FieldWriter = (writer: WireWriter, number: number, value: unknown) => void;
+
+const schemaFields: readonly (readonly [name: string, number: number, write: FieldWriter])[] = [
+  ["$ref", 1, writeString],
+  ["format", 2, writeString],
+  ["title", 3, writeString],
+  ["description", 4, writeString],
+  ["default", 5, writeAny],
+  ["multipleOf", 6, writeDouble],
+  ["maximum", 7, writeDouble],
+  ["exclusiveMaximum", 8, writeBoolean],
+  ["minimum", 9, writeDouble],
+  ["exclusiveMinimum", 10, writeBoolean],
+  ["maxLength", 11, writeInteger],
+  ["minLength", 12, writeInteger],
+  ["pattern", 13, writeString],
+  ["maxItems", 14, writeInteger],
+  ["minItems", 15, writeInteger],
+  ["uniqueItems", 16, writeBoolean],
+  ["maxProperties", 17, writeInteger],
+  ["minProperties", 18, writeInteger],
+  ["required", 19, writeStrings],
+  ["enum", 20, writeAnys],
+  ["additionalProperties", 21, writeAdditionalProperties],
+  ["type", 22, writeType],
+  ["items", 23, writeSchemaItem],
+  ["properties", 25, writeProperties],
+];
+
+function encodeSchema(schema: JsonObject): Uint8Array {
+  const writer = new MessageWriter();
+  for (const [name, number, write] of schemaFields) {
+    if (schema[name] !== undefined) write(writer, number, schema[name]);
+  }
+  writeExtensions(writer, 31, schema);
+  return writer.finish();
+}
+
+function writeAnys(writer: WireWriter, number: number, values: unknown): void {
+  for (const value of values as readonly unknown[]) writeAny(writer, number, value);
+}
+
+/** AdditionalPropertiesItem{schema = 1, boolean = 2} */
+function writeAdditionalProperties(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (item) => {
+    if (typeof value === "object" && value !== null) writeBytes(item, 1, encodeSchema(value as JsonObject));
+    else {
+      item.tag(2, wireVarint);
+      item.integer(value === true ? 1 : 0);
+    }
+  });
+}
+
+/** TypeItem{value = 1} */
+function writeType(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (item) => writeStrings(item, 1, [value]));
+}
+
+/** ItemsItem{schema = 1} */
+function writeSchemaItem(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (item) => writeBytes(item, 1, encodeSchema(value as JsonObject)));
+}
+
+/** Properties{additional_properties = 1} */
+function writeProperties(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (properties) => {
+    for (const [name, schema] of Object.entries(value as JsonObject)) {
+      properties.bytesEntry(1, name, encodeSchema(schema as JsonObject));
+    }
+  });
+}
