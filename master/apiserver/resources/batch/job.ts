@@ -12,6 +12,8 @@ import {
   wideColumn,
 } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { defaultJob, generateSelector, validateJob, validateJobUpdate } from "./job-rules.ts";
+import { validateJobStatus } from "./job-status.ts";
 
 const hasCondition = (job: Job, type: string): boolean =>
   job.status?.conditions?.find((condition) => condition.type === type)?.status === "True";
@@ -51,5 +53,17 @@ export const job: ResourceDeclaration<Job> = {
     wideColumn("Selector", ({ spec }) => formatLabelSelector(spec.selector)),
   ],
   selectableFields: { "status.successful": (object) => String(object.status?.succeeded ?? 0) },
-  strategy: { hasStatus: true, hasGeneration: true, defaultPropagation: "Orphan" },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    defaultPropagation: "Orphan",
+    applyDefaults: defaultJob,
+    prepareForCreate(draft) {
+      if (!draft.spec.manualSelector) generateSelector(draft);
+      draft.status = {};
+    },
+    validate: validateJob,
+    validateUpdate: validateJobUpdate,
+    validateStatusUpdate: validateJobStatus,
+  },
 };

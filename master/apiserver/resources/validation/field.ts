@@ -39,6 +39,10 @@ export class Field {
   invalid(value: unknown, detail: string): void {
     this.#add("FieldValueInvalid", `Invalid value: ${render(value)}`, detail);
   }
+  /** Where the value would say nothing, or too much. */
+  invalidWithoutValue(detail: string): void {
+    this.#add("FieldValueInvalid", "Invalid value", detail);
+  }
   /** One error for each message: what the checks of names.ts give. */
   invalidEach(value: unknown, details: readonly string[]): void {
     for (const detail of details) this.invalid(value, detail);
