@@ -244,14 +244,23 @@ export async function runController(
 }
 
 async function work(definition: ControllerDefinition, queue: WorkQueue, context: ControllerContext): Promise<void> {
+  await workOn(queue, (key) => definition.reconcile(key, context), context.log);
+}
+
+/** One worker: takes keys until the queue is shut down. A key that failed comes back after its back-off. */
+export async function workOn(
+  queue: WorkQueue,
+  // biome-ignore lint/suspicious/noConfusingVoidType: a reconcile that asks for nothing just ends.
+  reconcile: (key: string) => Promise<ReconcileResult | void>,
+  log: Log,
+): Promise<void> {
   for (let key = await queue.get(); key !== undefined; key = await queue.get()) {
     try {
-      const result = await definition.reconcile(key, context);
+      const result = await reconcile(key);
       queue.forget(key);
       if (result) queue.addAfter(key, result.requeueAfter_ms);
     } catch (error) {
-      if (context.signal.aborted) return;
-      retry(key, error, queue, context.log);
+      retry(key, error, queue, log);
     } finally {
       queue.done(key);
     }
@@ -259,6 +268,7 @@ async function work(definition: ControllerDefinition, queue: WorkQueue, context:
 }
 
 function retry(key: string, error: unknown, queue: WorkQueue, log: Log): void {
+  if (queue.isShutDown) return;
   if (error instanceof TerminalError) {
     queue.forget(key);
     log.warn("gave up until the object changes", { key, error });

@@ -44,32 +44,38 @@ export async function reflect<T extends KubeObject>(
   let resourceVersion: string | undefined;
   let streamingList = true;
   let failures = 0;
+  const follow = async (): Promise<void> => {
+    if (resourceVersion === undefined && !streamingList) {
+      resourceVersion = await listPages(client, ref, sink, scope, signal);
+    }
+    for await (const seen of followWatch(client, ref, sink, scope, resourceVersion, signal, random)) {
+      resourceVersion = seen;
+      failures = 0;
+    }
+  };
+  /** Gives the time to wait before the next try. */
+  const recover = (error: unknown, lasted_ms: number): number => {
+    if (streamingList && resourceVersion === undefined && refusesStreamingList(error)) {
+      streamingList = false;
+      return 0;
+    }
+    if (isExpired(error)) resourceVersion = undefined;
+    else if (lasted_ms > healthy_ms) failures = 0;
+    failures++;
+    // Seldom at first: a master that restarts is back soon. Loud when it goes on.
+    if (failures === 5) log.warn(`cannot follow ${ref.plural}`, { error });
+    else log.debug(`${ref.plural}: the watch failed`, { error, failures });
+    return backOff_ms(failures, random);
+  };
   while (!signal.aborted) {
     const began_ms = clock.now_ms();
     try {
-      if (resourceVersion === undefined && !streamingList) {
-        resourceVersion = await listPages(client, ref, sink, scope, signal);
-      }
-      const watch = followWatch(client, ref, sink, scope, resourceVersion, signal, random);
-      for await (const seen of watch) {
-        resourceVersion = seen;
-        failures = 0;
-      }
+      await follow();
       // The server closed a watch that told nothing: do not come back in a tight loop.
       if (clock.now_ms() - began_ms < 1_000) await pause(clock, 200 + 800 * random(), signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (streamingList && resourceVersion === undefined && refusesStreamingList(error)) {
-        streamingList = false;
-        continue;
-      }
-      if (isExpired(error)) resourceVersion = undefined;
-      else if (clock.now_ms() - began_ms > healthy_ms) failures = 0;
-      failures++;
-      // Seldom at first: a master that restarts is back soon. Loud when it goes on.
-      if (failures === 5) log.warn(`cannot follow ${ref.plural}`, { error });
-      else log.debug(`${ref.plural}: the watch failed`, { error, failures });
-      await pause(clock, backOff_ms(failures, random), signal);
+      await pause(clock, recover(error, clock.now_ms() - began_ms), signal);
     }
   }
 }

@@ -49,6 +49,10 @@ export class WorkQueue {
     return this.#waiting.size === 0 && this.#processing.size === 0 && this.#delayed.size === 0;
   }
 
+  get isShutDown(): boolean {
+    return this.#shutDown;
+  }
+
   add(key: string): void {
     if (this.#shutDown) return;
     if (this.#processing.has(key)) {

@@ -1,0 +1,176 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { isNotFound } from "#shared/api/errors.ts";
+import { configMaps, nodes, pods, replicaSets } from "#shared/api/resources.ts";
+import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
+import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
+import { silentLog } from "#shared/client/log.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import { garbageCollector } from "./garbage-collector.ts";
+import { type GraphNode, OwnerGraph } from "./graph.ts";
+
+const reference = (kind: string, name: string, uid: string, blockOwnerDeletion = true): OwnerReference => ({
+  apiVersion: kind === "ReplicaSet" ? "apps/v1" : "v1",
+  kind,
+  name,
+  uid,
+  blockOwnerDeletion,
+});
+
+describe("OwnerGraph", () => {
+  const node = (uid: string, owners: string[] = [], more: Partial<GraphNode> = {}): GraphNode => ({
+    ref: configMaps as GraphNode["ref"],
+    uid,
+    name: uid,
+    namespace: "ns",
+    owners: owners.map((owner) => reference("ConfigMap", owner, owner)),
+    isDeleted: false,
+    awaitsDependents: false,
+    orphansDependents: false,
+    ...more,
+  });
+
+  test("a dependent whose owner is not known is looked at, one whose owner lives is not", () => {
+    const graph = new OwnerGraph();
+    expect(graph.put(node("d", ["o"])).examine).toEqual(["d"]);
+    graph.put(node("o"));
+    expect(graph.put(node("e", ["o"])).examine).toEqual([]);
+    expect(graph.delete("o").examine.toSorted()).toEqual(["d", "e"]);
+  });
+
+  test("an owner that waits is looked at when a dependent goes or is given away", () => {
+    const graph = new OwnerGraph();
+    graph.put(node("o"));
+    graph.put(node("d", ["o"]));
+    graph.put(node("e", ["o"]));
+    expect(graph.put(node("o", [], { isDeleted: true, awaitsDependents: true })).examine).toEqual(["o", "d", "e"]);
+    expect(graph.delete("d").examine).toEqual(["o"]);
+    expect(graph.put(node("e", [])).examine).toEqual(["o"]);
+    expect(graph.blockingDependentsOf("o")).toEqual([]);
+  });
+});
+
+describe("collecting", () => {
+  let harness: Harness;
+  let stop: () => Promise<void>;
+  afterEach(async () => {
+    await stop();
+    await harness.stop();
+  });
+
+  async function start(): Promise<Harness> {
+    harness = new Harness();
+    const { client, informers } = harness;
+    const running = await garbageCollector(new ResourceMapper(client)).start({ client, informers, log: silentLog });
+    stop = () => running.stop();
+    return harness;
+  }
+  const make = (name: string, owners: OwnerReference[] = [], namespace = "default"): Promise<ConfigMap> =>
+    harness.client.create(configMaps, {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace, ...(owners.length > 0 ? { ownerReferences: owners } : {}) },
+    });
+  const read = (name: string) => harness.client.get(configMaps, { namespace: "default", name });
+  const gone = (name: string) => async (): Promise<boolean> => {
+    try {
+      await read(name);
+      return false;
+    } catch (error) {
+      if (isNotFound(error)) return true;
+      throw error;
+    }
+  };
+  const owns = ({ metadata }: ConfigMap, block = true): OwnerReference =>
+    reference("ConfigMap", metadata.name ?? "", metadata.uid ?? "", block);
+  const remove = (name: string, propagationPolicy?: string) =>
+    harness.client.delete(configMaps, { namespace: "default", name }, propagationPolicy ? { propagationPolicy } : {});
+
+  test("in the background, over generations and kinds", async () => {
+    const { client } = await start();
+    const owner = await make("owner");
+    const child = await make("child", [owns(owner)]);
+    const pod = testPod("grandchild");
+    await client.create(pods, { ...pod, metadata: { ...pod.metadata, ownerReferences: [owns(child)] } });
+    await make("other");
+    await remove("owner");
+    await eventually(gone("child"), "the child gone");
+    await eventually(async () => (await client.list(pods)).items.length === 0, "the grandchild gone");
+    expect(await gone("other")()).toBe(false);
+  });
+
+  test("what never had its owner, and what claims one of another namespace", async () => {
+    const { client } = await start();
+    await make("lost", [reference("ConfigMap", "never", "no-such-uid")]);
+    await eventually(gone("lost"), "lost gone");
+    const elsewhere = await make("elsewhere", [], "other");
+    await make("stray", [owns(elsewhere)]);
+    await eventually(gone("stray"), "stray gone");
+    await eventually(async () => JSON.stringify(await client.list(configMaps)).includes("elsewhere"));
+  });
+
+  test("stays while one owner of several lives, without the dead reference", async () => {
+    await start();
+    const [a, b] = [await make("a"), await make("b")];
+    await make("child", [owns(a), owns(b)]);
+    await remove("a");
+    await eventually(async () => (await read("child")).metadata.ownerReferences?.length === 1, "one reference");
+    expect((await read("child")).metadata.ownerReferences?.[0]?.uid).toBe(b.metadata.uid ?? "");
+  });
+
+  test("in the foreground: the owner goes last", async () => {
+    const { client } = await start();
+    const owner = await make("owner");
+    const child = await make("child", [owns(owner)]);
+    await make("grandchild", [owns(child)]);
+    await make("loose", [owns(owner, false)]);
+    await remove("owner", "Foreground");
+    await eventually(gone("owner"), "the owner gone");
+    const deletions = client.writes.filter((write) => write.startsWith("delete"));
+    expect(await gone("child")()).toBe(true);
+    expect(await gone("grandchild")()).toBe(true);
+    expect(deletions[0]).toBe("delete configmaps default/owner");
+    await eventually(gone("loose"), "loose gone");
+  });
+
+  test("a circle of foreground deletions ends", async () => {
+    const { client } = await start();
+    const a = await make("a");
+    const b = await make("b", [owns(a)]);
+    const c = await make("c", [owns(b)]);
+    const body = { metadata: { ownerReferences: [owns(c)] } };
+    await client.patch(configMaps, { namespace: "default", name: "a" }, { type: "merge", body });
+    await remove("a", "Foreground");
+    for (const name of ["a", "b", "c"]) await eventually(gone(name), `${name} gone`);
+  });
+
+  test("orphans when asked", async () => {
+    await start();
+    const owner = await make("owner");
+    await make("child", [owns(owner)]);
+    await remove("owner", "Orphan");
+    await eventually(gone("owner"), "the owner gone");
+    expect((await read("child")).metadata.ownerReferences ?? []).toEqual([]);
+  });
+
+  test("a cluster-scoped owner owns in every namespace; another object of its name does not", async () => {
+    const { client } = await start();
+    const node = await client.create(nodes, testNode("n"));
+    const sets = await client.create(replicaSets, {
+      apiVersion: "apps/v1",
+      kind: "ReplicaSet",
+      metadata: { name: "rs", namespace: "default" },
+      spec: { selector: { matchLabels: { a: "b" } } },
+    });
+    await make("of-node", [reference("Node", "n", node.metadata.uid ?? "")]);
+    await make("of-former", [reference("ReplicaSet", "rs", "former-uid")]);
+    await make("of-present", [reference("ReplicaSet", "rs", sets.metadata.uid ?? "")]);
+    await eventually(gone("of-former"), "of-former gone");
+    expect(await gone("of-node")()).toBe(false);
+    expect(await gone("of-present")()).toBe(false);
+    await client.delete(nodes, { name: "n" });
+    await eventually(gone("of-node"), "of-node gone");
+  });
+});
