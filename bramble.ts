@@ -27,24 +27,30 @@ Start here:
   bramble kubectl get nodes                   kubectl with the administrator's rights`,
   );
 
-const master = withSettings(
+withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
   async (settings) => (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent)),
 );
-void master;
-
 const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
   async (settings) => (await import("./agent/worker.ts")).runWorker(settings),
 );
-worker
-  .command("leave")
-  .description("take this board out of its cluster: move its pods away, delete its Node, remove its credentials")
-  .option("--data-dir DIR", "where Bramble keeps its state", workerOptions.dataDir.fallback)
-  .option("--timeout SECONDS", "how long pods may take to leave", "120")
-  .action(async (options) => (await import("./agent/leave.ts")).leave(options.dataDir, Number(options.timeout)));
+withSettings(
+  worker
+    .command("leave")
+    .description("take this board out of its cluster: move its pods away, delete its Node, forget its identity")
+    .option("--timeout SECONDS", "how long pods may take to leave", "120"),
+  workerOptions,
+  async (settings, given) =>
+    (await import("./agent/leave.ts")).leave({
+      dataDir: settings.dataDir,
+      runDir: settings.runDir,
+      servers: settings.server,
+      timeout_s: Number(given["timeout"]),
+    }),
+);
 
 const token = program.command("token").description("tokens with which boards join");
 token
@@ -140,7 +146,7 @@ function kubeconfigFlag(): Flag {
 function withSettings<O extends Options>(
   command: Command,
   options: O,
-  run: (settings: ValuesOf<O>) => Promise<void>,
+  run: (settings: ValuesOf<O>, given: Readonly<Record<string, unknown>>) => Promise<void>,
 ): Command {
   command.option("--config FILE", `file of settings (default: ${configFile}, where it is there)`);
   for (const option of Object.values(options)) {
@@ -157,7 +163,10 @@ function withSettings<O extends Options>(
     const named = given["config"] as string | undefined;
     // One file serves both roles, so a key of the other one is no mistake.
     const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map((option) => option.name);
-    await run(loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }));
+    await run(
+      loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }),
+      given,
+    );
   });
 }
 

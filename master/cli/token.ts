@@ -2,13 +2,9 @@ import { createHash, X509Certificate } from "node:crypto";
 import { connect } from "node:tls";
 import { isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
-import type { Secret } from "#shared/api/types/core-v1.generated.ts";
-import { createJoinToken, formatJoinToken, type JoinToken } from "#shared/pki/join-token.ts";
+import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
+import { bootstrapSecret, deleteBootstrapToken, listBootstrapTokens } from "../join/bootstrap-secret.ts";
 import { adminAccess, UserError } from "./admin-client.ts";
-
-const namespace = "kube-system";
-const secretType = "bootstrap.kubernetes.io/token";
-const secretName = (id: string): string => `bootstrap-token-${id}`;
 
 export interface CreateTokenOptions {
   readonly kubeconfig: string;
@@ -27,51 +23,24 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   if (ca === undefined)
     throw new UserError(`${options.kubeconfig} holds no CA certificate, so no token can be bound to it`);
   const token = createJoinToken(ca);
-  const expires = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
-  await client.create(secrets, tokenSecret(token, options.description, expires));
+  const expiresAt = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
+  await client.create(secrets, bootstrapSecret(token, { description: options.description, expiresAt }));
   const text = formatJoinToken(token);
   console.log(options.printJoin ? await joinLine(server, text, ca) : text);
 }
 
-/** The Secret by which the API server knows a token (upstream's bootstrap token format). */
-export function tokenSecret(
-  token: Pick<JoinToken, "id" | "secret">,
-  description: string,
-  expires: Date | undefined,
-): Secret {
-  return {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name: secretName(token.id), namespace },
-    type: secretType,
-    stringData: {
-      "token-id": token.id,
-      "token-secret": token.secret,
-      "usage-bootstrap-authentication": "true",
-      "usage-bootstrap-signing": "true",
-      "auth-extra-groups": "system:bootstrappers:bramble:default-node-token",
-      ...(description ? { description } : {}),
-      ...(expires ? { expiration: expires.toISOString() } : {}),
-    },
-  };
-}
-
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
   const { client } = adminAccess(options.kubeconfig);
-  const { items } = await client.list(secrets, { namespace, fieldSelector: `type=${secretType}` });
-  const text = (secret: Secret, key: string): string => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
   console.log(["ID", "EXPIRES", "DESCRIPTION"].join("\t"));
-  for (const secret of items) {
-    console.log(
-      [text(secret, "token-id"), text(secret, "expiration") || "never", text(secret, "description")].join("\t"),
-    );
+  for (const { id, expiresAt, description } of await listBootstrapTokens(client)) {
+    console.log([id, expiresAt?.toISOString() ?? "never", description].join("\t"));
   }
 }
 
 export async function deleteToken(id: string, options: { readonly kubeconfig: string }): Promise<void> {
   const { client } = adminAccess(options.kubeconfig);
   try {
-    await client.delete(secrets, { namespace, name: secretName(id) });
+    await deleteBootstrapToken(client, id);
   } catch (error) {
     if (isNotFound(error)) throw new UserError(`no token has the id ${id}; \`bramble token list\` shows them`);
     throw error;

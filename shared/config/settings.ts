@@ -31,8 +31,8 @@ const agentOptions = {
     "/etc/cni/net.d",
   ),
   cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
-  proxyMode: choice("proxy-mode", "how Services are served", ["iptables", "userspace"], "iptables"),
-  podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
+  disable: texts("disable", "PART", "leave a part out: dns, proxy, routes"),
+  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
   kubeReservedMemory: text(
     "kube-reserved-memory",
@@ -40,10 +40,16 @@ const agentOptions = {
     "memory kept from pods for Bramble and the system",
     "128Mi",
   ),
-  mqttKeepalive: integer("mqtt-keepalive", "SECONDS", "silence after which the broker gives a board up", 4, {
-    min: 1,
-    max: 600,
-  }),
+  mqttKeepalive: integer(
+    "mqtt-keepalive",
+    "SECONDS",
+    "MQTT keepalive; a board silent for one and a half times as long is given up",
+    4,
+    {
+      min: 1,
+      max: 600,
+    },
+  ),
 } as const;
 
 export const workerOptions = {
@@ -64,7 +70,6 @@ export const masterOptions = {
     "",
   ),
   httpsPort: integer("https-port", "PORT", "port of the API server", 6443, { min: 1, max: 65535 }),
-  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   tlsSan: texts("tls-san", "NAME", "further host name or address for the API server's certificate"),
   writeKubeconfig: text(
     "write-kubeconfig",
@@ -73,7 +78,6 @@ export const masterOptions = {
     "/etc/bramble/kubeconfig.yaml",
   ),
   noAgent: flag("no-agent", "run no pods on this board"),
-  disable: texts("disable", "PART", "leave a part out: dns, proxy, routes"),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",

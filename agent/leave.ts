@@ -1,0 +1,109 @@
+import { readFileSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { nodes, pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { boardSerial } from "#shared/pki/board-serial.ts";
+
+/** What a person ran cannot go on; the message says what to do. */
+export class LeaveError extends Error {
+  override readonly name = "UserError";
+}
+
+const look_ms = 1_000;
+
+/**
+ * `bramble worker leave`: takes new pods off this board's plan, moves its pods away as their disruption budgets allow,
+ * ends the agent, deletes the Node, and forgets the board's identity.
+ */
+export async function leave(options: {
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly servers: readonly string[];
+  readonly timeout_s: number;
+}): Promise<void> {
+  const { dataDir, timeout_s, servers } = options;
+  const folder = join(dataDir, "agent", "identity");
+  const identity = await BoardIdentity.ensure({
+    folder,
+    servers,
+    hostName: hostname(),
+    boardSerial: await boardSerial(dataDir),
+  });
+  const { nodeName } = identity;
+  const client = new HttpClient({ servers, credentials: identity.credentials });
+  await client.patch(nodes, { name: nodeName }, { type: "merge", body: { spec: { unschedulable: true } } });
+  console.log(`${nodeName}: no new pods come here`);
+
+  const deadline_ms = performance.now() + timeout_s * 1000;
+  for (let left = await movable(client, nodeName); left.length > 0; left = await movable(client, nodeName)) {
+    if (performance.now() > deadline_ms) {
+      const names = left.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
+      throw new LeaveError(
+        `these pods have not left within ${timeout_s} s: ${names}. Run the command again, with a longer --timeout, or delete them`,
+      );
+    }
+    console.log(`${nodeName}: waiting for ${left.length} pods to move`);
+    for (const pod of left) await evict(client, pod);
+    await Bun.sleep(look_ms);
+  }
+  endAgent(options.runDir);
+  await client.delete(nodes, { name: nodeName });
+  rmSync(folder, { recursive: true, force: true });
+  console.log(`${nodeName} has left the cluster. \`bramble-uninstall.sh\` removes Bramble from this board.`);
+}
+
+/** Pods that run elsewhere when they are evicted: not those of DaemonSets, nor mirrors of static pods, nor ended ones. */
+async function movable(client: HttpClient, nodeName: string): Promise<Pod[]> {
+  const { items } = await client.list(pods, { fieldSelector: `spec.nodeName=${nodeName}` });
+  return items.filter(({ metadata, status }) => {
+    const isDaemon = metadata.ownerReferences?.some(({ kind, controller }) => kind === "DaemonSet" && controller);
+    const isMirror = metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
+    const hasEnded = status?.phase === "Succeeded" || status?.phase === "Failed";
+    return !isDaemon && !isMirror && !hasEnded;
+  });
+}
+
+async function evict(
+  client: HttpClient,
+  { metadata: { namespace, name = "", deletionTimestamp } }: Pod,
+): Promise<void> {
+  if (deletionTimestamp) return;
+  try {
+    await client.post(pods, { namespace, name }, "eviction", {
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      metadata: { namespace, name },
+    });
+  } catch (error) {
+    // A disruption budget says "not yet"; the next round asks again.
+    if (!hasReason(error, "TooManyRequests") && !isNotFound(error)) throw error;
+  }
+}
+
+/** The agent must be gone before its Node is, or it registers it again. */
+function endAgent(runDir: string): void {
+  const unit = "bramble-worker.service";
+  if (Bun.which("systemctl") && Bun.spawnSync({ cmd: ["systemctl", "is-active", "--quiet", unit] }).exitCode === 0) {
+    const result = Bun.spawnSync({ cmd: ["systemctl", "disable", "--now", unit], stderr: "pipe" });
+    if (result.exitCode !== 0) throw new LeaveError(`cannot stop ${unit}: ${result.stderr.toString().trim()}`);
+    return;
+  }
+  for (const file of ["supervisor.pid", "bramble.pid"]) {
+    const pid = pidIn(join(runDir, file));
+    if (pid !== undefined) process.kill(pid, "SIGTERM");
+  }
+}
+
+function pidIn(path: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(path, "utf8"));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

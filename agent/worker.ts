@@ -1,0 +1,29 @@
+import { untilSignalled } from "#shared/board/signals.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import type { WorkerSettings } from "#shared/config/settings.ts";
+import { startAgent } from "./agent.ts";
+
+/** `bramble worker`: runs this board's agent until it is told to end. */
+export async function runWorker(settings: WorkerSettings): Promise<void> {
+  if (settings.server.length === 0) {
+    throw new ConfigError(
+      "no master is named: give --server https://ADDRESS:6443 (the master's `bramble token create --print-join` prints the whole line)",
+    );
+  }
+  const servers = settings.server.map(serverUrl);
+  const agent = await startAgent({
+    settings,
+    servers,
+    token: settings.token || undefined,
+    brokers: servers.map((server) => `mqtts://${new URL(server).hostname}:${settings.mqttPort}`),
+    disabled: settings.disable,
+  });
+  await untilSignalled();
+  await agent.stop();
+}
+
+function serverUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== "https:") throw new ConfigError(`server: expected https://ADDRESS:6443, got ${text}`);
+  return url.origin;
+}
