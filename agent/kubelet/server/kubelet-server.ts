@@ -88,6 +88,9 @@ export class KubeletServer {
       case "containerLogs":
         await this.serveLogs(segments, url.searchParams, response);
         return;
+      case "images":
+        await this.loadImages(segments, request, response);
+        return;
       case "exec":
       case "attach":
       case "portForward":
@@ -95,6 +98,17 @@ export class KubeletServer {
       default:
         response.writeHead(404).end("404 page not found\n");
     }
+  }
+
+  /** `POST /images/load` with an archive as `docker save` makes it; answers with the names in it. */
+  private async loadImages(
+    segments: readonly string[],
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    if (segments[0] !== "load" || request.method !== "POST") throw badRequest("POST an image archive to /images/load");
+    const names = await this.board.runtime.loadImage(request);
+    response.writeHead(200, { "content-type": "text/plain" }).end(`${names.join("\n")}\n`);
   }
 
   private async serveMetrics(path: string, response: ServerResponse): Promise<void> {
