@@ -1,5 +1,5 @@
 import type { ContainerStatus } from "#agent/runtime/runtime.ts";
-import type { Container, LifecycleHandler, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, LifecycleHandler, Pod, ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 
 /** Annotations that a kubelet leaves on containers, named as upstream's kuberuntime does. */
 const annotation = {
@@ -9,6 +9,7 @@ const annotation = {
   terminationMessagePolicy: "io.kubernetes.container.terminationMessagePolicy",
   preStopHandler: "io.kubernetes.container.preStopHandler",
   ports: "io.kubernetes.container.ports",
+  resources: "bramble.dev/container.resources",
   podDeletionGrace: "io.kubernetes.pod.deletionGracePeriod",
   podTerminationGrace: "io.kubernetes.pod.terminationGracePeriod",
 } as const;
@@ -40,6 +41,7 @@ export function containerAnnotations(pod: Pod, container: Container, attempt: nu
     ...(container.lifecycle?.preStop
       ? { [annotation.preStopHandler]: JSON.stringify(container.lifecycle.preStop) }
       : {}),
+    ...(container.resources ? { [annotation.resources]: JSON.stringify(container.resources) } : {}),
     ...(container.ports?.length ? { [annotation.ports]: JSON.stringify(container.ports) } : {}),
   };
 }
@@ -56,6 +58,11 @@ export function containerLabels(pod: Pod, container: Container): Record<string, 
 /** Undefined on a container that carries none, for instance one started by another kubelet. */
 export function hashOf(status: ContainerStatus): string | undefined {
   return status.annotations[annotation.hash];
+}
+
+/** The resources that a container was made with; undefined on one that does not tell. */
+export function resourcesOf(status: ContainerStatus): ResourceRequirements | undefined {
+  return parsed<ResourceRequirements>(status.annotations[annotation.resources]);
 }
 
 /**

@@ -18,6 +18,7 @@ import { ImagePuller } from "./images/image-puller.ts";
 import { Limiter } from "./limiter.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { refuse } from "./node/pod-admission.ts";
+import { type ResizeRefusal, refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
 import { isMirrorPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -256,6 +257,7 @@ export class Kubelet {
       hostDns: () => this.#hostDns,
       now_ms: () => Date.now(),
       admit: (pod) => this.#admit(pod),
+      refuseResize: (pod) => this.#refuseResize(pod),
       onGone: (uid) => this.#drop(uid),
     };
   }
@@ -329,17 +331,28 @@ export class Kubelet {
 
   #drop(uid: string): void {
     this.#workers.delete(uid);
-    // A pod that was refused for want of room is not tried again, but others may wait in the API.
-    this.#registrar?.prompt();
+    // What it held may be what another waits for.
+    for (const worker of this.#workers.values()) if (worker.waitsForResources) worker.prompt();
   }
 
   #admit(pod: Pod): { reason: string; message: string } | undefined {
     const node = this.#registrar?.node;
     const status = this.#registrar?.status;
     if (!node || !status) return undefined;
-    const others = [...this.#workers.values()].filter((worker) => worker.uid !== podUid(pod) && worker.active);
-    const older = others.filter((worker) => worker.observed !== undefined).map((worker) => worker.pod);
-    return refuse(pod, { ...node, status }, older);
+    return refuse(pod, { ...node, status }, this.#others(pod));
+  }
+
+  #refuseResize(pod: Pod): ResizeRefusal | undefined {
+    const node = this.#registrar?.node;
+    const status = this.#registrar?.status;
+    return node && status ? refuseResize(pod, { ...node, status }, this.#others(pod)) : undefined;
+  }
+
+  /** The other pods that hold resources of the board, with what each was granted. */
+  #others(pod: Pod): Pod[] {
+    return [...this.#workers.values()]
+      .filter((worker) => worker.uid !== podUid(pod) && worker.active && worker.observed !== undefined)
+      .map((worker) => worker.granted);
   }
 
   #services(): readonly Service[] | undefined {

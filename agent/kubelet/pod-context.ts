@@ -7,6 +7,7 @@ import type { BackOff } from "./back-off.ts";
 import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
+import type { ResizeRefusal } from "./node/pod-resize.ts";
 import type { ObjectCache } from "./object-cache.ts";
 import type { ResourceList } from "./pod-qos.ts";
 import type { ProbeManager } from "./probes/probe-manager.ts";
@@ -40,6 +41,8 @@ export interface KubeletParts {
   now_ms(): number;
   /** May the pod run on this board, beside those that do? */
   admit(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  /** May the pod, which runs here, have the resources that its spec asks for now? */
+  refuseResize(pod: Pod): ResizeRefusal | undefined;
   /** The pod has been gone from this board and the API: its worker may be dropped. */
   onGone(podUid: string): void;
 }

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
 import { RuntimeError } from "#agent/runtime/runtime.ts";
-import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { formatGoDuration } from "./back-off.ts";
 import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
 import { ContainerStartError, configError } from "./container/container-error.ts";
+import { containerResources } from "./container/container-resources.ts";
 import type { PodFacts } from "./container/field-ref.ts";
 import { podDns } from "./container/pod-dns.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
@@ -34,9 +35,18 @@ export interface PlanRun {
   readonly images: Map<string, ImageStatus>;
   /** Containers started in this run, by name. */
   readonly started: Map<string, string>;
+  /** Resources given to running containers, by container id. */
+  readonly resized: Map<string, ResourceRequirements>;
 }
 
-export function newPlanRun(given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal">): PlanRun {
+/** A container cannot have the resources that it was granted, for now. */
+export class ResizeError extends Error {
+  override readonly name = "ResizeError";
+}
+
+export function newPlanRun(
+  given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal" | "resized">,
+): PlanRun {
   const sandbox = readySandbox(given.observed);
   const ips = given.pod.spec.hostNetwork ? given.parts.hostIPs() : podIPs(given.observed);
   return { ...given, sandboxId: sandbox?.id, podIPs: ips, volumes: undefined, images: new Map(), started: new Map() };
@@ -78,6 +88,25 @@ const executors: Executors = {
   async killContainer({ containerId, message, reason }, run) {
     const status = run.observed.containers.find(({ id }) => id === containerId);
     if (status) await killContainer(killContext(run), status, { message, reason });
+  },
+
+  async resizeContainer({ container: name, containerId }, run) {
+    const { parts, pod } = run;
+    const container = containerOf(run, name);
+    const wanted = containerResources(pod, container, parts.memoryCapacity_bytes());
+    const { memoryLimit_bytes } = wanted;
+    if (memoryLimit_bytes !== undefined) {
+      const { memoryUsage_bytes } = await parts.runtime.stats(containerId);
+      if (memoryLimit_bytes < memoryUsage_bytes) {
+        throw new ResizeError(
+          `attempting to set container "${name}" memory limit (${memoryLimit_bytes}) below current usage (${memoryUsage_bytes})`,
+        );
+      }
+    }
+    // The OOM score stays as it was when the process began.
+    const { oomScoreAdj: _, hugepageLimits: __, ...changeable } = wanted;
+    await parts.runtime.updateResources(containerId, changeable);
+    run.resized.set(containerId, container.resources ?? {});
   },
 
   async removeContainer({ containerId }, run) {

@@ -1,5 +1,7 @@
 import type { ContainerRuntime, ContainerStatus } from "#agent/runtime/runtime.ts";
+import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import type { BackOff } from "./back-off.ts";
+import { resourcesOf } from "./container-identity.ts";
 import { newestFirst, type ObservedPod, type ProbeResult } from "./planner/observed-pod.ts";
 
 export interface ObserveInput {
@@ -9,15 +11,26 @@ export interface ObserveInput {
   readonly startup: ReadonlyMap<string, ProbeResult>;
   readonly backOff: BackOff;
   readonly now_ms: number;
+  /** Resources given to containers since they were made, by container id. */
+  readonly resized: ReadonlyMap<string, ResourceRequirements>;
 }
 
 /** What runs of a pod now. */
 export async function observePod(input: ObserveInput): Promise<ObservedPod> {
   const { runtime, podUid, backOff, now_ms } = input;
-  const [sandboxes, containers] = await Promise.all([runtime.listSandboxes(), runtime.listContainers({ podUid })]);
+  const [sandboxes, containers] = await Promise.all([
+    runtime.listSandboxes({ podUid }),
+    runtime.listContainers({ podUid }),
+  ]);
   return {
     sandboxes: newestFirst(sandboxes.filter(({ pod }) => pod.uid === podUid)),
     containers: newestFirst(containers.filter(({ pod }) => pod.uid === podUid).map(settleFailedStart)),
+    resources: new Map(
+      containers.flatMap((status) => {
+        const resources = input.resized.get(status.id) ?? resourcesOf(status);
+        return resources ? [[status.id, resources] as const] : [];
+      }),
+    ),
     liveness: input.liveness,
     startup: input.startup,
     backOff: (container, finishedAt_ms) => {

@@ -1,13 +1,15 @@
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { ContainerStartError } from "./container/container-error.ts";
 import { ignoreMissing } from "./kill.ts";
+import { resizeConditions } from "./node/pod-resize.ts";
 import { type ObservedPod, podIPs } from "./planner/observed-pod.ts";
 import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
 import type { PodPlan, PodStep } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodEvents } from "./pod-events.ts";
-import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
+import { executeStep, factsOf, newPlanRun, ResizeError } from "./pod-executors.ts";
+import { PodResizer } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, terminatedStatus } from "./status/pod-status.ts";
@@ -56,6 +58,7 @@ export class PodWorker {
   #retries = 0;
   #observed: ObservedPod | undefined;
   readonly #waiting = new Map<string, WaitingReason>();
+  readonly #resizer: PodResizer;
 
   constructor(
     readonly parts: KubeletParts,
@@ -63,11 +66,22 @@ export class PodWorker {
   ) {
     this.uid = podUid(pod);
     this.#pod = pod;
+    this.#resizer = new PodResizer(pod);
     this.messages = new TerminationMessages(parts.runtime, parts.volumes.volatilePodFolder(this.uid));
   }
 
   get pod(): Pod {
     return this.#pod;
+  }
+
+  /** The pod with the resources that it has been granted, which may be others than it asks for. */
+  get granted(): Pod {
+    return this.#resizer.granted(this.#pod);
+  }
+
+  /** Does it wait for resources that another pod may free? */
+  get waitsForResources(): boolean {
+    return this.#resizer.waits;
   }
 
   /** What ran at the last look. */
@@ -177,13 +191,18 @@ export class PodWorker {
         };
         new PodEvents(this.parts.recorder, this.#pod).normal("DeadlineExceeded", this.#failure.message);
       }
+      const events = new PodEvents(this.parts.recorder, this.#pod);
+      if (!this.#ending) {
+        this.#resizer.consider(this.#pod, (pod) => this.parts.refuseResize(pod), events);
+        this.#resizer.observe(this.#pod, observed, events);
+      }
       const status = this.#publish(observed);
       if (this.#ending || isTerminalPhase(status.phase)) return this.#end(observed);
 
       this.parts.probes.sync(this.#pod, status);
       this.parts.objects.retain(this.#pod);
       await this.#refreshVolumes(observed);
-      const plan = planPod({ pod: this.#pod }, observed, this.parts.now_ms());
+      const plan = planPod({ pod: this.granted }, observed, this.parts.now_ms());
       const failedAt = await this.#execute(plan, observed);
       retryAt_ms = earliest(plan.wakeAt_ms, failedAt);
       const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
@@ -206,6 +225,7 @@ export class PodWorker {
       startup: probes.results("startup"),
       backOff,
       now_ms: this.parts.now_ms(),
+      resized: this.#resizer.resized,
     });
     this.#observed = observed;
     await this.messages.collect(this.#pod, observed.containers);
@@ -234,7 +254,8 @@ export class PodWorker {
     const { parts } = this;
     const oldStatus = parts.statuses.get(this.uid) ?? this.#pod.status ?? {};
     const computed = podStatus({
-      pod: this.#pod,
+      pod: this.granted,
+      moreConditions: resizeConditions(this.#resizer.progress(this.#pod)),
       observed,
       oldStatus,
       ended: this.#ended,
@@ -267,7 +288,14 @@ export class PodWorker {
   /** Carries out a plan. Gives the time for another try when something failed. */
   async #execute(plan: PodPlan, observed: ObservedPod): Promise<number | undefined> {
     const events = new PodEvents(this.parts.recorder, this.#pod);
-    const run = newPlanRun({ parts: this.parts, pod: this.#pod, observed, events, signal: this.#abort.signal });
+    const run = newPlanRun({
+      parts: this.parts,
+      pod: this.granted,
+      observed,
+      events,
+      signal: this.#abort.signal,
+      resized: this.#resizer.resized,
+    });
     const failed = new Set<string>();
     let retryAt_ms: number | undefined;
     for (const step of plan.steps) {
@@ -278,6 +306,11 @@ export class PodWorker {
         await executeStep(step, run);
         if (step.kind === "startContainer" || step.kind === "runPostStart") this.#waiting.delete(step.container);
       } catch (error) {
+        if (error instanceof ResizeError) {
+          this.#resizer.failed(this.#pod, error.message, events);
+          retryAt_ms = earliest(retryAt_ms, this.parts.now_ms() + startRetry_ms);
+          continue;
+        }
         if (container === undefined || !(error instanceof ContainerStartError)) throw error;
         failed.add(container);
         this.#waiting.set(container, { reason: error.reason, message: error.message });
@@ -296,7 +329,8 @@ export class PodWorker {
       const grace_s = this.#failure?.grace_s;
       const plan = planPod({ pod: this.#pod, termination: { grace_s } }, observed, parts.now_ms());
       const events = new PodEvents(parts.recorder, this.#pod);
-      const run = newPlanRun({ parts, pod: this.#pod, observed, events, signal: new AbortController().signal });
+      const { signal } = new AbortController();
+      const run = newPlanRun({ parts, pod: this.#pod, observed, events, signal, resized: new Map() });
       for (const step of plan.steps) await executeStep(step, run);
       const after = await this.#observe();
       if (!isStopped(after)) throw new Error("containers still run after the pod was stopped");

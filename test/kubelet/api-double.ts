@@ -1,8 +1,11 @@
 import { MemoryClient } from "#master/controllers/testing/memory-client.ts";
 import { notFound } from "#shared/api/errors.ts";
 import type { ObjectKey } from "#shared/api/object.ts";
+import type { JsonObject } from "#shared/api/patch/json-value.ts";
+import { applyStrategicMergePatch } from "#shared/api/patch/strategic-merge-patch.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { pods } from "#shared/api/resources.ts";
+import { builtInSchema } from "#shared/api/schema/built-in.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { Patch, WriteOptions } from "#shared/client/client.ts";
 
@@ -10,9 +13,13 @@ import type { Patch, WriteOptions } from "#shared/client/client.ts";
 export class KubeletApi extends MemoryClient {
   readonly tokens: string[] = [];
 
-  override async patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: WriteOptions): Promise<T> {
+  override async patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options: WriteOptions = {}): Promise<T> {
     if (patch.type !== "strategic") return super.patch(ref, key, patch, options);
-    return super.patch(ref, key, { ...patch, body: withoutDirectives(patch.body) as object }, options);
+    const schema = builtInSchema({ group: ref.group, version: ref.version, kind: ref.kind });
+    if (!schema) throw new Error(`no schema of ${ref.kind}`);
+    const present = (await this.get(ref, key)) as unknown as JsonObject;
+    const patched = applyStrategicMergePatch(structuredClone(present), patch.body, schema);
+    return super.update(ref, patched as unknown as T, options);
   }
 
   /** A finalizer stands in for the grace period that the real API keeps. */
@@ -44,12 +51,4 @@ export class KubeletApi extends MemoryClient {
     const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
     return { ...body, status: { token, expirationTimestamp } };
   }
-}
-
-function withoutDirectives(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.filter((item) => !(item && typeof item === "object" && "$patch" in item)).map(withoutDirectives);
-  }
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutDirectives(item)]));
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import Docker from "dockerode";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet } from "#agent/kubelet/kubelet.ts";
 import { CniNetwork } from "#agent/network/cni-network.ts";
@@ -411,6 +412,39 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await api.delete(pods, { namespace: "default", name: "hooked" });
     await untilGone("hooked");
     expect(await Bun.file(join(dockerd.directory, "hooks", "order")).text()).toBe("start\nstop\nterm\n");
+  }, 60_000);
+
+  test("a resize in place changes the cgroup and not the container", async () => {
+    const resources = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } });
+    const sized = pod("sized", { containers: [shell("main", wait, { resources: resources("100m", "32Mi") })] });
+    await api.create(pods, sized);
+    const before = await until("sized", isReady);
+    const containers = [shell("main", wait, { resources: resources("200m", "48Mi") })];
+    await api.update(pods, { ...before, spec: { ...before.spec, containers } });
+    const after = await until("sized", ({ status }) => {
+      const [main] = status?.containerStatuses ?? [];
+      const resizing = status?.conditions?.some(({ type }) => type.startsWith("PodResize"));
+      return main?.resources?.limits?.["cpu"] === "200m" && !resizing;
+    });
+    const [status] = after.status?.containerStatuses ?? [];
+    expect(status?.containerID).toBe(before.status?.containerStatuses?.[0]?.containerID);
+    expect(status?.allocatedResources).toEqual({ cpu: "200m", memory: "48Mi" });
+    const { HostConfig } = await new Docker({ socketPath: dockerd.socketPath })
+      .getContainer(status?.containerID?.replace("docker://", "") ?? "")
+      .inspect();
+    expect(HostConfig).toMatchObject({ CpuShares: 204, CpuQuota: 20_000, Memory: 48 * 1024 * 1024 });
+
+    const tooBig = [shell("main", wait, { resources: resources("900", "48Mi") })];
+    await api.update(pods, { ...after, spec: { ...after.spec, containers: tooBig } });
+    const refused = await until("sized", ({ status }) =>
+      Boolean(status?.conditions?.some(({ type }) => type === "PodResizePending")),
+    );
+    expect(refused.status?.conditions?.find(({ type }) => type === "PodResizePending")).toMatchObject({
+      status: "True",
+      reason: "Infeasible",
+      message: expect.stringMatching(/^Node didn't have enough capacity: cpu, requested: 900000, capacity: /),
+    });
+    expect(refused.status?.containerStatuses?.[0]?.resources?.limits?.["cpu"]).toBe("200m");
   }, 60_000);
 
   test("a deadline ends a pod", async () => {

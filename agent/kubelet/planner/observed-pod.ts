@@ -1,4 +1,5 @@
 import type { ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import type { BackOffEntry } from "../back-off.ts";
 
 export type ProbeResult = "success" | "failure" | "unknown";
@@ -12,6 +13,8 @@ export interface ObservedPod {
   /** Results by container id. */
   readonly liveness: ReadonlyMap<string, ProbeResult>;
   readonly startup: ReadonlyMap<string, ProbeResult>;
+  /** Resources that running containers have, by container id; one that is missing has what its spec says. */
+  readonly resources: ReadonlyMap<string, ResourceRequirements>;
   /** By container name: the delay in force, when the last attempt ended at `finishedAt_ms`. */
   backOff(container: string, finishedAt_ms: number): (BackOffEntry & { readonly until_ms: number }) | undefined;
 }

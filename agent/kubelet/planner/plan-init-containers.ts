@@ -4,6 +4,7 @@ import { containerHash, hashOf } from "../container-identity.ts";
 import { isRestartableInit } from "../pod-containers.ts";
 import { latest, type ObservedPod } from "./observed-pod.ts";
 import type { KillReason } from "./pod-step.ts";
+import { resizeWay } from "./resize.ts";
 import { shouldRun } from "./restart-policy.ts";
 
 export interface ContainerKill {
@@ -21,10 +22,12 @@ export interface InitPlan {
   /** Names, in the order to start. */
   readonly start: readonly string[];
   readonly kill: readonly ContainerKill[];
+  /** Sidecars whose resources change in place. */
+  readonly resize: readonly { readonly container: string; readonly containerId: string }[];
 }
 
 type Verdict =
-  | { readonly kind: "go-on"; readonly start?: boolean; readonly kill?: ContainerKill }
+  | { readonly kind: "go-on"; readonly start?: boolean; readonly kill?: ContainerKill; readonly resize?: boolean }
   | { readonly kind: "hold"; readonly start?: boolean; readonly kill?: ContainerKill }
   | { readonly kind: "failed" };
 
@@ -35,15 +38,13 @@ type Verdict =
  */
 export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
   const inits = pod.spec.initContainers ?? [];
-  if (inits.length === 0) return { initialized: true, failed: false, start: [], kill: [] };
+  if (inits.length === 0) return { initialized: true, failed: false, start: [], kill: [], resize: [] };
 
-  let initialized = pod.spec.containers.some(({ name }) => {
-    const state = latest(observed, name)?.state;
-    return state === "created" || state === "running";
-  });
+  let initialized = anyRegularRuns(pod, observed);
   let passedNewest = initialized;
   const start: string[] = [];
   const kill: ContainerKill[] = [];
+  const resize: { container: string; containerId: string }[] = [];
 
   for (const [index, container] of [...inits.entries()].reverse()) {
     const status = latest(observed, container.name);
@@ -52,8 +53,9 @@ export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
     if (!status || (passedNewest && !sidecar)) continue;
 
     const verdict = judge(container, status, pod, observed);
-    if (verdict.kind === "failed") return { initialized: false, failed: true, start: [], kill: [] };
+    if (verdict.kind === "failed") return { initialized: false, failed: true, start: [], kill: [], resize: [] };
     if (verdict.kind === "go-on") {
+      if (verdict.resize) resize.push({ container: container.name, containerId: status.id });
       const next = inits[index + 1];
       if (next === undefined) initialized = true;
       else if (!passedNewest) start.push(next.name);
@@ -64,7 +66,14 @@ export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
   }
   const first = inits[0];
   if (!passedNewest && first) start.push(first.name);
-  return { initialized, failed: false, start: start.reverse(), kill };
+  return { initialized, failed: false, start: start.reverse(), kill, resize };
+}
+
+function anyRegularRuns(pod: Pod, observed: ObservedPod): boolean {
+  return pod.spec.containers.some(({ name }) => {
+    const state = latest(observed, name)?.state;
+    return state === "created" || state === "running";
+  });
 }
 
 function judge(container: Container, status: ContainerStatus, pod: Pod, observed: ObservedPod): Verdict {
@@ -119,7 +128,12 @@ function judgeSidecar(container: Container, status: ContainerStatus, observed: O
   if (container.livenessProbe && observed.liveness.get(status.id) === "failure") {
     return { kind: "go-on", start: true, kill: because("failed liveness probe", "liveness-probe") };
   }
-  return { kind: "go-on" };
+  const way = resizeWay(container, observed.resources.get(status.id) ?? container.resources ?? {});
+  if (way === "restart") {
+    const message = `Container ${name} resize requires restart`;
+    return { kind: "go-on", start: true, kill: { container: name, containerId: status.id, message, reason: "resize" } };
+  }
+  return { kind: "go-on", resize: way === "in-place" };
 }
 
 function unknownState(container: Container, status: ContainerStatus): ContainerKill {

@@ -5,6 +5,7 @@ import { findContainer, isRestartableInit } from "../pod-containers.ts";
 import { latest, type ObservedPod } from "./observed-pod.ts";
 import { type ContainerKill, planInitContainers } from "./plan-init-containers.ts";
 import type { PodPlan, PodStep } from "./pod-step.ts";
+import { resizeWay } from "./resize.ts";
 import { shouldRun } from "./restart-policy.ts";
 
 export interface DesiredPod {
@@ -87,7 +88,7 @@ function planContainers(pod: Pod, observed: ObservedPod, now_ms: number): PodPla
   if (init.failed) return { steps: isStopped(observed) ? [] : [{ kind: "killPod" }] };
 
   const initStart = init.start.flatMap((name) => findContainer(pod.spec, name)?.container ?? []);
-  const before = [...init.kill.map(killStep), ...staleInits(pod, observed)];
+  const before = [...init.kill.map(killStep), ...staleInits(pod, observed), ...init.resize.map(resizeStep)];
   if (!init.initialized) return assemble(pod, observed, before, [...ephemeral, ...initStart], now_ms);
 
   const regular = pod.spec.containers.map((container) => judgeRegular(container, pod, observed));
@@ -98,14 +99,18 @@ function planContainers(pod: Pod, observed: ObservedPod, now_ms: number): PodPla
     return { steps: isStopped(observed) ? [] : [{ kind: "killPod" }] };
   }
   const kills = regular.flatMap(({ kill }) => (kill ? [killStep(kill)] : []));
-  return assemble(pod, observed, [...kills, ...before], [...ephemeral, ...initStart, ...start], now_ms);
+  const resizes = regular.flatMap(({ resize }) => (resize ? [resizeStep(resize)] : []));
+  return assemble(pod, observed, [...kills, ...before, ...resizes], [...ephemeral, ...initStart, ...start], now_ms);
 }
 
-function judgeRegular(
-  container: Container,
-  pod: Pod,
-  observed: ObservedPod,
-): { readonly keep: boolean; readonly start?: Container; readonly kill?: ContainerKill } {
+interface RegularVerdict {
+  readonly keep: boolean;
+  readonly start?: Container;
+  readonly kill?: ContainerKill;
+  readonly resize?: { readonly container: string; readonly containerId: string };
+}
+
+function judgeRegular(container: Container, pod: Pod, observed: ObservedPod): RegularVerdict {
   const status = latest(observed, container.name);
   if (status?.state !== "running") {
     if (!shouldRun(container, pod, observed)) return { keep: false };
@@ -121,7 +126,7 @@ function judgeRegular(
     return { keep: false, start: container, ...(kill ? { kill } : {}) };
   }
   const fault = faultOf(container, status, observed);
-  if (!fault) return { keep: true };
+  if (!fault) return judgeResize(container, status, observed);
   const restart = fault.reason === "spec-changed" || (container.restartPolicy ?? pod.spec.restartPolicy) !== "Never";
   const message = `Container ${container.name} ${fault.what}${restart ? ", will be restarted" : ""}`;
   return {
@@ -129,6 +134,21 @@ function judgeRegular(
     ...(restart ? { start: container } : {}),
     kill: { container: container.name, containerId: status.id, message, reason: fault.reason },
   };
+}
+
+function judgeResize(container: Container, status: ContainerStatus, observed: ObservedPod): RegularVerdict {
+  const { name } = container;
+  const target = { container: name, containerId: status.id };
+  switch (resizeWay(container, observed.resources.get(status.id) ?? container.resources ?? {})) {
+    case "none":
+      return { keep: true };
+    case "in-place":
+      return { keep: true, resize: target };
+    case "restart": {
+      const message = `Container ${name} resize requires restart`;
+      return { keep: false, start: container, kill: { ...target, message, reason: "resize" } };
+    }
+  }
 }
 
 function faultOf(
@@ -147,6 +167,10 @@ function faultOf(
 }
 
 const killStep = (kill: ContainerKill): PodStep => ({ kind: "killContainer", ...kill });
+const resizeStep = (target: { readonly container: string; readonly containerId: string }): PodStep => ({
+  kind: "resizeContainer",
+  ...target,
+});
 
 /** Of ended init containers only the newest attempt of each is kept. */
 function staleInits(pod: Pod, observed: ObservedPod): PodStep[] {

@@ -1,4 +1,10 @@
-export type KillReason = "spec-changed" | "liveness-probe" | "startup-probe" | "unknown-state" | "failed-post-start";
+export type KillReason =
+  | "spec-changed"
+  | "resize"
+  | "liveness-probe"
+  | "startup-probe"
+  | "unknown-state"
+  | "failed-post-start";
 
 /**
  * One thing to do for a pod. Steps run in order. When a step that names a container fails, the rest for that container
@@ -17,6 +23,8 @@ export type PodStep =
       readonly message: string;
       readonly reason: KillReason;
     }
+  /** Gives a running container the resources of the spec. */
+  | { readonly kind: "resizeContainer"; readonly container: string; readonly containerId: string }
   | { readonly kind: "removeContainer"; readonly containerId: string }
   /** Not yet: the container failed too often. */
   | { readonly kind: "waitBackOff"; readonly container: string; readonly until_ms: number; readonly delay_ms: number }

@@ -80,10 +80,21 @@ function fromRuntime(
     containerID: `${input.runtimeName}://${current.id}`,
     ...(old?.started === undefined ? {} : { started: old.started }),
     ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
-    ...(container.resources ? { resources: container.resources } : {}),
+    ...resourcesOf(container, current, input.observed),
     ...mountsOf(container),
     ...(old?.user && old.containerID?.endsWith(current.id) ? { user: old.user } : {}),
   };
+}
+
+/** What a running container has; what any other was granted. */
+function resourcesOf(
+  container: Container,
+  current: RuntimeStatus,
+  observed: ObservedPod,
+): Pick<ContainerStatus, "resources"> {
+  const actual = current.state === "running" ? observed.resources.get(current.id) : undefined;
+  const resources = actual ?? container.resources;
+  return resources ? { resources } : {};
 }
 
 /** The container before the last is gone from the runtime: what was published of it stays. */

@@ -1,4 +1,4 @@
-import type { ContainerStatus, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import type { ContainerStatus, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { podIPs, readySandbox } from "../planner/observed-pod.ts";
 import { judgeSandbox } from "../planner/plan-pod.ts";
 import { isStaticPod, isTerminalPhase } from "../pod-containers.ts";
@@ -17,6 +17,8 @@ export interface PodStatusInput extends Omit<ContainerStatusInput, "old"> {
   /** Addresses of the board, the main one first. */
   readonly hostIPs: readonly string[];
   readonly now_ms: number;
+  /** Conditions beside those that containers add up to. */
+  readonly moreConditions: readonly PodCondition[];
 }
 
 /** A pod's status from what is observed, as upstream's generateAPIPodStatus. */
@@ -44,7 +46,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     phase,
     ...(reason ? { reason } : {}),
     ...(message ? { message } : {}),
-    conditions: [...others, ...withTransitionTimes(own, oldStatus.conditions ?? [], now)],
+    conditions: [...others, ...withTransitionTimes([...input.moreConditions, ...own], oldStatus.conditions ?? [], now)],
     ...addresses(input),
     startTime: oldStatus.startTime ?? now,
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),

@@ -16,9 +16,13 @@ interface Entry {
   mayRun: boolean;
   /** Nothing of the pod is left: when it is being deleted, let it go. */
   finished: boolean;
+  /** The last patch sent, as JSON. */
+  lastSent?: string;
 }
 
 const parallelWrites = 4;
+/** A patch that the API took and that changed nothing is not sent again sooner: it would go round for ever. */
+const repeat_ms = 10_000;
 
 /**
  * Writes pod statuses to the API: only when something differs from what the API has, the newest of several, with
@@ -53,7 +57,9 @@ export class StatusWriter {
     const entry = this.#entries.get(podUid(pod));
     if (!entry || !isNewer(pod, entry.pod)) return;
     entry.pod = pod;
-    if (statusPatch(entry) || mayDelete(entry)) this.#queue.add(podUid(pod));
+    const patch = statusPatch(entry);
+    if (patch && JSON.stringify(patch) === entry.lastSent) this.#queue.addAfter(podUid(pod), repeat_ms);
+    else if (patch || mayDelete(entry)) this.#queue.add(podUid(pod));
   }
 
   set(pod: Pod, status: PodStatus, state: { readonly mayRun: boolean; readonly finished: boolean }): void {
@@ -101,6 +107,7 @@ export class StatusWriter {
     if (body) {
       try {
         const written = await this.client.patch(pods, key, { type: "strategic", body }, { subresource: "status" });
+        entry.lastSent = JSON.stringify(body);
         if (isNewer(written, entry.pod)) entry.pod = written;
       } catch (error) {
         // Gone, or replaced by another of the same name: nobody waits for this status.
@@ -189,7 +196,10 @@ function settled(status: PodStatus, old: PodStatus, mayRun: boolean): PodStatus 
 }
 
 function changedConditions(wanted: readonly PodCondition[], old: readonly PodCondition[]): object[] {
-  return wanted
+  const ended = old
+    .filter(({ type }) => kubeletConditions.has(type) && !wanted.some((condition) => condition.type === type))
+    .map(({ type }) => ({ $patch: "delete", type }));
+  const changed = wanted
     .filter(({ type }) => kubeletConditions.has(type))
     .flatMap((condition) => {
       const before = old.find(({ type }) => type === condition.type);
@@ -202,6 +212,7 @@ function changedConditions(wanted: readonly PodCondition[], old: readonly PodCon
         ...(before?.message !== undefined && message === undefined ? { message: null } : {}),
       };
     });
+  return [...ended, ...changed];
 }
 
 const meaning = ({ type, status, reason, message, observedGeneration }: PodCondition): object => ({

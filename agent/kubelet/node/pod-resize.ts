@@ -1,0 +1,66 @@
+import type { Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
+import { isStaticPod } from "../pod-containers.ts";
+import { milliOf } from "../pod-qos.ts";
+import { refuse } from "./pod-admission.ts";
+import { podRequests_m } from "./pod-requests.ts";
+
+/** Why a pod does not get the resources it asks for: never on this node, or not now (KEP-1287). */
+export interface ResizeRefusal {
+  readonly reason: "Infeasible" | "Deferred";
+  readonly message: string;
+}
+
+/** May a pod that runs here have the resources of its spec, beside the others? */
+export function refuseResize(pod: Pod, node: Node, others: readonly Pod[]): ResizeRefusal | undefined {
+  if (isStaticPod(pod)) return { reason: "Infeasible", message: "In-place resize of static-pods is not supported" };
+  const requests = podRequests_m(pod);
+  for (const name of ["memory", "cpu"] as const) {
+    const unit = name === "cpu" ? 1 : 1000;
+    const requested = Math.ceil((requests.get(name) ?? 0) / unit);
+    const capacity = Math.floor(milliOf(node.status?.allocatable, name) / unit);
+    if (requested <= capacity) continue;
+    const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`;
+    return { reason: "Infeasible", message };
+  }
+  const refusal = refuse(pod, node, others);
+  return refusal ? { reason: "Deferred", message: refusal.message } : undefined;
+}
+
+export interface ResizeProgress {
+  readonly pending?: ResizeRefusal | undefined;
+  /** Granted, and not yet had by all containers; with an error when one cannot have it now. */
+  readonly inProgress?: { readonly error?: string | undefined } | undefined;
+  readonly generation: number | undefined;
+}
+
+/** The conditions that tell of a resize; none when there is none. */
+export function resizeConditions({ pending, inProgress, generation }: ResizeProgress): PodCondition[] {
+  const observed = generation === undefined ? {} : { observedGeneration: generation };
+  return [
+    ...(pending ? [{ type: "PodResizePending", ...observed, status: "True", ...pending }] : []),
+    ...(inProgress
+      ? [
+          {
+            type: "PodResizeInProgress",
+            ...observed,
+            status: "True",
+            ...(inProgress.error === undefined ? {} : { reason: "Error", message: inProgress.error }),
+          },
+        ]
+      : []),
+  ];
+}
+
+/** What events about a resize carry: the resources in question. */
+export function resizeSummary(pod: Pod, title: string, error?: string): string {
+  const of = (containers: Pod["spec"]["containers"]): object[] =>
+    containers.map(({ name, resources = {} }) => ({ name, resources }));
+  const { initContainers = [], containers } = pod.spec;
+  const summary = {
+    ...(initContainers.length > 0 ? { initContainers: of(initContainers) } : {}),
+    containers: of(containers),
+    generation: pod.metadata.generation ?? 0,
+    ...(error === undefined ? {} : { error }),
+  };
+  return `${title}: ${JSON.stringify(summary)}`;
+}

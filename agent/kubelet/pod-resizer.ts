@@ -1,0 +1,94 @@
+import type { Pod, ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
+import { type ResizeProgress, type ResizeRefusal, resizeSummary } from "./node/pod-resize.ts";
+import { latest, type ObservedPod } from "./planner/observed-pod.ts";
+import { type Allocation, allocationOf, resizeWay, sameAllocation, withAllocation } from "./planner/resize.ts";
+import type { PodEvents } from "./pod-events.ts";
+
+/**
+ * The resources that a pod has been granted on this board, apart from those its spec asks for: a resize that does not
+ * fit waits, and the pod goes on with what it had (KEP-1287).
+ */
+export class PodResizer {
+  #allocation: Allocation;
+  #pending: ResizeRefusal | undefined;
+  #inProgress = false;
+  #error: string | undefined;
+  /** Given to running containers since they were made, by container id. */
+  readonly resized = new Map<string, ResourceRequirements>();
+
+  constructor(pod: Pod) {
+    this.#allocation = publishedAllocation(pod) ?? allocationOf(pod);
+  }
+
+  /** The pod as it has been granted. */
+  granted(pod: Pod): Pod {
+    return withAllocation(pod, this.#allocation);
+  }
+
+  get waits(): boolean {
+    return this.#pending?.reason === "Deferred" || this.#error !== undefined;
+  }
+
+  /** Grants what the spec asks for now, if it may be had. */
+  consider(pod: Pod, refuse: (pod: Pod) => ResizeRefusal | undefined, events: PodEvents): void {
+    const wanted = allocationOf(pod);
+    if (sameAllocation(wanted, this.#allocation)) {
+      this.#pending = undefined;
+      return;
+    }
+    const refusal = refuse(pod);
+    if (!refusal) {
+      this.#allocation = wanted;
+      this.#pending = undefined;
+      this.#error = undefined;
+      this.#inProgress = true;
+      events.normal("ResizeStarted", resizeSummary(pod, "Pod resize started"));
+      return;
+    }
+    if (refusal.reason !== this.#pending?.reason || refusal.message !== this.#pending.message) {
+      const message = resizeSummary(pod, `Pod resize ${refusal.reason}`, refusal.message);
+      events.warning(`Resize${refusal.reason}`, message);
+    }
+    this.#pending = refusal;
+  }
+
+  /** Takes note of how far the containers are. */
+  observe(pod: Pod, observed: ObservedPod, events: PodEvents): void {
+    const granted = this.granted(pod);
+    const behind = [...(granted.spec.initContainers ?? []), ...granted.spec.containers].some((container) => {
+      const status = latest(observed, container.name);
+      if (status?.state !== "running") return false;
+      return resizeWay(container, observed.resources.get(status.id) ?? container.resources ?? {}) !== "none";
+    });
+    if (behind) this.#inProgress = true;
+    else if (this.#inProgress) {
+      this.#inProgress = false;
+      this.#error = undefined;
+      events.normal("ResizeCompleted", resizeSummary(granted, "Pod resize completed"));
+    }
+    const present = new Set(observed.containers.map(({ id }) => id));
+    for (const id of this.resized.keys()) if (!present.has(id)) this.resized.delete(id);
+  }
+
+  /** A container could not be given its resources. */
+  failed(pod: Pod, message: string, events: PodEvents): void {
+    if (this.#error !== message) events.warning("ResizeError", resizeSummary(pod, "Pod resize error", message));
+    this.#error = message;
+  }
+
+  progress(pod: Pod): ResizeProgress {
+    return {
+      pending: this.#pending,
+      inProgress: this.#inProgress ? { error: this.#error } : undefined,
+      generation: pod.metadata.generation,
+    };
+  }
+}
+
+/** What the API says the pod was granted before this kubelet started. */
+function publishedAllocation(pod: Pod): Allocation | undefined {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const names = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name);
+  const published = new Map(statuses.flatMap(({ name, resources }) => (resources ? [[name, resources]] : [])));
+  return names.every((name) => published.has(name)) ? published : undefined;
+}
