@@ -1,0 +1,20 @@
+import { ingressClasses, ingresses } from "#shared/api/resources.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
+import { draftOf } from "./attributes.ts";
+import { newestDefault } from "./newest-default.ts";
+
+/** An Ingress that names no class gets the default one. */
+export class DefaultIngressClass implements AdmissionPlugin {
+  readonly name = "DefaultIngressClass";
+
+  constructor(private readonly reader: ResourceReader) {}
+
+  async mutate(attributes: AdmissionAttributes): Promise<void> {
+    const ingress = draftOf(attributes, ingresses);
+    if (!ingress || attributes.operation !== "CREATE" || ingress.spec?.ingressClassName !== undefined) return;
+    if (ingress.metadata.annotations?.["kubernetes.io/ingress.class"] !== undefined) return;
+    const name = newestDefault(this.reader.list(ingressClasses), ["ingressclass.kubernetes.io/is-default-class"]);
+    if (name !== undefined) ingress.spec = { ...ingress.spec, ingressClassName: name };
+  }
+}

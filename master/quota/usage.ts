@@ -1,0 +1,33 @@
+import type { KubeObject } from "#shared/api/object.ts";
+import { zeroQuantity } from "#shared/api/quantity.ts";
+import type { ResourceQuota } from "#shared/api/types/core-v1.generated.ts";
+import { only, type QuotaAmounts, sum } from "./amounts.ts";
+import { type CountedResource, countedResources, evaluatorFor, type QuotaEvaluator } from "./evaluators.ts";
+import { scopesOf } from "./scopes.ts";
+
+/** Whether the quota is for such objects: it limits something that they count towards, and all its scopes fit. */
+export function appliesTo(quota: ResourceQuota, evaluator: QuotaEvaluator, object: KubeObject): boolean {
+  const names = Object.keys(quota.status?.hard ?? {});
+  return names.some((name) => evaluator.counts(name)) && inScopes(quota, evaluator, object);
+}
+
+/** What is used of everything that a quota limits, counted anew. `list` gives all objects of a resource in its namespace
+ *  (none for a resource that is not served). */
+export function usedBy(
+  quota: ResourceQuota,
+  list: (resource: CountedResource) => Iterable<KubeObject>,
+  now_ms: number = Date.now(),
+): QuotaAmounts {
+  const names = Object.keys(quota.spec.hard ?? {});
+  let used: QuotaAmounts = new Map(names.map((name) => [name, zeroQuantity]));
+  for (const resource of countedResources(names)) {
+    const evaluator = evaluatorFor(resource);
+    if (!evaluator) continue;
+    for (const object of list(resource))
+      if (inScopes(quota, evaluator, object)) used = sum(used, only(evaluator.usage(object, now_ms), names));
+  }
+  return used;
+}
+
+const inScopes = (quota: ResourceQuota, evaluator: QuotaEvaluator, object: KubeObject): boolean =>
+  scopesOf(quota).every((scope) => evaluator.matchesScope(scope, object));
