@@ -13,6 +13,16 @@ const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).ver
 /** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
 const workers = ["master/store/sqlite-worker.ts"];
 
+/** Files that are found at run time among the binary's own: descriptions for `kubectl explain`, made by the first script. */
+const assets = ["shared/api/openapi/descriptions.generated.gz"];
+const collected = Bun.spawnSync({
+  cmd: [process.execPath, "tools/schema/descriptions.ts"],
+  cwd: root,
+  stdout: "inherit",
+  stderr: "inherit",
+});
+if (collected.exitCode !== 0) process.exit(collected.exitCode ?? 1);
+
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!(architectures as readonly string[]).includes(name)) {
@@ -40,6 +50,7 @@ for (const architecture of architectures) {
       `--define=BRAMBLE_BUILT_AT_MS=${buildTime_ms()}`,
       "bramble.ts",
       ...workers,
+      ...assets,
       `--outfile=${outfile}`,
     ],
     cwd: root,

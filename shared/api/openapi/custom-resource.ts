@@ -6,11 +6,14 @@ import { customModelName, type PublishedCustomResource, type PublishedResource }
 
 const objectMeta = publishedName("apimachinery.pkg.apis.meta.v1.ObjectMeta");
 const listMeta = publishedName("apimachinery.pkg.apis.meta.v1.ListMeta");
-const objectMetaDescription = "Standard object metadata.";
+const objectMetaDescription = "Standard object's metadata.";
 const listMetaDescription = "Standard list metadata.";
 const typeMeta = {
-  apiVersion: { type: "string", description: "The versioned schema of this representation of an object." },
-  kind: { type: "string", description: "The REST resource that this object represents." },
+  apiVersion: {
+    type: "string",
+    description: "APIVersion defines the group and version whose schema this object follows.",
+  },
+  kind: { type: "string", description: "Kind names the resource that this object is one of." },
 };
 
 /** Models of the kind and of its list, by published name. */

@@ -2,7 +2,9 @@
  * OpenAPI documents as lists of members, each rendered when it is asked for, so that neither a whole document is ever
  * held as objects nor an event loop kept busy: the publisher waits between members.
  */
+
 import { renderCustomModels } from "./custom-resource.ts";
+import type { Descriptions } from "./descriptions.ts";
 import {
   type Dialect,
   type JsonObject,
@@ -105,11 +107,12 @@ export function modelMembers(
   resources: readonly PublishedResource[],
   served: readonly GroupVersionName[],
   dialect: Dialect,
+  descriptions: Descriptions,
 ): Member[] {
   const roots = new Set(resources.flatMap(builtInRoots));
   const builtIn = reachableModels(roots).map((model) => ({
     name: publishedName(model),
-    render: () => renderModel(model, dialect, served),
+    render: () => renderModel(model, dialect, served, descriptions),
   }));
   const custom = resources
     .filter((resource) => resource.custom)

@@ -3,6 +3,7 @@
 import { jsonFields } from "../schema/built-in.ts";
 import { builtInKinds, type FieldFacts, modelFacts, type TypeExpression } from "../schema/facts.ts";
 import type { GoType } from "../schema/schema.ts";
+import type { Descriptions } from "./descriptions.ts";
 
 export type Dialect = "v2" | "v3";
 export type JsonObject = Record<string, unknown>;
@@ -108,22 +109,27 @@ export function shortName(published: string): string {
   return published.slice(shortPrefix.length);
 }
 
-/** The schema of a model. `metaKinds` lists the group versions that options, Status and WatchEvent are said to belong to. */
+/** The schema of a model. `metaVersions` lists the group versions that options, Status and WatchEvent are said to belong to. */
 export function renderModel(
   model: string,
   dialect: Dialect,
   metaVersions: readonly { readonly group: string; readonly version: string }[],
+  descriptions: Descriptions,
 ): JsonObject {
   const special = specialModels[model];
-  if (special) return special[dialect];
+  const texts = descriptions.of(model);
+  const own = texts[""] ? { description: texts[""] } : {};
+  if (special) return { ...own, ...special[dialect] };
   const facts = modelFacts(model);
   const fields = jsonFields(facts);
-  const schema: JsonObject = {};
+  const schema: JsonObject = own;
   const required = fields.filter((field) => field.flags.includes("r")).map((field) => field.name);
   if (required.length > 0) schema["required"] = required;
   schema["type"] = "object";
   if (fields.length > 0) {
-    schema["properties"] = Object.fromEntries(fields.map((field) => [field.name, renderField(field, dialect)]));
+    schema["properties"] = Object.fromEntries(
+      fields.map((field) => [field.name, renderField(field, dialect, texts[field.name])]),
+    );
   }
   const kinds = kindsOf(model, metaVersions);
   if (kinds.length > 0) schema["x-kubernetes-group-version-kind"] = kinds;
@@ -149,9 +155,10 @@ function kindsOf(
   return kinds;
 }
 
-function renderField(field: FieldFacts, dialect: Dialect): JsonObject {
+function renderField(field: FieldFacts, dialect: Dialect, description: string | undefined): JsonObject {
   const { more, flags } = field;
   const siblings: JsonObject = {};
+  if (description) siblings["description"] = description;
   if (dialect === "v3") {
     const fallback = more.default ?? (flags.includes("d") ? zeroDefault(field.type) : undefined);
     if (fallback !== undefined) siblings["default"] = fallback;
@@ -169,7 +176,7 @@ function renderField(field: FieldFacts, dialect: Dialect): JsonObject {
 function withSiblings(schema: JsonObject, siblings: JsonObject, dialect: Dialect): JsonObject {
   if (Object.keys(siblings).length === 0) return schema;
   if ("$ref" in schema && dialect === "v3") return { ...siblings, allOf: [schema] };
-  return { ...schema, ...siblings };
+  return { ...siblings, ...schema };
 }
 
 function renderType(type: TypeExpression, dialect: Dialect, elementDefault: boolean): JsonObject {

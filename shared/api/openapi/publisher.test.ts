@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { WireReader, wireBytes } from "../codec/wire.ts";
 import type { JSONSchemaProps } from "../types/apiextensions-v1.generated.ts";
+import { type Descriptions, noDescriptions } from "./descriptions.ts";
 import type { PublishedResource } from "./published-resource.ts";
 import { OpenApiPublisher, type OpenApiRequest } from "./publisher.ts";
 
@@ -53,7 +54,11 @@ function custom(schema: JSONSchemaProps | undefined, more: Partial<PublishedReso
 }
 
 function publisherOf(resources: readonly PublishedResource[]) {
-  return new OpenApiPublisher({ version: "v1.35.4", resources: () => resources });
+  return new OpenApiPublisher({
+    version: "v1.35.4",
+    resources: () => resources,
+    descriptions: async () => noDescriptions,
+  });
 }
 
 async function get(publisher: OpenApiPublisher, request: OpenApiRequest) {
@@ -114,6 +119,27 @@ describe("OpenAPI 3", () => {
       { type: "string" },
       { type: "number" },
     ]);
+  });
+
+  test("models and fields are described, references too", async () => {
+    const descriptions: Descriptions = {
+      of: (model) =>
+        model === "api.core.v1.Container" ? { "": "A container.", name: "Its name.", lifecycle: "Hooks." } : {},
+    };
+    const described = new OpenApiPublisher({
+      version: "v1.35.4",
+      resources: () => builtIn,
+      descriptions: async () => descriptions,
+    });
+    const container = (await getJson(described, "/openapi/v3/api/v1")).components.schemas[
+      "io.k8s.api.core.v1.Container"
+    ];
+    expect(container.description).toBe("A container.");
+    expect(container.properties.name.description).toBe("Its name.");
+    expect(container.properties.lifecycle).toEqual({
+      description: "Hooks.",
+      allOf: [{ $ref: "#/components/schemas/io.k8s.api.core.v1.Lifecycle" }],
+    });
   });
 
   test("hashes, tags and encodings", async () => {

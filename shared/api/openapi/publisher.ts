@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { apiVersionOf } from "../object.ts";
+import { type Descriptions, loadDescriptions } from "./descriptions.ts";
 import {
   type Frame,
   type GroupVersionName,
@@ -40,6 +41,8 @@ export interface OpenApiSource {
   readonly version: string;
   /** All that is served. The same array as long as nothing changed: a new one drops what was made from the old. */
   resources(): readonly PublishedResource[];
+  /** Defaults to those of the binary. */
+  descriptions?(): Promise<Descriptions>;
 }
 
 interface Document {
@@ -93,7 +96,7 @@ export class OpenApiPublisher {
   private current(): Snapshot {
     const resources = this.source.resources();
     if (this.snapshot?.resources !== resources) {
-      this.snapshot = new Snapshot(resources, this.source.version, this.snapshot);
+      this.snapshot = new Snapshot(resources, this.source, this.snapshot);
     }
     return this.snapshot;
   }
@@ -109,19 +112,21 @@ class Snapshot {
   readonly resources: readonly PublishedResource[];
   readonly groups = new Map<string, Group>();
   private readonly version: string;
+  private readonly descriptions: () => Promise<Descriptions>;
   private readonly served: readonly GroupVersionName[];
   private readonly cache: Map<string, Promise<Document>>;
   private readonly sizes = new Map<string, number>();
 
-  constructor(resources: readonly PublishedResource[], version: string, previous: Snapshot | undefined) {
+  constructor(resources: readonly PublishedResource[], source: OpenApiSource, previous: Snapshot | undefined) {
     this.resources = resources;
-    this.version = version;
+    this.version = source.version;
+    this.descriptions = () => source.descriptions?.() ?? loadDescriptions();
     const byGroup = Map.groupBy(resources, documentName);
     // Custom groups are not named in the models of options, so that installing one leaves all other documents alone.
     this.served = [...byGroup.values()].flatMap(([first]) =>
       first && !first.custom ? [{ group: first.group, version: first.version }] : [],
     );
-    const salt = version + this.served.map(apiVersionOf).join();
+    const salt = source.version + this.served.map(apiVersionOf).join();
     for (const [name, members] of byGroup)
       this.groups.set(name, { resources: members, etag: digest(salt + JSON.stringify(members)) });
     this.cache = new Map();
@@ -146,21 +151,21 @@ class Snapshot {
       const group = this.groups.get(name);
       if (!group) throw new RangeError(`no document for ${name}`);
       const paths = pathMembers(group.resources, "v3");
-      const models = modelMembers(group.resources, this.served, "v3");
+      const models = modelMembers(group.resources, this.served, "v3", await this.descriptions());
       return document(group.etag, json, await renderText(v3Frame(this.version), paths, models));
     });
   }
 
   v2Json(): Promise<Document> {
     return this.cached("v2", async () => {
-      const [paths, models] = this.v2Members();
+      const [paths, models] = await this.v2Members();
       return document(this.v2Etag(), json, await renderText(v2Frame(this.version), paths, models));
     });
   }
 
   v2Protobuf(): Promise<Document> {
     return this.cached("v2-protobuf", async () => {
-      const [paths, models] = this.v2Members();
+      const [paths, models] = await this.v2Members();
       const encoded = encodeDocument(
         this.version,
         await inTurns(paths, encodePath),
@@ -170,8 +175,9 @@ class Snapshot {
     });
   }
 
-  private v2Members(): [paths: Member[], models: Member[]] {
-    return [pathMembers(this.resources, "v2"), modelMembers(this.resources, this.served, "v2")];
+  private async v2Members(): Promise<[paths: Member[], models: Member[]]> {
+    const models = modelMembers(this.resources, this.served, "v2", await this.descriptions());
+    return [pathMembers(this.resources, "v2"), models];
   }
 
   private v2Etag(): string {
