@@ -3,7 +3,7 @@
 import type { TypeExpression } from "../schema/facts.ts";
 import { formatDuration, isoSeconds, parseDuration } from "../schema/scalars.ts";
 import type { GoType } from "../schema/schema.ts";
-import { decodeJson, encodeJson } from "./json.ts";
+import { decodeJson, encodeJson, JsonSyntaxError } from "./json.ts";
 import { integerOf, isRawNumber, numberFromBigInt } from "./number.ts";
 import { ProtobufError, type WireReader, WireWriter, wireBytes, wireFixed64, wireVarint } from "./wire.ts";
 
@@ -140,7 +140,12 @@ function rawOf(message: WireReader, decoder: MessageDecoder | undefined): unknow
   }
   if (raw === undefined || raw.length === 0) return null;
   if (decoder && magicBytes.every((byte, index) => raw[index] === byte)) return decoder.decodeObject(raw);
-  return decodeJson(raw).value;
+  try {
+    return decodeJson(raw).value;
+  } catch (cause) {
+    if (cause instanceof JsonSyntaxError) throw new ProtobufError(cause.message, { cause });
+    throw cause;
+  }
 }
 
 /** JSONSchemaPropsOrBool{allows=1, schema=2}, …OrArray{schema=1, jSONSchemas=2}, …OrStringArray{schema=1, property=2}. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { apiVersionOf } from "../object.ts";
 import { schemaFor } from "../schema/schema.ts";
-import { normalizeObject } from "../schema/validate-fields.ts";
+import { DecodeError, normalizeObject } from "../schema/validate-fields.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { decodeProtobuf, encodeProtobuf, ProtobufError } from "./protobuf.ts";
 
@@ -66,5 +67,32 @@ describe("bytes that are no object", () => {
         expect(error).toBeInstanceOf(ProtobufError);
       }
     }
+  });
+
+  test("changed anywhere, they are refused or read as another object, never worse", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...vectors),
+        fc.array(fc.tuple(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat(255)), {
+          minLength: 1,
+          maxLength: 5,
+        }),
+        (vector, changes) => {
+          const bytes = Buffer.from(vector.protobuf, "base64");
+          for (const [where, byte] of changes) bytes[4 + Math.floor(where * (bytes.length - 4))] = byte;
+          try {
+            const { gvk, value } = decodeProtobuf(bytes, vector);
+            const schema = schemaFor(gvk);
+            if (schema) normalizeObject(schema, value);
+          } catch (error) {
+            expect(
+              [ProtobufError, DecodeError].some((type) => error instanceof type),
+              String(error),
+            ).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -28,6 +28,10 @@ const maxDepth = 256;
  * Throws ProtobufError when the bytes are no such object or the kind has no facts.
  */
 export function decodeProtobuf(body: Uint8Array, fallback?: GroupVersionKind): ProtobufDocument {
+  return decodeEnveloped(body, fallback, 0);
+}
+
+function decodeEnveloped(body: Uint8Array, fallback: GroupVersionKind | undefined, depth: number): ProtobufDocument {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (!buffer.subarray(0, 4).equals(magic)) {
     throw new ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
@@ -46,7 +50,7 @@ export function decodeProtobuf(body: Uint8Array, fallback?: GroupVersionKind): P
     );
   }
   const value: Record<string, unknown> = { kind: gvk.kind, apiVersion: apiVersionOf(gvk) };
-  if (envelope.raw) decodeModel(modelFacts(model), envelope.raw, value, 0);
+  if (envelope.raw) decodeModel(modelFacts(model), envelope.raw, value, depth);
   return { gvk, value };
 }
 
@@ -168,7 +172,7 @@ function decodeValue(type: TypeExpression, reader: WireReader, depth: number): u
           decodeModel(modelFacts(model), message, value, depth + 1);
           return value;
         },
-        decodeObject: (bytes) => decodeProtobuf(bytes).value,
+        decodeObject: (bytes) => decodeEnveloped(bytes, undefined, depth + 1).value,
       });
   }
 }
