@@ -2,11 +2,9 @@ import { badRequest, conflict, methodNotAllowed } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "#shared/pki/join-protocol.ts";
 import { nodeNameOf } from "../apiserver/authz/node.ts";
-import type { ApiResponse, RequestContext } from "../apiserver/request.ts";
+import type { RequestContext } from "../apiserver/request.ts";
+import type { PathHandler } from "../apiserver/request-path.ts";
 import type { BoardClaims } from "./board-claims.ts";
-
-/** Serves one non-resource path, after authentication and authorisation. */
-export type PathHandler = (context: RequestContext) => Promise<ApiResponse>;
 
 export interface JoinOptions {
   readonly caCertificatePem: string;

@@ -1,4 +1,5 @@
 import { publicJwk } from "#shared/pki/service-account-key.ts";
+import type { PathHandler } from "../request-path.ts";
 import type { ServiceAccountIssuer } from "./service-account-issuer.ts";
 
 export interface OpenIdDocument {
@@ -7,6 +8,7 @@ export interface OpenIdDocument {
   readonly cacheControl: string;
 }
 
+const configurationPath = "/.well-known/openid-configuration";
 const jwksPath = "/openid/v1/jwks";
 
 /** OpenID Connect discovery for service account tokens: what each path answers. `externalAddress` is host:port as
@@ -14,11 +16,11 @@ const jwksPath = "/openid/v1/jwks";
 export function openIdDocuments(
   issuer: ServiceAccountIssuer,
   externalAddress: string,
-): Readonly<Record<"/.well-known/openid-configuration" | "/openid/v1/jwks", OpenIdDocument>> {
+): Readonly<Record<typeof configurationPath | typeof jwksPath, OpenIdDocument>> {
   const algorithms = [...new Set(issuer.keys.map((key) => key.algorithm))].sort();
   const cacheControl = "public, max-age=3600";
   return {
-    "/.well-known/openid-configuration": {
+    [configurationPath]: {
       contentType: "application/json",
       cacheControl,
       body: JSON.stringify({
@@ -29,10 +31,31 @@ export function openIdDocuments(
         id_token_signing_alg_values_supported: algorithms,
       }),
     },
-    "/openid/v1/jwks": {
+    [jwksPath]: {
       contentType: "application/jwk-set+json",
       cacheControl,
       body: JSON.stringify({ keys: issuer.keys.map(publicJwk) }),
     },
   };
+}
+
+/** The same, for the API server's table of paths; also with a slash at the end, as old clients ask. */
+export function openIdPaths(
+  issuer: ServiceAccountIssuer,
+  externalAddress: string,
+): Readonly<Record<string, PathHandler>> {
+  const handlers = Object.entries(openIdDocuments(issuer, externalAddress)).flatMap(([path, document]) => {
+    const handler: PathHandler = async () => ({
+      kind: "bytes",
+      code: 200,
+      contentType: document.contentType,
+      headers: { "cache-control": document.cacheControl },
+      body: document.body,
+    });
+    return [
+      [path, handler],
+      [`${path}/`, handler],
+    ] as const;
+  });
+  return Object.fromEntries(handlers);
 }

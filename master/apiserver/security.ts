@@ -1,0 +1,82 @@
+import type { Client } from "#shared/client/client.ts";
+import type { AdmissionPlugin } from "./admission/admission.ts";
+import type { TolerationSeconds } from "./admission/default-toleration-seconds.ts";
+import { admissionPlugins } from "./admission/plugins.ts";
+import { BootstrapTokens } from "./authn/bootstrap-token.ts";
+import { type AuthenticatorChain, authenticatorChain, bearerTokens } from "./authn/chain.ts";
+import { openIdPaths } from "./authn/openid-discovery.ts";
+import type { ServiceAccountIssuer } from "./authn/service-account-issuer.ts";
+import { ServiceAccountTokens } from "./authn/service-account-token.ts";
+import { unionOfTokens } from "./authn/token-authenticator.ts";
+import { TokenRequests } from "./authn/token-request.ts";
+import { authenticationReviews } from "./authn/token-review.ts";
+import { ClientCertificates } from "./authn/x509.ts";
+import { authorizationReviews } from "./authz/access-review.ts";
+import type { Authorizer } from "./authz/authorizer.ts";
+import { bootstrapRules } from "./authz/bootstrap-policy.ts";
+import { authorizerChain, privilegedGroup, rulesOfUser } from "./authz/chain.ts";
+import { NodeAuthorizer } from "./authz/node.ts";
+import { NodeGraph } from "./authz/node-graph.ts";
+import { RbacAuthorizer } from "./authz/rbac.ts";
+import type { ResourceDeclaration } from "./registry/declaration.ts";
+import type { ResourceReader } from "./registry/reader.ts";
+import type { SubresourceHandler } from "./registry/subresource-handler.ts";
+import type { PathHandler } from "./request-path.ts";
+
+export interface SecurityOptions {
+  readonly reader: ResourceReader;
+  readonly issuer: ServiceAccountIssuer;
+  /** The API server's own client (system:masters), called only while requests are served. */
+  readonly client: () => Client;
+  /** host:port at which clients outside reach the API. */
+  readonly externalAddress: string;
+  readonly tolerationSeconds?: TolerationSeconds | undefined;
+  /** Admission policies and webhooks. */
+  readonly admissionExtensions?: readonly AdmissionPlugin[] | undefined;
+}
+
+/** The stages of the pipeline that decide who may do what, and the kinds and paths that come with them. */
+export interface Security {
+  readonly authenticator: AuthenticatorChain;
+  readonly authorizer: Authorizer;
+  readonly admission: readonly AdmissionPlugin[];
+  /** TokenReview, SubjectAccessReview and the like. */
+  readonly declarations: readonly ResourceDeclaration[];
+  /** By group, then `plural/subresource`. */
+  readonly subresources: Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
+  /** Exact non-resource paths. */
+  readonly paths: Readonly<Record<string, PathHandler>>;
+  /** Stops following changes. */
+  stop(): void;
+}
+
+/** Builds them over the reader, in upstream's order: certificates, then tokens; system:masters, nodes, RBAC. */
+export function createSecurity(options: SecurityOptions): Security {
+  const { reader, issuer } = options;
+  const tokens = unionOfTokens([new ServiceAccountTokens(issuer, reader), new BootstrapTokens(reader)]);
+  const rbac = new RbacAuthorizer(reader);
+  const graph = new NodeGraph(reader);
+  const authorizer = authorizerChain([privilegedGroup, new NodeAuthorizer(graph, bootstrapRules("system:node")), rbac]);
+  return {
+    authenticator: authenticatorChain([new ClientCertificates(), bearerTokens(tokens)]),
+    authorizer,
+    admission: admissionPlugins({
+      reader,
+      authorizer,
+      rbac,
+      client: options.client,
+      tolerationSeconds: options.tolerationSeconds,
+      extensions: options.admissionExtensions,
+    }),
+    declarations: [
+      ...authenticationReviews(tokens, issuer.apiAudiences),
+      ...authorizationReviews(authorizer, (user, namespace) => rulesOfUser(rbac, user, namespace)),
+    ],
+    subresources: { "": { "serviceaccounts/token": new TokenRequests(issuer, reader) } },
+    paths: openIdPaths(issuer, options.externalAddress),
+    stop() {
+      rbac.stop();
+      graph.stop();
+    },
+  };
+}
