@@ -1,0 +1,239 @@
+/**
+ * Gives Services their cluster addresses and node ports, before they are validated (pkg/registry/core/service/storage
+ * of upstream). What is taken is what visible Services hold, plus reservations for writes that are not visible yet.
+ */
+import { internalError, invalid, type StatusError } from "#shared/api/errors.ts";
+import { services } from "#shared/api/resources.ts";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import { AddressPool, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import { hasNodePorts, isHeadless, needsClusterIP, needsHealthCheck, nodePortsOf, sameClusterIPs, sameFamilies, wantsNodePorts } from "./core/service/families.ts";
+import { validateClusterIPs } from "./core/service/validate.ts";
+import { collect, type Field } from "./validation/field.ts";
+
+export interface ServiceAllocationOptions {
+  readonly reader: ResourceReader;
+  /** IPv4; default 10.43.0.0/16. */
+  readonly serviceRange?: string | undefined;
+  /** Default 30000 to 32767. */
+  readonly nodePorts?: { readonly first: number; readonly last: number } | undefined;
+}
+
+const serviceKind = { group: "", kind: "Service" } as const;
+
+function refuse(service: Service, report: (root: Field) => void): StatusError {
+  return invalid(serviceKind, service.metadata.name ?? "", collect(report));
+}
+
+/** clusterIP and clusterIPs[0] are one value; a client that knows only the older field speaks for both. */
+export function normalizeClusterIPs({ spec }: Service, old: Readonly<Service> | undefined): void {
+  const before = old?.spec;
+  if (before === undefined) {
+    if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+    return;
+  }
+  if (before.clusterIPs?.length && !spec.clusterIPs?.length && before.clusterIP === spec.clusterIP) {
+    spec.clusterIPs = [...before.clusterIPs];
+  }
+  if (before.clusterIP === spec.clusterIP) return;
+  const samePlural = sameClusterIPs({ spec } as Service, { spec: before } as Service);
+  if (!samePlural) return;
+  if (before.clusterIP && !spec.clusterIP) delete spec.clusterIPs;
+  else if (spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
+}
+
+/** An update that leaves allocated values out means them to stay. */
+export function keepAllocatedValues(draft: Service, old: Readonly<Service>): void {
+  const { spec } = draft;
+  if (needsClusterIP(old) && needsClusterIP(draft)) {
+    if (!spec.clusterIP && old.spec.clusterIP) spec.clusterIP = old.spec.clusterIP;
+    if (!spec.clusterIPs?.length && old.spec.clusterIPs?.length) spec.clusterIPs = [...old.spec.clusterIPs];
+  }
+  if (wantsNodePorts(old) && wantsNodePorts(draft)) {
+    const kept = nodePortsOf(draft).filter((port) => nodePortsOf(old).includes(port));
+    const byName = new Map((old.spec.ports ?? []).map(({ name = "", nodePort }) => [name, nodePort]));
+    for (const port of spec.ports ?? []) {
+      const before = byName.get(port.name ?? "");
+      if (!port.nodePort && before && !kept.includes(before)) port.nodePort = before;
+    }
+  }
+  if (needsHealthCheck(old) && needsHealthCheck(draft) && !spec.healthCheckNodePort && old.spec.healthCheckNodePort) {
+    spec.healthCheckNodePort = old.spec.healthCheckNodePort;
+  }
+}
+
+/** Reads like an admission plugin that runs last of the mutating ones: what it sets is then validated as given. */
+export class ServiceAllocation implements AdmissionPlugin {
+  readonly name = "ServiceAllocation";
+  readonly #addresses: AddressPool;
+  readonly #ports: PortPool;
+
+  constructor(options: ServiceAllocationOptions) {
+    this.#addresses = new AddressPool(options.serviceRange ?? "10.43.0.0/16");
+    const { first = 30_000, last = 32_767 } = options.nodePorts ?? {};
+    this.#ports = new PortPool(first, last);
+    for (const service of options.reader.list(services)) this.#observe(service, "ADDED");
+    options.reader.onChange(services, (service, type) => this.#observe(service, type));
+  }
+
+  async mutate(attributes: AdmissionAttributes): Promise<void> {
+    const { declaration, subresource, operation, object, oldObject, dryRun } = attributes;
+    if (declaration.ref !== services || subresource) return;
+    if (operation !== "CREATE" && operation !== "UPDATE") return;
+    const service = object as Service;
+    const old = operation === "UPDATE" ? (oldObject as Service | undefined) : undefined;
+    if (old !== undefined) keepAllocatedValues(service, old);
+    normalizeClusterIPs(service, old);
+    this.#initFamilies(service, old);
+    const held: Reservations = { owner: ownerOf(service), dryRun, addresses: [], ports: [] };
+    try {
+      this.#allocateAddress(service, old, held);
+      this.#allocatePorts(service, old, held);
+    } catch (error) {
+      this.#addresses.release(held);
+      this.#ports.release(held);
+      throw error;
+    }
+  }
+
+  #observe(service: Service, type: "ADDED" | "MODIFIED" | "DELETED"): void {
+    const gone = type === "DELETED";
+    const addresses = gone || !needsClusterIP(service) || isHeadless(service) ? [] : (service.spec.clusterIPs ?? []);
+    const health = service.spec.healthCheckNodePort;
+    const ports = gone ? [] : [...nodePortsOf(service), ...(health ? [health] : [])];
+    this.#addresses.settle(ownerOf(service), addresses);
+    this.#ports.settle(ownerOf(service), ports.map(String));
+  }
+
+  /** Which families a Service has: one, IPv4, unless it says otherwise. */
+  #initFamilies(service: Service, old: Readonly<Service> | undefined): void {
+    const { spec } = service;
+    if (spec.type === "ExternalName") return;
+    if (old && isUnchangedPreference(service, old)) return;
+    const isBare = spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length === 0;
+    spec.ipFamilyPolicy ??= old?.spec.ipFamilyPolicy ?? (isBare ? "RequireDualStack" : "SingleStack");
+    const errors = collect((root) => {
+      const { errors: related, field } = root.at("spec").apart();
+      validateClusterIPs(service, old, field);
+      if (related.length > 0) root.addAll(related);
+      else this.#judgeFamilies(service, old, isBare, root.at("spec"));
+    });
+    if (errors.length > 0) throw invalid(serviceKind, service.metadata.name ?? "", errors);
+    spec.ipFamilies ??= [];
+    if (spec.ipFamilies.length === 0) spec.ipFamilies = ["IPv4"];
+    if (isBare && spec.ipFamilies.length < 2 && spec.ipFamilyPolicy !== "SingleStack") {
+      spec.ipFamilies = [...spec.ipFamilies, spec.ipFamilies[0] === "IPv4" ? "IPv6" : "IPv4"];
+    }
+  }
+
+  #judgeFamilies({ spec }: Service, old: Readonly<Service> | undefined, isBare: boolean, field: Field): void {
+    const single = spec.ipFamilyPolicy === "SingleStack";
+    if (old && single) {
+      if (sameClusterIPs({ spec } as Service, old)) spec.clusterIPs = spec.clusterIPs?.slice(0, 1);
+      if (sameFamilies({ spec } as Service, old)) spec.ipFamilies = spec.ipFamilies?.slice(0, 1);
+    }
+    const policy = field.at("ipFamilyPolicy");
+    const multiple = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
+    if (single && spec.clusterIPs?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} cluster IPs are specified`);
+    if (single && spec.ipFamilies?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} IP families are specified`);
+    for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
+      if (address === "None") break;
+      if (index < (spec.ipFamilies?.length ?? 0)) continue;
+      if (address.includes(":")) {
+        field.at("clusterIPs").index(index).invalid(spec.clusterIPs, "IPv6 is not configured on this cluster");
+      } else spec.ipFamilies = [...(spec.ipFamilies ?? []), "IPv4"];
+    }
+    if (isBare) return;
+    if (spec.ipFamilyPolicy === "RequireDualStack") {
+      policy.invalid(spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services");
+    }
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      if (family !== "IPv4") field.at("ipFamilies").index(index).invalid(family, "not configured on this cluster");
+    }
+  }
+
+  #allocateAddress(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
+    const { spec } = service;
+    if (spec.type === "ExternalName" || spec.clusterIPs?.[0] === "None") return;
+    // An address once given stays; validation says so to who would change it.
+    if (old && needsClusterIP(old) && (old.spec.clusterIPs?.length ?? 0) > 0) return;
+    const wanted = spec.clusterIPs?.[0] ?? "";
+    try {
+      const address = wanted === "" ? this.#addresses.takeNext(held) : this.#addresses.take(wanted, held);
+      spec.clusterIP = address;
+      spec.clusterIPs = [address];
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (error instanceof PoolFullError) throw internalError(`failed to allocate a serviceIP: ${why}`, error);
+      const which = wanted === "" ? "failed to allocate IP" : `failed to allocate IP ${wanted}`;
+      throw refuse(service, (root) => root.at("spec", "clusterIPs").invalid(spec.clusterIPs, `${which}: ${why}`));
+    }
+  }
+
+  #allocatePorts(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
+    const before = old ? nodePortsOf(old) : [];
+    if (hasNodePorts(service)) {
+      const chosen = new Map<number, number>();
+      for (const [index, port] of (service.spec.ports ?? []).entries()) {
+        if (!port.nodePort && !wantsNodePorts(service)) continue;
+        const known = port.nodePort || (old ? undefined : chosen.get(port.port) ?? requestedPort(service, port.port));
+        const place = (root: Field): Field => root.at("spec", "ports").index(index).at("nodePort");
+        if (known === undefined) port.nodePort = this.#nextPort(held, "a nodePort");
+        else {
+          port.nodePort = known;
+          if (!before.includes(known) && !held.ports.includes(String(known))) this.#takePort(service, known, place, held);
+        }
+        if (!chosen.has(port.port)) chosen.set(port.port, port.nodePort);
+      }
+    }
+    if (!needsHealthCheck(service) || (old && needsHealthCheck(old))) return;
+    const wanted = service.spec.healthCheckNodePort;
+    if (!wanted) service.spec.healthCheckNodePort = this.#nextPort(held, "a HealthCheck NodePort 0");
+    else {
+      try {
+        this.#ports.take(String(wanted), held);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw internalError(`failed to allocate requested HealthCheck NodePort ${wanted}: ${why}`, error);
+      }
+    }
+  }
+
+  #nextPort(held: Reservations, what: string): number {
+    try {
+      return Number(this.#ports.takeNext(held));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw internalError(`failed to allocate ${what}: ${why}`, error);
+    }
+  }
+
+  #takePort(service: Service, port: number, place: (root: Field) => Field, held: Reservations): void {
+    try {
+      this.#ports.take(String(port), held);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw refuse(service, (root) => place(root).invalid(port, why));
+    }
+  }
+}
+
+const ownerOf = ({ metadata }: Readonly<Service>): string => `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
+
+/** Ports of one number, TCP and UDP, share a node port unless told otherwise. */
+const requestedPort = ({ spec }: Service, port: number): number | undefined =>
+  spec.ports?.find((each) => each.port === port && each.nodePort)?.nodePort || undefined;
+
+function isUnchangedPreference(service: Service, old: Readonly<Service>): boolean {
+  const policy = service.spec.ipFamilyPolicy;
+  const oldPolicy = old.spec.ipFamilyPolicy;
+  return (
+    policy === "PreferDualStack" &&
+    service.spec.type === old.spec.type &&
+    needsClusterIP(service) &&
+    (oldPolicy === undefined || oldPolicy === "PreferDualStack") &&
+    sameClusterIPs(service, old) &&
+    sameFamilies(service, old)
+  );
+}

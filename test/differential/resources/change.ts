@@ -1,0 +1,14 @@
+/** Gives a copy of an object with one place changed; `null` deletes. */
+export function changed<T extends object>(object: T, path: string, value: unknown): T {
+  const copy = structuredClone(object);
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  let at = copy as Record<string, unknown>;
+  for (const key of keys) {
+    at[key] ??= {};
+    at = at[key] as Record<string, unknown>;
+  }
+  if (value === null) delete at[last];
+  else at[last] = value;
+  return copy;
+}
