@@ -3,12 +3,14 @@ import { secrets } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { JoinToken } from "#shared/pki/join-token.ts";
-import { boardBootstrapGroup } from "../apiserver/authz/bramble-roles.ts";
+import { boardBootstrapGroup, masterBootstrapGroup } from "../apiserver/authz/bramble-roles.ts";
 
 const namespace = "kube-system";
 const prefix = "bootstrap-token-";
 
 export interface TokenTerms {
+  /** A token for boards, or one that hands out the cluster's keys to a further master. */
+  readonly purpose?: "board" | "master" | undefined;
   readonly description?: string | undefined;
   /** Absent: until it is deleted. */
   readonly expiresAt?: Date | undefined;
@@ -20,7 +22,8 @@ export function bootstrapSecret(token: Pick<JoinToken, "id" | "secret">, terms: 
     "token-id": token.id,
     "token-secret": token.secret,
     "usage-bootstrap-authentication": "true",
-    "auth-extra-groups": boardBootstrapGroup,
+    "auth-extra-groups":
+      terms.purpose === "master" ? `${boardBootstrapGroup},${masterBootstrapGroup}` : boardBootstrapGroup,
     ...(terms.description ? { description: terms.description } : {}),
     ...(terms.expiresAt ? { expiration: terms.expiresAt.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
   };
@@ -48,6 +51,7 @@ export async function ensureBootstrapSecret(client: Client, token: JoinToken, te
 export interface TokenFacts {
   readonly id: string;
   readonly description: string;
+  readonly purpose: "board" | "master";
   readonly expiresAt?: Date | undefined;
 }
 
@@ -62,6 +66,7 @@ export async function listBootstrapTokens(client: Client): Promise<TokenFacts[]>
     return {
       id: text("token-id"),
       description: text("description"),
+      purpose: text("auth-extra-groups").split(",").includes(masterBootstrapGroup) ? "master" : "board",
       ...(expiration ? { expiresAt: new Date(expiration) } : {}),
     };
   });

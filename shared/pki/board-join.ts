@@ -31,17 +31,8 @@ const caTimeout_ms = 15_000;
  *  the token is wrong for this cluster or no longer good, ConnectionError when no server can be reached. */
 export async function joinCluster(options: JoinOptions): Promise<JoinedBoard> {
   const { servers, signal } = options;
-  const token = parseJoinToken(options.token);
-  const { pem, server } = await fetchAuthority(servers, signal);
-  verifyAuthority(token, pem, server);
-  const credentials: Credentials = { ca: pem, token: bootstrapToken(token) };
-  const answer = await askForName(servers, credentials, options).catch((error: unknown) => {
-    if (!hasReason(error, "Unauthorized")) throw error;
-    throw new JoinTokenError(
-      "the cluster does not know this token: it has expired or was revoked. Run `bramble token create` on the master for a new one",
-      { cause: error },
-    );
-  });
+  const credentials = await tokenCredentials(servers, options.token, signal);
+  const answer = await askForName(servers, credentials, options).catch(explainRefusal);
   const client = await orderCertificate(new HttpClient({ servers, credentials: () => credentials }), {
     signer: signerNames.kubeletClient,
     usages: kubeletClientUsages,
@@ -50,7 +41,30 @@ export async function joinCluster(options: JoinOptions): Promise<JoinedBoard> {
     signal,
     clock: options.clock,
   });
-  return { ...answer, caCertificatePem: pem, client };
+  return { ...answer, caCertificatePem: credentials.ca, client };
+}
+
+/** Step 1 of joining: the cluster's CA, checked against the token, and the token's secret for whoever proves to be certified by it.
+ *  Rejects with JoinTokenError when the CA is another one. */
+export async function tokenCredentials(
+  servers: readonly string[],
+  tokenText: string,
+  signal?: AbortSignal,
+): Promise<Credentials & { readonly ca: string }> {
+  const token = parseJoinToken(tokenText);
+  const { pem, server } = await fetchAuthority(servers, signal);
+  verifyAuthority(token, pem, server);
+  return { ca: pem, token: bootstrapToken(token) };
+}
+
+/** Rethrows; a refused token with what to do about it. */
+export function explainRefusal(error: unknown): never {
+  if (!hasReason(error, "Unauthorized") && !hasReason(error, "Forbidden")) throw error;
+  const why = hasReason(error, "Unauthorized") ? "it has expired or was revoked" : "it is not for this";
+  throw new JoinTokenError(
+    `the cluster does not accept this token: ${why}. Run \`bramble token create\` on the master for a new one`,
+    { cause: error },
+  );
 }
 
 /** Step 2 of joining, by token or by certificate. */

@@ -6,6 +6,8 @@
 export const brambleRoleTable = `
 bramble:join
   post | /bramble/v1/join
+bramble:control-plane
+  get | /bramble/v1/control-plane
 bramble:ca
   get | /cacerts
 bramble:certificate-controller
@@ -31,6 +33,8 @@ bramble:board-renew role:system:certificates.k8s.io:certificatesigningrequests:s
   group:system:nodes
 bramble:agent
   group:system:nodes
+bramble:control-plane
+  group:system:bootstrappers:bramble:masters
 bramble:ca
   group:system:authenticated
   group:system:unauthenticated
@@ -42,3 +46,6 @@ bramble:apiserver-to-kubelet role:system:kubelet-api-admin
 
 /** The group that join tokens of boards carry (`auth-extra-groups` of the bootstrap Secret). */
 export const boardBootstrapGroup = "system:bootstrappers:bramble:boards";
+
+/** The group of tokens for further masters: whoever holds one gets every key of the cluster. */
+export const masterBootstrapGroup = "system:bootstrappers:bramble:masters";
