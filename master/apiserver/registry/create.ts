@@ -1,6 +1,6 @@
 /** Creates: from a decoded object to a stored one (upstream's rest.BeforeCreate and store.Create). */
 import { alreadyExists, badRequest, invalid, type StatusError } from "#shared/api/errors.ts";
-import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
+import { updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";

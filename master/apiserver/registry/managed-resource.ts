@@ -1,5 +1,5 @@
-import { FieldSet } from "#shared/api/managed-fields/field-set.ts";
-import type { ManagedResource } from "#shared/api/managed-fields/update.ts";
+import type { ManagedResource } from "#shared/api/managed-fields/index.ts";
+import { FieldSet } from "#shared/api/managed-fields/index.ts";
 import type { WriteScope } from "./write-scope.ts";
 
 const status = FieldSet.ofFields(["status"]);

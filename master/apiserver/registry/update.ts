@@ -1,6 +1,6 @@
 /** Updates: one read-compare-write loop for PUT, PATCH and apply (upstream's rest.BeforeUpdate and GuaranteedUpdate). */
-import { conflict, invalid, notFound, staleObject } from "#shared/api/errors.ts";
-import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
+import { conflict, type FieldError, invalid, notFound, staleObject } from "#shared/api/errors.ts";
+import { settledManagedFields, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
@@ -24,18 +24,19 @@ export interface Next {
   readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
 }
 
-/** How a subresource takes over what it may change. Absent: the resource itself, or its status. */
-export interface SubresourceUpdate {
-  /** The object to be stored. `draft` is what the client sent; both are in the stored form, `old` frozen. */
-  merge(draft: KubeObject, old: KubeObject): KubeObject;
-  validate?(object: KubeObject, old: KubeObject): ReturnType<NonNullable<Strategy["validateUpdate"]>>;
+/** How a subresource carries over what it may not change; see SubresourceUpdate in declaration.ts. */
+export interface PartialUpdate {
+  prepare(draft: KubeObject, old: KubeObject): void;
+  validate?(object: KubeObject, old: KubeObject): FieldError[];
 }
 
 export interface Change {
   readonly name: string;
   /** Attempts before a conflict is given to the client; PATCH has five. */
   readonly attempts?: number;
-  readonly update?: SubresourceUpdate | undefined;
+  readonly update?: PartialUpdate | undefined;
+  /** The server's own change of bookkeeping (a binding): no admission, and the generation stays. */
+  readonly isInternal?: boolean;
   /** Called for each attempt with the present object, frozen. */
   next(live: Entry): Promise<Next> | Next;
 }
@@ -71,10 +72,11 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   if (!insists && strategy?.allowUnconditionalUpdate === false) throw mustNameRevision(scope, change.name);
   strategy?.applyDefaults?.(draft);
   setManagedFields(draft, managedFields ?? managedFieldsOf(parts, scope, draft, old));
-  await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
+  if (!change.isInternal)
+    await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
   const object = prepared(scope, change, draft, old);
   validate(scope, change, object, old);
-  await judge(parts, scope, { operation: "UPDATE", name: change.name, object, oldObject: old });
+  if (!change.isInternal) await judge(parts, scope, { operation: "UPDATE", name: change.name, object, oldObject: old });
   try {
     return await replace(parts, scope, live, object);
   } catch (error) {
@@ -133,17 +135,21 @@ function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: Kub
   const { stored, subresource, resource } = scope;
   const { strategy } = stored.declaration;
   let next = draft;
-  if (change.update) next = change.update.merge(draft, old);
-  else if (subresource === "status") next = withStatus(scope, draft, old);
-  else {
+  if (change.update) change.update.prepare(next, old);
+  else if (subresource === "status") {
+    next = withStatus(scope, draft, old);
+    strategy?.prepareForStatusUpdate?.(next, old);
+  } else {
     if (strategy?.hasStatus) keepField(next, old, "status");
     strategy?.prepareForUpdate?.(next, old);
   }
   keepMetadata(next, old);
   const object = canonical(next, resource.storedSchema);
-  if (strategy?.hasGeneration && basisChanged(strategy, object, old)) {
+  if (strategy?.hasGeneration && !change.isInternal && basisChanged(strategy, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
+  const entries = settledManagedFields(old, object);
+  if (entries !== object.metadata.managedFields) setManagedFields(object, entries);
   return object;
 }
 
@@ -194,6 +200,7 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
     : subresource === "status"
       ? strategy?.validateStatusUpdate?.(object, old)
       : strategy?.validateUpdate?.(object, old);
+  if (change.isInternal) return;
   const faults = [...validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: !custom }), ...(own ?? [])];
   if (faults.length > 0) throw invalid(resource.gvk, change.name, faults);
   if (subresource === undefined) scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));

@@ -170,6 +170,12 @@ export class ResourceCache {
     };
   }
 
+  /** For readers inside the server: every event from now on, over gaps too. */
+  listen(listener: CacheListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** Begins anew after a gap: who watches must list again. */
   reset(items: readonly StoredValue[], revision: number): void {
     const before = new Map(this.#entries);

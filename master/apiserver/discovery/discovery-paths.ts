@@ -1,0 +1,146 @@
+/** /api, /apis and what lies below down to a group version, and /version. */
+import { createHash } from "node:crypto";
+import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
+import { clausesOf } from "../http/negotiate.ts";
+import { valueResponse } from "../registry/answer.ts";
+import type { ResourceTable } from "../registry/resource-table.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
+import { apiResources, type DiscoveredGroup, groupDiscovery, groupsOf } from "./group-resources.ts";
+
+/** Groups that another server serves, as items of an APIGroupDiscoveryList. */
+export type ExternalGroups = () => readonly ExternalGroup[];
+export interface ExternalGroup {
+  readonly metadata: { readonly name: string };
+  readonly versions: readonly { readonly version: string }[];
+}
+
+export class DiscoveryPaths {
+  readonly #table: ResourceTable;
+  #groups: { readonly generation: number; readonly list: DiscoveredGroup[] } | undefined;
+  externalGroups: ExternalGroups = () => [];
+
+  constructor(table: ResourceTable) {
+    this.#table = table;
+  }
+
+  #discovered(): DiscoveredGroup[] {
+    const { generation } = this.#table;
+    if (this.#groups?.generation !== generation) {
+      this.#groups = { generation, list: groupsOf(this.#table.all()) };
+    }
+    return this.#groups.list;
+  }
+
+  /** undefined: not a path of discovery, or nothing is served there. */
+  handle(context: RequestContext): ApiResponse | undefined {
+    const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");
+    if (first === "version" && rest.length === 0) return valueResponse(versionInfo());
+    if (first !== "api" && first !== "apis") return undefined;
+    if (rest.length === 0) return this.#root(context, first);
+    if (first === "api") return rest.length === 1 ? this.#groupVersion("", rest[0] ?? "") : undefined;
+    if (rest.length === 1) return this.#group(rest[0] ?? "");
+    return rest.length === 2 ? this.#groupVersion(rest[0] ?? "", rest[1] ?? "") : undefined;
+  }
+
+  #root(context: RequestContext, first: "api" | "apis"): ApiResponse {
+    const version = aggregatedVersion(context.headers["accept"]);
+    const groups = this.#discovered().filter(({ group }) => (first === "api") === (group === ""));
+    if (version) return aggregated(context, groups, first === "api" ? [] : this.externalGroups(), version);
+    if (first === "api") {
+      return valueResponse({
+        kind: "APIVersions",
+        versions: groups.flatMap(({ versions }) => versions.map((each) => each.version)),
+        serverAddressByClientCIDRs: [],
+      });
+    }
+    const external = this.externalGroups().map(({ metadata, versions }) =>
+      apiGroup(
+        metadata.name,
+        versions.map(({ version: each }) => each),
+      ),
+    );
+    const own = groups.map(({ group, versions }) =>
+      apiGroup(
+        group,
+        versions.map((each) => each.version),
+      ),
+    );
+    return valueResponse({ kind: "APIGroupList", apiVersion: "v1", groups: [...own, ...external] });
+  }
+
+  #group(name: string): ApiResponse | undefined {
+    const group = this.#discovered().find((each) => each.group === name);
+    const external = this.externalGroups().find(({ metadata }) => metadata.name === name);
+    const versions = group?.versions ?? external?.versions;
+    if (!versions) return undefined;
+    const names = versions.map(({ version }) => version);
+    return valueResponse({ kind: "APIGroup", apiVersion: "v1", ...apiGroup(name, names) });
+  }
+
+  #groupVersion(group: string, version: string): ApiResponse | undefined {
+    const versions = this.#discovered().find((each) => each.group === group)?.versions;
+    const found = versions?.find((each) => each.version === version);
+    if (!found) return undefined;
+    return valueResponse({
+      kind: "APIResourceList",
+      ...(group === "" ? {} : { apiVersion: "v1" }),
+      groupVersion: group === "" ? version : `${group}/${version}`,
+      resources: apiResources(found.resources),
+    });
+  }
+}
+
+function apiGroup(name: string, versions: readonly string[]): object {
+  const named = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: named, preferredVersion: named[0] };
+}
+
+/** Which form of the aggregated list a client asks for; undefined: the old one. */
+function aggregatedVersion(accept: string | undefined): string | undefined {
+  for (const { type, parameters } of clausesOf(accept ?? "")) {
+    const version = parameters.get("v");
+    const isList = parameters.get("as") === "APIGroupDiscoveryList" && parameters.get("g") === "apidiscovery.k8s.io";
+    const served = version === "v2" || version === "v2beta1";
+    if (type === "application/json" && isList && served) return version;
+    if (type === "application/json" && !parameters.has("as")) return undefined;
+  }
+  return undefined;
+}
+
+function aggregated(
+  context: RequestContext,
+  groups: readonly DiscoveredGroup[],
+  external: readonly ExternalGroup[],
+  version: string,
+): ApiResponse {
+  const body = JSON.stringify({
+    kind: "APIGroupDiscoveryList",
+    apiVersion: `apidiscovery.k8s.io/${version}`,
+    metadata: {},
+    items: [...groups.map(groupDiscovery), ...external],
+  });
+  const etag = `"${createHash("sha256").update(body).digest("hex").toUpperCase()}"`;
+  const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+  const headers = { etag, vary: "Accept", "cache-control": "public" };
+  if (context.headers["if-none-match"] === etag) return { kind: "bytes", code: 304, contentType, headers, body: "" };
+  return { kind: "bytes", code: 200, contentType, headers, body };
+}
+
+function versionInfo(): object {
+  const [major = "", minor = ""] = kubernetesVersion.slice(1).split(".");
+  return {
+    major,
+    minor,
+    emulationMajor: major,
+    emulationMinor: minor,
+    minCompatibilityMajor: major,
+    minCompatibilityMinor: String(Number(minor) - 1),
+    gitVersion,
+    gitCommit: "",
+    gitTreeState: "clean",
+    buildDate: new Date(builtAt_ms).toISOString().replace(/\.\d+Z$/, "Z"),
+    goVersion: `bun${Bun.version}`,
+    compiler: "bun",
+    platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+  };
+}

@@ -1,0 +1,112 @@
+/** May this user make this request? Authorisation, and impersonation before it. */
+import { forbidden, StatusError } from "#shared/api/errors.ts";
+import type { Attributes, Authorizer } from "../authz/authorizer.ts";
+import type { RequestContext, RequestInfo, User } from "../request.ts";
+
+export function attributesOf(user: User, info: RequestInfo, query: URLSearchParams): Attributes {
+  const listing = info.verb === "list" || info.verb === "watch" || info.verb === "deletecollection";
+  return {
+    user,
+    verb: info.verb,
+    isResourceRequest: info.isResourceRequest,
+    path: info.path,
+    group: info.group,
+    version: info.version,
+    resource: info.resource,
+    subresource: info.subresource,
+    namespace: info.namespace,
+    name: info.name,
+    labelSelector: listing ? (query.get("labelSelector") ?? undefined) : undefined,
+    fieldSelector: listing ? (query.get("fieldSelector") ?? undefined) : undefined,
+  };
+}
+
+/** Throws Forbidden in upstream's words. */
+export async function assertAllowed(authorizer: Authorizer, attributes: Attributes): Promise<void> {
+  const decision = await authorizer.authorize(attributes);
+  if (decision.outcome === "allow") return;
+  const message = refusal(attributes);
+  throw forbiddenRequest(attributes, decision.reason === "" ? message : `${message}: ${decision.reason}`);
+}
+
+function forbiddenRequest(attributes: Attributes, message: string): StatusError {
+  const { isResourceRequest, group, resource, name = "" } = attributes;
+  if (!isResourceRequest) return new StatusError("Forbidden", `forbidden: ${message}`);
+  return forbidden({ group, plural: resource }, name, message);
+}
+
+/** `User "x" cannot list resource "pods" in API group "" in the namespace "y"` */
+function refusal(attributes: Attributes): string {
+  const { user, verb, isResourceRequest, path, group, resource, subresource, namespace } = attributes;
+  const who = `User ${JSON.stringify(user.name)} cannot`;
+  if (!isResourceRequest) return `${who} ${verb} path ${JSON.stringify(path)}`;
+  const what = subresource ? `${resource}/${subresource}` : resource;
+  const where = namespace ? `in the namespace ${JSON.stringify(namespace)}` : "at the cluster scope";
+  return `${who} ${verb} resource ${JSON.stringify(what)} in API group ${JSON.stringify(group)} ${where}`;
+}
+
+const extraPrefix = "impersonate-extra-";
+
+/** The user to act as: the one that Impersonate- headers name, if the real one may. Throws Forbidden. */
+export async function impersonated(
+  authorizer: Authorizer,
+  user: User,
+  headers: RequestContext["headers"],
+): Promise<User> {
+  const name = headers["impersonate-user"] ?? "";
+  const groups = splitHeader(headers["impersonate-group"]);
+  const uid = headers["impersonate-uid"] ?? "";
+  const extra = extraOf(headers);
+  const asksMore = groups.length > 0 || uid !== "" || Object.keys(extra).length > 0;
+  if (name === "" && !asksMore) return user;
+  if (name === "") {
+    throw new StatusError("InternalError", "requested [] without impersonating a user", { code: 500 });
+  }
+  const may = (resource: string, value: string, where: Partial<Attributes> = {}): Promise<void> =>
+    assertAllowed(authorizer, { ...impersonation, user, resource, name: value, ...where });
+  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
+  if (account) await may("serviceaccounts", account[2] ?? "", { namespace: account[1] });
+  else await may("users", name);
+  for (const group of groups) await may("groups", group);
+  if (uid !== "") await may("uids", uid, { group: "authentication.k8s.io" });
+  for (const [key, values] of Object.entries(extra)) {
+    for (const value of values) {
+      await may("userextras", value, { group: "authentication.k8s.io", subresource: key });
+    }
+  }
+  return { name, groups: groupsOf(name, groups, account?.[1]), uid: uid === "" ? undefined : uid, extra };
+}
+
+const impersonation = {
+  verb: "impersonate",
+  isResourceRequest: true,
+  path: "",
+  group: "",
+  version: "v1",
+} as const;
+
+function groupsOf(name: string, given: readonly string[], accountNamespace: string | undefined): string[] {
+  const groups = [...given];
+  if (accountNamespace !== undefined && groups.length === 0) {
+    groups.push("system:serviceaccounts", `system:serviceaccounts:${accountNamespace}`);
+  }
+  const everyone = name === "system:anonymous" ? "system:unauthenticated" : "system:authenticated";
+  if (!groups.includes("system:authenticated") && !groups.includes("system:unauthenticated")) groups.push(everyone);
+  return groups;
+}
+
+/** node:http joins repeated headers by a comma. */
+const splitHeader = (text: string | undefined): string[] =>
+  (text ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+function extraOf(headers: RequestContext["headers"]): Record<string, string[]> {
+  const extra: Record<string, string[]> = {};
+  for (const [header, text] of Object.entries(headers)) {
+    if (!header.startsWith(extraPrefix)) continue;
+    extra[decodeURIComponent(header.slice(extraPrefix.length))] = splitHeader(text);
+  }
+  return extra;
+}

@@ -1,0 +1,193 @@
+/** Writes answers to a socket: JSON texts joined as they rest, in chunks, compressed where that pays. */
+import type { ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import { createGzip, gzip } from "node:zlib";
+import { stringify as stringifyYaml } from "yaml";
+import { encodeProtobuf, protobufContentType } from "#shared/api/codec/protobuf.ts";
+import { StatusError } from "#shared/api/errors.ts";
+import { parseApiVersion } from "#shared/api/object.ts";
+import type { ApiResponse, WatchFrame } from "../request.ts";
+import type { Accepted } from "./negotiate.ts";
+
+/** Answers smaller than this are not compressed, as upstream has it. */
+const COMPRESS_FROM = 128 * 1024;
+const CHUNK = 256 * 1024;
+const compress = promisify(gzip);
+
+export interface Rendering {
+  readonly accepted: Accepted;
+  readonly gzip: boolean;
+  readonly pretty: boolean;
+}
+
+const jsonType = "application/json";
+
+/** Sends a whole answer. Resolves when the last byte is handed to the socket, or the client is gone. */
+export async function render(response: ServerResponse, answer: ApiResponse, rendering: Rendering): Promise<void> {
+  switch (answer.kind) {
+    case "object":
+      return renderText(response, answer.code, objectText(answer, rendering), rendering);
+    case "list":
+      return rendering.accepted.media === "json" && !rendering.pretty
+        ? renderList(response, answer, rendering)
+        : renderText(response, answer.code, valueText(listValue(answer), rendering), rendering);
+    case "bytes":
+      return renderBytes(response, answer);
+    case "watch":
+      return renderWatch(response, answer.frames, rendering);
+  }
+}
+
+function objectText(answer: Extract<ApiResponse, { kind: "object" }>, rendering: Rendering): string | Uint8Array {
+  return rendering.accepted.media === "json" && !rendering.pretty
+    ? answer.text()
+    : valueText(answer.value(), rendering);
+}
+
+function valueText(value: object, { accepted, pretty }: Rendering): string | Uint8Array {
+  switch (accepted.media) {
+    case "json":
+      return pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value);
+    case "yaml":
+      return stringifyYaml(JSON.parse(JSON.stringify(value)), { aliasDuplicateObjects: false });
+    case "protobuf": {
+      const { apiVersion = "", kind = "" } = value as { apiVersion?: string; kind?: string };
+      return encodeProtobuf({ ...parseApiVersion(apiVersion), kind }, value as Record<string, unknown>);
+    }
+  }
+}
+
+const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
+
+function listValue({ apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>): object {
+  return { kind: listKind, apiVersion, metadata, items: items.map((item) => item.view()) };
+}
+
+async function renderText(
+  response: ServerResponse,
+  code: number,
+  body: string | Uint8Array,
+  rendering: Rendering,
+): Promise<void> {
+  let bytes: Uint8Array = typeof body === "string" ? Buffer.from(body) : body;
+  response.setHeader("content-type", contentTypes[rendering.accepted.media]);
+  if (rendering.gzip && bytes.length >= COMPRESS_FROM) {
+    bytes = await compress(bytes, { level: 1 });
+    response.setHeader("content-encoding", "gzip");
+    response.setHeader("vary", "Accept-Encoding");
+  }
+  response.setHeader("content-length", bytes.length);
+  response.writeHead(code);
+  response.end(bytes);
+}
+
+async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse, { kind: "bytes" }>): Promise<void> {
+  response.setHeader("content-type", answer.contentType);
+  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
+  const { body } = answer;
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    response.setHeader("content-length", bytes.length);
+    response.writeHead(answer.code);
+    response.end(bytes);
+    return;
+  }
+  response.writeHead(answer.code);
+  const sink = new Sink(response);
+  for await (const chunk of body) if (!(await sink.write(chunk))) return;
+  response.end();
+}
+
+/** Waits where the client reads slower than the server writes. */
+class Sink {
+  readonly #target: NodeJS.WritableStream;
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse, target: NodeJS.WritableStream = response) {
+    this.#target = target;
+    this.#response = response;
+  }
+
+  /** False when the client is gone. */
+  async write(chunk: string | Uint8Array): Promise<boolean> {
+    if (this.#response.destroyed) return false;
+    if (this.#target.write(chunk)) return true;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#target.removeListener("drain", done);
+        this.#response.removeListener("close", done);
+        resolve();
+      };
+      this.#target.once("drain", done);
+      this.#response.once("close", done);
+    });
+    return !this.#response.destroyed;
+  }
+}
+
+/** A list is its objects' texts joined; between chunks the event loop gets its turn. */
+async function renderList(
+  response: ServerResponse,
+  { code, apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>,
+  rendering: Rendering,
+): Promise<void> {
+  const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+  let parts: string[] = [head];
+  let size = head.length;
+  let index = 0;
+  const fill = (): string => {
+    for (; index < items.length && size < CHUNK; index += 1) {
+      const text = items[index]?.text() ?? "";
+      parts.push(index === 0 ? text : `,${text}`);
+      size += text.length;
+    }
+    if (index === items.length) parts.push("]}");
+    const text = parts.join("");
+    parts = [];
+    size = 0;
+    return text;
+  };
+  const first = fill();
+  if (index === items.length) return renderText(response, code, first, rendering);
+  response.setHeader("content-type", jsonType);
+  const zip = rendering.gzip ? createGzip({ level: 1 }) : undefined;
+  if (zip) {
+    response.setHeader("content-encoding", "gzip");
+    response.setHeader("vary", "Accept-Encoding");
+    zip.pipe(response);
+  }
+  response.writeHead(code);
+  const sink = new Sink(response, zip ?? response);
+  if (!(await sink.write(first))) return;
+  while (index < items.length) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (!(await sink.write(fill()))) return;
+  }
+  (zip ?? response).end();
+}
+
+/** One JSON document a line, as long as both sides stay. */
+async function renderWatch(
+  response: ServerResponse,
+  frames: AsyncIterable<WatchFrame>,
+  _rendering: Rendering,
+): Promise<void> {
+  response.setHeader("content-type", jsonType);
+  response.setHeader("cache-control", "no-cache, private");
+  response.writeHead(200);
+  response.flushHeaders();
+  const sink = new Sink(response);
+  try {
+    for await (const frame of frames) {
+      if (!(await sink.write(frameLine(frame)))) return;
+    }
+  } catch (error) {
+    const status = error instanceof StatusError ? error.toStatus() : undefined;
+    if (status) await sink.write(`{"type":"ERROR","object":${JSON.stringify(status)}}\n`);
+    else throw error;
+  } finally {
+    response.end();
+  }
+}
+
+export const frameLine = (frame: WatchFrame): string => `{"type":"${frame.type}","object":${frame.text()}}\n`;

@@ -1,0 +1,76 @@
+/** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
+import type { RequestInfo } from "../request.ts";
+
+const verbs: Readonly<Record<string, string>> = {
+  POST: "create",
+  GET: "get",
+  HEAD: "get",
+  PUT: "update",
+  PATCH: "patch",
+  DELETE: "delete",
+};
+
+/** Below a Namespace these are its own, not resources in it. */
+const namespaceSubresources = ["status", "finalize"];
+
+export function requestInfoOf(method: string, path: string, query: URLSearchParams): RequestInfo {
+  const parts = path.split("/").filter((part) => part !== "");
+  const [apiPrefix = ""] = parts;
+  const nonResource = { ...none, path, verb: method.toLowerCase() };
+  if (apiPrefix !== "api" && apiPrefix !== "apis") return nonResource;
+  const grouped = apiPrefix === "apis";
+  if (parts.length < (grouped ? 4 : 3)) return nonResource;
+  const group = grouped ? decode(parts[1]) : "";
+  const version = decode(parts[grouped ? 2 : 1]);
+  let rest = parts.slice(grouped ? 3 : 2).map(decode);
+  let verb = verbs[method] ?? "";
+  // The old way to watch: /api/v1/watch/pods.
+  if (rest[0] === "watch" && rest.length > 1) {
+    verb = "watch";
+    rest = rest.slice(1);
+  }
+  let namespace: string | undefined;
+  if (rest[0] === "namespaces" && rest.length > 1) {
+    namespace = rest[1];
+    if (rest.length > 2 && !namespaceSubresources.includes(rest[2] ?? "")) rest = rest.slice(2);
+  }
+  const [resource = "", name, subresource] = rest;
+  const info = { isResourceRequest: true, path, apiPrefix, group, version, namespace, resource, rest: rest.slice(3) };
+  return { ...info, ...target(verb, name, subresource, query) };
+}
+
+function target(
+  verb: string,
+  name: string | undefined,
+  subresource: string | undefined,
+  query: URLSearchParams,
+): Pick<RequestInfo, "verb" | "name" | "subresource"> {
+  if (name !== undefined) return { verb, name, subresource };
+  if (verb === "delete") return { verb: "deletecollection", name, subresource };
+  if (verb !== "get" && verb !== "watch") return { verb, name, subresource };
+  const watches = verb === "watch" || ["true", "1"].includes(query.get("watch") ?? "");
+  // One object named by a field selector is authorised as that object.
+  const selected = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get("fieldSelector") ?? "")?.[1];
+  return { verb: watches ? "watch" : "list", name: selected, subresource };
+}
+
+const none = {
+  isResourceRequest: false,
+  apiPrefix: "",
+  group: "",
+  version: "",
+  namespace: undefined,
+  resource: "",
+  subresource: undefined,
+  name: undefined,
+  rest: [],
+} as const;
+
+function decode(part: string | undefined): string {
+  if (part === undefined) return "";
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

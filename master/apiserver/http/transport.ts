@@ -1,0 +1,365 @@
+/**
+ * HTTPS for the API server: express over node:http, fed by tls.createServer, which alone shows client certificates under
+ * Bun. HTTP/1.1 only.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import {
+  createServer as createTlsServer,
+  type PeerCertificate,
+  type TLSSocket,
+  type Server as TlsServer,
+} from "node:tls";
+import express, { type Express } from "express";
+import { badRequest, internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
+import { isLongRunning, isReading } from "../discovery/metrics.ts";
+import type { Exchange } from "../registry/subresource-handler.ts";
+import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
+import { type ApiServer, splitUrl } from "../server.ts";
+import { negotiate } from "./negotiate.ts";
+import { render } from "./render.ts";
+import { requestInfoOf } from "./request-info.ts";
+
+export interface TransportOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+  /** PEM of the authorities whose client certificates count. */
+  readonly clientAuthorities: string;
+  /** What went wrong inside; a client only hears that something did. */
+  readonly log: (message: string) => void;
+}
+
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const HEADERS_WITHIN_MS = 30_000;
+const BODY_WITHIN_MS = 30_000;
+const ANSWER_WITHIN_MS = 60_000;
+const IDLE_FOR_MS = 180_000;
+const STOP_WITHIN_MS = 5_000;
+/** Requests under way at once, as upstream's --max-requests-inflight and --max-mutating-requests-inflight. */
+const MAX_READING = 400;
+const MAX_MUTATING = 200;
+
+export class HttpsTransport {
+  /** Other web routes (the dashboard) may be mounted here; they come before the API's. */
+  readonly routes: Express = express();
+  readonly #server: ApiServer;
+  readonly #options: TransportOptions;
+  readonly #http: Server;
+  readonly #tls: TlsServer;
+  readonly #sockets = new Set<TLSSocket>();
+  /** Of connections that wait for a request. */
+  readonly #deadlines = new WeakMap<TLSSocket, ReturnType<typeof setTimeout>>();
+  readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
+  #reading = 0;
+  #mutating = 0;
+  #stopping = false;
+
+  constructor(server: ApiServer, options: TransportOptions) {
+    this.#server = server;
+    this.#options = options;
+    const app = express();
+    app.disable("x-powered-by");
+    app.disable("etag");
+    this.routes.disable("x-powered-by");
+    app.use(this.routes);
+    app.use((request: IncomingMessage, response: ServerResponse) => {
+      this.#serve(request, response).catch((error: unknown) => this.#fail(request, response, error));
+    });
+    this.#http = createHttpServer(app);
+    this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(request, socket, head).catch((error: unknown) => this.#refuseUpgrade(socket, error));
+    });
+    const { certificate, key, clientAuthorities } = options;
+    this.#tls = createTlsServer(
+      {
+        cert: certificate,
+        key,
+        ca: clientAuthorities,
+        requestCert: true,
+        // Who comes without a certificate may still bring a token; `authorized` says whether one counts.
+        rejectUnauthorized: false,
+        ALPNProtocols: ["http/1.1"],
+        minVersion: "TLSv1.2",
+      },
+      (socket) => this.#accept(socket),
+    );
+    this.#tls.on("tlsClientError", () => undefined);
+  }
+
+  /** The port that is listened on. */
+  async listen(): Promise<number> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#tls.once("error", reject);
+      this.#tls.listen(port, host, resolve);
+    });
+    return (this.#tls.address() as AddressInfo).port;
+  }
+
+  /** A renewed serving certificate, for connections from now on. */
+  useCertificate(certificate: string, key: string): void {
+    this.#tls.setSecureContext({ cert: certificate, key, ca: this.#options.clientAuthorities });
+  }
+
+  /** Takes no more connections, lets requests under way end, then closes what is left. Watches end with the ApiServer. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#tls.close();
+    const deadline_ms = performance.now() + STOP_WITHIN_MS;
+    while (this.#reading + this.#mutating > 0 && performance.now() < deadline_ms) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const socket of this.#sockets) socket.destroy();
+    this.#http.close();
+  }
+
+  #accept(socket: TLSSocket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => {
+      clearTimeout(this.#deadlines.get(socket));
+      this.#sockets.delete(socket);
+    });
+    socket.on("error", () => socket.destroy());
+    if (socket.authorized) this.#certificates.set(socket, socket.getPeerCertificate(true));
+    this.#awaitRequest(socket, HEADERS_WITHIN_MS);
+    this.#http.emit("connection", socket);
+  }
+
+  #awaitRequest(socket: TLSSocket, within_ms: number): void {
+    clearTimeout(this.#deadlines.get(socket));
+    this.#deadlines.set(
+      socket,
+      setTimeout(() => socket.destroy(), within_ms),
+    );
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const socket = request.socket as TLSSocket;
+    clearTimeout(this.#deadlines.get(socket));
+    const { path, query } = splitUrl(request.url ?? "/");
+    const info = requestInfoOf(request.method ?? "GET", path, query);
+    const done = this.#server.metrics.begin(info);
+    const gone = new AbortController();
+    let ended = false;
+    response.on("close", () => {
+      if (ended) return;
+      ended = true;
+      gone.abort();
+      done(response.statusCode);
+      if (!this.#stopping) this.#awaitRequest(socket, IDLE_FOR_MS);
+    });
+    response.setHeader("audit-id", headerOf(request, "audit-id") ?? crypto.randomUUID());
+    const limited = !isLongRunning(info);
+    const user = await this.#userOf(request, socket);
+    const leave = limited ? this.#enter(info, user) : undefined;
+    const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
+    try {
+      await this.#answer(request, response, info, query, user, gone.signal);
+    } finally {
+      clearTimeout(late);
+      leave?.();
+    }
+  }
+
+  #enter(info: RequestInfo, user: User): () => void {
+    const reading = isReading(info);
+    const exempt = user.groups.includes("system:masters");
+    if (!exempt && (reading ? this.#reading >= MAX_READING : this.#mutating >= MAX_MUTATING)) {
+      throw tooManyRequests("Too many requests, please try again later.", 1);
+    }
+    if (reading) this.#reading += 1;
+    else this.#mutating += 1;
+    return () => {
+      if (reading) this.#reading -= 1;
+      else this.#mutating -= 1;
+    };
+  }
+
+  #answerLate(response: ServerResponse, gone: AbortController): void {
+    gone.abort();
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const message = "request did not complete within the allotted timeout";
+    sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
+  }
+
+  async #userOf(request: IncomingMessage, socket: TLSSocket): Promise<User> {
+    return this.#server.authenticate({
+      headers: headersOf(request),
+      clientCertificate: this.#certificates.get(socket),
+      remoteAddress: socket.remoteAddress,
+    });
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    info: RequestInfo,
+    query: URLSearchParams,
+    user: User,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const headers = headersOf(request);
+    const body: RequestBody = this.#server.readsBody(info) ? await readBody(request) : { kind: "none" };
+    const warnings: string[] = [];
+    const { method = "GET" } = request;
+    const { remoteAddress } = request.socket;
+    const exchange: Exchange = { kind: "request", request, response };
+    const answer = await this.#server.handle(
+      { method, info, query, headers, body, signal, warnings, remoteAddress },
+      user,
+      exchange,
+    );
+    if (answer === "handled" || response.headersSent) return;
+    setWarnings(response, warnings);
+    response.setHeader("cache-control", "no-cache, private");
+    const accepted = answer.kind === "bytes" ? negotiate(undefined) : acceptedBy(headers["accept"]);
+    await render(response, answer, {
+      accepted,
+      gzip: /\bgzip\b/.test(headers["accept-encoding"] ?? ""),
+      pretty: wantsPretty(query, headers["user-agent"], accepted.pretty),
+    });
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const status = this.#statusOf(error, request);
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    sendStatus(response, status);
+  }
+
+  #statusOf(error: unknown, request?: IncomingMessage): StatusError {
+    if (error instanceof StatusError) return error;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#options.log(`${request?.method ?? ""} ${request?.url ?? ""}: ${text}`);
+    return internalError(error instanceof Error ? error.message : String(error), error);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const tlsSocket = request.socket as TLSSocket;
+    clearTimeout(this.#deadlines.get(tlsSocket));
+    const { path, query } = splitUrl(request.url ?? "/");
+    const { method = "GET" } = request;
+    const info = requestInfoOf(method, path, query);
+    const user = await this.#userOf(request, tlsSocket);
+    const gone = new AbortController();
+    socket.on("close", () => gone.abort());
+    const answer = await this.#server.handle(
+      {
+        method,
+        info,
+        query,
+        headers: headersOf(request),
+        body: { kind: "none" },
+        signal: gone.signal,
+        warnings: [],
+        remoteAddress: tlsSocket.remoteAddress,
+      },
+      user,
+      { kind: "upgrade", request, socket, head },
+    );
+    if (answer === "handled") return;
+    throw answerToUpgrade(answer);
+  }
+
+  #refuseUpgrade(socket: Duplex, error: unknown): void {
+    const status = this.#statusOf(error);
+    const body = JSON.stringify(status.toStatus());
+    socket.end(
+      `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\nconnection: close\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+}
+
+/** What was asked for cannot be spoken over an upgraded connection. */
+function answerToUpgrade(answer: ApiResponse): StatusError {
+  if (answer.kind === "object" && answer.code >= 400) {
+    return new StatusError("BadRequest", answer.text(), { code: answer.code });
+  }
+  return badRequest("Upgrade request required only for exec, attach, port-forward and proxy");
+}
+
+function sendStatus(response: ServerResponse, error: StatusError): void {
+  const { retryAfterSeconds } = error.options;
+  if (retryAfterSeconds) response.setHeader("retry-after", String(retryAfterSeconds));
+  const body = Buffer.from(`${JSON.stringify(error.toStatus())}\n`);
+  response.setHeader("content-type", "application/json");
+  response.setHeader("cache-control", "no-cache, private");
+  response.setHeader("content-length", body.length);
+  response.writeHead(error.code);
+  response.end(body);
+}
+
+/** The form of the answer was settled by the handler; what it could not serve it has refused. */
+function acceptedBy(accept: string | undefined): ReturnType<typeof negotiate> {
+  try {
+    return negotiate(accept);
+  } catch (error) {
+    if (error instanceof StatusError) return negotiate(undefined);
+    throw error;
+  }
+}
+
+/** Asked for, or read by a person: curl and browsers get lines, as upstream has it. */
+function wantsPretty(query: URLSearchParams, userAgent: string | undefined, accepted: boolean): boolean {
+  const asked = query.get("pretty");
+  if (asked !== null) return asked === "" || asked === "true" || asked === "1";
+  return accepted || /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent ?? "");
+}
+
+/** RFC 7234 warnings with code 299, each once, as clients print them. */
+function setWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  const unique = [...new Set(warnings)];
+  if (unique.length === 0) return;
+  const printable = (text: string): string =>
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a header.
+    text.replace(/[\u0000-\u001f\u007f]+/g, " ").replace(/[\\"]/g, (character) => `\\${character}`);
+  response.setHeader(
+    "warning",
+    unique.map((text) => `299 - "${encodeHeader(printable(text))}"`),
+  );
+}
+
+/** Header bytes are Latin-1 for node:http; the text is UTF-8. */
+const encodeHeader = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+
+function headersOf(request: IncomingMessage): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    headers[name] = Array.isArray(value) ? value.join(", ") : value;
+  }
+  return headers;
+}
+
+const headerOf = (request: IncomingMessage, name: string): string | undefined => headersOf(request)[name];
+
+async function readBody(request: IncomingMessage): Promise<RequestBody> {
+  const { method } = request;
+  if (method === "GET" || method === "HEAD") return { kind: "none" };
+  const tooLarge = (): StatusError =>
+    new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
+  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const late = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BODY_BYTES) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(late);
+  }
+  return size === 0 ? { kind: "none" } : { kind: "bytes", bytes: Buffer.concat(chunks) };
+}

@@ -1,0 +1,382 @@
+/** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
+import { badRequest, isNotFound, methodNotAllowed, notFound, StatusError } from "#shared/api/errors.ts";
+import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import { type Accepted, negotiate } from "../http/negotiate.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
+import { create } from "./create.ts";
+import type { SubresourceDeclaration } from "./declaration.ts";
+import { decodeDocument, objectOf } from "./decode-body.ts";
+import { listEntries, listParameters, revisionOf } from "./list.ts";
+import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
+import { remove } from "./remove.ts";
+import { scaled, scaleOf } from "./scale.ts";
+import { parseSelection } from "./selection.ts";
+import type { ServedResource, StoredResource } from "./served-resource.ts";
+import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
+import { type PartialUpdate, update } from "./update.ts";
+import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
+import { deleteOptions, type WriteOptions, writeOptions } from "./write-options.ts";
+import { cacheKey, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+/** Handlers by group, then by `plural/subresource`. */
+export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
+
+export interface EndpointParts extends WriteParts {
+  readonly handlers: SubresourceHandlers;
+  /** Whether this user may do another thing with the object of the request: create it by PUT or apply. Throws Forbidden. */
+  mayAlso(context: RequestContext, verb: string): Promise<void>;
+}
+
+/** Deletes of a collection that run at once. */
+const DELETES_AT_ONCE = 50;
+
+interface Request {
+  readonly context: RequestContext;
+  readonly resource: ServedResource;
+  readonly accepted: Accepted;
+}
+
+export class ResourceEndpoint {
+  readonly #parts: EndpointParts;
+  readonly #ticker = new BookmarkTicker();
+
+  constructor(parts: EndpointParts) {
+    this.#parts = parts;
+  }
+
+  async handle(
+    context: RequestContext,
+    resource: ServedResource,
+    exchange: Exchange | undefined,
+  ): Promise<ApiResponse | "handled"> {
+    const { info } = context;
+    if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
+    if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
+    const request = { context, resource, accepted: negotiate(context.headers["accept"]) };
+    const allowed = resource.declaration.verbs;
+    if (allowed && !allowed.includes(info.verb)) throw notServed(resource, info.verb);
+    switch (info.verb) {
+      case "get":
+        return this.#get(request);
+      case "list":
+        return this.#list(request);
+      case "watch":
+        return this.#watch(request);
+      case "create":
+        return this.#create(request);
+      case "update":
+        return this.#put(request);
+      case "patch":
+        return this.#patch(request);
+      case "delete":
+        return this.#delete(request);
+      case "deletecollection":
+        return this.#deleteCollection(request);
+      default:
+        throw notServed(resource, info.verb);
+    }
+  }
+
+  async #get({ context, resource, accepted }: Request): Promise<ApiResponse> {
+    const asked = context.query.get("resourceVersion") ?? "";
+    if (asked !== "" && asked !== "0") await this.#parts.hub.waitForClient(revisionOf(asked));
+    const entry = this.#entry(context, resource);
+    return objectResponse(context, accepted, resource, resource.serve(entry));
+  }
+
+  #entry({ info }: RequestContext, resource: ServedResource): Entry {
+    const { namespaced } = resource.declaration.ref;
+    const name = info.name ?? "";
+    const entry = resource.stored?.cache.get(namespaced ? `${info.namespace ?? ""}/${name}` : name);
+    if (!entry) throw notFound(resource.name, name);
+    return entry;
+  }
+
+  async #list({ context, resource, accepted }: Request): Promise<ApiResponse> {
+    const { hub, store } = this.#parts;
+    const parameters = listParameters(context.query);
+    const { stored } = resource;
+    if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
+    const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
+    const { entries, metadata } = await listEntries({ hub, store, cache: stored.cache }, selection, parameters);
+    const items = resource.isStoredForm ? entries : entries.map((entry) => resource.serve(entry));
+    return listResponse(context, accepted, resource, items, metadata);
+  }
+
+  async #watch({ context, resource, accepted }: Request): Promise<ApiResponse> {
+    const { hub } = this.#parts;
+    const stored = storedOf(resource);
+    const { name } = context.info;
+    const selectors = selectorsOf(context);
+    // The old path form names one object: /api/v1/watch/namespaces/default/pods/web.
+    const fieldSelector = selectors.fieldSelector || (name ? `metadata.name=${name}` : "");
+    const selection = parseSelection(resource, namespaceOf(context, resource), { ...selectors, fieldSelector });
+    const source = { hub, cache: stored.cache, resource, ticker: this.#ticker };
+    const frames = await watchEntries(source, selection, watchParameters(context.query), context.signal);
+    return watchResponse(context, accepted, resource, frames);
+  }
+
+  #scope(request: Request, options: WriteOptions | undefined, dryRun = options?.dryRun ?? false): WriteScope {
+    const { context, resource } = request;
+    return {
+      resource,
+      stored: storedOf(resource),
+      namespace: namespaceOf(context, resource),
+      subresource: context.info.subresource,
+      user: context.user,
+      manager: managerOfRequest(options?.fieldManager, context.headers["user-agent"]) || "unknown",
+      dryRun,
+      options: options ?? {},
+      warnings: context.warnings,
+      auditAnnotations: context.auditAnnotations,
+    };
+  }
+
+  #decode({ context, resource }: Request, options: WriteOptions): KubeObject {
+    const document = decodeDocument(context.body, context.headers["content-type"]);
+    const { custom = false } = resource.declaration;
+    return objectOf(
+      document,
+      { gvk: resource.gvk, schema: resource.schema, custom },
+      options.fieldValidation,
+      context.warnings,
+    );
+  }
+
+  async #create(request: Request): Promise<ApiResponse> {
+    const { context, resource, accepted } = request;
+    if (context.info.name !== undefined) throw notServed(resource, "create");
+    const options = writeOptions(context.query, "CreateOptions");
+    const object = this.#decode(request, options);
+    const { virtual } = resource.declaration;
+    if (virtual) {
+      const namespace = namespaceOf(context, resource);
+      return valueResponse(await virtual(object, { user: context.user, namespace }), 201);
+    }
+    const entry = await create(this.#parts, this.#scope(request, options), { object });
+    return objectResponse(context, accepted, resource, resource.serve(entry), 201);
+  }
+
+  async #put(request: Request, change?: PartialUpdate): Promise<ApiResponse> {
+    const { context, resource, accepted } = request;
+    const name = nameOf(context, resource);
+    const options = writeOptions(context.query, "UpdateOptions");
+    const object = this.#decode(request, options);
+    object.metadata.name ||= name;
+    if (object.metadata.name !== name) {
+      throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
+    }
+    matchNamespace(request, object);
+    const scope = this.#scope(request, options);
+    const { strategy } = scope.stored.declaration;
+    const missing = !scope.stored.cache.get(cacheKey(scope, name));
+    if (
+      missing &&
+      strategy?.allowCreateOnUpdate &&
+      scope.subresource === undefined &&
+      !object.metadata.resourceVersion
+    ) {
+      await this.#parts.mayAlso(context, "create");
+      const entry = await create(this.#parts, scope, { object });
+      return objectResponse(context, accepted, resource, resource.serve(entry), 201);
+    }
+    const stored = resource.toStored(object);
+    const entry = await update(this.#parts, scope, {
+      name,
+      update: change,
+      // Each attempt needs a draft of its own.
+      next: () => ({ draft: cloneJson(stored) as KubeObject }),
+    });
+    return objectResponse(context, accepted, resource, resource.serve(entry));
+  }
+
+  async #patch(request: Request, change?: PartialUpdate): Promise<ApiResponse> {
+    const { context, resource, accepted } = request;
+    const options = writeOptions(context.query, "PatchOptions");
+    const patch = decodePatch(context.body, context.headers["content-type"]);
+    checkPatchOptions(patch, options);
+    const { entry, created } = await patchObject(this.#parts, this.#scope(request, options), {
+      name: nameOf(context, resource),
+      patch,
+      options,
+      update: change,
+      mayCreate: () => this.#parts.mayAlso(context, "create"),
+    });
+    return objectResponse(context, accepted, resource, resource.serve(entry), created ? 201 : 200);
+  }
+
+  async #delete(request: Request): Promise<ApiResponse> {
+    const { context, resource, accepted } = request;
+    const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+    const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
+    const { entry, isGone } = await remove(this.#parts, scope, nameOf(context, resource), options);
+    if (!isGone) {
+      const answersLater = options.propagationPolicy === "Foreground" || options.orphanDependents === false;
+      return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
+    }
+    const { group, plural } = resource.declaration.ref;
+    const details = { name: entry.name, ...(group ? { group } : {}), kind: plural, uid: entry.view().metadata.uid };
+    return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
+  }
+
+  async #deleteCollection(request: Request): Promise<ApiResponse> {
+    const { context, resource, accepted } = request;
+    const { hub, store } = this.#parts;
+    const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+    const stored = storedOf(resource);
+    const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
+    const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
+    const parameters = listParameters(context.query);
+    const { entries, metadata } = await listEntries({ hub, store, cache: stored.cache }, selection, parameters);
+    const removed: Entry[] = [];
+    for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
+      const group = entries.slice(from, from + DELETES_AT_ONCE);
+      removed.push(...(await Promise.all(group.map((entry) => this.#removeIfThere(scope, entry, options)))));
+    }
+    const items = removed.map((entry) => resource.serve(entry));
+    return listResponse(context, accepted, resource, items, { resourceVersion: metadata.resourceVersion });
+  }
+
+  async #removeIfThere(scope: WriteScope, entry: Entry, options: DeleteOptions): Promise<Entry> {
+    const own = scope.resource.declaration.ref.namespaced ? { ...scope, namespace: entry.namespace } : scope;
+    try {
+      return (await remove(this.#parts, own, entry.name, options)).entry;
+    } catch (error) {
+      if (isNotFound(error)) return entry;
+      throw error;
+    }
+  }
+
+  async #subresource(
+    context: RequestContext,
+    resource: ServedResource,
+    subresource: string,
+    exchange: Exchange | undefined,
+  ): Promise<ApiResponse | "handled"> {
+    const { info } = context;
+    const { group, plural } = resource.declaration.ref;
+    const declared = resource.declaration.subresources?.[subresource];
+    const handler = this.#parts.handlers[group]?.[`${plural}/${subresource}`];
+    if (!declared && !handler) throw pathNotFound();
+    if (declared && !declared.verbs.includes(info.verb)) throw notServed(resource, info.verb);
+    if (handler) {
+      const name = nameOf(context, resource);
+      const body = declared ? this.#subresourceBody(context, declared) : undefined;
+      const namespace = namespaceOf(context, resource);
+      if (body) await this.#admitBody(context, resource, name, body);
+      return handler.handle({
+        declaration: resource.declaration,
+        context,
+        namespace,
+        name,
+        subresource,
+        body,
+        exchange,
+      });
+    }
+    const request = { context, resource, accepted: negotiate(context.headers["accept"]) };
+    if (declared?.scale) return this.#scale(request, declared.scale);
+    const change = declared?.update;
+    if (subresource !== "status" && !change) throw pathNotFound();
+    switch (info.verb) {
+      case "get":
+        return this.#get(request);
+      case "update":
+        return this.#put(request, change);
+      case "patch":
+        return this.#patch(request, change);
+      default:
+        throw notServed(resource, info.verb);
+    }
+  }
+
+  /** A body with a kind of its own goes through admission before its handler sees it. */
+  async #admitBody(context: RequestContext, resource: ServedResource, name: string, body: KubeObject): Promise<void> {
+    const options = writeOptions(context.query, "CreateOptions");
+    const scope = this.#scope({ context, resource, accepted: negotiate(undefined) }, options);
+    await mutate(this.#parts, scope, { operation: "CREATE", name, object: body });
+    await judge(this.#parts, scope, { operation: "CREATE", name, object: body });
+  }
+
+  #subresourceBody(context: RequestContext, { body }: SubresourceDeclaration): KubeObject | undefined {
+    if (!body || context.info.verb === "get" || connectsBy(body.kind)) return undefined;
+    const document = decodeDocument(context.body, context.headers["content-type"]);
+    const { fieldValidation } = writeOptions(context.query, "CreateOptions");
+    return objectOf(document, { gvk: body, schema: schemaFor(body), custom: false }, fieldValidation, context.warnings);
+  }
+
+  async #scale(request: Request, paths: NonNullable<SubresourceDeclaration["scale"]>): Promise<ApiResponse> {
+    const { context, resource } = request;
+    const name = nameOf(context, resource);
+    const { verb } = context.info;
+    if (verb === "get") return valueResponse(scaleOf(resource.serve(this.#entry(context, resource)).view(), paths));
+    const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
+    const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
+    const expected = { gvk, schema: schemaFor(gvk), custom: false };
+    const body =
+      verb === "patch"
+        ? {
+            kind: "patch" as const,
+            patch: decodePatch(context.body, context.headers["content-type"]),
+            force: options.force === true,
+          }
+        : {
+            kind: "put" as const,
+            scale: objectOf(
+              decodeDocument(context.body, context.headers["content-type"]),
+              expected,
+              options.fieldValidation,
+              context.warnings,
+            ),
+          };
+    if (body.kind === "patch") checkPatchOptions(body.patch, options);
+    const scope = this.#scope(request, options);
+    const entry = await update(this.#parts, scope, {
+      name,
+      next: (live) => scaled(this.#parts, scope, live.view(), { paths, name, body }),
+      update: { prepare: () => undefined },
+    });
+    return valueResponse(scaleOf(resource.serve(entry).view(), paths));
+  }
+}
+
+/** Options of a connection stand in the query; the body, if any, is a stream. */
+export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
+
+function namespaceOf({ info }: RequestContext, resource: ServedResource): string | undefined {
+  return resource.declaration.ref.namespaced ? info.namespace : undefined;
+}
+
+function nameOf({ info }: RequestContext, resource: ServedResource): string {
+  if (info.name === undefined) throw notServed(resource, info.verb);
+  return info.name;
+}
+
+function matchNamespace({ context, resource }: Request, { metadata }: KubeObject): void {
+  const namespace = namespaceOf(context, resource);
+  if (namespace && metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+}
+
+function storedOf(resource: ServedResource): StoredResource {
+  if (!resource.stored) throw notServed(resource, "this");
+  return resource.stored;
+}
+
+const selectorsOf = ({ query }: RequestContext) => ({
+  labelSelector: query.get("labelSelector"),
+  fieldSelector: query.get("fieldSelector"),
+});
+
+const notServed = (resource: ServedResource, action: string): StatusError => methodNotAllowed(resource.name, action);
+
+/** Upstream's router answers so where nothing is served. */
+export const pathNotFound = (): StatusError =>
+  new StatusError("NotFound", "the server could not find the requested resource", { code: 404 });

@@ -1,0 +1,83 @@
+/** Events go an hour after they were last written, as upstream's TTL has it. Sleeps while there are none. */
+import { events } from "#shared/api/resources.ts";
+import { RevisionMismatchError, type Store } from "../../store/store.ts";
+import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import type { ResourceTable } from "./resource-table.ts";
+
+const LIFETIME_MS = 60 * 60_000;
+/** Events are looked at in batches, so that a board is not woken for each. */
+const SWEEP_EVERY_MS = 5 * 60_000;
+
+export class EventExpiry {
+  readonly #store: Store;
+  readonly #table: ResourceTable;
+  readonly #hub: CacheHub;
+  readonly #now_ms: () => number;
+  /** When each event was written last, in order of writing, by the monotonic clock. */
+  readonly #written = new Map<string, { readonly revision: number; readonly at_ms: number }>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #unlisten: (() => void) | undefined;
+
+  constructor(store: Store, table: ResourceTable, hub: CacheHub, now_ms: () => number) {
+    this.#store = store;
+    this.#table = table;
+    this.#hub = hub;
+    this.#now_ms = now_ms;
+  }
+
+  start(): void {
+    const cache = this.#table.storedOf(events)?.cache;
+    if (!cache) return;
+    // How old those from before the start are, only their own times tell.
+    const wall_ms = this.#now_ms();
+    const found = cache.list().map((entry) => {
+      const { lastTimestamp, eventTime, metadata } = entry.view() as { lastTimestamp?: string; eventTime?: string } & {
+        metadata: { creationTimestamp?: string };
+      };
+      const written = Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? "") || wall_ms;
+      const age_ms = Math.max(0, wall_ms - written);
+      return { key: entry.key, revision: entry.revision, at_ms: performance.now() - age_ms };
+    });
+    found.sort((a, b) => a.at_ms - b.at_ms);
+    for (const { key, revision, at_ms } of found) this.#written.set(key, { revision, at_ms });
+    this.#unlisten = cache.listen(({ type, entry }) => {
+      this.#written.delete(entry.key);
+      if (type !== "DELETED") this.#written.set(entry.key, { revision: entry.revision, at_ms: performance.now() });
+      this.#schedule();
+    });
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#unlisten?.();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    const [oldest] = this.#written.values();
+    if (!oldest) return;
+    const due_ms = oldest.at_ms + LIFETIME_MS - performance.now();
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(due_ms, SWEEP_EVERY_MS));
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const cache = this.#table.storedOf(events)?.cache;
+    const before_ms = performance.now() - LIFETIME_MS;
+    for (const [key, { revision, at_ms }] of this.#written) {
+      if (at_ms > before_ms) break;
+      this.#written.delete(key);
+      if (cache) this.#expire(cache.prefix + key, revision);
+    }
+    this.#schedule();
+  }
+
+  #expire(storeKey: string, revision: number): void {
+    this.#store.delete(storeKey, revision).catch((error: unknown) => {
+      // Written again in between: it lives on. A store that is gone ends the hub, which says so itself.
+      if (!(error instanceof RevisionMismatchError) && this.#hub.failure === undefined) throw error;
+    });
+  }
+}

@@ -1,0 +1,241 @@
+/** The four patch types: each turns the present object into the one to be written, then goes the way of an update. */
+import { type DecodedDocument, decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
+import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
+import { badRequest, conflict, invalid, isNotFound, notFound, unsupportedMediaType } from "#shared/api/errors.ts";
+import { applyConfiguration } from "#shared/api/managed-fields/index.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { applyJsonPatch, unknownJsonPatchFields } from "#shared/api/patch/json-patch.ts";
+import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { applyMergePatch } from "#shared/api/patch/merge-patch.ts";
+import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
+import type { Schema } from "#shared/api/schema/schema.ts";
+import type { RequestBody } from "../request.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { create } from "./create.ts";
+import { documentOf, mediaTypeOf, objectOf } from "./decode-body.ts";
+import { managedResource } from "./managed-resource.ts";
+import { type PartialUpdate, update } from "./update.ts";
+import type { WriteOptions } from "./write-options.ts";
+import { cacheKey, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+export type PatchType = "json" | "merge" | "strategic" | "apply";
+
+const types: Readonly<Record<string, PatchType>> = {
+  "application/json-patch+json": "json",
+  "application/merge-patch+json": "merge",
+  "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
+};
+
+export interface PatchRequest {
+  readonly type: PatchType;
+  readonly document: DecodedDocument;
+}
+
+/** Decodes a patch. Throws 415 for another content type, BadRequest for a body that does not parse. */
+export function decodePatch(body: RequestBody, contentType: string | undefined): PatchRequest {
+  const type = types[mediaTypeOf(contentType)];
+  if (!type) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(types).join(", ")}`,
+    );
+  }
+  if (body.kind === "object") return { type, document: documentOf(body.object) };
+  const bytes = body.kind === "bytes" ? body.bytes : new Uint8Array();
+  try {
+    return { type, document: type === "apply" ? decodeYaml(bytes) : decodeJson(bytes) };
+  } catch (error) {
+    if (error instanceof JsonSyntaxError || error instanceof YamlError) {
+      throw badRequest(`error decoding patch: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+/** fieldManager and force belong to apply: Throws Invalid as upstream's ValidatePatchOptions. */
+export function checkPatchOptions({ type }: PatchRequest, { fieldManager, force }: WriteOptions): void {
+  const kind = { group: "meta.k8s.io", kind: "PatchOptions" };
+  if (type === "apply" && fieldManager === undefined) {
+    const message = "Required value: is required for apply patch";
+    throw invalid(kind, "", [{ field: "fieldManager", reason: "FieldValueRequired", message }]);
+  }
+  if (type !== "apply" && force !== undefined) {
+    const message = "Forbidden: may not be specified for non-apply patch";
+    throw invalid(kind, "", [{ field: "force", reason: "FieldValueForbidden", message }]);
+  }
+}
+
+/** The document that a patch makes of a JSON form of an object. */
+export function patched(
+  patch: PatchRequest,
+  live: JsonObject,
+  schema: Schema | undefined,
+  custom: boolean,
+): JsonObject {
+  const { value } = patch.document;
+  switch (patch.type) {
+    case "json": {
+      const result = applyJsonPatch(live, value);
+      if (!isJsonObject(result)) throw badRequest("the patch does not leave an object");
+      return result;
+    }
+    case "merge":
+      return applyMergePatch(live, value);
+    case "strategic":
+      if (custom || !schema) throw strategicMergePatchUnsupported();
+      return applyStrategicMergePatch(live, value, schema);
+    case "apply":
+      throw badRequest("apply is no patch of a document");
+  }
+}
+
+export interface Patching {
+  readonly name: string;
+  readonly patch: PatchRequest;
+  readonly options: WriteOptions;
+  readonly update?: PartialUpdate | undefined;
+  /** Asked before an apply makes an object that is not there. */
+  mayCreate(): Promise<void>;
+}
+
+const PATCH_ATTEMPTS = 5;
+
+/** Patches an object, or by apply creates it. */
+export async function patchObject(
+  parts: WriteParts,
+  scope: WriteScope,
+  patching: Patching,
+): Promise<{ entry: Entry; created: boolean }> {
+  const { patch, name } = patching;
+  if (patch.type !== "apply") return { entry: await patchPresent(parts, scope, patching), created: false };
+  for (;;) {
+    if (scope.stored.cache.get(cacheKey(scope, name))) {
+      try {
+        return { entry: await applyPresent(parts, scope, patching), created: false };
+      } catch (error) {
+        // Deleted in between: now it is a create.
+        if (!isNotFound(error) || scope.stored.cache.get(cacheKey(scope, name))) throw error;
+      }
+    }
+    if (scope.subresource !== undefined) throw notFound(scope.resource.name, name);
+    await patching.mayCreate();
+    return { entry: await applyNew(parts, scope, patching), created: true };
+  }
+}
+
+function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
+  const { resource } = scope;
+  const { patch, options, name } = patching;
+  const custom = resource.declaration.custom === true;
+  return update(parts, scope, {
+    name,
+    attempts: PATCH_ATTEMPTS,
+    update: patching.update,
+    next(live) {
+      const before = resource.serve(live).view() as unknown as JsonObject;
+      const after = patched(patch, before, resource.schema, custom);
+      const warnings: string[] = [];
+      const document = { ...patch.document, value: after };
+      const object = objectOf(
+        document,
+        { gvk: resource.gvk, schema: resource.schema, custom },
+        options.fieldValidation,
+        warnings,
+      );
+      const odd = patch.type === "json" ? unknownJsonPatchFields(patch.document.value) : [];
+      if (odd.length > 0 && options.fieldValidation === "Strict")
+        throw badRequest(`strict decoding error: ${odd.join(", ")}`);
+      if (odd.length > 0 && options.fieldValidation === "Warn") warnings.push(...odd);
+      for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
+      if (object.metadata.name !== live.name) throw renamed(object.metadata.name, live.name);
+      // Only a patch that names another revision insists on one.
+      if (object.metadata.resourceVersion === String(live.revision)) delete object.metadata.resourceVersion;
+      return { draft: resource.toStored(object) };
+    },
+  });
+}
+
+const renamed = (given: string | undefined, name: string): Error =>
+  badRequest(`the name of the object (${given ?? ""}) does not match the name on the URL (${name})`);
+
+/** The configuration as an object that may be applied: its name is the URL's where it has none. */
+function configurationOf(scope: WriteScope, { patch, name, options }: Patching): JsonObject {
+  const { resource } = scope;
+  const { value } = patch.document;
+  if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
+  const config = cloneJson(value) as JsonObject;
+  const metadata = isJsonObject(config["metadata"]) ? config["metadata"] : {};
+  config["metadata"] = metadata;
+  if (metadata["name"] !== undefined && metadata["name"] !== name) throw renamed(String(metadata["name"]), name);
+  metadata["name"] = name;
+  const custom = resource.declaration.custom === true;
+  // Only to find fields that are unknown or given twice; what is applied is the configuration as it came.
+  const expected = { gvk: resource.gvk, schema: resource.schema, custom };
+  if (config["apiVersion"] === resource.apiVersion && config["kind"] === resource.gvk.kind) {
+    const warnings: string[] = [];
+    objectOf(patch.document, expected, options.fieldValidation, warnings);
+    scope.warnings.push(...warnings.filter((warning) => !scope.warnings.includes(warning)));
+  }
+  return config;
+}
+
+function applyOptions(parts: WriteParts, scope: WriteScope, { options }: Patching) {
+  return {
+    ...managedResource(scope),
+    kind: scope.resource.gvk.kind,
+    manager: scope.manager,
+    force: options.force === true,
+    now: timestamp(parts),
+  };
+}
+
+function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
+  const { resource } = scope;
+  const expected = { gvk: resource.gvk, schema: resource.schema, custom: resource.declaration.custom === true };
+  return objectOf(documentOf(object), expected, "Ignore", []);
+}
+
+function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
+  const { resource } = scope;
+  const config = configurationOf(scope, patching);
+  return update(parts, scope, {
+    name: patching.name,
+    attempts: PATCH_ATTEMPTS,
+    update: patching.update,
+    next(live) {
+      const { metadata } = config as unknown as KubeObject;
+      if (metadata.uid && metadata.uid !== live.view().metadata.uid) {
+        throw conflict(
+          resource.name,
+          patching.name,
+          `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
+        );
+      }
+      const insists = metadata.resourceVersion;
+      const applied = applyConfiguration({
+        ...applyOptions(parts, scope, patching),
+        live: resource.serve(live).view(),
+        config,
+      });
+      const object = normalizedApplied(scope, applied.object);
+      if (insists === undefined) delete object.metadata.resourceVersion;
+      else object.metadata.resourceVersion = insists;
+      return { draft: resource.toStored(object), managedFields: applied.managedFields };
+    },
+  });
+}
+
+function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
+  const config = configurationOf(scope, patching);
+  const { metadata } = config as unknown as KubeObject;
+  if (metadata.uid) {
+    throw conflict(
+      scope.resource.name,
+      patching.name,
+      `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
+    );
+  }
+  const applied = applyConfiguration({ ...applyOptions(parts, scope, patching), live: undefined, config });
+  const object = normalizedApplied(scope, applied.object);
+  return create(parts, scope, { object, managedFields: applied.managedFields ?? [] });
+}

@@ -1,0 +1,162 @@
+/** The generic scale subresource: replicas of any resource that says where they stand (autoscaling/v1 Scale). */
+import { badRequest, conflict, invalid, staleObject } from "#shared/api/errors.ts";
+import {
+  applyConfiguration,
+  entriesAfterScale,
+  type ReplicasPaths,
+  scaleEntries,
+  updateManagedFields,
+} from "#shared/api/managed-fields/index.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import { formatLabelSelector, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
+import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
+import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
+import type { SubresourceDeclaration } from "./declaration.ts";
+import { documentOf, objectOf } from "./decode-body.ts";
+import { type PatchRequest, patched } from "./patch.ts";
+import type { Next } from "./update.ts";
+import { timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+
+const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
+type ScalePaths = NonNullable<SubresourceDeclaration["scale"]>;
+
+const steps = (path: string): string[] => path.replace(/^\./, "").split(".");
+
+function at(object: unknown, path: string): unknown {
+  let value = object;
+  for (const step of steps(path)) value = isJsonObject(value) ? value[step] : undefined;
+  return value;
+}
+
+function put(object: JsonObject, path: string, value: unknown): void {
+  const names = steps(path);
+  const last = names.pop() ?? "";
+  let parent = object;
+  for (const name of names) {
+    const child = parent[name];
+    if (isJsonObject(child)) parent = child;
+    else {
+      const made: JsonObject = {};
+      setMember(parent, name, made);
+      parent = made;
+    }
+  }
+  setMember(parent, last, value);
+}
+
+/** A selector may be an API selector, a map of labels (ReplicationController), or text (custom resources). */
+function selectorText(selector: unknown): string {
+  if (typeof selector === "string") return selector;
+  if (!isJsonObject(selector)) return "";
+  const isApiSelector = "matchLabels" in selector || "matchExpressions" in selector;
+  if (isApiSelector) return formatLabelSelector(selector);
+  return labelSelectorOfMap(selector as Record<string, string>).toString();
+}
+
+/** The Scale of an object, without managed fields. */
+export function scaleOf(object: KubeObject, paths: ScalePaths): Scale {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const replicas = at(object, paths.specReplicas);
+  const present = at(object, paths.statusReplicas);
+  const selector = paths.labelSelector ? selectorText(at(object, paths.labelSelector)) : "";
+  return {
+    apiVersion: "autoscaling/v1",
+    kind: "Scale",
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: typeof replicas === "number" && replicas !== 0 ? { replicas } : {},
+    status: { replicas: typeof present === "number" ? present : 0, ...(selector === "" ? {} : { selector }) },
+  } as Scale;
+}
+
+export interface ScaleWrite {
+  readonly paths: ScalePaths;
+  readonly name: string;
+  /** A whole Scale, or a patch of one. */
+  readonly body:
+    | { readonly kind: "put"; readonly scale: KubeObject }
+    | { readonly kind: "patch"; readonly patch: PatchRequest; readonly force: boolean };
+}
+
+/** What writing the Scale of `live` (stored form, frozen) makes of the object. Throws StatusError. */
+export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, write: ScaleWrite): Next {
+  const { resource } = scope;
+  const replicasPaths: ReplicasPaths = { [resource.apiVersion]: steps(write.paths.specReplicas) };
+  const before = scaleOf(live, write.paths);
+  const entries = scaleEntries(live.metadata.managedFields, replicasPaths);
+  const { scale, managedFields } = nextScale(parts, scope, before, entries, write);
+  const replicas = (fieldsOf(scale)["spec"] as { replicas?: number } | undefined)?.replicas ?? 0;
+  if (replicas < 0) {
+    throw invalid(gvk, write.name, [
+      {
+        field: "spec.replicas",
+        reason: "FieldValueInvalid",
+        message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+      },
+    ]);
+  }
+  const { uid, resourceVersion } = scale.metadata;
+  if (uid && uid !== live.metadata.uid) {
+    throw conflict(
+      resource.name,
+      write.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid}`,
+    );
+  }
+  if (resourceVersion && resourceVersion !== live.metadata.resourceVersion)
+    throw staleObject(resource.name, write.name);
+  const draft = cloneJson(live) as KubeObject;
+  put(draft as unknown as JsonObject, write.paths.specReplicas, replicas);
+  if (write.body.kind === "patch") delete draft.metadata.resourceVersion;
+  else draft.metadata.resourceVersion = resourceVersion;
+  return {
+    draft,
+    managedFields:
+      entriesAfterScale(live.metadata.managedFields, managedFields, resource.apiVersion, replicasPaths) ?? [],
+  };
+}
+
+interface NextScale {
+  readonly scale: KubeObject;
+  readonly managedFields: readonly ManagedFieldsEntry[] | undefined;
+}
+
+function nextScale(
+  parts: WriteParts,
+  scope: WriteScope,
+  before: Scale,
+  entries: ManagedFieldsEntry[] | undefined,
+  { body, name }: ScaleWrite,
+): NextScale {
+  const schema = schemaFor(gvk);
+  const managed = {
+    schema,
+    apiVersion: "autoscaling/v1",
+    subresource: "scale",
+    manager: scope.manager,
+    now: timestamp(parts),
+  };
+  const live = { ...before, metadata: { ...before.metadata, managedFields: entries } } as KubeObject;
+  if (body.kind === "patch" && body.patch.type === "apply") {
+    const { value } = body.patch.document;
+    if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
+    const config = { ...value, metadata: { ...(isJsonObject(value["metadata"]) ? value["metadata"] : {}), name } };
+    const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.force });
+    return { scale: applied.object, managedFields: applied.managedFields };
+  }
+  const scale =
+    body.kind === "put"
+      ? body.scale
+      : objectOf(
+          documentOf(patched(body.patch, before as unknown as JsonObject, schema, false)),
+          { gvk, schema, custom: false },
+          "Ignore",
+          [],
+        );
+  if (body.kind === "patch" && scale.metadata.resourceVersion === before.metadata.resourceVersion) {
+    delete scale.metadata.resourceVersion;
+  }
+  const next = { ...scale, metadata: { ...scale.metadata, managedFields: entries } } as KubeObject;
+  return { scale, managedFields: updateManagedFields({ ...managed, live, next }) };
+}

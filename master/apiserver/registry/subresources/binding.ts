@@ -1,0 +1,79 @@
+/** `pods/binding` and `bindings`: puts a pod on a node, once (upstream's BindingREST). */
+import { badRequest, conflict, invalid } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { isoSeconds } from "#shared/api/schema/scalars.ts";
+import type { Binding, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { ApiResponse } from "../../request.ts";
+import { valueResponse } from "../answer.ts";
+import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
+import { type Change, update } from "../update.ts";
+import { type Internal, internalScope } from "./internal.ts";
+
+const name = { group: "", plural: "pods/binding" };
+
+export class PodBinding implements SubresourceHandler {
+  readonly #internal: Internal;
+
+  constructor(internal: Internal) {
+    this.#internal = internal;
+  }
+
+  async handle(call: SubresourceCall): Promise<ApiResponse> {
+    const binding = call.body as unknown as Binding;
+    checkBinding(binding, call.name);
+    const { parts, table } = this.#internal;
+    const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context);
+    const at = isoSeconds(parts.now_ms());
+    const change: Change = {
+      name: call.name,
+      isInternal: true,
+      update: { prepare: () => undefined },
+      next: (live) => ({ draft: bound(live.view() as unknown as Pod, binding, call.name, at) }),
+    };
+    await update(parts, scope, change);
+    return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+  }
+}
+
+function checkBinding({ target, metadata }: Binding, podName: string): void {
+  if (metadata.name !== undefined && metadata.name !== podName) {
+    throw badRequest(`name in URL does not match name in Binding object: ${podName} != ${metadata.name}`);
+  }
+  if (target?.kind && target.kind !== "Node") {
+    throw invalid({ group: "", kind: "Binding" }, podName, [
+      {
+        field: "target.kind",
+        reason: "FieldValueNotSupported",
+        message: `Unsupported value: "${target.kind}": supported values: "Node", "<empty>"`,
+      },
+    ]);
+  }
+  if (!target?.name) {
+    throw invalid({ group: "", kind: "Binding" }, podName, [
+      { field: "target.name", reason: "FieldValueRequired", message: "Required value" },
+    ]);
+  }
+}
+
+/** The pod on its node. Throws Conflict when it is on one already, is going, or may not be scheduled yet. */
+export function bound(pod: Pod, { target, metadata }: Binding, podName: string, at: string): KubeObject {
+  const refuse = (why: string): Error => conflict(name, podName, why);
+  if (metadata.uid && metadata.uid !== pod.metadata.uid) {
+    throw refuse(`Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata.uid}`);
+  }
+  if (pod.metadata.deletionTimestamp) throw refuse(`pod ${podName} is being deleted, cannot be assigned to a host`);
+  if (pod.spec.nodeName) throw refuse(`pod ${podName} is already assigned to node "${pod.spec.nodeName}"`);
+  if (pod.spec.schedulingGates?.length) throw refuse(`pod ${podName} has non-empty .spec.schedulingGates`);
+  const draft = cloneJson(pod) as Pod;
+  draft.spec.nodeName = target.name;
+  delete draft.metadata.resourceVersion;
+  if (metadata.annotations) draft.metadata.annotations = { ...draft.metadata.annotations, ...metadata.annotations };
+  draft.status = { ...draft.status };
+  const others = (draft.status.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
+  draft.status.conditions = [
+    ...others,
+    { type: "PodScheduled", status: "True", lastProbeTime: undefined, lastTransitionTime: at },
+  ];
+  return draft as unknown as KubeObject;
+}

@@ -1,0 +1,183 @@
+/** `pods/eviction`: a delete that PodDisruptionBudgets may refuse with 429 (upstream's EvictionREST). */
+import {
+  badRequest,
+  forbidden,
+  internalError,
+  isConflict,
+  notFound,
+  StatusError,
+  tooManyRequests,
+} from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
+import { isoSeconds } from "#shared/api/schema/scalars.ts";
+import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import type { Eviction, PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
+import type { ApiResponse, RequestContext } from "../../request.ts";
+import { valueResponse } from "../answer.ts";
+import { remove } from "../remove.ts";
+import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
+import { update } from "../update.ts";
+import { type Internal, internalScope } from "./internal.ts";
+
+/** Pods that a budget may hold as evicted but not yet gone. */
+const MAX_DISRUPTED = 2000;
+const RETRY_S = 10;
+const budgetName = { group: "policy", plural: "poddisruptionbudgets" };
+
+export class PodEviction implements SubresourceHandler {
+  readonly #internal: Internal;
+
+  constructor(internal: Internal) {
+    this.#internal = internal;
+  }
+
+  async handle(call: SubresourceCall): Promise<ApiResponse> {
+    const eviction = call.body as unknown as Eviction;
+    const { namespace = "", name, context } = call;
+    if (eviction.metadata.name && eviction.metadata.name !== name) {
+      throw badRequest(`name in URL does not match name in Eviction object: ${name} != ${eviction.metadata.name}`);
+    }
+    const { parts, table, reader } = this.#internal;
+    const pod = reader.get(pods, { namespace, name });
+    if (!pod) throw notFound(pods, name);
+    const options = eviction.deleteOptions ?? {};
+    const dryRun = (options.dryRun ?? []).length > 0 || context.query.getAll("dryRun").length > 0;
+    if (!ignoresBudgets(pod)) await this.#spend(pod, namespace, context, dryRun);
+    const scope = internalScope(table, pods, namespace, context, { dryRun });
+    if (!dryRun) await this.#markDisrupted(namespace, name, context);
+    await remove(parts, scope, name, options as DeleteOptions);
+    return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+  }
+
+  /** Takes one disruption from the pod's budget, where it has one. */
+  async #spend(pod: Pod, namespace: string, context: RequestContext, dryRun: boolean): Promise<void> {
+    const { parts, table, reader } = this.#internal;
+    const budgets = reader
+      .list(podDisruptionBudgets, namespace)
+      .filter((budget) => labelSelectorOf(budget.spec?.selector).matches(pod.metadata.labels));
+    const [budget] = budgets;
+    if (!budget) return;
+    if (budgets.length > 1) {
+      throw internalError(
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+      );
+    }
+    if (mayGoUnhealthy(pod, budget)) return;
+    const scope = internalScope(table, podDisruptionBudgets, namespace, context, { subresource: "status", dryRun });
+    try {
+      await update(parts, scope, {
+        name: budget.metadata.name ?? "",
+        isInternal: true,
+        next: (live) => ({ draft: spent(live.view() as unknown as PodDisruptionBudget, pod, parts.now_ms()) }),
+      });
+    } catch (error) {
+      if (isConflict(error))
+        throw tooManyRequests("Cannot evict pod: its disruption budget changes too often.", RETRY_S);
+      throw error;
+    }
+  }
+
+  /** The condition that tells a pod's controllers why it goes (KEP-3329). */
+  async #markDisrupted(namespace: string, name: string, context: RequestContext): Promise<void> {
+    const { parts, table } = this.#internal;
+    const scope = internalScope(table, pods, namespace, context, { subresource: "status", dryRun: false });
+    await update(parts, scope, {
+      name,
+      isInternal: true,
+      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, isoSeconds(parts.now_ms())) }),
+    });
+  }
+}
+
+/** A pod that does not run any more, or not yet, or is going already, costs no budget. */
+export function ignoresBudgets({ status, metadata }: Pod): boolean {
+  return (
+    status?.phase === "Succeeded" ||
+    status?.phase === "Failed" ||
+    status?.phase === "Pending" ||
+    metadata.deletionTimestamp !== undefined
+  );
+}
+
+const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
+
+/** A pod that is not ready may go where the budget says so (KEP-3017). */
+export function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolean {
+  if (isReady(pod)) return false;
+  if (spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return true;
+  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
+  return currentHealthy >= desiredHealthy && desiredHealthy > 0;
+}
+
+/** The budget with one disruption less. Throws 429 when there is none left, 403 when it cannot take more. */
+export function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): KubeObject {
+  const name = budget.metadata.name ?? "";
+  const { status, metadata } = budget;
+  const tooMany = (message: string): StatusError =>
+    new StatusError("TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {
+      causes: [{ reason: "DisruptionBudget", message }],
+    });
+  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
+    const error = tooMany(`The disruption budget ${name} is still being processed by the server.`);
+    throw new StatusError("TooManyRequests", error.message, { ...error.options, retryAfterSeconds: RETRY_S });
+  }
+  const allowed = status?.disruptionsAllowed ?? 0;
+  if (allowed < 0) throw forbidden(budgetName, name, "pdb disruptions allowed is negative");
+  if (Object.keys(status?.disruptedPods ?? {}).length > MAX_DISRUPTED) {
+    throw forbidden(budgetName, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+  }
+  if (allowed === 0) {
+    const { desiredHealthy = 0, currentHealthy = 0 } = status ?? {};
+    throw tooMany(
+      `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`,
+    );
+  }
+  const draft = cloneJson(budget) as PodDisruptionBudget;
+  delete draft.metadata.resourceVersion;
+  const at = isoSeconds(now_ms);
+  draft.status = {
+    ...(draft.status as NonNullable<PodDisruptionBudget["status"]>),
+    disruptionsAllowed: allowed - 1,
+    disruptedPods: { ...draft.status?.disruptedPods, [pod.metadata.name ?? ""]: at },
+  };
+  if (allowed === 1) {
+    const others = (draft.status.conditions ?? []).filter(({ type }) => type !== "DisruptionAllowed");
+    draft.status.conditions = [
+      ...others,
+      {
+        type: "DisruptionAllowed",
+        status: "False",
+        reason: "InsufficientPods",
+        message: "",
+        lastTransitionTime: at,
+        observedGeneration: draft.status.observedGeneration,
+      },
+    ];
+  }
+  return draft as unknown as KubeObject;
+}
+
+function disrupted(pod: Pod, at: string): KubeObject {
+  const draft = cloneJson(pod) as Pod;
+  delete draft.metadata.resourceVersion;
+  const others = (draft.status?.conditions ?? []).filter(({ type }) => type !== "DisruptionTarget");
+  draft.status = {
+    ...draft.status,
+    conditions: [
+      ...others,
+      {
+        type: "DisruptionTarget",
+        status: "True",
+        reason: "EvictionByEvictionAPI",
+        message: "Eviction API: evicting",
+        lastTransitionTime: at,
+      },
+    ],
+  };
+  return draft as unknown as KubeObject;
+}

@@ -1,0 +1,67 @@
+/** Server-side printing (meta.k8s.io/v1 Table) and metadata alone (PartialObjectMetadata), as clients ask by Accept. */
+import type { KubeObject } from "#shared/api/object.ts";
+import type { Table, TableColumnDefinition, TableRow } from "#shared/api/types/meta-v1.generated.ts";
+import type { CachedObject } from "../request.ts";
+import { ageColumn, humanDuration, nameColumn } from "../resources/columns.ts";
+import type { ResourceDeclaration, TableColumn } from "./declaration.ts";
+
+export type IncludeObject = "None" | "Metadata" | "Object";
+
+/** Columns of kinds that declare none. */
+const plainColumns: readonly TableColumn<KubeObject>[] = [
+  nameColumn,
+  { name: "Created At", type: "date", value: (object) => object.metadata.creationTimestamp },
+];
+
+const columnsOf = (declaration: ResourceDeclaration): readonly TableColumn<KubeObject>[] =>
+  declaration.columns ?? (declaration.custom ? [nameColumn, ageColumn] : plainColumns);
+
+export function columnDefinitions(declaration: ResourceDeclaration): TableColumnDefinition[] {
+  return columnsOf(declaration).map(({ name, type, format = "", description = "", priority = 0 }) => ({
+    name,
+    // Built-in kinds give ages as text; a custom resource's date column says so.
+    type: type === "date" && !declaration.custom ? "string" : type,
+    format,
+    description,
+    priority,
+  }));
+}
+
+function cell(column: TableColumn<KubeObject>, object: KubeObject, custom: boolean, now_ms: number): unknown {
+  const value = column.value(object);
+  if (column.type !== "date") return value ?? null;
+  if (typeof value !== "string" || value === "") return custom && value === undefined ? null : "<unknown>";
+  const time_ms = Date.parse(value);
+  return Number.isNaN(time_ms) ? "<invalid>" : humanDuration(now_ms - time_ms);
+}
+
+export function tableRow(
+  declaration: ResourceDeclaration,
+  object: CachedObject,
+  include: IncludeObject,
+  now_ms: number,
+): TableRow {
+  const view = object.view();
+  const cells = columnsOf(declaration).map((column) => cell(column, view, declaration.custom === true, now_ms));
+  if (include === "None") return { cells } as TableRow;
+  return { cells, object: include === "Metadata" ? partialMetadata(view) : view } as TableRow;
+}
+
+export function table(
+  declaration: ResourceDeclaration,
+  objects: readonly CachedObject[],
+  metadata: object,
+  options: { readonly include: IncludeObject; readonly withColumns: boolean; readonly now_ms: number },
+): Table {
+  return {
+    kind: "Table",
+    apiVersion: "meta.k8s.io/v1",
+    metadata,
+    columnDefinitions: options.withColumns ? columnDefinitions(declaration) : [],
+    rows: objects.map((object) => tableRow(declaration, object, options.include, options.now_ms)),
+  } as Table;
+}
+
+export function partialMetadata(object: KubeObject): KubeObject {
+  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
+}

@@ -1,0 +1,257 @@
+/**
+ * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
+ * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
+ */
+import { StatusError } from "#shared/api/errors.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { Store } from "../store/store.ts";
+import type { AdmissionPlugin } from "./admission/admission.ts";
+import type { Authenticator } from "./authn/authenticator.ts";
+import type { Authorizer } from "./authz/authorizer.ts";
+import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
+import { HealthChecks } from "./discovery/health.ts";
+import { RequestMetrics } from "./discovery/metrics.ts";
+import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
+import { requestInfoOf } from "./http/request-info.ts";
+import { type Call, InProcessClient } from "./in-process-client.ts";
+import { CacheReader } from "./registry/cache-reader.ts";
+import type { ResourceDeclaration } from "./registry/declaration.ts";
+import { connectsBy, pathNotFound, ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
+import { EventExpiry } from "./registry/event-expiry.ts";
+import type { ResourceReader } from "./registry/reader.ts";
+import { ResourceTable } from "./registry/resource-table.ts";
+import type { Exchange } from "./registry/subresource-handler.ts";
+import { PodBinding } from "./registry/subresources/binding.ts";
+import { PodEviction } from "./registry/subresources/eviction.ts";
+import type { ApiResponse, RequestBody, RequestContext, RequestInfo, User } from "./request.ts";
+import { CacheHub } from "./watch-cache/cache-hub.ts";
+
+/** Serves one non-resource path, after authentication and authorisation. */
+export type PathHandler = (context: RequestContext, exchange: Exchange | undefined) => Promise<ApiResponse | "handled">;
+
+/** What the parts that guard the server are built from. */
+export interface ServerParts {
+  readonly reader: ResourceReader;
+  readonly resources: ResourceTable;
+  /** A client in this process that acts as `user`. */
+  client(user: User, userAgent?: string): Client;
+}
+
+/** What stands before the registry; built once the server can read its caches. */
+export interface Guards {
+  /** Gives a user for every request, anonymous ones included, or throws Unauthorized. */
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  readonly admission: readonly AdmissionPlugin[];
+  /** Beyond the ones that the registry brings: logs, exec, tokens. */
+  readonly subresources?: SubresourceHandlers | undefined;
+  /** Exact non-resource paths. */
+  readonly paths?: Readonly<Record<string, PathHandler>> | undefined;
+  /** Non-resource paths by prefix (`/openapi/v3/`), longest first. */
+  readonly pathPrefixes?: Readonly<Record<string, PathHandler>> | undefined;
+  /** Kinds that need these parts: reviews, computed lists. */
+  readonly declarations?: readonly ResourceDeclaration[] | undefined;
+  /** Group versions that another server serves (APIService). undefined: not one of those. */
+  readonly aggregator?: ((info: RequestInfo) => PathHandler | undefined) | undefined;
+}
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly declarations: readonly ResourceDeclaration[];
+  readonly guards: (parts: ServerParts) => Guards | Promise<Guards>;
+  /** Wall clock in ms since the epoch. */
+  readonly now_ms?: (() => number) | undefined;
+}
+
+/** A request as a transport hands it over. */
+export interface ApiRequest {
+  readonly method: string;
+  readonly info: RequestInfo;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: RequestBody;
+  readonly signal: AbortSignal;
+  readonly warnings: string[];
+  readonly remoteAddress?: string | undefined;
+}
+
+export class ApiServer {
+  readonly resources: ResourceTable;
+  readonly reader: ResourceReader;
+  readonly health: HealthChecks;
+  readonly metrics = new RequestMetrics();
+  readonly #options: ApiServerOptions;
+  readonly #hub: CacheHub;
+  readonly #discovery: DiscoveryPaths;
+  readonly #events: EventExpiry;
+  #guards: Guards | undefined;
+  #endpoint: ResourceEndpoint | undefined;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    this.#hub = new CacheHub(options.store);
+    this.resources = new ResourceTable(this.#hub);
+    this.reader = new CacheReader(this.resources);
+    this.#discovery = new DiscoveryPaths(this.resources);
+    this.health = new HealthChecks({
+      etcd: () => options.store.now(),
+      "watch-cache": async () => this.#assertFollowing(),
+    });
+    const now_ms = options.now_ms ?? Date.now;
+    this.#events = new EventExpiry(options.store, this.resources, this.#hub, now_ms);
+  }
+
+  /** Loads the state, builds the guards and begins to serve in-process clients. Transports are started by the caller. */
+  async start(): Promise<void> {
+    const { store, declarations, guards } = this.#options;
+    for (const declaration of inOrder(declarations)) await this.resources.register(declaration);
+    await this.#hub.start();
+    const built = await guards({
+      reader: this.reader,
+      resources: this.resources,
+      client: (user, userAgent) => this.client(user, userAgent),
+    });
+    const parts = {
+      store,
+      hub: this.#hub,
+      admission: built.admission,
+      now_ms: this.#options.now_ms ?? Date.now,
+    };
+    const internal = { parts, table: this.resources, reader: this.reader };
+    const own = { "": { "pods/binding": new PodBinding(internal), "pods/eviction": new PodEviction(internal) } };
+    this.#guards = built;
+    this.#endpoint = new ResourceEndpoint({
+      ...parts,
+      handlers: mergeHandlers(own, built.subresources ?? {}),
+      mayAlso: ({ user, info, query }, verb) =>
+        assertAllowed(built.authorizer, attributesOf(user, { ...info, verb }, query)),
+    });
+    for (const declaration of built.declarations ?? []) await this.resources.register(declaration);
+    this.#events.start();
+    this.health.ready = true;
+  }
+
+  register(declaration: ResourceDeclaration): Promise<void> {
+    return this.resources.register(declaration);
+  }
+
+  unregister(ref: Pick<ResourceRef, "group" | "plural">): void {
+    this.resources.unregister(ref);
+  }
+
+  /** Ends watches and in-process work. The store stays open: it is the caller's. */
+  stop(): void {
+    this.health.ready = false;
+    this.#events.stop();
+    this.#hub.stop();
+  }
+
+  #assertFollowing(): void {
+    if (this.#hub.failure) throw this.#hub.failure;
+  }
+
+  /** Who a request is from. Throws Unauthorized. */
+  async authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
+    const user = await this.#ready().authenticator.authenticate(credentials);
+    if (!user) throw new StatusError("Unauthorized", "Unauthorized");
+    return user;
+  }
+
+  #ready(): Guards {
+    if (!this.#guards) throw new StatusError("ServiceUnavailable", "the API server is starting");
+    return this.#guards;
+  }
+
+  /** False where the body is a stream for a handler: connections to pods, proxied requests. */
+  readsBody(info: RequestInfo): boolean {
+    if (!info.isResourceRequest) return this.#guards?.aggregator?.(info) === undefined;
+    const resource = this.resources.find(info.group, info.version, info.resource);
+    if (!resource) return this.#guards?.aggregator?.(info) === undefined;
+    const declared = resource.declaration.subresources?.[info.subresource ?? ""];
+    return !(declared?.body && connectsBy(declared.body.kind));
+  }
+
+  /** Serves a request of a known user: impersonation, authorisation, and what the path names. */
+  async handle(request: ApiRequest, user: User, exchange?: Exchange): Promise<ApiResponse | "handled"> {
+    const { authorizer } = this.#ready();
+    const actor = await impersonated(authorizer, user, request.headers);
+    const context: RequestContext = { ...request, user: actor, auditAnnotations: {} };
+    await assertAllowed(authorizer, attributesOf(actor, request.info, request.query));
+    return this.#route(context, exchange);
+  }
+
+  #route(context: RequestContext, exchange: Exchange | undefined): Promise<ApiResponse | "handled"> {
+    const { info } = context;
+    const guards = this.#ready();
+    if (!info.isResourceRequest) return this.#path(context, exchange, guards);
+    const resource = this.resources.find(info.group, info.version, info.resource);
+    if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
+    const elsewhere = guards.aggregator?.(info);
+    if (elsewhere) return elsewhere(context, exchange);
+    throw pathNotFound();
+  }
+
+  async #path(
+    context: RequestContext,
+    exchange: Exchange | undefined,
+    guards: Guards,
+  ): Promise<ApiResponse | "handled"> {
+    const { path } = context.info;
+    const exact = guards.paths?.[path];
+    if (exact) return exact(context, exchange);
+    const prefix = Object.keys(guards.pathPrefixes ?? {})
+      .filter((candidate) => path.startsWith(candidate))
+      .sort((a, b) => b.length - a.length)[0];
+    const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
+    if (prefixed) return prefixed(context, exchange);
+    const answer =
+      this.#discovery.handle(context) ?? this.health.handle(context) ?? (await this.metrics.handle(context));
+    if (answer) return answer;
+    const elsewhere = guards.aggregator?.(context.info);
+    if (elsewhere) return elsewhere(context, exchange);
+    throw pathNotFound();
+  }
+
+  /** A client in this process that acts as `user`, through authorisation and admission as any other. */
+  client(user: User, userAgent = user.name.replace(/^system:(serviceaccount:kube-system:)?/, "")): Client {
+    return new InProcessClient((call) => this.#inProcess(call, user), userAgent);
+  }
+
+  async #inProcess({ method, url, headers, body, signal }: Call, user: User): Promise<ApiResponse> {
+    const { path, query } = splitUrl(url);
+    const info = requestInfoOf(method, path, query);
+    const response = await this.handle(
+      {
+        method,
+        info,
+        query,
+        headers,
+        body: body ? { kind: "object", object: body } : { kind: "none" },
+        signal,
+        warnings: [],
+      },
+      user,
+    );
+    if (response === "handled") throw new Error(`${path} cannot be reached in the same process`);
+    return response;
+  }
+}
+
+export function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const at = url.indexOf("?");
+  return at < 0
+    ? { path: url, query: new URLSearchParams() }
+    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
+}
+
+/** What others are stored as comes before them. */
+const inOrder = (declarations: readonly ResourceDeclaration[]): ResourceDeclaration[] => [
+  ...declarations.filter(({ storedAs }) => !storedAs),
+  ...declarations.filter(({ storedAs }) => storedAs),
+];
+
+function mergeHandlers(a: SubresourceHandlers, b: SubresourceHandlers): SubresourceHandlers {
+  const groups = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Object.fromEntries([...groups].map((group) => [group, { ...a[group], ...b[group] }]));
+}
