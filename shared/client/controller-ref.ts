@@ -5,7 +5,7 @@ import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "./client.ts";
 
 /** The reference by which a controller owns what it creates. */
-export function controllerReference(ref: ResourceRef<never>, owner: KubeObject): OwnerReference {
+export function controllerReference(ref: ResourceRef<unknown>, owner: KubeObject): OwnerReference {
   return {
     apiVersion: apiVersionOf(ref),
     kind: ref.kind,
@@ -67,10 +67,7 @@ export async function claimChildren<C extends KubeObject, O extends KubeObject>(
     if (claim === "adopt") {
       if (!ownerIsFresh) await confirmOwner(client, ownerRef, owner);
       ownerIsFresh = true;
-      const references = [
-        ...(child.metadata.ownerReferences ?? []),
-        controllerReference(ownerRef as ResourceRef<never>, owner),
-      ];
+      const references = [...(child.metadata.ownerReferences ?? []), controllerReference(ownerRef, owner)];
       const finalizers = [...new Set([...(child.metadata.finalizers ?? []), ...(options.finalizersOnAdoption ?? [])])];
       const adopted = await patchReferences(client, childRef, child, references, finalizers);
       if (adopted) claimed.push(adopted);

@@ -14,7 +14,7 @@ export interface HealthSettings {
 export const defaultHealthSettings: HealthSettings = {
   grace_ms: 20_000,
   startupGrace_ms: 60_000,
-  leavingGrace_ms: 120_000,
+  leavingGrace_ms: 60_000,
 };
 
 /** What was last heard of a node, by the monotonic clock of this process: written times are never compared. */

@@ -1,0 +1,159 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { clusterRoles, configMaps, jobs, nodes, pods, resourceQuotas, secrets } from "#shared/api/resources.ts";
+import type { Job } from "#shared/api/types/batch-v1.generated.ts";
+import type { ClusterRole } from "#shared/api/types/rbac-v1.generated.ts";
+import { ManualClock } from "#shared/client/clock.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
+import { testNode, testPod } from "../scheduler/testing.ts";
+import { aggregatedRules, clusterRoleAggregation } from "./cluster-role-aggregation.ts";
+import { fateOf, podGarbageCollector } from "./pod-gc.ts";
+import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
+import { eventually } from "./testing/eventually.ts";
+import { Harness } from "./testing/harness.ts";
+import { tokenCleaner } from "./token-cleaner.ts";
+import { expiryOf, ttlAfterFinishedController } from "./ttl-after-finished.ts";
+
+let harness: Harness;
+beforeEach(() => {
+  harness = new Harness();
+});
+afterEach(() => harness.stop());
+
+test("what becomes of pods that no kubelet takes care of", () => {
+  const deleted = (pod = testPod("p")) => ({
+    ...pod,
+    metadata: { ...pod.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
+  });
+  expect(fateOf(testPod("p"), undefined)).toBe("stays");
+  expect(fateOf(deleted(), undefined)).toBe("never ran");
+  expect(fateOf(testPod("p", { nodeName: "a" }), undefined)).toBe("node is gone");
+  const down = testNode("a", { spec: { taints: [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }] } });
+  expect(fateOf(deleted(testPod("p", { nodeName: "a" })), down)).toBe("node is out of service");
+  expect(fateOf(deleted(testPod("p", { nodeName: "a" })), testNode("a"))).toBe("stays");
+});
+
+test("pods of a node that is gone go after the quarantine, marked as failed", async () => {
+  const { client } = harness;
+  const clock = new ManualClock();
+  await client.create(nodes, testNode("a"));
+  await client.create(pods, testPod("p", { nodeName: "a" }));
+  await client.create(pods, testPod("q", { nodeName: "b" }));
+  const running = await harness.run(podGarbageCollector(), clock);
+  await eventually(() => running.queue.length === 0);
+  await clock.advance(39_000);
+  expect(client.count("delete pods")).toBe(0);
+  await clock.advance(2_000);
+  await eventually(() => client.count("delete pods default/q") === 1, "q deleted");
+  expect(client.count("patch pods/status default/q")).toBe(1);
+  expect(client.count("delete pods default/p")).toBe(0);
+});
+
+test("only so many ended pods stay, the youngest", async () => {
+  const { client } = harness;
+  for (let index = 0; index < 5; index++)
+    await client.create(pods, testPod(`p${index}`, { nodeName: "a" }, { status: { phase: "Succeeded" } }));
+  await client.create(nodes, testNode("a"));
+  await harness.run(podGarbageCollector({ mostTerminated: 2, quarantine_ms: 1e9 }));
+  await eventually(async () => (await client.list(pods)).items.length === 2, "two left");
+  expect((await client.list(pods)).items.map(({ metadata }) => metadata.name)).toEqual(["p3", "p4"]);
+});
+
+test("finished Jobs go when their time is over", async () => {
+  const { client } = harness;
+  const clock = new ManualClock();
+  const job = (name: string, ttl: number | undefined, done: boolean): Job => ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name, namespace: "default" },
+    spec: { template: { spec: { containers: [] } }, ...(ttl === undefined ? {} : { ttlSecondsAfterFinished: ttl }) },
+    ...(done
+      ? {
+          status: {
+            conditions: [
+              { type: "Complete", status: "True", lastTransitionTime: new Date(clock.wall_ms()).toISOString() },
+            ],
+          },
+        }
+      : {}),
+  });
+  expect(expiryOf(job("j", 10, false))).toBeUndefined();
+  expect(expiryOf(job("j", undefined, true))).toBeUndefined();
+  await client.create(jobs, job("soon", 10, true));
+  await client.create(jobs, job("later", 100, true));
+  const running = await harness.run(ttlAfterFinishedController, clock);
+  await eventually(() => running.queue.length === 0);
+  await clock.advance(11_000);
+  await eventually(() => client.count("delete jobs default/soon") === 1);
+  expect(client.count("delete jobs default/later")).toBe(0);
+});
+
+test("aggregating roles take the rules of those that they select", async () => {
+  const role = (name: string, labels: Record<string, string>, resource?: string): ClusterRole => ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    metadata: { name, labels },
+    rules: resource ? [{ apiGroups: [""], resources: [resource], verbs: ["get"] }] : [],
+  });
+  const all: ClusterRole = {
+    ...role("all", {}),
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { to: "all" } }] },
+  };
+  const parts = [
+    role("b", { to: "all" }, "secrets"),
+    role("a", { to: "all" }, "pods"),
+    role("c", { to: "all" }, "pods"),
+  ];
+  expect(aggregatedRules(all, [all, ...parts, role("d", {}, "nodes")]).map(({ resources }) => resources)).toEqual([
+    ["pods"],
+    ["secrets"],
+  ]);
+  const { client } = harness;
+  await harness.run(clusterRoleAggregation);
+  await client.create(clusterRoles, all);
+  for (const part of parts) await client.create(clusterRoles, part);
+  await eventually(async () => (await client.get(clusterRoles, { name: "all" })).rules?.length === 2);
+  await client.delete(clusterRoles, { name: "b" });
+  await eventually(async () => (await client.get(clusterRoles, { name: "all" })).rules?.length === 1);
+});
+
+test("a quota's status follows what there is", async () => {
+  const { client } = harness;
+  await harness.run(resourceQuotaController(new ResourceMapper(client)));
+  await client.create(pods, testPod("p", {}, { requests: { cpu: "500m" } }));
+  await client.create(resourceQuotas, {
+    apiVersion: "v1",
+    kind: "ResourceQuota",
+    metadata: { name: "q", namespace: "default" },
+    spec: { hard: { "requests.cpu": "2", pods: "10", configmaps: "5" } },
+  });
+  const used = async () => (await client.get(resourceQuotas, { namespace: "default", name: "q" })).status?.used;
+  await eventually(async () => (await used()) !== undefined);
+  expect(await used()).toEqual({ "requests.cpu": "500m", pods: "1", configmaps: "0" });
+  await client.create(configMaps, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "c", namespace: "default" },
+  });
+  await client.delete(pods, { namespace: "default", name: "p" });
+  await eventually(async () => (await used())?.["pods"] === "0", "the pod given back");
+  expect(await used()).toEqual({ "requests.cpu": "0", pods: "0", configmaps: "1" });
+});
+
+test("expired join tokens go", async () => {
+  const { client } = harness;
+  const clock = new ManualClock();
+  const token = (name: string, end_ms: number) => ({
+    apiVersion: "v1" as const,
+    kind: "Secret" as const,
+    metadata: { name, namespace: "kube-system" },
+    type: "bootstrap.kubernetes.io/token",
+    data: { expiration: Buffer.from(new Date(end_ms).toISOString()).toString("base64") },
+  });
+  await client.create(secrets, token("old", clock.wall_ms() - 1000));
+  await client.create(secrets, token("young", clock.wall_ms() + 60_000));
+  await harness.run(tokenCleaner, clock);
+  await eventually(() => client.count("delete secrets kube-system/old") === 1);
+  expect(client.count("delete secrets kube-system/young")).toBe(0);
+  await clock.advance(61_000);
+  await eventually(() => client.count("delete secrets kube-system/young") === 1);
+});

@@ -1,0 +1,296 @@
+import { isNotFound } from "#shared/api/errors.ts";
+import { keyOf, splitKey } from "#shared/api/object.ts";
+import { persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
+import {
+  findVolume,
+  isBound,
+  isReservedFor,
+  noProvisioner,
+  volumeAnnotations,
+  volumeSatisfies,
+} from "#shared/api/scheduling/volume-match.ts";
+import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
+import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
+
+/*
+ * Claims and volumes find each other. Both are keys of one queue: `claim/namespace/name` and `volume/name`. A binding is
+ * written in four steps, each of which can be the last before a crash, and each of which is found undone by the next
+ * reconcile: claimRef in the volume, its phase, volumeName in the claim, its phase.
+ */
+
+const claimKey = (key: string): string => `claim/${key}`;
+const volumeKey = (name: string): string => `volume/${name}`;
+
+/** Binds claims to volumes and keeps the phases of both. */
+export const volumeBinder = defineController({
+  name: "persistentvolume-binder-controller",
+  serviceAccount: "persistent-volume-binder",
+  watches: [
+    watching(persistentVolumeClaims, {
+      enqueue: (claim) => [
+        claimKey(keyOf(claim)),
+        ...(claim.spec?.volumeName ? [volumeKey(claim.spec.volumeName)] : []),
+      ],
+      indexes: { volume: ({ spec }) => (spec?.volumeName ? [spec.volumeName] : []) },
+    }),
+    watching(persistentVolumes, {
+      enqueue: (volume, { lister }) => {
+        const { claimRef } = volume.spec ?? {};
+        const waiting = claimRef
+          ? [claimKey(`${claimRef.namespace}/${claimRef.name}`)]
+          : // A free volume is news for every claim that waits.
+            lister(persistentVolumeClaims)
+              .list()
+              .filter((claim) => !isBound(claim))
+              .map((claim) => claimKey(keyOf(claim)));
+        return [volumeKey(volume.metadata.name ?? ""), ...waiting];
+      },
+    }),
+    watching(storageClasses, {
+      enqueue: (_class, { lister }) =>
+        lister(persistentVolumeClaims)
+          .list()
+          .filter((claim) => !isBound(claim))
+          .map((claim) => claimKey(keyOf(claim))),
+    }),
+  ],
+  // One at a time: two claims must not take one volume.
+  concurrency: 1,
+  resync_s: 600,
+  async reconcile(key, context) {
+    if (key.startsWith("claim/")) return reconcileClaim(key.slice("claim/".length), context);
+    return reconcileVolume(key.slice("volume/".length), context);
+  },
+});
+
+async function reconcileClaim(key: string, context: ControllerContext): Promise<void> {
+  const claim = context.lister(persistentVolumeClaims).get(key);
+  if (!claim) return;
+  if (isBound(claim)) return reconcileBoundClaim(claim, context);
+  if (claim.spec?.volumeName) return reconcileChosenClaim(claim, claim.spec.volumeName, context);
+  const storageClass = context.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
+  const volumes = context.lister(persistentVolumes).list();
+  const waits =
+    storageClass?.volumeBindingMode === "WaitForFirstConsumer" &&
+    claim.metadata.annotations?.[volumeAnnotations.selectedNode] === undefined;
+  const reserved = volumes.find((volume) => isReservedFor(volume, claim));
+  const volume =
+    reserved && volumeSatisfies(reserved, claim) ? reserved : waits ? undefined : findVolume(claim, volumes);
+  if (volume) return bind(claim, volume, context);
+  await setClaimPhase(claim, "Pending", context);
+  await explainWaiting(claim, storageClass, waits, context);
+}
+
+async function explainWaiting(
+  claim: PersistentVolumeClaim,
+  storageClass: StorageClass | undefined,
+  waits: boolean,
+  { client, events }: ControllerContext,
+): Promise<void> {
+  if (waits) {
+    const message = "waiting for first consumer to be created before binding";
+    events.record(claim, { type: "Normal", reason: "WaitForFirstConsumer", message });
+    return;
+  }
+  if (!storageClass || storageClass.provisioner === noProvisioner) {
+    const className = claim.spec?.storageClassName ?? "";
+    const message =
+      className === ""
+        ? "no persistent volumes available for this claim and no storage class is set"
+        : `storageclass.storage.k8s.io "${className}" not found`;
+    if (storageClass) return;
+    events.record(claim, {
+      type: className === "" ? "Normal" : "Warning",
+      reason: className === "" ? "FailedBinding" : "ProvisioningFailed",
+      message,
+    });
+    return;
+  }
+  const { provisioner } = storageClass;
+  if (claim.metadata.annotations?.[volumeAnnotations.storageProvisioner] !== provisioner) {
+    const { namespace, name = "", uid } = claim.metadata;
+    const annotations = {
+      [volumeAnnotations.storageProvisioner]: provisioner,
+      [volumeAnnotations.betaStorageProvisioner]: provisioner,
+    };
+    const body = { metadata: { uid, annotations } };
+    await client.patch(persistentVolumeClaims, { namespace, name }, { type: "merge", body });
+  }
+  const message =
+    `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system ` +
+    "administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.";
+  events.record(claim, { type: "Normal", reason: "ExternalProvisioning", message });
+}
+
+/** Somebody named the volume in the claim. */
+async function reconcileChosenClaim(
+  claim: PersistentVolumeClaim,
+  volumeName: string,
+  context: ControllerContext,
+): Promise<void> {
+  const volume = context.lister(persistentVolumes).get(volumeName);
+  if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) {
+    if (volumeSatisfies(volume, claim)) return bind(claim, volume, context);
+    context.events.record(claim, {
+      type: "Warning",
+      reason: "VolumeMismatch",
+      message: `Cannot bind to requested volume "${volumeName}": it does not satisfy the claim`,
+    });
+  } else if (volume) {
+    const message = `volume "${volumeName}" already bound to a different claim.`;
+    context.events.record(claim, { type: "Warning", reason: "FailedBinding", message });
+  }
+  await setClaimPhase(claim, "Pending", context);
+}
+
+async function reconcileBoundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
+  const volume = context.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
+  if (!volume) {
+    const message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
+    return lose(claim, "ClaimLost", message, context);
+  }
+  if (!volume.spec?.claimRef || isReservedFor(volume, claim)) return bind(claim, volume, context);
+  const message = "Two claims are bound to the same volume, this one is bound incorrectly";
+  return lose(claim, "ClaimMisbound", message, context);
+}
+
+async function lose(
+  claim: PersistentVolumeClaim,
+  reason: string,
+  message: string,
+  context: ControllerContext,
+): Promise<void> {
+  if (claim.status?.phase === "Lost") return;
+  await setClaimPhase(claim, "Lost", context);
+  context.events.record(claim, { type: "Warning", reason, message });
+}
+
+/** The four steps; those that stand already are skipped. */
+async function bind(claim: PersistentVolumeClaim, volume: PersistentVolume, context: ControllerContext): Promise<void> {
+  const { client } = context;
+  const { namespace, name = "", uid } = claim.metadata;
+  let boundVolume = volume;
+  if (volume.spec?.claimRef?.uid !== uid) {
+    const annotations = volume.spec?.claimRef
+      ? volume.metadata.annotations
+      : { ...volume.metadata.annotations, [volumeAnnotations.boundByController]: "yes" };
+    const claimRef = {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      namespace,
+      name,
+      uid,
+      resourceVersion: claim.metadata.resourceVersion,
+    };
+    const body = { metadata: { resourceVersion: volume.metadata.resourceVersion, annotations }, spec: { claimRef } };
+    boundVolume = await client.patch(persistentVolumes, { name: volume.metadata.name ?? "" }, { type: "merge", body });
+  }
+  await setVolumePhase(boundVolume, "Bound", context);
+
+  let boundClaim = claim;
+  const volumeName = volume.metadata.name ?? "";
+  if (claim.spec?.volumeName !== volumeName || !isBound(claim)) {
+    const annotations = {
+      [volumeAnnotations.bindCompleted]: "yes",
+      ...(claim.spec?.volumeName === volumeName ? {} : { [volumeAnnotations.boundByController]: "yes" }),
+    };
+    const body = { metadata: { resourceVersion: claim.metadata.resourceVersion, annotations }, spec: { volumeName } };
+    boundClaim = await client.patch(persistentVolumeClaims, { namespace, name }, { type: "merge", body });
+  }
+  await setClaimPhase(boundClaim, "Bound", context, boundVolume);
+}
+
+async function setClaimPhase(
+  claim: PersistentVolumeClaim,
+  phase: "Pending" | "Bound" | "Lost",
+  { client }: ControllerContext,
+  volume?: PersistentVolume,
+): Promise<void> {
+  const present = claim.status;
+  const extent =
+    phase === "Bound"
+      ? {
+          accessModes: volume?.spec?.accessModes ?? [],
+          // A claim that is being resized keeps the size that its pods see until the kubelet says otherwise.
+          capacity: present?.phase === "Bound" && present.capacity ? present.capacity : (volume?.spec?.capacity ?? {}),
+        }
+      : { accessModes: undefined, capacity: undefined };
+  const wanted = { ...present, phase, ...extent };
+  if (JSON.stringify(wanted) === JSON.stringify(present)) return;
+  if (present?.phase === phase && phase !== "Bound") return;
+  await client.update(persistentVolumeClaims, { ...claim, status: wanted }, { subresource: "status" });
+}
+
+async function setVolumePhase(
+  volume: PersistentVolume,
+  phase: "Available" | "Bound" | "Released" | "Failed",
+  { client }: ControllerContext,
+  message?: string,
+): Promise<void> {
+  if (volume.status?.phase === phase && volume.status.message === message) return;
+  const { message: _, ...rest } = volume.status ?? {};
+  const status = { ...rest, phase, ...(message ? { message } : {}) };
+  await client.update(persistentVolumes, { ...volume, status }, { subresource: "status" });
+}
+
+async function reconcileVolume(name: string, context: ControllerContext): Promise<void> {
+  const volume = context.lister(persistentVolumes).get(name);
+  if (!volume) return;
+  const { claimRef } = volume.spec ?? {};
+  // A reservation by hand waits for its claim.
+  if (!claimRef?.uid) return setVolumePhase(volume, "Available", context);
+  const claim = await liveClaim(`${claimRef.namespace}/${claimRef.name}`, claimRef.uid, context);
+  if (!claim) return release(volume, context);
+  if (claim.spec?.volumeName === name) return setVolumePhase(volume, "Bound", context);
+  // Bound in the volume, not yet in the claim: the claim's own reconcile goes on.
+  if (!claim.spec?.volumeName) return context.queue.add(claimKey(keyOf(claim)));
+  // The claim has another volume: this one is free again, or stays reserved by hand.
+  const byController = volume.metadata.annotations?.[volumeAnnotations.boundByController] !== undefined;
+  const body = {
+    metadata: {
+      resourceVersion: volume.metadata.resourceVersion,
+      annotations: { [volumeAnnotations.boundByController]: null },
+    },
+    spec: { claimRef: byController ? null : { uid: null, resourceVersion: null } },
+  };
+  const freed = await context.client.patch(persistentVolumes, { name }, { type: "merge", body });
+  await setVolumePhase(freed, "Available", context);
+}
+
+/** The claim that the volume names; asked of the API before it counts as gone. */
+async function liveClaim(
+  key: string,
+  uid: string,
+  { client, lister }: ControllerContext,
+): Promise<PersistentVolumeClaim | undefined> {
+  const known = lister(persistentVolumeClaims).get(key);
+  if (known?.metadata.uid === uid) return known;
+  try {
+    const claim = await client.get(persistentVolumeClaims, splitKey(key));
+    return claim.metadata.uid === uid ? claim : undefined;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The claim is gone. What becomes of the data is the volume's policy; deleting it is the provisioner's. */
+async function release(volume: PersistentVolume, context: ControllerContext): Promise<void> {
+  if (volume.status?.phase !== "Failed") await setVolumePhase(volume, "Released", context);
+  const policy = volume.spec?.persistentVolumeReclaimPolicy ?? "Retain";
+  if (policy === "Retain" || volume.metadata.deletionTimestamp) return;
+  const external =
+    volume.metadata.annotations?.[volumeAnnotations.dynamicallyProvisioned] !== undefined ||
+    volume.spec?.csi !== undefined;
+  if (policy === "Delete" && external) return;
+  if (volume.status?.phase === "Failed") return;
+  const message =
+    policy === "Recycle"
+      ? "No recycler plugin found for the volume!"
+      : `error getting deleter volume plugin for volume "${volume.metadata.name}": no deletable volume plugin matched`;
+  const current = await context.client.get(persistentVolumes, { name: volume.metadata.name ?? "" });
+  await setVolumePhase(current, "Failed", context, message);
+  const reason = policy === "Recycle" ? "VolumeFailedRecycle" : "VolumeFailedDelete";
+  context.events.record(volume, { type: "Warning", reason, message });
+}

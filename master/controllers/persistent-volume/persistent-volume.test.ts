@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { nodes, persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
+import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import { Scheduler } from "../../scheduler/scheduler.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import { volumeBinder } from "./binder.ts";
+import { ephemeralVolumeController } from "./ephemeral-volumes.ts";
+import { claimProtection, volumeProtection } from "./protection.ts";
+
+let harness: Harness;
+beforeEach(async () => {
+  harness = new Harness();
+  await harness.run(volumeBinder);
+});
+afterEach(() => harness.stop());
+
+const volume = (name: string, storage: string, more: PersistentVolume["spec"] = {}): PersistentVolume => ({
+  apiVersion: "v1",
+  kind: "PersistentVolume",
+  metadata: { name },
+  spec: {
+    capacity: { storage },
+    accessModes: ["ReadWriteOnce"],
+    persistentVolumeReclaimPolicy: "Retain",
+    hostPath: { path: "/x" },
+    ...more,
+  },
+});
+const claim = (name: string, storage: string, more: PersistentVolumeClaim["spec"] = {}): PersistentVolumeClaim => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name, namespace: "default" },
+  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage } }, ...more },
+});
+const pv = (name: string) => harness.client.get(persistentVolumes, { name });
+const pvc = (name: string) => harness.client.get(persistentVolumeClaims, { namespace: "default", name });
+
+test("a claim takes the smallest volume that is big enough; the volume is released with it", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumes, volume("big", "10Gi"));
+  await client.create(persistentVolumes, volume("fit", "2Gi"));
+  await client.create(persistentVolumes, volume("small", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("c", "2Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  expect(await pvc("c")).toMatchObject({
+    spec: { volumeName: "fit" },
+    status: { capacity: { storage: "2Gi" }, accessModes: ["ReadWriteOnce"] },
+  });
+  expect((await pv("fit")).status?.phase).toBe("Bound");
+  await eventually(async () => (await pv("big")).status?.phase === "Available");
+  await client.delete(persistentVolumeClaims, { namespace: "default", name: "c" });
+  await eventually(async () => (await pv("fit")).status?.phase === "Released", "released");
+});
+
+test("a claim waits, says why, and is bound when a volume comes", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await eventually(() => harness.recorded.length > 0);
+  expect(harness.recorded[0]).toBe(
+    "Normal PersistentVolumeClaim/c FailedBinding: no persistent volumes available for this claim and no storage class is set",
+  );
+  await client.create(persistentVolumes, volume("v", "1Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  await client.delete(persistentVolumes, { name: "v" });
+  await eventually(async () => (await pvc("c")).status?.phase === "Lost", "lost");
+});
+
+test("an external provisioner is asked", async () => {
+  const { client } = harness;
+  await client.create(storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "fast" },
+    provisioner: "example.com/disk",
+  });
+  await client.create(persistentVolumeClaims, claim("c", "1Gi", { storageClassName: "fast" }));
+  await eventually(
+    async () =>
+      (await pvc("c")).metadata.annotations?.["volume.kubernetes.io/storage-provisioner"] === "example.com/disk",
+  );
+});
+
+test("the scheduler chooses the volume of a claim that waits for its pod", async () => {
+  const { client, informers } = harness;
+  const scheduler = new Scheduler({ client, informers });
+  await scheduler.start();
+  await client.create(storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "local" },
+    provisioner: "kubernetes.io/no-provisioner",
+    volumeBindingMode: "WaitForFirstConsumer",
+  });
+  for (const name of ["a", "b"]) await client.create(nodes, testNode(name));
+  const onB = {
+    required: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: ["b"] }] }],
+    },
+  };
+  await client.create(persistentVolumes, volume("v", "1Gi", { storageClassName: "local", nodeAffinity: onB }));
+  await client.create(persistentVolumeClaims, claim("c", "1Gi", { storageClassName: "local" }));
+  await eventually(() => harness.recorded.some((event) => event.includes("waiting for first consumer")));
+  const volumes = [{ name: "data", persistentVolumeClaim: { claimName: "c" } }];
+  await client.create(pods, testPod("p", { volumes }));
+  await eventually(
+    async () => (await client.get(pods, { namespace: "default", name: "p" })).spec?.nodeName === "b",
+    "p on b",
+  );
+  expect((await pvc("c")).spec?.volumeName).toBe("v");
+  await scheduler.stop();
+});
+
+test("claims in use and bound volumes outlast their deletion", async () => {
+  const { client } = harness;
+  await harness.run(claimProtection);
+  await harness.run(volumeProtection);
+  await client.create(persistentVolumes, volume("v", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await eventually(async () => (await pvc("c")).metadata.finalizers?.length === 1);
+  await eventually(
+    async () => (await pv("v")).metadata.finalizers?.length === 1 && (await pvc("c")).status?.phase === "Bound",
+  );
+  const volumes = [{ name: "data", persistentVolumeClaim: { claimName: "c" } }];
+  await client.create(pods, testPod("p", { volumes, nodeName: "a" }));
+  await client.delete(persistentVolumeClaims, { namespace: "default", name: "c" });
+  await client.delete(persistentVolumes, { name: "v" });
+  expect((await pvc("c")).metadata.deletionTimestamp).toBeDefined();
+  await client.delete(pods, { namespace: "default", name: "p" });
+  await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 0, "the claim gone");
+  await eventually(async () => (await client.list(persistentVolumes)).items.length === 0, "the volume gone");
+});
+
+test("ephemeral volumes get claims that belong to the pod", async () => {
+  const { client } = harness;
+  await harness.run(ephemeralVolumeController);
+  const template = { spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } } };
+  const pod = await client.create(
+    pods,
+    testPod("p", { volumes: [{ name: "scratch", ephemeral: { volumeClaimTemplate: template } }] }),
+  );
+  await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 1);
+  expect((await pvc("p-scratch")).metadata.ownerReferences?.[0]?.uid).toBe(pod.metadata.uid ?? "");
+});

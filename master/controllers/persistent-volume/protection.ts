@@ -1,0 +1,70 @@
+import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { persistentVolumeClaims, persistentVolumes, pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { defineController, watching } from "#shared/client/controller.ts";
+import { isTerminal } from "../../scheduler/pod-phase.ts";
+
+const claimFinalizer = "kubernetes.io/pvc-protection";
+const volumeFinalizer = "kubernetes.io/pv-protection";
+
+/** Keys of the claims that a pod uses, also those made for its ephemeral volumes. */
+export const claimKeysOf = ({ metadata, spec }: Pod): string[] =>
+  (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    const claim = persistentVolumeClaim?.claimName ?? (ephemeral ? `${metadata.name}-${name}` : undefined);
+    return claim === undefined ? [] : [`${metadata.namespace}/${claim}`];
+  });
+
+/** A claim that is deleted stays until no pod uses it: data is not taken from under it. */
+export const claimProtection = defineController({
+  name: "persistentvolumeclaim-protection-controller",
+  serviceAccount: "pvc-protection-controller",
+  watches: [
+    watching(persistentVolumeClaims),
+    watching(pods, {
+      indexes: { claim: claimKeysOf },
+      enqueue: claimKeysOf,
+      when: ({ type, object }) => type === "delete" || isTerminal(object),
+    }),
+  ],
+  async reconcile(key, { lister, client }) {
+    const claim = lister(persistentVolumeClaims).get(key);
+    if (!claim) return;
+    const uses = ({ spec }: Pod): boolean => !!spec?.nodeName;
+    const inUse = (): boolean =>
+      lister(pods)
+        .byIndex("claim", key)
+        .some((pod) => uses(pod) && !isTerminal(pod));
+    await keepFinalizer(client, persistentVolumeClaims, claim, claimFinalizer, inUse);
+  },
+});
+
+/** A volume that is deleted stays while it is bound to a claim. */
+export const volumeProtection = defineController({
+  name: "persistentvolume-protection-controller",
+  serviceAccount: "pv-protection-controller",
+  watches: [watching(persistentVolumes)],
+  async reconcile(key, { lister, client }) {
+    const volume = lister(persistentVolumes).get(key);
+    if (volume)
+      await keepFinalizer(client, persistentVolumes, volume, volumeFinalizer, () => volume.status?.phase === "Bound");
+  },
+});
+
+/** Adds the finalizer to an object that lives, and takes it from one that is deleted and no longer in use. */
+async function keepFinalizer<T extends KubeObject>(
+  client: Client,
+  ref: ResourceRef<T>,
+  object: T,
+  finalizer: string,
+  inUse: () => boolean,
+): Promise<void> {
+  const { name = "", namespace, uid, resourceVersion, deletionTimestamp, finalizers = [] } = object.metadata;
+  const has = finalizers.includes(finalizer);
+  const wanted = deletionTimestamp === undefined || (has && inUse());
+  if (has === wanted) return;
+  const changed = wanted ? [...finalizers, finalizer] : finalizers.filter((one) => one !== finalizer);
+  const key: ObjectKey = { namespace, name };
+  await client.patch(ref, key, { type: "merge", body: { metadata: { uid, resourceVersion, finalizers: changed } } });
+}

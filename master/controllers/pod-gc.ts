@@ -1,0 +1,138 @@
+import { isNotFound } from "#shared/api/errors.ts";
+import { keyOf } from "#shared/api/object.ts";
+import { nodes, pods } from "#shared/api/resources.ts";
+import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  defineController,
+  watching,
+} from "#shared/client/controller.ts";
+import { isTerminal } from "../scheduler/pod-phase.ts";
+import { readyCondition } from "./node/health.ts";
+import { podsByNode } from "./node/node-lifecycle.ts";
+import { writePodCondition } from "./pod-condition.ts";
+
+export interface PodGcSettings {
+  /** Ended pods that may stay in the whole cluster. */
+  readonly mostTerminated: number;
+  /** How long a pod's node must have been missing. */
+  readonly quarantine_ms: number;
+}
+export const defaultPodGcSettings: PodGcSettings = { mostTerminated: 12_500, quarantine_ms: 40_000 };
+
+type Fate = "stays" | "node is gone" | "never ran" | "node is out of service";
+
+/** What is to become of a pod that nobody else takes care of (pure). */
+export function fateOf(pod: Pod, node: Node | undefined): Fate {
+  const deleted = pod.metadata.deletionTimestamp !== undefined;
+  if (!pod.spec?.nodeName) return deleted ? "never ran" : "stays";
+  if (!node) return "node is gone";
+  const outOfService = node.spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService) ?? false;
+  const ready = readyCondition(node)?.status === "True";
+  return deleted && outOfService && !ready ? "node is out of service" : "stays";
+}
+
+/** Removes pods that no kubelet will: of nodes that are gone or out of service, those deleted before they were scheduled,
+ *  and the oldest of very many that have ended. */
+export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettings): ControllerDefinition {
+  const missingSince = new Map<string, number>();
+  return defineController({
+    name: "pod-garbage-collector-controller",
+    serviceAccount: "pod-garbage-collector",
+    watches: [
+      watching(pods, {
+        indexes: { ...podsByNode, ended: (pod) => (isTerminal(pod) ? ["yes"] : []) },
+        when: (event) =>
+          event.type !== "update" ||
+          isTerminal(event.object) ||
+          event.object.metadata.deletionTimestamp !== undefined ||
+          event.old.spec?.nodeName !== event.object.spec?.nodeName,
+      }),
+      watching(nodes, {
+        enqueue: ({ metadata }, { lister }) =>
+          lister(pods)
+            .byIndex("node", metadata.name ?? "")
+            .map(keyOf),
+        when: (event) =>
+          event.type !== "update" ||
+          JSON.stringify(event.old.spec?.taints) !== JSON.stringify(event.object.spec?.taints),
+      }),
+    ],
+    resync_s: 300,
+    async reconcile(key, context) {
+      const { lister, client, clock } = context;
+      const pod = lister(pods).get(key);
+      if (!pod) return undefined;
+      const nodeName = pod.spec?.nodeName ?? "";
+      const fate = fateOf(pod, lister(nodes).get(nodeName));
+      if (fate !== "node is gone") missingSince.delete(nodeName);
+      if (fate === "stays") {
+        if (isTerminal(pod)) await thinOut(context, settings.mostTerminated);
+        return undefined;
+      }
+      if (fate === "node is gone") {
+        const since_ms = missingSince.get(nodeName) ?? clock.now_ms();
+        missingSince.set(nodeName, since_ms);
+        const left_ms = since_ms + settings.quarantine_ms - clock.now_ms();
+        if (left_ms > 0) return { requeueAfter_ms: left_ms };
+        if (await nodeExists(client, nodeName)) throw new Error(`the cache does not show node ${nodeName} yet`);
+      }
+      await failAndDelete(context, pod, fate === "node is gone" ? nodeGone : undefined);
+      return undefined;
+    },
+  });
+}
+
+const nodeGone = {
+  type: "DisruptionTarget",
+  status: "True",
+  reason: "DeletionByPodGC",
+  message: "PodGC: node no longer exists",
+};
+
+async function nodeExists(client: Client, name: string): Promise<boolean> {
+  try {
+    await client.get(nodes, { name });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+/** A pod that goes without its kubelet's word is marked as failed first, so that its controller counts it right. */
+async function failAndDelete(
+  { client, clock }: ControllerContext,
+  pod: Pod,
+  condition?: typeof nodeGone,
+): Promise<void> {
+  const { namespace, name = "", uid } = pod.metadata;
+  try {
+    if (!isTerminal(pod)) {
+      if (condition) await writePodCondition(client, clock, pod, condition, { phase: "Failed" });
+      else {
+        const body = { metadata: { uid }, status: { phase: "Failed" } };
+        await client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
+      }
+    }
+    await client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function thinOut(context: ControllerContext, most: number): Promise<void> {
+  const ended = context.lister(pods).byIndex("ended", "yes");
+  if (ended.length <= most) return;
+  const evicted = ({ status }: Pod): number => (status?.phase === "Failed" && status.reason === "Evicted" ? 0 : 1);
+  const oldest = ended.toSorted(
+    (a, b) =>
+      evicted(a) - evicted(b) ||
+      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? "") ||
+      (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
+  );
+  for (const pod of oldest.slice(0, ended.length - most)) await failAndDelete(context, pod);
+}

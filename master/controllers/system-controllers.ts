@@ -1,0 +1,71 @@
+import type { ControllerDefinition } from "#shared/client/controller.ts";
+import type { ResourceMapper } from "#shared/client/discovery.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { certificateApprover } from "./certificates/approver.ts";
+import { certificateCleaner } from "./certificates/cleaner.ts";
+import { certificateSigner } from "./certificates/signer.ts";
+import { clusterRoleAggregation } from "./cluster-role-aggregation.ts";
+import { endpointSliceController } from "./endpoints/endpoint-slice.ts";
+import { endpointSliceMirroringController } from "./endpoints/endpoint-slice-mirroring.ts";
+import { endpointsController } from "./endpoints/endpoints.ts";
+import { garbageCollector } from "./garbage-collector/garbage-collector.ts";
+import type { Service } from "./manager.ts";
+import { namespaceController } from "./namespace/namespace.ts";
+import { defaultHealthSettings } from "./node/health.ts";
+import { nodeIpamController } from "./node/node-ipam.ts";
+import { nodeLifecycleController } from "./node/node-lifecycle.ts";
+import { taintEvictionController } from "./node/taint-eviction.ts";
+import { volumeBinder } from "./persistent-volume/binder.ts";
+import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes.ts";
+import { claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
+import { podGarbageCollector } from "./pod-gc.ts";
+import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
+import { rootCaPublisher } from "./root-ca-publisher.ts";
+import { serviceAccountController } from "./service-account.ts";
+import { tokenCleaner } from "./token-cleaner.ts";
+import { ttlAfterFinishedController } from "./ttl-after-finished.ts";
+
+export interface SystemControllerOptions {
+  /** PEM of the authority that signs the API server's certificates. */
+  readonly rootCaPem: string;
+  /** Signs what the certificates API approves. */
+  readonly clientAuthority: KeyAndCertificate;
+  readonly clusterCidr: string;
+  /** Silence after which a node is not ready, where its session did not tell sooner. */
+  readonly nodeMonitorGracePeriod_ms: number;
+  readonly mapper: ResourceMapper;
+}
+
+/** The controllers that keep the cluster itself in order; workloads have their own list. */
+export function systemControllers(options: SystemControllerOptions): {
+  readonly controllers: readonly ControllerDefinition[];
+  readonly services: readonly Service[];
+} {
+  const { mapper } = options;
+  return {
+    controllers: [
+      namespaceController(mapper),
+      serviceAccountController,
+      rootCaPublisher(options.rootCaPem),
+      nodeIpamController(options.clusterCidr),
+      nodeLifecycleController({ ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms }),
+      taintEvictionController(),
+      podGarbageCollector(),
+      endpointsController,
+      endpointSliceController(),
+      endpointSliceMirroringController(),
+      ttlAfterFinishedController,
+      clusterRoleAggregation,
+      resourceQuotaController(mapper),
+      volumeBinder,
+      claimProtection,
+      volumeProtection,
+      ephemeralVolumeController,
+      tokenCleaner,
+      certificateApprover,
+      certificateSigner(options.clientAuthority),
+      certificateCleaner,
+    ],
+    services: [garbageCollector(mapper)],
+  };
+}
