@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import { StatusError } from "#shared/api/errors.ts";
+import type { Client } from "./client.ts";
+import { ManualClock } from "./clock.ts";
+import { runLeaderElection } from "./leader-election.ts";
+
+/** The few calls that elections make, with optimistic locking. */
+class LeaseStore {
+  lease: { metadata: { name: string; resourceVersion: string }; spec: Record<string, unknown> } | undefined;
+  #revision = 0;
+
+  client(isConnected: () => boolean): Client {
+    const check = (): void => {
+      if (!isConnected()) throw new Error("cut off");
+    };
+    const store = (spec: Record<string, unknown>) => {
+      this.lease = { metadata: { name: "l", resourceVersion: String(++this.#revision) }, spec };
+      return structuredClone(this.lease);
+    };
+    return {
+      get: async () => {
+        check();
+        if (!this.lease) throw new StatusError("NotFound", "none");
+        return structuredClone(this.lease);
+      },
+      create: async (_ref: unknown, object: { spec: Record<string, unknown> }) => {
+        check();
+        if (this.lease) throw new StatusError("AlreadyExists", "there");
+        return store(object.spec);
+      },
+      update: async (
+        _ref: unknown,
+        object: { metadata: { resourceVersion: string }; spec: Record<string, unknown> },
+      ) => {
+        check();
+        if (this.lease?.metadata.resourceVersion !== object.metadata.resourceVersion)
+          throw new StatusError("Conflict", "stale");
+        return store(object.spec);
+      },
+    } as unknown as Client;
+  }
+}
+
+test("one leads at a time; the next takes over when it is released, or when the holder is cut off", async () => {
+  const clock = new ManualClock();
+  const store = new LeaseStore();
+  const leading = new Set<string>();
+  const cut = new Set<string>();
+  const stops = new Map<string, AbortController>();
+  const elections = ["a", "b", "c"].map((identity) => {
+    const stop = new AbortController();
+    stops.set(identity, stop);
+    const lead = async (signal: AbortSignal): Promise<void> => {
+      leading.add(identity);
+      expect(leading.size).toBe(1);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      leading.delete(identity);
+    };
+    const client = store.client(() => !cut.has(identity));
+    return runLeaderElection(
+      { client, lease: { namespace: "ns", name: "l" }, identity, clock, random: () => 0 },
+      lead,
+      stop.signal,
+    );
+  });
+  await clock.advance(1);
+  const [first = ""] = leading;
+  await clock.advance(60_000);
+  expect([...leading]).toEqual([first]);
+  expect(store.lease?.spec).toMatchObject({ holderIdentity: first, leaseDurationSeconds: 15, leaseTransitions: 0 });
+
+  stops.get(first)?.abort();
+  await clock.advance(2_500);
+  const [second = ""] = leading;
+  expect(second).not.toBe(first);
+  expect(second).not.toBe("");
+
+  cut.add(second);
+  await clock.advance(11_000);
+  expect(leading.size).toBe(0);
+  await clock.advance(8_000);
+  const [third = ""] = leading;
+  expect([first, second]).not.toContain(third);
+  expect(third).not.toBe("");
+  expect(store.lease?.spec).toMatchObject({ holderIdentity: third });
+
+  for (const stop of stops.values()) stop.abort();
+  await clock.advance(1);
+  await Promise.all(elections);
+});
