@@ -2,13 +2,13 @@
 import { conflict, notFound, type StatusError, staleObject } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
-import { isoSeconds } from "#shared/api/schema/scalars.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
+import { rfc3339 } from "./rfc3339.ts";
 import { cacheKey, entryFor, judge, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
@@ -148,7 +148,7 @@ function mark(
   if (finalizers.length > 0) metadata.finalizers = [...finalizers];
   else delete metadata.finalizers;
   if (deletion) {
-    metadata.deletionTimestamp = isoSeconds(deletion.at_ms);
+    metadata.deletionTimestamp = rfc3339(deletion.at_ms);
     metadata.deletionGracePeriodSeconds = deletion.grace_s;
     if ((metadata.generation ?? 0) > 0) metadata.generation = (metadata.generation ?? 0) + 1;
   }

@@ -1,12 +1,12 @@
 /** What all writes share: who writes what, with which parts of the server. */
 import { forbidden, type StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { isoSeconds } from "#shared/api/schema/scalars.ts";
 import type { Store } from "../../store/store.ts";
 import type { AdmissionAttributes, AdmissionPlugin, Operation } from "../admission/admission.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
+import { rfc3339 } from "./rfc3339.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
 
 /** The parts of the server that a write goes through. */
@@ -33,7 +33,7 @@ export interface WriteScope {
   readonly auditAnnotations: Record<string, string>;
 }
 
-export const timestamp = (parts: WriteParts): string => isoSeconds(parts.now_ms());
+export const timestamp = (parts: WriteParts): string => rfc3339(parts.now_ms());
 
 export function cacheKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
   return scope.resource.declaration.ref.namespaced ? `${scope.namespace ?? ""}/${name}` : name;

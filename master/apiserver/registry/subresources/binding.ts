@@ -2,10 +2,10 @@
 import { badRequest, conflict, invalid } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
-import { isoSeconds } from "#shared/api/schema/scalars.ts";
 import type { Binding, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ApiResponse } from "../../request.ts";
 import { valueResponse } from "../answer.ts";
+import { rfc3339 } from "../rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
 import { type Change, update } from "../update.ts";
 import { type Internal, internalScope } from "./internal.ts";
@@ -24,7 +24,7 @@ export class PodBinding implements SubresourceHandler {
     checkBinding(binding, call.name);
     const { parts, table } = this.#internal;
     const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context);
-    const at = isoSeconds(parts.now_ms());
+    const at = rfc3339(parts.now_ms());
     const change: Change = {
       name: call.name,
       isInternal: true,

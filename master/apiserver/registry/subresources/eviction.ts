@@ -11,7 +11,6 @@ import {
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
-import { isoSeconds } from "#shared/api/schema/scalars.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
@@ -19,6 +18,7 @@ import type { Eviction, PodDisruptionBudget } from "#shared/api/types/policy-v1.
 import type { ApiResponse, RequestContext } from "../../request.ts";
 import { valueResponse } from "../answer.ts";
 import { remove } from "../remove.ts";
+import { rfc3339 } from "../rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
 import { update } from "../update.ts";
 import { type Internal, internalScope } from "./internal.ts";
@@ -88,7 +88,7 @@ export class PodEviction implements SubresourceHandler {
     await update(parts, scope, {
       name,
       isInternal: true,
-      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, isoSeconds(parts.now_ms())) }),
+      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, rfc3339(parts.now_ms())) }),
     });
   }
 }
@@ -139,7 +139,7 @@ export function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): Ku
   }
   const draft = cloneJson(budget) as PodDisruptionBudget;
   delete draft.metadata.resourceVersion;
-  const at = isoSeconds(now_ms);
+  const at = rfc3339(now_ms);
   draft.status = {
     ...(draft.status as NonNullable<PodDisruptionBudget["status"]>),
     disruptionsAllowed: allowed - 1,

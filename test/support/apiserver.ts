@@ -1,0 +1,138 @@
+/** A real API server on TLS with all built-in kinds: what tests of components and of the server itself talk to. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { namespaces } from "#shared/api/resources.ts";
+import type { Client } from "#shared/client/client.ts";
+import {
+  createCertificateAuthority,
+  extendedKeyUsages,
+  issueCertificate,
+  type KeyAndCertificate,
+} from "#shared/pki/certificate.ts";
+import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
+import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
+import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
+import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
+import type { User } from "../../master/apiserver/request.ts";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { ApiServer, type Guards, type ServerParts } from "../../master/apiserver/server.ts";
+import { openMemoryStore } from "../../master/store/memory-store.ts";
+import { openSqliteStore } from "../../master/store/sqlite-store.ts";
+import type { Store } from "../../master/store/store.ts";
+import { type CommandResult, clientBinaries, runClient } from "./kubectl.ts";
+
+export const admin: User = { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };
+
+export interface TestServerOptions {
+  /** `memory` unless said otherwise. */
+  readonly store?: "memory" | "sqlite" | undefined;
+  /** Over the plain ones: client certificates, and system:masters may do everything. */
+  readonly guards?: ((parts: ServerParts) => Partial<Guards>) | undefined;
+  /** Made at the start, beside `default` and `kube-system`. */
+  readonly namespaces?: readonly string[] | undefined;
+}
+
+export interface TestServer {
+  readonly api: ApiServer;
+  readonly store: Store;
+  readonly url: string;
+  readonly authority: KeyAndCertificate;
+  /** Of system:masters. */
+  readonly client: Client;
+  readonly kubeconfig: string;
+  readonly folder: string;
+  clientAs(user: User): Client;
+  /** A client certificate of this authority. */
+  issue(commonName: string, organizations?: readonly string[]): Promise<KeyAndCertificate>;
+  /** HTTPS with the admin's certificate. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  kubectl(args: readonly string[], input?: string): Promise<CommandResult>;
+  stop(): Promise<void>;
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = mkdtempSync(join(tmpdir(), "bramble-api-"));
+  const store =
+    options.store === "sqlite" ? await openSqliteStore({ path: join(folder, "state.db") }) : openMemoryStore();
+  const api = new ApiServer({
+    store,
+    declarations: builtinDeclarations,
+    guards: (parts) => ({
+      authenticator: authenticatorChain([new ClientCertificates()]),
+      authorizer: authorizerChain([privilegedGroup]),
+      admission: [],
+      ...options.guards?.(parts),
+    }),
+  });
+  await api.start();
+  const authority = await createCertificateAuthority("test");
+  const issue = (commonName: string, organizations: readonly string[] = []): Promise<KeyAndCertificate> =>
+    issueCertificate(authority, { commonName, organizations }, [extendedKeyUsages.clientAuth]);
+  const serving = await issueCertificate(
+    authority,
+    { commonName: "kube-apiserver", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
+    [extendedKeyUsages.serverAuth],
+  );
+  const transport = new HttpsTransport(api, {
+    host: "127.0.0.1",
+    port: 0,
+    certificate: serving.certificatePem,
+    key: serving.keyPem,
+    clientAuthorities: authority.certificatePem,
+    log: (message) => console.error(message),
+  });
+  const url = `https://127.0.0.1:${await transport.listen()}`;
+  const client = api.client(admin, "test");
+  for (const name of ["default", "kube-system", ...(options.namespaces ?? [])]) {
+    await client.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+  }
+  const certificate = await issue("kubernetes-admin", ["system:masters"]);
+  const kubeconfig = join(folder, "kubeconfig");
+  writeFileSync(kubeconfig, kubeconfigFor(url, authority, certificate), { mode: 0o600 });
+  return {
+    api,
+    store,
+    url,
+    authority,
+    client,
+    kubeconfig,
+    folder,
+    clientAs: (user) => api.client(user),
+    issue,
+    fetch: (path, init) =>
+      fetch(`${url}${path}`, {
+        ...init,
+        tls: { ca: authority.certificatePem, cert: certificate.certificatePem, key: certificate.keyPem },
+      } as RequestInit),
+    kubectl: (args, input) => runClient(clientBinaries().kubectl, kubeconfig, args, input),
+    async stop() {
+      api.stop();
+      await transport.stop();
+      await store.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function kubeconfigFor(url: string, authority: KeyAndCertificate, certificate: KeyAndCertificate): string {
+  const base64 = (text: string): string => Buffer.from(text).toString("base64");
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": "test",
+    clusters: [
+      { name: "test", cluster: { server: url, "certificate-authority-data": base64(authority.certificatePem) } },
+    ],
+    users: [
+      {
+        name: "test",
+        user: {
+          "client-certificate-data": base64(certificate.certificatePem),
+          "client-key-data": base64(certificate.keyPem),
+        },
+      },
+    ],
+    contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
+  });
+}
