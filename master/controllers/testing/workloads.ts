@@ -1,0 +1,40 @@
+import { pods } from "#shared/api/resources.ts";
+import type { Pod, PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { MemoryClient } from "./memory-client.ts";
+
+/** A template of pods labelled `app: web`. */
+export const webTemplate = (image = "example/web:1", labels: Record<string, string> = {}): PodTemplateSpec => ({
+  metadata: { labels: { app: "web", ...labels } },
+  spec: { containers: [{ name: "web", image }] },
+});
+
+/** All pods of the namespace that are not on their way out, by name. */
+export async function livePods(client: MemoryClient, namespace = "default"): Promise<Pod[]> {
+  const { items } = await client.list(pods, { namespace });
+  return items
+    .filter(({ metadata }) => !metadata.deletionTimestamp)
+    .sort((a, b) => ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1));
+}
+
+/** What a kubelet would write of a pod that runs and is ready (since long ago, so that it is available too). */
+export async function makeReady(client: MemoryClient, pod: Pod, since = "2020-01-01T00:00:00Z"): Promise<void> {
+  const status = { phase: "Running", conditions: [{ type: "Ready", status: "True", lastTransitionTime: since }] };
+  await client.patch(pods, keyOf(pod), { type: "merge", body: { status } }, { subresource: "status" });
+}
+
+/** The pod ends in the phase, its only container with the exit code. */
+export async function finish(
+  client: MemoryClient,
+  pod: Pod,
+  phase: "Succeeded" | "Failed",
+  exitCode = 0,
+): Promise<void> {
+  const finishedAt = new Date().toISOString();
+  const containerStatuses = [
+    { name: pod.spec?.containers[0]?.name, state: { terminated: { exitCode, finishedAt } }, restartCount: 0 },
+  ];
+  const status = { phase, conditions: [{ type: "Ready", status: "False" }], containerStatuses };
+  await client.patch(pods, keyOf(pod), { type: "merge", body: { status } }, { subresource: "status" });
+}
+
+const keyOf = ({ metadata }: Pod) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
