@@ -164,7 +164,10 @@ export class MemoryClient implements Client {
     const old = present as unknown as Json;
     const next = draft as unknown as Json;
     if (subresource === "status") {
-      const kept = { ...structuredClone(old), status: next["status"] };
+      // As upstream: what is written through /status may carry annotations and finalizers along.
+      const { annotations, finalizers } = draft.metadata;
+      const metadata = { ...present.metadata, annotations, finalizers };
+      const kept = { ...structuredClone(old), metadata, status: next["status"] };
       return this.#store(ref, kept as unknown as KubeObject, "MODIFIED");
     }
     for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "generation"] as const)

@@ -38,3 +38,10 @@ export async function finish(
 }
 
 const keyOf = ({ metadata }: Pod) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
+
+/** Stands in for boards: makes every pod run and be ready as soon as it is there. Ends when the signal aborts. */
+export async function runAllPods(client: MemoryClient, signal: AbortSignal, mayRun = (_: Pod) => true): Promise<void> {
+  for await (const { type, object } of client.watch(pods, { sendInitialEvents: true, signal }))
+    if ((type === "ADDED" || type === "MODIFIED") && object.status?.phase === undefined && mayRun(object))
+      await makeReady(client, object).catch(() => undefined);
+}
