@@ -14,6 +14,7 @@ const kubeconfigFile = "/etc/bramble/kubeconfig.yaml";
 const program = new Command("bramble")
   .description("Kubernetes v1.35 for fleets of Raspberry Pis, in one binary.")
   .version(version, "-V, --version")
+  .enablePositionalOptions()
   .showHelpAfterError("(`bramble help` lists the commands, `bramble help COMMAND` its flags)")
   .addHelpText(
     "after",
@@ -41,7 +42,7 @@ withSettings(
   worker
     .command("leave")
     .description("take this board out of its cluster: move its pods away, delete its Node, forget its identity")
-    .option("--timeout SECONDS", "how long pods may take to leave", "120"),
+    .option("--timeout <SECONDS>", "how long pods may take to leave", "120"),
   workerOptions,
   async (settings, given) =>
     (await import("./agent/leave.ts")).leave({
@@ -57,8 +58,8 @@ token
   .command("create")
   .description("make a token and print it")
   .addOption(kubeconfigFlag())
-  .option("--ttl SECONDS", "life of the token; 0 is for ever", "86400")
-  .option("--description TEXT", "what it is for", "")
+  .option("--ttl <SECONDS>", "life of the token; 0 is for ever", "86400")
+  .option("--description <TEXT>", "what it is for", "")
   .option("--print-join", "print the whole line to run on the joining board")
   .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
 token
@@ -77,13 +78,13 @@ program
   .command("status")
   .description("what runs on this board and how the cluster is")
   .addOption(kubeconfigFlag())
-  .option("--data-dir DIR", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+  .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
   .action(async (options) => (await import("./master/cli/status.ts")).printStatus(options));
 
 program
   .command("check")
   .description("see whether this machine can run Bramble, and how to mend what is missing")
-  .option("--role ROLE", "master or worker", "master")
+  .option("--role <ROLE>", "master or worker", "master")
   .action(async (options) => {
     process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options.role);
   });
@@ -107,8 +108,8 @@ program
   .argument("<key>", "such as /registry/pods/default/nginx")
   .option("--prefix", "all keys that begin with it")
   .option("--keys-only", "no values")
-  .option("--data-dir DIR", "where Bramble keeps its state", masterOptions.dataDir.fallback)
-  .option("--run-dir DIR", "where the running master's admin socket is", masterOptions.runDir.fallback)
+  .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+  .option("--run-dir <DIR>", "where the running master's admin socket is", masterOptions.runDir.fallback)
   .action(async (key: string, options) => {
     process.exitCode = await (await import("./master/cli/store-get.ts")).storeGet(key, options);
   });
@@ -120,7 +121,7 @@ program
   .description("put image archives (docker save) on every board")
   .argument("<archive...>")
   .addOption(kubeconfigFlag())
-  .option("--node NAME", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
+  .option("--node <NAME>", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
   .action(async (archives: string[], options) =>
     (await import("./master/cli/images.ts")).loadImages(archives, options),
   );
@@ -139,7 +140,7 @@ await program.parseAsync().catch((error: unknown) => {
 });
 
 function kubeconfigFlag(): Flag {
-  return new Flag("--kubeconfig FILE", "the administrator's kubeconfig").default(kubeconfigFile);
+  return new Flag("--kubeconfig <FILE>", "the administrator's kubeconfig").default(kubeconfigFile);
 }
 
 /** Gives a command the flags of `options` and runs it with the settings of file and flags. */
@@ -148,9 +149,9 @@ function withSettings<O extends Options>(
   options: O,
   run: (settings: ValuesOf<O>, given: Readonly<Record<string, unknown>>) => Promise<void>,
 ): Command {
-  command.option("--config FILE", `file of settings (default: ${configFile}, where it is there)`);
+  command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)`);
   for (const option of Object.values(options)) {
-    const usage = option.placeholder === undefined ? `--${option.name}` : `--${option.name} ${option.placeholder}`;
+    const usage = option.placeholder === undefined ? `--${option.name}` : `--${option.name} <${option.placeholder}>`;
     const flag = new Flag(usage, describe(option.description, option.fallback));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
     command.addOption(flag);

@@ -180,7 +180,7 @@ function tcp(port: number, query: Buffer): Promise<Packet> {
     const socket = connect(port, "127.0.0.1", () => socket.write(Buffer.concat([length, query])));
     let received = Buffer.alloc(0);
     socket.on("error", reject);
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (received.length < 2 || received.length < received.readUInt16BE(0) + 2) return;
       socket.destroy();

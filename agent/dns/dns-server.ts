@@ -87,7 +87,7 @@ export class DnsServer {
     let received = Buffer.alloc(0);
     socket.setTimeout(tcpIdle_ms, () => socket.destroy());
     socket.on("error", () => socket.destroy());
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
         const message = received.subarray(2, received.readUInt16BE(0) + 2);

@@ -99,7 +99,7 @@ function askByTcp(server: string, query: Buffer): Promise<Packet | undefined> {
     socket.setTimeout(timeout_ms, () => finish(undefined));
     socket.once("error", () => finish(undefined));
     socket.once("close", () => finish(undefined));
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       const length = received.length >= 2 ? received.readUInt16BE(0) : undefined;
       if (length !== undefined && received.length >= length + 2)

@@ -11,7 +11,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const options = (more: Partial<MasterPkiOptions["names"]> = {}, now = new Date("2027-01-01")): MasterPkiOptions => ({
   dataDir: folder,
   kubeconfigPath: join(folder, "etc/kubeconfig.yaml"),
-  httpsPort: 6443,
+  server: "https://192.0.2.5:6443",
   names: {
     hostNames: ["raspberrypi"],
     addresses: ["192.168.1.10"],

@@ -10,7 +10,8 @@ export interface MasterPkiOptions {
   /** Where the administrator's kubeconfig goes. */
   readonly kubeconfigPath: string;
   readonly names: MasterNames;
-  readonly httpsPort: number;
+  /** The address that the kubeconfig names, `https://192.168.1.5:6443`: one that works from other machines too. */
+  readonly server: string;
   readonly now?: (() => Date) | undefined;
 }
 
@@ -29,8 +30,6 @@ export async function ensureMasterPki(options: MasterPkiOptions): Promise<Master
   const folder = join(options.dataDir, "pki");
   const authorities = await ensureAuthorities(folder, now);
   const certificates = await ensureMasterCertificates(folder, authorities, options.names, now);
-  // Loopback: the address of a board in a drawer changes, and the file is for its own keyboard first.
-  const server = `https://127.0.0.1:${options.httpsPort}`;
-  await ensureKubeconfig(options.kubeconfigPath, authorities, server, administrator, now);
+  await ensureKubeconfig(options.kubeconfigPath, authorities, options.server, administrator, now);
   return { authorities, certificates, joinToken: await ensureJoinToken(options.dataDir, authorities) };
 }

@@ -9,7 +9,7 @@ const root = resolve(import.meta.dir, "../..");
 const say = (line: string): void => console.log(line);
 const directory = (name: string): string => join(process.env["BRAMBLE_CLUSTERS"] ?? "/var/tmp/bramble-clusters", name);
 
-const nameOption = new Option("--name NAME", "the cluster's name, if there are several").default("bramble");
+const nameOption = new Option("--name <NAME>", "the cluster's name, if there are several").default("bramble");
 const program = new Command("tools/cluster").description(
   "A real cluster on this machine: each board is a set of Linux namespaces with a dockerd and the compiled binary. Needs root.",
 );
@@ -18,16 +18,16 @@ program
   .command("up")
   .description("start a cluster and wait for its API server; boards are named master-1, worker-1, …")
   .addOption(nameOption)
-  .option("--masters N", "masters", "1")
-  .option("--workers N", "workers", "2")
-  .option("--prefix A.B.C", "the boards' network, a /24", "10.199.0")
-  .option("--kubeconfig FILE", "where to copy the administrator's kubeconfig")
-  .option("--binary FILE", "the binary to run", join(root, "dist/bramble-linux-x64"))
-  .option("--hostname NAME", "what every worker calls itself (default: its board's name)")
+  .option("--masters <N>", "masters", "1")
+  .option("--workers <N>", "workers", "2")
+  .option("--prefix <A.B.C>", "the boards' network, a /24", "10.199.0")
+  .option("--kubeconfig <FILE>", "where to copy the administrator's kubeconfig")
+  .option("--binary <FILE>", "the binary to run", join(root, "dist/bramble-linux-x64"))
+  .option("--hostname <NAME>", "what every worker calls itself (default: its board's name)")
   .option("--no-master-agent", "run no pods on masters")
   .option("--docker", "boards run Docker; this is the default and only runtime so far")
-  .option("--master-arg ARG", "further argument for masters, repeatable", collect, [])
-  .option("--worker-arg ARG", "further argument for workers, repeatable", collect, [])
+  .option("--master-arg <ARG>", "further argument for masters, repeatable", collect, [])
+  .option("--worker-arg <ARG>", "further argument for workers, repeatable", collect, [])
   .action(async (options) => {
     if (!existsSync(options.binary)) throw new Error(`${options.binary} is not there; \`npm run build\` makes it`);
     const cluster = await Cluster.up(
@@ -88,7 +88,7 @@ program
   .description("restart Bramble on a board, containers going on")
   .argument("<board>")
   .addOption(nameOption)
-  .addOption(new Option("--signal SIGNAL", "how to end it").choices(["SIGTERM", "SIGKILL"]).default("SIGTERM"))
+  .addOption(new Option("--signal <SIGNAL>", "how to end it").choices(["SIGTERM", "SIGKILL"]).default("SIGTERM"))
   .action(async (board: string, options) => {
     const host = Cluster.open(directory(options.name)).host(board);
     await host.stopBramble(options.signal);

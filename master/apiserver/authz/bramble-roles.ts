@@ -1,7 +1,7 @@
 /**
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
  * `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
- * on a board read beyond a kubelet; boards have one identity for all of it.
+ * on a board read beyond a kubelet; boards have one identity for all of it. `bramble:broker`: keeps nodes' Leases.
  */
 export const brambleRoleTable = `
 bramble:join
@@ -13,6 +13,9 @@ bramble:ca
 bramble:certificate-controller
   approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving
   read | core | nodes
+bramble:broker
+  create get update | coordination.k8s.io | leases
+  get | core | nodes
 bramble:agent
   read | core | endpoints namespaces nodes pods services
   read | discovery.k8s.io | endpointslices
@@ -33,6 +36,8 @@ bramble:board-renew role:system:certificates.k8s.io:certificatesigningrequests:s
   group:system:nodes
 bramble:agent
   group:system:nodes
+bramble:broker
+  user:system:bramble:broker
 bramble:control-plane
   group:system:bootstrappers:bramble:masters
 bramble:ca

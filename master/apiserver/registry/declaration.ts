@@ -1,6 +1,7 @@
 import type { FieldError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { PublishedCustomResource } from "#shared/api/openapi/published-resource.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { User } from "../request.ts";
 
@@ -41,6 +42,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly custom?: boolean | undefined;
   /** The schema of a version; built-in kinds have theirs in the generated facts. Undefined: free-form. */
   schema?(version: string): Schema | undefined;
+  /** What OpenAPI shows of a custom resource's version. */
+  published?(version: string): PublishedCustomResource | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
 }

@@ -1,0 +1,125 @@
+import { forbidden } from "#shared/api/errors.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
+import { tunnelPath } from "#shared/tunnel/tunnel.ts";
+import { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
+import { connectHandlers } from "./apiserver/connect/handlers.ts";
+import { HttpsTransport } from "./apiserver/http/transport.ts";
+import { openApiPaths } from "./apiserver/openapi-paths.ts";
+import { builtinDeclarations } from "./apiserver/resources/index.ts";
+import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
+import { createSecurity, type Security } from "./apiserver/security.ts";
+import { ApiServer, type PathHandler } from "./apiserver/server.ts";
+import { apiServerUser } from "./identities.ts";
+import { BoardClaims } from "./join/board-claims.ts";
+import { joinPaths } from "./join/join-paths.ts";
+import { parsePortRange } from "./networks.ts";
+import type { MasterPki } from "./pki/master-pki.ts";
+import type { Store } from "./store/store.ts";
+
+export interface ApiServerSetup {
+  readonly settings: MasterSettings;
+  readonly store: Store;
+  readonly pki: MasterPki;
+  readonly address: string;
+  readonly log: Log;
+}
+
+export interface RunningApiServer {
+  readonly server: ApiServer;
+  readonly dialer: BoardDialer;
+  /** Begins to listen: in-process clients were served before. */
+  open(): Promise<void>;
+  useCertificates(pki: MasterPki): void;
+  stop(): Promise<void>;
+}
+
+/** Puts the API server together: registry, guards, ways to boards and pods, HTTPS. */
+export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
+  const { settings, store, pki, address, log } = setup;
+  const dialer = new BoardDialer(log.named("tunnel"));
+  const issuer = new ServiceAccountIssuer(
+    `https://kubernetes.default.svc.${settings.clusterDomain}`,
+    pki.authorities.serviceAccountKeys,
+  );
+  let security: Security | undefined;
+  const server = new ApiServer({
+    store,
+    declarations: builtinDeclarations,
+    guards: ({ reader, resources, client }) => {
+      const allocation = new ServiceAllocation({
+        reader,
+        serviceRange: settings.serviceCidr,
+        nodePorts: parsePortRange(settings.serviceNodePortRange),
+      });
+      security = createSecurity({
+        reader,
+        issuer,
+        client: () => client(apiServerUser),
+        externalAddress: `${address}:${settings.httpsPort}`,
+        tolerationSeconds: {
+          notReady_s: settings.defaultTolerationSeconds,
+          unreachable_s: settings.defaultTolerationSeconds,
+        },
+        admissionExtensions: [allocation],
+      });
+      const openApi = openApiPaths(resources);
+      const claims = new BoardClaims(client(apiServerUser));
+      return {
+        ...security,
+        subresources: {
+          ...security.subresources,
+          "": { ...security.subresources[""], ...connectHandlers({ dialer, reader }) },
+        },
+        paths: {
+          ...security.paths,
+          ...joinPaths({
+            caCertificatePem: pki.authorities.ca.certificatePem,
+            claims,
+            settings: clusterSettings(settings),
+          }),
+          ...openApi.exact,
+          [tunnelPath]: tunnelHandler(dialer),
+        },
+        pathPrefixes: openApi.prefixes,
+      };
+    },
+  });
+  await server.start();
+  const { serving } = pki.certificates;
+  const transport = new HttpsTransport(server, {
+    host: settings.bindAddress,
+    port: settings.httpsPort,
+    certificate: serving.certificatePem,
+    key: serving.keyPem,
+    clientAuthorities: pki.authorities.ca.certificatePem,
+    log: (message) => log.named("apiserver").error(message),
+  });
+  return {
+    server,
+    dialer,
+    open: async () => void (await transport.listen()),
+    useCertificates: ({ certificates }) =>
+      transport.useCertificate(certificates.serving.certificatePem, certificates.serving.keyPem),
+    async stop() {
+      server.stop();
+      dialer.close();
+      await transport.stop();
+      security?.stop();
+    },
+  };
+}
+
+/** What boards are told of the cluster when they join. */
+function clusterSettings(settings: MasterSettings): Record<string, string> {
+  const { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort } = settings;
+  return { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort: String(mqttPort) };
+}
+
+function tunnelHandler(dialer: BoardDialer): PathHandler {
+  return async ({ user }, exchange) => {
+    if (exchange?.kind === "upgrade" && dialer.accept(user, exchange.socket, exchange.head)) return "handled";
+    throw forbidden({ group: "", plural: "nodes" }, "", "only boards open tunnels, with their node certificate");
+  };
+}

@@ -1,0 +1,144 @@
+import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { endpointSlices, endpoints, namespaces, priorityClasses, services } from "#shared/api/resources.ts";
+import type { Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+
+export interface BootstrapOptions {
+  readonly client: Client;
+  /** Addresses of the API servers. */
+  readonly masters: readonly string[];
+  readonly httpsPort: number;
+  /** The `kubernetes` Service's. */
+  readonly serviceIp: string;
+  /** Of the DNS Service; undefined: somebody else brings DNS. */
+  readonly dnsIp: string | undefined;
+}
+
+/** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. */
+export async function ensureBootstrapObjects(options: BootstrapOptions): Promise<void> {
+  const { client } = options;
+  for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
+    await ensure(client, namespaces, namespace(name));
+  for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
+  await ensure(client, services, kubernetesService(options));
+  await ensureMasterEndpoints(options);
+  if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
+}
+
+/** Where the `kubernetes` Service leads: called again when a master's address changes. */
+export async function ensureMasterEndpoints({ client, masters, httpsPort }: BootstrapOptions): Promise<void> {
+  await replace(client, endpoints, kubernetesEndpoints(masters, httpsPort));
+  await replace(client, endpointSlices, kubernetesSlice(masters, httpsPort));
+}
+
+async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
+  try {
+    await client.create(ref, object, { namespace: object.metadata.namespace });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
+
+async function replace<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
+  const { namespace: inNamespace, name = "" } = object.metadata;
+  for (let attempt = 0; attempt < 5; attempt++) {
+    try {
+      const present = await client.get(ref, { namespace: inNamespace, name });
+      await client.update(ref, { ...object, metadata: { ...present.metadata, labels: object.metadata.labels } });
+      return;
+    } catch (error) {
+      if (isNotFound(error)) {
+        await ensure(client, ref, object);
+        return;
+      }
+      if (!isConflict(error)) throw error;
+    }
+  }
+}
+
+function namespace(name: string): Namespace {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} };
+}
+
+const systemPriorityClasses: readonly PriorityClass[] = [
+  {
+    apiVersion: "scheduling.k8s.io/v1",
+    kind: "PriorityClass",
+    metadata: { name: "system-cluster-critical" },
+    value: 2_000_000_000,
+    description:
+      "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+  },
+  {
+    apiVersion: "scheduling.k8s.io/v1",
+    kind: "PriorityClass",
+    metadata: { name: "system-node-critical" },
+    value: 2_000_001_000,
+    description: "Used for system critical pods that must not be moved from their current node.",
+  },
+];
+
+const kubernetesLabels = { component: "apiserver", provider: "kubernetes" };
+
+function kubernetesService({ serviceIp, httpsPort }: BootstrapOptions): Service {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "kubernetes", namespace: "default", labels: kubernetesLabels },
+    spec: {
+      clusterIP: serviceIp,
+      type: "ClusterIP",
+      ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: httpsPort }],
+    },
+  } as Service;
+}
+
+function kubernetesEndpoints(masters: readonly string[], port: number): Endpoints {
+  return {
+    apiVersion: "v1",
+    kind: "Endpoints",
+    // The slice below is written along with it, so it must not be mirrored too.
+    metadata: {
+      name: "kubernetes",
+      namespace: "default",
+      labels: { "endpointslice.kubernetes.io/skip-mirror": "true" },
+    },
+    subsets: [{ addresses: masters.map((ip) => ({ ip })), ports: [{ name: "https", port, protocol: "TCP" }] }],
+  };
+}
+
+function kubernetesSlice(masters: readonly string[], port: number): EndpointSlice {
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
+    addressType: "IPv4",
+    endpoints: masters.map((ip) => ({ addresses: [ip], conditions: { ready: true } })),
+    ports: [{ name: "https", port, protocol: "TCP" }],
+  };
+}
+
+/** Every board answers on the address itself, so it has no endpoints; pods only need it to be there. */
+function dnsService(clusterIP: string): Service {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: {
+      name: "kube-dns",
+      namespace: "kube-system",
+      labels: { "k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS" },
+    },
+    spec: {
+      clusterIP,
+      type: "ClusterIP",
+      ports: [
+        { name: "dns", protocol: "UDP", port: 53, targetPort: 53 },
+        { name: "dns-tcp", protocol: "TCP", port: 53, targetPort: 53 },
+      ],
+    },
+  } as Service;
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { namespaces } from "#shared/api/resources.ts";
+import type { Client } from "#shared/client/client.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { formatJoinToken } from "#shared/pki/join-token.ts";
+import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
+import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
+import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { createSecurity, type Security } from "../../master/apiserver/security.ts";
+import { ApiServer } from "../../master/apiserver/server.ts";
+import { certificateApprover } from "../../master/controllers/certificates/approver.ts";
+import { certificateSigner } from "../../master/controllers/certificates/signer.ts";
+import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
+import { BoardClaims } from "../../master/join/board-claims.ts";
+import { ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
+import { controlPlanePaths } from "../../master/join/control-plane.ts";
+import { joinPaths } from "../../master/join/join-paths.ts";
+import { ensureMasterPki, type MasterPki } from "../../master/pki/master-pki.ts";
+import { openMemoryStore } from "../../master/store/memory-store.ts";
+
+const apiServerUser = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
+
+/** A whole API server with its security, over TLS on a free port of loopback, with the certificate controllers. */
+export interface SecuredServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly pki: MasterPki;
+  /** For boards. */
+  readonly joinToken: string;
+  readonly admin: Client;
+  clientWith(credentials: {
+    readonly token?: string;
+    readonly certificate?: string;
+    readonly key?: string;
+  }): HttpClient;
+  stop(): Promise<void>;
+}
+
+export async function startSecuredServer(): Promise<SecuredServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), "secured-server-"));
+  const pki = await ensureMasterPki({
+    dataDir,
+    kubeconfigPath: join(dataDir, "kubeconfig.yaml"),
+    server: "https://127.0.0.1:6443",
+    names: { hostNames: [], addresses: [], extra: [], serviceIp: "10.43.0.1", clusterDomain: "cluster.local" },
+  });
+  const issuer = new ServiceAccountIssuer(
+    "https://kubernetes.default.svc.cluster.local",
+    pki.authorities.serviceAccountKeys,
+  );
+  const store = openMemoryStore();
+  let security: Security | undefined;
+  const server = new ApiServer({
+    store,
+    declarations: builtinDeclarations,
+    guards: (parts) => {
+      const client = () => parts.client(apiServerUser);
+      const built = createSecurity({ reader: parts.reader, issuer, client, externalAddress: "127.0.0.1:6443" });
+      security = built;
+      const join = joinPaths({
+        caCertificatePem: pki.authorities.ca.certificatePem,
+        claims: new BoardClaims(client()),
+        settings: { clusterDomain: "cluster.local" },
+      });
+      return { ...built, paths: { ...built.paths, ...join, ...controlPlanePaths(dataDir) } };
+    },
+  });
+  await server.start();
+  const admin = server.client(apiServerUser);
+  for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
+    await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+  await reconcilePolicy(admin, bootstrapPolicy());
+  await ensureBootstrapSecret(admin, pki.joinToken);
+  const manager = new ControllerManager({
+    client: server.client({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }),
+    clientFor: (account) => server.client(controllerUser(account)),
+    controllers: [certificateApprover, certificateSigner(pki.authorities.ca)],
+  });
+  await manager.start();
+  const transport = new HttpsTransport(server, {
+    host: "127.0.0.1",
+    port: 0,
+    certificate: pki.certificates.serving.certificatePem,
+    key: pki.certificates.serving.keyPem,
+    clientAuthorities: pki.authorities.ca.certificatePem,
+    log: (message) => process.stderr.write(`${message}\n`),
+  });
+  const url = `https://127.0.0.1:${await transport.listen()}`;
+  return {
+    url,
+    dataDir,
+    pki,
+    joinToken: formatJoinToken(pki.joinToken),
+    admin,
+    clientWith(credentials) {
+      const all = { ca: pki.authorities.ca.certificatePem, ...credentials };
+      return new HttpClient({ servers: [url], credentials: () => all });
+    },
+    async stop() {
+      await manager.stop();
+      security?.stop();
+      server.stop();
+      await transport.stop();
+      await store.close();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
