@@ -52,8 +52,9 @@ import {
   volumeAttachment,
   volumeAttributesClass,
 } from "./storage/storage.ts";
+import { toleratingNulls } from "./validation/absent.ts";
 
-export const builtinDeclarations: readonly ResourceDeclaration[] = [
+const declarations: readonly ResourceDeclaration[] = [
   componentStatus,
   configMap,
   endpoints,
@@ -113,3 +114,5 @@ export const builtinDeclarations: readonly ResourceDeclaration[] = [
   flowSchema,
   priorityLevelConfiguration,
 ];
+
+export const builtinDeclarations: readonly ResourceDeclaration[] = declarations.map(toleratingNulls);

@@ -7,9 +7,18 @@ import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
 import type { ResourceReader } from "../registry/reader.ts";
-import { AddressPool, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
-import { hasNodePorts, isHeadless, needsClusterIP, needsHealthCheck, nodePortsOf, sameClusterIPs, sameFamilies, wantsNodePorts } from "./core/service/families.ts";
+import {
+  hasNodePorts,
+  isHeadless,
+  needsClusterIP,
+  needsHealthCheck,
+  nodePortsOf,
+  sameClusterIPs,
+  sameFamilies,
+  wantsNodePorts,
+} from "./core/service/families.ts";
 import { validateClusterIPs } from "./core/service/validate.ts";
+import { AddressPool, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
 import { collect, type Field } from "./validation/field.ts";
 
 export interface ServiceAllocationOptions {
@@ -135,8 +144,10 @@ export class ServiceAllocation implements AdmissionPlugin {
     }
     const policy = field.at("ipFamilyPolicy");
     const multiple = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
-    if (single && spec.clusterIPs?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} cluster IPs are specified`);
-    if (single && spec.ipFamilies?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} IP families are specified`);
+    if (single && spec.clusterIPs?.length === 2)
+      policy.invalid(spec.ipFamilyPolicy, `${multiple} cluster IPs are specified`);
+    if (single && spec.ipFamilies?.length === 2)
+      policy.invalid(spec.ipFamilyPolicy, `${multiple} IP families are specified`);
     for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
       if (address === "None") break;
       if (index < (spec.ipFamilies?.length ?? 0)) continue;
@@ -177,12 +188,13 @@ export class ServiceAllocation implements AdmissionPlugin {
       const chosen = new Map<number, number>();
       for (const [index, port] of (service.spec.ports ?? []).entries()) {
         if (!port.nodePort && !wantsNodePorts(service)) continue;
-        const known = port.nodePort || (old ? undefined : chosen.get(port.port) ?? requestedPort(service, port.port));
+        const known = port.nodePort || (old ? undefined : (chosen.get(port.port) ?? requestedPort(service, port.port)));
         const place = (root: Field): Field => root.at("spec", "ports").index(index).at("nodePort");
         if (known === undefined) port.nodePort = this.#nextPort(held, "a nodePort");
         else {
           port.nodePort = known;
-          if (!before.includes(known) && !held.ports.includes(String(known))) this.#takePort(service, known, place, held);
+          if (!before.includes(known) && !held.ports.includes(String(known)))
+            this.#takePort(service, known, place, held);
         }
         if (!chosen.has(port.port)) chosen.set(port.port, port.nodePort);
       }

@@ -123,7 +123,8 @@ export class AddressPool extends Pool {
   constructor(range: string, random?: () => number) {
     super(random);
     const parsed = parseRange(range);
-    if (parsed === undefined || parsed.bits !== 32 || parsed.prefix > 30) throw new Error(`not a usable IPv4 range: ${range}`);
+    if (parsed === undefined || parsed.bits !== 32 || parsed.prefix > 30)
+      throw new Error(`not a usable IPv4 range: ${range}`);
     const count = 2 ** (32 - parsed.prefix);
     this.#base = parsed.base;
     this.#range = formatRange(parsed);

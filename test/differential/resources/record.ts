@@ -68,10 +68,16 @@ async function remove(sample: Sample): Promise<void> {
   const at = `${collection(sample)}/${nameOf(sample.object)}`;
   await ask("DELETE", at, { gracePeriodSeconds: 0, propagationPolicy: "Background" });
   // No controller runs that would empty the namespace and let it go.
-  if (sample.plural === "namespaces") await ask("PUT", `${at}/finalize`, { ...sample.object, spec: { finalizers: [] } });
+  if (sample.plural === "namespaces")
+    await ask("PUT", `${at}/finalize`, { ...sample.object, spec: { finalizers: [] } });
 }
 
-const answers = { samples: {} as Record<string, object>, creates: [] as object[], updates: [] as object[], statuses: [] as object[] };
+const answers = {
+  samples: {} as Record<string, object>,
+  creates: [] as object[],
+  updates: [] as object[],
+  statuses: [] as object[],
+};
 
 for (const [name, sample] of Object.entries(samples)) {
   const answer = await ask("POST", collection(sample), sample.object);
@@ -98,8 +104,14 @@ for (const name of new Set([...updates, ...statuses].map(([sample]) => sample)))
   const object = { ...made.body, metadata };
   const before = { sample: name, existing: object };
   const ofSample = (changes: readonly Change[]): Change[] => changes.filter(([each]) => each === name);
-  answers.updates.push({ ...before, answers: await Promise.all(ofSample(updates).map((change) => recordChange(change, object))) });
-  answers.statuses.push({ ...before, answers: await Promise.all(ofSample(statuses).map((change) => recordChange(change, object, "/status"))) });
+  answers.updates.push({
+    ...before,
+    answers: await Promise.all(ofSample(updates).map((change) => recordChange(change, object))),
+  });
+  answers.statuses.push({
+    ...before,
+    answers: await Promise.all(ofSample(statuses).map((change) => recordChange(change, object, "/status"))),
+  });
   await remove(sample);
 }
 

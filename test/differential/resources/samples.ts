@@ -7,7 +7,14 @@ export interface Sample {
   readonly object: Record<string, unknown>;
 }
 
-const sample = (group: string, version: string, kind: string, plural: string, namespaced: boolean, body: object): Sample => ({
+const sample = (
+  group: string,
+  version: string,
+  kind: string,
+  plural: string,
+  namespaced: boolean,
+  body: object,
+): Sample => ({
   group,
   version,
   plural,
@@ -72,7 +79,9 @@ export const samples: Readonly<Record<string, Sample>> = {
         },
         nodeAffinity: {
           requiredDuringSchedulingIgnoredDuringExecution: {
-            nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/arch", operator: "In", values: ["arm64"] }] }],
+            nodeSelectorTerms: [
+              { matchExpressions: [{ key: "kubernetes.io/arch", operator: "In", values: ["arm64"] }] },
+            ],
           },
         },
       },
@@ -81,7 +90,11 @@ export const samples: Readonly<Record<string, Sample>> = {
       ],
       initContainers: [
         { name: "setup", image: "busybox" },
-        { name: "sidecar", image: "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000", restartPolicy: "Always" },
+        {
+          name: "sidecar",
+          image: "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+          restartPolicy: "Always",
+        },
       ],
       containers: [
         {
@@ -98,7 +111,10 @@ export const samples: Readonly<Record<string, Sample>> = {
           livenessProbe: { httpGet: { port: 80 }, initialDelaySeconds: 3 },
           readinessProbe: { tcpSocket: { port: "http" } },
           startupProbe: { grpc: { port: 9000 } },
-          lifecycle: { preStop: { httpGet: { port: "http", path: "/stop" } }, postStart: { exec: { command: ["true"] } } },
+          lifecycle: {
+            preStop: { httpGet: { port: "http", path: "/stop" } },
+            postStart: { exec: { command: ["true"] } },
+          },
           volumeMounts: [
             { name: "config", mountPath: "/config" },
             { name: "tmp", mountPath: "/tmp", subPath: "a" },
@@ -141,7 +157,10 @@ export const samples: Readonly<Record<string, Sample>> = {
   service: sample("", "v1", "Service", "services", true, {
     spec: {
       selector: labels,
-      ports: [{ name: "http", port: 80 }, { name: "dns", port: 53, protocol: "UDP", targetPort: "dns" }],
+      ports: [
+        { name: "http", port: 80 },
+        { name: "dns", port: 53, protocol: "UDP", targetPort: "dns" },
+      ],
       sessionAffinity: "ClientIP",
     },
   }),
@@ -206,12 +225,16 @@ export const samples: Readonly<Record<string, Sample>> = {
     firstTimestamp: "2024-01-01T00:00:00Z",
   }),
   limitRange: sample("", "v1", "LimitRange", "limitranges", true, {
-    spec: { limits: [{ type: "Container", max: { cpu: "2", memory: "1Gi" }, min: { cpu: "100m" }, default: { cpu: "1" } }] },
+    spec: {
+      limits: [{ type: "Container", max: { cpu: "2", memory: "1Gi" }, min: { cpu: "100m" }, default: { cpu: "1" } }],
+    },
   }),
   resourceQuota: sample("", "v1", "ResourceQuota", "resourcequotas", true, {
     spec: { hard: { pods: "10", "requests.cpu": "4" }, scopes: ["NotTerminating"] },
   }),
-  replicationController: sample("", "v1", "ReplicationController", "replicationcontrollers", true, { spec: { template } }),
+  replicationController: sample("", "v1", "ReplicationController", "replicationcontrollers", true, {
+    spec: { template },
+  }),
   podTemplate: sample("", "v1", "PodTemplate", "podtemplates", true, { template }),
   deployment: sample("apps", "v1", "Deployment", "deployments", true, {
     spec: { selector: { matchLabels: labels }, template },
@@ -230,7 +253,10 @@ export const samples: Readonly<Record<string, Sample>> = {
       volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
     },
   }),
-  controllerRevision: sample("apps", "v1", "ControllerRevision", "controllerrevisions", true, { revision: 1, data: { a: 1 } }),
+  controllerRevision: sample("apps", "v1", "ControllerRevision", "controllerrevisions", true, {
+    revision: 1,
+    data: { a: 1 },
+  }),
   job: sample("batch", "v1", "Job", "jobs", true, { spec: { template: jobTemplate } }),
   indexedJob: sample("batch", "v1", "Job", "jobs", true, {
     spec: {
@@ -286,7 +312,9 @@ export const samples: Readonly<Record<string, Sample>> = {
       rules: [
         {
           host: "a.example.com",
-          http: { paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }] },
+          http: {
+            paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }],
+          },
         },
       ],
     },
@@ -297,7 +325,12 @@ export const samples: Readonly<Record<string, Sample>> = {
   networkPolicy: sample("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true, {
     spec: {
       podSelector: { matchLabels: labels },
-      ingress: [{ from: [{ podSelector: {} }, { ipBlock: { cidr: "10.0.0.0/8", except: ["10.1.0.0/16"] } }], ports: [{ port: 80 }] }],
+      ingress: [
+        {
+          from: [{ podSelector: {} }, { ipBlock: { cidr: "10.0.0.0/8", except: ["10.1.0.0/16"] } }],
+          ports: [{ port: 80 }],
+        },
+      ],
       egress: [{ ports: [{ port: 1000, endPort: 2000 }] }],
     },
   }),
@@ -307,10 +340,14 @@ export const samples: Readonly<Record<string, Sample>> = {
       spec: { parentRef: { resource: "services", namespace: "default", name: "sample" } },
     }),
   },
-  serviceCIDR: sample("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", false, { spec: { cidrs: ["10.99.0.0/24"] } }),
+  serviceCIDR: sample("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", false, {
+    spec: { cidrs: ["10.99.0.0/24"] },
+  }),
   endpointSlice: sample("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true, {
     addressType: "IPv4",
-    endpoints: [{ addresses: ["10.0.0.1"], nodeName: "a", targetRef: { kind: "Pod", name: "x", namespace: "default" } }],
+    endpoints: [
+      { addresses: ["10.0.0.1"], nodeName: "a", targetRef: { kind: "Pod", name: "x", namespace: "default" } },
+    ],
     ports: [{ port: 80 }],
   }),
   lease: sample("coordination.k8s.io", "v1", "Lease", "leases", true, {
@@ -326,7 +363,10 @@ export const samples: Readonly<Record<string, Sample>> = {
     reportingController: "example.com/test",
     reportingInstance: "test-1",
   }),
-  priorityClass: sample("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", false, { value: 100, description: "x" }),
+  priorityClass: sample("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", false, {
+    value: 100,
+    description: "x",
+  }),
   storageClass: sample("storage.k8s.io", "v1", "StorageClass", "storageclasses", false, {
     provisioner: "example.com/disk",
     parameters: { a: "b" },
@@ -355,14 +395,21 @@ export const samples: Readonly<Record<string, Sample>> = {
     overhead: { podFixed: { cpu: "100m" } },
     scheduling: { tolerations: [{ key: "a", operator: "Exists" }] },
   }),
-  certificateSigningRequest: sample("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", false, {
-    spec: {
-      request: certificateRequest,
-      signerName: "example.com/signer",
-      usages: ["client auth", "digital signature"],
-      expirationSeconds: 3600,
+  certificateSigningRequest: sample(
+    "certificates.k8s.io",
+    "v1",
+    "CertificateSigningRequest",
+    "certificatesigningrequests",
+    false,
+    {
+      spec: {
+        request: certificateRequest,
+        signerName: "example.com/signer",
+        usages: ["client auth", "digital signature"],
+        expirationSeconds: 3600,
+      },
     },
-  }),
+  ),
   mutatingWebhookConfiguration: sample(
     "admissionregistration.k8s.io",
     "v1",
@@ -388,7 +435,9 @@ export const samples: Readonly<Record<string, Sample>> = {
     {
       spec: {
         matchConstraints: {
-          resourceRules: [{ operations: ["CREATE"], apiGroups: ["apps"], apiVersions: ["v1"], resources: ["deployments"] }],
+          resourceRules: [
+            { operations: ["CREATE"], apiGroups: ["apps"], apiVersions: ["v1"], resources: ["deployments"] },
+          ],
         },
         validations: [{ expression: "object.spec.replicas <= 5" }],
       },
@@ -402,15 +451,22 @@ export const samples: Readonly<Record<string, Sample>> = {
     false,
     { spec: { policyName: "sample", validationActions: ["Deny"], matchResources: {} } },
   ),
-  customResourceDefinition: sample("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false, {
-    metadata: { name: "widgets.example.com" },
-    spec: {
-      group: "example.com",
-      scope: "Namespaced",
-      names: { plural: "widgets", kind: "Widget" },
-      versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+  customResourceDefinition: sample(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    false,
+    {
+      metadata: { name: "widgets.example.com" },
+      spec: {
+        group: "example.com",
+        scope: "Namespaced",
+        names: { plural: "widgets", kind: "Widget" },
+        versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+      },
     },
-  }),
+  ),
   apiService: sample("apiregistration.k8s.io", "v1", "APIService", "apiservices", false, {
     metadata: { name: "v1.example.org" },
     spec: {

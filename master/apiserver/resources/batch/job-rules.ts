@@ -5,8 +5,9 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { isEvaluable } from "../apps/selector-rules.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
 import { validatePodTemplate } from "../core/pod/validate.ts";
+import { validateDomainPrefixedPath } from "../validation/domain-path.ts";
 import { collect, type Field, immutable, nonNegative, oneOf, semanticEqual } from "../validation/field.ts";
-import { isDns1123Label, isDomainPrefixedPath, isQualifiedName } from "../validation/names.ts";
+import { isDns1123Label, isQualifiedName } from "../validation/names.ts";
 import { selects, validateLabelSelector } from "../validation/selectors.ts";
 import { parseIndexes } from "./indexes.ts";
 
@@ -167,8 +168,7 @@ function validateRestartPolicy({ template, podFailurePolicy }: JobSpec, field: F
 }
 
 function validateManagedBy(name: string, field: Field): void {
-  if (name === "") field.required();
-  else field.invalidEach(name, isDomainPrefixedPath(name));
+  validateDomainPrefixedPath(name, field);
   if (name.length > limits.managedBy) field.tooLong(limits.managedBy);
 }
 

@@ -60,6 +60,8 @@ export const job: ResourceDeclaration<Job> = {
     applyDefaults: defaultJob,
     prepareForCreate(draft) {
       if (!draft.spec.manualSelector) generateSelector(draft);
+      const labels = draft.spec.template.metadata?.labels;
+      if (labels && Object.keys(draft.metadata.labels ?? {}).length === 0) draft.metadata.labels = { ...labels };
       draft.status = {};
     },
     validate: validateJob,

@@ -24,7 +24,8 @@ function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
       root.at("binaryData").key(key).invalidEach(key, isConfigMapKey(key));
       size_bytes += Buffer.byteLength(value ?? "", "base64");
     }
-    if (size_bytes > maxData_bytes) root.tooLong(maxData_bytes);
+    // Upstream names no field, which its paths print so.
+    if (size_bytes > maxData_bytes) root.at("[]").tooLong(maxData_bytes);
   });
 }
 

@@ -36,6 +36,7 @@ const info = (node: Node, key: "osImage" | "kernelVersion" | "containerRuntimeVe
 function syncPodRanges({ spec }: Node): void {
   if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
   else if (spec.podCIDRs?.[0] && !spec.podCIDR) spec.podCIDR = spec.podCIDRs[0];
+  else if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
 }
 
 function validateResources(object: Node, root: Field): void {

@@ -132,7 +132,7 @@ function validateSources(spec: PersistentVolumeSpec, field: Field): void {
   if (count === 0) field.required("must specify a volume type");
 }
 
-export function validatePersistentVolume({ spec }: PersistentVolume): FieldError[] {
+export function validatePersistentVolume({ metadata, spec }: PersistentVolume): FieldError[] {
   return collect((root) => {
     const field = root.at("spec");
     validateCommon(spec, field);
@@ -152,11 +152,15 @@ export function validatePersistentVolume({ spec }: PersistentVolume): FieldError
       field.at("storageClassName").invalidEach(storageClassName, isDns1123Subdomain(storageClassName));
     if (volumeMode !== undefined) oneOf(volumeMode, volumeModes, field.at("volumeMode"));
     validateAttributesClass(spec, field);
-    if (spec.mountOptions?.length) validateMountOptions(spec, root.at("metadata", "annotations"));
+    if (metadata.annotations?.[mountOptions] !== undefined)
+      validateMountOptions(spec, root.at("metadata", "annotations", mountOptions));
   });
 }
 
-/** Sources whose mounts take options. */
+/** What asked for options of the mount before there was a field for it. */
+const mountOptions = "volume.beta.kubernetes.io/mount-options";
+
+/** Sources whose mounts take options by the annotation. The field is taken with any. */
 const mountable: readonly SourceName[] = [
   "gcePersistentDisk",
   "awsElasticBlockStore",
@@ -171,14 +175,11 @@ const mountable: readonly SourceName[] = [
   "vsphereVolume",
   "azureDisk",
   "photonPersistentDisk",
-  "flexVolume",
-  "csi",
-  "fc",
 ];
 
 function validateMountOptions(spec: PersistentVolumeSpec, field: Field): void {
   if (mountable.some((name) => spec[name] !== undefined)) return;
-  field.key("volume.beta.kubernetes.io/mount-options").forbidden("may not specify mount options for this volume type");
+  field.forbidden("may not specify mount options for this volume type");
 }
 
 function validateCommon(spec: PersistentVolumeSpec, field: Field): void {

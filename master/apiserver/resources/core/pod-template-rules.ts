@@ -12,10 +12,11 @@ export function validateLastingTemplate(
   kind: string,
   field: Field,
 ): void {
-  if (selector !== undefined && !selects(selector, template?.metadata?.labels)) {
-    field
-      .at("metadata", "labels")
-      .invalid(template?.metadata?.labels ?? null, "`selector` does not match template `labels`");
+  // No selector picks nothing, an empty one everything.
+  if (selector === undefined || !selects(selector, template?.metadata?.labels)) {
+    const labels = template?.metadata?.labels;
+    const printed = labels && Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+    field.at("metadata", "labels").invalid(printed, "`selector` does not match template `labels`");
   }
   validatePodTemplate(template, field);
   if (template?.spec?.restartPolicy !== "Always") {

@@ -18,8 +18,7 @@ function validate({ spec }: ReplicationController): FieldError[] {
     nonNegative(spec.replicas, field.at("replicas"));
     if (spec.template === undefined) field.at("template").required();
     else {
-      const chosen = Object.keys(selector).length === 0 ? undefined : { matchLabels: selector };
-      validateLastingTemplate(spec.template, chosen, "ReplicationController", field.at("template"));
+      validateLastingTemplate(spec.template, { matchLabels: selector }, "ReplicationController", field.at("template"));
     }
   });
 }

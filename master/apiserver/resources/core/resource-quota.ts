@@ -1,5 +1,9 @@
 import { resourceQuotas } from "#shared/api/resources.ts";
-import type { ResourceQuota, ResourceQuotaSpec } from "#shared/api/types/core-v1.generated.ts";
+import type {
+  ResourceQuota,
+  ResourceQuotaSpec,
+  ScopedResourceSelectorRequirement,
+} from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
@@ -70,6 +74,14 @@ function validateConflicts(scopes: readonly string[], shown: unknown, field: Fie
   }
 }
 
+const shownSelector = (requirements: readonly ScopedResourceSelectorRequirement[]) => ({
+  MatchExpressions: requirements.map(({ scopeName, operator, values }) => ({
+    ScopeName: scopeName,
+    Operator: operator,
+    Values: values ?? null,
+  })),
+});
+
 function validateSpec(spec: ResourceQuotaSpec, field: Field): void {
   validateAmounts(spec.hard, field.at("hard"));
   const { scopes = [], scopeSelector } = spec;
@@ -81,7 +93,7 @@ function validateSpec(spec: ResourceQuotaSpec, field: Field): void {
   const requirements = scopeSelector.matchExpressions ?? [];
   for (const requirement of requirements) {
     const { scopeName, operator, values = [] } = requirement;
-    validateScopes(spec, [scopeName], scopeSelector, place, place.at("scopeName"));
+    validateScopes(spec, [scopeName], shownSelector(requirements), place, place.at("scopeName"));
     if (existsOnly.includes(scopeName) && operator !== "Exists") {
       place
         .at("operator")

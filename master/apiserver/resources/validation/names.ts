@@ -21,7 +21,6 @@ const patterns = {
   configKey: /^[-._a-zA-Z0-9]+$/,
   percent: /^[0-9]+%$/,
   headerName: /^[-A-Za-z0-9]+$/,
-  httpPath: /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/,
 };
 
 const bytes = (text: string): number => Buffer.byteLength(text);
@@ -181,17 +180,6 @@ export function isConfigMapKey(text: string): string[] {
     [text === "..", "must not be '..'"],
     [text.startsWith("..") && text !== "..", "must not start with '..'"],
   );
-}
-
-/** `acme.io/foo`. */
-export function isDomainPrefixedPath(text: string): string[] {
-  const slash = text.indexOf("/");
-  const [host, path] = slash < 0 ? ["", ""] : [text.slice(0, slash), text.slice(slash + 1)];
-  if (host === "" || path === "") return ['must be a domain-prefixed path (such as "acme.io/foo")'];
-  const errors = isDns1123Subdomain(host);
-  return patterns.httpPath.test(path)
-    ? errors
-    : [...errors, regexError("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+")];
 }
 
 /** What may not stand in a URL path segment. */

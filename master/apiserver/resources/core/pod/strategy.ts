@@ -52,6 +52,7 @@ export const podStrategy: Strategy<Pod> = {
         {
           type: "PodScheduled",
           status: "False",
+          lastTransitionTime: `${new Date().toISOString().slice(0, 19)}Z`,
           reason: "SchedulingGated",
           message: "Scheduling is blocked due to non-empty scheduling gates",
         },

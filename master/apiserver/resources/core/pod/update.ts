@@ -203,7 +203,7 @@ export const ephemeralContainersUpdate = {
   validate(pod: Pod, old: Readonly<Pod>): FieldError[] {
     return collect((root) => {
       if (isMirror(old)) {
-        root.forbidden("static pods do not support ephemeral containers");
+        root.at("[]").forbidden("static pods do not support ephemeral containers");
         return;
       }
       validatePodMetadataAndSpec(pod, root);
@@ -252,8 +252,8 @@ export const resizeUpdate = {
   },
   validate(pod: Pod, old: Readonly<Pod>): FieldError[] {
     return collect((root) => {
-      if (isMirror(old)) root.forbidden("static pods cannot be resized");
-      else if (old.spec.os?.name === "windows") root.forbidden("windows pods cannot be resized");
+      if (isMirror(old)) root.at("[]").forbidden("static pods cannot be resized");
+      else if (old.spec.os?.name === "windows") root.at("[]").forbidden("windows pods cannot be resized");
       else validateResize(pod, old, root);
     });
   },
@@ -272,9 +272,11 @@ function validateResize(pod: Pod, old: Readonly<Pod>, root: Field): void {
   const hasPodLevel = ({ spec }: Readonly<Pod>): boolean =>
     Object.keys({ ...spec.resources?.requests, ...spec.resources?.limits }).length > 0;
   if (hasPodLevel(pod) || hasPodLevel(old)) {
-    root.forbidden(
-      "resize of pods with pod-level resources is forbidden when InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled",
-    );
+    root
+      .at("[]")
+      .forbidden(
+        "resize of pods with pod-level resources is forbidden when InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled",
+      );
     return;
   }
   if (!validateSameContainers(pod, old, field)) return;

@@ -124,7 +124,8 @@ export function validateTaints(taints: readonly Taint[] | undefined, field: Fiel
     if (effect === "") at.at("effect").required();
     else oneOf(effect, taintEffects, at.at("effect"));
     const pair = `${effect}/${key}`;
-    if (seen.has(pair)) at.duplicate(taint, "taints must be unique by key and effect pair");
+    const shown = { Key: key, Value: value, Effect: effect, TimeAdded: taint.timeAdded ?? null };
+    if (seen.has(pair)) at.duplicate(shown, "taints must be unique by key and effect pair");
     seen.add(pair);
   }
 }

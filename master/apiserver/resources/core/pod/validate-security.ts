@@ -51,7 +51,7 @@ export function validatePodSecurity(spec: PodSpec, field: Field): void {
     oneOf(supplementalGroupsPolicy, ["Merge", "Strict"], at.at("supplementalGroupsPolicy"));
   }
   if (seLinuxChangePolicy !== undefined) {
-    oneOf(seLinuxChangePolicy, ["MountOption", "Recursive"], at.at("seLinuxChangePolicy"));
+    oneOf(seLinuxChangePolicy, ["Recursive"], at.at("seLinuxChangePolicy"));
   }
 }
 
@@ -104,6 +104,24 @@ function validateAppArmor(profile: AppArmorProfile | undefined, field: Field): v
   else field.at("type").notSupported(type, profileTypes);
 }
 
+/** As upstream prints it: all fields of its struct, by their Go names. */
+const asInternal = (context: SecurityContext) => ({
+  Capabilities: context.capabilities
+    ? { Add: context.capabilities.add ?? null, Drop: context.capabilities.drop ?? null }
+    : null,
+  Privileged: context.privileged ?? null,
+  SELinuxOptions: context.seLinuxOptions ?? null,
+  WindowsOptions: context.windowsOptions ?? null,
+  RunAsUser: context.runAsUser ?? null,
+  RunAsGroup: context.runAsGroup ?? null,
+  RunAsNonRoot: context.runAsNonRoot ?? null,
+  ReadOnlyRootFilesystem: context.readOnlyRootFilesystem ?? null,
+  AllowPrivilegeEscalation: context.allowPrivilegeEscalation ?? null,
+  ProcMount: context.procMount ?? null,
+  SeccompProfile: context.seccompProfile ?? null,
+  AppArmorProfile: context.appArmorProfile ?? null,
+});
+
 export function validateContainerSecurity(
   context: SecurityContext | undefined,
   field: Field,
@@ -120,9 +138,13 @@ export function validateContainerSecurity(
   }
   validateSeccomp(context.seccompProfile, field.at("seccompProfile"));
   if (context.allowPrivilegeEscalation === false) {
-    if (privileged) field.invalid(context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
+    if (privileged)
+      field.invalid(asInternal(context), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
     for (const _ of (capabilities?.add ?? []).filter((name) => name === "CAP_SYS_ADMIN")) {
-      field.invalid(context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
+      field.invalid(
+        asInternal(context),
+        "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
+      );
     }
   }
   validateWindowsOptions(context.windowsOptions, field.at("windowsOptions"));
