@@ -53,7 +53,7 @@ export class InProcessClient implements Client {
   ): Promise<ApiResponse> {
     const { contentType = "application/json", signal = never } = options;
     const headers = { "user-agent": this.#userAgent, ...(body ? { "content-type": contentType } : {}) };
-    return this.#call({ method, url, headers, body, signal });
+    return this.#call({ method, url, headers, body: body && withoutAbsentFields(body), signal });
   }
 
   async #object<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
@@ -122,6 +122,21 @@ export class InProcessClient implements Client {
 /** A body without its type gets that of the resource, as over a socket the encoder gives it. */
 function typed<T>(ref: ResourceRef<T>, object: T): object {
   return { apiVersion: apiVersionOf(ref), kind: ref.kind, ...(object as object) };
+}
+
+/** What JSON would carry: a field that is undefined is not there. Copies only where there is such a field. */
+function withoutAbsentFields<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map(withoutAbsentFields);
+    return items.every((item, index) => item === value[index]) ? value : (items as T);
+  }
+  const entries = Object.entries(value);
+  const kept = entries
+    .filter(([, inner]) => inner !== undefined)
+    .map(([key, inner]) => [key, withoutAbsentFields(inner)] as const);
+  const same = kept.length === entries.length && kept.every(([, inner], index) => inner === entries[index]?.[1]);
+  return same ? value : (Object.fromEntries(kept) as T);
 }
 
 function valueIn(response: ApiResponse): unknown {

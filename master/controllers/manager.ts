@@ -63,10 +63,11 @@ export class ControllerManager {
     for (const service of this.#options.services ?? []) {
       const log = this.#log.named(service.name);
       const client = this.#options.clientFor(service.serviceAccount);
-      this.#begin(service.name, async () => ({
-        name: service.name,
-        stop: (await service.start({ client, informers: this.#informers, clock: this.#options.clock, log })).stop,
-      }));
+      this.#begin(service.name, async () => {
+        const { clock } = this.#options;
+        const running = await service.start({ client, informers: this.#informers, clock, log });
+        return { name: service.name, stop: () => running.stop() };
+      });
     }
     await Promise.all(this.#starting);
   }

@@ -25,10 +25,9 @@ export function rootCaPublisher(caPem: string): ControllerDefinition {
       const present = lister(configMaps, scope).get(`${key}/${name}`);
       if (present && isRight(present, caPem)) return;
       if (present) {
-        const body = { data: { "ca.crt": caPem }, metadata: { annotations: { [descriptionKey]: description } } };
-        const extra = Object.keys(present.data ?? {}).filter((entry) => entry !== "ca.crt");
-        const data = { ...body.data, ...Object.fromEntries(extra.map((entry) => [entry, null])) };
-        await client.patch(configMaps, { namespace: key, name }, { type: "merge", body: { ...body, data } });
+        const annotations = { ...present.metadata.annotations, [descriptionKey]: description };
+        const metadata = { ...present.metadata, annotations };
+        await client.update(configMaps, { ...present, metadata, data: { "ca.crt": caPem } });
         return;
       }
       try {

@@ -109,13 +109,12 @@ async function explainWaiting(
   }
   const { provisioner } = storageClass;
   if (claim.metadata.annotations?.[volumeAnnotations.storageProvisioner] !== provisioner) {
-    const { namespace, name = "", uid } = claim.metadata;
     const annotations = {
+      ...claim.metadata.annotations,
       [volumeAnnotations.storageProvisioner]: provisioner,
       [volumeAnnotations.betaStorageProvisioner]: provisioner,
     };
-    const body = { metadata: { uid, annotations } };
-    await client.patch(persistentVolumeClaims, { namespace, name }, { type: "merge", body });
+    await client.update(persistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, annotations } });
   }
   const message =
     `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system ` +
@@ -183,8 +182,8 @@ async function bind(claim: PersistentVolumeClaim, volume: PersistentVolume, cont
       uid,
       resourceVersion: claim.metadata.resourceVersion,
     };
-    const body = { metadata: { resourceVersion: volume.metadata.resourceVersion, annotations }, spec: { claimRef } };
-    boundVolume = await client.patch(persistentVolumes, { name: volume.metadata.name ?? "" }, { type: "merge", body });
+    const metadata = { ...volume.metadata, annotations };
+    boundVolume = await client.update(persistentVolumes, { ...volume, metadata, spec: { ...volume.spec, claimRef } });
   }
   await setVolumePhase(boundVolume, "Bound", context);
 
@@ -192,11 +191,16 @@ async function bind(claim: PersistentVolumeClaim, volume: PersistentVolume, cont
   const volumeName = volume.metadata.name ?? "";
   if (claim.spec?.volumeName !== volumeName || !isBound(claim)) {
     const annotations = {
+      ...claim.metadata.annotations,
       [volumeAnnotations.bindCompleted]: "yes",
       ...(claim.spec?.volumeName === volumeName ? {} : { [volumeAnnotations.boundByController]: "yes" }),
     };
-    const body = { metadata: { resourceVersion: claim.metadata.resourceVersion, annotations }, spec: { volumeName } };
-    boundClaim = await client.patch(persistentVolumeClaims, { namespace, name }, { type: "merge", body });
+    const metadata = { ...claim.metadata, annotations };
+    boundClaim = await client.update(persistentVolumeClaims, {
+      ...claim,
+      metadata,
+      spec: { ...claim.spec, volumeName },
+    });
   }
   await setClaimPhase(boundClaim, "Bound", context, boundVolume);
 }
@@ -246,15 +250,13 @@ async function reconcileVolume(name: string, context: ControllerContext): Promis
   // Bound in the volume, not yet in the claim: the claim's own reconcile goes on.
   if (!claim.spec?.volumeName) return context.queue.add(claimKey(keyOf(claim)));
   // The claim has another volume: this one is free again, or stays reserved by hand.
-  const byController = volume.metadata.annotations?.[volumeAnnotations.boundByController] !== undefined;
-  const body = {
-    metadata: {
-      resourceVersion: volume.metadata.resourceVersion,
-      annotations: { [volumeAnnotations.boundByController]: null },
-    },
-    spec: { claimRef: byController ? null : { uid: null, resourceVersion: null } },
-  };
-  const freed = await context.client.patch(persistentVolumes, { name }, { type: "merge", body });
+  const { [volumeAnnotations.boundByController]: byController, ...annotations } = volume.metadata.annotations ?? {};
+  const { uid: _, resourceVersion: __, ...reservation } = claimRef;
+  const freed = await context.client.update(persistentVolumes, {
+    ...volume,
+    metadata: { ...volume.metadata, annotations },
+    spec: { ...volume.spec, claimRef: byController === undefined ? reservation : undefined },
+  });
   await setVolumePhase(freed, "Available", context);
 }
 

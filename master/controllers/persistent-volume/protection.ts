@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
+import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { persistentVolumeClaims, persistentVolumes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -60,11 +60,10 @@ async function keepFinalizer<T extends KubeObject>(
   finalizer: string,
   inUse: () => boolean,
 ): Promise<void> {
-  const { name = "", namespace, uid, resourceVersion, deletionTimestamp, finalizers = [] } = object.metadata;
+  const { deletionTimestamp, finalizers = [] } = object.metadata;
   const has = finalizers.includes(finalizer);
   const wanted = deletionTimestamp === undefined || (has && inUse());
   if (has === wanted) return;
   const changed = wanted ? [...finalizers, finalizer] : finalizers.filter((one) => one !== finalizer);
-  const key: ObjectKey = { namespace, name };
-  await client.patch(ref, key, { type: "merge", body: { metadata: { uid, resourceVersion, finalizers: changed } } });
+  await client.update(ref, { ...object, metadata: { ...object.metadata, finalizers: changed } });
 }

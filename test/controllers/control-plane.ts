@@ -1,0 +1,104 @@
+import { namespaces } from "#shared/api/resources.ts";
+import type { Client } from "#shared/client/client.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
+import type { Log, LogFields } from "#shared/client/log.ts";
+import { createCertificateAuthority } from "#shared/pki/certificate.ts";
+import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
+import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
+import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
+import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { createSecurity, type Security } from "../../master/apiserver/security.ts";
+import { ApiServer } from "../../master/apiserver/server.ts";
+import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
+import { systemControllers } from "../../master/controllers/system-controllers.ts";
+import { Scheduler } from "../../master/scheduler/scheduler.ts";
+import { openMemoryStore } from "../../master/store/memory-store.ts";
+
+export interface ControlPlane {
+  readonly admin: Client;
+  /** What components complained about, as `component: message`. */
+  readonly complaints: string[];
+  stop(): Promise<void>;
+}
+
+/** The API server with its security, the scheduler and the system controllers in one process, each with its own rights. */
+export async function startControlPlane(): Promise<ControlPlane> {
+  const authority = await createCertificateAuthority("test");
+  const issuer = new ServiceAccountIssuer(
+    "https://kubernetes.default.svc.cluster.local",
+    parseServiceAccountKeys(createServiceAccountKey()),
+  );
+  const store = openMemoryStore();
+  let security: Security | undefined;
+  const own = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
+  const server = new ApiServer({
+    store,
+    declarations: builtinDeclarations.map((d) =>
+      d.ref.group === "rbac.authorization.k8s.io" && !d.strategy?.validateName
+        ? { ...d, strategy: { ...d.strategy, validateName: () => [] } }
+        : d,
+    ),
+    guards: ({ reader, client }) => {
+      security = createSecurity({ reader, issuer, client: () => client(own), externalAddress: "127.0.0.1:6443" });
+      return security;
+    },
+  });
+  await server.start();
+  const admin = server.client(own);
+  for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
+    await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+  await reconcilePolicy(admin, bootstrapPolicy());
+
+  const complaints: string[] = [];
+  const log = collectingLog(complaints);
+  const as = (name: string): Client => server.client({ name, groups: ["system:authenticated"] });
+  const informers = new InformerFactory(as("system:kube-controller-manager"), { log });
+  informers.start();
+  const mapper = new ResourceMapper(as("system:kube-controller-manager"));
+  const manager = new ControllerManager({
+    client: as("system:kube-controller-manager"),
+    clientFor: (account) => server.client(controllerUser(account)),
+    informers,
+    log,
+    ...systemControllers({
+      rootCaPem: authority.certificatePem,
+      clientAuthority: authority,
+      clusterCidr: "10.42.0.0/16",
+      nodeMonitorGracePeriod_ms: 20_000,
+      mapper,
+    }),
+  });
+  const schedulerInformers = new InformerFactory(as("system:kube-scheduler"), { log });
+  schedulerInformers.start();
+  const scheduler = new Scheduler({ client: as("system:kube-scheduler"), informers: schedulerInformers, log });
+  await Promise.all([manager.start(), scheduler.start()]);
+  return {
+    admin,
+    complaints,
+    async stop() {
+      await scheduler.stop();
+      await manager.stop();
+      await Promise.all([informers.stop(), schedulerInformers.stop()]);
+      security?.stop();
+      server.stop();
+      await store.close();
+    },
+  };
+}
+
+function collectingLog(into: string[], name = ""): Log {
+  const note = (message: string, fields: LogFields = {}): void => {
+    const { error } = fields;
+    into.push(`${name}: ${message} ${error instanceof Error ? error.message : ""} ${JSON.stringify(fields)}`);
+  };
+  const quiet = (): void => undefined;
+  return {
+    debug: quiet,
+    info: quiet,
+    warn: note,
+    error: note,
+    named: (child) => collectingLog(into, name ? `${name}/${child}` : child),
+  };
+}
