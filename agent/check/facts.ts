@@ -1,0 +1,71 @@
+/** What was seen of a machine; the probes fill it in, the judgement reads it. Undefined: it could not be found out. */
+export interface MachineFacts {
+  readonly isRoot: boolean;
+  readonly processor: string;
+  /** Kernel release, as `uname -r` says it. */
+  readonly kernel: string;
+  readonly pageSize_bytes: number | undefined;
+  readonly hostName: string;
+  readonly memory_bytes: number;
+  /** Swap areas, zram left out, which wears no card. */
+  readonly swap: readonly string[];
+  readonly hasDefaultRoute: boolean;
+  readonly kernelFeatures: readonly KernelFeature[];
+  readonly cgroups: CgroupFacts;
+  readonly runtime: RuntimeFacts;
+  readonly missingPrograms: readonly MissingProgram[];
+  readonly cni: { readonly folders: readonly string[]; readonly missingPlugins: readonly string[] };
+  readonly ports: readonly PortFacts[];
+  readonly disk: DiskFacts;
+  readonly clock: { readonly now_ms: number; readonly builtAt_ms: number };
+  /** The supply is too weak now, or was since the board started. */
+  readonly undervoltage: { readonly now: boolean | undefined; readonly sinceBoot: boolean | undefined };
+}
+
+export interface KernelFeature {
+  readonly name: string;
+  /** `needed`: pods or Services do not work without it. `useful`: only what `purpose` says is missing. */
+  readonly weight: "needed" | "useful";
+  readonly purpose: string;
+  /** The module that brings it, where it is one. */
+  readonly module: string | undefined;
+  readonly state: "present" | "absent" | "unknown";
+  /** What the kernel or tool said. */
+  readonly detail: string;
+}
+
+export interface CgroupFacts {
+  readonly version: 1 | 2;
+  /** Controllers that pods can be limited by. */
+  readonly controllers: readonly string[];
+  /** Where this machine's boot arguments are kept, if it boots as a Raspberry Pi does. */
+  readonly bootArgumentsFile: string | undefined;
+}
+
+export interface RuntimeFacts {
+  readonly socket: string;
+  readonly version: string | undefined;
+  /** Why no version came. */
+  readonly problem: string | undefined;
+}
+
+export interface MissingProgram {
+  readonly program: string;
+  readonly debianPackage: string;
+  readonly purpose: string;
+}
+
+export interface PortFacts {
+  readonly port: number;
+  readonly purpose: string;
+  /** Who listens there, as `name (PID n)`. Undefined: nobody. */
+  readonly holder: string | undefined;
+}
+
+export interface DiskFacts {
+  readonly path: string;
+  readonly free_bytes: number;
+  /** Undefined for file systems that have no fixed number. */
+  readonly freeInodes: number | undefined;
+  readonly isWritable: boolean;
+}

@@ -1,0 +1,168 @@
+import { access, constants, readFile, statfs } from "node:fs/promises";
+import { hostname, release, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { defaultRouteInterface } from "#shared/board/addresses.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
+import { builtAt_ms } from "#shared/version.ts";
+import { type CommandRunner, commandRunner } from "../network/command.ts";
+import { readSensors } from "../telemetry/sensors.ts";
+import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
+import { tryKernelFeatures } from "./kernel-features.ts";
+import { probePorts, type WantedPort } from "./ports.ts";
+import type { Role } from "./verdict.ts";
+
+const dockerAnswer_ms = 5_000;
+const neededPlugins = ["bridge", "host-local", "portmap"];
+
+const neededPrograms: readonly MissingProgram[] = [
+  { program: "iptables", debianPackage: "iptables", purpose: "Services" },
+  { program: "iptables-restore", debianPackage: "iptables", purpose: "Services" },
+  { program: "conntrack", debianPackage: "conntrack", purpose: "Services over UDP" },
+  { program: "ip", debianPackage: "iproute2", purpose: "routes between boards" },
+  { program: "mount", debianPackage: "mount", purpose: "volumes" },
+  { program: "nsenter", debianPackage: "util-linux", purpose: "pod networks" },
+];
+
+/** Looks at the machine it runs on. Takes up to some seconds; a probe that fails leaves its fact undefined. */
+export async function probeMachine(settings: MasterSettings, role: Role): Promise<MachineFacts> {
+  const run = commandRunner();
+  const isRoot = process.getuid?.() === 0;
+  const [pageSize, swaps, routes, kernelFeatures, cgroups, runtime, missing, cni, ports, disk, sensors] =
+    await Promise.all([
+      run("getconf", ["PAGESIZE"]).catch(() => ""),
+      textOf("/proc/swaps"),
+      textOf("/proc/net/route"),
+      tryKernelFeatures(run, { isRoot }),
+      probeCgroups(),
+      probeDocker(settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "")),
+      missingOf(neededPrograms),
+      probePlugins(settings.cniBinDir),
+      probePorts(wantedPorts(settings, role)),
+      probeDisk(settings.dataDir),
+      readSensors(),
+    ]);
+  return {
+    isRoot,
+    processor: await processorName(run),
+    kernel: release(),
+    pageSize_bytes: Number(pageSize) || undefined,
+    hostName: hostname(),
+    memory_bytes: totalmem(),
+    swap: parseSwaps(swaps),
+    hasDefaultRoute: defaultRouteInterface(routes) !== undefined,
+    kernelFeatures,
+    cgroups,
+    runtime,
+    missingPrograms: missing,
+    cni,
+    ports,
+    disk,
+    clock: { now_ms: Date.now(), builtAt_ms },
+    undervoltage: { now: sensors.undervoltage, sinceBoot: sensors.undervoltageSeen },
+  };
+}
+
+function wantedPorts(settings: MasterSettings, role: Role): WantedPort[] {
+  const kubelet = { port: settings.kubeletPort, purpose: "the kubelet" };
+  if (role === "worker") return [kubelet];
+  return [
+    { port: settings.httpsPort, purpose: "the API server" },
+    { port: settings.mqttPort, purpose: "heartbeats by MQTT" },
+    ...(settings.noAgent ? [] : [kubelet]),
+  ];
+}
+
+async function processorName(run: CommandRunner): Promise<string> {
+  const model = (await textOf("/proc/device-tree/model")).replaceAll("\0", "");
+  const machine = (await run("uname", ["-m"]).catch(() => process.arch)).trim();
+  return model === "" ? machine : `${model} (${machine})`;
+}
+
+/** Swap areas that are no zram, from the text of /proc/swaps. */
+export function parseSwaps(text: string): string[] {
+  return text
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(/\s+/)[0] ?? "")
+    .filter((path) => path !== "" && !path.startsWith("/dev/zram"));
+}
+
+async function probeCgroups(): Promise<CgroupFacts> {
+  const unified = await textOf("/sys/fs/cgroup/cgroup.controllers");
+  const bootArgumentsFile = await firstPresent(["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"]);
+  return unified === ""
+    ? { version: 1, controllers: parseCgroupsV1(await textOf("/proc/cgroups")), bootArgumentsFile }
+    : { version: 2, controllers: unified.trim().split(" "), bootArgumentsFile };
+}
+
+/** Names of controllers that are switched on, from the text of /proc/cgroups. */
+export function parseCgroupsV1(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter(([name, , , enabled]) => name !== undefined && !name.startsWith("#") && enabled === "1")
+    .map(([name = ""]) => name);
+}
+
+async function probeDocker(socket: string): Promise<RuntimeFacts> {
+  if (!(await isAccessible(socket, constants.F_OK)))
+    return { socket, version: undefined, problem: "there is no such socket" };
+  try {
+    const answer = await fetch("http://localhost/version", {
+      unix: socket,
+      signal: AbortSignal.timeout(dockerAnswer_ms),
+    });
+    const { Version } = (await answer.json()) as { Version?: unknown };
+    if (typeof Version === "string") return { socket, version: Version, problem: undefined };
+    return { socket, version: undefined, problem: `it answered ${answer.status}` };
+  } catch (error) {
+    return { socket, version: undefined, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Programs of root's PATH, whatever the PATH of who asks. */
+async function missingOf(programs: readonly MissingProgram[]): Promise<MissingProgram[]> {
+  const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+  const found = await Promise.all(
+    programs.map(({ program }) => firstPresent(folders.map((folder) => join(folder, program)))),
+  );
+  return programs.filter((_, index) => found[index] === undefined);
+}
+
+async function probePlugins(folders: readonly string[]): Promise<MachineFacts["cni"]> {
+  const found = await Promise.all(
+    neededPlugins.map((name) => firstPresent(folders.map((folder) => join(folder, name)))),
+  );
+  return { folders, missingPlugins: neededPlugins.filter((_, index) => found[index] === undefined) };
+}
+
+/** The data folder, or the nearest above it that is there already. */
+async function probeDisk(dataDir: string): Promise<DiskFacts> {
+  let path = dataDir;
+  while (path !== "/" && !(await isAccessible(path, constants.F_OK))) path = dirname(path);
+  const { bavail, bsize, files, ffree } = await statfs(path);
+  return {
+    path,
+    free_bytes: bavail * bsize,
+    freeInodes: files > 0 ? ffree : undefined,
+    // Who is not root may not write there, which says nothing of the disk.
+    isWritable: process.getuid?.() !== 0 || (await isAccessible(path, constants.W_OK)),
+  };
+}
+
+async function firstPresent(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (await isAccessible(path, constants.F_OK)) return path;
+  return undefined;
+}
+
+function isAccessible(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}
+
+function textOf(path: string): Promise<string> {
+  return readFile(path, "utf8").catch(() => "");
+}

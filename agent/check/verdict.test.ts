@@ -1,0 +1,119 @@
+import { expect, test } from "bun:test";
+import { renderSummary, renderVerdict } from "./check.ts";
+import type { MachineFacts } from "./facts.ts";
+import { judge, type Role, type Verdict } from "./verdict.ts";
+
+const GiB = 1024 ** 3;
+const sound: MachineFacts = {
+  isRoot: true,
+  processor: "Raspberry Pi 4 Model B Rev 1.4 (aarch64)",
+  kernel: "6.12.25+rpt-rpi-v8",
+  pageSize_bytes: 4096,
+  hostName: "pi-1",
+  memory_bytes: 4 * GiB,
+  swap: [],
+  hasDefaultRoute: true,
+  kernelFeatures: [
+    { name: "VXLAN", weight: "useful", purpose: "subnets", module: "vxlan", state: "present", detail: "" },
+    { name: "overlay", weight: "needed", purpose: "images", module: "overlay", state: "present", detail: "" },
+  ],
+  cgroups: {
+    version: 2,
+    controllers: ["cpu", "io", "memory", "pids"],
+    bootArgumentsFile: "/boot/firmware/cmdline.txt",
+  },
+  runtime: { socket: "/var/run/docker.sock", version: "26.1.5+dfsg1", problem: undefined },
+  missingPrograms: [],
+  cni: { folders: ["/opt/cni/bin", "/usr/lib/cni"], missingPlugins: [] },
+  ports: [{ port: 6443, purpose: "the API server", holder: undefined }],
+  disk: { path: "/var/lib", free_bytes: 20 * GiB, freeInodes: 1_000_000, isWritable: true },
+  clock: { now_ms: 2_000_000, builtAt_ms: 1_000_000 },
+  undervoltage: { now: false, sinceBoot: false },
+};
+
+function faults(changed: Partial<MachineFacts>, role: Role = "master"): Verdict[] {
+  return judge({ ...sound, ...changed }, role).filter(({ level }) => level !== "ok");
+}
+
+test("a sound board has nothing to mend", () => {
+  expect(faults({})).toEqual([]);
+  expect(renderSummary(judge(sound, "worker"), "worker")).toBe("This machine can be a worker.");
+});
+
+test("a Pi without the memory cgroup gets the line that mends its own boot file", () => {
+  const [fault] = faults({ cgroups: { ...sound.cgroups, controllers: ["cpu", "io", "pids"] } });
+  expect(fault?.level).toBe("FAIL");
+  expect(fault?.mend).toStartWith(
+    "sudo sed -i '1 s/$/ cgroup_enable=memory cgroup_memory=1/' /boot/firmware/cmdline.txt && sudo reboot",
+  );
+});
+
+test("elsewhere the words to add are named", () => {
+  const [fault] = faults({ cgroups: { version: 1, controllers: ["cpu", "pids"], bootArgumentsFile: undefined } });
+  expect(fault?.mend).toContain('"cgroup_enable=memory cgroup_memory=1"');
+});
+
+test("a missing feature fails when pods need it, and is noted when only some use it", () => {
+  const [vxlan, overlay] = sound.kernelFeatures.map((feature) => ({ ...feature, state: "absent" as const }));
+  const found = faults({ kernelFeatures: [vxlan, overlay].filter((feature) => feature !== undefined) });
+  expect(found.map(({ level, subject }) => [level, subject])).toEqual([
+    ["note", "VXLAN"],
+    ["FAIL", "overlay"],
+  ]);
+  expect(found[1]?.mend).toStartWith("sudo modprobe overlay");
+});
+
+test("what could not be tried is no failure", () => {
+  const feature = { name: "iptables nat", weight: "needed", purpose: "Services", module: undefined } as const;
+  const [found] = faults({ kernelFeatures: [{ ...feature, state: "unknown", detail: "only root can" }] });
+  expect(found?.level).toBe("note");
+});
+
+test.each([
+  ["19.3.1", "FAIL"],
+  ["20.9.0", "FAIL"],
+  ["20.10.24+dfsg1", "ok"],
+  ["29.0.0", "ok"],
+])("Docker %s: %s", (version, level) => {
+  const verdicts = judge({ ...sound, runtime: { ...sound.runtime, version } }, "worker");
+  expect(verdicts.find(({ subject }) => subject === "Docker")?.level).toBe(level as Verdict["level"]);
+});
+
+test("no Docker, missing programs and plugins name their packages", () => {
+  const found = faults({
+    runtime: { socket: "/var/run/docker.sock", version: undefined, problem: "there is no such socket" },
+    missingPrograms: [
+      { program: "iptables", debianPackage: "iptables", purpose: "Services" },
+      { program: "iptables-restore", debianPackage: "iptables", purpose: "Services" },
+    ],
+    cni: { ...sound.cni, missingPlugins: ["portmap"] },
+  });
+  expect(found.map(({ mend }) => mend)).toEqual([
+    "sudo apt-get install iptables",
+    "sudo apt-get install containernetworking-plugins",
+    "sudo apt-get install docker.io, then sudo systemctl enable --now docker",
+  ]);
+});
+
+test("a port held by Bramble is fine, by another program it fails", () => {
+  const port = { port: 6443, purpose: "the API server" };
+  expect(faults({ ports: [{ ...port, holder: "bramble (PID 7)" }] })).toEqual([]);
+  expect(faults({ ports: [{ ...port, holder: "k3s (PID 7)" }] })[0]?.finding).toStartWith("k3s (PID 7) listens there");
+});
+
+test("a clock before the program's own making fails; a weak supply is only noted", () => {
+  expect(faults({ clock: { now_ms: 0, builtAt_ms: 1 } })[0]?.level).toBe("FAIL");
+  expect(faults({ undervoltage: { now: true, sinceBoot: true } })[0]?.finding).toContain("NOW");
+});
+
+test("a full card fails, by bytes or by files", () => {
+  expect(faults({ disk: { ...sound.disk, free_bytes: 1 } })[0]?.level).toBe("FAIL");
+  expect(faults({ disk: { ...sound.disk, freeInodes: 1 } })[0]?.level).toBe("FAIL");
+  expect(faults({ disk: { ...sound.disk, isWritable: false } })[0]?.level).toBe("FAIL");
+});
+
+test("a verdict is one line, and its mend another", () => {
+  expect(renderVerdict({ level: "FAIL", subject: "disk", finding: "full", mend: "empty it" })).toBe(
+    "FAIL  disk: full\n        mend: empty it",
+  );
+});
