@@ -105,7 +105,7 @@ class Normalizer {
   private goStruct(schema: Schema, properties: ReadonlyMap<string, Schema>, fields: Record<string, unknown>): unknown {
     const given = new Map<string, unknown>();
     const { path, struct } = this;
-    for (const key of Object.keys(fields)) {
+    for (const key of keysOf(fields)) {
       this.path = path === "" ? key : `${path}.${key}`;
       const property = properties.get(key);
       if (property === undefined) {
@@ -135,7 +135,7 @@ class Normalizer {
     const element = schema.additionalProperties;
     const result: Record<string, unknown> = {};
     const { path } = this;
-    for (const key of Object.keys(fields).sort()) {
+    for (const key of keysOf(fields).sort()) {
       this.path = `${path}.${key}`;
       const value = fields[key];
       if (!element) setField(result, key, value);
@@ -149,7 +149,7 @@ class Normalizer {
   private structural(schema: Schema, fields: Record<string, unknown>): unknown {
     const result: Record<string, unknown> = {};
     const { path } = this;
-    for (const key of Object.keys(fields)) {
+    for (const key of keysOf(fields)) {
       this.path = path === "" ? key : `${path}.${key}`;
       const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
       if (property) setField(result, key, this.value(property, fields[key]));
@@ -359,3 +359,7 @@ function strictError(messages: readonly string[]): string {
 function isWithin(path: string, field: string): boolean {
   return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
 }
+
+/** A field that an in-process client leaves undefined is not there, as in JSON. */
+const keysOf = (fields: Record<string, unknown>): string[] =>
+  Object.keys(fields).filter((key) => fields[key] !== undefined);

@@ -3,6 +3,7 @@ import type { CertificateSigningRequest } from "#shared/api/types/certificates-v
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { prepareForApproval, prepareForStatus, validateApproval, validateStatus } from "./conditions.ts";
 
 function condition({ status: seen }: CertificateSigningRequest): string {
   const has = (type: string): boolean => seen?.conditions?.some((known) => known.type === type) ?? false;
@@ -12,10 +13,18 @@ function condition({ status: seen }: CertificateSigningRequest): string {
   return words.join(",");
 }
 
+/** What was asked for stays; also who asked. */
+function keepSpec(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): void {
+  draft.spec = structuredClone(old.spec);
+}
+
 export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRequest> = {
   ref: certificateSigningRequests,
   shortNames: ["csr"],
-  subresources: { approval: status, status },
+  subresources: {
+    approval: { ...status, update: { prepare: prepareForApproval, validate: validateApproval } },
+    status,
+  },
   columns: [
     nameColumn,
     ageColumn,
@@ -27,5 +36,10 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
     column("Condition", condition),
   ],
   selectableFields: { "spec.signerName": ({ spec }) => spec.signerName },
-  strategy: { hasStatus: true },
+  strategy: {
+    hasStatus: true,
+    prepareForUpdate: keepSpec,
+    prepareForStatusUpdate: prepareForStatus,
+    validateStatusUpdate: validateStatus,
+  },
 };
