@@ -2,6 +2,8 @@
 /**
  * The command line. Each command loads only what it needs, so that a worker's memory holds no master.
  */
+// First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
+import "reflect-metadata";
 import { Command, Option as Flag } from "commander";
 import { loadSettings } from "#shared/config/load.ts";
 import type { Options, ValuesOf } from "#shared/config/option.ts";

@@ -25,6 +25,12 @@ for file in hosts machine-id hostname resolv.conf; do
   mount --bind "$dir/$file" "/etc/$file"
 done
 hostname "$name"
+# Boards of one machine would all show its serial.
+serial=/sys/class/dmi/id/product_uuid
+if [ -e "$serial" ]; then
+  [ -s "$dir/product_uuid" ] || cat /proc/sys/kernel/random/uuid >"$dir/product_uuid"
+  mount --bind "$dir/product_uuid" "$serial"
+fi
 # Volumes that the kubelet mounts must reach containers, as on a machine whose root is shared.
 mount --make-rshared /
 

@@ -21,6 +21,7 @@ bramble:agent
   read | discovery.k8s.io | endpointslices
   read | networking.k8s.io | ingressclasses ingresses networkpolicies servicecidrs
   update patch | networking.k8s.io | ingresses/status
+  get | /bramble/v1/tunnel
   post | /bramble/v1/join
 `;
 
