@@ -20,10 +20,12 @@ import { NodeRegistrar } from "./node/node-registrar.ts";
 import { refuse } from "./node/pod-admission.ts";
 import { type ResizeRefusal, refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
-import { isMirrorPod, podUid } from "./pod-containers.ts";
+import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
+import { MirrorPods } from "./static-pods/mirror-pods.ts";
+import { StaticPodSource } from "./static-pods/static-pod-source.ts";
 import { StatusWriter } from "./status/status-writer.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
@@ -48,6 +50,8 @@ export interface KubeletOptions {
   readonly log?: Log | undefined;
   readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
   readonly nodeTaints?: readonly Taint[] | undefined;
+  /** Folder of manifests of static pods; none when absent. */
+  readonly staticPodsFolder?: string | undefined;
   readonly maxPods?: number | undefined;
   readonly kubeletPort?: number | undefined;
   readonly reservedMemory_bytes?: number | undefined;
@@ -80,6 +84,9 @@ export class Kubelet {
   #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
   #savedServices: readonly Service[] | undefined;
   #synced = false;
+  readonly #returning = new Map<string, Pod>();
+  #staticPods: StaticPodSource | undefined;
+  #mirrors: MirrorPods | undefined;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   #watching: Promise<void> | undefined;
 
@@ -104,6 +111,7 @@ export class Kubelet {
     await this.#registrar?.start();
     parts.statuses.start();
     this.#watchApi(parts);
+    await this.#runStaticPods(parts);
     this.#informers.start();
     this.#watching = this.#watchRuntime();
     void this.#bringUp(parts);
@@ -113,6 +121,8 @@ export class Kubelet {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#resyncTimer);
+    this.#staticPods?.stop();
+    await this.#mirrors?.stop();
     this.#parts?.probes.stopAll();
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
     await this.#registrar?.stop();
@@ -136,6 +146,11 @@ export class Kubelet {
   /** The board's Node as last known. */
   get node(): Node | undefined {
     return this.#registrar?.node;
+  }
+
+  /** Something that the Node reports may have changed: addresses, labels, what keeps pods from starting. */
+  reportNode(): void {
+    this.#registrar?.prompt();
   }
 
   /** Pods on this board with the status they have now, written to the API or not. */
@@ -265,8 +280,11 @@ export class Kubelet {
   #watchApi(parts: KubeletParts): void {
     const ofNode = this.#podInformer;
     ofNode.addHandler(({ type, object }) => {
-      if (type === "delete") return this.#remove(object);
-      this.#take(parts, object);
+      if (isMirrorPod(object)) {
+        this.#mirrors?.observe(object);
+        if (type !== "delete") parts.statuses.observe(object);
+      } else if (type === "delete") this.#remove(object);
+      else this.#take(parts, object);
     });
     this.#informers.informer(services).addHandler(({ type, object }) => {
       const key = `${object.metadata.namespace}/${object.metadata.name}`;
@@ -277,6 +295,30 @@ export class Kubelet {
     own.addHandler(({ type, object }) => {
       if (type !== "delete") this.#registrar?.observe(object);
     });
+  }
+
+  async #runStaticPods(parts: KubeletParts): Promise<void> {
+    const { client, nodeName, staticPodsFolder } = this.#options;
+    if (!staticPodsFolder) return;
+    const mirrors = new MirrorPods({
+      client,
+      log: this.#log,
+      lister: () => (this.#synced ? this.#podInformer.lister : undefined),
+      node: () => this.#registrar?.node,
+    });
+    this.#mirrors = mirrors;
+    mirrors.start();
+    const add = (pod: Pod): void => {
+      this.#startWorker(parts, pod);
+      mirrors.add(pod);
+    };
+    const remove = (pod: Pod): void => {
+      mirrors.remove(pod);
+      this.#returning.delete(podUid(pod));
+      this.#workers.get(podUid(pod))?.remove();
+    };
+    this.#staticPods = new StaticPodSource(staticPodsFolder, nodeName, { add, remove }, this.#log);
+    await this.#staticPods.start();
   }
 
   get #podInformer(): Informer<Pod> {
@@ -303,7 +345,12 @@ export class Kubelet {
     this.#synced = true;
     // What the checkpoint had and the API has not was deleted meanwhile.
     const known = new Set(informer.lister.list().map(podUid));
-    for (const worker of this.#workers.values()) if (!known.has(worker.uid)) worker.remove();
+    for (const worker of this.#workers.values()) {
+      if (!known.has(worker.uid) && !isStaticPod(worker.pod)) worker.remove();
+    }
+    this.#mirrors?.observeAll(informer.lister.list());
+    parts.statuses.retryAll();
+    this.#registrar?.prompt();
     for (const pod of await this.#checkpoint.load("pods")) {
       if (!known.has(podUid(pod))) await this.#checkpoint.remove("pods", podUid(pod));
     }
@@ -311,7 +358,6 @@ export class Kubelet {
   }
 
   #take(parts: KubeletParts, pod: Pod): void {
-    if (isMirrorPod(pod)) return;
     void this.#checkpoint.save("pods", podUid(pod), pod);
     const worker = this.#workers.get(podUid(pod));
     if (worker) worker.update(pod);
@@ -319,6 +365,11 @@ export class Kubelet {
   }
 
   #startWorker(parts: KubeletParts, pod: Pod): void {
+    if (this.#workers.has(podUid(pod))) {
+      // A manifest that went and came back: it runs again when its end is over.
+      this.#returning.set(podUid(pod), pod);
+      return;
+    }
     const worker = new PodWorker(parts, pod);
     this.#workers.set(worker.uid, worker);
     worker.prompt();
@@ -331,6 +382,9 @@ export class Kubelet {
 
   #drop(uid: string): void {
     this.#workers.delete(uid);
+    const returning = this.#returning.get(uid);
+    this.#returning.delete(uid);
+    if (returning && this.#parts) this.#startWorker(this.#parts, returning);
     // What it held may be what another waits for.
     for (const worker of this.#workers.values()) if (worker.waitsForResources) worker.prompt();
   }

@@ -15,7 +15,7 @@ import { HookError, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
 import { latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
-import { findContainer, formatPod, podUid } from "./pod-containers.ts";
+import { findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { backOffKey } from "./pod-runtime-state.ts";
@@ -233,7 +233,8 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     sources: {
       facts: factsOf(run),
       objects: parts.objects,
-      services: parts.services(),
+      // Static pods do not wait for the API.
+      services: parts.services() ?? (isStaticPod(pod) ? [] : undefined),
       envFile: (volume, path, key) => readEnvFile(volumes, volume, path, key),
     },
     image: run.images.get(container.name),

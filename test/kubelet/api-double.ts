@@ -7,13 +7,52 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { pods } from "#shared/api/resources.ts";
 import { builtInSchema } from "#shared/api/schema/built-in.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
-import type { Patch, WriteOptions } from "#shared/client/client.ts";
+import {
+  ConnectionError,
+  type ListOptions,
+  type Page,
+  type Patch,
+  type WatchEvent,
+  type WatchOptions,
+  type WriteOptions,
+} from "#shared/client/client.ts";
 
 /** The in-memory API with what a kubelet needs beside storage: graceful deletion of pods, and tokens. */
 export class KubeletApi extends MemoryClient {
   readonly tokens: string[] = [];
+  /** Nothing is answered: the master is gone. Watches that run go on, so a kubelet is started after this is set. */
+  away = false;
+
+  override async get<T>(ref: ResourceRef<T>, key: ObjectKey): Promise<T> {
+    this.#answer();
+    return super.get(ref, key);
+  }
+
+  override async list<T>(ref: ResourceRef<T>, options?: ListOptions): Promise<Page<T>> {
+    this.#answer();
+    return super.list(ref, options);
+  }
+
+  override async *watch<T>(ref: ResourceRef<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+    this.#answer();
+    yield* super.watch(ref, options);
+  }
+
+  override async create<T>(
+    ref: ResourceRef<T>,
+    object: T,
+    options?: WriteOptions & { readonly namespace?: string | undefined },
+  ): Promise<T> {
+    this.#answer();
+    return super.create(ref, object, options);
+  }
+
+  #answer(): void {
+    if (this.away) throw new ConnectionError("connect ECONNREFUSED");
+  }
 
   override async patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options: WriteOptions = {}): Promise<T> {
+    this.#answer();
     if (patch.type !== "strategic") return super.patch(ref, key, patch, options);
     const schema = builtInSchema({ group: ref.group, version: ref.version, kind: ref.kind });
     if (!schema) throw new Error(`no schema of ${ref.kind}`);

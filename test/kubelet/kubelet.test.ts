@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { linuxHost } from "#agent/host/linux-host.ts";
@@ -32,6 +33,8 @@ async function newKubelet(): Promise<Kubelet> {
     clusterDns: ["10.43.0.10"],
     clusterDomain: "cluster.local",
     nodeIPs: () => ["192.0.2.1"],
+    staticPodsFolder: join(dockerd.directory, "manifests"),
+    offlineAfter_ms: 200,
     log,
   });
   await started.start();
@@ -476,5 +479,67 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     expect(refused.status?.message).toMatch(
       /^Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000/,
     );
+  }, 60_000);
+
+  test("a manifest runs as a static pod with a mirror in the API, until it is taken away", async () => {
+    const file = join(dockerd.directory, "manifests", "web.json");
+    await Bun.write(
+      file,
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "web" },
+        spec: { containers: [{ name: "main", image: testImage, command: ["sh", "-c", wait] }] },
+      }),
+    );
+    const mirror = await until("web-board", isReady);
+    expect(mirror.metadata.annotations?.["kubernetes.io/config.mirror"]).toBe(
+      mirror.metadata.annotations?.["kubernetes.io/config.hash"],
+    );
+    // Deleting the mirror does not end the pod.
+    await api.delete(pods, { namespace: "default", name: "web-board" }, { gracePeriodSeconds: 0 });
+    const again = await until("web-board", (pod) => pod.metadata.uid !== mirror.metadata.uid && isReady(pod));
+    expect(again.status?.containerStatuses?.[0]?.containerID).toBe(mirror.status?.containerStatuses?.[0]?.containerID);
+    await rm(file);
+    await untilGone("web-board");
+    for (let left = 1; left > 0; await Bun.sleep(50)) {
+      left = (await runtime.listContainers()).filter(({ pod }) => pod.name === "web-board").length;
+    }
+  }, 60_000);
+
+  test("a board that boots with the master away starts its pods from what it was last told", async () => {
+    await api.create(
+      secrets,
+      {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "kept" },
+        data: { a: Buffer.from("b").toString("base64") },
+      },
+      { namespace: "default" },
+    );
+    await api.create(
+      pods,
+      pod("offline", {
+        containers: [
+          shell("main", `cat /secret/a; echo; ${wait}`, { volumeMounts: [{ name: "s", mountPath: "/secret" }] }),
+        ],
+        volumes: [{ name: "s", secret: { secretName: "kept" } }],
+      }),
+    );
+    const before = await until("offline", isReady);
+    await kubelet.stop();
+    // A power cut: nothing runs any more.
+    for (const { id } of await runtime.listSandboxes()) await runtime.removeSandbox(id);
+    api.away = true;
+    kubelet = await newKubelet();
+    let output = "";
+    for (; output !== "b\n"; await Bun.sleep(100)) output = await logsOf("offline", "main").catch(() => "");
+    api.away = false;
+    const after = await until(
+      "offline",
+      (pod) => isReady(pod) && pod.status?.podIP !== undefined && pod.metadata.uid === before.metadata.uid,
+    );
+    expect(after.status?.phase).toBe("Running");
   }, 60_000);
 });

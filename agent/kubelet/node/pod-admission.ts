@@ -1,14 +1,8 @@
-import type {
-  Node,
-  NodeSelectorRequirement,
-  NodeSelectorTerm,
-  Pod,
-  Taint,
-  Toleration,
-} from "#shared/api/types/core-v1.generated.ts";
+import { matchesNodeSelection } from "#shared/api/scheduling/node-affinity.ts";
+import { addAmounts, amountsOf, podRequests } from "#shared/api/scheduling/pod-resources.ts";
+import { tolerates } from "#shared/api/scheduling/taints.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
-import { milliOf } from "../pod-qos.ts";
-import { podRequests_m } from "./pod-requests.ts";
 
 export interface Refusal {
   readonly reason: string;
@@ -27,7 +21,7 @@ export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | 
     return { reason: "PodOSNotSupported", message };
   }
   if (isStaticPod(pod)) return undefined;
-  if (!matchesNode(pod, node)) {
+  if (!matchesNodeSelection(pod, node)) {
     return {
       reason: "NodeAffinity",
       message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
@@ -47,21 +41,17 @@ export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | 
 }
 
 function lackingResource(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
-  const allocatable = node.status?.allocatable ?? {};
-  const pods = Math.floor(milliOf(allocatable, "pods") / 1000);
+  const allocatable = amountsOf(node.status?.allocatable);
+  const pods = allocatable.get("pods") ?? 0;
   if (others.length + 1 > pods) return outOf("pods", 1, others.length, pods);
   const used = new Map<string, number>();
-  for (const other of others) {
-    for (const [name, value] of podRequests_m(other)) used.set(name, (used.get(name) ?? 0) + value);
-  }
-  for (const [name, wanted] of podRequests_m(pod)) {
+  for (const other of others) addAmounts(used, podRequests(other));
+  for (const [name, wanted] of podRequests(pod)) {
+    const capacity = allocatable.get(name);
     // A resource that this node does not count is the device plugin's business.
-    if (wanted === 0 || (allocatable[name] === undefined && name.includes("/"))) continue;
-    const capacity = milliOf(allocatable, name);
+    if (wanted === 0 || (capacity === undefined && name.includes("/"))) continue;
     const taken = used.get(name) ?? 0;
-    if (taken + wanted <= capacity) continue;
-    const unit = name === "cpu" ? 1 : 1000;
-    return outOf(name, Math.ceil(wanted / unit), Math.ceil(taken / unit), Math.floor(capacity / unit));
+    if (taken + wanted > (capacity ?? 0)) return outOf(name, wanted, taken, capacity ?? 0);
   }
   return undefined;
 }
@@ -70,44 +60,6 @@ const outOf = (resource: string, wanted: number, used: number, capacity: number)
   reason: `OutOf${resource}`,
   message: `Node didn't have enough resource: ${resource}, requested: ${wanted}, used: ${used}, capacity: ${capacity}`,
 });
-
-/** nodeSelector and required node affinity. */
-export function matchesNode(pod: Pod, node: Node): boolean {
-  const labels = node.metadata.labels ?? {};
-  const selector = pod.spec.nodeSelector ?? {};
-  if (!Object.entries(selector).every(([key, value]) => labels[key] === value)) return false;
-  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
-}
-
-function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
-  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
-  const labels = node.metadata.labels ?? {};
-  const fields: Record<string, string | undefined> = { "metadata.name": node.metadata.name };
-  return (
-    matchExpressions.every((requirement) => matchesRequirement(requirement, labels[requirement.key])) &&
-    matchFields.every((requirement) => matchesRequirement(requirement, fields[requirement.key]))
-  );
-}
-
-function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, value: string | undefined): boolean {
-  switch (operator) {
-    case "In":
-      return value !== undefined && values.includes(value);
-    case "NotIn":
-      return value === undefined || !values.includes(value);
-    case "Exists":
-      return value !== undefined;
-    case "DoesNotExist":
-      return value === undefined;
-    case "Gt":
-      return value !== undefined && Number(value) > Number(values[0]);
-    case "Lt":
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
-  }
-}
 
 function portsClash(pod: Pod, others: readonly Pod[]): boolean {
   const taken = others.flatMap(hostPorts);
@@ -129,11 +81,4 @@ function hostPorts({ spec }: Pod): { port: number; protocol: string; ip: string 
       hostPort ? [{ port: hostPort, protocol, ip: hostIP || "0.0.0.0" }] : [],
     ),
   );
-}
-
-function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  if (toleration.operator === "Exists") return true;
-  return toleration.key !== undefined && (toleration.value ?? "") === (taint.value ?? "");
 }

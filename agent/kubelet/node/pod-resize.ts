@@ -1,8 +1,7 @@
+import { amountsOf, podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
-import { milliOf } from "../pod-qos.ts";
 import { refuse } from "./pod-admission.ts";
-import { podRequests_m } from "./pod-requests.ts";
 
 /** Why a pod does not get the resources it asks for: never on this node, or not now (KEP-1287). */
 export interface ResizeRefusal {
@@ -13,11 +12,11 @@ export interface ResizeRefusal {
 /** May a pod that runs here have the resources of its spec, beside the others? */
 export function refuseResize(pod: Pod, node: Node, others: readonly Pod[]): ResizeRefusal | undefined {
   if (isStaticPod(pod)) return { reason: "Infeasible", message: "In-place resize of static-pods is not supported" };
-  const requests = podRequests_m(pod);
+  const requests = podRequests(pod);
+  const allocatable = amountsOf(node.status?.allocatable);
   for (const name of ["memory", "cpu"] as const) {
-    const unit = name === "cpu" ? 1 : 1000;
-    const requested = Math.ceil((requests.get(name) ?? 0) / unit);
-    const capacity = Math.floor(milliOf(node.status?.allocatable, name) / unit);
+    const requested = requests.get(name) ?? 0;
+    const capacity = allocatable.get(name) ?? 0;
     if (requested <= capacity) continue;
     const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`;
     return { reason: "Infeasible", message };

@@ -38,35 +38,48 @@ type Verdict =
  */
 export function planInitContainers(pod: Pod, observed: ObservedPod): InitPlan {
   const inits = pod.spec.initContainers ?? [];
-  if (inits.length === 0) return { initialized: true, failed: false, start: [], kill: [], resize: [] };
-
-  let initialized = anyRegularRuns(pod, observed);
-  let passedNewest = initialized;
-  const start: string[] = [];
-  const kill: ContainerKill[] = [];
-  const resize: { container: string; containerId: string }[] = [];
-
+  const running = inits.length === 0 || anyRegularRuns(pod, observed);
+  const plan: DraftPlan = { initialized: running, failed: false, start: [], kill: [], resize: [] };
+  let passedNewest = running;
   for (const [index, container] of [...inits.entries()].reverse()) {
     const status = latest(observed, container.name);
     const sidecar = isRestartableInit(container);
-    if (!status && passedNewest && sidecar) start.push(container.name);
+    if (!status && passedNewest && sidecar) plan.start.push(container.name);
     if (!status || (passedNewest && !sidecar)) continue;
 
     const verdict = judge(container, status, pod, observed);
     if (verdict.kind === "failed") return { initialized: false, failed: true, start: [], kill: [], resize: [] };
-    if (verdict.kind === "go-on") {
-      if (verdict.resize) resize.push({ container: container.name, containerId: status.id });
-      const next = inits[index + 1];
-      if (next === undefined) initialized = true;
-      else if (!passedNewest) start.push(next.name);
-    }
-    if (verdict.start) start.push(container.name);
-    if (verdict.kill) kill.push(verdict.kill);
+    const target = { container: container.name, containerId: status.id };
+    addVerdict(plan, verdict, target, inits[index + 1]?.name, passedNewest);
     passedNewest = true;
   }
   const first = inits[0];
-  if (!passedNewest && first) start.push(first.name);
-  return { initialized, failed: false, start: start.reverse(), kill, resize };
+  if (!passedNewest && first) plan.start.push(first.name);
+  return { ...plan, start: plan.start.reverse() };
+}
+
+interface DraftPlan {
+  initialized: boolean;
+  readonly failed: boolean;
+  readonly start: string[];
+  readonly kill: ContainerKill[];
+  readonly resize: { container: string; containerId: string }[];
+}
+
+function addVerdict(
+  plan: DraftPlan,
+  verdict: Exclude<Verdict, { kind: "failed" }>,
+  target: { container: string; containerId: string },
+  next: string | undefined,
+  passedNewest: boolean,
+): void {
+  if (verdict.kind === "go-on") {
+    if (verdict.resize) plan.resize.push(target);
+    if (next === undefined) plan.initialized = true;
+    else if (!passedNewest) plan.start.push(next);
+  }
+  if (verdict.start) plan.start.push(target.container);
+  if (verdict.kill) plan.kill.push(verdict.kill);
 }
 
 function anyRegularRuns(pod: Pod, observed: ObservedPod): boolean {

@@ -4,7 +4,7 @@ import type { Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.gen
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import { isMirrorPod, isStaticPod, isTerminalPhase, podUid } from "../pod-containers.ts";
+import { isMirrorPod, isStaticPod, isTerminalPhase, mirroredUid, podUid } from "../pod-containers.ts";
 import { timestamp } from "./container-statuses.ts";
 import { kubeletConditions } from "./pod-conditions.ts";
 
@@ -30,6 +30,8 @@ const repeat_ms = 10_000;
  */
 export class StatusWriter {
   readonly #entries = new Map<string, Entry>();
+  /** The API's pictures of static pods, by the UID of what they picture. */
+  readonly #mirrors = new Map<string, Pod>();
   readonly #queue = new WorkQueue({ firstBackOff_ms: 200, longestBackOff_ms: 30_000 });
   #workers: Promise<void>[] = [];
 
@@ -54,12 +56,14 @@ export class StatusWriter {
 
   /** Takes note of what the API says of a pod, which tells what is left to write. */
   observe(pod: Pod): void {
-    const entry = this.#entries.get(podUid(pod));
+    const uid = mirroredUid(pod) ?? podUid(pod);
+    if (isMirrorPod(pod)) this.#mirrors.set(uid, pod);
+    const entry = this.#entries.get(uid);
     if (!entry || !isNewer(pod, entry.pod)) return;
     entry.pod = pod;
     const patch = statusPatch(entry);
-    if (patch && JSON.stringify(patch) === entry.lastSent) this.#queue.addAfter(podUid(pod), repeat_ms);
-    else if (patch || mayDelete(entry)) this.#queue.add(podUid(pod));
+    if (patch && JSON.stringify(patch) === entry.lastSent) this.#queue.addAfter(uid, repeat_ms);
+    else if (patch || mayDelete(entry)) this.#queue.add(uid);
   }
 
   set(pod: Pod, status: PodStatus, state: { readonly mayRun: boolean; readonly finished: boolean }): void {
@@ -70,13 +74,27 @@ export class StatusWriter {
       if (isNewer(pod, present.pod)) present.pod = pod;
       Object.assign(present, { status, mayRun: state.mayRun && !finished, finished });
     } else {
-      this.#entries.set(uid, { pod, status, mayRun: state.mayRun && !finished, finished });
+      this.#entries.set(uid, {
+        pod: this.#mirrors.get(uid) ?? pod,
+        status,
+        mayRun: state.mayRun && !finished,
+        finished,
+      });
     }
     this.#queue.add(uid);
   }
 
+  /** The API answers again: what waits for a retry need not. */
+  retryAll(): void {
+    for (const uid of this.#entries.keys()) {
+      this.#queue.forget(uid);
+      this.#queue.add(uid);
+    }
+  }
+
   /** The pod is gone from the API. */
   forget(podUid: string): void {
+    this.#mirrors.delete(podUid);
     this.#entries.delete(podUid);
     this.#queue.forget(podUid);
   }
@@ -111,7 +129,11 @@ export class StatusWriter {
         if (isNewer(written, entry.pod)) entry.pod = written;
       } catch (error) {
         // Gone, or replaced by another of the same name: nobody waits for this status.
-        if (isNotFound(error) || (isConflict(error) && (await this.#isReplaced(entry.pod)))) return this.forget(uid);
+        if (isNotFound(error) || (isConflict(error) && (await this.#isReplaced(entry.pod)))) {
+          // A static pod gets another mirror, which is then observed.
+          if (!isMirrorPod(entry.pod)) this.forget(uid);
+          return;
+        }
         throw error;
       }
     }
@@ -141,9 +163,9 @@ function mayDelete({ pod, finished }: Entry): boolean {
   );
 }
 
-/** The newer of two states of one pod; revisions of one server are numbers that grow. */
+/** The newer of two states of one pod; revisions of one server are numbers that grow. A mirror is newer than its pod. */
 function isNewer(a: Pod, b: Pod): boolean {
-  if (isMirrorPod(b) && !isMirrorPod(a)) return false;
+  if (isMirrorPod(a) !== isMirrorPod(b)) return isMirrorPod(a);
   return Number(a.metadata.resourceVersion ?? 0) >= Number(b.metadata.resourceVersion ?? 0);
 }
 
