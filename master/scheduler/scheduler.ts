@@ -105,7 +105,13 @@ export class Scheduler {
   /** Resolves when the caches are full and the loop runs. */
   async start(): Promise<void> {
     const informers = [nodes, pods, ...watched].map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
-    await Promise.all(informers.map((informer) => informer.synced));
+    try {
+      await Promise.all(informers.map((informer) => informer.synced));
+    } catch (error) {
+      if (this.#stopping) return;
+      throw error;
+    }
+    if (this.#stopping) return;
     this.#detach.push(
       this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
       this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),

@@ -12,6 +12,8 @@ interface Entry {
   readyAt_ms: number;
   parkedAt_ms: number;
   rejectedBy: ReadonlySet<string>;
+  /** The last attempt went wrong: its back-off is kept even when there is nothing else to do. */
+  failed: boolean;
   /** Changes seen while the pod was being decided on: it may have missed them. */
   readonly seenInFlight: Set<ClusterChange>;
 }
@@ -63,6 +65,7 @@ export class SchedulingQueue {
         readyAt_ms: 0,
         parkedAt_ms: 0,
         rejectedBy: new Set(),
+        failed: false,
         seenInFlight: new Set(),
       });
     } else {
@@ -100,6 +103,7 @@ export class SchedulingQueue {
     const entry = this.#entries.get(info.uid);
     if (!entry) return;
     entry.rejectedBy = rejectedBy;
+    entry.failed = false;
     entry.parkedAt_ms = this.#clock.now_ms();
     entry.readyAt_ms = this.#backOffEnd_ms(entry);
     entry.state = "unschedulable";
@@ -114,8 +118,8 @@ export class SchedulingQueue {
     if (!entry) return;
     entry.state = "backingOff";
     entry.readyAt_ms = this.#backOffEnd_ms(entry);
-    // A back-off after a failure is kept even when there is nothing else to do.
     entry.rejectedBy = new Set();
+    entry.failed = true;
     entry.seenInFlight.clear();
     this.#handOut();
   }
@@ -166,8 +170,7 @@ export class SchedulingQueue {
       if (entry.state === "ready" && (!best || before(entry, best))) best = entry;
       if (entry.state === "backingOff") {
         wakeAt_ms = Math.min(wakeAt_ms, entry.readyAt_ms);
-        const mayJump = entry.rejectedBy.size > 0;
-        if (mayJump && (!bestInBackOff || before(entry, bestInBackOff))) bestInBackOff = entry;
+        if (!entry.failed && (!bestInBackOff || before(entry, bestInBackOff))) bestInBackOff = entry;
       }
     }
     const chosen = best ?? bestInBackOff;
