@@ -99,7 +99,7 @@ export class ApiServer {
       "watch-cache": async () => this.#assertFollowing(),
     });
     const now_ms = options.now_ms ?? Date.now;
-    this.#events = new EventExpiry(options.store, this.resources, this.#hub, now_ms);
+    this.#events = new EventExpiry(options.store, this.resources, now_ms);
   }
 
   /** Loads the state, builds the guards and begins to serve in-process clients. Transports are started by the caller. */

@@ -14,6 +14,7 @@ import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
+import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { User } from "../../master/apiserver/request.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer, type Guards, type ServerParts } from "../../master/apiserver/server.ts";
@@ -62,6 +63,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       authenticator: authenticatorChain([new ClientCertificates()]),
       authorizer: authorizerChain([privilegedGroup]),
       admission: [],
+      paths: openApiPaths(parts.resources).exact,
+      pathPrefixes: openApiPaths(parts.resources).prefixes,
       ...options.guards?.(parts),
     }),
   });

@@ -1,7 +1,7 @@
 import type { FieldError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { PublishedCustomResource } from "#shared/api/openapi/published-resource.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { User } from "../request.ts";
 

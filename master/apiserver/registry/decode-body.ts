@@ -82,7 +82,15 @@ export function objectOf(
       : strictMessages(document, normalized.unknown, expected.custom ? "custom" : "typed");
   if (strict && validation === "Strict") throw badRequest(`${title}: ${strict.error}`);
   if (strict) warnings.push(...strict.warnings);
-  return named(normalized.object, gvk);
+  const object = named(normalized.object, gvk);
+  // An empty list asks to forget all managers; as Go would, normalising has left it out.
+  if (asksToForgetManagers(value)) object.metadata.managedFields = [];
+  return object;
+}
+
+function asksToForgetManagers({ metadata }: JsonObject): boolean {
+  const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
+  return Array.isArray(entries) && entries.length === 0;
 }
 
 function normalize(

@@ -1,7 +1,6 @@
 /** Events go an hour after they were last written, as upstream's TTL has it. Sleeps while there are none. */
 import { events } from "#shared/api/resources.ts";
 import { RevisionMismatchError, type Store } from "../../store/store.ts";
-import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { ResourceTable } from "./resource-table.ts";
 
 const LIFETIME_MS = 60 * 60_000;
@@ -11,17 +10,15 @@ const SWEEP_EVERY_MS = 5 * 60_000;
 export class EventExpiry {
   readonly #store: Store;
   readonly #table: ResourceTable;
-  readonly #hub: CacheHub;
   readonly #now_ms: () => number;
   /** When each event was written last, in order of writing, by the monotonic clock. */
   readonly #written = new Map<string, { readonly revision: number; readonly at_ms: number }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unlisten: (() => void) | undefined;
 
-  constructor(store: Store, table: ResourceTable, hub: CacheHub, now_ms: () => number) {
+  constructor(store: Store, table: ResourceTable, now_ms: () => number) {
     this.#store = store;
     this.#table = table;
-    this.#hub = hub;
     this.#now_ms = now_ms;
   }
 
@@ -69,15 +66,15 @@ export class EventExpiry {
     for (const [key, { revision, at_ms }] of this.#written) {
       if (at_ms > before_ms) break;
       this.#written.delete(key);
-      if (cache) this.#expire(cache.prefix + key, revision);
+      if (cache) this.#expire(cache.prefix + key, key, revision);
     }
     this.#schedule();
   }
 
-  #expire(storeKey: string, revision: number): void {
+  #expire(storeKey: string, key: string, revision: number): void {
     this.#store.delete(storeKey, revision).catch((error: unknown) => {
-      // Written again in between: it lives on. A store that is gone ends the hub, which says so itself.
-      if (!(error instanceof RevisionMismatchError) && this.#hub.failure === undefined) throw error;
+      // Written again in between, it lives on; else the next sweep tries again.
+      if (!(error instanceof RevisionMismatchError)) this.#written.set(key, { revision, at_ms: performance.now() });
     });
   }
 }

@@ -149,8 +149,8 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
       if (object.metadata.name !== live.name) throw renamed(object.metadata.name, live.name);
       // Only a patch that names another revision insists on one.
-      if (object.metadata.resourceVersion === String(live.revision)) delete object.metadata.resourceVersion;
-      return { draft: resource.toStored(object) };
+      const fromPresent = object.metadata.resourceVersion === String(live.revision);
+      return { draft: resource.toStored(object), fromPresent };
     },
   });
 }
@@ -218,9 +218,9 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
         config,
       });
       const object = normalizedApplied(scope, applied.object);
-      if (insists === undefined) delete object.metadata.resourceVersion;
-      else object.metadata.resourceVersion = insists;
-      return { draft: resource.toStored(object), managedFields: applied.managedFields };
+      if (insists !== undefined) object.metadata.resourceVersion = insists;
+      const fromPresent = insists === undefined;
+      return { draft: resource.toStored(object), managedFields: applied.managedFields, fromPresent };
     },
   });
 }

@@ -108,10 +108,9 @@ export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, w
     throw staleObject(resource.name, write.name);
   const draft = cloneJson(live) as KubeObject;
   put(draft as unknown as JsonObject, write.paths.specReplicas, replicas);
-  if (write.body.kind === "patch") delete draft.metadata.resourceVersion;
-  else draft.metadata.resourceVersion = resourceVersion;
   return {
     draft,
+    fromPresent: !resourceVersion,
     managedFields:
       entriesAfterScale(live.metadata.managedFields, managedFields, resource.apiVersion, replicasPaths) ?? [],
   };

@@ -22,6 +22,8 @@ export interface Next {
   readonly draft: KubeObject;
   /** From an apply, which has worked them out already. */
   readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
+  /** Made from the present object: begins anew when another write came first, whatever revision the draft names. */
+  readonly fromPresent?: boolean;
 }
 
 /** How a subresource carries over what it may not change; see SubresourceUpdate in declaration.ts. */
@@ -63,13 +65,15 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   const { stored, resource } = scope;
   const { strategy } = stored.declaration;
   const old = live.view();
-  const { draft, managedFields } = await change.next(live);
+  const { draft, managedFields, fromPresent = false } = await change.next(live);
   insistOnIdentity(scope, change.name, draft, old);
-  const insists = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
+  const named = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
+  const insists = named && !fromPresent;
   if (insists && draft.metadata.resourceVersion !== String(live.revision)) {
     throw staleObject(resource.name, change.name);
   }
-  if (!insists && strategy?.allowUnconditionalUpdate === false) throw mustNameRevision(scope, change.name);
+  if (!named && !fromPresent && strategy?.allowUnconditionalUpdate === false)
+    throw mustNameRevision(scope, change.name);
   strategy?.applyDefaults?.(draft);
   setManagedFields(draft, managedFields ?? managedFieldsOf(parts, scope, draft, old));
   if (!change.isInternal)

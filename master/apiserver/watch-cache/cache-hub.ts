@@ -161,20 +161,24 @@ export class CacheHub {
   }
 
   /** For a revision that a client named and that may never come: gives up after some seconds, as upstream does. */
-  async waitForClient(revision: number, timeout_ms = 3000): Promise<void> {
-    if (revision <= this.#revision) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const tooLarge = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        this.#waiters = this.#waiters.filter((waiter) => waiter.revision !== revision);
+  waitForClient(revision: number, timeout_ms = 3000): Promise<void> {
+    if (this.#failure || revision <= this.#revision) return this.waitFor(revision);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
         reject(tooLargeResourceVersion(revision, this.#revision));
       }, timeout_ms);
+      const settle = (end: () => void): void => {
+        clearTimeout(timer);
+        end();
+      };
+      const waiter: Waiter = {
+        revision,
+        resolve: () => settle(resolve),
+        reject: (error) => settle(() => reject(error)),
+      };
+      this.#waiters.push(waiter);
     });
-    try {
-      await Promise.race([this.waitFor(revision), tooLarge]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   /** Before a write: the object that this text was made from, which becomes the cache's own. Taken back by withdraw when

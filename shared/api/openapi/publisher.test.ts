@@ -191,7 +191,7 @@ describe("OpenAPI 2", () => {
     const document = await getJson(publisher, "/openapi/v2");
     const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
     const { body, headers } = await get(publisher, { path: "/openapi/v2", accept });
-    expect(headers["Content-Type"]).toBe(accept);
+    expect(headers["Content-Type"]).toBe(accept.replace("@", "."));
     const names = new Map<number, string[]>();
     const reader = new WireReader(Buffer.from(body ?? []));
     while (!reader.done) {

@@ -171,7 +171,8 @@ class Snapshot {
         await inTurns(paths, encodePath),
         await inTurns(models, encodeDefinition),
       );
-      return document(this.v2Etag(), protobuf, encoded);
+      // The type with an @ is asked for, but Go cannot parse it in an answer.
+      return document(this.v2Etag(), protobufAlias, encoded);
     });
   }
 

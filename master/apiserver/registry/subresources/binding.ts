@@ -10,6 +10,8 @@ import type { SubresourceCall, SubresourceHandler } from "../subresource-handler
 import { type Change, update } from "../update.ts";
 import { type Internal, internalScope } from "./internal.ts";
 
+/** The labels of a node that its pods take over (KEP-4742). */
+const topologyLabels = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 const name = { group: "", plural: "pods/binding" };
 
 export class PodBinding implements SubresourceHandler {
@@ -29,7 +31,7 @@ export class PodBinding implements SubresourceHandler {
       name: call.name,
       isInternal: true,
       update: { prepare: () => undefined },
-      next: (live) => ({ draft: bound(live.view() as unknown as Pod, binding, call.name, at) }),
+      next: (live) => ({ draft: bound(live.view() as unknown as Pod, binding, call.name, at), fromPresent: true }),
     };
     await update(parts, scope, change);
     return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
@@ -67,8 +69,10 @@ export function bound(pod: Pod, { target, metadata }: Binding, podName: string, 
   if (pod.spec.schedulingGates?.length) throw refuse(`pod ${podName} has non-empty .spec.schedulingGates`);
   const draft = cloneJson(pod) as Pod;
   draft.spec.nodeName = target.name;
-  delete draft.metadata.resourceVersion;
   if (metadata.annotations) draft.metadata.annotations = { ...draft.metadata.annotations, ...metadata.annotations };
+  for (const [key, value] of Object.entries(metadata.labels ?? {})) {
+    if (topologyLabels.includes(key)) draft.metadata.labels = { ...draft.metadata.labels, [key]: value };
+  }
   draft.status = { ...draft.status };
   const others = (draft.status.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
   draft.status.conditions = [

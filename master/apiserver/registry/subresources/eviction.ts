@@ -72,7 +72,10 @@ export class PodEviction implements SubresourceHandler {
       await update(parts, scope, {
         name: budget.metadata.name ?? "",
         isInternal: true,
-        next: (live) => ({ draft: spent(live.view() as unknown as PodDisruptionBudget, pod, parts.now_ms()) }),
+        next: (live) => ({
+          draft: spent(live.view() as unknown as PodDisruptionBudget, pod, parts.now_ms()),
+          fromPresent: true,
+        }),
       });
     } catch (error) {
       if (isConflict(error))
@@ -88,7 +91,7 @@ export class PodEviction implements SubresourceHandler {
     await update(parts, scope, {
       name,
       isInternal: true,
-      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, rfc3339(parts.now_ms())) }),
+      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, rfc3339(parts.now_ms())), fromPresent: true }),
     });
   }
 }
@@ -138,7 +141,6 @@ export function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): Ku
     );
   }
   const draft = cloneJson(budget) as PodDisruptionBudget;
-  delete draft.metadata.resourceVersion;
   const at = rfc3339(now_ms);
   draft.status = {
     ...(draft.status as NonNullable<PodDisruptionBudget["status"]>),
@@ -164,7 +166,6 @@ export function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): Ku
 
 function disrupted(pod: Pod, at: string): KubeObject {
   const draft = cloneJson(pod) as Pod;
-  delete draft.metadata.resourceVersion;
   const others = (draft.status?.conditions ?? []).filter(({ type }) => type !== "DisruptionTarget");
   draft.status = {
     ...draft.status,
