@@ -10,12 +10,13 @@ import { fateOf, podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { eventually } from "./testing/eventually.ts";
 import { Harness } from "./testing/harness.ts";
+import type { RecordingClient } from "./testing/recording-client.ts";
 import { tokenCleaner } from "./token-cleaner.ts";
 import { expiryOf, ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
-let harness: Harness;
-beforeEach(() => {
-  harness = new Harness();
+let harness: Harness<RecordingClient>;
+beforeEach(async () => {
+  harness = await Harness.onApiServer();
 });
 afterEach(() => harness.stop());
 
@@ -61,17 +62,31 @@ test("only so many ended pods stay, the youngest", async () => {
 test("finished Jobs go when their time is over", async () => {
   const { client } = harness;
   const clock = new ManualClock();
+  const now = new Date(clock.wall_ms()).toISOString();
   const job = (name: string, ttl: number | undefined, done: boolean): Job => ({
     apiVersion: "batch/v1",
     kind: "Job",
     metadata: { name, namespace: "default" },
-    spec: { template: { spec: { containers: [] } }, ...(ttl === undefined ? {} : { ttlSecondsAfterFinished: ttl }) },
+    spec: {
+      manualSelector: true,
+      selector: { matchLabels: { job: name } },
+      template: {
+        metadata: { labels: { job: name } },
+        spec: { restartPolicy: "Never", containers: [{ name: "c", image: "example/image:1" }] },
+      },
+      ...(ttl === undefined ? {} : { ttlSecondsAfterFinished: ttl }),
+    },
     ...(done
       ? {
           status: {
-            conditions: [
-              { type: "Complete", status: "True", lastTransitionTime: new Date(clock.wall_ms()).toISOString() },
-            ],
+            startTime: now,
+            completionTime: now,
+            conditions: ["SuccessCriteriaMet", "Complete"].map((type) => ({
+              type,
+              status: "True",
+              lastProbeTime: now,
+              lastTransitionTime: now,
+            })),
           },
         }
       : {}),

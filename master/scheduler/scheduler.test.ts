@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { events, nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { InformerFactory } from "#shared/client/informer.ts";
 import { eventually } from "../controllers/testing/eventually.ts";
-import { MemoryClient } from "../controllers/testing/memory-client.ts";
+import { Harness } from "../controllers/testing/harness.ts";
+import type { RecordingClient } from "../controllers/testing/recording-client.ts";
 import { Scheduler } from "./scheduler.ts";
 import { testNode, testPod } from "./testing.ts";
 
@@ -12,20 +12,19 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-async function start(): Promise<MemoryClient> {
-  const client = new MemoryClient();
-  const informers = new InformerFactory(client);
-  informers.start();
+async function start(): Promise<RecordingClient> {
+  const harness = await Harness.onApiServer();
+  const { client, informers } = harness;
   const scheduler = new Scheduler({ client, informers, random: () => 0 });
   stops.push(
-    () => informers.stop(),
+    () => harness.stop(),
     () => scheduler.stop(),
   );
   await scheduler.start();
   return client;
 }
 
-const get = (client: MemoryClient, name: string): Promise<Pod> => client.get(pods, { namespace: "default", name });
+const get = (client: RecordingClient, name: string): Promise<Pod> => client.get(pods, { namespace: "default", name });
 
 test("binds pods and says so", async () => {
   const client = await start();
@@ -91,7 +90,15 @@ test("preempts pods of lower priority", async () => {
   await client.create(pods, testPod("low", { priority: 1 }, { requests: { cpu: "1" } }));
   await eventually(async () => (await get(client, "low")).spec?.nodeName === "a");
   await client.create(pods, testPod("high", { priority: 10 }, { requests: { cpu: "1" } }));
+  await eventually(async () => (await get(client, "low")).metadata.deletionTimestamp !== undefined, "low deleted");
+  expect((await get(client, "low")).status?.conditions?.find(({ type }) => type === "DisruptionTarget")).toMatchObject({
+    status: "True",
+    reason: "PreemptionByScheduler",
+    message: "default-scheduler: preempting to accommodate a higher priority pod",
+  });
+  await eventually(async () => (await get(client, "high")).status?.nominatedNodeName === "a", "high nominated");
+  // What the kubelet does when the containers have ended.
+  await client.delete(pods, { namespace: "default", name: "low" }, { gracePeriodSeconds: 0 });
   await eventually(async () => (await get(client, "high")).spec?.nodeName === "a", "high on a");
-  expect(client.count("delete pods default/low")).toBe(1);
   await eventually(async () => (await client.list(events)).items.some(({ reason }) => reason === "Preempted"));
 });

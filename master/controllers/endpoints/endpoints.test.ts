@@ -5,8 +5,9 @@ import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.gen
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { endpointGroups, endpointSliceController } from "./endpoint-slice.ts";
-import { endpointSliceMirroringController } from "./endpoint-slice-mirroring.ts";
+import { endpointSliceMirroringController, groupsOf } from "./endpoint-slice-mirroring.ts";
 import { endpointsController, endpointsOf } from "./endpoints.ts";
 import { planSlices } from "./slice-plan.ts";
 
@@ -16,6 +17,7 @@ const service = (name: string, spec: Service["spec"] = {}): Service => ({
   metadata: { name, namespace: "default", labels: { own: "label" } },
   spec: {
     clusterIP: "10.43.0.9",
+    clusterIPs: ["10.43.0.9"],
     ipFamilies: ["IPv4"],
     selector: { app: "web" },
     ports: [{ name: "http", port: 80, targetPort: "web", protocol: "TCP" }],
@@ -25,7 +27,7 @@ const service = (name: string, spec: Service["spec"] = {}): Service => ({
 const webPod = (name: string, ip: string, ready = true, containerPort = 8080): Pod =>
   testPod(
     name,
-    { nodeName: "a", containers: [{ name: "c", ports: [{ name: "web", containerPort }] }] },
+    { nodeName: "a", containers: [{ name: "c", image: "i", ports: [{ name: "web", containerPort }] }] },
     {
       labels: { app: "web" },
       status: { podIP: ip, podIPs: [{ ip }], conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
@@ -101,18 +103,29 @@ describe("endpoints of a Service", () => {
       },
     ]);
     expect(metadata.labels).toEqual({ own: "label", "endpoints.kubernetes.io/managed-by": "endpoint-controller" });
-    const headless = endpointsOf(service("s", { clusterIP: "None", ports: [] }), [webPod("a", "10.42.0.1")]);
+    const headless = endpointsOf(service("s", { clusterIP: "None", clusterIPs: ["None"], ports: [] }), [
+      webPod("a", "10.42.0.1"),
+    ]);
     expect(headless.subsets).toMatchObject([{ addresses: [{ ip: "10.42.0.1" }] }]);
     expect(headless.metadata.labels).toHaveProperty(["service.kubernetes.io/headless"], "");
   });
 });
 
+test("addresses that are none are left out of a mirror, and counted", () => {
+  const subsets = [
+    { addresses: [{ ip: "192.0.2.1" }, { ip: "nonsense" }, { ip: "2001:db8::1" }], ports: [{ port: 80 }] },
+  ];
+  const { groups, invalid } = groupsOf({ apiVersion: "v1", kind: "Endpoints", metadata: {}, subsets });
+  expect(groups.map(({ addressType }) => addressType)).toEqual(["IPv4", "IPv6"]);
+  expect(invalid).toBe(1);
+});
+
 describe("controllers", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   afterEach(() => harness.stop());
 
   test("slices and Endpoints follow pods", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     await harness.run(endpointSliceController());
     await harness.run(endpointsController);
@@ -134,14 +147,14 @@ describe("controllers", () => {
     });
     const old = async () => (await client.get(endpoints, { namespace: "default", name: "s" })).subsets?.[0]?.addresses;
     await eventually(async () => (await old())?.length === 2, "Endpoints");
-    await client.delete(pods, { namespace: "default", name: "p1" });
+    await client.delete(pods, { namespace: "default", name: "p1" }, { gracePeriodSeconds: 0 });
     await eventually(async () => (await addresses()).join() === "10.42.0.2", "one address again");
     await client.delete(services, { namespace: "default", name: "s" });
     await eventually(async () => (await client.list(endpoints)).items.length === 0, "Endpoints gone");
   });
 
   test("Endpoints made by hand are mirrored, and left alone", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     await harness.run(endpointsController);
     await harness.run(endpointSliceMirroringController());
@@ -151,7 +164,7 @@ describe("controllers", () => {
       apiVersion: "v1",
       kind: "Endpoints",
       metadata: { name: "s", namespace: "default", labels: { mine: "x" } },
-      subsets: [{ addresses: [{ ip: "192.0.2.1" }, { ip: "nonsense" }], ports: [{ port: 80, protocol: "TCP" }] }],
+      subsets: [{ addresses: [{ ip: "192.0.2.1" }], ports: [{ port: 80, protocol: "TCP" }] }],
     });
     await client.create(services, { ...service("s"), spec: bare });
     await eventually(async () => (await client.list(endpointSlices)).items.length === 1, "a mirror");
@@ -160,7 +173,6 @@ describe("controllers", () => {
     expect(items[0]?.metadata.labels?.["endpointslice.kubernetes.io/managed-by"]).toBe(
       "endpointslicemirroring-controller.k8s.io",
     );
-    expect(harness.recorded[0]).toContain("Skipped 1 invalid IP addresses");
     await client.delete(endpoints, { namespace: "default", name: "s" });
     await eventually(async () => (await client.list(endpointSlices)).items.length === 0, "the mirror gone");
   });

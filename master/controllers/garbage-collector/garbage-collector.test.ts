@@ -8,6 +8,7 @@ import { silentLog } from "#shared/client/log.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { garbageCollector } from "./garbage-collector.ts";
 import { type GraphNode, OwnerGraph } from "./graph.ts";
 
@@ -53,15 +54,15 @@ describe("OwnerGraph", () => {
 });
 
 describe("collecting", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   let stop: () => Promise<void>;
   afterEach(async () => {
     await stop();
     await harness.stop();
   });
 
-  async function start(): Promise<Harness> {
-    harness = new Harness();
+  async function start(): Promise<Harness<RecordingClient>> {
+    harness = await Harness.onApiServer();
     const { client, informers } = harness;
     const running = await garbageCollector(new ResourceMapper(client)).start({ client, informers, log: silentLog });
     stop = () => running.stop();
@@ -162,7 +163,10 @@ describe("collecting", () => {
       apiVersion: "apps/v1",
       kind: "ReplicaSet",
       metadata: { name: "rs", namespace: "default" },
-      spec: { selector: { matchLabels: { a: "b" } } },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } },
+      },
     });
     await make("of-node", [reference("Node", "n", node.metadata.uid ?? "")]);
     await make("of-former", [reference("ReplicaSet", "rs", "former-uid")]);

@@ -8,10 +8,11 @@ import { rootCaPublisher } from "../root-ca-publisher.ts";
 import { serviceAccountController } from "../service-account.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { conditionsAfter } from "./conditions.ts";
 import { namespaceController } from "./namespace.ts";
 
-let harness: Harness;
+let harness: Harness<RecordingClient>;
 afterEach(() => harness.stop());
 
 const namespace = (name: string, terminating = false): Namespace => ({
@@ -32,7 +33,7 @@ const exists = async (read: Promise<unknown>): Promise<boolean> => {
 };
 
 test("every namespace gets its service account and the CA, also when they are deleted", async () => {
-  harness = new Harness();
+  harness = await Harness.onApiServer();
   const { client } = harness;
   await harness.run(serviceAccountController);
   await harness.run(rootCaPublisher("PEM"));
@@ -48,7 +49,7 @@ test("every namespace gets its service account and the CA, also when they are de
 });
 
 test("a deleted namespace is emptied, pods first, then goes", async () => {
-  harness = new Harness();
+  harness = await Harness.onApiServer();
   const { client } = harness;
   await client.create(namespaces, namespace("ns", true));
   const pod = testPod("p", {}, { namespace: "ns" });

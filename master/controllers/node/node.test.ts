@@ -7,6 +7,7 @@ import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/m
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { defaultHealthSettings } from "./health.ts";
 import { CidrPool, nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle.ts";
@@ -83,7 +84,7 @@ test("ranges of pod addresses", () => {
 });
 
 describe("controllers", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   afterEach(() => harness.stop());
 
   const lease = (node: string, renewTime: string, state = "online"): Lease => ({
@@ -94,13 +95,19 @@ describe("controllers", () => {
       namespace: "kube-node-lease",
       annotations: { [sessionStateAnnotation]: state, [sessionIdAnnotation]: "boot/1" },
     },
-    spec: { holderIdentity: node, renewTime },
+    spec: { holderIdentity: node, leaseDurationSeconds: 40, renewTime },
   });
+  const renew = async (node: string, renewTime: string, state?: string): Promise<void> => {
+    const { metadata } = await harness.client.get(leases, { namespace: "kube-node-lease", name: node });
+    const next = lease(node, renewTime, state);
+    const merged = { ...metadata, annotations: next.metadata.annotations };
+    await harness.client.update(leases, { ...next, metadata: merged });
+  };
   const ready = async (name: string) =>
     (await harness.client.get(nodes, { name })).status?.conditions?.find(({ type }) => type === "Ready")?.status;
 
   test("every node gets a range of its own", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     await harness.run(nodeIpamController());
     for (const name of ["a", "b", "c"]) await harness.client.create(nodes, testNode(name));
     const ranges = async () => (await harness.client.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
@@ -109,7 +116,7 @@ describe("controllers", () => {
   });
 
   test("a lost session makes a node unreachable at once, its pods not ready, and evicts them in time", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     const clock = new ManualClock();
     for (const name of ["a", "b"]) {
@@ -123,7 +130,7 @@ describe("controllers", () => {
     await client.create(pods, testPod("p", { nodeName: "a", tolerations }, { status }));
     await harness.run(nodeLifecycleController({ ...defaultHealthSettings, grace_ms: 3_600_000 }), clock);
     await harness.run(taintEvictionController(), clock);
-    await client.update(leases, lease("a", "2026-01-01T00:00:00.000000Z", "lost"));
+    await renew("a", "2026-01-01T00:00:00.000000Z", "lost");
     // A write that meets a conflict is tried again by the controllers' clock.
     const soon = (condition: () => Promise<boolean>, what: string) =>
       eventually(async () => {
@@ -143,7 +150,7 @@ describe("controllers", () => {
   });
 
   test("silence makes a node unreachable after the grace, an announced leave later", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     const clock = new ManualClock();
     for (const name of ["a", "b", "c"]) {
@@ -153,8 +160,8 @@ describe("controllers", () => {
     const running = await harness.run(nodeLifecycleController(), clock);
     await eventually(() => harness.recorded.length === 3);
     await clock.advance(15_000);
-    await client.update(leases, lease("a", "2026-01-01T00:00:10.000000Z"));
-    await client.update(leases, lease("b", "2026-01-01T00:00:00.000000Z", "leaving"));
+    await renew("a", "2026-01-01T00:00:10.000000Z");
+    await renew("b", "2026-01-01T00:00:00.000000Z", "leaving");
     const caughtUp = () => running.queue.length === 0;
     await clock.advance(6_000);
     await eventually(async () => (await ready("c")) === "Unknown" && caughtUp(), "c Unknown");

@@ -5,13 +5,14 @@ import { Scheduler } from "../../scheduler/scheduler.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { volumeBinder } from "./binder.ts";
 import { ephemeralVolumeController } from "./ephemeral-volumes.ts";
 import { claimProtection, volumeProtection } from "./protection.ts";
 
-let harness: Harness;
+let harness: Harness<RecordingClient>;
 beforeEach(async () => {
-  harness = new Harness();
+  harness = await Harness.onApiServer();
   await harness.run(volumeBinder);
 });
 afterEach(() => harness.stop());
@@ -127,7 +128,8 @@ test("claims in use and bound volumes outlast their deletion", async () => {
   await client.delete(persistentVolumeClaims, { namespace: "default", name: "c" });
   await client.delete(persistentVolumes, { name: "v" });
   expect((await pvc("c")).metadata.deletionTimestamp).toBeDefined();
-  await client.delete(pods, { namespace: "default", name: "p" });
+  // No kubelet is there to confirm its end.
+  await client.delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 });
   await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 0, "the claim gone");
   await eventually(async () => (await client.list(persistentVolumes)).items.length === 0, "the volume gone");
 });

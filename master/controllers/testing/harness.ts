@@ -2,12 +2,16 @@ import type { Clock } from "#shared/client/clock.ts";
 import { type ControllerDefinition, type RunningController, runController } from "#shared/client/controller.ts";
 import { type EventRecorder, type EventToRecord, referenceTo } from "#shared/client/event-recorder.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
+import { builtinDeclarations } from "../../apiserver/resources/index.ts";
+import { ApiServer } from "../../apiserver/server.ts";
+import { openMemoryStore } from "../../store/memory-store.ts";
 import { MemoryClient } from "./memory-client.ts";
+import { RecordingClient, type TestClient } from "./recording-client.ts";
 
 /** Controllers at work on a store in memory, with the events that they record. */
-export class Harness {
-  readonly client = new MemoryClient();
-  readonly informers = new InformerFactory(this.client);
+export class Harness<C extends TestClient = MemoryClient> {
+  readonly client: C;
+  readonly informers: InformerFactory;
   readonly recorded: string[] = [];
   readonly events: EventRecorder = {
     record: (about, { type, reason, message }: EventToRecord) => {
@@ -16,9 +20,34 @@ export class Harness {
     },
   };
   readonly #running: RunningController[] = [];
+  readonly #close: () => Promise<void>;
 
-  constructor() {
+  /** Without arguments on the double; tests use `onApiServer`. */
+  constructor(client: C = new MemoryClient() as TestClient as C, close: () => Promise<void> = async () => undefined) {
+    this.client = client;
+    this.#close = close;
+    this.informers = new InformerFactory(client);
     this.informers.start();
+  }
+
+  /** On the real API server with its defaults and validation, without admission, as somebody who may do everything. */
+  static async onApiServer(): Promise<Harness<RecordingClient>> {
+    const store = openMemoryStore();
+    const server = new ApiServer({
+      store,
+      declarations: builtinDeclarations,
+      guards: () => ({
+        authenticator: { authenticate: async () => undefined },
+        authorizer: { authorize: async () => ({ outcome: "allow", reason: "" }) },
+        admission: [],
+      }),
+    });
+    await server.start();
+    const client = server.client({ name: "test", groups: ["system:masters"] });
+    return new Harness(new RecordingClient(client), async () => {
+      server.stop();
+      await store.close();
+    });
   }
 
   async run(definition: ControllerDefinition, clock?: Clock): Promise<RunningController> {
@@ -35,5 +64,6 @@ export class Harness {
   async stop(): Promise<void> {
     await Promise.all(this.#running.map((one) => one.stop()));
     await this.informers.stop();
+    await this.#close();
   }
 }
