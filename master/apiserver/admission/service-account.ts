@@ -35,7 +35,7 @@ export class ServiceAccountPlugin implements AdmissionPlugin {
     // A kubelet deletes a mirror pod that is not exactly what it made.
     if (isMirror(pod)) return;
     const { spec } = pod;
-    spec.serviceAccountName ||= "default";
+    spec.serviceAccountName ||= spec.serviceAccount || "default";
     // The old name of the field is kept in step for old clients.
     spec.serviceAccount = spec.serviceAccountName;
     const account = await this.#accountOf(attributes, spec.serviceAccountName);

@@ -10,6 +10,8 @@ bramble:control-plane
   get | /bramble/v1/control-plane
 bramble:ca
   get | /cacerts
+bramble:dist
+  get | /bramble/v1/dist/* /install.sh
 bramble:certificate-controller
   approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving
   read | core | nodes
@@ -42,6 +44,9 @@ bramble:broker
 bramble:control-plane
   group:system:bootstrappers:bramble:masters
 bramble:ca
+  group:system:authenticated
+  group:system:unauthenticated
+bramble:dist
   group:system:authenticated
   group:system:unauthenticated
 bramble:certificate-controller

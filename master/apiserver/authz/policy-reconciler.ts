@@ -20,17 +20,24 @@ interface AnyBinding {
 }
 
 const attempts = 5;
+const writesAtOnce = 32;
 
 /**
  * Makes the cluster's roles and bindings hold at least what `policy` says. What people added stays; what is annotated
  * `rbac.authorization.kubernetes.io/autoupdate: "false"` is left alone. A binding to another role is made anew.
  */
 export async function reconcilePolicy(client: Client, policy: BootstrapPolicy): Promise<void> {
-  for (const role of policy.clusterRoles) await reconcile(client, clusterRoles, role, reconciledRole);
-  for (const role of policy.roles) await reconcile(client, roles, role, reconciledRole);
-  for (const binding of policy.clusterRoleBindings)
-    await reconcile(client, clusterRoleBindings, binding, reconciledBinding);
-  for (const binding of policy.roleBindings) await reconcile(client, roleBindings, binding, reconciledBinding);
+  const work = [
+    ...policy.clusterRoles.map((role) => () => reconcile(client, clusterRoles, role, reconciledRole)),
+    ...policy.roles.map((role) => () => reconcile(client, roles, role, reconciledRole)),
+    ...policy.clusterRoleBindings.map(
+      (binding) => () => reconcile(client, clusterRoleBindings, binding, reconciledBinding),
+    ),
+    ...policy.roleBindings.map((binding) => () => reconcile(client, roleBindings, binding, reconciledBinding)),
+  ];
+  // Together, so that a first start costs a slow card a few commits and not one for each.
+  for (let from = 0; from < work.length; from += writesAtOnce)
+    await Promise.all(work.slice(from, from + writesAtOnce).map((reconcileOne) => reconcileOne()));
 }
 
 /** undefined: nothing to do. `recreate`: an update cannot do it. */
