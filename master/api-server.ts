@@ -13,6 +13,7 @@ import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer, type PathHandler } from "./apiserver/server.ts";
 import { apiServerUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
+import { distPaths } from "./join/dist-paths.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { parsePortRange } from "./networks.ts";
 import type { MasterPki } from "./pki/master-pki.ts";
@@ -65,6 +66,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         admissionExtensions: [allocation],
       });
       const openApi = openApiPaths(resources);
+      const dist = distPaths(settings.dist);
       const claims = new BoardClaims(client(apiServerUser));
       return {
         ...security,
@@ -80,9 +82,10 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
             settings: clusterSettings(settings),
           }),
           ...openApi.exact,
+          ...dist.exact,
           [tunnelPath]: tunnelHandler(dialer),
         },
-        pathPrefixes: openApi.prefixes,
+        pathPrefixes: { ...openApi.prefixes, ...dist.prefixes },
       };
     },
   });
