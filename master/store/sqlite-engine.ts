@@ -214,6 +214,11 @@ export class SqliteEngine implements Engine {
     this.#db.query("DELETE FROM batched WHERE key = ?").run(key);
   }
 
+  /** Ends a reader, which may not checkpoint. */
+  closeReader(): void {
+    this.#db.close();
+  }
+
   close(): void {
     this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#db.close();

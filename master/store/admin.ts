@@ -1,0 +1,162 @@
+/**
+ * Looking into a master's store from a shell of its board: through a socket that only root may open while the master
+ * runs, else in the file itself. Values are what the API server stored, decrypted.
+ */
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { SqliteEngine } from "./sqlite-engine.ts";
+import type { SqliteOptions } from "./sqlite-messages.ts";
+import type { Store, StoredValue } from "./store.ts";
+import { aesGcmTransformer, loadEncryptionKey, plainText } from "./value-transformer.ts";
+
+export interface StoreQuery {
+  readonly key: string;
+  /** All keys that begin with it. */
+  readonly prefix: boolean;
+}
+
+/** One line of an answer. */
+type Line = StoredValue | { readonly error: string };
+
+const PAGE = 500;
+const LONGEST_QUERY = 4096;
+
+/** Answers queries on a Unix socket (mode 0600): one JSON line in, one JSON line an object out. */
+export async function serveStoreAdmin(store: Store, socketPath: string): Promise<{ stop(): Promise<void> }> {
+  rmSync(socketPath, { force: true });
+  const server = createServer((socket) => {
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      if (text.length > LONGEST_QUERY) socket.destroy();
+      const end = text.indexOf("\n");
+      if (end < 0) return;
+      socket.pause();
+      answer(store, socket, text.slice(0, end)).catch((error: unknown) => {
+        socket.end(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
+      });
+    });
+  });
+  const umask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(socketPath, resolve);
+    });
+  } finally {
+    process.umask(umask);
+  }
+  chmodSync(socketPath, 0o600);
+  return {
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        rmSync(socketPath, { force: true });
+      }),
+  };
+}
+
+async function answer(store: Store, socket: Socket, line: string): Promise<void> {
+  const query = JSON.parse(line) as StoreQuery;
+  const lookUp = (key: string): Promise<StoredValue | undefined> => store.get(key);
+  const list = async (prefix: string, startAfter: string | undefined, revision: number | undefined) =>
+    store.list(prefix, { limit: PAGE, startAfter, revision });
+  for await (const value of select(query, lookUp, list)) {
+    if (!socket.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => socket.once("drain", resolve));
+  }
+  socket.end();
+}
+
+type List = (
+  prefix: string,
+  startAfter: string | undefined,
+  revision: number | undefined,
+) => Promise<{ readonly items: readonly StoredValue[]; readonly revision: number; readonly more: boolean }>;
+
+async function* select(
+  { key, prefix }: StoreQuery,
+  lookUp: (key: string) => Promise<StoredValue | undefined>,
+  list: List,
+): AsyncGenerator<StoredValue> {
+  if (!prefix) {
+    const value = await lookUp(key);
+    if (value) yield value;
+    return;
+  }
+  let last: string | undefined;
+  let revision: number | undefined;
+  for (;;) {
+    const page = await list(key, last, revision);
+    yield* page.items;
+    if (!page.more) return;
+    last = page.items.at(-1)?.key;
+    revision = page.revision;
+  }
+}
+
+export interface StoreFiles {
+  /** Of the running master. */
+  readonly socketPath: string;
+  /** Read where no master answers. */
+  readonly path: string;
+  readonly encryption?: SqliteOptions["encryption"];
+}
+
+/** The values that a query selects, in key order. Throws when neither a master nor a file is there. */
+export async function* queryStore(files: StoreFiles, query: StoreQuery): AsyncGenerator<StoredValue> {
+  const socket = await connectTo(files.socketPath);
+  if (socket) yield* askMaster(socket, query);
+  else yield* readFile(files, query);
+}
+
+/** undefined where nobody listens. */
+function connectTo(socketPath: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    socket.once("connect", () => resolve(socket));
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
+      else reject(error);
+    });
+  });
+}
+
+async function* askMaster(socket: Socket, query: StoreQuery): AsyncGenerator<StoredValue> {
+  socket.write(`${JSON.stringify(query)}\n`);
+  socket.setEncoding("utf8");
+  let rest = "";
+  try {
+    for await (const chunk of socket as AsyncIterable<string>) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const value = JSON.parse(line) as Line;
+        if ("error" in value) throw new Error(value.error);
+        yield value;
+      }
+    }
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): AsyncGenerator<StoredValue> {
+  if (!existsSync(path)) throw new Error(`no master runs here, and there is no store at ${path}`);
+  const transformer =
+    encryption && existsSync(encryption.keyFile)
+      ? aesGcmTransformer(loadEncryptionKey(encryption.keyFile), encryption.prefixes)
+      : plainText;
+  const engine = SqliteEngine.openReadOnly(path, transformer);
+  try {
+    const batched = engine.batched();
+    const matching = batched.filter(({ key }) => (query.prefix ? key.startsWith(query.key) : key === query.key));
+    const durable = query.prefix
+      ? engine.list(query.key, { now: engine.newest() }).items
+      : [engine.get(query.key)].filter((value) => value !== undefined);
+    yield* [...durable, ...matching].sort((a, b) => (a.key < b.key ? -1 : 1));
+  } finally {
+    engine.closeReader();
+  }
+}
