@@ -9,22 +9,28 @@ import { CniNetwork } from "#agent/network/cni-network.ts";
 import { writeDefaultCniConfig } from "#agent/network/default-cni-config.ts";
 import { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
-import { configMaps, events, nodes, pods, secrets, services } from "#shared/api/resources.ts";
+import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
 import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
 import { stderrLog } from "#shared/client/log.ts";
+import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
-import { KubeletApi } from "./api-double.ts";
+import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
+import { SeverableClient } from "./severable-client.ts";
 
 const nodeName = "board";
 const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
 let dockerd: TestDockerd;
-let api: KubeletApi;
+let server: SecuredServer;
+let api: Client;
+/** The board's own, with the rights of a node. */
+let boardClient: SeverableClient;
 let runtime: DockerRuntime;
 let kubelet: Kubelet;
 
 async function newKubelet(): Promise<Kubelet> {
   const started = new Kubelet({
-    client: api,
+    client: boardClient,
     runtime,
     host: linuxHost(),
     nodeName,
@@ -140,12 +146,26 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
         warn: () => undefined,
       }),
     });
-    api = new KubeletApi();
+    server = await startSecuredServer();
+    api = server.admin;
+    const { certificatePem, keyPem } = await issueCertificate(
+      server.pki.authorities.ca,
+      { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] },
+      [extendedKeyUsages.clientAuth],
+    );
+    boardClient = new SeverableClient(server.clientWith({ certificate: certificatePem, key: keyPem }));
+    await api.create(serviceAccounts, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "default", namespace: "default" },
+      automountServiceAccountToken: false,
+    });
     kubelet = await newKubelet();
   }, 60_000);
 
   afterAll(async () => {
     await kubelet?.stop();
+    await server?.stop();
     await dockerd?.stop();
   }, 60_000);
 
@@ -167,7 +187,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
       apiVersion: "v1",
       kind: "Service",
       metadata: { name: "web-front", namespace: "default" },
-      spec: { clusterIP: "10.43.0.7", ports: [{ name: "http", port: 80, protocol: "TCP" }] },
+      spec: { clusterIP: "10.43.0.7", clusterIPs: ["10.43.0.7"], ports: [{ name: "http", port: 80, protocol: "TCP" }] },
     });
     await api.create(
       configMaps,
@@ -186,7 +206,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     );
     const script = `
       echo "env $COLOUR $KEY $GREETING $WEB_FRONT_SERVICE_HOST $WEB_FRONT_PORT_80_TCP_ADDR $NAME $LIMIT"
-      echo "files $(cat /config/a.txt) $(cat /secret/key) $(cat /all/token) $(cat /all/labels)"
+      echo "files $(cat /config/a.txt) $(cat /secret/key) $(cut -c 1-2 /all/token) $(cat /all/labels)"
       echo "modes $(stat -c %a /secret/..data/key) $(stat -c %a /scratch) $(stat -c %g /scratch)"
       echo "sub $(cat /single)"
       cat /etc/resolv.conf /etc/hosts; hostname
@@ -242,7 +262,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await Bun.sleep(300);
     const output = await logsOf("everything", "main");
     expect(output).toContain("env red s3cret hi-red-$(NOBODY)-$(COLOUR) 10.43.0.7 10.43.0.7 everything 64\n");
-    expect(output).toContain('files one s3cret token-0 app="everything"\n');
+    expect(output).toContain('files one s3cret ey app="everything"\n');
     expect(output).toContain("modes 440 2777 1234\n");
     expect(output).toContain("sub one\n");
     expect(output).toContain("search default.svc.cluster.local svc.cluster.local cluster.local");
@@ -422,8 +442,12 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     const sized = pod("sized", { containers: [shell("main", wait, { resources: resources("100m", "32Mi") })] });
     await api.create(pods, sized);
     const before = await until("sized", isReady);
-    const containers = [shell("main", wait, { resources: resources("200m", "48Mi") })];
-    await api.update(pods, { ...before, spec: { ...before.spec, containers } });
+    const resize = (to: ReturnType<typeof resources>): Promise<Pod> => {
+      const body = { spec: { containers: [{ name: "main", resources: to }] } };
+      const key = { namespace: "default", name: "sized" };
+      return api.patch(pods, key, { type: "strategic", body }, { subresource: "resize" });
+    };
+    await resize(resources("200m", "48Mi"));
     const after = await until("sized", ({ status }) => {
       const [main] = status?.containerStatuses ?? [];
       const resizing = status?.conditions?.some(({ type }) => type.startsWith("PodResize"));
@@ -437,8 +461,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
       .inspect();
     expect(HostConfig).toMatchObject({ CpuShares: 204, CpuQuota: 20_000, Memory: 48 * 1024 * 1024 });
 
-    const tooBig = [shell("main", wait, { resources: resources("900", "48Mi") })];
-    await api.update(pods, { ...after, spec: { ...after.spec, containers: tooBig } });
+    await resize(resources("900", "48Mi"));
     const refused = await until("sized", ({ status }) =>
       Boolean(status?.conditions?.some(({ type }) => type === "PodResizePending")),
     );
@@ -531,11 +554,11 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await kubelet.stop();
     // A power cut: nothing runs any more.
     for (const { id } of await runtime.listSandboxes()) await runtime.removeSandbox(id);
-    api.away = true;
+    boardClient.severed = true;
     kubelet = await newKubelet();
     let output = "";
     for (; output !== "b\n"; await Bun.sleep(100)) output = await logsOf("offline", "main").catch(() => "");
-    api.away = false;
+    boardClient.severed = false;
     const after = await until(
       "offline",
       (pod) => isReady(pod) && pod.status?.podIP !== undefined && pod.metadata.uid === before.metadata.uid,
