@@ -21,7 +21,7 @@ import { RbacAuthorizer } from "./authz/rbac.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import type { SubresourceHandler } from "./registry/subresource-handler.ts";
-import type { PathHandler } from "./server.ts";
+import type { PathHandler } from "./request-path.ts";
 
 export interface SecurityOptions {
   readonly reader: ResourceReader;

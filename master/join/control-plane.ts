@@ -5,7 +5,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
 import { certificateFingerprint } from "#shared/pki/certificate.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
-import type { PathHandler } from "../apiserver/server.ts";
+import type { PathHandler } from "../apiserver/request-path.ts";
 import { authorityFiles, PkiError } from "../pki/cluster-authorities.ts";
 
 export const controlPlanePath = "/bramble/v1/control-plane";

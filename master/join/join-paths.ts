@@ -3,7 +3,7 @@ import { nodes } from "#shared/api/resources.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "#shared/pki/join-protocol.ts";
 import { nodeNameOf } from "../apiserver/authz/node.ts";
 import type { RequestContext } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/server.ts";
+import type { PathHandler } from "../apiserver/request-path.ts";
 import type { BoardClaims } from "./board-claims.ts";
 
 export interface JoinOptions {

@@ -1,5 +1,5 @@
 import { publicJwk } from "#shared/pki/service-account-key.ts";
-import type { PathHandler } from "../server.ts";
+import type { PathHandler } from "../request-path.ts";
 import type { ServiceAccountIssuer } from "./service-account-issuer.ts";
 
 export interface OpenIdDocument {
