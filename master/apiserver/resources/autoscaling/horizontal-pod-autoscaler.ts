@@ -3,6 +3,8 @@ import type { HorizontalPodAutoscaler } from "#shared/api/types/autoscaling-v2.g
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { status } from "../subresources.ts";
 import { autoscalerColumns } from "./columns.ts";
+import { applyAutoscalerDefaults } from "./defaults.ts";
+import { validateAutoscaler, validateAutoscalerStatus } from "./rules.ts";
 import { autoscalerFromV1, autoscalerToV1 } from "./v1.ts";
 
 export const horizontalPodAutoscaler: ResourceDeclaration<HorizontalPodAutoscaler> = {
@@ -12,5 +14,11 @@ export const horizontalPodAutoscaler: ResourceDeclaration<HorizontalPodAutoscale
   versions: [{ version: "v1", served: true, convert: { fromStored: autoscalerToV1, toStored: autoscalerFromV1 } }],
   subresources: { status },
   columns: autoscalerColumns,
-  strategy: { hasStatus: true },
+  strategy: {
+    hasStatus: true,
+    applyDefaults: applyAutoscalerDefaults,
+    validate: validateAutoscaler,
+    validateUpdate: validateAutoscaler,
+    validateStatusUpdate: validateAutoscalerStatus,
+  },
 };

@@ -2,6 +2,7 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
+import { applyEndpointSliceDefaults, validateEndpointSlice } from "./rules.ts";
 
 export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
   ref: endpointSlices,
@@ -24,6 +25,9 @@ export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
   ],
   strategy: {
     hasGeneration: true,
+    applyDefaults: applyEndpointSliceDefaults,
+    validate: (slice) => validateEndpointSlice(slice),
+    validateUpdate: validateEndpointSlice,
     generationBasis: ({ metadata, ...rest }) => ({
       ...rest,
       labels: metadata.labels,

@@ -4,6 +4,13 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { loadBalancerText } from "../core/service/columns.ts";
 import { status } from "../subresources.ts";
+import {
+  validateIngress,
+  validateIngressClass,
+  validateIngressClassUpdate,
+  validateIngressStatus,
+  validateIngressUpdate,
+} from "./ingress-rules.ts";
 
 function hosts({ spec: { rules = [] } }: Ingress): string {
   const shown: string[] = [];
@@ -26,7 +33,13 @@ export const ingress: ResourceDeclaration<Ingress> = {
     column("Ports", ({ spec }) => (spec.tls?.length ? "80, 443" : "80")),
     ageColumn,
   ],
-  strategy: { hasStatus: true, hasGeneration: true },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    validate: validateIngress,
+    validateUpdate: validateIngressUpdate,
+    validateStatusUpdate: validateIngressStatus,
+  },
 };
 
 export const ingressClass: ResourceDeclaration<IngressClass> = {
@@ -41,5 +54,12 @@ export const ingressClass: ResourceDeclaration<IngressClass> = {
     }),
     ageColumn,
   ],
-  strategy: { hasGeneration: true },
+  strategy: {
+    hasGeneration: true,
+    applyDefaults: ({ spec }) => {
+      if (spec.parameters) spec.parameters.scope ??= "Cluster";
+    },
+    validate: validateIngressClass,
+    validateUpdate: validateIngressClassUpdate,
+  },
 };

@@ -1,8 +1,38 @@
+import type { FieldError } from "#shared/api/errors.ts";
 import { podDisruptionBudgets } from "#shared/api/resources.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, integerColumn, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { collect, nonNegative, oneOf } from "../validation/field.ts";
+import { validateConditions } from "../validation/object-meta.ts";
+import { validateNotMoreThanAll, validateNumberOrPercent } from "../validation/ports.ts";
+import { validateLabelSelector } from "../validation/selectors.ts";
+
+const validate = ({ spec }: PodDisruptionBudget): FieldError[] =>
+  collect((root) => {
+    const field = root.at("spec");
+    const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy: policy } = spec;
+    if (minAvailable !== undefined && maxUnavailable !== undefined) {
+      field.invalid(spec, "minAvailable and maxUnavailable cannot be both set");
+    }
+    for (const [key, value] of Object.entries({ minAvailable, maxUnavailable })) {
+      if (value === undefined) continue;
+      validateNumberOrPercent(value, field.at(key));
+      validateNotMoreThanAll(value, field.at(key));
+    }
+    validateLabelSelector(selector, field.at("selector"));
+    if (policy !== undefined) oneOf(policy, ["AlwaysAllow", "IfHealthyBudget"], field.at("unhealthyPodEvictionPolicy"));
+  });
+
+const counts = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] as const;
+
+const validateStatusUpdate = (object: PodDisruptionBudget): FieldError[] =>
+  collect((root) => {
+    const field = root.at("status");
+    validateConditions(object.status?.conditions ?? [], field.at("conditions"));
+    for (const name of counts) nonNegative(object.status?.[name], field.at(name));
+  });
 
 export const podDisruptionBudget: ResourceDeclaration<PodDisruptionBudget> = {
   ref: podDisruptionBudgets,
@@ -15,5 +45,12 @@ export const podDisruptionBudget: ResourceDeclaration<PodDisruptionBudget> = {
     integerColumn("Allowed Disruptions", (object) => object.status?.disruptionsAllowed ?? 0),
     ageColumn,
   ],
-  strategy: { hasStatus: true, hasGeneration: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    validate,
+    validateUpdate: validate,
+    validateStatusUpdate,
+  },
 };

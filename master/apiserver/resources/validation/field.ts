@@ -101,6 +101,15 @@ function render(value: unknown): string {
   return JSON.stringify(value).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 }
 
+/** Runs a validator on each item of a list, at its place. */
+export function each<T>(
+  items: readonly T[] | undefined,
+  field: Field,
+  validate: (item: T, field: Field) => void,
+): void {
+  for (const [index, item] of (items ?? []).entries()) validate(item, field.index(index));
+}
+
 /** Whether one of a closed set; says what the set is where it is not. */
 export function oneOf(value: string | undefined, supported: readonly string[], field: Field): void {
   if (!supported.includes(value ?? "")) field.notSupported(value ?? "", supported);

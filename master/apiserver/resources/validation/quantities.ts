@@ -56,6 +56,12 @@ export function validatePositiveAmount(amount: string | number, field: Field): v
     field.invalid(String(amount), "must be greater than zero");
 }
 
+/** As validatePositiveAmount, in the words of autoscaling; an absent amount is fine. */
+export function validatePositive(amount: string | number | undefined, field: Field): void {
+  if (amount !== undefined && compareQuantities(parseQuantity(amount), zeroQuantity) <= 0)
+    field.invalid(String(amount), "must be positive");
+}
+
 /** An amount of a resource: not negative, and whole where only whole ones make sense. */
 export function validateAmount(name: string, amount: string | number, field: Field): void {
   const quantity = parseQuantity(amount);
