@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ContainerRuntime, LogOptions } from "../../runtime/runtime.ts";
+import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
   type Dial,
   portForwardProtocol,
@@ -39,19 +39,11 @@ export interface PodName {
 /** Throws StatusError (401 or 403) for who may not make this request. */
 export type Gate = (request: IncomingMessage) => Promise<void>;
 
-const webSocketFrame_bytes = 1 << 20;
-
 /**
  * The kubelet's HTTP interface: logs, exec, attach, port-forward, pods, statistics. Two doors lead to it: the tunnel from
  * the API server (a socket only root can open) and TLS on the kubelet's port; each brings its own gate.
  */
 export class KubeletServer {
-  private readonly webSockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: webSocketFrame_bytes,
-    handleProtocols: (offered, request) => chooseSubprotocol(offered, request.url ?? ""),
-  });
-
   constructor(
     private readonly board: ServedBoard,
     private readonly log: Log,
@@ -167,11 +159,7 @@ export class KubeletServer {
     head: Buffer,
   ): Promise<RemoteClient> {
     if (isWebSocket(request)) {
-      return new Promise((resolve) => {
-        this.webSockets.handleUpgrade(request, socket, head, (webSocket) =>
-          resolve(webSocketClient(webSocket, options)),
-        );
-      });
+      return webSocketClient(acceptWebSocket(request, socket, head, remoteCommandSubprotocols), options);
     }
     const protocol = acceptSpdy(request, socket, spdyRemoteProtocols);
     return spdyClient(socket, protocol, options);
@@ -192,16 +180,11 @@ export class KubeletServer {
       await serveSpdyPortForward(socket, dial, describe);
       return;
     }
-    const isTunneled = (request.headers["sec-websocket-protocol"] ?? "").includes(tunneledSpdyProtocol);
+    const isTunneled = offeredProtocols(request).includes(tunneledSpdyProtocol);
     const ports = isTunneled ? [] : portsOf(query);
-    this.webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const served = isTunneled
-        ? serveSpdyPortForward(webSocketBytes(webSocket), dial, describe)
-        : serveWebSocketPortForward(webSocket, ports, dial, describe);
-      served.catch((error: unknown) =>
-        this.log.warn("port-forward failed", { pod: `${pod.namespace}/${pod.name}`, error }),
-      );
-    });
+    const webSocket = acceptWebSocket(request, socket, head, portForwardSubprotocols);
+    if (isTunneled) await serveSpdyPortForward(webSocketBytes(webSocket), dial, describe);
+    else await serveWebSocketPortForward(webSocket, ports, dial, describe);
   }
 
   private refuse(response: ServerResponse, error: unknown): void {
@@ -224,17 +207,6 @@ function refuseUpgrade(socket: Duplex, error: unknown): void {
   socket.end(
     `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
-}
-
-function isWebSocket(request: IncomingMessage): boolean {
-  return (request.headers.upgrade ?? "").toLowerCase() === "websocket";
-}
-
-function chooseSubprotocol(offered: ReadonlySet<string>, url: string): string | false {
-  const known: readonly string[] = url.startsWith("/portForward/")
-    ? portForwardSubprotocols
-    : remoteCommandSubprotocols;
-  return known.find((protocol) => offered.has(protocol)) ?? false;
 }
 
 /** Answers 101 with the first protocol of ours that the client offers. Clients that offer none get the oldest. */

@@ -1,5 +1,5 @@
 import { Duplex, PassThrough } from "node:stream";
-import type { WebSocket } from "ws";
+import type { MessageSocket } from "./message-socket.ts";
 import { SpdyConnection, type SpdyStream } from "./spdy/connection.ts";
 
 /** Connects to a port inside the pod. */
@@ -101,16 +101,13 @@ export function join(a: Duplex, b: Duplex): Promise<void> {
 }
 
 /** A WebSocket as a byte stream: SPDY frames ride in binary messages. */
-export function webSocketBytes(socket: WebSocket): Duplex {
+export function webSocketBytes(socket: MessageSocket): Duplex {
   const bytes = new Duplex({
     allowHalfOpen: false,
     read: () => undefined,
-    write(chunk: Buffer, _encoding, done) {
-      if (socket.readyState === socket.OPEN) socket.send(chunk);
-      done();
-    },
+    write: (chunk: Buffer, _encoding, done) => socket.send(chunk, () => done()),
     final(done) {
-      socket.close(1000);
+      socket.close();
       done();
     },
     destroy(error, done) {
@@ -118,9 +115,9 @@ export function webSocketBytes(socket: WebSocket): Duplex {
       done(error);
     },
   });
-  socket.on("message", (message: Buffer) => bytes.push(Buffer.from(message)));
-  socket.on("close", () => bytes.push(null));
-  socket.on("error", (error: Error) => bytes.destroy(error));
+  bytes.on("error", () => undefined);
+  socket.onMessage((message) => bytes.push(Buffer.from(message as Buffer)));
+  void socket.closed.then(() => bytes.push(null));
   return bytes;
 }
 
@@ -129,44 +126,44 @@ export function webSocketBytes(socket: WebSocket): Duplex {
  * begins with the port in two bytes, little-endian.
  */
 export async function serveWebSocketPortForward(
-  socket: WebSocket,
+  socket: MessageSocket,
   ports: readonly number[],
   dial: Dial,
   describe: (port: number) => string,
 ): Promise<void> {
   const isBase64 = socket.protocol.includes("base64.");
-  const send = (number: number, data: Uint8Array): void => {
-    if (socket.readyState !== socket.OPEN) return;
-    if (isBase64) socket.send(`${number}${Buffer.from(data).toString("base64")}`);
-    else socket.send(Buffer.concat([Buffer.from([number]), data]));
-  };
+  const send = (number: number, data: Uint8Array): Promise<void> =>
+    new Promise((done) => {
+      if (isBase64) socket.send(`${number}${Buffer.from(data).toString("base64")}`, done);
+      else socket.send(Buffer.concat([Buffer.from([number]), data]), done);
+    });
   const inputs = ports.map(() => new PassThrough());
-  socket.on("message", (message: Buffer | string) => {
+  socket.onMessage((message) => {
     const text = message.toString();
     const number = isBase64 ? text.charCodeAt(0) - 48 : Number((message as Buffer)[0]);
     const data = isBase64 ? Buffer.from(text.slice(1), "base64") : Buffer.from(message as Buffer).subarray(1);
     if (number % 2 === 0) inputs[number / 2]?.write(data);
   });
-  socket.on("close", () => {
+  void socket.closed.then(() => {
     for (const input of inputs) input.end();
   });
   await Promise.all(
     ports.map(async (port, index) => {
       const head = Buffer.alloc(2);
       head.writeUInt16LE(port);
-      send(2 * index, head);
-      send(2 * index + 1, head);
+      await send(2 * index, head);
+      await send(2 * index + 1, head);
       try {
         const target = await dial(port);
         inputs[index]?.pipe(target);
-        for await (const chunk of target) send(2 * index, chunk as Buffer);
+        for await (const chunk of target) await send(2 * index, chunk as Buffer);
       } catch (error) {
-        send(
+        await send(
           2 * index + 1,
           Buffer.from(`error forwarding port ${port} to ${describe(port)}: ${(error as Error).message}`),
         );
       }
     }),
   );
-  socket.close(1000);
+  socket.close();
 }

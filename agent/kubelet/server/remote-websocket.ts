@@ -1,5 +1,5 @@
 import { PassThrough, Writable } from "node:stream";
-import type { WebSocket } from "ws";
+import type { MessageSocket } from "./message-socket.ts";
 import {
   type Outcome,
   outcomeStatus,
@@ -18,42 +18,29 @@ export const remoteCommandSubprotocols = [
 ] as const;
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
-/** How much may wait in a WebSocket for a slow client before the process has to wait. */
-const highWater_bytes = 1 << 20;
 
 /** Exec and attach over a WebSocket: one byte of channel number, then data; in base64 protocols a digit, then base64. */
-export function webSocketClient(socket: WebSocket, options: RemoteCommandOptions): RemoteClient {
+export function webSocketClient(socket: MessageSocket, options: RemoteCommandOptions): RemoteClient {
   const protocol = socket.protocol;
   const isBase64 = protocol.includes("base64.");
   const hasStatus = protocol.startsWith("v4.") || protocol.startsWith("v5.");
   const stdin = options.stdin ? new PassThrough() : undefined;
-  const gone = Promise.withResolvers<void>();
   let onResize: (columns: number, rows: number) => void = () => undefined;
 
-  const send = (number: number, data: Uint8Array): void => {
-    if (socket.readyState !== socket.OPEN) return;
-    if (isBase64) socket.send(`${number}${Buffer.from(data).toString("base64")}`);
-    else socket.send(Buffer.concat([Buffer.from([number]), data]));
+  const send = (number: number, data: Uint8Array, done?: () => void): void => {
+    if (isBase64) socket.send(`${number}${Buffer.from(data).toString("base64")}`, done);
+    else socket.send(Buffer.concat([Buffer.from([number]), data]), done);
   };
   const output = (number: number): Writable =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        send(number, chunk);
-        whenDrained(socket, done);
-      },
-    });
+    new Writable({ write: (chunk: Buffer, _encoding, done) => send(number, chunk, () => done()) });
 
-  socket.on("message", (message: Buffer | string) => {
+  socket.onMessage((message) => {
     const { number, data } = isBase64 ? decodeBase64(message.toString()) : decodeBinary(message);
     if (number === channel.stdin) stdin?.write(data);
     else if (number === channel.resize) applyResize(data, onResize);
     else if (number === channel.close && data[0] === channel.stdin) stdin?.end();
   });
-  socket.on("close", () => {
-    stdin?.end();
-    gone.resolve();
-  });
-  socket.on("error", () => gone.resolve());
+  void socket.closed.then(() => stdin?.end());
 
   // Clients take a first, empty message for the sign that the session stands.
   const first = options.stdout ? channel.stdout : options.stderr ? channel.stderr : channel.error;
@@ -68,10 +55,10 @@ export function webSocketClient(socket: WebSocket, options: RemoteCommandOptions
     async finish(outcome: Outcome) {
       const text = hasStatus ? JSON.stringify(outcomeStatus(outcome)) : outcomeText(outcome);
       if (text !== undefined) send(channel.error, Buffer.from(text));
-      socket.close(1000);
-      await gone.promise;
+      socket.close();
+      await socket.closed;
     },
-    gone: gone.promise,
+    gone: socket.closed,
   };
 }
 
@@ -95,9 +82,4 @@ function decodeBinary(message: Buffer | string): { number: number; data: Buffer 
 
 function decodeBase64(message: string): { number: number; data: Buffer } {
   return { number: message.charCodeAt(0) - 48, data: Buffer.from(message.slice(1), "base64") };
-}
-
-function whenDrained(socket: WebSocket, done: () => void): void {
-  if (socket.readyState !== socket.OPEN || socket.bufferedAmount < highWater_bytes) done();
-  else setTimeout(whenDrained, 10, socket, done);
 }

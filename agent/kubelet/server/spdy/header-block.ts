@@ -22,6 +22,8 @@ export const dictionary: Buffer = Buffer.concat([
 /** More than any client of ours sends; a block beyond it is an attack. */
 const maxBlock_bytes = 65_536;
 const maxHeaders = 256;
+/** An empty stored block, as Z_SYNC_FLUSH ends with: without it Go's inflater looks for more and takes the block for cut. */
+const syncMarker = Buffer.from([0, 0, 0, 0xff, 0xff]);
 
 /** Reads the header blocks of one direction, in order. */
 export class HeaderReader {
@@ -72,7 +74,7 @@ export class HeaderWriter {
     stored.writeUInt16LE(~plain.length & 0xffff, 3);
     const start = this.isFirst ? zlibHeader() : Buffer.alloc(0);
     this.isFirst = false;
-    return Buffer.concat([start, stored, plain]);
+    return Buffer.concat([start, stored, plain, syncMarker]);
   }
 }
 
