@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { buildDate } from "./build-date.ts";
+import type { ParsedRequest } from "./certificate.ts";
+import {
+  createCertificateAuthority,
+  createCertificateRequest,
+  parseCertificate,
+  parseCertificateRequest,
+  signCertificateRequest,
+} from "./certificate.ts";
+import { requestProblem, type SignerName, signerNames, signingProfile } from "./signers.ts";
+
+const asked = (more: Partial<ParsedRequest> = {}): ParsedRequest => ({
+  commonName: "system:node:a",
+  organizations: ["system:nodes"],
+  dnsNames: [],
+  ipAddresses: [],
+  emailAddresses: [],
+  uris: [],
+  otherSubjectParts: [],
+  ...more,
+});
+const client = ["digital signature", "client auth"];
+const serving = ["digital signature", "key encipherment", "server auth"];
+const { apiClient, kubeletClient, kubeletServing, legacyUnknown } = signerNames;
+
+describe("requestProblem", () => {
+  const cases: [SignerName, ParsedRequest, string[], string | undefined][] = [
+    [kubeletClient, asked(), client, undefined],
+    [kubeletClient, asked(), [...client, "key encipherment"], undefined],
+    [
+      kubeletClient,
+      asked(),
+      [...client, "server auth"],
+      "usages did not match [client auth digital signature key encipherment]",
+    ],
+    [kubeletClient, asked({ organizations: ["system:masters"] }), client, "subject organization is not system:nodes"],
+    [
+      kubeletClient,
+      asked({ organizations: ["system:nodes", "x"] }),
+      client,
+      "subject organization is not system:nodes",
+    ],
+    [kubeletClient, asked({ dnsNames: ["a"] }), client, "DNS subjectAltNames are not allowed"],
+    [kubeletClient, asked({ commonName: "anna" }), client, "subject common name does not begin with system:node:"],
+    [kubeletServing, asked({ ipAddresses: ["10.0.0.1"] }), serving, undefined],
+    [kubeletServing, asked(), serving, "DNS or IP subjectAltName is required"],
+    [kubeletServing, asked({ dnsNames: ["a"], uris: ["u"] }), serving, "URI subjectAltNames are not allowed"],
+    [apiClient, asked({ commonName: "anna", organizations: [] }), ["client auth"], undefined],
+    [apiClient, asked(), ["server auth"], "invalid usage for client certificate: server auth"],
+    [apiClient, asked(), ["digital signature"], "missing required usage for client certificate: client auth"],
+    [legacyUnknown, asked(), ["cert sign"], undefined],
+  ];
+  test.each(cases)("%s %j %j", (signer, request, usages, problem) => {
+    expect(requestProblem(signer, request, usages)).toBe(problem);
+  });
+});
+
+describe("signingProfile", () => {
+  const now = new Date("2027-05-01T12:00:00Z");
+  const validity = (signer: SignerName, seconds?: number) => signingProfile(signer, client, seconds, now).validity;
+
+  test("boards' certificates begin at the build date, others five minutes ago", () => {
+    expect(validity(kubeletClient).notBefore).toEqual(buildDate);
+    expect(validity(apiClient).notBefore).toEqual(new Date("2027-05-01T11:55:00Z"));
+  });
+
+  test("last as long as was asked, within ten minutes and a year", () => {
+    expect(validity(apiClient, 3600).notAfter).toEqual(new Date("2027-05-01T13:00:00Z"));
+    expect(validity(apiClient, 1).notAfter).toEqual(new Date("2027-05-01T12:10:00Z"));
+    expect(validity(apiClient, 10 ** 9).notAfter).toEqual(new Date("2028-04-30T11:55:00Z"));
+  });
+});
+
+test("a signed certificate has what was asked for and no more", async () => {
+  const ca = await createCertificateAuthority("ca");
+  const { requestPem } = await createCertificateRequest({
+    commonName: "system:node:a",
+    organizations: ["system:nodes"],
+    ipAddresses: ["10.0.0.1", "fd00::1"],
+  });
+  const profile = signingProfile(kubeletServing, serving, undefined, new Date());
+  const certificate = parseCertificate(await signCertificateRequest(ca, requestPem, profile));
+  expect(await certificate.verify({ publicKey: await parseCertificate(ca.certificatePem).publicKey.export() })).toBe(
+    true,
+  );
+  expect(certificate.subject).toContain("CN=system:node:a");
+  expect(certificate.extensions.map(({ type }) => type).sort()).toEqual(
+    ["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.35", "2.5.29.37"].sort(),
+  );
+});
+
+test("a request whose signature does not fit is refused", async () => {
+  const [one, other] = await Promise.all(["a", "b"].map((commonName) => createCertificateRequest({ commonName })));
+  const bytes = (pem = ""): Buffer => Buffer.from(pem.replace(/-----[A-Z ]+-----|\s/g, ""), "base64");
+  const forged = Buffer.concat([bytes(one?.requestPem).subarray(0, -20), bytes(other?.requestPem).subarray(-20)]);
+  const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${forged.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
+  await expect(parseCertificateRequest(pem)).rejects.toThrow();
+  await expect(parseCertificateRequest("nonsense")).rejects.toThrow("PEM block type must be CERTIFICATE REQUEST");
+});
