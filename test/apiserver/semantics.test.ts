@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import { encodeProtobuf } from "#shared/api/codec/protobuf.ts";
+import type { StatusError } from "#shared/api/errors.ts";
 import { configMaps } from "#shared/api/resources.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
@@ -72,6 +73,11 @@ async function watch(query: string, count: number, path = base): Promise<{ type:
     stop.abort();
   }
   return events;
+}
+
+async function adminTls(): Promise<{ cert: string; key: string }> {
+  const { certificatePem, keyPem } = await server.issue("kubernetes-admin", ["system:masters"]);
+  return { cert: certificatePem, key: keyPem };
 }
 
 describe("create", () => {
@@ -399,6 +405,34 @@ describe("list", () => {
     expect([future.code, future.body.details.causes[0].reason]).toEqual([504, "ResourceVersionTooLarge"]);
   });
 
+  test("a page whose moment is forgotten says how to go on", async () => {
+    const expired = Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: 1, start: "pages/b\u0000" })).toString(
+      "base64url",
+    );
+    await server.store.compact(await server.store.now());
+    const guards = {
+      authenticator: { authenticate: async () => undefined },
+      authorizer: { authorize: async () => ({ outcome: "allow" as const, reason: "" }) },
+      admission: [],
+    };
+    const later = new ApiServer({ store: server.store, declarations: builtinDeclarations, guards: () => guards });
+    await later.start();
+    const client = later.client(admin);
+    const error = (await rejection(client.list(configMaps, { namespace: "pages", continue: expired }))) as StatusError;
+    expect([error.code, error.reason]).toEqual([410, "Expired"]);
+    const next = error.toStatus().metadata?.continue;
+    const rest = await client.list(configMaps, { namespace: "pages", continue: next });
+    later.stop();
+    expect(rest.items.map(({ metadata }) => metadata.name)).not.toContain("b");
+    expect(rest.items.map(({ metadata }) => metadata.name)).toContain("d");
+  });
+
+  test("objects in namespaces are not written across them", async () => {
+    expect((await send("POST", "/api/v1/configmaps", configMap("nowhere"))).code).toBe(405);
+    expect((await send("GET", "/api/v1/namespaces/test/nodes")).code).toBe(404);
+    expect((await send("GET", "/api/v1/configmaps")).body.items.length).toBeGreaterThan(5);
+  });
+
   test("unknown selectors are refused", async () => {
     expect((await send("GET", `${path}?fieldSelector=data.v%3D1`)).code).toBe(400);
     expect((await send("GET", `${path}?labelSelector=a%3D%3D%3Db`)).code).toBe(400);
@@ -501,6 +535,18 @@ describe("watch", () => {
     const first = await server.client.list(configMaps, page);
     later.stop();
     expect(first.metadata.continue).toBeString();
+  });
+
+  test("over a WebSocket, a frame a message", async () => {
+    const socket = new WebSocket(`${server.url.replace("https", "wss")}/api/v1/namespaces?watch=1`, {
+      tls: { ca: server.authority.certificatePem, ...(await adminTls()) },
+    } as unknown as string[]);
+    const message = await new Promise<string>((resolve, reject) => {
+      socket.onmessage = ({ data }) => resolve(String(data));
+      socket.onerror = () => reject(new Error("the WebSocket failed"));
+    });
+    socket.close();
+    expect(JSON.parse(message)).toMatchObject({ type: "ADDED", object: { kind: "Namespace" } });
   });
 
   test("a Table watch names its columns once", async () => {

@@ -12,13 +12,14 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import express, { type Express } from "express";
+import { type WebSocket, WebSocketServer } from "ws";
 import { badRequest, internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
 import { isLongRunning, isReading } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
-import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
+import type { ApiResponse, RequestBody, RequestInfo, User, WatchFrame } from "../request.ts";
 import { type ApiServer, splitUrl } from "../server.ts";
 import { negotiate } from "./negotiate.ts";
-import { render } from "./render.ts";
+import { frameLine, render } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
 
 export interface TransportOptions {
@@ -55,6 +56,7 @@ export class HttpsTransport {
   /** Of connections that wait for a request. */
   readonly #deadlines = new WeakMap<TLSSocket, ReturnType<typeof setTimeout>>();
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
+  readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   #reading = 0;
   #mutating = 0;
   #stopping = false;
@@ -71,6 +73,7 @@ export class HttpsTransport {
       this.#serve(request, response).catch((error: unknown) => this.#fail(request, response, error));
     });
     this.#http = createHttpServer(app);
+    this.#http.keepAliveTimeout = IDLE_FOR_MS;
     this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => this.#refuseUpgrade(socket, error));
     });
@@ -180,12 +183,10 @@ export class HttpsTransport {
     };
   }
 
+  /** An answer that has begun may take as long as the client reads; one that has not is given up. */
   #answerLate(response: ServerResponse, gone: AbortController): void {
+    if (response.headersSent) return;
     gone.abort();
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
     const message = "request did not complete within the allotted timeout";
     sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
   }
@@ -268,7 +269,18 @@ export class HttpsTransport {
       { kind: "upgrade", request, socket, head },
     );
     if (answer === "handled") return;
-    throw answerToUpgrade(answer);
+    if (answer.kind === "watch") this.#watchByWebSocket(request, socket, head, answer.frames);
+    else throw answerToUpgrade(answer);
+  }
+
+  /** Browsers cannot read a chunked answer line by line everywhere: a frame a message. */
+  #watchByWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer, frames: AsyncIterable<WatchFrame>): void {
+    this.#webSockets.handleUpgrade(request, socket, head, (peer) => {
+      sendFrames(peer, frames).catch((error: unknown) => {
+        this.#options.log(`watch by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
+        peer.close(1011);
+      });
+    });
   }
 
   #refuseUpgrade(socket: Duplex, error: unknown): void {
@@ -279,6 +291,16 @@ export class HttpsTransport {
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
   }
+}
+
+async function sendFrames(peer: WebSocket, frames: AsyncIterable<WatchFrame>): Promise<void> {
+  for await (const frame of frames) {
+    if (peer.readyState !== peer.OPEN) return;
+    await new Promise<void>((resolve, reject) => {
+      peer.send(frameLine(frame), (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  peer.close(1000);
 }
 
 /** What was asked for cannot be spoken over an upgraded connection. */

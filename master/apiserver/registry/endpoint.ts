@@ -6,7 +6,7 @@ import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { type Accepted, negotiate } from "../http/negotiate.ts";
-import type { ApiResponse, RequestContext } from "../request.ts";
+import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
 import { create } from "./create.ts";
@@ -56,6 +56,7 @@ export class ResourceEndpoint {
     exchange: Exchange | undefined,
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
+    checkScope(info, resource);
     if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
     const request = { context, resource, accepted: negotiate(context.headers["accept"]) };
@@ -105,7 +106,7 @@ export class ResourceEndpoint {
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
     const { entries, metadata } = await listEntries({ hub, store, cache: stored.cache }, selection, parameters);
-    const items = resource.isStoredForm ? entries : entries.map((entry) => resource.serve(entry));
+    const items = entries.map((entry) => resource.serve(entry));
     return listResponse(context, accepted, resource, items, metadata);
   }
 
@@ -348,6 +349,13 @@ export class ResourceEndpoint {
 
 /** Options of a connection stand in the query; the body, if any, is a stream. */
 export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
+
+/** Objects in namespaces are written where they are; only reading may span all. */
+function checkScope({ namespace, verb, resource: plural }: RequestInfo, resource: ServedResource): void {
+  const { namespaced } = resource.declaration.ref;
+  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed(resource, verb);
+  if (!namespaced && namespace && plural !== "namespaces") throw pathNotFound();
+}
 
 function namespaceOf({ info }: RequestContext, resource: ServedResource): string | undefined {
   return resource.declaration.ref.namespaced ? info.namespace : undefined;

@@ -22,7 +22,9 @@ export class ServedResource {
   readonly apiVersion: string;
   readonly gvk: GroupVersionKind;
   readonly #conversion: Conversion | undefined;
-  readonly #head: string | undefined;
+  /** How a stored text begins that already is of this version. */
+  readonly #head: string;
+  readonly #isStoredForm: boolean;
   /** Converted forms of entries, as long as the entries live. */
   readonly #converted = new WeakMap<Entry, CachedObject>();
 
@@ -38,16 +40,8 @@ export class ServedResource {
     this.apiVersion = apiVersionOf(this.gvk);
     const own = declaration.versions?.find((served) => served.version === version)?.convert;
     this.#conversion = declaration.storedAs ?? own;
-    const isStoredForm = declaration.storedAs === undefined && version === declaration.ref.version;
-    this.#head =
-      isStoredForm || this.#conversion
-        ? undefined
-        : `{"apiVersion":${JSON.stringify(this.apiVersion)},"kind":${JSON.stringify(kind)},`;
-  }
-
-  /** True where the served form is the stored one. */
-  get isStoredForm(): boolean {
-    return this.#conversion === undefined && this.#head === undefined;
+    this.#isStoredForm = declaration.storedAs === undefined && version === declaration.ref.version;
+    this.#head = `{"apiVersion":${JSON.stringify(this.apiVersion)},"kind":${JSON.stringify(kind)},`;
   }
 
   /** `pods`, with the group: how errors name it. */
@@ -76,12 +70,13 @@ export class ServedResource {
 
   /** An entry as this version serves it. */
   serve(entry: Entry): CachedObject {
-    if (this.isStoredForm) return entry;
+    // What was stored before the stored version changed still bears the old one.
+    if (entry.stored.startsWith(this.#head)) return entry;
     const known = this.#converted.get(entry);
     if (known) return known;
     const converted = this.#conversion
       ? new ConvertedObject(entry, this.#conversion)
-      : new RenamedObject(entry, this.#head ?? "", this.apiVersion);
+      : new RenamedObject(entry, this.#head, this.apiVersion);
     this.#converted.set(entry, converted);
     return converted;
   }
@@ -89,14 +84,14 @@ export class ServedResource {
   /** A decoded object of this version in its stored form. May be the same object, changed. */
   toStored(object: KubeObject): KubeObject {
     if (this.#conversion) return this.#conversion.toStored(object);
-    if (this.#head !== undefined) object.apiVersion = apiVersionOf(this.declaration.ref);
+    if (!this.#isStoredForm) object.apiVersion = apiVersionOf(this.declaration.ref);
     return object;
   }
 
   /** The other way; never changes its argument. */
   fromStored(object: KubeObject): KubeObject {
-    if (this.#conversion) return this.#conversion.fromStored(object);
-    return this.#head === undefined ? object : { ...object, apiVersion: this.apiVersion };
+    if (this.#conversion && object.apiVersion !== this.apiVersion) return this.#conversion.fromStored(object);
+    return object.apiVersion === this.apiVersion ? object : { ...object, apiVersion: this.apiVersion };
   }
 }
 

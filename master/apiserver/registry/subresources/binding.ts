@@ -25,7 +25,8 @@ export class PodBinding implements SubresourceHandler {
     const binding = call.body as unknown as Binding;
     checkBinding(binding, call.name);
     const { parts, table } = this.#internal;
-    const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context);
+    const dryRun = call.context.query.getAll("dryRun").length > 0;
+    const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context, { dryRun });
     const at = rfc3339(parts.now_ms());
     const change: Change = {
       name: call.name,
