@@ -25,6 +25,7 @@ import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { nthAddress } from "./networks.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { serveStoreAdmin } from "./store/admin.ts";
 import { openSqliteStore } from "./store/sqlite-store.ts";
 
 /** Something that was started and is stopped in the reverse order. */
@@ -52,6 +53,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
     (sentence) => log.named("store").warn(sentence),
   );
   parts.push({ stop: () => store.close() });
+  parts.push(await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
   const api = await startApiServer({ settings, store, pki, address, log });
   parts.push(api);
