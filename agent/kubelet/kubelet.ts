@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
-import { nodes, pods, services } from "#shared/api/resources.ts";
+import { nodes, pods, runtimeClasses, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service, Taint } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
@@ -14,11 +14,13 @@ import { Checkpoint } from "./checkpoint.ts";
 import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
 import { podFromContainers } from "./container-identity.ts";
+import { ImageGarbage } from "./images/image-gc.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import { Limiter } from "./limiter.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { refuse } from "./node/pod-admission.ts";
 import { type ResizeRefusal, refuseResize } from "./node/pod-resize.ts";
+import { PressureRelief } from "./node/pressure-relief.ts";
 import { ObjectCache } from "./object-cache.ts";
 import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -80,6 +82,7 @@ export class Kubelet {
   #parts: KubeletParts | undefined;
   #registrar: NodeRegistrar | undefined;
   #garbage: ContainerGarbage | undefined;
+  #imageGarbage: ImageGarbage | undefined;
   #board: BoardFacts | undefined;
   #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
   #savedServices: readonly Service[] | undefined;
@@ -222,6 +225,17 @@ export class Kubelet {
     const objects = new ObjectCache(client, this.#checkpoint, (uids) => {
       for (const uid of uids) this.#workers.get(uid)?.refreshVolumes();
     });
+    const imageGarbage = new ImageGarbage(runtime, this.#log);
+    this.#imageGarbage = imageGarbage;
+    const relief = new PressureRelief({
+      host,
+      imageGarbage,
+      imageFolder: () => this.#registrar?.imageFolder,
+      podStats: () => this.podStats(),
+      workers: () => this.#workers.values(),
+      collectGarbage: () => this.#sweep(),
+      log: this.#log,
+    });
     const registrar = new NodeRegistrar({
       client,
       runtime,
@@ -238,7 +252,7 @@ export class Kubelet {
       dataFolder: options.dataDir,
       addresses: () => options.nodeIPs(),
       troubles: () => options.troubles?.() ?? [],
-      onPressure: () => undefined,
+      onLook: (pressures) => void relief.relieve(pressures),
     });
     this.#registrar = registrar;
     return {
@@ -271,6 +285,10 @@ export class Kubelet {
       services: () => this.#services(),
       hostDns: () => this.#hostDns,
       now_ms: () => Date.now(),
+      runtimeHandler: async ({ spec: { runtimeClassName } }) => {
+        if (!runtimeClassName) return undefined;
+        return (await client.get(runtimeClasses, { name: runtimeClassName })).handler;
+      },
       admit: (pod) => this.#admit(pod),
       refuseResize: (pod) => this.#refuseResize(pod),
       onGone: (uid) => this.#drop(uid),
@@ -464,6 +482,7 @@ export class Kubelet {
       if (!this.#workers.has(uid) && !uids.has(uid)) await parts.volumes.unmount(uid);
     }
     await this.#garbage?.collect(containers, sandboxes);
+    this.#imageGarbage?.observe(await this.runtime.listImages(), containers);
     for (const worker of this.#workers.values()) worker.prompt();
   }
 }

@@ -39,6 +39,8 @@ export interface KubeletParts {
   services(): readonly Service[] | undefined;
   hostDns(): DnsConfig;
   now_ms(): number;
+  /** The runtime's name for the pod's RuntimeClass; undefined for the usual one. Rejects when there is no such class. */
+  runtimeHandler(pod: Pod): Promise<string | undefined>;
   /** May the pod run on this board, beside those that do? */
   admit(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
   /** May the pod, which runs here, have the resources that its spec asks for now? */

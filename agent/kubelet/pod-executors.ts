@@ -75,7 +75,8 @@ const executors: Executors = {
     const { dns, omitted } = podDns(pod, parts.hostDns(), parts.clusterDns);
     for (const message of omitted) events.warning("DNSConfigForming", message);
     try {
-      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain);
+      const handler = await parts.runtimeHandler(pod);
+      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler);
       run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
     } catch (error) {
       events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);

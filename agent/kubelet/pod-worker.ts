@@ -94,6 +94,11 @@ export class PodWorker {
     return !this.#ended && !isTerminalPhase(this.#pod.status?.phase) && this.#failure === undefined;
   }
 
+  /** It has been told to go, and is not gone yet. */
+  get evicting(): boolean {
+    return !this.#ended && this.#failure?.reason === "Evicted";
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -118,7 +123,9 @@ export class PodWorker {
 
   /** Ends the pod with phase Failed: eviction, a deadline, a refusal. */
   fail(failure: PodFailure): void {
-    this.#failure ??= failure;
+    if (this.#failure) return;
+    this.#failure = failure;
+    new PodEvents(this.parts.recorder, this.#pod).warning(failure.reason, failure.message);
     this.#abort.abort(new PodEnding());
     this.prompt();
   }

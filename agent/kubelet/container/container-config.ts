@@ -62,7 +62,13 @@ export function targetOf(container: Container | EphemeralContainer): string | un
 }
 
 /** What the runtime is told of a pod's sandbox. Throws for a host name that cannot be. */
-export function sandboxConfig(pod: Pod, attempt: number, dns: DnsConfig, clusterDomain: string): SandboxConfig {
+export function sandboxConfig(
+  pod: Pod,
+  attempt: number,
+  dns: DnsConfig,
+  clusterDomain: string,
+  runtimeHandler: string | undefined,
+): SandboxConfig {
   const { spec, metadata } = pod;
   const identity = podIdentity(pod);
   return {
@@ -85,7 +91,7 @@ export function sandboxConfig(pod: Pod, attempt: number, dns: DnsConfig, cluster
     ),
     portMappings: spec.hostNetwork ? [] : portMappings(pod),
     dns,
-    runtimeHandler: spec.runtimeClassName,
+    runtimeHandler,
   };
 }
 

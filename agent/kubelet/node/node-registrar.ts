@@ -1,7 +1,7 @@
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
-import { PressureGauge, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
+import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
@@ -27,7 +27,8 @@ export interface NodeRegistrarOptions {
   addresses(): readonly string[];
   /** Troubles of the network and whatever else keeps pods from starting. */
   troubles(): readonly string[];
-  readonly onPressure: (node: NodeStatus) => void;
+  /** Called after each look with what the board is short of at the moment. */
+  readonly onLook: (pressures: Pressures) => void;
 }
 
 /** Looks at the board this often; writes only when something has changed, and at the latest after `report_ms`. */
@@ -56,6 +57,11 @@ export class NodeRegistrar {
   /** The Node as last read or written; before that, what it will be. */
   get node(): Node | undefined {
     return this.#node;
+  }
+
+  /** Where the runtime keeps images; undefined before it has answered once. */
+  get imageFolder(): string | undefined {
+    return this.#runtime?.rootDirectory;
   }
 
   /** What the board reports now, written or not. */
@@ -107,7 +113,6 @@ export class NodeRegistrar {
     const { options } = this;
     const facts = await this.#facts();
     this.#status = nodeStatus(facts, this.#node?.status ?? this.#status, Date.now());
-    options.onPressure(this.#status);
     this.#node ??= await this.#register(facts);
     await this.#keepLabels(facts);
     const now_ms = performance.now();
@@ -157,6 +162,8 @@ export class NodeRegistrar {
       options.dataFolder,
       this.#runtime?.rootDirectory ?? options.dataFolder,
     );
+    const pressures = pressuresOf(headroom);
+    options.onLook(pressures);
     const disk = await options.host.statfs(options.dataFolder);
     const images = this.#runtimeTrouble ? [] : await options.runtime.listImages().catch(() => []);
     return {
@@ -169,7 +176,7 @@ export class NodeRegistrar {
       reservedMemory_bytes: options.reservedMemory_bytes,
       ephemeralStorage_bytes: disk.capacity_bytes,
       images,
-      pressures: this.#gauge.update(pressuresOf(headroom), performance.now()),
+      pressures: this.#gauge.update(pressures, performance.now()),
       troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
     };
   }

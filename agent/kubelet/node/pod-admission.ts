@@ -3,6 +3,8 @@ import { addAmounts, amountsOf, podRequests } from "#shared/api/scheduling/pod-r
 import { tolerates } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
+import { refuseUnderPressure } from "./eviction.ts";
+import { refuseSysctls } from "./sysctls.ts";
 
 export interface Refusal {
   readonly reason: string;
@@ -14,8 +16,9 @@ export interface Refusal {
  * come without one. Reasons and messages as upstream's (`OutOfcpu`, `NodeAffinity`, `NodePorts`).
  */
 export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
-  const lacking = lackingResource(pod, node, others);
-  if (lacking) return lacking;
+  const beyond =
+    refuseUnderPressure(pod, node.status?.conditions ?? []) ?? refuseSysctls(pod) ?? lackingResource(pod, node, others);
+  if (beyond) return beyond;
   if (pod.spec.os && pod.spec.os.name !== "linux") {
     const message = "Failed to admit pod as the OS field doesn't match node OS";
     return { reason: "PodOSNotSupported", message };

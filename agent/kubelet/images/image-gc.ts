@@ -1,0 +1,87 @@
+import type { ContainerRuntime, ContainerStatus, ImageStatus } from "#agent/runtime/runtime.ts";
+import type { Log } from "#shared/client/log.ts";
+
+/** Fractions of the disk in use at which images go, and down to which. */
+const high = 0.85;
+const low = 0.8;
+const youngest_ms = 120_000;
+
+export interface ImageDisk {
+  readonly capacity_bytes: number;
+  readonly available_bytes: number;
+}
+
+/** Removes images that no container uses when the disk fills up, those unused for longest first. */
+export class ImageGarbage {
+  readonly #firstSeen_ms = new Map<string, number>();
+  readonly #lastUsed_ms = new Map<string, number>();
+  #running = false;
+
+  constructor(
+    readonly runtime: ContainerRuntime,
+    readonly log: Log,
+    readonly now_ms: () => number = () => performance.now(),
+  ) {}
+
+  /** Takes note of which images are in use now. */
+  observe(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): void {
+    const now_ms = this.now_ms();
+    const present = new Set(images.map(({ id }) => id));
+    for (const image of images) {
+      if (!this.#firstSeen_ms.has(image.id)) this.#firstSeen_ms.set(image.id, now_ms);
+      if (containers.some((container) => uses(container, image))) this.#lastUsed_ms.set(image.id, now_ms);
+    }
+    for (const map of [this.#firstSeen_ms, this.#lastUsed_ms]) {
+      for (const id of map.keys()) if (!present.has(id)) map.delete(id);
+    }
+  }
+
+  /** Frees space when there is need. @returns bytes freed, as far as images tell. */
+  async collect(disk: ImageDisk): Promise<number> {
+    const used = 1 - disk.available_bytes / disk.capacity_bytes;
+    if (this.#running || disk.capacity_bytes === 0 || used < high) return 0;
+    this.#running = true;
+    try {
+      const [images, containers] = await Promise.all([this.runtime.listImages(), this.runtime.listContainers()]);
+      this.observe(images, containers);
+      const wanted_bytes = disk.capacity_bytes * (used - low);
+      return await this.#free(this.#removable(images, containers), wanted_bytes);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #removable(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): ImageStatus[] {
+    const now_ms = this.now_ms();
+    return images
+      .filter((image) => !image.pinned && !containers.some((container) => uses(container, image)))
+      .filter(({ id }) => now_ms - (this.#firstSeen_ms.get(id) ?? now_ms) >= youngest_ms)
+      .sort((a, b) => (this.#lastUsed_ms.get(a.id) ?? 0) - (this.#lastUsed_ms.get(b.id) ?? 0));
+  }
+
+  async #free(images: readonly ImageStatus[], wanted_bytes: number): Promise<number> {
+    let freed_bytes = 0;
+    for (const { id, size_bytes, tags } of images) {
+      if (freed_bytes >= wanted_bytes) break;
+      try {
+        await this.runtime.removeImage(id);
+        freed_bytes += size_bytes;
+        this.log.info("an unused image is removed to free the disk", { image: tags[0] ?? id });
+      } catch (error) {
+        // Taken into use meanwhile, or shared: the next one may do.
+        this.log.debug("an image could not be removed", { image: id, error });
+      }
+    }
+    return freed_bytes;
+  }
+}
+
+/** Ended containers count: their image is needed to start them again, and Docker would refuse. */
+function uses(container: ContainerStatus, image: ImageStatus): boolean {
+  return (
+    container.imageId === image.id ||
+    container.image === image.id ||
+    image.digests.includes(container.imageId) ||
+    image.tags.includes(container.image)
+  );
+}

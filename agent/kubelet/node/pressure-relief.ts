@@ -1,0 +1,68 @@
+import type { Host } from "#agent/host/host.ts";
+import type { Pressures } from "#agent/telemetry/pressure.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { ImageGarbage } from "../images/image-gc.ts";
+import type { PodStats } from "../kubelet.ts";
+import { podUid } from "../pod-containers.ts";
+import type { PodWorker } from "../pod-worker.ts";
+import { chooseVictim, type PodUsage } from "./eviction.ts";
+
+export interface PressureReliefOptions {
+  readonly host: Host;
+  readonly imageFolder: () => string | undefined;
+  readonly imageGarbage: ImageGarbage;
+  readonly podStats: () => Promise<readonly PodStats[]>;
+  readonly workers: () => Iterable<PodWorker>;
+  /** Ended containers that may go. */
+  readonly collectGarbage: () => Promise<void>;
+  readonly log: Log;
+}
+
+/** Frees what the board runs short of: images and dead containers when the disk fills, then pods, one at a time. */
+export class PressureRelief {
+  #running = false;
+
+  constructor(readonly options: PressureReliefOptions) {}
+
+  /** Called after each look at the board. Does nothing while an earlier call still runs. */
+  async relieve(pressures: Pressures): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      await this.#collectImages();
+      if (pressures.disk) await this.options.collectGarbage();
+      if (pressures.memory) await this.#evict("memory");
+      else if (pressures.disk) await this.#evict("ephemeral-storage");
+    } catch (error) {
+      this.options.log.warn("the board could not be relieved", { error });
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #collectImages(): Promise<void> {
+    const folder = this.options.imageFolder();
+    if (folder === undefined) return;
+    await this.options.imageGarbage.collect(await this.options.host.statfs(folder));
+  }
+
+  async #evict(resource: "memory" | "ephemeral-storage"): Promise<void> {
+    const workers = new Map([...this.options.workers()].map((worker) => [worker.uid, worker]));
+    // One that was told to go must be gone before another follows.
+    if ([...workers.values()].some((worker) => worker.evicting)) return;
+    const usages: PodUsage[] = (await this.options.podStats())
+      .filter(({ pod }) => workers.get(podUid(pod))?.active)
+      .map(({ pod, containers }) => ({
+        pod,
+        containers: containers.map(({ container, stats }) => ({
+          name: container.name,
+          used_bytes: resource === "memory" ? stats.memoryWorkingSet_bytes : stats.fsUsed_bytes,
+        })),
+      }));
+    const victim = chooseVictim(resource, usages);
+    if (!victim) return;
+    const { namespace, name } = victim.pod.metadata;
+    this.options.log.warn("a pod is evicted", { pod: `${namespace}/${name}`, resource });
+    workers.get(podUid(victim.pod))?.fail({ reason: "Evicted", message: victim.message, grace_s: 0 });
+  }
+}
