@@ -23,6 +23,7 @@ import { workloadControllers } from "./controllers/workload-controllers.ts";
 import { apiServerUser, brokerUser, controllerManagerUser, schedulerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { nthAddress } from "./networks.ts";
+import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
@@ -68,6 +69,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   });
   await reconcilePolicy(own, bootstrapPolicy());
   await ensureBootstrapSecret(own, pki.joinToken, { description: "made with the cluster" });
+  await publishExtensionAuthentication(own, pki.authorities);
   await api.open();
   log.info("the API server is ready", {
     url: `https://${address}:${settings.httpsPort}`,
