@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import { negotiate } from "./negotiate.ts";
+import { requestInfoOf } from "./request-info.ts";
+
+const info = (method: string, url: string) => {
+  const { pathname, searchParams } = new URL(url, "https://x");
+  const { verb, group, version, namespace, resource, subresource, name, rest, isResourceRequest } = requestInfoOf(
+    method,
+    pathname,
+    searchParams,
+  );
+  if (!isResourceRequest) return [verb];
+  return [verb, `${group}/${version}`, namespace ?? "-", resource, name ?? "-", subresource ?? "-", ...rest];
+};
+
+test.each([
+  ["GET", "/api/v1/namespaces/a/pods/p", ["get", "/v1", "a", "pods", "p", "-"]],
+  ["GET", "/api/v1/namespaces/a/pods", ["list", "/v1", "a", "pods", "-", "-"]],
+  ["GET", "/api/v1/pods?watch=true", ["watch", "/v1", "-", "pods", "-", "-"]],
+  ["GET", "/api/v1/watch/namespaces/a/pods/p", ["watch", "/v1", "a", "pods", "p", "-"]],
+  ["GET", "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dp", ["list", "/v1", "a", "pods", "p", "-"]],
+  ["POST", "/apis/apps/v1/namespaces/a/deployments", ["create", "apps/v1", "a", "deployments", "-", "-"]],
+  ["PUT", "/apis/apps/v1/namespaces/a/deployments/d/scale", ["update", "apps/v1", "a", "deployments", "d", "scale"]],
+  ["DELETE", "/api/v1/namespaces/a/pods", ["deletecollection", "/v1", "a", "pods", "-", "-"]],
+  ["DELETE", "/api/v1/namespaces/a", ["delete", "/v1", "a", "namespaces", "a", "-"]],
+  ["PUT", "/api/v1/namespaces/a/finalize", ["update", "/v1", "a", "namespaces", "a", "finalize"]],
+  ["GET", "/api/v1/namespaces", ["list", "/v1", "-", "namespaces", "-", "-"]],
+  ["GET", "/api/v1/nodes/n/proxy/stats/summary", ["get", "/v1", "-", "nodes", "n", "proxy", "stats", "summary"]],
+  ["GET", "/apis/apps/v1", ["get"]],
+  ["GET", "/healthz", ["get"]],
+  ["POST", "/api", ["post"]],
+])("%s %s", (method, url, expected) => {
+  expect(info(method, url)).toEqual(expected);
+});
+
+test("what a client accepts", () => {
+  const protobuf = "application/vnd.kubernetes.protobuf";
+  const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  expect(negotiate(undefined)).toMatchObject({ media: "json", as: undefined });
+  expect(negotiate(`${protobuf},application/json`).media).toBe("json");
+  expect(negotiate(protobuf).media).toBe("protobuf");
+  expect(negotiate(`${table},application/json`).as).toBe("Table");
+  expect(negotiate("application/json;as=Table;v=v9;g=meta.k8s.io, */*")).toMatchObject({
+    media: "json",
+    as: undefined,
+  });
+  expect(negotiate("application/yaml").media).toBe("yaml");
+  expect(() => negotiate("text/html")).toThrow("only the following media types are accepted");
+});

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { openMemoryStore } from "../../store/memory-store.ts";
+import type { Store } from "../../store/store.ts";
+import { CacheHub } from "./cache-hub.ts";
+import type { CacheEvent, ResourceCache } from "./resource-cache.ts";
+import { parseFrozen, servedText, toStoredText } from "./stored-text.ts";
+
+const object = (name: string, value: string): KubeObject =>
+  ({
+    kind: "Thing",
+    metadata: { name, namespace: "a", labels: { value }, resourceVersion: "7" },
+    apiVersion: "v1",
+    value,
+  }) as KubeObject;
+
+describe("stored text", () => {
+  test("begins with type and metadata, without a revision, which is spliced in", () => {
+    const stored = toStoredText(object("x", "1"));
+    expect(stored).toStartWith('{"apiVersion":"v1","kind":"Thing","metadata":{"name":"x"');
+    expect(stored).not.toContain("resourceVersion");
+    expect(JSON.parse(servedText(stored, 12)).metadata.resourceVersion).toBe("12");
+    const other = JSON.parse(servedText(stored, 12, '{"apiVersion":"v2","kind":"Thing",'));
+    expect([other.apiVersion, other.metadata.name]).toEqual(["v2", "x"]);
+  });
+
+  test("loses no digits and gives frozen views", () => {
+    const text = '{"apiVersion":"v1","kind":"T","metadata":{"name":"x"},"big":9007199254740993,"one":1.0,"e":1e3}';
+    const view = parseFrozen(text);
+    expect(JSON.stringify(view)).toBe(text);
+    expect(Object.isFrozen(view.metadata)).toBe(true);
+  });
+});
+
+describe("watch cache", () => {
+  let store: Store;
+  let hub: CacheHub;
+  let cache: ResourceCache;
+  beforeEach(async () => {
+    store = openMemoryStore();
+    await put("before", "0");
+    hub = new CacheHub(store);
+    cache = await hub.attach("/registry/things/", (view) => ({ labels: view.metadata.labels, fields: {} }));
+    await hub.start();
+  });
+  afterEach(async () => {
+    hub.stop();
+    await store.close();
+  });
+
+  const put = (name: string, value: string): Promise<number> =>
+    store.create(`/registry/things/a/${name}`, toStoredText(object(name, value)));
+  const names = (entries: readonly { readonly name: string }[] | undefined): string[] | undefined =>
+    entries?.map(({ name }) => name);
+
+  test("shows what was there and, once waited for, what was written", async () => {
+    expect(names(cache.list())).toEqual(["before"]);
+    const revision = await put("b", "1");
+    await hub.waitFor(revision);
+    expect(hub.revision).toBe(revision);
+    expect(cache.get("a/b")?.view().metadata.resourceVersion).toBe(String(revision));
+    expect(names(cache.list("a"))).toEqual(["b", "before"]);
+    expect(names(cache.list("none"))).toEqual([]);
+  });
+
+  test("shows earlier moments out of its history", async () => {
+    const first = await put("b", "1");
+    const second = await store.update("/registry/things/a/b", toStoredText(object("b", "2")), first);
+    const third = await store.delete("/registry/things/a/b", second);
+    await hub.waitFor(third);
+    expect(cache.listAt(first)?.map((entry) => entry.indexed.labels?.["value"])).toEqual(["1", "0"]);
+    expect(cache.listAt(second)?.map((entry) => entry.indexed.labels?.["value"])).toEqual(["2", "0"]);
+    expect(names(cache.listAt(third))).toEqual(["before"]);
+  });
+
+  test("gives a subscriber what it missed, then what comes", async () => {
+    const first = await put("b", "1");
+    await hub.waitFor(await put("c", "1"));
+    const events: CacheEvent[] = [];
+    const stop = cache.subscribe(
+      first,
+      (event) => events.push(event),
+      () => undefined,
+    );
+    await hub.waitFor(await store.delete("/registry/things/a/b", first));
+    expect(events.map(({ type, entry }) => `${type} ${entry.name}`)).toEqual(["ADDED c", "DELETED b"]);
+    stop();
+    await hub.waitFor(await put("d", "1"));
+    expect(events).toHaveLength(2);
+  });
+
+  test("refuses to resume from what it no longer knows", async () => {
+    cache.reset([], 100);
+    const subscribe = () =>
+      cache.subscribe(
+        50,
+        () => undefined,
+        () => undefined,
+      );
+    expect(subscribe).toThrow(StatusError);
+  });
+
+  test("over a gap, watches end and readers inside hear the difference", async () => {
+    const heard: string[] = [];
+    let closed = false;
+    cache.listen(({ type, entry }) => heard.push(`${type} ${entry.name}`));
+    cache.subscribe(
+      hub.revision,
+      () => undefined,
+      () => {
+        closed = true;
+      },
+    );
+    cache.reset([{ key: "/registry/things/a/new", value: toStoredText(object("new", "1")), revision: 90 }], 100);
+    expect(closed).toBe(true);
+    expect(heard).toEqual(["DELETED before", "ADDED new"]);
+  });
+
+  test("a resource that is attached later starts with what is stored", async () => {
+    await hub.waitFor(await store.create("/registry/example.com/toys/a/t", toStoredText(object("t", "1"))));
+    const toys = await hub.attach("/registry/example.com/toys/", () => ({ labels: undefined, fields: {} }));
+    expect(names(toys.list())).toEqual(["t"]);
+    await hub.waitFor(await store.create("/registry/example.com/toys/a/u", toStoredText(object("u", "1"))));
+    expect(names(toys.list())).toEqual(["t", "u"]);
+  });
+
+  test("gives up on a revision that does not come", async () => {
+    const error = await hub.waitForClient(hub.revision + 1000, 1).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 504, reason: "Timeout" });
+  });
+});
