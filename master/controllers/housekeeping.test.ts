@@ -1,6 +1,16 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { clusterRoles, configMaps, jobs, nodes, pods, resourceQuotas, secrets } from "#shared/api/resources.ts";
+import {
+  clusterRoles,
+  configMaps,
+  jobs,
+  nodes,
+  pods,
+  resourceQuotas,
+  secrets,
+  serviceAccounts,
+} from "#shared/api/resources.ts";
 import type { Job } from "#shared/api/types/batch-v1.generated.ts";
+import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ClusterRole } from "#shared/api/types/rbac-v1.generated.ts";
 import { ManualClock } from "#shared/client/clock.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -8,6 +18,7 @@ import { testNode, testPod } from "../scheduler/testing.ts";
 import { aggregatedRules, clusterRoleAggregation } from "./cluster-role-aggregation.ts";
 import { fateOf, podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
+import { serviceAccountTokenController } from "./service-account-token.ts";
 import { eventually } from "./testing/eventually.ts";
 import { Harness } from "./testing/harness.ts";
 import type { RecordingClient } from "./testing/recording-client.ts";
@@ -171,4 +182,37 @@ test("expired join tokens go", async () => {
   expect(client.count("delete secrets kube-system/young")).toBe(0);
   await clock.advance(61_000);
   await eventually(() => client.count("delete secrets kube-system/young") === 1);
+});
+
+test("Secrets for service accounts are filled, and go with their account", async () => {
+  const { client } = harness;
+  const issue = async (account: ServiceAccount) => `token of ${account.metadata.name}`;
+  await harness.run(serviceAccountTokenController({ rootCaPem: "PEM", issue }));
+  const secret = (name: string, account: string) => ({
+    apiVersion: "v1" as const,
+    kind: "Secret" as const,
+    metadata: { name, namespace: "default", annotations: { "kubernetes.io/service-account.name": account } },
+    type: "kubernetes.io/service-account-token",
+  });
+  const account = {
+    apiVersion: "v1" as const,
+    kind: "ServiceAccount" as const,
+    metadata: { name: "sa", namespace: "default" },
+  };
+  await client.create(serviceAccounts, account);
+  await client.create(secrets, secret("good", "sa"));
+  await client.create(secrets, secret("stray", "nobody"));
+  const read = () => client.get(secrets, { namespace: "default", name: "good" });
+  await eventually(async () => (await read()).data?.["token"] !== undefined, "a token");
+  const decode = (field: string, data: Record<string, string> = {}) =>
+    Buffer.from(data[field] ?? "", "base64").toString();
+  const { data } = await read();
+  expect(["token", "ca.crt", "namespace"].map((field) => decode(field, data))).toEqual([
+    "token of sa",
+    "PEM",
+    "default",
+  ]);
+  await eventually(() => client.count("delete secrets default/stray") === 1, "stray deleted");
+  await client.delete(serviceAccounts, { namespace: "default", name: "sa" });
+  await eventually(() => client.count("delete secrets default/good") === 1, "good deleted");
 });

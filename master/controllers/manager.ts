@@ -89,7 +89,8 @@ export class ControllerManager {
 
   #runController(definition: ControllerDefinition): Promise<RunningController> {
     const { clock } = this.#options;
-    const client = this.#options.clientFor(definition.serviceAccount ?? definition.name);
+    const account = definition.serviceAccount ?? definition.name;
+    const client = account === "" ? this.#options.client : this.#options.clientFor(account);
     const events = new ApiEventRecorder(client, { component: definition.name, clock, log: this.#log });
     return runController(definition, { client, informers: this.#informers, events, clock, log: this.#log });
   }

@@ -22,6 +22,7 @@ import { podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { rootCaPublisher } from "./root-ca-publisher.ts";
 import { serviceAccountController } from "./service-account.ts";
+import { type ServiceAccountTokenOptions, serviceAccountTokenController } from "./service-account-token.ts";
 import { tokenCleaner } from "./token-cleaner.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
@@ -34,6 +35,8 @@ export interface SystemControllerOptions {
   /** Silence after which a node is not ready, where its session did not tell sooner. */
   readonly nodeMonitorGracePeriod_ms: number;
   readonly mapper: ResourceMapper;
+  /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
+  readonly issueSecretToken?: ServiceAccountTokenOptions["issue"] | undefined;
 }
 
 /** The controllers that keep the cluster itself in order; workloads have their own list. */
@@ -41,12 +44,12 @@ export function systemControllers(options: SystemControllerOptions): {
   readonly controllers: readonly ControllerDefinition[];
   readonly services: readonly Service[];
 } {
-  const { mapper } = options;
+  const { mapper, rootCaPem, issueSecretToken: issue } = options;
   return {
     controllers: [
       namespaceController(mapper),
       serviceAccountController,
-      rootCaPublisher(options.rootCaPem),
+      rootCaPublisher(rootCaPem),
       nodeIpamController(options.clusterCidr),
       nodeLifecycleController({ ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms }),
       taintEvictionController(),
@@ -62,6 +65,7 @@ export function systemControllers(options: SystemControllerOptions): {
       volumeProtection,
       ephemeralVolumeController,
       tokenCleaner,
+      ...(issue ? [serviceAccountTokenController({ rootCaPem, issue })] : []),
       certificateApprover,
       certificateSigner(options.clientAuthority),
       certificateCleaner,

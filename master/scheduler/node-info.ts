@@ -11,6 +11,8 @@ export class NodeInfo {
   readonly #pods = new Map<string, PodInfo>();
   readonly #requested: ResourceAmounts = new Map();
   readonly #assumedRequested: ResourceAmounts = new Map();
+  /** Pods by label, for the keys that were asked for. */
+  readonly #byLabel = new Map<string, Map<string, Map<string, PodInfo>>>();
   #withAffinity = 0;
   #withAntiAffinity = 0;
 
@@ -70,6 +72,7 @@ export class NodeInfo {
   addPod(info: PodInfo): void {
     if (this.#pods.has(info.uid)) this.removePod(info.uid);
     this.#pods.set(info.uid, info);
+    for (const [key, values] of this.#byLabel) enter(values, key, info);
     addAmounts(this.#requested, info.requests);
     addAmounts(this.#assumedRequested, info.assumedRequests);
     if (info.hasAffinity) this.#withAffinity++;
@@ -80,10 +83,22 @@ export class NodeInfo {
     const info = this.#pods.get(uid);
     if (!info) return;
     this.#pods.delete(uid);
+    for (const [key, values] of this.#byLabel) leave(values, key, info);
     subtractAmounts(this.#requested, info.requests);
     subtractAmounts(this.#assumedRequested, info.assumedRequests);
     if (info.hasAffinity) this.#withAffinity--;
     if (info.hasAntiAffinity) this.#withAntiAffinity--;
+  }
+
+  /** Pods that carry the label. A key is indexed when it is first asked for. */
+  podsWithLabel(key: string, value: string): Iterable<PodInfo> {
+    let values = this.#byLabel.get(key);
+    if (!values) {
+      values = new Map();
+      this.#byLabel.set(key, values);
+      for (const info of this.#pods.values()) enter(values, key, info);
+    }
+    return values.get(value)?.values() ?? [];
   }
 
   /** A copy to try things on. */
@@ -92,4 +107,18 @@ export class NodeInfo {
     for (const info of this.#pods.values()) copy.addPod(info);
     return copy;
   }
+}
+
+function enter(values: Map<string, Map<string, PodInfo>>, key: string, info: PodInfo): void {
+  const value = info.pod.metadata.labels?.[key];
+  if (value === undefined) return;
+  const present = values.get(value);
+  if (present) present.set(info.uid, info);
+  else values.set(value, new Map([[info.uid, info]]));
+}
+
+function leave(values: Map<string, Map<string, PodInfo>>, key: string, info: PodInfo): void {
+  const value = info.pod.metadata.labels?.[key] ?? "";
+  const present = values.get(value);
+  if (present?.delete(info.uid) && present.size === 0) values.delete(value);
 }

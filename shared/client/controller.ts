@@ -71,6 +71,8 @@ export interface WatchSpec<T extends KubeObject> {
   /** Called with every event before anything is enqueued; for expectations. */
   readonly observe?: ((event: InformerEvent<T>, context: ControllerContext) => void) | undefined;
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined;
+  /** Keys wait so long for more of the same: one reconcile for a burst of events. Absent: none. */
+  readonly batch_ms?: number | undefined;
   readonly scope?: ReadScope | undefined;
 }
 
@@ -91,7 +93,7 @@ const watchId = (ref: ResourceRef<never>, scope: ReadScope = {}): string =>
 export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchSpec<T> = {}): ControllerWatch {
   const enqueue = spec.enqueue ?? ((object: T) => [keyOf(object)]);
   const add = (object: T, context: ControllerContext): void => {
-    for (const key of enqueue(object, context)) context.queue.add(key);
+    for (const key of enqueue(object, context)) context.queue.addAfter(key, spec.batch_ms ?? 0);
   };
   return {
     id: watchId(ref as ResourceRef<never>, spec.scope),
@@ -153,7 +155,8 @@ export const byControllerUid: IndexFunction<KubeObject> = ({ metadata }) => {
 export interface ControllerDefinition {
   /** As upstream names it: the events' source and the log's name. */
   readonly name: string;
-  /** Of kube-system, whose rights the controller has (roles `system:controller:<this>`). Default: `name`. */
+  /** Of kube-system, whose rights the controller has (roles `system:controller:<this>`). Default: `name`. Empty: it acts
+   *  as the controller manager itself. */
   readonly serviceAccount?: string | undefined;
   readonly watches: readonly ControllerWatch[];
   /** Seconds between full passes over all keys; absent or 0: none. */

@@ -14,12 +14,15 @@ export interface Lister<T extends KubeObject> {
   readonly size: number;
 }
 
+/** Objects by value, then by key. */
+type Entries<T> = Map<string, Map<string, T>>;
+
 const byNamespace = "namespace";
 
 /** A cache of objects by key with indexes that follow every change. */
 export class ObjectStore<T extends KubeObject> implements Lister<T> {
   readonly #objects = new Map<string, T>();
-  readonly #indexes = new Map<string, { readonly of: IndexFunction<T>; readonly keys: Map<string, Set<string>> }>();
+  readonly #indexes = new Map<string, { readonly of: IndexFunction<T>; readonly entries: Entries<T> }>();
 
   constructor() {
     this.addIndex(byNamespace, ({ metadata }) => (metadata.namespace ? [metadata.namespace] : []));
@@ -28,9 +31,9 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
   /** Adds an index over what is there already and all to come; an index of that name that exists stays. */
   addIndex(name: string, of: IndexFunction<T>): void {
     if (this.#indexes.has(name)) return;
-    const index = { of, keys: new Map<string, Set<string>>() };
+    const index = { of, entries: new Map<string, Map<string, T>>() };
     this.#indexes.set(name, index);
-    for (const [key, object] of this.#objects) enter(index.keys, of(object), key);
+    for (const [key, object] of this.#objects) enter(index.entries, of(object), key, object);
   }
 
   get size(): number {
@@ -52,21 +55,18 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
   byIndex(name: string, value: string): readonly T[] {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`there is no index ${name}`);
-    const found: T[] = [];
-    for (const key of index.keys.get(value) ?? []) {
-      const object = this.#objects.get(key);
-      if (object) found.push(object);
-    }
-    return found;
+    const found = index.entries.get(value);
+    return found ? [...found.values()] : [];
   }
 
   /** Puts the object in place of one of the same key, and gives that one. */
   set(object: T): T | undefined {
     const key = keyOf(object);
     const old = this.#objects.get(key);
-    for (const { of, keys } of this.#indexes.values()) {
-      if (old) leave(keys, of(old), key);
-      enter(keys, of(object), key);
+    for (const { of, entries } of this.#indexes.values()) {
+      const values = of(object);
+      if (old) leave(entries, of(old), key, values);
+      enter(entries, values, key, object);
     }
     this.#objects.set(key, object);
     return old;
@@ -75,23 +75,25 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
   delete(key: string): T | undefined {
     const old = this.#objects.get(key);
     if (!old) return undefined;
-    for (const { of, keys } of this.#indexes.values()) leave(keys, of(old), key);
+    for (const { of, entries } of this.#indexes.values()) leave(entries, of(old), key, []);
     this.#objects.delete(key);
     return old;
   }
 }
 
-function enter(keys: Map<string, Set<string>>, values: readonly string[], key: string): void {
+function enter<T>(entries: Entries<T>, values: readonly string[], key: string, object: T): void {
   for (const value of values) {
-    const present = keys.get(value);
-    if (present) present.add(key);
-    else keys.set(value, new Set([key]));
+    const present = entries.get(value);
+    if (present) present.set(key, object);
+    else entries.set(value, new Map([[key, object]]));
   }
 }
 
-function leave(keys: Map<string, Set<string>>, values: readonly string[], key: string): void {
+/** Takes the object out where it is no longer to be; `kept` spares what comes back at once. */
+function leave<T>(entries: Entries<T>, values: readonly string[], key: string, kept: readonly string[]): void {
   for (const value of values) {
-    const present = keys.get(value);
-    if (present?.delete(key) && present.size === 0) keys.delete(value);
+    if (kept.includes(value)) continue;
+    const present = entries.get(value);
+    if (present?.delete(key) && present.size === 0) entries.delete(value);
   }
 }

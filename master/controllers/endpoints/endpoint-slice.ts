@@ -19,6 +19,7 @@ import {
   hasHostname,
   isHeadless,
   mayBeEndpoint,
+  podBatch_ms,
   portOnPod,
   selectedPods,
   servicesOfPod,
@@ -44,7 +45,7 @@ export function endpointSliceController(): ControllerDefinition {
     name: "endpointslice-controller",
     watches: [
       watching(services),
-      watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints }),
+      watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
       watching(nodes, {
         enqueue: everyKeyOf(services),
         when: (event) =>

@@ -18,6 +18,7 @@ import {
   hasHostname,
   isHeadless,
   mayBeEndpoint,
+  podBatch_ms,
   portOnPod,
   selectedPods,
   servicesOfPod,
@@ -35,7 +36,7 @@ export const endpointsController = defineController({
   serviceAccount: "endpoint-controller",
   watches: [
     watching(services),
-    watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints }),
+    watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
     watching(endpoints, {
       // Those that somebody made by hand, with no Service or before it, are theirs.
       enqueue: (object, { lister }) =>

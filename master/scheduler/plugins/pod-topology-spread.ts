@@ -133,12 +133,21 @@ function addCount(
   values?.set(value, (values.get(value) ?? 0) + countPods(node, selector, namespace));
 }
 
-function countPods({ pods }: NodeInfo, selector: LabelSelector, namespace: string): number {
+function countPods(node: NodeInfo, selector: LabelSelector, namespace: string): number {
   if (selector.isEmpty || selector.matchesNothing) return 0;
   let count = 0;
-  for (const { pod, namespace: own } of pods.values())
+  for (const { pod, namespace: own } of candidates(node, selector))
     if (own === namespace && !pod.metadata.deletionTimestamp && selector.matches(pod.metadata.labels)) count++;
   return count;
+}
+
+/** Nearly every selector names a value of a label: then only pods with that one need to be looked at. */
+function candidates(node: NodeInfo, selector: LabelSelector): Iterable<PodInfo> {
+  for (const { key } of selector.requirements) {
+    const value = selector.exactValue(key);
+    if (value !== undefined) return node.podsWithLabel(key, value);
+  }
+  return node.pods.values();
 }
 
 function compile(
