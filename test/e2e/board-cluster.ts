@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Cluster } from "#tools/local-cluster/cluster.ts";
+import { CommandError } from "#tools/local-cluster/run.ts";
+import { busyboxArchive } from "../support/dockerd.ts";
+import { clientBinaries } from "../support/kubectl.ts";
+
+export const image = "docker.io/bramble-test/web:1";
+const binary = resolve(import.meta.dir, "../../dist/bramble-linux-x64");
+
+/** A cluster of the compiled binary with real kubectl and Helm, one for a test file. */
+export interface TestCluster {
+  readonly cluster: Cluster;
+  readonly kubeconfig: string;
+  /** Runs kubectl; rejects with what it said. */
+  kubectl(...args: string[]): string;
+  apply(manifest: object | readonly object[]): void;
+  /** Polls `kubectl args` until its output matches; throws with the last output. */
+  until(pattern: RegExp | ((output: string) => boolean), ...args: string[]): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const patience_s = 180;
+
+export interface TestClusterOptions {
+  readonly name: string;
+  readonly prefix: string;
+  readonly workers: number;
+  readonly masterAgent?: boolean | undefined;
+  readonly hostname?: string | undefined;
+}
+
+export async function startCluster(options: TestClusterOptions): Promise<TestCluster> {
+  const { name, prefix, workers, hostname } = options;
+  const dir = mkdtempSync(join(tmpdir(), `bramble-${name}-`));
+  rmSync(dir, { recursive: true });
+  const cluster = await Cluster.up(
+    {
+      name,
+      prefix,
+      binary,
+      boards: [
+        {
+          name: "master-1",
+          role: "master",
+          address: `${prefix}.11`,
+          hostname: hostname ?? "master-1",
+          args: ["master", ...(options.masterAgent ? [] : ["--no-agent"])],
+        },
+        ...Array.from({ length: workers }, (_, index) => ({
+          name: `worker-${index + 1}`,
+          role: "worker" as const,
+          address: `${prefix}.${101 + index}`,
+          hostname: hostname ?? `worker-${index + 1}`,
+          args: ["worker", "--server", `https://${prefix}.11:6443`],
+        })),
+      ],
+    },
+    dir,
+    () => undefined,
+  );
+  const archive = join(dir, "web.tar");
+  writeFileSync(archive, busyboxArchive(image));
+  await cluster.load(archive, () => undefined);
+  const kubeconfig = join(dir, "kubeconfig");
+  cluster.copyKubeconfig(kubeconfig);
+
+  const kubectl = (...args: string[]): string => {
+    const command = [clientBinaries().kubectl, "--kubeconfig", kubeconfig, ...args];
+    const result = Bun.spawnSync({ cmd: command, stdin: "ignore" });
+    if (result.exitCode !== 0)
+      throw new CommandError(command.slice(3), result.exitCode ?? -1, result.stderr.toString());
+    return result.stdout.toString();
+  };
+  return {
+    cluster,
+    kubeconfig,
+    kubectl,
+    apply(manifest) {
+      const file = join(dir, "manifest.json");
+      const items = Array.isArray(manifest) ? manifest : [manifest];
+      writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+      kubectl("apply", "-f", file);
+    },
+    async until(pattern, ...args) {
+      const matches = typeof pattern === "function" ? pattern : (output: string) => pattern.test(output);
+      const end_ms = performance.now() + patience_s * 1000;
+      for (;;) {
+        let output: string;
+        try {
+          output = kubectl(...args);
+          if (matches(output)) return output;
+        } catch (error) {
+          output = (error as Error).message;
+        }
+        if (performance.now() > end_ms)
+          throw new Error(`kubectl ${args.join(" ")}: not as awaited within ${patience_s} s; last:\n${output}`);
+        await Bun.sleep(300);
+      }
+    },
+    stop: () => cluster.down(() => undefined),
+  };
+}
+
+/** A Deployment of a small web server that answers with its pod's name, and a Service with a node port for it. */
+export function webApp(name: string, replicas: number): object[] {
+  const labels = { app: name };
+  const script = "mkdir -p /www && hostname > /www/index.html && echo started && exec httpd -f -p 8080 -h /www";
+  return [
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name },
+      spec: {
+        replicas,
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            terminationGracePeriodSeconds: 1,
+            containers: [
+              {
+                name: "web",
+                image,
+                command: ["sh", "-c", script],
+                ports: [{ containerPort: 8080 }],
+                readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 },
+                livenessProbe: {
+                  exec: { command: ["test", "!", "-e", "/tmp/sick"] },
+                  periodSeconds: 1,
+                  failureThreshold: 2,
+                },
+              },
+            ],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name },
+      spec: { type: "NodePort", selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
+    },
+  ];
+}

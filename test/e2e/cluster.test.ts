@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { clientBinaries } from "../support/kubectl.ts";
+import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+
+setDefaultTimeout(400_000);
+
+describe("a cluster of one master and two workers", () => {
+  let it: TestCluster;
+  beforeAll(async () => {
+    it = await startCluster({ name: "e2e", prefix: "10.197.0", workers: 2 });
+    await it.until(
+      (output) => output.split(" ").filter((word) => word === "True").length === 2,
+      "get",
+      "nodes",
+      "-o",
+      `jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}`,
+    );
+  });
+  afterAll(() => it.stop());
+
+  const podNames = (app: string): string[] =>
+    it
+      .kubectl("get", "pods", "-l", `app=${app}`, "-o", "jsonpath={.items[*].metadata.name}")
+      .split(" ")
+      .filter(Boolean);
+  const firstPod = (app: string): string => podNames(app)[0] ?? "";
+
+  test("a Deployment comes up with its Service", async () => {
+    it.apply(webApp("web", 3));
+    it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
+    expect(podNames("web")).toHaveLength(3);
+  });
+
+  test("pods reach each other across boards, and the Service by address, name and node port", async () => {
+    const client = firstPod("web");
+    const ip = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+    const port = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}");
+    const pods = podNames("web");
+    for (const target of it
+      .kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}")
+      .split(" ")) {
+      expect(pods).toContain(it.kubectl("exec", client, "--", "wget", "-qO-", `http://${target}:8080/`).trim());
+    }
+    for (const url of [`http://${ip}/`, "http://web/", "http://web.default.svc.cluster.local/"]) {
+      expect(pods).toContain(it.kubectl("exec", client, "--", "wget", "-qO-", url).trim());
+    }
+    for (const board of ["10.197.0.101", "10.197.0.102"]) {
+      expect(pods).toContain((await (await fetch(`http://${board}:${port}/`)).text()).trim());
+    }
+  });
+
+  test("scale, set image, undo", async () => {
+    it.kubectl("scale", "deployment/web", "--replicas=2");
+    await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.replicas}");
+    it.kubectl("set", "image", "deployment/web", "web=docker.io/bramble-test/none:1");
+    await it.until(/ErrImage|ImagePullBackOff/, "get", "pods", "-l", "app=web");
+    it.kubectl("rollout", "undo", "deployment/web");
+    it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
+    expect(it.kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}")).toBe(
+      image,
+    );
+  });
+
+  test("logs, exec with a code and stdin, cp, port-forward", async () => {
+    const pod = firstPod("web");
+    expect(it.kubectl("logs", pod)).toContain("started");
+    expect(() => it.kubectl("exec", pod, "--", "sh", "-c", "exit 7")).toThrow("exit code 7");
+    const echoed = Bun.spawnSync({
+      cmd: [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, "exec", "-i", pod, "--", "cat"],
+      stdin: Buffer.from("through stdin"),
+    });
+    expect(echoed.stdout.toString()).toBe("through stdin");
+    const file = join(it.cluster.dir, "copied");
+    writeFileSync(file, "x".repeat(200_000));
+    it.kubectl("cp", file, `${pod}:/tmp/copied`);
+    expect(it.kubectl("exec", pod, "--", "wc", "-c", "/tmp/copied")).toContain("200000");
+    const forward = Bun.spawn({
+      cmd: [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, "port-forward", pod, ":8080"],
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    const reader = forward.stdout.getReader();
+    const line = new TextDecoder().decode((await reader.read()).value);
+    const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+    expect((await (await fetch(`http://127.0.0.1:${port}/`)).text()).trim()).toBe(pod);
+    forward.kill();
+    await forward.exited;
+  });
+
+  test("describe, custom columns, sorting, explain", () => {
+    expect(it.kubectl("describe", "pod", firstPod("web"))).toContain("Successfully assigned");
+    const listing = it.kubectl(
+      "get",
+      "pods",
+      "-A",
+      "-o",
+      "custom-columns=POD:metadata.name,NODE:spec.nodeName",
+      "--sort-by",
+      "spec.nodeName",
+    );
+    expect(listing).toContain("worker-");
+    expect(it.kubectl("explain", "deployment.spec.strategy")).toContain("rollingUpdate");
+  });
+
+  test("a container killed by hand comes back, and a failing liveness probe restarts it with its event", async () => {
+    const pod = firstPod("web");
+    it.kubectl("exec", pod, "--", "sh", "-c", "kill 1 || true");
+    await it.until(/^1$/, "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}");
+    await it.until(/^true$/, "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].ready}");
+    it.kubectl("exec", pod, "--", "touch", "/tmp/sick");
+    await it.until(/^2$/, "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}");
+    await it.until(
+      /Liveness probe failed/,
+      "get",
+      "events",
+      "--field-selector",
+      `involvedObject.name=${pod},reason=Unhealthy`,
+      "-o",
+      "jsonpath={.items[*].message}",
+    );
+  });
+
+  test("pods outlive a kill and a restart of either process and are adopted", async () => {
+    const before = it.kubectl(
+      "get",
+      "pods",
+      "-l",
+      "app=web",
+      "-o",
+      "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{'\\n'}{end}",
+    );
+    for (const name of ["worker-1", "worker-2", "master-1"]) {
+      const host = it.cluster.host(name);
+      for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+        await host.stopBramble(signal);
+        host.startBramble();
+      }
+    }
+    await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.availableReplicas}");
+    await it.until(
+      (now) => now === before,
+      "get",
+      "pods",
+      "-l",
+      "app=web",
+      "-o",
+      "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{'\\n'}{end}",
+    );
+  });
+
+  test("Helm installs, upgrades, rolls back and removes a chart", () => {
+    const chart = join(import.meta.dir, "../../examples/charts/hello");
+    const helm = (...args: string[]): string => {
+      const result = Bun.spawnSync({
+        cmd: [clientBinaries().helm, "--kubeconfig", it.kubeconfig, ...args],
+        stdin: "ignore",
+      });
+      if (result.exitCode !== 0) throw new Error(`helm ${args.join(" ")}: ${result.stderr}`);
+      return result.stdout.toString();
+    };
+    helm("install", "greet", chart, "--set", "replicas=0");
+    helm("upgrade", "greet", chart, "--set", "replicas=0", "--set", "message=hello again");
+    helm("rollback", "greet", "1");
+    expect(helm("history", "greet")).toContain("Rollback to 1");
+    helm("uninstall", "greet");
+    expect(it.kubectl("get", "deployments", "-l", "app.kubernetes.io/instance=greet", "-o", "name")).toBe("");
+  });
+
+  test("a cut board is NotReady soon, and Ready again when it is back", async () => {
+    const worker = it.cluster.host("worker-2");
+    await worker.cut();
+    const ready = `jsonpath={.status.conditions[?(@.type=="Ready")].status}`;
+    await it.until(/^(False|Unknown)$/, "get", "node", "worker-2", "-o", ready);
+    await worker.powerOn();
+    worker.startBramble();
+    await it.until(/^True$/, "get", "node", "worker-2", "-o", ready);
+    await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.availableReplicas}");
+  });
+
+  test("deleting takes everything along", async () => {
+    it.kubectl("delete", "deployment,service", "web");
+    await it.until(/^$/, "get", "pods", "-l", "app=web", "-o", "name");
+  });
+});
