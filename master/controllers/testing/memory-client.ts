@@ -240,11 +240,15 @@ function inScope(object: KubeObject, { namespace, labelSelector, fieldSelector }
   });
 }
 
-/** RFC 7386; as strategic merge, `conditions` merge by type. */
+/** RFC 7386; as strategic merge, `conditions` merge by type and `$deleteFromPrimitiveList` works. */
 function merge(target: Json, patch: Json, strategic: boolean): Json {
   for (const [key, value] of Object.entries(patch)) {
     const present = target[key];
     if (value === null) delete target[key];
+    else if (strategic && key.startsWith("$deleteFromPrimitiveList/")) {
+      const list = key.slice(key.indexOf("/") + 1);
+      target[list] = ((target[list] ?? []) as unknown[]).filter((item) => !(value as unknown[]).includes(item));
+    }
     else if (strategic && key === "conditions" && Array.isArray(value) && Array.isArray(present)) {
       const types = new Set(value.map((condition) => (condition as Json)["type"]));
       target[key] = [...present.filter((condition) => !types.has((condition as Json)["type"])), ...value];
