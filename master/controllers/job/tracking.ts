@@ -29,10 +29,8 @@ export interface Tracking {
 /** The pods to count now (pure). `ending` lets all of them go, the unfinished ones as failed unless it is a success. */
 export function planTracking(facts: JobFacts, status: JobStatus, ending: Ending | undefined): Tracking {
   const { job, indexes } = facts;
-  const uncounted = {
-    succeeded: [...(status.uncountedTerminatedPods?.succeeded ?? [])],
-    failed: [...(status.uncountedTerminatedPods?.failed ?? [])],
-  };
+  const succeeded = new Set(status.uncountedTerminatedPods?.succeeded);
+  const lost = new Set(status.uncountedTerminatedPods?.failed);
   const newIndexes: number[] = [];
   const release: Pod[] = [];
   let isPartial = false;
@@ -42,18 +40,16 @@ export function planTracking(facts: JobFacts, status: JobStatus, ending: Ending 
     release.push(pod);
     const { uid = "" } = pod.metadata;
     const index = validIndexOf(pod, job);
-    if (pod.status?.phase === "Succeeded" && !uncounted.failed.includes(uid)) {
-      if (!indexes && !uncounted.succeeded.includes(uid)) uncounted.succeeded.push(uid);
-      if (indexes && index !== undefined && !indexes.recorded.has(index)) newIndexes.push(index);
-    } else if ((failed || ending?.type === "FailureTarget") && countsAsFailure(job, pod)) {
-      if (!uncounted.failed.includes(uid)) uncounted.failed.push(uid);
-    }
-    if (newIndexes.length + uncounted.succeeded.length + uncounted.failed.length >= mostUncounted) {
+    if (pod.status?.phase === "Succeeded" && !lost.has(uid)) {
+      if (!indexes) succeeded.add(uid);
+      else if (index !== undefined && !indexes.recorded.has(index)) newIndexes.push(index);
+    } else if ((failed || ending?.type === "FailureTarget") && countsAsFailure(job, pod)) lost.add(uid);
+    if (newIndexes.length + succeeded.size + lost.size >= mostUncounted) {
       isPartial = true;
       break;
     }
   }
-  const counted = { ...status, uncountedTerminatedPods: uncounted };
+  const counted = { ...status, uncountedTerminatedPods: { succeeded: [...succeeded], failed: [...lost] } };
   return { status: indexes ? withIndexes(counted, job, indexes, newIndexes) : counted, release, isPartial };
 }
 
