@@ -8,6 +8,8 @@ export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 export interface AdmissionAttributes {
   readonly operation: Operation;
   readonly declaration: ResourceDeclaration;
+  /** The version that the client asked in; the stored one where it is absent. */
+  readonly version?: string | undefined;
   readonly subresource?: string | undefined;
   readonly namespace?: string | undefined;
   readonly name: string;

@@ -27,9 +27,9 @@ export interface Creation {
 
 /** Creates an object and answers with it once every reader sees it. Throws StatusError. */
 export async function create(parts: WriteParts, scope: WriteScope, creation: Creation): Promise<Entry> {
-  const { resource, stored } = scope;
-  const { strategy } = stored.declaration;
-  const draft = resource.toStored(creation.object);
+  const { resource } = scope;
+  const { strategy, custom } = resource.workingDeclaration;
+  const draft = resource.toWorking(creation.object);
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
   matchNamespace(scope, draft);
@@ -47,7 +47,7 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   draft.metadata.creationTimestamp = timestamp(parts);
   draft.metadata.uid = crypto.randomUUID();
   if (strategy?.hasGeneration) draft.metadata.generation = 1;
-  else if (!stored.declaration.custom) delete draft.metadata.generation;
+  else if (!custom) delete draft.metadata.generation;
   return insertNamed(parts, scope, draft);
 }
 
@@ -70,7 +70,7 @@ function managedFieldsOf(
   return updateManagedFields({
     ...managedResource(scope),
     live: undefined,
-    next: scope.resource.fromStored(draft),
+    next: scope.resource.fromWorking(draft),
     manager: scope.manager,
     now: timestamp(parts),
   });
@@ -109,7 +109,7 @@ function existsAlready(scope: WriteScope, name: string): StatusError {
 
 async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
   const { resource, stored } = scope;
-  const { strategy, ref, custom } = stored.declaration;
+  const { strategy, ref, custom } = resource.workingDeclaration;
   const name = draft.metadata.name ?? "";
   const faults = [
     ...validateObjectMeta(draft.metadata, {
@@ -121,8 +121,9 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   ];
   if (faults.length > 0) throw invalid(resource.gvk, name, faults);
   scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
-  const object = canonical(draft, resource.storedSchema);
-  await judge(parts, scope, { operation: "CREATE", name, object });
+  const judged = canonical(draft, resource.workingSchema);
+  await judge(parts, scope, { operation: "CREATE", name, object: judged });
+  const object = await resource.toRest(judged);
   const key = cacheKey(scope, name);
   const text = toStoredText(object);
   if (scope.dryRun) {

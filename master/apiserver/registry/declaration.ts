@@ -42,10 +42,22 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly custom?: boolean | undefined;
   /** The schema of a version; built-in kinds have theirs in the generated facts. Undefined: free-form. */
   schema?(version: string): Schema | undefined;
+  /** Of a custom resource: how what is stored becomes an object of a version, and back. Writes then work in the version
+   *  of the request, by that version's own declaration, as each version has its own schema. */
+  readonly converter?: VersionConverter | undefined;
   /** What OpenAPI shows of a custom resource's version. */
   published?(version: string): PublishedCustomResource | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
+}
+
+/** Both may need another server's answer (conversion webhooks). They throw StatusError, and never change their arguments. */
+export interface VersionConverter {
+  /** Stored objects (frozen, of whatever version they were stored in) as `version` shows them: pruned, with defaults. In
+   *  the same order; the same object where nothing changes. */
+  read(objects: readonly KubeObject[], version: string): readonly KubeObject[] | Promise<readonly KubeObject[]>;
+  /** An object of a served version as it is to be stored. */
+  write(object: KubeObject): KubeObject | Promise<KubeObject>;
 }
 
 /** Written as a method type so that a declaration of a narrower kind is still a declaration. */
@@ -58,6 +70,9 @@ export interface ServedVersion {
   readonly convert?:
     | { fromStored(object: KubeObject): KubeObject; toStored(object: KubeObject): KubeObject }
     | undefined;
+  /** Of a custom resource: the whole declaration as this version has it (columns, subresources, strategy). Its `ref` is
+   *  the common one. */
+  readonly declaration?: ResourceDeclaration | undefined;
 }
 
 export type VirtualHandler = (

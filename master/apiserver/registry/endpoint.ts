@@ -88,6 +88,7 @@ export class ResourceEndpoint {
     const asked = context.query.get("resourceVersion") ?? "";
     if (asked !== "" && asked !== "0") await this.#parts.hub.waitForClient(revisionOf(asked));
     const entry = this.#entry(context, resource);
+    await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry));
   }
 
@@ -105,7 +106,9 @@ export class ResourceEndpoint {
     const { stored } = resource;
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
-    const { entries, metadata } = await listEntries({ hub, store, cache: stored.cache }, selection, parameters);
+    const source = { hub, store, cache: stored.cache, resource };
+    const { entries, metadata } = await listEntries(source, selection, parameters);
+    await resource.ready(entries);
     const items = entries.map((entry) => resource.serve(entry));
     return listResponse(context, accepted, resource, items, metadata);
   }
@@ -161,6 +164,7 @@ export class ResourceEndpoint {
       return valueResponse(await virtual(object, { user: context.user, namespace }), 201);
     }
     const entry = await create(this.#parts, this.#scope(request, options), { object });
+    await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry), 201);
   }
 
@@ -175,7 +179,7 @@ export class ResourceEndpoint {
     }
     matchNamespace(request, object);
     const scope = this.#scope(request, options);
-    const { strategy } = scope.stored.declaration;
+    const { strategy } = resource.workingDeclaration;
     const missing = !scope.stored.cache.get(cacheKey(scope, name));
     if (
       missing &&
@@ -185,15 +189,17 @@ export class ResourceEndpoint {
     ) {
       await this.#parts.mayAlso(context, "create");
       const entry = await create(this.#parts, scope, { object });
+      await resource.ready([entry]);
       return objectResponse(context, accepted, resource, resource.serve(entry), 201);
     }
-    const stored = resource.toStored(object);
+    const wanted = resource.toWorking(object);
     const entry = await update(this.#parts, scope, {
       name,
       update: change,
       // Each attempt needs a draft of its own.
-      next: () => ({ draft: cloneJson(stored) as KubeObject }),
+      next: () => ({ draft: cloneJson(wanted) as KubeObject }),
     });
+    await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry));
   }
 
@@ -209,6 +215,7 @@ export class ResourceEndpoint {
       update: change,
       mayCreate: () => this.#parts.mayAlso(context, "create"),
     });
+    await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry), created ? 201 : 200);
   }
 
@@ -218,6 +225,7 @@ export class ResourceEndpoint {
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
     const { entry, isGone } = await remove(this.#parts, scope, nameOf(context, resource), options);
     if (!isGone) {
+      await resource.ready([entry]);
       const answersLater = options.propagationPolicy === "Foreground" || options.orphanDependents === false;
       return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
     }
@@ -234,12 +242,14 @@ export class ResourceEndpoint {
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
     const parameters = listParameters(context.query);
-    const { entries, metadata } = await listEntries({ hub, store, cache: stored.cache }, selection, parameters);
+    const source = { hub, store, cache: stored.cache, resource };
+    const { entries, metadata } = await listEntries(source, selection, parameters);
     const removed: Entry[] = [];
     for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
       const group = entries.slice(from, from + DELETES_AT_ONCE);
       removed.push(...(await Promise.all(group.map((entry) => this.#removeIfThere(scope, entry, options)))));
     }
+    await resource.ready(removed);
     const items = removed.map((entry) => resource.serve(entry));
     return listResponse(context, accepted, resource, items, { resourceVersion: metadata.resourceVersion });
   }
@@ -316,7 +326,7 @@ export class ResourceEndpoint {
     const { context, resource } = request;
     const name = nameOf(context, resource);
     const { verb } = context.info;
-    if (verb === "get") return valueResponse(scaleOf(resource.serve(this.#entry(context, resource)).view(), paths));
+    if (verb === "get") return valueResponse(scaleOf(await resource.working(this.#entry(context, resource)), paths));
     const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
     const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
     const expected = { gvk, schema: schemaFor(gvk), custom: false };
@@ -340,10 +350,10 @@ export class ResourceEndpoint {
     const scope = this.#scope(request, options);
     const entry = await update(this.#parts, scope, {
       name,
-      next: (live) => scaled(this.#parts, scope, live.view(), { paths, name, body }),
+      next: async (live) => scaled(this.#parts, scope, await resource.working(live), { paths, name, body }),
       update: { prepare: () => undefined },
     });
-    return valueResponse(scaleOf(resource.serve(entry).view(), paths));
+    return valueResponse(scaleOf(await resource.working(entry), paths));
   }
 }
 

@@ -5,6 +5,7 @@ import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
 import type { Selection } from "./selection.ts";
+import type { ServedResource } from "./served-resource.ts";
 
 export interface ListParameters {
   readonly limit: number;
@@ -26,6 +27,7 @@ export interface ListSource {
   readonly hub: CacheHub;
   readonly cache: ResourceCache;
   readonly store: Store;
+  readonly resource?: ServedResource | undefined;
 }
 
 /** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
@@ -98,6 +100,8 @@ export async function listEntries(
   const from = await startOf(source, parameters);
   const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
   const entries = all ?? source.cache.list(selection.namespace);
+  // What is selected by fields must be there in the form that has them.
+  if (!selection.fields.isEmpty) await source.resource?.ready(entries);
   const revision = from.revision ?? source.hub.revision;
   return pageOf(entries, selection, parameters.limit, revision, from.after);
 }

@@ -131,7 +131,8 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     name,
     attempts: PATCH_ATTEMPTS,
     update: patching.update,
-    next(live) {
+    async next(live) {
+      await resource.ready([live]);
       const before = resource.serve(live).view() as unknown as JsonObject;
       const after = patched(patch, before, resource.schema, custom);
       const warnings: string[] = [];
@@ -150,7 +151,7 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       if (object.metadata.name !== live.name) throw renamed(object.metadata.name, live.name);
       // Only a patch that names another revision insists on one.
       const fromPresent = object.metadata.resourceVersion === String(live.revision);
-      return { draft: resource.toStored(object), fromPresent };
+      return { draft: resource.toWorking(object), fromPresent };
     },
   });
 }
@@ -202,7 +203,8 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     name: patching.name,
     attempts: PATCH_ATTEMPTS,
     update: patching.update,
-    next(live) {
+    async next(live) {
+      await resource.ready([live]);
       const { metadata } = config as unknown as KubeObject;
       if (metadata.uid && metadata.uid !== live.view().metadata.uid) {
         throw conflict(
@@ -220,7 +222,7 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       const object = normalizedApplied(scope, applied.object);
       if (insists !== undefined) object.metadata.resourceVersion = insists;
       const fromPresent = insists === undefined;
-      return { draft: resource.toStored(object), managedFields: applied.managedFields, fromPresent };
+      return { draft: resource.toWorking(object), managedFields: applied.managedFields, fromPresent };
     },
   });
 }

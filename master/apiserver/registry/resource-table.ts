@@ -41,7 +41,10 @@ export class ResourceTable {
       : [{ version: ref.version, served: true }, ...versions];
     const served = named
       .filter((version) => version.served)
-      .map(({ version, ...rest }) => new ServedResource(declaration, version, rest.deprecationWarning, stored));
+      .map(
+        ({ version, ...rest }) =>
+          new ServedResource(rest.declaration ?? declaration, version, rest.deprecationWarning, stored),
+      );
     this.#registered.set(id, { declaration, served });
     for (const resource of served) this.#byAddress.set(addressOf(ref.group, resource.version, ref.plural), resource);
     this.#changed();

@@ -79,7 +79,7 @@ export interface ScaleWrite {
     | { readonly kind: "patch"; readonly patch: PatchRequest; readonly force: boolean };
 }
 
-/** What writing the Scale of `live` (stored form, frozen) makes of the object. Throws StatusError. */
+/** What writing the Scale of `live` (the form that writes work on, frozen) makes of the object. Throws StatusError. */
 export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, write: ScaleWrite): Next {
   const { resource } = scope;
   const replicasPaths: ReplicasPaths = { [resource.apiVersion]: steps(write.paths.specReplicas) };

@@ -55,10 +55,12 @@ export function parseSelection(
 
 function fieldReader(resource: ServedResource): (entry: Entry) => (field: string) => string {
   const { selectableFields } = resource.declaration;
-  // Fields of the stored form stand beside the text; another group's view of the same objects has its own.
-  const own = resource.declaration.storedAs
-    ? (entry: Entry, field: string) => selectableFields?.[field]?.(resource.serve(entry).view()) ?? ""
-    : (entry: Entry, field: string) => entry.indexed.fields[field] ?? "";
+  // Fields of the stored form stand beside the text; another group's view of the same objects has its own, as has each
+  // version of a custom resource.
+  const own =
+    resource.declaration.storedAs || resource.declaration.converter
+      ? (entry: Entry, field: string) => selectableFields?.[field]?.(resource.serve(entry).view()) ?? ""
+      : (entry: Entry, field: string) => entry.indexed.fields[field] ?? "";
   return (entry) => (field) => {
     if (field === "metadata.name") return entry.name;
     if (field === "metadata.namespace") return entry.namespace;

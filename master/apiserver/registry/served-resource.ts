@@ -68,8 +68,76 @@ export class ServedResource {
     return this.declaration.listKind ?? `${this.declaration.ref.kind}List`;
   }
 
-  /** An entry as this version serves it. */
+  /** The declaration that writes go by: of custom resources this version's own, else that of the stored form. */
+  get workingDeclaration(): ResourceDeclaration {
+    return this.declaration.converter ? this.declaration : this.storedDeclaration;
+  }
+
+  /** The schema of what writes work on. */
+  get workingSchema(): Schema | undefined {
+    return this.declaration.converter ? this.schema : this.storedSchema;
+  }
+
+  /** Converts what `serve` is to be asked for, where that is not done at once; undefined when there is nothing to wait for. */
+  ready(entries: readonly Entry[]): Promise<void> | undefined {
+    const { converter } = this.declaration;
+    if (!converter) return undefined;
+    const missing = entries.filter((entry) => !this.#converted.has(entry));
+    if (missing.length === 0) return undefined;
+    const views = missing.map((entry) => entry.view());
+    const made = converter.read(views, this.version);
+    const remember = (objects: readonly KubeObject[]): void => {
+      for (const [index, entry] of missing.entries()) {
+        const object = objects[index];
+        if (object === undefined) throw new Error(`${this.apiVersion}: an object was lost in conversion`);
+        this.#converted.set(entry, object === views[index] ? entry : new ViewedObject(entry, object));
+      }
+    };
+    if (made instanceof Promise) return made.then(remember);
+    remember(made);
+    return undefined;
+  }
+
+  /** An entry under another revision, converted already where the first one is. */
+  moved(entry: Entry, revision: number): Entry {
+    const moved = entry.at(revision);
+    const known = this.declaration.converter && this.#converted.get(entry);
+    if (known) this.#converted.set(moved, known === entry ? moved : new ViewedObject(moved, known.view()));
+    return moved;
+  }
+
+  /** What a write starts from. Frozen. */
+  async working(entry: Entry): Promise<KubeObject> {
+    if (!this.declaration.converter) return entry.view();
+    await this.ready([entry]);
+    return this.serve(entry).view();
+  }
+
+  /** A decoded object in the form that writes work on. May be the same object, changed. */
+  toWorking(object: KubeObject): KubeObject {
+    return this.declaration.converter ? object : this.toStored(object);
+  }
+
+  /** The other way; never changes its argument. */
+  fromWorking(object: KubeObject): KubeObject {
+    return this.declaration.converter ? object : this.fromStored(object);
+  }
+
+  /** What a write has made, as it is stored. */
+  toRest(object: KubeObject): KubeObject | Promise<KubeObject> {
+    return this.declaration.converter ? this.declaration.converter.write(object) : object;
+  }
+
+  /** An entry as this version serves it. Where `ready` gives something to wait for, wait for it first. */
   serve(entry: Entry): CachedObject {
+    if (this.declaration.converter) {
+      const known = this.#converted.get(entry);
+      if (known) return known;
+      void this.ready([entry])?.catch(() => undefined);
+      const made = this.#converted.get(entry);
+      if (made) return made;
+      throw new Error(`${entry.key} has not been converted to ${this.apiVersion}`);
+    }
     // What was stored before the stored version changed still bears the old one.
     if (entry.stored.startsWith(this.#head)) return entry;
     const known = this.#converted.get(entry);
@@ -114,6 +182,32 @@ class RenamedObject implements CachedObject {
   }
   view(): KubeObject {
     return Object.freeze({ ...this.entry.view(), apiVersion: this.apiVersion });
+  }
+}
+
+/** Converted already. */
+class ViewedObject implements CachedObject {
+  readonly #object: KubeObject;
+
+  constructor(
+    private readonly entry: Entry,
+    object: KubeObject,
+  ) {
+    const metadata = { ...object.metadata, resourceVersion: String(entry.revision) };
+    this.#object = deepFreeze({ ...object, metadata });
+  }
+
+  get key(): string {
+    return this.entry.key;
+  }
+  get revision(): number {
+    return this.entry.revision;
+  }
+  text(): string {
+    return JSON.stringify(this.#object);
+  }
+  view(): KubeObject {
+    return this.#object;
   }
 }
 

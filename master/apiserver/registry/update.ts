@@ -62,9 +62,9 @@ export async function update(parts: WriteParts, scope: WriteScope, change: Chang
 }
 
 async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, live: Entry): Promise<Entry> {
-  const { stored, resource } = scope;
-  const { strategy } = stored.declaration;
-  const old = live.view();
+  const { resource } = scope;
+  const { strategy } = resource.workingDeclaration;
+  const old = await resource.working(live);
   const { draft, managedFields, fromPresent = false } = await change.next(live);
   insistOnIdentity(scope, change.name, draft, old);
   const named = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
@@ -122,8 +122,8 @@ function managedFieldsOf(
   const { resource } = scope;
   return updateManagedFields({
     ...managedResource(scope),
-    live: resource.fromStored(old),
-    next: resource.fromStored(draft),
+    live: resource.fromWorking(old),
+    next: resource.fromWorking(draft),
     manager: scope.manager,
     now: timestamp(parts),
   });
@@ -136,8 +136,8 @@ function setManagedFields({ metadata }: KubeObject, entries: readonly ManagedFie
 
 /** The draft with everything that this endpoint may not change taken from the present object. */
 function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: KubeObject): KubeObject {
-  const { stored, subresource, resource } = scope;
-  const { strategy } = stored.declaration;
+  const { subresource, resource } = scope;
+  const { strategy } = resource.workingDeclaration;
   let next = draft;
   if (change.update) change.update.prepare(next, old);
   else if (subresource === "status") {
@@ -148,7 +148,7 @@ function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: Kub
     strategy?.prepareForUpdate?.(next, old);
   }
   keepMetadata(next, old);
-  const object = canonical(next, resource.storedSchema);
+  const object = canonical(next, resource.workingSchema);
   if (strategy?.hasGeneration && !change.isInternal && basisChanged(strategy, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
@@ -197,8 +197,8 @@ function basisChanged(strategy: Strategy, object: KubeObject, old: KubeObject): 
 }
 
 function validate(scope: WriteScope, change: Change, object: KubeObject, old: KubeObject): void {
-  const { stored, subresource, resource } = scope;
-  const { strategy, custom } = stored.declaration;
+  const { subresource, resource } = scope;
+  const { strategy, custom } = resource.workingDeclaration;
   const own = change.update
     ? change.update.validate?.(object, old)
     : subresource === "status"
@@ -211,8 +211,9 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
 }
 
 /** Writes over what was seen; a deletion that only waited for its last finalizer is completed instead. */
-async function replace(parts: WriteParts, scope: WriteScope, live: Entry, object: KubeObject): Promise<Entry> {
-  const { stored } = scope;
+async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: KubeObject): Promise<Entry> {
+  const { stored, resource } = scope;
+  const object = await resource.toRest(next);
   const text = toStoredText(object);
   const storeKey = stored.cache.prefix + live.key;
   if (isFreed(stored.declaration.strategy, object, live.view())) {

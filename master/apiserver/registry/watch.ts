@@ -94,7 +94,7 @@ export async function watchEntries(
   const asked = resourceVersion === "" ? 0 : revisionOf(resourceVersion);
   const fromNow = asked === 0 || sendInitialEvents === true;
   if (fromNow) await hub.waitForClient(asked);
-  const queue = new BoundedQueue<WatchFrame>(
+  const queue = new BoundedQueue<Pending>(
     MAX_PENDING_TEXT,
     // Closed, not failed: the client goes on from the last revision that it saw.
     () => undefined,
@@ -102,14 +102,11 @@ export async function watchEntries(
   );
   if (signal.aborted) {
     queue.end();
-    return queue;
+    return framesOf([], undefined, queue, selection, resource);
   }
   const end = (): void => queue.end();
   const after = fromNow ? hub.revision : asked;
-  const initial =
-    fromNow && sendInitialEvents !== false
-      ? cache.list(selection.namespace).filter((entry) => selection.matches(entry))
-      : [];
+  const present = fromNow && sendInitialEvents !== false ? cache.list(selection.namespace) : [];
   const endOfInitial =
     sendInitialEvents && parameters.allowBookmarks
       ? bookmarkFrame(resource, after, { "k8s.io/initial-events-end": "true" })
@@ -117,6 +114,11 @@ export async function watchEntries(
   const unsubscribe = cache.subscribe(
     after,
     (event) => {
+      // Each version of a custom resource may have to be asked for elsewhere: in its turn, not here.
+      if (resource.declaration.converter) {
+        queue.push({ event, weight: event.entry.stored.length + FRAME_OVERHEAD });
+        return;
+      }
       const frame = frameOf(event, selection, resource);
       if (frame) queue.push(frame);
     },
@@ -133,23 +135,37 @@ export async function watchEntries(
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
   };
-  return framesOf(initial, endOfInitial, queue, resource);
+  return framesOf(present, endOfInitial, queue, selection, resource);
 }
+
+/** A frame, or what one is made of when its turn comes. */
+type Pending = WatchFrame | { readonly event: CacheEvent; readonly weight: number };
 
 /** The present objects are only referred to until their turn comes, however many they are. */
 async function* framesOf(
-  initial: readonly Entry[],
+  present: readonly Entry[],
   endOfInitial: WatchFrame | undefined,
-  queue: BoundedQueue<WatchFrame>,
+  queue: BoundedQueue<Pending>,
+  selection: Selection,
   resource: ServedResource,
 ): AsyncGenerator<WatchFrame> {
   try {
-    for (const entry of initial) {
+    await resource.ready(present);
+    for (const entry of present) {
       if (queue.ended) return;
-      yield objectFrame("ADDED", resource, entry);
+      if (selection.matches(entry)) yield objectFrame("ADDED", resource, entry);
     }
     if (endOfInitial) yield endOfInitial;
-    yield* queue;
+    for await (const pending of queue) {
+      if (!("event" in pending)) {
+        yield pending;
+        continue;
+      }
+      const { event } = pending;
+      await resource.ready(event.previous ? [event.entry, event.previous] : [event.entry]);
+      const frame = frameOf(event, selection, resource);
+      if (frame) yield frame;
+    }
   } finally {
     queue.end();
   }
@@ -162,7 +178,8 @@ function frameOf(event: CacheEvent, selection: Selection, resource: ServedResour
   if (event.type === "DELETED") return was ? objectFrame("DELETED", resource, entry) : undefined;
   const is = selection.matches(entry);
   if (is) return objectFrame(was ? "MODIFIED" : "ADDED", resource, entry);
-  return was ? objectFrame("DELETED", resource, previous.at(event.revision)) : undefined;
+  // What a converter has made for the entry before serves for its deletion too.
+  return was ? objectFrame("DELETED", resource, resource.moved(previous, event.revision)) : undefined;
 }
 
 export function objectFrame(

@@ -54,7 +54,8 @@ export interface Admitted {
 function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttributes {
   return {
     ...admitted,
-    declaration: scope.stored.declaration,
+    declaration: scope.resource.workingDeclaration,
+    version: scope.resource.version,
     subresource: scope.subresource,
     namespace: scope.namespace,
     options: scope.options,
