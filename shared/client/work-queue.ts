@@ -76,10 +76,7 @@ export class WorkQueue {
       this.add(key);
       return;
     }
-    const due_ms = this.#clock.now_ms() + delay_ms;
-    const sooner_ms = this.#delayed.get(key);
-    if (sooner_ms !== undefined && sooner_ms <= due_ms) return;
-    this.#delayed.set(key, due_ms);
+    this.#delayed.set(key, this.#clock.now_ms() + delay_ms);
     this.#arm();
   }
 
