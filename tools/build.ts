@@ -1,9 +1,9 @@
 /**
- * Builds dist/bramble-linux-{x64,arm64} and SHA256SUMS. `bun tools/build.ts [x64] [arm64]` builds only those named.
+ * Makes dist/ a release: bramble-linux-{x64,arm64}, what install.sh needs beside them, and SHA256SUMS. `bun tools/build.ts [x64] [arm64]` builds only those named.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -22,6 +22,15 @@ const collected = Bun.spawnSync({
   stderr: "inherit",
 });
 if (collected.exitCode !== 0) process.exit(collected.exitCode ?? 1);
+
+/** What install.sh puts on a board beside the binary; with it, dist/ is a release. */
+const installed = [
+  "install.sh",
+  "bramble-uninstall.sh",
+  "systemd/bramble-supervise.sh",
+  "systemd/bramble-master.service",
+  "systemd/bramble-worker.service",
+];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
@@ -60,8 +69,10 @@ for (const architecture of architectures) {
   if (result.exitCode !== 0) process.exit(result.exitCode ?? 1);
 }
 
+for (const file of installed) copyFileSync(join(root, file), join(dist, basename(file)));
+const released = new Set(installed.map((file) => basename(file)));
 const sums = readdirSync(dist)
-  .filter((name) => /^bramble-linux-(x64|arm64)$/.test(name))
+  .filter((name) => /^bramble-linux-(x64|arm64)$/.test(name) || released.has(name))
   .sort()
   .map(
     (name) =>

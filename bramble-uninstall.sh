@@ -1,0 +1,152 @@
+#!/bin/sh
+# shellcheck shell=dash
+# Removes Bramble from this machine and says what it removes. Docker, its images and everything that is not Bramble's
+# stays.
+#   --keep-data   keeps /etc/bramble and /var/lib/bramble, so that a later install goes on with the same cluster
+# A worker leaves its cluster in good order by `bramble worker leave` before this.
+set -eu
+
+etc=/etc/bramble
+data=/var/lib/bramble
+run=/run/bramble
+units=/etc/systemd/system
+bin_dir=$(cd "$(dirname "$0")" && pwd)
+keep_data=''
+
+say() { echo "bramble-uninstall: $*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+remove() { # files and folders that are there
+  for path in "$@"; do
+    if [ -e "$path" ] || [ -L "$path" ]; then
+      say "removing $path"
+      rm -rf -- "$path" || say "NOT removed: $path"
+    fi
+  done
+}
+
+stop_bramble() {
+  for role in master worker; do
+    if [ -d /run/systemd/system ] && [ -e "$units/bramble-$role.service" ]; then
+      say "stopping bramble-$role.service"
+      systemctl disable --quiet --now "bramble-$role.service" || say "it does not stop; going on"
+    fi
+    if [ -e "$etc/supervised/bramble-$role" ] && [ -x /usr/local/lib/bramble/supervise ]; then
+      say "stopping bramble-$role"
+      /usr/local/lib/bramble/supervise stop "bramble-$role" || say "it does not stop; going on"
+    fi
+  done
+}
+
+# Containers that carry the labels of a kubelet's pods: containers first, then the sandboxes that hold their networks.
+remove_containers() {
+  if ! has docker || ! docker version >/dev/null 2>&1; then
+    say "note: Docker does not answer, so containers of pods cannot be removed. Later: docker rm -f \$(docker ps -aq --filter label=io.kubernetes.pod.uid)"
+    return 0
+  fi
+  for type in container podsandbox; do
+    ids=$(docker ps -aq --filter label=io.kubernetes.pod.uid --filter "label=io.kubernetes.docker.type=$type")
+    [ -n "$ids" ] || continue
+    say "removing $(echo "$ids" | wc -l) containers of pods ($type)"
+    echo "$ids" | xargs docker rm -fv >/dev/null || say "some containers are NOT removed: docker ps -a"
+  done
+  for image in $(docker images -q bramble.local/pause); do docker rmi -f "$image" >/dev/null 2>&1 || true; done
+  say "images stay; docker image prune -a removes those that nothing uses"
+}
+
+# Volumes that were mounted for pods; the deepest first.
+unmount_volumes() {
+  awk -v data="$data/" -v run="$run/" 'index($2, data) == 1 || index($2, run) == 1 { print $2 }' /proc/mounts | sort -r |
+    while IFS= read -r point; do
+      point=$(printf '%b' "$point") # the kernel writes a blank as \040
+      say "unmounting $point"
+      umount "$point" 2>/dev/null || umount -l "$point" || say "NOT unmounted: $point"
+    done
+}
+
+# Chains that Bramble's service proxy and pod network made, and host ports of its pods; others' rules are not touched.
+ours='(KUBE|BRAMBLE)-[A-Za-z0-9-]+'
+remove_rules() { # iptables|ip6tables
+  has "$1-save" || return 0
+  for table in nat filter mangle raw; do
+    saved=$("$1-save" -t "$table" 2>/dev/null) || continue
+    # A pod's host port has a chain of its own, which names the network.
+    ports=$(printf '%s\n' "$saved" | sed -nE 's/^-A (CNI-HOSTPORT-DNAT) .*dnat name: "?\\?"bramble\\?".* -j (CNI-DN-[0-9a-f]+)$/\2/p' | sort -u)
+    chains=$(printf '%s\n' "$saved" | sed -nE "s/^:($ours) .*/\1/p"; echo "$ports")
+    chains=$(echo "$chains" | sed '/^$/d')
+    [ -n "$chains" ] || continue
+    say "removing $(echo "$chains" | wc -l) chains from $1's table $table"
+    {
+      echo "*$table"
+      for chain in $chains; do echo ":$chain - [0:0]"; done
+      printf '%s\n' "$saved" | grep -E -- " -[jg] ($(echo "$chains" | tr '\n' '|' | sed 's/|$//'))( |\$)" |
+        grep -vE "^-A ($(echo "$chains" | tr '\n' '|' | sed 's/|$//')) " | sed 's/^-A /-D /'
+      for chain in $chains; do echo "-X $chain"; done
+      echo COMMIT
+    } | "$1-restore" --noflush -w 10 || say "NOT all rules are removed: $1-save -t $table"
+  done
+}
+
+# Interfaces, routes (marked with our protocol number) and the DNS address.
+remove_network() {
+  has ip || return 0
+  for link in bramble0 bramble.vxlan; do
+    if ip link show "$link" >/dev/null 2>&1; then
+      say "removing interface $link"
+      ip link delete "$link" || true
+    fi
+  done
+  for family in -4 -6; do
+    ip "$family" route show proto 66 2>/dev/null | while read -r network _; do
+      say "removing the route to $network"
+      ip "$family" route delete "$network" proto 66 || true
+    done
+  done
+  dns=$(sed -n 's/^cluster-dns: *"\{0,1\}\([0-9a-fA-F.:]*\).*/\1/p' "$etc/config.yaml" 2>/dev/null || true)
+  ip address delete "${dns:-10.43.0.10}/32" dev lo 2>/dev/null && say "removing ${dns:-10.43.0.10} from lo"
+  remove /etc/cni/net.d/99-bramble.conflist
+  rmdir /etc/cni/net.d /etc/cni 2>/dev/null || true
+  remove_rules iptables
+  remove_rules ip6tables
+}
+
+remove_files() {
+  remove "$units/bramble-master.service" "$units/bramble-worker.service" /etc/cron.d/bramble
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  if [ -e "$etc/supervised/dockerd" ] && /usr/local/lib/bramble/supervise status dockerd >/dev/null 2>&1; then
+    say "note: Bramble's supervisor also runs Docker here; it goes on until the machine restarts"
+  fi
+  if [ -n "$keep_data" ]; then
+    say "keeping $etc and $data"
+    remove "$etc/supervised"
+  else
+    remove "$etc" "$data"
+  fi
+  remove "$run" /usr/local/lib/bramble /usr/local/share/bramble /var/log/bramble "$bin_dir/bramble" "$bin_dir/bramble-uninstall.sh"
+}
+
+main() {
+  for argument in "$@"; do
+    case $argument in
+      --keep-data) keep_data=yes ;;
+      *)
+        sed -n '3,6s/^# \{0,1\}//p' "$0"
+        exit 2
+        ;;
+    esac
+  done
+  [ "$(id -u)" = 0 ] || { echo "bramble-uninstall: this needs root: put sudo before it" >&2; exit 1; }
+  if [ ! -e "$data" ] && [ ! -e "$etc" ] && [ ! -e "$bin_dir/bramble" ]; then
+    say "Bramble is not installed here"
+    exit 0
+  fi
+  stop_bramble
+  remove_containers
+  unmount_volumes
+  remove_network
+  remove_files
+  say "done. Packages that install.sh added (docker.io and others) stay, for others may use them"
+}
+
+# The script removes its own file: all of it is read before.
+main "$@"
+exit

@@ -1,0 +1,591 @@
+#!/bin/sh
+# shellcheck shell=dash
+# Installs Bramble on this machine, or brings it up to date, and starts it. Asks nothing; may be run again at any time.
+#
+#   sudo ./install.sh                                    a master, which runs pods too
+#   sudo BRAMBLE_URL=https://MASTER:6443 BRAMBLE_TOKEN=T ./install.sh
+#                                                        a worker of that master; `bramble token create --print-join`
+#                                                        on the master prints the whole line
+# Variables:
+#   BRAMBLE_URL                  the master to join; several with commas
+#   BRAMBLE_TOKEN                join token
+#   BRAMBLE_PIN                  SHA-256 of the master's public key as curl writes it; only for downloads
+#   INSTALL_BRAMBLE_EXEC         flags for `bramble master` or `bramble worker`, for instance
+#                                "--tls-san pi.example.org --node-label disk=ssd". Kept for later runs
+#   INSTALL_BRAMBLE_SOURCE       a folder with a release or a checkout (default: where this script lies)
+#   INSTALL_BRAMBLE_URL          where a release is downloaded from: the URL of the folder with SHA256SUMS. The word
+#                                VERSION in it stands for INSTALL_BRAMBLE_VERSION. A joining board asks its master
+#   INSTALL_BRAMBLE_VERSION      install this version or none
+#   INSTALL_BRAMBLE_BIN_DIR      where the program goes (default: /usr/local/bin)
+#   INSTALL_BRAMBLE_SKIP_START   1: install, and start nothing
+#   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
+#   INSTALL_BRAMBLE_SKIP_PACKAGES 1: install no packages
+#   INSTALL_BRAMBLE_WAIT         seconds to wait for the board to be Ready (default: 300; 0: do not wait)
+set -eu
+
+bin_dir=${INSTALL_BRAMBLE_BIN_DIR:-/usr/local/bin}
+etc=/etc/bramble
+data=/var/lib/bramble
+share=/usr/local/share/bramble
+lib=/usr/local/lib/bramble
+units=/etc/systemd/system
+socket=/var/run/docker.sock
+url_source='' folder_source=''
+
+say() { echo "bramble: $*"; }
+die() { # what is wrong, then lines that say how to mend it
+  echo "bramble: FAIL: $1" >&2
+  shift
+  for line in "$@"; do echo "    mend: $line" >&2; done
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+has_systemd() { [ -d /run/systemd/system ]; }
+
+# ---------------------------------------------------------------- what this machine is
+
+look_at_machine() {
+  [ "$(id -u)" = 0 ] || die "this needs root" "put sudo before it"
+  [ "$(uname -s)" = Linux ] || die "Bramble runs on Linux"
+  case $(uname -m) in
+    aarch64 | arm64) arch=arm64 loader=/lib/ld-linux-aarch64.so.1 ;;
+    x86_64 | amd64) arch=x64 loader=/lib64/ld-linux-x86-64.so.2 ;;
+    arm*) die "this is a 32-bit system" "write the card anew with Raspberry Pi OS (64-bit); a Pi 3, 4, 5 and Zero 2 can run it" ;;
+    *) die "there is no Bramble for $(uname -m)" "use a 64-bit ARM or x86 machine" ;;
+  esac
+  if [ "$(getconf LONG_BIT 2>/dev/null || echo 64)" != 64 ] || { has dpkg && [ "$(dpkg --print-architecture)" = armhf ]; }; then
+    die "the kernel is 64-bit but the programs on this card are 32-bit" "write the card anew with Raspberry Pi OS (64-bit)"
+  fi
+  [ -e "$loader" ] || die "this system has no glibc ($loader)" "use Raspberry Pi OS, Debian, Ubuntu or another system with glibc"
+  need_space "$(dirname "$bin_dir")" 300
+  need_space /var/lib 500
+}
+
+need_space() { # folder MiB
+  local free
+  free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
+  [ -z "$free" ] || [ "$free" -ge "$2" ] ||
+    die "only $free MiB are free at $1; $2 are needed" "sudo apt-get clean; docker system prune; or a larger card"
+}
+
+choose_role() {
+  local first="${INSTALL_BRAMBLE_EXEC:-}"
+  flags=${INSTALL_BRAMBLE_EXEC:-}
+  first=${first%% *}
+  present=''
+  for each in master worker; do
+    if [ -e "$units/bramble-$each.service" ] || [ -e "$etc/supervised/bramble-$each" ]; then present=$each; fi
+  done
+  case $first in
+    master | worker)
+      role=$first
+      flags=${flags#"$first"}
+      flags=${flags# }
+      ;;
+    *) if [ -n "${BRAMBLE_URL:-}" ]; then role=worker; else role=${present:-master}; fi ;;
+  esac
+  case $flags in *'
+'*) die "INSTALL_BRAMBLE_EXEC has several lines" "write its flags on one" ;; esac
+  if [ -n "$present" ] && [ "$present" != "$role" ]; then
+    die "this board is a $present already" "to make it a $role, first run bramble-uninstall.sh"
+  fi
+  if [ "$role" = worker ] && [ -z "$present" ]; then
+    [ -n "${BRAMBLE_URL:-}" ] || die "a worker needs its master's address" "set BRAMBLE_URL=https://MASTER:6443"
+    [ -n "${BRAMBLE_TOKEN:-}" ] || [ -e "$data/agent/identity/board.json" ] ||
+      die "a worker needs a join token" "run bramble token create --print-join on the master and use its line"
+  fi
+  case ${BRAMBLE_URL:-https://} in https://*) ;; *) die "BRAMBLE_URL must begin with https://, not ${BRAMBLE_URL}" ;; esac
+  say "this board ($(uname -n), $arch) becomes a $role"
+}
+
+# ---------------------------------------------------------------- packages and Docker
+
+docker_answers() { has curl && curl -fsS -m 5 --unix-socket "$socket" http://localhost/_ping >/dev/null 2>&1; }
+
+# One line of packages that are missing.
+missing_packages() {
+  has curl || echo curl ca-certificates
+  has iptables || echo iptables
+  has conntrack || echo conntrack
+  has ip || echo iproute2
+  has nsenter || echo util-linux
+  has modprobe || echo kmod
+  for plugin in bridge host-local portmap; do
+    if [ ! -x "/opt/cni/bin/$plugin" ] && [ ! -x "/usr/lib/cni/$plugin" ]; then
+      echo containernetworking-plugins
+      break
+    fi
+  done
+  if ! docker_answers && ! has dockerd; then
+    echo docker.io
+    # Docker refuses containers where the kernel enforces AppArmor and the program that loads its profiles is missing.
+    if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && ! has apparmor_parser; then echo apparmor; fi
+  fi
+  if [ -n "${builder_package:-}" ]; then echo "$builder_package"; fi
+}
+
+install_packages() {
+  local packages
+  packages=$(missing_packages | tr '\n' ' ')
+  [ -n "$packages" ] || { say "all packages are there"; return 0; }
+  [ -z "${INSTALL_BRAMBLE_SKIP_PACKAGES:-}" ] || { say "NOT installed, as you wished: $packages"; return 0; }
+  has apt-get || die "these are missing, and this system has no apt: $packages" "install them with your system's package manager, and run this again"
+  say "installing with apt: $packages"
+  apt_get update || say "apt-get update failed; trying with the lists that are there"
+  # Debian 13 has Docker's command line in a package of its own.
+  case " $packages" in *" docker.io "*) if apt-cache show docker-cli >/dev/null 2>&1; then packages="$packages docker-cli"; fi ;; esac
+  # shellcheck disable=SC2086
+  apt_get install -y --no-install-recommends $packages ||
+    die "apt could not install: $packages" "look at what apt says above; then run this again"
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
+    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# People's own Docker and its flags stay as they are.
+start_docker() {
+  docker_answers && { say "Docker is running"; return 0; }
+  has dockerd || return 0 # `bramble check` says what to do
+  say "starting Docker"
+  if has_systemd; then
+    systemctl enable --now docker.service || die "Docker does not start" "journalctl -u docker.service"
+  else
+    supervised dockerd 'exec dockerd --log-opt max-size=10m --log-opt max-file=3'
+    "$lib/supervise" start dockerd
+  fi
+  for _ in $(seq 60); do
+    docker_answers && return 0
+    sleep 1
+  done
+  die "Docker was started but does not answer at $socket" "$(log_command docker dockerd)"
+}
+
+recommend_live_restore() {
+  has docker || return 0
+  if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = false ]; then
+    say "note: pods end when Docker is restarted or updated. With \"live-restore\": true in /etc/docker/daemon.json they go on"
+  fi
+}
+
+# ---------------------------------------------------------------- where the program comes from
+
+choose_source() {
+  local here=''
+  case $0 in */install.sh | install.sh) if [ -f "$0" ]; then here=$(cd "$(dirname "$0")" && pwd); fi ;; esac
+  if [ -n "${INSTALL_BRAMBLE_SOURCE:-}" ]; then
+    here=$INSTALL_BRAMBLE_SOURCE
+    [ -d "$here" ] || die "INSTALL_BRAMBLE_SOURCE: there is no folder $here"
+  elif [ -n "${INSTALL_BRAMBLE_URL:-}" ]; then
+    here=''
+  fi
+  if [ -n "$here" ] && [ -f "$here/SHA256SUMS" ]; then
+    folder_source=$here
+  elif [ -n "$here" ] && [ -f "$here/bramble.ts" ] && [ -f "$here/tools/build.ts" ]; then
+    folder_source=$here/dist checkout=$here
+    if ! has npm && ! sums_hold "$here/dist" "bramble-linux-$arch"; then builder_package=npm; fi
+  elif [ -n "${INSTALL_BRAMBLE_URL:-}" ]; then
+    url_source=$(echo "$INSTALL_BRAMBLE_URL" | sed "s/VERSION/${INSTALL_BRAMBLE_VERSION:-VERSION}/g")
+    case $url_source in *VERSION*) die "INSTALL_BRAMBLE_URL names no version" "set INSTALL_BRAMBLE_VERSION" ;; esac
+  elif [ -n "${BRAMBLE_URL:-}" ]; then
+    url_source=${BRAMBLE_URL%%,*}/bramble/v1/dist
+    ask_master=yes
+  else
+    die "there is nothing to install from: ${here:-this script} has no SHA256SUMS beside it and is no checkout" \
+      "run install.sh from a checkout or a release folder, or set INSTALL_BRAMBLE_URL"
+  fi
+  url_source=${url_source%/}
+}
+
+# Whoever owns the checkout builds, so that no file of root's is left in it.
+build() {
+  [ -n "${checkout:-}" ] || return 0
+  if ! has npm; then
+    sums_hold "$folder_source" "bramble-linux-$arch" || die "building needs npm" "sudo apt-get install npm"
+    say "there is no npm: taking what was built before, in $folder_source"
+    return 0
+  fi
+  say "building from $checkout (npm ci, then for $arch; the other processor if its runtime can be fetched)"
+  local owner other=arm64
+  [ "$arch" != arm64 ] || other=x64
+  owner=$(stat -c %U "$checkout")
+  cd "$checkout"
+  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    as_user "$owner" npm ci --no-audit --no-fund --loglevel=error ||
+      die "npm could not fetch what building needs" "look at what npm says above; is the internet reachable?"
+  fi
+  # An old binary for the other processor must not be taken for one of this version.
+  rm -f "dist/bramble-linux-$other"
+  as_user "$owner" node_modules/.bin/bun tools/build.ts "$arch" >/dev/null || die "the build failed" "look at what it says above"
+  as_user "$owner" node_modules/.bin/bun tools/build.ts "$other" >/dev/null 2>&1 ||
+    say "note: no binary for $other could be built, so this master hands none to such boards"
+  cd /
+}
+
+as_user() { # user command…
+  local user=$1
+  shift
+  if [ "$user" = root ] || [ "$user" = UNKNOWN ]; then
+    "$@"
+  else
+    runuser -u "$user" -- env HOME="$(getent passwd "$user" | cut -d: -f6)" "$@"
+  fi
+}
+
+sums_hold() { # folder name
+  [ -f "$1/$2" ] && [ -f "$1/SHA256SUMS" ] && (cd "$1" && grep " [ *]$2\$" SHA256SUMS | sha256sum --check --status)
+}
+
+# ---------------------------------------------------------------- downloads
+
+# The token holds the hash of the cluster's CA; with the CA, the master is known before anything of it is run.
+trust_master() {
+  trust=''
+  [ -n "${ask_master:-}" ] || return 0
+  case ${BRAMBLE_TOKEN:-} in
+    BR1*::*)
+      local wanted found
+      wanted=${BRAMBLE_TOKEN#BR1}
+      wanted=${wanted%%::*}
+      ca=$share/.ca.crt
+      for attempt in 1 2 3 4 5; do
+        curl -fsk --connect-timeout 15 -m 60 -o "$ca" "${BRAMBLE_URL%%,*}/cacerts" && break
+        [ "$attempt" != 5 ] || die "no master answers at ${BRAMBLE_URL%%,*}" "is it running, is the address right, and does nothing block port 6443?"
+        say "no master answers at ${BRAMBLE_URL%%,*} yet; trying again"
+        sleep 3
+      done
+      found=$(sed -n '/BEGIN CERT/,/END CERT/{/CERT/d;p;/END/q}' "$ca" | base64 -d 2>/dev/null | sha256sum | cut -d' ' -f1)
+      [ "$found" = "$wanted" ] || die "${BRAMBLE_URL%%,*} is not the cluster that the token was made for" \
+        "check the address, and take a new token from that master: bramble token create"
+      trust="--cacert $ca"
+      ;;
+    *) if [ -n "${BRAMBLE_PIN:-}" ]; then trust="-k --pinnedpubkey sha256//$BRAMBLE_PIN"; fi ;;
+  esac
+}
+
+# Goes on where a download was cut; gives up after five tries in a row that brought nothing.
+download() { # name file
+  local part="$2.part" before after idle=0
+  while :; do
+    before=$(size_of "$part")
+    status=0
+    # shellcheck disable=SC2086
+    curl -fsSL $trust --connect-timeout 15 --speed-limit 100 --speed-time 30 -C - -o "$part" "$url_source/$1" || status=$?
+    [ "$status" != 0 ] || break
+    after=$(size_of "$part")
+    # 33: the server cannot go on in the middle. 22: it has no such file, or the file is complete.
+    case $status in
+      33) rm -f "$part" ;;
+      22) [ "$before" = 0 ] || rm -f "$part" ;;
+    esac
+    if [ "$after" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
+    [ "$idle" -lt 5 ] || die "$url_source/$1 cannot be downloaded (curl says $status)" "is the address right, and the network up? What came so far is kept: run this again"
+    say "the download of $1 was cut at $((after / 1024)) KiB; going on"
+    sleep $((idle + 1))
+  done
+  mv "$part" "$2"
+}
+
+size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
+
+# Puts one file of the release into $share, verified against SHA256SUMS.
+fetch() { # name
+  if [ -n "$folder_source" ]; then
+    sums_hold "$folder_source" "$1" || die "$folder_source/$1 is missing or does not match SHA256SUMS" "copy or build the release again"
+    [ "$folder_source" -ef "$share" ] || { cp "$folder_source/$1" "$share/.$1.new" && mv "$share/.$1.new" "$share/$1"; }
+    return 0
+  fi
+  sum_matches "$1" "$share/$1" && return 0
+  for attempt in 1 2; do
+    say "downloading $1 from $url_source"
+    download "$1" "$share/.$1"
+    if sum_matches "$1" "$share/.$1"; then
+      mv "$share/.$1" "$share/$1"
+      return 0
+    fi
+    rm -f "$share/.$1"
+    [ "$attempt" = 1 ] && say "$1 came damaged; once more"
+  done
+  die "$1 from $url_source does not match its SHA256SUMS" "somebody or something changes files on the way, or the release is broken"
+}
+
+sum_matches() { # name file
+  local wanted
+  wanted=$(sed -n "s/^\([0-9a-f]\{64\}\) [ *]$1\$/\1/p" "$share/.sums")
+  [ -n "$wanted" ] && [ -f "$2" ] && [ "$(sha256sum <"$2" | cut -d' ' -f1)" = "$wanted" ]
+}
+
+listed() { grep -q " [ *]$1\$" "$share/.sums"; }
+
+fetch_release() {
+  mkdir -p "$share"
+  if [ -n "$folder_source" ]; then
+    cp "$folder_source/SHA256SUMS" "$share/.sums"
+  else
+    has curl || die "downloads need curl" "sudo apt-get install curl ca-certificates"
+    trust_master
+    rm -f "$share/.sums" "$share/.sums.part"
+    download SHA256SUMS "$share/.sums"
+  fi
+  listed "bramble-linux-$arch" || die "the release has no binary for $arch" "on the master, install from a release or checkout with both, and run its install.sh again"
+  for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-worker.service install.sh; do fetch "$name"; done
+  # A worker keeps no copy to hand out; what runs there already needs no download.
+  if [ "$role" = worker ] && sum_matches "bramble-linux-$arch" "$bin_dir/bramble"; then
+    staged=$bin_dir/bramble
+    return 0
+  fi
+  fetch "bramble-linux-$arch"
+  staged=$share/bramble-linux-$arch
+  chmod 755 "$staged"
+}
+
+# What boards that join ask this master for.
+publish() {
+  if [ "$role" = worker ]; then
+    rm -f "$share"/bramble-linux-* "$share"/.sums "$share"/.ca.crt
+    return 0
+  fi
+  for name in bramble-linux-arm64 bramble-linux-x64; do
+    if listed "$name"; then fetch "$name"; else rm -f "$share/$name"; fi
+  done
+  (cd "$share" && sha256sum -- *.sh *.service bramble-linux-* >.sums.new && mv .sums.new SHA256SUMS)
+  rm -f "$share/.sums" "$share/.ca.crt"
+  chmod -R a+rX "$share"
+}
+
+# ---------------------------------------------------------------- settings
+
+# Sets keys of the config file and leaves all others, and their comments, as they are.
+set_config() { # key value …
+  local file=$etc/config.yaml
+  [ -e "$file" ] || echo "# Settings of Bramble; \`bramble help $role\` lists them all." >"$file"
+  cp "$file" "$file.new"
+  chmod 600 "$file" "$file.new"
+  local keys="$*"
+  # A list below a key goes with it.
+  awk -v words="$keys" '
+    BEGIN { n = split(words, word, " "); for (i = 1; i <= n; i += 2) own[word[i]] = 1 }
+    { key = $0; sub(/:.*/, "", key) }
+    key in own { skipping = 1; next }
+    skipping && /^[ \t]*-|^[ \t]+[^ \t#]/ { next }
+    { skipping = 0; print }' "$file" >"$file.new"
+  while [ $# -gt 0 ]; do
+    printf '%s: "%s"\n' "$1" "$2" >>"$file.new"
+    shift 2
+  done
+  replace_if_changed "$file.new" "$file"
+}
+
+replace_if_changed() { # new old
+  if cmp -s "$1" "$2"; then
+    rm "$1"
+  else
+    mv "$1" "$2"
+    changed=yes
+  fi
+}
+
+write_settings() {
+  mkdir -p "$etc"
+  if [ -n "${BRAMBLE_URL:-}" ]; then
+    # A token holds no blanks, and an address neither.
+    set_config server "$BRAMBLE_URL" ${BRAMBLE_TOKEN:+token "$BRAMBLE_TOKEN"}
+  fi
+  env_file=$etc/$role.env
+  if [ -n "${INSTALL_BRAMBLE_EXEC+given}" ] || [ ! -e "$env_file" ]; then
+    printf 'BRAMBLE_ARGS="%s"\n' "$(printf %s "$flags" | sed 's/[\\"$`]/\\&/g')" >"$env_file.new"
+    chmod 600 "$env_file.new"
+    replace_if_changed "$env_file.new" "$env_file"
+  fi
+}
+
+check_machine() {
+  say "looking at this machine"
+  chmod 755 "$staged"
+  local version
+  version=$("$staged" --version) || die "the program does not run on this machine" "an illegal instruction on an old processor, or a damaged card; please report it with the output of: uname -a"
+  if [ -n "${INSTALL_BRAMBLE_VERSION:-}" ] && [ "$version" != "$INSTALL_BRAMBLE_VERSION" ]; then
+    die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
+  fi
+  "$staged" check --role "$role" && return 0
+  [ -z "${INSTALL_BRAMBLE_SKIP_CHECK:-}" ] || { say "going on all the same, as you wished"; return 0; }
+  die "this board cannot run Bramble yet" "do what the lines with \"mend\" say, then run this again (INSTALL_BRAMBLE_SKIP_CHECK=1 goes on all the same)"
+}
+
+# ---------------------------------------------------------------- putting it in place
+
+# By rename, so that a power cut leaves the old file or the new one, and what runs is not disturbed.
+place() { # from to mode
+  cmp -s "$1" "$2" && return 0
+  mkdir -p "$(dirname "$2")"
+  cp "$1" "$2.new"
+  chmod "$3" "$2.new"
+  sync -f "$2.new" 2>/dev/null || sync
+  mv "$2.new" "$2"
+  changed=yes
+}
+
+place_files() {
+  if ! cmp -s "$staged" "$bin_dir/bramble"; then
+    if [ -e "$bin_dir/bramble" ]; then say "upgrading $("$bin_dir/bramble" --version 2>/dev/null || echo an older version) to $("$staged" --version)"; else say "installing $bin_dir/bramble $("$staged" --version)"; fi
+    # One copy on the card serves both paths.
+    mkdir -p "$bin_dir"
+    ln -f "$staged" "$bin_dir/.bramble.new" 2>/dev/null || cp "$staged" "$bin_dir/.bramble.new"
+    sync -f "$bin_dir/.bramble.new" 2>/dev/null || sync
+    mv "$bin_dir/.bramble.new" "$bin_dir/bramble"
+    changed=yes
+  fi
+  place "$share/bramble-uninstall.sh" "$bin_dir/bramble-uninstall.sh" 755
+  if has_systemd; then
+    unit=bramble-$role.service
+    sed "s|/usr/local/bin/|$bin_dir/|" "$share/$unit" >"$share/.unit"
+    place "$share/.unit" "$units/$unit" 644
+    rm "$share/.unit"
+    systemctl daemon-reload
+    systemctl enable --quiet "$unit"
+  fi
+}
+
+place_supervisor() {
+  has_systemd && return 0
+  say "there is no systemd here: Bramble comes with a small supervisor of its own, $lib/supervise"
+  place "$share/bramble-supervise.sh" "$lib/supervise" 755
+  if [ -d /etc/cron.d ]; then
+    printf '# Starts Bramble with this machine, which has no systemd.\n@reboot root %s start\n' "$lib/supervise" >/etc/cron.d/bramble
+  else
+    say "note: to start Bramble with this machine, let it run \`$lib/supervise start\` when it boots"
+  fi
+}
+
+supervised() { # name script: what the supervisor runs under this name
+  mkdir -p "$etc/supervised"
+  printf '#!/bin/sh\n%s\n' "$2" >"$etc/supervised/$1.new"
+  chmod 755 "$etc/supervised/$1.new"
+  replace_if_changed "$etc/supervised/$1.new" "$etc/supervised/$1"
+}
+
+start() {
+  if ! has_systemd; then
+    # The flags are words, as on a command line.
+    # shellcheck disable=SC2016
+    supervised "bramble-$role" "BRAMBLE_ARGS=; . $env_file
+eval \"exec $bin_dir/bramble $role \$BRAMBLE_ARGS\""
+  fi
+  [ -z "${INSTALL_BRAMBLE_SKIP_START:-}" ] || { say "installed and not started, as you wished"; exit 0; }
+  if is_running && [ -z "$changed" ]; then
+    say "it is running already, and nothing has changed"
+  elif has_systemd; then
+    say "starting bramble-$role.service"
+    systemctl restart "bramble-$role.service" || die "it does not start" "$(log_command)"
+  else
+    say "starting bramble-$role"
+    "$lib/supervise" restart "bramble-$role"
+  fi
+}
+
+is_running() {
+  if has_systemd; then systemctl --quiet is-active "bramble-$role.service"; else "$lib/supervise" status "bramble-$role" >/dev/null; fi
+}
+
+log_command() { # [unit name-of-supervised]
+  if has_systemd; then echo "journalctl -n 50 -u ${1:-bramble-$role}.service"; else echo "tail -n 50 /var/log/bramble/${2:-bramble-$role}.log"; fi
+}
+
+# ---------------------------------------------------------------- waiting
+
+# Asks the API as this board: nothing but what a kubelet may see.
+ask_api() { # path
+  local identity=$data/agent/identity
+  curl -fsS -m 10 --cacert "$identity/ca.crt" --cert "$identity/client.pem" "$(server_url)$1" 2>/dev/null
+}
+
+server_url() {
+  if [ "$role" = master ]; then
+    sed -n 's/^ *server: *"\{0,1\}\(https:[^"]*\)"\{0,1\} *$/\1/p' "$etc/kubeconfig.yaml" 2>/dev/null | head -n 1
+  else
+    sed -n 's/^server: *"\{0,1\}\(https:[^",]*\).*/\1/p' "$etc/config.yaml" | head -n 1
+  fi
+}
+
+node_name() { sed -n 's/.*"nodeName": *"\([^"]*\)".*/\1/p' "$data/agent/identity/board.json" 2>/dev/null; }
+
+# What is still to wait for, in words; nothing when all is well.
+waiting_for() {
+  if ! is_running; then
+    echo "the program to stay up ($(log_command))"
+  elif [ "$role" = master ] && { [ ! -s "$etc/kubeconfig.yaml" ] || ! curl -fsk -m 5 "$(server_url)/readyz" >/dev/null 2>&1; }; then
+    echo "the API server"
+  elif [ "$role" = master ] && { grep -q -e --no-agent "$etc/master.env" || grep -qs '^no-agent: *true' "$etc/config.yaml"; }; then
+    return 0
+  elif [ -z "$(node_name)" ]; then
+    echo "this board to get its identity from the master"
+  else
+    local node condition
+    node=$(ask_api "/api/v1/nodes/$(node_name)") || { echo "Node $(node_name)"; return 0; }
+    condition=$(printf %s "$node" | tr '{' '\n' | grep '"type": *"Ready"' | head -n 1)
+    case $condition in
+      *'"status":"True"'* | *'"status": "True"'*) ;;
+      *) echo "Node $(node_name) to be Ready: $(printf %s "$condition" | sed -n 's/.*"message": *"\(\([^"\\]\|\\.\)*\)".*/\1/p')" ;;
+    esac
+  fi
+}
+
+wait_until_ready() {
+  local limit=${INSTALL_BRAMBLE_WAIT:-300} began now told='' left
+  [ "$limit" != 0 ] || return 0
+  began=$(cut -d. -f1 /proc/uptime)
+  while :; do
+    left=$(waiting_for)
+    [ -n "$left" ] || break
+    now=$(cut -d. -f1 /proc/uptime)
+    if [ "$left" != "$told" ]; then say "waiting for $left"; fi
+    told=$left
+    [ $((now - began)) -lt "$limit" ] || die "after $limit s still waiting for $left" "$(log_command)"
+    sleep 1
+  done
+}
+
+report() {
+  if [ "$role" = worker ]; then
+    say "this board is Node $(node_name) and Ready. On the master: bramble kubectl get nodes"
+    return 0
+  fi
+  local name address
+  name=$(node_name)
+  say "the cluster runs${name:+, and this board is its Node $name}"
+  address=$(server_url)
+  address=${address#https://}
+  case $address in \[*) address=${address%%]*}] ;; *) address=${address%%:*} ;; esac
+  cat <<END
+
+  Here:             sudo bramble status        sudo bramble kubectl get nodes
+  From a laptop:    ssh ${SUDO_USER:-root}@$address sudo cat $etc/kubeconfig.yaml >bramble.yaml
+                    kubectl --kubeconfig bramble.yaml get nodes
+  Another board:    sudo bramble token create --print-join        prints the line to run there
+  Other names of this master (a DNS name, a second address): run this again with INSTALL_BRAMBLE_EXEC="--tls-san NAME"
+END
+}
+
+main() {
+  changed=''
+  look_at_machine
+  choose_role
+  choose_source
+  install_packages
+  build
+  fetch_release
+  place_supervisor
+  start_docker
+  write_settings
+  check_machine
+  place_files
+  publish
+  start
+  recommend_live_restore
+  wait_until_ready
+  report
+}
+
+# Everything is read before anything runs: a script cut short on its way through a pipe does nothing.
+main "$@"
