@@ -248,8 +248,7 @@ function merge(target: Json, patch: Json, strategic: boolean): Json {
     else if (strategic && key.startsWith("$deleteFromPrimitiveList/")) {
       const list = key.slice(key.indexOf("/") + 1);
       target[list] = ((target[list] ?? []) as unknown[]).filter((item) => !(value as unknown[]).includes(item));
-    }
-    else if (strategic && key === "conditions" && Array.isArray(value) && Array.isArray(present)) {
+    } else if (strategic && key === "conditions" && Array.isArray(value) && Array.isArray(present)) {
       const types = new Set(value.map((condition) => (condition as Json)["type"]));
       target[key] = [...present.filter((condition) => !types.has((condition as Json)["type"])), ...value];
     } else if (typeof value === "object" && value !== undefined && !Array.isArray(value))
