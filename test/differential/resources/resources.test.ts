@@ -142,6 +142,9 @@ function withoutAllocations(object: KubeObject): KubeObject {
     for (const port of (copy.spec["ports"] ?? []) as { nodePort?: unknown }[])
       if (port.nodePort) port.nodePort = "given";
   }
+  // Who asks is known to admission.
+  if (copy.kind === "CertificateSigningRequest" && copy.spec)
+    for (const key of ["username", "groups", "uid", "extra"]) delete copy.spec[key];
   for (const condition of (copy.status?.["conditions"] ?? []) as { lastTransitionTime?: string }[])
     delete condition.lastTransitionTime;
   if (copy.kind === "PersistentVolume" && copy.status) delete copy.status["lastPhaseTransitionTime"];

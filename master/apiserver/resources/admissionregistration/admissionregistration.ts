@@ -13,6 +13,14 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, integerColumn, nameColumn, selectorText } from "../columns.ts";
 import { status } from "../subresources.ts";
+import {
+  applyPolicyBindingDefaults,
+  applyPolicyDefaults,
+  validatePolicy,
+  validatePolicyBinding,
+  validatePolicyStatus,
+} from "./policy-rules.ts";
+import { applyMutatingWebhookDefaults, applyWebhookDefaults, validateWebhooks } from "./webhook-rules.ts";
 
 const categories = ["api-extensions"];
 
@@ -20,14 +28,28 @@ export const mutatingWebhookConfiguration: ResourceDeclaration<MutatingWebhookCo
   ref: mutatingWebhookConfigurations,
   categories,
   columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
-  strategy: { hasGeneration: true, generationBasis: ({ webhooks }) => webhooks, allowUnconditionalUpdate: false },
+  strategy: {
+    hasGeneration: true,
+    generationBasis: ({ webhooks }) => webhooks,
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyMutatingWebhookDefaults,
+    validate: (configuration) => validateWebhooks(configuration),
+    validateUpdate: validateWebhooks,
+  },
 };
 
 export const validatingWebhookConfiguration: ResourceDeclaration<ValidatingWebhookConfiguration> = {
   ref: validatingWebhookConfigurations,
   categories,
   columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
-  strategy: { hasGeneration: true, generationBasis: ({ webhooks }) => webhooks, allowUnconditionalUpdate: false },
+  strategy: {
+    hasGeneration: true,
+    generationBasis: ({ webhooks }) => webhooks,
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyWebhookDefaults,
+    validate: (configuration) => validateWebhooks(configuration),
+    validateUpdate: validateWebhooks,
+  },
 };
 
 export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionPolicy> = {
@@ -42,7 +64,15 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
     ),
     ageColumn,
   ],
-  strategy: { hasStatus: true, hasGeneration: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyPolicyDefaults,
+    validate: (policy) => validatePolicy(policy),
+    validateUpdate: validatePolicy,
+    validateStatusUpdate: validatePolicyStatus,
+  },
 };
 
 export const validatingAdmissionPolicyBinding: ResourceDeclaration<ValidatingAdmissionPolicyBinding> = {
@@ -57,5 +87,11 @@ export const validatingAdmissionPolicyBinding: ResourceDeclaration<ValidatingAdm
     }),
     ageColumn,
   ],
-  strategy: { hasGeneration: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyPolicyBindingDefaults,
+    validate: validatePolicyBinding,
+    validateUpdate: validatePolicyBinding,
+  },
 };

@@ -3,6 +3,7 @@ import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { createdAtColumn, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { applyDefinitionDefaults, keepStoredVersion } from "./defaults.ts";
 
 export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinition> = {
   ref: customResourceDefinitions,
@@ -10,5 +11,12 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
   categories: ["api-extensions"],
   subresources: { status },
   columns: [nameColumn, createdAtColumn],
-  strategy: { hasStatus: true, hasGeneration: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyDefinitionDefaults,
+    prepareForCreate: keepStoredVersion,
+    prepareForUpdate: keepStoredVersion,
+  },
 };

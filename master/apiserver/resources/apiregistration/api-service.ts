@@ -3,6 +3,8 @@ import type { APIService } from "#shared/api/types/apiregistration-v1.generated.
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { isPathSegment } from "../validation/names.ts";
+import { applyServiceDefaults, markLocal, validateAPIService, validateAPIServiceStatus } from "./rules.ts";
 
 function available({ status: seen }: APIService): string {
   const condition = seen?.conditions?.find(({ type }) => type === "Available");
@@ -22,5 +24,14 @@ export const apiService: ResourceDeclaration<APIService> = {
     column("Available", available),
     ageColumn,
   ],
-  strategy: { hasStatus: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasStatus: true,
+    allowUnconditionalUpdate: false,
+    validateName: isPathSegment,
+    applyDefaults: applyServiceDefaults,
+    prepareForCreate: markLocal,
+    validate: validateAPIService,
+    validateUpdate: validateAPIService,
+    validateStatusUpdate: validateAPIServiceStatus,
+  },
 };

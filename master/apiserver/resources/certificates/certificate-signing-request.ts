@@ -4,6 +4,7 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone } from "../columns.ts";
 import { status } from "../subresources.ts";
 import { prepareForApproval, prepareForStatus, validateApproval, validateStatus } from "./conditions.ts";
+import { validateRequest } from "./rules.ts";
 
 function condition({ status: seen }: CertificateSigningRequest): string {
   const has = (type: string): boolean => seen?.conditions?.some((known) => known.type === type) ?? false;
@@ -38,6 +39,9 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
   selectableFields: { "spec.signerName": ({ spec }) => spec.signerName },
   strategy: {
     hasStatus: true,
+    // Upstream takes any name that fits into a path.
+    validateName: () => [],
+    validate: validateRequest,
     prepareForUpdate: keepSpec,
     prepareForStatusUpdate: prepareForStatus,
     validateStatusUpdate: validateStatus,

@@ -3,6 +3,8 @@ import type { FlowSchema, PriorityLevelConfiguration } from "#shared/api/types/f
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { validateFlowSchema } from "./flow-schema-rules.ts";
+import { applyPriorityLevelDefaults, validatePriorityLevel } from "./priority-level-rules.ts";
 
 export const flowSchema: ResourceDeclaration<FlowSchema> = {
   ref: flowSchemas,
@@ -15,7 +17,16 @@ export const flowSchema: ResourceDeclaration<FlowSchema> = {
     ageColumn,
     column("MissingPL", (object) => object.status?.conditions?.find(({ type }) => type === "Dangling")?.status ?? "?"),
   ],
-  strategy: { hasStatus: true, hasGeneration: true },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    applyDefaults: ({ spec }) => {
+      spec.matchingPrecedence ||= 1000;
+    },
+    validate: validateFlowSchema,
+    validateUpdate: validateFlowSchema,
+    validateStatusUpdate: validateFlowSchema,
+  },
 };
 
 const queuing = ({ spec }: PriorityLevelConfiguration) => spec.limited?.limitResponse?.queuing;
@@ -32,5 +43,12 @@ export const priorityLevelConfiguration: ResourceDeclaration<PriorityLevelConfig
     column("QueueLengthLimit", (object) => queuing(object)?.queueLengthLimit ?? "<none>"),
     ageColumn,
   ],
-  strategy: { hasStatus: true, hasGeneration: true },
+  strategy: {
+    hasStatus: true,
+    hasGeneration: true,
+    applyDefaults: applyPriorityLevelDefaults,
+    validate: validatePriorityLevel,
+    validateUpdate: validatePriorityLevel,
+    validateStatusUpdate: validatePriorityLevel,
+  },
 };

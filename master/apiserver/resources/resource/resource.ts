@@ -8,6 +8,7 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 
 function claimState({ metadata, status: seen }: ResourceClaim): string {
   const states: string[] = metadata.deletionTimestamp === undefined ? [] : ["deleted"];
@@ -20,13 +21,13 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   ref: resourceClaims,
   subresources: { status },
   columns: [nameColumn, column("State", claimState), ageColumn],
-  strategy: { hasStatus: true },
+  strategy: { hasStatus: true, applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}) },
 };
 
 export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> = {
   ref: resourceClaimTemplates,
   columns: [nameColumn, ageColumn],
-  strategy: {},
+  strategy: { applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}) },
 };
 
 export const deviceClass: ResourceDeclaration<DeviceClass> = {
@@ -45,5 +46,5 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     ageColumn,
   ],
   selectableFields: { "spec.nodeName": ({ spec }) => spec.nodeName ?? "", "spec.driver": ({ spec }) => spec.driver },
-  strategy: { hasGeneration: true },
+  strategy: { hasGeneration: true, applyDefaults: (slice) => applySliceDefaults(slice) },
 };

@@ -17,6 +17,23 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, booleanColumn, column, createdAtColumn, integerColumn, nameColumn, orNone } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { validateAttachmentUpdate, validateNewAttachment } from "./attachment-rules.ts";
+import {
+  applyStorageClassDefaults,
+  validateAttributesClass,
+  validateAttributesClassUpdate,
+  validateCapacity,
+  validateCapacityUpdate,
+  validateStorageClass,
+  validateStorageClassUpdate,
+} from "./class-rules.ts";
+import {
+  applyDriverDefaults,
+  validateDriver,
+  validateDriverUpdate,
+  validateNodeDrivers,
+  validateNodeDriversUpdate,
+} from "./driver-rules.ts";
 
 const defaultAnnotations = [
   "storageclass.kubernetes.io/is-default-class",
@@ -36,7 +53,11 @@ export const storageClass: ResourceDeclaration<StorageClass> = {
     column("AllowVolumeExpansion", ({ allowVolumeExpansion }) => allowVolumeExpansion ?? false),
     ageColumn,
   ],
-  strategy: {},
+  strategy: {
+    applyDefaults: applyStorageClassDefaults,
+    validate: validateStorageClass,
+    validateUpdate: validateStorageClassUpdate,
+  },
 };
 
 export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
@@ -50,7 +71,13 @@ export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
     booleanColumn("Attached", (object) => object.status?.attached ?? false),
     ageColumn,
   ],
-  strategy: { hasStatus: true, allowUnconditionalUpdate: false },
+  strategy: {
+    hasStatus: true,
+    allowUnconditionalUpdate: false,
+    validate: validateNewAttachment,
+    validateUpdate: validateAttachmentUpdate,
+    validateStatusUpdate: validateAttachmentUpdate,
+  },
 };
 
 export const csiDriver: ResourceDeclaration<CSIDriver> = {
@@ -65,24 +92,33 @@ export const csiDriver: ResourceDeclaration<CSIDriver> = {
     column("Modes", ({ spec }) => orNone(spec.volumeLifecycleModes?.join(","))),
     ageColumn,
   ],
-  strategy: { allowUnconditionalUpdate: false },
+  strategy: {
+    allowUnconditionalUpdate: false,
+    applyDefaults: applyDriverDefaults,
+    validate: validateDriver,
+    validateUpdate: validateDriverUpdate,
+  },
 };
 
 export const csiNode: ResourceDeclaration<CSINode> = {
   ref: csiNodes,
   columns: [nameColumn, integerColumn("Drivers", ({ spec }) => spec.drivers?.length ?? 0), ageColumn],
-  strategy: { allowUnconditionalUpdate: false },
+  strategy: {
+    allowUnconditionalUpdate: false,
+    validate: validateNodeDrivers,
+    validateUpdate: validateNodeDriversUpdate,
+  },
 };
 
 export const csiStorageCapacity: ResourceDeclaration<CSIStorageCapacity> = {
   ref: csiStorageCapacities,
   columns: [nameColumn, createdAtColumn],
-  strategy: { allowUnconditionalUpdate: false },
+  strategy: { allowUnconditionalUpdate: false, validate: validateCapacity, validateUpdate: validateCapacityUpdate },
 };
 
 export const volumeAttributesClass: ResourceDeclaration<VolumeAttributesClass> = {
   ref: volumeAttributesClasses,
   shortNames: ["vac"],
   columns: [nameColumn, column("DriverName", ({ driverName }) => driverName), ageColumn],
-  strategy: {},
+  strategy: { validate: validateAttributesClass, validateUpdate: validateAttributesClassUpdate },
 };

@@ -1,0 +1,70 @@
+import type { FieldError } from "#shared/api/errors.ts";
+import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
+import { collect, each } from "../validation/field.ts";
+import { isDns1035Label, isDns1123Subdomain, isPathSegment, isPortNumber } from "../validation/names.ts";
+import { conditionStatuses } from "../validation/object-meta.ts";
+
+const maxGroupPriority = 20_000;
+const maxVersionPriority = 1000;
+
+export function applyServiceDefaults({ spec }: APIService): void {
+  if (spec.service) spec.service.port ??= 443;
+}
+
+/** What the API server serves itself is there at once. */
+export function markLocal(draft: APIService): void {
+  if (draft.spec.service) return;
+  const condition = {
+    type: "Available",
+    status: "True",
+    lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    reason: "Local",
+    message: "Local APIServices are always available",
+  };
+  draft.status = { ...draft.status, conditions: [condition] };
+}
+
+/** ValidateAPIService of kube-aggregator. */
+export const validateAPIService = ({ metadata, spec }: APIService): FieldError[] =>
+  collect((root) => {
+    const field = root.at("spec");
+    const { group = "", version = "", service, caBundle = "", insecureSkipTLSVerify = false } = spec;
+    const { name = "" } = metadata;
+    const required = `${version}.${group}`;
+    if (name !== required && isPathSegment(name).length === 0) {
+      const text = `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(required)}`;
+      root.at("metadata", "name").invalid(name, text);
+    }
+    if (group !== "") field.at("group").invalidEach(group, isDns1123Subdomain(group));
+    else if (version !== "v1")
+      field.at("group").required("only v1 may have an empty group and it better be legacy kube");
+    field.at("version").invalidEach(version, isDns1035Label(version));
+    const { groupPriorityMinimum: minimum, versionPriority: priority } = spec;
+    if (minimum <= 0 || minimum > maxGroupPriority)
+      field.at("groupPriorityMinimum").invalid(minimum, "must be positive and less than 20000");
+    if (priority <= 0 || priority > maxVersionPriority)
+      field.at("versionPriority").invalid(priority, "must be positive and less than 1000");
+    const skips = field.at("insecureSkipTLSVerify");
+    if (!service) {
+      const size = `${Buffer.from(caBundle, "base64").length} bytes`;
+      if (caBundle !== "") field.at("caBundle").invalid(size, "local APIServices may not have a caBundle");
+      if (insecureSkipTLSVerify) skips.invalid(true, "local APIServices may not have insecureSkipTLSVerify");
+      return;
+    }
+    const at = field.at("service");
+    if (!service.namespace) at.at("namespace").required();
+    if (!service.name) at.at("name").required();
+    const { port = 0 } = service;
+    const faults = isPortNumber(port);
+    if (faults.length > 0) at.at("port").invalid(port, `port is not valid: ${faults.join(", ")}`);
+    if (insecureSkipTLSVerify && caBundle !== "") skips.invalid(true, "may not be true if caBundle is present");
+  });
+
+export const validateAPIServiceStatus = ({ status }: APIService): FieldError[] =>
+  collect((root) =>
+    each(status?.conditions, root.at("status", "conditions"), (condition, at) => {
+      const known = ["True", "False", "Unknown"];
+      if (!conditionStatuses.some((each) => each === condition.status))
+        at.at("status").notSupported(condition.status ?? "", known);
+    }),
+  );
