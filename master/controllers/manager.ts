@@ -75,7 +75,12 @@ export class ControllerManager {
   async stop(): Promise<void> {
     if (!this.#options.informers) await this.#informers.stop();
     await Promise.all(this.#starting);
-    await Promise.all(this.#running.map((one) => one.stop()));
+    await Promise.all(
+      this.#running.map(async (one) => {
+        await one.stop();
+        this.#log.debug("stopped", { controller: one.name });
+      }),
+    );
   }
 
   #begin(name: string, start: () => Promise<{ readonly name: string; stop(): Promise<void> }>): void {
