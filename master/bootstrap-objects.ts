@@ -36,8 +36,16 @@ export async function ensureMasterEndpoints({ client, masters, httpsPort }: Boot
 }
 
 async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
+  const { namespace: inNamespace, name = "" } = object.metadata;
   try {
-    await client.create(ref, object, { namespace: object.metadata.namespace });
+    // Looked for first: a second Service would be refused for its address, not for its name.
+    await client.get(ref, { namespace: inNamespace, name });
+    return;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  try {
+    await client.create(ref, object, { namespace: inNamespace });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }

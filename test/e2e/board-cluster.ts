@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Cluster } from "#tools/local-cluster/cluster.ts";
 import { CommandError } from "#tools/local-cluster/run.ts";
@@ -33,7 +32,8 @@ export interface TestClusterOptions {
 
 export async function startCluster(options: TestClusterOptions): Promise<TestCluster> {
   const { name, prefix, workers, hostname } = options;
-  const dir = mkdtempSync(join(tmpdir(), `bramble-${name}-`));
+  // Not below /tmp, which a board covers with its own.
+  const dir = mkdtempSync(`/var/tmp/bramble-${name}-`);
   rmSync(dir, { recursive: true });
   const cluster = await Cluster.up(
     {
