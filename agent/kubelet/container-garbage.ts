@@ -11,7 +11,6 @@ const youngest_ms = 60_000;
 export class ContainerGarbage {
   constructor(
     readonly runtime: ContainerRuntime,
-    readonly workerOf: (podUid: string) => unknown,
     readonly now_ms: () => number = Date.now,
   ) {}
 

@@ -136,6 +136,12 @@ export class PodWorker {
     this.prompt();
   }
 
+  /** A probe of the pod has another result: it is told at once, also while a long step (a kill, a pull) runs. */
+  probed(): void {
+    if (this.#running && this.#observed && !this.#ended && !this.#gone) this.#publish(this.#observed);
+    this.prompt();
+  }
+
   /** Look at the pod again, soon. */
   prompt(): void {
     this.#dirty = true;

@@ -64,6 +64,11 @@ export class NodeRegistrar {
     return this.#runtime?.rootDirectory;
   }
 
+  /** The Node with what the board reports now; undefined before it is registered. */
+  get reported(): Node | undefined {
+    return this.#node && this.#status && { ...this.#node, status: this.#status };
+  }
+
   /** What the board reports now, written or not. */
   get status(): NodeStatus | undefined {
     return this.#status;
@@ -72,6 +77,12 @@ export class NodeRegistrar {
   /** The Node as the API has it now. */
   observe(node: Node): void {
     this.#node = node;
+  }
+
+  /** Someone deleted the Node: a board that lives comes back. */
+  forget(): void {
+    this.#node = undefined;
+    this.prompt();
   }
 
   /** Resolves after the first look at the board; registration goes on behind. */

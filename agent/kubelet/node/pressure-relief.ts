@@ -2,9 +2,9 @@ import type { Host } from "#agent/host/host.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ImageGarbage } from "../images/image-gc.ts";
-import type { PodStats } from "../kubelet.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodWorker } from "../pod-worker.ts";
+import type { PodStats } from "../pod-workers.ts";
 import { chooseVictim, type PodUsage } from "./eviction.ts";
 
 export interface PressureReliefOptions {

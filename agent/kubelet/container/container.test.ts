@@ -1,0 +1,175 @@
+import { describe, expect, test } from "bun:test";
+import type { Container, Pod, PodSpec, Service } from "#shared/api/types/core-v1.generated.ts";
+import { ContainerStartError } from "./container-error.ts";
+import { cpuQuotaOf, cpuSharesOf, oomScoreAdjust } from "./container-resources.ts";
+import { containerSecurity } from "./container-security.ts";
+import { containerEnvironment } from "./environment.ts";
+import { expand } from "./expansion.ts";
+import { formatMap, resourceFieldValue } from "./field-ref.ts";
+import { parseResolvConf, podDns, renderResolvConf } from "./pod-dns.ts";
+import { podHostname, renderHostsFile } from "./pod-hostname.ts";
+import { serviceEnvironment } from "./service-environment.ts";
+
+function pod(spec: Partial<PodSpec> = {}): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "n", uid: "u" },
+    spec: { containers: [{ name: "c" }], ...spec },
+  };
+}
+
+test("references are expanded as upstream does", () => {
+  const values: Record<string, string> = { A: "a", B: "b" };
+  const of = (text: string): string => expand(text, (name) => values[name]);
+  expect(of("$(A)-$(B)")).toBe("a-b");
+  expect(of("$$(A) $(C) $(A $ $A")).toBe("$(A) $(C) $(A $ $A");
+  expect(of("$$$(A)")).toBe("$a");
+});
+
+test("Services become variables; the API server's in every namespace", () => {
+  const service = (name: string, namespace: string, clusterIP: string): Service => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace },
+    spec: { clusterIP, ports: [{ name: "web-ui", port: 80, protocol: "TCP" }] },
+  });
+  const all = [
+    service("kubernetes", "default", "10.43.0.1"),
+    service("my-app", "n", "10.43.0.2"),
+    service("other", "m", "10.43.0.3"),
+    service("headless", "n", "None"),
+  ];
+  const with_links = serviceEnvironment(all, "n", true);
+  expect(with_links.get("MY_APP_SERVICE_PORT_WEB_UI")).toBe("80");
+  expect(with_links.get("MY_APP_PORT_80_TCP")).toBe("tcp://10.43.0.2:80");
+  expect(with_links.get("KUBERNETES_SERVICE_HOST")).toBe("10.43.0.1");
+  expect([...with_links.keys()].some((name) => /OTHER|HEADLESS/.test(name))).toBe(false);
+  expect([...serviceEnvironment(all, "n", false).keys()].some((name) => name.startsWith("MY_APP"))).toBe(false);
+});
+
+test("a missing key is told, an optional one left out", async () => {
+  const container = (optional: boolean): Container => ({
+    name: "c",
+    env: [{ name: "X", valueFrom: { configMapKeyRef: { name: "m", key: "k", optional } } }],
+  });
+  const sources = {
+    facts: { pod: pod(), podIPs: [], hostIPs: [], allocatable: {} },
+    services: [],
+    envFile: async () => undefined,
+    objects: {
+      configMap: async () => ({ apiVersion: "v1" as const, kind: "ConfigMap" as const, metadata: {} }),
+      secret: async () => ({ apiVersion: "v1" as const, kind: "Secret" as const, metadata: {} }),
+    },
+  };
+  expect(await containerEnvironment(container(true), sources)).toEqual([]);
+  const failure = await containerEnvironment(container(false), sources).catch((error) => error);
+  expect(failure).toBeInstanceOf(ContainerStartError);
+  expect(failure.message).toBe("couldn't find key k in ConfigMap n/m");
+});
+
+test("maps are formatted as Go quotes them", () => {
+  expect(formatMap({ b: 'say "hi"\n', a: "1" })).toBe('a="1"\nb="say \\"hi\\"\\n"');
+});
+
+test("resource fields are rounded up in the divisor's unit, and fall back to what the board has", () => {
+  const container: Container = { name: "c", resources: { limits: { cpu: "1250m" }, requests: { memory: "33Mi" } } };
+  const facts = { pod: pod(), podIPs: [], hostIPs: [], allocatable: { memory: "4Gi", cpu: "4" } };
+  const value = (resource: string, divisor?: string): string =>
+    resourceFieldValue({ resource, ...(divisor ? { divisor } : {}) }, container, facts);
+  expect(value("limits.cpu")).toBe("2");
+  expect(value("limits.cpu", "1m")).toBe("1250");
+  expect(value("requests.memory", "32Mi")).toBe("2");
+  expect(value("limits.memory", "1Gi")).toBe("4");
+  expect(() => value("limits.gpu")).toThrow("unsupported container resource : limits.gpu");
+});
+
+describe("resolver settings", () => {
+  const host = parseResolvConf("nameserver 192.0.2.53\nsearch lan. home\noptions timeout:1 rotate\n");
+  const cluster = { servers: ["10.43.0.10"], domain: "cluster.local" };
+  const rendered = (spec: Partial<PodSpec>): string => renderResolvConf(podDns(pod(spec), host, cluster).dns);
+
+  test("by policy", () => {
+    expect(rendered({ dnsPolicy: "ClusterFirst" })).toBe(
+      "search n.svc.cluster.local svc.cluster.local cluster.local lan home\nnameserver 10.43.0.10\noptions ndots:5\n",
+    );
+    const ofHost = "search lan home\nnameserver 192.0.2.53\noptions timeout:1 rotate\n";
+    expect(rendered({ dnsPolicy: "Default" })).toBe(ofHost);
+    expect(rendered({ dnsPolicy: "ClusterFirst", hostNetwork: true })).toBe(ofHost);
+    expect(rendered({ dnsPolicy: "ClusterFirstWithHostNet", hostNetwork: true })).toContain("10.43.0.10");
+  });
+
+  test("with a configuration of the pod's own, within limits", () => {
+    const nameservers = ["1.1.1.1", "2.2.2.2", "3.3.3.3", "4.4.4.4"];
+    const { dns, omitted } = podDns(
+      pod({
+        dnsPolicy: "None",
+        dnsConfig: { nameservers, options: [{ name: "ndots", value: "2" }, { name: "edns0" }] },
+      }),
+      host,
+      cluster,
+    );
+    expect(renderResolvConf(dns)).toBe(
+      "nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\noptions ndots:2 edns0\n",
+    );
+    expect(omitted).toEqual([expect.stringContaining("applied nameserver line is: 1.1.1.1 2.2.2.2 3.3.3.3")]);
+  });
+});
+
+test("host names and the hosts file", () => {
+  expect(podHostname(pod({ subdomain: "web" }), "cluster.local")).toEqual({
+    hostname: "p",
+    domain: "web.n.svc.cluster.local",
+    kernelHostname: "p",
+  });
+  expect(podHostname(pod({ subdomain: "web", setHostnameAsFQDN: true }), "cluster.local").kernelHostname).toBe(
+    "p.web.n.svc.cluster.local",
+  );
+  const file = renderHostsFile({
+    podIPs: ["10.42.0.5"],
+    hostname: "p",
+    domain: "d",
+    hostAliases: [{ ip: "1.2.3.4", hostnames: ["a", "b"] }],
+  });
+  expect(file).toStartWith("# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n");
+  expect(file).toEndWith("10.42.0.5\tp.d\tp\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n");
+});
+
+test("cgroup settings follow upstream's arithmetic", () => {
+  expect([0, 1, 500, 1_000_000].map(cpuSharesOf)).toEqual([2, 2, 512, 262_144]);
+  expect([1, 250].map(cpuQuotaOf)).toEqual([1_000, 25_000]);
+  const gibi = 1024 ** 3;
+  const sized = (memory: string): Container => ({ name: "c", resources: { requests: { memory } } });
+  const score = (container: Container): number => oomScoreAdjust(pod({ containers: [container] }), container, 4 * gibi);
+  expect(score({ name: "c" })).toBe(1000);
+  expect(score(sized("1Gi"))).toBe(750);
+  expect(score(sized("4Gi"))).toBe(3);
+  expect(score(sized("1"))).toBe(999);
+  expect(oomScoreAdjust(pod({ priority: 2_000_001_000 }), { name: "c" }, gibi)).toBe(-997);
+});
+
+test("root is refused where the spec forbids it", () => {
+  const image = (user?: { uid: number } | { username: string }) => ({
+    id: "i",
+    tags: [],
+    digests: [],
+    size_bytes: 1,
+    platform: "linux/arm64",
+    pinned: false,
+    volumes: [],
+    ...(user ? { user } : {}),
+  });
+  const strict = pod({ securityContext: { runAsNonRoot: true } });
+  const check = (user?: { uid: number } | { username: string }, runAsUser?: number) =>
+    containerSecurity(
+      strict,
+      { name: "c", ...(runAsUser === undefined ? {} : { securityContext: { runAsUser } }) },
+      image(user),
+      "/s",
+    );
+  expect(() => check()).toThrow("image will run as root");
+  expect(() => check({ username: "app" })).toThrow("non-numeric user (app)");
+  expect(() => check(undefined, 0)).toThrow("container's runAsUser breaks non-root policy");
+  expect(check({ uid: 5 }).runAsUser).toBeUndefined();
+  expect(check(undefined, 7).runAsUser).toBe(7);
+});

@@ -1,0 +1,38 @@
+import type { Host } from "#agent/host/host.ts";
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { Taint } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { InformerFactory } from "#shared/client/informer.ts";
+import type { Log } from "#shared/client/log.ts";
+
+export interface KubeletOptions {
+  readonly client: Client;
+  readonly runtime: ContainerRuntime;
+  readonly host: Host;
+  readonly nodeName: string;
+  /** Pods' volumes and the checkpoint: `pods/`, `checkpoint/`. */
+  readonly dataDir: string;
+  /** What a reboot may forget: `pods/`. */
+  readonly runDir: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** The board's addresses, the main one first. Asked whenever they are needed: DHCP may change them. */
+  nodeIPs(): readonly string[];
+  /** Where others in this process follow the API too; one of its own when absent. */
+  readonly informers?: InformerFactory | undefined;
+  readonly recorder?: EventRecorder | undefined;
+  readonly log?: Log | undefined;
+  readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
+  readonly nodeTaints?: readonly Taint[] | undefined;
+  /** Folder of manifests of static pods; none when absent. */
+  readonly staticPodsFolder?: string | undefined;
+  readonly maxPods?: number | undefined;
+  readonly kubeletPort?: number | undefined;
+  readonly reservedMemory_bytes?: number | undefined;
+  readonly resolvConf?: string | undefined;
+  /** What keeps pods from starting beside the runtime, such as a missing pod network; empty when nothing does. */
+  readonly troubles?: (() => readonly string[]) | undefined;
+  /** How long to wait for the API before pods start from the checkpoint. */
+  readonly offlineAfter_ms?: number | undefined;
+}

@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import type { BoardFacts } from "#agent/telemetry/board.ts";
+import { runtimeClasses } from "#shared/api/resources.ts";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { Log } from "#shared/client/log.ts";
+import { BackOff } from "./back-off.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { DnsConfig } from "./container/pod-dns.ts";
+import { ImagePuller } from "./images/image-puller.ts";
+import type { KubeletOptions } from "./kubelet-options.ts";
+import { Limiter } from "./limiter.ts";
+import type { NodeRegistrar, NodeRegistrarOptions } from "./node/node-registrar.ts";
+import { refuse } from "./node/pod-admission.ts";
+import { refuseResize } from "./node/pod-resize.ts";
+import { ObjectCache } from "./object-cache.ts";
+import type { KubeletParts } from "./pod-context.ts";
+import type { PodWorkers } from "./pod-workers.ts";
+import { ProbeManager } from "./probes/probe-manager.ts";
+import { StatusWriter } from "./status/status-writer.ts";
+import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
+import { VolumeManager } from "./volumes/volume-manager.ts";
+
+/** What is created at once on one board. */
+const parallelCreations = 4;
+
+export interface PartsInput {
+  readonly options: KubeletOptions;
+  readonly board: BoardFacts;
+  readonly volatileFolder: string;
+  readonly recorder: EventRecorder;
+  readonly log: Log;
+  readonly checkpoint: Checkpoint;
+  readonly workers: PodWorkers;
+  readonly registrar: NodeRegistrar;
+  readonly hostDns: DnsConfig;
+  services(): readonly Service[] | undefined;
+}
+
+/** Puts together what the pod workers of a board share. */
+export function kubeletParts(input: PartsInput): KubeletParts {
+  const { options, board, recorder, log, workers, registrar } = input;
+  const { client, runtime, host } = options;
+  const startedAt_ms = Date.now();
+  const objects = new ObjectCache(client, input.checkpoint, (uids) => {
+    for (const uid of uids) workers.get(uid)?.refreshVolumes();
+  });
+  return {
+    runtime,
+    runtimeName: "docker",
+    host,
+    objects,
+    volumes: new VolumeManager({
+      host,
+      client,
+      objects,
+      tokens: new ServiceAccountTokens(client),
+      podsFolder: join(options.dataDir, "pods"),
+      volatileFolder: input.volatileFolder,
+      log,
+    }),
+    images: new ImagePuller(runtime),
+    probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
+    statuses: new StatusWriter(client, log),
+    recorder,
+    backOff: new BackOff(),
+    creations: new Limiter(parallelCreations),
+    log,
+    clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
+    seccompRoot: join(options.dataDir, "seccomp"),
+    startedAt_ms,
+    hostIPs: () => options.nodeIPs(),
+    allocatable: () => registrar.status?.allocatable ?? {},
+    memoryCapacity_bytes: () => board.memory_bytes,
+    services: () => input.services(),
+    hostDns: () => input.hostDns,
+    now_ms: () => Date.now(),
+    runtimeHandler: async ({ spec: { runtimeClassName } }) => {
+      if (!runtimeClassName) return undefined;
+      return (await client.get(runtimeClasses, { name: runtimeClassName })).handler;
+    },
+    admit: (pod) => {
+      const node = registrar.reported;
+      return node && refuse(pod, node, workers.others(pod));
+    },
+    refuseResize: (pod) => {
+      const node = registrar.reported;
+      return node && refuseResize(pod, node, workers.others(pod));
+    },
+    onGone: (uid) => workers.drop(uid),
+  };
+}
+
+/** What the registrar takes straight from the options. */
+export function registrarOptions(
+  options: KubeletOptions,
+  board: BoardFacts,
+): Omit<NodeRegistrarOptions, "recorder" | "log" | "onLook"> {
+  return {
+    client: options.client,
+    runtime: options.runtime,
+    host: options.host,
+    board,
+    name: options.nodeName,
+    labels: options.nodeLabels ?? {},
+    taints: options.nodeTaints ?? [],
+    maxPods: options.maxPods ?? 110,
+    kubeletPort: options.kubeletPort ?? 10_250,
+    reservedMemory_bytes: options.reservedMemory_bytes ?? 0,
+    dataFolder: options.dataDir,
+    addresses: () => options.nodeIPs(),
+    troubles: () => options.troubles?.() ?? [],
+  };
+}

@@ -1,0 +1,156 @@
+import { describe, expect, test } from "bun:test";
+import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
+import { type NodeFacts, newNode, nodeStatus, saysMore } from "./node-status.ts";
+import { refuse } from "./pod-admission.ts";
+import { refuseResize } from "./pod-resize.ts";
+
+const gibi = 1024 ** 3;
+const facts: NodeFacts = {
+  name: "pi-1",
+  board: {
+    hostname: "pi-1",
+    cpus: 4,
+    memory_bytes: 4 * gibi,
+    swap_bytes: 0,
+    architecture: "arm64",
+    machineId: "m",
+    systemUuid: "s",
+    bootId: "b",
+    kernelVersion: "6.12",
+    osImage: "Debian",
+    model: "Raspberry Pi 4 Model B Rev 1.4",
+    hugepages: [{ size_bytes: 2 * 1024 ** 2, count: 0 }],
+  },
+  runtime: {
+    name: "docker",
+    version: "26.1.5",
+    apiVersion: "1.45",
+    cgroupDriver: "systemd",
+    cgroupVersion: 2,
+    rootDirectory: "/d",
+  },
+  addresses: ["192.0.2.1"],
+  maxPods: 110,
+  kubeletPort: 10_250,
+  reservedMemory_bytes: 128 * 1024 ** 2,
+  ephemeralStorage_bytes: 32 * gibi,
+  images: [],
+  pressures: { memory: false, disk: false, pids: false },
+  troubles: [],
+};
+
+function pod(spec: Partial<PodSpec> = {}): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "n", uid: "u" },
+    spec: { containers: [{ name: "c" }], ...spec },
+  };
+}
+const sized = (requests: Record<string, string>): Container => ({ name: "c", resources: { requests } });
+
+describe("what a board reports", () => {
+  test("labels, capacity and what is kept back", () => {
+    const { metadata } = newNode(facts, { room: "attic" }, []);
+    expect(metadata.labels).toMatchObject({
+      room: "attic",
+      "kubernetes.io/hostname": "pi-1",
+      "kubernetes.io/arch": "arm64",
+      "node.kubernetes.io/instance-type": "raspberry-pi-4-model-b-rev-1.4",
+    });
+    const status = nodeStatus(facts, undefined, 0);
+    expect(status.capacity).toEqual({
+      cpu: "4",
+      "ephemeral-storage": "32Gi",
+      "hugepages-2Mi": "0",
+      memory: "4Gi",
+      pods: "110",
+    });
+    expect(status.allocatable?.["memory"]).toBe("3868Mi");
+    expect(status.nodeInfo).toMatchObject({
+      kubeletVersion: "v1.35.4+bramble",
+      containerRuntimeVersion: "docker://26.1.5",
+    });
+  });
+
+  test("conditions keep their transition until they change; time alone is no reason to write", () => {
+    const first = nodeStatus(facts, undefined, 0);
+    const later = nodeStatus(facts, first, 60_000);
+    expect(saysMore(later, first)).toBe(false);
+    expect(later.conditions?.[0]).toMatchObject({ lastTransitionTime: "1970-01-01T00:00:00Z" });
+    const troubled = nodeStatus({ ...facts, troubles: ["no network"] }, later, 120_000);
+    expect(saysMore(troubled, later)).toBe(true);
+    expect(troubled.conditions?.find(({ type }) => type === "Ready")).toMatchObject({
+      status: "False",
+      reason: "KubeletNotReady",
+      message: "no network",
+      lastTransitionTime: "1970-01-01T00:02:00Z",
+    });
+  });
+});
+
+describe("admission", () => {
+  const node: Node = { ...newNode(facts, {}, []), status: nodeStatus(facts, undefined, 0) };
+
+  test("resources beside those that others hold", () => {
+    const others = [pod({ containers: [sized({ cpu: "3" })] })];
+    expect(refuse(pod({ containers: [sized({ cpu: "1" })] }), node, others)).toBeUndefined();
+    expect(refuse(pod({ containers: [sized({ cpu: "1500m" })] }), node, others)).toEqual({
+      reason: "OutOfcpu",
+      message: "Node didn't have enough resource: cpu, requested: 1500, used: 3000, capacity: 4000",
+    });
+  });
+
+  test("selectors, ports, taints and sysctls", () => {
+    expect(refuse(pod({ nodeSelector: { disk: "ssd" } }), node, [])?.reason).toBe("NodeAffinity");
+    const web: Container = { name: "c", ports: [{ containerPort: 80, hostPort: 8080 }] };
+    expect(refuse(pod({ containers: [web] }), node, [pod({ containers: [web] })])?.reason).toBe("NodePorts");
+    const tainted: Node = { ...node, spec: { taints: [{ key: "k", effect: "NoExecute" }] } };
+    expect(refuse(pod(), tainted, [])?.reason).toBe("TaintToleration");
+    expect(refuse(pod({ tolerations: [{ operator: "Exists" }] }), tainted, [])).toBeUndefined();
+    const sysctl = (name: string): Pod => pod({ securityContext: { sysctls: [{ name, value: "1" }] } });
+    expect(refuse(sysctl("kernel.shm_rmid_forced"), node, [])).toBeUndefined();
+    expect(refuse(sysctl("kernel.msgmax"), node, [])).toEqual({
+      reason: "SysctlForbidden",
+      message: 'forbidden sysctl: "kernel.msgmax" not allowlisted',
+    });
+  });
+
+  test("under pressure only what must run comes in", () => {
+    const memory = [{ type: "MemoryPressure", status: "True" }];
+    expect(refuseUnderPressure(pod(), memory)).toEqual({
+      reason: "Evicted",
+      message: "The node had condition: [MemoryPressure]. ",
+    });
+    expect(refuseUnderPressure(pod({ containers: [sized({ memory: "1Mi" })] }), memory)).toBeUndefined();
+    const disk = [{ type: "DiskPressure", status: "True" }];
+    expect(refuseUnderPressure(pod({ containers: [sized({ memory: "1Mi" })] }), disk)?.reason).toBe("Evicted");
+    expect(refuseUnderPressure(pod({ priority: 2_000_000_000 }), disk)).toBeUndefined();
+  });
+
+  test("a resize that never fits is infeasible, one that does not fit now is deferred", () => {
+    const others = [pod({ containers: [sized({ cpu: "3" })] })];
+    expect(refuseResize(pod({ containers: [sized({ cpu: "5" })] }), node, others)?.reason).toBe("Infeasible");
+    expect(refuseResize(pod({ containers: [sized({ cpu: "2" })] }), node, others)?.reason).toBe("Deferred");
+    expect(refuseResize(pod({ containers: [sized({ cpu: "1" })] }), node, others)).toBeUndefined();
+  });
+});
+
+test("what uses more than it asked for goes first, then the lower priority", () => {
+  const usage = (name: string, priority: number, request: string, used_bytes: number) => ({
+    pod: {
+      ...pod({ priority, containers: [sized({ memory: request })] }),
+      metadata: { name, namespace: "n", uid: name },
+    },
+    containers: [{ name: "c", used_bytes }],
+  });
+  const modest = usage("modest", -10, "64Mi", 1024);
+  const greedy = usage("greedy", 5, "1Mi", 64 * 1024 ** 2);
+  const important = usage("important", 100, "1Mi", 640 * 1024 ** 2);
+  const victim = chooseVictim("memory", [modest, important, greedy]);
+  expect(victim?.pod.metadata.name).toBe("greedy");
+  expect(victim?.message).toBe(
+    "The node was low on resource: memory. Container c was using 64Mi, request is 1Mi, has larger consumption of memory. ",
+  );
+});

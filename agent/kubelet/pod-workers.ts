@@ -1,0 +1,133 @@
+import type { ContainerRuntime, ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { podUid } from "./pod-containers.ts";
+import type { KubeletParts } from "./pod-context.ts";
+import { PodWorker } from "./pod-worker.ts";
+
+export interface PodStats {
+  readonly pod: Pod;
+  readonly containers: readonly {
+    readonly container: ContainerStatus;
+    readonly stats: Awaited<ReturnType<ContainerRuntime["stats"]>>;
+  }[];
+}
+
+/** The workers of a board, one a pod, and what can be asked of their pods. */
+export class PodWorkers {
+  readonly #workers = new Map<string, PodWorker>();
+  /** Pods that came back under the UID of one that still ends: manifests that went and returned. */
+  readonly #returning = new Map<string, Pod>();
+
+  constructor(
+    readonly runtime: ContainerRuntime,
+    readonly parts: () => KubeletParts,
+  ) {}
+
+  get(podUid: string): PodWorker | undefined {
+    return this.#workers.get(podUid);
+  }
+
+  all(): PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
+  /** Starts to look after a pod. */
+  start(pod: Pod): void {
+    const uid = podUid(pod);
+    if (this.#workers.has(uid)) this.#returning.set(uid, pod);
+    else this.#add(pod).prompt();
+  }
+
+  /** Ends a pod that nobody asks for: only what runs of it is known. */
+  end(orphan: Pod): void {
+    this.#add(orphan).remove();
+  }
+
+  remove(podUid: string): void {
+    this.#returning.delete(podUid);
+    this.#workers.get(podUid)?.remove();
+  }
+
+  /** The pod has left the board: others may wait for what it held. */
+  drop(podUid: string): void {
+    this.#workers.delete(podUid);
+    const returning = this.#returning.get(podUid);
+    this.#returning.delete(podUid);
+    if (returning) this.start(returning);
+    for (const worker of this.#workers.values()) if (worker.waitsForResources) worker.prompt();
+  }
+
+  /** Stops looking after pods, and leaves them running. */
+  async stop(): Promise<void> {
+    await Promise.all(this.all().map((worker) => worker.stop()));
+  }
+
+  /** The other pods that hold resources of the board, with what each was granted. */
+  others(pod: Pod): Pod[] {
+    return this.all()
+      .filter((worker) => worker.uid !== podUid(pod) && worker.active && worker.observed !== undefined)
+      .map((worker) => worker.granted);
+  }
+
+  /** Pods with the status they have now, written to the API or not. */
+  pods(): Pod[] {
+    return this.all().map(({ pod, uid }) => {
+      const status = this.parts().statuses.get(uid);
+      return status ? { ...pod, status } : pod;
+    });
+  }
+
+  findPod(namespace: string, name: string, uid?: string): Pod | undefined {
+    return this.pods().find(
+      ({ metadata }) =>
+        metadata.namespace === namespace && metadata.name === name && (uid === undefined || metadata.uid === uid),
+    );
+  }
+
+  /** The container's last attempt, or the one before (`previous`). Asks the runtime. */
+  async findContainer(
+    namespace: string,
+    podName: string,
+    container: string,
+    options: { readonly previous?: boolean | undefined; readonly uid?: string | undefined } = {},
+  ): Promise<ContainerStatus | undefined> {
+    const pod = this.findPod(namespace, podName, options.uid);
+    if (!pod) return undefined;
+    const all = await this.runtime.listContainers({ podUid: podUid(pod) });
+    const attempts = all
+      .filter(({ name }) => name === container)
+      .sort((a, b) => b.createdAt_ms - a.createdAt_ms || b.attempt - a.attempt);
+    return options.previous ? attempts[1] : attempts[0];
+  }
+
+  /** The sandbox that serves a pod: where port-forward goes. Asks the runtime. */
+  async findSandbox(namespace: string, podName: string, uid?: string): Promise<SandboxStatus | undefined> {
+    const pod = this.findPod(namespace, podName, uid);
+    if (!pod) return undefined;
+    const all = await this.runtime.listSandboxes({ podUid: podUid(pod) });
+    return all.find((sandbox) => sandbox.pod.uid === podUid(pod) && sandbox.state === "ready");
+  }
+
+  /** Runtime statistics of every running container, by pod. Containers that vanish meanwhile are left out. */
+  async podStats(): Promise<PodStats[]> {
+    const running = (await this.runtime.listContainers()).filter(({ state }) => state === "running");
+    return Promise.all(
+      this.pods().map(async (pod) => {
+        const own = running.filter((container) => container.pod.uid === podUid(pod));
+        const containers = await Promise.all(
+          own.map(async (container) => {
+            const stats = await this.runtime.stats(container.id).catch(() => undefined);
+            return stats ? [{ container, stats }] : [];
+          }),
+        );
+        return { pod, containers: containers.flat() };
+      }),
+    );
+  }
+
+  #add(pod: Pod): PodWorker {
+    const worker = new PodWorker(this.parts(), pod);
+    this.#workers.set(worker.uid, worker);
+    return worker;
+  }
+}

@@ -1,0 +1,139 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { Probe } from "#shared/api/types/core-v1.generated.ts";
+import type { ProbeResult } from "../planner/observed-pod.ts";
+import { checkGrpcHealth } from "./grpc-health.ts";
+import { ProbeWorker } from "./probe-worker.ts";
+import { type ProbeOutcome, runProbe } from "./run-probe.ts";
+
+const servers: { close(): unknown }[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+async function serve(listener: RequestListener): Promise<number> {
+  const server: Server = createHttpServer(listener);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+const probe = (probe: Probe): Promise<ProbeOutcome> =>
+  runProbe(probe, {
+    // HTTP and TCP probes do not ask the runtime.
+    runtime: undefined as unknown as ContainerRuntime,
+    container: { name: "c", ports: [{ name: "web", containerPort: 1 }] },
+    containerId: "id",
+    podIP: "127.0.0.1",
+  });
+
+describe("HTTP", () => {
+  test("success, failure, and the headers that are sent", async () => {
+    const seen: Record<string, unknown>[] = [];
+    const port = await serve((request, response) => {
+      seen.push(request.headers);
+      response.statusCode = request.url === "/ok" ? 200 : 500;
+      response.end("body");
+    });
+    const httpHeaders = [{ name: "X-Mine", value: "1" }];
+    expect(await probe({ httpGet: { port, path: "/ok", httpHeaders } })).toEqual({ result: "success", output: "body" });
+    expect(seen[0]).toMatchObject({ "x-mine": "1", "user-agent": "kube-probe/1.35", accept: "*/*" });
+    expect(await probe({ httpGet: { port, path: "/bad" } })).toEqual({
+      result: "failure",
+      output: "HTTP probe failed with statuscode: 500",
+    });
+  });
+
+  test("redirects are followed on the host, and end with a warning elsewhere", async () => {
+    const port = await serve((request, response) => {
+      const targets: Record<string, string> = { "/near": "/there", "/far": "http://192.0.2.1/" };
+      const target = targets[request.url ?? ""];
+      response.writeHead(target ? 302 : 200, target ? { Location: target } : {}).end("here");
+    });
+    expect((await probe({ httpGet: { port, path: "/near" } })).result).toBe("success");
+    expect(await probe({ httpGet: { port, path: "/far" } })).toEqual({
+      result: "warning",
+      output: "Probe terminated redirects, Response body: here",
+    });
+  });
+
+  test("no answer in time, and nobody there", async () => {
+    const port = await serve(() => undefined);
+    expect(await probe({ httpGet: { port }, timeoutSeconds: 1 })).toMatchObject({
+      result: "failure",
+      output: expect.stringContaining("context deadline exceeded"),
+    });
+    const refused = await probe({ httpGet: { port: "web" } });
+    expect(refused.output).toBe('Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused');
+  });
+});
+
+test("TCP", async () => {
+  const port = await serve(() => undefined);
+  expect((await probe({ tcpSocket: { port } })).result).toBe("success");
+  expect((await probe({ tcpSocket: { port: "web" } })).output).toContain("connection refused");
+});
+
+test("gRPC health", async () => {
+  const server = createHttp2Server();
+  servers.push(server);
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("end", () => {
+      const service = Buffer.concat(chunks).subarray(7).toString();
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": service === "none" ? "12" : "0" }));
+      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, service === "bad" ? 2 : 1]));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const check = (service: string): Promise<ProbeOutcome> => checkGrpcHealth("127.0.0.1", port, service, 5_000);
+  expect(await check("")).toEqual({ result: "success", output: "service healthy" });
+  expect((await check("bad")).output).toBe('service unhealthy (responded with "NOT_SERVING")');
+  expect((await check("none")).output).toContain("does not implement the grpc health protocol");
+});
+
+describe("thresholds", () => {
+  function worker(spec: Probe, outcomes: ProbeOutcome["result"][]) {
+    const settled: ProbeResult[] = [];
+    const drained = Promise.withResolvers<void>();
+    const made = new ProbeWorker({
+      type: "readiness",
+      probe: { periodSeconds: 0.001, ...spec },
+      container: { name: "c" },
+      startedBefore_ms: 0,
+      run: async () => {
+        const result = outcomes.shift();
+        if (result === undefined) {
+          drained.resolve();
+          return new Promise<never>(() => undefined);
+        }
+        return { result, output: "" };
+      },
+      settle: (_, result) => settled.push(result),
+      tell: () => undefined,
+    });
+    made.update({ id: "1", running: true, startedAt_ms: 1, started: true, podIP: "" });
+    return { settled, drained: drained.promise, made };
+  }
+
+  test("a result counts when it has come often enough in a row", async () => {
+    const { settled, drained, made } = worker({ failureThreshold: 2, successThreshold: 2 }, [
+      "success",
+      "success",
+      "failure",
+      "success",
+      "failure",
+      "failure",
+    ]);
+    await drained;
+    made.stop();
+    // First what a new container starts with.
+    expect(settled).toEqual(["failure", "success", "failure"]);
+  });
+});

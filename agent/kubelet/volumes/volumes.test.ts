@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Payload, writePayload } from "./atomic-writer.ts";
+import { prepareHostPath } from "./host-path.ts";
+import { setGroupOwnership } from "./ownership.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "volumes-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const payload = (files: Record<string, string>, mode = 0o644): Payload =>
+  new Map(Object.entries(files).map(([path, text]) => [path, { data: Buffer.from(text), mode }]));
+
+test("files are shown through ..data, and replaced all at once", async () => {
+  expect(await writePayload(folder, payload({ "a.txt": "1", "dir/b": "2" }))).toBe(true);
+  expect(await readlink(join(folder, "a.txt"))).toBe("..data/a.txt");
+  expect(await readlink(join(folder, "dir"))).toBe("..data/dir");
+  expect(await readFile(join(folder, "dir/b"), "utf8")).toBe("2");
+  const first = await readlink(join(folder, "..data"));
+
+  expect(await writePayload(folder, payload({ "a.txt": "1", "dir/b": "2" }))).toBe(false);
+  expect(await readlink(join(folder, "..data"))).toBe(first);
+
+  expect(await writePayload(folder, payload({ "a.txt": "3" }))).toBe(true);
+  expect(await readFile(join(folder, "a.txt"), "utf8")).toBe("3");
+  expect((await readdir(folder)).sort()).toEqual([await readlink(join(folder, "..data")), "..data", "a.txt"].sort());
+});
+
+test("modes do not depend on the umask", async () => {
+  await writePayload(folder, payload({ a: "1" }, 0o666));
+  expect((await stat(join(folder, "a"))).mode & 0o777).toBe(0o666);
+});
+
+test("paths out of the volume are refused, and a failure changes nothing", async () => {
+  await writePayload(folder, payload({ a: "1" }));
+  for (const path of ["/etc/passwd", "../x", "a/../../x", "..hidden", ""]) {
+    await expect(writePayload(folder, payload({ [path]: "" }))).rejects.toThrow("invalid path");
+  }
+  const fail = async (): Promise<void> => {
+    throw new Error("no");
+  };
+  await expect(writePayload(folder, payload({ a: "2" }), fail)).rejects.toThrow("no");
+  expect(await readFile(join(folder, "a"), "utf8")).toBe("1");
+});
+
+test.skipIf(process.getuid?.() !== 0)("a volume is given to its group", async () => {
+  await mkdir(join(folder, "sub"));
+  await writeFile(join(folder, "sub/file"), "");
+  await chmod(join(folder, "sub/file"), 0o600);
+  await setGroupOwnership(folder, { fsGroup: 4321, readOnly: false, onlyOnRootMismatch: false });
+  const file = await lstat(join(folder, "sub/file"));
+  expect([file.gid, file.mode & 0o7777]).toEqual([4321, 0o660]);
+  expect((await lstat(join(folder, "sub"))).mode & 0o2070).toBe(0o2070);
+
+  await chmod(join(folder, "sub/file"), 0o600);
+  await setGroupOwnership(folder, { fsGroup: 4321, readOnly: false, onlyOnRootMismatch: true });
+  expect((await lstat(join(folder, "sub/file"))).mode & 0o777).toBe(0o600);
+});
+
+test("host paths are made or checked by type", async () => {
+  const path = join(folder, "new");
+  expect(await prepareHostPath({ path, type: "DirectoryOrCreate" })).toBe(path);
+  await expect(prepareHostPath({ path, type: "File" })).rejects.toThrow(`${path} is not a file`);
+  await prepareHostPath({ path: join(path, "f"), type: "FileOrCreate" });
+  await expect(prepareHostPath({ path: join(path, "f"), type: "Directory" })).rejects.toThrow("is not a directory");
+  await expect(prepareHostPath({ path: join(folder, "absent"), type: "Socket" })).rejects.toThrow("not a socket file");
+});
