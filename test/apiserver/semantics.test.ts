@@ -585,6 +585,20 @@ describe("other groups and versions", () => {
     expect(list.body.items[0].note).toBe("said");
   });
 
+  test("nil lists are absent, and the next write of the same is none", async () => {
+    const path = "/apis/discovery.k8s.io/v1/namespaces/test/endpointslices";
+    const slice = {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "s" },
+      addressType: "IPv4",
+    };
+    const { code, body } = await send("POST", path, { ...slice, endpoints: null, ports: null });
+    expect([code, "ports" in body, "endpoints" in body]).toEqual([201, false, false]);
+    const again = await send("PUT", `${path}/s`, { ...body, endpoints: null });
+    expect(again.body.metadata.resourceVersion).toBe(body.metadata.resourceVersion);
+  });
+
   test("a HorizontalPodAutoscaler in both versions", async () => {
     const path = (version: string) => `/apis/autoscaling/${version}/namespaces/test/horizontalpodautoscalers`;
     const made = await send("POST", path("v1"), {

@@ -8,6 +8,7 @@ import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json
 import type { Schema } from "#shared/api/schema/schema.ts";
 import { DecodeError, normalizeObject, strictMessages } from "#shared/api/schema/validate-fields.ts";
 import type { RequestBody } from "../request.ts";
+import { dropNilFields } from "./absent-fields.ts";
 
 export type FieldValidation = "Strict" | "Warn" | "Ignore";
 
@@ -100,7 +101,9 @@ function normalize(
 ): { object: JsonObject; unknown: readonly string[] } {
   if (!schema) return { object: cloneJson(value) as JsonObject, unknown: [] };
   try {
-    return normalizeObject(schema, value);
+    const normalized = normalizeObject(schema, value);
+    if (schema.model !== undefined) dropNilFields(schema, normalized.object);
+    return normalized;
   } catch (error) {
     if (error instanceof DecodeError) throw badRequest(`${title}: ${error.message}`);
     throw error;
@@ -141,5 +144,7 @@ function named(object: JsonObject, gvk: GroupVersionKind): KubeObject {
 export function canonical(draft: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return draft;
   const gvk = { ...parseApiVersion(draft.apiVersion), kind: draft.kind };
-  return named(normalizeObject(schema, draft).object, gvk);
+  const { object } = normalizeObject(schema, draft);
+  if (schema.model !== undefined) dropNilFields(schema, object);
+  return named(object, gvk);
 }

@@ -60,7 +60,7 @@ export class Entry implements CachedObject {
 
 /** Keeps the last parsed views alive, so that what is read again and again is parsed once. */
 class RecentViews {
-  readonly #ring: (KubeObject | undefined)[] = new Array<KubeObject | undefined>(1024).fill(undefined);
+  readonly #ring: (KubeObject | undefined)[] = new Array<KubeObject | undefined>(512).fill(undefined);
   #next = 0;
 
   add(view: KubeObject): void {

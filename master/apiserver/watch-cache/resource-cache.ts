@@ -17,8 +17,8 @@ export interface CacheEvent {
 export type CacheListener = (event: CacheEvent) => void;
 
 /** History that one resource keeps in memory for watches that resume and lists that go on. */
-const MAX_EVENTS = 8192;
-const MAX_EVENT_TEXT = 16 * 1024 * 1024;
+const MAX_EVENTS = 4096;
+const MAX_EVENT_TEXT = 8 * 1024 * 1024;
 
 export type Indexer = (view: KubeObject) => Indexed;
 

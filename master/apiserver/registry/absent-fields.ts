@@ -1,0 +1,29 @@
+import { isJsonObject } from "#shared/api/patch/json-value.ts";
+import type { Schema } from "#shared/api/schema/schema.ts";
+
+/**
+ * Takes away, in place, the nulls that Go's encoder writes for nil lists and maps of typed kinds: absent says the same
+ * to every client, and code here need not tell the two apart. Free-form parts, where null is a value, stay as they are.
+ */
+export function dropNilFields(schema: Schema, value: unknown): void {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items && mayHoldFields(items)) for (const item of value) dropNilFields(items, item);
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  const { properties, additionalProperties } = schema;
+  if (properties) {
+    for (const [key, field] of Object.entries(value)) {
+      const property = properties.get(key);
+      if (!property) continue;
+      if (field === null) delete value[key];
+      else if (mayHoldFields(property)) dropNilFields(property, field);
+    }
+  } else if (additionalProperties && mayHoldFields(additionalProperties)) {
+    for (const field of Object.values(value)) dropNilFields(additionalProperties, field);
+  }
+}
+
+const mayHoldFields = (schema: Schema): boolean =>
+  schema.goType === undefined && (schema.type === "object" || schema.type === "array");
