@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import type { Board } from "./board.ts";
 import { Cluster } from "./cluster.ts";
 import { run } from "./run.ts";
+import { vmCommand } from "./vm-commands.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const say = (line: string): void => console.log(line);
@@ -116,6 +117,8 @@ program
       );
     }
   });
+
+program.addCommand(vmCommand(directory, say));
 
 await program.parseAsync().catch((error: Error) => {
   console.error(`cluster: ${error.message}`);

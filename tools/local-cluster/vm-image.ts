@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { run } from "./run.ts";
+
+/** A guest's disk with Debian 13, and what boots it. Made once and never written again; guests run from copies. */
+export interface VmImage {
+  readonly disk: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Private key that the guest's root lets in. */
+  readonly sshKey: string;
+}
+
+const suite = "trixie";
+const disk_GiB = 6;
+
+/** A machine as a person gives it to install.sh: systemd, a network, ssh. */
+const basePackages = [
+  "systemd,systemd-sysv,systemd-resolved,systemd-timesyncd,dbus,udev,kmod,procps,linux-image-amd64",
+  "openssh-server,sudo,iproute2,iputils-ping,netbase,curl,ca-certificates,busybox-static",
+];
+/** What install.sh would add by apt; in the image so that a guest needs no internet. */
+const installedPackages = ["docker.io,docker-cli,apparmor,iptables,conntrack,containernetworking-plugins"];
+
+/**
+ * The image, made by mmdebstrap on first use (some minutes) and kept in the cache folder.
+ * @param bare leaves out what install.sh installs by apt: the guest then needs the internet.
+ */
+export function vmImage(options: { readonly bare: boolean }, say: (line: string) => void): VmImage {
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "bramble-test");
+  const dir = join(cache, `vm-${suite}${options.bare ? "-bare" : ""}`);
+  const image: VmImage = {
+    disk: join(dir, "disk.raw"),
+    kernel: join(dir, "vmlinuz"),
+    initrd: join(dir, "initrd.img"),
+    sshKey: join(dir, "ssh-key"),
+  };
+  if (existsSync(dir)) return image;
+  say(`making a Debian guest in ${dir}; this takes some minutes, once`);
+  const work = `${dir}.new`;
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  makeImage(work, options.bare ? basePackages : [...basePackages, ...installedPackages]);
+  renameSync(work, dir);
+  return image;
+}
+
+function makeImage(dir: string, packages: readonly string[]): void {
+  const root = join(dir, "root");
+  run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bramble-test", "-f", join(dir, "ssh-key")]);
+  run(["mmdebstrap", "--quiet", "--variant=minbase", `--include=${packages.join(",")}`, suite, root]);
+  configure(root, readFileSync(join(dir, "ssh-key.pub"), "utf8"));
+  for (const name of ["vmlinuz", "initrd.img"]) run(["cp", "--dereference", bootFile(root, name), join(dir, name)]);
+  run(["mkfs.ext4", "-q", "-F", "-L", "root", "-d", root, join(dir, "disk.raw"), `${disk_GiB}G`]);
+  rmSync(root, { recursive: true });
+}
+
+function configure(root: string, publicKey: string): void {
+  const put = (path: string, text: string, mode = 0o644): void => {
+    mkdirSync(join(root, path, ".."), { recursive: true });
+    writeFileSync(join(root, path), text, { mode });
+  };
+  put("etc/hostname", "debian\n");
+  put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost\n");
+  put("etc/fstab", "LABEL=root / ext4 noatime 0 1\n");
+  put("etc/systemd/network/10-all.network", "[Match]\nName=eth*\n[Network]\nDHCP=ipv4\n");
+  put("root/.ssh/authorized_keys", publicKey, 0o600);
+  for (const unit of ["systemd-networkd.service", "systemd-resolved.service", "ssh.service"])
+    run(["systemctl", `--root=${root}`, "enable", "--quiet", unit]);
+}
+
+function bootFile(root: string, name: string): string {
+  const file = readdirSync(join(root, "boot")).find((each) => each.startsWith(`${name}-`));
+  if (file === undefined) throw new Error(`the guest has no ${name}`);
+  return join(root, "boot", file);
+}
