@@ -1,0 +1,113 @@
+import { isAlreadyExists } from "#shared/api/errors.ts";
+import { persistentVolumeClaims, pods } from "#shared/api/resources.ts";
+import type { StatefulSet } from "#shared/api/types/apps-v1.generated.ts";
+import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { ControllerContext } from "#shared/client/controller.ts";
+import { belongsToFormerPod, hasOtherController, ownersToWrite } from "./claim-owners.ts";
+import { claimsOf, ordinalOf } from "./ordinals.ts";
+
+type Verb = "Create" | "Update" | "Delete";
+
+/** Makes, changes and deletes a StatefulSet's pods with their claims, and tells of it in events about the set. */
+export class PodWriter {
+  constructor(
+    readonly set: StatefulSet,
+    readonly context: ControllerContext,
+  ) {}
+
+  /** The claims first, then the pod: it must never start without them. */
+  async create(pod: Pod): Promise<void> {
+    await this.#told("Create", pod, async () => {
+      await this.createClaims(pod);
+      await this.context.client.create(pods, pod, { namespace: pod.metadata.namespace });
+    });
+    await this.ownClaims(pod);
+  }
+
+  async update(pod: Pod): Promise<void> {
+    await this.#told("Update", pod, async () => {
+      await this.createClaims(pod);
+      await this.context.client.update(pods, pod);
+    });
+  }
+
+  async delete(pod: Pod): Promise<void> {
+    const { namespace, name = "", uid } = pod.metadata;
+    await this.#told("Delete", pod, () =>
+      this.context.client.delete(pods, { namespace, name }, uid ? { preconditions: { uid } } : {}),
+    );
+  }
+
+  /** Claims that are not there yet. Rejects when one is on its way out: its data would be lost to the pod. */
+  async createClaims(pod: Pod): Promise<void> {
+    for (const claim of claimsOf(this.set, ordinalOf(pod))) {
+      const present = this.#claim(claim);
+      if (present?.metadata.deletionTimestamp) throw new Error(`pvc ${claim.metadata.name} is being deleted`);
+      if (!present) await this.#createClaim(pod, claim);
+    }
+  }
+
+  /** Whether a claim will go with a former pod of the name: the new one waits for that. */
+  hasStaleClaim(pod: Pod): boolean {
+    return this.#presentClaims(pod).some((claim) => belongsToFormerPod(claim, this.set, pod));
+  }
+
+  /** Makes the retention policy true of the pod's claims; false when it was so already. */
+  async ownClaims(pod: Pod): Promise<boolean> {
+    let changed = false;
+    for (const claim of this.#presentClaims(pod)) {
+      const ownerReferences = ownersToWrite(claim, this.set, pod);
+      if (!ownerReferences) continue;
+      if (hasOtherController(claim, this.set, pod)) {
+        const message = `PersistentVolumeClaim ${claim.metadata.name} has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim`;
+        this.context.events.record(this.set, { type: "Warning", reason: "ConflictingController", message });
+      }
+      changed = true;
+      const metadata = { ...claim.metadata, ownerReferences };
+      await this.context.client.update(persistentVolumeClaims, { ...claim, metadata });
+    }
+    return changed;
+  }
+
+  #claim({ metadata }: PersistentVolumeClaim): PersistentVolumeClaim | undefined {
+    return this.context.lister(persistentVolumeClaims).get(`${metadata.namespace}/${metadata.name}`);
+  }
+
+  #presentClaims(pod: Pod): PersistentVolumeClaim[] {
+    return claimsOf(this.set, ordinalOf(pod))
+      .map((claim) => this.#claim(claim))
+      .filter((claim) => claim !== undefined);
+  }
+
+  async #createClaim(pod: Pod, claim: PersistentVolumeClaim): Promise<void> {
+    const { namespace, name } = claim.metadata;
+    const subject = `Create Claim ${name}`;
+    const place = `Pod ${pod.metadata.name} in StatefulSet ${this.set.metadata.name}`;
+    try {
+      await this.context.client.create(persistentVolumeClaims, claim, { namespace });
+      this.#event("Normal", "SuccessfulCreate", `${subject} ${place} success`);
+    } catch (error) {
+      if (!isAlreadyExists(error))
+        this.#event("Warning", "FailedCreate", `${subject} for ${place} failed error: ${messageOf(error)}`);
+      throw new Error(`failed to create PVC ${name}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async #told(verb: Verb, pod: Pod, run: () => Promise<unknown>): Promise<void> {
+    const subject = `${verb} Pod ${pod.metadata.name} in StatefulSet ${this.set.metadata.name}`;
+    try {
+      await run();
+    } catch (error) {
+      if (!isAlreadyExists(error))
+        this.#event("Warning", `Failed${verb}`, `${subject} failed error: ${messageOf(error)}`);
+      throw error;
+    }
+    this.#event("Normal", `Successful${verb}`, `${subject} successful`);
+  }
+
+  #event(type: "Normal" | "Warning", reason: string, message: string): void {
+    this.context.events.record(this.set, { type, reason, message });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

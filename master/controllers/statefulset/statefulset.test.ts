@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from "#shared/api/resources.ts";
+import type { StatefulSet, StatefulSetSpec } from "#shared/api/types/apps-v1.generated.ts";
+import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import { livePods, makeReady, runAllPods, webTemplate } from "../testing/workloads.ts";
+import { ownersToWrite } from "./claim-owners.ts";
+import { newPod } from "./ordinals.ts";
+import { statefulSetController } from "./statefulset.ts";
+
+const key = { namespace: "default", name: "db" };
+const claim: PersistentVolumeClaim = {
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name: "data" },
+  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+};
+const statefulSet = (spec: Partial<StatefulSetSpec> = {}): StatefulSet => ({
+  apiVersion: "apps/v1",
+  kind: "StatefulSet",
+  metadata: { ...key },
+  spec: {
+    replicas: 3,
+    serviceName: "db",
+    selector: { matchLabels: { app: "web" } },
+    template: webTemplate(),
+    updateStrategy: { type: "RollingUpdate", rollingUpdate: { partition: 0 } },
+    podManagementPolicy: "OrderedReady",
+    ...spec,
+  },
+});
+
+test("a pod knows its ordinal and its claims", () => {
+  const pod = newPod(statefulSet({ volumeClaimTemplates: [claim], ordinals: { start: 5 } }), webTemplate(), "db-x", 7);
+  expect(pod).toMatchObject({
+    metadata: {
+      name: "db-7",
+      labels: {
+        app: "web",
+        "statefulset.kubernetes.io/pod-name": "db-7",
+        "apps.kubernetes.io/pod-index": "7",
+        "controller-revision-hash": "db-x",
+      },
+    },
+    spec: {
+      hostname: "db-7",
+      subdomain: "db",
+      volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data-db-7" } }],
+    },
+  });
+});
+
+describe("claims are owned as the retention policy says", () => {
+  const set = (whenDeleted: string, whenScaled: string, replicas = 3): StatefulSet => ({
+    ...statefulSet({ replicas, persistentVolumeClaimRetentionPolicy: { whenDeleted, whenScaled } }),
+    metadata: { ...key, uid: "set" },
+  });
+  const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "db-2", uid: "pod" }, spec: { containers: [] } };
+  const owned = (...owners: [kind: string, name: string, uid: string][]): PersistentVolumeClaim => ({
+    ...claim,
+    metadata: {
+      name: "data-db-2",
+      ownerReferences: owners.map(([kind, name, uid]) => ({
+        apiVersion: kind === "Pod" ? "v1" : "apps/v1",
+        kind,
+        name,
+        uid,
+        controller: true,
+      })),
+    },
+  });
+  const kinds = (given: PersistentVolumeClaim, of: StatefulSet) =>
+    ownersToWrite(given, of, pod)?.map(({ kind }) => kind);
+
+  test("by the set, by a pod that is too many, by nobody", () => {
+    expect(kinds(owned(), set("Retain", "Retain"))).toBeUndefined();
+    expect(kinds(owned(["StatefulSet", "db", "set"]), set("Retain", "Retain"))).toEqual([]);
+    expect(kinds(owned(), set("Delete", "Retain"))).toEqual(["StatefulSet"]);
+    expect(kinds(owned(["StatefulSet", "db", "set"]), set("Delete", "Retain"))).toBeUndefined();
+    expect(kinds(owned(), set("Retain", "Delete"))).toBeUndefined();
+    expect(kinds(owned(), set("Retain", "Delete", 2))).toEqual(["Pod"]);
+    expect(kinds(owned(["StatefulSet", "db", "set"]), set("Delete", "Delete", 2))).toEqual(["Pod"]);
+    expect(kinds(owned(["Pod", "db-2", "pod"]), set("Delete", "Delete"))).toEqual(["StatefulSet"]);
+  });
+
+  test("not when something else controls them, or a former pod takes them along", () => {
+    expect(kinds(owned(["Other", "x", "y"]), set("Delete", "Delete"))).toBeUndefined();
+    expect(kinds(owned(["Pod", "db-2", "former"]), set("Retain", "Delete", 2))).toBeUndefined();
+  });
+});
+
+describe("a StatefulSet", () => {
+  let harness: Harness;
+  let boards: AbortController;
+  beforeEach(() => {
+    harness = new Harness();
+    boards = new AbortController();
+  });
+  afterEach(async () => {
+    boards.abort();
+    await harness.stop();
+  });
+  const get = () => harness.client.get(statefulSets, key);
+  const names = async () => (await livePods(harness.client)).map(({ metadata }) => metadata.name).join();
+  const images = async () => (await livePods(harness.client)).map(({ spec }) => spec?.containers[0]?.image);
+  const change = (spec: object) => harness.client.patch(statefulSets, key, { type: "merge", body: { spec } });
+  const deletions = () =>
+    harness.client.writes.filter((write) => write.startsWith("delete pods")).map((write) => write.slice(-1));
+
+  test("starts one after the other and ends in reverse", async () => {
+    const { client } = harness;
+    await harness.run(statefulSetController);
+    await client.create(statefulSets, statefulSet({ volumeClaimTemplates: [claim] }));
+    for (const expected of ["db-0", "db-0,db-1", "db-0,db-1,db-2"]) {
+      await eventually(async () => (await names()) === expected, expected);
+      const last = (await livePods(client)).at(-1);
+      if (last) await makeReady(client, last);
+    }
+    await eventually(async () => (await get()).status?.availableReplicas === 3, "three available");
+    const { status } = await get();
+    expect(status).toMatchObject({ replicas: 3, readyReplicas: 3, currentReplicas: 3, updatedReplicas: 3 });
+    expect(status?.currentRevision).toBe(status?.updateRevision);
+    const claims = (await client.list(persistentVolumeClaims)).items.map(({ metadata }) => metadata.name);
+    expect(claims).toEqual(["data-db-0", "data-db-1", "data-db-2"]);
+    expect(harness.recorded).toContain(
+      "Normal StatefulSet/db SuccessfulCreate: Create Pod db-0 in StatefulSet db successful",
+    );
+    await change({ replicas: 1 });
+    await eventually(async () => (await names()) === "db-0", "one left");
+    expect(deletions()).toEqual(["2", "1"]);
+    expect((await client.list(persistentVolumeClaims)).items).toHaveLength(3);
+  });
+
+  test("in parallel does not wait", async () => {
+    await harness.run(statefulSetController);
+    await harness.client.create(statefulSets, statefulSet({ podManagementPolicy: "Parallel", ordinals: { start: 4 } }));
+    await eventually(async () => (await names()) === "db-4,db-5,db-6", "all three at once");
+  });
+
+  test("rolls from the last to the first, down to its partition, and back", async () => {
+    const { client } = harness;
+    void runAllPods(client, boards.signal);
+    await harness.run(statefulSetController);
+    await client.create(statefulSets, statefulSet());
+    await eventually(async () => (await get()).status?.availableReplicas === 3, "three available");
+    const first = (await get()).status?.currentRevision;
+    const partition = (value: number) => ({ type: "RollingUpdate", rollingUpdate: { partition: value } });
+    await change({ template: webTemplate("example/web:2"), updateStrategy: partition(1) });
+    await eventually(async () => {
+      const { status } = await get();
+      return status?.updatedReplicas === 2 && status.availableReplicas === 3;
+    }, "two of the new");
+    expect(await images()).toEqual(["example/web:1", "example/web:2", "example/web:2"]);
+    expect(deletions()).toEqual(["2", "1"]);
+    expect((await get()).status?.currentRevision).toBe(first);
+    // A pod below the partition comes back as it was.
+    await client.delete(pods, { namespace: "default", name: "db-0" });
+    await eventually(async () => (await images()).join() === "example/web:1,example/web:2,example/web:2", "as it was");
+    await change({ updateStrategy: partition(0) });
+    await eventually(async () => {
+      const { status } = await get();
+      return status?.currentRevision === status?.updateRevision && status?.currentReplicas === 3;
+    }, "all of the new");
+    await change({ template: webTemplate("example/web:1") });
+    await eventually(async () => {
+      const { status } = await get();
+      return status?.updateRevision === first && status?.currentRevision === first;
+    }, "the first revision again");
+    expect((await client.list(controllerRevisions)).items).toHaveLength(2);
+  });
+
+  test("replaces a pod that failed, under its own name", async () => {
+    const { client } = harness;
+    void runAllPods(client, boards.signal);
+    await harness.run(statefulSetController);
+    await client.create(statefulSets, statefulSet({ replicas: 1 }));
+    await eventually(async () => (await get()).status?.readyReplicas === 1, "ready");
+    const [pod] = await livePods(client);
+    const body = { status: { phase: "Failed" } };
+    await client.patch(
+      pods,
+      { namespace: "default", name: "db-0" },
+      { type: "merge", body },
+      { subresource: "status" },
+    );
+    await eventually(async () => {
+      const [now] = await livePods(client);
+      return now !== undefined && now.metadata.uid !== pod?.metadata.uid && now.metadata.name === "db-0";
+    }, "another db-0");
+  });
+});
