@@ -1,6 +1,6 @@
 /** What a client's Accept header asks for. Pure. */
 import { protobufContentType } from "#shared/api/codec/protobuf.ts";
-import { notAcceptable } from "#shared/api/errors.ts";
+import { notAcceptable, type StatusError } from "#shared/api/errors.ts";
 
 export interface Accepted {
   readonly media: "json" | "yaml" | "protobuf";
@@ -27,8 +27,12 @@ export function negotiate(accept: string | undefined): Accepted {
     else if (accepted) return accepted;
   }
   if (protobuf) return protobuf;
-  throw notAcceptable(`only the following media types are accepted: ${acceptedTypes}`);
+  throw noFormAccepted();
 }
+
+/** Also the answer of what has no other form than its own: reviews have neither Table nor metadata. */
+export const noFormAccepted = (): StatusError =>
+  notAcceptable(`only the following media types are accepted: ${acceptedTypes}`);
 
 export function clausesOf(accept: string): Clause[] {
   return accept.split(",").map((text) => {

@@ -5,7 +5,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
-import { type Accepted, negotiate } from "../http/negotiate.ts";
+import { type Accepted, negotiate, noFormAccepted } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
@@ -160,6 +160,7 @@ export class ResourceEndpoint {
     const object = this.#decode(request, options);
     const { virtual } = resource.declaration;
     if (virtual) {
+      if (accepted.as !== undefined) throw noFormAccepted();
       const namespace = namespaceOf(context, resource);
       return valueResponse(await virtual(object, { user: context.user, namespace }), 201);
     }
