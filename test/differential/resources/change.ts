@@ -1,3 +1,6 @@
+/** `[sample, path, value]`: the path is keys and indexes with dots; `null` deletes. */
+export type Change = readonly [sample: string, path: string, value: unknown];
+
 /** Gives a copy of an object with one place changed; `null` deletes. */
 export function changed<T extends object>(object: T, path: string, value: unknown): T {
   const copy = structuredClone(object);

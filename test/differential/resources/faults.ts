@@ -1,7 +1,7 @@
 /** What is changed in a sample (or in what upstream made of it) to see what is said about it. */
 
-/** `[sample, path, value]`: the path is keys and indexes with dots; `null` deletes. */
-export type Change = readonly [sample: string, path: string, value: unknown];
+import type { Change } from "./change.ts";
+import { furtherCreates, furtherStatuses, furtherUpdates } from "./further-faults.ts";
 
 const c0 = "spec.containers.0";
 const web = { name: "web", image: "x" };
@@ -606,6 +606,7 @@ export const creates: readonly Change[] = [
   ["cronJob", "spec.jobTemplate.spec.selector", { matchLabels: { a: "b" } }],
   ["cronJob", "spec.jobTemplate.spec.manualSelector", true],
   ["cronJob", "spec.jobTemplate.spec.template.spec.restartPolicy", null],
+  ...furtherCreates,
 ];
 
 export const updates: readonly Change[] = [
@@ -688,6 +689,7 @@ export const updates: readonly Change[] = [
   ["indexedJob", "spec.podFailurePolicy", null],
   ["cronJob", "spec.schedule", "x"],
   ["cronJob", "spec.suspend", true],
+  ...furtherUpdates,
 ];
 
 export const statuses: readonly Change[] = [
@@ -735,4 +737,5 @@ export const statuses: readonly Change[] = [
   ["job", "status.conditions", [{ type: "Failed", status: "True" }]],
   ["indexedJob", "status.completedIndexes", "9"],
   ["indexedJob", "status.failedIndexes", "x"],
+  ...furtherStatuses,
 ];

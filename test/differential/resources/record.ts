@@ -5,8 +5,8 @@
  *   bun test/differential/resources/record.ts DIR      the folder given to upstream.sh
  */
 import { readFileSync } from "node:fs";
-import { changed } from "./change.ts";
-import { type Change, creates, statuses, updates } from "./faults.ts";
+import { type Change, changed } from "./change.ts";
+import { creates, statuses, updates } from "./faults.ts";
 import { type Sample, samples } from "./samples.ts";
 
 const [directory = ""] = process.argv.slice(2);

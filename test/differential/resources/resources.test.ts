@@ -9,8 +9,8 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import recorded from "./answers.json";
-import { changed } from "./change.ts";
-import { type Change, creates, statuses, updates } from "./faults.ts";
+import { type Change, changed } from "./change.ts";
+import { creates, statuses, updates } from "./faults.ts";
 import { type Sample, samples } from "./samples.ts";
 
 interface Answer {

@@ -17,7 +17,7 @@ export const horizontalPodAutoscaler: ResourceDeclaration<HorizontalPodAutoscale
   strategy: {
     hasStatus: true,
     applyDefaults: applyAutoscalerDefaults,
-    validate: validateAutoscaler,
+    validate: (autoscaler) => validateAutoscaler(autoscaler),
     validateUpdate: validateAutoscaler,
     validateStatusUpdate: validateAutoscalerStatus,
   },

@@ -18,18 +18,36 @@ const fieldOf: Readonly<Record<string, string>> = {
 const types = ["ContainerResource", "External", "Object", "Pods", "Resource"];
 const targetTypes = ["Utilization", "Value", "AverageValue"];
 
-export function validateMetrics({ metrics = [] }: HorizontalPodAutoscalerSpec, field: Field): void {
-  each(metrics, field, validateMetric);
+export function validateMetrics(
+  { metrics = [], minReplicas }: HorizontalPodAutoscalerSpec,
+  anyVersion: boolean,
+  field: Field,
+): void {
+  each(metrics, field, (metric, at) => {
+    validateMetric(metric, at);
+    const described = metric.object?.describedObject;
+    if (described && !anyVersion) validateVersion(described, true, at.at("object", "describedObject"));
+  });
+  if (minReplicas === 0 && !metrics.some(({ type }) => type === "Object" || type === "External")) {
+    field.forbidden("must specify at least one Object or External metric to support scaling to zero replicas");
+  }
 }
 
-export function validateReference({ kind, name, apiVersion = "" }: CrossVersionObjectReference, field: Field): void {
+export function validateReference({ kind, name }: CrossVersionObjectReference, field: Field): void {
   for (const [key, value] of Object.entries({ kind, name })) {
     if (!value) field.at(key).required();
     else field.at(key).invalidEach(value, isPathSegment(value));
   }
-  if (apiVersion.split("/").length > 2) {
-    field.at("apiVersion").invalid(apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
-  }
+}
+
+export const isVersion = ({ apiVersion = "" }: CrossVersionObjectReference): boolean =>
+  apiVersion.split("/").length <= 2;
+
+export function validateVersion(reference: CrossVersionObjectReference, mayBeCore: boolean, field: Field): void {
+  const { apiVersion = "" } = reference;
+  const at = field.at("apiVersion");
+  if (!isVersion(reference)) at.invalid(apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
+  else if (!mayBeCore && !/^[^/]+\//.test(apiVersion)) at.invalid(apiVersion, "apiVersion must specify API group");
 }
 
 function validateMetric(metric: MetricSpec, field: Field): void {

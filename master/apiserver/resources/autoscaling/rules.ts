@@ -7,23 +7,32 @@ import type {
 } from "#shared/api/types/autoscaling-v2.generated.ts";
 import { collect, each, type Field, nonNegative, oneOf } from "../validation/field.ts";
 import { isNegative } from "../validation/quantities.ts";
-import { validateMetrics, validateReference } from "./metric-rules.ts";
+import { isVersion, validateMetrics, validateReference, validateVersion } from "./metric-rules.ts";
 
 const maxPeriod_s = 1800;
 const maxStabilization_s = 3600;
 
 /** ValidateHorizontalPodAutoscaler of pkg/apis/autoscaling/validation. */
-export const validateAutoscaler = ({ spec }: HorizontalPodAutoscaler): FieldError[] =>
+export const validateAutoscaler = (
+  { spec }: HorizontalPodAutoscaler,
+  old?: Readonly<HorizontalPodAutoscaler>,
+): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");
     const { minReplicas = 1, maxReplicas } = spec;
-    if (minReplicas < 1) field.at("minReplicas").invalid(minReplicas, "must be greater than or equal to 1");
+    if (minReplicas < (old?.spec.minReplicas === 0 ? 0 : 1))
+      field.at("minReplicas").invalid(minReplicas, "must be greater than or equal to 1");
     if (maxReplicas < 1) field.at("maxReplicas").invalid(maxReplicas, "must be greater than 0");
     if (maxReplicas < minReplicas) {
       field.at("maxReplicas").invalid(maxReplicas, "must be greater than or equal to `minReplicas`");
     }
-    validateReference(spec.scaleTargetRef, field.at("scaleTargetRef"));
-    validateMetrics(spec, field.at("metrics"));
+    const target = spec.scaleTargetRef;
+    validateReference(target, field.at("scaleTargetRef"));
+    const was = old?.spec.scaleTargetRef;
+    const isSameKind = was !== undefined && was.apiVersion === target.apiVersion && was.kind === target.kind;
+    if (!isSameKind) validateVersion(target, target.kind === "ReplicationController", field.at("scaleTargetRef"));
+    const wasInvalid = old?.spec.metrics?.some((metric) => metric.object && !isVersion(metric.object.describedObject));
+    validateMetrics(spec, wasInvalid ?? false, field.at("metrics"));
     const behavior = field.at("behavior");
     if (spec.behavior?.scaleUp) validateScalingRules(spec.behavior.scaleUp, behavior.at("scaleUp"));
     if (spec.behavior?.scaleDown) validateScalingRules(spec.behavior.scaleDown, behavior.at("scaleDown"));

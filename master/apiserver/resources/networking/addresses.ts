@@ -4,7 +4,7 @@ import type { IPAddress, ServiceCIDR } from "#shared/api/types/networking-v1.gen
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
-import { isIPv6, validateCanonicalAddress, validateCanonicalRange } from "../validation/addresses.ts";
+import { parseRange, validateCanonicalAddress, validateCanonicalRange } from "../validation/addresses.ts";
 import { collect, each, type Field, immutable, immutableMessage } from "../validation/field.ts";
 import { isDns1123Subdomain, isPathSegment } from "../validation/names.ts";
 import { validateSegments } from "./references.ts";
@@ -35,12 +35,13 @@ function validateRanges(spec: ServiceCIDR["spec"], field: Field): void {
     return;
   }
   if (cidrs.length > 2) {
-    field.invalid(spec, "may only hold up to 2 values");
+    // With the name of Go's field.
+    field.invalid({ CIDRs: cidrs }, "may only hold up to 2 values");
     return;
   }
   each(cidrs, field, validateCanonicalRange);
-  const families = cidrs.map((range) => isIPv6(range.split("/")[0] ?? ""));
-  if (cidrs.length === 2 && families[0] === families[1]) {
+  const [family, other] = cidrs.map((range) => parseRange(range)?.bits);
+  if (cidrs.length === 2 && family !== undefined && family === other) {
     field.invalid(cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
   }
 }

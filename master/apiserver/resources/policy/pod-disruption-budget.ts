@@ -14,7 +14,14 @@ const validate = ({ spec }: PodDisruptionBudget): FieldError[] =>
     const field = root.at("spec");
     const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy: policy } = spec;
     if (minAvailable !== undefined && maxUnavailable !== undefined) {
-      field.invalid(spec, "minAvailable and maxUnavailable cannot be both set");
+      // Printed with the names of Go's fields.
+      const shown = {
+        MinAvailable: minAvailable,
+        Selector: selector ?? null,
+        MaxUnavailable: maxUnavailable,
+        UnhealthyPodEvictionPolicy: policy ?? null,
+      };
+      field.invalid(shown, "minAvailable and maxUnavailable cannot be both set");
     }
     for (const [key, value] of Object.entries({ minAvailable, maxUnavailable })) {
       if (value === undefined) continue;
