@@ -15,7 +15,7 @@ const allowed: Record<string, readonly string[]> = {
   "bramble.ts": ["master", "agent", "shared"],
 };
 
-const transpiler = new Bun.Transpiler({ loader: "tsx" });
+const transpilers = { ts: new Bun.Transpiler({ loader: "ts" }), tsx: new Bun.Transpiler({ loader: "tsx" }) };
 const faults: string[] = [];
 let files = 0;
 
@@ -35,11 +35,11 @@ function isTest(file: string): boolean {
 function check(file: string): void {
   files++;
   const from = topFolder(file);
-  const text = readFileSync(join(root, file), "utf8");
+  const text = readFileSync(join(root, file), "utf8").replace(/^#!.*/, "");
   const typeImports = [...text.matchAll(/^(?:import|export) type [^;]*? from "([^"]+)"/gm)].map(
     (match) => match[1] ?? "",
   );
-  const valueImports = transpiler.scanImports(text).map((found) => found.path);
+  const valueImports = transpilers[file.endsWith("x") ? "tsx" : "ts"].scanImports(text).map((found) => found.path);
   for (const path of new Set([...valueImports, ...typeImports])) {
     const to = targetFolder(file, path);
     if (to !== undefined && to !== from && !(allowed[from] ?? []).includes(to)) {
