@@ -30,6 +30,7 @@ export interface PodFailure {
 const firstRetry_ms = 1_000;
 const longestRetry_ms = 30_000;
 const startRetry_ms = 10_000;
+const stop_timeout_ms = 3_000;
 /** Rounds of one run after which the rest waits for the next: a guard against a plan that never settles. */
 const mostRounds = 20;
 
@@ -153,7 +154,8 @@ export class PodWorker {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#abort.abort(new PodEnding());
-    await this.#running;
+    // A kill may take its whole grace period; whoever looks after the pod next goes on with it.
+    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, stop_timeout_ms).unref())]);
   }
 
   get #ending(): boolean {

@@ -565,4 +565,136 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     );
     expect(after.status?.phase).toBe("Running");
   }, 60_000);
+
+  test("volumes in memory, subpaths by expression, users and limits of privilege", async () => {
+    const script = `
+      echo "tmpfs $(grep ' /mem ' /proc/mounts | cut -d' ' -f1,3) $(stat -c %a /mem)"
+      echo "who $(id -u) $(id -g) $(id -G)"
+      echo "root $(touch /file 2>/dev/null && echo writable || echo read-only)"
+      echo "privileges $(grep NoNewPrivs /proc/self/status | tr -d '\t')"
+      echo "sub $(touch /logs/here && ls /all)"
+      echo "sysctl $(cat /proc/sys/kernel/shm_rmid_forced)"
+      ${wait}`;
+    await api.create(
+      pods,
+      pod("confined", {
+        securityContext: {
+          runAsUser: 1001,
+          runAsGroup: 2002,
+          fsGroup: 3003,
+          supplementalGroups: [4004],
+          sysctls: [{ name: "kernel.shm_rmid_forced", value: "1" }],
+        },
+        volumes: [
+          { name: "mem", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
+          { name: "disk", emptyDir: {} },
+        ],
+        containers: [
+          shell("main", script, {
+            env: [{ name: "POD", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }],
+            securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+            volumeMounts: [
+              { name: "mem", mountPath: "/mem" },
+              { name: "disk", mountPath: "/logs", subPathExpr: "of-$(POD)" },
+              { name: "disk", mountPath: "/all" },
+            ],
+          }),
+        ],
+      }),
+    );
+    await until("confined", isReady);
+    let output = "";
+    for (; !output.includes("sysctl"); await Bun.sleep(50)) output = await logsOf("confined", "main");
+    expect(output).toBe(
+      [
+        "tmpfs tmpfs tmpfs 2777",
+        "who 1001 2002 2002 3003 4004",
+        "root read-only",
+        "privileges NoNewPrivs:1",
+        "sub of-confined",
+        "sysctl 1",
+        "",
+      ].join("\n"),
+    );
+  }, 60_000);
+
+  test("a subpath that cannot be expanded is mended by an annotation", async () => {
+    const broken = pod("mended", {
+      volumes: [{ name: "disk", emptyDir: {} }],
+      containers: [
+        shell("main", wait, {
+          env: [{ name: "PLACE", valueFrom: { fieldRef: { fieldPath: "metadata.annotations['place']" } } }],
+          volumeMounts: [{ name: "disk", mountPath: "/d", subPathExpr: "$(PLACE)" }],
+        }),
+      ],
+    });
+    await api.create(pods, broken);
+    const told = await until("mended", ({ status }) =>
+      Boolean(status?.containerStatuses?.[0]?.state?.waiting?.message?.includes("missing value")),
+    );
+    expect(told.status?.containerStatuses?.[0]?.state?.waiting).toEqual({
+      reason: "CreateContainerConfigError",
+      message: "missing value for PLACE",
+    });
+    const body = { metadata: { annotations: { place: "here" } } };
+    await api.patch(pods, { namespace: "default", name: "mended" }, { type: "merge", body });
+    await until("mended", isReady);
+  }, 60_000);
+
+  test("an ephemeral container joins a pod that runs, and shares its target's processes", async () => {
+    await api.create(pods, pod("debugged", { containers: [shell("main", wait)] }));
+    await until("debugged", isReady);
+    const ephemeralContainers = [
+      { ...shell("debug", `ps -o args | grep -c trap; ${wait}`), targetContainerName: "main" },
+    ];
+    await api.patch(
+      pods,
+      { namespace: "default", name: "debugged" },
+      { type: "strategic", body: { spec: { ephemeralContainers } } },
+      { subresource: "ephemeralcontainers" },
+    );
+    const joined = await until(
+      "debugged",
+      ({ status }) => status?.ephemeralContainerStatuses?.[0]?.state?.running !== undefined,
+    );
+    expect(joined.status?.containerStatuses?.[0]?.restartCount).toBe(0);
+    let output = "";
+    for (; output === ""; await Bun.sleep(50)) output = await logsOf("debugged", "debug");
+    // Its own shell, the grep's, and the target's.
+    expect(Number(output)).toBeGreaterThanOrEqual(2);
+  }, 60_000);
+
+  test("the end of the log tells of a failure, and a pod on the host's network has the board's address", async () => {
+    await api.create(
+      pods,
+      pod("told", {
+        restartPolicy: "Never",
+        hostNetwork: true,
+        containers: [
+          shell("main", "echo what went wrong; exit 7", { terminationMessagePolicy: "FallbackToLogsOnError" }),
+        ],
+      }),
+    );
+    const ended = await until("told", phaseIs("Failed"));
+    expect(ended.status?.containerStatuses?.[0]?.state?.terminated?.message).toBe("what went wrong\n");
+    expect(ended.status?.podIP).toBe("192.0.2.1");
+  }, 60_000);
+
+  test("a pod waits for a ConfigMap that its volume shows, and says so", async () => {
+    await api.create(
+      pods,
+      pod("patient", {
+        volumes: [{ name: "later", configMap: { name: "later" } }],
+        containers: [shell("main", wait, { volumeMounts: [{ name: "later", mountPath: "/later" }] })],
+      }),
+    );
+    while (!(await eventsOf("patient")).includes("FailedMount")) await Bun.sleep(50);
+    await api.create(configMaps, {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "later", namespace: "default" },
+      data: { a: "1" },
+    });
+    await until("patient", isReady);
+  }, 60_000);
 });
