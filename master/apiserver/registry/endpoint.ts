@@ -1,12 +1,12 @@
 /** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
-import { badRequest, isNotFound, methodNotAllowed, notFound, StatusError } from "#shared/api/errors.ts";
+import { badRequest, isNotFound, notFound } from "#shared/api/errors.ts";
 import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { type Accepted, negotiate, noFormAccepted } from "../http/negotiate.ts";
-import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
 import { create } from "./create.ts";
@@ -15,9 +15,20 @@ import { decodeDocument, objectOf } from "./decode-body.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
 import { remove } from "./remove.ts";
+import {
+  checkScope,
+  connectsBy,
+  matchNamespace,
+  nameOf,
+  namespaceOf,
+  notServed,
+  pathNotFound,
+  selectorsOf,
+  storedOf,
+} from "./request-target.ts";
 import { scaled, scaleOf } from "./scale.ts";
 import { parseSelection } from "./selection.ts";
-import type { ServedResource, StoredResource } from "./served-resource.ts";
+import type { ServedResource } from "./served-resource.ts";
 import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
@@ -358,44 +369,4 @@ export class ResourceEndpoint {
   }
 }
 
-/** Options of a connection stand in the query; the body, if any, is a stream. */
-export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
-
-/** Objects in namespaces are written where they are; only reading may span all. */
-function checkScope({ namespace, verb, resource: plural }: RequestInfo, resource: ServedResource): void {
-  const { namespaced } = resource.declaration.ref;
-  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed(resource, verb);
-  if (!namespaced && namespace && plural !== "namespaces") throw pathNotFound();
-}
-
-function namespaceOf({ info }: RequestContext, resource: ServedResource): string | undefined {
-  return resource.declaration.ref.namespaced ? info.namespace : undefined;
-}
-
-function nameOf({ info }: RequestContext, resource: ServedResource): string {
-  if (info.name === undefined) throw notServed(resource, info.verb);
-  return info.name;
-}
-
-function matchNamespace({ context, resource }: Request, { metadata }: KubeObject): void {
-  const namespace = namespaceOf(context, resource);
-  if (namespace && metadata.namespace && metadata.namespace !== namespace) {
-    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  }
-}
-
-function storedOf(resource: ServedResource): StoredResource {
-  if (!resource.stored) throw notServed(resource, "this");
-  return resource.stored;
-}
-
-const selectorsOf = ({ query }: RequestContext) => ({
-  labelSelector: query.get("labelSelector"),
-  fieldSelector: query.get("fieldSelector"),
-});
-
-const notServed = (resource: ServedResource, action: string): StatusError => methodNotAllowed(resource.name, action);
-
-/** Upstream's router answers so where nothing is served. */
-export const pathNotFound = (): StatusError =>
-  new StatusError("NotFound", "the server could not find the requested resource", { code: 404 });
+export { connectsBy, pathNotFound };

@@ -1,0 +1,51 @@
+/** What a request to a resource names: scope, object, selectors; and the refusals where it names none that is served. */
+import { badRequest, methodNotAllowed, StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { RequestContext, RequestInfo } from "../request.ts";
+import type { ServedResource, StoredResource } from "./served-resource.ts";
+
+/** Options of a connection stand in the query; the body, if any, is a stream. */
+export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
+
+/** Objects in namespaces are written where they are; only reading may span all. */
+export function checkScope({ namespace, verb, resource: plural }: RequestInfo, resource: ServedResource): void {
+  const { namespaced } = resource.declaration.ref;
+  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed(resource, verb);
+  if (!namespaced && namespace && plural !== "namespaces") throw pathNotFound();
+}
+
+export function namespaceOf({ info }: RequestContext, resource: ServedResource): string | undefined {
+  return resource.declaration.ref.namespaced ? info.namespace : undefined;
+}
+
+export function nameOf({ info }: RequestContext, resource: ServedResource): string {
+  if (info.name === undefined) throw notServed(resource, info.verb);
+  return info.name;
+}
+
+export function matchNamespace(
+  { context, resource }: { readonly context: RequestContext; readonly resource: ServedResource },
+  { metadata }: KubeObject,
+): void {
+  const namespace = namespaceOf(context, resource);
+  if (namespace && metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+}
+
+export function storedOf(resource: ServedResource): StoredResource {
+  if (!resource.stored) throw notServed(resource, "this");
+  return resource.stored;
+}
+
+export const selectorsOf = ({ query }: RequestContext) => ({
+  labelSelector: query.get("labelSelector"),
+  fieldSelector: query.get("fieldSelector"),
+});
+
+export const notServed = (resource: ServedResource, action: string): StatusError =>
+  methodNotAllowed(resource.name, action);
+
+/** Upstream's router answers so where nothing is served. */
+export const pathNotFound = (): StatusError =>
+  new StatusError("NotFound", "the server could not find the requested resource", { code: 404 });
