@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # `npm test`: installs what is missing, then checks and tests everything. Ends with `N passed, N failed, N skipped`.
-#   BRAMBLE_TEST_STAGES="check unit"   runs only these stages: check build unit arm64 conformance
+#   BRAMBLE_TEST_STAGES="check unit"   runs only these stages: check build unit e2e arm64 conformance
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-stages=${BRAMBLE_TEST_STAGES:-check build unit arm64 conformance}
+stages=${BRAMBLE_TEST_STAGES:-check build unit e2e arm64 conformance}
 log=$(mktemp -d)
 passed=0 failed=0 skipped=0
 
@@ -51,17 +51,23 @@ if wanted check; then
 fi
 wanted build && check "build for x64 and arm64" npx bun tools/build.ts
 
-if wanted unit; then
-  echo "tests beside the sources and in test/:"
-  npx bun test 2>&1 | tee "$log/unit" | grep -E '^\(fail\)|^error:|^ +[0-9]+ (pass|fail|skip)' || true
+# Runs test files with Bun and adds their counts. Servers and containers take their time on a small machine.
+bun_tests() { # name path...
+  local name=$1 status
+  shift
+  echo "$name:"
+  npx bun test --timeout 300000 "$@" 2>&1 | tee "$log/$name" | grep -E '^\(fail\)|^error:|^ +[0-9]+ (pass|fail|skip)' || true
   status=${PIPESTATUS[0]}
-  count "$log/unit" '^ +([0-9]+) pass$' '^ +([0-9]+) fail$' '^ +([0-9]+) skip$'
+  count "$log/$name" '^ +([0-9]+) pass$' '^ +([0-9]+) fail$' '^ +([0-9]+) skip$'
   # A crash of the runner itself must not pass for success.
-  if [ "$status" != 0 ] && ! grep -qE '^ +[1-9][0-9]* fail$' "$log/unit"; then
+  if [ "$status" != 0 ] && ! grep -qE '^ +[1-9][0-9]* fail$' "$log/$name"; then
     failed=$((failed + 1))
-    tail -n 40 "$log/unit"
+    tail -n 40 "$log/$name"
   fi
-fi
+}
+
+wanted unit && bun_tests unit shared master agent tools $(find test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name conformance ! -name fixtures ! -name support | sort)
+wanted e2e && bun_tests e2e test/e2e
 
 wanted arm64 && check "arm64 binary on a Cortex-A53" tools/test-arm64.sh
 
