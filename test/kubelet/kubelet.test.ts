@@ -298,11 +298,11 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
         restartPolicy: "Never",
         volumes: [{ name: "work", emptyDir: {} }],
         initContainers: ["one", "two"].map((name) =>
-          shell(name, `echo ${name} >> /work/order`, { volumeMounts: [{ name: "work", mountPath: "/work" }] }),
+          shell(name, `echo ${name} >> /share/order`, { volumeMounts: [{ name: "work", mountPath: "/share" }] }),
         ),
         containers: [
-          shell("main", "cat /work/order; echo done > /dev/termination-log; exit 3", {
-            volumeMounts: [{ name: "work", mountPath: "/work" }],
+          shell("main", "cat /share/order; echo done > /dev/termination-log; exit 3", {
+            volumeMounts: [{ name: "work", mountPath: "/share" }],
           }),
         ],
       }),
@@ -390,7 +390,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
   }, 60_000);
 
   test("sidecars start first, stay, and end last", async () => {
-    const mount = { volumeMounts: [{ name: "work", mountPath: "/work" }] };
+    const mount = { volumeMounts: [{ name: "work", mountPath: "/share" }] };
     await api.create(
       pods,
       pod("sidecars", {
@@ -399,15 +399,15 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
         initContainers: [
           shell(
             "side",
-            `trap 'cat /work/main > /dev/termination-log; exit 0' TERM; touch /work/side; while :; do sleep 0.1; done`,
+            `trap 'cat /share/main > /dev/termination-log; exit 0' TERM; touch /share/side; while :; do sleep 0.1; done`,
             {
               ...mount,
               restartPolicy: "Always",
-              startupProbe: { exec: { command: ["test", "-e", "/work/side"] }, periodSeconds: 1 },
+              startupProbe: { exec: { command: ["test", "-e", "/share/side"] }, periodSeconds: 1 },
             },
           ),
         ],
-        containers: [shell("main", "test -e /work/side && echo after-side > /work/main", mount)],
+        containers: [shell("main", "test -e /share/side && echo after-side > /share/main", mount)],
       }),
     );
     const ended = await until("sidecars", phaseIs("Succeeded"));
@@ -697,4 +697,28 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     });
     await until("patient", isReady);
   }, 60_000);
+
+  test("an image that cannot be had is told, then backed off", async () => {
+    await api.create(
+      pods,
+      pod("unpullable", { containers: [shell("main", wait, { image: "127.0.0.1:1/nothing/here:1" })] }),
+    );
+    const reason = ({ status }: Pod): string | undefined => status?.containerStatuses?.[0]?.state?.waiting?.reason;
+    await until("unpullable", (pod) => reason(pod) === "ErrImagePull");
+    const backedOff = await until("unpullable", (pod) => reason(pod) === "ImagePullBackOff");
+    expect(backedOff.status?.phase).toBe("Pending");
+    expect(backedOff.status?.containerStatuses?.[0]?.state?.waiting?.message).toStartWith(
+      'Back-off pulling image "127.0.0.1:1/nothing/here:1": ErrImagePull: ',
+    );
+    await api.delete(pods, { namespace: "default", name: "unpullable" });
+    await untilGone("unpullable");
+  }, 60_000);
+
+  test("many pods at once all come up and all go", async () => {
+    const names = Array.from({ length: 15 }, (_, index) => `many-${index}`);
+    for (const name of names) await api.create(pods, pod(name, { containers: [shell("main", wait)] }));
+    await Promise.all(names.map((name) => until(name, isReady)));
+    for (const name of names) await api.delete(pods, { namespace: "default", name });
+    await Promise.all(names.map(untilGone));
+  }, 120_000);
 });

@@ -9,6 +9,7 @@ import type { PodEvents } from "../pod-events.ts";
 
 /** Pulls at once on one board: a card and a home connection are soon full. */
 const parallelPulls = 2;
+const tellBackOff_ms = 2_000;
 
 /** Gets the images of containers, by pull policy, and backs off when a registry fails. */
 export class ImagePuller {
@@ -112,7 +113,8 @@ export class ImagePuller {
       events.warning("Failed", `Failed to pull image "${image}": ${message}`, container);
       this.#backOff.next(key, this.now_ms(), this.now_ms());
       this.#lastError.set(key, `ErrImagePull: ${message}`);
-      const retryAt_ms = this.now_ms() + (this.#backOff.get(key)?.delay_ms ?? 0);
+      // Soon after, so that the pod says ImagePullBackOff for as long as it waits.
+      const retryAt_ms = this.now_ms() + tellBackOff_ms;
       throw new ContainerStartError("ErrImagePull", message, { cause: error, retryAt_ms });
     }
   }
