@@ -345,9 +345,21 @@ export const furtherCreates: readonly Change[] = [
   ["priorityLevelConfiguration", "spec.limited.lendablePercent", 101],
   ["priorityLevelConfiguration", "spec.limited.nominalConcurrencyShares", -1],
   ["priorityLevelConfiguration", "spec.limited.borrowingLimitPercent", -1],
+  ["resourceClaim", "spec.devices.requests.0.name", "A_b"],
+  ["resourceClaim", "spec.devices.requests.0.exactly", null],
+  ["resourceClaim", "spec.devices.requests.0.exactly", { deviceClassName: "" }],
+  ["resourceClaim", "spec.devices.requests.0.exactly.allocationMode", "Bad"],
+  ["resourceClaim", "spec.devices.requests.0.exactly.count", -1],
+  ["resourceClaim", "spec.devices.constraints", [{ requests: ["x", "gpu", "gpu"] }, { matchAttribute: "a" }]],
+  ["resourceClaim", "spec.devices.config", [{ requests: ["a/b/c"] }, { opaque: { driver: "A b", parameters: {} } }]],
+  ["resourceClaimTemplate", "spec.spec.devices.requests.0.exactly.deviceClassName", "A_b"],
+  ["deviceClass", "spec.extendedResourceName", "cpu"],
+  ["deviceClass", "spec.selectors", [{}]],
 ];
 
 export const furtherUpdates: readonly Change[] = [
+  ["resourceClaim", "spec.devices.requests.0.name", "other"],
+  ["resourceClaimTemplate", "spec.spec.devices.requests.0.name", "other"],
   ["ingressClass", "spec.controller", "example.com/other"],
   ["priorityClass", "value", 200],
   ["priorityClass", "preemptionPolicy", "Never"],

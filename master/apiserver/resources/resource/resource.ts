@@ -8,7 +8,13 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
 import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
+
+/** Behind a gate that upstream keeps closed. */
+function dropExtendedResource({ spec }: DeviceClass): void {
+  delete spec.extendedResourceName;
+}
 
 function claimState({ metadata, status: seen }: ResourceClaim): string {
   const states: string[] = metadata.deletionTimestamp === undefined ? [] : ["deleted"];
@@ -21,19 +27,34 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   ref: resourceClaims,
   subresources: { status },
   columns: [nameColumn, column("State", claimState), ageColumn],
-  strategy: { hasStatus: true, applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}) },
+  strategy: {
+    hasStatus: true,
+    applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}),
+    validate: validateClaim,
+    validateUpdate: validateSameSpec,
+  },
 };
 
 export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> = {
   ref: resourceClaimTemplates,
   columns: [nameColumn, ageColumn],
-  strategy: { applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}) },
+  strategy: {
+    applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}),
+    validate: validateTemplate,
+    validateUpdate: validateSameSpec,
+  },
 };
 
 export const deviceClass: ResourceDeclaration<DeviceClass> = {
   ref: deviceClasses,
   columns: [nameColumn, ageColumn],
-  strategy: { hasGeneration: true },
+  strategy: {
+    hasGeneration: true,
+    prepareForCreate: dropExtendedResource,
+    prepareForUpdate: dropExtendedResource,
+    validate: validateClass,
+    validateUpdate: validateClass,
+  },
 };
 
 export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
