@@ -76,6 +76,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     nodeIPs: () => boardAddresses(settings.nodeIp),
     nodeLabels: parseLabels(settings.nodeLabel),
     nodeTaints: settings.nodeTaint.map(parseTaint),
+    staticPodsFolder: settings.podManifestDir || join(settings.dataDir, "static-pods"),
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
     reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
@@ -102,7 +103,12 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   parts.push(networkSync);
   await kubelet.start();
   parts.push(kubelet);
-  parts.push(troubles.watch(() => sandboxNetwork.notReadyReason()));
+  parts.push(
+    troubles.watch(
+      () => sandboxNetwork.notReadyReason(),
+      () => kubelet.reportNode(),
+    ),
+  );
 
   for (const url of servers) {
     const tunnel = new BoardTunnel({ server: url, credentials, kubeletSocket, log: log.named("tunnel") });
@@ -245,14 +251,17 @@ async function keepCertificates(keeping: CertificateKeeping): Promise<void> {
 class Troubles {
   list: readonly string[] = ["the pod network is not looked at yet"];
 
-  watch(reason: () => Promise<string | undefined>): Part {
+  /** @param onChange called when there is another reason than before, or none any more. */
+  watch(reason: () => Promise<string | undefined>, onChange: () => void): Part {
     const quick_ms = 1_000;
     const slow_ms = 30_000;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isStopped = false;
     const look = async (): Promise<void> => {
       const found = await reason().catch((error: Error) => error.message);
+      const before = this.list[0];
       this.list = found === undefined ? [] : [found];
+      if (before !== found) onChange();
       if (!isStopped) timer = setTimeout(look, found === undefined ? slow_ms : quick_ms);
     };
     void look();

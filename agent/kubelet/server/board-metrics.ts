@@ -1,5 +1,5 @@
+import { type BoardUsage, readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet, PodStats } from "../kubelet.ts";
-import { nodeCpuUsage_ns, nodeMemoryUsage_bytes } from "./stats-summary.ts";
 
 /** One family in Prometheus' text format. */
 interface Family {
@@ -15,7 +15,7 @@ export async function renderMetrics(path: string, kubelet: Kubelet): Promise<str
     case "/metrics":
       return render(kubeletFamilies(kubelet));
     case "/metrics/resource":
-      return render(resourceFamilies(await kubelet.podStats()));
+      return render(resourceFamilies(await readUsage(kubelet.options.dataDir), await kubelet.podStats()));
     case "/metrics/cadvisor":
       return render(cadvisorFamilies(await kubelet.podStats()));
     default:
@@ -45,19 +45,19 @@ function kubeletFamilies(kubelet: Kubelet): Family[] {
   ];
 }
 
-function resourceFamilies(pods: readonly PodStats[]): Family[] {
+function resourceFamilies(usage: BoardUsage, pods: readonly PodStats[]): Family[] {
   return [
     {
       name: "node_cpu_usage_seconds_total",
       type: "counter",
       help: "CPU time of the node.",
-      samples: [{ labels: {}, value: nodeCpuUsage_ns() / 1e9 }],
+      samples: [{ labels: {}, value: usage.cpu_ns / 1e9 }],
     },
     {
       name: "node_memory_working_set_bytes",
       type: "gauge",
       help: "Working set of the node.",
-      samples: [{ labels: {}, value: nodeMemoryUsage_bytes().usage }],
+      samples: [{ labels: {}, value: usage.memoryUsed_bytes }],
     },
     perContainer(
       "container_cpu_usage_seconds_total",

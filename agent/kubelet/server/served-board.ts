@@ -1,6 +1,7 @@
 import { badRequest, notFound, type StatusError } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet } from "../kubelet.ts";
 import { renderMetrics } from "./board-metrics.ts";
 import type { PodName, ServedBoard } from "./kubelet-server.ts";
@@ -17,7 +18,10 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
       if (!sandbox) throw notFound(pods, name);
       return sandbox.id;
     },
-    summary: async () => statsSummary(kubelet.options.nodeName, await kubelet.podStats()),
+    summary: async () => {
+      const { nodeName, dataDir } = kubelet.options;
+      return statsSummary(nodeName, await readUsage(dataDir), await kubelet.podStats());
+    },
     metrics: (path) => renderMetrics(path, kubelet),
   };
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
-import { cpus } from "node:os";
 import type { ContainerStats } from "../../runtime/runtime.ts";
+import type { BoardUsage } from "../../telemetry/usage.ts";
 import type { PodStats } from "../kubelet.ts";
 
 /** The kubelet's stats/v1alpha1 Summary of the board and its pods. */
-export function statsSummary(nodeName: string, pods: readonly PodStats[]): object {
+export function statsSummary(nodeName: string, usage: BoardUsage, pods: readonly PodStats[]): object {
   const now = new Date().toISOString();
   return {
-    node: { nodeName, startTime: bootTime(), cpu: nodeCpu(now), memory: nodeMemory(now) },
+    node: { nodeName, startTime: bootTime(), ...nodeStats(usage, now) },
     pods: pods.map(({ pod, containers }) => ({
       podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
       startTime: pod.status?.startTime ?? null,
@@ -55,24 +55,33 @@ function bootTime(): string {
   return new Date(Date.now() - uptime_s * 1000).toISOString();
 }
 
-/** CPU time that was not idle, of all cores together, since boot. */
-export function nodeCpuUsage_ns(): number {
-  const busy_ms = cpus().reduce((total, { times }) => total + times.user + times.nice + times.sys + times.irq, 0);
-  return busy_ms * 1_000_000;
-}
-
-function nodeCpu(time: string): object {
-  return { time, usageCoreNanoSeconds: nodeCpuUsage_ns() };
-}
-
-/** Working set is what cannot be reclaimed: total less available, as `free` counts. */
-export function nodeMemoryUsage_bytes(): { readonly usage: number; readonly available: number } {
-  const text = readFileSync("/proc/meminfo", "utf8");
-  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0) * 1024;
-  return { usage: field("MemTotal") - field("MemAvailable"), available: field("MemAvailable") };
-}
-
-function nodeMemory(time: string): object {
-  const { usage, available } = nodeMemoryUsage_bytes();
-  return { time, availableBytes: available, usageBytes: usage, workingSetBytes: usage };
+function nodeStats(usage: BoardUsage, time: string): object {
+  const { filesystem, interfaces } = usage;
+  const main = interfaces[0];
+  return {
+    cpu: { time, usageCoreNanoSeconds: usage.cpu_ns },
+    memory: {
+      time,
+      availableBytes: usage.memoryAvailable_bytes,
+      usageBytes: usage.memoryUsed_bytes,
+      workingSetBytes: usage.memoryUsed_bytes,
+    },
+    fs: {
+      time,
+      capacityBytes: filesystem.capacity_bytes,
+      usedBytes: filesystem.used_bytes,
+      availableBytes: filesystem.available_bytes,
+    },
+    network: {
+      time,
+      name: main?.name ?? "",
+      rxBytes: main?.received_bytes ?? 0,
+      txBytes: main?.sent_bytes ?? 0,
+      interfaces: interfaces.map(({ name, received_bytes, sent_bytes }) => ({
+        name,
+        rxBytes: received_bytes,
+        txBytes: sent_bytes,
+      })),
+    },
+  };
 }
