@@ -252,6 +252,8 @@ export class Kubelet {
       if (!known.has(worker.uid) && !isStaticPod(worker.pod)) worker.remove();
     }
     this.#mirrors?.observeAll(informer.lister.list());
+    // What only the master gives, such as tokens, was missing until now.
+    if (first === offline) for (const worker of this.#workers.all()) worker.refreshVolumes();
     parts.statuses.retryAll();
     this.#registrar?.prompt();
     for (const pod of await this.#checkpoint.load("pods")) {
