@@ -1,9 +1,17 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
+import { daemonSetController } from "./daemonset/daemonset.ts";
+import { deploymentController } from "./deployment/deployment.ts";
+import { jobController } from "./job/job.ts";
 import { replicaSetController } from "./replicaset/replicaset.ts";
 import { replicationControllerController } from "./replication-controller/replication-controller.ts";
+import { statefulSetController } from "./statefulset/statefulset.ts";
 
 /** The controllers that make pods of what people deploy. */
 export const workloadControllers: readonly ControllerDefinition[] = [
-  replicaSetController,
   replicationControllerController,
+  replicaSetController,
+  deploymentController,
+  daemonSetController(),
+  statefulSetController,
+  jobController(),
 ];
