@@ -1,6 +1,6 @@
 import { pods } from "#shared/api/resources.ts";
 import type { Pod, PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
-import type { MemoryClient } from "./memory-client.ts";
+import type { Client } from "#shared/client/client.ts";
 
 /** A template of pods labelled `app: web`. */
 export const webTemplate = (image = "example/web:1", labels: Record<string, string> = {}): PodTemplateSpec => ({
@@ -9,7 +9,7 @@ export const webTemplate = (image = "example/web:1", labels: Record<string, stri
 });
 
 /** All pods of the namespace that are not on their way out, by name. */
-export async function livePods(client: MemoryClient, namespace = "default"): Promise<Pod[]> {
+export async function livePods(client: Client, namespace = "default"): Promise<Pod[]> {
   const { items } = await client.list(pods, { namespace });
   return items
     .filter(({ metadata }) => !metadata.deletionTimestamp)
@@ -17,18 +17,13 @@ export async function livePods(client: MemoryClient, namespace = "default"): Pro
 }
 
 /** What a kubelet would write of a pod that runs and is ready (since long ago, so that it is available too). */
-export async function makeReady(client: MemoryClient, pod: Pod, since = "2020-01-01T00:00:00Z"): Promise<void> {
+export async function makeReady(client: Client, pod: Pod, since = "2020-01-01T00:00:00Z"): Promise<void> {
   const status = { phase: "Running", conditions: [{ type: "Ready", status: "True", lastTransitionTime: since }] };
   await client.patch(pods, keyOf(pod), { type: "merge", body: { status } }, { subresource: "status" });
 }
 
 /** The pod ends in the phase, its only container with the exit code. */
-export async function finish(
-  client: MemoryClient,
-  pod: Pod,
-  phase: "Succeeded" | "Failed",
-  exitCode = 0,
-): Promise<void> {
+export async function finish(client: Client, pod: Pod, phase: "Succeeded" | "Failed", exitCode = 0): Promise<void> {
   const finishedAt = new Date().toISOString();
   const containerStatuses = [
     { name: pod.spec?.containers[0]?.name, state: { terminated: { exitCode, finishedAt } }, restartCount: 0 },
@@ -40,7 +35,7 @@ export async function finish(
 const keyOf = ({ metadata }: Pod) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
 /** Stands in for boards: makes every pod run and be ready as soon as it is there. Ends when the signal aborts. */
-export async function runAllPods(client: MemoryClient, signal: AbortSignal, mayRun = (_: Pod) => true): Promise<void> {
+export async function runAllPods(client: Client, signal: AbortSignal, mayRun = (_: Pod) => true): Promise<void> {
   for await (const { type, object } of client.watch(pods, { sendInitialEvents: true, signal }))
     if ((type === "ADDED" || type === "MODIFIED") && object.status?.phase === undefined && mayRun(object))
       await makeReady(client, object).catch(() => undefined);
