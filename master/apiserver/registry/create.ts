@@ -115,7 +115,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
     ...validateObjectMeta(draft.metadata, {
       namespaced: ref.namespaced,
       validateName: strategy?.validateName,
-      builtIn: !custom,
+      builtIn: !custom && !strategy?.allowsPlainFinalizers,
     }),
     ...(strategy?.validate?.(draft) ?? []),
   ];

@@ -133,6 +133,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validateUpdate?(object: T, old: Readonly<T>): FieldError[];
   validateStatusUpdate?(object: T, old: Readonly<T>): FieldError[];
   warnings?(object: T, old: Readonly<T> | undefined): string[];
+  /** Finalizers need not be domain-qualified (kinds that upstream validates outside of its core: CRDs, APIServices). */
+  readonly allowsPlainFinalizers?: boolean | undefined;
   /** Names: default is a DNS-1123 subdomain. */
   validateName?(name: string): string[];
   /** PUT to a missing name creates it (Lease, Endpoints, ConfigMap do not; upstream allows it for a few). */

@@ -205,7 +205,8 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
       ? strategy?.validateStatusUpdate?.(object, old)
       : strategy?.validateUpdate?.(object, old);
   if (change.isInternal) return;
-  const faults = [...validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: !custom }), ...(own ?? [])];
+  const builtIn = !custom && !strategy?.allowsPlainFinalizers;
+  const faults = [...validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn }), ...(own ?? [])];
   if (faults.length > 0) throw invalid(resource.gvk, change.name, faults);
   if (subresource === undefined) scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));
 }

@@ -1,9 +1,29 @@
 import { customResourceDefinitions } from "#shared/api/resources.ts";
-import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
+import type {
+  CustomResourceDefinition,
+  CustomResourceDefinitionStatus,
+} from "#shared/api/types/apiextensions-v1.generated.ts";
+import { cleanupFinalizer, withConditions } from "../../extensions/definition-status.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import { rfc3339 } from "../../registry/rfc3339.ts";
 import { createdAtColumn, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
-import { applyDefinitionDefaults, keepStoredVersion } from "./defaults.ts";
+import {
+  validateDefinition,
+  validateDefinitionName,
+  validateDefinitionStatusUpdate,
+  validateDefinitionUpdate,
+} from "./definition-rules.ts";
+import { unknownFormats } from "./schema-rules.ts";
+
+/** The version that objects are stored in now is among those that were ever stored. */
+function rememberStoredVersion(draft: CustomResourceDefinition): void {
+  const storage = draft.spec.versions.find((version) => version.storage)?.name;
+  const state = { ...draft.status } as CustomResourceDefinitionStatus;
+  const stored = state.storedVersions ?? [];
+  if (storage === undefined || stored.includes(storage)) return;
+  draft.status = { ...state, storedVersions: [...stored, storage] };
+}
 
 export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinition> = {
   ref: customResourceDefinitions,
@@ -15,8 +35,40 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
     hasStatus: true,
     hasGeneration: true,
     allowUnconditionalUpdate: false,
-    applyDefaults: applyDefinitionDefaults,
-    prepareForCreate: keepStoredVersion,
-    prepareForUpdate: keepStoredVersion,
+    allowsPlainFinalizers: true,
+    applyDefaults(draft) {
+      const { names } = draft.spec;
+      names.singular ||= (names.kind ?? "").toLowerCase();
+      if (names.kind) names.listKind ||= `${names.kind}List`;
+      draft.spec.conversion ??= { strategy: "None" };
+      const service = draft.spec.conversion.webhook?.clientConfig?.service;
+      if (service) service.port ??= 443;
+    },
+    prepareForCreate: rememberStoredVersion,
+    prepareForUpdate: rememberStoredVersion,
+    validateName: () => [],
+    validate: (object) => [...validateDefinitionName(object), ...validateDefinition(object)],
+    validateUpdate: validateDefinitionUpdate,
+    validateStatusUpdate: validateDefinitionStatusUpdate,
+    warnings(object, old) {
+      const known = new Set(old ? unknownFormats(old.spec) : []);
+      return unknownFormats(object.spec)
+        .filter((format) => !known.has(format))
+        .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+    },
+    // The first delete only begins it: the objects go before their definition.
+    isRemovable: ({ metadata }) => metadata.deletionTimestamp !== undefined,
+    prepareForDelete(draft) {
+      const finalizers = draft.metadata.finalizers ?? [];
+      if (!finalizers.includes(cleanupFinalizer)) draft.metadata.finalizers = [...finalizers, cleanupFinalizer];
+      const pending = {
+        type: "Terminating",
+        status: "True",
+        reason: "InstanceDeletionPending",
+        message: "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+      } as const;
+      const { status: marked } = withConditions(draft, [pending], rfc3339(Date.now()));
+      if (marked) draft.status = marked;
+    },
   },
 };

@@ -1,0 +1,208 @@
+/**
+ * Follows CustomResourceDefinitions: gives them their names and conditions, serves what they define as long as they are
+ * there, and removes the objects of one that is deleted before it goes.
+ */
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { equalJson } from "#shared/api/patch/json-value.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { customResourceDefinitions } from "#shared/api/resources.ts";
+import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
+import { WorkQueue } from "#shared/client/work-queue.ts";
+import type { ResourceDeclaration } from "../registry/declaration.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import { rfc3339 } from "../registry/rfc3339.ts";
+import { customResource } from "./custom-resource.ts";
+import { cleanupFinalizer, isEstablished, type NewCondition, nextStatus, withConditions } from "./definition-status.ts";
+import type { WebhookCaller } from "./webhook-client.ts";
+
+/** Where declarations are served: ApiServer. */
+export interface Serving {
+  register(declaration: ResourceDeclaration): Promise<void>;
+  unregister(ref: Pick<ResourceRef, "group" | "plural">): void;
+}
+
+export interface DefinitionsOptions {
+  readonly reader: ResourceReader;
+  readonly serving: Serving;
+  /** The API server's own: of system:masters. */
+  readonly client: Client;
+  readonly webhooks: WebhookCaller;
+  readonly log: Log;
+}
+
+interface Served {
+  readonly definition: CustomResourceDefinition;
+  readonly ref: Pick<ResourceRef, "group" | "plural">;
+}
+
+/** While objects have finalizers: how often it is looked whether they are gone. */
+const LOOK_AGAIN_MS = 1000;
+
+export class Definitions {
+  readonly #options: DefinitionsOptions;
+  readonly #queue = new WorkQueue({ firstBackOff_ms: 20, longestBackOff_ms: 30_000 });
+  readonly #served = new Map<string, Served>();
+  #unlisten: (() => void) | undefined;
+
+  constructor(options: DefinitionsOptions) {
+    this.#options = options;
+  }
+
+  /** Serves what is established already, and from then on follows. */
+  async start(): Promise<void> {
+    const { reader } = this.#options;
+    for (const definition of reader.list(customResourceDefinitions)) {
+      await this.#serve(definition);
+      this.#queue.add(definition.metadata.name ?? "");
+    }
+    this.#unlisten = reader.onChange(customResourceDefinitions, ({ metadata, spec }, type) => {
+      this.#queue.add(metadata.name ?? "");
+      // A name that became free may be another's now.
+      if (type === "DELETED") for (const other of this.#ofGroup(spec.group)) this.#queue.add(other.metadata.name ?? "");
+    });
+    void this.#work();
+  }
+
+  stop(): void {
+    this.#unlisten?.();
+    this.#queue.shutDown();
+  }
+
+  #ofGroup(group: string): readonly CustomResourceDefinition[] {
+    return this.#options.reader.list(customResourceDefinitions).filter(({ spec }) => spec.group === group);
+  }
+
+  /** One at a time: names are given one after another. */
+  async #work(): Promise<void> {
+    for (;;) {
+      const name = await this.#queue.get();
+      if (name === undefined) return;
+      try {
+        await this.#reconcile(name);
+        this.#queue.forget(name);
+      } catch (error) {
+        if (!isConflict(error) && !isNotFound(error)) {
+          this.#options.log.warn("a CustomResourceDefinition could not be followed", { name, error });
+        }
+        this.#queue.addRateLimited(name);
+      } finally {
+        this.#queue.done(name);
+      }
+    }
+  }
+
+  async #reconcile(name: string): Promise<void> {
+    const { reader, client } = this.#options;
+    const definition = reader.get(customResourceDefinitions, { name });
+    if (!definition) {
+      this.#forget(name);
+      return;
+    }
+    if (definition.metadata.deletionTimestamp === undefined) {
+      const others = this.#ofGroup(definition.spec.group).filter(({ metadata }) => metadata.name !== name);
+      const next = nextStatus(definition, others, rfc3339(Date.now()));
+      if (next && isEstablished(next)) {
+        // Served before it says so: whoever waits for the condition may go on at once.
+        await this.#serve(next);
+      }
+      if (next) await client.update(customResourceDefinitions, next, { subresource: "status" });
+      else await this.#serve(definition);
+      return;
+    }
+    await this.#serve(definition);
+    if (definition.metadata.finalizers?.includes(cleanupFinalizer)) await this.#cleanUp(name, definition);
+  }
+
+  async #serve(definition: CustomResourceDefinition): Promise<void> {
+    if (!isEstablished(definition)) return;
+    const { serving, webhooks, log } = this.#options;
+    const name = definition.metadata.name ?? "";
+    const present = this.#served.get(name);
+    if (present && isServedAlike(present.definition, definition)) return;
+    let declaration: ResourceDeclaration;
+    try {
+      declaration = customResource(definition, webhooks);
+    } catch (error) {
+      // Only one that was stored before its rules were known: validation refuses what cannot be served.
+      log.error("a CustomResourceDefinition cannot be served", { name, error });
+      return;
+    }
+    this.#served.set(name, { definition, ref: declaration.ref });
+    await serving.register(declaration);
+  }
+
+  #forget(name: string): void {
+    const served = this.#served.get(name);
+    this.#served.delete(name);
+    if (served) this.#options.serving.unregister(served.ref);
+  }
+
+  /** Deletes all objects, then lets the definition go. */
+  async #cleanUp(name: string, definition: CustomResourceDefinition): Promise<void> {
+    const inProgress = terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress");
+    const { client } = this.#options;
+    const now = rfc3339(Date.now());
+    const marked = withConditions(definition, [inProgress], now);
+    let current = definition;
+    if (!equalJson(marked.status, definition.status)) {
+      current = await client.update(customResourceDefinitions, marked, { subresource: "status" });
+    }
+    const ref = this.#served.get(name)?.ref;
+    let ended = terminating("False", "NeverEstablished", "resource was never established");
+    if (isEstablished(definition) && ref) {
+      if (!(await this.#deleteObjects(definition))) {
+        this.#queue.addAfter(name, LOOK_AGAIN_MS);
+        return;
+      }
+      ended = terminating("False", "InstanceDeletionCompleted", "removed all instances");
+    }
+    const done = withConditions(current, [ended], now);
+    done.metadata.finalizers = (done.metadata.finalizers ?? []).filter((each) => each !== cleanupFinalizer);
+    await client.update(customResourceDefinitions, done, { subresource: "status" });
+    // Also where the deletion has not come back to us yet: nothing may be made anew in between.
+    if (done.metadata.finalizers.length === 0) this.#forget(name);
+  }
+
+  /** True once none is left. */
+  async #deleteObjects({ spec }: CustomResourceDefinition): Promise<boolean> {
+    const { client, reader } = this.#options;
+    const storage = spec.versions.find((version) => version.storage)?.name ?? "";
+    const served = spec.versions.find((version) => version.name === storage && version.served);
+    const version = (served ?? spec.versions.find((each) => each.served))?.name;
+    const { plural, kind } = spec.names;
+    const ref: ResourceRef<KubeObject> = {
+      group: spec.group,
+      version: version ?? storage,
+      kind,
+      plural,
+      namespaced: spec.scope === "Namespaced",
+    };
+    const left = (): readonly KubeObject[] => reader.list(ref);
+    if (version !== undefined) {
+      const pending = left().filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+      const spaces = new Set(pending.map(({ metadata }) => metadata.namespace));
+      for (const namespace of spaces) await client.deleteCollection(ref, { namespace });
+    }
+    return left().length === 0;
+  }
+}
+
+const terminating = (status: "True" | "False", reason: string, message: string): NewCondition => ({
+  type: "Terminating",
+  status,
+  reason,
+  message,
+});
+
+/** Nothing that matters to serving has changed. */
+function isServedAlike(a: CustomResourceDefinition, b: CustomResourceDefinition): boolean {
+  return (
+    a.metadata.uid === b.metadata.uid &&
+    (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) &&
+    equalJson(a.spec, b.spec) &&
+    equalJson(a.status?.acceptedNames, b.status?.acceptedNames)
+  );
+}

@@ -1,0 +1,139 @@
+/** What OpenAPI does not say of a custom resource: uniqueness in sets and maps, embedded objects, the scale's numbers. */
+import { integerOf } from "#shared/api/codec/number.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import type { Schema } from "#shared/api/schema/schema.ts";
+import type { CustomResourceSubresourceScale } from "#shared/api/types/apiextensions-v1.generated.ts";
+import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
+import type { Field } from "../resources/validation/field.ts";
+import { isDns1035Label, isPathSegment } from "../resources/validation/names.ts";
+import { validateObjectMeta } from "../resources/validation/object-meta.ts";
+
+/** Duplicates in lists of type set and map. */
+export function checkLists(value: unknown, schema: Schema | undefined, field: Field): void {
+  if (!schema?.structural) return;
+  if (Array.isArray(value)) {
+    if (schema.listType === "set") for (const index of repeated(value)) field.index(index).duplicate(value[index]);
+    if (schema.listType === "map") checkMapList(value, schema.listMapKeys ?? [], field);
+    for (const [index, item] of value.entries()) checkLists(item, schema.items, field.index(index));
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  for (const key of Object.keys(value)) {
+    const property = schema.properties?.get(key);
+    if (property) checkLists(member(value, key), property, field.at(key));
+    else checkLists(member(value, key), schema.additionalProperties, field.key(key));
+  }
+}
+
+/** Where a value stands that stood before: the second one of each, as upstream reports them. */
+function repeated(values: readonly unknown[]): number[] {
+  const times = new Map<string, number>();
+  const indexes: number[] = [];
+  for (const [index, value] of values.entries()) {
+    const text = JSON.stringify(value) ?? "";
+    const seen = times.get(text) ?? 0;
+    times.set(text, seen + 1);
+    if (seen === 1) indexes.push(index);
+  }
+  return indexes;
+}
+
+function checkMapList(items: readonly unknown[], keys: readonly string[], field: Field): void {
+  for (const [index, item] of items.entries()) {
+    if (item === null || isJsonObject(item)) continue;
+    field.index(index).invalid(item, "must be an object for an array of list-type map");
+    return;
+  }
+  const keyed = items.map((item) => {
+    const key: JsonObject = {};
+    for (const name of keys) {
+      const value = isJsonObject(item) ? member(item, name) : undefined;
+      if (value !== undefined) key[name] = value;
+    }
+    return key;
+  });
+  for (const index of repeated(keyed)) field.index(index).duplicate(keyed[index]);
+}
+
+/** Objects within the object have a kind, a version and sound metadata of their own. */
+export function checkEmbedded(value: unknown, schema: Schema | undefined, field: Field): void {
+  if (!schema?.structural) return;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) checkEmbedded(item, schema.items, field.index(index));
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  if (schema.embeddedResource) checkEmbeddedObject(value, field);
+  for (const key of Object.keys(value)) {
+    const property = schema.properties?.get(key);
+    if (property) checkEmbedded(member(value, key), property, field.at(key));
+    else checkEmbedded(member(value, key), schema.additionalProperties, field.key(key));
+  }
+}
+
+function checkEmbeddedObject(object: JsonObject, field: Field): void {
+  const { apiVersion, kind, metadata } = object;
+  checkText(apiVersion, field.at("apiVersion"), (text) => {
+    if (text.split("/").length > 2) field.at("apiVersion").invalid(text, `unexpected GroupVersion string: ${text}`);
+  });
+  checkText(kind, field.at("kind"), (text) => {
+    const problems = isDns1035Label(text.toLowerCase());
+    if (problems.length > 0) {
+      field.at("kind").invalid(text, `may have mixed case, but should otherwise match: ${problems.join(",")}`);
+    }
+  });
+  if (!isJsonObject(metadata)) {
+    if (metadata !== undefined) field.at("metadata").invalid(metadata, "must be an object");
+    return;
+  }
+  const named = { ...metadata, name: metadata["name"] || "fakename" } as ObjectMeta;
+  const namespaced = typeof metadata["namespace"] === "string" && metadata["namespace"] !== "";
+  const errors = validateObjectMeta(named, { namespaced, validateName: isPathSegment, builtIn: false });
+  field.addAll(errors.map((error) => ({ ...error, field: `${field.path}.${error.field}` })));
+}
+
+function checkText(value: unknown, field: Field, more: (text: string) => void): void {
+  if (value === undefined) field.required();
+  else if (typeof value !== "string") field.invalid(value, "must be a string");
+  else if (value === "") field.invalid(value, "must not be empty");
+  else more(value);
+}
+
+const MAX_REPLICAS = 2_147_483_647;
+
+/** The numbers and the selector that the scale subresource stands on. `part` says which of them a write may set. */
+export function checkScale(
+  object: KubeObject,
+  scale: CustomResourceSubresourceScale | undefined,
+  root: Field,
+  part: "all" | "status",
+): void {
+  if (!scale) return;
+  if (part === "all") checkReplicas(object, scale.specReplicasPath ?? "", root);
+  checkReplicas(object, scale.statusReplicasPath ?? "", root);
+  const { labelSelectorPath } = scale;
+  if (!labelSelectorPath) return;
+  const selector = valueAt(object, labelSelectorPath);
+  if (selector === undefined || typeof selector === "string") return;
+  root
+    .at(labelSelectorPath)
+    .invalid("", `${labelSelectorPath} accessor error: ${JSON.stringify(selector)} is not a string`);
+}
+
+function checkReplicas(object: KubeObject, path: string, root: Field): void {
+  const value = valueAt(object, path);
+  if (value === undefined) return;
+  const replicas = integerOf(value);
+  const field = root.at(path);
+  if (replicas === undefined) {
+    field.invalid(0, `${path} accessor error: ${JSON.stringify(value)} is of the type ${typeof value}, expected int64`);
+  } else if (replicas < 0n) field.invalid(value, "should be a non-negative integer");
+  else if (replicas > MAX_REPLICAS) field.invalid(value, `should be less than or equal to ${MAX_REPLICAS}`);
+}
+
+function valueAt(object: KubeObject, path: string): unknown {
+  let value: unknown = fieldsOf(object);
+  for (const name of path.replace(/^\./, "").split(".")) value = isJsonObject(value) ? member(value, name) : undefined;
+  return value;
+}

@@ -1,0 +1,184 @@
+/** Calls to webhooks: HTTPS to a URL, or to a Service through the tunnel of the board that its endpoint is on. */
+import { request as httpsRequest } from "node:https";
+import type { Duplex, Readable } from "node:stream";
+import { connect as connectTls, rootCertificates } from "node:tls";
+import { decodeJson } from "#shared/api/codec/json.ts";
+import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
+import { requestOver } from "../connect/http-over-stream.ts";
+import { serviceTarget } from "../connect/target.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+
+/** A webhook's clientConfig, with a name for errors. */
+export interface WebhookTarget {
+  readonly name: string;
+  readonly url?: string | undefined;
+  readonly service?:
+    | {
+        readonly namespace?: string | undefined;
+        readonly name?: string | undefined;
+        readonly path?: string | undefined;
+        readonly port?: number | undefined;
+      }
+    | undefined;
+  /** PEM in base64; absent: the system's authorities. */
+  readonly caBundle?: string | undefined;
+}
+
+export interface WebhookCall {
+  readonly timeout_ms: number;
+  /** Say the time in the query, as upstream does for admission. */
+  readonly announcesTimeout?: boolean | undefined;
+}
+
+export interface WebhookCaller {
+  /** POSTs JSON and gives the JSON answered. Throws Error, worded for people. */
+  call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown>;
+}
+
+/** What leads to boards: BoardDialer, or a stand-in that dials for itself. */
+export interface Dialer {
+  dial(node: string, target: TunnelTarget): Duplex;
+  readonly boards: readonly string[];
+}
+
+/** More than any review: a webhook that answers without end is cut off. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
+
+/** The time that a webhook was given is over. */
+export class WebhookTimeout extends Error {
+  override readonly name = "WebhookTimeout";
+}
+
+export class WebhookClient implements WebhookCaller {
+  readonly #reader: ResourceReader;
+  readonly #dialer: Dialer;
+
+  constructor(reader: ResourceReader, dialer: Dialer) {
+    this.#reader = reader;
+    this.#dialer = dialer;
+  }
+
+  async call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown> {
+    const url = urlOf(target, call);
+    const text = Buffer.from(JSON.stringify(body));
+    const abort = new AbortController();
+    const late = new WebhookTimeout("context deadline exceeded");
+    const timer = setTimeout(() => abort.abort(late), call.timeout_ms);
+    try {
+      const answer = target.service
+        ? await this.#callService(target, url, text, abort.signal)
+        : await callUrl(url, caOf(target), text, abort.signal);
+      const parsed = parsedAnswer(answer);
+      if (answer.status < 200 || answer.status > 299) throw new ServerRefusal(refusal(answer, parsed));
+      if (parsed === undefined) throw new Error("the answer is no JSON");
+      return parsed;
+    } catch (error) {
+      const cause = abort.signal.aborted ? late : error;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const message = isOfServer(error) && !abort.signal.aborted ? why : `Post ${JSON.stringify(url.href)}: ${why}`;
+      throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #callService(target: WebhookTarget, url: URL, body: Buffer, signal: AbortSignal): Promise<Answer> {
+    const { namespace = "", name = "", port = 443 } = target.service ?? {};
+    const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, this.#dialer.boards);
+    const raw = this.#dialer.dial(where.node, where.target);
+    const end = (): void => void raw.destroy();
+    signal.addEventListener("abort", end);
+    try {
+      const stream = await untilAborted(signal, securedBy(raw, `${name}.${namespace}.svc`, caOf(target)));
+      const headers = ["Host", url.host, "Content-Type", "application/json", "Accept", "application/json"];
+      const request = { method: "POST", path: url.pathname + url.search, headers, body };
+      const answer = await untilAborted(signal, requestOver(stream, request));
+      return { status: answer.status, body: await untilAborted(signal, readAll(answer.body)) };
+    } finally {
+      signal.removeEventListener("abort", end);
+      raw.destroy();
+    }
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+class ServerRefusal extends Error {}
+const isOfServer = (error: unknown): boolean => error instanceof ServerRefusal;
+
+function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookCall): URL {
+  const { namespace = "", name = "", path = "", port = 443 } = target.service ?? {};
+  const base = target.service ? `https://${name}.${namespace}.svc:${port}${path}` : (target.url ?? "");
+  const url = new URL(base);
+  if (announcesTimeout) url.searchParams.set("timeout", `${timeout_ms / 1000}s`);
+  return url;
+}
+
+function caOf({ caBundle }: WebhookTarget): string[] {
+  const pem = caBundle === undefined ? "" : Buffer.from(caBundle, "base64").toString().trim();
+  return pem === "" ? [...rootCertificates] : [pem];
+}
+
+function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: stream, servername, ca, ALPNProtocols: ["http/1.1"] });
+    socket.once("secureConnect", () => resolve(socket));
+    socket.once("error", reject);
+    stream.once("error", reject);
+    stream.once("close", () => reject(new Error("the connection closed")));
+  });
+}
+
+function callUrl(url: URL, ca: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      "content-type": "application/json",
+      accept: "application/json",
+      "content-length": String(body.length),
+    };
+    const request = httpsRequest(url, { method: "POST", headers, ca, signal }, (response) => {
+      readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject);
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+async function readAll(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    const bytes = chunk as Buffer;
+    size += bytes.length;
+    if (size > MAX_ANSWER_BYTES) throw new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function parsedAnswer({ body }: Answer): unknown {
+  try {
+    return decodeJson(body).value;
+  } catch {
+    // Said by the caller, who knows whether it was to be JSON.
+    return undefined;
+  }
+}
+
+function refusal({ status, body }: Answer, parsed: unknown): string {
+  const message = (parsed as { message?: unknown } | undefined)?.message;
+  if (typeof message === "string" && message !== "") return message;
+  return `an error on the server (${JSON.stringify(body.slice(0, 256))}) has prevented the request from succeeding: status ${status}`;
+}
