@@ -12,15 +12,15 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import express, { type Express } from "express";
-import { type WebSocket, WebSocketServer } from "ws";
-import { badRequest, internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
+import { internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
 import { isLongRunning, isReading } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
-import type { ApiResponse, RequestBody, RequestInfo, User, WatchFrame } from "../request.ts";
+import type { RequestBody, RequestInfo, User } from "../request.ts";
 import { type ApiServer, splitUrl } from "../server.ts";
 import { negotiate } from "./negotiate.ts";
-import { frameLine, render } from "./render.ts";
+import { render } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
+import { answerByWebSocket } from "./web-socket.ts";
 
 export interface TransportOptions {
   readonly host: string;
@@ -56,7 +56,6 @@ export class HttpsTransport {
   /** Of connections that wait for a request. */
   readonly #deadlines = new WeakMap<TLSSocket, ReturnType<typeof setTimeout>>();
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
-  readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   #reading = 0;
   #mutating = 0;
   #stopping = false;
@@ -269,17 +268,8 @@ export class HttpsTransport {
       { kind: "upgrade", request, socket, head },
     );
     if (answer === "handled") return;
-    if (answer.kind === "watch") this.#watchByWebSocket(request, socket, head, answer.frames);
-    else throw answerToUpgrade(answer);
-  }
-
-  /** Browsers cannot read a chunked answer line by line everywhere: a frame a message. */
-  #watchByWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer, frames: AsyncIterable<WatchFrame>): void {
-    this.#webSockets.handleUpgrade(request, socket, head, (peer) => {
-      sendFrames(peer, frames).catch((error: unknown) => {
-        this.#options.log(`watch by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
-        peer.close(1011);
-      });
+    answerByWebSocket({ request, socket, head }, answer, (error) => {
+      this.#options.log(`${request.url} by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
 
@@ -291,24 +281,6 @@ export class HttpsTransport {
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
   }
-}
-
-async function sendFrames(peer: WebSocket, frames: AsyncIterable<WatchFrame>): Promise<void> {
-  for await (const frame of frames) {
-    if (peer.readyState !== peer.OPEN) return;
-    await new Promise<void>((resolve, reject) => {
-      peer.send(frameLine(frame), (error) => (error ? reject(error) : resolve()));
-    });
-  }
-  peer.close(1000);
-}
-
-/** What was asked for cannot be spoken over an upgraded connection. */
-function answerToUpgrade(answer: ApiResponse): StatusError {
-  if (answer.kind === "object" && answer.code >= 400) {
-    return new StatusError("BadRequest", answer.text(), { code: answer.code });
-  }
-  return badRequest("Upgrade request required only for exec, attach, port-forward and proxy");
 }
 
 function sendStatus(response: ServerResponse, error: StatusError): void {

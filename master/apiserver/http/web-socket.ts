@@ -1,0 +1,107 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { badRequest, StatusError } from "#shared/api/errors.ts";
+import type { ApiResponse, WatchFrame } from "../request.ts";
+import { frameLine } from "./render.ts";
+
+/** A client's request to change protocols, not answered yet. */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+type Bytes = Extract<ApiResponse, { kind: "bytes" }>["body"];
+
+const base64Protocol = "base64.binary.k8s.io";
+/** Subprotocols in which plain bytes are sent; a client that asks for none gets them binary. */
+const byteProtocols = ["binary.k8s.io", base64Protocol];
+
+const servers = {
+  watch: new WebSocketServer({ noServer: true, perMessageDeflate: false }),
+  bytes: new WebSocketServer({ noServer: true, perMessageDeflate: false, handleProtocols: chooseByteProtocol }),
+};
+
+/**
+ * Answers by WebSocket what else is a stream of HTTP: a watch as a frame a message, bytes (a container's log) as
+ * messages that the client puts together. Whatever the client sends is ignored.
+ * @throws StatusError for answers that are no streams, and for subprotocols that nobody knows.
+ */
+export function answerByWebSocket(
+  upgrade: UpgradeRequest,
+  answer: ApiResponse,
+  onError: (error: unknown) => void,
+): void {
+  if (answer.kind === "watch") {
+    accept(servers.watch, upgrade, (peer) => sendFrames(peer, answer.frames), onError);
+  } else if (answer.kind === "bytes" && answer.code < 300 && isWebSocket(upgrade.request)) {
+    const offered = offeredProtocols(upgrade.request);
+    if (offered.size > 0 && !chooseByteProtocol(offered))
+      throw badRequest(`requested protocol(s) are not supported: ${[...offered].join(" ")}`);
+    accept(servers.bytes, upgrade, (peer) => sendBytes(peer, answer.body), onError);
+  } else {
+    throw notByUpgrade(answer);
+  }
+}
+
+function accept(
+  server: WebSocketServer,
+  { request, socket, head }: UpgradeRequest,
+  serve: (peer: WebSocket) => Promise<void>,
+  onError: (error: unknown) => void,
+): void {
+  server.handleUpgrade(request, socket, head, (peer) => {
+    serve(peer).catch((error: unknown) => {
+      onError(error);
+      peer.close(1011);
+    });
+  });
+}
+
+async function sendFrames(peer: WebSocket, frames: AsyncIterable<WatchFrame>): Promise<void> {
+  for await (const frame of frames) {
+    if (peer.readyState !== peer.OPEN) return;
+    await send(peer, frameLine(frame));
+  }
+  peer.close(1000);
+}
+
+/** An empty message first: the client sees at once that the stream stands. */
+async function sendBytes(peer: WebSocket, body: Bytes): Promise<void> {
+  const sent = (bytes: Buffer): Buffer | string =>
+    peer.protocol === base64Protocol ? bytes.toString("base64") : bytes;
+  await send(peer, sent(Buffer.alloc(0)));
+  const chunks = typeof body === "string" || body instanceof Uint8Array ? [Buffer.from(body)] : body;
+  for await (const chunk of chunks) {
+    if (peer.readyState !== peer.OPEN) return;
+    await send(peer, sent(Buffer.from(chunk)));
+  }
+  peer.close(1000);
+}
+
+function send(peer: WebSocket, message: Buffer | string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    peer.send(message, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function chooseByteProtocol(offered: ReadonlySet<string>): string | false {
+  return [...offered].find((protocol) => byteProtocols.includes(protocol)) ?? false;
+}
+
+function offeredProtocols(request: IncomingMessage): Set<string> {
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((each) => each.trim());
+  return new Set(offered.filter((protocol) => protocol !== ""));
+}
+
+const isWebSocket = (request: IncomingMessage): boolean =>
+  (request.headers.upgrade ?? "").toLowerCase() === "websocket";
+
+/** What was asked for cannot be spoken over an upgraded connection. */
+function notByUpgrade(answer: ApiResponse): StatusError {
+  if (answer.kind === "object" && answer.code >= 400) {
+    return new StatusError("BadRequest", answer.text(), { code: answer.code });
+  }
+  return badRequest("Upgrade request required only for exec, attach, port-forward and proxy");
+}

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { startTestServer, type TestServer } from "../support/apiserver.ts";
+
+let server: TestServer;
+
+async function* logLines(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from("one\n");
+  yield Buffer.from([0xff, 0x0a]);
+}
+
+beforeAll(async () => {
+  server = await startTestServer({
+    guards: () => ({
+      subresources: {
+        "": {
+          "pods/log": {
+            handle: async () => ({ kind: "bytes", code: 200, contentType: "text/plain", body: logLines() }),
+          },
+        },
+      },
+    }),
+  });
+});
+afterAll(() => server.stop());
+
+interface Conversation {
+  readonly protocol: string;
+  readonly messages: (string | Buffer)[];
+  readonly code: number;
+}
+
+/** Listens until the server closes. */
+async function converse(path: string, protocols: string[]): Promise<Conversation> {
+  const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+  const socket = new WebSocket(`${server.url.replace("https", "wss")}${path}`, {
+    protocols,
+    tls: { ca: server.authority.certificatePem, cert, key },
+  } as unknown as string[]);
+  socket.binaryType = "nodebuffer" as BinaryType;
+  const messages: (string | Buffer)[] = [];
+  let opened = false;
+  return new Promise((resolve, reject) => {
+    socket.onopen = () => {
+      opened = true;
+    };
+    socket.onmessage = ({ data }) => messages.push(data);
+    socket.onerror = () => reject(new Error("refused"));
+    socket.onclose = ({ code }) =>
+      opened ? resolve({ protocol: socket.protocol, messages, code }) : reject(new Error("refused"));
+  });
+}
+
+describe("a container's log by WebSocket", () => {
+  const path = "/api/v1/namespaces/default/pods/one/log";
+
+  test("is binary, begins with an empty message and ends with the log", async () => {
+    const { protocol, messages, code } = await converse(path, ["binary.k8s.io"]);
+    expect(protocol).toBe("binary.k8s.io");
+    expect(messages.map((message) => Buffer.from(message).toString("hex"))).toEqual(["", "6f6e650a", "ff0a"]);
+    expect(code).toBe(1000);
+  });
+
+  test("is text in base64 for who asks", async () => {
+    const { protocol, messages } = await converse(path, ["unknown", "base64.binary.k8s.io"]);
+    expect(protocol).toBe("base64.binary.k8s.io");
+    expect(messages).toEqual(["", "b25lCg==", "/wo="]);
+  });
+
+  test("needs no subprotocol, and refuses one that is not known", async () => {
+    expect((await converse(path, [])).messages).toHaveLength(3);
+    await expect(converse(path, ["unknown"])).rejects.toThrow("refused");
+  });
+});
