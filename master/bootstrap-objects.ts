@@ -1,9 +1,17 @@
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import { endpointSlices, endpoints, namespaces, priorityClasses, services } from "#shared/api/resources.ts";
+import {
+  endpointSlices,
+  endpoints,
+  namespaces,
+  priorityClasses,
+  serviceCIDRs,
+  services,
+} from "#shared/api/resources.ts";
 import type { Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 
@@ -12,6 +20,8 @@ export interface BootstrapOptions {
   /** Addresses of the API servers. */
   readonly masters: readonly string[];
   readonly httpsPort: number;
+  /** Where Services get their addresses from. */
+  readonly serviceCidr: string;
   /** The `kubernetes` Service's. */
   readonly serviceIp: string;
   /** Of the DNS Service; undefined: somebody else brings DNS. */
@@ -24,6 +34,7 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await ensure(client, namespaces, namespace(name));
   for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
+  await ensure(client, serviceCIDRs, defaultServiceCIDR(options.serviceCidr));
   await ensure(client, services, kubernetesService(options));
   await ensureMasterEndpoints(options);
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
@@ -89,6 +100,15 @@ const systemPriorityClasses: readonly PriorityClass[] = [
     description: "Used for system critical pods that must not be moved from their current node.",
   },
 ];
+
+function defaultServiceCIDR(cidr: string): ServiceCIDR {
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name: "kubernetes" },
+    spec: { cidrs: [cidr] },
+  };
+}
 
 const kubernetesLabels = { component: "apiserver", provider: "kubernetes" };
 

@@ -64,6 +64,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
     client: own,
     masters: [address],
     httpsPort: settings.httpsPort,
+    serviceCidr: settings.serviceCidr,
     serviceIp: nthAddress(settings.serviceCidr, 1),
     dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
   });

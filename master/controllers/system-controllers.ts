@@ -17,12 +17,13 @@ import { nodeLifecycleController } from "./node/node-lifecycle.ts";
 import { taintEvictionController } from "./node/taint-eviction.ts";
 import { volumeBinder } from "./persistent-volume/binder.ts";
 import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes.ts";
-import { claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
+import { attributesClassProtection, claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
 import { podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { rootCaPublisher } from "./root-ca-publisher.ts";
 import { serviceAccountController } from "./service-account.ts";
 import { type ServiceAccountTokenOptions, serviceAccountTokenController } from "./service-account-token.ts";
+import { serviceCIDRController } from "./service-cidr/service-cidr.ts";
 import { tokenCleaner } from "./token-cleaner.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
@@ -57,12 +58,14 @@ export function systemControllers(options: SystemControllerOptions): {
       endpointsController,
       endpointSliceController(),
       endpointSliceMirroringController(),
+      serviceCIDRController,
       ttlAfterFinishedController,
       clusterRoleAggregation,
       resourceQuotaController(mapper),
       volumeBinder,
       claimProtection,
       volumeProtection,
+      attributesClassProtection,
       ephemeralVolumeController,
       tokenCleaner,
       ...(issue ? [serviceAccountTokenController({ rootCaPem, issue })] : []),

@@ -1,13 +1,12 @@
-import type { KubeObject } from "#shared/api/object.ts";
-import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import { persistentVolumeClaims, persistentVolumes, pods } from "#shared/api/resources.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
+import { persistentVolumeClaims, persistentVolumes, pods, volumeAttributesClasses } from "#shared/api/resources.ts";
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
+import { keepFinalizer } from "../protection-finalizer.ts";
 
 const claimFinalizer = "kubernetes.io/pvc-protection";
 const volumeFinalizer = "kubernetes.io/pv-protection";
+const classFinalizer = "kubernetes.io/vac-protection";
 
 /** Keys of the claims that a pod uses, also those made for its ephemeral volumes. */
 export const claimKeysOf = ({ metadata, spec }: Pod): string[] =>
@@ -51,19 +50,3 @@ export const volumeProtection = defineController({
       await keepFinalizer(client, persistentVolumes, volume, volumeFinalizer, () => volume.status?.phase === "Bound");
   },
 });
-
-/** Adds the finalizer to an object that lives, and takes it from one that is deleted and no longer in use. */
-async function keepFinalizer<T extends KubeObject>(
-  client: Client,
-  ref: ResourceRef<T>,
-  object: T,
-  finalizer: string,
-  inUse: () => boolean,
-): Promise<void> {
-  const { deletionTimestamp, finalizers = [] } = object.metadata;
-  const has = finalizers.includes(finalizer);
-  const wanted = deletionTimestamp === undefined || (has && inUse());
-  if (has === wanted) return;
-  const changed = wanted ? [...finalizers, finalizer] : finalizers.filter((one) => one !== finalizer);
-  await client.update(ref, { ...object, metadata: { ...object.metadata, finalizers: changed } });
-}
