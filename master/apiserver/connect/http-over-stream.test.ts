@@ -50,6 +50,18 @@ describe("a request over a stream", () => {
     expect(await read(unknown.body)).toBe("PUT /a hello");
   });
 
+  test("a connection that is cut while nobody reads the answer troubles nobody", async () => {
+    const cut = createTcpServer((socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbeg"));
+    await new Promise<void>((done) => cut.listen(0, "127.0.0.1", done));
+    const stream = dial((cut.address() as AddressInfo).port);
+    const { body } = await requestOver(stream, { method: "GET", path: "/", headers: host });
+    const closed = new Promise((resolve) => body.once("close", resolve));
+    stream.destroy();
+    await closed;
+    expect(body.errored).not.toBeNull();
+    cut.close();
+  });
+
   test("reads chunked answers, codes and headers", async () => {
     const chunked = await requestOver(dial(), { method: "GET", path: "/chunked", headers: host });
     expect(await read(chunked.body)).toBe("one two");

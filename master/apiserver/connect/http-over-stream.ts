@@ -41,6 +41,8 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
         done(error);
       },
     });
+    // Whoever reads learns of an error by reading; when the client has gone, nobody does, and that must harm nobody.
+    body.on("error", () => undefined);
     let isAnswered = false;
     let isComplete = false;
     const fail = (error: Error): void => {
