@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { nodes, persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
+import {
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  storageClasses,
+  volumeAttributesClasses,
+} from "#shared/api/resources.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import { Scheduler } from "../../scheduler/scheduler.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
@@ -8,7 +15,7 @@ import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
 import { volumeBinder } from "./binder.ts";
 import { ephemeralVolumeController } from "./ephemeral-volumes.ts";
-import { claimProtection, volumeProtection } from "./protection.ts";
+import { attributesClassProtection, claimProtection, volumeProtection } from "./protection.ts";
 
 let harness: Harness<RecordingClient>;
 beforeEach(async () => {
@@ -132,6 +139,32 @@ test("claims in use and bound volumes outlast their deletion", async () => {
   await client.delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 });
   await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 0, "the claim gone");
   await eventually(async () => (await client.list(persistentVolumes)).items.length === 0, "the volume gone");
+});
+
+test("a class of volume attributes outlasts its deletion while a claim names it", async () => {
+  const { client } = harness;
+  await harness.run(attributesClassProtection);
+  const classes = async (): Promise<number> => (await client.list(volumeAttributesClasses)).items.length;
+  for (const name of ["gold", "unused"]) {
+    await client.create(volumeAttributesClasses, {
+      apiVersion: "storage.k8s.io/v1",
+      kind: "VolumeAttributesClass",
+      metadata: { name },
+      driverName: "example.com",
+      parameters: { iops: "3000" },
+    });
+    await eventually(
+      async () => (await client.get(volumeAttributesClasses, { name })).metadata.finalizers?.length === 1,
+      "protected",
+    );
+  }
+  await client.create(persistentVolumeClaims, claim("c", "1Gi", { volumeAttributesClassName: "gold" }));
+  await eventually(() => harness.informers.lister(persistentVolumeClaims).list().length === 1, "the claim seen");
+  for (const name of ["gold", "unused"]) await client.delete(volumeAttributesClasses, { name });
+  await eventually(async () => (await classes()) === 1, "the unused class gone");
+  expect((await client.get(volumeAttributesClasses, { name: "gold" })).metadata.deletionTimestamp).toBeDefined();
+  await client.delete(persistentVolumeClaims, { namespace: "default", name: "c" });
+  await eventually(async () => (await classes()) === 0, "the other class gone");
 });
 
 test("ephemeral volumes get claims that belong to the pod", async () => {

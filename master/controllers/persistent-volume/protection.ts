@@ -1,3 +1,4 @@
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, volumeAttributesClasses } from "#shared/api/resources.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
@@ -48,5 +49,35 @@ export const volumeProtection = defineController({
     const volume = lister(persistentVolumes).get(key);
     if (volume)
       await keepFinalizer(client, persistentVolumes, volume, volumeFinalizer, () => volume.status?.phase === "Bound");
+  },
+});
+
+const given = (...names: readonly (string | undefined)[]): string[] =>
+  names.flatMap((name) => (name === undefined || name === "" ? [] : [name]));
+
+/** The attributes classes that a claim has, wants, or is on its way to. */
+const classesOfClaim = ({ spec, status }: PersistentVolumeClaim): string[] =>
+  given(
+    spec?.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  );
+const classesOfVolume = ({ spec }: PersistentVolume): string[] => given(spec?.volumeAttributesClassName);
+
+/** A class of volume attributes that is deleted stays while a volume or a claim names it. */
+export const attributesClassProtection = defineController({
+  name: "volumeattributesclass-protection-controller",
+  serviceAccount: "volumeattributesclass-protection-controller",
+  watches: [
+    watching(volumeAttributesClasses),
+    watching(persistentVolumeClaims, { indexes: { attributesClass: classesOfClaim }, enqueue: classesOfClaim }),
+    watching(persistentVolumes, { indexes: { attributesClass: classesOfVolume }, enqueue: classesOfVolume }),
+  ],
+  async reconcile(name, { lister, client }) {
+    const attributesClass = lister(volumeAttributesClasses).get(name);
+    if (!attributesClass) return;
+    const namedBy = (ref: ResourceRef): boolean => lister(ref).byIndex("attributesClass", name).length > 0;
+    const inUse = (): boolean => namedBy(persistentVolumes) || namedBy(persistentVolumeClaims);
+    await keepFinalizer(client, volumeAttributesClasses, attributesClass, classFinalizer, inUse);
   },
 });
