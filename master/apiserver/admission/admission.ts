@@ -1,5 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
+import type { ServedResource } from "../registry/served-resource.ts";
 import type { User } from "../request.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
@@ -8,8 +9,8 @@ export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 export interface AdmissionAttributes {
   readonly operation: Operation;
   readonly declaration: ResourceDeclaration;
-  /** The version that the client asked in; the stored one where it is absent. */
-  readonly version?: string | undefined;
+  /** What the client asked for, in its version; absent where a write is the server's own. */
+  readonly resource?: ServedResource | undefined;
   readonly subresource?: string | undefined;
   readonly namespace?: string | undefined;
   readonly name: string;
@@ -24,12 +25,26 @@ export interface AdmissionAttributes {
   readonly dryRun: boolean;
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;
+  /** Shared by both rounds of the mutating plugins of one write. */
+  readonly reinvocation?: Reinvocation | undefined;
+}
+
+/** A plugin that changes an object may ask that all mutating plugins look at it once more. */
+export interface Reinvocation {
+  round: 0 | 1;
+  isWanted: boolean;
+  /** What a plugin remembers of the first round, by its name. */
+  readonly memory: Map<string, unknown>;
 }
 
 /** All mutating plugins run in the order they are registered, then all validating ones. Both refuse by throwing
  *  StatusError, usually forbidden(). */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** Operations beside CREATE and UPDATE that `mutate` is called for. */
+  readonly mutatesOn?: readonly Operation[] | undefined;
+  /** Whether connections (exec, attach, port-forward, proxy) are shown to it. */
+  readonly seesConnections?: boolean | undefined;
   mutate?(attributes: AdmissionAttributes): Promise<void>;
   validate?(attributes: AdmissionAttributes): Promise<void>;
 }

@@ -11,6 +11,7 @@ const patience_ms = 50;
 /** Nothing is made in a namespace that is missing or going, and the system's namespaces do not go. */
 export class NamespaceLifecycle implements AdmissionPlugin {
   readonly name = "NamespaceLifecycle";
+  readonly mutatesOn = ["DELETE"] as const;
 
   constructor(private readonly reader: ResourceReader) {}
 

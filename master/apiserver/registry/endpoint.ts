@@ -1,7 +1,7 @@
 /** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
 import { badRequest, isNotFound, notFound } from "#shared/api/errors.ts";
 import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
-import type { KubeObject } from "#shared/api/object.ts";
+import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
@@ -236,9 +236,10 @@ export class ResourceEndpoint {
     const options = deleteOptions(context.body, context.headers["content-type"], context.query);
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
     const { entry, isGone } = await remove(this.#parts, scope, nameOf(context, resource), options);
-    if (!isGone) {
+    if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
       await resource.ready([entry]);
-      const answersLater = options.propagationPolicy === "Foreground" || options.orphanDependents === false;
+      const answersLater =
+        !isGone && (options.propagationPolicy === "Foreground" || options.orphanDependents === false);
       return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
     }
     const { group, plural } = resource.declaration.ref;
@@ -287,12 +288,15 @@ export class ResourceEndpoint {
     const declared = resource.declaration.subresources?.[subresource];
     const handler = this.#parts.handlers[group]?.[`${plural}/${subresource}`];
     if (!declared && !handler) throw pathNotFound();
-    if (declared && !declared.verbs.includes(info.verb)) throw notServed(resource, info.verb);
+    const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
+    if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed(resource, info.verb);
     if (handler) {
       const name = nameOf(context, resource);
       const body = declared ? this.#subresourceBody(context, declared) : undefined;
       const namespace = namespaceOf(context, resource);
       if (body) await this.#admitBody(context, resource, name, body);
+      if (declared?.body && connectsBy(declared.body.kind))
+        await this.#admitConnection(context, resource, name, declared.body);
       return handler.handle({
         declaration: resource.declaration,
         context,
@@ -325,6 +329,24 @@ export class ResourceEndpoint {
     const scope = this.#scope({ context, resource, accepted: negotiate(undefined) }, options);
     await mutate(this.#parts, scope, { operation: "CREATE", name, object: body });
     await judge(this.#parts, scope, { operation: "CREATE", name, object: body });
+  }
+
+  /** The options of a connection stand in the query. Logs are read, not connected to. */
+  async #admitConnection(
+    context: RequestContext,
+    resource: ServedResource,
+    name: string,
+    body: GroupVersionKind,
+  ): Promise<void> {
+    if (context.info.subresource === "log") return;
+    const options: Record<string, unknown> = { apiVersion: apiVersionOf(body), kind: body.kind };
+    for (const [key, value] of context.query)
+      options[key] = value === "true" || value === "false" ? value === "true" : value;
+    if (context.query.has("command")) options["command"] = context.query.getAll("command");
+    const object = { ...options, metadata: {} } as KubeObject;
+    const scope = this.#scope({ context, resource, accepted: negotiate(undefined) }, undefined);
+    await mutate(this.#parts, scope, { operation: "CONNECT", name, object });
+    await judge(this.#parts, scope, { operation: "CONNECT", name, object });
   }
 
   #subresourceBody(context: RequestContext, { body }: SubresourceDeclaration): KubeObject | undefined {

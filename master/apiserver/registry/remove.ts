@@ -9,7 +9,7 @@ import { toStoredText } from "../watch-cache/stored-text.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { rfc3339 } from "./rfc3339.ts";
-import { cacheKey, entryFor, judge, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { cacheKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
@@ -70,7 +70,9 @@ async function removeOnce(
   const { stored } = scope;
   const { strategy } = stored.declaration;
   const old = live.view();
-  await judge(parts, scope, { operation: "DELETE", name, oldObject: old });
+  const admitted = { operation: "DELETE", name, oldObject: old } as const;
+  await mutate(parts, scope, admitted);
+  await judge(parts, scope, admitted);
   const plan = planDeletion(strategy, old, options, parts.now_ms());
   const storeKey = stored.cache.prefix + live.key;
   if (plan.kind === "wait") return { entry: live, isGone: false };

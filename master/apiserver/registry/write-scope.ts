@@ -55,7 +55,7 @@ function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttribute
   return {
     ...admitted,
     declaration: scope.resource.workingDeclaration,
-    version: scope.resource.version,
+    resource: scope.resource,
     subresource: scope.subresource,
     namespace: scope.namespace,
     options: scope.options,
@@ -67,13 +67,23 @@ function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttribute
 }
 
 export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
-  const attributes = attributesOf(scope, admitted);
-  for (const plugin of parts.admission) await plugin.mutate?.(attributes);
+  const reinvocation = { round: 0 as 0 | 1, isWanted: false, memory: new Map<string, unknown>() };
+  const attributes = { ...attributesOf(scope, admitted), reinvocation };
+  const { operation } = admitted;
+  const isOrdinary = operation === "CREATE" || operation === "UPDATE";
+  const plugins = parts.admission.filter(({ mutatesOn }) => isOrdinary || mutatesOn?.includes(operation));
+  for (const plugin of plugins) await plugin.mutate?.(attributes);
+  if (!reinvocation.isWanted) return;
+  reinvocation.round = 1;
+  for (const plugin of plugins) await plugin.mutate?.(attributes);
 }
 
 export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
   const attributes = attributesOf(scope, admitted);
-  for (const plugin of parts.admission) await plugin.validate?.(attributes);
+  for (const plugin of parts.admission) {
+    if (admitted.operation === "CONNECT" && !plugin.seesConnections) continue;
+    await plugin.validate?.(attributes);
+  }
 }
 
 export const refused = (scope: WriteScope, name: string, why: string): StatusError =>
