@@ -86,6 +86,8 @@ export interface SubresourceDeclaration {
   readonly verbs: readonly string[];
   /** The kind of its body where that is not the resource's own. */
   readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  /** Whether OPTIONS, which is no verb, is served too: it is for the server behind a proxy. */
+  readonly takesOptionsMethod?: boolean | undefined;
   /** For `scale`: JSON paths as in CustomResourceSubresourceScale. */
   readonly scale?:
     | { readonly specReplicas: string; readonly statusReplicas: string; readonly labelSelector?: string | undefined }
@@ -145,6 +147,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation when the client names none: background for most, orphan for ReplicationController's past. */
   readonly defaultPropagation?: "Background" | "Foreground" | "Orphan" | undefined;
+  /** A delete that removes the object at once answers with it; for other kinds with a Status. */
+  readonly answersDeleteWithObject?: boolean | undefined;
   /** Finalizers or fields to set when a delete begins (Namespace: `spec.finalizers` gate). */
   prepareForDelete?(draft: T): void;
   /** Further gate before the object is removed from the store: Namespace is kept while spec.finalizers is not empty. */

@@ -53,6 +53,7 @@ export const namespace: ResourceDeclaration<Namespace> = {
   columns: [nameColumn, column("Status", (object) => object.status?.phase), ageColumn],
   selectableFields: { "status.phase": (object) => object.status?.phase ?? "" },
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     validateName: isDns1123Label,
     applyDefaults(draft) {

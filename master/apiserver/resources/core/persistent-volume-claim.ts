@@ -27,6 +27,7 @@ export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> =
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults(draft) {
       draft.spec ??= {};

@@ -32,6 +32,7 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults(draft) {
       draft.spec ??= {};

@@ -15,6 +15,7 @@ export const podTemplate: ResourceDeclaration<PodTemplate> = {
     column("Pod Labels", ({ template }) => formatLabels(template?.metadata?.labels)),
   ],
   strategy: {
+    answersDeleteWithObject: true,
     hasGeneration: true,
     generationBasis: ({ template }) => template,
     applyDefaults(draft) {

@@ -132,6 +132,7 @@ export const resourceQuota: ResourceDeclaration<ResourceQuota> = {
     ageColumn,
   ],
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults(draft) {
       draft.spec ??= {};

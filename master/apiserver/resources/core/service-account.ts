@@ -16,6 +16,7 @@ export const serviceAccount: ResourceDeclaration<ServiceAccount> = {
   },
   columns: [nameColumn, ageColumn],
   strategy: {
+    answersDeleteWithObject: true,
     prepareForCreate: cleanSecrets,
     prepareForUpdate: cleanSecrets,
   },

@@ -28,6 +28,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   subresources: { status },
   columns: [nameColumn, column("State", claimState), ageColumn],
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}),
     validate: validateClaim,
@@ -39,6 +40,7 @@ export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> =
   ref: resourceClaimTemplates,
   columns: [nameColumn, ageColumn],
   strategy: {
+    answersDeleteWithObject: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}),
     validate: validateTemplate,
     validateUpdate: validateSameSpec,
@@ -49,6 +51,7 @@ export const deviceClass: ResourceDeclaration<DeviceClass> = {
   ref: deviceClasses,
   columns: [nameColumn, ageColumn],
   strategy: {
+    answersDeleteWithObject: true,
     hasGeneration: true,
     prepareForCreate: dropExtendedResource,
     prepareForUpdate: dropExtendedResource,
@@ -67,5 +70,5 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     ageColumn,
   ],
   selectableFields: { "spec.nodeName": ({ spec }) => spec.nodeName ?? "", "spec.driver": ({ spec }) => spec.driver },
-  strategy: { hasGeneration: true, applyDefaults: (slice) => applySliceDefaults(slice) },
+  strategy: { answersDeleteWithObject: true, hasGeneration: true, applyDefaults: (slice) => applySliceDefaults(slice) },
 };

@@ -54,6 +54,7 @@ export const storageClass: ResourceDeclaration<StorageClass> = {
     ageColumn,
   ],
   strategy: {
+    answersDeleteWithObject: true,
     applyDefaults: applyStorageClassDefaults,
     validate: validateStorageClass,
     validateUpdate: validateStorageClassUpdate,
@@ -72,6 +73,7 @@ export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
     ageColumn,
   ],
   strategy: {
+    answersDeleteWithObject: true,
     hasStatus: true,
     allowUnconditionalUpdate: false,
     validate: validateNewAttachment,
@@ -93,6 +95,7 @@ export const csiDriver: ResourceDeclaration<CSIDriver> = {
     ageColumn,
   ],
   strategy: {
+    answersDeleteWithObject: true,
     allowUnconditionalUpdate: false,
     applyDefaults: applyDriverDefaults,
     validate: validateDriver,
@@ -104,6 +107,7 @@ export const csiNode: ResourceDeclaration<CSINode> = {
   ref: csiNodes,
   columns: [nameColumn, integerColumn("Drivers", ({ spec }) => spec.drivers?.length ?? 0), ageColumn],
   strategy: {
+    answersDeleteWithObject: true,
     allowUnconditionalUpdate: false,
     validate: validateNodeDrivers,
     validateUpdate: validateNodeDriversUpdate,
@@ -120,5 +124,9 @@ export const volumeAttributesClass: ResourceDeclaration<VolumeAttributesClass> =
   ref: volumeAttributesClasses,
   shortNames: ["vac"],
   columns: [nameColumn, column("DriverName", ({ driverName }) => driverName), ageColumn],
-  strategy: { validate: validateAttributesClass, validateUpdate: validateAttributesClassUpdate },
+  strategy: {
+    answersDeleteWithObject: true,
+    validate: validateAttributesClass,
+    validateUpdate: validateAttributesClassUpdate,
+  },
 };

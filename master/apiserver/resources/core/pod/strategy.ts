@@ -44,6 +44,7 @@ function resolveLabelKeys(spec: PodSpec, labels: Labels): void {
 export const podStrategy: Strategy<Pod> = {
   hasStatus: true,
   hasGeneration: true,
+  answersDeleteWithObject: true,
   applyDefaults: defaultPod,
   prepareForCreate(draft) {
     draft.status = { phase: "Pending", qosClass: qosClass(draft.spec) };

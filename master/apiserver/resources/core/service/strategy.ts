@@ -64,6 +64,7 @@ function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
 
 export const serviceStrategy: Strategy<Service> = {
   hasStatus: true,
+  answersDeleteWithObject: true,
   allowCreateOnUpdate: true,
   validateName: isDns1035Label,
   applyDefaults,
