@@ -5,13 +5,16 @@ import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
-import type { ApiResponse } from "../request.ts";
+import type { ApiResponse, RequestInfo } from "../request.ts";
 import type { BoardDialer } from "./board-dialer.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "./http-over-stream.ts";
+import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
 import { type ConnectTarget, containerOf, nodeTarget, podTarget, scheduledPod, serviceTarget } from "./target.ts";
 
+type Dialer = Pick<BoardDialer, "dial" | "boards">;
+
 export interface ConnectOptions {
-  readonly dialer: BoardDialer;
+  readonly dialer: Dialer;
   readonly reader: ResourceReader;
 }
 
@@ -102,21 +105,23 @@ async function portForward({ dialer, reader }: ConnectOptions, call: Subresource
   return "handled";
 }
 
-async function proxy(
-  dialer: BoardDialer,
-  where: ConnectTarget,
-  call: SubresourceCall,
-): Promise<ApiResponse | "handled"> {
+async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall): Promise<ApiResponse | "handled"> {
   const { exchange, context } = call;
-  const rest = context.info.rest.map(encodeURIComponent).join("/");
+  const { method, body } = context;
+  const root = proxyRoot(context.info);
+  const subpath = context.info.path.slice(root.length);
   const search = context.query.size > 0 ? `?${context.query}` : "";
-  const path = `/${rest}${search}`;
+  // Relative links of the page need the slash.
+  if (subpath === "" && exchange?.kind === "request" && (method === "GET" || method === "HEAD")) {
+    exchange.response.writeHead(301, { Location: `${root}/${search}` }).end();
+    return "handled";
+  }
+  const path = `${subpath === "" ? "/" : subpath}${search}`;
   const stream = await secured(dialer.dial(where.node, where.target), where);
   if (exchange?.kind === "upgrade") {
     upgrade(call, stream, path);
     return "handled";
   }
-  const { method, body } = context;
   const headers = exchange ? withHost(forwardedHeaders(exchange.request.rawHeaders), where.host) : ["Host", where.host];
   // A body that was read already comes from the context, else it is passed through as it arrives.
   const sent =
@@ -125,7 +130,8 @@ async function proxy(
     throw serviceUnavailable(`error trying to reach service: ${error.message}`);
   });
   if (exchange) {
-    passOn(answer, exchange.response, context.info.path, rest);
+    const hosts = [where.host, exchange.request.headers.host ?? ""];
+    passOn(answer, exchange.response, { root, hosts });
     return "handled";
   }
   return {
@@ -163,26 +169,32 @@ async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
   });
 }
 
-function passOn(answer: StreamResponse, response: ServerResponse, requestPath: string, rest: string): void {
-  const headers = [...answer.headers];
-  for (let index = 0; index < headers.length; index += 2) {
-    const value = headers[index + 1] ?? "";
-    // A path on the pod's server is one below the proxy's path for the client.
-    if (headers[index]?.toLowerCase() === "location" && value.startsWith("/"))
-      headers[index + 1] = proxyRoot(requestPath, rest) + value;
+function passOn(answer: StreamResponse, response: ServerResponse, place: ProxiedPlace): void {
+  const location = headerOf(answer.headers, "location");
+  const [type = ""] = (headerOf(answer.headers, "content-type") ?? "").split(";");
+  const isPage = location === undefined && type.trim() === "text/html";
+  const page = isPage && proxiedPage(answer.body, headerOf(answer.headers, "content-encoding") ?? "", place);
+  for (let index = 0; index < answer.headers.length; index += 2) {
+    const [name = "", value = ""] = answer.headers.slice(index, index + 2);
+    const lowerName = name.toLowerCase();
+    // The page gets longer.
+    if (page && lowerName === "content-length") continue;
+    response.appendHeader(name, lowerName === "location" ? proxiedLink(value, place) : value);
   }
-  for (let index = 0; index < headers.length; index += 2)
-    response.appendHeader(headers[index] ?? "", headers[index + 1] ?? "");
+  const body = page || answer.body;
   response.writeHead(answer.status);
   response.flushHeaders();
   response.on("close", () => answer.body.destroy());
-  answer.body.on("error", () => response.destroy());
-  answer.body.pipe(response);
+  body.on("error", () => response.destroy());
+  body.pipe(response);
 }
 
-function proxyRoot(requestPath: string, rest: string): string {
-  const trimmed = rest !== "" && requestPath.endsWith(rest) ? requestPath.slice(0, -rest.length) : requestPath;
-  return trimmed.replace(/\/$/, "");
+/** The path up to the subresource; what follows is the path on the server behind. */
+function proxyRoot({ path, rest }: RequestInfo): string {
+  const slashesAtEnd = /\/*$/.exec(path)?.[0] ?? "";
+  let root = path.slice(0, path.length - slashesAtEnd.length);
+  for (const _ of rest) root = root.slice(0, root.lastIndexOf("/")).replace(/\/+$/, "");
+  return root;
 }
 
 /** The kubelet's own error, as it worded it. */

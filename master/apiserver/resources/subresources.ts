@@ -16,4 +16,8 @@ export const connect = (kind: string, verbs: readonly string[]): SubresourceDecl
   body: { group: "", version: "v1", kind },
 });
 
-export const proxyVerbs = ["create", "delete", "get", "patch", "update"] as const;
+/** As `connect`, for every method that the server behind may know. */
+export const proxy = (kind: string): SubresourceDeclaration => ({
+  ...connect(kind, ["create", "delete", "get", "patch", "update"]),
+  takesOptionsMethod: true,
+});

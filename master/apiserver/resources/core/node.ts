@@ -3,7 +3,7 @@ import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn, orNone, wideColumn } from "../columns.ts";
-import { connect, proxyVerbs, status } from "../subresources.ts";
+import { proxy, status } from "../subresources.ts";
 import { isDualStack, validateRange } from "../validation/addresses.ts";
 import { collect, type Field, positive, semanticEqual } from "../validation/field.ts";
 import { validateAmount } from "../validation/quantities.ts";
@@ -94,7 +94,7 @@ function validateUpdate(object: Node, old: Readonly<Node>): FieldError[] {
 export const node: ResourceDeclaration<Node> = {
   ref: nodes,
   shortNames: ["no"],
-  subresources: { proxy: connect("NodeProxyOptions", proxyVerbs), status },
+  subresources: { proxy: proxy("NodeProxyOptions"), status },
   columns: [
     nameColumn,
     column("Status", readiness),

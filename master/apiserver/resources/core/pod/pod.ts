@@ -1,7 +1,7 @@
 import { pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../../registry/declaration.ts";
-import { connect, proxyVerbs, status } from "../../subresources.ts";
+import { connect, proxy, status } from "../../subresources.ts";
 import { podColumns } from "./columns.ts";
 import { podStrategy } from "./strategy.ts";
 import { ephemeralContainersUpdate, resizeUpdate } from "./update.ts";
@@ -18,7 +18,7 @@ export const pod: ResourceDeclaration<Pod> = {
     exec: connect("PodExecOptions", ["create", "get"]),
     log: { verbs: ["get"] },
     portforward: connect("PodPortForwardOptions", ["create", "get"]),
-    proxy: connect("PodProxyOptions", proxyVerbs),
+    proxy: proxy("PodProxyOptions"),
     resize: { ...status, update: resizeUpdate },
     status,
   },

@@ -1,0 +1,43 @@
+import { describe, expect, test } from "bun:test";
+import { Readable } from "node:stream";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { proxiedLink, proxiedPage } from "./page-links.ts";
+
+const place = { root: "/api/v1/namespaces/a/pods/b:80/proxy", hosts: ["10.42.0.7:80", "127.0.0.1:8001"] };
+
+describe("a link on a proxied page", () => {
+  test("to the server's root leads to the proxy's", () => {
+    expect(proxiedLink("/", place)).toBe(`${place.root}/`);
+    expect(proxiedLink("/a/../b/?q=/c#d", place)).toBe(`${place.root}/b/?q=/c#d`);
+    expect(proxiedLink("http://10.42.0.7:80/a", place)).toBe(`${place.root}/a`);
+    expect(proxiedLink("//127.0.0.1:8001/a", place)).toBe(`${place.root}/a`);
+  });
+
+  test("to elsewhere, or relative, or through the proxy already stays as it is", () => {
+    for (const link of ["a/b", "../a", "?q=1", "#d", "", "mailto:a@b", "https://example.com/a", `${place.root}/a`])
+      expect(proxiedLink(link, place)).toBe(link);
+  });
+});
+
+async function read(body: Readable | undefined): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body ?? []) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks);
+}
+
+const page = '<!doctype html>\n<IMG src=/x.png alt="/x"><a href="/a?b=1&amp;c=2">/a</a><script src="y.js"></script>é';
+const expected = `<!doctype html>\n<IMG src="${place.root}/x.png" alt="/x"><a href="${place.root}/a?b=1&amp;c=2">/a</a><script src="y.js"></script>é`;
+
+describe("a proxied page", () => {
+  test("has its links changed and nothing else", async () => {
+    const body = Readable.from([Buffer.from(page.slice(0, 30)), Buffer.from(page.slice(30))]);
+    expect((await read(proxiedPage(body, "", place))).toString()).toBe(expected);
+    expect((await read(proxiedPage(Readable.from([]), "", place))).length).toBe(0);
+  });
+
+  test("is read through its encoding, where that is known", async () => {
+    const packed = proxiedPage(Readable.from([gzipSync(page)]), "gzip", place);
+    expect(gunzipSync(await read(packed)).toString()).toBe(expected);
+    expect(proxiedPage(Readable.from([]), "br", place)).toBeUndefined();
+  });
+});

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { connectHandlers } from "#master/apiserver/connect/handlers.ts";
+import { pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { startTestServer, type TestServer } from "../support/apiserver.ts";
+
+const behind = createServer((request, response) => {
+  if (request.url === "/page") {
+    response.setHeader("Content-Type", "text/html; charset=utf-8");
+    response.end('<a href="/next">next</a>');
+  } else if (request.url === "/moved") {
+    response.writeHead(302, { Location: "/new?a=b" }).end();
+  } else {
+    response.end(`${request.method} ${request.url}`);
+  }
+});
+
+let server: TestServer;
+beforeAll(async () => {
+  await new Promise<void>((done) => behind.listen(0, "127.0.0.1", done));
+  const dial = () => connect((behind.address() as AddressInfo).port, "127.0.0.1");
+  server = await startTestServer({
+    guards: ({ reader }) => ({ subresources: { "": connectHandlers({ dialer: { dial, boards: [] }, reader }) } }),
+  });
+  await server.client.create(pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "web", namespace: "default" },
+    spec: { nodeName: "a", containers: [{ name: "c", image: "i" }] },
+  } as Pod);
+  const pod = await server.client.get(pods, { namespace: "default", name: "web" });
+  await server.client.update(pods, { ...pod, status: { podIP: "10.42.0.7", phase: "Running" } } as Pod, {
+    subresource: "status",
+  });
+});
+afterAll(async () => {
+  await server.stop();
+  behind.close();
+});
+
+const root = "/api/v1/namespaces/default/pods/web/proxy";
+
+async function ask(method: string, path: string): Promise<Response> {
+  const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+  return fetch(`${server.url}${root}${path}`, {
+    method,
+    redirect: "manual",
+    tls: { ca: server.authority.certificatePem, cert, key },
+  } as RequestInit);
+}
+
+describe("a pod behind the proxy subresource", () => {
+  test("gets every method, and the path as it was written", async () => {
+    for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+      expect(await (await ask(method, "/a%2Fb/c/?d=e")).text()).toBe(`${method} /a%2Fb/c/?d=e`);
+    expect(await (await ask("POST", "")).text()).toBe("POST /");
+  });
+
+  test("has its root below a slash, so that relative links work", async () => {
+    const answer = await ask("GET", "?a=b");
+    expect([answer.status, answer.headers.get("location")]).toEqual([301, `${root}/?a=b`]);
+    expect(await (await ask("GET", "/")).text()).toBe("GET /");
+  });
+
+  test("is linked to and redirected to through the proxy", async () => {
+    expect(await (await ask("GET", "/page")).text()).toBe(`<a href="${root}/next">next</a>`);
+    expect((await ask("GET", "/moved")).headers.get("location")).toBe(`${root}/new?a=b`);
+  });
+});
