@@ -48,6 +48,8 @@ fi
 # The lock file says what belongs into node_modules; npm keeps a copy of it there.
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "installing node packages"
-  npm ci --silent
+  # Not `npm ci`: that insists on packages of other platforms, which not every registry mirror has. The versions come
+  # from the lock file all the same.
+  npm install --no-save --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 fi
