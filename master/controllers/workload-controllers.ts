@@ -1,6 +1,8 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
+import { cronJobController } from "./cronjob/cronjob.ts";
 import { daemonSetController } from "./daemonset/daemonset.ts";
 import { deploymentController } from "./deployment/deployment.ts";
+import { disruptionController } from "./disruption/disruption.ts";
 import { jobController } from "./job/job.ts";
 import { replicaSetController } from "./replicaset/replicaset.ts";
 import { replicationControllerController } from "./replication-controller/replication-controller.ts";
@@ -14,4 +16,6 @@ export const workloadControllers: readonly ControllerDefinition[] = [
   daemonSetController(),
   statefulSetController,
   jobController(),
+  cronJobController,
+  disruptionController(),
 ];
