@@ -40,11 +40,12 @@ afterAll(async () => {
   behind.close();
 });
 
-const root = "/api/v1/namespaces/default/pods/web/proxy";
+const pod = "/api/v1/namespaces/default/pods/web";
+const root = `${pod}/proxy`;
 
-async function ask(method: string, path: string): Promise<Response> {
+async function ask(method: string, path: string, subresource = "proxy"): Promise<Response> {
   const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
-  return fetch(`${server.url}${root}${path}`, {
+  return fetch(`${server.url}${pod}/${subresource}${path}`, {
     method,
     redirect: "manual",
     tls: { ca: server.authority.certificatePem, cert, key },
@@ -68,4 +69,11 @@ describe("a pod behind the proxy subresource", () => {
     expect(await (await ask("GET", "/page")).text()).toBe(`<a href="${root}/next">next</a>`);
     expect((await ask("GET", "/moved")).headers.get("location")).toBe(`${root}/new?a=b`);
   });
+});
+
+test("a container's log is asked for with the options of the request", async () => {
+  const log = async (query: string): Promise<string> => (await ask("GET", query, "log")).text();
+  const path = "/containerLogs/default/web/c";
+  expect(await log("?tailLines=1&limitBytes=1")).toBe(`GET ${path}?tailLines=1&limitBytes=1`);
+  expect(await log("?follow=1&previous=false&sinceSeconds=1")).toBe(`GET ${path}?follow=true&sinceSeconds=1`);
 });

@@ -52,7 +52,8 @@ async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall)
 
 /** PodLogOptions that the kubelet knows, checked as upstream checks them. */
 function validLogOptions(query: URLSearchParams): [string, string][] {
-  const known = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"];
+  const flags = ["follow", "previous", "timestamps"];
+  const values = ["sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"];
   const number = (name: string, least: number): void => {
     const text = query.get(name);
     if (text === null || (/^-?\d+$/.test(text) && Number(text) >= least)) return;
@@ -68,10 +69,13 @@ function validLogOptions(query: URLSearchParams): [string, string][] {
   if (query.has("sinceSeconds") && query.has("sinceTime")) {
     throw badRequest("at most one of `sinceTime` or `sinceSeconds` may be specified");
   }
-  return known.flatMap((name): [string, string][] => {
-    const value = query.get(name);
-    return value === null ? [] : [[name, value === "1" ? "true" : value]];
-  });
+  return [
+    ...flags.filter((name) => isTrue(query.get(name))).map((name): [string, string] => [name, "true"]),
+    ...values.flatMap((name): [string, string][] => {
+      const value = query.get(name);
+      return value === null ? [] : [[name, value]];
+    }),
+  ];
 }
 
 async function runCommand(
