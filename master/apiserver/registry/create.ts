@@ -40,15 +40,18 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   metadata.managedFields = [...(creation.managedFields ?? managedFieldsOf(parts, scope, draft) ?? [])];
   if (metadata.managedFields.length === 0) delete metadata.managedFields;
   await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });
-  delete metadata.deletionTimestamp;
-  delete metadata.deletionGracePeriodSeconds;
+  delete draft.metadata.deletionTimestamp;
+  delete draft.metadata.deletionGracePeriodSeconds;
   if (strategy?.hasStatus && !strategy.keepsStatusOnCreate) delete fieldsOf(draft)["status"];
-  strategy?.prepareForCreate?.(draft);
   draft.metadata.creationTimestamp = timestamp(parts);
   draft.metadata.uid = crypto.randomUUID();
+  const generates = !draft.metadata.name && !!draft.metadata.generateName;
+  if (generates) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
+  // Sees the UID and the name: a Job selects its pods by them.
+  strategy?.prepareForCreate?.(draft);
   if (strategy?.hasGeneration) draft.metadata.generation = 1;
   else if (!custom) delete draft.metadata.generation;
-  return insertNamed(parts, scope, draft);
+  return insertNamed(parts, scope, draft, generates);
 }
 
 function matchNamespace({ namespace, resource }: WriteScope, { metadata }: KubeObject): void {
@@ -76,12 +79,15 @@ function managedFieldsOf(
   });
 }
 
-/** Takes a fresh name for `generateName`, again when it is taken already. */
-async function insertNamed(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
-  const { generateName } = draft.metadata;
-  const generates = !draft.metadata.name && !!generateName;
+/** Takes another name for `generateName` when the first is taken already. */
+async function insertNamed(
+  parts: WriteParts,
+  scope: WriteScope,
+  draft: KubeObject,
+  generates: boolean,
+): Promise<Entry> {
   for (let attempt = 1; ; attempt += 1) {
-    if (generates && generateName) draft.metadata.name = generatedName(generateName);
+    if (attempt > 1) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
     try {
       return await insert(parts, scope, draft);
     } catch (error) {
