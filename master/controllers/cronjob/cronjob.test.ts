@@ -4,7 +4,8 @@ import type { CronJob, CronJobSpec } from "#shared/api/types/batch-v1.generated.
 import { ManualClock } from "#shared/client/clock.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
-import { webTemplate } from "../testing/workloads.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
+import { workTemplate } from "../testing/workloads.ts";
 import { cronJobController } from "./cronjob.ts";
 import { dueStart, inZone, isKnownZone, parseSchedule, ScheduleError } from "./schedule.ts";
 
@@ -18,7 +19,7 @@ const cronJob = (spec: Partial<CronJobSpec> = {}): CronJob => ({
     concurrencyPolicy: "Allow",
     successfulJobsHistoryLimit: 1,
     failedJobsHistoryLimit: 1,
-    jobTemplate: { metadata: { labels: { from: "tick" } }, spec: { template: webTemplate() } },
+    jobTemplate: { metadata: { labels: { from: "tick" } }, spec: { template: workTemplate() } },
     ...spec,
   },
 });
@@ -68,11 +69,11 @@ describe("schedules", () => {
 });
 
 describe("a CronJob", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   let clock: ManualClock;
   const begin_ms = Date.parse("2030-01-01T00:00:00Z");
-  beforeEach(() => {
-    harness = new Harness();
+  beforeEach(async () => {
+    harness = await Harness.onApiServer();
     clock = new ManualClock(begin_ms + 1_000);
   });
   afterEach(() => harness.stop());
@@ -80,9 +81,9 @@ describe("a CronJob", () => {
   const made = async () => (await harness.client.list(jobs)).items.map(({ metadata }) => metadata.name ?? "").sort();
   const nameAt = (minutes: number) => `tick-${begin_ms / 60_000 + minutes}`;
   const start = async (given: CronJob) => {
-    await harness.run(cronJobController, clock);
     const lastScheduleTime = new Date(begin_ms).toISOString();
     await harness.client.create(cronJobs, { ...given, status: { lastScheduleTime } });
+    await harness.run(cronJobController, clock);
     await clock.advance(100);
   };
   const until = (names: string[]) =>
@@ -92,7 +93,12 @@ describe("a CronJob", () => {
     }, names.join());
   const end = async (name: string, type: "Complete" | "Failed") => {
     const at = new Date(clock.wall_ms()).toISOString();
-    const status = { startTime: at, completionTime: at, conditions: [{ type, status: "True" }] };
+    const status = {
+      startTime: at,
+      completionTime: at,
+      conditions: [begun, type].map((one) => ({ type: one, status: "True" })),
+    };
+    const begun = type === "Complete" ? "SuccessCriteriaMet" : "FailureTarget";
     const at_key = { namespace: "default", name };
     await harness.client.patch(jobs, at_key, { type: "merge", body: { status } }, { subresource: "status" });
   };
@@ -112,7 +118,7 @@ describe("a CronJob", () => {
     );
     await eventually(async () => (await get()).status?.active?.[0]?.name === nameAt(10), "active");
     await end(nameAt(10), "Complete");
-    await eventually(async () => (await get()).status?.active?.length === 0, "not active");
+    await eventually(async () => ((await get()).status?.active ?? []).length === 0, "not active");
     expect((await get()).status?.lastSuccessfulTime).toBeDefined();
     expect(harness.recorded.at(-1)).toBe(
       `Normal CronJob/tick SawCompletedJob: Saw completed job: ${nameAt(10)}, condition: Complete`,
@@ -136,13 +142,15 @@ describe("a CronJob", () => {
   });
 
   test("suspended makes none, and one too late is left out", async () => {
-    await start(cronJob({ suspend: true, startingDeadlineSeconds: 30 }));
-    await clock.advance(660_000);
+    await start(cronJob({ suspend: true, startingDeadlineSeconds: 200 }));
+    await clock.advance(850_000);
     expect(await made()).toEqual([]);
     await harness.client.patch(cronJobs, key, { type: "merge", body: { spec: { suspend: false } } });
-    await clock.advance(1_000);
-    expect(await made()).toEqual([]);
-    await clock.advance(600_000);
+    await eventually(async () => {
+      await clock.advance(0);
+      return (await get()).metadata.generation === 2;
+    }, "no longer suspended");
+    await clock.advance(400_000);
     await until([nameAt(20)]);
   });
 });

@@ -6,6 +6,7 @@ import { ManualClock } from "#shared/client/clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { finish, livePods, makeReady, runAllPods, webTemplate } from "../testing/workloads.ts";
 import { daemonSetController } from "./daemonset.ts";
 import { FailureBackOff } from "./failure-back-off.ts";
@@ -94,10 +95,10 @@ test("a failed daemon is tried again ever more rarely", async () => {
 });
 
 describe("a DaemonSet", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   let boards: AbortController;
-  beforeEach(() => {
-    harness = new Harness();
+  beforeEach(async () => {
+    harness = await Harness.onApiServer();
     boards = new AbortController();
   });
   afterEach(async () => {
@@ -124,7 +125,6 @@ describe("a DaemonSet", () => {
       numberMisscheduled: 0,
       numberReady: 2,
       updatedNumberScheduled: 2,
-      numberUnavailable: 0,
       observedGeneration: 1,
     });
     await client.patch(nodes, { name: "c" }, { type: "merge", body: { metadata: { labels: { disk: "ssd" } } } });
@@ -189,7 +189,7 @@ describe("a DaemonSet", () => {
     if (first) await makeReady(client, first);
     const body = { spec: { template: webTemplate("example/web:2") } };
     await client.patch(daemonSets, key, { type: "merge", body });
-    await eventually(async () => (await get()).status?.updatedNumberScheduled === 0, "outdated");
+    await eventually(async () => ((await get()).status?.updatedNumberScheduled ?? 0) === 0, "outdated");
     expect((await livePods(client))[0]?.metadata.name).toBe(first?.metadata.name);
     await client.delete(pods, { namespace: "default", name: first?.metadata.name ?? "" });
     await eventually(

@@ -6,6 +6,7 @@ import { ManualClock } from "#shared/client/clock.ts";
 import { replicaSetController } from "../replicaset/replicaset.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, runAllPods, webTemplate } from "../testing/workloads.ts";
 import { currentAnnotations } from "./annotations.ts";
 import { deploymentController } from "./deployment.ts";
@@ -78,10 +79,10 @@ test("a template used again gets a new revision and remembers the old ones", () 
 });
 
 describe("a Deployment", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   let boards: AbortController;
-  beforeEach(() => {
-    harness = new Harness();
+  beforeEach(async () => {
+    harness = await Harness.onApiServer();
     boards = new AbortController();
   });
   afterEach(async () => {

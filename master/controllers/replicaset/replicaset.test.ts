@@ -8,6 +8,7 @@ import { podsToDelete } from "../pod-control/deletion-order.ts";
 import { replicationControllerController } from "../replication-controller/replication-controller.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, makeReady, webTemplate } from "../testing/workloads.ts";
 import { replicaSetController } from "./replicaset.ts";
 
@@ -58,11 +59,11 @@ describe("podsToDelete", () => {
 });
 
 describe("replicas", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   afterEach(() => harness.stop());
 
   test("follow the number asked for, and the status tells", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     await harness.run(replicaSetController);
     await client.create(replicaSets, replicaSet(5));
@@ -88,7 +89,7 @@ describe("replicas", () => {
   });
 
   test("are adopted and released by their labels", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     await client.create(pods, testPod("orphan", {}, { labels: { app: "web" } }));
     await harness.run(replicaSetController);
@@ -98,12 +99,12 @@ describe("replicas", () => {
     expect(await livePods(client)).toHaveLength(1);
     const body = { metadata: { labels: { app: "other" } } };
     await client.patch(pods, { namespace: "default", name: "orphan" }, { type: "merge", body });
-    await eventually(async () => (await orphan()).metadata.ownerReferences?.length === 0, "released");
+    await eventually(async () => !(await orphan()).metadata.ownerReferences, "released");
     await eventually(async () => (await livePods(client)).length === 2, "replaced");
   });
 
   test("that are refused show as a condition, which goes when they are allowed", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     const create = client.create.bind(client);
     let allowed = false;
@@ -133,7 +134,7 @@ describe("replicas", () => {
   });
 
   test("of a ReplicationController", async () => {
-    harness = new Harness();
+    harness = await Harness.onApiServer();
     const { client } = harness;
     await harness.run(replicationControllerController);
     await client.create(replicationControllers, {

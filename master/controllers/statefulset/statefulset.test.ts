@@ -4,6 +4,7 @@ import type { StatefulSet, StatefulSetSpec } from "#shared/api/types/apps-v1.gen
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, makeReady, runAllPods, webTemplate } from "../testing/workloads.ts";
 import { ownersToWrite } from "./claim-owners.ts";
 import { newPod } from "./ordinals.ts";
@@ -91,10 +92,10 @@ describe("claims are owned as the retention policy says", () => {
 });
 
 describe("a StatefulSet", () => {
-  let harness: Harness;
+  let harness: Harness<RecordingClient>;
   let boards: AbortController;
-  beforeEach(() => {
-    harness = new Harness();
+  beforeEach(async () => {
+    harness = await Harness.onApiServer();
     boards = new AbortController();
   });
   afterEach(async () => {

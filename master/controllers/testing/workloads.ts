@@ -8,6 +8,12 @@ export const webTemplate = (image = "example/web:1", labels: Record<string, stri
   spec: { containers: [{ name: "web", image }] },
 });
 
+/** The same for pods that run to their end. */
+export function workTemplate(labels: Record<string, string> = {}): PodTemplateSpec {
+  const template = webTemplate("example/work:1", labels);
+  return { ...template, spec: { containers: [], ...template.spec, restartPolicy: "Never" } };
+}
+
 /** All pods of the namespace that are not on their way out, by name. */
 export async function livePods(client: Client, namespace = "default"): Promise<Pod[]> {
   const { items } = await client.list(pods, { namespace });
@@ -37,6 +43,10 @@ const keyOf = ({ metadata }: Pod) => ({ namespace: metadata.namespace, name: met
 /** Stands in for boards: makes every pod run and be ready as soon as it is there. Ends when the signal aborts. */
 export async function runAllPods(client: Client, signal: AbortSignal, mayRun = (_: Pod) => true): Promise<void> {
   for await (const { type, object } of client.watch(pods, { sendInitialEvents: true, signal }))
-    if ((type === "ADDED" || type === "MODIFIED") && object.status?.phase === undefined && mayRun(object))
+    if (
+      (type === "ADDED" || type === "MODIFIED") &&
+      (object.status?.phase ?? "Pending") === "Pending" &&
+      mayRun(object)
+    )
       await makeReady(client, object).catch(() => undefined);
 }
