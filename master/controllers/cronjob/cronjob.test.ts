@@ -93,12 +93,12 @@ describe("a CronJob", () => {
     }, names.join());
   const end = async (name: string, type: "Complete" | "Failed") => {
     const at = new Date(clock.wall_ms()).toISOString();
+    const begun = type === "Complete" ? "SuccessCriteriaMet" : "FailureTarget";
     const status = {
       startTime: at,
       completionTime: at,
       conditions: [begun, type].map((one) => ({ type: one, status: "True" })),
     };
-    const begun = type === "Complete" ? "SuccessCriteriaMet" : "FailureTarget";
     const at_key = { namespace: "default", name };
     await harness.client.patch(jobs, at_key, { type: "merge", body: { status } }, { subresource: "status" });
   };

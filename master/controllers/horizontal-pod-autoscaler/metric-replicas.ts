@@ -1,0 +1,223 @@
+import { formatQuantity, milliValue, quantityOf } from "#shared/api/quantity.ts";
+import type {
+  HorizontalPodAutoscaler,
+  MetricIdentifier,
+  MetricSpec,
+  MetricStatus,
+  MetricTarget,
+  MetricValueStatus,
+} from "#shared/api/types/autoscaling-v2.generated.ts";
+import type { MetricsClient } from "./metrics-client.ts";
+import { byAverage, byRatio, byShare, byUtilization, type PodsInput, type Tolerance } from "./replica-calculator.ts";
+
+const usualTolerance = 0.1;
+
+export function toleranceOf({ spec }: HorizontalPodAutoscaler): Tolerance {
+  const share = (value: string | number | undefined): number =>
+    value === undefined ? usualTolerance : milliValue(value) / 1000;
+  return { up: share(spec.behavior?.scaleUp?.tolerance), down: share(spec.behavior?.scaleDown?.tolerance) };
+}
+
+/** The metric could not be turned into a number of replicas. */
+export class MetricError extends Error {
+  override readonly name = "MetricError";
+
+  constructor(
+    /** Of the condition and the event. */
+    readonly reason: string,
+    /** What went wrong, as the condition tells it. */
+    readonly detail: string,
+    message: string,
+    cause: unknown,
+  ) {
+    super(message, { cause });
+  }
+}
+
+export interface MetricProposal {
+  readonly replicas: number;
+  /** As the reason of a change names the metric. */
+  readonly name: string;
+  readonly status: MetricStatus;
+}
+
+export interface MetricInput extends Omit<PodsInput, "metrics"> {
+  readonly statusReplicas: number;
+  readonly namespace: string;
+  /** The target's selector, canonical. */
+  readonly selector: string;
+}
+
+/** How many replicas one metric asks for. Throws MetricError. */
+export async function replicasForMetric(
+  spec: MetricSpec,
+  input: MetricInput,
+  client: MetricsClient,
+): Promise<MetricProposal> {
+  switch (spec.type) {
+    case "Resource":
+      return explained("FailedGetResourceMetric", `${spec.resource?.name} resource metric value`, () =>
+        forResource(spec, input, client),
+      );
+    case "ContainerResource":
+      return explained(
+        "FailedGetContainerResourceMetric",
+        `${spec.containerResource?.container} container metric value`,
+        () => forResource(spec, input, client),
+      );
+    case "Pods":
+      return explained("FailedGetPodsMetric", "pods metric value", () => forPods(spec, input, client));
+    case "Object":
+      return explained("FailedGetObjectMetric", "object metric value", () => forObject(spec, input, client));
+    case "External":
+      return explained("FailedGetExternalMetric", `${spec.external?.metric.name} external metric value`, () =>
+        forExternal(spec, input, client),
+      );
+    default: {
+      const message = `unknown metric source type "${spec.type}"`;
+      throw new MetricError("InvalidMetricSourceType", message, message, undefined);
+    }
+  }
+}
+
+async function explained(reason: string, what: string, run: () => Promise<MetricProposal>): Promise<MetricProposal> {
+  try {
+    return await run();
+  } catch (error) {
+    const detail = messageOf(error);
+    throw new MetricError(reason, detail, `failed to get ${what}: ${detail}`, error);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Prefixes what a step fails with. */
+async function during<T>(prefix: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const milliText = (milli: number, format: "DecimalSI" | "BinarySI" = "DecimalSI"): string =>
+  formatQuantity(quantityOf(BigInt(Math.round(milli)), format, -3));
+
+async function forResource(spec: MetricSpec, input: MetricInput, client: MetricsClient): Promise<MetricProposal> {
+  const source = spec.containerResource ?? spec.resource;
+  if (!source) throw new Error("the metric names no resource");
+  const { name } = source;
+  const container = spec.containerResource?.container;
+  const { averageValue, averageUtilization } = source.target;
+  if (averageValue === undefined && averageUtilization === undefined)
+    throw new Error(
+      "invalid resource metric source: neither an average utilization target nor an average value (usage) target was set",
+    );
+  const read = () =>
+    during(`unable to get metrics for resource ${name}`, () =>
+      client.resource(name, input.namespace, input.selector, container),
+    );
+  const [proposal, label] = await during(
+    averageValue === undefined ? `failed to get ${name} utilization` : `failed to get ${name} usage`,
+    async () => {
+      const full = { ...input, metrics: await read() };
+      if (averageValue !== undefined)
+        return [byAverage(full, milliValue(averageValue), name), `${name} resource`] as const;
+      const kind = container === undefined ? "resource" : "container resource";
+      const label = `${name} ${kind} utilization (percentage of request)`;
+      return [byUtilization(full, averageUtilization ?? 0, name, container), label] as const;
+    },
+  );
+  const current: MetricValueStatus = {
+    ...(proposal.utilization === undefined ? {} : { averageUtilization: proposal.utilization }),
+    averageValue: milliText(proposal.averageMilli, name === "memory" ? "BinarySI" : "DecimalSI"),
+  };
+  const status: MetricStatus =
+    container === undefined
+      ? { type: "Resource", resource: { name, current } }
+      : { type: "ContainerResource", containerResource: { name, container, current } };
+  return { replicas: proposal.replicas, name: label, status };
+}
+
+async function forPods({ pods }: MetricSpec, input: MetricInput, client: MetricsClient): Promise<MetricProposal> {
+  if (!pods) throw new Error("the metric names no pods metric");
+  const { metric, target } = pods;
+  const metrics = await during(`unable to get metric ${metric.name}`, () =>
+    client.pods(metric, input.namespace, input.selector),
+  );
+  const { replicas, averageMilli } = byAverage({ ...input, metrics }, milliOf(target, "averageValue"), undefined);
+  const current = { averageValue: milliText(averageMilli) };
+  return { replicas, name: `pods metric ${metric.name}`, status: { type: "Pods", pods: { metric, current } } };
+}
+
+const milliOf = (target: MetricTarget, which: "value" | "averageValue"): number => milliValue(target[which] ?? 0);
+
+async function forObject({ object }: MetricSpec, input: MetricInput, client: MetricsClient): Promise<MetricProposal> {
+  if (!object) throw new Error("the metric names no object");
+  const { metric, target, describedObject } = object;
+  const usage = await readFor(target, "object", metric, () =>
+    during(
+      `unable to get metric ${metric.name} on ${describedObject.kind} ${input.namespace}/${describedObject.name}`,
+      () => client.object(metric, input.namespace, describedObject),
+    ),
+  );
+  const { replicas, current } = shared(target, usage, input);
+  const name =
+    current.value === undefined
+      ? `external metric ${labelled(metric)}`
+      : `${describedObject.kind} metric ${metric.name}`;
+  return { replicas, name, status: { type: "Object", object: { metric, describedObject, current } } };
+}
+
+async function forExternal(
+  { external }: MetricSpec,
+  input: MetricInput,
+  client: MetricsClient,
+): Promise<MetricProposal> {
+  if (!external) throw new Error("the metric names no external metric");
+  const { metric, target } = external;
+  const usage = await readFor(target, "external", metric, () =>
+    during(`unable to get external metric ${input.namespace}/${metric.name}/${selectorText(metric)}`, () =>
+      client.external(metric, input.namespace),
+    ),
+  );
+  const { replicas, current } = shared(target, usage, input);
+  return {
+    replicas,
+    name: `external metric ${labelled(metric)}`,
+    status: { type: "External", external: { metric, current } },
+  };
+}
+
+const selectorText = ({ selector }: MetricIdentifier): string => (selector ? JSON.stringify(selector) : "nil");
+const labelled = (metric: MetricIdentifier): string => `${metric.name}(${selectorText(metric)})`;
+
+async function readFor(
+  target: MetricTarget,
+  kind: "object" | "external",
+  { name }: MetricIdentifier,
+  read: () => Promise<number>,
+): Promise<number> {
+  if (target.value === undefined && target.averageValue === undefined)
+    throw new Error(`invalid ${kind} metric source: neither a value target nor an average value target was set`);
+  return during(
+    kind === "object" ? `failed to get ${name} object metric` : `failed to get ${name} external metric`,
+    read,
+  );
+}
+
+/** A value that all pods have in common: with a target for the whole, or for each pod's share. */
+function shared(
+  target: MetricTarget,
+  usageMilli: number,
+  input: MetricInput,
+): { readonly replicas: number; readonly current: MetricValueStatus } {
+  const isShare = target.averageValue !== undefined && (target.type !== "Value" || target.value === undefined);
+  if (isShare) {
+    const targetMilli = milliOf(target, "averageValue");
+    const { replicas, averageMilli } = byShare(input.statusReplicas, usageMilli, targetMilli, input.tolerance);
+    return { replicas, current: { averageValue: milliText(averageMilli) } };
+  }
+  const replicas = byRatio(input, usageMilli / milliOf(target, "value"));
+  return { replicas, current: { value: milliText(usageMilli) } };
+}
