@@ -4,7 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kit=test/conformance
-bin=${EXAM_CACHE:-$HOME/.cache/cluster-exam}/bin
 share=$kit/share.txt
 out=${CONFORMANCE_OUT:-$(mktemp -d)}
 

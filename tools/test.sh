@@ -2,7 +2,7 @@
 # `npm test`: installs what is missing, then checks and tests everything. Ends with `N passed, N failed, N skipped`.
 #   BRAMBLE_TEST_STAGES="check unit"   runs only these stages: check build unit e2e arm64 conformance
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 stages=${BRAMBLE_TEST_STAGES:-check build unit e2e arm64 conformance}
 log=$(mktemp -d)
 passed=0 failed=0 skipped=0
@@ -66,8 +66,10 @@ bun_tests() { # name path...
   fi
 }
 
-wanted unit && bun_tests unit shared master agent tools $(find test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name conformance ! -name fixtures ! -name support | sort)
-wanted e2e && bun_tests e2e test/e2e
+# With ./ in front they are paths; without, Bun would take them for parts of names.
+mapfile -t folders < <(find ./test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name conformance ! -name fixtures ! -name support | sort)
+wanted unit && bun_tests unit ./shared ./master ./agent ./tools "${folders[@]}"
+wanted e2e && bun_tests e2e ./test/e2e
 
 wanted arm64 && check "arm64 binary on a Cortex-A53" tools/test-arm64.sh
 
