@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
+import type { Client } from "#shared/client/client.ts";
+import { runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
@@ -20,6 +22,7 @@ import { NodeLeases } from "./broker/node-leases.ts";
 import { ControllerManager, controllerUser } from "./controllers/manager.ts";
 import { systemControllers } from "./controllers/system-controllers.ts";
 import { workloadControllers } from "./controllers/workload-controllers.ts";
+import { flowControlConfiguration } from "./flow-control/flow-control.ts";
 import { apiServerUser, brokerUser, controllerManagerUser, schedulerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { nthAddress } from "./networks.ts";
@@ -78,6 +81,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   });
 
   parts.push(await startBroker(settings, pki, server.client(brokerUser), log));
+  parts.push(startFlowControl(own, log));
   parts.push(await startControllers(settings, pki, server, log));
   parts.push(startScheduler(server, log));
 
@@ -169,6 +173,24 @@ async function startControllers(settings: MasterSettings, pki: MasterPki, server
   });
   await manager.start();
   return manager;
+}
+
+/** Upstream's API server does this itself, so it is not among the controller manager's. */
+function startFlowControl(client: Client, log: Log): Part {
+  const informers = new InformerFactory(client, { log });
+  const events = { record: () => undefined };
+  const running = runController(flowControlConfiguration, { client, informers, events, log });
+  running.catch((error: unknown) => log.error("priority levels are not looked after", { error }));
+  informers.start();
+  return {
+    async stop() {
+      await informers.stop();
+      await running.then(
+        (controller) => controller.stop(),
+        () => undefined,
+      );
+    },
+  };
 }
 
 function startScheduler(server: Server, log: Log): Part {
