@@ -1,8 +1,8 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
-import { cronJobController, cronJobController } from "./cronjob/cronjob.ts";
+import { cronJobController } from "./cronjob/cronjob.ts";
 import { daemonSetController } from "./daemonset/daemonset.ts";
 import { deploymentController } from "./deployment/deployment.ts";
-import { disruptionController, disruptionController } from "./disruption/disruption.ts";
+import { disruptionController } from "./disruption/disruption.ts";
 import { horizontalPodAutoscalerController } from "./horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts";
 import { jobController } from "./job/job.ts";
 import { replicaSetController } from "./replicaset/replicaset.ts";
@@ -20,6 +20,4 @@ export const workloadControllers: readonly ControllerDefinition[] = [
   cronJobController,
   disruptionController(),
   horizontalPodAutoscalerController(),
-  cronJobController,
-  disruptionController(),
 ];
