@@ -1,5 +1,6 @@
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { ControllerDefinition } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log, LogFields } from "#shared/client/log.ts";
@@ -23,8 +24,9 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-/** The API server with its security, the scheduler and the system controllers in one process, each with its own rights. */
-export async function startControlPlane(): Promise<ControlPlane> {
+/** The API server with its security, the scheduler and the system controllers in one process, each with its own rights;
+ *  and further controllers if given. */
+export async function startControlPlane(more: readonly ControllerDefinition[] = []): Promise<ControlPlane> {
   const authority = await createCertificateAuthority("test");
   const issuer = new ServiceAccountIssuer(
     "https://kubernetes.default.svc.cluster.local",
@@ -53,18 +55,20 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const informers = new InformerFactory(as("system:kube-controller-manager"), { log });
   informers.start();
   const mapper = new ResourceMapper(as("system:kube-controller-manager"));
+  const system = systemControllers({
+    rootCaPem: authority.certificatePem,
+    clientAuthority: authority,
+    clusterCidr: "10.42.0.0/16",
+    nodeMonitorGracePeriod_ms: 20_000,
+    mapper,
+  });
   const manager = new ControllerManager({
     client: as("system:kube-controller-manager"),
     clientFor: (account) => server.client(controllerUser(account)),
     informers,
     log,
-    ...systemControllers({
-      rootCaPem: authority.certificatePem,
-      clientAuthority: authority,
-      clusterCidr: "10.42.0.0/16",
-      nodeMonitorGracePeriod_ms: 20_000,
-      mapper,
-    }),
+    services: system.services,
+    controllers: [...system.controllers, ...more],
   });
   const schedulerInformers = new InformerFactory(as("system:kube-scheduler"), { log });
   schedulerInformers.start();
