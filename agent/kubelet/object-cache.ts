@@ -18,7 +18,14 @@ const refs: { readonly [K in Kind]: ResourceRef<K extends "configmaps" ? ConfigM
 interface Entry {
   readonly informer: Informer<KubeObject>;
   readonly users: Set<string>;
+  /** Resolves when the watch stands, or has been given time enough to. */
+  readonly settled: Promise<unknown>;
+  /** Somebody has read the object past the watch, before that stood: what was read may be older than what it found. */
+  readEarly: boolean;
 }
+
+/** How long a reader waits for a new watch, which spares a request of its own. */
+const watchPatience_ms = 1_000;
 
 /**
  * ConfigMaps and Secrets that pods of this board use, and no others. Those in volumes are watched, each by its name, so
@@ -85,7 +92,13 @@ export class ObjectCache implements ObjectSource {
       if (informer.hasSynced) this.onChange(users);
     });
     informer.start();
-    return { informer, users };
+    const synced = informer.synced.catch(() => undefined);
+    const settled = Promise.race([synced, new Promise((resolve) => setTimeout(resolve, watchPatience_ms).unref())]);
+    const entry: Entry = { informer, users, settled, readEarly: false };
+    void synced.then(() => {
+      if (entry.readEarly && informer.hasSynced) this.onChange(users);
+    });
+    return entry;
   }
 
   async #read<K extends Kind>(
@@ -96,8 +109,10 @@ export class ObjectCache implements ObjectSource {
     type Read = K extends "configmaps" ? ConfigMap : Secret;
     const key = `${namespace}/${name}`;
     const entry = this.#entries.get(`${kind}/${key}`);
+    await entry?.settled;
     const cached = entry?.informer.lister.get(key);
     if (cached) return cached as unknown as Read;
+    if (entry && !entry.informer.hasSynced) entry.readEarly = true;
     try {
       const read = await this.client.get<Read>(refs[kind] as unknown as ResourceRef<Read>, { namespace, name });
       await this.checkpoint.save(kind as Kind, key, read as ConfigMap & Secret);

@@ -14,6 +14,8 @@ import { observePod } from "./pod-runtime-state.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
+import { VolumeError } from "./volumes/volume-manager.ts";
+import { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
 /** The pod is told to end: what still starts for it stops. */
 class PodEnding extends Error {
@@ -30,6 +32,7 @@ export interface PodFailure {
 const firstRetry_ms = 1_000;
 const longestRetry_ms = 30_000;
 const startRetry_ms = 10_000;
+const refreshRetry_ms = 30_000;
 const stop_timeout_ms = 3_000;
 /** Rounds of one run after which the rest waits for the next: a guard against a plan that never settles. */
 const mostRounds = 20;
@@ -55,7 +58,7 @@ export class PodWorker {
   #rejected = false;
   /** All has been stopped for good. */
   #ended = false;
-  #refresh = false;
+  readonly #refresh = new VolumeRefresh();
   #retries = 0;
   #observed: ObservedPod | undefined;
   readonly #waiting = new Map<string, WaitingReason>();
@@ -107,7 +110,7 @@ export class PodWorker {
   /** The pod as the API has it now. */
   update(pod: Pod): void {
     const shown = (of: Pod): string => JSON.stringify([of.metadata.labels, of.metadata.annotations]);
-    if (shown(pod) !== shown(this.#pod)) this.#refresh = true;
+    if (shown(pod) !== shown(this.#pod)) this.#refresh.want();
     this.#pod = pod;
     this.parts.statuses.observe(pod);
     if (this.#ending) this.#abort.abort(new PodEnding());
@@ -133,7 +136,7 @@ export class PodWorker {
 
   /** Something that the pod's volumes show has changed. */
   refreshVolumes(): void {
-    this.#refresh = true;
+    this.#refresh.want();
     this.prompt();
   }
 
@@ -216,10 +219,10 @@ export class PodWorker {
 
       this.parts.probes.sync(this.#pod, status);
       this.parts.objects.retain(this.#pod);
-      await this.#refreshVolumes(observed);
+      const refreshAt_ms = await this.#refreshVolumes(observed, events);
       const plan = planPod({ pod: this.granted }, observed, this.parts.now_ms());
       const failedAt = await this.#execute(plan, observed);
-      retryAt_ms = earliest(plan.wakeAt_ms, failedAt);
+      retryAt_ms = earliest(plan.wakeAt_ms, failedAt, refreshAt_ms);
       const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
       if (failedAt !== undefined || !progress) {
         if (plan.steps.length > 0) this.#publish(await this.#observe());
@@ -289,15 +292,26 @@ export class PodWorker {
     return status;
   }
 
-  async #refreshVolumes(observed: ObservedPod): Promise<void> {
-    const tokenDue = (this.parts.volumes.options.tokens.refreshAt_ms(this.uid) ?? Infinity) <= this.parts.now_ms();
-    if (!this.#refresh && !tokenDue) return;
-    // Before the first container there is nothing to refresh: the plan mounts.
-    if (observed.containers.length > 0) {
-      const ips = this.#pod.spec.hostNetwork ? this.parts.hostIPs() : podIPs(observed);
-      await this.parts.volumes.refresh(factsOf({ pod: this.#pod, parts: this.parts, podIPs: ips }));
+  /**
+   * Brings up to date what volumes show. What cannot be had any more does not stop the pod: its volumes go on showing
+   * what they did. Gives the time for another try.
+   */
+  async #refreshVolumes(observed: ObservedPod, events: PodEvents): Promise<number | undefined> {
+    const { parts } = this;
+    const tokenDue = (parts.volumes.options.tokens.refreshAt_ms(this.uid) ?? Infinity) <= parts.now_ms();
+    try {
+      await this.#refresh.settle(tokenDue, async () => {
+        // Before the first container there is nothing to refresh: the plan mounts.
+        if (observed.containers.length === 0) return;
+        const ips = this.#pod.spec.hostNetwork ? parts.hostIPs() : podIPs(observed);
+        await parts.volumes.refresh(factsOf({ pod: this.#pod, parts, podIPs: ips }));
+      });
+    } catch (error) {
+      if (!(error instanceof VolumeError)) throw error;
+      events.warning("FailedMount", error.message);
+      return parts.now_ms() + refreshRetry_ms;
     }
-    this.#refresh = false;
+    return undefined;
   }
 
   /** Carries out a plan. Gives the time for another try when something failed. */

@@ -698,6 +698,31 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await until("patient", isReady);
   }, 60_000);
 
+  test("a container is restarted although the ConfigMap that its volume shows has gone", async () => {
+    const metadata = { name: "leaving", namespace: "default" };
+    await api.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata, data: { a: "1" } });
+    await api.create(
+      pods,
+      pod("tenacious", {
+        volumes: [{ name: "files", configMap: { name: "leaving" } }],
+        containers: [
+          shell("main", `while [ -e /files/a ] && [ ! -e /tmp/end ]; do sleep 0.1; done; exit 1`, {
+            volumeMounts: [{ name: "files", mountPath: "/files" }],
+          }),
+        ],
+      }),
+    );
+    await until("tenacious", isReady);
+    await api.delete(configMaps, metadata);
+    while (!(await eventsOf("tenacious")).includes("FailedMount")) await Bun.sleep(50);
+    const found = await kubelet.findContainer("default", "tenacious", "main");
+    if (!found) throw new Error("the container is not there");
+    await runtime.execSync(found.id, ["/bin/sh", "-c", "> /tmp/end"], 10_000);
+    await until("tenacious", (pod) => (pod.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0 && isReady(pod));
+    await api.delete(pods, { ...metadata, name: "tenacious" });
+    await untilGone("tenacious");
+  }, 60_000);
+
   test("an image that cannot be had is told, then backed off", async () => {
     await api.create(
       pods,

@@ -24,7 +24,8 @@ export interface ProjectedFile {
 /** Files by their path in the volume. */
 export type Payload = ReadonlyMap<string, ProjectedFile>;
 
-const dataLink = "..data";
+/** The link under which a volume shows its present files. */
+export const dataLink = "..data";
 
 /**
  * Makes a folder show a payload, all of it or none: files live in a folder of their own, `..data` points to that, and

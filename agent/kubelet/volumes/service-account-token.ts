@@ -11,6 +11,7 @@ interface CachedToken {
 }
 
 const defaultExpiration_s = 3600;
+const retry_ms = 30_000;
 const longestUse_ms = 24 * 3600 * 1000;
 
 /** Tokens bound to pods, by TokenRequest; fetched anew when 80 % of their time is gone, at the latest after a day. */
@@ -22,7 +23,7 @@ export class ServiceAccountTokens {
     readonly now_ms: () => number = Date.now,
   ) {}
 
-  /** Undefined when the master is away and no token is at hand. */
+  /** An old token where no fresh one can be had. Undefined when the master is away and there is none at all. */
   async token(pod: Pod, projection: ServiceAccountTokenProjection): Promise<string | undefined> {
     const key = `${podUid(pod)}/${projection.audience ?? ""}/${projection.expirationSeconds ?? defaultExpiration_s}`;
     const cached = this.#cache.get(key);
@@ -32,8 +33,13 @@ export class ServiceAccountTokens {
       this.#cache.set(key, fresh);
       return fresh.token;
     } catch (error) {
-      if (cached && this.now_ms() < cached.expiresAt_ms) return cached.token;
-      if (error instanceof ConnectionError) return undefined;
+      const isAway = error instanceof ConnectionError;
+      if (cached && (isAway || this.now_ms() < cached.expiresAt_ms)) {
+        // Not at once again: whoever waits for the time to refresh would wait no time at all.
+        this.#cache.set(key, { ...cached, refreshAt_ms: this.now_ms() + retry_ms });
+        return cached.token;
+      }
+      if (isAway) return undefined;
       throw new Error(`failed to fetch token: ${(error as Error).message}`, { cause: error });
     }
   }

@@ -9,7 +9,7 @@ import type { PodFacts } from "../container/field-ref.ts";
 import { errnoOf } from "../files.ts";
 import { podUid } from "../pod-containers.ts";
 import { wholeOf } from "../pod-qos.ts";
-import { writePayload } from "./atomic-writer.ts";
+import { dataLink, writePayload } from "./atomic-writer.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
@@ -57,27 +57,33 @@ export class VolumeManager {
     return join(this.options.volatileFolder, podUid);
   }
 
-  /** All volumes of the pod by name. Rejects with VolumeError naming the first that cannot be had. */
+  /**
+   * All volumes of the pod by name. What a volume shows already stands when it cannot be had anew: a container is
+   * restarted although the ConfigMap has gone. Rejects with VolumeError naming the first volume that cannot be had.
+   */
   async mount(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
-    const { pod } = facts;
     const mounted = new Map<string, MountedVolume>();
-    for (const volume of pod.spec.volumes ?? []) {
+    for (const volume of facts.pod.spec.volumes ?? []) {
       try {
         mounted.set(volume.name, await this.#mountOne(volume, facts));
       } catch (error) {
-        const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`;
-        throw new VolumeError(message, { cause: error });
+        const shown = await this.#shown(volume, facts.pod);
+        if (!shown) throw mountError(volume, error);
+        this.options.log.warn("a volume stays as it is", { pod: facts.pod.metadata.name, volume: volume.name, error });
+        mounted.set(volume.name, shown);
       }
     }
     return mounted;
   }
 
-  /** Brings only what shows API objects up to date. */
+  /** Brings only what shows API objects up to date. Rejects with VolumeError, the other volumes refreshed. */
   async refresh(facts: PodFacts): Promise<void> {
+    const failures: VolumeError[] = [];
     for (const volume of facts.pod.spec.volumes ?? []) {
-      const { configMap, secret, downwardAPI, projected } = volume;
-      if (configMap || secret || downwardAPI || projected) await this.#mountOne(volume, facts);
+      if (!payloadKind(volume)) continue;
+      await this.#mountOne(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
     }
+    if (failures[0]) throw failures[0];
   }
 
   /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
@@ -104,14 +110,8 @@ export class VolumeManager {
       objects: this.options.objects,
       token: (projection) => this.options.tokens.token(pod, projection),
     });
-    if (payload) {
-      const kind = volume.configMap
-        ? "configmap"
-        : volume.secret
-          ? "secret"
-          : volume.projected
-            ? "projected"
-            : "downward-api";
+    const kind = payloadKind(volume);
+    if (payload && kind) {
       const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, 0o777);
       await writePayload(path, payload, (fresh) => this.#own(fresh, pod, true));
       return { path, readOnly: false, kind: "api" };
@@ -130,13 +130,22 @@ export class VolumeManager {
     throw new Error(`no volume plugin matched: ${source} volumes are not supported by this node`);
   }
 
+  /** A volume of API objects as an earlier mount left it. */
+  async #shown(volume: Volume, pod: Pod): Promise<MountedVolume | undefined> {
+    const kind = payloadKind(volume);
+    if (!kind) return undefined;
+    const path = volumeFolder(this.volatilePodFolder(podUid(pod)), kind, volume.name);
+    const isShown = (await statIfPresent(join(path, dataLink))) !== undefined;
+    return isShown ? { path, readOnly: false, kind: "api" } : undefined;
+  }
+
   async #emptyDir({ name, emptyDir }: Volume, facts: PodFacts): Promise<MountedVolume> {
     const { pod } = facts;
     const uid = podUid(pod);
     const inMemory = emptyDir?.medium === "Memory";
     if (emptyDir?.medium && !inMemory) throw new Error(`unknown storage medium "${emptyDir.medium}"`);
     const base = inMemory ? this.volatilePodFolder(uid) : this.podFolder(uid);
-    const path = join(base, "volumes", "kubernetes.io~empty-dir", name);
+    const path = volumeFolder(base, "empty-dir", name);
     const isNew = (await statIfPresent(path)) === undefined;
     await this.#folder(base, "empty-dir", name, 0o777);
     if (inMemory && !this.options.host.isMountPoint(path)) {
@@ -195,7 +204,7 @@ export class VolumeManager {
   }
 
   async #folder(base: string, kind: string, name: string, mode: number): Promise<string> {
-    const path = join(base, "volumes", `kubernetes.io~${kind}`, name);
+    const path = volumeFolder(base, kind, name);
     if ((await statIfPresent(path)) === undefined) {
       await mkdir(path, { recursive: true, mode: 0o750 });
       await chmod(path, mode);
@@ -209,6 +218,20 @@ export class VolumeManager {
     await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
   }
 }
+
+const volumeFolder = (base: string, kind: string, name: string): string =>
+  join(base, "volumes", `kubernetes.io~${kind}`, name);
+
+/** The plugin, as upstream names it, of a volume whose files come from the API. */
+function payloadKind({ configMap, secret, downwardAPI, projected }: Volume): string | undefined {
+  if (configMap) return "configmap";
+  if (secret) return "secret";
+  if (downwardAPI) return "downward-api";
+  return projected ? "projected" : undefined;
+}
+
+const mountError = ({ name }: Volume, cause: unknown): VolumeError =>
+  new VolumeError(`MountVolume.SetUp failed for volume "${name}" : ${(cause as Error).message}`, { cause });
 
 async function statIfPresent(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
   try {

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { type Client, ConnectionError } from "#shared/client/client.ts";
+import { ServiceAccountTokens } from "./service-account-token.ts";
+
+const pod: Pod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "pod", namespace: "test", uid: "uid-1" },
+  spec: { containers: [] },
+};
+
+test("a token that cannot be refreshed stays, and is asked for again after a while, not at once", async () => {
+  let now_ms = Date.parse("2026-01-01T00:00:00Z");
+  let requests = 0;
+  let isAway = false;
+  const post = async (_: unknown, __: unknown, ___: string, body: object): Promise<object> => {
+    requests++;
+    if (isAway) throw new ConnectionError("connect ECONNREFUSED");
+    const expirationTimestamp = new Date(now_ms + 1_000_000).toISOString();
+    return { ...body, status: { token: `token-${requests}`, expirationTimestamp } };
+  };
+  const tokens = new ServiceAccountTokens({ post } as unknown as Client, () => now_ms);
+  expect(await tokens.token(pod, { path: "token" })).toBe("token-1");
+  expect(tokens.refreshAt_ms("uid-1")).toBe(now_ms + 800_000);
+
+  isAway = true;
+  for (const later_ms of [900_000, 200_000]) {
+    now_ms += later_ms;
+    expect(await tokens.token(pod, { path: "token" })).toBe("token-1");
+    expect(tokens.refreshAt_ms("uid-1")).toBeGreaterThan(now_ms);
+  }
+  expect(requests).toBe(3);
+
+  isAway = false;
+  now_ms += 60_000;
+  expect(await tokens.token(pod, { path: "token" })).toBe("token-4");
+});

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { configMaps } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { WatchEvent, WatchOptions } from "#shared/client/client.ts";
+import { silentLog } from "#shared/client/log.ts";
+import { Checkpoint } from "../../agent/kubelet/checkpoint.ts";
+import { ObjectCache } from "../../agent/kubelet/object-cache.ts";
+import { startTestServer, type TestServer } from "../support/apiserver.ts";
+import { SeverableClient } from "./severable-client.ts";
+
+/** Its watches begin when they are let. */
+class HeldClient extends SeverableClient {
+  readonly #gate = Promise.withResolvers<void>();
+
+  release(): void {
+    this.#gate.resolve();
+  }
+
+  override async *watch<T>(ref: ResourceRef<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+    await this.#gate.promise;
+    yield* super.watch(ref, options);
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), "object-cache-"));
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({ namespaces: ["test"] });
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function podShowing(name: string): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "pod", namespace: "test", uid: "uid-1" },
+    spec: { containers: [], volumes: [{ name: "files", configMap: { name } }] },
+  };
+}
+
+async function newCache(client: HeldClient): Promise<{ cache: ObjectCache; changed: Promise<string[]> }> {
+  const told = Promise.withResolvers<string[]>();
+  const checkpoint = new Checkpoint(join(folder, crypto.randomUUID()), silentLog);
+  return { cache: new ObjectCache(client, checkpoint, (uids) => told.resolve([...uids])), changed: told.promise };
+}
+
+test("a change between the first read and the watch is told", async () => {
+  const key = { namespace: "test", name: "early" };
+  await server.client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: key, data: { a: "1" } });
+  const client = new HeldClient(server.client);
+  const { cache, changed } = await newCache(client);
+  cache.retain(podShowing(key.name));
+  expect((await cache.configMap("test", key.name)).data).toEqual({ a: "1" });
+  await server.client.patch(configMaps, key, { type: "merge", body: { data: { a: "2" } } });
+  client.release();
+  expect(await changed).toEqual(["uid-1"]);
+  expect((await cache.configMap("test", key.name)).data).toEqual({ a: "2" });
+  await cache.stop();
+});
+
+test("what a watch will show is not asked for besides", async () => {
+  const key = { namespace: "test", name: "watched" };
+  await server.client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: key, data: { a: "1" } });
+  const client = new HeldClient(server.client);
+  client.get = () => Promise.reject(new Error("asked besides"));
+  const { cache } = await newCache(client);
+  cache.retain(podShowing(key.name));
+  const read = cache.configMap("test", key.name);
+  client.release();
+  expect((await read).data).toEqual({ a: "1" });
+  await cache.stop();
+});
