@@ -1,0 +1,227 @@
+/** Which requests a webhook or a policy is about: rules, selectors, and versions that are the same resource (matchPolicy). */
+import { notFound } from "#shared/api/errors.ts";
+import { apiVersionOf, fieldsOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { namespaces } from "#shared/api/resources.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
+import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import type { RuleWithOperations } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import type { ResourceTable } from "../registry/resource-table.ts";
+import { scaleOf } from "../registry/scale.ts";
+import type { ServedResource } from "../registry/served-resource.ts";
+import type { AdmissionAttributes } from "./admission.ts";
+
+export interface MatchCriteria {
+  readonly rules: readonly RuleWithOperations[];
+  readonly exclude?: readonly RuleWithOperations[] | undefined;
+  readonly namespaceSelector?: LabelSelector | undefined;
+  readonly objectSelector?: LabelSelector | undefined;
+  readonly matchPolicy?: string | undefined;
+}
+
+/** The form in which a request is shown: the one that was asked for, or an equivalent that a rule names. */
+export interface Match {
+  readonly resource: ServedResource | undefined;
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+}
+
+const configurationKinds = new Set([
+  "ValidatingWebhookConfiguration",
+  "MutatingWebhookConfiguration",
+  "ValidatingAdmissionPolicy",
+  "ValidatingAdmissionPolicyBinding",
+  "MutatingAdmissionPolicy",
+  "MutatingAdmissionPolicyBinding",
+]);
+
+/** What configures admission is not subject to it: nobody locks themselves out. */
+export function isExempt({ declaration }: AdmissionAttributes): boolean {
+  const { group, kind } = declaration.ref;
+  return group === "admissionregistration.k8s.io" && configurationKinds.has(kind);
+}
+
+/** The namespace as admission names it: a Namespace is in itself. */
+export function namespaceOf(attributes: AdmissionAttributes): string {
+  const { declaration, namespace, name, object } = attributes;
+  if (namespace) return namespace;
+  if (declaration.ref.group !== "" || declaration.ref.plural !== "namespaces") return "";
+  return name || (object?.metadata.name ?? "");
+}
+
+export class Matcher {
+  readonly #reader: ResourceReader;
+  readonly #table: ResourceTable;
+
+  constructor(reader: ResourceReader, table: ResourceTable) {
+    this.#reader = reader;
+    this.#table = table;
+  }
+
+  /** undefined: not meant. Throws NotFound where the namespace that a selector asks about is not there. */
+  match(attributes: AdmissionAttributes, criteria: MatchCriteria): Match | undefined {
+    if (!this.#selectsObject(attributes, criteria.objectSelector)) return undefined;
+    const own = ownMatch(attributes);
+    if (criteria.exclude && this.#ruled(attributes, criteria.exclude, criteria.matchPolicy, own)) return undefined;
+    const found = this.#ruled(attributes, criteria.rules, criteria.matchPolicy, own);
+    return found && this.#selectsNamespace(attributes, criteria.namespaceSelector) ? found : undefined;
+  }
+
+  #ruled(
+    attributes: AdmissionAttributes,
+    rules: readonly RuleWithOperations[],
+    policy: string | undefined,
+    own: Match,
+  ): Match | undefined {
+    if (rules.some((rule) => ruleMatches(rule, attributes, own))) return own;
+    if (policy === "Exact" || rules.length === 0) return undefined;
+    const others = this.#equivalents(attributes);
+    for (const rule of rules) {
+      const found = others.find((other) => ruleMatches(rule, attributes, other));
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** Other versions (and groups) in which the same stored objects are served. */
+  #equivalents({ resource }: AdmissionAttributes): Match[] {
+    if (!resource?.stored) return [];
+    const { cache } = resource.stored;
+    return [...this.#table.all()]
+      .filter((other) => other.stored?.cache === cache && other !== resource)
+      .map((other) => matchOf(other));
+  }
+
+  #selectsNamespace(attributes: AdmissionAttributes, selector: LabelSelector | undefined): boolean {
+    const { declaration, operation, object, subresource } = attributes;
+    const isNamespace = declaration.ref.group === "" && declaration.ref.plural === "namespaces";
+    const name = namespaceOf(attributes);
+    if (name === "" && !isNamespace) return true;
+    const parsed = labelSelectorOf(selector ?? {});
+    if (parsed.isEmpty) return true;
+    if (isNamespace && !subresource && (operation === "CREATE" || operation === "UPDATE")) {
+      return parsed.matches(object?.metadata.labels);
+    }
+    const namespace = this.#reader.get(namespaces, { name });
+    if (!namespace) throw notFound(namespaces, name);
+    return parsed.matches(namespace.metadata.labels);
+  }
+
+  #selectsObject({ object, oldObject }: AdmissionAttributes, selector: LabelSelector | undefined): boolean {
+    const parsed = labelSelectorOf(selector ?? {});
+    if (parsed.isEmpty) return true;
+    const chosen = (each: KubeObject | undefined): boolean =>
+      each !== undefined && parsed.matches(each.metadata.labels);
+    return chosen(object) || chosen(oldObject);
+  }
+}
+
+const matchOf = (resource: ServedResource): Match => ({
+  resource,
+  group: resource.declaration.ref.group,
+  version: resource.version,
+  plural: resource.declaration.ref.plural,
+});
+
+/** The request as it was made. */
+export function ownMatch({ resource, declaration }: AdmissionAttributes): Match {
+  if (resource) return matchOf(resource);
+  const { group, version, plural } = declaration.ref;
+  return { resource: undefined, group, version, plural };
+}
+
+const includes = (list: readonly string[] | undefined, value: string): boolean =>
+  list !== undefined && (list.includes("*") || list.includes(value));
+
+function ruleMatches(rule: RuleWithOperations, attributes: AdmissionAttributes, match: Match): boolean {
+  const { resourceNames } = rule as { resourceNames?: readonly string[] };
+  return (
+    scopeMatches(rule.scope, attributes) &&
+    includes(rule.operations, attributes.operation) &&
+    includes(rule.apiGroups, match.group) &&
+    includes(rule.apiVersions, match.version) &&
+    resourceMatches(rule.resources ?? [], match.plural, attributes.subresource ?? "") &&
+    (!resourceNames?.length || resourceNames.includes(attributes.name))
+  );
+}
+
+function scopeMatches(scope: string | undefined, { declaration, namespace }: AdmissionAttributes): boolean {
+  if (scope === undefined || scope === "*") return true;
+  const isNamespace = declaration.ref.group === "" && declaration.ref.plural === "namespaces";
+  const isNamespaced = !isNamespace && namespace !== undefined && namespace !== "";
+  return scope === "Namespaced" ? isNamespaced : !isNamespaced;
+}
+
+function resourceMatches(resources: readonly string[], plural: string, subresource: string): boolean {
+  return resources.some((text) => {
+    const [name = "", part = ""] = text.split("/", 2);
+    return (name === "*" || name === plural) && (part === "*" || part === subresource);
+  });
+}
+
+/** The kind of the body in the form of a match. */
+export function kindOf(attributes: AdmissionAttributes, match: Match): GroupVersionKind {
+  const { object, declaration, subresource } = attributes;
+  const body = subresource ? declaration.subresources?.[subresource]?.body : undefined;
+  if (body) return body;
+  if (object && object.kind !== declaration.ref.kind)
+    return { ...parseApiVersion(object.apiVersion), kind: object.kind };
+  return { group: match.group, version: match.version, kind: declaration.ref.kind };
+}
+
+/** An object of the write (in the form that the registry works on) as a match shows it. Never the same object. */
+export async function shownAs(
+  attributes: AdmissionAttributes,
+  match: Match,
+  object: KubeObject | undefined,
+): Promise<KubeObject | undefined> {
+  if (!object) return undefined;
+  const { declaration, subresource, resource } = attributes;
+  if (object.kind !== declaration.ref.kind) return cloneJson(withoutEmptyMetadata(object)) as KubeObject;
+  const scale = subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
+  if (scale) return scaleOf(object, scale) as unknown as KubeObject;
+  const apiVersion = apiVersionOf(match);
+  if (object.apiVersion === apiVersion || !match.resource) return cloneJson(object) as KubeObject;
+  if (declaration.converter && resource) {
+    const [converted] = await declaration.converter.read([object], match.version);
+    return cloneJson(converted ?? object) as KubeObject;
+  }
+  return cloneJson(match.resource.fromStored(object)) as KubeObject;
+}
+
+function withoutEmptyMetadata(object: KubeObject): KubeObject {
+  if (Object.keys(object.metadata ?? {}).length > 0) return object;
+  const { metadata: _, ...rest } = object;
+  return rest as KubeObject;
+}
+
+/** Puts a changed object (in the form of a match) back into the draft: decoded, converted and with defaults again. */
+export async function putBack(attributes: AdmissionAttributes, match: Match, changed: KubeObject): Promise<void> {
+  const { object: draft, declaration } = attributes;
+  if (!draft || (attributes.subresource === "scale" && draft.kind !== changed.kind)) return;
+  let next = normalized(attributes, match, changed);
+  if (draft.kind === declaration.ref.kind && next.apiVersion !== draft.apiVersion) {
+    if (declaration.converter) {
+      const { version } = parseApiVersion(draft.apiVersion);
+      next = cloneJson((await declaration.converter.read([next], version))[0] ?? next) as KubeObject;
+    } else if (match.resource) next = match.resource.toStored(next);
+  }
+  if (draft.kind === declaration.ref.kind) declaration.strategy?.applyDefaults?.(next);
+  const [target, source] = [fieldsOf(draft), fieldsOf(next)];
+  for (const key of Object.keys(target)) delete target[key];
+  Object.assign(target, source);
+  draft.metadata ??= {};
+}
+
+function normalized(attributes: AdmissionAttributes, match: Match, changed: KubeObject): KubeObject {
+  const isOwnKind = changed.kind === attributes.declaration.ref.kind;
+  const gvk = { ...parseApiVersion(changed.apiVersion), kind: changed.kind };
+  const schema = isOwnKind && match.resource ? match.resource.schema : schemaFor(gvk);
+  if (!schema) return changed;
+  const { object } = normalizeObject(schema, changed);
+  return { ...object, apiVersion: changed.apiVersion, kind: changed.kind } as unknown as KubeObject;
+}

@@ -1,0 +1,131 @@
+/** AdmissionReview: what a webhook is asked, and what its answer must look like (admission.k8s.io/v1 and v1beta1). */
+import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
+import { isJsonObject } from "#shared/api/patch/json-value.ts";
+import type { AdmissionAttributes } from "../admission.ts";
+import { kindOf, type Match, namespaceOf, ownMatch } from "../matching.ts";
+
+/** The part of a review that CEL sees as `request`, too. */
+export interface AdmissionRequest {
+  readonly uid: string;
+  readonly kind: GroupVersionKind;
+  readonly resource: { readonly group: string; readonly version: string; readonly resource: string };
+  readonly subResource?: string;
+  readonly requestKind: GroupVersionKind;
+  readonly requestResource: { readonly group: string; readonly version: string; readonly resource: string };
+  readonly requestSubResource?: string;
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly operation: string;
+  readonly userInfo: object;
+  readonly dryRun: boolean;
+  readonly options: object | null;
+}
+
+export function admissionRequest(attributes: AdmissionAttributes, match: Match, uid: string): AdmissionRequest {
+  const { subresource, operation, user, dryRun, name } = attributes;
+  const own = ownMatch(attributes);
+  const namespace = namespaceOf(attributes);
+  const part = subresource ? { subResource: subresource, requestSubResource: subresource } : {};
+  const shownName = name || attributes.object?.metadata.name;
+  return {
+    uid,
+    kind: kindOf(attributes, match),
+    resource: { group: match.group, version: match.version, resource: match.plural },
+    requestKind: kindOf(attributes, own),
+    requestResource: { group: own.group, version: own.version, resource: own.plural },
+    ...part,
+    ...(shownName ? { name: shownName } : {}),
+    ...(namespace ? { namespace } : {}),
+    operation,
+    userInfo: {
+      username: user.name,
+      ...(user.uid ? { uid: user.uid } : {}),
+      ...(user.groups.length > 0 ? { groups: user.groups } : {}),
+      ...(user.extra && Object.keys(user.extra).length > 0 ? { extra: user.extra } : {}),
+    },
+    dryRun,
+    options: optionsOf(attributes),
+  };
+}
+
+const optionKinds = { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions", CONNECT: "" } as const;
+
+function optionsOf({ operation, options, dryRun }: AdmissionAttributes): object | null {
+  const kind = optionKinds[operation];
+  if (kind === "") return null;
+  const { dryRun: _dryRun, isDryRun: _isDryRun, force: _force, ...rest } = options as Record<string, unknown>;
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+  return {
+    kind,
+    apiVersion: "meta.k8s.io/v1",
+    ...Object.fromEntries(given),
+    ...(dryRun ? { dryRun: ["All"] } : {}),
+  };
+}
+
+export type ReviewVersion = "v1" | "v1beta1";
+
+export function admissionReview(
+  version: ReviewVersion,
+  request: AdmissionRequest,
+  object: KubeObject | undefined,
+  oldObject: KubeObject | undefined,
+): object {
+  return {
+    kind: "AdmissionReview",
+    apiVersion: `admission.k8s.io/${version}`,
+    request: { ...request, object: object ?? null, oldObject: oldObject ?? null },
+  };
+}
+
+export interface AdmissionAnswer {
+  readonly allowed: boolean;
+  readonly auditAnnotations: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+  readonly result: Readonly<Record<string, unknown>> | undefined;
+  /** Text of a JSON patch. */
+  readonly patch: string | undefined;
+}
+
+/** Throws Error for an answer that is none, in upstream's words. */
+export function answerOf(review: unknown, version: ReviewVersion, uid: string, mutating: boolean): AdmissionAnswer {
+  const { response, kind, apiVersion } = (isJsonObject(review) ? review : {}) as Record<string, unknown>;
+  if (!isJsonObject(response)) throw new Error("webhook response was absent");
+  const { patch, patchType } = response;
+  if (version === "v1") {
+    if (response["uid"] !== uid) {
+      throw new Error(`expected response.uid="${uid}", got ${JSON.stringify(response["uid"] ?? "")}`);
+    }
+    if (kind !== "AdmissionReview" || apiVersion !== "admission.k8s.io/v1") {
+      const got = `${String(apiVersion)}, Kind=${String(kind)}`;
+      throw new Error(`expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${got}`);
+    }
+    checkPatch(patch, patchType, mutating);
+  }
+  const hasPatch = mutating && typeof patch === "string" && patch !== "";
+  return {
+    allowed: response["allowed"] === true,
+    auditAnnotations: textsOf(response["auditAnnotations"]),
+    warnings: Array.isArray(response["warnings"]) ? response["warnings"].map(String) : [],
+    result: (isJsonObject(response["status"]) ? response["status"] : undefined) as AdmissionAnswer["result"],
+    patch: hasPatch ? Buffer.from(patch, "base64").toString() : undefined,
+  };
+}
+
+function checkPatch(patch: unknown, patchType: unknown, mutating: boolean): void {
+  const hasPatch = patch !== undefined && patch !== null && patch !== "";
+  const hasType = patchType !== undefined && patchType !== null;
+  if (!mutating) {
+    if (hasPatch) throw new Error("validating webhook may not return response.patch");
+    if (hasType) throw new Error("validating webhook may not return response.patchType");
+    return;
+  }
+  if (hasPatch && !hasType) throw new Error("webhook returned response.patch but not response.patchType");
+  if (!hasPatch && hasType) throw new Error("webhook returned response.patchType but not response.patch");
+  if (hasType && patchType !== "JSONPatch") throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
+}
+
+function textsOf(value: unknown): Record<string, string> {
+  if (!isJsonObject(value)) return {};
+  return Object.fromEntries(Object.entries(value).map(([key, text]) => [key, String(text)]));
+}

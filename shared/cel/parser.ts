@@ -1,0 +1,354 @@
+/** Text to expressions, macros told apart from calls. */
+import { CelSyntaxError, type Element, type Entry, type Expression, type Macro, type ObjectField } from "./ast.ts";
+import { type Token, tokenize } from "./lexer.ts";
+
+/** As deep as cel-go reads. */
+const MAX_DEPTH = 250;
+
+const reserved = new Set([
+  "as",
+  "break",
+  "const",
+  "continue",
+  "else",
+  "for",
+  "function",
+  "if",
+  "import",
+  "in",
+  "let",
+  "loop",
+  "package",
+  "namespace",
+  "return",
+  "var",
+  "void",
+  "while",
+]);
+
+/** Throws CelSyntaxError. */
+export function parse(source: string): Expression {
+  const parser = new Parser(tokenize(source));
+  const expression = parser.expression();
+  parser.expectEnd();
+  return expression;
+}
+
+const relations = new Set(["<", "<=", ">", ">=", "==", "!=", "in"]);
+
+class Parser {
+  private index = 0;
+  private depth = 0;
+
+  constructor(private readonly tokens: readonly Token[]) {}
+
+  private get token(): Token {
+    return this.tokens[this.index] ?? (this.tokens.at(-1) as Token);
+  }
+
+  private is(text: string): boolean {
+    const { token } = this;
+    return token.text === text && (token.kind === "symbol" || (token.kind === "identifier" && !token.quoted));
+  }
+
+  private take(text: string): boolean {
+    if (!this.is(text)) return false;
+    this.index += 1;
+    return true;
+  }
+
+  private expect(text: string): void {
+    if (!this.take(text)) throw this.unexpected(`expecting '${text}'`);
+  }
+
+  private unexpected(expecting: string): CelSyntaxError {
+    const { token } = this;
+    return new CelSyntaxError(token.at, `Syntax error: mismatched input '${token.text}' ${expecting}`);
+  }
+
+  expectEnd(): void {
+    if (this.token.kind !== "end") throw this.unexpected("expecting <EOF>");
+  }
+
+  expression(): Expression {
+    this.depth += 1;
+    if (this.depth > MAX_DEPTH)
+      throw new CelSyntaxError(this.token.at, `expression recursion limit exceeded: ${MAX_DEPTH}`);
+    const condition = this.binary(0);
+    let result = condition;
+    if (this.is("?")) {
+      const { at } = this.token;
+      this.index += 1;
+      const yes = this.binary(0);
+      this.expect(":");
+      const no = this.expression();
+      result = call(at, "_?_:_", [condition, yes, no]);
+    }
+    this.depth -= 1;
+    return result;
+  }
+
+  private static readonly levels: readonly (readonly string[])[] = [
+    ["||"],
+    ["&&"],
+    [...relations],
+    ["+", "-"],
+    ["*", "/", "%"],
+  ];
+
+  private binary(level: number): Expression {
+    const operators = Parser.levels[level];
+    if (!operators) return this.unary();
+    let left = this.binary(level + 1);
+    for (;;) {
+      const operator = operators.find((each) => this.is(each));
+      if (operator === undefined) return left;
+      const { at } = this.token;
+      this.index += 1;
+      const right = this.binary(level + 1);
+      left = call(at, operator === "in" ? "@in" : `_${operator}_`, [left, right]);
+    }
+  }
+
+  private unary(): Expression {
+    const { token } = this;
+    for (const [symbol, name] of [
+      ["!", "!_"],
+      ["-", "-_"],
+    ] as const) {
+      if (!this.is(symbol)) continue;
+      let count = 0;
+      while (this.take(symbol)) count += 1;
+      const next = this.token;
+      if (symbol === "-" && count % 2 === 1 && next.kind === "literal" && isNumber(next)) {
+        this.index += 1;
+        return this.members(negated(next, token.at));
+      }
+      const operand = this.members(this.primary());
+      return count % 2 === 1 ? call(token.at, name, [operand]) : operand;
+    }
+    return this.members(this.primary());
+  }
+
+  private primary(): Expression {
+    const { token } = this;
+    if (token.kind === "literal") {
+      this.index += 1;
+      const { literal } = token;
+      if (literal.type === "int" && literal.value > 0x7fff_ffff_ffff_ffffn)
+        throw new CelSyntaxError(token.at, "invalid int literal");
+      return { kind: "literal", value: literal, at: token.at };
+    }
+    if (this.take("(")) {
+      const inner = this.expression();
+      this.expect(")");
+      return inner;
+    }
+    if (this.is("[") || this.is("[?")) return this.list();
+    if (this.take("{")) return { kind: "map", entries: this.entries(), at: token.at };
+    const isRooted = this.take(".");
+    return this.identifier(isRooted, token.at);
+  }
+
+  private identifier(isRooted: boolean, at: number): Expression {
+    const { token } = this;
+    if (token.kind !== "identifier" || token.quoted) throw this.unexpected("expecting an expression");
+    if (reserved.has(token.text)) throw new CelSyntaxError(token.at, `reserved identifier: ${token.text}`);
+    this.index += 1;
+    if (this.is("(")) {
+      const args = this.args();
+      return this.globalCall(token.text, args, token.at);
+    }
+    return { kind: "identifier", name: isRooted ? `.${token.text}` : token.text, at };
+  }
+
+  private globalCall(name: string, args: Expression[], at: number): Expression {
+    if (name === "has" && args.length === 1) {
+      const [field] = args;
+      if (field?.kind !== "select" || field.test) throw new CelSyntaxError(at, "invalid argument to has() macro");
+      return { ...field, test: true };
+    }
+    return call(at, name, args);
+  }
+
+  private list(): Expression {
+    const { at } = this.token;
+    const items: Element[] = [];
+    let optional = this.take("[?");
+    if (!optional) this.expect("[");
+    while (optional || !this.is("]")) {
+      optional ||= this.take("?");
+      items.push({ value: this.expression(), optional });
+      optional = false;
+      if (!this.take(",")) break;
+    }
+    this.expect("]");
+    return { kind: "list", items, at };
+  }
+
+  private entries(): Entry[] {
+    const entries: Entry[] = [];
+    while (!this.is("}")) {
+      const optional = this.take("?");
+      const key = this.expression();
+      this.expect(":");
+      entries.push({ key, value: this.expression(), optional });
+      if (!this.take(",")) break;
+    }
+    this.expect("}");
+    return entries;
+  }
+
+  private args(): Expression[] {
+    this.expect("(");
+    const args: Expression[] = [];
+    while (!this.is(")")) {
+      args.push(this.expression());
+      if (!this.take(",")) break;
+    }
+    this.expect(")");
+    return args;
+  }
+
+  private members(first: Expression): Expression {
+    let operand = first;
+    for (;;) {
+      const { at } = this.token;
+      if (this.take(".?"))
+        operand = { kind: "select", operand, field: this.fieldName(), optional: true, test: false, at };
+      else if (this.take(".")) operand = this.member(operand, at);
+      else if (this.is("[") || this.is("[?")) operand = this.subscript(operand, at);
+      else if (this.is("{") && typeNameOf(operand) !== undefined) {
+        this.index += 1;
+        operand = { kind: "object", type: typeNameOf(operand) ?? "", fields: this.objectFields(), at };
+      } else return operand;
+    }
+  }
+
+  private subscript(operand: Expression, at: number): Expression {
+    const optional = this.take("[?");
+    if (!optional) this.expect("[");
+    const isOptional = optional || this.take("?");
+    const index = this.expression();
+    this.expect("]");
+    return { kind: "index", operand, index, optional: isOptional, at };
+  }
+
+  private objectFields(): ObjectField[] {
+    const fields: ObjectField[] = [];
+    while (!this.is("}")) {
+      const optional = this.take("?");
+      const { at } = this.token;
+      const name = this.fieldName();
+      this.expect(":");
+      fields.push({ name, value: this.expression(), optional, at });
+      if (!this.take(",")) break;
+    }
+    this.expect("}");
+    return fields;
+  }
+
+  private fieldName(): string {
+    const { token } = this;
+    const isName = token.kind === "identifier";
+    if (!isName) throw this.unexpected("expecting IDENTIFIER");
+    this.index += 1;
+    return token.text;
+  }
+
+  private member(operand: Expression, at: number): Expression {
+    const { token } = this;
+    const field = this.fieldName();
+    if (!this.is("(")) return { kind: "select", operand, field, optional: false, test: false, at };
+    const args = this.args();
+    const macro = macroOf(operand, field, args, token.at);
+    return macro ?? { kind: "call", name: field, target: operand, args, at: token.at };
+  }
+}
+
+const call = (at: number, name: string, args: readonly Expression[]): Expression => ({
+  kind: "call",
+  name,
+  target: undefined,
+  args,
+  at,
+});
+
+function isNumber(token: Token): boolean {
+  return token.kind === "literal" && (token.literal.type === "int" || token.literal.type === "double");
+}
+
+function negated(token: Token, at: number): Expression {
+  if (token.kind !== "literal") throw new CelSyntaxError(at, "no number");
+  const { literal } = token;
+  if (literal.type === "double") return { kind: "literal", value: { type: "double", value: -literal.value }, at };
+  if (literal.type === "int") return { kind: "literal", value: { type: "int", value: -literal.value }, at };
+  throw new CelSyntaxError(at, "no number");
+}
+
+/** `a.b.C`, where an expression is nothing but names. */
+function typeNameOf(expression: Expression): string | undefined {
+  if (expression.kind === "identifier") return expression.name.replace(/^\./, "");
+  if (expression.kind !== "select" || expression.test || expression.optional) return undefined;
+  const outer = typeNameOf(expression.operand);
+  return outer === undefined ? undefined : `${outer}.${expression.field}`;
+}
+
+interface MacroForm {
+  readonly macro: Macro;
+  readonly variables: number;
+  readonly hasFilter: boolean;
+}
+
+/** By name and number of arguments. */
+const macros: Readonly<Record<string, MacroForm>> = {
+  "all/2": { macro: "all", variables: 1, hasFilter: false },
+  "all/3": { macro: "all", variables: 2, hasFilter: false },
+  "exists/2": { macro: "exists", variables: 1, hasFilter: false },
+  "exists/3": { macro: "exists", variables: 2, hasFilter: false },
+  "exists_one/2": { macro: "existsOne", variables: 1, hasFilter: false },
+  "existsOne/2": { macro: "existsOne", variables: 1, hasFilter: false },
+  "existsOne/3": { macro: "existsOne", variables: 2, hasFilter: false },
+  "map/2": { macro: "map", variables: 1, hasFilter: false },
+  "map/3": { macro: "map", variables: 1, hasFilter: true },
+  "filter/2": { macro: "filter", variables: 1, hasFilter: false },
+  "transformList/3": { macro: "map", variables: 2, hasFilter: false },
+  "transformList/4": { macro: "map", variables: 2, hasFilter: true },
+  "transformMap/3": { macro: "transformMap", variables: 2, hasFilter: false },
+  "transformMap/4": { macro: "transformMap", variables: 2, hasFilter: true },
+  "transformMapEntry/3": { macro: "transformMapEntry", variables: 2, hasFilter: false },
+  "transformMapEntry/4": { macro: "transformMapEntry", variables: 2, hasFilter: true },
+  "optMap/2": { macro: "optMap", variables: 1, hasFilter: false },
+  "optFlatMap/2": { macro: "optFlatMap", variables: 1, hasFilter: false },
+};
+
+function macroOf(target: Expression, name: string, args: readonly Expression[], at: number): Expression | undefined {
+  if (name === "bind" && args.length === 3 && target.kind === "identifier" && target.name === "cel") {
+    const [variable, range, body] = args;
+    if (variable && range && body) {
+      return comprehension({ macro: "bind", variables: 1, hasFilter: false }, range, [variable, body], at);
+    }
+  }
+  const form = macros[`${name}/${args.length}`];
+  if (!form || !Object.hasOwn(macros, `${name}/${args.length}`)) return undefined;
+  return comprehension(form, target, args, at);
+}
+
+function comprehension(form: MacroForm, range: Expression, args: readonly Expression[], at: number): Expression {
+  const variables = args.slice(0, form.variables).map((arg) => {
+    if (arg.kind === "identifier" && !arg.name.startsWith(".")) return arg.name;
+    throw new CelSyntaxError(arg.at, "argument is not an identifier");
+  });
+  const rest = args.slice(form.variables);
+  const body = rest.at(-1);
+  if (!body) throw new CelSyntaxError(at, "a macro without a body");
+  return {
+    kind: "comprehension",
+    macro: form.macro,
+    range,
+    variables,
+    filter: form.hasFilter ? rest[0] : undefined,
+    body,
+    at,
+  };
+}

@@ -1,0 +1,96 @@
+/** An expression, compiled once, that runs on values. */
+import { CelSyntaxError, type Expression, type Issue, renderIssues } from "./ast.ts";
+import { check, type Environment } from "./checker.ts";
+import { Frame, plan, type Step, type Variables } from "./evaluator.ts";
+import { parse } from "./parser.ts";
+import { assignable, isDyn, type Type, typeName } from "./types.ts";
+import type { Value } from "./values.ts";
+
+/** An expression that cannot be compiled; the message has a line for each fault, as cel-go prints them. */
+export class CompileError extends Error {
+  override readonly name = "CompileError";
+  constructor(
+    readonly expression: string,
+    readonly issues: readonly Issue[],
+  ) {
+    super(renderIssues(expression, issues));
+  }
+}
+
+export interface Run {
+  readonly value: Value;
+  readonly cost: number;
+}
+
+export class Program {
+  private constructor(
+    readonly source: string,
+    readonly expression: Expression,
+    readonly type: Type,
+    private readonly step: Step,
+  ) {}
+
+  /** Throws CompileError. */
+  static compile(source: string, environment: Environment): Program {
+    const expression = parsed(source);
+    const { type, issues } = check(expression, environment);
+    if (issues.length > 0) throw new CompileError(source, issues);
+    return new Program(source, expression, type, plan(expression, environment));
+  }
+
+  /** Whether what it gives may be of this type. */
+  gives(wanted: Type): boolean {
+    return isDyn(this.type) || assignable(this.type, wanted, new Map());
+  }
+
+  get typeName(): string {
+    return typeName(this.type);
+  }
+
+  /** Throws CelError for an evaluation that fails, CostExceeded for one that goes on too long. */
+  run(variables: Variables, costLimit: number): Run {
+    const frame = new Frame(variables, costLimit);
+    return { value: this.step(frame), cost: frame.cost };
+  }
+
+  /** Whether a variable stands in it. */
+  uses(name: string): boolean {
+    return mentions(this.expression, name);
+  }
+}
+
+function parsed(source: string): Expression {
+  try {
+    return parse(source);
+  } catch (error) {
+    if (error instanceof CelSyntaxError) throw new CompileError(source, [{ at: error.at, message: error.message }]);
+    throw error;
+  }
+}
+
+function mentions(expression: Expression | undefined, name: string): boolean {
+  if (!expression) return false;
+  switch (expression.kind) {
+    case "literal":
+      return false;
+    case "identifier":
+      return expression.name === name || expression.name === `.${name}`;
+    case "select":
+      return mentions(expression.operand, name);
+    case "index":
+      return mentions(expression.operand, name) || mentions(expression.index, name);
+    case "call":
+      return mentions(expression.target, name) || expression.args.some((each) => mentions(each, name));
+    case "list":
+      return expression.items.some(({ value }) => mentions(value, name));
+    case "map":
+      return expression.entries.some(({ key, value }) => mentions(key, name) || mentions(value, name));
+    case "object":
+      return expression.fields.some(({ value }) => mentions(value, name));
+    case "comprehension": {
+      const { range, variables, filter, body } = expression;
+      if (mentions(range, name)) return true;
+      return !variables.includes(name) && (mentions(filter, name) || mentions(body, name));
+    }
+  }
+}

@@ -1,0 +1,555 @@
+/** CEL's standard functions, and its extensions that Kubernetes has on: strings, sets, optionals. */
+import { RE2JS } from "re2js";
+import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
+import {
+  ArrayList,
+  CelError,
+  compare,
+  concatenated,
+  Duration,
+  equal,
+  formatDuration,
+  formatTimestamp,
+  isOpaque,
+  isTime,
+  List,
+  MapValue,
+  Optional,
+  parseDuration,
+  parseTimestamp,
+  Timestamp,
+  TypeValue,
+  toJson,
+  typeNameOf,
+  Uint,
+  type Value,
+} from "./values.ts";
+
+const MIN_INT = -0x8000_0000_0000_0000n;
+const MAX_INT = 0x7fff_ffff_ffff_ffffn;
+const MAX_UINT = 0xffff_ffff_ffff_ffffn;
+
+function checkedInt(value: bigint): bigint {
+  if (value < MIN_INT || value > MAX_INT) throw new CelError("integer overflow");
+  return value;
+}
+function checkedUint(value: bigint): Uint {
+  if (value < 0n || value > MAX_UINT) throw new CelError("unsigned integer overflow");
+  return new Uint(value);
+}
+function checkedTime(nanoseconds: bigint): Timestamp {
+  if (!isTime(nanoseconds)) throw new CelError("timestamp overflow");
+  return new Timestamp(nanoseconds);
+}
+const checkedDuration = (nanoseconds: bigint): Duration => new Duration(checkedInt(nanoseconds));
+
+function divisor<T extends bigint>(value: T, what: string): T {
+  if (value === 0n) throw new CelError(what);
+  return value;
+}
+
+/** Texts cost a tenth of their length to walk. */
+const walk = (...texts: Value[]): number =>
+  Math.ceil(
+    texts.reduce(
+      (sum: number, text) =>
+        sum + (typeof text === "string" ? text.length : text instanceof Uint8Array ? text.length : 0),
+      0,
+    ) * 0.1,
+  );
+const walked: Overload["cost"] = (args) => walk(...args);
+const walkedTarget: Overload["cost"] = ([target]) => walk(target ?? null);
+
+const intOperators: readonly Overload[] = [
+  overload("_+_(int, int) -> int", (a: bigint, b: bigint) => checkedInt(a + b)),
+  overload("_-_(int, int) -> int", (a: bigint, b: bigint) => checkedInt(a - b)),
+  overload("_*_(int, int) -> int", (a: bigint, b: bigint) => checkedInt(a * b)),
+  overload("_/_(int, int) -> int", (a: bigint, b: bigint) => checkedInt(a / divisor(b, "division by zero"))),
+  overload("_%_(int, int) -> int", (a: bigint, b: bigint) => a % divisor(b, "modulus by zero")),
+  overload("-_(int) -> int", (a: bigint) => checkedInt(-a)),
+  overload("_+_(uint, uint) -> uint", (a: Uint, b: Uint) => checkedUint(a.value + b.value)),
+  overload("_-_(uint, uint) -> uint", (a: Uint, b: Uint) => checkedUint(a.value - b.value)),
+  overload("_*_(uint, uint) -> uint", (a: Uint, b: Uint) => checkedUint(a.value * b.value)),
+  overload("_/_(uint, uint) -> uint", (a: Uint, b: Uint) => new Uint(a.value / divisor(b.value, "division by zero"))),
+  overload("_%_(uint, uint) -> uint", (a: Uint, b: Uint) => new Uint(a.value % divisor(b.value, "modulus by zero"))),
+];
+
+const otherOperators: readonly Overload[] = [
+  overload("_+_(double, double) -> double", (a: number, b: number) => a + b),
+  overload("_-_(double, double) -> double", (a: number, b: number) => a - b),
+  overload("_*_(double, double) -> double", (a: number, b: number) => a * b),
+  overload("_/_(double, double) -> double", (a: number, b: number) => a / b),
+  overload("-_(double) -> double", (a: number) => -a),
+  overload("_+_(string, string) -> string", (a: string, b: string) => a + b, walked),
+  overload("_+_(bytes, bytes) -> bytes", (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b]), walked),
+  overload("_+_(list(A), list(A)) -> list(A)", (a: List, b: List) => concatenated(a, b)),
+  overload("_+_(timestamp, duration) -> timestamp", (a: Timestamp, b: Duration) =>
+    checkedTime(a.nanoseconds + b.nanoseconds),
+  ),
+  overload("_+_(duration, timestamp) -> timestamp", (a: Duration, b: Timestamp) =>
+    checkedTime(a.nanoseconds + b.nanoseconds),
+  ),
+  overload("_+_(duration, duration) -> duration", (a: Duration, b: Duration) =>
+    checkedDuration(a.nanoseconds + b.nanoseconds),
+  ),
+  overload("_-_(timestamp, duration) -> timestamp", (a: Timestamp, b: Duration) =>
+    checkedTime(a.nanoseconds - b.nanoseconds),
+  ),
+  overload("_-_(timestamp, timestamp) -> duration", (a: Timestamp, b: Timestamp) =>
+    checkedDuration(a.nanoseconds - b.nanoseconds),
+  ),
+  overload("_-_(duration, duration) -> duration", (a: Duration, b: Duration) =>
+    checkedDuration(a.nanoseconds - b.nanoseconds),
+  ),
+  overload("!_(bool) -> bool", (a: boolean) => !a),
+  overload("_==_(A, A) -> bool", (a: Value, b: Value) => equal(a, b), walked),
+  overload("_!=_(A, A) -> bool", (a: Value, b: Value) => !equal(a, b), walked),
+  overload(
+    "@in(A, list(A)) -> bool",
+    (a: Value, list: List) => includes(list, a),
+    ([, list]) => (list instanceof List ? list.size : 0),
+  ),
+  overload("@in(A, map(A, B)) -> bool", (a: Value, map: MapValue) => map.get(a) !== undefined),
+];
+
+function includes(list: List, value: Value): boolean {
+  for (const each of list.values()) if (equal(each, value)) return true;
+  return false;
+}
+
+const ordered = ["bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration"];
+const numbers = ["int", "uint", "double"];
+
+function relation(name: string, holds: (order: number) => boolean): Overload[] {
+  const call = (a: Value, b: Value): boolean => {
+    const order = compare(a, b);
+    return order !== undefined && holds(order);
+  };
+  const pairs = ordered.flatMap((left) =>
+    numbers.includes(left) ? numbers.map((right) => [left, right]) : [[left, left]],
+  );
+  return pairs.map(([left, right]) => overload(`${name}(${left}, ${right}) -> bool`, call, walked));
+}
+
+const relations: readonly Overload[] = [
+  ...relation("_<_", (order) => order < 0),
+  ...relation("_<=_", (order) => order <= 0),
+  ...relation("_>_", (order) => order > 0),
+  ...relation("_>=_", (order) => order >= 0),
+];
+
+const length = (text: string): bigint => BigInt([...text].length);
+
+function sized(type: string, size: Implementation): Overload[] {
+  return [overload(`size(${type}) -> int`, size), overload(`${type}.size() -> int`, size)];
+}
+
+const sizes: readonly Overload[] = [
+  ...sized("string", (text: string) => length(text)),
+  ...sized("bytes", (data: Uint8Array) => BigInt(data.length)),
+  ...sized("list(A)", (list: List) => BigInt(list.size)),
+  ...sized("map(A, B)", (map: MapValue) => BigInt(map.size)),
+];
+
+function parseInteger(text: string): bigint {
+  if (!/^[-+]?\d+$/.test(text)) throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return checkedInt(BigInt(text.replace(/^\+/, "")));
+}
+
+function truncated(value: number, convert: (value: bigint) => Value): Value {
+  if (!Number.isFinite(value)) throw new CelError("integer overflow");
+  return convert(BigInt(Math.trunc(value)));
+}
+
+function parseDouble(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || Number.isNaN(value))
+    throw new CelError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return value;
+}
+
+function timeOf(text: string): Timestamp {
+  const time = parseTimestamp(text);
+  if (!time) throw new CelError(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse`);
+  return time;
+}
+function durationOf(text: string): Duration {
+  const parsed = parseDuration(text);
+  if (!parsed) throw new CelError(`time: invalid duration ${JSON.stringify(text)}`);
+  return parsed;
+}
+
+function parseBoolean(text: string): boolean {
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw new CelError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
+function decoded(data: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    throw new CelError("invalid UTF-8 in bytes, cannot convert to string");
+  }
+}
+
+const formatDouble = (value: number): string =>
+  Number.isNaN(value) ? "NaN" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
+
+const conversions: readonly Overload[] = [
+  overload("int(int) -> int", (a: bigint) => a),
+  overload("int(uint) -> int", (a: Uint) => checkedInt(a.value)),
+  overload("int(double) -> int", (a: number) => truncated(a, checkedInt)),
+  overload("int(string) -> int", parseInteger as Implementation),
+  overload("int(timestamp) -> int", (a: Timestamp) => floorDivided(a.nanoseconds, 1_000_000_000n)),
+  overload("int(duration) -> int", (a: Duration) => a.nanoseconds),
+  overload("uint(uint) -> uint", (a: Uint) => a),
+  overload("uint(int) -> uint", (a: bigint) => checkedUint(a)),
+  overload("uint(double) -> uint", (a: number) => truncated(a, checkedUint)),
+  overload("uint(string) -> uint", (a: string) => checkedUint(parseInteger(a))),
+  overload("double(double) -> double", (a: number) => a),
+  overload("double(int) -> double", (a: bigint) => Number(a)),
+  overload("double(uint) -> double", (a: Uint) => Number(a.value)),
+  overload("double(string) -> double", parseDouble as Implementation),
+  overload("string(string) -> string", (a: string) => a),
+  overload("string(int) -> string", (a: bigint) => String(a)),
+  overload("string(uint) -> string", (a: Uint) => String(a.value)),
+  overload("string(double) -> string", formatDouble as Implementation),
+  overload("string(bool) -> string", (a: boolean) => String(a)),
+  overload("string(bytes) -> string", decoded as Implementation),
+  overload("string(timestamp) -> string", formatTimestamp as Implementation),
+  overload("string(duration) -> string", formatDuration as Implementation),
+  overload("bytes(bytes) -> bytes", (a: Uint8Array) => a),
+  overload("bytes(string) -> bytes", (a: string) => Buffer.from(a)),
+  overload("bool(bool) -> bool", (a: boolean) => a),
+  overload("bool(string) -> bool", parseBoolean as Implementation),
+  overload("timestamp(string) -> timestamp", timeOf as Implementation),
+  overload("timestamp(int) -> timestamp", (a: bigint) => checkedTime(a * 1_000_000_000n)),
+  overload("timestamp(timestamp) -> timestamp", (a: Timestamp) => a),
+  overload("duration(string) -> duration", durationOf as Implementation),
+  overload("duration(duration) -> duration", (a: Duration) => a),
+  overload("duration(int) -> duration", (a: bigint) => checkedDuration(a)),
+  overload("dyn(A) -> dyn", (a: Value) => a),
+  overload("type(A) -> type(A)", (a: Value) => new TypeValue(typeNameOf(a))),
+];
+
+function floorDivided(value: bigint, by: bigint): bigint {
+  const quotient = value / by;
+  return value % by < 0n ? quotient - 1n : quotient;
+}
+
+const patterns = new Map<string, RE2JS>();
+const MAX_PATTERNS = 1000;
+
+/** Compiled once; the number kept is bounded. Throws CelError. */
+export function patternOf(text: string): RE2JS {
+  const known = patterns.get(text);
+  if (known) return known;
+  let compiled: RE2JS;
+  try {
+    compiled = RE2JS.compile(text);
+  } catch (error) {
+    throw new CelError(`error parsing regexp: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (patterns.size >= MAX_PATTERNS) patterns.clear();
+  patterns.set(text, compiled);
+  return compiled;
+}
+
+const matches = (text: string, pattern: string): boolean => patternOf(pattern).matcher(text).find();
+const matchCost: Overload["cost"] = ([text, pattern]) => {
+  const [a, b] = [typeof text === "string" ? text.length : 0, typeof pattern === "string" ? pattern.length : 0];
+  return Math.ceil((1 + a) * 0.1) * Math.ceil(b * 0.25);
+};
+
+/** Texts are counted in code points. */
+const points = (text: string): string[] => [...text];
+
+function indexIn(text: string, part: string, from: bigint): bigint {
+  const [letters, wanted] = [points(text), points(part)];
+  const start = Number(from);
+  if (start < 0 || start > letters.length) throw new CelError(`index out of range: ${start}`);
+  for (let at = start; at + wanted.length <= letters.length; at += 1) {
+    if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
+  }
+  return -1n;
+}
+
+function lastIndexIn(text: string, part: string, until: bigint | undefined): bigint {
+  const [letters, wanted] = [points(text), points(part)];
+  const end = until === undefined ? letters.length : Number(until);
+  if (end < 0 || end > letters.length) throw new CelError(`index out of range: ${end}`);
+  for (let at = Math.min(end, letters.length - wanted.length); at >= 0; at -= 1) {
+    if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
+  }
+  return -1n;
+}
+
+function substring(text: string, from: bigint, to: bigint | undefined): string {
+  const letters = points(text);
+  const [start, end] = [Number(from), to === undefined ? letters.length : Number(to)];
+  if (start < 0 || start > letters.length) throw new CelError(`index out of range: ${start}`);
+  if (end < 0 || end > letters.length) throw new CelError(`index out of range: ${end}`);
+  if (start > end) throw new CelError(`invalid substring range. start: ${start}, end: ${end}`);
+  return letters.slice(start, end).join("");
+}
+
+function split(text: string, separator: string, limit: bigint): List {
+  const count = Number(limit);
+  if (count === 0) return new ArrayList([]);
+  const parts = separator === "" ? points(text) : text.split(separator);
+  if (count < 0 || parts.length <= count) return new ArrayList(parts);
+  const kept = parts.slice(0, count - 1);
+  return new ArrayList([...kept, parts.slice(count - 1).join(separator)]);
+}
+
+function replaced(text: string, from: string, to: string, limit: bigint): string {
+  let left = limit < 0n ? Infinity : Number(limit);
+  if (from === "")
+    return left === Infinity
+      ? points(text)
+          .map((letter) => to + letter)
+          .join("") + to
+      : text;
+  return text.replaceAll(from, (whole) => (left-- > 0 ? to : whole));
+}
+
+function charAt(text: string, index: bigint): string {
+  const letters = points(text);
+  if (index < 0n || index > letters.length) throw new CelError(`index out of range: ${index}`);
+  return letters[Number(index)] ?? "";
+}
+
+function joined(list: List, separator: string): string {
+  return [...list.values()]
+    .map((part) => {
+      if (typeof part !== "string") throw new CelError("no such overload");
+      return part;
+    })
+    .join(separator);
+}
+
+const ascii = (text: string, from: RegExp, to: (letter: string) => string): string => text.replace(from, to);
+
+function formatted(template: string, args: List): string {
+  let next = 0;
+  return template.replace(/%(?:\.(\d+))?([sdfexXob%])/g, (_, precision: string | undefined, verb: string) => {
+    if (verb === "%") return "%";
+    if (next >= args.size) throw new CelError(`index ${next} out of range`);
+    const value = args.get(next);
+    next += 1;
+    return formattedValue(value, verb, precision);
+  });
+}
+
+function formattedValue(value: Value, verb: string, precision: string | undefined): string {
+  const number =
+    typeof value === "bigint" || typeof value === "number" ? value : value instanceof Uint ? value.value : undefined;
+  switch (verb) {
+    case "s":
+      return shown(value);
+    case "d":
+      if (typeof number === "bigint") return String(number);
+      break;
+    case "f":
+      if (number !== undefined) return Number(number).toFixed(Number(precision ?? 6));
+      break;
+    case "e":
+      if (number !== undefined)
+        return Number(number)
+          .toExponential(Number(precision ?? 6))
+          .replace(/e([+-])(\d)$/, "e$10$2");
+      break;
+    case "b":
+      if (typeof value === "boolean") return value ? "1" : "0";
+      if (typeof number === "bigint") return number.toString(2);
+      break;
+    case "o":
+      if (typeof number === "bigint") return number.toString(8);
+      break;
+    default: {
+      const hex =
+        typeof number === "bigint"
+          ? number.toString(16)
+          : typeof value === "string" || value instanceof Uint8Array
+            ? Buffer.from(value).toString("hex")
+            : undefined;
+      if (hex !== undefined) return verb === "X" ? hex.toUpperCase() : hex;
+    }
+  }
+  throw new CelError(`error during formatting: ${verb} cannot take a value of type ${typeNameOf(value)}`);
+}
+
+function shown(value: Value): string {
+  if (typeof value === "string") return value;
+  if (value === null) return "null";
+  if (typeof value === "number") return formatDouble(value);
+  if (value instanceof Uint) return String(value.value);
+  if (typeof value !== "object") return String(value);
+  if (value instanceof List) return `[${[...value.values()].map(shown).join(", ")}]`;
+  if (value instanceof MapValue)
+    return `{${[...value.entries()].map(([key, each]) => `${shown(key)}: ${shown(each)}`).join(", ")}}`;
+  if (value instanceof TypeValue) return value.typeName;
+  if (isOpaque(value)) return value.opaqueType;
+  return String(toJson(value));
+}
+
+const strings: readonly Overload[] = [
+  overload("string.contains(string) -> bool", (a: string, b: string) => a.includes(b), walkedTarget),
+  overload(
+    "string.startsWith(string) -> bool",
+    (a: string, b: string) => a.startsWith(b),
+    ([, b]) => walk(b ?? null),
+  ),
+  overload(
+    "string.endsWith(string) -> bool",
+    (a: string, b: string) => a.endsWith(b),
+    ([, b]) => walk(b ?? null),
+  ),
+  overload("string.matches(string) -> bool", matches as Implementation, matchCost),
+  overload("matches(string, string) -> bool", matches as Implementation, matchCost),
+  overload("string.charAt(int) -> string", charAt as Implementation),
+  overload("string.indexOf(string) -> int", (a: string, b: string) => indexIn(a, b, 0n), walkedTarget),
+  overload("string.indexOf(string, int) -> int", indexIn as Implementation, walkedTarget),
+  overload("string.lastIndexOf(string) -> int", (a: string, b: string) => lastIndexIn(a, b, undefined), walkedTarget),
+  overload("string.lastIndexOf(string, int) -> int", lastIndexIn as Implementation, walkedTarget),
+  overload("string.lowerAscii() -> string", (a: string) => ascii(a, /[A-Z]/g, (c) => c.toLowerCase()), walkedTarget),
+  overload("string.upperAscii() -> string", (a: string) => ascii(a, /[a-z]/g, (c) => c.toUpperCase()), walkedTarget),
+  overload(
+    "string.replace(string, string) -> string",
+    (a: string, b: string, c: string) => replaced(a, b, c, -1n),
+    walkedTarget,
+  ),
+  overload("string.replace(string, string, int) -> string", replaced as Implementation, walkedTarget),
+  overload("string.split(string) -> list(string)", (a: string, b: string) => split(a, b, -1n), walkedTarget),
+  overload("string.split(string, int) -> list(string)", split as Implementation, walkedTarget),
+  overload("string.substring(int) -> string", (a: string, from: bigint) => substring(a, from, undefined), walkedTarget),
+  overload("string.substring(int, int) -> string", substring as Implementation, walkedTarget),
+  overload("string.trim() -> string", (a: string) => a.trim(), walkedTarget),
+  overload("string.reverse() -> string", (a: string) => points(a).reverse().join(""), walkedTarget),
+  overload("string.format(list(dyn)) -> string", formatted as Implementation, walkedTarget),
+  overload(
+    "list(string).join() -> string",
+    (list: List) => joined(list, ""),
+    ([list]) => (list instanceof List ? list.size : 0),
+  ),
+  overload("list(string).join(string) -> string", joined as Implementation, ([list]) =>
+    list instanceof List ? list.size : 0,
+  ),
+  namespaced("strings.quote", "(string) -> string", (a: string) => JSON.stringify(a), walkedTarget),
+];
+
+function partsOf({ nanoseconds }: Timestamp, zone: string | undefined): Date {
+  const at_ms = Number(floorDivided(nanoseconds, 1_000_000n));
+  if (zone === undefined || zone === "UTC" || zone === "") return new Date(at_ms);
+  const offset = /^([+-]?)(\d{2}):(\d{2})$/.exec(zone);
+  if (offset) {
+    const minutes = (Number(offset[2]) * 60 + Number(offset[3])) * (offset[1] === "-" ? -1 : 1);
+    return new Date(at_ms + minutes * 60_000);
+  }
+  try {
+    const local = new Date(at_ms).toLocaleString("sv-SE", { timeZone: zone });
+    const milliseconds = ((at_ms % 1000) + 1000) % 1000;
+    return new Date(`${local.replace(" ", "T")}.${String(milliseconds).padStart(3, "0")}Z`);
+  } catch {
+    throw new CelError(`unknown time zone ${zone}`);
+  }
+}
+
+const dayOfYear = (date: Date): number =>
+  Math.floor(
+    (Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()) - Date.UTC(date.getUTCFullYear(), 0, 1)) /
+      86_400_000,
+  );
+
+const calendar: Readonly<Record<string, (date: Date) => number>> = {
+  getFullYear: (date) => date.getUTCFullYear(),
+  getMonth: (date) => date.getUTCMonth(),
+  getDate: (date) => date.getUTCDate(),
+  getDayOfMonth: (date) => date.getUTCDate() - 1,
+  getDayOfWeek: (date) => date.getUTCDay(),
+  getDayOfYear: dayOfYear,
+  getHours: (date) => date.getUTCHours(),
+  getMinutes: (date) => date.getUTCMinutes(),
+  getSeconds: (date) => date.getUTCSeconds(),
+  getMilliseconds: (date) => date.getUTCMilliseconds(),
+};
+
+const spans: Readonly<Record<string, bigint>> = {
+  getHours: 3_600_000_000_000n,
+  getMinutes: 60_000_000_000n,
+  getSeconds: 1_000_000_000n,
+};
+
+const times: readonly Overload[] = [
+  ...Object.entries(calendar).flatMap(([name, part]) => [
+    overload(`timestamp.${name}() -> int`, (time: Timestamp) => BigInt(part(partsOf(time, undefined)))),
+    overload(`timestamp.${name}(string) -> int`, (time: Timestamp, zone: string) => BigInt(part(partsOf(time, zone)))),
+  ]),
+  ...Object.entries(spans).map(([name, size]) =>
+    overload(`duration.${name}() -> int`, (span: Duration) => span.nanoseconds / size),
+  ),
+  overload("duration.getMilliseconds() -> int", (span: Duration) => (span.nanoseconds / 1_000_000n) % 1000n),
+];
+
+const every = (list: List, holds: (value: Value) => boolean): boolean => {
+  for (const each of list.values()) if (!holds(each)) return false;
+  return true;
+};
+const product: Overload["cost"] = ([a, b]) => (a instanceof List ? a.size : 0) * (b instanceof List ? b.size : 0);
+
+const sets: readonly Overload[] = [
+  namespaced(
+    "sets.contains",
+    "(list(A), list(A)) -> bool",
+    (a: List, b: List) => every(b, (each) => includes(a, each)),
+    product,
+  ),
+  namespaced(
+    "sets.equivalent",
+    "(list(A), list(A)) -> bool",
+    (a: List, b: List) => every(a, (each) => includes(b, each)) && every(b, (each) => includes(a, each)),
+    product,
+  ),
+  namespaced(
+    "sets.intersects",
+    "(list(A), list(A)) -> bool",
+    (a: List, b: List) => !every(a, (each) => !includes(b, each)),
+    product,
+  ),
+];
+
+function isZero(value: Value): boolean {
+  if (value === null || value === false || value === 0n || value === 0 || value === "") return true;
+  if (value instanceof Uint) return value.value === 0n;
+  if (value instanceof List || value instanceof MapValue) return value.size === 0;
+  if (value instanceof Uint8Array) return value.length === 0;
+  return value instanceof Duration && value.nanoseconds === 0n;
+}
+
+const optionals: readonly Overload[] = [
+  namespaced("optional.of", "(A) -> optional(A)", (value: Value) => new Optional(value)),
+  namespaced("optional.none", "() -> optional(A)", () => Optional.none),
+  namespaced("optional.ofNonZeroValue", "(A) -> optional(A)", (value: Value) =>
+    isZero(value) ? Optional.none : new Optional(value),
+  ),
+  overload("optional(A).hasValue() -> bool", (optional: Optional) => optional.value !== undefined),
+  overload("optional(A).value() -> A", (optional: Optional) => {
+    if (optional.value === undefined) throw new CelError("optional.none() dereference");
+    return optional.value;
+  }),
+  overload("optional(A).or(optional(A)) -> optional(A)", (a: Optional, b: Optional) => (a.value === undefined ? b : a)),
+  overload("optional(A).orValue(A) -> A", (optional: Optional, other: Value) => optional.value ?? other),
+];
+
+export const standardLibrary: readonly Overload[] = [
+  ...intOperators,
+  ...otherOperators,
+  ...relations,
+  ...sizes,
+  ...conversions,
+  ...strings,
+  ...times,
+  ...sets,
+  ...optionals,
+];

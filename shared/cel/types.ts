@@ -1,0 +1,197 @@
+/** Types of CEL, as far as they are known before an expression runs. */
+
+export type Type =
+  | {
+      readonly kind:
+        | "dyn"
+        | "bool"
+        | "int"
+        | "uint"
+        | "double"
+        | "string"
+        | "bytes"
+        | "null"
+        | "timestamp"
+        | "duration";
+    }
+  | {
+      readonly kind: "list";
+      readonly element: Type;
+      /** Kubernetes' sets and maps: the order of elements means nothing; elements are one where these fields are, or the
+       *  whole where there are none. Absent: an ordinary list. */
+      readonly keys?: readonly string[] | undefined;
+    }
+  | { readonly kind: "map"; readonly key: Type; readonly value: Type }
+  /** Declared fields only; any other is an error. */
+  | {
+      readonly kind: "object";
+      readonly name: string;
+      readonly fields: ReadonlyMap<string, Type>;
+      /** The field's name in JSON, where that is no identifier. */
+      readonly jsonNames?: ReadonlyMap<string, string> | undefined;
+    }
+  /** `optional_type(T)`, or something of a library that only its own functions know. */
+  | { readonly kind: "opaque"; readonly name: string; readonly parameters: readonly Type[] }
+  | { readonly kind: "type"; readonly of: Type }
+  | { readonly kind: "parameter"; readonly name: string };
+
+const simple = <
+  K extends "dyn" | "bool" | "int" | "uint" | "double" | "string" | "bytes" | "null" | "timestamp" | "duration",
+>(
+  kind: K,
+): Type => ({ kind });
+
+export const dyn = simple("dyn");
+export const bool = simple("bool");
+export const int = simple("int");
+export const uint = simple("uint");
+export const double = simple("double");
+export const string = simple("string");
+export const bytes = simple("bytes");
+export const nullType = simple("null");
+export const timestamp = simple("timestamp");
+export const duration = simple("duration");
+export const listOf = (element: Type): Type => ({ kind: "list", element });
+export const mapOf = (key: Type, value: Type): Type => ({ kind: "map", key, value });
+export const optionalTypeName = "optional_type";
+export const optionalOf = (value: Type): Type => ({ kind: "opaque", name: optionalTypeName, parameters: [value] });
+export const opaque = (name: string): Type => ({ kind: "opaque", name, parameters: [] });
+export const objectOf = (name: string, fields: Readonly<Record<string, Type>>): Type => ({
+  kind: "object",
+  name,
+  fields: new Map(Object.entries(fields)),
+});
+
+export const isDyn = (type: Type): boolean => type.kind === "dyn";
+export const isOptional = (type: Type): type is Extract<Type, { kind: "opaque" }> =>
+  type.kind === "opaque" && type.name === optionalTypeName;
+
+/** As cel-go prints it. */
+export function typeName(type: Type): string {
+  switch (type.kind) {
+    case "list":
+      return `list(${typeName(type.element)})`;
+    case "map":
+      return `map(${typeName(type.key)}, ${typeName(type.value)})`;
+    case "object":
+      return type.name;
+    case "opaque":
+      return type.parameters.length === 0 ? type.name : `${type.name}(${type.parameters.map(typeName).join(", ")})`;
+    case "type":
+      return `type(${typeName(type.of)})`;
+    case "parameter":
+      return type.name;
+    case "null":
+      return "null";
+    case "timestamp":
+      return "google.protobuf.Timestamp";
+    case "duration":
+      return "google.protobuf.Duration";
+    default:
+      return type.kind;
+  }
+}
+
+/** What type parameters stand for, as far as it is known. */
+export type Bindings = Map<string, Type>;
+
+/** Whether a value of type `given` may stand where `wanted` is declared; binds parameters. */
+export function assignable(given: Type, wanted: Type, bindings: Bindings): boolean {
+  if (wanted.kind === "parameter") {
+    const bound = bindings.get(wanted.name);
+    if (!bound || isDyn(bound)) {
+      bindings.set(wanted.name, given);
+      return true;
+    }
+    return assignable(given, bound, bindings);
+  }
+  if (given.kind === "dyn" || wanted.kind === "dyn" || given.kind === "parameter") return true;
+  if (given.kind === "null")
+    return (
+      wanted.kind === "null" ||
+      wanted.kind === "object" ||
+      wanted.kind === "timestamp" ||
+      wanted.kind === "duration" ||
+      wanted.kind === "opaque"
+    );
+  if (given.kind === "list" && wanted.kind === "list") return assignable(given.element, wanted.element, bindings);
+  if (given.kind === "map" && wanted.kind === "map") {
+    return assignable(given.key, wanted.key, bindings) && assignable(given.value, wanted.value, bindings);
+  }
+  if (given.kind === "opaque" && wanted.kind === "opaque") {
+    return (
+      given.name === wanted.name &&
+      given.parameters.every((each, index) => assignable(each, wanted.parameters[index] ?? dyn, bindings))
+    );
+  }
+  if (given.kind === "object" && wanted.kind === "object") return given.name === wanted.name;
+  return given.kind === wanted.kind;
+}
+
+/** A declared type with its parameters filled in; what is not known is dyn. */
+export function substituted(type: Type, bindings: Bindings): Type {
+  switch (type.kind) {
+    case "parameter":
+      return bindings.get(type.name) ?? dyn;
+    case "list":
+      return listOf(substituted(type.element, bindings));
+    case "map":
+      return mapOf(substituted(type.key, bindings), substituted(type.value, bindings));
+    case "opaque":
+      return { ...type, parameters: type.parameters.map((each) => substituted(each, bindings)) };
+    case "type":
+      return { kind: "type", of: substituted(type.of, bindings) };
+    default:
+      return type;
+  }
+}
+
+/** The type of a list's or map's elements that are of both types. */
+export function joined(a: Type | undefined, b: Type): Type {
+  if (!a) return b;
+  if (a.kind === "null" && assignable(a, b, new Map())) return b;
+  return assignable(b, a, new Map()) && !isDyn(b) ? a : dyn;
+}
+
+const plain: Readonly<Record<string, Type>> = {
+  dyn,
+  bool,
+  int,
+  uint,
+  double,
+  string,
+  bytes,
+  null: nullType,
+  timestamp,
+  duration,
+};
+
+/** Reads `list(A)`, `map(string, dyn)`, `optional(A)`, `type(A)`, `net.IP`; single capitals are parameters. */
+export function parseType(text: string): Type {
+  const [type, rest] = readType(text.trim());
+  if (rest.trim() !== "") throw new RangeError(`no type: ${text}`);
+  return type;
+}
+
+export function readType(text: string): [Type, string] {
+  const name = /^\s*([A-Za-z_][\w.]*)/.exec(text);
+  if (!name) throw new RangeError(`no type: ${text}`);
+  let rest = text.slice(name[0].length);
+  const [, word = ""] = name;
+  const parameters: Type[] = [];
+  if (rest.startsWith("(")) {
+    do {
+      const [parameter, after] = readType(rest.slice(1));
+      parameters.push(parameter);
+      rest = after.trimStart();
+    } while (rest.startsWith(","));
+    rest = rest.slice(1);
+  }
+  const [first = dyn, second = dyn] = parameters;
+  if (word === "list") return [listOf(first), rest];
+  if (word === "map") return [mapOf(first, second), rest];
+  if (word === "optional") return [optionalOf(first), rest];
+  if (word === "type") return [{ kind: "type", of: first }, rest];
+  if (/^[A-Z]$/.test(word)) return [{ kind: "parameter", name: word }, rest];
+  return [plain[word] ?? opaque(word), rest];
+}

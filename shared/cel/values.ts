@@ -1,0 +1,391 @@
+/**
+ * Values of CEL at run time: int is bigint, double is number, string, bool, null, bytes is Uint8Array; all else has a
+ * class here. JSON is not copied: it is looked at through the type that its schema gives it.
+ */
+import { isRawNumber, numberToken } from "../api/codec/number.ts";
+import { isJsonObject, member } from "../api/patch/json-value.ts";
+import { dyn, type Type } from "./types.ts";
+
+export type Value =
+  | null
+  | boolean
+  | bigint
+  | number
+  | string
+  | Uint8Array
+  | Uint
+  | Timestamp
+  | Duration
+  | TypeValue
+  | Optional
+  | List
+  | MapValue
+  | Opaque;
+
+/** An evaluation that came to nothing. */
+export class CelError extends Error {
+  override readonly name = "CelError";
+}
+
+export class Uint {
+  constructor(readonly value: bigint) {}
+}
+
+/** Nanoseconds since 1970. */
+export class Timestamp {
+  constructor(readonly nanoseconds: bigint) {}
+}
+
+export class Duration {
+  constructor(readonly nanoseconds: bigint) {}
+}
+
+export class TypeValue {
+  constructor(readonly typeName: string) {}
+}
+
+export class Optional {
+  static readonly none = new Optional(undefined);
+  constructor(readonly value: Value | undefined) {}
+}
+
+/** Something that only the functions of its library look into. */
+export interface Opaque {
+  /** As types name it: `kubernetes.Quantity`. */
+  readonly opaqueType: string;
+  equals(other: Opaque): boolean;
+}
+
+export const isOpaque = (value: Value): value is Opaque =>
+  typeof value === "object" && value !== null && "opaqueType" in value;
+
+export abstract class List {
+  abstract readonly size: number;
+  /** For indexes that are there only. */
+  abstract get(index: number): Value;
+  /** See the list type. */
+  readonly keys: readonly string[] | undefined = undefined;
+
+  *values(): IterableIterator<Value> {
+    for (let index = 0; index < this.size; index += 1) yield this.get(index);
+  }
+}
+
+export class ArrayList extends List {
+  constructor(
+    private readonly items: readonly Value[],
+    override readonly keys: readonly string[] | undefined = undefined,
+  ) {
+    super();
+  }
+  get size(): number {
+    return this.items.length;
+  }
+  get(index: number): Value {
+    return this.items[index] as Value;
+  }
+}
+
+class JsonList extends List {
+  constructor(
+    private readonly items: readonly unknown[],
+    private readonly element: Type,
+    override readonly keys: readonly string[] | undefined,
+  ) {
+    super();
+  }
+  get size(): number {
+    return this.items.length;
+  }
+  get(index: number): Value {
+    return fromJson(this.items[index], this.element);
+  }
+}
+
+export abstract class MapValue {
+  abstract readonly size: number;
+  /** undefined: no such key. */
+  abstract get(key: Value): Value | undefined;
+  abstract entries(): IterableIterator<readonly [Value, Value]>;
+}
+
+/** Keys are compared as CEL does: numbers of any type by value. */
+function keyText(key: Value): string | undefined {
+  if (typeof key === "string") return `s${key}`;
+  if (typeof key === "boolean") return `b${key}`;
+  if (typeof key === "bigint") return `n${key}`;
+  if (key instanceof Uint) return `n${key.value}`;
+  return typeof key === "number" && Number.isInteger(key) ? `n${BigInt(key)}` : undefined;
+}
+
+export class NativeMap extends MapValue {
+  readonly #entries = new Map<string, readonly [Value, Value]>();
+
+  /** Throws CelError for a key that cannot be one, or that is there twice. */
+  constructor(entries: Iterable<readonly [Value, Value]>) {
+    super();
+    for (const [key, value] of entries) {
+      const text = keyText(key);
+      if (text === undefined || typeof key === "number") throw new CelError(`unsupported key type`);
+      if (this.#entries.has(text)) throw new CelError(`insert failed: key ${String(key)} already exists`);
+      this.#entries.set(text, [key, value]);
+    }
+  }
+  get size(): number {
+    return this.#entries.size;
+  }
+  get(key: Value): Value | undefined {
+    return this.#entries.get(keyText(key) ?? "")?.[1];
+  }
+  entries(): IterableIterator<readonly [Value, Value]> {
+    return this.#entries.values();
+  }
+}
+
+class JsonMap extends MapValue {
+  constructor(
+    private readonly object: Record<string, unknown>,
+    private readonly type: Type,
+  ) {
+    super();
+  }
+  get size(): number {
+    return Object.keys(this.object).length;
+  }
+  get(key: Value): Value | undefined {
+    if (typeof key !== "string") return undefined;
+    const { type } = this;
+    const name = type.kind === "object" ? (type.jsonNames?.get(key) ?? key) : key;
+    const value = member(this.object, name);
+    if (value === undefined) return undefined;
+    return fromJson(value, this.typeOf(key));
+  }
+  private typeOf(key: string): Type {
+    if (this.type.kind === "object") return this.type.fields.get(key) ?? dyn;
+    return this.type.kind === "map" ? this.type.value : dyn;
+  }
+  *entries(): IterableIterator<readonly [Value, Value]> {
+    for (const key of Object.keys(this.object)) yield [key, fromJson(member(this.object, key), this.typeOf(key))];
+  }
+}
+
+/** JSON as a value of a type; where it does not fit the type it is taken as it is. */
+export function fromJson(value: unknown, type: Type): Value {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "boolean") return value;
+  if (typeof value === "string") return textAs(value, type);
+  if (typeof value === "number" || isRawNumber(value)) return numberAs(value, type);
+  if (Array.isArray(value)) {
+    return type.kind === "list" ? new JsonList(value, type.element, type.keys) : new JsonList(value, dyn, undefined);
+  }
+  return isJsonObject(value) ? new JsonMap(value, type) : null;
+}
+
+function textAs(text: string, type: Type): Value {
+  switch (type.kind) {
+    case "timestamp":
+      return parseTimestamp(text) ?? text;
+    case "duration":
+      return parseDuration(text) ?? text;
+    case "bytes":
+      return Buffer.from(text, "base64");
+    default:
+      return text;
+  }
+}
+
+function numberAs(value: unknown, type: Type): Value {
+  const token = numberToken(value) ?? "0";
+  if (type.kind === "double" || !/^-?\d+$/.test(token)) return Number(token);
+  return BigInt(token);
+}
+
+/** A value as JSON, for messages and patches. Throws CelError for what JSON cannot say. */
+export function toJson(value: Value): unknown {
+  if (value === null || typeof value === "boolean" || typeof value === "string" || typeof value === "number")
+    return value;
+  if (typeof value === "bigint") return Number(value);
+  if (value instanceof Uint) return Number(value.value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  if (value instanceof Timestamp) return formatTimestamp(value);
+  if (value instanceof Duration) return formatDuration(value);
+  if (value instanceof List) return [...value.values()].map(toJson);
+  if (value instanceof MapValue) {
+    return Object.fromEntries([...value.entries()].map(([key, each]) => [String(toJson(key)), toJson(each)]));
+  }
+  if (value instanceof Optional) return value.value === undefined ? null : toJson(value.value);
+  throw new CelError("unsupported conversion to JSON");
+}
+
+export function typeNameOf(value: Value): string {
+  if (value === null) return "null_type";
+  switch (typeof value) {
+    case "boolean":
+      return "bool";
+    case "bigint":
+      return "int";
+    case "number":
+      return "double";
+    case "string":
+      return "string";
+    default:
+      break;
+  }
+  if (value instanceof Uint8Array) return "bytes";
+  if (value instanceof Uint) return "uint";
+  if (value instanceof Timestamp) return "google.protobuf.Timestamp";
+  if (value instanceof Duration) return "google.protobuf.Duration";
+  if (value instanceof TypeValue) return "type";
+  if (value instanceof Optional) return "optional_type";
+  if (value instanceof List) return "list";
+  if (value instanceof MapValue) return "map";
+  return (value as Opaque).opaqueType;
+}
+
+const pattern = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?\d*([Zz]|[+-]\d{2}:\d{2})$/;
+const earliest = -62_135_596_800_000n * 1_000_000n;
+const latest = 253_402_300_799_999_999_999n;
+
+export const isTime = (nanoseconds: bigint): boolean => nanoseconds >= earliest && nanoseconds <= latest;
+
+/** RFC 3339; a date alone is its first moment. undefined for anything else. */
+export function parseTimestamp(text: string): Timestamp | undefined {
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return parseTimestamp(`${text}T00:00:00Z`);
+  const match = pattern.exec(text);
+  if (!match) return undefined;
+  const at_ms = Date.parse(text.replace(/\.\d+/, ""));
+  if (Number.isNaN(at_ms)) return undefined;
+  const fraction = BigInt((match[7] ?? ".").slice(1).padEnd(9, "0"));
+  return new Timestamp(BigInt(at_ms) * 1_000_000n + fraction);
+}
+
+export function formatTimestamp({ nanoseconds }: Timestamp): string {
+  const fraction = ((nanoseconds % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  const whole = new Date(Number((nanoseconds - fraction) / 1_000_000n)).toISOString().replace(/\.\d+Z$/, "");
+  const digits = fraction === 0n ? "" : `.${String(fraction).padStart(9, "0").replace(/0+$/, "")}`;
+  return `${whole}${digits}Z`;
+}
+
+const units: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+
+/** As Go's time.ParseDuration. undefined for what is none. */
+export function parseDuration(text: string): Duration | undefined {
+  const match = /^([-+]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.exec(text);
+  if (text === "0" || text === "-0" || text === "+0") return new Duration(0n);
+  if (!match) return undefined;
+  let total = 0n;
+  for (const [, digits = "0", unit = "s"] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
+    const size = units[unit] ?? 0;
+    const [whole = "0", fraction = ""] = digits.split(".");
+    total += BigInt(whole || "0") * BigInt(size);
+    if (fraction !== "")
+      total += (BigInt(fraction.slice(0, 15)) * BigInt(size)) / 10n ** BigInt(Math.min(15, fraction.length));
+  }
+  return new Duration(match[1] === "-" ? -total : total);
+}
+
+/** Seconds with their fraction, as protobuf writes durations: `90s`. */
+export function formatDuration({ nanoseconds }: Duration): string {
+  const sign = nanoseconds < 0n ? "-" : "";
+  const size = nanoseconds < 0n ? -nanoseconds : nanoseconds;
+  const fraction = size % 1_000_000_000n;
+  const digits = fraction === 0n ? "" : `.${String(fraction).padStart(9, "0").replace(/0+$/, "")}`;
+  return `${sign}${size / 1_000_000_000n}${digits}s`;
+}
+
+const numeric = (value: Value): bigint | number | undefined => {
+  if (typeof value === "bigint" || typeof value === "number") return value;
+  return value instanceof Uint ? value.value : undefined;
+};
+
+/** CEL's equality: never an error, numbers of any type by value. */
+export function equal(a: Value, b: Value): boolean {
+  if (a === b) return true;
+  const [left, right] = [numeric(a), numeric(b)];
+  // biome-ignore lint/suspicious/noDoubleEquals: bigint and number are to be equal by value.
+  if (left !== undefined && right !== undefined) return left == right;
+  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
+  if (a instanceof List) return b instanceof List && equalLists(a, b);
+  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b);
+  if (a instanceof Timestamp) return b instanceof Timestamp && a.nanoseconds === b.nanoseconds;
+  if (a instanceof Duration) return b instanceof Duration && a.nanoseconds === b.nanoseconds;
+  if (a instanceof TypeValue) return b instanceof TypeValue && a.typeName === b.typeName;
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
+  if (a instanceof Optional) return b instanceof Optional && equalOptionals(a, b);
+  return isOpaque(a) && isOpaque(b) && a.opaqueType === b.opaqueType && a.equals(b);
+}
+
+function equalOptionals(a: Optional, b: Optional): boolean {
+  if (a.value === undefined || b.value === undefined) return a.value === b.value;
+  return equal(a.value, b.value);
+}
+
+function equalLists(a: List, b: List): boolean {
+  if (a.size !== b.size) return false;
+  const keys = a.keys ?? b.keys;
+  if (!keys) {
+    for (let index = 0; index < a.size; index += 1) if (!equal(a.get(index), b.get(index))) return false;
+    return true;
+  }
+  const others = [...b.values()];
+  return [...a.values()].every((item) => {
+    const at = others.findIndex((other) => equal(item, other));
+    if (at >= 0) others.splice(at, 1);
+    return at >= 0;
+  });
+}
+
+function equalMaps(a: MapValue, b: MapValue): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a.entries()) {
+    const other = b.get(key);
+    if (other === undefined || !equal(value, other)) return false;
+  }
+  return true;
+}
+
+/** Negative, zero or positive; undefined where the two cannot be ordered. */
+export function compare(a: Value, b: Value): number | undefined {
+  const [left, right] = [numeric(a), numeric(b)];
+  if (left !== undefined && right !== undefined) {
+    if (left < right) return -1;
+    if (left > right) return 1;
+    // biome-ignore lint/suspicious/noDoubleEquals: bigint and number are to be equal by value.
+    return left == right ? 0 : undefined;
+  }
+  if (typeof a === "string" && typeof b === "string") return Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  if (typeof a === "boolean" && typeof b === "boolean") return Number(a) - Number(b);
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b);
+  if ((a instanceof Timestamp && b instanceof Timestamp) || (a instanceof Duration && b instanceof Duration)) {
+    const difference = a.nanoseconds - (b as Timestamp | Duration).nanoseconds;
+    return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+  }
+  return undefined;
+}
+
+/** The sum of two lists; sets and maps stay such: what is there already is kept, or replaced by its key. */
+export function concatenated(a: List, b: List): List {
+  const items = [...a.values()];
+  const { keys } = a;
+  if (!keys) return new ArrayList([...items, ...b.values()]);
+  const idOf = (item: Value): Value[] | undefined =>
+    keys.length === 0 ? undefined : keys.map((key) => (item instanceof MapValue ? (item.get(key) ?? null) : null));
+  for (const item of b.values()) {
+    const id = idOf(item);
+    const at = items.findIndex((other) =>
+      id ? (idOf(other) ?? []).every((part, index) => equal(part, id[index] ?? null)) : equal(item, other),
+    );
+    if (at < 0) items.push(item);
+    else if (id) items[at] = item;
+  }
+  return new ArrayList(items, keys);
+}
