@@ -198,6 +198,19 @@ describe("update", () => {
     expect(Object.keys((await send("GET", `${base}/race`)).body.data)).toHaveLength(4);
   });
 
+  test("a status write that carries annotations leaves the generation as it is", async () => {
+    const path = "/apis/apps/v1/namespaces/test/deployments";
+    const template = { metadata: { labels: { app: "g" } }, spec: { containers: [{ name: "c", image: "i" }] } };
+    const spec = { replicas: 0, selector: { matchLabels: { app: "g" } }, template };
+    const made = (
+      await send("POST", path, { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "g" }, spec })
+    ).body;
+    const metadata = { ...made.metadata, annotations: { "example.com/seen": "yes" } };
+    const written = (await send("PUT", `${path}/g/status`, { ...made, metadata, status: { observedGeneration: 1 } }))
+      .body;
+    expect([written.metadata.generation, written.metadata.annotations["example.com/seen"]]).toEqual([1, "yes"]);
+  });
+
   test("status and spec are kept apart, and a new spec raises the generation", async () => {
     const path = "/apis/apps/v1/namespaces/test/replicasets";
     const spec = {

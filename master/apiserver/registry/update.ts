@@ -149,7 +149,9 @@ function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: Kub
   }
   keepMetadata(next, old);
   const object = canonical(next, resource.workingSchema);
-  if (strategy?.hasGeneration && !change.isInternal && basisChanged(strategy, object, old)) {
+  // A status write may carry annotations, which count for some kinds; it is no new wish of anybody's all the same.
+  const mayRaise = strategy?.hasGeneration && !change.isInternal && subresource !== "status";
+  if (mayRaise && basisChanged(strategy, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
   const entries = settledManagedFields(old, object);
