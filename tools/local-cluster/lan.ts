@@ -17,6 +17,8 @@ const ip = (namespace: string | undefined, ...args: string[]): string =>
   run(namespace ? ["ip", "-n", namespace, ...args] : ["ip", ...args]);
 
 export function createLan(lan: Lan): void {
+  // A run that was killed may have left its own.
+  removeLan(lan);
   const namespace = namespaceOf(lan);
   ip(undefined, "netns", "add", namespace);
   ip(namespace, "link", "set", "lo", "up");
@@ -41,7 +43,8 @@ export function networkNamespace(lan: Lan, board: string): string {
 /** A board's namespace with `eth0` on the LAN. The default route leads to the bridge, which answers "unreachable". */
 export function plugIn(lan: Lan, board: string, address: string): void {
   const namespace = networkNamespace(lan, board);
-  attempt(["ip", "netns", "add", namespace]);
+  unplug(lan, board);
+  ip(undefined, "netns", "add", namespace);
   ip(namespace, "link", "set", "lo", "up");
   ip(namespace, "link", "add", "eth0", "type", "veth", "peer", "name", board, "netns", namespaceOf(lan));
   ip(namespaceOf(lan), "link", "set", board, "master", "lan", "up");
