@@ -52,6 +52,8 @@ export class Heartbeat {
       keepalive: keepalive_s,
       reconnectPeriod: 0,
       connectTimeout: 10_000,
+      // Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that a board sends.
+      writeCache: false,
       will: { topic, payload: Buffer.from(JSON.stringify({ ...session, state: "lost" })), qos: 1, retain: true },
     });
     this.client = client;

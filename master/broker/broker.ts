@@ -1,5 +1,6 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Aedes, type Client as MqttSession } from "aedes";
+import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
 import { leaseDuration_s, nodeOfSessionTopic, nodeTopics, parseSessionMessage } from "#shared/heartbeat/messages.ts";
 import type { NodeLeases } from "./node-leases.ts";
@@ -12,6 +13,9 @@ export interface BrokerOptions {
   readonly leases: Pick<NodeLeases, "take" | "renew">;
   readonly log: Log;
 }
+
+// Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that boards are sent.
+writeToStream.cacheNumbers = false;
 
 /** The nodes a session speaks for: the one of its certificate. */
 const nodeOf = new WeakMap<MqttSession, string>();
