@@ -209,6 +209,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
       echo "files $(cat /config/a.txt) $(cat /secret/key) $(cut -c 1-2 /all/token) $(cat /all/labels)"
       echo "modes $(stat -c %a /secret/..data/key) $(stat -c %a /scratch) $(stat -c %g /scratch)"
       echo "sub $(cat /single)"
+      echo "write $( (echo x > /config/b.txt) 2>/dev/null || echo refused) $(echo y > /config/nested/y && cat /scratch/y)"
       cat /etc/resolv.conf /etc/hosts; hostname
       ${wait}`;
     await api.create(
@@ -233,6 +234,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
               { name: "all", mountPath: "/all" },
               { name: "scratch", mountPath: "/scratch" },
               { name: "config", mountPath: "/single", subPath: "a.txt" },
+              { name: "scratch", mountPath: "/config/nested" },
             ],
           }),
         ],
@@ -265,6 +267,8 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     expect(output).toContain('files one s3cret ey app="everything"\n');
     expect(output).toContain("modes 440 2777 1234\n");
     expect(output).toContain("sub one\n");
+    // What the kubelet writes is no container's to change; other volumes may be mounted in it all the same.
+    expect(output).toContain("write refused y\n");
     expect(output).toContain("search default.svc.cluster.local svc.cluster.local cluster.local");
     expect(output).toContain("nameserver 10.43.0.10");
     expect(output).toContain("192.0.2.9\tprinter\tprinter.lan");

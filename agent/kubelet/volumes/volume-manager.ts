@@ -11,6 +11,7 @@ import { podUid } from "../pod-containers.ts";
 import { wholeOf } from "../pod-qos.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
 import { prepareHostPath } from "./host-path.ts";
+import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
 import { claimNameOf, resolveClaim, sourceKind } from "./persistent-volume.ts";
@@ -18,6 +19,8 @@ import type { ServiceAccountTokens } from "./service-account-token.ts";
 
 export interface MountedVolume {
   readonly path: string;
+  /** Whatever a mount asks for. What the kubelet itself keeps writing is never the containers' to change: it would follow
+   *  their links out of the volume. */
   readonly readOnly: boolean;
   /** Mounts of the whole volume follow the host's changes only where asked; a hostPath may lie anywhere. */
   readonly kind: "api" | "empty-dir" | "host-path" | "persistent" | "image";
@@ -114,7 +117,8 @@ export class VolumeManager {
     if (payload && kind) {
       const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, 0o777);
       await writePayload(path, payload, (fresh) => this.#own(fresh, pod, true));
-      return { path, readOnly: false, kind: "api" };
+      for (const nested of nestedMountPoints(pod, volume.name)) await makeMountPoint(join(path, nested));
+      return { path, readOnly: true, kind: "api" };
     }
     if (volume.emptyDir) return this.#emptyDir(volume, facts);
     if (volume.hostPath) {
@@ -136,7 +140,7 @@ export class VolumeManager {
     if (!kind) return undefined;
     const path = volumeFolder(this.volatilePodFolder(podUid(pod)), kind, volume.name);
     const isShown = (await statIfPresent(join(path, dataLink))) !== undefined;
-    return isShown ? { path, readOnly: false, kind: "api" } : undefined;
+    return isShown ? { path, readOnly: true, kind: "api" } : undefined;
   }
 
   async #emptyDir({ name, emptyDir }: Volume, facts: PodFacts): Promise<MountedVolume> {
@@ -228,6 +232,13 @@ function payloadKind({ configMap, secret, downwardAPI, projected }: Volume): str
   if (secret) return "secret";
   if (downwardAPI) return "downward-api";
   return projected ? "projected" : undefined;
+}
+
+/** What is there already may be a file of the volume, for a file to be mounted on. */
+async function makeMountPoint(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  });
 }
 
 const mountError = ({ name }: Volume, cause: unknown): VolumeError =>

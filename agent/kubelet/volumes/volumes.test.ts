@@ -2,8 +2,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { type Payload, writePayload } from "./atomic-writer.ts";
 import { prepareHostPath } from "./host-path.ts";
+import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
 
 let folder: string;
@@ -68,4 +70,19 @@ test("host paths are made or checked by type", async () => {
   await prepareHostPath({ path: join(path, "f"), type: "FileOrCreate" });
   await expect(prepareHostPath({ path: join(path, "f"), type: "Directory" })).rejects.toThrow("is not a directory");
   await expect(prepareHostPath({ path: join(folder, "absent"), type: "Socket" })).rejects.toThrow("not a socket file");
+});
+
+test("mount points of other volumes in a volume, of any container, but none below those", () => {
+  const mounts = (...paths: [name: string, mountPath: string][]) => ({
+    name: paths.map(([name]) => name).join("-"),
+    volumeMounts: paths.map(([name, mountPath]) => ({ name, mountPath })),
+  });
+  const spec = {
+    initContainers: [mounts(["files", "/etc/files/"], ["other", "/etc/files/sub"], ["files", "/etc/files/sub/deeper"])],
+    containers: [mounts(["files", "/a"], ["other", "/a/./b/c"], ["third", "/a-b"], ["third", "/a/b.d"])],
+  };
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "pod" }, spec } as unknown as Pod;
+  expect(nestedMountPoints(pod, "files")).toEqual(["b.d", "b/c", "sub"]);
+  expect(nestedMountPoints(pod, "other")).toEqual(["deeper"]);
+  expect(nestedMountPoints(pod, "third")).toEqual([]);
 });

@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { linuxHost } from "#agent/host/linux-host.ts";
+import { notFound } from "#shared/api/errors.ts";
+import { configMaps } from "#shared/api/resources.ts";
+import type { ConfigMap, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { silentLog } from "#shared/client/log.ts";
+import type { PodFacts } from "../container/field-ref.ts";
+import { ServiceAccountTokens } from "./service-account-token.ts";
+import { VolumeError, VolumeManager } from "./volume-manager.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "volume-manager-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function facts(volumes: NonNullable<Pod["spec"]["volumes"]>): PodFacts {
+  const metadata = { name: "pod", namespace: "test", uid: "uid-1", labels: { a: "1" } };
+  const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { containers: [], volumes } };
+  return { pod, podIPs: [], hostIPs: [], allocatable: {} };
+}
+
+function manager(maps: Map<string, ConfigMap>): VolumeManager {
+  const client = {} as Client;
+  return new VolumeManager({
+    host: linuxHost(),
+    client,
+    objects: {
+      async configMap(_, name) {
+        const map = maps.get(name);
+        if (!map) throw notFound(configMaps, name);
+        return map;
+      },
+      secret: async (_, name) => Promise.reject(notFound({ group: "", plural: "secrets" }, name)),
+    },
+    tokens: new ServiceAccountTokens(client),
+    podsFolder: join(folder, "pods"),
+    volatileFolder: join(folder, "volatile"),
+    log: silentLog,
+  });
+}
+
+const map = (a: string): ConfigMap => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "map" }, data: { a } });
+const labels = {
+  name: "labels",
+  downwardAPI: { items: [{ path: "a", fieldRef: { fieldPath: "metadata.labels['a']" } }] },
+};
+const files = { name: "files", configMap: { name: "map" } };
+
+test("what shows API objects is read-only, and what is the pod's own is not", async () => {
+  const given = facts([labels, files, { name: "own", emptyDir: {} }]);
+  const mounted = await manager(new Map([["map", map("1")]])).mount(given);
+  expect([...mounted].map(([name, { readOnly }]) => [name, readOnly])).toEqual([
+    ["labels", true],
+    ["files", true],
+    ["own", false],
+  ]);
+});
+
+test("a volume whose object has gone stays as it is, and the others follow", async () => {
+  const maps = new Map([["map", map("1")]]);
+  const volumes = manager(maps);
+  await expect(manager(new Map()).mount(facts([files]))).rejects.toThrow(
+    'MountVolume.SetUp failed for volume "files" : configmaps "map" not found',
+  );
+  const before = await volumes.mount(facts([files, labels]));
+  maps.clear();
+  expect(await volumes.mount(facts([files, labels]))).toEqual(before);
+
+  const changed = facts([files, labels]);
+  changed.pod.metadata.labels = { a: "2" };
+  await expect(volumes.refresh(changed)).rejects.toBeInstanceOf(VolumeError);
+  const shown = (name: string): Promise<string> => readFile(join(before.get(name)?.path ?? "", "a"), "utf8");
+  expect([await shown("files"), await shown("labels")]).toEqual(["1", "2"]);
+});
