@@ -21,22 +21,34 @@ const ownAnnotations: ReadonlySet<string> = new Set([
 
 type Annotations = Record<string, string>;
 
-/** The revision that the object bears; 0 for none, undefined for one that is no number. */
-export function revisionOf({ metadata }: Deployment | ReplicaSet): number | undefined {
-  const text = metadata.annotations?.[revisionAnnotation];
-  if (text === undefined) return 0;
-  return /^-?\d+$/.test(text) ? Number(text) : undefined;
+/** A revision as its text says; undefined for what is no int64. Revisions need all 64 bits: anybody may write them. */
+export function parseRevision(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const revision = BigInt(text.replace("+", ""));
+  return BigInt.asIntN(64, revision) === revision ? revision : undefined;
 }
+
+/** The revision that the object bears; 0 for none, undefined for one that is no number. */
+export function revisionOf({ metadata }: Deployment | ReplicaSet): bigint | undefined {
+  const text = metadata.annotations?.[revisionAnnotation];
+  return text === undefined ? 0n : parseRevision(text);
+}
+
+/** For sorting by revision, the oldest first. */
+export const byRevision = (a: ReplicaSet, b: ReplicaSet): number =>
+  Number((revisionOf(a) ?? 0n) - (revisionOf(b) ?? 0n));
+
+const revisionAt = (replicaSets: readonly ReplicaSet[], fromEnd: number): bigint => {
+  const found = replicaSets.toSorted(byRevision).at(-fromEnd);
+  const revision = found && revisionOf(found);
+  return revision !== undefined && revision > 0n ? revision : 0n;
+};
 
 /** The greatest revision of all. */
-export const maxRevision = (replicaSets: readonly ReplicaSet[]): number =>
-  Math.max(0, ...replicaSets.map((one) => revisionOf(one) ?? 0));
+export const maxRevision = (replicaSets: readonly ReplicaSet[]): bigint => revisionAt(replicaSets, 1);
 
 /** The revision before the newest; 0 when there is none. */
-export function lastRevision(replicaSets: readonly ReplicaSet[]): number {
-  const revisions = replicaSets.map((one) => revisionOf(one) ?? 0).sort((a, b) => b - a);
-  return Math.max(0, revisions[1] ?? 0);
-}
+export const lastRevision = (replicaSets: readonly ReplicaSet[]): bigint => revisionAt(replicaSets, 2);
 
 /** How many replicas the Deployment wanted when the ReplicaSet was last sized; undefined when that is not known. */
 export const desiredReplicasOf = (replicaSet: ReplicaSet): number | undefined =>
@@ -60,10 +72,10 @@ export const sizeAnnotations = (desired: number, most: number): Annotations => (
 
 /** The annotations of the Deployment's present ReplicaSet: those of the Deployment, the revision, and the revisions that
  *  it had before, when an older template is used again. */
-export function currentAnnotations(deployment: Deployment, present: Annotations, revision: number): Annotations {
+export function currentAnnotations(deployment: Deployment, present: Annotations, revision: bigint): Annotations {
   const annotations = { ...present, ...sharedAnnotations(deployment.metadata.annotations) };
   const old = present[revisionAnnotation];
-  const oldRevision = old === undefined || old === "" ? 0 : /^-?\d+$/.test(old) ? Number(old) : undefined;
+  const oldRevision = old === undefined || old === "" ? 0n : parseRevision(old);
   if (oldRevision === undefined || oldRevision >= revision) return annotations;
   annotations[revisionAnnotation] = String(revision);
   if (old !== undefined)

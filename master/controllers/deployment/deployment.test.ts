@@ -8,7 +8,7 @@ import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, runAllPods, webTemplate } from "../testing/workloads.ts";
-import { currentAnnotations } from "./annotations.ts";
+import { currentAnnotations, lastRevision, maxRevision } from "./annotations.ts";
 import { deploymentController } from "./deployment.ts";
 import { scale, scaleDownOld } from "./sizes.ts";
 
@@ -70,12 +70,25 @@ describe("sizes", () => {
   });
 });
 
+test("revisions are whole numbers of 64 bits", () => {
+  const set = (revision: string): ReplicaSet => ({
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: { name: "a", annotations: { "deployment.kubernetes.io/revision": revision } },
+    spec: { selector: {} },
+  });
+  expect(maxRevision([])).toBe(0n);
+  const sets = ["3546343826724305832", "2", "3546343826724305831", "9223372036854775808", "x", "-1"].map(set);
+  expect(maxRevision(sets)).toBe(3546343826724305832n);
+  expect(lastRevision(sets)).toBe(3546343826724305831n);
+});
+
 test("a template used again gets a new revision and remembers the old ones", () => {
   const revision = "deployment.kubernetes.io/revision";
-  const once = currentAnnotations(deployment(), { [revision]: "1" }, 3);
+  const once = currentAnnotations(deployment(), { [revision]: "1" }, 3n);
   expect(once).toEqual({ note: "x", [revision]: "3", [`${revision}-history`]: "1" });
-  expect(currentAnnotations(deployment(), once, 5)).toMatchObject({ [`${revision}-history`]: "1,3" });
-  expect(currentAnnotations(deployment(), once, 2)).toEqual(once);
+  expect(currentAnnotations(deployment(), once, 5n)).toMatchObject({ [`${revision}-history`]: "1,3" });
+  expect(currentAnnotations(deployment(), once, 2n)).toEqual(once);
 });
 
 describe("a Deployment", () => {

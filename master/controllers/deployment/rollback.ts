@@ -1,19 +1,25 @@
 import { deployments } from "#shared/api/resources.ts";
 import type { Deployment } from "#shared/api/types/apps-v1.generated.ts";
-import { annotationsAfterRollback, lastRevision, revisionOf, rollbackToAnnotation } from "./annotations.ts";
+import {
+  annotationsAfterRollback,
+  lastRevision,
+  parseRevision,
+  revisionOf,
+  rollbackToAnnotation,
+} from "./annotations.ts";
 import { hashLabel, type Rollout, sameTemplate } from "./rollout.ts";
 
 /** The revision to go back to, as the old annotation asks for; 0 is the last one, undefined: nothing asked. */
-export function rollbackRevision({ metadata }: Deployment): number | undefined {
+export function rollbackRevision({ metadata }: Deployment): bigint | undefined {
   const text = metadata.annotations?.[rollbackToAnnotation];
-  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : undefined;
+  return text === undefined ? undefined : parseRevision(text);
 }
 
 /** Takes the template of an older revision and clears the request (extensions/v1beta1's rollback). */
-export async function rollBack(rollout: Rollout, revision: number): Promise<void> {
+export async function rollBack(rollout: Rollout, revision: bigint): Promise<void> {
   await rollout.syncRevision("create");
   const wanted = revision || lastRevision(rollout.all);
-  if (wanted === 0) return giveUp(rollout, "Unable to find last revision.");
+  if (wanted === 0n) return giveUp(rollout, "Unable to find last revision.");
   const target = rollout.all.find((one) => revisionOf(one) === wanted);
   if (!target?.spec.template) return giveUp(rollout, "Unable to find the revision to rollback to.");
   const { deployment } = rollout;

@@ -8,7 +8,7 @@ import { controllerReference, controllerReferenceOf } from "#shared/client/contr
 import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
-import { currentAnnotations, maxRevision, revisionAnnotation, revisionOf, sizeAnnotations } from "./annotations.ts";
+import { byRevision, currentAnnotations, maxRevision, revisionAnnotation, sizeAnnotations } from "./annotations.ts";
 import { byAge, maxSurgeOf, newReplicaSetSize, type Resize, replicasOf } from "./sizes.ts";
 import { conditionOf, hasHistoryLimit, hasProgressDeadline, type WantedCondition, withCondition } from "./status.ts";
 
@@ -72,12 +72,12 @@ export class Rollout {
 
   /** Gives the present ReplicaSet and the Deployment their revision; makes that ReplicaSet only if asked to. */
   async syncRevision(whenMissing: "create" | "leave"): Promise<void> {
-    const revision = maxRevision(this.old) + 1;
+    const revision = maxRevision(this.old) + 1n;
     if (this.current) await this.#syncCurrent(this.current, revision);
     else if (whenMissing === "create") this.current = await this.#create(revision);
   }
 
-  async #syncCurrent(current: ReplicaSet, revision: number): Promise<void> {
+  async #syncCurrent(current: ReplicaSet, revision: bigint): Promise<void> {
     const { minReadySeconds } = this.deployment.spec;
     const annotations = currentAnnotations(this.deployment, current.metadata.annotations ?? {}, revision);
     const isOutdated =
@@ -109,7 +109,7 @@ export class Rollout {
     await this.writeStatus({ ...status, ...(conditions ? { conditions } : {}) }, annotations);
   }
 
-  async #create(revision: number): Promise<ReplicaSet> {
+  async #create(revision: bigint): Promise<ReplicaSet> {
     const { client } = this.context;
     const wanted = this.#newReplicaSet(revision);
     const name = wanted.metadata.name ?? "";
@@ -133,7 +133,7 @@ export class Rollout {
     return created;
   }
 
-  #newReplicaSet(revision: number): ReplicaSet {
+  #newReplicaSet(revision: bigint): ReplicaSet {
     const { metadata, spec, status } = this.deployment;
     const { template, selector, minReadySeconds } = spec;
     const hash = shortHash(comparable(template), status?.collisionCount);
@@ -162,7 +162,7 @@ export class Rollout {
   }
 
   /** The name is taken: by our own that the cache did not show yet, or by another template with the same hash. */
-  async #existing(name: string, revision: number, taken: unknown): Promise<ReplicaSet> {
+  async #existing(name: string, revision: bigint, taken: unknown): Promise<ReplicaSet> {
     const { client } = this.context;
     const { metadata, spec, status = {} } = this.deployment;
     const existing = await client.get(replicaSets, { namespace: metadata.namespace, name });
@@ -209,7 +209,7 @@ export class Rollout {
     const cleanable = this.old.filter(({ metadata }) => !metadata.deletionTimestamp);
     const surplus = cleanable.length - (this.deployment.spec.revisionHistoryLimit ?? 0);
     if (surplus <= 0) return;
-    const oldest = cleanable.toSorted((a, b) => (revisionOf(a) ?? 0) - (revisionOf(b) ?? 0) || byAge(a, b));
+    const oldest = cleanable.toSorted((a, b) => byRevision(a, b) || byAge(a, b));
     for (const { metadata, spec, status } of oldest.slice(0, surplus)) {
       const isBusy = (status?.replicas ?? 0) !== 0 || spec.replicas !== 0;
       const isBehind = (metadata.generation ?? 0) > (status?.observedGeneration ?? 0);
