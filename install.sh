@@ -109,7 +109,8 @@ missing_packages() {
   has conntrack || echo conntrack
   has ip || echo iproute2
   has nsenter || echo util-linux
-  has modprobe || echo kmod
+  # A kernel without modules has nothing to load.
+  if [ -d "/lib/modules/$(uname -r)" ] && ! has modprobe; then echo kmod; fi
   for plugin in bridge host-local portmap; do
     if [ ! -x "/opt/cni/bin/$plugin" ] && [ ! -x "/usr/lib/cni/$plugin" ]; then
       echo containernetworking-plugins
@@ -188,9 +189,10 @@ choose_source() {
   elif [ -n "${INSTALL_BRAMBLE_URL:-}" ]; then
     url_source=$(echo "$INSTALL_BRAMBLE_URL" | sed "s/VERSION/${INSTALL_BRAMBLE_VERSION:-VERSION}/g")
     case $url_source in *VERSION*) die "INSTALL_BRAMBLE_URL names no version" "set INSTALL_BRAMBLE_VERSION" ;; esac
-  elif [ -n "${BRAMBLE_URL:-}" ]; then
-    url_source=${BRAMBLE_URL%%,*}/bramble/v1/dist
-    ask_master=yes
+  elif [ "$role" = worker ]; then
+    master_url=${BRAMBLE_URL:-$(server_url)}
+    master_url=${master_url%%,*}
+    url_source=${master_url%/}/bramble/v1/dist
   else
     die "there is nothing to install from: ${here:-this script} has no SHA256SUMS beside it and is no checkout" \
       "run install.sh from a checkout or a release folder, or set INSTALL_BRAMBLE_URL"
@@ -242,25 +244,31 @@ sums_hold() { # folder name
 # The token holds the hash of the cluster's CA; with the CA, the master is known before anything of it is run.
 trust_master() {
   trust=''
-  [ -n "${ask_master:-}" ] || return 0
+  [ -n "${master_url:-}" ] || return 0
+  ca=$share/.ca.crt
   case ${BRAMBLE_TOKEN:-} in
     BR1*::*)
       local wanted found
       wanted=${BRAMBLE_TOKEN#BR1}
       wanted=${wanted%%::*}
-      ca=$share/.ca.crt
       for attempt in 1 2 3 4 5; do
-        curl -fsk --connect-timeout 15 -m 60 -o "$ca" "${BRAMBLE_URL%%,*}/cacerts" && break
-        [ "$attempt" != 5 ] || die "no master answers at ${BRAMBLE_URL%%,*}" "is it running, is the address right, and does nothing block port 6443?"
-        say "no master answers at ${BRAMBLE_URL%%,*} yet; trying again"
+        curl -fsk --connect-timeout 15 -m 60 -o "$ca" "$master_url/cacerts" && break
+        [ "$attempt" != 5 ] || die "no master answers at $master_url" "is it running, is the address right, and does nothing block its port?"
+        say "no master answers at $master_url yet; trying again"
         sleep 3
       done
       found=$(sed -n '/BEGIN CERT/,/END CERT/{/CERT/d;p;/END/q}' "$ca" | base64 -d 2>/dev/null | sha256sum | cut -d' ' -f1)
-      [ "$found" = "$wanted" ] || die "${BRAMBLE_URL%%,*} is not the cluster that the token was made for" \
+      [ "$found" = "$wanted" ] || die "$master_url is not the cluster that the token was made for" \
         "check the address, and take a new token from that master: bramble token create"
       trust="--cacert $ca"
       ;;
-    *) if [ -n "${BRAMBLE_PIN:-}" ]; then trust="-k --pinnedpubkey sha256//$BRAMBLE_PIN"; fi ;;
+    *)
+      if [ -n "${BRAMBLE_PIN:-}" ]; then
+        trust="-k --pinnedpubkey sha256//$BRAMBLE_PIN"
+      elif [ -e "$data/agent/identity/ca.crt" ]; then
+        trust="--cacert $data/agent/identity/ca.crt"
+      fi
+      ;;
   esac
 }
 
@@ -278,6 +286,8 @@ download() { # name file
     case $status in
       33) rm -f "$part" ;;
       22) [ "$before" = 0 ] || rm -f "$part" ;;
+      51 | 58 | 60 | 77 | 83 | 90) die "$url_source does not prove who it is (curl says $status)" \
+        "check the address, and this machine's clock ($(date -u)); for a master, take a new token: bramble token create --print-join" ;;
     esac
     if [ "$after" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
     [ "$idle" -lt 5 ] || die "$url_source/$1 cannot be downloaded (curl says $status)" "is the address right, and the network up? What came so far is kept: run this again"
@@ -497,7 +507,8 @@ log_command() { # [unit name-of-supervised]
 # Asks the API as this board: nothing but what a kubelet may see.
 ask_api() { # path
   local identity=$data/agent/identity
-  curl -fsS -m 10 --cacert "$identity/ca.crt" --cert "$identity/client.pem" "$(server_url)$1" 2>/dev/null
+  # To curl by its own name the API server answers in lines for people.
+  curl -fsS -A bramble-install -m 20 --cacert "$identity/ca.crt" --cert "$identity/client.pem" "$(server_url)$1" 2>/dev/null
 }
 
 server_url() {
@@ -523,10 +534,11 @@ waiting_for() {
   else
     local node condition
     node=$(ask_api "/api/v1/nodes/$(node_name)") || { echo "Node $(node_name)"; return 0; }
-    condition=$(printf %s "$node" | tr '{' '\n' | grep '"type": *"Ready"' | head -n 1)
+    # One condition a line. Field names elsewhere have their quotes escaped.
+    condition=$(printf %s "$node" | tr '{' '\n' | grep '"type":"Ready"' | head -n 1)
     case $condition in
-      *'"status":"True"'* | *'"status": "True"'*) ;;
-      *) echo "Node $(node_name) to be Ready: $(printf %s "$condition" | sed -n 's/.*"message": *"\(\([^"\\]\|\\.\)*\)".*/\1/p')" ;;
+      *'"status":"True"'*) ;;
+      *) echo "Node $(node_name) to be Ready: $(printf %s "$condition" | sed -n 's/.*"message":"\(\([^"\\]\|\\.\)*\)".*/\1/p')" ;;
     esac
   fi
 }
@@ -541,7 +553,11 @@ wait_until_ready() {
     now=$(cut -d. -f1 /proc/uptime)
     if [ "$left" != "$told" ]; then say "waiting for $left"; fi
     told=$left
-    [ $((now - began)) -lt "$limit" ] || die "after $limit s still waiting for $left" "$(log_command)"
+    if [ $((now - began)) -ge "$limit" ]; then
+      say "the last lines of its log:"
+      { $(log_command) || true; } 2>&1 | tail -n 15 >&2
+      die "after $limit s still waiting for $left" "$(log_command)"
+    fi
     sleep 1
   done
 }

@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLan, type Lan, removeLan } from "#tools/local-cluster/lan.ts";
+import { InstallBoard, type Ran } from "./install-board.ts";
+
+/**
+ * install.sh and bramble-uninstall.sh on machines as they come, here without systemd: a master from a release folder, a
+ * worker by the line that the master prints.
+ */
+const patience_ms = 900_000;
+setDefaultTimeout(patience_ms);
+const dist = join(import.meta.dir, "../../dist");
+const host = process.arch === "arm64" ? "arm64" : "x64";
+const lan: Lan = { cluster: "bramble-ins", prefix: "10.198.77" };
+const masterAddress = `${lan.prefix}.11`;
+let release: string;
+let master: InstallBoard;
+let worker: InstallBoard;
+
+beforeAll(async () => {
+  if (!existsSync(join(dist, `bramble-linux-${host}`))) throw new Error("dist/ holds no binary: npm run build");
+  // Not below /tmp, which a board has of its own; a copy, for dist/ may be built anew meanwhile.
+  release = mkdtempSync("/var/tmp/bramble-release-");
+  makeRelease();
+  removeLan(lan);
+  createLan(lan);
+  master = await InstallBoard.start(lan, "box-1", masterAddress);
+  worker = await InstallBoard.start(lan, "box-2", `${lan.prefix}.12`);
+});
+
+afterAll(() => {
+  master?.stop();
+  worker?.stop();
+  removeLan(lan);
+  rmSync(release, { recursive: true, force: true });
+});
+
+/** The scripts as they are now, with this machine's binary. */
+function makeRelease(): void {
+  const root = join(import.meta.dir, "../..");
+  for (const file of ["install.sh", "bramble-uninstall.sh"]) cpSync(join(root, file), join(release, file));
+  for (const file of readdirSync(join(root, "systemd"))) cpSync(join(root, "systemd", file), join(release, file));
+  cpSync(join(dist, `bramble-linux-${host}`), join(release, `bramble-linux-${host}`));
+  const sums = readdirSync(release).map(
+    (name) =>
+      `${createHash("sha256")
+        .update(readFileSync(join(release, name)))
+        .digest("hex")}  ${name}\n`,
+  );
+  writeFileSync(join(release, "SHA256SUMS"), sums.join(""));
+}
+
+function expectSuccess({ code, output }: Ran): string {
+  if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
+  return output;
+}
+
+const supervisedPid = async (board: InstallBoard, name: string): Promise<string> =>
+  expectSuccess(await board.run(`cut -d' ' -f1 /run/bramble/supervise/${name}.child`)).trim();
+
+describe("a master", () => {
+  test("is installed from a release folder, says what it does, and waits until the board is Ready", async () => {
+    const output = expectSuccess(
+      await master.run(`${release}/install.sh`, {
+        INSTALL_BRAMBLE_EXEC: "--tls-san drawer.example --log-level debug",
+      }),
+    );
+    expect(output).toContain("this board (box-1");
+    expect(output).toContain("there is no systemd here");
+    expect(output).toContain("This machine can be a master.");
+    expect(output).toContain("the cluster runs, and this board is its Node box-1");
+    expect(output).toContain("bramble token create --print-join");
+  });
+
+  test("its kubeconfig names the LAN address, and its certificate the further name", async () => {
+    const kubeconfig = expectSuccess(await master.run("cat /etc/bramble/kubeconfig.yaml"));
+    expect(kubeconfig).toContain(`https://${masterAddress}:6443`);
+    const get = `curl -fsS --cacert /var/lib/bramble/agent/identity/ca.crt --resolve drawer.example:6443:${masterAddress} https://drawer.example:6443/readyz`;
+    expect(expectSuccess(await master.run(get))).toBe("ok");
+  });
+
+  test("a second run changes nothing; another flag restarts it", async () => {
+    const before = await supervisedPid(master, "bramble-master");
+    expect(expectSuccess(await master.run(`${release}/install.sh`))).toContain("nothing has changed");
+    expect(await supervisedPid(master, "bramble-master")).toBe(before);
+    expectSuccess(await master.run(`${release}/install.sh`, { INSTALL_BRAMBLE_EXEC: "--tls-san drawer.example" }));
+    expect(await supervisedPid(master, "bramble-master")).not.toBe(before);
+  });
+
+  test("is started again when it dies", async () => {
+    const before = await supervisedPid(master, "bramble-master");
+    expectSuccess(await master.run(`kill -KILL ${before}`));
+    const again =
+      "until [ -s /run/bramble/supervise/bramble-master.child ] && curl -fsk https://127.0.0.1:6443/readyz; do sleep 0.2; done";
+    expectSuccess(await master.run(again));
+    expect(await supervisedPid(master, "bramble-master")).not.toBe(before);
+  });
+
+  test("refuses to become a worker", async () => {
+    const { code, output } = await master.run(`${release}/install.sh`, {
+      BRAMBLE_URL: `https://${masterAddress}:6443`,
+      BRAMBLE_TOKEN: "x",
+    });
+    expect(code).toBe(1);
+    expect(output).toContain("this board is a master already");
+  });
+});
+
+describe("a worker", () => {
+  test("is told what is missing", async () => {
+    const { code, output } = await worker.run(`${release}/install.sh`, {
+      BRAMBLE_URL: `https://${masterAddress}:6443`,
+    });
+    expect(code).toBe(1);
+    expect(output).toContain("a worker needs a join token");
+  });
+
+  test("a master of another cluster hands it nothing", async () => {
+    const { code, output } = await worker.run(`cat ${release}/install.sh | sh -`, {
+      BRAMBLE_URL: `https://${masterAddress}:6443`,
+      BRAMBLE_TOKEN: `BR1${"0".repeat(64)}::abcdef.0123456789abcdef`,
+    });
+    expect(code).toBe(1);
+    expect(output).toContain("is not the cluster that the token was made for");
+  });
+
+  test("joins by the line that the master prints, with what the master hands out", async () => {
+    const line = expectSuccess(await master.run("bramble token create --print-join")).trim();
+    expect(line).toContain("| sudo ");
+    // root needs no sudo, and not every machine has it.
+    const output = expectSuccess(await worker.run(line.replace("| sudo ", "| env ")));
+    expect(output).toContain(`downloading bramble-linux-${host} from https://${masterAddress}:6443`);
+    expect(output).toContain("this board is Node box-2 and Ready");
+    expect(expectSuccess(await master.run("bramble status"))).toMatch(/box-2, Ready/);
+    expect(expectSuccess(await worker.run("ls /usr/local/share/bramble"))).not.toContain("bramble-linux");
+    expect(expectSuccess(await worker.run("stat -c %a /etc/bramble/config.yaml")).trim()).toBe("600");
+  });
+
+  test("a second run keeps its master and token, and downloads no program", async () => {
+    const settings = await worker.run("cat /etc/bramble/config.yaml");
+    const output = expectSuccess(
+      await worker.run(`cat ${release}/install.sh | sh -`, { BRAMBLE_URL: `https://${masterAddress}:6443` }),
+    );
+    expect(output).not.toContain("downloading bramble-linux");
+    expect(output).toContain("nothing has changed");
+    expect(await worker.run("cat /etc/bramble/config.yaml")).toEqual(settings);
+  });
+});
+
+describe("uninstalling", () => {
+  test.each(["worker", "master"])("a %s leaves nothing of Bramble and all of Docker", async (role) => {
+    const board = role === "master" ? master : worker;
+    const own =
+      "docker ps -q --filter label=io.kubernetes.pod.uid | wc -l; iptables-save; ip6tables-save; ip -br link; ip route; ip -br address";
+    const output = expectSuccess(await board.run("bramble-uninstall.sh"));
+    expect(output).toContain(`stopping bramble-${role}`);
+    const left = expectSuccess(await board.run(own));
+    expect(left).not.toMatch(/KUBE-|BRAMBLE-|bramble|10\.43\.0\.10/);
+    expect(left).toMatch(/^0\n/);
+    // Docker's own rules.
+    expect(left).toContain("DOCKER-USER");
+    const files = await board.run(
+      "ls -d /etc/bramble /run/bramble /usr/local/bin/bramble* /usr/local/share/bramble /usr/local/lib/bramble /etc/cni /etc/cron.d/bramble",
+    );
+    expect(files.output.split("\n").filter((line) => line.startsWith("/"))).toEqual([]);
+    expect(await board.run("docker version >/dev/null && echo Docker goes on")).toEqual({
+      code: 0,
+      output: "Docker goes on\n",
+    });
+  });
+});
