@@ -555,7 +555,7 @@ wait_until_ready() {
     told=$left
     if [ $((now - began)) -ge "$limit" ]; then
       say "the last lines of its log:"
-      { $(log_command) || true; } 2>&1 | tail -n 15 >&2
+      sh -c "$(log_command)" 2>&1 | tail -n 15 >&2 || true
       die "after $limit s still waiting for $left" "$(log_command)"
     fi
     sleep 1
