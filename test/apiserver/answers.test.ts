@@ -1,5 +1,6 @@
 /** What a request is answered with: which object, in which form. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { decodeProtobuf } from "#shared/api/codec/protobuf.ts";
 import { configMaps, serviceAccounts } from "#shared/api/resources.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
@@ -17,6 +18,57 @@ async function send(method: string, path: string, body?: object): Promise<{ code
   });
   return { code: response.status, body: await response.json() };
 }
+
+describe("clients that take nothing but protobuf", () => {
+  const accept = "application/vnd.kubernetes.protobuf";
+  const ask = async (path: string, signal?: AbortSignal) =>
+    server.fetch(path, { headers: { accept }, ...(signal ? { signal } : {}) });
+  const decoded = async (path: string) => {
+    const response = await ask(path);
+    const { value } = decodeProtobuf(new Uint8Array(await response.arrayBuffer()));
+    return { code: response.status, type: response.headers.get("content-type"), value };
+  };
+
+  test("get objects, lists and refusals in it", async () => {
+    const base = "/api/v1/namespaces/default";
+    expect(await decoded(base)).toMatchObject({
+      code: 200,
+      type: accept,
+      value: { kind: "Namespace", metadata: { name: "default" } },
+    });
+    expect((await decoded("/api/v1/namespaces?fieldSelector=metadata.name=default")).value).toMatchObject({
+      kind: "NamespaceList",
+      items: [{ metadata: { name: "default" } }],
+    });
+    expect(await decoded(`${base}/configmaps/none`)).toMatchObject({
+      code: 404,
+      value: { kind: "Status", reason: "NotFound" },
+    });
+  });
+
+  test("watch in frames of it", async () => {
+    const stop = new AbortController();
+    const response = await ask("/api/v1/namespaces?watch=1&fieldSelector=metadata.name=default", stop.signal);
+    expect(response.headers.get("content-type")).toBe(`${accept};stream=watch`);
+    let bytes = Buffer.alloc(0);
+    for await (const chunk of response.body ?? []) {
+      bytes = Buffer.concat([bytes, chunk]);
+      if (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0)) break;
+    }
+    stop.abort();
+    const event = bytes.subarray(4, 4 + bytes.readUInt32BE(0));
+    // Field 1 of WatchEvent is its type.
+    expect(event.subarray(0, 7)).toEqual(Buffer.from("\n\x05ADDED"));
+    const { value } = decodeProtobuf(event.subarray(event.indexOf("k8s\0")));
+    expect(value).toMatchObject({ kind: "Namespace", metadata: { name: "default" } });
+  });
+
+  test("get no Table", async () => {
+    const table = `${accept};as=Table;g=meta.k8s.io;v=v1`;
+    const response = await server.fetch("/api/v1/namespaces", { headers: { accept: table } });
+    expect(response.status).toBe(406);
+  });
+});
 
 describe("a delete that removes at once", () => {
   const metadata = { name: "one", namespace: "test" };

@@ -1,6 +1,7 @@
 /** What a client's Accept header asks for. Pure. */
-import { protobufContentType } from "#shared/api/codec/protobuf.ts";
+import { hasProtobufForm, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { notAcceptable, type StatusError } from "#shared/api/errors.ts";
+import type { GroupVersionKind } from "#shared/api/object.ts";
 
 export interface Accepted {
   readonly media: "json" | "yaml" | "protobuf";
@@ -31,8 +32,15 @@ export function negotiate(accept: string | undefined): Accepted {
 }
 
 /** Also the answer of what has no other form than its own: reviews have neither Table nor metadata. */
-export const noFormAccepted = (): StatusError =>
-  notAcceptable(`only the following media types are accepted: ${acceptedTypes}`);
+export const noFormAccepted = (types = acceptedTypes): StatusError =>
+  notAcceptable(`only the following media types are accepted: ${types}`);
+
+/** The same for a kind that may have no protobuf form, as custom resources have none. */
+export function negotiateFor(gvk: GroupVersionKind, accept: string | undefined): Accepted {
+  const accepted = negotiate(accept);
+  if (accepted.media !== "protobuf" || accepted.as !== undefined || hasProtobufForm(gvk)) return accepted;
+  throw noFormAccepted("application/json, application/yaml");
+}
 
 export function clausesOf(accept: string): Clause[] {
   return accept.split(",").map((text) => {
@@ -65,6 +73,8 @@ function acceptedBy({ type, parameters }: Clause): Accepted | undefined {
     case "application/yaml":
       return { media: "yaml", pretty, as: form };
     case protobufContentType:
+      // Tables are JSON alone.
+      if (form === "Table") return undefined;
       return { media: "protobuf", pretty, as: form };
     default:
       return undefined;

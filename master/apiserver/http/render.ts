@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { createGzip, gzip } from "node:zlib";
 import { stringify as stringifyYaml } from "yaml";
-import { encodeProtobuf, protobufContentType } from "#shared/api/codec/protobuf.ts";
+import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
@@ -44,7 +44,8 @@ function objectText(answer: Extract<ApiResponse, { kind: "object" }>, rendering:
     : valueText(answer.value(), rendering);
 }
 
-function valueText(value: object, { accepted, pretty }: Rendering): string | Uint8Array {
+/** A value in the form that is accepted. */
+export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "gzip">): string | Uint8Array {
   switch (accepted.media) {
     case "json":
       return pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value);
@@ -57,7 +58,7 @@ function valueText(value: object, { accepted, pretty }: Rendering): string | Uin
   }
 }
 
-const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
+export const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
 
 function listValue({ apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>): object {
   return { kind: listKind, apiVersion, metadata, items: items.map((item) => item.view()) };
@@ -170,24 +171,39 @@ async function renderList(
 async function renderWatch(
   response: ServerResponse,
   frames: AsyncIterable<WatchFrame>,
-  _rendering: Rendering,
+  { accepted }: Rendering,
 ): Promise<void> {
-  response.setHeader("content-type", jsonType);
+  const inProtobuf = accepted.media === "protobuf";
+  const encode = inProtobuf ? frameBytes : frameLine;
+  response.setHeader("content-type", inProtobuf ? `${protobufContentType};stream=watch` : jsonType);
   response.setHeader("cache-control", "no-cache, private");
   response.writeHead(200);
   response.flushHeaders();
   const sink = new Sink(response);
   try {
     for await (const frame of frames) {
-      if (!(await sink.write(frameLine(frame)))) return;
+      if (!(await sink.write(encode(frame)))) return;
     }
   } catch (error) {
     const status = error instanceof StatusError ? error.toStatus() : undefined;
-    if (status) await sink.write(`{"type":"ERROR","object":${JSON.stringify(status)}}\n`);
+    if (status) await sink.write(encode(errorFrame(status)));
     else throw error;
   } finally {
     response.end();
   }
+}
+
+const errorFrame = (status: object): WatchFrame => ({
+  type: "ERROR",
+  weight: 0,
+  view: () => status,
+  text: () => JSON.stringify(status),
+});
+
+function frameBytes(frame: WatchFrame): Uint8Array {
+  const object = frame.view() as { apiVersion?: string; kind?: string };
+  const { apiVersion = "", kind = "" } = object;
+  return encodeWatchEvent(frame.type, { ...parseApiVersion(apiVersion), kind }, object as Record<string, unknown>);
 }
 
 export const frameLine = (frame: WatchFrame): string => `{"type":"${frame.type}","object":${frame.text()}}\n`;

@@ -18,7 +18,7 @@ import type { Exchange } from "../registry/subresource-handler.ts";
 import type { RequestBody, RequestInfo, User } from "../request.ts";
 import { type ApiServer, splitUrl } from "../server.ts";
 import { negotiate } from "./negotiate.ts";
-import { render } from "./render.ts";
+import { contentTypes, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
@@ -234,7 +234,7 @@ export class HttpsTransport {
       response.destroy();
       return;
     }
-    sendStatus(response, status);
+    sendStatus(response, status, request.headers.accept);
   }
 
   #statusOf(error: unknown, request?: IncomingMessage): StatusError {
@@ -283,11 +283,13 @@ export class HttpsTransport {
   }
 }
 
-function sendStatus(response: ServerResponse, error: StatusError): void {
+function sendStatus(response: ServerResponse, error: StatusError, accept?: string): void {
   const { retryAfterSeconds } = error.options;
   if (retryAfterSeconds) response.setHeader("retry-after", String(retryAfterSeconds));
-  const body = Buffer.from(`${JSON.stringify(error.toStatus())}\n`);
-  response.setHeader("content-type", "application/json");
+  const accepted = acceptedBy(accept);
+  const text = valueText(error.toStatus(), { accepted, pretty: false });
+  const body = typeof text === "string" ? Buffer.from(`${text.trimEnd()}\n`) : text;
+  response.setHeader("content-type", contentTypes[accepted.media]);
   response.setHeader("cache-control", "no-cache, private");
   response.setHeader("content-length", body.length);
   response.writeHead(error.code);

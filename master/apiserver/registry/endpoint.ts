@@ -5,7 +5,7 @@ import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/ap
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
-import { type Accepted, negotiate, noFormAccepted } from "../http/negotiate.ts";
+import { type Accepted, negotiate, negotiateFor, noFormAccepted } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
@@ -70,7 +70,7 @@ export class ResourceEndpoint {
     checkScope(info, resource);
     if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
-    const request = { context, resource, accepted: negotiate(context.headers["accept"]) };
+    const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
     const allowed = resource.declaration.verbs;
     if (allowed && !allowed.includes(info.verb)) throw notServed(resource, info.verb);
     switch (info.verb) {
@@ -307,7 +307,7 @@ export class ResourceEndpoint {
         exchange,
       });
     }
-    const request = { context, resource, accepted: negotiate(context.headers["accept"]) };
+    const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
     if (declared?.scale) return this.#scale(request, declared.scale);
     const change = declared?.update;
     if (subresource !== "status" && !change) throw pathNotFound();

@@ -75,6 +75,29 @@ export function encodeProtobuf(gvk: GroupVersionKind, object: Readonly<Record<st
   return Buffer.concat([magic, envelope.finish()]);
 }
 
+/** One event of a watch as it stands in a stream: four bytes of length, then a WatchEvent with the object enveloped. */
+export function encodeWatchEvent(
+  type: string,
+  gvk: GroupVersionKind,
+  object: Readonly<Record<string, unknown>>,
+): Uint8Array {
+  const extension = new WireWriter();
+  extension.tag(1, wireBytes);
+  extension.bytes(encodeProtobuf(gvk, object));
+  const event = new WireWriter(1024);
+  event.tag(1, wireBytes);
+  event.string(type);
+  event.tag(2, wireBytes);
+  event.bytes(extension.finish());
+  const message = event.finish();
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(message.length);
+  return Buffer.concat([length, message]);
+}
+
+/** Whether a kind has a protobuf form: custom resources and Tables have none. */
+export const hasProtobufForm = (gvk: GroupVersionKind): boolean => modelOfKind(gvk) !== undefined;
+
 function decodeEnvelope(reader: WireReader): { apiVersion: string; kind: string; raw: WireReader | undefined } {
   let apiVersion = "";
   let kind = "";
