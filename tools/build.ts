@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -43,30 +44,17 @@ mkdirSync(dist, { recursive: true });
 
 for (const architecture of architectures) {
   if (wanted.length > 0 && !wanted.includes(architecture)) continue;
-  const outfile = join(dist, `bramble-linux-${architecture}`);
-  const result = Bun.spawnSync({
-    cmd: [
-      process.execPath,
-      "build",
-      "--compile",
-      `--target=bun-linux-${architecture}`,
-      // Names stay, so that a stack trace from the field can be read.
-      "--minify-whitespace",
-      "--minify-syntax",
-      // An optional native part of ssh2, which dockerode needs for remote engines only.
-      "--external=cpu-features",
-      `--define=BRAMBLE_VERSION="${version}"`,
-      `--define=BRAMBLE_BUILT_AT_MS=${buildTime_ms()}`,
-      "bramble.ts",
-      ...workers,
-      ...assets,
-      `--outfile=${outfile}`,
-    ],
-    cwd: root,
-    stdout: "inherit",
-    stderr: "inherit",
+  await Bun.build({
+    entrypoints: ["bramble.ts", ...workers, ...assets].map((file) => join(root, file)),
+    root,
+    compile: { target: `bun-linux-${architecture}`, outfile: join(dist, `bramble-linux-${architecture}`) },
+    // A command loads its own parts only: the less code a worker parses, the less memory it holds.
+    splitting: true,
+    // Names stay, so that a stack trace from the field can be read.
+    minify: { whitespace: true, syntax: true, identifiers: false },
+    plugins: [withoutUnusedDockerParts],
+    define: { BRAMBLE_VERSION: JSON.stringify(version), BRAMBLE_BUILT_AT_MS: String(buildTime_ms()) },
   });
-  if (result.exitCode !== 0) process.exit(result.exitCode ?? 1);
 }
 
 for (const file of installed) copyFileSync(join(root, file), join(dist, basename(file)));
