@@ -31,6 +31,12 @@ export interface Host {
    */
   bindSubPath(request: SubPathMount): void;
 
+  /**
+   * A regular file of a volume, read without being led out of it by a symbolic link. HostError EXDEV or ELOOP: the path
+   * leaves the volume; EINVAL: it is no regular file; EFBIG: it is longer than `limit_bytes`.
+   */
+  readFileBeneath(volumePath: string, path: string, limit_bytes: number): Buffer;
+
   /** A TCP connection to 127.0.0.1 (then ::1) in another network namespace, made without leaving this one. */
   connectInNetworkNamespace(namespacePath: string, port: number, timeout_ms: number): Promise<Duplex>;
 

@@ -147,6 +147,24 @@ describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
     host.unmountTree(at("escape"));
   });
 
+  test("a file is read within its volume, and nothing else", () => {
+    const volume = directory("files");
+    directory("files", "dir");
+    writeFileSync(at("files", "dir", "file"), "content");
+    symlinkSync("dir/file", at("files", "inside"));
+    symlinkSync("/etc/hostname", at("files", "absolute"));
+    symlinkSync("../../../../../../etc/hostname", at("files", "relative"));
+    execFileSync("mkfifo", [at("files", "pipe")]);
+    const read = (path: string) => () => host.readFileBeneath(volume, path, 7);
+    expect(read("dir/file")().toString()).toBe("content");
+    expect(read("inside")().toString()).toBe("content");
+    for (const path of ["absolute", "relative", "../../etc/hostname"]) expect(codeOf(read(path))).toBe("EXDEV");
+    for (const path of ["pipe", "dir"]) expect(codeOf(read(path))).toBe("EINVAL");
+    expect(codeOf(read("absent"))).toBe("ENOENT");
+    writeFileSync(at("files", "dir", "file"), "contents");
+    expect(codeOf(read("inside"))).toBe("EFBIG");
+  });
+
   test("mount(8): its words are handed on", async () => {
     const request = { type: "nosuchfs", source: "x", target: scratch, options: ["ro"], timeout_ms: 10_000 };
     expect(host.mountFilesystem(request)).rejects.toThrow(/nosuchfs/);

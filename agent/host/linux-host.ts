@@ -45,6 +45,7 @@ export function linuxHost(): Host {
     mounts,
     isMountPoint,
     bindSubPath,
+    readFileBeneath,
     connectInNetworkNamespace,
     statfs: filesystemStats,
   };
@@ -133,6 +134,26 @@ function bindSubPath(request: SubPathMount): void {
         bindMount(`/proc/self/fd/${source}`, target, { recursive: true, readOnly: request.readOnly === true });
       } finally {
         close(source);
+      }
+    } finally {
+      close(volume);
+    }
+  });
+}
+
+function readFileBeneath(volumePath: string, path: string, limit_bytes: number): Buffer {
+  return hostOperation(`read ${path} of`, volumePath, () => {
+    const volume = openHandle(volumePath);
+    try {
+      const file = openBeneath(volume, path.replace(/^\/+/, "") || ".");
+      try {
+        const stats = fstatSync(file);
+        // A pipe would keep its reader waiting.
+        if (!stats.isFile()) throw new SystemCallError("read", "EINVAL");
+        if (stats.size > limit_bytes) throw new SystemCallError("read", "EFBIG");
+        return readFileSync(`/proc/self/fd/${file}`);
+      } finally {
+        close(file);
       }
     } finally {
       close(volume);

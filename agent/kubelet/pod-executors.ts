@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
+import { HostError } from "#agent/host/host.ts";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -8,6 +6,7 @@ import { formatGoDuration } from "./back-off.ts";
 import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
 import { ContainerStartError, configError } from "./container/container-error.ts";
 import { containerResources } from "./container/container-resources.ts";
+import { EnvFileError, envFileValue } from "./container/env-file.ts";
 import type { PodFacts } from "./container/field-ref.ts";
 import { podDns } from "./container/pod-dns.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
@@ -196,6 +195,7 @@ const executors: Executors = {
   },
 };
 
+const largestEnvFile_bytes = 1 << 20;
 /** The longest that a timer takes: hooks may run as long as their container does. */
 const longest_ms = 2_147_483_647;
 
@@ -236,7 +236,7 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
       objects: parts.objects,
       // Static pods do not wait for the API.
       services: parts.services() ?? (isStaticPod(pod) ? [] : undefined),
-      envFile: (volume, path, key) => readEnvFile(volumes, volume, path, key),
+      envFile: (volume, path, key) => readEnvFile(run, volume, path, key),
     },
     image: run.images.get(container.name),
     seccompRoot: parts.seccompRoot,
@@ -257,18 +257,16 @@ function targetContainerId(run: PlanRun, target: string | undefined): string | u
   return status.id;
 }
 
-async function readEnvFile(
-  volumes: ReadonlyMap<string, MountedVolume>,
-  volumeName: string,
-  path: string,
-  key: string,
-): Promise<string | undefined> {
-  const volume = volumes.get(volumeName);
+/** The file is the pod's own, so nothing in it or about it is believed. */
+async function readEnvFile(run: PlanRun, volumeName: string, path: string, key: string): Promise<string | undefined> {
+  const volume = run.volumes?.get(volumeName);
   if (!volume) throw configError(`cannot find the volume "${volumeName}" referenced by FileKeyRef`);
-  if (path.startsWith("/") || path.split("/").includes("..")) throw configError("couldn't parse env file");
   try {
-    return parseEnv(await readFile(join(volume.path, path), "utf8"))[key];
-  } catch {
+    const content = run.parts.host.readFileBeneath(volume.path, path, largestEnvFile_bytes);
+    return envFileValue(content.toString("utf8"), key);
+  } catch (error) {
+    if (!(error instanceof EnvFileError || error instanceof HostError)) throw error;
+    run.parts.log.warn("an environment file cannot be read", { pod: formatPod(run.pod), volume: volumeName, error });
     throw configError("couldn't parse env file");
   }
 }
