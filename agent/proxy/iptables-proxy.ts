@@ -123,8 +123,7 @@ export class IptablesProxy {
   }
 
   private async hookIn(): Promise<void> {
-    for (const { table, chain, rule, position } of proxyHooks)
-      await this.iptables.ensureRule(table, chain, rule, position);
+    for (const { table, chain, rule } of proxyHooks) await this.iptables.ensureRule(table, chain, rule, "first");
     if (this.options.network.family === "IPv4") {
       // Lets 127.0.0.1:nodePort be translated; KUBE-FIREWALL keeps strangers off 127/8.
       await writeFile("/proc/sys/net/ipv4/conf/all/route_localnet", "1");

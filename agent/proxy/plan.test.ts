@@ -122,7 +122,7 @@ describe("the kernel", () => {
     ).map((port) => ({ ...port, loadBalancerIps: ["198.51.100.8"] }));
     const rules = planServiceRules(ports, network);
     await iptables.restore(renderChanges({}, rules));
-    for (const hook of proxyHooks) await iptables.ensureRule(hook.table, hook.chain, hook.rule, hook.position);
+    for (const hook of proxyHooks) await iptables.ensureRule(hook.table, hook.chain, hook.rule, "first");
     expect((await iptables.chains("nat")).filter(isProxyChain).length).toBe(rules.nat?.size ?? 0);
     for (const hook of proxyHooks) await iptables.removeRule(hook.table, hook.chain, hook.rule);
     await iptables.restore(renderChanges(rules, {}));

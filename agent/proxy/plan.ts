@@ -20,121 +20,41 @@ const match = (protocol: string, port: number): string[] => {
 };
 const host = (ip: string): string => (ip.includes(":") ? `${ip}/128` : `${ip}/32`);
 
-/** Jumps from built-in chains to ours: added once, first of their chain where they decide about acceptance. */
-export const proxyHooks: readonly {
+/** A jump from a built-in chain to one of ours. */
+export interface ProxyHook {
   readonly table: "nat" | "filter";
   readonly chain: string;
   readonly rule: Rule;
-  readonly position: "first" | "last";
-}[] = [
-  {
-    table: "nat",
-    chain: "PREROUTING",
-    rule: [...comment("kubernetes service portals"), "-j", "KUBE-SERVICES"],
-    position: "first",
-  },
-  {
-    table: "nat",
-    chain: "OUTPUT",
-    rule: [...comment("kubernetes service portals"), "-j", "KUBE-SERVICES"],
-    position: "first",
-  },
-  {
-    table: "nat",
-    chain: "POSTROUTING",
-    rule: [...comment("kubernetes postrouting rules"), "-j", "KUBE-POSTROUTING"],
-    position: "first",
-  },
-  { table: "filter", chain: "INPUT", rule: ["-j", "KUBE-FIREWALL"], position: "first" },
-  { table: "filter", chain: "OUTPUT", rule: ["-j", "KUBE-FIREWALL"], position: "first" },
-  {
-    table: "filter",
-    chain: "INPUT",
-    position: "first",
-    rule: [
-      "-m",
-      "conntrack",
-      "--ctstate",
-      "NEW",
-      ...comment("kubernetes externally-visible service portals"),
-      "-j",
-      "KUBE-EXTERNAL-SERVICES",
-    ],
-  },
-  {
-    table: "filter",
-    chain: "FORWARD",
-    position: "first",
-    rule: ["-m", "conntrack", "--ctstate", "NEW", ...comment("kubernetes service portals"), "-j", "KUBE-SERVICES"],
-  },
-  {
-    table: "filter",
-    chain: "FORWARD",
-    position: "first",
-    rule: [
-      "-m",
-      "conntrack",
-      "--ctstate",
-      "NEW",
-      ...comment("kubernetes externally-visible service portals"),
-      "-j",
-      "KUBE-EXTERNAL-SERVICES",
-    ],
-  },
-  {
-    table: "filter",
-    chain: "FORWARD",
-    rule: [...comment("kubernetes forwarding rules"), "-j", "KUBE-FORWARD"],
-    position: "first",
-  },
-  {
-    table: "filter",
-    chain: "OUTPUT",
-    position: "first",
-    rule: ["-m", "conntrack", "--ctstate", "NEW", ...comment("kubernetes service portals"), "-j", "KUBE-SERVICES"],
-  },
-  {
-    table: "filter",
-    chain: "INPUT",
-    position: "first",
-    rule: [
-      "-m",
-      "conntrack",
-      "--ctstate",
-      "NEW",
-      ...comment("kubernetes load balancer firewall"),
-      "-j",
-      "KUBE-PROXY-FIREWALL",
-    ],
-  },
-  {
-    table: "filter",
-    chain: "FORWARD",
-    position: "first",
-    rule: [
-      "-m",
-      "conntrack",
-      "--ctstate",
-      "NEW",
-      ...comment("kubernetes load balancer firewall"),
-      "-j",
-      "KUBE-PROXY-FIREWALL",
-    ],
-  },
-  {
-    table: "filter",
-    chain: "OUTPUT",
-    position: "first",
-    rule: [
-      "-m",
-      "conntrack",
-      "--ctstate",
-      "NEW",
-      ...comment("kubernetes load balancer firewall"),
-      "-j",
-      "KUBE-PROXY-FIREWALL",
-    ],
-  },
+}
+
+const onlyNew = ["-m", "conntrack", "--ctstate", "NEW"];
+const hook = (
+  table: ProxyHook["table"],
+  chain: string,
+  target: string,
+  text: string,
+  when: readonly string[] = [],
+): ProxyHook => ({
+  table,
+  chain,
+  rule: [...when, ...comment(text), "-j", target],
+});
+
+/** Put in at the top of their chains, one after the other: the last of a chain comes first. */
+export const proxyHooks: readonly ProxyHook[] = [
+  ...["PREROUTING", "OUTPUT"].map((chain) => hook("nat", chain, "KUBE-SERVICES", "kubernetes service portals")),
+  hook("nat", "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules"),
+  ...["FORWARD", "OUTPUT"].map((chain) =>
+    hook("filter", chain, "KUBE-SERVICES", "kubernetes service portals", onlyNew),
+  ),
+  ...["INPUT", "FORWARD"].map((chain) =>
+    hook("filter", chain, "KUBE-EXTERNAL-SERVICES", "kubernetes externally-visible service portals", onlyNew),
+  ),
+  hook("filter", "FORWARD", "KUBE-FORWARD", "kubernetes forwarding rules"),
+  ...["INPUT", "FORWARD", "OUTPUT"].map((chain) =>
+    hook("filter", chain, "KUBE-PROXY-FIREWALL", "kubernetes load balancer firewall", onlyNew),
+  ),
+  ...["INPUT", "OUTPUT"].map((chain) => hook("filter", chain, "KUBE-FIREWALL", "kubernetes localnet firewall")),
 ];
 
 /** Is a chain one of this proxy's? What a former run left is recognised by it. */
