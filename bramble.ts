@@ -135,9 +135,13 @@ program
     process.exitCode = await (await import("./master/cli/self-test.ts")).selfTest();
   });
 
+/** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
+const forPeople = /^(Config|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|User)Error$/;
+
 await program.parseAsync().catch((error: unknown) => {
-  const known = error instanceof Error && /^(Config|Status|Connection|Join|User)Error$/.test(error.name);
-  console.error(known ? `bramble: ${(error as Error).message}` : error);
+  // Never the error itself: Bun would print the lines of the bundle around it.
+  if (!(error instanceof Error)) console.error(`bramble: ${String(error)}`);
+  else console.error(forPeople.test(error.name) ? `bramble: ${error.message}` : (error.stack ?? error.message));
   process.exit(1);
 });
 
