@@ -121,6 +121,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     credentials,
     keepalive_s: settings.mqttKeepalive,
     log: log.named("heartbeat"),
+    onReturn: (brokenAt_ms) => client.endSilentWatches(brokenAt_ms),
   });
   heartbeat.start();
   parts.push(heartbeat);

@@ -12,12 +12,18 @@ export interface HeartbeatOptions {
   /** Silence after which the broker gives the board up is one and a half of it (MQTT 3.1.1, 3.1.2.10). */
   readonly keepalive_s: number;
   readonly log: Log;
+  /** A session has begun after one that broke at `brokenAt_ms` (performance.now()): what was silent since may be dead. */
+  readonly onReturn?: ((brokenAt_ms: number) => void) | undefined;
 }
+
+/** A board that ends waits no longer for a broker that does not answer. */
+const farewell_ms = 2_000;
 
 /** The board's one MQTT session. It says that the board is alive by being there; the last will tells of its end. */
 export class Heartbeat {
   private client: MqttClient | undefined;
   private current: SessionMessage | undefined;
+  private brokenAt_ms: number | undefined;
 
   constructor(private readonly options: HeartbeatOptions) {}
 
@@ -32,9 +38,14 @@ export class Heartbeat {
     if (!client) return;
     if (client.connected && current) {
       const leaving: SessionMessage = { ...current, state: "leaving" };
-      await client.publishAsync(sessionTopic(this.options.nodeName), JSON.stringify(leaving), { qos: 1, retain: true });
+      const farewell = client
+        .publishAsync(sessionTopic(this.options.nodeName), JSON.stringify(leaving), { qos: 1, retain: true })
+        .then(() => client.endAsync());
+      await Promise.race([farewell, Bun.sleep(farewell_ms)]).catch((error: unknown) =>
+        this.options.log.warn("the end could not be announced", { error }),
+      );
     }
-    await client.endAsync();
+    client.end(true);
   }
 
   /** mqtt.js would reconnect with the same will; a session has a number of its own, so each is a client of its own. */
@@ -44,8 +55,13 @@ export class Heartbeat {
     if (broker === undefined) throw new Error("no MQTT broker is configured");
     const session: SessionMessage = { state: "online", bootId: bootId(), session: sinceBoot_cs() };
     const topic = sessionTopic(nodeName);
-    const client = mqtt.connect(broker, {
+    // In parts: of a URL mqtt.js warns that the way it reads it is outdated.
+    const { hostname, port } = new URL(broker);
+    const client = mqtt.connect({
       ...credentials(),
+      protocol: "mqtts",
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || 8883),
       protocolVersion: 4,
       clientId: nodeName,
       clean: true,
@@ -63,11 +79,14 @@ export class Heartbeat {
       this.current = session;
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
       log.info("session begun", { broker, session: session.session });
+      if (this.brokenAt_ms !== undefined) this.options.onReturn?.(this.brokenAt_ms);
+      this.brokenAt_ms = undefined;
     });
     client.on("error", (error) => log.warn("no session", { broker, error }));
     client.on("close", () => {
       client.end(true);
       if (this.client !== client) return;
+      this.brokenAt_ms ??= performance.now();
       const next = reached ? 0 : failures + 1;
       setTimeout(() => {
         if (this.client === client) this.connect(next);
@@ -76,9 +95,10 @@ export class Heartbeat {
   }
 }
 
-/** At once after a session that lived, then 1 s doubling to 15 s, with up to a third of jitter. */
+/** At once after a session that lived, then 1 s doubling to 8 s, with up to a third of jitter: a master that comes back
+ *  hears from every board before the grace period for silent ones is over. */
 function reconnectDelay_ms(failures: number): number {
-  const base = failures === 0 ? 250 : Math.min(15_000, 1000 * 2 ** Math.min(failures - 1, 4));
+  const base = failures === 0 ? 250 : Math.min(8_000, 1000 * 2 ** Math.min(failures - 1, 3));
   return base * (1 + Math.random() / 3);
 }
 

@@ -17,6 +17,8 @@ export interface BrokerOptions {
 // Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that boards are sent.
 writeToStream.cacheNumbers = false;
 
+const farewell_ms = 2_000;
+
 /** The nodes a session speaks for: the one of its certificate. */
 const nodeOf = new WeakMap<MqttSession, string>();
 
@@ -26,6 +28,7 @@ const nodeOf = new WeakMap<MqttSession, string>();
  */
 export class Broker {
   private readonly server: Server;
+  private readonly sockets = new Set<TLSSocket>();
   private renewals: ReturnType<typeof setInterval> | undefined;
 
   private constructor(
@@ -70,8 +73,11 @@ export class Broker {
 
   async stop(): Promise<void> {
     clearInterval(this.renewals);
-    await new Promise<void>((done) => this.aedes.close(() => done()));
-    await new Promise<void>((done) => this.server.close(() => done()));
+    const closed = new Promise<void>((done) => this.server.close(() => done()));
+    await Promise.race([new Promise<void>((done) => this.aedes.close(() => done())), Bun.sleep(farewell_ms)]);
+    // A board whose link is down would keep its connection, and this process, for minutes.
+    for (const socket of this.sockets) socket.destroy();
+    await Promise.race([closed, Bun.sleep(farewell_ms)]);
   }
 
   get port(): number {
@@ -99,6 +105,8 @@ export class Broker {
       socket.destroy();
       return;
     }
+    this.sockets.add(socket);
+    socket.on("close", () => this.sockets.delete(socket));
     socket.on("error", (error) => this.options.log.info("connection broke", { node, error }));
     nodeOf.set(this.aedes.handle(socket), node);
   }

@@ -55,7 +55,11 @@ export class NodeLeases {
       try {
         const present = await this.present(node);
         if (present) {
-          if (!isOlder(present, session)) await this.client.update(leases, this.filled(node, session, present));
+          if (isOlder(present, session)) return;
+          const next = this.filled(node, session, present);
+          // The first session may begin before the Node is there.
+          const isOwned = present.metadata.ownerReferences?.length;
+          await this.client.update(leases, isOwned ? next : await this.owned(node, next));
         } else {
           await this.client.create(leases, await this.owned(node, this.filled(node, session, undefined)));
         }

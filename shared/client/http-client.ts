@@ -33,6 +33,8 @@ export class HttpClient implements Client {
   readonly #transport: HttpTransport;
   readonly #watchSilence_ms: number;
   readonly #clock: Clock;
+  /** Of each open watch: when it last brought something, and how to end it. */
+  readonly #watches = new Set<{ heard_ms: number; readonly dead: AbortController }>();
 
   constructor(options: HttpClientOptions) {
     this.#transport = new HttpTransport(options);
@@ -70,10 +72,11 @@ export class HttpClient implements Client {
     });
     if (!response.body) return;
     const watchdog = options.allowWatchBookmarks ? this.#watchSilence_ms : 0;
-    let heard_ms = this.#clock.now_ms();
+    const watch = { heard_ms: this.#clock.now_ms(), dead };
+    this.#watches.add(watch);
     let cancel: (() => void) | undefined;
     const guard = (): void => {
-      const quiet_ms = this.#clock.now_ms() - heard_ms;
+      const quiet_ms = this.#clock.now_ms() - watch.heard_ms;
       if (quiet_ms >= watchdog)
         dead.abort(new ConnectionError(`${this.server}: the watch of ${ref.plural} went silent`));
       else cancel = this.#clock.after(watchdog - quiet_ms, guard);
@@ -81,7 +84,7 @@ export class HttpClient implements Client {
     if (watchdog > 0) guard();
     try {
       for await (const line of readLines(response.body)) {
-        heard_ms = this.#clock.now_ms();
+        watch.heard_ms = this.#clock.now_ms();
         yield parseFrame<T>(line);
       }
     } catch (error) {
@@ -90,7 +93,17 @@ export class HttpClient implements Client {
       throw dead.signal.aborted ? dead.signal.reason : connectionError(error, this.server);
     } finally {
       cancel?.();
+      this.#watches.delete(watch);
       dead.abort();
+    }
+  }
+
+  /** Ends the watches that brought nothing since then (by the clock of the options), for instance because the server lost
+   *  power: they fail with ConnectionError, and whoever keeps them begins anew where they were. */
+  endSilentWatches(since_ms: number): void {
+    for (const { heard_ms, dead } of this.#watches) {
+      if (heard_ms <= since_ms)
+        dead.abort(new ConnectionError(`${this.server}: the link was cut, a watch begins anew`));
     }
   }
 
