@@ -1,12 +1,14 @@
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
+import { runningWorker } from "./worker-pid.ts";
 
 /** What a person ran cannot go on; the message says what to do. */
 export class LeaveError extends Error {
@@ -14,6 +16,12 @@ export class LeaveError extends Error {
 }
 
 const look_ms = 1_000;
+const agentEnd_ms = 30_000;
+const agentLook_ms = 100;
+const unit = "bramble-worker.service";
+/** What install.sh makes of it where there is no systemd. */
+const supervised = "/etc/bramble/supervised/bramble-worker";
+const supervisor = "/usr/local/lib/bramble/supervise";
 
 /**
  * `bramble worker leave`: takes new pods off this board's plan, moves its pods away as their disruption budgets allow,
@@ -26,6 +34,8 @@ export async function leave(options: {
   readonly timeout_s: number;
 }): Promise<void> {
   const { dataDir, timeout_s, servers } = options;
+  if (servers.length === 0)
+    throw new ConfigError("no master is named: give --server https://ADDRESS:6443, as `bramble worker` has it");
   const folder = join(dataDir, "agent", "identity");
   const identity = await BoardIdentity.ensure({
     folder,
@@ -50,8 +60,12 @@ export async function leave(options: {
     for (const pod of left) await evict(client, pod);
     await Bun.sleep(look_ms);
   }
-  endAgent(options.runDir);
-  await client.delete(nodes, { name: nodeName });
+  await endAgent(options.runDir);
+  try {
+    await client.delete(nodes, { name: nodeName });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
   rmSync(folder, { recursive: true, force: true });
   console.log(`${nodeName} has left the cluster. \`bramble-uninstall.sh\` removes Bramble from this board.`);
 }
@@ -84,26 +98,28 @@ async function evict(
   }
 }
 
-/** The agent must be gone before its Node is, or it registers it again. */
-function endAgent(runDir: string): void {
-  const unit = "bramble-worker.service";
-  if (Bun.which("systemctl") && Bun.spawnSync({ cmd: ["systemctl", "is-active", "--quiet", unit] }).exitCode === 0) {
-    const result = Bun.spawnSync({ cmd: ["systemctl", "disable", "--now", unit], stderr: "pipe" });
-    if (result.exitCode !== 0) throw new LeaveError(`cannot stop ${unit}: ${result.stderr.toString().trim()}`);
-    return;
+/** The agent must be gone before its Node is, or it registers it again; and it must not come back with the next boot. */
+async function endAgent(runDir: string): Promise<void> {
+  if (Bun.which("systemctl") && Bun.spawnSync({ cmd: ["systemctl", "is-active", "--quiet", unit] }).exitCode === 0)
+    execute(["systemctl", "disable", "--now", unit]);
+  if (existsSync(supervised)) {
+    execute([supervisor, "stop", basename(supervised)]);
+    rmSync(supervised);
   }
-  for (const file of ["supervisor.pid", "bramble.pid"]) {
-    const pid = pidIn(join(runDir, file));
-    if (pid !== undefined) process.kill(pid, "SIGTERM");
+  // Started by hand.
+  const pid = runningWorker(runDir);
+  if (pid === undefined) return;
+  process.kill(pid, "SIGTERM");
+  const deadline_ms = performance.now() + agentEnd_ms;
+  while (runningWorker(runDir) === pid) {
+    if (performance.now() > deadline_ms)
+      throw new LeaveError(`the agent (PID ${pid}) does not end. End it, then run the command again`);
+    await Bun.sleep(agentLook_ms);
   }
 }
 
-function pidIn(path: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(path, "utf8"));
-    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+function execute(command: string[]): void {
+  const result = Bun.spawnSync({ cmd: command, stdout: "ignore", stderr: "pipe" });
+  if (result.exitCode !== 0)
+    throw new LeaveError(`\`${command.join(" ")}\` failed: ${result.stderr.toString().trim()}`);
 }

@@ -2,6 +2,7 @@ import { untilSignalled } from "#shared/board/signals.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
 import { startAgent } from "./agent.ts";
+import { noteWorker } from "./worker-pid.ts";
 
 /** `bramble worker`: runs this board's agent until it is told to end. */
 export async function runWorker(settings: WorkerSettings): Promise<void> {
@@ -11,6 +12,7 @@ export async function runWorker(settings: WorkerSettings): Promise<void> {
     );
   }
   const servers = settings.server.map(serverUrl);
+  const forget = noteWorker(settings.runDir);
   const agent = await startAgent({
     settings,
     servers,
@@ -20,6 +22,7 @@ export async function runWorker(settings: WorkerSettings): Promise<void> {
   });
   await untilSignalled();
   await agent.stop();
+  forget();
 }
 
 function serverUrl(text: string): string {

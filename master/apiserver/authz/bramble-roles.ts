@@ -1,7 +1,8 @@
 /**
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
  * `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
- * on a board read beyond a kubelet; boards have one identity for all of it. `bramble:broker`: keeps nodes' Leases.
+ * on a board read beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it leaves; boards have one
+ * identity for all of it. `bramble:broker`: keeps nodes' Leases.
  */
 export const brambleRoleTable = `
 bramble:join
@@ -23,6 +24,7 @@ bramble:agent
   read | discovery.k8s.io | endpointslices
   read | networking.k8s.io | ingressclasses ingresses networkpolicies servicecidrs
   update patch | networking.k8s.io | ingresses/status
+  delete | core | nodes
   get | /bramble/v1/tunnel
   post | /bramble/v1/join
 `;
