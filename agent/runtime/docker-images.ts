@@ -26,6 +26,7 @@ export class DockerImages {
   /** Repo digests by image id, for container statuses; emptied by whatever changes images. */
   readonly #imageIds = new Map<string, string>();
   #pause: Promise<void> | undefined;
+  #ownArchitecture: string | undefined;
 
   constructor(docker: Docker) {
     this.#docker = docker;
@@ -43,12 +44,14 @@ export class DockerImages {
     const name = fullName(image);
     const details = await ifFound(`inspect image ${image}`, () => this.#docker.getImage(name).inspect());
     if (details === undefined) return undefined;
+    const platform = [details.Os, details.Architecture, details.Variant].filter(Boolean).join("/");
     return {
       id: details.Id,
       tags: details.RepoTags ?? [],
       digests: details.RepoDigests ?? [],
       size_bytes: details.Size,
-      platform: [details.Os, details.Architecture, details.Variant].filter(Boolean).join("/"),
+      platform,
+      unfit: await this.#whyUnfit(image, platform),
       user: parseUser(details.Config?.User),
       pinned: (details.RepoTags ?? []).includes(pauseImageReference),
       volumes: Object.keys(details.Config?.Volumes ?? {}),
@@ -102,7 +105,7 @@ export class DockerImages {
     this.#imageIds.clear();
     const pulled = await this.status(formatImageReference(reference));
     if (pulled === undefined) throw new RuntimeError("other", `pull ${image}: the image is not there after its pull`);
-    await this.#requireRunnable(image, pulled);
+    if (pulled.unfit !== undefined) throw new RuntimeError("image-wrong-platform", pulled.unfit);
     return pulled.id;
   }
 
@@ -142,18 +145,19 @@ export class DockerImages {
   }
 
   async #architecture(): Promise<string> {
-    return (await asRuntime("ask Docker's version", () => this.#docker.version())).Arch;
+    this.#ownArchitecture ??= (await asRuntime("ask Docker's version", () => this.#docker.version())).Arch;
+    return this.#ownArchitecture;
   }
 
   /** Docker pulls an image of one architecture on any board, and only the first start says "exec format error". */
-  async #requireRunnable(image: string, { platform }: ImageStatus): Promise<void> {
+  async #whyUnfit(image: string, platform: string): Promise<string | undefined> {
     const [os = "", architecture = ""] = platform.split("/");
     const own = await this.#architecture();
     // 64-bit ARM boards run 32-bit programs; an image made FROM scratch may not say what it is for.
     const runnable = architecture === "" || architecture === own || (own === "arm64" && architecture === "arm");
-    if (os === "linux" && (runnable || (await emulated(architecture)))) return;
-    if (os === "" && runnable) return;
-    throw new RuntimeError("image-wrong-platform", `image ${image} is for ${platform}, this board is linux/${own}`);
+    if (os === "linux" && (runnable || (await emulated(architecture)))) return undefined;
+    if (os === "" && runnable) return undefined;
+    return `image ${image} is for ${platform}, this board is linux/${own}`;
   }
 }
 

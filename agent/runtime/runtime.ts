@@ -235,6 +235,8 @@ export interface ImageStatus {
   readonly size_bytes: number;
   /** `linux/arm64` and the like. */
   readonly platform: string;
+  /** Why no container of it can run on this board, for instance that it is made for another processor. */
+  readonly unfit?: string | undefined;
   /** Config.User of the image: numeric id, or a name. */
   readonly user?: { readonly uid: number } | { readonly username: string } | undefined;
   readonly pinned: boolean;

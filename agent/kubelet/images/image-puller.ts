@@ -38,18 +38,22 @@ export class ImagePuller {
     const image = container.image ?? "";
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
     const present = policy === "Always" ? undefined : await this.#inspect(image, container, events);
-    if (present) {
+    if (present && !present.unfit) {
       const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
       events.normal("Pulled", message, container);
       return present;
     }
     if (policy === "Never") {
-      const message = `Container image "${image}" is not present with pull policy of Never`;
+      const why = present?.unfit ? `cannot run (${present.unfit})` : "is not present";
+      const message = `Container image "${image}" ${why} with pull policy of Never`;
       events.warning("ErrImageNeverPull", message, container);
       throw new ContainerStartError("ErrImageNeverPull", message);
     }
     this.#refuseDuringBackOff(pod, container, image, events);
-    await this.#pull(pod, container, image, await pullSecrets(), events);
+    if (present?.unfit)
+      events.warning("Failed", `Cannot run the image that is on the board: ${present.unfit}`, container);
+    // The registry may have one that fits by now.
+    await this.#pull(pod, container, image, await pullSecrets(), events, present?.unfit);
     const pulled = await this.#inspect(image, container, events);
     if (!pulled) throw new ContainerStartError("ErrImagePull", `image "${image}" is not there after it was pulled`);
     return pulled;
@@ -92,6 +96,7 @@ export class ImagePuller {
     image: string,
     pullSecrets: readonly Secret[],
     events: PodEvents,
+    unfit: string | undefined,
   ): Promise<void> {
     const key = backOffKey(pod, image);
     const begun_ms = performance.now();
@@ -109,7 +114,9 @@ export class ImagePuller {
       );
       if (id === "") throw new Error("the runtime gave no image id");
     } catch (error) {
-      const { message } = error as Error;
+      const failure = (error as Error).message;
+      const message =
+        unfit && !failure.includes(unfit) ? `${unfit}; another one cannot be pulled: ${failure}` : failure;
       events.warning("Failed", `Failed to pull image "${image}": ${message}`, container);
       this.#backOff.next(key, this.now_ms(), this.now_ms());
       this.#lastError.set(key, `ErrImagePull: ${message}`);
