@@ -4,6 +4,7 @@
 # usage: board-init.sh BOARD_DIR NAME   (inside fresh mount, UTS, IPC, PID and network namespaces)
 set -euo pipefail
 dir=$1 name=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # Folders of the machine that are private to a board; their contents outlive a power cut, /run and /tmp do not.
 own() { # path
@@ -34,9 +35,15 @@ fi
 # Volumes that the kubelet mounts must reach containers, as on a machine whose root is shared.
 mount --make-rshared /
 
+runtime=()
+sys_resource=24
+bounds=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
+if (((0x$bounds >> sys_resource & 1) == 0)); then
+  runtime=(--add-runtime "within-bounds=$here/runc-within-bounds.sh" --default-runtime within-bounds)
+fi
 dockerd --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/dockerd.pid -H unix:///run/docker.sock \
   --bridge=none --iptables=false --ip-masq=false --cgroup-parent="/bramble-$name" --live-restore=true \
-  --log-opt max-size=10m --log-opt max-file=2 >>/var/log/dockerd.log 2>&1 </dev/null &
+  --log-opt max-size=10m --log-opt max-file=2 "${runtime[@]}" >>/var/log/dockerd.log 2>&1 </dev/null &
 
 # Bash reaps whatever is left to it while it waits.
 while :; do
