@@ -139,6 +139,9 @@ class Checker {
   private select(expression: Extract<Expression, { kind: "select" }>): Type {
     const { field, at, test, optional } = expression;
     const name = qualifiedName(expression);
+    // A variable may have a dotted name of its own: `authorizer.requestResource`.
+    const variable = name === undefined ? undefined : this.environment.variables.get(name);
+    if (variable && !test) return variable;
     const named = name === undefined ? undefined : typeIdentifiers[name];
     if (named && !this.variable(name?.split(".")[0] ?? "")) return { kind: "type", of: named };
     const operand = this.typeOf(expression.operand);

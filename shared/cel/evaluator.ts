@@ -106,6 +106,7 @@ class Planner {
 
   private select(expression: Extract<Expression, { kind: "select" }>): Step {
     const name = qualifiedName(expression);
+    if (name !== undefined && !expression.test && this.environment.variables.has(name)) return this.identifier(name);
     const type = name === undefined || this.isVariable(name.split(".")[0] ?? "") ? undefined : namedType(name);
     if (type !== undefined) return () => new TypeValue(type);
     const operand = this.step(expression.operand);

@@ -20,6 +20,8 @@ export interface MatchCriteria {
   readonly namespaceSelector?: LabelSelector | undefined;
   readonly objectSelector?: LabelSelector | undefined;
   readonly matchPolicy?: string | undefined;
+  /** No rules mean everything (bindings of policies). */
+  readonly matchesAllWithoutRules?: boolean | undefined;
 }
 
 /** The form in which a request is shown: the one that was asked for, or an equivalent that a rule names. */
@@ -67,7 +69,8 @@ export class Matcher {
     if (!this.#selectsObject(attributes, criteria.objectSelector)) return undefined;
     const own = ownMatch(attributes);
     if (criteria.exclude && this.#ruled(attributes, criteria.exclude, criteria.matchPolicy, own)) return undefined;
-    const found = this.#ruled(attributes, criteria.rules, criteria.matchPolicy, own);
+    const isOpen = criteria.matchesAllWithoutRules === true && criteria.rules.length === 0;
+    const found = isOpen ? own : this.#ruled(attributes, criteria.rules, criteria.matchPolicy, own);
     return found && this.#selectsNamespace(attributes, criteria.namespaceSelector) ? found : undefined;
   }
 

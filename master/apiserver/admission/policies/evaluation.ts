@@ -1,0 +1,171 @@
+/** One request as expressions see it, and the running of expressions on it within one budget. */
+import type { KubeObject } from "#shared/api/object.ts";
+import { CostExceeded, type Variables } from "#shared/cel/evaluator.ts";
+import type { Program } from "#shared/cel/program.ts";
+import { dyn } from "#shared/cel/types.ts";
+import { CelError, fromJson, MapValue, type Value } from "#shared/cel/values.ts";
+import type { Authorizer, Decision } from "../../authz/authorizer.ts";
+import type { AdmissionAttributes } from "../admission.ts";
+import { type Match, namespaceOf, shownAs } from "../matching.ts";
+import { admissionRequest } from "../webhooks/admission-review.ts";
+import { authorizerOf, DecisionNeeded, requestResourceOf } from "./authorizer-library.ts";
+import { namespaceType, requestType } from "./environment.ts";
+
+/** What one expression may cost, and all of one policy on one request (apiserver's apis/cel/config.go). */
+const PER_EXPRESSION_COST = 1_000_000;
+export const POLICY_COST = 10_000_000;
+export const CONDITIONS_COST = 2_500_000;
+/** A decision a run, and no expression can pay for more checks than this. */
+const MAX_RUNS = 64;
+
+/** Nothing more can be evaluated. */
+export class OutOfBudget extends Error {
+  override readonly name = "OutOfBudget";
+}
+
+/** An expression that came to nothing, worded for whoever made the request. */
+export class ExpressionError extends Error {
+  override readonly name = "ExpressionError";
+}
+
+export interface RequestView {
+  readonly attributes: AdmissionAttributes;
+  readonly match: Match;
+  readonly object: KubeObject | undefined;
+  readonly oldObject: KubeObject | undefined;
+  readonly namespace: KubeObject | undefined;
+}
+
+/** The objects of a request in the form of a match. */
+export async function viewOf(
+  attributes: AdmissionAttributes,
+  match: Match,
+  namespaceNamed: (name: string) => KubeObject | undefined,
+): Promise<RequestView> {
+  const { ref } = attributes.declaration;
+  const isNamespace = ref.group === "" && ref.kind === "Namespace";
+  const name = isNamespace ? "" : namespaceOf(attributes);
+  return {
+    attributes,
+    match,
+    object: await shownAs(attributes, match, attributes.object),
+    oldObject: await shownAs(attributes, match, attributes.oldObject),
+    namespace: name === "" ? undefined : namespaceNamed(name),
+  };
+}
+
+/** Variables of a policy: each is worked out when it is first asked for. */
+class LazyVariables extends MapValue {
+  readonly #known = new Map<string, Value | CelError>();
+
+  constructor(
+    private readonly programs: ReadonlyMap<string, Program>,
+    private readonly evaluate: (program: Program) => Value,
+  ) {
+    super();
+  }
+  get size(): number {
+    return this.programs.size;
+  }
+  get(key: Value): Value | undefined {
+    const program = typeof key === "string" ? this.programs.get(key) : undefined;
+    if (!program || typeof key !== "string") return undefined;
+    let value = this.#known.get(key);
+    if (value === undefined) {
+      value = this.#evaluated(key, program);
+      this.#known.set(key, value);
+    }
+    if (value instanceof CelError) throw value;
+    return value;
+  }
+  #evaluated(key: string, program: Program): Value | CelError {
+    try {
+      return this.evaluate(program);
+    } catch (error) {
+      if (!(error instanceof CelError)) throw error;
+      return new CelError(`composited variable ${JSON.stringify(key)} fails to evaluate: ${error.message}`);
+    }
+  }
+  *entries(): IterableIterator<readonly [Value, Value]> {
+    for (const key of this.programs.keys()) yield [key, this.get(key) ?? null];
+  }
+}
+
+export interface EvaluationOptions {
+  readonly view: RequestView;
+  readonly authorizer: Authorizer;
+  readonly budget: number;
+  readonly params?: KubeObject | undefined;
+  readonly variables?: ReadonlyMap<string, Program> | undefined;
+}
+
+export class Evaluation {
+  readonly #options: EvaluationOptions;
+  readonly #decisions = new Map<string, Decision>();
+  readonly #fixed: ReadonlyMap<string, Value>;
+  #variables: LazyVariables;
+  #budget: number;
+
+  constructor(options: EvaluationOptions) {
+    this.#options = options;
+    this.#budget = options.budget;
+    const { view, params } = options;
+    const { attributes, match } = view;
+    const request = admissionRequest(attributes, match, "");
+    const resource = {
+      group: match.group,
+      resource: match.plural,
+      subresource: attributes.subresource,
+      namespace: attributes.namespace,
+      name: attributes.name || undefined,
+    };
+    this.#fixed = new Map<string, Value>([
+      ["object", fromJson(view.object ?? null, dyn)],
+      ["oldObject", fromJson(view.oldObject ?? null, dyn)],
+      ["namespaceObject", fromJson(view.namespace ?? null, namespaceType)],
+      ["request", fromJson(request, requestType)],
+      ["params", fromJson(params ?? null, dyn)],
+      ["authorizer", authorizerOf(attributes.user, this.#decisions)],
+      ["authorizer.requestResource", requestResourceOf(attributes.user, this.#decisions, resource)],
+    ]);
+    this.#variables = this.#fresh();
+  }
+
+  #fresh(): LazyVariables {
+    return new LazyVariables(this.#options.variables ?? new Map(), (program) => this.#run(program));
+  }
+
+  readonly #lookUp: Variables = (name) => (name === "variables" ? this.#variables : this.#fixed.get(name));
+
+  #run(program: Program): Value {
+    const run = program.run(this.#lookUp, Math.min(PER_EXPRESSION_COST, this.#budget));
+    this.#budget -= run.cost;
+    return run.value;
+  }
+
+  /** Runs one expression. Throws ExpressionError, OutOfBudget. */
+  async evaluate(program: Program): Promise<Value> {
+    if (this.#budget <= 0) throw outOfBudget();
+    for (let attempt = 0; attempt < MAX_RUNS; attempt += 1) {
+      try {
+        return this.#run(program);
+      } catch (error) {
+        if (error instanceof DecisionNeeded) {
+          this.#decisions.set(error.key, await this.#options.authorizer.authorize(error.attributes));
+          this.#variables = this.#fresh();
+          continue;
+        }
+        if (error instanceof CostExceeded) {
+          if (this.#budget < PER_EXPRESSION_COST) throw outOfBudget();
+          throw new ExpressionError(`expression '${program.source}' resulted in error: ${error.message}`);
+        }
+        if (!(error instanceof CelError)) throw error;
+        throw new ExpressionError(`expression '${program.source}' resulted in error: ${error.message}`);
+      }
+    }
+    throw new ExpressionError(`expression '${program.source}' resulted in error: too many authorization checks`);
+  }
+}
+
+const outOfBudget = (): OutOfBudget =>
+  new OutOfBudget("validation failed due to running out of cost budget, no further validation rules will be run");

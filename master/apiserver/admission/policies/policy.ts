@@ -1,0 +1,69 @@
+/** A ValidatingAdmissionPolicy with its expressions compiled. */
+import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { Environment } from "#shared/cel/checker.ts";
+import { CompileError, Program } from "#shared/cel/program.ts";
+import { bool, dyn, nullType, string, type Type } from "#shared/cel/types.ts";
+import { admissionEnvironment } from "./environment.ts";
+
+/** Text of a fault in an expression, where it does not compile or gives something else. */
+export interface ExpressionFault {
+  readonly problem: string;
+}
+export type Compiled = Program | ExpressionFault;
+
+export const isFault = (compiled: Compiled): compiled is ExpressionFault => "problem" in compiled;
+
+export interface CompiledPolicy {
+  readonly conditions: readonly Compiled[];
+  readonly variables: ReadonlyMap<string, Program>;
+  readonly variableFaults: ReadonlyMap<string, ExpressionFault>;
+  readonly validations: readonly { readonly rule: Compiled; readonly message: Compiled | undefined }[];
+  readonly audits: readonly { readonly key: string; readonly value: Compiled }[];
+}
+
+export function compiled(source: string, environment: Environment, gives: readonly Type[]): Compiled {
+  try {
+    const program = Program.compile(source, environment);
+    if (gives.some((type) => program.gives(type))) return program;
+    const wanted = gives.map(({ kind }) => kind);
+    const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
+    return { problem: `must evaluate to ${list} but got ${program.typeName}` };
+  } catch (error) {
+    if (error instanceof CompileError) return { problem: `compilation failed: ${error.message}` };
+    throw error;
+  }
+}
+
+/** `object` types the object for a type check; it is dyn for evaluation. */
+export function compilePolicy({ spec }: ValidatingAdmissionPolicy, object?: Type): CompiledPolicy {
+  const params = spec.paramKind !== undefined;
+  const base = object ? { params, object } : { params };
+  const types: Record<string, Type> = {};
+  const variables = new Map<string, Program>();
+  const variableFaults = new Map<string, ExpressionFault>();
+  for (const { name, expression } of spec.variables ?? []) {
+    const made = compiled(expression, admissionEnvironment({ ...base, authorizer: true, variables: { ...types } }), [
+      dyn,
+    ]);
+    if (isFault(made)) variableFaults.set(name, made);
+    else variables.set(name, made);
+    types[name] = isFault(made) ? dyn : made.type;
+  }
+  const whole = admissionEnvironment({ ...base, authorizer: true, variables: types });
+  const plain = admissionEnvironment({ ...base, variables: types });
+  return {
+    conditions: (spec.matchConditions ?? []).map(({ expression }) =>
+      compiled(expression, admissionEnvironment({ ...base, authorizer: true }), [bool]),
+    ),
+    variables,
+    variableFaults,
+    validations: (spec.validations ?? []).map(({ expression, messageExpression }) => ({
+      rule: compiled(expression, whole, [bool]),
+      message: messageExpression ? compiled(messageExpression, plain, [string]) : undefined,
+    })),
+    audits: (spec.auditAnnotations ?? []).map(({ key, valueExpression }) => ({
+      key,
+      value: compiled(valueExpression, plain, [string, nullType]),
+    })),
+  };
+}

@@ -1,0 +1,128 @@
+/** CEL's `ip` and `cidr` as Kubernetes has them: strict, without zones and IPv4-mapped addresses. */
+import { isIPv4, isIPv6 } from "node:net";
+import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
+import { CelError, type Opaque, type Value } from "./values.ts";
+
+class Address implements Opaque {
+  readonly opaqueType = "net.IP";
+  constructor(
+    readonly bits: 32 | 128,
+    readonly value: bigint,
+  ) {}
+  equals(other: Opaque): boolean {
+    return other instanceof Address && other.bits === this.bits && other.value === this.value;
+  }
+  toString(): string {
+    if (this.bits === 32) return [24n, 16n, 8n, 0n].map((shift) => (this.value >> shift) & 0xffn).join(".");
+    const groups = Array.from({ length: 8 }, (_, i) => ((this.value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
+    // The URL parser writes IPv6 as RFC 5952 asks.
+    return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+  }
+}
+
+class Range implements Opaque {
+  readonly opaqueType = "net.CIDR";
+  constructor(
+    readonly address: Address,
+    readonly prefix: number,
+  ) {}
+  equals(other: Opaque): boolean {
+    return other instanceof Range && other.prefix === this.prefix && other.address.equals(this.address);
+  }
+  toString(): string {
+    return `${this.address}/${this.prefix}`;
+  }
+  masked(): Range {
+    const free = BigInt(this.address.bits - this.prefix);
+    return new Range(new Address(this.address.bits, (this.address.value >> free) << free), this.prefix);
+  }
+  contains({ bits, value }: Address, prefix: number = bits): boolean {
+    if (bits !== this.address.bits || prefix < this.prefix) return false;
+    const free = BigInt(bits - this.prefix);
+    return value >> free === this.address.value >> free;
+  }
+}
+
+function addressOf(text: string): Address | undefined {
+  if (isIPv4(text))
+    return new Address(
+      32,
+      text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n),
+    );
+  if (!isIPv6(text) || text.includes("%")) return undefined;
+  const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1);
+  const [head = "", tail] = canonical.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right];
+  const value = groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
+  return value >> 32n === 0xffffn ? undefined : new Address(128, value);
+}
+
+function rangeOf(text: string): Range | undefined {
+  const slash = text.indexOf("/");
+  const address = addressOf(text.slice(0, Math.max(0, slash)));
+  const digits = text.slice(slash + 1);
+  if (slash < 0 || !address || !/^(0|[1-9]\d{0,2})$/.test(digits) || Number(digits) > address.bits) return undefined;
+  return new Range(address, Number(digits));
+}
+
+function ip(text: string): Address {
+  const address = addressOf(text);
+  if (!address)
+    throw new CelError(
+      `IP Address ${JSON.stringify(text)} parse error during conversion from string: unable to parse IP`,
+    );
+  return address;
+}
+function cidr(text: string): Range {
+  const range = rangeOf(text);
+  if (!range) throw new CelError(`network address parse error during conversion from string: ${JSON.stringify(text)}`);
+  return range;
+}
+
+const loopback = ({ bits, value }: Address): boolean => (bits === 32 ? value >> 24n === 127n : value === 1n);
+const multicast = ({ bits, value }: Address): boolean =>
+  bits === 32 ? value >> 28n === 0xen : value >> 120n === 0xffn;
+const linkLocal = ({ bits, value }: Address): boolean =>
+  bits === 32 ? value >> 16n === 0xa9fen : value >> 118n === 0x3fan;
+const linkLocalMulticast = ({ bits, value }: Address): boolean =>
+  bits === 32 ? value >> 8n === 0xe00000n : ((value >> 112n) & 0xff0fn) === 0xff02n;
+const unspecified = ({ value }: Address): boolean => value === 0n;
+const globalUnicast = (address: Address): boolean =>
+  !unspecified(address) &&
+  !loopback(address) &&
+  !multicast(address) &&
+  !linkLocal(address) &&
+  !(address.bits === 32 && address.value === 0xffffffffn);
+
+const walk: Overload["cost"] = ([text]) => (typeof text === "string" ? Math.ceil(text.length * 0.1) : 1);
+
+export const ipLibrary: readonly Overload[] = [
+  overload("ip(string) -> net.IP", ip as Implementation, walk),
+  overload("isIP(string) -> bool", (text: string) => addressOf(text) !== undefined, walk),
+  namespaced("ip.isCanonical", "(string) -> bool", (text: string) => String(ip(text)) === text, walk),
+  overload("string(net.IP) -> string", (address: Address) => String(address) as Value),
+  overload("net.IP.family() -> int", ({ bits }: Address) => (bits === 32 ? 4n : 6n)),
+  overload("net.IP.isUnspecified() -> bool", unspecified as Implementation),
+  overload("net.IP.isLoopback() -> bool", loopback as Implementation),
+  overload("net.IP.isLinkLocalMulticast() -> bool", linkLocalMulticast as Implementation),
+  overload("net.IP.isLinkLocalUnicast() -> bool", linkLocal as Implementation),
+  overload("net.IP.isGlobalUnicast() -> bool", globalUnicast as Implementation),
+  overload("cidr(string) -> net.CIDR", cidr as Implementation, walk),
+  overload("isCIDR(string) -> bool", (text: string) => rangeOf(text) !== undefined, walk),
+  overload("string(net.CIDR) -> string", (range: Range) => String(range) as Value),
+  overload("net.CIDR.ip() -> net.IP", (range: Range) => range.address as unknown as Value),
+  overload("net.CIDR.prefixLength() -> int", (range: Range) => BigInt(range.prefix)),
+  overload("net.CIDR.masked() -> net.CIDR", (range: Range) => range.masked() as unknown as Value),
+  overload("net.CIDR.containsIP(net.IP) -> bool", (range: Range, address: Address) => range.contains(address)),
+  overload("net.CIDR.containsIP(string) -> bool", (range: Range, text: string) => range.contains(ip(text))),
+  overload("net.CIDR.containsCIDR(net.CIDR) -> bool", (range: Range, other: Range) =>
+    range.contains(other.address, other.prefix),
+  ),
+  overload("net.CIDR.containsCIDR(string) -> bool", (range: Range, text: string) => {
+    const other = cidr(text);
+    return range.contains(other.address, other.prefix);
+  }),
+];

@@ -1,0 +1,455 @@
+/** Kubernetes' own functions: lists, regular expressions, URLs, quantities, formats, semantic versions, JSON patches. */
+import {
+  addQuantities,
+  compareQuantities,
+  parseQuantity,
+  type Quantity,
+  quantityOf,
+  subtractQuantities,
+} from "../api/quantity.ts";
+import { labelKeyProblems, labelValueProblems } from "../api/selector/label-syntax.ts";
+import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
+import { ipLibrary } from "./ip-library.ts";
+import { patternOf } from "./standard-library.ts";
+import {
+  ArrayList,
+  CelError,
+  compare,
+  Duration,
+  equal,
+  type List,
+  NativeMap,
+  type Opaque,
+  Optional,
+  parseTimestamp,
+  Uint,
+  type Value,
+} from "./values.ts";
+
+const walk: Overload["cost"] = ([text]) => (typeof text === "string" ? Math.ceil(text.length * 0.1) : 1);
+const each: Overload["cost"] = ([list]) => (list as List).size;
+
+function add(a: Value, b: Value): Value {
+  if (typeof a === "bigint" && typeof b === "bigint") return BigInt.asIntN(64, a + b);
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  if (a instanceof Uint && b instanceof Uint) return new Uint(a.value + b.value);
+  if (a instanceof Duration && b instanceof Duration) return new Duration(a.nanoseconds + b.nanoseconds);
+  throw new CelError("no such overload");
+}
+
+function extreme(list: List, wanted: (order: number) => boolean, name: string): Value {
+  let best: Value | undefined;
+  for (const value of list.values()) {
+    if (best === undefined || wanted(compare(value, best) ?? 0)) best = value;
+  }
+  if (best === undefined) throw new CelError(`${name} called on empty list`);
+  return best;
+}
+
+function isSorted(list: List): boolean {
+  let before: Value | undefined;
+  for (const value of list.values()) {
+    if (before !== undefined && (compare(before, value) ?? 0) > 0) return false;
+    before = value;
+  }
+  return true;
+}
+
+const zeros: Readonly<Record<string, Value>> = { int: 0n, uint: new Uint(0n), double: 0, duration: new Duration(0n) };
+const comparable = ["int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"];
+
+const lists: readonly Overload[] = [
+  ...comparable.flatMap((type) => [
+    overload(`list(${type}).isSorted() -> bool`, isSorted as Implementation, each),
+    overload(`list(${type}).min() -> ${type}`, (list: List) => extreme(list, (order) => order < 0, "min"), each),
+    overload(`list(${type}).max() -> ${type}`, (list: List) => extreme(list, (order) => order > 0, "max"), each),
+  ]),
+  ...Object.entries(zeros).map(([type, zero]) =>
+    overload(
+      `list(${type}).sum() -> ${type}`,
+      (list: List) => [...list.values()].reduce(add, list.size === 0 ? zero : sumStart(list)),
+      each,
+    ),
+  ),
+  overload(
+    "list(A).indexOf(A) -> int",
+    (list: List, value: Value) => BigInt([...list.values()].findIndex((other) => equal(other, value))),
+    each,
+  ),
+  overload(
+    "list(A).lastIndexOf(A) -> int",
+    (list: List, value: Value) => BigInt([...list.values()].findLastIndex((other) => equal(other, value))),
+    each,
+  ),
+];
+
+/** The zero of the elements' own type: overloads are told apart by what stands in the list. */
+function sumStart(list: List): Value {
+  const first = list.get(0);
+  if (typeof first === "bigint") return 0n;
+  if (first instanceof Uint) return new Uint(0n);
+  return first instanceof Duration ? new Duration(0n) : 0;
+}
+
+function findAll(text: string, pattern: string, limit: bigint): List {
+  const matcher = patternOf(pattern).matcher(text);
+  const found: Value[] = [];
+  while ((limit < 0n || found.length < Number(limit)) && matcher.find()) found.push(matcher.group() ?? "");
+  return new ArrayList(found);
+}
+
+const expressions: readonly Overload[] = [
+  overload(
+    "string.find(string) -> string",
+    (text: string, pattern: string) => {
+      const matcher = patternOf(pattern).matcher(text);
+      return matcher.find() ? (matcher.group() ?? "") : "";
+    },
+    walk,
+  ),
+  overload(
+    "string.findAll(string) -> list(string)",
+    (text: string, pattern: string) => findAll(text, pattern, -1n),
+    walk,
+  ),
+  overload("string.findAll(string, int) -> list(string)", findAll as Implementation, walk),
+];
+
+class Url implements Opaque {
+  readonly opaqueType = "kubernetes.URL";
+  constructor(
+    readonly text: string,
+    readonly scheme: string,
+    readonly host: string,
+    readonly path: string,
+    readonly query: URLSearchParams,
+  ) {}
+  equals(other: Opaque): boolean {
+    return other instanceof Url && other.text === this.text;
+  }
+}
+
+/** An absolute URI or an absolute path (Go's ParseRequestURI). */
+function urlOf(text: string): Url | undefined {
+  const match = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?]*))?(\/[^?]*)?(?:\?(.*))?$/.exec(text);
+  if (!match || /[\s\p{Cc}]/u.test(text) || text === "") return undefined;
+  const [, scheme = "", host = "", path = "", query = ""] = match;
+  if (scheme === "" && path === "") return undefined;
+  return new Url(text, scheme.toLowerCase(), host.replace(/^.*@/, ""), path, new URLSearchParams(query));
+}
+
+function url(text: string): Url {
+  const parsed = urlOf(text);
+  if (!parsed)
+    throw new CelError(
+      `URL parse error during conversion from string: parse ${JSON.stringify(text)}: invalid URI for request`,
+    );
+  return parsed;
+}
+
+const port = ({ host }: Url): string => /:(\d*)$/.exec(host)?.[1] ?? "";
+const hostname = ({ host }: Url): string => host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
+
+const urls: readonly Overload[] = [
+  overload("url(string) -> kubernetes.URL", url as Implementation, walk),
+  overload("isURL(string) -> bool", (text: string) => urlOf(text) !== undefined, walk),
+  overload("kubernetes.URL.getScheme() -> string", ({ scheme }: Url) => scheme),
+  overload("kubernetes.URL.getHost() -> string", ({ host }: Url) => host),
+  overload("kubernetes.URL.getHostname() -> string", hostname as Implementation),
+  overload("kubernetes.URL.getPort() -> string", port as Implementation),
+  overload("kubernetes.URL.getEscapedPath() -> string", ({ path }: Url) => path),
+  overload("kubernetes.URL.getQuery() -> map(string, list(string))", ({ query }: Url) => queryMap(query)),
+];
+
+function queryMap(query: URLSearchParams): Value {
+  return new NativeMap([...new Set(query.keys())].map((key) => [key, new ArrayList(query.getAll(key))] as const));
+}
+
+class QuantityValue implements Opaque {
+  readonly opaqueType = "kubernetes.Quantity";
+  constructor(readonly quantity: Quantity) {}
+  equals(other: Opaque): boolean {
+    return other instanceof QuantityValue && compareQuantities(this.quantity, other.quantity) === 0;
+  }
+}
+
+function quantityFrom(text: string): QuantityValue | undefined {
+  try {
+    return new QuantityValue(parseQuantity(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function quantity(text: string): QuantityValue {
+  const parsed = quantityFrom(text);
+  if (!parsed)
+    throw new CelError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+  return parsed;
+}
+
+/** undefined: not whole, or beyond int64. */
+function wholeOf({ quantity: { unscaled, scale } }: QuantityValue): bigint | undefined {
+  const divisor = scale < 0 ? 10n ** BigInt(-scale) : 1n;
+  if (unscaled % divisor !== 0n) return undefined;
+  const whole = scale < 0 ? unscaled / divisor : unscaled * 10n ** BigInt(scale);
+  return BigInt.asIntN(64, whole) === whole ? whole : undefined;
+}
+
+const asQuantity = (value: Quantity): Value => new QuantityValue(value);
+const order = (a: QuantityValue, b: QuantityValue): number => compareQuantities(a.quantity, b.quantity);
+
+const quantities: readonly Overload[] = [
+  overload("quantity(string) -> kubernetes.Quantity", quantity as Implementation, walk),
+  overload("isQuantity(string) -> bool", (text: string) => quantityFrom(text) !== undefined, walk),
+  overload("kubernetes.Quantity.sign() -> int", ({ quantity: { unscaled } }: QuantityValue) =>
+    unscaled > 0n ? 1n : unscaled < 0n ? -1n : 0n,
+  ),
+  overload("kubernetes.Quantity.isInteger() -> bool", (value: QuantityValue) => wholeOf(value) !== undefined),
+  overload("kubernetes.Quantity.asInteger() -> int", (value: QuantityValue) => {
+    const whole = wholeOf(value);
+    if (whole === undefined) throw new CelError("cannot convert value to integer");
+    return whole;
+  }),
+  overload(
+    "kubernetes.Quantity.asApproximateFloat() -> double",
+    ({ quantity: { unscaled, scale } }: QuantityValue) => Number(unscaled) * 10 ** scale,
+  ),
+  overload(
+    "kubernetes.Quantity.add(kubernetes.Quantity) -> kubernetes.Quantity",
+    (a: QuantityValue, b: QuantityValue) => asQuantity(addQuantities(a.quantity, b.quantity)),
+  ),
+  overload("kubernetes.Quantity.add(int) -> kubernetes.Quantity", (a: QuantityValue, b: bigint) =>
+    asQuantity(addQuantities(a.quantity, quantityOf(b))),
+  ),
+  overload(
+    "kubernetes.Quantity.sub(kubernetes.Quantity) -> kubernetes.Quantity",
+    (a: QuantityValue, b: QuantityValue) => asQuantity(subtractQuantities(a.quantity, b.quantity)),
+  ),
+  overload("kubernetes.Quantity.sub(int) -> kubernetes.Quantity", (a: QuantityValue, b: bigint) =>
+    asQuantity(subtractQuantities(a.quantity, quantityOf(b))),
+  ),
+  overload(
+    "kubernetes.Quantity.isLessThan(kubernetes.Quantity) -> bool",
+    (a: QuantityValue, b: QuantityValue) => order(a, b) < 0,
+  ),
+  overload(
+    "kubernetes.Quantity.isGreaterThan(kubernetes.Quantity) -> bool",
+    (a: QuantityValue, b: QuantityValue) => order(a, b) > 0,
+  ),
+  overload("kubernetes.Quantity.compareTo(kubernetes.Quantity) -> int", (a: QuantityValue, b: QuantityValue) =>
+    BigInt(order(a, b)),
+  ),
+];
+
+class Format implements Opaque {
+  readonly opaqueType = "kubernetes.NamedFormat";
+  constructor(
+    readonly formatName: string,
+    readonly problems: (text: string) => readonly string[],
+  ) {}
+  equals(other: Opaque): boolean {
+    return other instanceof Format && other.formatName === this.formatName;
+  }
+}
+
+const unless = (holds: (text: string) => boolean, problem: string) => (text: string) => (holds(text) ? [] : [problem]);
+const label1123 = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const isLabel = (text: string): boolean => text.length <= 63 && label1123.test(text);
+const isLabel1035 = (text: string): boolean => text.length <= 63 && /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text);
+const isSubdomain = (text: string): boolean =>
+  text.length <= 253 && text.split(".").every((part) => label1123.test(part));
+const withoutDash = (text: string): string => text.replace(/-$/, "a");
+
+const namedFormats: readonly Format[] = [
+  new Format(
+    "dns1123Label",
+    unless(
+      isLabel,
+      "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
+    ),
+  ),
+  new Format(
+    "dns1123Subdomain",
+    unless(
+      isSubdomain,
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+    ),
+  ),
+  new Format(
+    "dns1035Label",
+    unless(
+      isLabel1035,
+      "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+    ),
+  ),
+  new Format(
+    "dns1123LabelPrefix",
+    unless(
+      (text) => isLabel(withoutDash(text)),
+      "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'",
+    ),
+  ),
+  new Format(
+    "dns1123SubdomainPrefix",
+    unless(
+      (text) => isSubdomain(withoutDash(text)),
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'",
+    ),
+  ),
+  new Format(
+    "dns1035LabelPrefix",
+    unless(
+      (text) => isLabel1035(withoutDash(text)),
+      "a DNS-1035 label must consist of lower case alphanumeric characters or '-'",
+    ),
+  ),
+  new Format("qualifiedName", (text) => labelKeyProblems(text)),
+  new Format("labelValue", (text) => labelValueProblems(text)),
+  new Format(
+    "uri",
+    unless((text) => urlOf(text) !== undefined, "invalid URL"),
+  ),
+  new Format(
+    "uuid",
+    unless(
+      (text) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i.test(text),
+      "does not match the UUID format",
+    ),
+  ),
+  new Format(
+    "byte",
+    unless((text) => /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text), "invalid base64"),
+  ),
+  new Format(
+    "date",
+    unless((text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && parseTimestamp(text) !== undefined, "invalid date"),
+  ),
+  new Format(
+    "datetime",
+    unless((text) => text.length > 10 && parseTimestamp(text) !== undefined, "invalid datetime"),
+  ),
+];
+
+const formats: readonly Overload[] = [
+  ...namedFormats.map((format) =>
+    namespaced(`format.${format.formatName}`, "() -> kubernetes.NamedFormat", () => format),
+  ),
+  namespaced("format.named", "(string) -> optional(kubernetes.NamedFormat)", (name: string) => {
+    const found = namedFormats.find(({ formatName }) => formatName === name);
+    return found ? new Optional(found) : Optional.none;
+  }),
+  overload(
+    "kubernetes.NamedFormat.validate(string) -> optional(list(string))",
+    (format: Format, text: string) => {
+      const problems = format.problems(text);
+      return problems.length === 0 ? Optional.none : new Optional(new ArrayList(problems));
+    },
+    ([, text]) => walk([text ?? null], null),
+  ),
+];
+
+class Version implements Opaque {
+  readonly opaqueType = "kubernetes.Semver";
+  constructor(
+    readonly numbers: readonly [bigint, bigint, bigint],
+    readonly prerelease: readonly string[],
+  ) {}
+  equals(other: Opaque): boolean {
+    return other instanceof Version && compareVersions(this, other) === 0;
+  }
+}
+
+const identifiers = "(?:0|[1-9]\\d*|\\d*[A-Za-z-][0-9A-Za-z-]*)";
+const semver = new RegExp(
+  `^(0|[1-9]\\d*)\\.(0|[1-9]\\d*)\\.(0|[1-9]\\d*)(?:-(${identifiers}(?:\\.${identifiers})*))?(?:\\+[0-9A-Za-z-.]+)?$`,
+);
+
+function versionFrom(text: string, isLenient = false): Version | undefined {
+  const match = semver.exec(isLenient ? lenient(text) : text);
+  if (!match) return undefined;
+  const [, major = "0", minor = "0", patch = "0", prerelease = ""] = match;
+  return new Version([BigInt(major), BigInt(minor), BigInt(patch)], prerelease === "" ? [] : prerelease.split("."));
+}
+
+/** `v1.2` as `1.2.0`, leading zeros dropped. */
+function lenient(text: string): string {
+  const match = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(.*)$/.exec(text);
+  if (!match) return text;
+  const [, major = "0", minor = "0", patch = "0", rest = ""] = match;
+  return `${Number(major)}.${Number(minor)}.${Number(patch)}${rest}`;
+}
+
+function version(text: string, isLenient = false): Version {
+  const parsed = versionFrom(text, isLenient);
+  if (!parsed) throw new CelError("No Major.Minor.Patch elements found");
+  return parsed;
+}
+
+function compareVersions(a: Version, b: Version): number {
+  for (const [index, number] of a.numbers.entries()) {
+    const other = b.numbers[index] ?? 0n;
+    if (number !== other) return number < other ? -1 : 1;
+  }
+  if (a.prerelease.length === 0 || b.prerelease.length === 0)
+    return Math.sign(b.prerelease.length - a.prerelease.length);
+  for (const [index, part] of a.prerelease.entries()) {
+    const other = b.prerelease[index];
+    if (other === undefined) return 1;
+    const order = comparePart(part, other);
+    if (order !== 0) return order;
+  }
+  return a.prerelease.length < b.prerelease.length ? -1 : 0;
+}
+
+function comparePart(a: string, b: string): number {
+  const [left, right] = [/^\d+$/.test(a), /^\d+$/.test(b)];
+  if (left && right) return Math.sign(Number(a) - Number(b));
+  if (left !== right) return left ? -1 : 1;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const versions: readonly Overload[] = [
+  overload("semver(string) -> kubernetes.Semver", (text: string) => version(text), walk),
+  overload("semver(string, bool) -> kubernetes.Semver", version as Implementation, walk),
+  overload("isSemver(string) -> bool", (text: string) => versionFrom(text) !== undefined, walk),
+  overload(
+    "isSemver(string, bool) -> bool",
+    (text: string, isLenient: boolean) => versionFrom(text, isLenient) !== undefined,
+    walk,
+  ),
+  overload("kubernetes.Semver.major() -> int", ({ numbers }: Version) => numbers[0]),
+  overload("kubernetes.Semver.minor() -> int", ({ numbers }: Version) => numbers[1]),
+  overload("kubernetes.Semver.patch() -> int", ({ numbers }: Version) => numbers[2]),
+  overload(
+    "kubernetes.Semver.isLessThan(kubernetes.Semver) -> bool",
+    (a: Version, b: Version) => compareVersions(a, b) < 0,
+  ),
+  overload(
+    "kubernetes.Semver.isGreaterThan(kubernetes.Semver) -> bool",
+    (a: Version, b: Version) => compareVersions(a, b) > 0,
+  ),
+  overload("kubernetes.Semver.compareTo(kubernetes.Semver) -> int", (a: Version, b: Version) =>
+    BigInt(compareVersions(a, b)),
+  ),
+];
+
+const patches: readonly Overload[] = [
+  namespaced(
+    "jsonpatch.escapeKey",
+    "(string) -> string",
+    (key: string) => key.replaceAll("~", "~0").replaceAll("/", "~1"),
+    walk,
+  ),
+];
+
+export const kubernetesLibrary: readonly Overload[] = [
+  ...lists,
+  ...expressions,
+  ...urls,
+  ...quantities,
+  ...ipLibrary,
+  ...formats,
+  ...versions,
+  ...patches,
+];
