@@ -5,8 +5,10 @@ import { tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
+import { Extensions } from "./apiserver/extensions/extensions.ts";
 import { HttpsTransport } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
+import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { builtinDeclarations } from "./apiserver/resources/index.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
@@ -24,6 +26,8 @@ export interface ApiServerSetup {
   readonly store: Store;
   readonly pki: MasterPki;
   readonly address: string;
+  /** What `kubectl get componentstatuses` asks; may grow while the server runs. */
+  readonly components: ReadonlyMap<string, ComponentCheck>;
   readonly log: Log;
 }
 
@@ -45,6 +49,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     pki.authorities.serviceAccountKeys,
   );
   let security: Security | undefined;
+  let extensions: Extensions | undefined;
   const server = new ApiServer({
     store,
     declarations: builtinDeclarations,
@@ -53,6 +58,14 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         reader,
         serviceRange: settings.serviceCidr,
         nodePorts: parsePortRange(settings.serviceNodePortRange),
+      });
+      extensions = new Extensions({
+        reader,
+        resources,
+        authorizer: { authorize: (attributes) => whole.authorize(attributes) },
+        dialer,
+        client: client(apiServerUser),
+        log: log.named("extensions"),
       });
       security = createSecurity({
         reader,
@@ -63,13 +76,15 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
           notReady_s: settings.defaultTolerationSeconds,
           unreachable_s: settings.defaultTolerationSeconds,
         },
-        admissionExtensions: [allocation],
+        admissionExtensions: [allocation, ...extensions.admission],
       });
+      const whole = security.authorizer;
       const openApi = openApiPaths(resources);
       const dist = distPaths(settings.dist);
       const claims = new BoardClaims(client(apiServerUser));
       return {
         ...security,
+        declarations: [...security.declarations, computedComponentStatus(setup.components)],
         subresources: {
           ...security.subresources,
           "": { ...security.subresources[""], ...connectHandlers({ dialer, reader }) },
@@ -90,6 +105,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     },
   });
   await server.start();
+  await extensions?.start(server);
   const { serving } = pki.certificates;
   const transport = new HttpsTransport(server, {
     host: settings.bindAddress,
@@ -109,6 +125,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       server.stop();
       dialer.close();
       await transport.stop();
+      extensions?.stop();
       security?.stop();
     },
   };

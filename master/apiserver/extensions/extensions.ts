@@ -1,0 +1,62 @@
+/** Puts together what extends the API at run time: custom resources, admission policies and webhooks. */
+import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { AdmissionPlugin } from "../admission/admission.ts";
+import { Matcher } from "../admission/matching.ts";
+import { WebhookConditions } from "../admission/policies/conditions.ts";
+import { PolicyStatuses } from "../admission/policies/policy-statuses.ts";
+import { ValidatingPolicies } from "../admission/policies/validating-policies.ts";
+import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import type { ResourceReader } from "../registry/reader.ts";
+import type { ResourceTable } from "../registry/resource-table.ts";
+import { Definitions, type Serving } from "./definitions.ts";
+import { type Dialer, WebhookClient } from "./webhook-client.ts";
+
+export interface ExtensionsOptions {
+  readonly reader: ResourceReader;
+  readonly resources: ResourceTable;
+  /** The whole chain; asked only while requests are served. */
+  readonly authorizer: Authorizer;
+  readonly dialer: Dialer;
+  /** The API server's own: of system:masters. */
+  readonly client: Client;
+  readonly log: Log;
+}
+
+export class Extensions {
+  /** In upstream's order; they stand behind all plugins that are built in, and before quota. */
+  readonly admission: readonly AdmissionPlugin[];
+  readonly #options: ExtensionsOptions;
+  readonly #webhooks: WebhookClient;
+  readonly #statuses: PolicyStatuses;
+  #definitions: Definitions | undefined;
+
+  constructor(options: ExtensionsOptions) {
+    const { reader, resources, authorizer, dialer, client, log } = options;
+    this.#options = options;
+    this.#webhooks = new WebhookClient(reader, dialer);
+    this.#statuses = new PolicyStatuses({ reader, resources, client, log });
+    const matcher = new Matcher(reader, resources);
+    const conditions = new WebhookConditions(reader, authorizer);
+    const parts = { matcher, caller: this.#webhooks, conditions };
+    this.admission = [
+      new MutatingWebhooks(reader, parts),
+      new ValidatingPolicies({ reader, resources, matcher, authorizer }),
+      new ValidatingWebhooks(reader, parts),
+    ];
+  }
+
+  /** Once the server has started: serves the custom resources that are there, and follows changes. */
+  async start(serving: Serving): Promise<void> {
+    const { reader, client, log } = this.#options;
+    this.#definitions = new Definitions({ reader, serving, client, webhooks: this.#webhooks, log });
+    await this.#definitions.start();
+    this.#statuses.start();
+  }
+
+  stop(): void {
+    this.#definitions?.stop();
+    this.#statuses.stop();
+  }
+}
