@@ -16,6 +16,7 @@ import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
+import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
@@ -59,7 +60,11 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   parts.push({ stop: () => store.close() });
   parts.push(await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
-  const api = await startApiServer({ settings, store, pki, address, log });
+  const components = new Map<string, ComponentCheck>([
+    // Under the name that it has everywhere, whatever the store is.
+    ["etcd-0", () => store.now().then(() => "ok")],
+  ]);
+  const api = await startApiServer({ settings, store, pki, address, components, log });
   parts.push(api);
   const { server } = api;
   const own = server.client(apiServerUser);
@@ -82,8 +87,11 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
 
   parts.push(await startBroker(settings, pki, server.client(brokerUser), log));
   parts.push(startFlowControl(own, log));
-  parts.push(await startControllers(settings, pki, server, log));
-  parts.push(startScheduler(server, log));
+  const controllers = controllersOf(settings, pki, server, log);
+  components.set("controller-manager", () => controllers.check());
+  await controllers.start();
+  parts.push(controllers);
+  parts.push(startScheduler(server, components, log));
 
   let agent: RunningAgent | undefined;
   const ended = untilSignalled();
@@ -155,7 +163,7 @@ async function startBroker(
 
 type Server = Awaited<ReturnType<typeof startApiServer>>["server"];
 
-async function startControllers(settings: MasterSettings, pki: MasterPki, server: Server, log: Log): Promise<Part> {
+function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server, log: Log): ControllerManager {
   const client = server.client(controllerManagerUser);
   const { controllers, services } = systemControllers({
     rootCaPem: pki.authorities.ca.certificatePem,
@@ -164,15 +172,13 @@ async function startControllers(settings: MasterSettings, pki: MasterPki, server
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
     mapper: new ResourceMapper(client),
   });
-  const manager = new ControllerManager({
+  return new ControllerManager({
     client,
     clientFor: (serviceAccount) => server.client(controllerUser(serviceAccount)),
     controllers: [...controllers, ...workloadControllers],
     services,
     log,
   });
-  await manager.start();
-  return manager;
 }
 
 /** Upstream's API server does this itself, so it is not among the controller manager's. */
@@ -193,10 +199,11 @@ function startFlowControl(client: Client, log: Log): Part {
   };
 }
 
-function startScheduler(server: Server, log: Log): Part {
+function startScheduler(server: Server, components: Map<string, ComponentCheck>, log: Log): Part {
   const client = server.client(schedulerUser);
   const informers = new InformerFactory(client, { log });
   const scheduler = new Scheduler({ client, informers, log });
+  components.set("scheduler", () => scheduler.check());
   scheduler.start();
   informers.start();
   return {

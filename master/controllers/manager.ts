@@ -47,6 +47,8 @@ export class ControllerManager {
   readonly #log: Log;
   readonly #running: { readonly name: string; stop(): Promise<void> }[] = [];
   readonly #starting: Promise<void>[] = [];
+  readonly #failed: string[] = [];
+  #state: "starting" | "running" | "ending" = "starting";
 
   constructor(options: ControllerManagerOptions) {
     this.#options = options;
@@ -70,9 +72,18 @@ export class ControllerManager {
       });
     }
     await Promise.all(this.#starting);
+    if (this.#state === "starting") this.#state = "running";
+  }
+
+  /** Resolves with "ok" while all of them run. Rejects with what is missing. */
+  async check(): Promise<string> {
+    if (this.#state !== "running") throw new Error(`controllers are ${this.#state}`);
+    if (this.#failed.length > 0) throw new Error(`did not start: ${this.#failed.join(", ")}`);
+    return "ok";
   }
 
   async stop(): Promise<void> {
+    this.#state = "ending";
     if (!this.#options.informers) await this.#informers.stop();
     await Promise.all(this.#starting);
     await Promise.all(
@@ -87,7 +98,10 @@ export class ControllerManager {
     this.#starting.push(
       start().then(
         (one) => void this.#running.push(one),
-        (error: unknown) => this.#log.error(`${name} did not start`, { error }),
+        (error: unknown) => {
+          this.#failed.push(name);
+          this.#log.error(`${name} did not start`, { error });
+        },
       ),
     );
   }

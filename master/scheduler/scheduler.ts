@@ -126,6 +126,13 @@ export class Scheduler {
     this.#loop = this.#run();
   }
 
+  /** Resolves with "ok" while pods are decided on. */
+  async check(): Promise<string> {
+    if (this.#stopping) throw new Error("the scheduler is ending");
+    if (!this.#loop) throw new Error("the scheduler waits for its caches");
+    return "ok";
+  }
+
   /** Decides on no more pods and waits for what is in flight. */
   async stop(): Promise<void> {
     this.#stopping = true;

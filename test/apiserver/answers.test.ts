@@ -2,11 +2,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { decodeProtobuf } from "#shared/api/codec/protobuf.ts";
 import { configMaps, serviceAccounts } from "#shared/api/resources.ts";
+import { computedComponentStatus } from "../../master/apiserver/resources/core/component-status.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
+
+const components = new Map([
+  ["etcd-0", async () => "ok"],
+  ["scheduler", () => Promise.reject(new Error("it waits for its caches"))],
+]);
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer({ namespaces: ["test"] });
+  server = await startTestServer({
+    namespaces: ["test"],
+    guards: () => ({ declarations: [computedComponentStatus(components)] }),
+  });
 });
 afterAll(() => server.stop());
 
@@ -92,4 +101,21 @@ describe("a delete that removes at once", () => {
       body: { kind: "Status", status: "Success", details: { name: "one", kind: "configmaps" } },
     });
   });
+});
+
+test("component statuses are worked out when they are asked for", async () => {
+  const path = "/api/v1/componentstatuses";
+  expect((await send("GET", path)).body).toMatchObject({
+    kind: "ComponentStatusList",
+    items: [
+      { metadata: { name: "etcd-0" }, conditions: [{ type: "Healthy", status: "True", message: "ok" }] },
+      { metadata: { name: "scheduler" }, conditions: [{ status: "False", error: "it waits for its caches" }] },
+    ],
+  });
+  expect((await send("GET", `${path}/etcd-0`)).body).toMatchObject({ kind: "ComponentStatus" });
+  expect(await send("GET", `${path}/none`)).toMatchObject({ code: 404 });
+  const { body } = await send("GET", `${path}?fieldSelector=metadata.name=etcd-0`);
+  expect((body as { items: object[] }).items).toHaveLength(1);
+  expect((await server.kubectl(["get", "cs", "scheduler"])).stdout).toMatch(/^scheduler +Unhealthy +it waits/m);
+  expect((await send("POST", path, { kind: "ComponentStatus" })).code).toBe(405);
 });

@@ -49,6 +49,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   published?(version: string): PublishedCustomResource | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
+  /** Objects that are worked out when somebody gets or lists them, never stored (ComponentStatus). */
+  readonly computed?: (() => Promise<readonly T[]>) | undefined;
 }
 
 /** Both may need another server's answer (conversion webhooks). They throw StatusError, and never change their arguments. */

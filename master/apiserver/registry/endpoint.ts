@@ -9,6 +9,7 @@ import { type Accepted, negotiate, negotiateFor, noFormAccepted } from "../http/
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
+import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeDocument, objectOf } from "./decode-body.ts";
@@ -96,6 +97,11 @@ export class ResourceEndpoint {
   }
 
   async #get({ context, resource, accepted }: Request): Promise<ApiResponse> {
+    if (resource.declaration.computed) {
+      const object = (await computedObjects(resource)).find(({ key }) => key === context.info.name);
+      if (!object) throw notFound(resource.name, context.info.name ?? "");
+      return objectResponse(context, accepted, resource, object);
+    }
     const asked = context.query.get("resourceVersion") ?? "";
     if (asked !== "" && asked !== "0") await this.#parts.hub.waitForClient(revisionOf(asked));
     const entry = this.#entry(context, resource);
@@ -115,6 +121,11 @@ export class ResourceEndpoint {
     const { hub, store } = this.#parts;
     const parameters = listParameters(context.query);
     const { stored } = resource;
+    if (resource.declaration.computed) {
+      const selection = parseSelection(resource, undefined, selectorsOf(context));
+      const objects = (await computedObjects(resource)).filter((object) => selection.matches(object));
+      return listResponse(context, accepted, resource, objects, {});
+    }
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
     const source = { hub, store, cache: stored.cache, resource };

@@ -29,3 +29,29 @@ export const componentStatus: ResourceDeclaration<ComponentStatus> = {
     column("Error", (object) => healthy(object)?.error ?? ""),
   ],
 };
+
+/** Rejects when the component is not well; otherwise what it says of itself. */
+export type ComponentCheck = () => Promise<string>;
+
+/** ComponentStatus with what the named components say when they are asked. */
+export function computedComponentStatus(
+  checks: ReadonlyMap<string, ComponentCheck>,
+): ResourceDeclaration<ComponentStatus> {
+  return {
+    ...componentStatus,
+    computed: () => Promise.all([...checks].map(([name, check]) => statusOf(name, check))),
+  };
+}
+
+async function statusOf(name: string, check: ComponentCheck): Promise<ComponentStatus> {
+  const result = await check().then(
+    (message) => ({ status: "True", message }),
+    (error: unknown) => ({ status: "False", error: error instanceof Error ? error.message : String(error) }),
+  );
+  return {
+    apiVersion: "v1",
+    kind: "ComponentStatus",
+    metadata: { name },
+    conditions: [{ type: "Healthy", ...result }],
+  };
+}
