@@ -33,7 +33,11 @@ Start here:
 withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
-  async (settings) => (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent)),
+  async (settings) => {
+    await (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent));
+    // All parts have stopped and the store is closed: timers for later work must not keep the process.
+    process.exit();
+  },
 );
 const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
