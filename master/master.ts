@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { boardAddresses } from "#shared/board/addresses.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -21,6 +22,7 @@ import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
 import { ControllerManager, controllerUser } from "./controllers/manager.ts";
+import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
 import { systemControllers } from "./controllers/system-controllers.ts";
 import { workloadControllers } from "./controllers/workload-controllers.ts";
 import { flowControlConfiguration } from "./flow-control/flow-control.ts";
@@ -86,7 +88,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   });
 
   parts.push(await startBroker(settings, pki, server.client(brokerUser), log));
-  parts.push(startFlowControl(own, log));
+  parts.push(startServerControllers(own, log));
   const controllers = controllersOf(settings, pki, server, log);
   components.set("controller-manager", () => controllers.check());
   await controllers.start();
@@ -112,6 +114,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   }
   const renewals = keepCertificates(pkiOptions, pki, api, log);
   parts.push(renewals);
+  parts.push({ stop: collectWhenQuiet() });
   const signal = await ended;
   log.info("ending; pods go on", { signal });
   await agent?.stop();
@@ -181,20 +184,22 @@ function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server,
   });
 }
 
-/** Upstream's API server does this itself, so it is not among the controller manager's. */
-function startFlowControl(client: Client, log: Log): Part {
+/** What upstream's API server looks after itself, so that it is not among the controller manager's. */
+function startServerControllers(client: Client, log: Log): Part {
   const informers = new InformerFactory(client, { log });
   const events = { record: () => undefined };
-  const running = runController(flowControlConfiguration, { client, informers, events, log });
-  running.catch((error: unknown) => log.error("priority levels are not looked after", { error }));
+  const running = [flowControlConfiguration, serviceAddresses].map((definition) => {
+    const controller = runController(definition, { client, informers, events, log });
+    controller.catch((error: unknown) => log.error(`${definition.name} did not start`, { error }));
+    return controller;
+  });
   informers.start();
   return {
     async stop() {
       await informers.stop();
-      await running.then(
-        (controller) => controller.stop(),
-        () => undefined,
-      );
+      for (const controller of await Promise.allSettled(running)) {
+        if (controller.status === "fulfilled") await controller.value.stop();
+      }
     },
   };
 }
