@@ -1,9 +1,14 @@
 /** What a request is answered with: which object, in which form. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { decodeProtobuf } from "#shared/api/codec/protobuf.ts";
+import type { StatusError } from "#shared/api/errors.ts";
 import { configMaps, serviceAccounts } from "#shared/api/resources.ts";
 import { computedComponentStatus } from "../../master/apiserver/resources/core/component-status.ts";
-import { startTestServer, type TestServer } from "../support/apiserver.ts";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { ApiServer } from "../../master/apiserver/server.ts";
+import { openMemoryStore } from "../../master/store/memory-store.ts";
+import { rejection } from "../../master/store/store-contract.ts";
+import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
 
 const components = new Map([
   ["etcd-0", async () => "ok"],
@@ -118,4 +123,59 @@ test("component statuses are worked out when they are asked for", async () => {
   expect((body as { items: object[] }).items).toHaveLength(1);
   expect((await server.kubectl(["get", "cs", "scheduler"])).stdout).toMatch(/^scheduler +Unhealthy +it waits/m);
   expect((await send("POST", path, { kind: "ComponentStatus" })).code).toBe(405);
+});
+
+test("a list cannot be gone on with for longer than five minutes, unless anew", async () => {
+  let now_ms = Date.now();
+  const store = openMemoryStore();
+  const guards = {
+    authenticator: { authenticate: async () => undefined },
+    authorizer: { authorize: async () => ({ outcome: "allow" as const, reason: "" }) },
+    admission: [],
+  };
+  const api = new ApiServer({ store, declarations: builtinDeclarations, guards: () => guards, now_ms: () => now_ms });
+  await api.start();
+  const client = api.client(admin);
+  for (const name of ["a", "b", "c", "d", "e", "f"]) {
+    await client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "pages" } });
+  }
+  const page = (more: object) => client.list(configMaps, { namespace: "pages", limit: 2, ...more });
+  const first = await page({});
+  now_ms += 200_000;
+  const second = await page({ continue: first.metadata.continue });
+  expect(second.items.map(({ metadata }) => metadata.name)).toEqual(["c", "d"]);
+  now_ms += 200_000;
+  const error = (await rejection(page({ continue: second.metadata.continue }))) as StatusError;
+  expect([error.code, error.reason]).toEqual([410, "Expired"]);
+  const rest = await page({ continue: error.toStatus().metadata?.continue });
+  expect(rest.items.map(({ metadata }) => metadata.name)).toEqual(["e", "f"]);
+  api.stop();
+  await store.close();
+});
+
+describe("apply", () => {
+  const apply = async (yaml: string, validation: string) => {
+    const path = `/api/v1/namespaces/test/configmaps/applied?fieldManager=me&fieldValidation=${validation}`;
+    const headers = { "content-type": "application/apply-patch+yaml" };
+    const response = await server.fetch(path, { method: "PATCH", headers, body: yaml });
+    return { warning: response.headers.get("warning"), ...((await response.json()) as { message?: string }) };
+  };
+  const head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\n";
+
+  test("refuses fields that the schema does not have, however it validates", async () => {
+    for (const validation of ["Strict", "Ignore"]) {
+      expect((await apply(`${head}unknown: 1\n`, validation)).message).toContain(
+        ".unknown: field not declared in schema",
+      );
+    }
+  });
+
+  test("tells of keys that are given twice", async () => {
+    const twice = `${head}data:\n  a: "1"\n  a: "2"\n`;
+    expect((await apply(twice, "Strict")).message).toBe(
+      "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n" +
+        '  line 7: key "a" already set in map',
+    );
+    expect((await apply(twice, "Warn")).warning).toContain("line 7: key");
+  });
 });

@@ -128,7 +128,7 @@ export class ResourceEndpoint {
     }
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
-    const source = { hub, store, cache: stored.cache, resource };
+    const source = { hub, store, cache: stored.cache, resource, now_ms: () => this.#parts.now_ms() };
     const { entries, metadata } = await listEntries(source, selection, parameters);
     await resource.ready(entries);
     const items = entries.map((entry) => resource.serve(entry));
@@ -266,7 +266,7 @@ export class ResourceEndpoint {
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
     const parameters = listParameters(context.query);
-    const source = { hub, store, cache: stored.cache, resource };
+    const source = { hub, store, cache: stored.cache, resource, now_ms: () => this.#parts.now_ms() };
     const { entries, metadata } = await listEntries(source, selection, parameters);
     const removed: Entry[] = [];
     for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {

@@ -28,7 +28,13 @@ export interface ListSource {
   readonly cache: ResourceCache;
   readonly store: Store;
   readonly resource?: ServedResource | undefined;
+  /** Wall clock in ms since the epoch. */
+  now_ms(): number;
 }
+
+/** After this a list cannot be gone on with as it was, even if nobody has written since: upstream's compaction takes
+ *  what is older than five minutes, and clients must be able to count on either answer. */
+const continueFor_ms = 5 * 60_000;
 
 /** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
 export function listParameters(query: URLSearchParams): ListParameters {
@@ -98,30 +104,34 @@ export async function listEntries(
   parameters: ListParameters,
 ): Promise<Listed> {
   const from = await startOf(source, parameters);
+  if (from.revision !== undefined && source.now_ms() - from.begun_ms > continueFor_ms) throw tooOld(from);
   const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
   const entries = all ?? source.cache.list(selection.namespace);
   // What is selected by fields must be there in the form that has them.
   if (!selection.fields.isEmpty) await source.resource?.ready(entries);
   const revision = from.revision ?? source.hub.revision;
-  return pageOf(entries, selection, parameters.limit, revision, from.after);
+  return pageOf(entries, selection, parameters.limit, { ...from, revision });
 }
 
 interface Start {
   /** undefined: as of now. */
   readonly revision: number | undefined;
   readonly after: string | undefined;
+  /** When the first page was read. */
+  readonly begun_ms: number;
 }
 
-async function startOf({ hub }: ListSource, parameters: ListParameters): Promise<Start> {
-  if (parameters.continueToken !== "") return decodeContinue(parameters.continueToken);
+async function startOf({ hub, now_ms }: ListSource, parameters: ListParameters): Promise<Start> {
+  const begun_ms = now_ms();
+  if (parameters.continueToken !== "") return decodeContinue(parameters.continueToken, begun_ms);
   if (parameters.resourceVersion === "" || parameters.resourceVersion === "0") {
-    return { revision: undefined, after: undefined };
+    return { revision: undefined, after: undefined, begun_ms };
   }
   const revision = revisionOf(parameters.resourceVersion);
   await hub.waitForClient(revision);
   // A limit without a match rule has always meant exactly this revision.
   const exact = parameters.match === "Exact" || (parameters.match === "" && parameters.limit > 0);
-  return { revision: exact ? revision : undefined, after: undefined };
+  return { revision: exact ? revision : undefined, after: undefined, begun_ms };
 }
 
 async function entriesAt(
@@ -142,49 +152,51 @@ async function entriesAt(
   }
 }
 
-function tooOld({ after }: Start): StatusError {
+function tooOld({ after, begun_ms }: Start): StatusError {
   if (after === undefined) return new StatusError("Expired", "The resourceVersion for the provided list is too old.");
   const message =
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without " +
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. " +
     "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or " +
     "deleted between the time the first chunk was returned and now may show up in the list.";
-  return new StatusError("Expired", message, { listMetadata: { continue: encodeContinue(-1, after) } });
+  return new StatusError("Expired", message, { listMetadata: { continue: encodeContinue(-1, after, begun_ms) } });
 }
 
 function pageOf(
   entries: readonly Entry[],
   selection: Selection,
   limit: number,
-  revision: number,
-  after: string | undefined,
+  { revision, after, begun_ms }: Start & { readonly revision: number },
 ): Listed {
   const begun = after === undefined ? entries : entries.filter((entry) => entry.key > after);
   const matching = selection.isWhole ? begun : begun.filter((entry) => selection.matches(entry));
   const resourceVersion = String(revision);
   if (limit === 0 || matching.length <= limit) return { entries: matching, metadata: { resourceVersion } };
   const page = matching.slice(0, limit);
-  const next = encodeContinue(revision, page.at(-1)?.key ?? "");
+  const next = encodeContinue(revision, page.at(-1)?.key ?? "", begun_ms);
   // How many are left is only said where the selection does not hide any.
   const remaining = selection.isWhole ? { remainingItemCount: matching.length - limit } : {};
   return { entries: page, metadata: { resourceVersion, continue: next, ...remaining } };
 }
 
-function encodeContinue(revision: number, after: string): string {
-  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start: `${after}\u0000` })).toString(
-    "base64url",
-  );
+function encodeContinue(revision: number, after: string, begun_ms: number): string {
+  const token = { v: "meta.k8s.io/v1", rv: revision, start: `${after}\u0000`, begun_ms };
+  return Buffer.from(JSON.stringify(token)).toString("base64url");
 }
 
-function decodeContinue(token: string): Start {
+function decodeContinue(token: string, now_ms: number): Start {
   try {
-    const { v, rv, start } = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as {
+    const { v, rv, start, begun_ms } = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as {
       v?: unknown;
       rv?: unknown;
       start?: unknown;
+      begun_ms?: unknown;
     };
     if (v === "meta.k8s.io/v1" && typeof rv === "number" && typeof start === "string" && start !== "") {
-      return { revision: rv > 0 ? rv : undefined, after: start.replace(/\0$/, "") };
+      const after = start.replace(/\0$/, "");
+      // Going on inconsistently is a list of its own, as of now.
+      if (rv <= 0) return { revision: undefined, after, begun_ms: now_ms };
+      return { revision: rv, after, begun_ms: typeof begun_ms === "number" ? begun_ms : now_ms };
     }
   } catch {
     // Whatever it is, it is no token of ours: said below.

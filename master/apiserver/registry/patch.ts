@@ -9,6 +9,7 @@ import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json
 import { applyMergePatch } from "#shared/api/patch/merge-patch.ts";
 import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
+import { strictMessages } from "#shared/api/schema/validate-fields.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
@@ -160,8 +161,7 @@ const renamed = (given: string | undefined, name: string): Error =>
   badRequest(`the name of the object (${given ?? ""}) does not match the name on the URL (${name})`);
 
 /** The configuration as an object that may be applied: its name is the URL's where it has none. */
-function configurationOf(scope: WriteScope, { patch, name, options }: Patching): JsonObject {
-  const { resource } = scope;
+function configurationOf({ patch, name }: Patching): JsonObject {
   const { value } = patch.document;
   if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
   const config = cloneJson(value) as JsonObject;
@@ -169,15 +169,18 @@ function configurationOf(scope: WriteScope, { patch, name, options }: Patching):
   config["metadata"] = metadata;
   if (metadata["name"] !== undefined && metadata["name"] !== name) throw renamed(String(metadata["name"]), name);
   metadata["name"] = name;
-  const custom = resource.declaration.custom === true;
-  // Only to find fields that are unknown or given twice; what is applied is the configuration as it came.
-  const expected = { gvk: resource.gvk, schema: resource.schema, custom };
-  if (config["apiVersion"] === resource.apiVersion && config["kind"] === resource.gvk.kind) {
-    const warnings: string[] = [];
-    objectOf(patch.document, expected, options.fieldValidation, warnings);
-    scope.warnings.push(...warnings.filter((warning) => !scope.warnings.includes(warning)));
-  }
   return config;
+}
+
+/** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
+function checkDuplicates(scope: WriteScope, { patch, options }: Patching): void {
+  const repeated = strictMessages(patch.document, [], "custom")?.warnings ?? [];
+  if (repeated.length === 0 || options.fieldValidation === "Ignore") return;
+  if (options.fieldValidation === "Strict") {
+    const lines = repeated.map((message) => `\n  ${message}`).join("");
+    throw badRequest(`error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:${lines}`);
+  }
+  scope.warnings.push(...repeated.filter((warning) => !scope.warnings.includes(warning)));
 }
 
 function applyOptions(parts: WriteParts, scope: WriteScope, { options }: Patching) {
@@ -198,7 +201,7 @@ function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
 
 function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const { resource } = scope;
-  const config = configurationOf(scope, patching);
+  const config = configurationOf(patching);
   return update(parts, scope, {
     name: patching.name,
     attempts: PATCH_ATTEMPTS,
@@ -219,6 +222,7 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
         live: resource.serve(live).view(),
         config,
       });
+      checkDuplicates(scope, patching);
       const object = normalizedApplied(scope, applied.object);
       if (insists !== undefined) object.metadata.resourceVersion = insists;
       const fromPresent = insists === undefined;
@@ -228,7 +232,7 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
 }
 
 function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
-  const config = configurationOf(scope, patching);
+  const config = configurationOf(patching);
   const { metadata } = config as unknown as KubeObject;
   if (metadata.uid) {
     throw conflict(
@@ -238,6 +242,7 @@ function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Pro
     );
   }
   const applied = applyConfiguration({ ...applyOptions(parts, scope, patching), live: undefined, config });
+  checkDuplicates(scope, patching);
   const object = normalizedApplied(scope, applied.object);
   return create(parts, scope, { object, managedFields: applied.managedFields ?? [] });
 }
