@@ -1,3 +1,4 @@
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
@@ -20,7 +21,9 @@ export async function runWorker(settings: WorkerSettings): Promise<void> {
     brokers: servers.map((server) => `mqtts://${new URL(server).hostname}:${settings.mqttPort}`),
     disabled: settings.disable,
   });
+  const stopCollecting = collectWhenQuiet();
   await untilSignalled();
+  stopCollecting();
   await agent.stop();
   forget();
 }

@@ -1,0 +1,46 @@
+/**
+ * Gives the memory of work that is over back to the board. JavaScriptCore collects when its heap grows, not when work
+ * ends: after a burst it would keep the garbage, and the code compiled for it, for as long as nothing happens.
+ */
+const lookEvery_ms = 30_000;
+/** Share of one core below which nothing is delayed by a collection's pause. */
+const quietShare = 0.05;
+const worthwhile_bytes = 8 * 1024 * 1024;
+
+export interface Look {
+  /** CPU time used since the look before. */
+  readonly cpu_ms: number;
+  readonly elapsed_ms: number;
+  readonly rss_bytes: number;
+  /** What the last collection left; undefined before the first. */
+  readonly settled_bytes: number | undefined;
+}
+
+/** Whether a full collection, some 100 ms on a small board, would now disturb nobody and free something. */
+export function isWorthCollecting({ cpu_ms, elapsed_ms, rss_bytes, settled_bytes = 0 }: Look): boolean {
+  return cpu_ms < elapsed_ms * quietShare && rss_bytes - settled_bytes >= worthwhile_bytes;
+}
+
+/** Looks every half minute, which costs an idle board some microseconds, until the function that it gives is called. */
+export function collectWhenQuiet(): () => void {
+  let settled_bytes: number | undefined;
+  let hasCollected = false;
+  let before = { cpu: process.cpuUsage(), at_ms: performance.now() };
+  const timer = setInterval(() => {
+    const { user, system } = process.cpuUsage(before.cpu);
+    const now = { cpu: process.cpuUsage(), at_ms: performance.now() };
+    const rss_bytes = process.memoryUsage.rss();
+    // Pages go back with some delay, so what a collection has left shows only now.
+    if (hasCollected) settled_bytes = rss_bytes;
+    hasCollected = isWorthCollecting({
+      cpu_ms: (user + system) / 1000,
+      elapsed_ms: now.at_ms - before.at_ms,
+      rss_bytes,
+      settled_bytes,
+    });
+    if (hasCollected) Bun.gc(true);
+    before = now;
+  }, lookEvery_ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}
