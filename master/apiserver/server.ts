@@ -119,7 +119,8 @@ export class ApiServer {
       now_ms: this.#options.now_ms ?? Date.now,
     };
     const internal = { parts, table: this.resources, reader: this.reader };
-    const own = { "": { "pods/binding": new PodBinding(internal), "pods/eviction": new PodEviction(internal) } };
+    const binding = new PodBinding(internal);
+    const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
     this.#endpoint = new ResourceEndpoint({
       ...parts,

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { decodeProtobuf } from "#shared/api/codec/protobuf.ts";
 import type { StatusError } from "#shared/api/errors.ts";
-import { configMaps, serviceAccounts } from "#shared/api/resources.ts";
+import { configMaps, pods, serviceAccounts } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { computedComponentStatus } from "../../master/apiserver/resources/core/component-status.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
@@ -178,4 +179,22 @@ describe("apply", () => {
     );
     expect((await apply(twice, "Warn")).warning).toContain("line 7: key");
   });
+});
+
+test("a Binding puts a pod on a node", async () => {
+  const spec = { containers: [{ name: "c", image: "example.com/c" }] };
+  const pod = await server.client.create(pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "bound", namespace: "test" },
+    spec,
+  } as Pod);
+  const path = "/api/v1/namespaces/test/bindings";
+  const metadata = { name: "bound", uid: pod.metadata.uid };
+  const body = { apiVersion: "v1", kind: "Binding", metadata, target: { kind: "Node", name: "one" } };
+  expect(await send("POST", path, body)).toMatchObject({ code: 201, body: { kind: "Status", status: "Success" } });
+  expect((await server.client.get(pods, { namespace: "test", name: "bound" })).spec?.nodeName).toBe("one");
+  expect((await send("POST", path, body)).code).toBe(409);
+  expect((await send("POST", path, { ...body, metadata: { name: "none" } })).code).toBe(404);
+  expect((await send("GET", path)).code).toBe(405);
 });

@@ -36,7 +36,7 @@ import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
 import { deleteOptions, type WriteOptions, writeOptions } from "./write-options.ts";
 import { cacheKey, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
 
-/** Handlers by group, then by `plural/subresource`. */
+/** Handlers by group, then by `plural/subresource`; by the plural alone where a create is no object to be stored. */
 export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
 
 export interface EndpointParts extends WriteParts {
@@ -82,7 +82,7 @@ export class ResourceEndpoint {
       case "watch":
         return this.#watch(request);
       case "create":
-        return this.#create(request);
+        return this.#create(request, this.#parts.handlers[info.group]?.[info.resource]);
       case "update":
         return this.#put(request);
       case "patch":
@@ -175,7 +175,7 @@ export class ResourceEndpoint {
     );
   }
 
-  async #create(request: Request): Promise<ApiResponse> {
+  async #create(request: Request, handler: SubresourceHandler | undefined): Promise<ApiResponse | "handled"> {
     const { context, resource, accepted } = request;
     if (context.info.name !== undefined) throw notServed(resource, "create");
     const options = writeOptions(context.query, "CreateOptions");
@@ -185,6 +185,20 @@ export class ResourceEndpoint {
       if (accepted.as !== undefined) throw noFormAccepted();
       const namespace = namespaceOf(context, resource);
       return valueResponse(await virtual(object, { user: context.user, namespace }), 201);
+    }
+    if (handler) {
+      const { name = "" } = object.metadata;
+      matchNamespace(request, object);
+      await this.#admitBody(context, resource, name, object);
+      const namespace = namespaceOf(context, resource);
+      return handler.handle({
+        declaration: resource.declaration,
+        context,
+        namespace,
+        name,
+        subresource: "",
+        body: object,
+      });
     }
     const entry = await create(this.#parts, this.#scope(request, options), { object });
     await resource.ready([entry]);

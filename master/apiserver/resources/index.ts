@@ -18,6 +18,7 @@ import { cronJob } from "./batch/cron-job.ts";
 import { job } from "./batch/job.ts";
 import { certificateSigningRequest } from "./certificates/certificate-signing-request.ts";
 import { lease } from "./coordination/lease.ts";
+import { binding } from "./core/binding.ts";
 import { componentStatus } from "./core/component-status.ts";
 import { configMap } from "./core/config-map.ts";
 import { endpoints } from "./core/endpoints.ts";
@@ -55,6 +56,7 @@ import {
 import { toleratingNulls } from "./validation/absent.ts";
 
 const declarations: readonly ResourceDeclaration[] = [
+  binding,
   componentStatus,
   configMap,
   endpoints,
