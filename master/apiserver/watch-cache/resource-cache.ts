@@ -18,7 +18,7 @@ export type CacheListener = (event: CacheEvent) => void;
 
 /** History that one resource keeps in memory for watches that resume and lists that go on. */
 const MAX_EVENTS = 4096;
-const MAX_EVENT_TEXT = 8 * 1024 * 1024;
+const MAX_EVENT_TEXT = 4 * 1024 * 1024;
 
 export type Indexer = (view: KubeObject) => Indexed;
 
