@@ -7,10 +7,11 @@ import { schemaFor } from "#shared/api/schema/schema.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { RuleWithOperations } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
 import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
-import { scaleOf } from "../registry/scale.ts";
+import { putReplicas, scaleOf } from "../registry/scale.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
 import type { AdmissionAttributes } from "./admission.ts";
 
@@ -205,7 +206,12 @@ function withoutEmptyMetadata(object: KubeObject): KubeObject {
 /** Puts a changed object (in the form of a match) back into the draft: decoded, converted and with defaults again. */
 export async function putBack(attributes: AdmissionAttributes, match: Match, changed: KubeObject): Promise<void> {
   const { object: draft, declaration } = attributes;
-  if (!draft || (attributes.subresource === "scale" && draft.kind !== changed.kind)) return;
+  if (!draft) return;
+  const scale = attributes.subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
+  if (scale && draft.kind !== changed.kind) {
+    putReplicas(draft, scale, (fieldsOf(changed)["spec"] as Scale["spec"])?.replicas ?? 0);
+    return;
+  }
   let next = normalized(attributes, match, changed);
   if (draft.kind === declaration.ref.kind && next.apiVersion !== draft.apiVersion) {
     if (declaration.converter) {

@@ -46,6 +46,11 @@ function put(object: JsonObject, path: string, value: unknown): void {
   setMember(parent, last, value);
 }
 
+/** Sets the replicas where they stand in the object itself, which is changed. */
+export function putReplicas(object: KubeObject, { specReplicas }: ScalePaths, replicas: number): void {
+  put(object as unknown as JsonObject, specReplicas, replicas);
+}
+
 /** A selector may be an API selector, a map of labels (ReplicationController), or text (custom resources). */
 function selectorText(selector: unknown): string {
   if (typeof selector === "string") return selector;
