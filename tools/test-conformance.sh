@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kit=test/conformance
 share=$kit/share.txt
 out=${CONFORMANCE_OUT:-$(mktemp -d)}
+mkdir -p "$out"
 
 if ! command -v go >/dev/null; then
   echo "conformance: Go 1.25 or newer is needed to build the suite; skipped"
