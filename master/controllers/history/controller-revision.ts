@@ -17,10 +17,10 @@ export const podRevisionLabel = "controller-revision-hash";
 /** Other values with the same hash that a new revision may meet before it gives up. */
 const mostCollisions = 20;
 
-/** The template as a patch of its owner, which is how a revision keeps it and `kubectl rollout undo` applies it. */
-export const revisionData = (template: PodTemplateSpec): object => ({
-  spec: { template: { ...template, $patch: "replace" } },
-});
+/** The template as a patch of its owner, which is how a revision keeps it and `kubectl rollout undo` applies it. Keys are
+ *  sorted, as Go writes maps: clients compare the bytes with those that they make of the owner. */
+export const revisionData = (template: PodTemplateSpec): object =>
+  JSON.parse(canonicalText({ spec: { template: { ...template, $patch: "replace" } } })) as object;
 
 /** The template that a revision keeps. */
 export function templateOf({ data }: ControllerRevision): PodTemplateSpec {
