@@ -74,9 +74,11 @@ export class NodeRegistrar {
     return this.#status;
   }
 
-  /** The Node as the API has it now. */
+  /** The Node as the API has it now. Where others say that the board is not what it is, it is reported at once: the
+   *  master took it for lost, and pods wait for it. */
   observe(node: Node): void {
-    this.#node = node;
+    this.#node = newer(this.#node, node);
+    if (this.#status && readiness(this.#node.status) !== readiness(this.#status)) this.prompt();
   }
 
   /** Someone deleted the Node: a board that lives comes back. */
@@ -133,7 +135,8 @@ export class NodeRegistrar {
       this.#tellOfReadiness(next, this.#node.status);
       const body = { status: statusPatch(next) };
       const key = { name: options.name };
-      this.#node = await options.client.patch(nodes, key, { type: "strategic", body }, { subresource: "status" });
+      const written = await options.client.patch(nodes, key, { type: "strategic", body }, { subresource: "status" });
+      this.#node = newer(this.#node, written);
       this.#status = next;
       this.#reported_ms = now_ms;
     } catch (error) {
@@ -162,7 +165,7 @@ export class NodeRegistrar {
     const missing = Object.entries(wanted).filter(([key, value]) => present[key] !== value);
     if (missing.length === 0) return;
     const body = { metadata: { labels: Object.fromEntries(missing) } };
-    this.#node = await client.patch(nodes, { name }, { type: "merge", body });
+    this.#node = newer(this.#node, await client.patch(nodes, { name }, { type: "merge", body }));
   }
 
   async #facts(): Promise<NodeFacts> {
@@ -202,8 +205,6 @@ export class NodeRegistrar {
   }
 
   #tellOfReadiness(next: NodeStatus, old: NodeStatus | undefined): void {
-    const readiness = (status: NodeStatus | undefined): string | undefined =>
-      status?.conditions?.find(({ type }) => type === "Ready")?.status;
     if (readiness(next) === readiness(old)) return;
     const { recorder, name } = this.options;
     const reason = readiness(next) === "True" ? "NodeReady" : "NodeNotReady";
@@ -212,6 +213,16 @@ export class NodeRegistrar {
       { type: "Normal", reason, message: `Node ${name} status is now: ${reason}` },
     );
   }
+}
+
+const readiness = (status: NodeStatus | undefined): string | undefined =>
+  status?.conditions?.find(({ type }) => type === "Ready")?.status;
+
+/** Of two sights of the Node the later one: a watch may be ahead of the answer to a write. Resource versions of one
+ *  resource are ordered (KEP-5504). */
+function newer(known: Node | undefined, seen: Node): Node {
+  if (!known || known.metadata.uid !== seen.metadata.uid) return seen;
+  return BigInt(known.metadata.resourceVersion ?? 0) > BigInt(seen.metadata.resourceVersion ?? 0) ? known : seen;
 }
 
 /** Addresses merge by type unless told otherwise, and a board has one list of images. */

@@ -25,6 +25,11 @@ export interface Heard {
   readonly at_ms: number;
 }
 
+export type SignsOfLife = Pick<Heard, "heartbeat" | "renewal">;
+
+const isSilentSince = (now: SignsOfLife, then: SignsOfLife): boolean =>
+  now.heartbeat === then.heartbeat && now.renewal === then.renewal;
+
 export type Reachability =
   | { readonly kind: "reachable"; readonly lookAgainAfter_ms: number }
   | { readonly kind: "unreachable" };
@@ -46,18 +51,20 @@ const isNewLeave = (session: string, last: Heard): boolean => session !== last.s
 
 /**
  * Whether the node can be relied on (pure). The broker's word that a session ended without notice counts at once; a
- * renewal after it (another session, or a kubelet that renews by itself) outweighs it.
+ * sign of life after it (a kubelet that renews by itself, or that has started again and reports before its session has
+ * begun) outweighs it.
+ * @param lastSigns what was last known when the session was first seen as lost.
  */
 export function judge(
   node: Node,
   lease: Lease | undefined,
   heard: Heard,
-  lostRenewal: string | undefined,
+  lastSigns: SignsOfLife | undefined,
   now_ms: number,
   settings: HealthSettings,
 ): Reachability {
   const state = lease?.metadata.annotations?.[sessionStateAnnotation];
-  if (state === "lost" && (lostRenewal === undefined || lostRenewal === heard.renewal)) return { kind: "unreachable" };
+  if (state === "lost" && (!lastSigns || isSilentSince(heard, lastSigns))) return { kind: "unreachable" };
   let grace_ms = settings.grace_ms;
   if (!readyCondition(node)) grace_ms = settings.startupGrace_ms;
   else if (state === "leaving") grace_ms = settings.leavingGrace_ms;

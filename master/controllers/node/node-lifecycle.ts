@@ -18,6 +18,7 @@ import {
   hear,
   judge,
   readyCondition,
+  type SignsOfLife,
   unknownConditions,
 } from "./health.ts";
 import { fleetState, taintsAfter, zoneOf } from "./taints.ts";
@@ -30,8 +31,8 @@ export const podsByNode = {
 
 interface Memory {
   heard: Heard;
-  /** The renewal that stood in the Lease when its session was first seen as lost. */
-  lostRenewal: string | undefined;
+  /** What was known of the node when its session was first seen as lost. */
+  lastSigns: SignsOfLife | undefined;
   ready: string | undefined;
 }
 
@@ -79,7 +80,7 @@ export function nodeLifecycleController(settings: HealthSettings = defaultHealth
         context.events.record(node, { type: "Normal", reason: "RegisteredNode", message });
       }
 
-      const reachability = judge(node, lease, memory.heard, memory.lostRenewal, now_ms, settings);
+      const reachability = judge(node, lease, memory.heard, memory.lastSigns, now_ms, settings);
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
       await setTaints(current, context);
@@ -101,7 +102,7 @@ function remember(last: Memory | undefined, node: Node, lease: Lease | undefined
   const wasLost = last?.heard.session === heard.session;
   return {
     heard,
-    lostRenewal: lost ? (wasLost && last?.lostRenewal !== undefined ? last.lostRenewal : heard.renewal) : undefined,
+    lastSigns: lost ? (wasLost && last?.lastSigns ? last.lastSigns : heard) : undefined,
     ready: last?.ready,
   };
 }
