@@ -47,6 +47,13 @@ export class Broker {
       concurrency: 32,
       queueLimit: 64,
       connectTimeout: 10_000,
+      // Whoever connects with the id of a session ends that session: none may take another board's.
+      preConnect: (session, packet, done) => {
+        const node = nodeOf.get(session) ?? "";
+        if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) return done(null, true);
+        options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
+        done(null, false);
+      },
       authorizePublish: (session, packet, done) => {
         const node = session ? nodeOf.get(session) : undefined;
         if (node !== undefined && packet.topic.startsWith(nodeTopics(node))) return done(null);
