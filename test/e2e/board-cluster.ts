@@ -1,17 +1,24 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { Cluster } from "#tools/local-cluster/cluster.ts";
 import { CommandError } from "#tools/local-cluster/run.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 
 export const image = "docker.io/bramble-test/web:1";
-const binary = resolve(import.meta.dir, "../../dist/bramble-linux-x64");
+/** BRAMBLE_BINARY tries another build than dist/. */
+const binary = resolve(process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble-linux-x64"));
 
 /** A cluster of the compiled binary with real kubectl and Helm, one for a test file. */
 export interface TestCluster {
   readonly cluster: Cluster;
   readonly kubeconfig: string;
+  /** The administrator's client, for what is looked at too often for kubectl. */
+  readonly client: HttpClient;
+  /** Runs the binary on a board, for at most `patience_s`. */
+  bramble(board: string, ...args: string[]): Promise<BrambleRun>;
   /** Runs kubectl; rejects with what it said. */
   kubectl(...args: string[]): string;
   apply(manifest: object | readonly object[]): void;
@@ -20,7 +27,16 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+export interface BrambleRun {
+  /** 124: it went on until it was ended. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 const patience_s = 180;
+const runFor_s = 120;
+const logLines = 15;
 
 export interface TestClusterOptions {
   readonly name: string;
@@ -73,9 +89,28 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       throw new CommandError(command.slice(3), result.exitCode ?? -1, result.stderr.toString());
     return result.stdout.toString();
   };
+  const { servers, credentials } = loadKubeconfig(kubeconfig);
+  const logs = (): string =>
+    cluster.hosts
+      .map(({ board, dir: folder }) => {
+        const file = join(folder, "bramble.log");
+        const text = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n").slice(-logLines) : [];
+        return `--- ${board.name}\n${text.join("\n")}`;
+      })
+      .join("\n");
   return {
     cluster,
     kubeconfig,
+    client: new HttpClient({ servers, credentials }),
+    async bramble(board, ...args) {
+      const command = cluster.host(board).inside(["timeout", String(runFor_s), binary, ...args]);
+      const child = Bun.spawn({ cmd: command, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const [stdout, stderr] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      return { code: await child.exited, stdout, stderr };
+    },
     kubectl,
     apply(manifest) {
       const file = join(dir, "manifest.json");
@@ -95,7 +130,9 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
           output = (error as Error).message;
         }
         if (performance.now() > end_ms)
-          throw new Error(`kubectl ${args.join(" ")}: not as awaited within ${patience_s} s; last:\n${output}`);
+          throw new Error(
+            `kubectl ${args.join(" ")}: not as awaited within ${patience_s} s; last:\n${output}\n${logs()}`,
+          );
         await Bun.sleep(300);
       }
     },

@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { leases, nodes, pods } from "#shared/api/resources.ts";
+import type { Node, NodeCondition, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
+import { clientBinaries } from "../support/kubectl.ts";
+import { startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+
+setDefaultTimeout(400_000);
+
+const patience_s = 180;
+/** What is promised of a process that is told to end. */
+const end_ms = 10_000;
+
+describe("boards and masters that come and go", () => {
+  let it: TestCluster;
+
+  const readyOf = async (name: string): Promise<NodeCondition | undefined> => {
+    const node: Node = await it.client.get(nodes, { name });
+    return node.status?.conditions?.find(({ type }) => type === "Ready");
+  };
+  const untilReady = (name: string, isReady: boolean): Promise<NodeCondition> =>
+    waitFor(`${name} ${isReady ? "Ready" : "not Ready"}`, patience_s, async () => {
+      // A master that is starting is asked again.
+      const ready = await readyOf(name).catch(() => undefined);
+      return ready && (ready.status === "True") === isReady ? ready : undefined;
+    });
+  const podsOf = async (app: string, board?: string): Promise<readonly Pod[]> => {
+    const { items } = await it.client.list(pods, { namespace: "default", labelSelector: `app=${app}` });
+    return board === undefined ? items : items.filter(({ spec }) => spec?.nodeName === board);
+  };
+  const isReady = ({ status }: Pod): boolean =>
+    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+  /** Which pods there are and by which containers they run: equal before and after if nothing was disturbed. */
+  const running = async (app: string): Promise<string[]> =>
+    (await podsOf(app))
+      .map(({ metadata, status }) => {
+        const [container] = status?.containerStatuses ?? [];
+        return `${metadata.name} ${metadata.uid} ${container?.containerID} ${container?.restartCount}`;
+      })
+      .sort();
+  const untilAllReady = (app: string, count: number): Promise<readonly Pod[]> =>
+    waitFor(`${count} pods of ${app}`, patience_s, async () => {
+      const all = await podsOf(app).catch(() => []);
+      return all.length === count && all.every((pod) => isReady(pod) && !pod.metadata.deletionTimestamp)
+        ? all
+        : undefined;
+    });
+  const measure = async (what: string, work: () => Promise<unknown>): Promise<number> => {
+    const began_ms = performance.now();
+    await work();
+    const took_ms = Math.round(performance.now() - began_ms);
+    console.log(`${what}: ${took_ms} ms`);
+    return took_ms;
+  };
+
+  beforeAll(async () => {
+    it = await startCluster({ name: "boards", prefix: "10.191.0", workers: 2 });
+    await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
+    it.apply([...spread("steady", 600), ...spread("nimble", 2)]);
+    await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);
+    for (const app of ["steady", "nimble"])
+      expect((await podsOf(app)).map(({ spec }) => spec?.nodeName).sort()).toEqual(["worker-1", "worker-2"]);
+  });
+  afterAll(() => it.stop());
+  beforeEach(async () => {
+    // What a failed test left off must not fail the next.
+    for (const host of it.cluster.hosts) {
+      if (!host.powered) await host.powerOn();
+      if (host.bramblePid === undefined) host.startBramble();
+    }
+    await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
+  });
+
+  test("an announced restart of an agent changes nothing", async () => {
+    const [before, since] = [await running("steady"), (await readyOf("worker-2"))?.lastTransitionTime];
+    const worker = it.cluster.host("worker-2");
+    await worker.stopBramble("SIGTERM");
+    const lease = await it.client.get(leases, { namespace: "kube-node-lease", name: "worker-2" });
+    expect(lease.metadata.annotations?.[sessionStateAnnotation]).toBe("leaving");
+    expect((await readyOf("worker-2"))?.status).toBe("True");
+    worker.startBramble();
+    await waitFor("a new session", patience_s, async () => {
+      const { metadata } = await it.client.get(leases, { namespace: "kube-node-lease", name: "worker-2" });
+      return metadata.annotations?.[sessionStateAnnotation] === "online" || undefined;
+    });
+    expect(await readyOf("worker-2")).toMatchObject({ status: "True", lastTransitionTime: since });
+    expect(await running("steady")).toEqual(before);
+  });
+
+  test("an agent that dies without a word is noticed at once, and its pods are adopted when it is back", async () => {
+    const before = await running("steady");
+    const worker = it.cluster.host("worker-2");
+    const took_ms = await measure("killed agent to NotReady", async () => {
+      await worker.stopBramble("SIGKILL");
+      await untilReady("worker-2", false);
+    });
+    // Promised: 2 s. Silence alone is found after 6 s at most; the rest is for a busy machine.
+    expect(took_ms).toBeLessThan(5_000);
+    worker.startBramble();
+    await measure("agent started to Ready", () => untilReady("worker-2", true));
+    await untilAllReady("steady", 2);
+    expect(await running("steady")).toEqual(before);
+  });
+
+  test("a board without power is NotReady within 10 s, its pods run elsewhere, and it takes part again when it is back", async () => {
+    // Spread anew: its pods flee from a board at its first trouble.
+    it.kubectl("scale", "deployment/nimble", "--replicas=0");
+    await untilAllReady("nimble", 0);
+    it.kubectl("scale", "deployment/nimble", "--replicas=2");
+    await untilAllReady("nimble", 2);
+    const lost = (await podsOf("nimble")).filter(({ spec }) => spec?.nodeName === "worker-2");
+    expect(lost).toHaveLength(1);
+    const worker = it.cluster.host("worker-2");
+    const took_ms = await measure("power cut to NotReady", async () => {
+      await worker.cut();
+      await untilReady("worker-2", false);
+    });
+    // Promised: 10 s (a keepalive of 4 s, and half of it again).
+    expect(took_ms).toBeLessThan(15_000);
+    await measure("NotReady to new pods elsewhere", () =>
+      waitFor("two pods on worker-1", patience_s, async () => {
+        const there = await podsOf("nimble", "worker-1");
+        return there.filter(isReady).length === 2 || undefined;
+      }),
+    );
+    // Nobody can end what runs on a board without power: its pods stay, as not ready and about to go.
+    for (const { metadata } of lost) {
+      const pod = await it.client.get(pods, { namespace: "default", name: metadata.name ?? "" });
+      expect(isReady(pod)).toBe(false);
+      expect(pod.metadata.deletionTimestamp).toBeDefined();
+    }
+    expect(it.kubectl("get", "pod", lost[0]?.metadata.name ?? "")).toContain("Terminating");
+    const endpoints = it.kubectl(
+      ...["get", "endpointslices", "-l", "kubernetes.io/service-name=nimble", "-o"],
+      "jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.nodeName} {end}",
+    );
+    expect(endpoints.trim().split(" ")).toEqual(["worker-1", "worker-1"]);
+
+    await worker.powerOn();
+    worker.startBramble();
+    await measure("Bramble started to Ready", () => untilReady("worker-2", true));
+    await untilAllReady("steady", 2);
+    await untilAllReady("nimble", 2);
+    for (const { metadata } of lost)
+      expect((await podsOf("nimble")).map((pod) => pod.metadata.uid)).not.toContain(metadata.uid);
+  });
+
+  test("a link that is down and up again restarts nothing", async () => {
+    const before = await running("steady");
+    const worker = it.cluster.host("worker-2");
+    const took_ms = await measure("link down to NotReady", async () => {
+      worker.link("down");
+      await untilReady("worker-2", false);
+    });
+    // Promised: 10 s.
+    expect(took_ms).toBeLessThan(15_000);
+    worker.link("up");
+    await measure("link up to Ready", () => untilReady("worker-2", true));
+    await untilAllReady("steady", 2);
+    expect(await running("steady")).toEqual(before);
+  });
+
+  test("a master that restarts, dies or loses power leaves everything as it was", async () => {
+    const nodesNow = (): Promise<unknown> => Promise.all(["worker-1", "worker-2"].map(readyOf));
+    const since = async (): Promise<unknown> =>
+      ((await nodesNow()) as NodeCondition[]).map(({ status, lastTransitionTime }) => [status, lastTransitionTime]);
+    const before = [await running("steady"), await since()];
+    const master = it.cluster.host("master-1");
+    for (const how of ["SIGTERM", "SIGKILL", "power"] as const) {
+      if (how === "power") {
+        await master.cut();
+        await master.powerOn();
+      } else await master.stopBramble(how);
+      master.startBramble();
+      await it.until(/ok/, "get", "--raw", "/readyz");
+      await measure(`after ${how}: both boards have a session`, () =>
+        waitFor("sessions", patience_s, async () => {
+          const { items } = await it.client.list(leases, { namespace: "kube-node-lease" });
+          return (
+            items.filter(({ metadata }) => metadata.annotations?.[sessionStateAnnotation] === "online").length === 2 ||
+            undefined
+          );
+        }),
+      );
+      // The boards hear of what is new: their watches stand again too.
+      it.kubectl("scale", "deployment/nimble", "--replicas=3");
+      await measure(`after ${how}: a new pod runs`, () => untilAllReady("nimble", 3));
+      it.kubectl("scale", "deployment/nimble", "--replicas=2");
+      await untilAllReady("nimble", 2);
+      expect([await running("steady"), await since()]).toEqual(before);
+    }
+  });
+
+  test("a board that boots with the master away starts its pods, and serves Services and names, from its checkpoint", async () => {
+    const [pod] = await podsOf("steady", "worker-1");
+    const service = it.kubectl("get", "service", "steady", "-o", "jsonpath={.spec.clusterIP}");
+    const [master, worker] = [it.cluster.host("master-1"), it.cluster.host("worker-1")];
+    await master.cut();
+    await worker.cut();
+    await worker.powerOn();
+    worker.startBramble();
+    const docker = (...args: string[]): string => worker.exec(["docker", "-H", "unix:///run/docker.sock", ...args]);
+    const container = await waitFor("the pod's container", patience_s, () => {
+      const filter = `label=io.kubernetes.pod.name=${pod?.metadata.name}`;
+      const found = docker(
+        ...["ps", "--quiet", "--filter", filter, "--filter", "label=io.kubernetes.container.name=web"],
+      );
+      return found.trim() || undefined;
+    });
+    const fetched = async (url: string): Promise<string> =>
+      waitFor(url, patience_s, () => {
+        try {
+          return docker("exec", container, "wget", "-qO-", "-T", "2", url).trim();
+        } catch {
+          // The Service balances over both boards' pods, and rules come after the pods.
+          return undefined;
+        }
+      });
+    const names = (await podNames("steady")).sort();
+    expect(names).toContain(await fetched(`http://${service}/`));
+    expect(names).toContain(await fetched("http://steady.default.svc.cluster.local/"));
+    await master.powerOn();
+    master.startBramble();
+    await untilReady("worker-1", true);
+    await untilAllReady("steady", 2);
+    expect((await podsOf("steady", "worker-1")).map(({ metadata }) => metadata.uid)).toEqual([pod?.metadata.uid]);
+    function podNames(app: string): Promise<string[]> {
+      // From the boards themselves, since no master can be asked.
+      const format = '{{.Label "io.kubernetes.pod.name"}}';
+      const list = ["worker-1", "worker-2"].flatMap((board) =>
+        it.cluster.host(board).exec(["docker", "-H", "unix:///run/docker.sock", "ps", "--format", format]).split("\n"),
+      );
+      return Promise.resolve([...new Set(list.filter((name) => name.startsWith(`${app}-`)))]);
+    }
+  });
+
+  test("agent and master end within 10 s of SIGTERM with watches, exec sessions and forwards open", async () => {
+    const [pod] = await podsOf("steady", "worker-1");
+    const name = pod?.metadata.name ?? "";
+    const open = (...args: string[]): Bun.Subprocess =>
+      Bun.spawn({
+        cmd: [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args],
+        stdin: "pipe",
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+    const sessions = [
+      open("get", "pods", "-A", "--watch"),
+      open("logs", "--follow", name),
+      open("exec", "-i", name, "--", "sh", "-c", "touch /tmp/began; cat"),
+      open("port-forward", name, ":8080"),
+    ];
+    await it.until(/began/, "exec", name, "--", "ls", "/tmp");
+    const [worker, master] = [it.cluster.host("worker-1"), it.cluster.host("master-1")];
+    expect(await measure("SIGTERM to the agent's end", () => worker.stopBramble("SIGTERM"))).toBeLessThan(end_ms);
+    worker.startBramble();
+    await untilReady("worker-1", true);
+    sessions.push(open("exec", "-i", name, "--", "cat"), open("get", "nodes", "--watch"));
+    expect(await measure("SIGTERM to the master's end", () => master.stopBramble("SIGTERM"))).toBeLessThan(end_ms);
+    for (const session of sessions) session.kill();
+    await Promise.all(sessions.map((session) => session.exited));
+    master.startBramble();
+    await it.until(/ok/, "get", "--raw", "/readyz");
+  });
+});
+
+/** A web app with one pod on each board if it can be; its pods leave a board that is away after so long. */
+function spread(name: string, away_s: number): object[] {
+  const [deployment, service] = webApp(name, 2) as [{ spec: { template: { spec: object } } }, object];
+  const { template } = deployment.spec;
+  const tolerations = ["not-ready", "unreachable"].map((condition) => ({
+    key: `node.kubernetes.io/${condition}`,
+    operator: "Exists",
+    effect: "NoExecute",
+    tolerationSeconds: away_s,
+  }));
+  const topologySpreadConstraints = [
+    {
+      maxSkew: 1,
+      topologyKey: "kubernetes.io/hostname",
+      whenUnsatisfiable: "ScheduleAnyway",
+      labelSelector: { matchLabels: { app: name } },
+    },
+  ];
+  return [
+    {
+      ...deployment,
+      spec: {
+        ...deployment.spec,
+        template: { ...template, spec: { ...template.spec, tolerations, topologySpreadConstraints } },
+      },
+    },
+    service,
+  ];
+}
