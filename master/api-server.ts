@@ -50,6 +50,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   );
   let security: Security | undefined;
   let extensions: Extensions | undefined;
+  const renewed = { frontProxyClient: pki.certificates.frontProxyClient };
   const server = new ApiServer({
     store,
     declarations: builtinDeclarations,
@@ -66,6 +67,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         dialer,
         client: client(apiServerUser),
         log: log.named("extensions"),
+        frontProxy: () => renewed.frontProxyClient,
       });
       security = createSecurity({
         reader,
@@ -79,7 +81,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         admissionExtensions: [allocation, ...extensions.admission],
       });
       const whole = security.authorizer;
-      const openApi = openApiPaths(resources);
+      const { aggregator } = extensions;
+      const openApi = openApiPaths(resources, aggregator);
       const dist = distPaths(settings.dist);
       const claims = new BoardClaims(client(apiServerUser));
       return {
@@ -100,6 +103,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
           ...dist.exact,
           [tunnelPath]: tunnelHandler(dialer),
         },
+        aggregator: (info) => aggregator.handlerFor(info),
+        externalGroups: () => aggregator.externalGroups(),
         pathPrefixes: { ...openApi.prefixes, ...dist.prefixes },
       };
     },
@@ -119,8 +124,10 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     server,
     dialer,
     open: async () => void (await transport.listen()),
-    useCertificates: ({ certificates }) =>
-      transport.useCertificate(certificates.serving.certificatePem, certificates.serving.keyPem),
+    useCertificates({ certificates }) {
+      renewed.frontProxyClient = certificates.frontProxyClient;
+      transport.useCertificate(certificates.serving.certificatePem, certificates.serving.keyPem);
+    },
     async stop() {
       server.stop();
       dialer.close();

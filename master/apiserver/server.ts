@@ -9,7 +9,7 @@ import type { Store } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
+import { DiscoveryPaths, type ExternalGroups } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
 import { RequestMetrics } from "./discovery/metrics.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
@@ -54,6 +54,8 @@ export interface Guards {
   readonly declarations?: readonly ResourceDeclaration[] | undefined;
   /** Group versions that another server serves (APIService). undefined: not one of those. */
   readonly aggregator?: ((info: RequestInfo) => PathHandler | undefined) | undefined;
+  /** What those servers serve, for discovery. */
+  readonly externalGroups?: ExternalGroups | undefined;
 }
 
 export interface ApiServerOptions {
@@ -122,6 +124,7 @@ export class ApiServer {
     const binding = new PodBinding(internal);
     const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
+    if (built.externalGroups) this.#discovery.externalGroups = built.externalGroups;
     this.#endpoint = new ResourceEndpoint({
       ...parts,
       handlers: mergeHandlers(own, built.subresources ?? {}),

@@ -1,12 +1,14 @@
-/** Puts together what extends the API at run time: custom resources, admission policies and webhooks. */
+/** Puts together what extends the API at run time: custom resources, admission policies, webhooks, aggregated servers. */
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { AdmissionPlugin } from "../admission/admission.ts";
 import { Matcher } from "../admission/matching.ts";
 import { WebhookConditions } from "../admission/policies/conditions.ts";
 import { PolicyStatuses } from "../admission/policies/policy-statuses.ts";
 import { ValidatingPolicies } from "../admission/policies/validating-policies.ts";
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
+import { Aggregator } from "../aggregator/aggregator.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
@@ -22,11 +24,14 @@ export interface ExtensionsOptions {
   /** The API server's own: of system:masters. */
   readonly client: Client;
   readonly log: Log;
+  /** What this API server proves itself with to aggregated ones. */
+  readonly frontProxy: () => KeyAndCertificate;
 }
 
 export class Extensions {
   /** In upstream's order; they stand behind all plugins that are built in, and before quota. */
   readonly admission: readonly AdmissionPlugin[];
+  readonly aggregator: Aggregator;
   readonly #options: ExtensionsOptions;
   readonly #webhooks: WebhookClient;
   readonly #statuses: PolicyStatuses;
@@ -36,6 +41,7 @@ export class Extensions {
     const { reader, resources, authorizer, dialer, client, log } = options;
     this.#options = options;
     this.#webhooks = new WebhookClient(reader, dialer);
+    this.aggregator = new Aggregator(options);
     this.#statuses = new PolicyStatuses({ reader, resources, client, log });
     const matcher = new Matcher(reader, resources);
     const conditions = new WebhookConditions(reader, authorizer);
@@ -53,10 +59,12 @@ export class Extensions {
     this.#definitions = new Definitions({ reader, serving, client, webhooks: this.#webhooks, log });
     await this.#definitions.start();
     this.#statuses.start();
+    this.aggregator.start();
   }
 
   stop(): void {
     this.#definitions?.stop();
     this.#statuses.stop();
+    this.aggregator.stop();
   }
 }

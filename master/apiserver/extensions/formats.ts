@@ -93,7 +93,7 @@ function passesLuhn(digits: string): boolean {
 
 function isRgb(text: string): boolean {
   const match = /^rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)$/.exec(text);
-  return match !== null && match.slice(1).every((part) => Number(part) <= 255);
+  return match?.slice(1).every((part) => Number(part) <= 255) ?? false;
 }
 
 function isDate(text: string): boolean {

@@ -2,7 +2,6 @@
 import { namespaces } from "#shared/api/resources.ts";
 import type { MatchCondition } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
-import { bool } from "#shared/cel/types.ts";
 import type { Authorizer } from "../../authz/authorizer.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes } from "../admission.ts";
@@ -21,19 +20,6 @@ export interface Conditions {
 }
 
 const webhookEnvironment = admissionEnvironment({ authorizer: true });
-const paramEnvironment = admissionEnvironment({ authorizer: true, params: true });
-
-/** What is wrong with a condition's expression; undefined where it compiles. */
-export function conditionProblem(expression: string, hasParams: boolean): string | undefined {
-  try {
-    const program = Program.compile(expression, hasParams ? paramEnvironment : webhookEnvironment);
-    return program.gives(bool) ? undefined : `must evaluate to bool but got ${program.typeName}`;
-  } catch (error) {
-    if (error instanceof CompileError) return `compilation failed: ${error.message}`;
-    throw error;
-  }
-}
-
 const aggregated = (messages: readonly string[]): string =>
   messages.length === 1 ? (messages[0] ?? "") : `[${messages.join(", ")}]`;
 

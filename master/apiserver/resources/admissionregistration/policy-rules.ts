@@ -8,6 +8,7 @@ import type {
   Validation,
   Variable,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import { policyProblems } from "../../admission/policies/expression-problems.ts";
 import { collect, each, type Field, oneOf, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain, isPathSegment, isQualifiedName } from "../validation/names.ts";
 import { validateConditions } from "../validation/object-meta.ts";
@@ -36,7 +37,6 @@ export function applyPolicyBindingDefaults({ spec }: Binding): void {
   if (spec.matchResources) applyMatchDefaults(spec.matchResources);
 }
 
-/** All but whether the expressions compile. */
 export const validatePolicy = (policy: Policy, old?: Readonly<Policy>): FieldError[] =>
   collect((root) => {
     const { spec } = policy;
@@ -54,7 +54,8 @@ export const validatePolicy = (policy: Policy, old?: Readonly<Policy>): FieldErr
       old !== undefined &&
       semanticEqual(spec.paramKind, old.spec.paramKind) &&
       semanticEqual(spec.matchConditions, old.spec.matchConditions);
-    if (!areConditionsOld) validateMatchConditions(spec.matchConditions, field.at("matchConditions"));
+    if (!areConditionsOld)
+      validateMatchConditions(spec.matchConditions, field.at("matchConditions"), spec.paramKind !== undefined);
     each(spec.variables, field.at("variables"), validateVariable);
     if (validations.length === 0 && !auditAnnotations?.length) {
       const message = "validations or auditAnnotations must contain at least one item";
@@ -64,6 +65,12 @@ export const validatePolicy = (policy: Policy, old?: Readonly<Policy>): FieldErr
     }
     each(validations, field.at("validations"), validateValidation);
     validateAuditAnnotations(policy.metadata.name ?? "", auditAnnotations ?? [], field.at("auditAnnotations"));
+    // What was accepted once stays valid.
+    if (old !== undefined && semanticEqual(spec, old.spec)) return;
+    for (const { path, expression, problem } of policyProblems(policy)) {
+      const at = path.reduce<Field>((f, step) => (typeof step === "number" ? f.index(step) : f.at(step)), field);
+      at.invalid(expression.trim(), problem);
+    }
   });
 
 export const validatePolicyStatus = ({ status }: Policy): FieldError[] =>

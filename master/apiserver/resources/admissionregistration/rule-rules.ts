@@ -1,10 +1,12 @@
 /** Which requests a webhook or policy is asked about. */
+
 import type {
   MatchCondition,
   MatchResources,
   NamedRuleWithOperations,
   RuleWithOperations,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import { conditionProblem } from "../../admission/policies/expression-problems.ts";
 import { each, type Field, oneOf } from "../validation/field.ts";
 import { isPathSegment, isQualifiedName } from "../validation/names.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
@@ -96,12 +98,20 @@ function validateNamedRule(rule: NamedRuleWithOperations, field: Field): void {
   validateRule(rule, field);
 }
 
-/** Whether the expressions compile is for who evaluates them to say. */
-export function validateMatchConditions(conditions: readonly MatchCondition[] = [], field: Field): void {
+/** `hasParams`: expressions may name `params`. */
+export function validateMatchConditions(
+  conditions: readonly MatchCondition[] = [],
+  field: Field,
+  hasParams = false,
+): void {
   if (conditions.length > maxConditions) field.tooMany(conditions.length, maxConditions);
   const seen = new Set<string>();
   each(conditions, field, ({ name, expression }, at) => {
     if (!expression?.trim()) at.at("expression").required();
+    else {
+      const problem = conditionProblem(expression, hasParams);
+      if (problem !== undefined) at.at("expression").invalid(expression.trim(), problem);
+    }
     if (!name) at.at("name").required();
     else {
       at.at("name").invalidEach(name, isQualifiedName(name));
