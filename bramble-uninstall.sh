@@ -109,19 +109,34 @@ remove_network() {
   remove_rules ip6tables
 }
 
+# Where Bramble's supervisor also runs Docker, that much of it stays, for others' containers may run there.
 remove_files() {
-  remove "$units/bramble-master.service" "$units/bramble-worker.service" /etc/cron.d/bramble
+  supervised_docker=''
+  if [ -e "$etc/supervised/dockerd" ]; then supervised_docker=yes; fi
+  remove "$units/bramble-master.service" "$units/bramble-worker.service"
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-  if [ -e "$etc/supervised/dockerd" ] && /usr/local/lib/bramble/supervise status dockerd >/dev/null 2>&1; then
-    say "note: Bramble's supervisor also runs Docker here; it goes on until the machine restarts"
-  fi
+  remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker"
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
-    remove "$etc/supervised"
   else
-    remove "$etc" "$data"
+    remove "$data"
+    remove_below "$etc" "$etc/supervised*"
   fi
-  remove "$run" /usr/local/lib/bramble /usr/local/share/bramble /var/log/bramble "$bin_dir/bramble" "$bin_dir/bramble-uninstall.sh"
+  remove_below "$run" "$run/supervise*"
+  remove /usr/local/share/bramble /var/log/bramble/bramble-* "$bin_dir/bramble" "$bin_dir/bramble-uninstall.sh"
+  if [ -n "$supervised_docker" ]; then
+    say "Docker goes on, with what supervises it here: /usr/local/lib/bramble, $etc/supervised, /etc/cron.d/bramble"
+    say "to end that too: /usr/local/lib/bramble/supervise stop dockerd; rm -r /usr/local/lib/bramble $etc /etc/cron.d/bramble"
+  else
+    remove /usr/local/lib/bramble /var/log/bramble /etc/cron.d/bramble "$run"
+    if [ -z "$keep_data" ]; then remove "$etc"; fi
+  fi
+}
+
+remove_below() { # folder pattern-of-paths-that-stay
+  [ -d "$1" ] || return 0
+  say "removing what is in $1"
+  find "$1" -mindepth 1 -depth ! -path "$2" -delete || say "NOT all removed: $1"
 }
 
 main() {

@@ -370,20 +370,17 @@ publish() {
 set_config() { # key value …
   local file=$etc/config.yaml
   [ -e "$file" ] || echo "# Settings of Bramble; \`bramble help $role\` lists them all." >"$file"
-  cp "$file" "$file.new"
+  : >"$file.new"
   chmod 600 "$file" "$file.new"
-  local keys="$*"
-  # A list below a key goes with it.
-  awk -v words="$keys" '
-    BEGIN { n = split(words, word, " "); for (i = 1; i <= n; i += 2) own[word[i]] = 1 }
+  # The words are key, value, key, value; none holds a blank. A list below a key goes with the key's old value.
+  awk -v words="$*" '
+    BEGIN { n = split(words, word, " "); for (i = 1; i <= n; i += 2) value[word[i]] = word[i + 1] }
     { key = $0; sub(/:.*/, "", key) }
-    key in own { skipping = 1; next }
-    skipping && /^[ \t]*-|^[ \t]+[^ \t#]/ { next }
-    { skipping = 0; print }' "$file" >"$file.new"
-  while [ $# -gt 0 ]; do
-    printf '%s: "%s"\n' "$1" "$2" >>"$file.new"
-    shift 2
-  done
+    key in value { if (!(key in written)) print key ": \"" value[key] "\""; written[key] = skipping = 1; next }
+    skipping && /^[ \t-]/ { next }
+    { skipping = 0; print }
+    END { for (i = 1; i <= n; i += 2) if (!(word[i] in written)) print word[i] ": \"" word[i + 1] "\"" }
+  ' "$file" >>"$file.new"
   replace_if_changed "$file.new" "$file"
 }
 
@@ -399,7 +396,6 @@ replace_if_changed() { # new old
 write_settings() {
   mkdir -p "$etc"
   if [ -n "${BRAMBLE_URL:-}" ]; then
-    # A token holds no blanks, and an address neither.
     set_config server "$BRAMBLE_URL" ${BRAMBLE_TOKEN:+token "$BRAMBLE_TOKEN"}
   fi
   env_file=$etc/$role.env
