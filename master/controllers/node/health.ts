@@ -5,6 +5,9 @@ import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/m
 export interface HealthSettings {
   /** Silence after which a node counts as unreachable. */
   readonly grace_ms: number;
+  /** The same for a node that this process has not heard of since it began: boards need a while to find a master that was
+   *  away, longer than their longest pause between two tries. */
+  readonly firstSightGrace_ms: number;
   /** The same for a node that has never reported. */
   readonly startupGrace_ms: number;
   /** The same after an agent has announced that it leaves for a moment. */
@@ -13,6 +16,7 @@ export interface HealthSettings {
 
 export const defaultHealthSettings: HealthSettings = {
   grace_ms: 20_000,
+  firstSightGrace_ms: 45_000,
   startupGrace_ms: 60_000,
   leavingGrace_ms: 60_000,
 };
@@ -23,6 +27,8 @@ export interface Heard {
   readonly renewal: string;
   readonly session: string;
   readonly at_ms: number;
+  /** Something has changed since the first sight: the node lives. */
+  readonly hasSpoken: boolean;
 }
 
 export type SignsOfLife = Pick<Heard, "heartbeat" | "renewal">;
@@ -42,9 +48,9 @@ export function hear(node: Node, lease: Lease | undefined, last: Heard | undefin
     renewal: String(lease?.spec?.renewTime ?? ""),
     session: `${annotations?.[sessionIdAnnotation] ?? ""} ${annotations?.[sessionStateAnnotation] ?? ""}`,
   };
-  if (!last) return { ...now, at_ms: now_ms };
+  if (!last) return { ...now, at_ms: now_ms, hasSpoken: false };
   const alive = now.heartbeat !== last.heartbeat || now.renewal !== last.renewal || isNewLeave(now.session, last);
-  return { ...now, at_ms: alive ? now_ms : last.at_ms };
+  return { ...now, at_ms: alive ? now_ms : last.at_ms, hasSpoken: alive || last.hasSpoken };
 }
 
 const isNewLeave = (session: string, last: Heard): boolean => session !== last.session && session.endsWith(" leaving");
@@ -65,7 +71,7 @@ export function judge(
 ): Reachability {
   const state = lease?.metadata.annotations?.[sessionStateAnnotation];
   if (state === "lost" && (!lastSigns || isSilentSince(heard, lastSigns))) return { kind: "unreachable" };
-  let grace_ms = settings.grace_ms;
+  let grace_ms = heard.hasSpoken ? settings.grace_ms : Math.max(settings.grace_ms, settings.firstSightGrace_ms);
   if (!readyCondition(node)) grace_ms = settings.startupGrace_ms;
   else if (state === "leaving") grace_ms = settings.leavingGrace_ms;
   const left_ms = grace_ms - (now_ms - heard.at_ms);
