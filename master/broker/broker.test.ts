@@ -98,6 +98,7 @@ describe("the broker", () => {
       ca: ca.certificatePem,
       cert: identity.certificatePem,
       key: identity.keyPem,
+      clientId: "pi-4",
       protocolVersion: 4,
       reconnectPeriod: 0,
       will: {
