@@ -75,7 +75,8 @@ export class WebhookClient implements WebhookCaller {
     } catch (error) {
       const cause = abort.signal.aborted ? late : error;
       const why = cause instanceof Error ? cause.message : String(cause);
-      const message = isOfServer(error) && !abort.signal.aborted ? why : `Post ${JSON.stringify(url.href)}: ${why}`;
+      const message =
+        isOfServer(error) && !abort.signal.aborted ? why : `Post ${JSON.stringify(shownUrl(target, url))}: ${why}`;
       throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
     } finally {
       clearTimeout(timer);
@@ -115,6 +116,11 @@ function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookC
   const url = new URL(base);
   if (announcesTimeout) url.searchParams.set("timeout", `${timeout_ms / 1000}s`);
   return url;
+}
+
+/** A Service's port is always said, also where it is the usual one. */
+function shownUrl({ service }: WebhookTarget, url: URL): string {
+  return service ? `https://${url.hostname}:${service.port ?? 443}${url.pathname}${url.search}` : url.href;
 }
 
 function caOf({ caBundle }: WebhookTarget): string[] {
