@@ -1,8 +1,7 @@
 /** CEL's standard functions, and its extensions that Kubernetes has on: strings, sets, optionals. */
-import { RE2JS } from "re2js";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
+import { formatDouble, stringLibrary, walked } from "./string-library.ts";
 import {
-  ArrayList,
   CelError,
   compare,
   concatenated,
@@ -10,7 +9,6 @@ import {
   equal,
   formatDuration,
   formatTimestamp,
-  isOpaque,
   isTime,
   List,
   MapValue,
@@ -19,7 +17,6 @@ import {
   parseTimestamp,
   Timestamp,
   TypeValue,
-  toJson,
   typeNameOf,
   Uint,
   type Value,
@@ -47,18 +44,6 @@ function divisor<T extends bigint>(value: T, what: string): T {
   if (value === 0n) throw new CelError(what);
   return value;
 }
-
-/** Texts cost a tenth of their length to walk. */
-const walk = (...texts: Value[]): number =>
-  Math.ceil(
-    texts.reduce(
-      (sum: number, text) =>
-        sum + (typeof text === "string" ? text.length : text instanceof Uint8Array ? text.length : 0),
-      0,
-    ) * 0.1,
-  );
-const walked: Overload["cost"] = (args) => walk(...args);
-const walkedTarget: Overload["cost"] = ([target]) => walk(target ?? null);
 
 const intOperators: readonly Overload[] = [
   overload("_+_(int, int) -> int", (a: bigint, b: bigint) => checkedInt(a + b)),
@@ -193,9 +178,6 @@ function decoded(data: Uint8Array): string {
   }
 }
 
-const formatDouble = (value: number): string =>
-  Number.isNaN(value) ? "NaN" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
-
 const conversions: readonly Overload[] = [
   overload("int(int) -> int", (a: bigint) => a),
   overload("int(uint) -> int", (a: Uint) => checkedInt(a.value)),
@@ -237,207 +219,6 @@ function floorDivided(value: bigint, by: bigint): bigint {
   const quotient = value / by;
   return value % by < 0n ? quotient - 1n : quotient;
 }
-
-const patterns = new Map<string, RE2JS>();
-const MAX_PATTERNS = 1000;
-
-/** Compiled once; the number kept is bounded. Throws CelError. */
-export function patternOf(text: string): RE2JS {
-  const known = patterns.get(text);
-  if (known) return known;
-  let compiled: RE2JS;
-  try {
-    compiled = RE2JS.compile(text);
-  } catch (error) {
-    throw new CelError(`error parsing regexp: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  if (patterns.size >= MAX_PATTERNS) patterns.clear();
-  patterns.set(text, compiled);
-  return compiled;
-}
-
-const matches = (text: string, pattern: string): boolean => patternOf(pattern).matcher(text).find();
-const matchCost: Overload["cost"] = ([text, pattern]) => {
-  const [a, b] = [typeof text === "string" ? text.length : 0, typeof pattern === "string" ? pattern.length : 0];
-  return Math.ceil((1 + a) * 0.1) * Math.ceil(b * 0.25);
-};
-
-/** Texts are counted in code points. */
-const points = (text: string): string[] => [...text];
-
-function indexIn(text: string, part: string, from: bigint): bigint {
-  const [letters, wanted] = [points(text), points(part)];
-  const start = Number(from);
-  if (start < 0 || start > letters.length) throw new CelError(`index out of range: ${start}`);
-  for (let at = start; at + wanted.length <= letters.length; at += 1) {
-    if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
-  }
-  return -1n;
-}
-
-function lastIndexIn(text: string, part: string, until: bigint | undefined): bigint {
-  const [letters, wanted] = [points(text), points(part)];
-  const end = until === undefined ? letters.length : Number(until);
-  if (end < 0 || end > letters.length) throw new CelError(`index out of range: ${end}`);
-  for (let at = Math.min(end, letters.length - wanted.length); at >= 0; at -= 1) {
-    if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
-  }
-  return -1n;
-}
-
-function substring(text: string, from: bigint, to: bigint | undefined): string {
-  const letters = points(text);
-  const [start, end] = [Number(from), to === undefined ? letters.length : Number(to)];
-  if (start < 0 || start > letters.length) throw new CelError(`index out of range: ${start}`);
-  if (end < 0 || end > letters.length) throw new CelError(`index out of range: ${end}`);
-  if (start > end) throw new CelError(`invalid substring range. start: ${start}, end: ${end}`);
-  return letters.slice(start, end).join("");
-}
-
-function split(text: string, separator: string, limit: bigint): List {
-  const count = Number(limit);
-  if (count === 0) return new ArrayList([]);
-  const parts = separator === "" ? points(text) : text.split(separator);
-  if (count < 0 || parts.length <= count) return new ArrayList(parts);
-  const kept = parts.slice(0, count - 1);
-  return new ArrayList([...kept, parts.slice(count - 1).join(separator)]);
-}
-
-function replaced(text: string, from: string, to: string, limit: bigint): string {
-  let left = limit < 0n ? Infinity : Number(limit);
-  if (from === "")
-    return left === Infinity
-      ? points(text)
-          .map((letter) => to + letter)
-          .join("") + to
-      : text;
-  return text.replaceAll(from, (whole) => (left-- > 0 ? to : whole));
-}
-
-function charAt(text: string, index: bigint): string {
-  const letters = points(text);
-  if (index < 0n || index > letters.length) throw new CelError(`index out of range: ${index}`);
-  return letters[Number(index)] ?? "";
-}
-
-function joined(list: List, separator: string): string {
-  return [...list.values()]
-    .map((part) => {
-      if (typeof part !== "string") throw new CelError("no such overload");
-      return part;
-    })
-    .join(separator);
-}
-
-const ascii = (text: string, from: RegExp, to: (letter: string) => string): string => text.replace(from, to);
-
-function formatted(template: string, args: List): string {
-  let next = 0;
-  return template.replace(/%(?:\.(\d+))?([sdfexXob%])/g, (_, precision: string | undefined, verb: string) => {
-    if (verb === "%") return "%";
-    if (next >= args.size) throw new CelError(`index ${next} out of range`);
-    const value = args.get(next);
-    next += 1;
-    return formattedValue(value, verb, precision);
-  });
-}
-
-function formattedValue(value: Value, verb: string, precision: string | undefined): string {
-  const number =
-    typeof value === "bigint" || typeof value === "number" ? value : value instanceof Uint ? value.value : undefined;
-  switch (verb) {
-    case "s":
-      return shown(value);
-    case "d":
-      if (typeof number === "bigint") return String(number);
-      break;
-    case "f":
-      if (number !== undefined) return Number(number).toFixed(Number(precision ?? 6));
-      break;
-    case "e":
-      if (number !== undefined)
-        return Number(number)
-          .toExponential(Number(precision ?? 6))
-          .replace(/e([+-])(\d)$/, "e$10$2");
-      break;
-    case "b":
-      if (typeof value === "boolean") return value ? "1" : "0";
-      if (typeof number === "bigint") return number.toString(2);
-      break;
-    case "o":
-      if (typeof number === "bigint") return number.toString(8);
-      break;
-    default: {
-      const hex =
-        typeof number === "bigint"
-          ? number.toString(16)
-          : typeof value === "string" || value instanceof Uint8Array
-            ? Buffer.from(value).toString("hex")
-            : undefined;
-      if (hex !== undefined) return verb === "X" ? hex.toUpperCase() : hex;
-    }
-  }
-  throw new CelError(`error during formatting: ${verb} cannot take a value of type ${typeNameOf(value)}`);
-}
-
-function shown(value: Value): string {
-  if (typeof value === "string") return value;
-  if (value === null) return "null";
-  if (typeof value === "number") return formatDouble(value);
-  if (value instanceof Uint) return String(value.value);
-  if (typeof value !== "object") return String(value);
-  if (value instanceof List) return `[${[...value.values()].map(shown).join(", ")}]`;
-  if (value instanceof MapValue)
-    return `{${[...value.entries()].map(([key, each]) => `${shown(key)}: ${shown(each)}`).join(", ")}}`;
-  if (value instanceof TypeValue) return value.typeName;
-  if (isOpaque(value)) return value.opaqueType;
-  return String(toJson(value));
-}
-
-const strings: readonly Overload[] = [
-  overload("string.contains(string) -> bool", (a: string, b: string) => a.includes(b), walkedTarget),
-  overload(
-    "string.startsWith(string) -> bool",
-    (a: string, b: string) => a.startsWith(b),
-    ([, b]) => walk(b ?? null),
-  ),
-  overload(
-    "string.endsWith(string) -> bool",
-    (a: string, b: string) => a.endsWith(b),
-    ([, b]) => walk(b ?? null),
-  ),
-  overload("string.matches(string) -> bool", matches as Implementation, matchCost),
-  overload("matches(string, string) -> bool", matches as Implementation, matchCost),
-  overload("string.charAt(int) -> string", charAt as Implementation),
-  overload("string.indexOf(string) -> int", (a: string, b: string) => indexIn(a, b, 0n), walkedTarget),
-  overload("string.indexOf(string, int) -> int", indexIn as Implementation, walkedTarget),
-  overload("string.lastIndexOf(string) -> int", (a: string, b: string) => lastIndexIn(a, b, undefined), walkedTarget),
-  overload("string.lastIndexOf(string, int) -> int", lastIndexIn as Implementation, walkedTarget),
-  overload("string.lowerAscii() -> string", (a: string) => ascii(a, /[A-Z]/g, (c) => c.toLowerCase()), walkedTarget),
-  overload("string.upperAscii() -> string", (a: string) => ascii(a, /[a-z]/g, (c) => c.toUpperCase()), walkedTarget),
-  overload(
-    "string.replace(string, string) -> string",
-    (a: string, b: string, c: string) => replaced(a, b, c, -1n),
-    walkedTarget,
-  ),
-  overload("string.replace(string, string, int) -> string", replaced as Implementation, walkedTarget),
-  overload("string.split(string) -> list(string)", (a: string, b: string) => split(a, b, -1n), walkedTarget),
-  overload("string.split(string, int) -> list(string)", split as Implementation, walkedTarget),
-  overload("string.substring(int) -> string", (a: string, from: bigint) => substring(a, from, undefined), walkedTarget),
-  overload("string.substring(int, int) -> string", substring as Implementation, walkedTarget),
-  overload("string.trim() -> string", (a: string) => a.trim(), walkedTarget),
-  overload("string.reverse() -> string", (a: string) => points(a).reverse().join(""), walkedTarget),
-  overload("string.format(list(dyn)) -> string", formatted as Implementation, walkedTarget),
-  overload(
-    "list(string).join() -> string",
-    (list: List) => joined(list, ""),
-    ([list]) => (list instanceof List ? list.size : 0),
-  ),
-  overload("list(string).join(string) -> string", joined as Implementation, ([list]) =>
-    list instanceof List ? list.size : 0,
-  ),
-  namespaced("strings.quote", "(string) -> string", (a: string) => JSON.stringify(a), walkedTarget),
-];
 
 function partsOf({ nanoseconds }: Timestamp, zone: string | undefined): Date {
   const at_ms = Number(floorDivided(nanoseconds, 1_000_000n));
@@ -548,7 +329,7 @@ export const standardLibrary: readonly Overload[] = [
   ...relations,
   ...sizes,
   ...conversions,
-  ...strings,
+  ...stringLibrary,
   ...times,
   ...sets,
   ...optionals,

@@ -4,7 +4,11 @@
  */
 import { equalJson, isJsonObject } from "#shared/api/patch/json-value.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
-import type { CustomResourceDefinitionSpec, JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
+import type {
+  CustomResourceDefinitionSpec,
+  JSONSchemaProps,
+  ValidationRule,
+} from "#shared/api/types/apiextensions-v1.generated.ts";
 import { isKnownFormat } from "../../extensions/formats.ts";
 import { checkEmbedded } from "../../extensions/object-rules.ts";
 import { RuleSet } from "../../extensions/rule-set.ts";
@@ -295,11 +299,12 @@ function checkMapKeys(schema: JSONSchemaProps, items: JSONSchemaProps | undefine
 
 const reasons = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
+const breaks = (text: string): boolean => /[\n\r]/.test(text);
+
 function checkRuleTexts(schema: JSONSchemaProps, field: Field): void {
   for (const [index, rule] of (schema["x-kubernetes-validations"] ?? []).entries()) {
     const at = field.at("x-kubernetes-validations").index(index);
-    const { rule: expression = "", message = "", messageExpression = "", reason, fieldPath = "" } = rule;
-    const breaks = (text: string): boolean => /[\n\r]/.test(text);
+    const { rule: expression = "", message = "" } = rule;
     if (expression.trim() === "") at.at("rule").required("rule is not specified");
     else if (message !== "" && message.trim() === "")
       at.at("message").invalid(message, "must be non-empty if specified");
@@ -307,16 +312,22 @@ function checkRuleTexts(schema: JSONSchemaProps, field: Field): void {
     else if (breaks(expression.trim()) && message.trim() === "") {
       at.at("message").required("message must be specified if rule contains line breaks");
     }
-    if (messageExpression !== "" && messageExpression.trim() === "") {
-      at.at("messageExpression").required("messageExpression must be non-empty if specified");
-    }
-    if (reason !== undefined && !reasons.includes(reason)) at.at("reason").notSupported(reason, reasons);
-    if (fieldPath !== "" && fieldPath.trim() === "")
-      at.at("fieldPath").invalid(fieldPath, "must be non-empty if specified");
-    if (breaks(fieldPath)) at.at("fieldPath").invalid(fieldPath, "must not contain line breaks");
-    if (fieldPath !== "" && schemaAt(schema, fieldPath) === undefined) {
-      at.at("fieldPath").invalid(fieldPath, "must be a valid path");
-    }
+    checkRuleParts(schema, rule, at);
+  }
+}
+
+/** What stands beside the expression and its message. */
+function checkRuleParts(schema: JSONSchemaProps, rule: ValidationRule, at: Field): void {
+  const { messageExpression = "", reason, fieldPath = "" } = rule;
+  if (messageExpression !== "" && messageExpression.trim() === "") {
+    at.at("messageExpression").required("messageExpression must be non-empty if specified");
+  }
+  if (reason !== undefined && !reasons.includes(reason)) at.at("reason").notSupported(reason, reasons);
+  if (fieldPath !== "" && fieldPath.trim() === "")
+    at.at("fieldPath").invalid(fieldPath, "must be non-empty if specified");
+  if (breaks(fieldPath)) at.at("fieldPath").invalid(fieldPath, "must not contain line breaks");
+  if (fieldPath !== "" && schemaAt(schema, fieldPath) === undefined) {
+    at.at("fieldPath").invalid(fieldPath, "must be a valid path");
   }
 }
 

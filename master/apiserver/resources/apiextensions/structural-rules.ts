@@ -41,11 +41,7 @@ function checkNode(schema: JSONSchemaProps, level: Level, field: Field): void {
     field.at("x-kubernetes-embedded-resource").invalid(true, "must be false if x-kubernetes-int-or-string is true");
   }
   checkValueRules(schema, isIntOrStringPattern(schema.anyOf), isIntOrStringPattern(schema.allOf?.[0]?.anyOf), field);
-  if (isEmbedded && type !== "object") {
-    const message = "must be object if x-kubernetes-embedded-resource is true";
-    if (type === "") field.at("type").required(message);
-    else field.at("type").invalid(type, message);
-  } else if (type === "" && !isIntOrString && !preserves) field.at("type").required(typeMissing[level]);
+  checkType(schema, level, field);
   if (isEmbedded && additionalProperties !== undefined) {
     field.at("additionalProperties").forbidden("must not be used if x-kubernetes-embedded-resource is set");
   }
@@ -59,6 +55,17 @@ function checkNode(schema: JSONSchemaProps, level: Level, field: Field): void {
         "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields",
       );
   }
+}
+
+function checkType(schema: JSONSchemaProps, level: Level, field: Field): void {
+  const { type = "" } = schema;
+  const isFree =
+    schema["x-kubernetes-int-or-string"] === true || schema["x-kubernetes-preserve-unknown-fields"] === true;
+  if (schema["x-kubernetes-embedded-resource"] === true) {
+    const message = "must be object if x-kubernetes-embedded-resource is true";
+    if (type === "") field.at("type").required(message);
+    else if (type !== "object") field.at("type").invalid(type, message);
+  } else if (type === "" && !isFree) field.at("type").required(typeMissing[level]);
 }
 
 function checkMeta(
