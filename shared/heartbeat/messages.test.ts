@@ -16,6 +16,10 @@ describe("supersedes", () => {
     expect(supersedes(message("lost", 4), message("online", 5))).toBe(false);
     expect(supersedes(message("online", 5), message("lost", 5))).toBe(false);
   });
+  test("a session that broke before it was announced says nothing", () => {
+    expect(supersedes(message("lost", 6), message("online", 5))).toBe(false);
+    expect(supersedes(message("lost", 6), undefined)).toBe(false);
+  });
   test("a new boot begins with a session, and the old boot's will changes nothing", () => {
     expect(supersedes(message("online", 1, "b"), message("lost", 9))).toBe(true);
     expect(supersedes(message("lost", 9, "a"), message("online", 1, "b"))).toBe(false);

@@ -54,9 +54,15 @@ export function parseSessionMessage(payload: string | Uint8Array): SessionMessag
   return { state, bootId, session: session as number };
 }
 
-/** Is `next` news, given what was last taken? Within one boot a smaller session number is older and never wins, and
- *  an ended session does not begin again; another boot id is another life of the board. */
+/**
+ * Is `next` news, given what was last taken? Within one boot a smaller session number is older and never wins, and an
+ * ended session does not begin again; another boot id is another life of the board. A loss counts only for the session
+ * that was known to live: one that broke before it was announced says nothing about the board.
+ */
 export function supersedes(next: SessionMessage, last: SessionMessage | undefined): boolean {
+  if (next.state === "lost") {
+    return last?.state === "online" && next.bootId === last.bootId && next.session === last.session;
+  }
   if (!last || next.bootId !== last.bootId) return next.state === "online" || !last;
   if (next.session !== last.session) return next.session > last.session;
   return next.state !== last.state && next.state !== "online";
