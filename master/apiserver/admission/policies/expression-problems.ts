@@ -34,14 +34,15 @@ export function policyProblems(policy: ValidatingAdmissionPolicy): ExpressionPro
   const problems: ExpressionProblem[] = [];
   for (const [index, { name, expression }] of (spec.variables ?? []).entries()) {
     const fault = compiled.variableFaults.get(name);
-    if (fault) problems.push({ path: ["variables", index, "expression"], expression, problem: fault.problem });
+    if (fault && expression?.trim())
+      problems.push({ path: ["variables", index, "expression"], expression, problem: fault.problem });
   }
   for (const [index, { expression, messageExpression = "" }] of (spec.validations ?? []).entries()) {
     const { rule, message } = compiled.validations[index] ?? {};
     if (rule && isFault(rule) && expression?.trim()) {
       problems.push({ path: ["validations", index, "expression"], expression, problem: rule.problem });
     }
-    if (message && isFault(message)) {
+    if (message && isFault(message) && messageExpression.trim()) {
       problems.push({
         path: ["validations", index, "messageExpression"],
         expression: messageExpression,
