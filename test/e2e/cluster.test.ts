@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
@@ -25,7 +26,16 @@ describe("a cluster of one master and two workers", () => {
       .kubectl("get", "pods", "-l", `app=${app}`, "-o", "jsonpath={.items[*].metadata.name}")
       .split(" ")
       .filter(Boolean);
-  const firstPod = (app: string): string => podNames(app)[0] ?? "";
+  /** One that serves: not one that a rollout is making or ending. */
+  const firstPod = (app: string): string => {
+    const { items } = JSON.parse(it.kubectl("get", "pods", "-l", `app=${app}`, "-o", "json")) as { items: Pod[] };
+    const serving = items.find(
+      ({ metadata, status }) =>
+        !metadata.deletionTimestamp &&
+        status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
+    );
+    return serving?.metadata.name ?? "";
+  };
 
   test("a Deployment comes up with its Service", async () => {
     it.apply(webApp("web", 3));
