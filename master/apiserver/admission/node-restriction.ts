@@ -32,6 +32,7 @@ const mirror = "kubernetes.io/config.mirror";
  *  body, is checked here. */
 export class NodeRestriction implements AdmissionPlugin {
   readonly name = "NodeRestriction";
+  readonly mutatesOn = ["DELETE"] as const;
 
   constructor(
     private readonly reader: ResourceReader,
