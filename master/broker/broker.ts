@@ -52,7 +52,8 @@ export class Broker {
         const node = nodeOf.get(session) ?? "";
         if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) return done(null, true);
         options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
-        done(null, false);
+        // With an error aedes closes the connection; without, the client would wait for an answer.
+        done(new Error(`not allowed to connect as ${packet.clientId}`), false);
       },
       authorizePublish: (session, packet, done) => {
         const node = session ? nodeOf.get(session) : undefined;
