@@ -46,11 +46,32 @@ export function plugIn(lan: Lan, board: string, address: string): void {
   unplug(lan, board);
   ip(undefined, "netns", "add", namespace);
   ip(namespace, "link", "set", "lo", "up");
-  ip(namespace, "link", "add", "eth0", "type", "veth", "peer", "name", board, "netns", namespaceOf(lan));
+  const hardware = hardwareAddress(address);
+  ip(
+    namespace,
+    "link",
+    "add",
+    "eth0",
+    "address",
+    hardware,
+    "type",
+    "veth",
+    "peer",
+    "name",
+    board,
+    "netns",
+    namespaceOf(lan),
+  );
   ip(namespaceOf(lan), "link", "set", board, "master", "lan", "up");
   ip(namespace, "addr", "add", `${address}/24`, "dev", "eth0");
   ip(namespace, "link", "set", "eth0", "up");
   ip(namespace, "route", "add", "default", "via", `${lan.prefix}.254`);
+}
+
+/** A board keeps its hardware address when it loses power: its neighbours find it at once when it is back. */
+function hardwareAddress(address: string): string {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  return ["02", "42", ...bytes].join(":");
 }
 
 /** Takes the cable out for good: the namespace goes with all its interfaces and rules. */
