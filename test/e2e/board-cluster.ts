@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
@@ -14,6 +14,8 @@ const binary = resolve(process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, ".
 /** A cluster of the compiled binary with real kubectl and Helm, one for a test file. */
 export interface TestCluster {
   readonly cluster: Cluster;
+  /** The first three bytes of the boards' addresses: the master is .11, workers are .101 and following. */
+  readonly prefix: string;
   readonly kubeconfig: string;
   /** The administrator's client, for what is looked at too often for kubectl. */
   readonly client: HttpClient;
@@ -39,15 +41,21 @@ const runFor_s = 120;
 const logLines = 15;
 
 export interface TestClusterOptions {
+  /** At most six characters. */
   readonly name: string;
-  readonly prefix: string;
+  /** The boards' /16. Which /24 of it is left to chance, so that two checkouts can be tested at the same time. */
+  readonly network: string;
   readonly workers: number;
   readonly masterAgent?: boolean | undefined;
   readonly hostname?: string | undefined;
 }
 
+/** Starts boards and waits for the API server. Where BRAMBLE_E2E_LOGS names a folder, the boards' logs go there in the end. */
 export async function startCluster(options: TestClusterOptions): Promise<TestCluster> {
-  const { name, prefix, workers, hostname } = options;
+  const { workers, hostname } = options;
+  const chance = crypto.getRandomValues(new Uint16Array(2));
+  const name = options.name + (chance[0] ?? 0).toString(36);
+  const prefix = `${options.network}.${(chance[1] ?? 0) % 256}`;
   // Not below /tmp, which a board covers with its own.
   const dir = mkdtempSync(`/var/tmp/bramble-${name}-`);
   rmSync(dir, { recursive: true });
@@ -100,6 +108,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       .join("\n");
   return {
     cluster,
+    prefix,
     kubeconfig,
     client: new HttpClient({ servers, credentials }),
     async bramble(board, ...args) {
@@ -136,7 +145,15 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
         await Bun.sleep(300);
       }
     },
-    stop: () => cluster.down(() => undefined),
+    stop: async () => {
+      const keep = process.env["BRAMBLE_E2E_LOGS"];
+      if (keep !== undefined) {
+        mkdirSync(keep, { recursive: true });
+        for (const { board, dir: folder } of cluster.hosts)
+          copyFileSync(join(folder, "bramble.log"), join(keep, `${options.name}-${board.name}.log`));
+      }
+      await cluster.down(() => undefined);
+    },
   };
 }
 

@@ -55,7 +55,7 @@ describe("boards and masters that come and go", () => {
   };
 
   beforeAll(async () => {
-    it = await startCluster({ name: "boards", prefix: "10.191.0", workers: 2 });
+    it = await startCluster({ name: "boards", network: "10.191", workers: 2 });
     await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
     it.apply([...spread("steady", 600), ...spread("nimble", 2)]);
     await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);

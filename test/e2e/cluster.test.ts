@@ -10,7 +10,7 @@ setDefaultTimeout(400_000);
 describe("a cluster of one master and two workers", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "e2e", prefix: "10.190.0", workers: 2 });
+    it = await startCluster({ name: "e2e", network: "10.190", workers: 2 });
     await it.until(
       (output) => output.split(" ").filter((word) => word === "True").length === 2,
       "get",
@@ -56,8 +56,8 @@ describe("a cluster of one master and two workers", () => {
     for (const url of [`http://${ip}/`, "http://web/", "http://web.default.svc.cluster.local/"]) {
       expect(pods).toContain(it.kubectl("exec", client, "--", "wget", "-qO-", url).trim());
     }
-    for (const board of ["10.190.0.101", "10.190.0.102"]) {
-      expect(pods).toContain((await (await fetch(`http://${board}:${port}/`)).text()).trim());
+    for (const board of ["101", "102"]) {
+      expect(pods).toContain((await (await fetch(`http://${it.prefix}.${board}:${port}/`)).text()).trim());
     }
   });
 

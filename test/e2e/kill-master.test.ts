@@ -14,7 +14,7 @@ const writers = 8;
 describe("a master that is killed while clients write", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "kill", prefix: "10.196.0", workers: 0 });
+    it = await startCluster({ name: "kill", network: "10.193", workers: 0 });
   });
   afterAll(() => it.stop());
 
