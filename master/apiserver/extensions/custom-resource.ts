@@ -204,7 +204,8 @@ function strategyOf(
 
   const judged = (errors: FieldError[], object: KubeObject, old: KubeObject | undefined): FieldError[] => {
     if (!rules) return errors;
-    if (errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
+    // A name that is missing is said elsewhere, but blocks as well.
+    if (!object.metadata.name || errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
     return [...errors, ...rules.check(object, old)];
   };
   const listErrors = (object: KubeObject): FieldError[] => collect((root) => checkLists(object, schema, root));

@@ -114,26 +114,46 @@ export function checkScale(
   checkReplicas(object, scale.statusReplicasPath ?? "", root);
   const { labelSelectorPath } = scale;
   if (!labelSelectorPath) return;
-  const selector = valueAt(object, labelSelectorPath);
-  if (selector === undefined || typeof selector === "string") return;
-  root
-    .at(labelSelectorPath)
-    .invalid("", `${labelSelectorPath} accessor error: ${JSON.stringify(selector)} is not a string`);
+  const { found, fault } = valueAt(object, labelSelectorPath);
+  if (fault !== undefined) root.at(labelSelectorPath).invalid("", fault);
+  else if (found !== undefined && typeof found !== "string") {
+    root.at(labelSelectorPath).invalid("", accessorFault(labelSelectorPath, found, "string"));
+  }
 }
 
 function checkReplicas(object: KubeObject, path: string, root: Field): void {
-  const value = valueAt(object, path);
-  if (value === undefined) return;
-  const replicas = integerOf(value);
+  const { found, fault } = valueAt(object, path);
   const field = root.at(path);
-  if (replicas === undefined) {
-    field.invalid(0, `${path} accessor error: ${JSON.stringify(value)} is of the type ${typeof value}, expected int64`);
-  } else if (replicas < 0n) field.invalid(value, "should be a non-negative integer");
-  else if (replicas > MAX_REPLICAS) field.invalid(value, `should be less than or equal to ${MAX_REPLICAS}`);
+  const replicas = integerOf(found);
+  if (fault !== undefined) field.invalid(0, fault);
+  else if (found === undefined) return;
+  else if (replicas === undefined) field.invalid(0, accessorFault(path, found, "int64"));
+  else if (replicas < 0n) field.invalid(found, "should be a non-negative integer");
+  else if (replicas > MAX_REPLICAS) field.invalid(found, `should be less than or equal to ${MAX_REPLICAS}`);
 }
 
-function valueAt(object: KubeObject, path: string): unknown {
+/** As Go names what JSON decodes to. */
+function goTypeOf(value: unknown): string {
+  if (value === null) return "<nil>";
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isJsonObject(value)) return "map[string]interface {}";
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  return integerOf(value) === undefined ? "float64" : "int64";
+}
+
+function accessorFault(path: string, value: unknown, wanted: string): string {
+  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  return `${path} accessor error: ${shown} is of the type ${goTypeOf(value)}, expected ${wanted}`;
+}
+
+/** The value at a path of fields; a fault where the way there is no object. */
+function valueAt(object: KubeObject, path: string): { readonly found?: unknown; readonly fault?: string } {
   let value: unknown = fieldsOf(object);
-  for (const name of path.replace(/^\./, "").split(".")) value = isJsonObject(value) ? member(value, name) : undefined;
-  return value;
+  for (const name of path.replace(/^\./, "").split(".")) {
+    if (value === undefined) return {};
+    if (!isJsonObject(value)) return { fault: accessorFault(path, value, "map[string]interface{}") };
+    value = member(value, name);
+  }
+  return { found: value };
 }

@@ -220,34 +220,49 @@ function patternOf(schema: JSONSchemaProps): RE2JS | undefined {
   return patterns.get(schema);
 }
 
-export function compiled(pattern: string): RE2JS | undefined {
+function compiled(pattern: string): RE2JS | undefined {
   try {
     return RE2JS.compile(pattern);
   } catch {
+    // Said when the definition was written.
     return undefined;
   }
 }
 
+/** Why RE2 does not read a pattern; undefined where it does. */
+export function patternProblem(pattern: string): string | undefined {
+  try {
+    RE2JS.compile(pattern);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 function checkText(schema: JSONSchemaProps, text: string, path: string, report: Report): void {
+  checkLength(schema, text, path, report);
+  const format = formatOf(schema);
+  if (format === "" || hasFormat(text, format)) return;
+  const shown = JSON.stringify(text);
+  report("FieldValueTypeInvalid", `Invalid value: ${shown}: ${path} in body must be of type ${format}: ${shown}`);
+}
+
+/** Only the first of these is said. */
+function checkLength(schema: JSONSchemaProps, text: string, path: string, report: Report): void {
   const { minLength, maxLength, pattern } = schema;
+  const length = maxLength === undefined && minLength === undefined ? 0 : [...text].length;
+  if (maxLength !== undefined && length > maxLength) {
+    report("FieldValueTooLong", `Too long: may not be more than ${maxLength} ${maxLength === 1 ? "byte" : "bytes"}`);
+    return;
+  }
   const invalid = (message: string): void =>
-    report("FieldValueInvalid", `Invalid value: ${JSON.stringify(text)}: ${message}`);
-  if (maxLength !== undefined || minLength !== undefined) {
-    const length = [...text].length;
-    if (maxLength !== undefined && length > maxLength) {
-      const unit = maxLength === 1 ? "byte" : "bytes";
-      report("FieldValueTooLong", `Too long: may not be more than ${maxLength} ${unit}`);
-    }
-    if (minLength !== undefined && length < minLength) {
-      invalid(`${path} in body should be at least ${minLength} chars long`);
-    }
+    report("FieldValueInvalid", `Invalid value: ${JSON.stringify(text)}: ${path} in body should ${message}`);
+  if (minLength !== undefined && length < minLength) {
+    invalid(`be at least ${minLength} chars long`);
+    return;
   }
   const matcher = patternOf(schema);
-  if (matcher && !matcher.matcher(text).find()) invalid(`${path} in body should match '${pattern}'`);
-  const format = formatOf(schema);
-  if (format !== "" && !hasFormat(text, format)) {
-    invalid(`${path} in body must be of type ${format}: ${JSON.stringify(text)}`);
-  }
+  if (matcher && !matcher.matcher(text).find()) invalid(`match '${pattern}'`);
 }
 
 function checkNumber(schema: JSONSchemaProps, value: unknown, path: string, report: Report): void {

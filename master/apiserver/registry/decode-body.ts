@@ -2,7 +2,7 @@
 import { type DecodedDocument, decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { decodeProtobuf, ProtobufError, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
-import { badRequest, unsupportedMediaType } from "#shared/api/errors.ts";
+import { badRequest, invalid, unsupportedMediaType } from "#shared/api/errors.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
@@ -74,8 +74,8 @@ export function objectOf(
       "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
     );
   }
-  checkKind(value, gvk);
-  const title = `${gvk.kind} in version ${JSON.stringify(apiVersionOf(gvk))} cannot be handled as a ${gvk.kind}`;
+  checkKind(value, expected);
+  const title = `${gvk.kind} in version ${JSON.stringify(gvk.version)} cannot be handled as a ${gvk.kind}`;
   const normalized = normalize(value, expected, title);
   const strict =
     validation === "Ignore"
@@ -110,7 +110,7 @@ function normalize(
   }
 }
 
-function checkKind(value: JsonObject, gvk: GroupVersionKind): void {
+function checkKind(value: JsonObject, { gvk, custom }: Expected): void {
   const { apiVersion = "", kind = "" } = value;
   const expected = apiVersionOf(gvk);
   if (typeof apiVersion !== "string" || typeof kind !== "string") {
@@ -120,6 +120,11 @@ function checkKind(value: JsonObject, gvk: GroupVersionKind): void {
   }
   if (kind !== "" && kind !== gvk.kind) {
     const given = apiVersion === "" ? expected : apiVersion;
+    // Kinds of custom resources are not known before their objects are validated.
+    if (custom && given === expected) {
+      const message = `Invalid value: ${JSON.stringify(kind)}: must be ${gvk.kind}`;
+      throw invalid(gvk, nameIn(value), [{ field: "kind", reason: "FieldValueInvalid", message }]);
+    }
     throw badRequest(
       given === expected
         ? `${kind} in version ${JSON.stringify(parseApiVersion(given).version)} cannot be handled as a ${gvk.kind}: no kind "${kind}" is registered for this resource`
@@ -131,6 +136,11 @@ function checkKind(value: JsonObject, gvk: GroupVersionKind): void {
       `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
     );
   }
+}
+
+function nameIn({ metadata }: JsonObject): string {
+  const name = isJsonObject(metadata) ? metadata["name"] : undefined;
+  return typeof name === "string" ? name : "";
 }
 
 function named(object: JsonObject, gvk: GroupVersionKind): KubeObject {

@@ -410,7 +410,7 @@ export class ResourceEndpoint {
     const entry = await update(this.#parts, scope, {
       name,
       next: async (live) => scaled(this.#parts, scope, await resource.working(live), { paths, name, body }),
-      update: { prepare: () => undefined },
+      update: resource.declaration.custom ? undefined : { prepare: () => undefined },
     });
     return valueResponse(scaleOf(await resource.working(entry), paths));
   }

@@ -92,7 +92,8 @@ export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, w
   const entries = scaleEntries(live.metadata.managedFields, replicasPaths);
   const { scale, managedFields } = nextScale(parts, scope, before, entries, write);
   const replicas = (fieldsOf(scale)["spec"] as { replicas?: number } | undefined)?.replicas ?? 0;
-  if (replicas < 0) {
+  // Of a custom resource, its own schema judges.
+  if (replicas < 0 && !resource.declaration.custom) {
     throw invalid(gvk, write.name, [
       {
         field: "spec.replicas",

@@ -71,7 +71,7 @@ function checkStatus({ spec, status }: CustomResourceDefinition, field: Field): 
   const stored = status?.storedVersions ?? [];
   const at = field.at("storedVersions");
   if (stored.length === 0) {
-    at.invalid(stored, "must have at least one stored version");
+    at.invalid(null, "must have at least one stored version");
     return;
   }
   for (const { name, storage } of spec.versions) {
@@ -143,6 +143,8 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
     if (!columns) checkColumns(version.additionalPrinterColumns, at.at("additionalPrinterColumns"));
     if (!selectable) checkSelectable(version, at.at("selectableFields"));
   }
+  const [top = ""] = names;
+  if (top !== "" && isDns1035Label(top).length > 0) field.at("version").invalid(top, isDns1035Label(top).join(","));
   if (new Set(names).size !== names.length) field.at("versions").invalid(versions, "must contain unique version names");
   if (versions.filter(({ storage }) => storage).length !== 1) {
     field.at("versions").invalid(versions, "must have exactly one version marked as storage version");
@@ -292,13 +294,30 @@ function checkConversion(conversion: CustomResourceConversion | undefined, field
   else {
     const { name, namespace, port = 443, path } = clientConfig.service ?? {};
     const service = config.at("service");
-    if (!name) service.at("name").required("service name is required");
-    if (!namespace) service.at("namespace").required("service namespace is required");
+    if (!name) service.at("name").required();
+    if (!namespace) service.at("namespace").required();
     if (port < 1 || port > 65_535)
       service.at("port").invalid(port, "port is not valid: must be between 1 and 65535, inclusive");
-    if (path !== undefined && !path.startsWith("/")) service.at("path").invalid(path, "must start with a '/'");
+    if (path) checkServicePath(path, service.at("path"));
   }
   checkReviewVersions(webhook?.conversionReviewVersions ?? [], field.at("conversionReviewVersions"));
+}
+
+function checkServicePath(path: string, field: Field): void {
+  if (path === "/") return;
+  if (path === "//") {
+    field.invalid(path, "segment[0] may not be empty");
+    return;
+  }
+  if (!path.startsWith("/")) field.invalid(path, "must start with a '/'");
+  const segments = path.slice(1).replace(/\/$/, "").split("/");
+  for (const [index, segment] of segments.entries()) {
+    if (segment === "") {
+      field.invalid(path, `segment[${index}] may not be empty`);
+      continue;
+    }
+    for (const problem of isDns1123Subdomain(segment)) field.invalid(path, `segment[${index}]: ${problem}`);
+  }
 }
 
 function checkUrl(url: string, field: Field): void {
@@ -310,7 +329,10 @@ function checkUrl(url: string, field: Field): void {
     return;
   }
   if (parsed.protocol !== "https:") {
-    field.invalid(url, `'https' is the only allowed URL scheme; desired format: https://host[/path]`);
+    field.invalid(
+      parsed.protocol.replace(/:$/, ""),
+      `'https' is the only allowed URL scheme; desired format: https://host[/path]`,
+    );
   }
   if (parsed.host === "") field.invalid(parsed.host, "host must be specified; desired format: https://host[/path]");
   if (parsed.username !== "" || parsed.password !== "")

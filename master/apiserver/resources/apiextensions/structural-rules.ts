@@ -1,13 +1,13 @@
 /** Whether a schema is structural: every field is declared outside of allOf, anyOf, oneOf and not (apiextensions' schema/validation.go). */
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
-import { compiled } from "../../extensions/value-validator.ts";
+import { patternProblem } from "../../extensions/value-validator.ts";
 import type { Field } from "../validation/field.ts";
 
 type Level = "root" | "item" | "field";
 
 export function checkStructure(schema: JSONSchemaProps, field: Field): void {
   checkNode(schema, "root", field);
-  checkComplete(schema, schema, field);
+  checkComplete(schema, field);
 }
 
 const typeMissing = {
@@ -111,8 +111,9 @@ function checkValueRules(schema: JSONSchemaProps, skipAnyOf: boolean, skipAllOf:
   for (const [i, each] of allOf.entries()) checkNested(each, skipAllOf && i === 0, field.at("allOf").index(i));
   for (const [i, each] of oneOf.entries()) checkNested(each, false, field.at("oneOf").index(i));
   if (not) checkNested(not, false, field.at("not"));
-  if (pattern && !compiled(pattern)) {
-    field.at("pattern").invalid(pattern, "must be a valid regular expression, but isn't: error parsing regexp");
+  const problem = pattern ? patternProblem(pattern) : undefined;
+  if (problem !== undefined) {
+    field.at("pattern").invalid(pattern, `must be a valid regular expression, but isn't: ${problem}`);
   }
 }
 
@@ -150,20 +151,13 @@ function checkNested(schema: JSONSchemaProps, skipAnyOf: boolean, field: Field):
   }
 }
 
-/** Every field that a junctor names is declared by the structure too. */
-function checkComplete(schema: JSONSchemaProps, structure: JSONSchemaProps, field: Field): void {
+/** Every field that a junctor of the root names is declared by the structure too. As upstream, deeper ones are not looked at. */
+function checkComplete(schema: JSONSchemaProps, field: Field): void {
   const { anyOf = [], allOf = [], oneOf = [], not } = schema;
-  for (const [i, each] of anyOf.entries()) checkCovered(each, structure, field.at("anyOf").index(i), field);
-  for (const [i, each] of allOf.entries()) checkCovered(each, structure, field.at("allOf").index(i), field);
-  for (const [i, each] of oneOf.entries()) checkCovered(each, structure, field.at("oneOf").index(i), field);
-  if (not) checkCovered(not, structure, field.at("not"), field);
-  const { items, properties = {}, additionalProperties } = structure;
-  if (items && !Array.isArray(items))
-    checkComplete(items as JSONSchemaProps, items as JSONSchemaProps, field.at("items"));
-  for (const [name, each] of Object.entries(properties)) checkComplete(each, each, field.at("properties").key(name));
-  if (typeof additionalProperties === "object") {
-    checkComplete(additionalProperties, additionalProperties, field.at("additionalProperties"));
-  }
+  for (const [i, each] of anyOf.entries()) checkCovered(each, schema, field.at("anyOf").index(i), field);
+  for (const [i, each] of allOf.entries()) checkCovered(each, schema, field.at("allOf").index(i), field);
+  for (const [i, each] of oneOf.entries()) checkCovered(each, schema, field.at("oneOf").index(i), field);
+  if (not) checkCovered(not, schema, field.at("not"), field);
 }
 
 function checkCovered(nested: JSONSchemaProps, structure: JSONSchemaProps | undefined, at: Field, origin: Field): void {
