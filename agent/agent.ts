@@ -110,18 +110,21 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     ),
   );
 
-  for (const url of servers) {
-    const tunnel = new BoardTunnel({ server: url, credentials, kubeletSocket, log: log.named("tunnel") });
-    tunnel.start();
-    parts.push(tunnel);
-  }
+  const tunnels = servers.map(
+    (url) => new BoardTunnel({ server: url, credentials, kubeletSocket, log: log.named("tunnel") }),
+  );
+  for (const tunnel of tunnels) tunnel.start();
+  parts.push(...tunnels);
   const heartbeat = new Heartbeat({
     nodeName,
     brokers: start.brokers,
     credentials,
     keepalive_s: settings.mqttKeepalive,
     log: log.named("heartbeat"),
-    onReturn: (brokenAt_ms) => client.endSilentWatches(brokenAt_ms),
+    onReturn: (brokenAt_ms) => {
+      client.endSilentWatches(brokenAt_ms);
+      for (const tunnel of tunnels) tunnel.retryNow();
+    },
   });
   heartbeat.start();
   parts.push(heartbeat);

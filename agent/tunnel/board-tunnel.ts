@@ -33,6 +33,11 @@ export class BoardTunnel {
     this.running = this.keep();
   }
 
+  /** The server is known to be there: a pause between tries ends. */
+  retryNow(): void {
+    this.wake();
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     this.tunnel?.close();

@@ -20,7 +20,7 @@ const behind = createServer((request, response) => {
 let server: TestServer;
 beforeAll(async () => {
   await new Promise<void>((done) => behind.listen(0, "127.0.0.1", done));
-  const dial = () => connect((behind.address() as AddressInfo).port, "127.0.0.1");
+  const dial = async () => connect((behind.address() as AddressInfo).port, "127.0.0.1");
   server = await startTestServer({
     guards: ({ reader }) => ({ subresources: { "": connectHandlers({ dialer: { dial, boards: [] }, reader }) } }),
   });

@@ -39,7 +39,7 @@ export async function startExtendedServer(names: readonly string[]): Promise<Ext
         resources,
         authorizer: authorizerChain([privilegedGroup]),
         // Every address leads to this machine: endpoints name one that they may have.
-        dialer: { boards: ["board"], dial: (_, target) => dialHere(target) },
+        dialer: { boards: ["board"], dial: async (_, target) => dialHere(target) },
         client: client(admin),
         log: silentLog,
         frontProxy: () => frontProxy,

@@ -5,9 +5,9 @@ import { connect as connectTls } from "node:tls";
 import { serviceUnavailable } from "#shared/api/errors.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { Dialer } from "../connect/board-dialer.ts";
 import { forwardedHeaders, requestOver, type StreamResponse } from "../connect/http-over-stream.ts";
 import { serviceTarget } from "../connect/target.ts";
-import type { Dialer } from "../extensions/webhook-client.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { User } from "../request.ts";
 
@@ -33,7 +33,7 @@ const hostOf = ({ spec }: APIService): string => `${spec.service?.name}.${spec.s
 export async function connectRemote(parts: RemoteParts, service: APIService): Promise<Duplex> {
   const { namespace = "", name = "", port = 443 } = service.spec.service ?? {};
   const where = serviceTarget(parts.reader, namespace, `https:${name}:${port}`, parts.dialer.boards);
-  const raw = parts.dialer.dial(where.node, where.target);
+  const raw = await parts.dialer.dial(where.node, where.target);
   const { certificatePem, keyPem } = parts.frontProxy();
   const ca = service.spec.caBundle ? [Buffer.from(service.spec.caBundle, "base64").toString()] : undefined;
   return new Promise((resolve, reject) => {

@@ -4,24 +4,55 @@ import type { Log } from "#shared/client/log.ts";
 import { Tunnel, type TunnelTarget, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
 import type { User } from "../request.ts";
 
+/** What opens streams to boards. */
+export interface Dialer {
+  /** A stream to something on the board; it is usable at once. Rejects with 503 when the board cannot be reached, and with
+   *  the signal's reason when that aborts first. */
+  dial(node: string, target: TunnelTarget, signal?: AbortSignal): Promise<Duplex>;
+  /** Boards that can be reached now, in no particular order. */
+  readonly boards: readonly string[];
+}
+
+/** A server that has just started hears from its boards within this time, and so does one whose link was broken. */
+const patience_ms = 10_000;
+
 /** The only way from this API server to a board: by the tunnel that the board keeps. */
-export class BoardDialer {
+export class BoardDialer implements Dialer {
   private readonly tunnels = new Map<string, Tunnel>();
+  /** Requests that wait for a board, by node; each is also bounded by its own request. */
+  private readonly waiting = new Map<string, Set<() => void>>();
 
-  constructor(private readonly log: Log) {}
+  constructor(
+    private readonly log: Log,
+    private readonly wait_ms = patience_ms,
+  ) {}
 
-  /** A stream to something on the board. Throws 503 while the board has no tunnel. */
-  dial(node: string, target: TunnelTarget): Duplex {
+  async dial(node: string, target: TunnelTarget, signal?: AbortSignal): Promise<Duplex> {
+    if (!this.tunnels.has(node)) await this.arrival(node, signal);
     const tunnel = this.tunnels.get(node);
     if (!tunnel) throw serviceUnavailable(`node ${node} is not connected to this API server`);
     return tunnel.open(target);
   }
 
-  isConnected(node: string): boolean {
-    return this.tunnels.has(node);
+  /** Resolves when the board has a tunnel or was waited for long enough. */
+  private async arrival(node: string, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onAbort = (): void => reject(signal?.reason);
+    const waiting = this.waiting.get(node) ?? new Set();
+    this.waiting.set(node, waiting.add(resolve));
+    const timer = setTimeout(resolve, this.wait_ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      waiting.delete(resolve);
+      if (waiting.size === 0 && this.waiting.get(node) === waiting) this.waiting.delete(node);
+    }
   }
 
-  /** Boards that have a tunnel now, in no particular order. */
   get boards(): string[] {
     return [...this.tunnels.keys()];
   }
@@ -37,6 +68,7 @@ export class BoardDialer {
     this.tunnels.get(node)?.close();
     this.tunnels.set(node, tunnel);
     this.log.info("tunnel up", { node });
+    for (const resume of this.waiting.get(node) ?? []) resume();
     void tunnel.closed.then(() => {
       if (this.tunnels.get(node) !== tunnel) return;
       this.tunnels.delete(node);
@@ -46,6 +78,7 @@ export class BoardDialer {
   }
 
   close(): void {
+    for (const waiting of this.waiting.values()) for (const resume of waiting) resume();
     for (const tunnel of this.tunnels.values()) tunnel.close();
   }
 }

@@ -6,12 +6,10 @@ import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo } from "../request.ts";
-import type { BoardDialer } from "./board-dialer.ts";
+import type { Dialer } from "./board-dialer.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "./http-over-stream.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
 import { type ConnectTarget, containerOf, nodeTarget, podTarget, scheduledPod, serviceTarget } from "./target.ts";
-
-type Dialer = Pick<BoardDialer, "dial" | "boards">;
 
 export interface ConnectOptions {
   readonly dialer: Dialer;
@@ -43,7 +41,7 @@ async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall)
   const container = containerOf(pod, query.get("container") ?? undefined);
   const passed = new URLSearchParams(validLogOptions(query));
   const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
-  const stream = dialer.dial(node, kubelet);
+  const stream = await dialer.dial(node, kubelet, signal);
   signal.addEventListener("abort", () => stream.destroy(), { once: true });
   const answer = await requestOver(stream, { method: "GET", path, headers: ["Host", node] });
   await throwIfRefused(answer);
@@ -98,14 +96,16 @@ async function runCommand(
     if (isTrue(query.get(asked))) passed.set(parameter, "1");
   }
   for (const word of query.getAll("command")) passed.append("command", word);
-  upgrade(call, dialer.dial(node, kubelet), `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
+  const stream = await dialer.dial(node, kubelet, call.context.signal);
+  upgrade(call, stream, `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
   return "handled";
 }
 
 async function portForward({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<"handled"> {
   const { node } = scheduledPod(reader, call.namespace ?? "", call.name);
   const passed = new URLSearchParams(call.context.query.getAll("ports").map((port) => ["port", port]));
-  upgrade(call, dialer.dial(node, kubelet), `/portForward/${call.namespace}/${call.name}?${passed}`);
+  const stream = await dialer.dial(node, kubelet, call.context.signal);
+  upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
   return "handled";
 }
 
@@ -121,7 +121,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
     return "handled";
   }
   const path = `${subpath === "" ? "/" : subpath}${search}`;
-  const stream = await secured(dialer.dial(where.node, where.target), where);
+  const stream = await secured(await dialer.dial(where.node, where.target, context.signal), where);
   if (exchange?.kind === "upgrade") {
     upgrade(call, stream, path);
     return "handled";

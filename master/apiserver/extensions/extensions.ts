@@ -10,10 +10,11 @@ import { ValidatingPolicies } from "../admission/policies/validating-policies.ts
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
 import { Aggregator } from "../aggregator/aggregator.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import type { Dialer } from "../connect/board-dialer.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import { Definitions, type Serving } from "./definitions.ts";
-import { type Dialer, WebhookClient } from "./webhook-client.ts";
+import { WebhookClient } from "./webhook-client.ts";
 
 export interface ExtensionsOptions {
   readonly reader: ResourceReader;

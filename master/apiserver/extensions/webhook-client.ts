@@ -3,7 +3,7 @@ import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls, rootCertificates } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
-import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
+import type { Dialer } from "../connect/board-dialer.ts";
 import { requestOver } from "../connect/http-over-stream.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -33,12 +33,6 @@ export interface WebhookCall {
 export interface WebhookCaller {
   /** POSTs JSON and gives the JSON answered. Throws Error, worded for people. */
   call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown>;
-}
-
-/** What leads to boards: BoardDialer, or a stand-in that dials for itself. */
-export interface Dialer {
-  dial(node: string, target: TunnelTarget): Duplex;
-  readonly boards: readonly string[];
 }
 
 /** More than any review: a webhook that answers without end is cut off. */
@@ -86,7 +80,7 @@ export class WebhookClient implements WebhookCaller {
   async #callService(target: WebhookTarget, url: URL, body: Buffer, signal: AbortSignal): Promise<Answer> {
     const { namespace = "", name = "", port = 443 } = target.service ?? {};
     const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, this.#dialer.boards);
-    const raw = this.#dialer.dial(where.node, where.target);
+    const raw = await this.#dialer.dial(where.node, where.target, signal);
     const end = (): void => void raw.destroy();
     signal.addEventListener("abort", end);
     try {
