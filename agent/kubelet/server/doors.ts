@@ -1,11 +1,17 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { dirname } from "node:path";
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { StatusError, unauthorized } from "#shared/api/errors.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Gate, KubeletServer } from "./kubelet-server.ts";
+
+/** A listener of the kubelet's server. */
+export interface Door {
+  /** Resolves when the last connection is gone. */
+  stop(): Promise<void>;
+}
 
 /** Who asks, from a certificate or a token. */
 interface Caller {
@@ -18,7 +24,7 @@ const answerFor_ms = 30_000;
 const mostAnswers = 256;
 
 /** The door for what comes through the tunnel: a socket that only root can open, so who is there may pass. */
-export async function openLocalDoor(server: KubeletServer, path: string): Promise<Server> {
+export async function openLocalDoor(server: KubeletServer, path: string): Promise<Door> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   rmSync(path, { force: true });
   const door = server.door(() => Promise.resolve());
@@ -27,14 +33,14 @@ export async function openLocalDoor(server: KubeletServer, path: string): Promis
     door.listen(path, () => done());
   });
   chmodSync(path, 0o600);
-  return door;
+  return { stop: () => closed(door) };
 }
 
 /** The kubelet's port: mutual TLS or a bearer token, each request authorised by the API server as the kubelet's own API. */
 export async function openTlsDoor(
   server: KubeletServer,
   options: { readonly port: number; readonly ca: string; readonly serving: KeyAndCertificate; readonly client: Client },
-): Promise<TlsServer> {
+): Promise<Door> {
   const door = server.door(reviewGate(options.client));
   const listener = createTlsServer(
     {
@@ -52,7 +58,11 @@ export async function openTlsDoor(
     listener.once("error", fail);
     listener.listen(options.port, () => done());
   });
-  return listener;
+  return { stop: () => closed(listener) };
+}
+
+function closed(server: { close(done: () => void): unknown }): Promise<void> {
+  return new Promise((done) => server.close(() => done()));
 }
 
 /** Asks the API server who the caller is (TokenReview) and what he may do (SubjectAccessReview); answers are kept a while. */

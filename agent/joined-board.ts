@@ -1,0 +1,42 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { hasReason } from "#shared/api/errors.ts";
+import type { AgentStart } from "#shared/board/start-agent.ts";
+import { ConnectionError } from "#shared/client/client.ts";
+import { pause, systemClock } from "#shared/client/clock.ts";
+import type { Log } from "#shared/client/log.ts";
+import { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { boardSerial } from "#shared/pki/board-serial.ts";
+
+const joinRetry_ms = 3_000;
+
+/** The identity that this board has in the cluster; joins first if it has none. Retries while no master can be reached; what
+ *  a person has to mend ends it. */
+export async function joinedBoard(start: AgentStart, log: Log, signal: AbortSignal): Promise<BoardIdentity> {
+  const folder = join(start.settings.dataDir, "agent", "identity");
+  const serial = await boardSerial(start.settings.dataDir);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await BoardIdentity.ensure({
+        folder,
+        servers: start.servers,
+        token: start.token,
+        boardSerial: serial,
+        log,
+        signal,
+        hostName: start.settings.nodeName || hostname(),
+      });
+    } catch (error) {
+      if (
+        !(
+          error instanceof ConnectionError ||
+          hasReason(error, "ServiceUnavailable") ||
+          hasReason(error, "InternalError")
+        )
+      )
+        throw error;
+      if (attempt % 20 === 0) log.warn("waiting for the master", { servers: start.servers.join(","), error });
+      await pause(systemClock, joinRetry_ms, signal);
+    }
+  }
+}
