@@ -17,6 +17,8 @@ nsenter|util-linux
 mosquitto_pub|mosquitto-clients
 docker-registry|docker-registry
 /bin/busybox|busybox-static
+etcd|etcd-server
+etcdctl|etcd-client
 sqlite3|sqlite3
 openssl|openssl
 curl|curl

@@ -63,6 +63,7 @@ type NewWrite =
   | { readonly op: "delete"; readonly key: string; readonly expected: Revision };
 
 export class EngineStore implements Store {
+  readonly isShared = false;
   readonly #link: EngineLink;
   readonly #waiting = new Map<number, Waiting>();
   readonly #watchers = new Set<Watcher>();

@@ -4,6 +4,8 @@
  * server splices it in). Every implementation passes the suite in store-contract.ts.
  */
 export interface Store {
+  /** Others write to it as well: what this process has seen may not be the newest. */
+  readonly isShared: boolean;
   /** The value as of now, or undefined. */
   get(key: string): Promise<StoredValue | undefined>;
   /** Keys that start with `prefix`, in byte order, as of `revision` (now when absent).
@@ -109,4 +111,15 @@ export class SlowWatcherError extends Error {
 /** The medium refused (disk full, I/O error, closed): nothing was written. */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
+}
+
+/** The answer to a write was lost on its way, and what stands in the store does not tell: it may have been made. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+  constructor(
+    readonly key: string,
+    why: string,
+  ) {
+    super(`it is not known whether the write of ${key} was made: ${why}`);
+  }
 }

@@ -1,0 +1,113 @@
+/** The members of one etcd cluster: calls go to one of them until it fails, then to the next. */
+import type { Log } from "#shared/client/log.ts";
+import { type ChannelCredentials, GrpcChannel, type GrpcStream } from "./grpc-channel.ts";
+import { GrpcCode, GrpcError } from "./grpc-error.ts";
+
+export interface EtcdClusterOptions {
+  readonly endpoints: readonly string[];
+  readonly credentials: () => ChannelCredentials;
+  readonly log: Log;
+}
+
+/** A member without a leader says so at once, rather than wait for one: such a call has certainly not been applied. */
+const requireLeader = { hasleader: "true" } as const;
+
+export const readFor_ms = 6_000;
+const attempt_ms = 2_000;
+const longestPause_ms = 400;
+
+export class EtcdCluster {
+  readonly #channels: readonly GrpcChannel[];
+  readonly #log: Log;
+  #current: number;
+  #failing = false;
+
+  constructor({ endpoints, credentials, log }: EtcdClusterOptions) {
+    this.#channels = endpoints.map((endpoint) => new GrpcChannel({ endpoint: new URL(endpoint), credentials }));
+    this.#log = log;
+    // Several masters spread over the members.
+    this.#current = Math.floor(Math.random() * endpoints.length);
+  }
+
+  /** Asks member after member, for at most `within_ms`. Rejects with the last GrpcError. */
+  async read(path: string, message: Uint8Array, within_ms = readFor_ms): Promise<Buffer> {
+    const deadline_ms = performance.now() + within_ms;
+    for (let attempt = 0; ; attempt += 1) {
+      const left_ms = deadline_ms - performance.now();
+      try {
+        return await this.attempt(path, message, Math.min(left_ms, attempt_ms));
+      } catch (error) {
+        const pause_ms = pauseAfter(attempt);
+        if (!isPassing(error) || performance.now() + pause_ms >= deadline_ms) throw error;
+        await Bun.sleep(pause_ms);
+      }
+    }
+  }
+
+  /** Asks the present member once; after a failure that another member may not have, the next call goes to the next. */
+  async attempt(path: string, message: Uint8Array, timeout_ms: number): Promise<Buffer> {
+    const channel = this.#member();
+    try {
+      const answer = await channel.unary(path, message, timeout_ms, requireLeader);
+      if (this.#failing) this.#log.info("etcd answers again", { member: channel.endpoint });
+      this.#failing = false;
+      return answer;
+    } catch (error) {
+      this.#leave(channel, error);
+      throw error;
+    }
+  }
+
+  /** Opens a call that stays. What goes wrong on it later is for `leave`. */
+  async stream(path: string): Promise<GrpcStream & { leave(error: unknown): void }> {
+    const channel = this.#member();
+    try {
+      const stream = await channel.stream(path, requireLeader);
+      return { ...stream, leave: (error) => this.#leave(channel, error) };
+    } catch (error) {
+      this.#leave(channel, error);
+      throw error;
+    }
+  }
+
+  #member(): GrpcChannel {
+    const channel = this.#channels[this.#current];
+    if (!channel) throw new Error("no etcd endpoint is named");
+    return channel;
+  }
+
+  #leave(channel: GrpcChannel, error: unknown): void {
+    if (!isPassing(error) || channel !== this.#member()) return;
+    this.#current = (this.#current + 1) % this.#channels.length;
+    if (!this.#failing)
+      this.#log.warn("an etcd member does not serve; asking the next", { member: channel.endpoint, error });
+    this.#failing = true;
+  }
+
+  close(): void {
+    for (const channel of this.#channels) channel.close();
+  }
+}
+
+/** Doubles, with jitter, from 25 ms. */
+export function pauseAfter(attempt: number): number {
+  return Math.min(longestPause_ms, 25 * 2 ** attempt) * (0.75 + Math.random() / 2);
+}
+
+const UNKNOWN = 2;
+
+/** True for what another member, or the same one a moment later, may do well. */
+export function isPassing(error: unknown): error is GrpcError {
+  if (!(error instanceof GrpcError)) return false;
+  const { Unavailable, DeadlineExceeded, Cancelled, Internal } = GrpcCode;
+  return ([Unavailable, DeadlineExceeded, Cancelled, Internal, UNKNOWN] as number[]).includes(error.code);
+}
+
+/** etcd's refusals that are given before anything was proposed to the other members. */
+const notProposed = ["etcdserver: no leader", "etcdserver: too many requests", "raft proposal dropped"];
+
+/** True when a write that failed so may be in force all the same, now or later. */
+export function isDoubtful(error: unknown): boolean {
+  if (!isPassing(error)) return false;
+  return error.mayHaveArrived && !notProposed.some((text) => error.message.includes(text));
+}

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { silentLog } from "#shared/client/log.ts";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { CompactedError, type Store, StoreUnavailableError } from "../store.ts";
+import { describeStoreContract, rejection, take } from "../store-contract.ts";
+import { aesGcmTransformer, plainText, type ValueTransformer } from "../value-transformer.ts";
+import { openEtcdStore } from "./etcd-store.ts";
+import { EtcdServers } from "./testing/etcd-server.ts";
+
+let servers: EtcdServers;
+beforeAll(async () => {
+  servers = await EtcdServers.start();
+});
+afterAll(() => servers.stop());
+
+const open = (transformer: ValueTransformer = plainText, compactEvery_ms?: number): Promise<Store> =>
+  openEtcdStore({
+    endpoints: servers.endpoints,
+    credentials: () => servers.credentials,
+    transformer,
+    log: silentLog,
+    compactEvery_ms,
+  });
+
+describeStoreContract({
+  name: "etcd",
+  async open() {
+    // Each test counts from an etcd of its own.
+    const own = await EtcdServers.start();
+    const store = await openEtcdStore({
+      endpoints: own.endpoints,
+      credentials: () => own.credentials,
+      transformer: plainText,
+      log: silentLog,
+    });
+    return {
+      store,
+      async remove() {
+        await store.close();
+        await own.stop();
+      },
+    };
+  },
+});
+
+describe("what rests in etcd", () => {
+  test("is shown by etcdctl under its key, as JSON", async () => {
+    const store = await open();
+    const pod = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"nginx"}}';
+    await store.create("/registry/pods/default/nginx", pod);
+    expect(servers.ctl("get", "/registry", "--prefix", "--keys-only")).toContain("/registry/pods/default/nginx");
+    expect(servers.ctl("get", "/registry/pods/default/nginx", "--print-value-only").trim()).toBe(pod);
+    await store.close();
+  });
+
+  test("is encrypted under the prefixes of secrets, and read back by another master with the key", async () => {
+    const key = new Uint8Array(32).fill(7);
+    const [one, other] = await Promise.all([1, 2].map(() => open(aesGcmTransformer(key, ["/registry/secrets/"]))));
+    if (!one || !other) throw new Error("both are open");
+    const watched = take(other, "/registry/secrets/", await other.now(), 1);
+    await one.create("/registry/secrets/a/x", '{"data":{"password":"aHVudGVyMg=="}}');
+    expect(servers.ctl("get", "/registry/secrets/a/x")).not.toContain("aHVudGVyMg");
+    expect((await other.get("/registry/secrets/a/x"))?.value).toContain("aHVudGVyMg");
+    expect((await watched)[0]).toMatchObject({ value: '{"data":{"password":"aHVudGVyMg=="}}' });
+    await Promise.all([one.close(), other.close()]);
+  });
+});
+
+test("values of megabytes and lists of many keys arrive whole", async () => {
+  const store = await open();
+  const large = JSON.stringify({ text: "ü".repeat(600_000) });
+  const before = await store.now();
+  const watched = take(store, "/registry/large/", before, 3);
+  for (const name of ["a", "b", "c"]) await store.create(`/registry/large/${name}`, large);
+  expect((await watched).map((event) => event.type === "put" && event.value === large)).toEqual([true, true, true]);
+  await Promise.all(Array.from({ length: 1200 }, (_, n) => store.create(`/registry/many/${n}`, "x".repeat(100))));
+  const list = await store.list("/registry/many/");
+  expect([list.items.length, list.more]).toEqual([1200, false]);
+  expect((await store.list("/registry/many/", { limit: 700 })).items).toHaveLength(700);
+  await store.close();
+});
+
+test("history is cut after a while, by one of the masters", async () => {
+  const stores = await Promise.all([open(plainText, 150), open(plainText, 150)]);
+  const stop = new AbortController();
+  const [one] = stores;
+  if (!one) throw new Error("it is open");
+  const first = await one.create("/registry/cut/x", "0");
+  const following = stores.map(async (store) => {
+    for await (const _ of store.watch("/registry/cut/", first, stop.signal));
+  });
+  let revision = first;
+  while ((await one.oldest()) <= first) {
+    revision = await one.update("/registry/cut/x", "1", revision);
+    await Bun.sleep(20);
+  }
+  expect(await rejection(one.list("/registry/cut/", { revision: first - 1 }))).toBeInstanceOf(CompactedError);
+  stop.abort();
+  await Promise.all(following);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+describe("who is let in", () => {
+  test("a client of another authority is not", async () => {
+    const rogue = await createCertificateAuthority("etcd-ca");
+    const client = await issueCertificate(rogue, { commonName: "bramble" }, [extendedKeyUsages.clientAuth]);
+    const opened = openEtcdStore({
+      endpoints: servers.endpoints,
+      credentials: () => ({ ca: servers.ca.certificatePem, cert: client.certificatePem, key: client.keyPem }),
+      transformer: plainText,
+      log: silentLog,
+    });
+    expect(await rejection(opened)).toBeInstanceOf(StoreUnavailableError);
+  });
+
+  test("a server whose certificate is for another name is not believed", async () => {
+    const opened = openEtcdStore({
+      endpoints: servers.endpoints.map((endpoint) => endpoint.replace("127.0.0.1", "localhost")),
+      credentials: () => servers.credentials,
+      transformer: plainText,
+      log: silentLog,
+    });
+    const error = await rejection(opened);
+    expect(error).toBeInstanceOf(StoreUnavailableError);
+    expect((error as Error).message).toContain("altnames");
+  });
+});
