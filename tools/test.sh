@@ -46,7 +46,7 @@ tools/prerequisites.sh || { echo "prerequisites are missing"; failed=1; finish; 
 
 if wanted check; then
   check "types" npx tsc --noEmit
-  check "lint and format" npx biome check .
+  check "lint and format" npx biome check --error-on-warnings .
   check "import directions" npx bun tools/check-imports.ts
 fi
 wanted build && check "build for x64 and arm64" npx bun tools/build.ts

@@ -137,17 +137,7 @@ export class ServiceAllocation implements AdmissionPlugin {
   }
 
   #judgeFamilies({ spec }: Service, old: Readonly<Service> | undefined, isBare: boolean, field: Field): void {
-    const single = spec.ipFamilyPolicy === "SingleStack";
-    if (old && single) {
-      if (sameClusterIPs({ spec } as Service, old)) spec.clusterIPs = spec.clusterIPs?.slice(0, 1);
-      if (sameFamilies({ spec } as Service, old)) spec.ipFamilies = spec.ipFamilies?.slice(0, 1);
-    }
-    const policy = field.at("ipFamilyPolicy");
-    const multiple = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
-    if (single && spec.clusterIPs?.length === 2)
-      policy.invalid(spec.ipFamilyPolicy, `${multiple} cluster IPs are specified`);
-    if (single && spec.ipFamilies?.length === 2)
-      policy.invalid(spec.ipFamilyPolicy, `${multiple} IP families are specified`);
+    if (spec.ipFamilyPolicy === "SingleStack") judgeSingleStack(spec, old, field.at("ipFamilyPolicy"));
     for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
       if (address === "None") break;
       if (index < (spec.ipFamilies?.length ?? 0)) continue;
@@ -157,7 +147,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     }
     if (isBare) return;
     if (spec.ipFamilyPolicy === "RequireDualStack") {
-      policy.invalid(spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services");
+      field.at("ipFamilyPolicy").invalid(spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services");
     }
     for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
       if (family !== "IPv4") field.at("ipFamilies").index(index).invalid(family, "not configured on this cluster");
@@ -183,22 +173,7 @@ export class ServiceAllocation implements AdmissionPlugin {
   }
 
   #allocatePorts(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
-    const before = old ? nodePortsOf(old) : [];
-    if (hasNodePorts(service)) {
-      const chosen = new Map<number, number>();
-      for (const [index, port] of (service.spec.ports ?? []).entries()) {
-        if (!port.nodePort && !wantsNodePorts(service)) continue;
-        const known = port.nodePort || (old ? undefined : (chosen.get(port.port) ?? requestedPort(service, port.port)));
-        const place = (root: Field): Field => root.at("spec", "ports").index(index).at("nodePort");
-        if (known === undefined) port.nodePort = this.#nextPort(held, "a nodePort");
-        else {
-          port.nodePort = known;
-          if (!before.includes(known) && !held.ports.includes(String(known)))
-            this.#takePort(service, known, place, held);
-        }
-        if (!chosen.has(port.port)) chosen.set(port.port, port.nodePort);
-      }
-    }
+    if (hasNodePorts(service)) this.#allocateNodePorts(service, old, held);
     if (!needsHealthCheck(service) || (old && needsHealthCheck(old))) return;
     const wanted = service.spec.healthCheckNodePort;
     if (!wanted) service.spec.healthCheckNodePort = this.#nextPort(held, "a HealthCheck NodePort 0");
@@ -209,6 +184,20 @@ export class ServiceAllocation implements AdmissionPlugin {
         const why = error instanceof Error ? error.message : String(error);
         throw internalError(`failed to allocate requested HealthCheck NodePort ${wanted}: ${why}`, error);
       }
+    }
+  }
+
+  #allocateNodePorts(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
+    const before = old ? nodePortsOf(old) : [];
+    const chosen = new Map<number, number>();
+    for (const [index, port] of (service.spec.ports ?? []).entries()) {
+      if (!port.nodePort && !wantsNodePorts(service)) continue;
+      const known = port.nodePort || (old ? undefined : (chosen.get(port.port) ?? requestedPort(service, port.port)));
+      const place = (root: Field): Field => root.at("spec", "ports").index(index).at("nodePort");
+      port.nodePort = known ?? this.#nextPort(held, "a nodePort");
+      if (known !== undefined && !before.includes(known) && !held.ports.includes(String(known)))
+        this.#takePort(service, known, place, held);
+      if (!chosen.has(port.port)) chosen.set(port.port, port.nodePort);
     }
   }
 
@@ -236,6 +225,15 @@ const ownerOf = ({ metadata }: Readonly<Service>): string => `${metadata.namespa
 /** Ports of one number, TCP and UDP, share a node port unless told otherwise. */
 const requestedPort = ({ spec }: Service, port: number): number | undefined =>
   spec.ports?.find((each) => each.port === port && each.nodePort)?.nodePort || undefined;
+
+/** One family only: what an update took over from two goes, what it says itself is refused. */
+function judgeSingleStack(spec: Service["spec"], old: Readonly<Service> | undefined, policy: Field): void {
+  if (old && sameClusterIPs({ spec } as Service, old)) spec.clusterIPs = spec.clusterIPs?.slice(0, 1);
+  if (old && sameFamilies({ spec } as Service, old)) spec.ipFamilies = spec.ipFamilies?.slice(0, 1);
+  const multiple = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
+  if (spec.clusterIPs?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} cluster IPs are specified`);
+  if (spec.ipFamilies?.length === 2) policy.invalid(spec.ipFamilyPolicy, `${multiple} IP families are specified`);
+}
 
 function isUnchangedPreference(service: Service, old: Readonly<Service>): boolean {
   const policy = service.spec.ipFamilyPolicy;

@@ -200,14 +200,14 @@ function replay(kind: "updates" | "statuses", changes: readonly Change[]): void 
         if (kind === "updates" && strategy?.hasStatus) draft.status = structuredClone(before.status);
         if (kind === "statuses") draft.spec = structuredClone(before.spec);
         draft.metadata.uid ??= before.metadata.uid;
-        const refused = kind === "updates" ? await allocate(draft, before, declaration) : undefined;
-        if (kind === "updates") strategy?.prepareForUpdate?.(draft, before);
-        else strategy?.prepareForStatusUpdate?.(draft, before);
+        const [refused, prepare, validate] =
+          kind === "updates"
+            ? [await allocate(draft, before, declaration), strategy?.prepareForUpdate, strategy?.validateUpdate]
+            : [undefined, strategy?.prepareForStatusUpdate, strategy?.validateStatusUpdate];
+        prepare?.(draft, before);
         const errors = refused ?? [
           ...validateObjectMetaUpdate(draft.metadata, before.metadata, metaRules(declaration)),
-          ...((kind === "updates"
-            ? strategy?.validateUpdate?.(draft, before)
-            : strategy?.validateStatusUpdate?.(draft, before)) ?? []),
+          ...(validate?.(draft, before) ?? []),
         ];
         expectAnswer(errors, answer);
         if (answer.object)

@@ -1,6 +1,6 @@
 import type { FieldError } from "#shared/api/errors.ts";
-import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
-import { collect, each } from "../validation/field.ts";
+import type { APIService, APIServiceSpec, ServiceReference } from "#shared/api/types/apiregistration-v1.generated.ts";
+import { collect, each, type Field } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain, isPathSegment, isPortNumber } from "../validation/names.ts";
 import { conditionStatuses } from "../validation/object-meta.ts";
 
@@ -28,7 +28,7 @@ export function markLocal(draft: APIService): void {
 export const validateAPIService = ({ metadata, spec }: APIService): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");
-    const { group = "", version = "", service, caBundle = "", insecureSkipTLSVerify = false } = spec;
+    const { group = "", version = "" } = spec;
     const { name = "" } = metadata;
     const required = `${version}.${group}`;
     if (name !== required && isPathSegment(name).length === 0) {
@@ -44,21 +44,27 @@ export const validateAPIService = ({ metadata, spec }: APIService): FieldError[]
       field.at("groupPriorityMinimum").invalid(minimum, "must be positive and less than 20000");
     if (priority <= 0 || priority > maxVersionPriority)
       field.at("versionPriority").invalid(priority, "must be positive and less than 1000");
-    const skips = field.at("insecureSkipTLSVerify");
-    if (!service) {
-      const size = `${Buffer.from(caBundle, "base64").length} bytes`;
-      if (caBundle !== "") field.at("caBundle").invalid(size, "local APIServices may not have a caBundle");
-      if (insecureSkipTLSVerify) skips.invalid(true, "local APIServices may not have insecureSkipTLSVerify");
-      return;
-    }
-    const at = field.at("service");
-    if (!service.namespace) at.at("namespace").required();
-    if (!service.name) at.at("name").required();
-    const { port = 0 } = service;
-    const faults = isPortNumber(port);
-    if (faults.length > 0) at.at("port").invalid(port, `port is not valid: ${faults.join(", ")}`);
-    if (insecureSkipTLSVerify && caBundle !== "") skips.invalid(true, "may not be true if caBundle is present");
+    if (spec.service) validateRemote(spec, spec.service, field);
+    else validateLocal(spec, field);
   });
+
+function validateLocal({ caBundle = "", insecureSkipTLSVerify = false }: APIServiceSpec, field: Field): void {
+  const size = `${Buffer.from(caBundle, "base64").length} bytes`;
+  if (caBundle !== "") field.at("caBundle").invalid(size, "local APIServices may not have a caBundle");
+  if (insecureSkipTLSVerify)
+    field.at("insecureSkipTLSVerify").invalid(true, "local APIServices may not have insecureSkipTLSVerify");
+}
+
+function validateRemote(spec: APIServiceSpec, service: ServiceReference, field: Field): void {
+  const at = field.at("service");
+  if (!service.namespace) at.at("namespace").required();
+  if (!service.name) at.at("name").required();
+  const { port = 0 } = service;
+  const faults = isPortNumber(port);
+  if (faults.length > 0) at.at("port").invalid(port, `port is not valid: ${faults.join(", ")}`);
+  if (spec.insecureSkipTLSVerify && spec.caBundle)
+    field.at("insecureSkipTLSVerify").invalid(true, "may not be true if caBundle is present");
+}
 
 export const validateAPIServiceStatus = ({ status }: APIService): FieldError[] =>
   collect((root) =>

@@ -116,31 +116,36 @@ function validateTimes(job: Job, old: Readonly<Job>, field: Field): void {
   }
 }
 
+/** What a finished Job no longer has, and counters that only grow. */
 function validateCounts(job: Job, old: Readonly<Job>, field: Field): void {
-  const [status, before] = [job.status ?? {}, old.status ?? {}];
-  const { active = 0, ready, terminating, uncountedTerminatedPods: uncounted, succeeded = 0, failed = 0 } = status;
-  const finished = isFinished(job);
-  const finishedChanged = finished !== isFinished(old);
-  const activeChanged = active !== (before.active ?? 0);
-  if (finished && (finishedChanged || activeChanged) && active > 0) {
-    field.at("active").invalid(active, "active>0 is invalid for finished job");
-  }
-  const uncountedChanged = !semanticEqual(uncounted, before.uncountedTerminatedPods);
-  const hasUncounted = (uncounted?.succeeded?.length ?? 0) + (uncounted?.failed?.length ?? 0) > 0;
-  if (finished && (finishedChanged || uncountedChanged) && hasUncounted) {
-    const shown = { Succeeded: uncounted?.succeeded ?? null, Failed: uncounted?.failed ?? null };
-    field.at("uncountedTerminatedPods").invalid(shown, "must be empty for finished job");
-  }
-  if (finished && (finishedChanged || terminating !== before.terminating) && (terminating ?? 0) > 0) {
-    field.at("terminating").invalid(terminating, "terminating>0 is invalid for finished job");
-  }
-  if ((activeChanged || ready !== before.ready) && ready !== undefined && ready > active) {
+  const { active = 0, ready, succeeded = 0, failed = 0 } = job.status ?? {};
+  const before = old.status ?? {};
+  if (isFinished(job)) validateFinished(job, old, field);
+  if ((active !== (before.active ?? 0) || ready !== before.ready) && ready !== undefined && ready > active) {
     field.at("ready").invalid(ready, "cannot set more ready pods than active");
   }
   if (failed < (before.failed ?? 0)) field.at("failed").invalid(failed, "cannot decrease the failed counter");
   const isElastic = job.spec.completionMode === "Indexed" && job.spec.completions === job.spec.parallelism;
   if (!isElastic && succeeded < (before.succeeded ?? 0)) {
     field.at("succeeded").invalid(succeeded, "cannot decrease the succeeded counter");
+  }
+}
+
+function validateFinished(job: Job, old: Readonly<Job>, field: Field): void {
+  const { active = 0, terminating, uncountedTerminatedPods: uncounted } = job.status ?? {};
+  const before = old.status ?? {};
+  const finishedNow = !isFinished(old);
+  if ((finishedNow || active !== (before.active ?? 0)) && active > 0) {
+    field.at("active").invalid(active, "active>0 is invalid for finished job");
+  }
+  const uncountedChanged = !semanticEqual(uncounted, before.uncountedTerminatedPods);
+  const hasUncounted = (uncounted?.succeeded?.length ?? 0) + (uncounted?.failed?.length ?? 0) > 0;
+  if ((finishedNow || uncountedChanged) && hasUncounted) {
+    const shown = { Succeeded: uncounted?.succeeded ?? null, Failed: uncounted?.failed ?? null };
+    field.at("uncountedTerminatedPods").invalid(shown, "must be empty for finished job");
+  }
+  if ((finishedNow || terminating !== before.terminating) && (terminating ?? 0) > 0) {
+    field.at("terminating").invalid(terminating, "terminating>0 is invalid for finished job");
   }
 }
 

@@ -37,14 +37,7 @@ function applyDefaults(service: Service): void {
 /** Fields that belong to the type a Service had go with it, unless this very update sets them. */
 function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
   const { spec } = draft;
-  if (needsClusterIP(old) && !needsClusterIP(draft)) {
-    if (spec.clusterIP === old.spec.clusterIP && sameClusterIPs(draft, old)) {
-      delete spec.clusterIP;
-      delete spec.clusterIPs;
-    }
-    if (sameFamilies(draft, old)) delete spec.ipFamilies;
-    if ((spec.ipFamilyPolicy ?? "") === (old.spec.ipFamilyPolicy ?? "")) delete spec.ipFamilyPolicy;
-  }
+  if (needsClusterIP(old) && !needsClusterIP(draft)) dropAddresses(draft, old);
   const oldPorts = nodePortsOf(old);
   if (hasNodePorts(old) && !hasNodePorts(draft) && nodePortsOf(draft).every((port) => oldPorts.includes(port))) {
     for (const port of spec.ports ?? []) delete port.nodePort;
@@ -60,6 +53,16 @@ function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
     if (spec.externalTrafficPolicy === old.spec.externalTrafficPolicy) delete spec.externalTrafficPolicy;
   }
   if (spec.type !== "LoadBalancer" && draft.status) draft.status = { ...draft.status, loadBalancer: {} };
+}
+
+function dropAddresses(draft: Service, old: Readonly<Service>): void {
+  const { spec } = draft;
+  if (spec.clusterIP === old.spec.clusterIP && sameClusterIPs(draft, old)) {
+    delete spec.clusterIP;
+    delete spec.clusterIPs;
+  }
+  if (sameFamilies(draft, old)) delete spec.ipFamilies;
+  if ((spec.ipFamilyPolicy ?? "") === (old.spec.ipFamilyPolicy ?? "")) delete spec.ipFamilyPolicy;
 }
 
 export const serviceStrategy: Strategy<Service> = {

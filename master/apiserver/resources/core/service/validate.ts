@@ -180,15 +180,7 @@ export function validateClusterIPs(service: Service, old: Readonly<Service> | un
   if (ipFamilyPolicy !== undefined) {
     oneOf(ipFamilyPolicy, ["PreferDualStack", "RequireDualStack", "SingleStack"], field.at("ipFamilyPolicy"));
   }
-  let usable = true;
-  for (const [index, address] of clusterIPs.entries()) {
-    if (index === 0 && address === "None") {
-      if (clusterIPs.length > 1) {
-        usable = false;
-        at.invalid(clusterIPs, "'None' must be the first and only value");
-      }
-    } else if (!validateAddress(address, at.index(index), old?.spec.clusterIPs)) usable = false;
-  }
+  const usable = areAddresses(clusterIPs, old?.spec.clusterIPs, at);
   if (clusterIPs.length > 2) at.invalid(clusterIPs, "may only hold up to 2 values");
   if (!usable) return;
   if (clusterIPs.length > 1 && !isDualStack(clusterIPs)) {
@@ -197,12 +189,24 @@ export function validateClusterIPs(service: Service, old: Readonly<Service> | un
   if (isHeadless(service)) return;
   for (const [index, address] of clusterIPs.entries()) {
     const family = ipFamilies[index];
-    if (family === "IPv4" && isIPv6(address)) {
-      at.index(index).invalid(address, `expected an IPv4 value as indicated by \`ipFamilies[${index}]\``);
-    } else if (family === "IPv6" && !isIPv6(address)) {
-      at.index(index).invalid(address, `expected an IPv6 value as indicated by \`ipFamilies[${index}]\``);
+    const is = isIPv6(address) ? "IPv6" : "IPv4";
+    if ((family === "IPv4" || family === "IPv6") && family !== is) {
+      at.index(index).invalid(address, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``);
     }
   }
+}
+
+/** Each is an address, or the only one is None; complains of what is not. */
+function areAddresses(clusterIPs: readonly string[], old: readonly string[] | undefined, at: Field): boolean {
+  let usable = true;
+  for (const [index, address] of clusterIPs.entries()) {
+    if (index === 0 && address === "None") {
+      if (clusterIPs.length === 1) continue;
+      usable = false;
+      at.invalid(clusterIPs, "'None' must be the first and only value");
+    } else if (!validateAddress(address, at.index(index), old)) usable = false;
+  }
+  return usable;
 }
 
 function validateSourceRanges({ spec, metadata }: Service, old: Readonly<Service> | undefined, root: Field): void {
