@@ -16,6 +16,7 @@ import { Kubelet } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
+import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
 import { CniNetwork } from "./network/cni-network.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
@@ -149,6 +150,9 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
         log: log.named("dns"),
       }),
     );
+  }
+  if (!disabled.includes("local-storage")) {
+    parts.push(startLocalPathFolders({ nodeName, client, informers, log, signal: ending.signal }));
   }
   informers.start();
   const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal: ending.signal });

@@ -1,4 +1,5 @@
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
+import { localPathClassName, localPathProvisionerName } from "#shared/api/local-path.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
@@ -8,6 +9,7 @@ import {
   priorityClasses,
   serviceCIDRs,
   services,
+  storageClasses,
 } from "#shared/api/resources.ts";
 import type { Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
@@ -26,6 +28,8 @@ export interface BootstrapOptions {
   readonly serviceIp: string;
   /** Of the DNS Service; undefined: somebody else brings DNS. */
   readonly dnsIp: string | undefined;
+  /** Whether volumes are made out of folders of boards. */
+  readonly localStorage: boolean;
 }
 
 /** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. */
@@ -38,12 +42,31 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   await ensure(client, services, kubernetesService(options));
   await ensureMasterEndpoints(options);
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
+  if (options.localStorage) await ensureLocalPathClass(client);
 }
 
 /** Where the `kubernetes` Service leads: called again when a master's address changes. */
 export async function ensureMasterEndpoints({ client, masters, httpsPort }: BootstrapOptions): Promise<void> {
   await replace(client, endpoints, kubernetesEndpoints(masters, httpsPort));
   await replace(client, endpointSlices, kubernetesSlice(masters, httpsPort));
+}
+
+/** The default class, unless somebody has chosen another one. */
+async function ensureLocalPathClass(client: Client): Promise<void> {
+  const { items } = await client.list(storageClasses);
+  const hasDefault = items.some(({ metadata }) => metadata.annotations?.[defaultClassAnnotation] === "true");
+  await ensure(client, storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: {
+      name: localPathClassName,
+      ...(hasDefault ? {} : { annotations: { [defaultClassAnnotation]: "true" } }),
+    },
+    provisioner: localPathProvisionerName,
+    reclaimPolicy: "Delete",
+    volumeBindingMode: "WaitForFirstConsumer",
+    allowVolumeExpansion: true,
+  });
 }
 
 async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
@@ -82,6 +105,8 @@ async function replace<T extends KubeObject>(client: Client, ref: ResourceRef<T>
 function namespace(name: string): Namespace {
   return { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} };
 }
+
+const defaultClassAnnotation = "storageclass.kubernetes.io/is-default-class";
 
 const systemPriorityClasses: readonly PriorityClass[] = [
   {

@@ -77,6 +77,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
     serviceCidr: settings.serviceCidr,
     serviceIp: nthAddress(settings.serviceCidr, 1),
     dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
+    localStorage: !settings.disable.includes("local-storage"),
   });
   await reconcilePolicy(own, bootstrapPolicy());
   await ensureBootstrapSecret(own, pki.joinToken, { description: "made with the cluster" });
@@ -174,6 +175,7 @@ function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server,
     clusterCidr: settings.clusterCidr,
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
     mapper: new ResourceMapper(client),
+    localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
   return new ControllerManager({
     client,

@@ -17,6 +17,7 @@ import { nodeLifecycleController } from "./node/node-lifecycle.ts";
 import { taintEvictionController } from "./node/taint-eviction.ts";
 import { volumeBinder } from "./persistent-volume/binder.ts";
 import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes.ts";
+import { localPathProvisioner } from "./persistent-volume/local-path.ts";
 import { attributesClassProtection, claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
 import { podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
@@ -35,6 +36,8 @@ export interface SystemControllerOptions {
   readonly clusterCidr: string;
   /** Silence after which a node is not ready, where its session did not tell sooner. */
   readonly nodeMonitorGracePeriod_ms: number;
+  /** Folder on every board for volumes made out of folders; absent: none are made. */
+  readonly localStoragePath?: string | undefined;
   readonly mapper: ResourceMapper;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
   readonly issueSecretToken?: ServiceAccountTokenOptions["issue"] | undefined;
@@ -45,7 +48,7 @@ export function systemControllers(options: SystemControllerOptions): {
   readonly controllers: readonly ControllerDefinition[];
   readonly services: readonly Service[];
 } {
-  const { mapper, rootCaPem, issueSecretToken: issue } = options;
+  const { mapper, rootCaPem, issueSecretToken: issue, localStoragePath: storagePath } = options;
   return {
     controllers: [
       namespaceController(mapper),
@@ -67,6 +70,7 @@ export function systemControllers(options: SystemControllerOptions): {
       volumeProtection,
       attributesClassProtection,
       ephemeralVolumeController,
+      ...(storagePath === undefined ? [] : [localPathProvisioner({ storagePath })]),
       tokenCleaner,
       ...(issue ? [serviceAccountTokenController({ rootCaPem, issue })] : []),
       certificateApprover,

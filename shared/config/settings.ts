@@ -32,7 +32,7 @@ const agentOptions = {
   ),
   cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
   podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
-  disable: texts("disable", "PART", "leave a part out: dns, proxy, routes"),
+  disable: texts("disable", "PART", "leave a part out: dns, proxy, routes, local-storage"),
   mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
   kubeReservedMemory: text(
@@ -79,6 +79,12 @@ export const masterOptions = {
     "/etc/bramble/kubeconfig.yaml",
   ),
   noAgent: flag("no-agent", "run no pods on this board"),
+  defaultLocalStoragePath: text(
+    "default-local-storage-path",
+    "DIR",
+    "folder on every board for volumes of StorageClass local-path",
+    "/var/lib/bramble/storage",
+  ),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",

@@ -181,6 +181,33 @@ describe("a cluster of one master and two workers", () => {
     expect(it.kubectl("get", "deployments", "-l", "app.kubernetes.io/instance=greet", "-o", "name")).toBe("");
   });
 
+  test("a claim of the default class gets a folder on its pod's board, which goes with it", async () => {
+    it.apply([
+      {
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        metadata: { name: "data" },
+        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Mi" } } },
+      },
+      writer("first", "echo kept > /data/file"),
+    ]);
+    await it.until(/^Succeeded$/, "get", "pod", "first", "-o", "jsonpath={.status.phase}");
+    const board = it.kubectl("get", "pod", "first", "-o", "jsonpath={.spec.nodeName}");
+    const volume = it.kubectl("get", "pvc", "data", "-o", "jsonpath={.spec.volumeName}");
+    const path = it.kubectl("get", "pv", volume, "-o", "jsonpath={.spec.local.path}");
+    expect(it.cluster.host(board).exec(["cat", `${path}/file`])).toBe("kept\n");
+    it.kubectl("delete", "pod", "first");
+    it.apply(writer("second", "cat /data/file"));
+    await it.until(/^Succeeded$/, "get", "pod", "second", "-o", "jsonpath={.status.phase}");
+    expect(it.kubectl("logs", "second")).toBe("kept\n");
+    expect(it.kubectl("get", "pod", "second", "-o", "jsonpath={.spec.nodeName}")).toBe(board);
+    it.kubectl("patch", "pvc", "data", "-p", '{"spec":{"resources":{"requests":{"storage":"20Mi"}}}}');
+    await it.until(/^20Mi$/, "get", "pvc", "data", "-o", "jsonpath={.status.capacity.storage}");
+    it.kubectl("delete", "pod/second", "pvc/data");
+    await it.until(/^$/, "get", "pv", "-o", "name");
+    expect(it.cluster.host(board).exec(["ls", path.slice(0, path.lastIndexOf("/"))])).toBe("");
+  });
+
   test("a cut board is NotReady soon, and Ready again when it is back", async () => {
     const worker = it.cluster.host("worker-2");
     await worker.cut();
@@ -197,3 +224,26 @@ describe("a cluster of one master and two workers", () => {
     await it.until(/^$/, "get", "pods", "-l", "app=web", "-o", "name");
   });
 });
+
+/** A pod that runs one command on the claim `data`. */
+function writer(name: string, command: string): object {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name },
+    spec: {
+      restartPolicy: "Never",
+      containers: [
+        {
+          name: "main",
+          image,
+          command: ["sh", "-c", command],
+          volumeMounts: [{ name: "data", mountPath: "/data" }],
+          // Whoever a pod runs as can write.
+          securityContext: { runAsUser: 1000 },
+        },
+      ],
+      volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
+import { localPathFolder } from "#shared/api/local-path.ts";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -11,6 +12,7 @@ import { podUid } from "../pod-containers.ts";
 import { wholeOf } from "../pod-qos.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
 import { prepareHostPath } from "./host-path.ts";
+import { ensureLocalPathFolder } from "./local-path.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
@@ -178,6 +180,8 @@ export class VolumeManager {
       return { path, readOnly, kind: "persistent" };
     }
     if (spec.local) {
+      const folder = localPathFolder(volume);
+      if (folder !== undefined) await ensureLocalPathFolder(folder);
       await stat(spec.local.path).catch((error) => {
         throw new Error(`path "${spec.local?.path}" does not exist`, { cause: error });
       });

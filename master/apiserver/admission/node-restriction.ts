@@ -1,4 +1,5 @@
 import { notFound } from "#shared/api/errors.ts";
+import { localPathFinalizer, localPathNodeLabel } from "#shared/api/local-path.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import {
   certificateSigningRequests,
@@ -51,6 +52,8 @@ export class NodeRestriction implements AdmissionPlugin {
         return ownNode(node, attributes);
       case `${persistentVolumeClaims.plural}.`:
         return claimStatus(node, attributes);
+      case `${persistentVolumes.plural}.`:
+        return ownFolder(node, attributes);
       case `${serviceAccounts.plural}.`:
         return this.#token(node, attributes);
       case `${leases.plural}.${leases.group}`:
@@ -227,6 +230,24 @@ function claimStatus(node: string, attributes: AdmissionAttributes): void {
     attributes,
     `node "${node}" is not allowed to update fields other than status.quantity and status.conditions`,
   );
+}
+
+/** Of a volume a node changes one thing: it says that the folder of a deleted one is gone. */
+function ownFolder(node: string, attributes: AdmissionAttributes): void {
+  const { object, oldObject, operation } = attributes;
+  // Others are only reached by who was granted more than nodes are.
+  if (oldObject?.metadata.labels?.[localPathNodeLabel] !== node) return;
+  if (operation === "UPDATE" && object && oldObject.metadata.deletionTimestamp) {
+    const others = (oldObject.metadata.finalizers ?? []).filter((finalizer) => finalizer !== localPathFinalizer);
+    const isSame = Bun.deepEquals(withoutFinalizers(object), withoutFinalizers(oldObject));
+    if (isSame && Bun.deepEquals(object.metadata.finalizers ?? [], others)) return;
+  }
+  throw refusal(attributes, `node "${node}" may only take ${localPathFinalizer} off its own deleted volumes`);
+}
+
+function withoutFinalizers(volume: KubeObject): object {
+  const { managedFields: _fields, resourceVersion: _version, finalizers: _finalizers, ...metadata } = volume.metadata;
+  return { ...fieldsOf(volume), metadata };
 }
 
 /** A claim without what a kubelet reports about its volume. */

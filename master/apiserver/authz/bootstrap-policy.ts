@@ -13,7 +13,7 @@ import {
   namespaceRoleBindingTable,
   namespaceRoleTable,
 } from "./bootstrap-roles.ts";
-import { brambleBindingTable, brambleRoleTable } from "./bramble-roles.ts";
+import { brambleBindingTable, brambleControllerRoleTable, brambleRoleTable } from "./bramble-roles.ts";
 
 /** What every cluster has from its first start on. */
 export interface BootstrapPolicy {
@@ -34,7 +34,7 @@ const verbSets: Readonly<Record<string, readonly string[]>> = {
 
 /** Reads the tables into objects. Made on each call: it is needed once, at start. */
 export function bootstrapPolicy(): BootstrapPolicy {
-  const controllers = parseSections(controllerRoleTable);
+  const controllers = [...parseSections(controllerRoleTable), ...parseSections(brambleControllerRoleTable)];
   return {
     clusterRoles: [
       ...parseSections(clusterRoleTable).map(clusterRoleOf),

@@ -29,6 +29,17 @@ bramble:agent
   post | /bramble/v1/join
 `;
 
+/** Rights of controllers that upstream does not have, in the same form. */
+export const brambleControllerRoleTable = `
+local-path-provisioner
+  create delete get list patch update watch | core | persistentvolumes
+  get list patch update watch | core | persistentvolumeclaims
+  update | core | persistentvolumeclaims/status
+  read | core | nodes
+  read | storage.k8s.io | storageclasses
+  create patch update | core events.k8s.io | events
+`;
+
 /** Every group of a join token begins with system:bootstrappers. */
 export const brambleBindingTable = `
 bramble:join

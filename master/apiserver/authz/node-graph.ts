@@ -1,3 +1,4 @@
+import { localPathNodeLabel } from "#shared/api/local-path.ts";
 import { keyOf, type ObjectKey, splitKey } from "#shared/api/object.ts";
 import {
   persistentVolumeClaims,
@@ -15,6 +16,8 @@ export type RelatedKind =
   | "configMap"
   | "claim"
   | "volume"
+  /** A volume that is a folder of the node's own. */
+  | "folder"
   | "resourceClaim"
   | "serviceAccount"
   | "volumeAttachment"
@@ -44,6 +47,8 @@ export class NodeGraph {
         return this.#nodeOfPod.get(`${key.namespace ?? ""}/${key.name}`) === node;
       case "volume":
         return this.#mountsVolume(node, this.reader.get(persistentVolumes, { name: key.name }));
+      case "folder":
+        return this.reader.get(persistentVolumes, { name: key.name })?.metadata.labels?.[localPathNodeLabel] === node;
       case "volumeAttachment":
         return this.reader.get(volumeAttachments, { name: key.name })?.spec.nodeName === node;
       case "resourceSlice":

@@ -65,6 +65,12 @@ reader.put(persistentVolumes, {
     },
   },
 });
+reader.put(persistentVolumes, {
+  apiVersion: "v1",
+  kind: "PersistentVolume",
+  metadata: { name: "folder", labels: { "bramble.dev/node": "a" } },
+  spec: { local: { path: "/srv/folder" } },
+});
 
 const graph = new NodeGraph(reader);
 const authorizer = new NodeAuthorizer(graph, bootstrapRules("system:node"));
@@ -107,6 +113,16 @@ describe("NodeAuthorizer", () => {
     ["patch", "persistentvolumeclaims/status", blue("data"), true],
     ["get", "persistentvolumes", { name: "disk" }, true],
     ["get", "persistentvolumes", { name: "else" }, false],
+    ["list", "persistentvolumes", {}, false],
+    ["list", "persistentvolumes", { labelSelector: "bramble.dev/node=a" }, true],
+    ["watch", "persistentvolumes", { labelSelector: "bramble.dev/node in (a)" }, true],
+    ["list", "persistentvolumes", { labelSelector: "bramble.dev/node in (a,b)" }, false],
+    ["list", "persistentvolumes", { labelSelector: "bramble.dev/node=b" }, false],
+    ["list", "persistentvolumes", { labelSelector: "bramble.dev/node!=a" }, false],
+    ["patch", "persistentvolumes", { name: "folder" }, true],
+    ["patch", "persistentvolumes", { name: "disk" }, false],
+    ["patch", "persistentvolumes/status", { name: "folder" }, false],
+    ["delete", "persistentvolumes", { name: "folder" }, false],
     ["create", "serviceaccounts/token", blue("robot"), true],
     ["create", "serviceaccounts/token", blue("default"), false],
     ["get", "pods", blue("web"), true],

@@ -1,5 +1,7 @@
+import { localPathNodeLabel, localPathSelector } from "#shared/api/local-path.ts";
 import { csiNodes, pods } from "#shared/api/resources.ts";
 import { parseFieldSelector } from "#shared/api/selector/field-selector.ts";
+import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { User } from "../request.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
@@ -49,7 +51,7 @@ export class NodeAuthorizer implements Authorizer {
           ? this.#updateStatus(node, "claim", request)
           : this.#getRelated(node, "claim", request);
       case "persistentvolumes.":
-        return this.#getRelated(node, "volume", request);
+        return this.#volume(node, request);
       case "resourceclaims.resource.k8s.io":
         return this.#getRelated(node, "resourceClaim", request);
       case "volumeattachments.storage.k8s.io":
@@ -89,6 +91,21 @@ export class NodeAuthorizer implements Authorizer {
     if (request.verb !== "get") return pass("can only get individual resources of this type");
     if (request.subresource) return pass("cannot get subresource");
     return this.#related(node, kind, request);
+  }
+
+  /** Beyond what its pods mount: volumes that are folders of the board, which it takes away in the end. */
+  #volume(node: string, request: Attributes): Decision {
+    switch (request.verb) {
+      case "list":
+      case "watch":
+        if (selectsLabel(request.labelSelector, localPathNodeLabel, node)) return allow;
+        return pass(`can only list/watch persistentvolumes with the label selector ${localPathSelector(node)}`);
+      case "patch":
+        // NodeRestriction sees to it that no more than the finalizer is taken off.
+        return request.subresource ? pass("cannot patch subresource") : this.#related(node, "folder", request);
+      default:
+        return this.#getRelated(node, "volume", request);
+    }
   }
 
   #updateStatus(node: string, kind: RelatedKind, request: Attributes): Decision {
@@ -183,6 +200,16 @@ function ownNode(node: string, request: Attributes): Decision {
       ? `node '${node}' cannot read '${name}', only its own Node object`
       : `node '${node}' cannot read all nodes, only its own Node object`,
   );
+}
+
+function selectsLabel(selector: string | undefined, label: string, value: string): boolean {
+  if (!selector) return false;
+  try {
+    return parseLabelSelector(selector).exactValue(label) === value;
+  } catch {
+    // As below: the request itself is refused later with the reason.
+    return false;
+  }
 }
 
 function selectsExactly(selector: string | undefined, field: string, value: string): boolean {
