@@ -72,6 +72,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     nodeLabels: parseLabels(settings.nodeLabel),
     nodeTaints: settings.nodeTaint.map(parseTaint),
     staticPodsFolder: settings.podManifestDir || join(settings.dataDir, "static-pods"),
+    logFolder: "/var/log",
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
     reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),

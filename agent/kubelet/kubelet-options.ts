@@ -27,6 +27,8 @@ export interface KubeletOptions {
   readonly nodeTaints?: readonly Taint[] | undefined;
   /** Folder of manifests of static pods; none when absent. */
   readonly staticPodsFolder?: string | undefined;
+  /** Where logs of pods are linked for log collectors: /var/log. None when absent. */
+  readonly logFolder?: string | undefined;
   readonly maxPods?: number | undefined;
   readonly kubeletPort?: number | undefined;
   readonly reservedMemory_bytes?: number | undefined;

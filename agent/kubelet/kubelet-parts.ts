@@ -15,6 +15,7 @@ import { refuse } from "./node/pod-admission.ts";
 import { refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
 import type { KubeletParts } from "./pod-context.ts";
+import { PodLogs } from "./pod-logs.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
 import { StatusWriter } from "./status/status-writer.ts";
@@ -59,6 +60,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       volatileFolder: input.volatileFolder,
       log,
     }),
+    logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
     statuses: new StatusWriter(client, log),
@@ -75,9 +77,12 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     services: () => input.services(),
     hostDns: () => input.hostDns,
     now_ms: () => Date.now(),
-    runtimeHandler: async ({ spec: { runtimeClassName } }) => {
-      if (!runtimeClassName) return undefined;
-      return (await client.get(runtimeClasses, { name: runtimeClassName })).handler;
+    runtimeHandler: async ({ spec: { runtimeClassName, hostUsers } }) => {
+      const name = runtimeClassName ? (await client.get(runtimeClasses, { name: runtimeClassName })).handler : "";
+      const handler = registrar.handlers.find((each) => each.name === name);
+      if (hostUsers === false && handler?.userNamespaces !== true)
+        throw new Error(`RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces`);
+      return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
     },
     admit: (pod) => {
       const node = registrar.reported;

@@ -327,6 +327,7 @@ export class Kubelet {
     for (const uid of await parts.volumes.leftBehind()) {
       if (!this.#workers.get(uid) && !uids.has(uid)) await parts.volumes.unmount(uid);
     }
+    await parts.logs.sweep(new Set([...uids, ...this.#workers.all().map(({ uid }) => uid)]));
     await this.#garbage?.collect(containers, sandboxes);
     this.#imageGarbage?.observe(await this.runtime.listImages(), containers);
     for (const worker of this.#workers.all()) worker.prompt();

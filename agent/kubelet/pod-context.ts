@@ -1,5 +1,5 @@
 import type { Host } from "#agent/host/host.ts";
-import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, RuntimeHandler } from "#agent/runtime/runtime.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -9,6 +9,7 @@ import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
 import type { ResizeRefusal } from "./node/pod-resize.ts";
 import type { ObjectCache } from "./object-cache.ts";
+import type { PodLogs } from "./pod-logs.ts";
 import type { ResourceList } from "./pod-qos.ts";
 import type { ProbeManager } from "./probes/probe-manager.ts";
 import type { StatusWriter } from "./status/status-writer.ts";
@@ -21,6 +22,7 @@ export interface KubeletParts {
   readonly host: Host;
   readonly objects: ObjectCache;
   readonly volumes: VolumeManager;
+  readonly logs: PodLogs;
   readonly images: ImagePuller;
   readonly probes: ProbeManager;
   readonly statuses: StatusWriter;
@@ -39,8 +41,9 @@ export interface KubeletParts {
   services(): readonly Service[] | undefined;
   hostDns(): DnsConfig;
   now_ms(): number;
-  /** The runtime's name for the pod's RuntimeClass; undefined for the usual one. Rejects when there is no such class. */
-  runtimeHandler(pod: Pod): Promise<string | undefined>;
+  /** The runtime's handler for the pod's RuntimeClass. Rejects when there is no such class, or it cannot do what the pod
+   *  must have. */
+  runtimeHandler(pod: Pod): Promise<RuntimeHandler>;
   /** May the pod run on this board, beside those that do? */
   admit(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
   /** May the pod, which runs here, have the resources that its spec asks for now? */

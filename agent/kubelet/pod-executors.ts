@@ -75,7 +75,7 @@ const executors: Executors = {
     for (const message of omitted) events.warning("DNSConfigForming", message);
     try {
       const handler = await parts.runtimeHandler(pod);
-      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler);
+      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler.name || undefined);
       run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
     } catch (error) {
       events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
@@ -241,6 +241,7 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     image: run.images.get(container.name),
     seccompRoot: parts.seccompRoot,
     memoryCapacity_bytes: parts.memoryCapacity_bytes(),
+    recursiveReadOnly: await canBeRecursive(run, container),
     targetContainerId: targetContainerId(run, targetOf(container)),
   });
   try {
@@ -248,6 +249,12 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
   } catch (error) {
     throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
   }
+}
+
+/** Asked only where it matters: a class is looked up at the API. */
+async function canBeRecursive({ parts, pod }: PlanRun, { volumeMounts = [] }: Container): Promise<boolean> {
+  if (!volumeMounts.some(({ recursiveReadOnly }) => recursiveReadOnly)) return false;
+  return (await parts.runtimeHandler(pod)).recursiveReadOnlyMounts;
 }
 
 function targetContainerId(run: PlanRun, target: string | undefined): string | undefined {

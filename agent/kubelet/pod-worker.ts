@@ -247,6 +247,7 @@ export class PodWorker {
     });
     this.#observed = observed;
     await this.messages.collect(this.#pod, observed.containers);
+    await this.parts.logs.show(this.#pod, observed.containers);
     return observed;
   }
 
@@ -376,6 +377,7 @@ export class PodWorker {
     parts.probes.forget((this.#observed?.containers ?? []).map(({ id }) => id));
     parts.backOff.forget(`${uid}_`);
     parts.images.forget(uid);
+    await parts.logs.remove(this.#pod);
     this.#stopped = true;
     parts.onGone(uid);
   }

@@ -1,4 +1,5 @@
 import { mkdir, readFile } from "node:fs/promises";
+import { release } from "node:os";
 import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
@@ -29,6 +30,7 @@ import {
   type LogOptions,
   RuntimeError,
   type RuntimeEvent,
+  type RuntimeHandler,
   type RuntimeVersion,
   type SandboxConfig,
   type SandboxStatus,
@@ -82,6 +84,8 @@ export class DockerRuntime implements ContainerRuntime {
         cgroupDriver: String(info.CgroupDriver),
         cgroupVersion: info.CgroupVersion === "2" ? 2 : 1,
         rootDirectory: String(info.DockerRootDir),
+        handlers: handlersOf(Object.keys(info.Runtimes ?? {}), version.ApiVersion),
+        supplementalGroupsPolicy: false,
       };
     });
   }
@@ -250,6 +254,17 @@ export class DockerRuntime implements ContainerRuntime {
       cgroupDriver: this.#cgroupDriver,
     };
   }
+}
+
+/** From Docker 25 on (API 1.44) read-only mounts can be recursive, on Linux 5.12 and later. */
+function handlersOf(runtimes: readonly string[], apiVersion: string): RuntimeHandler[] {
+  const [major = 0, minor = 0] = apiVersion.split(".").map(Number);
+  const [kernel = 0, patch = 0] = release().split(".").map(Number);
+  const recursiveReadOnlyMounts =
+    (major > 1 || (major === 1 && minor >= 44)) && (kernel > 5 || (kernel === 5 && patch >= 12));
+  // Docker lists its own default again under containerd's name.
+  const named = runtimes.filter((name) => !name.startsWith("io.containerd."));
+  return ["", ...named].map((name) => ({ name, recursiveReadOnlyMounts, userNamespaces: false }));
 }
 
 async function ensureDirectory(path: string): Promise<void> {

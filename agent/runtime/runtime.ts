@@ -59,6 +59,18 @@ export interface RuntimeVersion {
   readonly cgroupDriver: string;
   readonly cgroupVersion: 1 | 2;
   readonly rootDirectory: string;
+  /** What a RuntimeClass may name as its handler; the usual one is "". */
+  readonly handlers: readonly RuntimeHandler[];
+  /** Whether `supplementalGroupsPolicy: Strict` can be had (KEP-3619). */
+  readonly supplementalGroupsPolicy: boolean;
+}
+
+export interface RuntimeHandler {
+  readonly name: string;
+  /** Read-only mounts with all that is mounted below (KEP-3857). */
+  readonly recursiveReadOnlyMounts: boolean;
+  /** `hostUsers: false` (KEP-127). */
+  readonly userNamespaces: boolean;
 }
 
 export interface PodIdentity {
@@ -141,7 +153,7 @@ export interface Mount {
   readonly containerPath: string;
   readonly readOnly: boolean;
   readonly propagation: "private" | "rslave" | "rshared";
-  /** Whether what is mounted below is read-only too (KEP-3857). Needs Docker 25 and Linux 5.12. */
+  /** Whether what is mounted below is read-only too; only where the handler can. */
   readonly recursiveReadOnly?: boolean | undefined;
 }
 

@@ -19,6 +19,8 @@ export interface MountInput {
   readonly host: Host;
   /** The pod's folder in memory. */
   readonly podFolder: string;
+  /** Can the pod's runtime make read-only what is mounted below a read-only mount? */
+  readonly recursiveReadOnly: boolean;
 }
 
 function propagationOf({ mountPropagation }: VolumeMount): Mount["propagation"] {
@@ -55,9 +57,10 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
   const propagation = propagationOf(mount);
   const containerPath = isAbsolute(mount.mountPath) ? mount.mountPath : `/${mount.mountPath}`;
   const readOnly = (mount.readOnly ?? false) || volume.readOnly;
+  const recursiveReadOnly = isRecursive(mount, input.recursiveReadOnly);
   if (subPath === "") {
     if (propagation !== "private") ensureShared(host, volume.path);
-    return { hostPath: volume.path, containerPath, readOnly, propagation };
+    return { hostPath: volume.path, containerPath, readOnly, propagation, recursiveReadOnly };
   }
   const target = join(input.podFolder, "volume-subpaths", mount.name, container.name, String(index));
   try {
@@ -70,7 +73,14 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
       `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}": ${(error as Error).message}`,
     );
   }
-  return { hostPath: target, containerPath, readOnly, propagation };
+  return { hostPath: target, containerPath, readOnly, propagation, recursiveReadOnly };
+}
+
+function isRecursive({ name, recursiveReadOnly }: VolumeMount, isSupported: boolean): boolean {
+  if (recursiveReadOnly === "IfPossible") return isSupported;
+  if (recursiveReadOnly !== "Enabled") return false;
+  if (isSupported) return true;
+  throw configError(`volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`);
 }
 
 function subPathOf(input: MountInput, mount: VolumeMount): string {

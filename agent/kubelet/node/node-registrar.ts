@@ -1,5 +1,5 @@
 import type { Host } from "#agent/host/host.ts";
-import type { ContainerRuntime, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
@@ -62,6 +62,11 @@ export class NodeRegistrar {
   /** Where the runtime keeps images; undefined before it has answered once. */
   get imageFolder(): string | undefined {
     return this.#runtime?.rootDirectory;
+  }
+
+  /** The runtime's handlers; none before it has answered once. */
+  get handlers(): readonly RuntimeHandler[] {
+    return this.#runtime?.handlers ?? [];
   }
 
   /** The Node with what the board reports now; undefined before it is registered. */

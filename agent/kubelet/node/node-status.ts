@@ -85,8 +85,10 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms
       ...(board.swap_bytes > 0 ? { swap: { capacity: board.swap_bytes } } : {}),
     },
     images: images(facts.images),
-    runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
-    features: { supplementalGroupsPolicy: false },
+    runtimeHandlers: runtime
+      ? runtime.handlers.map(({ name, ...features }) => ({ name, features }))
+      : (old?.runtimeHandlers ?? []),
+    features: { supplementalGroupsPolicy: runtime?.supplementalGroupsPolicy ?? false },
   };
 }
 

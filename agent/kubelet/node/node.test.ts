@@ -29,6 +29,8 @@ const facts: NodeFacts = {
     cgroupDriver: "systemd",
     cgroupVersion: 2,
     rootDirectory: "/d",
+    handlers: [{ name: "", recursiveReadOnlyMounts: true, userNamespaces: false }],
+    supplementalGroupsPolicy: false,
   },
   addresses: ["192.0.2.1"],
   maxPods: 110,

@@ -23,6 +23,10 @@ export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | 
     const message = "Failed to admit pod as the OS field doesn't match node OS";
     return { reason: "PodOSNotSupported", message };
   }
+  if (wantsStrictGroups(pod) && node.status?.features?.supplementalGroupsPolicy !== true) {
+    const message = "SupplementalGroupsPolicy=Strict is not supported in this node";
+    return { reason: "SupplementalGroupsPolicyNotSupported", message };
+  }
   if (isStaticPod(pod)) return undefined;
   if (!matchesNodeSelection(pod, node)) {
     return {
@@ -42,6 +46,9 @@ export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | 
   );
   return untolerated ? { reason: "TaintToleration", message: "Predicate TaintToleration failed" } : undefined;
 }
+
+/** To run it with more groups than it asks for would open to it what it must not have. */
+const wantsStrictGroups = ({ spec }: Pod): boolean => spec.securityContext?.supplementalGroupsPolicy === "Strict";
 
 function lackingResource(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
   const allocatable = amountsOf(node.status?.allocatable);

@@ -17,10 +17,13 @@ import {
 import { bridge, type RemoteClient, type RemoteCommandOptions } from "./remote-command.ts";
 import { spdyClient, spdyRemoteProtocols } from "./remote-spdy.ts";
 import { remoteCommandSubprotocols, webSocketClient } from "./remote-websocket.ts";
+import { serveSystemLogs } from "./system-logs.ts";
 
 /** What the server needs of the kubelet. Both look-ups throw StatusError with what `kubectl` shows. */
 export interface ServedBoard {
   readonly runtime: ContainerRuntime;
+  /** The board's /var/log; undefined: it is not shown. */
+  readonly logFolder: string | undefined;
   pods(): readonly Pod[];
   /** The runtime's id of a container that has started; with `previous` of the one before the last restart. */
   containerId(pod: PodName, container: string, options?: { readonly previous?: boolean }): Promise<string>;
@@ -79,6 +82,11 @@ export class KubeletServer {
         return;
       case "containerLogs":
         await this.serveLogs(segments, url.searchParams, response);
+        return;
+      case "logs":
+        if (this.board.logFolder === undefined) response.writeHead(404).end("404 page not found\n");
+        else
+          await serveSystemLogs(this.board.logFolder, decodeURIComponent(url.pathname).slice("/logs".length), response);
         return;
       case "images":
         await this.loadImages(segments, request, response);

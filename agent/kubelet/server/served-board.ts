@@ -11,6 +11,7 @@ import { statsSummary } from "./stats-summary.ts";
 export function servedBoard(kubelet: Kubelet): ServedBoard {
   return {
     runtime: kubelet.runtime,
+    logFolder: kubelet.options.logFolder,
     pods: () => kubelet.pods(),
     containerId: (pod, container, options) => containerId(kubelet, pod, container, options?.previous ?? false),
     sandboxId: async ({ namespace, name }) => {

@@ -172,10 +172,10 @@ function endReason(status: RuntimeStatus): string {
 function mountsOf(container: Container): Pick<ContainerStatus, "volumeMounts"> {
   if (!container.volumeMounts?.length) return {};
   return {
-    volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
       name,
       mountPath,
-      ...(readOnly ? { readOnly, recursiveReadOnly: "Disabled" } : {}),
+      ...(readOnly ? { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" } : {}),
     })),
   };
 }
