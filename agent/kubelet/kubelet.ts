@@ -159,6 +159,7 @@ export class Kubelet {
       imageGarbage,
       imageFolder: () => this.#registrar?.imageFolder,
       podStats: () => this.podStats(),
+      storageUsage: (pod) => this.#workers.storageUsage(pod),
       workers: () => this.#workers.all(),
       collectGarbage: () => this.#sweep(),
       log,

@@ -1,5 +1,7 @@
+import { stat } from "node:fs/promises";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { StorageUsage } from "./node/storage-limits.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodWorker } from "./pod-worker.ts";
@@ -123,6 +125,19 @@ export class PodWorkers {
         return { pod, containers: containers.flat() };
       }),
     );
+  }
+
+  /** What a pod has on the board's disk: walks its folders. */
+  async storageUsage(pod: Pod): Promise<StorageUsage> {
+    const emptyDirs = await this.parts().volumes.emptyDirSizes(pod);
+    const containers = new Map<string, number>();
+    for (const container of await this.runtime.listContainers({ podUid: podUid(pod) })) {
+      if (container.state !== "running") continue;
+      const stats = await this.runtime.stats(container.id).catch(() => undefined);
+      const log = container.logPath === undefined ? undefined : await stat(container.logPath).catch(() => undefined);
+      containers.set(container.name, (stats?.fsUsed_bytes ?? 0) + (log?.size ?? 0));
+    }
+    return { emptyDirs, containers };
   }
 
   #add(pod: Pod): PodWorker {

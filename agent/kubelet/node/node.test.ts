@@ -4,6 +4,7 @@ import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
 import { type NodeFacts, newNode, nodeStatus, saysMore } from "./node-status.ts";
 import { refuse } from "./pod-admission.ts";
 import { refuseResize } from "./pod-resize.ts";
+import { beyondStorageLimits, hasStorageLimits } from "./storage-limits.ts";
 
 const gibi = 1024 ** 3;
 const facts: NodeFacts = {
@@ -155,4 +156,52 @@ test("what uses more than it asked for goes first, then the lower priority", () 
   expect(victim?.message).toBe(
     "The node was low on resource: memory. Container c was using 64Mi, request is 1Mi, has larger consumption of memory. ",
   );
+});
+
+describe("limits on the disk", () => {
+  const used = (containers: Record<string, number>, emptyDirs: Record<string, number> = {}) => ({
+    containers: new Map(Object.entries(containers)),
+    emptyDirs: new Map(Object.entries(emptyDirs)),
+  });
+  const limited = (limit?: string): Container => ({
+    name: "c",
+    ...(limit ? { resources: { limits: { "ephemeral-storage": limit } } } : {}),
+  });
+
+  test("an emptyDir on the disk keeps to its size; one in memory is bounded by itself", () => {
+    const given = pod({
+      volumes: [
+        { name: "cache", emptyDir: { sizeLimit: "1Mi" } },
+        { name: "ram", emptyDir: { sizeLimit: "1Mi", medium: "Memory" } },
+      ],
+    });
+    expect(hasStorageLimits(given)).toBe(true);
+    expect(beyondStorageLimits(given, used({}, { cache: 2 ** 20 }))).toBeUndefined();
+    expect(beyondStorageLimits(given, used({}, { cache: 2 ** 20 + 1, ram: 2 ** 30 }))).toBe(
+      'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ',
+    );
+  });
+
+  test("a pod keeps to the sum of its containers' limits, a container to its own", () => {
+    const given = pod({ containers: [limited("1Mi"), { ...limited("3Mi"), name: "d" }] });
+    expect(beyondStorageLimits(given, used({ c: 2 ** 20, d: 3 * 2 ** 20 }))).toBeUndefined();
+    expect(beyondStorageLimits(given, used({ c: 2 * 2 ** 20 }))).toBe(
+      'Container c exceeded its local ephemeral storage limit "1Mi". ',
+    );
+    expect(beyondStorageLimits(given, used({ c: 2 ** 20 }, { x: 4 * 2 ** 20 }))).toBe(
+      "Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ",
+    );
+  });
+
+  test("a pod without limits is not measured", () => {
+    expect(hasStorageLimits(pod({ volumes: [{ name: "v", emptyDir: {} }], containers: [limited()] }))).toBe(false);
+  });
+});
+
+test("groups that are to be strict are refused where the runtime adds the image's", () => {
+  const { metadata } = newNode(facts, {}, []);
+  const node: Node = { apiVersion: "v1", kind: "Node", metadata, spec: {}, status: nodeStatus(facts, undefined, 0) };
+  const strict = pod({ securityContext: { supplementalGroupsPolicy: "Strict" } });
+  expect(refuse(strict, node, [])?.reason).toBe("SupplementalGroupsPolicyNotSupported");
+  expect(refuse(pod({ securityContext: { supplementalGroupsPolicy: "Merge" } }), node, [])).toBeUndefined();
 });

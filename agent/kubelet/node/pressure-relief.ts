@@ -1,17 +1,20 @@
 import type { Host } from "#agent/host/host.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ImageGarbage } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodWorker } from "../pod-worker.ts";
 import type { PodStats } from "../pod-workers.ts";
 import { chooseVictim, type PodUsage } from "./eviction.ts";
+import { beyondStorageLimits, hasStorageLimits, type StorageUsage } from "./storage-limits.ts";
 
 export interface PressureReliefOptions {
   readonly host: Host;
   readonly imageFolder: () => string | undefined;
   readonly imageGarbage: ImageGarbage;
   readonly podStats: () => Promise<readonly PodStats[]>;
+  readonly storageUsage: (pod: Pod) => Promise<StorageUsage>;
   readonly workers: () => Iterable<PodWorker>;
   /** Ended containers that may go. */
   readonly collectGarbage: () => Promise<void>;
@@ -29,6 +32,7 @@ export class PressureRelief {
     if (this.#running) return;
     this.#running = true;
     try {
+      await this.#enforceLimits();
       await this.#collectImages();
       if (pressures.disk) await this.options.collectGarbage();
       if (pressures.memory) await this.#evict("memory");
@@ -44,6 +48,15 @@ export class PressureRelief {
     const folder = this.options.imageFolder();
     if (folder === undefined) return;
     await this.options.imageGarbage.collect(await this.options.host.statfs(folder));
+  }
+
+  /** Pods that take more of the disk than they were granted go, whether the board is short of it or not. */
+  async #enforceLimits(): Promise<void> {
+    for (const worker of this.options.workers()) {
+      if (!worker.active || !hasStorageLimits(worker.pod)) continue;
+      const message = beyondStorageLimits(worker.pod, await this.options.storageUsage(worker.pod));
+      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1 });
+    }
   }
 
   async #evict(resource: "memory" | "ephemeral-storage"): Promise<void> {

@@ -8,9 +8,11 @@ import type { Log } from "#shared/client/log.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { errnoOf } from "../files.ts";
+import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { podUid } from "../pod-containers.ts";
 import { wholeOf } from "../pod-qos.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
+import { folderSize } from "./folder-size.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { ensureLocalPathFolder } from "./local-path.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
@@ -100,6 +102,15 @@ export class VolumeManager {
     this.options.tokens.forget(podUid);
   }
 
+  /** Bytes on disk by name of the pod's emptyDirs. Walks them. */
+  async emptyDirSizes(pod: Pod): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    for (const { name } of emptyDirsOnDisk(pod)) {
+      sizes.set(name, await folderSize(volumeFolder(this.podFolder(podUid(pod)), "empty-dir", name)));
+    }
+    return sizes;
+  }
+
   /** UIDs of pods that have left something on this board. */
   async leftBehind(): Promise<string[]> {
     const names = await Promise.all(
@@ -148,9 +159,11 @@ export class VolumeManager {
   async #emptyDir({ name, emptyDir }: Volume, facts: PodFacts): Promise<MountedVolume> {
     const { pod } = facts;
     const uid = podUid(pod);
-    const inMemory = emptyDir?.medium === "Memory";
-    if (emptyDir?.medium && !inMemory) throw new Error(`unknown storage medium "${emptyDir.medium}"`);
-    const base = inMemory ? this.volatilePodFolder(uid) : this.podFolder(uid);
+    const { medium = "" } = emptyDir ?? {};
+    const inMemory = medium === "Memory";
+    const inHugePages = medium.startsWith("HugePages");
+    if (medium !== "" && !inMemory && !inHugePages) throw new Error(`unknown storage medium "${medium}"`);
+    const base = inMemory || inHugePages ? this.volatilePodFolder(uid) : this.podFolder(uid);
     const path = volumeFolder(base, "empty-dir", name);
     const isNew = (await statIfPresent(path)) === undefined;
     await this.#folder(base, "empty-dir", name, 0o777);
@@ -166,6 +179,11 @@ export class VolumeManager {
       const size_bytes = sizes.length > 0 ? Math.min(...sizes) : undefined;
       this.options.host.mountTmpfs(path, { mode: 0o777, ...(size_bytes ? { size_bytes } : {}) });
       await chmod(path, 0o777);
+    }
+    if (inHugePages && !this.options.host.isMountPoint(path)) {
+      const options = [`pagesize=${hugePageSize(medium, pod)}`, "mode=0777"];
+      const request = { type: "hugetlbfs", source: "nodev", target: path, options, timeout_ms: mount_timeout_ms };
+      await this.options.host.mountFilesystem(request);
     }
     if (isNew) await this.#own(path, pod, false);
     return { path, readOnly: false, kind: "empty-dir" };
@@ -225,6 +243,20 @@ export class VolumeManager {
     if (fsGroup === undefined) return;
     await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
   }
+}
+
+/** `HugePages-2Mi` names its size; `HugePages` means the one size that the pod's containers ask for. Gives `2M`. */
+export function hugePageSize(medium: string, pod: Pod): string {
+  const prefix = "hugepages-";
+  const asked = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].flatMap(({ resources }) =>
+    Object.keys({ ...resources?.requests, ...resources?.limits }).filter((name) => name.startsWith(prefix)),
+  );
+  const sizes = new Set(asked.map((name) => name.slice(prefix.length)));
+  const named = medium.slice(prefix.length);
+  if (named !== "" && sizes.has(named)) return named.replace(/i$/, "");
+  const [only] = sizes;
+  if (named === "" && sizes.size === 1 && only) return only.replace(/i$/, "");
+  throw new Error(`medium ${medium} needs containers that ask for huge pages of ${named || "one"} size`);
 }
 
 const volumeFolder = (base: string, kind: string, name: string): string =>

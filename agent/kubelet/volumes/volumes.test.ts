@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, link, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { type Payload, writePayload } from "./atomic-writer.ts";
+import { folderSize } from "./folder-size.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
+import { hugePageSize } from "./volume-manager.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -85,4 +87,32 @@ test("mount points of other volumes in a volume, of any container, but none belo
   expect(nestedMountPoints(pod, "files")).toEqual(["b.d", "b/c", "sub"]);
   expect(nestedMountPoints(pod, "other")).toEqual(["deeper"]);
   expect(nestedMountPoints(pod, "third")).toEqual([]);
+});
+
+test("a folder's size counts a file with two names once, and what is absent as nothing", async () => {
+  await mkdir(join(folder, "deep"));
+  const empty_bytes = await folderSize(folder);
+  await writeFile(join(folder, "deep/file"), Buffer.alloc(1 << 20, 1));
+  await link(join(folder, "deep/file"), join(folder, "same"));
+  const grown_bytes = (await folderSize(folder)) - empty_bytes;
+  expect(grown_bytes).toBeGreaterThanOrEqual(1 << 20);
+  expect(grown_bytes).toBeLessThan(2 << 20);
+  expect(await folderSize(join(folder, "absent"))).toBe(0);
+});
+
+test("the pages of a huge page volume are those that the containers ask for", () => {
+  const asking = (...sizes: string[]): Pod => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "n" },
+    spec: {
+      containers: [
+        { name: "c", resources: { limits: Object.fromEntries(sizes.map((size) => [`hugepages-${size}`, "64Mi"])) } },
+      ],
+    },
+  });
+  expect(hugePageSize("HugePages", asking("2Mi"))).toBe("2M");
+  expect(hugePageSize("HugePages-1Gi", asking("2Mi", "1Gi"))).toBe("1G");
+  expect(() => hugePageSize("HugePages", asking("2Mi", "1Gi"))).toThrow("of one size");
+  expect(() => hugePageSize("HugePages-1Gi", asking("2Mi"))).toThrow("of 1Gi size");
 });

@@ -1,0 +1,43 @@
+import type { Stats } from "node:fs";
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../files.ts";
+
+/** Blocks of stat(2) have this size whatever the file system. */
+const block_bytes = 512;
+
+/**
+ * Bytes that a folder takes up on its disk, as du counts: what is mounted below it is not its own, a file with several
+ * names counts once. What vanishes meanwhile is left out.
+ */
+export async function folderSize(path: string): Promise<number> {
+  const top = await statIfPresent(path);
+  if (!top) return 0;
+  const seen = new Set<number>();
+  let size_bytes = 0;
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const info = await statIfPresent(next);
+    if (!info || info.dev !== top.dev) continue;
+    if (info.nlink > 1 && !info.isDirectory()) {
+      if (seen.has(info.ino)) continue;
+      seen.add(info.ino);
+    }
+    size_bytes += info.blocks * block_bytes;
+    if (!info.isDirectory()) continue;
+    for (const name of await readdir(next).catch(goneIsEmpty)) waiting.push(join(next, name));
+  }
+  return size_bytes;
+}
+
+async function statIfPresent(path: string): Promise<Stats | undefined> {
+  return lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  });
+}
+
+function goneIsEmpty(error: unknown): string[] {
+  if (errnoOf(error) === "ENOENT") return [];
+  throw error;
+}
