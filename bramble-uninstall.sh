@@ -107,6 +107,12 @@ remove_network() {
   rmdir /etc/cni/net.d /etc/cni 2>/dev/null || true
   remove_rules iptables
   remove_rules ip6tables
+  if has ipset; then
+    for set in $(ipset list -name 2>/dev/null | grep '^BRAMBLE-'); do
+      say "removing the address set $set"
+      ipset destroy "$set" || true
+    done
+  fi
 }
 
 # Where Bramble's supervisor also runs Docker, that much of it stays, for others' containers may run there.

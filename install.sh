@@ -107,6 +107,7 @@ missing_packages() {
   has curl || echo curl ca-certificates
   has iptables || echo iptables
   has conntrack || echo conntrack
+  has ipset || echo ipset
   has ip || echo iproute2
   has nsenter || echo util-linux
   # A kernel without modules has nothing to load.

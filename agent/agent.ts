@@ -20,6 +20,8 @@ import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
 import { CniNetwork } from "./network/cni-network.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
+import { PolicedNetwork } from "./network-policy/policed-network.ts";
+import { PolicySync } from "./network-policy/policy-sync.ts";
 import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
 import { IptablesProxy } from "./proxy/iptables-proxy.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
@@ -50,9 +52,12 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     stateDirectory: join(settings.runDir, "cni"),
     warn,
   });
+  const policies = disabled.includes("network-policy")
+    ? undefined
+    : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
   const runtime = new DockerRuntime({
     socketPath: socketPath(settings.containerRuntimeEndpoint),
-    network: sandboxNetwork,
+    network: policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
     host,
     warn,
   });
@@ -97,6 +102,12 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   const networkSync = new NetworkSync(network, informers, log.named("network"));
   networkSync.start();
   parts.push(networkSync);
+  if (policies) {
+    policies.start();
+    parts.push(policies);
+  } else {
+    await PolicySync.removeAll().catch((error: unknown) => log.warn("rules of network policies stay", { error }));
+  }
   await kubelet.start();
   parts.push(kubelet);
   parts.push(

@@ -76,6 +76,16 @@ const trials: readonly Trial[] = [
     commands: [nat("-m", "recent", "--name", "x", "--set", "-j", "RETURN")],
   },
   {
+    name: "iptables mangle and ipset",
+    weight: "useful",
+    purpose: "network policies",
+    module: "iptable_mangle xt_set ip_set_hash_ip ip_set_hash_net ip_set_hash_ipport",
+    commands: [
+      ["ipset", "create", "check", "hash:net"],
+      ["iptables", "-w", "5", "-t", "mangle", "-A", "FORWARD", "-m", "set", "--match-set", "check", "src", "-j", "DROP"],
+    ],
+  },
+  {
     name: "veth and bridge",
     weight: "needed",
     purpose: "pod networks",

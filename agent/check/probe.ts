@@ -17,6 +17,7 @@ const neededPlugins = ["bridge", "host-local", "portmap"];
 const neededPrograms: readonly MissingProgram[] = [
   { program: "iptables", debianPackage: "iptables", purpose: "Services" },
   { program: "iptables-restore", debianPackage: "iptables", purpose: "Services" },
+  { program: "ipset", debianPackage: "ipset", purpose: "network policies" },
   { program: "conntrack", debianPackage: "conntrack", purpose: "Services over UDP" },
   { program: "ip", debianPackage: "iproute2", purpose: "routes between boards" },
   { program: "mount", debianPackage: "mount", purpose: "volumes" },

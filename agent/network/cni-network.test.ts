@@ -100,6 +100,7 @@ describe.skipIf(!canMakeNamespaces() || !existsSync(pluginSource))("real plugins
     pod: { uid: `uid-${id}`, namespace: "default", name: id },
     portMappings: [{ protocol: "TCP", containerPort: 80, hostPort }],
     annotations: {},
+    labels: {},
   });
   const leases = () => readdirSync(join(directory, "leases", "bramble")).filter((name) => name.startsWith("10."));
 

@@ -4,7 +4,7 @@ import { CommandError, type CommandRunner } from "./command.ts";
  * The board's own rules for pod traffic, in chains of our own:
  * - what comes from or goes to pods is forwarded, also where Docker has set the FORWARD policy to DROP;
  * - what leaves the cluster's pod network carries the board's address.
- * Rules that are to forbid something (NetworkPolicy) belong in front of BRAMBLE-FORWARD.
+ * NetworkPolicies forbid in the table mangle, which every packet passes before.
  */
 export const forwardChain = "BRAMBLE-FORWARD";
 export const postroutingChain = "BRAMBLE-POSTROUTING";

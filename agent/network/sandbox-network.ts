@@ -8,6 +8,7 @@ export interface SandboxAttachment {
   readonly pod: PodIdentity;
   readonly portMappings: readonly PortMapping[];
   readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
   readonly dns?:
     | { readonly servers: readonly string[]; readonly searches: readonly string[]; readonly options: readonly string[] }
     | undefined;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Iptables, renderChanges } from "node-iptables";
+import { Iptables, nameHash, renderChanges } from "node-iptables";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { staleFlows } from "./conntrack.ts";
 import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
-import { portHash, type ServicePort, servicePorts } from "./service-ports.ts";
+import { type ServicePort, servicePorts } from "./service-ports.ts";
 
 const network: ProxyNetwork = {
   family: "IPv4",
@@ -63,7 +63,7 @@ describe("endpoints", () => {
 describe("rules", () => {
   test("a port is spread evenly, and a hairpin is masqueraded", () => {
     const rules = text(view(service(), slice([here, there])));
-    const hash = portHash("default/web:http", "tcp");
+    const hash = nameHash("default/web:http", "tcp");
     expect(rules).toContain(
       `-A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" -p tcp -m tcp --dport 80 -d 10.43.0.7/32 -j KUBE-SVC-${hash}`,
     );

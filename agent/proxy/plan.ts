@@ -1,5 +1,5 @@
-import type { Rule, Ruleset } from "node-iptables";
-import { type Endpoint, type IpFamily, portHash, type ServicePort } from "./service-ports.ts";
+import { nameHash, type Rule, type Ruleset } from "node-iptables";
+import type { Endpoint, IpFamily, ServicePort } from "./service-ports.ts";
 
 export interface ProxyNetwork {
   readonly family: IpFamily;
@@ -242,7 +242,7 @@ interface ChainNames {
 }
 
 function chainNames(port: ServicePort): ChainNames {
-  const hash = portHash(port.id, port.protocol.toLowerCase());
+  const hash = nameHash(port.id, port.protocol.toLowerCase());
   return { cluster: `KUBE-SVC-${hash}`, local: `KUBE-SVL-${hash}`, external: `KUBE-EXT-${hash}` };
 }
 
@@ -256,7 +256,7 @@ function addBalancer(
 ): void {
   const targets = endpoints.map((endpoint) => {
     const address = endpoint.ip.includes(":") ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
-    return { address, endpoint, name: `KUBE-SEP-${portHash(port.id, port.protocol.toLowerCase(), address)}` };
+    return { address, endpoint, name: `KUBE-SEP-${nameHash(port.id, port.protocol.toLowerCase(), address)}` };
   });
   const rules: Rule[] = [];
   if (chain.startsWith("KUBE-SVC-")) {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 
@@ -83,19 +82,6 @@ export function servicePorts(
       };
     });
   });
-}
-
-/** A short stable name for chains: kube-proxy's, so that people and tools find their way. */
-export function portHash(...parts: readonly string[]): string {
-  const digest = createHash("sha256").update(parts.join("")).digest();
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  let text = "";
-  for (let bit = 0; text.length < 16; bit += 5) {
-    const index = bit >> 3;
-    const pair = ((digest[index] ?? 0) << 8) | (digest[index + 1] ?? 0);
-    text += alphabet[(pair >> (11 - (bit & 7))) & 31];
-  }
-  return text;
 }
 
 interface Candidate {

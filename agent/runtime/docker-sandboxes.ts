@@ -48,6 +48,7 @@ export class DockerSandboxes {
           pod: config.pod,
           portMappings: config.portMappings,
           annotations: config.annotations,
+          labels: config.labels,
           dns: config.dns,
         });
       }

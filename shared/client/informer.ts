@@ -161,7 +161,13 @@ export interface InformerFactoryOptions {
   readonly log?: Log | undefined;
 }
 
-/** One informer for each resource and scope in a process, however many ask. */
+/** What of its objects a cache keeps, under a name by which those who want the same share it. */
+export interface CacheForm<T> {
+  readonly name: string;
+  readonly transform: (object: T) => T;
+}
+
+/** One informer for each resource, scope and form in a process, however many ask. */
 export class InformerFactory {
   readonly client: Client;
   readonly options: InformerFactoryOptions;
@@ -173,14 +179,17 @@ export class InformerFactory {
     this.options = options;
   }
 
-  /** The informer shared by all who name the same resource and scope. Runs at once if the factory does. */
-  informer<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope = {}): Informer<T> {
+  /** The informer shared by all who name the same resource, scope and form. Runs at once if the factory does. */
+  informer<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope = {}, form?: CacheForm<T>): Informer<T> {
     const { namespace = "", labelSelector = "", fieldSelector = "" } = scope;
-    const key = [ref.group, ref.version, ref.plural, namespace, labelSelector, fieldSelector].join("|");
+    const key = [ref.group, ref.version, ref.plural, namespace, labelSelector, fieldSelector, form?.name ?? ""].join(
+      "|",
+    );
     const present = this.#informers.get(key);
     // The key holds the resource, so an informer found under it is of the same T.
     if (present) return present as unknown as Informer<T>;
-    const informer = new Informer<T>(this.client, ref, { ...this.options, scope });
+    const transform = form?.transform ?? this.options.transform;
+    const informer = new Informer<T>(this.client, ref, { ...this.options, transform, scope });
     this.#informers.set(key, informer as unknown as Informer<KubeObject>);
     if (this.#started) informer.start();
     return informer;

@@ -1,2 +1,20 @@
-export { Iptables, IptablesError, type IptablesOptions } from "./iptables.ts";
-export { type Chains, quoteWord, type Rule, type Ruleset, renderChanges, renderRule, type Table } from "./rules.ts";
+export {
+  type IpSet,
+  type IpSetChanges,
+  type IpSetMap,
+  IpSets,
+  type KnownIpSets,
+  renderSetChanges,
+} from "./ip-sets.ts";
+export { Iptables, type IptablesOptions } from "./iptables.ts";
+export { IptablesError } from "./program.ts";
+export {
+  type Chains,
+  nameHash,
+  quoteWord,
+  type Rule,
+  type Ruleset,
+  renderChanges,
+  renderRule,
+  type Table,
+} from "./rules.ts";

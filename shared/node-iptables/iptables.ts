@@ -1,16 +1,5 @@
-import { spawn } from "node:child_process";
+import { IptablesError, runProgram } from "./program.ts";
 import type { Rule, Table } from "./rules.ts";
-
-export class IptablesError extends Error {
-  override readonly name = "IptablesError";
-  constructor(
-    readonly command: string,
-    readonly exitCode: number,
-    readonly stderr: string,
-  ) {
-    super(`${command} failed with ${exitCode}: ${stderr.trim()}`);
-  }
-}
 
 export interface IptablesOptions {
   /** `iptables` or `ip6tables`; the `-restore` and `-save` programs of that name are used too. */
@@ -87,25 +76,6 @@ export class Iptables {
   }
 
   private run(program: string, args: readonly string[], input?: string): Promise<string> {
-    const [command = program, ...words] = [...this.prefix, program, ...args];
-    return new Promise((resolve, reject) => {
-      const child = spawn(command, words, { stdio: ["pipe", "pipe", "pipe"] });
-      let stdout = "";
-      let stderr = "";
-      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-        stdout += chunk;
-      });
-      child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-        stderr += chunk;
-      });
-      child.on("error", reject);
-      child.on("close", (code) => {
-        if (code === 0) resolve(stdout);
-        else reject(new IptablesError(`${program} ${args.join(" ")}`, code ?? -1, stderr));
-      });
-      // A program that ends early breaks the pipe; its exit code tells why.
-      child.stdin.on("error", () => undefined);
-      child.stdin.end(input ?? "");
-    });
+    return runProgram(this.prefix, program, args, input);
   }
 }

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /**
  * Netfilter rules as values. A rule is the words after `-A CHAIN`; a chain is replaced as a whole, so the text of a
  * ruleset is a pure function of it and two rulesets can be compared.
@@ -14,6 +16,19 @@ export type Ruleset = Readonly<Partial<Record<Table, Chains>>>;
 /** One word as iptables-restore reads it: quoted where it holds spaces or quotes. */
 export function quoteWord(word: string): string {
   return /^[\w./:,!=@%+-]+$/.test(word) ? word : `"${word.replace(/[\\"]/g, "\\$&")}"`;
+}
+
+/** 16 letters and digits for a chain or set that stands for these words, as kube-proxy makes them: SHA-256 in base 32. */
+export function nameHash(...parts: readonly string[]): string {
+  const digest = createHash("sha256").update(parts.join("")).digest();
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  let text = "";
+  for (let bit = 0; text.length < 16; bit += 5) {
+    const index = bit >> 3;
+    const pair = ((digest[index] ?? 0) << 8) | (digest[index + 1] ?? 0);
+    text += alphabet[(pair >> (11 - (bit & 7))) & 31];
+  }
+  return text;
 }
 
 export function renderRule(chain: string, rule: Rule): string {

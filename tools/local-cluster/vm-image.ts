@@ -21,7 +21,7 @@ const basePackages = [
   "openssh-server,sudo,iproute2,iputils-ping,netbase,curl,ca-certificates,busybox-static",
 ];
 /** What install.sh would add by apt; in the image so that a guest needs no internet. */
-const installedPackages = ["docker.io,docker-cli,apparmor,iptables,conntrack,containernetworking-plugins"];
+const installedPackages = ["docker.io,docker-cli,apparmor,iptables,ipset,conntrack,containernetworking-plugins"];
 
 /**
  * The image, made by mmdebstrap on first use (some minutes) and kept in the cache folder.

@@ -1,0 +1,210 @@
+import { type Chains, type IpSet, type IpSetMap, nameHash, type Rule } from "node-iptables";
+import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import type {
+  IPBlock,
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
+} from "#shared/api/types/networking-v1.generated.ts";
+import type { PolicyPod } from "./policy-pod.ts";
+
+/**
+ * The chain that all forwarded packets pass, in the table `mangle`: it is over before any table `filter` rule, ours or
+ * another's, can accept the packet, and after Services have been translated to pods. What the board itself sends to its
+ * pods (kubelet probes) is not forwarded, so it is always allowed, as upstream has it.
+ */
+export const policyChain = "BRAMBLE-POLICY";
+export const isPolicyChain = (name: string): boolean => /^BRAMBLE-(POLICY|IN-[A-Z2-7]+|OUT-[A-Z2-7]+)$/.test(name);
+export const isPolicySet = (name: string): boolean => name.startsWith("BRAMBLE-NP");
+
+export type IpFamily = "IPv4" | "IPv6";
+
+export interface PolicyState {
+  readonly policies: readonly NetworkPolicy[];
+  readonly pods: readonly PolicyPod[];
+  /** Labels by namespace. */
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+export interface PolicyPlan {
+  readonly chains: Chains;
+  readonly sets: IpSetMap;
+}
+
+type Direction = "ingress" | "egress";
+
+/**
+ * Rules and address sets that isolate this board's pods, by the NetworkPolicy API: a pod that no policy selects in a
+ * direction is open in it; else what one of them allows passes and the rest is dropped. Replies pass always, and so do
+ * connections that were made before a policy forbade them. Pods that the same policies select share their chains. Pure:
+ * the same state gives the same plan.
+ */
+export function planPolicies(state: PolicyState, family: IpFamily): PolicyPlan {
+  const draft = new Draft(state, family);
+  const jumps: Rule[] = [];
+  const local = state.pods.filter(({ isLocal }) => isLocal).sort((a, b) => (a.uid < b.uid ? -1 : 1));
+  for (const pod of local) {
+    const ingress = draft.chainFor(pod, "ingress");
+    const egress = draft.chainFor(pod, "egress");
+    if (ingress === undefined && egress === undefined) continue;
+    for (const ip of pod.ips.filter(isFamily(family))) {
+      // A pod cannot be kept from itself, by its own Service for instance.
+      jumps.push(["-s", ip, "-d", ip, "-j", "RETURN"]);
+      if (egress) jumps.push(["-s", ip, "-j", egress]);
+      if (ingress) jumps.push(["-d", ip, "-j", ingress]);
+    }
+  }
+  const established: Rule = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "RETURN"];
+  return {
+    chains: new Map([...draft.chains, [policyChain, jumps.length === 0 ? [] : [established, ...jumps]]]),
+    sets: draft.sets,
+  };
+}
+
+/** Which policies select a pod in a direction; none: it is open. */
+export function policiesOf(
+  pod: Pick<PolicyPod, "namespace" | "labels">,
+  policies: readonly NetworkPolicy[],
+  direction: Direction,
+): NetworkPolicy[] {
+  return policies.filter(
+    ({ metadata, spec }) =>
+      metadata.namespace === pod.namespace &&
+      hasDirection(spec, direction) &&
+      // The field is required upstream: absent on the wire is the empty selector.
+      labelSelectorOf(spec.podSelector ?? {}).matches(pod.labels),
+  );
+}
+
+function hasDirection(spec: NetworkPolicy["spec"], direction: Direction): boolean {
+  const types = spec.policyTypes ?? ["Ingress", ...(spec.egress?.length ? ["Egress"] : [])];
+  return types.includes(direction === "ingress" ? "Ingress" : "Egress");
+}
+
+/** One direction's rules of a policy in one form: `peers` are the other side. */
+interface DirectedRule {
+  readonly peers: readonly NetworkPolicyPeer[];
+  readonly ports: readonly NetworkPolicyPort[];
+}
+
+function rulesOf({ spec }: NetworkPolicy, direction: Direction): DirectedRule[] {
+  return direction === "ingress"
+    ? (spec.ingress ?? []).map(({ from = [], ports = [] }) => ({ peers: from, ports }))
+    : (spec.egress ?? []).map(({ to = [], ports = [] }) => ({ peers: to, ports }));
+}
+
+/** Chains and sets under construction; each is made once however many pods need it. */
+class Draft {
+  readonly chains = new Map<string, Rule[]>();
+  readonly sets = new Map<string, IpSet>();
+  private readonly podsByNamespace: ReadonlyMap<string, PolicyPod[]>;
+
+  constructor(
+    private readonly state: PolicyState,
+    private readonly family: IpFamily,
+  ) {
+    this.podsByNamespace = Map.groupBy(state.pods, ({ namespace }) => namespace);
+  }
+
+  /** The chain that a pod's packets of this direction pass; undefined for a pod that is open. */
+  chainFor(pod: PolicyPod, direction: Direction): string | undefined {
+    const policies = policiesOf(pod, this.state.policies, direction).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+    if (policies.length === 0) return undefined;
+    const name = `BRAMBLE-${direction === "ingress" ? "IN" : "OUT"}-${nameHash(policies.map(nameOf).join(" "))}`;
+    if (!this.chains.has(name)) {
+      const allowed = policies.flatMap((policy) =>
+        rulesOf(policy, direction)
+          .flatMap((rule) => this.matches(policy, rule, direction))
+          .map((match): Rule => [...match, "-m", "comment", "--comment", nameOf(policy), "-j", "RETURN"]),
+      );
+      this.chains.set(name, [...allowed, ["-j", "DROP"]]);
+    }
+    return name;
+  }
+
+  /** A rule allows what matches one of its peers and one of its ports; no peers or no ports mean any. */
+  private matches(policy: NetworkPolicy, rule: DirectedRule, direction: Direction): string[][] {
+    const namespace = policy.metadata.namespace ?? "";
+    const peers = rule.peers.length === 0 ? [[]] : this.peerMatches(namespace, rule.peers, direction);
+    const ports = rule.ports.length === 0 ? [[]] : rule.ports.map((port) => this.portMatch(port));
+    return peers.flatMap((peer) => ports.map((port) => [...peer, ...port]));
+  }
+
+  private peerMatches(namespace: string, peers: readonly NetworkPolicyPeer[], direction: Direction): string[][] {
+    const [side, flag] = direction === "ingress" ? ["src", "-s"] : ["dst", "-d"];
+    const inSet = (name: string): string[] => ["-m", "set", "--match-set", name, side];
+    const selectors = peers.filter(({ ipBlock }) => ipBlock === undefined);
+    const blocks = peers.flatMap(({ ipBlock }) => (ipBlock && isFamily(this.family)(ipBlock.cidr) ? [ipBlock] : []));
+    return [
+      ...(selectors.length > 0 ? [inSet(this.podSet(namespace, selectors))] : []),
+      ...blocks.map((block) => (block.except?.length ? inSet(this.blockSet(block)) : [flag, block.cidr])),
+    ];
+  }
+
+  private podSet(namespace: string, peers: readonly NetworkPolicyPeer[]): string {
+    const identity = peers.map(({ podSelector, namespaceSelector }) => [
+      namespaceSelector ? "" : namespace,
+      namespaceSelector ?? null,
+      podSelector ?? null,
+    ]);
+    return this.set("hash:ip", JSON.stringify(identity), () =>
+      peers.flatMap((peer) => this.peerPods(namespace, peer)).flatMap(({ ips }) => ips.filter(isFamily(this.family))),
+    );
+  }
+
+  private peerPods(namespace: string, { podSelector, namespaceSelector }: NetworkPolicyPeer): PolicyPod[] {
+    const pods = podSelector ? labelSelectorOf(podSelector) : undefined;
+    const spaces = namespaceSelector ? labelSelectorOf(namespaceSelector) : undefined;
+    const chosen = spaces
+      ? [...this.state.namespaces].filter(([, labels]) => spaces.matches(labels)).map(([name]) => name)
+      : [namespace];
+    return chosen.flatMap((name) =>
+      (this.podsByNamespace.get(name) ?? []).filter(({ labels }) => pods?.matches(labels) ?? true),
+    );
+  }
+
+  private blockSet({ cidr, except = [] }: IPBlock): string {
+    return this.set("hash:net", JSON.stringify([cidr, except]), () => {
+      const excluded = new Set(except.flatMap(halves));
+      return [...halves(cidr).filter((net) => !excluded.has(net)), ...[...excluded].map((net) => `${net} nomatch`)];
+    });
+  }
+
+  /** A port's number is looked for where the packet ends up: on the pod. A name may mean another number on each pod. */
+  private portMatch({ protocol = "TCP", port, endPort }: NetworkPolicyPort): string[] {
+    const name = protocol.toLowerCase();
+    if (port === undefined) return ["-p", name];
+    if (typeof port === "number") {
+      return ["-p", name, "-m", name, "--dport", endPort === undefined ? String(port) : `${port}:${endPort}`];
+    }
+    const set = this.set("hash:ip,port", JSON.stringify([port, protocol]), () =>
+      this.state.pods.flatMap(({ ips, namedPorts }) =>
+        namedPorts
+          .filter((named) => named.name === port && named.protocol === protocol)
+          .flatMap((named) => ips.filter(isFamily(this.family)).map((ip) => `${ip},${name}:${named.port}`)),
+      ),
+    );
+    return ["-m", "set", "--match-set", set, "dst,dst"];
+  }
+
+  private set(type: IpSet["type"], identity: string, entries: () => readonly string[]): string {
+    const name = `BRAMBLE-NP${this.family === "IPv6" ? "6" : "4"}-${nameHash(type, identity)}`;
+    if (!this.sets.has(name)) this.sets.set(name, { type, family: this.family, entries: new Set(entries()) });
+    return name;
+  }
+}
+
+/** The kernel's sets of networks know no prefix of length 0: two halves stand for it. */
+function halves(cidr: string): string[] {
+  if (!cidr.endsWith("/0")) return [cidr];
+  return cidr.includes(":") ? ["::/1", "8000::/1"] : ["0.0.0.0/1", "128.0.0.0/1"];
+}
+
+function nameOf({ metadata }: NetworkPolicy): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+const isFamily =
+  (family: IpFamily) =>
+  (address: string): boolean =>
+    address.includes(":") === (family === "IPv6");
