@@ -82,7 +82,22 @@ const trials: readonly Trial[] = [
     module: "iptable_mangle xt_set ip_set_hash_ip ip_set_hash_net ip_set_hash_ipport",
     commands: [
       ["ipset", "create", "check", "hash:net"],
-      ["iptables", "-w", "5", "-t", "mangle", "-A", "FORWARD", "-m", "set", "--match-set", "check", "src", "-j", "DROP"],
+      [
+        "iptables",
+        "-w",
+        "5",
+        "-t",
+        "mangle",
+        "-A",
+        "FORWARD",
+        "-m",
+        "set",
+        "--match-set",
+        "check",
+        "src",
+        "-j",
+        "DROP",
+      ],
     ],
   },
   {
