@@ -59,6 +59,8 @@ export interface RequestContext {
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;
   readonly remoteAddress?: string | undefined;
+  /** The caches lag: what must be the newest is read in the store, as of this revision at least. */
+  readonly behind?: number | undefined;
 }
 
 /** An object as the watch cache holds it: canonical JSON text, parsed on demand into a frozen view shared by all. */

@@ -5,7 +5,7 @@
 import { StatusError } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Client } from "#shared/client/client.ts";
-import type { Store } from "../store/store.ts";
+import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
@@ -157,7 +157,13 @@ export class ApiServer {
 
   /** Who a request is from. Throws Unauthorized. */
   async authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
-    const user = await this.#ready().authenticator.authenticate(credentials);
+    const { authenticator } = this.#ready();
+    const user = await authenticator.authenticate(credentials).catch(async (error: unknown) => {
+      // What proves who this is may have been written a moment ago, by way of another API server.
+      if (!this.#options.store.isShared) throw error;
+      await this.#hub.fresh();
+      return authenticator.authenticate(credentials);
+    });
     if (!user) throw new StatusError("Unauthorized", "Unauthorized");
     return user;
   }
@@ -179,10 +185,15 @@ export class ApiServer {
   /** Serves a request of a known user: impersonation, authorisation, and what the path names. */
   async handle(request: ApiRequest, user: User, exchange?: Exchange): Promise<ApiResponse | "handled"> {
     const { authorizer } = this.#ready();
-    const actor = await impersonated(authorizer, user, request.headers);
-    const context: RequestContext = { ...request, user: actor, auditAnnotations: {} };
-    await assertAllowed(authorizer, attributesOf(actor, request.info, request.query));
-    return this.#route(context, exchange);
+    try {
+      const behind = wantsNewest(request) ? await this.#hub.fresh() : undefined;
+      const actor = await impersonated(authorizer, user, request.headers);
+      const context: RequestContext = { ...request, user: actor, auditAnnotations: {}, behind };
+      await assertAllowed(authorizer, attributesOf(actor, request.info, request.query));
+      return await this.#route(context, exchange);
+    } catch (error) {
+      throw storeFailure(error) ?? error;
+    }
   }
 
   #route(context: RequestContext, exchange: Exchange | undefined): Promise<ApiResponse | "handled"> {
@@ -240,6 +251,22 @@ export class ApiServer {
     if (response === "handled") throw new Error(`${path} cannot be reached in the same process`);
     return response;
   }
+}
+
+/** Everything but reads of resources that are content with what the caches show. */
+function wantsNewest({ info, query }: ApiRequest): boolean {
+  if (!info.isResourceRequest) return false;
+  const reads = info.verb === "get" || info.verb === "list" || info.verb === "watch";
+  return !reads || (query.get("resourceVersion") ?? "") === "";
+}
+
+/** How clients are told that the store does not serve. */
+function storeFailure(error: unknown): StatusError | undefined {
+  if (error instanceof StoreUnavailableError) return new StatusError("ServiceUnavailable", error.message);
+  if (error instanceof OutcomeUnknownError) {
+    return new StatusError("Timeout", `${error.message}. Look at the object before trying again`);
+  }
+  return undefined;
 }
 
 export function splitUrl(url: string): { path: string; query: URLSearchParams } {

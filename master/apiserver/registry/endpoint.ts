@@ -8,6 +8,7 @@ import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { type Accepted, negotiate, negotiateFor, noFormAccepted } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
+import type { ResourceCache } from "../watch-cache/resource-cache.ts";
 import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
 import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
@@ -104,17 +105,24 @@ export class ResourceEndpoint {
     }
     const asked = context.query.get("resourceVersion") ?? "";
     if (asked !== "" && asked !== "0") await this.#parts.hub.waitForClient(revisionOf(asked));
-    const entry = this.#entry(context, resource);
+    const entry = await this.#entry(context, resource);
     await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry));
   }
 
-  #entry({ info }: RequestContext, resource: ServedResource): Entry {
+  async #entry({ info, behind }: RequestContext, resource: ServedResource): Promise<Entry> {
     const { namespaced } = resource.declaration.ref;
     const name = info.name ?? "";
-    const entry = resource.stored?.cache.get(namespaced ? `${info.namespace ?? ""}/${name}` : name);
+    const key = namespaced ? `${info.namespace ?? ""}/${name}` : name;
+    const cache = resource.stored?.cache;
+    const entry = behind === undefined ? cache?.get(key) : await this.#storedEntry(cache, key);
     if (!entry) throw notFound(resource.name, name);
     return entry;
+  }
+
+  async #storedEntry(cache: ResourceCache | undefined, key: string): Promise<Entry | undefined> {
+    const found = cache && (await this.#parts.store.get(cache.prefix + key));
+    return found && cache.entryOf(found.key, found.value, found.revision);
   }
 
   async #list({ context, resource, accepted }: Request): Promise<ApiResponse> {
@@ -128,7 +136,8 @@ export class ResourceEndpoint {
     }
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
     const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
-    const source = { hub, store, cache: stored.cache, resource, now_ms: () => this.#parts.now_ms() };
+    const { behind } = context;
+    const source = { hub, store, cache: stored.cache, resource, behind, now_ms: () => this.#parts.now_ms() };
     const { entries, metadata } = await listEntries(source, selection, parameters);
     await resource.ready(entries);
     const items = entries.map((entry) => resource.serve(entry));
@@ -385,7 +394,8 @@ export class ResourceEndpoint {
     const { context, resource } = request;
     const name = nameOf(context, resource);
     const { verb } = context.info;
-    if (verb === "get") return valueResponse(scaleOf(await resource.working(this.#entry(context, resource)), paths));
+    if (verb === "get")
+      return valueResponse(scaleOf(await resource.working(await this.#entry(context, resource)), paths));
     const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
     const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
     const expected = { gvk, schema: schemaFor(gvk), custom: false };

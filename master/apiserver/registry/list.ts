@@ -28,6 +28,8 @@ export interface ListSource {
   readonly cache: ResourceCache;
   readonly store: Store;
   readonly resource?: ServedResource | undefined;
+  /** The caches lag: the newest objects are read in the store, as of this revision. */
+  readonly behind?: number | undefined;
   /** Wall clock in ms since the epoch. */
   now_ms(): number;
 }
@@ -121,11 +123,11 @@ interface Start {
   readonly begun_ms: number;
 }
 
-async function startOf({ hub, now_ms }: ListSource, parameters: ListParameters): Promise<Start> {
+async function startOf({ hub, behind, now_ms }: ListSource, parameters: ListParameters): Promise<Start> {
   const begun_ms = now_ms();
   if (parameters.continueToken !== "") return decodeContinue(parameters.continueToken, begun_ms);
   if (parameters.resourceVersion === "" || parameters.resourceVersion === "0") {
-    return { revision: undefined, after: undefined, begun_ms };
+    return { revision: behind, after: undefined, begun_ms };
   }
   const revision = revisionOf(parameters.resourceVersion);
   await hub.waitForClient(revision);
@@ -135,12 +137,12 @@ async function startOf({ hub, now_ms }: ListSource, parameters: ListParameters):
 }
 
 async function entriesAt(
-  { cache, store }: ListSource,
+  { cache, store, hub }: ListSource,
   selection: Selection,
   revision: number,
   start: Start,
 ): Promise<Entry[]> {
-  const inMemory = cache.listAt(revision, selection.namespace);
+  const inMemory = revision <= hub.revision ? cache.listAt(revision, selection.namespace) : undefined;
   if (inMemory) return inMemory;
   try {
     const prefix = selection.namespace ? `${cache.prefix}${selection.namespace}/` : cache.prefix;

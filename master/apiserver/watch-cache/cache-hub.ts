@@ -1,11 +1,21 @@
 /** One watch over the whole store feeds the caches of all resources, so that all agree on how far they have come. */
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { CompactedError, SlowWatcherError, type Store, type StoreBatch, type StoredValue } from "../../store/store.ts";
+import {
+  CompactedError,
+  SlowWatcherError,
+  type Store,
+  type StoreBatch,
+  type StoredValue,
+  StoreUnavailableError,
+} from "../../store/store.ts";
 import { type Indexer, ResourceCache } from "./resource-cache.ts";
 
 const ROOT = "/registry/";
 const PAGE = 500;
+/** How long a reader waits for the caches to come up with a store that others write to. */
+const freshFor_ms = 2_000;
+const retry_ms = 500;
 
 interface Attached {
   readonly cache: ResourceCache;
@@ -106,7 +116,20 @@ export class CacheHub {
         return;
       } catch (error) {
         if (!(error instanceof SlowWatcherError || error instanceof CompactedError)) throw error;
-        after = await this.#catchUp();
+        after = await this.#catchUpWhenServed();
+      }
+    }
+  }
+
+  /** A store of several members may be away for a while. */
+  async #catchUpWhenServed(): Promise<number> {
+    for (;;) {
+      try {
+        return await this.#catchUp();
+      } catch (error) {
+        if (!this.#store.isShared || !(error instanceof StoreUnavailableError)) throw error;
+        await Bun.sleep(retry_ms);
+        if (this.#stop.signal.aborted) return this.#revision;
       }
     }
   }
@@ -158,6 +181,24 @@ export class CacheHub {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ revision, resolve, reject });
     });
+  }
+
+  /**
+   * Until the caches show all that anybody had written before this call; at once where nobody else writes. Gives the
+   * revision up to which the store itself must be read, if the caches do not get there in time. Rejects with
+   * StoreUnavailableError when no majority of the store answers.
+   */
+  async fresh(): Promise<number | undefined> {
+    if (!this.#store.isShared) return undefined;
+    const revision = await this.#store.now();
+    if (revision <= this.#revision) return undefined;
+    try {
+      await this.waitForClient(revision, freshFor_ms);
+      return undefined;
+    } catch (error) {
+      if (error instanceof StatusError) return revision;
+      throw error;
+    }
   }
 
   /** For a revision that a client named and that may never come: gives up after some seconds, as upstream does. */

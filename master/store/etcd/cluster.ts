@@ -35,7 +35,7 @@ export class EtcdCluster {
     for (let attempt = 0; ; attempt += 1) {
       const left_ms = deadline_ms - performance.now();
       try {
-        return await this.attempt(path, message, Math.min(left_ms, attempt_ms));
+        return await this.attempt(path, message, Math.max(1, Math.min(left_ms, attempt_ms)));
       } catch (error) {
         const pause_ms = pauseAfter(attempt);
         if (!isPassing(error) || performance.now() + pause_ms >= deadline_ms) throw error;
