@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
@@ -36,7 +36,13 @@ export interface BrambleRun {
   readonly stderr: string;
 }
 
-const patience_s = 180;
+/**
+ * BRAMBLE_E2E_GUESTS=1 runs the suite with workers that are emulated Debian machines: systemd, cgroups v2, Docker as the
+ * distribution ships it, Bramble installed by install.sh. The master stays a board of namespaces.
+ */
+export const guests = process.env["BRAMBLE_E2E_GUESTS"] === "1";
+/** How long to wait for what must come; an emulated machine takes its time. */
+export const patience_s = guests ? 1_200 : 180;
 const runFor_s = 120;
 const logLines = 15;
 
@@ -48,6 +54,8 @@ export interface TestClusterOptions {
   readonly workers: number;
   readonly masterAgent?: boolean | undefined;
   readonly hostname?: string | undefined;
+  /** The test looks at its workers only in ways that an emulated machine has too. */
+  readonly takesGuests?: boolean | undefined;
 }
 
 /** Starts boards and waits for the API server. Where BRAMBLE_E2E_LOGS names a folder, the boards' logs go there in the end. */
@@ -70,6 +78,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
           role: "master",
           address: `${prefix}.11`,
           hostname: hostname ?? "master-1",
+          machine: "namespaces",
           args: ["master", ...(options.masterAgent ? [] : ["--no-agent"])],
         },
         ...Array.from({ length: workers }, (_, index) => ({
@@ -77,6 +86,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
           role: "worker" as const,
           address: `${prefix}.${101 + index}`,
           hostname: hostname ?? `worker-${index + 1}`,
+          machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
           args: ["worker", "--server", `https://${prefix}.11:6443`],
         })),
       ],
@@ -98,21 +108,15 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
     return result.stdout.toString();
   };
   const { servers, credentials } = loadKubeconfig(kubeconfig);
-  const logs = (): string =>
-    cluster.hosts
-      .map(({ board, dir: folder }) => {
-        const file = join(folder, "bramble.log");
-        const text = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n").slice(-logLines) : [];
-        return `--- ${board.name}\n${text.join("\n")}`;
-      })
-      .join("\n");
+  const logs = (): string => cluster.hosts.map((host) => `--- ${host.board.name}\n${host.log(logLines)}`).join("\n");
   return {
     cluster,
     prefix,
     kubeconfig,
     client: new HttpClient({ servers, credentials }),
     async bramble(board, ...args) {
-      const command = cluster.host(board).inside(["timeout", String(runFor_s), binary, ...args]);
+      const host = cluster.host(board);
+      const command = host.inside(["timeout", String(runFor_s), host.binary, ...args]);
       const child = Bun.spawn({ cmd: command, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
       const [stdout, stderr] = await Promise.all([
         new Response(child.stdout).text(),
@@ -149,8 +153,8 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       const keep = process.env["BRAMBLE_E2E_LOGS"];
       if (keep !== undefined) {
         mkdirSync(keep, { recursive: true });
-        for (const { board, dir: folder } of cluster.hosts)
-          copyFileSync(join(folder, "bramble.log"), join(keep, `${options.name}-${board.name}.log`));
+        for (const host of cluster.hosts)
+          writeFileSync(join(keep, `${options.name}-${host.board.name}.log`), host.log(Number.MAX_SAFE_INTEGER));
       }
       await cluster.down(() => undefined);
     },

@@ -3,14 +3,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { clientBinaries } from "../support/kubectl.ts";
-import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { guests, image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
-setDefaultTimeout(400_000);
+setDefaultTimeout(guests ? 3_600_000 : 400_000);
 
 describe("a cluster of one master and two workers", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "e2e", network: "10.190", workers: 2 });
+    it = await startCluster({ name: "e2e", network: "10.190", workers: 2, takesGuests: true });
     await it.until(
       (output) => output.split(" ").filter((word) => word === "True").length === 2,
       "get",

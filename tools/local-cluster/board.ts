@@ -1,9 +1,4 @@
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Lan, networkNamespace, plugIn, setLink, unplug } from "./lan.ts";
-import { attempt, run, waitFor } from "./run.ts";
-
-/** One board: namespaces, a dockerd, and Bramble in them. Its state lies in `dir`. */
+/** One board of a cluster. Its state lies in a folder of the cluster's. */
 export interface Board {
   readonly name: string;
   readonly role: "master" | "worker";
@@ -12,138 +7,37 @@ export interface Board {
   readonly hostname: string;
   /** Arguments of the binary, without the program. */
   readonly args: readonly string[];
+  /** What it is made of: a set of this machine's namespaces, or an emulated Debian with systemd. */
+  readonly machine: "namespaces" | "guest";
 }
 
-const initScript = join(import.meta.dir, "board-init.sh");
-
-export class BoardHost {
-  constructor(
-    readonly lan: Lan,
-    readonly board: Board,
-    readonly dir: string,
-    readonly binary: string,
-  ) {}
-
-  /** Power on: namespaces and dockerd. Bramble is started apart. */
-  async powerOn(): Promise<void> {
-    mkdirSync(join(this.dir, "root"), { recursive: true });
-    plugIn(this.lan, this.board.name, this.board.address);
-    const outside = this.spawn("init", [
-      "nsenter",
-      `--net=/run/netns/${networkNamespace(this.lan, this.board.name)}`,
-      "unshare",
-      "--mount",
-      "--uts",
-      "--ipc",
-      "--pid",
-      "--fork",
-      "--kill-child",
-      "--propagation",
-      "private",
-      initScript,
-      this.dir,
-      this.board.hostname,
-    ]);
-    // `unshare --fork` stays outside; its child is the board's first process.
-    const init = await waitFor(`${this.board.name}: first process`, 10, () => childOf(outside));
-    this.writePid("board", init);
-    await waitFor(
-      `${this.board.name}: dockerd`,
-      60,
-      () => attempt(this.inside(["docker", "-H", "unix:///run/docker.sock", "version"])) || undefined,
-    );
-  }
-
-  startBramble(extra: readonly string[] = []): void {
-    this.writePid("bramble", this.spawn("bramble", this.inside([this.binary, ...this.board.args, ...extra])));
-  }
-
-  /** Ends Bramble alone; containers go on. */
-  async stopBramble(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const wrapper = this.pid("bramble");
-    if (wrapper === undefined) return;
-    // nsenter into a PID namespace forks: the program is its child.
-    const target = childOf(wrapper) ?? wrapper;
-    kill(target, signal);
-    await waitFor(`${this.board.name}: end of bramble`, 60, () => !existsSync(`/proc/${target}`) || undefined);
-    rmSync(join(this.dir, "bramble.pid"), { force: true });
-  }
-
+/** A board that can be handled like a real one: power, network cable, the program on it. */
+export interface BoardHost {
+  readonly board: Board;
+  /** Where what belongs to it lies on this machine. */
+  readonly dir: string;
+  /** The program's path as the board sees it. */
+  readonly binary: string;
+  readonly powered: boolean;
+  /** The PID of Bramble, if it runs: as this machine sees it, or for a guest as the guest does. */
+  readonly bramblePid: number | undefined;
+  /** Power on, up to a dockerd that answers. Where Bramble is installed to start at boot, it is on its way too. */
+  powerOn(): Promise<void>;
+  /** Starts Bramble unless it runs, with further arguments for a first start. */
+  startBramble(extra?: readonly string[]): void;
+  /** Ends Bramble alone; containers go on. It stays ended until it is started. */
+  stopBramble(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** A power cut: everything on the board dies at once and its link goes dark. */
-  async cut(): Promise<void> {
-    const init = this.pid("board");
-    if (init !== undefined) {
-      attempt(["ip", "-n", `${this.lan.cluster}-lan`, "link", "set", this.board.name, "down"]);
-      kill(init, "SIGKILL");
-      await waitFor(`${this.board.name}: death`, 30, () => !existsSync(`/proc/${init}`) || undefined);
-    }
-    unplug(this.lan, this.board.name);
-    for (const name of ["board", "bramble"]) rmSync(join(this.dir, `${name}.pid`), { force: true });
-  }
-
-  link(state: "up" | "down"): void {
-    setLink(this.lan, this.board.name, state);
-  }
-
-  get powered(): boolean {
-    const init = this.pid("board");
-    return init !== undefined && existsSync(`/proc/${init}`);
-  }
-
-  /** PID of the Bramble process as this machine sees it. */
-  get bramblePid(): number | undefined {
-    const wrapper = this.pid("bramble");
-    return wrapper === undefined ? undefined : childOf(wrapper);
-  }
-
-  /** The command that runs `command` on the board. */
-  inside(command: readonly string[]): string[] {
-    const init = this.pid("board");
-    if (init === undefined) throw new Error(`${this.board.name} is off`);
-    return ["nsenter", `--target=${init}`, "--mount", "--uts", "--ipc", "--net", "--pid", "--", ...command];
-  }
-
-  exec(command: readonly string[]): string {
-    return run(this.inside(command));
-  }
-
-  private spawn(log: string, command: readonly string[]): number {
-    const out = openSync(join(this.dir, `${log}.log`), "a");
-    const child = Bun.spawn({
-      cmd: ["setsid", ...command],
-      stdin: "ignore",
-      stdout: out,
-      stderr: out,
-      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" },
-    });
-    child.unref();
-    return child.pid;
-  }
-
-  private pid(name: string): number | undefined {
-    const file = join(this.dir, `${name}.pid`);
-    return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
-  }
-
-  private writePid(name: string, pid: number): void {
-    writeFileSync(join(this.dir, `${name}.pid`), String(pid));
-  }
-}
-
-function childOf(pid: number): number | undefined {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return children === "" ? undefined : Number(children.split(" ")[0]);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
+  cut(): Promise<void>;
+  link(state: "up" | "down"): void;
+  /** The command that runs `command` on the board as root. */
+  inside(command: readonly string[]): string[];
+  /** Runs a command there and gives what it prints. Throws CommandError. */
+  exec(command: readonly string[]): string;
+  /** Text of a file there; undefined where there is none. */
+  read(path: string): string | undefined;
+  /** The last lines that Bramble wrote. */
+  log(lines: number): string;
+  /** Power off, for good. */
+  remove(): Promise<void>;
 }

@@ -1,7 +1,9 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Board, BoardHost } from "./board.ts";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Board, BoardHost } from "./board.ts";
+import { GuestBoard } from "./guest-board.ts";
 import { createLan, type Lan, removeLan } from "./lan.ts";
+import { NamespaceBoard } from "./namespace-board.ts";
 import { waitFor } from "./run.ts";
 
 export interface ClusterPlan {
@@ -26,12 +28,15 @@ export class Cluster {
     writeFileSync(join(dir, "cluster.json"), JSON.stringify(plan, undefined, 2));
     const cluster = new Cluster(plan, dir);
     createLan(cluster.lan);
-    for (const board of plan.boards) {
-      say(`${board.name}: power on`);
-      await cluster.host(board.name).powerOn();
-    }
+    // At the same time: a guest takes a minute.
+    await Promise.all(
+      plan.boards.map(async (board) => {
+        say(`${board.name}: power on`);
+        await cluster.host(board.name).powerOn();
+      }),
+    );
     await cluster.startMasters(say);
-    const token = readFileSync(cluster.file("master-1", "/var/lib/bramble/token"), "utf8").trim();
+    const token = cluster.host("master-1").read("/var/lib/bramble/token")?.trim() ?? "";
     for (const board of plan.boards.filter((each) => each.role === "worker")) {
       cluster.host(board.name).startBramble(["--token", token]);
       say(`${board.name}: joining`);
@@ -53,20 +58,23 @@ export class Cluster {
     const board = this.plan.boards.find((each) => each.name === name);
     if (!board)
       throw new Error(`no board named ${name}; there are: ${this.plan.boards.map((each) => each.name).join(", ")}`);
-    return new BoardHost(this.lan, board, join(this.dir, name), this.plan.binary);
+    const dir = join(this.dir, name);
+    return board.machine === "guest"
+      ? new GuestBoard(this.lan, board, dir, dirname(this.plan.binary))
+      : new NamespaceBoard(this.lan, board, dir, this.plan.binary);
   }
 
   get hosts(): BoardHost[] {
     return this.plan.boards.map((board) => this.host(board.name));
   }
 
-  /** Where a file of a board lies on this machine. */
+  /** Where a file of a board of namespaces lies on this machine. */
   file(board: string, path: string): string {
     return join(this.dir, board, "root", path);
   }
 
   copyKubeconfig(to: string): void {
-    copyFileSync(this.file("master-1", "/etc/bramble/kubeconfig.yaml"), to);
+    writeFileSync(to, this.host("master-1").read("/etc/bramble/kubeconfig.yaml") ?? "", { mode: 0o600 });
   }
 
   async load(archive: string, say: (line: string) => void): Promise<void> {
@@ -87,7 +95,7 @@ export class Cluster {
 
   async down(say: (line: string) => void): Promise<void> {
     for (const host of this.hosts) {
-      await host.cut();
+      await host.remove();
       say(`${host.board.name}: off`);
     }
     removeLan(this.lan);
@@ -103,7 +111,7 @@ export class Cluster {
         const answer = await fetch(`https://${board.address}:6443/readyz`, {
           tls: { rejectUnauthorized: false },
         }).catch(() => undefined);
-        return answer?.ok && existsSync(this.file(board.name, "/etc/bramble/kubeconfig.yaml")) ? true : undefined;
+        return (answer?.ok && host.read("/etc/bramble/kubeconfig.yaml") !== undefined) || undefined;
       });
       say(`${board.name}: API server ready`);
     }

@@ -10,7 +10,8 @@ export interface Lan {
   readonly prefix: string;
 }
 
-const namespaceOf = (lan: Lan): string => `${lan.cluster}-lan`;
+/** The namespace with the LAN's bridge. */
+export const lanNamespace = (lan: Lan): string => `${lan.cluster}-lan`;
 // Interface names hold 15 characters.
 const hostLink = (lan: Lan): string => `${lan.cluster.slice(0, 10)}-host`;
 const ip = (namespace: string | undefined, ...args: string[]): string =>
@@ -19,7 +20,7 @@ const ip = (namespace: string | undefined, ...args: string[]): string =>
 export function createLan(lan: Lan): void {
   // A run that was killed may have left its own.
   removeLan(lan);
-  const namespace = namespaceOf(lan);
+  const namespace = lanNamespace(lan);
   ip(undefined, "netns", "add", namespace);
   ip(namespace, "link", "set", "lo", "up");
   ip(namespace, "link", "add", "lan", "type", "bridge");
@@ -33,7 +34,7 @@ export function createLan(lan: Lan): void {
 
 export function removeLan(lan: Lan): void {
   attempt(["ip", "link", "del", hostLink(lan)]);
-  attempt(["ip", "netns", "del", namespaceOf(lan)]);
+  attempt(["ip", "netns", "del", lanNamespace(lan)]);
 }
 
 export function networkNamespace(lan: Lan, board: string): string {
@@ -60,26 +61,33 @@ export function plugIn(lan: Lan, board: string, address: string): void {
     "name",
     board,
     "netns",
-    namespaceOf(lan),
+    lanNamespace(lan),
   );
-  ip(namespaceOf(lan), "link", "set", board, "master", "lan", "up");
+  ip(lanNamespace(lan), "link", "set", board, "master", "lan", "up");
   ip(namespace, "addr", "add", `${address}/24`, "dev", "eth0");
   ip(namespace, "link", "set", "eth0", "up");
   ip(namespace, "route", "add", "default", "via", `${lan.prefix}.254`);
 }
 
+/** A socket of the LAN for a machine that is no namespace: a tap interface of the board's name. */
+export function plugInGuest(lan: Lan, board: string): void {
+  unplug(lan, board);
+  ip(lanNamespace(lan), "tuntap", "add", "dev", board, "mode", "tap");
+  ip(lanNamespace(lan), "link", "set", board, "master", "lan", "up");
+}
+
 /** A board keeps its hardware address when it loses power: its neighbours find it at once when it is back. */
-function hardwareAddress(address: string): string {
+export function hardwareAddress(address: string): string {
   const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
   return ["02", "42", ...bytes].join(":");
 }
 
 /** Takes the cable out for good: the namespace goes with all its interfaces and rules. */
 export function unplug(lan: Lan, board: string): void {
-  attempt(["ip", "-n", namespaceOf(lan), "link", "del", board]);
+  attempt(["ip", "-n", lanNamespace(lan), "link", "del", board]);
   attempt(["ip", "netns", "del", networkNamespace(lan, board)]);
 }
 
 export function setLink(lan: Lan, board: string, state: "up" | "down"): void {
-  ip(namespaceOf(lan), "link", "set", board, state);
+  ip(lanNamespace(lan), "link", "set", board, state);
 }

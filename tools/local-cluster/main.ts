@@ -26,6 +26,7 @@ program
   .option("--binary <FILE>", "the binary to run", join(root, "dist/bramble-linux-x64"))
   .option("--hostname <NAME>", "what every worker calls itself (default: its board's name)")
   .option("--no-master-agent", "run no pods on masters")
+  .option("--guests", "workers are emulated Debian machines with systemd, and Bramble is installed on them; slow")
   .option("--docker", "boards run Docker; this is the default and only runtime so far")
   .option("--master-arg <ARG>", "further argument for masters, repeatable", collect, [])
   .option("--worker-arg <ARG>", "further argument for workers, repeatable", collect, [])
@@ -139,6 +140,7 @@ function planBoards(options: Record<string, unknown>): Board[] {
       role: "master",
       address: `${prefix}.${11 + index}`,
       hostname: `master-${index + 1}`,
+      machine: "namespaces",
       args: [
         "master",
         ...(options["masterAgent"] === false ? ["--no-agent"] : []),
@@ -153,6 +155,7 @@ function planBoards(options: Record<string, unknown>): Board[] {
       role: "worker",
       address: `${prefix}.${101 + index}`,
       hostname: String(options["hostname"] ?? `worker-${index + 1}`),
+      machine: options["guests"] ? "guest" : "namespaces",
       args: ["worker", "--server", `https://${prefix}.11:6443`, ...(options["workerArg"] as string[])],
     }),
   );

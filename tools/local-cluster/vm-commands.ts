@@ -1,6 +1,8 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { Vm } from "./vm.ts";
+
+const root = resolve(import.meta.dir, "../..");
 
 /** `tools/cluster vm …`: one emulated machine with systemd, to try install.sh on. */
 export function vmCommand(folder: (name: string) => string, say: (line: string) => void): Command {
@@ -10,17 +12,31 @@ export function vmCommand(folder: (name: string) => string, say: (line: string) 
     "a Debian 13 with systemd in emulation; needs qemu-system-x86 and mmdebstrap",
   );
   vm.command("up")
-    .description("boot a fresh guest and wait for its ssh; the first time it makes the image")
+    .description("boot a fresh guest and wait for its ssh; it sees this checkout as /mnt/checkout, read only")
     .addOption(nameOption)
     .option("--memory <MIB>", "the guest's memory", "2048")
     .option("--cpus <N>", "its processors", "2")
     .option("--bare", "without the packages that install.sh adds by apt; the guest then needs the internet")
-    .action(async (options) =>
-      vmOf(options.name).up(
-        { memory_MiB: Number(options.memory), cpus: Number(options.cpus), bare: options.bare === true },
+    .action(async (options) => {
+      const guest = vmOf(options.name);
+      await guest.create(
+        {
+          memory_MiB: Number(options.memory),
+          cpus: Number(options.cpus),
+          bare: options.bare === true,
+          hostname: "debian",
+          shares: { checkout: root },
+        },
         say,
-      ),
-    );
+      );
+      say(`booting (console: ${guest.console})`);
+      await guest.powerOn();
+      say(`up; its port 6443 is 127.0.0.1:${guest.apiPort} here`);
+    });
+  vm.command("reboot")
+    .description("reboot it in good order and wait until it is up again")
+    .addOption(nameOption)
+    .action(async (options) => vmOf(options.name).reboot());
   vm.command("ssh")
     .description("run a command in it as root: vm ssh -- systemctl status")
     .argument("<command...>")
@@ -37,6 +53,6 @@ export function vmCommand(folder: (name: string) => string, say: (line: string) 
   vm.command("down")
     .description("switch it off and remove it")
     .addOption(nameOption)
-    .action(async (options) => vmOf(options.name).down());
+    .action(async (options) => vmOf(options.name).remove());
   return vm;
 }

@@ -75,3 +75,16 @@ function bootFile(root: string, name: string): string {
   if (file === undefined) throw new Error(`the guest has no ${name}`);
   return join(root, "boot", file);
 }
+
+/** Writes small files into an ext4 disk that nothing has mounted; what was there under a name is replaced. */
+export function writeIntoDisk(disk: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    const source = `${disk}.file`;
+    writeFileSync(source, text, { mode: 0o644 });
+    // debugfs ends well whatever happens, so what it has written is looked at; `rm` of what is not there is no failure.
+    run(["debugfs", "-w", "-R", `rm ${path}`, disk]);
+    run(["debugfs", "-w", "-R", `write ${source} ${path}`, disk]);
+    rmSync(source);
+    if (run(["debugfs", "-R", `cat ${path}`, disk]) !== text) throw new Error(`${path} cannot be written into ${disk}`);
+  }
+}

@@ -1,87 +1,134 @@
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { hardwareAddress, type Lan, lanNamespace } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
-import { vmImage } from "./vm-image.ts";
-
-interface VmState {
-  readonly pid: number;
-  readonly sshKey: string;
-  /** Ports of this machine's loopback that lead to the guest's 22 and 6443. */
-  readonly sshPort: number;
-  readonly apiPort: number;
-}
+import { type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
 
 export interface VmPlan {
   readonly memory_MiB: number;
   readonly cpus: number;
+  /** Without the packages that install.sh adds by apt. */
   readonly bare: boolean;
+  readonly hostname: string;
+  /** How it is reached; without a LAN only through this machine's loopback. */
+  readonly lan?: VmLan | undefined;
+  /** Folders of this machine that the guest sees, read only, as /mnt/NAME. */
+  readonly shares: Readonly<Record<string, string>>;
+}
+
+/** A place on a local cluster's LAN; the tap interface `link` is there already. */
+export interface VmLan {
+  readonly lan: Lan;
+  readonly link: string;
+  readonly address: string;
+}
+
+/** What a guest stays through power cuts. */
+interface VmState {
+  readonly plan: VmPlan;
+  readonly image: VmImage;
+  /** The board's serial, as its firmware tells it. */
+  readonly uuid: string;
+  readonly sshHost: string;
+  readonly sshPort: number;
+  /** The port of this machine's loopback that leads to the guest's 6443, if it is on no LAN. */
+  readonly apiPort: number | undefined;
 }
 
 // A guest without hardware virtualisation takes a minute; on a busy machine several.
-const boot_s = 400;
+const boot_s = 600;
+const shutdown_s = 300;
 
 /**
  * A Debian 13 with systemd and a kernel of its own, in emulation: what namespaces cannot show (installing, units, boot,
- * Docker's default flags). Reached through this machine's loopback only.
+ * Docker's default flags, cgroups v2 whatever this machine has). Its disk lives as long as its folder.
  */
 export class Vm {
   constructor(readonly dir: string) {}
 
-  async up(plan: VmPlan, say: (line: string) => void): Promise<void> {
+  get exists(): boolean {
+    return existsSync(join(this.dir, "vm.json"));
+  }
+
+  /** Makes its disk. Throws where there is a guest already. */
+  async create(plan: VmPlan, say: (line: string) => void): Promise<void> {
     if (existsSync(this.dir)) throw new Error(`${this.dir} holds a guest; \`tools/cluster vm down\` ends it`);
     const image = vmImage({ bare: plan.bare }, say);
     mkdirSync(this.dir, { recursive: true });
     run(["cp", "--sparse=always", "--reflink=auto", image.disk, this.disk]);
-    const [sshPort, apiPort] = [await freePort(), await freePort()];
-    const log = openSync(join(this.dir, "console.log"), "a");
-    const child = Bun.spawn({
-      cmd: [
-        ...["setsid", "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"],
-        ...["-smp", String(plan.cpus), "-m", String(plan.memory_MiB), "-display", "none", "-serial", "stdio"],
-        ...["-kernel", image.kernel, "-initrd", image.initrd],
-        ...["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"],
-        ...["-drive", `file=${this.disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
-        ...["-device", "virtio-net-pci,netdev=outside"],
-        "-netdev",
-        `user,id=outside,hostfwd=tcp:127.0.0.1:${sshPort}-:22,hostfwd=tcp:127.0.0.1:${apiPort}-:6443`,
-      ],
-      stdin: "ignore",
-      stdout: log,
-      stderr: log,
+    const { lan } = plan;
+    writeIntoDisk(this.disk, {
+      "/etc/hostname": `${plan.hostname}\n`,
+      "/etc/hosts": `127.0.0.1 localhost\n127.0.1.1 ${plan.hostname}\n::1 localhost\n`,
+      ...(lan && { "/etc/systemd/network/05-lan.network": staticNetwork(lan) }),
     });
+    const state: VmState = {
+      plan,
+      image,
+      uuid: crypto.randomUUID(),
+      sshHost: lan?.address ?? "127.0.0.1",
+      sshPort: lan ? 22 : await freePort(),
+      apiPort: lan ? undefined : await freePort(),
+    };
+    writeFileSync(join(this.dir, "vm.json"), JSON.stringify(state, undefined, 2));
+  }
+
+  /** Power on; resolves once its ssh answers and its shares are mounted. */
+  async powerOn(): Promise<void> {
+    const log = openSync(this.console, "a");
+    const child = Bun.spawn({ cmd: this.#qemu(), stdin: "ignore", stdout: log, stderr: log });
     child.unref();
-    const state: VmState = { pid: child.pid, sshKey: image.sshKey, sshPort, apiPort };
-    writeFileSync(join(this.dir, "vm.json"), JSON.stringify(state));
-    say(`booting (console: ${join(this.dir, "console.log")})`);
-    await waitFor("the guest's ssh", boot_s, async () => {
-      if (child.exitCode !== null)
-        throw new Error(`qemu ended: ${readFileSync(join(this.dir, "console.log"), "utf8")}`);
-      if (attempt([...this.#ssh(["-o", "ConnectTimeout=10"]), "true"])) return true;
-      await Bun.sleep(1000);
-      return undefined;
-    });
-    say(`up; its port 6443 is 127.0.0.1:${apiPort} here`);
+    writeFileSync(join(this.dir, "pid"), String(child.pid));
+    await this.#untilUp(undefined);
+  }
+
+  /** Reboots as a person does, and resolves when it is up again. */
+  async reboot(): Promise<void> {
+    const before = this.#bootId();
+    run(this.inside(["systemctl", "reboot"]));
+    await waitFor("the guest's shutdown", shutdown_s, () => this.#bootId() !== before || undefined);
+    await this.#untilUp(before);
+  }
+
+  /** Power off, without a word to the guest. What it had not written to its disk is lost. */
+  async cut(): Promise<void> {
+    attempt(["ssh", "-O", "exit", ...this.#sshTarget]);
+    const pid = this.#pid;
+    if (pid === undefined) return;
+    process.kill(pid, "SIGKILL");
+    await waitFor("the guest's end", 30, () => !existsSync(`/proc/${pid}`) || undefined);
+  }
+
+  async remove(): Promise<void> {
+    if (!this.exists) throw new Error(`no guest in ${this.dir}; \`tools/cluster vm up\` makes one`);
+    await this.cut();
+    rmSync(this.dir, { recursive: true });
+  }
+
+  get powered(): boolean {
+    return this.#pid !== undefined;
+  }
+
+  /** The port of this machine's loopback that leads to its API server, if it is on no LAN. */
+  get apiPort(): number | undefined {
+    return this.#state.apiPort;
   }
 
   /** The command that runs `command` in the guest as root. */
   inside(command: readonly string[]): string[] {
     // ssh joins its arguments with blanks and gives them to a shell.
-    return [...this.#ssh([]), command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")];
+    return ["ssh", ...this.#sshTarget, command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")];
   }
 
   copy(files: readonly string[], to: string): void {
-    const { sshKey, sshPort } = this.#state;
-    run(["scp", "-q", "-r", "-i", sshKey, "-P", String(sshPort), ...sshOptions, ...files, `root@127.0.0.1:${to}`]);
+    const { image, sshHost, sshPort } = this.#state;
+    const options = ["-q", "-r", "-i", image.sshKey, "-P", String(sshPort), ...this.#sshOptions];
+    run(["scp", ...options, ...files, `root@${sshHost}:${to}`]);
   }
 
-  async down(): Promise<void> {
-    const { pid } = this.#state;
-    if (readCommand(pid).includes(this.disk)) {
-      process.kill(pid, "SIGKILL");
-      await waitFor("the guest's end", 30, () => !existsSync(`/proc/${pid}`) || undefined);
-    }
-    rmSync(this.dir, { recursive: true });
+  get console(): string {
+    return join(this.dir, "console.log");
   }
 
   private get disk(): string {
@@ -89,27 +136,82 @@ export class Vm {
   }
 
   get #state(): VmState {
-    const file = join(this.dir, "vm.json");
-    if (!existsSync(file)) throw new Error(`no guest in ${this.dir}; \`tools/cluster vm up\` makes one`);
-    return JSON.parse(readFileSync(file, "utf8")) as VmState;
+    if (!this.exists) throw new Error(`no guest in ${this.dir}; \`tools/cluster vm up\` makes one`);
+    return JSON.parse(readFileSync(join(this.dir, "vm.json"), "utf8")) as VmState;
   }
 
-  #ssh(options: readonly string[]): string[] {
-    const { sshKey, sshPort } = this.#state;
-    return ["ssh", "-i", sshKey, "-p", String(sshPort), ...sshOptions, ...options, "root@127.0.0.1"];
+  /** Its id may belong to another process by now; only the guest's own has the disk among its arguments. */
+  get #pid(): number | undefined {
+    const file = join(this.dir, "pid");
+    const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+    if (pid === undefined || !existsSync(`/proc/${pid}/cmdline`)) return undefined;
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(this.disk) ? pid : undefined;
+  }
+
+  #qemu(): string[] {
+    const { plan, image, uuid, sshPort, apiPort } = this.#state;
+    const { lan } = plan;
+    const network = lan
+      ? `tap,id=lan,ifname=${lan.link},script=no,downscript=no`
+      : `user,id=lan,hostfwd=tcp:127.0.0.1:${sshPort}-:22,hostfwd=tcp:127.0.0.1:${apiPort}-:6443`;
+    return [
+      ...["setsid", ...(lan ? ["nsenter", `--net=/run/netns/${lanNamespace(lan.lan)}`] : []), "qemu-system-x86_64"],
+      ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-uuid", uuid],
+      ...["-smp", String(plan.cpus), "-m", String(plan.memory_MiB), "-display", "none", "-serial", "stdio"],
+      ...["-kernel", image.kernel, "-initrd", image.initrd],
+      ...["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"],
+      ...["-drive", `file=${this.disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
+      ...["-netdev", network],
+      ...["-device", `virtio-net-pci,netdev=lan${lan ? `,mac=${hardwareAddress(lan.address)}` : ""}`],
+      ...Object.entries(plan.shares).flatMap(([name, path]) => [
+        "-virtfs",
+        `local,path=${path},mount_tag=${name},security_model=none,readonly=on`,
+      ]),
+    ];
+  }
+
+  async #untilUp(previousBoot: string | undefined): Promise<void> {
+    await waitFor(`the guest's ssh (console: ${this.console})`, boot_s, async () => {
+      if (!this.powered) throw new Error(`qemu ended: ${readFileSync(this.console, "utf8").slice(-2000)}`);
+      const boot = this.#bootId();
+      if (boot !== undefined && boot !== previousBoot) return true;
+      await Bun.sleep(1000);
+      return undefined;
+    });
+    for (const name of Object.keys(this.#state.plan.shares)) {
+      const mount = ["mount", "--mkdir", "-t", "9p", "-o", "trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144"];
+      run(this.inside([...mount, name, `/mnt/${name}`]));
+    }
+  }
+
+  /** Which boot of the guest's answers, if one does. */
+  #bootId(): string | undefined {
+    const { exitCode, stdout } = Bun.spawnSync({
+      cmd: this.inside(["cat", "/proc/sys/kernel/random/boot_id"]),
+      stdin: "ignore",
+      stderr: "ignore",
+    });
+    return exitCode === 0 ? stdout.toString().trim() : undefined;
+  }
+
+  get #sshTarget(): string[] {
+    const { image, sshHost, sshPort } = this.#state;
+    return ["-i", image.sshKey, "-p", String(sshPort), ...this.#sshOptions, `root@${sshHost}`];
+  }
+
+  /** A guest's host key is made anew with each guest, and nobody stands between. One connection serves all commands. */
+  get #sshOptions(): string[] {
+    return [
+      ...["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
+      ...["-o", "BatchMode=yes", "-o", "ConnectTimeout=20"],
+      ...["-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=6"],
+      ...["-o", "ControlMaster=auto", "-o", `ControlPath=${join(this.dir, "ssh")}`, "-o", "ControlPersist=120"],
+    ];
   }
 }
 
-/** A guest's host key is made anew with each guest, and nobody stands between on the loopback. */
-const sshOptions = [
-  ...["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-  ...["-o", "BatchMode=yes"],
-];
-
-/** Its id may belong to another process by now; only the guest's own has the disk among its arguments. */
-function readCommand(pid: number): string {
-  const file = `/proc/${pid}/cmdline`;
-  return existsSync(file) ? readFileSync(file, "utf8") : "";
+function staticNetwork({ lan, address }: VmLan): string {
+  return `[Match]\nName=eth0\n[Network]\nAddress=${address}/24\nGateway=${lan.prefix}.254\n`;
 }
 
 async function freePort(): Promise<number> {
