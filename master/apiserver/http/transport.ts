@@ -134,6 +134,8 @@ export class HttpsTransport {
 
   #awaitRequest(socket: TLSSocket, within_ms: number): void {
     clearTimeout(this.#deadlines.get(socket));
+    // A response may end by its connection's end, after which nobody would take the timer back.
+    if (socket.destroyed) return;
     this.#deadlines.set(
       socket,
       setTimeout(() => socket.destroy(), within_ms),
