@@ -175,6 +175,7 @@ function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server,
     clusterCidr: settings.clusterCidr,
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
     mapper: new ResourceMapper(client),
+    reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
   return new ControllerManager({
@@ -184,6 +185,17 @@ function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server,
     services,
     log,
   });
+}
+
+/** What boards need for themselves: a Service of type LoadBalancer must not shut their doors. */
+function reservedBoardPorts(settings: MasterSettings): ReadonlyMap<string, string> {
+  return new Map([
+    ["TCP/22", "ssh"],
+    [`TCP/${settings.httpsPort}`, "the API server"],
+    [`TCP/${settings.mqttPort}`, "the heartbeat broker"],
+    [`TCP/${settings.kubeletPort}`, "the kubelet"],
+    ["UDP/8472", "the tunnel between subnets"],
+  ]);
 }
 
 /** What upstream's API server looks after itself, so that it is not among the controller manager's. */

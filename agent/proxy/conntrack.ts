@@ -1,58 +1,88 @@
-import { spawn } from "node:child_process";
-import type { ServicePort } from "./service-ports.ts";
+import { IptablesError, runProgram } from "node-iptables";
+import type { IpFamily, ServicePort } from "./service-ports.ts";
 
-/** A UDP flow that the kernel would go on sending to where the rules no longer point. */
-export interface StaleFlow {
-  /** The address the client used; undefined: any (node ports). */
-  readonly originalIp: string | undefined;
-  readonly originalPort: number;
-  /** The endpoint it went to; undefined: none was there, so the flow holds no translation. */
-  readonly endpointIp: string | undefined;
+/** A UDP flow as the kernel tracks it. */
+export interface TrackedFlow {
+  readonly source: string;
+  readonly sourcePort: number;
+  /** Where the client sent it. */
+  readonly destination: string;
+  readonly destinationPort: number;
+  /** Who answers: the endpoint, or the destination itself where nothing was translated. */
+  readonly answeredBy: string;
 }
 
-/** Connectionless flows have no end, so conntrack keeps their translation: those of endpoints that are gone, and those
- *  that began while a Service had none. */
-export function staleFlows(previous: readonly ServicePort[], next: readonly ServicePort[]): StaleFlow[] {
-  const flows: StaleFlow[] = [];
-  const later = new Map(next.map((port) => [`${port.id}/${port.protocol}`, port]));
-  for (const before of previous) {
-    if (before.protocol !== "UDP") continue;
-    const after = later.get(`${before.id}/UDP`);
-    const kept = new Set(after?.clusterEndpoints.map((endpoint) => endpoint.ip));
-    for (const { ip } of before.clusterEndpoints) {
-      if (!kept.has(ip)) flows.push(...entrances(before).map((entrance) => ({ ...entrance, endpointIp: ip })));
-    }
-    if (after && !before.hasAnyEndpoint && after.hasAnyEndpoint) {
-      flows.push(...entrances(after).map((entrance) => ({ ...entrance, endpointIp: undefined })));
+/** Reads what `conntrack -L -p udp` prints; lines of another form are left out. */
+export function parseFlows(text: string): TrackedFlow[] {
+  return text.split("\n").flatMap((line): TrackedFlow[] => {
+    const values = (key: string): string[] =>
+      [...line.matchAll(new RegExp(`\\b${key}=(\\S+)`, "g"))].map((found) => found[1] ?? "");
+    const [source, answeredBy] = values("src");
+    const [destination] = values("dst");
+    const [sourcePort] = values("sport");
+    const [destinationPort] = values("dport");
+    if (!source || !answeredBy || !destination || !sourcePort || !destinationPort) return [];
+    return [
+      { source, destination, answeredBy, sourcePort: Number(sourcePort), destinationPort: Number(destinationPort) },
+    ];
+  });
+}
+
+/**
+ * Flows to a Service that go to none of its endpoints. UDP has no end that the kernel could see, so it keeps the
+ * translation while the client goes on sending: to an endpoint that is gone, or to none, where the flow began before
+ * there was one.
+ */
+export function staleFlows(flows: readonly TrackedFlow[], ports: readonly ServicePort[]): TrackedFlow[] {
+  const byEntrance = new Map<string, Set<string>>();
+  for (const port of ports) {
+    if (port.protocol !== "UDP") continue;
+    const endpoints = new Set([...port.clusterEndpoints, ...port.localEndpoints].map(({ ip }) => ip));
+    for (const ip of [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps])
+      byEntrance.set(`${ip}|${port.port}`, endpoints);
+    if (port.nodePort !== undefined) byEntrance.set(`|${port.nodePort}`, endpoints);
+  }
+  return flows.filter((flow) => {
+    const endpoints =
+      byEntrance.get(`${flow.destination}|${flow.destinationPort}`) ?? byEntrance.get(`|${flow.destinationPort}`);
+    return endpoints !== undefined && !endpoints.has(flow.answeredBy);
+  });
+}
+
+/** What of the Service ports decides which UDP flows are stale. */
+export function udpFacts(ports: readonly ServicePort[]): string {
+  const facts = ports
+    .filter(({ protocol }) => protocol === "UDP")
+    .map(({ clusterIp, externalIps, loadBalancerIps, port, nodePort, clusterEndpoints, localEndpoints }) => [
+      [clusterIp, ...externalIps, ...loadBalancerIps],
+      port,
+      nodePort,
+      clusterEndpoints.map(({ ip }) => ip),
+      localEndpoints.map(({ ip }) => ip),
+    ]);
+  return facts.length === 0 ? "" : JSON.stringify(facts);
+}
+
+/** The kernel's table of flows, by the program `conntrack`. */
+export class ConnectionTracking {
+  constructor(
+    private readonly family: IpFamily,
+    private readonly prefix: readonly string[] = [],
+  ) {}
+
+  async udpFlows(): Promise<TrackedFlow[]> {
+    const family = this.family === "IPv6" ? "ipv6" : "ipv4";
+    return parseFlows(await runProgram(this.prefix, "conntrack", ["-L", "-p", "udp", "-f", family]));
+  }
+
+  /** One that has ended by itself meanwhile is no error. */
+  async delete(flow: TrackedFlow): Promise<void> {
+    const words = ["-D", "-p", "udp", "-s", flow.source, "-d", flow.destination];
+    const ports = ["--sport", String(flow.sourcePort), "--dport", String(flow.destinationPort)];
+    try {
+      await runProgram(this.prefix, "conntrack", [...words, ...ports]);
+    } catch (error) {
+      if (!(error instanceof IptablesError && error.stderr.includes("0 flow entries"))) throw error;
     }
   }
-  return flows;
-}
-
-function entrances(port: ServicePort): { originalIp: string | undefined; originalPort: number }[] {
-  const ips = [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps];
-  return [
-    ...ips.map((originalIp) => ({ originalIp, originalPort: port.port })),
-    ...(port.nodePort === undefined ? [] : [{ originalIp: undefined, originalPort: port.nodePort }]),
-  ];
-}
-
-/** Deletes the flow's entries with the `conntrack` program. No entries is no error. */
-export function deleteFlow(flow: StaleFlow, prefix: readonly string[] = []): Promise<void> {
-  const words = ["-D", "-p", "udp", "--orig-port-dst", String(flow.originalPort)];
-  if (flow.originalIp !== undefined) words.push("--orig-dst", flow.originalIp);
-  if (flow.endpointIp !== undefined) words.push("--dst-nat", flow.endpointIp);
-  const [command = "conntrack", ...args] = [...prefix, "conntrack", ...words];
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-      stderr += chunk;
-    });
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0 || stderr.includes("0 flow entries have been deleted")) resolve();
-      else reject(new Error(`conntrack ${words.join(" ")} failed with ${code}: ${stderr.trim()}`));
-    });
-  });
 }

@@ -1,10 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { type Chains, Iptables, type Ruleset, renderChanges } from "node-iptables";
 import { endpointSlices, services } from "#shared/api/resources.ts";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import { deleteFlow, staleFlows } from "./conntrack.ts";
+import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";
+import { HealthChecks, serviceHealth } from "./health-checks.ts";
 import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
 import { type NodeView, type ServicePort, servicePorts } from "./service-ports.ts";
 import { addSliceIndexes, sliceByService } from "./slice-index.ts";
@@ -33,13 +36,18 @@ export class IptablesProxy {
   private readonly iptables: Iptables;
   private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
   private applied: Ruleset | undefined;
-  private ports: readonly ServicePort[] = [];
+  private readonly tracking: ConnectionTracking;
+  private readonly healthChecks: HealthChecks;
+  /** What was true of UDP Services when their stale flows were last looked for. */
+  private udp = "";
   private readonly detach: (() => void)[] = [];
   private running: Promise<void> | undefined;
 
   constructor(private readonly options: IptablesProxyOptions) {
     this.iptables =
       options.iptables ?? new Iptables({ program: options.network.family === "IPv6" ? "ip6tables" : "iptables" });
+    this.tracking = new ConnectionTracking(options.network.family, options.commandPrefix);
+    this.healthChecks = new HealthChecks(options.log, () => this.applied !== undefined);
   }
 
   /** Resolves once the informers have synced; the first rules follow at once. */
@@ -58,6 +66,7 @@ export class IptablesProxy {
     for (const detach of this.detach.splice(0)) detach();
     this.queue.shutDown();
     await this.running;
+    this.healthChecks.serve(new Map());
   }
 
   /** Removes every chain and hook of this proxy; for uninstalling. */
@@ -88,12 +97,10 @@ export class IptablesProxy {
   private async syncOnce(): Promise<void> {
     const { informers, network, node } = this.options;
     const slices = informers.lister(endpointSlices);
-    const ports = servicePorts(
-      informers.lister(services).list(),
-      ({ metadata }) => slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`),
-      node(),
-      network.family,
-    );
+    const slicesOf = ({ metadata }: Service): readonly EndpointSlice[] =>
+      slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
+    const all = informers.lister(services).list();
+    const ports = servicePorts(all, slicesOf, node(), network.family);
     if (this.applied && !(await this.inPlace())) this.applied = undefined;
     const isFirst = this.applied === undefined;
     const next = planServiceRules(ports, network);
@@ -101,12 +108,19 @@ export class IptablesProxy {
     await this.iptables.restore(renderChanges(previous, next));
     if (isFirst) await this.hookIn();
     this.applied = next;
-    const flows = staleFlows(this.ports, ports);
-    this.ports = ports;
-    for (const flow of flows) {
-      await deleteFlow(flow, this.options.commandPrefix).catch((error: unknown) =>
-        this.options.log.warn("cannot delete a stale UDP flow", { ip: flow.originalIp, error }),
-      );
+    this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
+    await this.endStaleFlows(ports.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp)));
+  }
+
+  /** After the rules: what goes on sending then makes a flow that is right. */
+  private async endStaleFlows(ports: readonly ServicePort[]): Promise<void> {
+    const facts = udpFacts(ports);
+    if (facts === this.udp) return;
+    try {
+      for (const flow of staleFlows(await this.tracking.udpFlows(), ports)) await this.tracking.delete(flow);
+      this.udp = facts;
+    } catch (error) {
+      this.options.log.warn("cannot end stale UDP flows; they are looked for again at the next change", { error });
     }
   }
 

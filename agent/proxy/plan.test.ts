@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Iptables, nameHash, renderChanges } from "node-iptables";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import { staleFlows } from "./conntrack.ts";
+import { parseFlows, staleFlows } from "./conntrack.ts";
+import { serviceHealth } from "./health-checks.ts";
 import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
 import { type ServicePort, servicePorts } from "./service-ports.ts";
 
@@ -92,14 +93,33 @@ describe("rules", () => {
   });
 });
 
-test("UDP flows of gone endpoints are stale, and those that began without any", () => {
-  const udp = service({ ports: [{ name: "http", port: 53, protocol: "UDP" }] });
-  const both = view(udp, slice([here, there], "UDP"));
-  const one = view(udp, slice([here], "UDP"));
-  const none = view(udp);
-  expect(staleFlows(both, one)).toEqual([{ originalIp: "10.43.0.7", originalPort: 53, endpointIp: "10.42.2.5" }]);
-  expect(staleFlows(none, one)).toEqual([{ originalIp: "10.43.0.7", originalPort: 53, endpointIp: undefined }]);
-  expect(staleFlows(one, both)).toEqual([]);
+test("UDP flows to endpoints that are gone are stale, and those that began without any", () => {
+  const udp = service({ ports: [{ name: "http", port: 53, nodePort: 30053, protocol: "UDP" }] });
+  const line = (to: string, port: number, answeredBy: string): string =>
+    `udp 17 25 src=10.42.9.9 dst=${to} sport=4711 dport=${port} src=${answeredBy} dst=10.42.9.9 sport=8080 dport=4711 [ASSURED] mark=0 use=1`;
+  const flows = parseFlows(
+    [
+      line("10.43.0.7", 53, "10.42.1.5"),
+      line("10.43.0.7", 53, "10.42.2.5"),
+      line("192.168.1.7", 30053, "10.42.2.5"),
+      line("10.43.0.7", 54, "10.42.2.5"),
+      line("10.43.0.7", 53, "10.43.0.7"),
+      "conntrack v1.4.7 (conntrack-tools): 5 flow entries have been shown.",
+    ].join("\n"),
+  );
+  expect(flows).toHaveLength(5);
+  expect(staleFlows(flows, view(udp, slice([here], "UDP")))).toEqual(
+    flows.filter((_, index) => [1, 2, 4].includes(index)),
+  );
+  expect(staleFlows(flows, view(udp, slice([here, there], "UDP")))).toEqual(flows.slice(4));
+});
+
+test("the health check port of a Service tells how many of its endpoints are here", () => {
+  const balanced = service({ type: "LoadBalancer", externalTrafficPolicy: "Local", healthCheckNodePort: 32_000 });
+  const health = (...slices: EndpointSlice[]): unknown => serviceHealth([balanced], () => slices, "pi-1").get(32_000);
+  expect(health(slice([here, there]))).toEqual({ namespace: "default", name: "web", localEndpoints: 1 });
+  expect(health(slice([there]))).toMatchObject({ localEndpoints: 0 });
+  expect(serviceHealth([service()], () => [], "pi-1").size).toBe(0);
 });
 
 describe("the kernel", () => {

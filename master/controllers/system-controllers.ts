@@ -25,6 +25,7 @@ import { rootCaPublisher } from "./root-ca-publisher.ts";
 import { serviceAccountController } from "./service-account.ts";
 import { type ServiceAccountTokenOptions, serviceAccountTokenController } from "./service-account-token.ts";
 import { serviceCIDRController } from "./service-cidr/service-cidr.ts";
+import { serviceLoadBalancer } from "./service-load-balancer/service-load-balancer.ts";
 import { tokenCleaner } from "./token-cleaner.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
@@ -38,6 +39,8 @@ export interface SystemControllerOptions {
   readonly nodeMonitorGracePeriod_ms: number;
   /** Folder on every board for volumes made out of folders; absent: none are made. */
   readonly localStoragePath?: string | undefined;
+  /** `TCP/6443` and the like with who has it, for Services of type LoadBalancer; absent: the boards do not serve those. */
+  readonly reservedBoardPorts?: ReadonlyMap<string, string> | undefined;
   readonly mapper: ResourceMapper;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
   readonly issueSecretToken?: ServiceAccountTokenOptions["issue"] | undefined;
@@ -48,7 +51,7 @@ export function systemControllers(options: SystemControllerOptions): {
   readonly controllers: readonly ControllerDefinition[];
   readonly services: readonly Service[];
 } {
-  const { mapper, rootCaPem, issueSecretToken: issue, localStoragePath: storagePath } = options;
+  const { mapper, rootCaPem, reservedBoardPorts, issueSecretToken: issue, localStoragePath: storagePath } = options;
   return {
     controllers: [
       namespaceController(mapper),
@@ -62,6 +65,7 @@ export function systemControllers(options: SystemControllerOptions): {
       endpointSliceController(),
       endpointSliceMirroringController(),
       serviceCIDRController,
+      ...(reservedBoardPorts === undefined ? [] : [serviceLoadBalancer(reservedBoardPorts)]),
       ttlAfterFinishedController,
       clusterRoleAggregation,
       resourceQuotaController(mapper),

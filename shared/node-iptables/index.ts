@@ -7,7 +7,7 @@ export {
   renderSetChanges,
 } from "./ip-sets.ts";
 export { Iptables, type IptablesOptions } from "./iptables.ts";
-export { IptablesError } from "./program.ts";
+export { IptablesError, runProgram } from "./program.ts";
 export {
   type Chains,
   nameHash,

@@ -1,0 +1,84 @@
+import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+
+/** `spec.loadBalancerClass` of Services that ask for the boards by name; those without a class get them too. */
+export const boardLoadBalancerClass = "bramble.io/board";
+/** Upstream's label for nodes that load balancers are to leave out. */
+const excludingLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/** What a Service gets: addresses of boards, or the reason why it has to wait. */
+export type Assignment =
+  | { readonly service: Service; readonly ips: readonly string[] }
+  | { readonly service: Service; readonly refusal: string };
+
+export interface AssignmentInput {
+  readonly services: readonly Service[];
+  readonly nodes: readonly Node[];
+  slicesOf(service: Service): readonly EndpointSlice[];
+  /** `TCP/6443` and the like, with who has it: ports that a Service must not take from the boards themselves. */
+  readonly reserved: ReadonlyMap<string, string>;
+}
+
+/**
+ * Boards' addresses for every Service of type LoadBalancer: all boards that are ready, or with externalTrafficPolicy
+ * Local those that run a ready endpoint. A port of the boards belongs to one Service: to the one that has it already,
+ * else to the oldest. Pure.
+ */
+export function assignBoards(input: AssignmentInput): Assignment[] {
+  const taken = new Map(input.reserved);
+  const boards = input.nodes.filter(isUsable);
+  return input.services
+    .filter(isOurs)
+    .sort(bySeniority)
+    .map((service): Assignment => {
+      const ports = (service.spec.ports ?? []).map(({ protocol = "TCP", port }) => `${protocol}/${port}`);
+      const clash = ports.find((port) => taken.has(port));
+      if (clash !== undefined) {
+        return { service, refusal: `port ${clash} of the boards belongs to ${taken.get(clash)}` };
+      }
+      for (const port of ports) taken.set(port, `Service ${service.metadata.namespace}/${service.metadata.name}`);
+      return { service, ips: ipsOf(service, boards, input.slicesOf(service)) };
+    });
+}
+
+export function isOurs(service: Service): boolean {
+  const { spec, metadata } = service;
+  if (spec?.type !== "LoadBalancer" || metadata.deletionTimestamp) return false;
+  return spec.loadBalancerClass === undefined || spec.loadBalancerClass === boardLoadBalancerClass;
+}
+
+function isUsable({ metadata, status }: Node): boolean {
+  const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
+  return isReady === true && !metadata.deletionTimestamp && metadata.labels?.[excludingLabel] === undefined;
+}
+
+function bySeniority(a: Service, b: Service): number {
+  const has = (service: Service): number => (service.status?.loadBalancer?.ingress?.length ? 0 : 1);
+  const [ageA = "", ageB = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
+  return (
+    has(a) - has(b) || (ageA < ageB ? -1 : ageA > ageB ? 1 : (a.metadata.uid ?? "") < (b.metadata.uid ?? "") ? -1 : 1)
+  );
+}
+
+function ipsOf({ spec }: Service, boards: readonly Node[], slices: readonly EndpointSlice[]): string[] {
+  const serving = new Set(
+    slices.flatMap(({ endpoints }) =>
+      (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(({ nodeName }) => nodeName),
+    ),
+  );
+  const chosen =
+    spec.externalTrafficPolicy === "Local" ? boards.filter(({ metadata }) => serving.has(metadata.name)) : boards;
+  const families = spec.ipFamilies ?? ["IPv4"];
+  return chosen
+    .flatMap(boardIps)
+    .filter((ip) => families.includes(ip.includes(":") ? "IPv6" : "IPv4"))
+    .sort();
+}
+
+/** Those that the outside knows, where a board says so. */
+function boardIps({ status }: Node): string[] {
+  const of = (type: string): string[] =>
+    (status?.addresses ?? []).filter((each) => each.type === type).map(({ address }) => address);
+  const external = of("ExternalIP");
+  return external.length > 0 ? external : of("InternalIP");
+}
