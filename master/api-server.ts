@@ -17,6 +17,7 @@ import { apiServerUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
 import { distPaths } from "./join/dist-paths.ts";
 import { joinPaths } from "./join/join-paths.ts";
+import { metricsDeclarations } from "./metrics/metrics.ts";
 import { parsePortRange } from "./networks.ts";
 import type { MasterPki } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
@@ -87,7 +88,16 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       const claims = new BoardClaims(client(apiServerUser));
       return {
         ...security,
-        declarations: [...security.declarations, computedComponentStatus(setup.components)],
+        declarations: [
+          ...security.declarations,
+          computedComponentStatus(setup.components),
+          ...metricsDeclarations({
+            dialer,
+            reader,
+            log: log.named("metrics"),
+            metricsApi: settings.disable.includes("metrics-server") ? "left-out" : "served",
+          }),
+        ],
         subresources: {
           ...security.subresources,
           "": { ...security.subresources[""], ...connectHandlers({ dialer, reader }) },

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ContainerRuntime, ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
 import { nodes, pods, services } from "#shared/api/resources.ts";
@@ -20,6 +20,7 @@ import { PressureRelief } from "./node/pressure-relief.ts";
 import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
+import type { ProbeCount } from "./probes/probe-counts.ts";
 import { MirrorPods } from "./static-pods/mirror-pods.ts";
 import { StaticPodSource } from "./static-pods/static-pod-source.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
@@ -140,8 +141,13 @@ export class Kubelet {
   }
 
   /** Runtime statistics of every running container, by pod. */
-  async podStats(): Promise<PodStats[]> {
-    return this.#workers.podStats();
+  async podStats(options?: StatsOptions): Promise<PodStats[]> {
+    return this.#workers.podStats(options);
+  }
+
+  /** How the probes of the pods here went. */
+  probeCounts(): ProbeCount[] {
+    return this.#parts?.probes.counts.all() ?? [];
   }
 
   // Inside

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import type { ContainerRuntime, ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageUsage } from "./node/storage-limits.ts";
 import { podUid } from "./pod-containers.ts";
@@ -111,14 +111,14 @@ export class PodWorkers {
   }
 
   /** Runtime statistics of every running container, by pod. Containers that vanish meanwhile are left out. */
-  async podStats(): Promise<PodStats[]> {
+  async podStats(options?: StatsOptions): Promise<PodStats[]> {
     const running = (await this.runtime.listContainers()).filter(({ state }) => state === "running");
     return Promise.all(
       this.pods().map(async (pod) => {
         const own = running.filter((container) => container.pod.uid === podUid(pod));
         const containers = await Promise.all(
           own.map(async (container) => {
-            const stats = await this.runtime.stats(container.id).catch(() => undefined);
+            const stats = await this.runtime.stats(container.id, options).catch(() => undefined);
             return stats ? [{ container, stats }] : [];
           }),
         );

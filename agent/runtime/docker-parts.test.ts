@@ -10,7 +10,6 @@ import {
 import { pullErrorKind } from "./docker-errors.ts";
 import { FrameParser, LogText } from "./docker-frames.ts";
 import { attemptOf, containerLabels, containerName, parseLabels, sandboxName } from "./docker-names.ts";
-import { sumNetDev } from "./docker-stats.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pauseImageArchive } from "./pause/pause-image.ts";
 import { containerConfig, sandboxConfig } from "./runtime-contract.ts";
@@ -167,17 +166,6 @@ test.each([
   ["something new", "other"],
 ])("%s is %s", (message, kind) => {
   expect(pullErrorKind(message)).toBe(kind as ReturnType<typeof pullErrorKind>);
-});
-
-test("traffic is summed over all interfaces but the loopback", () => {
-  const text = [
-    "Inter-|   Receive                                                |  Transmit",
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets",
-    "    lo:    1000      10    0    0    0     0          0         0     1000      10 0 0 0 0 0 0",
-    "  eth0:     200       2    0    0    0     0          0         0      300       3 0 0 0 0 0 0",
-    "  net1:7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0",
-  ].join("\n");
-  expect(sumNetDev(text)).toEqual({ received: 207, sent: 308 });
 });
 
 test("JSON lines are found however they are cut", async () => {

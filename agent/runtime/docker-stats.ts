@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type Docker from "dockerode";
+import { type CgroupFolders, type CgroupUsage, cgroupFolders, readCgroupUsage } from "../telemetry/cgroup-usage.ts";
+import { type InterfaceCounters, parseNetDev } from "../telemetry/interface-counters.ts";
 import { asRuntime } from "./docker-errors.ts";
-import type { ContainerStats } from "./runtime.ts";
+import type { ContainerStats, StatsOptions } from "./runtime.ts";
 
 /** Docker walks a container's whole layer to know its size: not more often than this. */
 const sizeAge_ms = 60_000;
@@ -11,74 +13,107 @@ interface Size {
   readonly used_bytes: number;
 }
 
-/** Usage of one container, with the size of its layer measured at most once a minute. */
+/** The process of a container that runs, and where the kernel counts it. */
+interface Place {
+  readonly pid: number;
+  readonly cgroups: CgroupFolders;
+}
+
+/**
+ * Usage of one container. The kernel's own counters are read; Docker is asked once for the container's process, and for
+ * the size of its layer at most once a minute. Where the control groups cannot be read from here (a daemon elsewhere),
+ * Docker's own numbers stand in.
+ */
 export class DockerStats {
   readonly #docker: Docker;
   readonly #sizes = new Map<string, Size>();
+  readonly #places = new Map<string, Place>();
 
   constructor(docker: Docker) {
     this.#docker = docker;
   }
 
-  async of(id: string): Promise<ContainerStats> {
-    const container = this.#docker.getContainer(id);
-    const [stats, size, details] = await asRuntime(`stats of container ${id}`, async () => {
-      const [stats, details] = await Promise.all([
-        container.stats({ stream: false, "one-shot": true }),
-        container.inspect(),
-      ]);
-      return [stats, await this.#sizeOf(id), details] as const;
-    });
+  async of(id: string, { layerSize = "measured" }: StatsOptions = {}): Promise<ContainerStats> {
+    const timestamp_ms = Date.now();
+    const place = await this.#placeOf(id);
+    const usage = place && (await readCgroupUsage(place.cgroups));
+    const [counted, interfaces, fsUsed_bytes] = await Promise.all([
+      usage ? usageOf(usage) : this.#askDocker(id),
+      place ? interfacesOf(place.pid) : [],
+      layerSize === "measured" ? this.#sizeOf(id) : undefined,
+    ]);
+    // A container that was started again has another process.
+    if (!usage || interfaces.length === 0) this.#places.delete(id);
+    return {
+      timestamp_ms,
+      ...counted,
+      networkRx_bytes: interfaces.reduce((sum, { received_bytes }) => sum + received_bytes, 0),
+      networkTx_bytes: interfaces.reduce((sum, { sent_bytes }) => sum + sent_bytes, 0),
+      interfaces,
+      fsUsed_bytes,
+    };
+  }
+
+  retain(ids: ReadonlySet<string>): void {
+    for (const known of [this.#sizes, this.#places]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+  }
+
+  async #placeOf(id: string): Promise<Place | undefined> {
+    const known = this.#places.get(id);
+    if (known) return known;
+    const { State } = await asRuntime(`inspect container ${id}`, () => this.#docker.getContainer(id).inspect());
+    const cgroups = State.Pid > 0 ? await cgroupFolders(State.Pid) : undefined;
+    if (!cgroups) return undefined;
+    const place = { pid: State.Pid, cgroups };
+    this.#places.set(id, place);
+    return place;
+  }
+
+  async #askDocker(id: string): Promise<Counted> {
+    const stats = await asRuntime(`stats of container ${id}`, () =>
+      this.#docker.getContainer(id).stats({ stream: false, "one-shot": true }),
+    );
     const memory = stats.memory_stats;
     const fields: Partial<Record<string, number>> = { ...memory?.stats };
     const usage_bytes = memory?.usage ?? 0;
     // cgroup v1 has the total_ names, v2 the plain ones; anonymous memory is v2's word for RSS.
     const inactiveFile_bytes = fields["total_inactive_file"] ?? fields["inactive_file"] ?? 0;
-    const network = await networkBytes(details.State.Pid);
     return {
-      timestamp_ms: Date.parse(stats.read) || Date.now(),
       cpuUsage_ns: stats.cpu_stats?.cpu_usage?.total_usage ?? 0,
       memoryUsage_bytes: usage_bytes,
       memoryWorkingSet_bytes: Math.max(0, usage_bytes - inactiveFile_bytes),
       memoryRss_bytes: fields["total_rss"] ?? fields["rss"] ?? fields["anon"] ?? 0,
-      networkRx_bytes: network.received,
-      networkTx_bytes: network.sent,
-      fsUsed_bytes: size,
     };
-  }
-
-  retain(ids: ReadonlySet<string>): void {
-    for (const id of this.#sizes.keys()) if (!ids.has(id)) this.#sizes.delete(id);
   }
 
   async #sizeOf(id: string): Promise<number> {
     const now_ms = performance.now();
     const known = this.#sizes.get(id);
     if (known !== undefined && now_ms - known.measuredAt_ms < sizeAge_ms) return known.used_bytes;
-    const [listed] = await this.#docker.listContainers({ all: true, size: true, filters: { id: [id] } });
+    const [listed] = await asRuntime(`measure container ${id}`, () =>
+      this.#docker.listContainers({ all: true, size: true, filters: { id: [id] } }),
+    );
     const used_bytes = listed !== undefined && "SizeRw" in listed ? Number(listed.SizeRw ?? 0) : 0;
     this.#sizes.set(id, { measuredAt_ms: now_ms, used_bytes });
     return used_bytes;
   }
 }
 
-/** The counters of a process's network namespace; Docker has none for a namespace that CNI wired. */
-async function networkBytes(pid: number): Promise<{ received: number; sent: number }> {
-  // Ended meanwhile: no counters any more.
-  const text = pid > 0 ? await readFile(`/proc/${pid}/net/dev`, "utf8").catch(() => "") : "";
-  return sumNetDev(text);
-}
+type Counted = Pick<
+  ContainerStats,
+  "cpuUsage_ns" | "memoryUsage_bytes" | "memoryWorkingSet_bytes" | "memoryRss_bytes" | "cgroup"
+>;
 
-/** Sums /proc/net/dev over all interfaces but the loopback. */
-export function sumNetDev(text: string): { received: number; sent: number } {
-  let received = 0;
-  let sent = 0;
-  for (const line of text.split("\n")) {
-    const match = /^\s*([^:\s]+):\s*(.*)$/.exec(line);
-    if (match === null || match[1] === "lo") continue;
-    const numbers = (match[2] ?? "").trim().split(/\s+/).map(Number);
-    received += numbers[0] ?? 0;
-    sent += numbers[8] ?? 0;
-  }
-  return { received, sent };
+const usageOf = (usage: CgroupUsage): Counted => ({
+  cpuUsage_ns: usage.cpu_ns,
+  memoryUsage_bytes: usage.memory_bytes,
+  memoryWorkingSet_bytes: usage.workingSet_bytes,
+  memoryRss_bytes: usage.rss_bytes,
+  cgroup: usage,
+});
+
+/** The counters of a process's network namespace; Docker has none for a namespace that CNI wired. */
+async function interfacesOf(pid: number): Promise<InterfaceCounters[]> {
+  // Ended meanwhile: no counters any more.
+  return parseNetDev(await readFile(`/proc/${pid}/net/dev`, "utf8").catch(() => ""));
 }

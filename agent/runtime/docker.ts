@@ -34,6 +34,7 @@ import {
   type RuntimeVersion,
   type SandboxConfig,
   type SandboxStatus,
+  type StatsOptions,
 } from "./runtime.ts";
 
 export interface DockerRuntimeOptions {
@@ -230,8 +231,8 @@ export class DockerRuntime implements ContainerRuntime {
 
   // Watching
 
-  stats(id: string): Promise<ContainerStats> {
-    return this.#stats.of(id);
+  stats(id: string, options?: StatsOptions): Promise<ContainerStats> {
+    return this.#stats.of(id, options);
   }
 
   async *events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {

@@ -1,4 +1,6 @@
 import type { Duplex, Readable } from "node:stream";
+import type { CgroupUsage } from "../telemetry/cgroup-usage.ts";
+import type { InterfaceCounters } from "../telemetry/interface-counters.ts";
 
 /**
  * What a kubelet needs of a container runtime, at the level of CRI: sandboxes (a pause container with its network
@@ -46,7 +48,7 @@ export interface ContainerRuntime {
   /** Reads an archive made by `docker save`. Resolves with the names it brought. */
   loadImage(archive: Readable): Promise<string[]>;
 
-  stats(id: string): Promise<ContainerStats>;
+  stats(id: string, options?: StatsOptions): Promise<ContainerStats>;
   /** Container starts, deaths and OOM kills, as a prompt to look again: level-based, so losing one costs a resync only.
    *  The iterable ends when the connection does; the caller opens another. */
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
@@ -263,6 +265,11 @@ export interface ImageAuth {
   readonly serverAddress?: string | undefined;
 }
 
+export interface StatsOptions {
+  /** Measuring a layer may cost a walk over it: `skipped` where nobody needs its size. Default: measured. */
+  readonly layerSize?: "measured" | "skipped" | undefined;
+}
+
 export interface ContainerStats {
   readonly timestamp_ms: number;
   readonly cpuUsage_ns: number;
@@ -271,7 +278,12 @@ export interface ContainerStats {
   readonly memoryRss_bytes: number;
   readonly networkRx_bytes: number;
   readonly networkTx_bytes: number;
-  readonly fsUsed_bytes: number;
+  /** By interface of the pod's network, where the kernel's counters can be read. */
+  readonly interfaces?: readonly InterfaceCounters[] | undefined;
+  /** The container's own layer; undefined: not measured. */
+  readonly fsUsed_bytes: number | undefined;
+  /** All that the kernel counts, where its control groups can be read. */
+  readonly cgroup?: CgroupUsage | undefined;
 }
 
 export interface RuntimeEvent {

@@ -1,4 +1,6 @@
+import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
+import { parseMeminfo } from "./board.ts";
 
 /** What the board uses now; read when somebody asks, never on a timer. */
 export interface BoardUsage {
@@ -7,6 +9,8 @@ export interface BoardUsage {
   readonly memoryUsed_bytes: number;
   readonly memoryAvailable_bytes: number;
   readonly filesystem: {
+    /** Undefined where no file system was found. */
+    readonly mount: string | undefined;
     readonly capacity_bytes: number;
     readonly used_bytes: number;
     readonly available_bytes: number;
@@ -34,10 +38,11 @@ export async function readUsage(dataFolder: string): Promise<BoardUsage> {
     .filter(({ mount }) => dataFolder === mount || dataFolder.startsWith(mount.endsWith("/") ? mount : `${mount}/`))
     .sort((a, b) => b.mount.length - a.mount.length);
   return {
-    cpu_ns: cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000_000,
+    cpu_ns: busy_ns(),
     memoryUsed_bytes: memory.total - memory.available,
     memoryAvailable_bytes: memory.available,
     filesystem: {
+      mount: mounts[0]?.mount,
       capacity_bytes: mounts[0]?.size ?? 0,
       used_bytes: mounts[0]?.used ?? 0,
       available_bytes: mounts[0]?.available ?? 0,
@@ -49,4 +54,28 @@ export async function readUsage(dataFolder: string): Promise<BoardUsage> {
     })),
     temperature_celsius: temperature.main ?? undefined,
   };
+}
+
+/** The part of a board's usage that is asked for every few seconds: two reads of the kernel's counters. */
+export interface BoardLoad {
+  readonly at_ms: number;
+  /** As BoardUsage has it. */
+  readonly cpu_ns: number;
+  readonly memoryUsed_bytes: number;
+  readonly swapUsed_bytes: number;
+}
+
+export async function readLoad(): Promise<BoardLoad> {
+  const memory = parseMeminfo(await readFile("/proc/meminfo", "utf8"));
+  const of = (name: string): number => memory.get(name) ?? 0;
+  return {
+    at_ms: Date.now(),
+    cpu_ns: busy_ns(),
+    memoryUsed_bytes: of("MemTotal") - of("MemAvailable"),
+    swapUsed_bytes: of("SwapTotal") - of("SwapFree"),
+  };
+}
+
+function busy_ns(): number {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000_000;
 }

@@ -201,9 +201,9 @@ export class ApiServer {
     const guards = this.#ready();
     if (!info.isResourceRequest) return this.#path(context, exchange, guards);
     const resource = this.resources.find(info.group, info.version, info.resource);
-    if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
-    const elsewhere = guards.aggregator?.(info);
+    const elsewhere = !resource || resource.declaration.replaceable ? guards.aggregator?.(info) : undefined;
     if (elsewhere) return elsewhere(context, exchange);
+    if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
     throw pathNotFound();
   }
 

@@ -32,7 +32,11 @@ const agentOptions = {
   ),
   cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
   podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
-  disable: texts("disable", "PART", "leave a part out: dns, network-policy, proxy, routes, servicelb, local-storage"),
+  disable: texts(
+    "disable",
+    "PART",
+    "leave a part out: dns, network-policy, proxy, routes, servicelb, local-storage, metrics-server",
+  ),
   mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
   kubeReservedMemory: text(

@@ -69,7 +69,7 @@ export class PressureRelief {
         pod,
         containers: containers.map(({ container, stats }) => ({
           name: container.name,
-          used_bytes: resource === "memory" ? stats.memoryWorkingSet_bytes : stats.fsUsed_bytes,
+          used_bytes: resource === "memory" ? stats.memoryWorkingSet_bytes : (stats.fsUsed_bytes ?? 0),
         })),
       }));
     const victim = chooseVictim(resource, usages);

@@ -4,6 +4,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
 import { isRestartableInit, isTerminalPhase, podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
+import { ProbeCounts } from "./probe-counts.ts";
 import { type ProbeType, ProbeWorker } from "./probe-worker.ts";
 import { type ProbeOutcome, runProbe } from "./run-probe.ts";
 
@@ -25,6 +26,7 @@ export class ProbeManager {
   /** By pod UID, then `type/container`. */
   readonly #workers = new Map<string, Map<string, ProbeWorker>>();
   readonly #pods = new Map<string, Pod>();
+  readonly counts = new ProbeCounts();
 
   constructor(
     readonly runtime: ContainerRuntime,
@@ -61,6 +63,7 @@ export class ProbeManager {
     for (const worker of this.#workers.get(podUid)?.values() ?? []) worker.stop();
     this.#workers.delete(podUid);
     this.#pods.delete(podUid);
+    this.counts.forget(podUid);
   }
 
   /** Drops the results of containers that are gone. */
@@ -90,6 +93,10 @@ export class ProbeManager {
           runProbe(probe, { runtime: this.runtime, container, containerId: probed.id, podIP: probed.podIP }),
         settle: (id, result) => this.#settle(type, uid, id, result),
         tell: (outcome) => this.#tell(type, uid, container, outcome),
+        count: (outcome) => {
+          const probed = this.#pods.get(uid);
+          if (probed) this.counts.count(type, container.name, probed, outcome);
+        },
       });
       workers.set(key, worker);
     }

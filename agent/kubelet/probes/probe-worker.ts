@@ -25,6 +25,8 @@ export interface ProbeWorkerOptions {
   settle(containerId: string, result: ProbeResult): void;
   /** A probe failed, or succeeded with something to say. */
   tell(outcome: ProbeOutcome | Error): void;
+  /** Each probe that ran, whatever came of it. */
+  count?(outcome: ProbeOutcome | Error): void;
 }
 
 const initialResult: { readonly [K in ProbeType]: ProbeResult } = {
@@ -100,6 +102,7 @@ export class ProbeWorker {
     this.#busy = true;
     const outcome = await this.#attempt(probed);
     this.#busy = false;
+    this.options.count?.(outcome);
     const current = this.#probed;
     if (this.#stopped || !current) return;
     // The container was replaced while its probe ran: the outcome is of no use.

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import { prometheusContentType } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime, LogOptions } from "../../runtime/runtime.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
@@ -30,7 +31,7 @@ export interface ServedBoard {
   sandboxId(pod: PodName): Promise<string>;
   /** The kubelet's stats.Summary. */
   summary(): Promise<object>;
-  /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes. */
+  /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /metrics/board. */
   metrics(path: string): Promise<string | undefined>;
 }
 
@@ -114,7 +115,7 @@ export class KubeletServer {
   private async serveMetrics(path: string, response: ServerResponse): Promise<void> {
     const text = await this.board.metrics(path);
     if (text === undefined) response.writeHead(404).end("404 page not found\n");
-    else response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
+    else response.writeHead(200, { "content-type": prometheusContentType }).end(text);
   }
 
   private async serveLogs(

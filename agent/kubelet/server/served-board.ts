@@ -3,12 +3,14 @@ import { pods } from "#shared/api/resources.ts";
 import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet } from "../kubelet.ts";
-import { renderMetrics } from "./board-metrics.ts";
+import { CpuRates } from "./cpu-rates.ts";
 import type { PodName, ServedBoard } from "./kubelet-server.ts";
+import { renderMetrics } from "./metrics/metrics.ts";
 import { statsSummary } from "./stats-summary.ts";
 
 /** The kubelet as its server sees it, with errors worded as `kubectl logs` and `exec` show them. */
 export function servedBoard(kubelet: Kubelet): ServedBoard {
+  const rates = new CpuRates();
   return {
     runtime: kubelet.runtime,
     logFolder: kubelet.options.logFolder,
@@ -21,7 +23,7 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
     },
     summary: async () => {
       const { nodeName, dataDir } = kubelet.options;
-      return statsSummary(nodeName, await readUsage(dataDir), await kubelet.podStats());
+      return statsSummary(nodeName, await readUsage(dataDir), await kubelet.podStats(), rates);
     },
     metrics: (path) => renderMetrics(path, kubelet),
   };

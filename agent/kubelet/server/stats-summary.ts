@@ -1,38 +1,82 @@
 import { readFileSync } from "node:fs";
 import type { ContainerStats } from "../../runtime/runtime.ts";
+import type { InterfaceCounters } from "../../telemetry/interface-counters.ts";
 import type { BoardUsage } from "../../telemetry/usage.ts";
 import type { PodStats } from "../kubelet.ts";
+import type { CpuRates } from "./cpu-rates.ts";
 
-/** The kubelet's stats/v1alpha1 Summary of the board and its pods. */
-export function statsSummary(nodeName: string, usage: BoardUsage, pods: readonly PodStats[]): object {
-  const now = new Date().toISOString();
+/** The kubelet's stats/v1alpha1 Summary of the board and its pods. `rates` remembers the counters of the last one. */
+export function statsSummary(nodeName: string, usage: BoardUsage, pods: readonly PodStats[], rates: CpuRates): object {
+  const now_ms = Date.now();
+  const time = new Date(now_ms).toISOString();
+  const cores = rates.update(
+    new Map([
+      ["", { at_ms: now_ms, cpu_ns: usage.cpu_ns }],
+      ...pods.flatMap(({ containers }) =>
+        containers.map(
+          ({ container, stats }) => [container.id, { at_ms: stats.timestamp_ms, cpu_ns: stats.cpuUsage_ns }] as const,
+        ),
+      ),
+    ]),
+  );
   return {
-    node: { nodeName, startTime: bootTime(), ...nodeStats(usage, now) },
-    pods: pods.map(({ pod, containers }) => ({
-      podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
-      startTime: pod.status?.startTime ?? null,
-      containers: containers.map(({ container, stats }) => ({
-        name: container.name,
-        startTime: new Date(container.startedAt_ms ?? container.createdAt_ms).toISOString(),
-        cpu: { time: isoTime(stats), usageCoreNanoSeconds: stats.cpuUsage_ns },
-        memory: memoryOf(stats),
-        rootfs: { time: isoTime(stats), usedBytes: stats.fsUsed_bytes },
-      })),
-      cpu: { time: now, usageCoreNanoSeconds: sum(containers, (each) => each.stats.cpuUsage_ns) },
-      memory: {
-        time: now,
-        usageBytes: sum(containers, (each) => each.stats.memoryUsage_bytes),
-        workingSetBytes: sum(containers, (each) => each.stats.memoryWorkingSet_bytes),
-        rssBytes: sum(containers, (each) => each.stats.memoryRss_bytes),
-      },
-      network: {
-        time: now,
-        name: "eth0",
-        rxBytes: sum(containers, (each) => each.stats.networkRx_bytes),
-        txBytes: sum(containers, (each) => each.stats.networkTx_bytes),
-      },
-    })),
+    node: { nodeName, startTime: bootTime(), ...nodeStats(usage, time, cores.get("")) },
+    pods: pods.map((pod) => podSummary(pod, time, cores)),
   };
+}
+
+function podSummary({ pod, containers }: PodStats, time: string, cores: ReadonlyMap<string, number>): object {
+  const rates = containers.map(({ container }) => cores.get(container.id));
+  const known = containers.length > 0 && rates.every((rate) => rate !== undefined);
+  return {
+    podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
+    startTime: pod.status?.startTime ?? null,
+    containers: containers.map(({ container, stats }) => ({
+      name: container.name,
+      startTime: new Date(container.startedAt_ms ?? container.createdAt_ms).toISOString(),
+      cpu: cpuOf(isoTime(stats), stats.cpuUsage_ns, cores.get(container.id)),
+      memory: memoryOf(stats),
+      ...(stats.fsUsed_bytes === undefined ? {} : { rootfs: { time: isoTime(stats), usedBytes: stats.fsUsed_bytes } }),
+      ...(stats.cgroup ? { swap: { time: isoTime(stats), swapUsageBytes: stats.cgroup.swap_bytes } } : {}),
+    })),
+    cpu: cpuOf(
+      time,
+      sum(containers, ({ stats }) => stats.cpuUsage_ns),
+      known ? sum(rates, (rate) => rate ?? 0) : undefined,
+    ),
+    memory: {
+      time,
+      usageBytes: sum(containers, ({ stats }) => stats.memoryUsage_bytes),
+      workingSetBytes: sum(containers, ({ stats }) => stats.memoryWorkingSet_bytes),
+      rssBytes: sum(containers, ({ stats }) => stats.memoryRss_bytes),
+    },
+    ...networkOf(pod, containers, time),
+    "ephemeral-storage": { time, usedBytes: sum(containers, ({ stats }) => stats.fsUsed_bytes ?? 0) },
+    process_stats: { process_count: sum(containers, ({ stats }) => stats.cgroup?.processes ?? 0) },
+  };
+}
+
+/** All containers of a pod share its network; a pod in the board's has no counters of its own. */
+function networkOf(pod: PodStats["pod"], containers: PodStats["containers"], time: string): object {
+  const stats = containers.find(({ stats }) => (stats.interfaces?.length ?? 0) > 0)?.stats;
+  if (pod.spec.hostNetwork || !stats) return {};
+  return { network: network(stats.interfaces ?? [], time) };
+}
+
+function network(interfaces: readonly InterfaceCounters[], time: string): object {
+  const counted = interfaces.map((each) => ({
+    name: each.name,
+    rxBytes: each.received_bytes,
+    rxErrors: each.receiveErrors,
+    txBytes: each.sent_bytes,
+    txErrors: each.sendErrors,
+  }));
+  const main = counted.find(({ name }) => name === "eth0") ?? counted[0];
+  return { time, ...main, interfaces: counted };
+}
+
+function cpuOf(time: string, total_ns: number, rate: number | undefined): object {
+  return { time, ...(rate === undefined ? {} : { usageNanoCores: rate }), usageCoreNanoSeconds: total_ns };
 }
 
 const isoTime = (stats: ContainerStats): string => new Date(stats.timestamp_ms).toISOString();
@@ -43,6 +87,7 @@ function memoryOf(stats: ContainerStats): object {
     usageBytes: stats.memoryUsage_bytes,
     workingSetBytes: stats.memoryWorkingSet_bytes,
     rssBytes: stats.memoryRss_bytes,
+    ...(stats.cgroup ? { pageFaults: stats.cgroup.pageFaults, majorPageFaults: stats.cgroup.majorPageFaults } : {}),
   };
 }
 
@@ -55,11 +100,11 @@ function bootTime(): string {
   return new Date(Date.now() - uptime_s * 1000).toISOString();
 }
 
-function nodeStats(usage: BoardUsage, time: string): object {
+function nodeStats(usage: BoardUsage, time: string, rate: number | undefined): object {
   const { filesystem, interfaces } = usage;
   const main = interfaces[0];
   return {
-    cpu: { time, usageCoreNanoSeconds: usage.cpu_ns },
+    cpu: cpuOf(time, usage.cpu_ns, rate),
     memory: {
       time,
       availableBytes: usage.memoryAvailable_bytes,

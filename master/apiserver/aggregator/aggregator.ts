@@ -106,7 +106,9 @@ export class Aggregator {
     for (const [name, service] of wanted) {
       const present = reader.get(apiServices, { name });
       if (!present) await client.create(apiServices, service);
-      else if (!present.metadata.labels?.[managedLabel] || equalJson(present.spec, service.spec)) continue;
+      // Somebody who put another server in the place of this one meant it.
+      else if (present.spec.service || !present.metadata.labels?.[managedLabel]) continue;
+      else if (equalJson(present.spec, service.spec)) continue;
       else await client.update(apiServices, { ...present, spec: service.spec });
     }
     for (const { metadata } of reader.list(apiServices)) {

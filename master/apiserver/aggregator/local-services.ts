@@ -27,6 +27,9 @@ const groupPriorities: Readonly<Record<string, readonly [group: number, versions
     "discovery.k8s.io": [16200, { v1: 15 }],
     "resource.k8s.io": [16200, { v1: 21 }],
     "flowcontrol.apiserver.k8s.io": [16100, { v1: 21 }],
+    // As metrics-server registers it.
+    "metrics.k8s.io": [100, { v1beta1: 100 }],
+    "bramble.dev": [90, { v1: 15 }],
   };
 const CUSTOM_GROUP_PRIORITY = 1000;
 const CUSTOM_VERSION_PRIORITY = 100;

@@ -106,12 +106,12 @@ function metadataOf(name: string, labels: Readonly<Record<string, string>> = {})
 }
 
 function clusterRoleOf({ name, words, lines }: Section): ClusterRole {
-  const into = wordAfter(words, "into:");
+  const into = words.filter((word) => word.startsWith("into:")).map((word) => word.slice("into:".length));
   const collects = wordAfter(words, "collects:");
   return {
     apiVersion,
     kind: "ClusterRole",
-    metadata: metadataOf(name, into === undefined ? {} : aggregateLabel(into)),
+    metadata: metadataOf(name, Object.assign({}, ...into.map(aggregateLabel))),
     ...(collects === undefined
       ? { rules: lines.map(ruleOf) }
       : { aggregationRule: { clusterRoleSelectors: [{ matchLabels: aggregateLabel(collects) }] }, rules: [] }),

@@ -1,6 +1,6 @@
 /**
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
- * `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
+ * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
  * on a board read beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it leaves; boards have one
  * identity for all of it. `bramble:broker`: keeps nodes' Leases.
  */
@@ -16,6 +16,10 @@ bramble:dist
 bramble:certificate-controller
   approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving
   read | core | nodes
+bramble:board-reader into:view into:edit into:admin
+  read | bramble.dev | boards
+system:aggregated-metrics-reader into:view into:edit into:admin
+  read | metrics.k8s.io | nodes pods
 bramble:broker
   create get update | coordination.k8s.io | leases
   get | core | nodes

@@ -108,4 +108,10 @@ test("credentials for this server and headers of this hop are not passed on", ()
       "y",
     ]),
   ).toEqual(["Accept", "*/*"]);
+  const bearer = "base64url.bearer.authorization.k8s.io.c2VjcmV0";
+  expect(forwardedHeaders(["Sec-WebSocket-Protocol", `v5.channel.k8s.io, ${bearer}`])).toEqual([
+    "Sec-WebSocket-Protocol",
+    "v5.channel.k8s.io",
+  ]);
+  expect(forwardedHeaders(["Sec-WebSocket-Protocol", bearer])).toEqual([]);
 });

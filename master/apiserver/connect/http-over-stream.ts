@@ -129,8 +129,19 @@ function endToEnd(headers: readonly string[]): string[] {
   return without(headers, (name) => hopByHop.has(name));
 }
 
+/** A browser's WebSocket can bring its token only as a subprotocol. */
+const bearerProtocol = "base64url.bearer.authorization.k8s.io.";
+
 function withoutCredentials(headers: readonly string[]): string[] {
-  return without(headers, (name) => name === "authorization" || name.startsWith("impersonate-"));
+  const kept = without(headers, (name) => name === "authorization" || name.startsWith("impersonate-"));
+  return kept.flatMap((text, index) => {
+    if (index % 2 === 1) return [];
+    const value = kept[index + 1] ?? "";
+    if (text.toLowerCase() !== "sec-websocket-protocol") return [text, value];
+    const protocols = value.split(",").map((each) => each.trim());
+    const others = protocols.filter((each) => !each.startsWith(bearerProtocol));
+    return others.length > 0 ? [text, others.join(", ")] : [];
+  });
 }
 
 function without(headers: readonly string[], isUnwanted: (name: string) => boolean): string[] {

@@ -1,6 +1,7 @@
 /** Objects that nobody stored, in the form that answers and selections take. */
 import type { KubeObject } from "#shared/api/object.ts";
 import { Entry } from "../watch-cache/entry.ts";
+import type { ComputedScope } from "./declaration.ts";
 import { indexerOf, type ServedResource } from "./served-resource.ts";
 
 /** An entry without a revision: it shows the object as it was worked out. */
@@ -22,7 +23,7 @@ class ComputedObject extends Entry {
 }
 
 /** What a declaration works out now. Rejects as it does. */
-export async function computedObjects(resource: ServedResource): Promise<readonly Entry[]> {
-  const objects = (await resource.declaration.computed?.()) ?? [];
+export async function computedObjects(resource: ServedResource, scope: ComputedScope): Promise<readonly Entry[]> {
+  const objects = (await resource.declaration.computed?.(scope)) ?? [];
   return objects.map((object) => new ComputedObject(object, resource));
 }

@@ -3,6 +3,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { PublishedCustomResource } from "#shared/api/openapi/published-resource.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
+import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { User } from "../request.ts";
 
 /**
@@ -49,8 +50,18 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   published?(version: string): PublishedCustomResource | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
-  /** Objects that are worked out when somebody gets or lists them, never stored (ComponentStatus). */
-  readonly computed?: (() => Promise<readonly T[]>) | undefined;
+  /** Objects that are worked out when somebody gets or lists them, never stored (ComponentStatus, PodMetrics). May give
+   *  more than the scope asks for: the answer is narrowed down to it. */
+  readonly computed?: ((scope: ComputedScope) => Promise<readonly T[]>) | undefined;
+  /** Another server may take over the group by an APIService that names a Service. */
+  readonly replaceable?: boolean | undefined;
+}
+
+/** What somebody asked for, so that nothing else need be worked out. */
+export interface ComputedScope {
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly labels?: Pick<LabelSelector, "matches"> | undefined;
 }
 
 /** Both may need another server's answer (conversion webhooks). They throw StatusError, and never change their arguments. */

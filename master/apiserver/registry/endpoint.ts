@@ -99,8 +99,11 @@ export class ResourceEndpoint {
 
   async #get({ context, resource, accepted }: Request): Promise<ApiResponse> {
     if (resource.declaration.computed) {
-      const object = (await computedObjects(resource)).find(({ key }) => key === context.info.name);
-      if (!object) throw notFound(resource.name, context.info.name ?? "");
+      const { name = "" } = context.info;
+      const namespace = namespaceOf(context, resource);
+      const objects = await computedObjects(resource, { namespace, name });
+      const object = objects.find(({ key }) => key === (namespace ? `${namespace}/${name}` : name));
+      if (!object) throw notFound(resource.name, name);
       return objectResponse(context, accepted, resource, object);
     }
     const asked = context.query.get("resourceVersion") ?? "";
@@ -130,8 +133,11 @@ export class ResourceEndpoint {
     const parameters = listParameters(context.query);
     const { stored } = resource;
     if (resource.declaration.computed) {
-      const selection = parseSelection(resource, undefined, selectorsOf(context));
-      const objects = (await computedObjects(resource)).filter((object) => selection.matches(object));
+      const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
+      const { namespace, name, labels } = selection;
+      const objects = (await computedObjects(resource, { namespace, name, labels })).filter((object) =>
+        selection.matches(object),
+      );
       return listResponse(context, accepted, resource, objects, {});
     }
     if (!stored) return listResponse(context, accepted, resource, [], { resourceVersion: String(hub.revision) });
