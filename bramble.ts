@@ -67,6 +67,7 @@ token
   .option("--ttl <SECONDS>", "life of the token; 0 is for ever", "86400")
   .option("--description <TEXT>", "what it is for", "")
   .option("--print-join", "print the whole line to run on the joining board")
+  .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
   .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
 token
   .command("list")

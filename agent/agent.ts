@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { wholeValue } from "#shared/api/quantity.ts";
+import { endpointSlices } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
@@ -17,6 +18,7 @@ import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
+import { Masters } from "./masters.ts";
 import { CniNetwork } from "./network/cni-network.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
@@ -25,7 +27,7 @@ import { PolicySync } from "./network-policy/policy-sync.ts";
 import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
 import { IptablesProxy } from "./proxy/iptables-proxy.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
-import { BoardTunnel } from "./tunnel/board-tunnel.ts";
+import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 /** Something that was started and is stopped in the reverse order. */
 interface Part {
@@ -38,11 +40,24 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   const { settings, servers, disabled } = start;
   const log = stderrLog(settings.logLevel).named("agent");
   const ending = new AbortController();
-  const identity = await joinedBoard(start, log, ending.signal);
+  const masters = new Masters({
+    configured: servers,
+    brokers: start.brokers,
+    mqttPort: settings.mqttPort,
+    folder: join(settings.dataDir, "agent"),
+    ownAddresses: () => boardAddresses(settings.nodeIp),
+    log: log.named("masters"),
+  });
+  const identity = await joinedBoard({ ...start, servers: masters.plan.servers }, log, ending.signal);
   const { nodeName } = identity;
   log.info("this board is a node", { node: nodeName });
 
-  const client = new HttpClient({ servers, credentials: identity.credentials });
+  const client = new HttpClient({
+    get servers() {
+      return masters.plan.servers;
+    },
+    credentials: identity.credentials,
+  });
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log });
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
@@ -117,20 +132,22 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     ),
   );
 
-  const tunnels = servers.map(
-    (url) => new BoardTunnel({ server: url, credentials, kubeletSocket, log: log.named("tunnel") }),
-  );
-  for (const tunnel of tunnels) tunnel.start();
-  parts.push(...tunnels);
+  const tunnels = new BoardTunnels({ credentials, kubeletSocket, log: log.named("tunnel") });
+  tunnels.keep(masters.plan.tunnels);
+  masters.onChange(() => tunnels.keep(masters.plan.tunnels));
+  masters.follow(informers.informer(endpointSlices));
+  parts.push(tunnels);
   const heartbeat = new Heartbeat({
     nodeName,
-    brokers: start.brokers,
+    get brokers() {
+      return masters.plan.brokers;
+    },
     credentials,
     keepalive_s: settings.mqttKeepalive,
     log: log.named("heartbeat"),
     onReturn: (brokenAt_ms) => {
       client.endSilentWatches(brokenAt_ms);
-      for (const tunnel of tunnels) tunnel.retryNow();
+      tunnels.retryNow();
     },
   });
   heartbeat.start();

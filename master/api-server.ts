@@ -15,6 +15,7 @@ import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer, type PathHandler } from "./apiserver/server.ts";
 import { apiServerUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
+import { controlPlanePaths } from "./join/control-plane.ts";
 import { distPaths } from "./join/dist-paths.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
@@ -109,6 +110,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
             claims,
             settings: clusterSettings(settings),
           }),
+          ...controlPlanePaths(settings),
           ...openApi.exact,
           ...dist.exact,
           [tunnelPath]: tunnelHandler(dialer),

@@ -19,8 +19,8 @@ import type { Client } from "#shared/client/client.ts";
 
 export interface BootstrapOptions {
   readonly client: Client;
-  /** Addresses of the API servers. */
-  readonly masters: readonly string[];
+  /** Addresses of the API servers; undefined: somebody else keeps the list. */
+  readonly masters: readonly string[] | undefined;
   readonly httpsPort: number;
   /** Where Services get their addresses from. */
   readonly serviceCidr: string;
@@ -40,13 +40,17 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
   await ensure(client, serviceCIDRs, defaultServiceCIDR(options.serviceCidr));
   await ensure(client, services, kubernetesService(options));
-  await ensureMasterEndpoints(options);
+  if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
   if (options.localStorage) await ensureLocalPathClass(client);
 }
 
 /** Where the `kubernetes` Service leads: called again when a master's address changes. */
-export async function ensureMasterEndpoints({ client, masters, httpsPort }: BootstrapOptions): Promise<void> {
+export async function ensureMasterEndpoints({
+  client,
+  masters,
+  httpsPort,
+}: Pick<BootstrapOptions, "client" | "httpsPort"> & { readonly masters: readonly string[] }): Promise<void> {
   await replace(client, endpoints, kubernetesEndpoints(masters, httpsPort));
   await replace(client, endpointSlices, kubernetesSlice(masters, httpsPort));
 }

@@ -6,9 +6,6 @@ import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
-import { runController } from "#shared/client/controller.ts";
-import { ResourceMapper } from "#shared/client/discovery.ts";
-import { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
@@ -21,44 +18,34 @@ import type { ComponentCheck } from "./apiserver/resources/core/component-status
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
-import { ControllerManager, controllerUser } from "./controllers/manager.ts";
-import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
-import { systemControllers } from "./controllers/system-controllers.ts";
-import { workloadControllers } from "./controllers/workload-controllers.ts";
-import { flowControlConfiguration } from "./flow-control/flow-control.ts";
+import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
+import { controllerUser } from "./controllers/manager.ts";
 import { apiServerUser, brokerUser, controllerManagerUser, schedulerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
+import { joinedSettings } from "./join/control-plane.ts";
+import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
+import { type CheckedPart, onceInCluster, type Part } from "./leadership.ts";
 import { nthAddress } from "./networks.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
-import { Scheduler } from "./scheduler/scheduler.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
-import { openSqliteStore } from "./store/sqlite-store.ts";
-
-/** Something that was started and is stopped in the reverse order. */
-interface Part {
-  stop(): Promise<void> | void;
-}
+import { openStore } from "./store/store-choice.ts";
 
 /** `bramble master`: runs the control plane, and an agent on this board if one is given, until it is told to end. */
-export async function runMaster(settings: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
-  const log = stderrLog(settings.logLevel);
+export async function runMaster(given: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
+  const log = stderrLog(given.logLevel);
+  // In the order in which they were started; stopped in the reverse one.
   const parts: Part[] = [];
   const began_ms = performance.now();
-  log.info("starting", { version, data: settings.dataDir });
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
-  mkdirSync(settings.runDir, { recursive: true, mode: 0o755 });
+  log.info("starting", { version, data: given.dataDir });
+  mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
+  mkdirSync(given.runDir, { recursive: true, mode: 0o755 });
+  const settings = await joinedSettings(given, log);
 
   const address = advertisedAddress(settings);
   const pkiOptions = pkiOptionsOf(settings, address);
   const pki = await ensureMasterPki(pkiOptions);
-  const store = await openSqliteStore(
-    {
-      path: join(settings.dataDir, "store", "store.db"),
-      encryption: { keyFile: join(settings.dataDir, "pki", "encryption.key"), prefixes: ["/registry/secrets/"] },
-    },
-    (sentence) => log.named("store").warn(sentence),
-  );
+  const store = await openStore(settings, log.named("store"));
   parts.push({ stop: () => store.close() });
   parts.push(await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
@@ -72,7 +59,7 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   const own = server.client(apiServerUser);
   await ensureBootstrapObjects({
     client: own,
-    masters: [address],
+    masters: store.isShared ? undefined : [address],
     httpsPort: settings.httpsPort,
     serviceCidr: settings.serviceCidr,
     serviceIp: nthAddress(settings.serviceCidr, 1),
@@ -89,12 +76,34 @@ export async function runMaster(settings: MasterSettings, startAgent: StartAgent
   });
 
   parts.push(await startBroker(settings, pki, server.client(brokerUser), log));
-  parts.push(startServerControllers(own, log));
-  const controllers = controllersOf(settings, pki, server, log);
+  if (store.isShared) {
+    const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });
+    await endpoints.start();
+    parts.push(endpoints);
+  }
+  // Alone over its store, this master need not ask anybody who leads.
+  const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
+    store.isShared ? onceInCluster({ client, lease, log }, start) : start();
+  const managing = server.client(controllerManagerUser);
+  const controllers = await once("kube-controller-manager", managing, async () => {
+    const ownLoops = startServerControllers(own, log);
+    const clientFor = (account: string): Client => server.client(controllerUser(account));
+    const { ca } = pki.authorities;
+    const manager = await startControllerManager({ settings, ca, client: managing, clientFor, log });
+    return {
+      check: () => manager.check(),
+      async stop() {
+        await manager.stop();
+        await ownLoops.stop();
+      },
+    };
+  });
   components.set("controller-manager", () => controllers.check());
-  await controllers.start();
   parts.push(controllers);
-  parts.push(startScheduler(server, components, log));
+  const scheduling = server.client(schedulerUser);
+  const scheduler = await once("kube-scheduler", scheduling, async () => startScheduler(scheduling, log));
+  components.set("scheduler", () => scheduler.check());
+  parts.push(scheduler);
 
   let agent: RunningAgent | undefined;
   const ended = untilSignalled();
@@ -163,74 +172,6 @@ async function startBroker(
     leases: new NodeLeases(client, log.named("heartbeat")),
     log: log.named("broker"),
   });
-}
-
-type Server = Awaited<ReturnType<typeof startApiServer>>["server"];
-
-function controllersOf(settings: MasterSettings, pki: MasterPki, server: Server, log: Log): ControllerManager {
-  const client = server.client(controllerManagerUser);
-  const { controllers, services } = systemControllers({
-    rootCaPem: pki.authorities.ca.certificatePem,
-    clientAuthority: pki.authorities.ca,
-    clusterCidr: settings.clusterCidr,
-    nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
-    mapper: new ResourceMapper(client),
-    reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
-    localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
-  });
-  return new ControllerManager({
-    client,
-    clientFor: (serviceAccount) => server.client(controllerUser(serviceAccount)),
-    controllers: [...controllers, ...workloadControllers],
-    services,
-    log,
-  });
-}
-
-/** What boards need for themselves: a Service of type LoadBalancer must not shut their doors. */
-function reservedBoardPorts(settings: MasterSettings): ReadonlyMap<string, string> {
-  return new Map([
-    ["TCP/22", "ssh"],
-    [`TCP/${settings.httpsPort}`, "the API server"],
-    [`TCP/${settings.mqttPort}`, "the heartbeat broker"],
-    [`TCP/${settings.kubeletPort}`, "the kubelet"],
-    ["UDP/8472", "the tunnel between subnets"],
-  ]);
-}
-
-/** What upstream's API server looks after itself, so that it is not among the controller manager's. */
-function startServerControllers(client: Client, log: Log): Part {
-  const informers = new InformerFactory(client, { log });
-  const events = { record: () => undefined };
-  const running = [flowControlConfiguration, serviceAddresses].map((definition) => {
-    const controller = runController(definition, { client, informers, events, log });
-    controller.catch((error: unknown) => log.error(`${definition.name} did not start`, { error }));
-    return controller;
-  });
-  informers.start();
-  return {
-    async stop() {
-      await informers.stop();
-      for (const controller of await Promise.allSettled(running)) {
-        if (controller.status === "fulfilled") await controller.value.stop();
-      }
-    },
-  };
-}
-
-function startScheduler(server: Server, components: Map<string, ComponentCheck>, log: Log): Part {
-  const client = server.client(schedulerUser);
-  const informers = new InformerFactory(client, { log });
-  const scheduler = new Scheduler({ client, informers, log });
-  components.set("scheduler", () => scheduler.check());
-  scheduler.start();
-  informers.start();
-  return {
-    async stop() {
-      await scheduler.stop();
-      await informers.stop();
-    },
-  };
 }
 
 const certificateLook_ms = 3_600_000;

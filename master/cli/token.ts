@@ -12,28 +12,33 @@ export interface CreateTokenOptions {
   readonly ttl: string;
   readonly description: string;
   readonly printJoin?: boolean | undefined;
+  /** For a further master: it opens all of the cluster's keys. */
+  readonly master?: boolean | undefined;
 }
 
 /** `bramble token create`: the token alone on stdout, or the line to run on the joining board. */
 export async function createToken(options: CreateTokenOptions): Promise<void> {
   const ttl_s = Number(options.ttl);
   if (!Number.isInteger(ttl_s) || ttl_s < 0) throw new UserError(`--ttl: expected whole seconds, got ${options.ttl}`);
+  if (options.master && options.printJoin)
+    throw new UserError("--print-join prints the line for boards, not for masters");
   const { client, config, server } = adminAccess(options.kubeconfig);
   const ca = config.credentials().ca;
   if (ca === undefined)
     throw new UserError(`${options.kubeconfig} holds no CA certificate, so no token can be bound to it`);
   const token = createJoinToken(ca);
   const expiresAt = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
-  await client.create(secrets, bootstrapSecret(token, { description: options.description, expiresAt }));
+  const purpose = options.master ? "master" : "board";
+  await client.create(secrets, bootstrapSecret(token, { purpose, description: options.description, expiresAt }));
   const text = formatJoinToken(token);
   console.log(options.printJoin ? await joinLine(server, text, ca) : text);
 }
 
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
   const { client } = adminAccess(options.kubeconfig);
-  console.log(["ID", "EXPIRES", "DESCRIPTION"].join("\t"));
-  for (const { id, expiresAt, description } of await listBootstrapTokens(client)) {
-    console.log([id, expiresAt?.toISOString() ?? "never", description].join("\t"));
+  console.log(["ID", "FOR", "EXPIRES", "DESCRIPTION"].join("\t"));
+  for (const { id, purpose, expiresAt, description } of await listBootstrapTokens(client)) {
+    console.log([id, purpose, expiresAt?.toISOString() ?? "never", description].join("\t"));
   }
 }
 

@@ -1,39 +1,72 @@
-import { readFile } from "node:fs/promises";
+/** How a further master gets what all masters of a cluster share: keys, settings, and the way to the store. */
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { methodNotAllowed } from "#shared/api/errors.ts";
+import { conflict, methodNotAllowed } from "#shared/api/errors.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
-import { certificateFingerprint } from "#shared/pki/certificate.ts";
+import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
 import { authorityFiles, PkiError } from "../pki/cluster-authorities.ts";
+import { etcdFiles, etcdFilesOf, parseStoreChoice, type StoreSettings } from "../store/store-choice.ts";
 
 export const controlPlanePath = "/bramble/v1/control-plane";
 
-/** Texts by their path below the data folder. */
-interface ControlPlaneFiles {
+/** Settings that are the cluster's, not one master's. */
+const clusterSettings = [
+  "clusterCidr",
+  "serviceCidr",
+  "clusterDns",
+  "clusterDomain",
+  "serviceNodePortRange",
+  "store",
+] as const;
+
+type ClusterSettings = Readonly<Record<(typeof clusterSettings)[number], string>>;
+
+/** What travels. */
+export interface ControlPlane {
+  /** Texts by their path below the data folder. */
   readonly files: Readonly<Record<string, string>>;
+  readonly settings: ClusterSettings;
 }
 
-/** What masters share, below the data folder: the authorities, and what else is named (the store's encryption key). */
-const sharedFiles = (more: readonly string[]): string[] => [...authorityFiles.map((file) => `pki/${file}`), ...more];
+/** Where a further master keeps the cluster's settings. */
+const settingsFile = "control-plane.json";
 
-/** Hands the cluster's keys to a further master that shows a token for masters. They travel only on TLS whose server the
+/** Hands what masters share to a further master that shows a token for masters. It travels only on TLS whose server the
  *  new master has checked against the token. */
-export function controlPlanePaths(
-  dataDir: string,
-  more: readonly string[] = [],
-): Readonly<Record<string, PathHandler>> {
+export function controlPlanePaths(settings: StoreSettings & ClusterSettings): Readonly<Record<string, PathHandler>> {
   return {
     [controlPlanePath]: async ({ method }) => {
       if (method !== "GET") throw methodNotAllowed({ group: "", plural: "control-plane" }, method.toLowerCase());
-      const entries = await Promise.all(
-        sharedFiles(more).map(async (file) => [file, await readFile(join(dataDir, file), "utf8")] as const),
-      );
-      const answer: ControlPlaneFiles = { files: Object.fromEntries(entries) };
+      const answer = await sharedControlPlane(settings);
       return { kind: "object", code: 200, value: () => answer, text: () => JSON.stringify(answer) };
     },
   };
+}
+
+async function sharedControlPlane(settings: StoreSettings & ClusterSettings): Promise<ControlPlane> {
+  if (parseStoreChoice(settings.store).kind === "sqlite") {
+    throw conflict(
+      { group: "", plural: "masters" },
+      "",
+      "this cluster's state rests on its one master: `bramble store move` brings it to etcd, where several masters can share it",
+    );
+  }
+  const { dataDir } = settings;
+  const keys = (await readdir(join(dataDir, "pki"))).filter((name) => name.startsWith("encryption"));
+  const etcd = etcdFilesOf(settings);
+  const paths: readonly (readonly [name: string, path: string])[] = [
+    ...[...authorityFiles, ...keys].map((file) => [`pki/${file}`, join(dataDir, "pki", file)] as const),
+    ...(["ca", "cert", "key"] as const).map((part) => [etcdFiles[part], etcd[part]] as const),
+  ];
+  const files = await Promise.all(paths.map(async ([name, path]) => [name, await readFile(path, "utf8")] as const));
+  const shared = Object.fromEntries(clusterSettings.map((name) => [name, settings[name]])) as ClusterSettings;
+  return { files: Object.fromEntries(files), settings: shared };
 }
 
 export interface ControlPlaneJoin {
@@ -44,25 +77,52 @@ export interface ControlPlaneJoin {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Fetches the cluster's keys into the data folder of a further master, before its first start. Does nothing when it has
- *  them. Rejects with PkiError when the folder belongs to another cluster. */
+/** Fetches what masters share into the data folder of a further master, before its first start. Asks nobody when it is
+ *  there. Rejects with PkiError when the folder belongs to another cluster. */
 export async function joinControlPlane(options: ControlPlaneJoin): Promise<void> {
   const { servers, token, dataDir, signal } = options;
-  const credentials = await tokenCredentials(servers, token, signal);
-  const present = await readIfPresent(join(dataDir, "pki/ca.crt"));
+  const authorityFile = join(dataDir, "pki/ca.crt");
+  const present = await readIfPresent(authorityFile);
   if (present !== undefined) {
-    if (certificateFingerprint(present) === certificateFingerprint(credentials.ca)) return;
-    throw new PkiError(`${dataDir} holds the keys of another cluster. To join this one, move that folder away first`);
+    try {
+      verifyAuthority(parseJoinToken(token), present, authorityFile);
+    } catch (error) {
+      const message = `${dataDir} holds the keys of another cluster. To join this one, move that folder away first`;
+      throw new PkiError(message, { cause: error });
+    }
+    return;
   }
+  const credentials = await tokenCredentials(servers, token, signal);
   const client = new HttpClient({ servers, credentials: () => credentials });
   const request = { method: "GET", path: controlPlanePath, signal } as const;
-  const { files } = (await client.raw(request).catch(explainRefusal)) as ControlPlaneFiles;
+  const { files, settings } = (await client.raw(request).catch(explainRefusal)) as ControlPlane;
   const names = Object.keys(files);
   const missing = authorityFiles.filter((file) => !names.includes(`pki/${file}`));
   if (missing.length > 0) throw new PkiError(`the master did not send ${missing.join(", ")}`);
   const strange = names.find((name) => !/^[a-z0-9-]+(\/[a-z0-9.-]+)+$/.test(name) || name.includes(".."));
   if (strange !== undefined) throw new PkiError(`the master sent a file of an unexpected name: ${strange}`);
+  await writeSecureFile(join(dataDir, settingsFile), `${JSON.stringify(settings, undefined, 2)}\n`);
   // The CA's certificate last: a start that finds it finds everything.
   const ordered = [...names.filter((name) => name !== "pki/ca.crt"), "pki/ca.crt"];
   for (const name of ordered) await writeSecureFile(join(dataDir, name), files[name] ?? "");
+}
+
+/**
+ * The settings with which a master runs: of one that was told to join others, the cluster's are taken over (the store's
+ * address unless it is given). Rejects with ConfigError for a first start without a token.
+ */
+export async function joinedSettings(given: MasterSettings, log: Log): Promise<MasterSettings> {
+  const { server: servers, token, dataDir } = given;
+  if (servers.length > 0) {
+    const hasJoined = (await readIfPresent(join(dataDir, "pki/ca.crt"))) !== undefined;
+    if (token !== "") await joinControlPlane({ servers, token, dataDir });
+    else if (!hasJoined) {
+      throw new ConfigError("a master joins another with a token: `bramble token create --master` there prints one");
+    }
+    if (!hasJoined) log.info("joined the cluster's masters", { servers: servers.join(",") });
+  }
+  const text = await readIfPresent(join(dataDir, settingsFile));
+  if (text === undefined) return given;
+  const shared = JSON.parse(text) as ClusterSettings;
+  return { ...given, ...shared, store: given.store === "sqlite" ? shared.store : given.store };
 }

@@ -16,7 +16,7 @@ export interface Credentials {
 }
 
 export interface HttpTransportOptions {
-  /** `https://host:port`, in order of preference. All must be API servers of one cluster. */
+  /** `https://host:port`, in order of preference. All must be API servers of one cluster. Read for each request. */
   readonly servers: readonly string[];
   /** Asked before each request, so that renewed certificates and tokens take hold; give the same object while unchanged. */
   readonly credentials: () => Credentials;
@@ -70,7 +70,8 @@ export class HttpTransport {
 
   /** The server that is asked at present. */
   get server(): string {
-    return this.#options.servers[this.#server] ?? "";
+    const { servers } = this.#options;
+    return servers[this.#server % servers.length] ?? "";
   }
 
   /** A response with a code below 400. Rejects with StatusError for others, ConnectionError where there was none, and the

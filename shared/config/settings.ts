@@ -11,6 +11,19 @@ const commonOptions = {
   logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
 } as const;
 
+/** Where a cluster's state rests: for the master, and for the API server alone. */
+const storeOptions = {
+  store: text(
+    "store",
+    "STORE",
+    "where the cluster's state rests: sqlite, or etcd=https://HOST:2379,… with every member, for several masters",
+    "sqlite",
+  ),
+  etcdCafile: text("etcd-cafile", "FILE", "the CA of etcd's certificates", ""),
+  etcdCertfile: text("etcd-certfile", "FILE", "certificate that etcd knows this master by", ""),
+  etcdKeyfile: text("etcd-keyfile", "FILE", "the key of that certificate", ""),
+} as const;
+
 /** What runs on a board. */
 const agentOptions = {
   nodeName: text("node-name", "NAME", "name of this board's Node (default: the host name)", ""),
@@ -67,6 +80,9 @@ export const workerOptions = {
 export const masterOptions = {
   ...commonOptions,
   ...agentOptions,
+  ...storeOptions,
+  server: texts("server", "URL", "a master of the cluster to join as a further master, https://ADDRESS:6443"),
+  token: text("token", "TOKEN", "token for masters; `bramble token create --master` on a master prints one", ""),
   bindAddress: text("bind-address", "IP", "address to listen on", "0.0.0.0"),
   advertiseAddress: text(
     "advertise-address",

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { Cluster } from "#tools/local-cluster/cluster.ts";
+import { masterBoards } from "#tools/local-cluster/master-boards.ts";
 import { CommandError } from "#tools/local-cluster/run.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
 import { clientBinaries } from "../support/kubectl.ts";
@@ -51,6 +52,8 @@ export interface TestClusterOptions {
   readonly name: string;
   /** The boards' /16. Which /24 of it is left to chance, so that two checkouts can be tested at the same time. */
   readonly network: string;
+  /** One, unless said otherwise. */
+  readonly masters?: number | undefined;
   readonly workers: number;
   readonly masterAgent?: boolean | undefined;
   readonly hostname?: string | undefined;
@@ -73,14 +76,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       prefix,
       binary,
       boards: [
-        {
-          name: "master-1",
-          role: "master",
-          address: `${prefix}.11`,
-          hostname: hostname ?? "master-1",
-          machine: "namespaces",
-          args: ["master", ...(options.masterAgent ? [] : ["--no-agent"])],
-        },
+        ...masterBoards(prefix, options.masters ?? 1, options.masterAgent ? [] : ["--no-agent"], hostname),
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,

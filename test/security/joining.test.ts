@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { nodes, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-identity.ts";
-import { certificateSubject } from "#shared/pki/certificate.ts";
+import { certificateSubject, createCertificateAuthority } from "#shared/pki/certificate.ts";
 import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
 import { ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { joinControlPlane } from "../../master/join/control-plane.ts";
@@ -118,7 +118,12 @@ describe("a further master", () => {
     const token = createJoinToken(server.pki.authorities.ca.certificatePem);
     await ensureBootstrapSecret(server.admin, token, { purpose: "master" });
     await joinControlPlane({ servers: [server.url], token: formatJoinToken(token), dataDir });
-    for (const file of ["pki/ca.crt", "pki/ca.key", "pki/service-account.key"])
+    for (const file of ["pki/ca.crt", "pki/ca.key", "pki/service-account.key", "pki/etcd/client.key"])
       expect(await readFile(join(dataDir, file), "utf8")).toBe(await readFile(join(server.dataDir, file), "utf8"));
+    // Later starts need no master to be there, and none of another cluster is joined over these files.
+    await joinControlPlane({ servers: ["https://127.0.0.1:1"], token: formatJoinToken(token), dataDir });
+    const { certificatePem } = await createCertificateAuthority("another");
+    const other = formatJoinToken(createJoinToken(certificatePem));
+    await expect(joinControlPlane({ servers: [server.url], token: other, dataDir })).rejects.toThrow("another cluster");
   });
 });

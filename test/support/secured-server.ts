@@ -1,6 +1,7 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
@@ -21,6 +22,7 @@ import { controlPlanePaths } from "../../master/join/control-plane.ts";
 import { joinPaths } from "../../master/join/join-paths.ts";
 import { ensureMasterPki, type MasterPki } from "../../master/pki/master-pki.ts";
 import { openMemoryStore } from "../../master/store/memory-store.ts";
+import { etcdFiles } from "../../master/store/store-choice.ts";
 
 const apiServerUser = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
 
@@ -66,7 +68,7 @@ export async function startSecuredServer(): Promise<SecuredServer> {
         claims: new BoardClaims(client()),
         settings: { clusterDomain: "cluster.local" },
       });
-      return { ...built, paths: { ...built.paths, ...join, ...controlPlanePaths(dataDir) } };
+      return { ...built, paths: { ...built.paths, ...join, ...controlPlanePaths(sharedSettings(dataDir)) } };
     },
   });
   await server.start();
@@ -108,5 +110,25 @@ export async function startSecuredServer(): Promise<SecuredServer> {
       await store.close();
       await rm(dataDir, { recursive: true });
     },
+  };
+}
+
+/** As of a master on etcd, which is not asked for anything here. */
+function sharedSettings(dataDir: string): Parameters<typeof controlPlanePaths>[0] {
+  for (const [part, file] of Object.entries(etcdFiles)) {
+    mkdirSync(dirname(join(dataDir, file)), { recursive: true });
+    writeFileSync(join(dataDir, file), `the ${part} of etcd`);
+  }
+  return {
+    dataDir,
+    store: "etcd=https://etcd:2379",
+    etcdCafile: "",
+    etcdCertfile: "",
+    etcdKeyfile: "",
+    clusterCidr: "10.42.0.0/16",
+    serviceCidr: "10.43.0.0/16",
+    clusterDns: "10.43.0.10",
+    clusterDomain: "cluster.local",
+    serviceNodePortRange: "30000-32767",
   };
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Board, BoardHost } from "./board.ts";
+import { etcdctlArgs, killEtcd, startEtcd, writeEtcdCertificates } from "./etcd.ts";
 import { GuestBoard } from "./guest-board.ts";
 import { createLan, type Lan, removeLan } from "./lan.ts";
 import { NamespaceBoard } from "./namespace-board.ts";
@@ -35,6 +36,11 @@ export class Cluster {
         await cluster.host(board.name).powerOn();
       }),
     );
+    if (cluster.hasEtcd) {
+      await writeEtcdCertificates(cluster.masters.map(({ name }) => cluster.host(name)));
+      for (const board of cluster.masters) cluster.startEtcd(board.name);
+      say(`etcd: ${cluster.masters.length} members`);
+    }
     await cluster.startMasters(say);
     const token = cluster.host("master-1").read("/var/lib/bramble/token")?.trim() ?? "";
     for (const board of plan.boards.filter((each) => each.role === "worker")) {
@@ -52,6 +58,28 @@ export class Cluster {
 
   get lan(): Lan {
     return { cluster: this.plan.name, prefix: this.plan.prefix };
+  }
+
+  get masters(): Board[] {
+    return this.plan.boards.filter((board) => board.role === "master");
+  }
+
+  /** Several masters share an etcd with a member on each. */
+  get hasEtcd(): boolean {
+    return this.masters.length > 1;
+  }
+
+  startEtcd(board: string): void {
+    startEtcd(this.host(board), this.masters);
+  }
+
+  killEtcd(board: string): void {
+    killEtcd(this.host(board));
+  }
+
+  /** What etcdctl says on the first master. */
+  etcdctl(...args: string[]): string {
+    return this.host("master-1").exec([...etcdctlArgs(this.masters), ...args]);
   }
 
   host(name: string): BoardHost {
@@ -102,18 +130,28 @@ export class Cluster {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
+  /** The first one makes the cluster; the others join it with a token of its. */
   private async startMasters(say: (line: string) => void): Promise<void> {
-    for (const board of this.plan.boards.filter((each) => each.role === "master")) {
+    let joining: string[] = [];
+    for (const board of this.masters) {
       const host = this.host(board.name);
-      host.startBramble();
-      await waitFor(`${board.name}: API server (log: ${join(host.dir, "bramble.log")})`, 60, async () => {
-        if (host.bramblePid === undefined) return undefined;
-        const answer = await fetch(`https://${board.address}:6443/readyz`, {
-          tls: { rejectUnauthorized: false },
-        }).catch(() => undefined);
-        return (answer?.ok && host.read("/etc/bramble/kubeconfig.yaml") !== undefined) || undefined;
-      });
+      host.startBramble(joining);
+      await this.ready(board);
       say(`${board.name}: API server ready`);
+      if (joining.length > 0 || !this.hasEtcd) continue;
+      joining = ["--token", host.exec([host.binary, "token", "create", "--master"]).trim()];
     }
+  }
+
+  /** Until a master's API server is ready. */
+  async ready(board: Board): Promise<void> {
+    const host = this.host(board.name);
+    await waitFor(`${board.name}: API server (log: ${join(host.dir, "bramble.log")})`, 120, async () => {
+      if (host.bramblePid === undefined) return undefined;
+      const answer = await fetch(`https://${board.address}:6443/readyz`, {
+        tls: { rejectUnauthorized: false },
+      }).catch(() => undefined);
+      return (answer?.ok && host.read("/etc/bramble/kubeconfig.yaml") !== undefined) || undefined;
+    });
   }
 }

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Board } from "./board.ts";
 import { Cluster } from "./cluster.ts";
+import { masterBoards } from "./master-boards.ts";
 import { run } from "./run.ts";
 import { vmCommand } from "./vm-commands.ts";
 
@@ -19,7 +20,7 @@ program
   .command("up")
   .description("start a cluster and wait for its API server; boards are named master-1, worker-1, …")
   .addOption(nameOption)
-  .option("--masters <N>", "masters", "1")
+  .option("--masters <N>", "masters; several share an etcd with a member on each", "1")
   .option("--workers <N>", "workers", "2")
   .option("--prefix <A.B.C>", "the boards' network, a /24", "10.199.0")
   .option("--kubeconfig <FILE>", "where to copy the administrator's kubeconfig")
@@ -80,8 +81,10 @@ program
   .argument("<board>")
   .addOption(nameOption)
   .action(async (board: string, options) => {
-    const host = Cluster.open(directory(options.name)).host(board);
+    const cluster = Cluster.open(directory(options.name));
+    const host = cluster.host(board);
     await host.powerOn();
+    if (cluster.hasEtcd && host.board.role === "master") cluster.startEtcd(board);
     host.startBramble();
   });
 
@@ -133,21 +136,10 @@ function collect(value: string, list: string[]): string[] {
 function planBoards(options: Record<string, unknown>): Board[] {
   if (run(["id", "-u"]).trim() !== "0") throw new Error("must run as root: it makes namespaces");
   const prefix = String(options["prefix"]);
-  const masters = Array.from(
-    { length: Number(options["masters"]) },
-    (_, index): Board => ({
-      name: `master-${index + 1}`,
-      role: "master",
-      address: `${prefix}.${11 + index}`,
-      hostname: `master-${index + 1}`,
-      machine: "namespaces",
-      args: [
-        "master",
-        ...(options["masterAgent"] === false ? ["--no-agent"] : []),
-        ...(options["masterArg"] as string[]),
-      ],
-    }),
-  );
+  const masters = masterBoards(prefix, Number(options["masters"]), [
+    ...(options["masterAgent"] === false ? ["--no-agent"] : []),
+    ...(options["masterArg"] as string[]),
+  ]);
   const workers = Array.from(
     { length: Number(options["workers"]) },
     (_, index): Board => ({

@@ -1,0 +1,103 @@
+/** What acts on the cluster's state beside the API server: each is a client of it, in this process or in another. */
+import type { Client } from "#shared/client/client.ts";
+import { runController } from "#shared/client/controller.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { ControllerManager } from "./controllers/manager.ts";
+import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
+import { systemControllers } from "./controllers/system-controllers.ts";
+import { workloadControllers } from "./controllers/workload-controllers.ts";
+import { flowControlConfiguration } from "./flow-control/flow-control.ts";
+import type { CheckedPart, Part } from "./leadership.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+
+export type ControllerSettings = Pick<
+  MasterSettings,
+  | "clusterCidr"
+  | "nodeMonitorGracePeriod"
+  | "disable"
+  | "defaultLocalStoragePath"
+  | "httpsPort"
+  | "mqttPort"
+  | "kubeletPort"
+>;
+
+export interface ControllerManagerSetup {
+  readonly settings: ControllerSettings;
+  readonly ca: KeyAndCertificate;
+  readonly client: Client;
+  /** A client that acts as a service account of kube-system. */
+  readonly clientFor: (serviceAccount: string) => Client;
+  readonly log: Log;
+}
+
+/** Resolves when every controller runs. */
+export async function startControllerManager(setup: ControllerManagerSetup): Promise<CheckedPart> {
+  const { settings, ca, client, clientFor, log } = setup;
+  const { controllers, services } = systemControllers({
+    rootCaPem: ca.certificatePem,
+    clientAuthority: ca,
+    clusterCidr: settings.clusterCidr,
+    nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
+    mapper: new ResourceMapper(client),
+    reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
+    localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
+  });
+  const manager = new ControllerManager({
+    client,
+    clientFor,
+    controllers: [...controllers, ...workloadControllers],
+    services,
+    log,
+  });
+  await manager.start();
+  return manager;
+}
+
+/** What boards need for themselves: a Service of type LoadBalancer must not shut their doors. */
+function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, string> {
+  return new Map([
+    ["TCP/22", "ssh"],
+    [`TCP/${settings.httpsPort}`, "the API server"],
+    [`TCP/${settings.mqttPort}`, "the heartbeat broker"],
+    [`TCP/${settings.kubeletPort}`, "the kubelet"],
+    ["UDP/8472", "the tunnel between subnets"],
+  ]);
+}
+
+export function startScheduler(client: Client, log: Log): CheckedPart {
+  const informers = new InformerFactory(client, { log });
+  const scheduler = new Scheduler({ client, informers, log });
+  scheduler.start();
+  informers.start();
+  return {
+    check: () => scheduler.check(),
+    async stop() {
+      await scheduler.stop();
+      await informers.stop();
+    },
+  };
+}
+
+/** What upstream's API server looks after itself, so that it is not among the controller manager's. */
+export function startServerControllers(client: Client, log: Log): Part {
+  const informers = new InformerFactory(client, { log });
+  const events = { record: () => undefined };
+  const running = [flowControlConfiguration, serviceAddresses].map((definition) => {
+    const controller = runController(definition, { client, informers, events, log });
+    controller.catch((error: unknown) => log.error(`${definition.name} did not start`, { error }));
+    return controller;
+  });
+  informers.start();
+  return {
+    async stop() {
+      await informers.stop();
+      for (const controller of await Promise.allSettled(running)) {
+        if (controller.status === "fulfilled") await controller.value.stop();
+      }
+    },
+  };
+}

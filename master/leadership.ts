@@ -1,0 +1,67 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Client } from "#shared/client/client.ts";
+import { runLeaderElection } from "#shared/client/leader-election.ts";
+import type { Log } from "#shared/client/log.ts";
+
+/** Something that was started. */
+export interface Part {
+  stop(): Promise<void> | void;
+}
+
+/** A part that says how it is: resolves with "ok", or rejects with what is wrong. */
+export interface CheckedPart extends Part {
+  check(): Promise<string>;
+}
+
+export interface LeadershipOptions {
+  readonly client: Client;
+  /** In kube-system. */
+  readonly lease: string;
+  readonly log: Log;
+}
+
+const retry_ms = 5_000;
+
+/** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
+export function onceInCluster(
+  { client, lease, log }: LeadershipOptions,
+  start: () => Promise<CheckedPart>,
+): CheckedPart {
+  const ending = new AbortController();
+  let leading: CheckedPart | undefined;
+  let failure: unknown;
+  const lead = async (signal: AbortSignal): Promise<void> => {
+    const lost = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    log.info("leading", { lease });
+    try {
+      leading = await start();
+      failure = undefined;
+      await lost;
+      await leading.stop();
+    } catch (error) {
+      // The lease is given up, so that another may do better.
+      failure = error;
+      log.error("could not lead", { lease, error });
+      await Promise.race([lost, Bun.sleep(retry_ms)]);
+    } finally {
+      leading = undefined;
+    }
+    log.info("leading no more", { lease });
+  };
+  const identity = `${hostname()}_${randomUUID()}`;
+  const candidacy = { client, lease: { namespace: "kube-system", name: lease }, identity, log };
+  const election = runLeaderElection(candidacy, lead, ending.signal);
+  return {
+    async check() {
+      if (failure !== undefined) throw failure;
+      return leading ? leading.check() : "ok";
+    },
+    async stop() {
+      ending.abort();
+      await election;
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import { openSqliteStore } from "./sqlite-store.ts";
+import { type Store, StoreUnavailableError } from "./store.ts";
+import { aesGcmTransformer, loadEncryptionKey } from "./value-transformer.ts";
+
+/** Where a cluster's state rests. */
+export type StoreChoice =
+  | { readonly kind: "sqlite" }
+  | { readonly kind: "etcd"; readonly endpoints: readonly string[] };
+
+/** Reads `sqlite` or `etcd=https://a:2379,https://b:2379`. Throws ConfigError. */
+export function parseStoreChoice(text: string): StoreChoice {
+  if (text === "sqlite") return { kind: "sqlite" };
+  const [, list] = /^etcd=(.+)$/.exec(text) ?? [];
+  if (list === undefined) throw new ConfigError(`store: expected sqlite or etcd=https://HOST:2379,…, got ${text}`);
+  const endpoints = list.split(",").map((part) => part.trim());
+  for (const endpoint of endpoints) {
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+    if (url?.protocol !== "https:" || url.pathname !== "/") {
+      throw new ConfigError(`store: expected https://HOST:2379 for each member of etcd, got ${endpoint}`);
+    }
+  }
+  return { kind: "etcd", endpoints };
+}
+
+/** What opening a store takes of a master's settings. */
+export interface StoreSettings {
+  readonly dataDir: string;
+  readonly store: string;
+  readonly etcdCafile: string;
+  readonly etcdCertfile: string;
+  readonly etcdKeyfile: string;
+}
+
+const retry_ms = 3_000;
+
+/** Values under these keys rest encrypted. */
+const encryptedPrefixes = ["/registry/secrets/"] as const;
+
+export const encryptionKeyFile = "pki/encryption.key";
+
+/** Where a master that joined another one finds what proves it to etcd; flags name other files. */
+export const etcdFiles = { ca: "pki/etcd/ca.crt", cert: "pki/etcd/client.crt", key: "pki/etcd/client.key" } as const;
+
+/** The files with which a master shows itself to etcd, as paths. */
+export function etcdFilesOf(settings: StoreSettings): {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+} {
+  const { dataDir, etcdCafile, etcdCertfile, etcdKeyfile } = settings;
+  return {
+    ca: etcdCafile || join(dataDir, etcdFiles.ca),
+    cert: etcdCertfile || join(dataDir, etcdFiles.cert),
+    key: etcdKeyfile || join(dataDir, etcdFiles.key),
+  };
+}
+
+/** Opens the store that the settings name; code for etcd is loaded only for etcd. Rejects with ConfigError for files that
+ *  are not there, StoreUnavailableError where no majority of etcd answers. */
+export async function openStore(settings: StoreSettings, log: Log): Promise<Store> {
+  const choice = parseStoreChoice(settings.store);
+  const keyFile = join(settings.dataDir, encryptionKeyFile);
+  if (choice.kind === "sqlite") {
+    return openSqliteStore(
+      {
+        path: join(settings.dataDir, "store", "store.db"),
+        encryption: { keyFile, prefixes: encryptedPrefixes },
+      },
+      (sentence) => log.warn(sentence),
+    );
+  }
+  const files = etcdFilesOf(settings);
+  const credentials = () => ({ ca: read(files.ca), cert: read(files.cert), key: read(files.key) });
+  // A missing file is told before anything waits for etcd.
+  credentials();
+  const { openEtcdStore } = await import("./etcd/etcd-store.ts");
+  const transformer = aesGcmTransformer(loadEncryptionKey(keyFile), encryptedPrefixes);
+  // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
+  for (;;) {
+    try {
+      return await openEtcdStore({ endpoints: choice.endpoints, credentials, transformer, log });
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      log.warn("waiting for etcd", { endpoints: choice.endpoints.join(","), error });
+      await Bun.sleep(retry_ms);
+    }
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(
+      `etcd is reached with certificates, but ${path} cannot be read (${(error as Error).message}): name them with --etcd-cafile, --etcd-certfile and --etcd-keyfile`,
+    );
+  }
+}
