@@ -26,9 +26,9 @@ const identityLabel = "apiserver.kubernetes.io/identity";
 const identityValue = "kube-apiserver";
 const addressAnnotation = "bramble.dev/advertise-address";
 
-const renewEvery_ms = 5_000;
+const renewEvery_ms = 10_000;
 /** An API server whose Lease stands still for so long does not serve. */
-const silentFor_ms = 16_000;
+const silentFor_ms = 31_000;
 
 /** The address of each Lease, and how long it has stood unchanged by this board's own clock: boards' clocks disagree. */
 interface Observed {
