@@ -18,9 +18,22 @@ interface Clause {
 const plainJson: Accepted = { media: "json", pretty: false, as: undefined };
 const acceptedTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
+/** Clients send the same few headers again and again. */
+const negotiated = new Map<string, Accepted>();
+const MAX_NEGOTIATED = 32;
+
 /** The first clause that can be served. Protobuf is served only to those who take nothing else. Throws 406. */
 export function negotiate(accept: string | undefined): Accepted {
-  if (accept === undefined || accept.trim() === "") return plainJson;
+  if (accept === undefined) return plainJson;
+  const known = negotiated.get(accept);
+  if (known) return known;
+  const accepted = firstServed(accept);
+  if (negotiated.size < MAX_NEGOTIATED && accept.length < 512) negotiated.set(accept, accepted);
+  return accepted;
+}
+
+function firstServed(accept: string): Accepted {
+  if (accept.trim() === "") return plainJson;
   let protobuf: Accepted | undefined;
   for (const clause of clausesOf(accept)) {
     const accepted = acceptedBy(clause);

@@ -68,10 +68,12 @@ export class HttpsTransport {
     app.disable("etag");
     this.routes.disable("x-powered-by");
     app.use(this.routes);
-    app.use((request: IncomingMessage, response: ServerResponse) => {
-      this.#serve(request, response).catch((error: unknown) => this.#fail(request, response, error));
+    app.use((request: IncomingMessage, response: ServerResponse) => this.#begin(request, response));
+    this.#http = createHttpServer((request: IncomingMessage, response: ServerResponse) => {
+      // The API's own paths are nobody else's: they need no router.
+      if (isApiPath(request.url ?? "")) this.#begin(request, response);
+      else app(request, response);
     });
-    this.#http = createHttpServer(app);
     this.#http.keepAliveTimeout = IDLE_FOR_MS;
     this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => this.#refuseUpgrade(socket, error));
@@ -142,6 +144,10 @@ export class HttpsTransport {
     );
   }
 
+  #begin(request: IncomingMessage, response: ServerResponse): void {
+    this.#serve(request, response).catch((error: unknown) => this.#fail(request, response, error));
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = request.socket as TLSSocket;
     clearTimeout(this.#deadlines.get(socket));
@@ -149,16 +155,17 @@ export class HttpsTransport {
     const info = requestInfoOf(request.method ?? "GET", path, query);
     const done = this.#server.metrics.begin(info);
     const gone = new AbortController();
+    const limited = !isLongRunning(info);
     let ended = false;
     response.on("close", () => {
       if (ended) return;
       ended = true;
-      gone.abort();
+      // Whoever was answered whole has nothing more to stop.
+      if (!response.writableFinished || !limited) gone.abort();
       done(response.statusCode);
       if (!this.#stopping) this.#awaitRequest(socket, IDLE_FOR_MS);
     });
     response.setHeader("audit-id", headerOf(request, "audit-id") ?? crypto.randomUUID());
-    const limited = !isLongRunning(info);
     const user = await this.#userOf(request, socket);
     const leave = limited ? this.#enter(info, user) : undefined;
     const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
@@ -347,17 +354,41 @@ async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const tooLarge = (): StatusError =>
     new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const late = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_BODY_BYTES) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(late);
-  }
-  return size === 0 ? { kind: "none" } : { kind: "bytes", bytes: Buffer.concat(chunks) };
+  const bytes = await bytesOf(request, tooLarge);
+  return bytes.length === 0 ? { kind: "none" } : { kind: "bytes", bytes };
 }
+
+/** The whole body; listeners rather than an iterator, which costs more than most bodies. */
+function bytesOf(request: IncomingMessage, tooLarge: () => StatusError): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const late = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
+    const fail = (error: Error): void => {
+      clearTimeout(late);
+      reject(error);
+    };
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BODY_BYTES) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      fail(tooLarge());
+      request.destroy();
+    });
+    request.on("end", () => {
+      clearTimeout(late);
+      const [only] = chunks;
+      resolve(only && chunks.length === 1 ? only : Buffer.concat(chunks));
+    });
+    request.on("error", fail);
+    request.on("close", () => {
+      if (!request.readableEnded) fail(new StatusError("BadRequest", "the request's body did not come whole"));
+    });
+  });
+}
+
+/** `/api`, `/apis` and what lies below. */
+const isApiPath = (url: string): boolean => /^\/apis?(?:[/?]|$)/.test(url);

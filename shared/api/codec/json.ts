@@ -37,6 +37,12 @@ export function decodeJson(body: string | Uint8Array): DecodedDocument {
   return decodeOrdinary(text) ?? decodeExactly(text);
 }
 
+/** Decodes a body that is JSON without a doubt: an object with nothing lost or there twice. undefined: look closer. */
+export function decodePlainJson(body: Uint8Array): DecodedDocument | undefined {
+  return body[0] === openingBrace ? decodeOrdinary(decoder.decode(body)) : undefined;
+}
+const openingBrace = 0x7b;
+
 /** Encodes without loss what decodeJson gave. */
 export function encodeJson(value: unknown): string {
   return JSON.stringify(value);
