@@ -1,13 +1,14 @@
 /** Writes answers to a socket: JSON texts joined as they rest, in chunks, compressed where that pays. */
 import type { ServerResponse } from "node:http";
 import { promisify } from "node:util";
-import { createGzip, gzip } from "node:zlib";
+import { gzip } from "node:zlib";
 import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
 import type { Accepted } from "./negotiate.ts";
+import { gzipOfList, PieceCache } from "./shared-gzip.ts";
 
 /** Answers smaller than this are not compressed, as upstream has it. */
 const COMPRESS_FROM = 128 * 1024;
@@ -15,6 +16,8 @@ const CHUNK = 256 * 1024;
 /** Larger bodies are not worth the copy that joining them with their head takes. */
 const JOIN_UP_TO = 64 * 1024;
 const compress = promisify(gzip);
+/** Of all lists of this process. */
+const pieces = new PieceCache();
 
 export interface Rendering {
   readonly accepted: Accepted;
@@ -114,29 +117,27 @@ async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse
 
 /** Waits where the client reads slower than the server writes. */
 class Sink {
-  readonly #target: NodeJS.WritableStream;
   readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse, target: NodeJS.WritableStream = response) {
-    this.#target = target;
+  constructor(response: ServerResponse) {
     this.#response = response;
   }
 
   /** False when the client is gone. */
   async write(chunk: string | Uint8Array): Promise<boolean> {
-    if (this.#response.destroyed) return false;
-    if (chunk.length > JOIN_UP_TO ? this.#target.write(chunk) : joined(this.#response, () => this.#target.write(chunk)))
-      return true;
+    const response = this.#response;
+    if (response.destroyed) return false;
+    if (chunk.length > JOIN_UP_TO ? response.write(chunk) : joined(response, () => response.write(chunk))) return true;
     await new Promise<void>((resolve) => {
       const done = (): void => {
-        this.#target.removeListener("drain", done);
-        this.#response.removeListener("close", done);
+        response.removeListener("drain", done);
+        response.removeListener("close", done);
         resolve();
       };
-      this.#target.once("drain", done);
-      this.#response.once("close", done);
+      response.once("drain", done);
+      response.once("close", done);
     });
-    return !this.#response.destroyed;
+    return !response.destroyed;
   }
 }
 
@@ -150,8 +151,8 @@ async function renderList(
   let parts: string[] = [head];
   let size = head.length;
   let index = 0;
-  const fill = (): string => {
-    for (; index < items.length && size < CHUNK; index += 1) {
+  const fill = (upTo: number): string => {
+    for (; index < items.length && size < upTo; index += 1) {
       const text = items[index]?.text() ?? "";
       parts.push(index === 0 ? text : `,${text}`);
       size += text.length;
@@ -162,23 +163,43 @@ async function renderList(
     size = 0;
     return text;
   };
-  const first = fill();
+  const first = fill(rendering.gzip ? COMPRESS_FROM : CHUNK);
   if (index === items.length) return renderText(response, code, first, rendering);
   response.setHeader("content-type", jsonType);
-  const zip = rendering.gzip ? createGzip({ level: 1 }) : undefined;
-  if (zip) {
+  if (rendering.gzip) {
     response.setHeader("content-encoding", "gzip");
     response.setHeader("vary", "Accept-Encoding");
-    zip.pipe(response);
+    response.writeHead(code);
+    return renderParts(response, gzipOfList(pieces, head, items, "]}"));
   }
   response.writeHead(code);
-  const sink = new Sink(response, zip ?? response);
+  const sink = new Sink(response);
   if (!(await sink.write(first))) return;
   while (index < items.length) {
     await new Promise<void>((resolve) => setImmediate(resolve));
-    if (!(await sink.write(fill()))) return;
+    if (!(await sink.write(fill(CHUNK)))) return;
   }
-  (zip ?? response).end();
+  response.end();
+}
+
+/** Small parts are gathered, so that each write is worth its system call. */
+async function renderParts(response: ServerResponse, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const sink = new Sink(response);
+  let gathered: Uint8Array[] = [];
+  let size = 0;
+  const flush = (): Promise<boolean> => {
+    const bytes = Buffer.concat(gathered, size);
+    gathered = [];
+    size = 0;
+    return sink.write(bytes);
+  };
+  for await (const part of parts) {
+    gathered.push(part);
+    size += part.length;
+    if (size >= CHUNK && !(await flush())) return;
+  }
+  if (size > 0 && !(await flush())) return;
+  response.end();
 }
 
 /** One JSON document a line, as long as both sides stay. */

@@ -170,7 +170,7 @@ function pageOf(
   limit: number,
   { revision, after, begun_ms }: Start & { readonly revision: number },
 ): Listed {
-  const begun = after === undefined ? entries : entries.filter((entry) => entry.key > after);
+  const begun = after === undefined ? entries : entries.slice(firstAfter(entries, after));
   const matching = selection.isWhole ? begun : begun.filter((entry) => selection.matches(entry));
   const resourceVersion = String(revision);
   if (limit === 0 || matching.length <= limit) return { entries: matching, metadata: { resourceVersion } };
@@ -179,6 +179,18 @@ function pageOf(
   // How many are left is only said where the selection does not hide any.
   const remaining = selection.isWhole ? { remainingItemCount: matching.length - limit } : {};
   return { entries: page, metadata: { resourceVersion, continue: next, ...remaining } };
+}
+
+/** Entries are in the order of their keys. */
+function firstAfter(entries: readonly Entry[], key: string): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entries[middle] as Entry).key > key) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function encodeContinue(revision: number, after: string, begun_ms: number): string {
