@@ -107,9 +107,33 @@ program
     process.exitCode = await (await import("./master/cli/kubectl.ts")).runKubectl(kubeconfigFile, args);
   });
 
-program
-  .command("store")
-  .description("look into the store of this master")
+withSettings(
+  program
+    .command("backup")
+    .description("put the whole cluster, objects and keys, into one file; the master may go on")
+    .argument("[file]", "where to (default: a name with the time, in --backup-dir)"),
+  masterOptions,
+  async (settings, _, [file]) => (await import("./master/cli/backup.ts")).backup(settings, file),
+);
+withSettings(
+  program
+    .command("restore")
+    .description("make a cluster of a backup again, on this machine or a new one, while the master is stopped")
+    .argument("<file>", "made by `bramble backup`"),
+  masterOptions,
+  async (settings, _, [file = ""]) => (await import("./master/cli/backup.ts")).restore(settings, file),
+);
+
+const store = program.command("store").description("look into the store of this master, or move it");
+withSettings(
+  store
+    .command("move")
+    .description("move the cluster's state from sqlite to etcd or back, while the masters are stopped")
+    .argument("<to>", "sqlite, or etcd=https://HOST:2379,… with --etcd-cafile, --etcd-certfile and --etcd-keyfile"),
+  masterOptions,
+  async (settings, _, [to = ""]) => (await import("./master/cli/backup.ts")).moveStore(settings, to),
+);
+store
   .command("get")
   .description("print the JSON at a key, or the keys below it")
   .argument("<key>", "such as /registry/pods/default/nginx")
@@ -158,7 +182,11 @@ function kubeconfigFlag(): Flag {
 function withSettings<O extends Options>(
   command: Command,
   options: O,
-  run: (settings: ValuesOf<O>, given: Readonly<Record<string, unknown>>) => Promise<void>,
+  run: (
+    settings: ValuesOf<O>,
+    given: Readonly<Record<string, unknown>>,
+    args: readonly (string | undefined)[],
+  ) => Promise<void>,
 ): Command {
   command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)`);
   for (const option of Object.values(options)) {
@@ -178,6 +206,7 @@ function withSettings<O extends Options>(
     await run(
       loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }),
       given,
+      command.args,
     );
   });
 }

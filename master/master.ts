@@ -15,6 +15,7 @@ import { startApiServer } from "./api-server.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
 import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
+import { scheduleBackups } from "./backup/schedule.ts";
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
@@ -124,6 +125,16 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   }
   const renewals = keepCertificates(pkiOptions, pki, api, log);
   parts.push(renewals);
+  parts.push(
+    scheduleBackups({
+      schedule: settings.backupSchedule,
+      keep: settings.backupKeep,
+      folder: settings.backupDir || join(settings.dataDir, "backups"),
+      dataDir: settings.dataDir,
+      store,
+      log: log.named("backup"),
+    }),
+  );
   parts.push({ stop: collectWhenQuiet() });
   const signal = await ended;
   log.info("ending; pods go on", { signal });

@@ -30,10 +30,13 @@ export class RoutedEngine implements Engine {
   /** Keys in memory whose rest on the disk is older. */
   readonly #dirty = new Set<string>();
 
-  constructor(durable: SqliteEngine, routes: Routes) {
+  /** `after` is a revision that must not be given again, whatever the file says. */
+  constructor(durable: SqliteEngine, routes: Routes, after: Revision = 0) {
     this.#durable = durable;
     this.#routes = routes;
-    const start = Math.max(durable.newest(), durable.number(RESERVED) ?? 0);
+    const start = Math.max(durable.newest(), durable.number(RESERVED) ?? 0, after);
+    // Who knows a revision from before must list again: this file cannot show what has changed since.
+    if (start === after) durable.compact(after);
     this.#sequence = new RevisionSequence(start, (upTo) => durable.setNumber(RESERVED, upTo));
     this.#memory = new MemoryEngine(start);
     for (const value of durable.batched()) {

@@ -2,6 +2,7 @@
 import type { Outcome, Write } from "./engine.ts";
 import type { ReadFailure, ReadRequest } from "./engine-store.ts";
 import type { Routes } from "./routed-engine.ts";
+import type { Revision } from "./store.ts";
 
 export interface SqliteOptions {
   /** The database file; its folder is made when absent. */
@@ -9,6 +10,8 @@ export interface SqliteOptions {
   readonly routes: Routes;
   /** Encrypts the values under these prefixes with the key in this file, made on first use. */
   readonly encryption?: { readonly keyFile: string; readonly prefixes: readonly string[] } | undefined;
+  /** Revisions begin after this one, when the file has not come so far by itself. */
+  readonly after?: Revision | undefined;
   /** How long history is kept; what a client may have missed and still resume. */
   readonly historyFor_ms: number;
   /** At most this many superseded rows are kept, however young. */

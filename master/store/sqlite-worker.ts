@@ -29,7 +29,7 @@ class StoreThread {
   constructor(options: SqliteOptions, sqlite: SqliteEngine) {
     this.#options = options;
     this.#superseded = sqlite.superseded();
-    this.#engine = new RoutedEngine(sqlite, options.routes);
+    this.#engine = new RoutedEngine(sqlite, options.routes, options.after);
     this.#marks.push({ time_ms: performance.now(), revision: this.#engine.now });
   }
 

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { ShiftedStore } from "./shifted-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
-import { type Store, StoreUnavailableError } from "./store.ts";
+import { type Revision, type Store, StoreUnavailableError } from "./store.ts";
 import { aesGcmTransformer, loadEncryptionKey } from "./value-transformer.ts";
 
 /** Where a cluster's state rests. */
@@ -38,7 +39,7 @@ export interface StoreSettings {
 const retry_ms = 3_000;
 
 /** Values under these keys rest encrypted. */
-const encryptedPrefixes = ["/registry/secrets/"] as const;
+export const encryptedPrefixes = ["/registry/secrets/"] as const;
 
 export const encryptionKeyFile = "pki/encryption.key";
 
@@ -59,9 +60,17 @@ export function etcdFilesOf(settings: StoreSettings): {
   };
 }
 
+/** Where etcd keeps by how much its revisions are raised. */
+const shiftKey = "bramble_revision_shift";
+
+export interface OpenOptions {
+  /** For a store that is filled with a cluster from elsewhere: its revisions go on after this one. */
+  readonly after?: Revision | undefined;
+}
+
 /** Opens the store that the settings name; code for etcd is loaded only for etcd. Rejects with ConfigError for files that
  *  are not there, StoreUnavailableError where no majority of etcd answers. */
-export async function openStore(settings: StoreSettings, log: Log): Promise<Store> {
+export async function openStore(settings: StoreSettings, log: Log, options: OpenOptions = {}): Promise<Store> {
   const choice = parseStoreChoice(settings.store);
   const keyFile = join(settings.dataDir, encryptionKeyFile);
   if (choice.kind === "sqlite") {
@@ -69,6 +78,7 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Stor
       {
         path: join(settings.dataDir, "store", "store.db"),
         encryption: { keyFile, prefixes: encryptedPrefixes },
+        after: options.after,
       },
       (sentence) => log.warn(sentence),
     );
@@ -82,7 +92,10 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Stor
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
   for (;;) {
     try {
-      return await openEtcdStore({ endpoints: choice.endpoints, credentials, transformer, log });
+      const etcd = await openEtcdStore({ endpoints: choice.endpoints, credentials, transformer, log });
+      if (options.after !== undefined) await raiseRevisions(etcd, options.after);
+      const shift = Number((await etcd.get(shiftKey))?.value ?? 0);
+      return shift === 0 ? etcd : new ShiftedStore(etcd, shift);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
       log.warn("waiting for etcd", { endpoints: choice.endpoints.join(","), error });
@@ -99,4 +112,15 @@ function read(path: string): string {
       `etcd is reached with certificates, but ${path} cannot be read (${(error as Error).message}): name them with --etcd-cafile, --etcd-certfile and --etcd-keyfile`,
     );
   }
+}
+
+async function raiseRevisions(etcd: Store, after: Revision): Promise<void> {
+  const now = await etcd.now();
+  const present = await etcd.get(shiftKey);
+  if (now + Number(present?.value ?? 0) > after) return;
+  // Who knows a revision from before must list again: this etcd cannot show what has changed since.
+  await etcd.compact(now);
+  const shift = String(after - now + 2);
+  if (present) await etcd.update(shiftKey, shift, present.revision);
+  else await etcd.create(shiftKey, shift);
 }

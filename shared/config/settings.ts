@@ -120,6 +120,14 @@ export const masterOptions = {
     20,
     { min: 2, max: 3600 },
   ),
+  backupSchedule: text(
+    "backup-schedule",
+    "CRON",
+    "when this master backs up the cluster's state and keys, in UTC; empty for never",
+    "17 3 * * *",
+  ),
+  backupKeep: integer("backup-keep", "N", "how many of these backups are kept", 5, { min: 1, max: 1000 }),
+  backupDir: text("backup-dir", "DIR", "where they go (default: DATA-DIR/backups)", ""),
   dist: text(
     "dist",
     "DIR",

@@ -282,15 +282,15 @@ class EtcdStore implements Store {
   #unavailable(error: unknown): Error {
     if (!(error instanceof GrpcError)) return error instanceof Error ? error : new Error(String(error));
     const { message } = error;
-    if (message.includes("no leader")) {
-      return new StoreUnavailableError("etcd has no leader: a majority of its members must run and reach each other");
-    }
     if (message.includes("database space exceeded")) {
       return new StoreUnavailableError(
         "etcd is full: defragment it, or raise --quota-backend-bytes, then `etcdctl alarm disarm`",
       );
     }
-    return new StoreUnavailableError(`etcd does not serve: ${message}`);
+    if (!isPassing(error)) return new StoreUnavailableError(`etcd refuses: ${message}`);
+    return new StoreUnavailableError(
+      `etcd does not serve (${message}): a majority of its members must run and reach each other`,
+    );
   }
 }
 

@@ -1,0 +1,34 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { authorityFiles } from "../pki/cluster-authorities.ts";
+import { BackupError } from "./archive.ts";
+
+const authority = "pki/ca.crt";
+
+/** What makes a master one of this cluster, by path below the data folder. What it can make anew from these is not among it. */
+export async function readKeyFiles(dataDir: string): Promise<Record<string, string>> {
+  const encryption = (await readdir(join(dataDir, "pki"))).filter((name) => name.startsWith("encryption"));
+  const names = [...authorityFiles, ...encryption].map((name) => `pki/${name}`);
+  const files: Record<string, string> = {};
+  for (const name of names) files[name] = await readFile(join(dataDir, name), "utf8");
+  const token = await readIfPresent(join(dataDir, "token"));
+  if (token !== undefined) files["token"] = token;
+  return files;
+}
+
+/** Puts them in place on a new machine, or finds that they are there. Rejects with BackupError for those of another cluster. */
+export async function restoreKeyFiles(dataDir: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const present = await readIfPresent(join(dataDir, authority));
+  if (present !== undefined) {
+    if (present === files[authority]) return;
+    throw new BackupError(`${dataDir} holds the keys of another cluster. To restore here, move that folder away first`);
+  }
+  for (const name of Object.keys(files)) {
+    if (name !== "token" && !/^pki\/[a-z0-9.-]+$/.test(name))
+      throw new BackupError(`the backup names a strange file: ${name}`);
+  }
+  // The CA's certificate last: a start that finds it finds everything.
+  const ordered = [...Object.keys(files).filter((name) => name !== authority), authority];
+  for (const name of ordered) await writeSecureFile(join(dataDir, name), files[name] ?? "");
+}

@@ -1,0 +1,62 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Cron } from "croner";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import { version } from "#shared/version.ts";
+import type { Store } from "../store/store.ts";
+import { wholeState } from "../store/transfer.ts";
+import { writeBackup } from "./archive.ts";
+import { readKeyFiles } from "./key-files.ts";
+
+const prefix = "bramble-";
+const suffix = ".backup.gz";
+
+/** Names sort by time. */
+export const backupName = (at: Date): string => `${prefix}${at.toISOString().replace(/[-:]|\.\d+/g, "")}${suffix}`;
+
+export interface BackupSchedule {
+  /** Cron, in UTC; empty: never. */
+  readonly schedule: string;
+  readonly keep: number;
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly store: Store;
+  readonly log: Log;
+}
+
+/** Backs up by the clock while the master runs, and keeps the newest ones. Throws ConfigError for no schedule of cron's. */
+export function scheduleBackups(options: BackupSchedule): { stop(): void } {
+  const { schedule, log } = options;
+  if (schedule === "") return { stop: () => undefined };
+  const run = async (): Promise<void> => {
+    try {
+      const { path, count } = await backUp(options);
+      log.info("backed up", { path, objects: count });
+    } catch (error) {
+      log.error("no backup was made", { error });
+    }
+  };
+  try {
+    const job = new Cron(schedule, { timezone: "UTC", protect: true, unref: true }, run);
+    return { stop: () => job.stop() };
+  } catch (error) {
+    throw new ConfigError(`backup-schedule: ${(error as Error).message}: expected a line of cron, such as 17 3 * * *`);
+  }
+}
+
+/** One backup out of a running store; older ones beyond the bound go. */
+export async function backUp(
+  options: Omit<BackupSchedule, "schedule" | "log">,
+): Promise<{ path: string; count: number }> {
+  const { folder, keep, dataDir, store } = options;
+  const now = new Date();
+  const path = join(folder, backupName(now));
+  // Asked before and after: the objects are of a revision in between.
+  const files = await readKeyFiles(dataDir);
+  const header = { revision: await store.now(), madeAt: now.toISOString(), version, files };
+  const count = await writeBackup(path, header, wholeState(store));
+  const names = (await readdir(folder)).filter((name) => name.startsWith(prefix) && name.endsWith(suffix)).sort();
+  for (const name of names.slice(0, -keep)) await rm(join(folder, name));
+  return { path, count };
+}
