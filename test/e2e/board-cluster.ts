@@ -89,7 +89,11 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
     },
     dir,
     () => undefined,
-  );
+  ).catch(async (error: unknown) => {
+    // What has come up of it must not outlive the test.
+    await Cluster.open(dir).down(() => undefined);
+    throw error;
+  });
   const archive = join(dir, "web.tar");
   writeFileSync(archive, busyboxArchive(image));
   await cluster.load(archive, () => undefined);

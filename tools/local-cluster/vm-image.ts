@@ -24,12 +24,13 @@ const basePackages = [
 const installedPackages = ["docker.io,docker-cli,apparmor,iptables,ipset,conntrack,containernetworking-plugins"];
 
 /**
- * The image, made by mmdebstrap on first use (some minutes) and kept in the cache folder.
+ * The image, made by mmdebstrap on first use (some minutes) and kept in the cache folder until other packages are wanted.
  * @param bare leaves out what install.sh installs by apt: the guest then needs the internet.
  */
 export function vmImage(options: { readonly bare: boolean }, say: (line: string) => void): VmImage {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "bramble-test");
-  const dir = join(cache, `vm-${suite}${options.bare ? "-bare" : ""}`);
+  const packages = options.bare ? basePackages : [...basePackages, ...installedPackages];
+  const dir = join(cache, `vm-${suite}-${Bun.hash.crc32(packages.join(",")).toString(16)}`);
   const image: VmImage = {
     disk: join(dir, "disk.raw"),
     kernel: join(dir, "vmlinuz"),
@@ -41,7 +42,7 @@ export function vmImage(options: { readonly bare: boolean }, say: (line: string)
   const work = `${dir}.new`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  makeImage(work, options.bare ? basePackages : [...basePackages, ...installedPackages]);
+  makeImage(work, packages);
   renameSync(work, dir);
   return image;
 }
