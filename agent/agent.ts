@@ -3,6 +3,7 @@ import { wholeValue } from "#shared/api/quantity.ts";
 import { endpointSlices } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
+import { Parts } from "#shared/board/parts.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
@@ -28,11 +29,6 @@ import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
 import { IptablesProxy } from "./proxy/iptables-proxy.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
-
-/** Something that was started and is stopped in the reverse order. */
-interface Part {
-  stop(): Promise<void>;
-}
 
 /** Starts everything that runs on a board, and joins the cluster first if it has not. Rejects only for what a person has to
  *  mend (ConfigError, JoinTokenError, BoardIdentityError); a master that is away is waited for. */
@@ -105,7 +101,9 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     const { ca = "", certificate = "", key = "" } = identity.credentials();
     return { ca, cert: certificate, key };
   };
-  const parts: Part[] = [localDoor];
+  const parts = new Parts(log);
+  parts.add("informers", { stop: () => informers.stop() });
+  parts.add("local door", localDoor);
 
   const network = new PodNetwork({
     nodeName,
@@ -116,16 +114,17 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   });
   const networkSync = new NetworkSync(network, informers, log.named("network"));
   networkSync.start();
-  parts.push(networkSync);
+  parts.add("pod network", networkSync);
   if (policies) {
     policies.start();
-    parts.push(policies);
+    parts.add("network policies", policies);
   } else {
     await PolicySync.removeAll().catch((error: unknown) => log.warn("rules of network policies stay", { error }));
   }
   await kubelet.start();
-  parts.push(kubelet);
-  parts.push(
+  parts.add("kubelet", kubelet);
+  parts.add(
+    "troubles",
     troubles.watch(
       () => sandboxNetwork.notReadyReason(),
       () => kubelet.reportNode(),
@@ -136,7 +135,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   tunnels.keep(masters.plan.tunnels);
   masters.onChange(() => tunnels.keep(masters.plan.tunnels));
   masters.follow(informers.informer(endpointSlices));
-  parts.push(tunnels);
+  parts.add("tunnels", tunnels);
   const heartbeat = new Heartbeat({
     nodeName,
     get brokers() {
@@ -151,7 +150,6 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     },
   });
   heartbeat.start();
-  parts.push(heartbeat);
   if (!disabled.includes("proxy")) {
     const proxy = new IptablesProxy({
       informers,
@@ -168,10 +166,11 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     proxy
       .start()
       .catch((error: unknown) => ending.signal.aborted || log.error("the service proxy did not start", { error }));
-    parts.push(proxy);
+    parts.add("proxy", proxy);
   }
   if (!disabled.includes("dns")) {
-    parts.push(
+    parts.add(
+      "dns",
       await startClusterDns({
         informers,
         address: settings.clusterDns,
@@ -181,20 +180,19 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     );
   }
   if (!disabled.includes("local-storage")) {
-    parts.push(startLocalPathFolders({ nodeName, client, informers, log, signal: ending.signal }));
+    parts.add("local storage", startLocalPathFolders({ nodeName, client, informers, log, signal: ending.signal }));
   }
   informers.start();
   const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal: ending.signal });
+  parts.add("certificates", { stop: () => keeping });
+  // The first to end: it announces that the rest is going to be quiet.
+  parts.add("heartbeat", heartbeat);
 
   return {
     nodeName,
     async stop() {
       ending.abort();
-      // The heartbeat first: it announces that the rest is going to be quiet.
-      await heartbeat.stop();
-      for (const part of parts.reverse()) if (part !== heartbeat) await part.stop();
-      await informers.stop();
-      await keeping;
+      await parts.stop();
     },
   };
 }

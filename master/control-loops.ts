@@ -1,4 +1,5 @@
 /** What acts on the cluster's state beside the API server: each is a client of it, in this process or in another. */
+import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -11,7 +12,7 @@ import { serviceAddresses } from "./controllers/service-cidr/service-addresses.t
 import { systemControllers } from "./controllers/system-controllers.ts";
 import { workloadControllers } from "./controllers/workload-controllers.ts";
 import { flowControlConfiguration } from "./flow-control/flow-control.ts";
-import type { CheckedPart, Part } from "./leadership.ts";
+import type { CheckedPart } from "./leadership.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 
 export type ControllerSettings = Pick<

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { boardAddresses } from "#shared/board/addresses.ts";
+import { type Part, Parts } from "#shared/board/parts.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
@@ -25,7 +26,7 @@ import { apiServerUser, brokerUser, controllerManagerUser, schedulerUser } from 
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
 import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
-import { type CheckedPart, onceInCluster, type Part } from "./leadership.ts";
+import { type CheckedPart, onceInCluster } from "./leadership.ts";
 import { nthAddress } from "./networks.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
@@ -35,8 +36,7 @@ import { openStore } from "./store/store-choice.ts";
 /** `bramble master`: runs the control plane, and an agent on this board if one is given, until it is told to end. */
 export async function runMaster(given: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
   const log = stderrLog(given.logLevel);
-  // In the order in which they were started; stopped in the reverse one.
-  const parts: Part[] = [];
+  const parts = new Parts(log);
   const began_ms = performance.now();
   log.info("starting", { version, data: given.dataDir });
   mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
@@ -47,15 +47,15 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   const pkiOptions = pkiOptionsOf(settings, address);
   const pki = await ensureMasterPki(pkiOptions);
   const store = await openStore(settings, log.named("store"));
-  parts.push({ stop: () => store.close() });
-  parts.push(await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
+  parts.add("store", { stop: () => store.close() });
+  parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
   const components = new Map<string, ComponentCheck>([
     // Under the name that it has everywhere, whatever the store is.
     ["etcd-0", () => store.now().then(() => "ok")],
   ]);
   const api = await startApiServer({ settings, store, pki, address, components, log });
-  parts.push(api);
+  parts.add("API server", api);
   const { server } = api;
   const own = server.client(apiServerUser);
   await ensureBootstrapObjects({
@@ -76,11 +76,11 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
     after_ms: Math.round(performance.now() - began_ms),
   });
 
-  parts.push(await startBroker(settings, pki, server.client(brokerUser), log));
+  parts.add("broker", await startBroker(settings, pki, server.client(brokerUser), log));
   if (store.isShared) {
     const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });
     await endpoints.start();
-    parts.push(endpoints);
+    parts.add("endpoints", endpoints);
   }
   // Alone over its store, this master need not ask anybody who leads.
   const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
@@ -100,11 +100,11 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
     };
   });
   components.set("controller-manager", () => controllers.check());
-  parts.push(controllers);
+  parts.add("controller manager", controllers);
   const scheduling = server.client(schedulerUser);
   const scheduler = await once("kube-scheduler", scheduling, async () => startScheduler(scheduling, log));
   components.set("scheduler", () => scheduler.check());
-  parts.push(scheduler);
+  parts.add("scheduler", scheduler);
 
   let agent: RunningAgent | undefined;
   const ended = untilSignalled();
@@ -124,8 +124,9 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
     );
   }
   const renewals = keepCertificates(pkiOptions, pki, api, log);
-  parts.push(renewals);
-  parts.push(
+  parts.add("certificates", renewals);
+  parts.add(
+    "backups",
     scheduleBackups({
       schedule: settings.backupSchedule,
       keep: settings.backupKeep,
@@ -135,11 +136,11 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
       log: log.named("backup"),
     }),
   );
-  parts.push({ stop: collectWhenQuiet() });
+  parts.add("collections", { stop: collectWhenQuiet() });
   const signal = await ended;
   log.info("ending; pods go on", { signal });
   await agent?.stop();
-  for (const part of parts.reverse()) await part.stop();
+  await parts.stop();
 }
 
 function advertisedAddress(settings: MasterSettings): string {

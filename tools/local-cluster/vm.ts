@@ -80,7 +80,7 @@ export class Vm {
     const child = Bun.spawn({ cmd: this.#qemu(), stdin: "ignore", stdout: log, stderr: log });
     child.unref();
     writeFileSync(join(this.dir, "pid"), String(child.pid));
-    await this.#untilUp(undefined);
+    await this.#untilUp(undefined, () => child.exitCode !== null);
   }
 
   /** Reboots as a person does, and resolves when it is up again. */
@@ -88,7 +88,7 @@ export class Vm {
     const before = this.#bootId();
     run(this.inside(["systemctl", "reboot"]));
     await waitFor("the guest's shutdown", shutdown_s, () => this.#bootId() !== before || undefined);
-    await this.#untilUp(before);
+    await this.#untilUp(before, () => !this.powered);
   }
 
   /** Power off, without a word to the guest. What it had not written to its disk is lost. */
@@ -170,9 +170,9 @@ export class Vm {
     ];
   }
 
-  async #untilUp(previousBoot: string | undefined): Promise<void> {
+  async #untilUp(previousBoot: string | undefined, hasEnded: () => boolean): Promise<void> {
     await waitFor(`the guest's ssh (console: ${this.console})`, boot_s, async () => {
-      if (!this.powered) throw new Error(`qemu ended: ${readFileSync(this.console, "utf8").slice(-2000)}`);
+      if (hasEnded()) throw new Error(`qemu ended: ${readFileSync(this.console, "utf8").slice(-2000)}`);
       const boot = this.#bootId();
       if (boot !== undefined && boot !== previousBoot) return true;
       await Bun.sleep(1000);
