@@ -42,7 +42,11 @@ withSettings(
 const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
-  async (settings) => (await import("./agent/worker.ts")).runWorker(settings),
+  async (settings) => {
+    await (await import("./agent/worker.ts")).runWorker(settings);
+    // As a master: a wait for a broker that is away must not keep the process.
+    process.exit();
+  },
 );
 withSettings(
   worker
