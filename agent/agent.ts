@@ -10,6 +10,7 @@ import { InformerFactory, withoutManagedFields } from "#shared/client/informer.t
 import { stderrLog } from "#shared/client/log.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
+import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { linuxHost } from "./host/linux-host.ts";
@@ -26,6 +27,7 @@ import { PodNetwork } from "./network/pod-network.ts";
 import { PolicedNetwork } from "./network-policy/policed-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
 import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
+import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { IptablesProxy } from "./proxy/iptables-proxy.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
@@ -54,7 +56,9 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     },
     credentials: identity.credentials,
   });
-  const informers = new InformerFactory(client, { transform: withoutManagedFields, log });
+  const { caCertificatePem } = identity;
+  const caches = await openCacheFiles(join(settings.dataDir, "agent"), caCertificatePem, log.named("checkpoint"));
+  const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
   const sandboxNetwork = new CniNetwork({
@@ -93,6 +97,14 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     kubeletPort: settings.kubeletPort,
     reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
     troubles: () => troubles.list,
+    onPodStatus: () => endpoints.prompt(),
+  });
+  const endpoints = new BoardEndpoints({
+    informers,
+    nodeName,
+    pods: () => kubelet.pods(),
+    // The link may have gone dark: then only the heartbeat knows yet.
+    isAway: () => informers.informer(endpointSlices).isInterrupted || !heartbeat.isConnected,
   });
   const server = new KubeletServer(servedBoard(kubelet), log.named("server"));
   const kubeletSocket = join(settings.runDir, "kubelet.sock");
@@ -102,6 +114,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     return { ca, cert: certificate, key };
   };
   const parts = new Parts(log);
+  parts.add("checkpoint", caches);
   parts.add("informers", { stop: () => informers.stop() });
   parts.add("local door", localDoor);
 
@@ -150,6 +163,8 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     },
   });
   heartbeat.start();
+  endpoints.start();
+  parts.add("endpoints", endpoints);
   if (!disabled.includes("proxy")) {
     const proxy = new IptablesProxy({
       informers,

@@ -40,10 +40,11 @@ export function clusterView(informers: InformerFactory): ClusterView {
   const known = informers.informer(services);
   addSliceIndexes(slices);
   known.addIndex(serviceByIp, ({ spec }) => (spec?.clusterIPs ?? []).filter((ip) => ip !== "None"));
-  const namespaceLister = informers.lister(namespaces);
+  const namespaceInformer = informers.informer(namespaces);
   return {
+    isUsable: () => [slices, known, namespaceInformer].every((informer) => informer.isUsable),
     service: (namespace, name) => known.lister.get(`${namespace}/${name}`),
-    hasNamespace: (namespace) => namespaceLister.get(namespace) !== undefined,
+    hasNamespace: (namespace) => namespaceInformer.lister.get(namespace) !== undefined,
     slices: (namespace, service) => slices.lister.byIndex(sliceByService, `${namespace}/${service}`),
     serviceByIp: (ip) => known.lister.byIndex(serviceByIp, ip)[0],
     slicesByAddress: (ip) => slices.lister.byIndex(sliceByAddress, ip),

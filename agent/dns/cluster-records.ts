@@ -3,6 +3,8 @@ import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.gen
 
 /** What the cluster's names are made of. */
 export interface ClusterView {
+  /** It is known what there is: without, a name that is not found may well exist. */
+  isUsable(): boolean;
   service(namespace: string, name: string): Service | undefined;
   hasNamespace(namespace: string): boolean;
   slices(namespace: string, service: string): readonly EndpointSlice[];

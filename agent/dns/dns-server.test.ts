@@ -34,7 +34,9 @@ const all = [
   service("crowd", { clusterIP: "None", clusterIPs: ["None"] }),
   service("alias", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" }),
 ];
+const isUsable = true;
 const view: ClusterView = {
+  isUsable: () => isUsable,
   service: (namespace, name) =>
     all.find((each) => each.metadata.namespace === namespace && each.metadata.name === name),
   hasNamespace: (namespace) => namespace === "shop",

@@ -126,6 +126,8 @@ export class DnsServer {
     const { view, domain, forwarder } = this.options;
     const own = lookUp(view, domain, name, type);
     if (own) {
+      // A board that has just started must not say that a name does not exist: clients would believe it for a while.
+      if (!view.isUsable()) return reply(query, responseCode.serverFailure, []);
       const records = type === "CNAME" ? own.records : await this.chase(own.records, type);
       const answer = reply(query, own.exists ? responseCode.noError : responseCode.noSuchName, records.map(withTtl));
       answer.flags = (answer.flags ?? 0) | AUTHORITATIVE_ANSWER;

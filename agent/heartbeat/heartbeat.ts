@@ -31,6 +31,11 @@ export class Heartbeat {
     this.connect(0);
   }
 
+  /** A broker hears this board. */
+  get isConnected(): boolean {
+    return this.client?.connected ?? false;
+  }
+
   /** Announces the end, so that nobody takes a restart of the agent for the board's death. */
   async stop(): Promise<void> {
     const { client, current } = this;

@@ -1,6 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ConfigMap, Node, Pod, Secret, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { readFileIfPresent, writeFileAtomically } from "./files.ts";
 
@@ -8,8 +8,6 @@ interface Kinds {
   pods: Pod;
   configmaps: ConfigMap;
   secrets: Secret;
-  services: Service;
-  nodes: Node;
 }
 export type CheckpointKind = keyof Kinds;
 

@@ -35,6 +35,8 @@ export interface KubeletOptions {
   readonly resolvConf?: string | undefined;
   /** What keeps pods from starting beside the runtime, such as a missing pod network; empty when nothing does. */
   readonly troubles?: (() => readonly string[]) | undefined;
+  /** Called when a pod of the board has another status than before. */
+  readonly onPodStatus?: (() => void) | undefined;
   /** How long to wait for the API before pods start from the checkpoint. */
   readonly offlineAfter_ms?: number | undefined;
 }

@@ -63,7 +63,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
-    statuses: new StatusWriter(client, log),
+    statuses: new StatusWriter(client, log, options.onPodStatus),
     recorder,
     backOff: new BackOff(),
     creations: new Limiter(parallelCreations),

@@ -47,7 +47,6 @@ export class Kubelet {
   #garbage: ContainerGarbage | undefined;
   #imageGarbage: ImageGarbage | undefined;
   #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
-  #savedServices: readonly Service[] | undefined;
   #synced = false;
   #staticPods: StaticPodSource | undefined;
   #mirrors: MirrorPods | undefined;
@@ -196,11 +195,7 @@ export class Kubelet {
       } else if (type === "delete") this.#remove(object);
       else this.#take(object);
     });
-    this.#informers.informer(services).addHandler(({ type, object }) => {
-      const key = `${object.metadata.namespace}/${object.metadata.name}`;
-      if (type === "delete") void this.#checkpoint.remove("services", key);
-      else void this.#checkpoint.save("services", key, object);
-    });
+    this.#informers.informer(services);
     const own = this.#informers.informer(nodes, { fieldSelector: `metadata.name=${this.#options.nodeName}` });
     own.addHandler(({ type, object }) => {
       if (type === "delete") this.#registrar?.forget();
@@ -246,7 +241,6 @@ export class Kubelet {
     const first = await Promise.race([synced, delay(this.#options.offlineAfter_ms ?? 5_000, offline)]);
     if (first === offline) {
       this.#log.warn("the master does not answer: pods start from the checkpoint");
-      this.#savedServices = await this.#checkpoint.load("services");
       for (const pod of await this.#checkpoint.load("pods")) {
         if (!this.#workers.get(podUid(pod))) this.#workers.start(pod);
       }
@@ -284,7 +278,7 @@ export class Kubelet {
 
   #services(): readonly Service[] | undefined {
     const informer = this.#informers.informer(services);
-    return informer.hasSynced ? informer.lister.list() : this.#savedServices;
+    return informer.isUsable ? informer.lister.list() : undefined;
   }
 
   async #watchRuntime(): Promise<void> {

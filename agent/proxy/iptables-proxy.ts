@@ -50,14 +50,14 @@ export class IptablesProxy {
     this.healthChecks = new HealthChecks(options.log, () => this.applied !== undefined);
   }
 
-  /** Resolves once the informers have synced; the first rules follow at once. */
+  /** Resolves once it is known what there is, be it from the checkpoint; the first rules follow at once. */
   async start(): Promise<void> {
     const { informers } = this.options;
     const slices = informers.informer(endpointSlices);
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
     this.detach.push(informers.informer(services).addHandler(enqueue), slices.addHandler(enqueue));
-    await Promise.all([informers.informer(services).synced, slices.synced]);
+    await Promise.all([informers.informer(services).usable, slices.usable]);
     this.running = this.work();
     this.queue.add(sync);
   }

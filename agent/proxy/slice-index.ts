@@ -5,6 +5,8 @@ import type { Informer } from "#shared/client/informer.ts";
 export const sliceByService = "service";
 /** Index of EndpointSlices by each address in them. */
 export const sliceByAddress = "address";
+/** Index of EndpointSlices by the boards that serve in them. */
+export const sliceByNode = "node";
 
 export function addSliceIndexes(slices: Informer<EndpointSlice>): void {
   slices.addIndex(sliceByService, ({ metadata }) => {

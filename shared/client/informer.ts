@@ -1,7 +1,8 @@
 import { type KubeObject, keyOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { CacheCheckpoint } from "./cache-checkpoint.ts";
 import type { Client, ReadScope } from "./client.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, pause, systemClock } from "./clock.ts";
 import { type Log, silentLog } from "./log.ts";
 import { reflect } from "./reflector.ts";
 import { type IndexFunction, type Lister, ObjectStore } from "./store-index.ts";
@@ -23,11 +24,19 @@ export interface InformerOptions<T extends KubeObject> {
   readonly transform?: ((object: T) => T) | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
+  /** Keeps what the cache holds over a restart, under this name. */
+  readonly checkpoint?: { readonly store: CacheCheckpoint; readonly name: string } | undefined;
 }
+
+/** A server that does not give the state within this is taken for away: the checkpoint is better than nothing. */
+const patience_ms = 2_000;
 
 /**
  * A cache of one resource that follows the server, and calls handlers with each change. After a break it finds by
  * comparing what was missed, so that handlers see every object's newest state, though not every state in between.
+ *
+ * With a checkpoint, and the server away at the start, the cache holds what it held before (`usable`, not `synced`) until
+ * the server answers; then handlers see the differences alone.
  */
 export class Informer<T extends KubeObject> {
   readonly client: Client;
@@ -36,9 +45,14 @@ export class Informer<T extends KubeObject> {
   readonly #store = new ObjectStore<T>();
   readonly #handlers = new Set<InformerHandler<T>>();
   readonly #synced = Promise.withResolvers<void>();
+  readonly #usable = Promise.withResolvers<void>();
+  /** The first try to reach the server has failed. */
+  readonly #firstBreak = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #hasSynced = false;
+  #isUsable = false;
+  #isInterrupted = false;
 
   constructor(client: Client, ref: ResourceRef<T>, options: InformerOptions<T> = {}) {
     this.client = client;
@@ -46,6 +60,7 @@ export class Informer<T extends KubeObject> {
     this.options = options;
     // Nobody may be waiting when the informer is stopped before it synced.
     this.#synced.promise.catch(() => undefined);
+    this.#usable.promise.catch(() => undefined);
   }
 
   get lister(): Lister<T> {
@@ -66,6 +81,21 @@ export class Informer<T extends KubeObject> {
     return this.#hasSynced;
   }
 
+  /** The cache holds a whole state, be it the server's or the last one known from the checkpoint; rejects when the
+   *  informer is stopped before. */
+  get usable(): Promise<void> {
+    return this.#usable.promise;
+  }
+
+  get isUsable(): boolean {
+    return this.#isUsable;
+  }
+
+  /** Nothing was heard of the server since the last try to follow it failed: the cache may be behind. */
+  get isInterrupted(): boolean {
+    return this.#isInterrupted;
+  }
+
   addIndex(name: string, of: IndexFunction<T>): void {
     this.#store.addIndex(name, of);
   }
@@ -80,24 +110,47 @@ export class Informer<T extends KubeObject> {
   /** Begins to follow; further calls do nothing. */
   start(): void {
     if (this.#running || this.#stop.signal.aborted) return;
-    this.#running = reflect(
+    const following = reflect(
       this.client,
       this.ref,
       {
         replace: (objects) => this.#replace(objects),
-        put: (object) => this.#put(object),
-        remove: (object) => this.#remove(keyOf(object), object),
+        put: (object) => {
+          this.#put(object);
+          this.#keep();
+        },
+        remove: (object) => {
+          this.#remove(keyOf(object), object);
+          this.#keep();
+        },
+        heard: () => {
+          this.#isInterrupted = false;
+        },
+        interrupted: () => {
+          this.#isInterrupted = true;
+          this.#firstBreak.resolve();
+        },
       },
       this.#stop.signal,
       this.options,
     );
+    this.#running = Promise.all([following, this.#restore()]).then(() => undefined);
     this.#running.catch((error: unknown) => this.#log.error("the informer ended", { error }));
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#synced.reject(new Error(`the informer of ${this.ref.plural} was stopped`));
+    const error = new Error(`the informer of ${this.ref.plural} was stopped`);
+    this.#synced.reject(error);
+    this.#usable.reject(error);
     await this.#running;
+  }
+
+  /** Puts what is known better here in place of what the server last said, until the server says something new. Does
+   *  nothing for an object that the cache does not hold. */
+  amend(object: T): void {
+    const { resourceVersion: _, ...metadata } = object.metadata;
+    if (this.#store.get(keyOf(object))) this.#put({ ...object, metadata });
   }
 
   get #log(): Log {
@@ -111,14 +164,40 @@ export class Informer<T extends KubeObject> {
       this.#put(object);
     }
     for (const key of gone) this.#remove(key);
+    this.#isInterrupted = false;
+    this.#keep();
     if (this.#hasSynced) return;
     this.#hasSynced = true;
+    this.#isUsable = true;
     this.#synced.resolve();
+    this.#usable.resolve();
+  }
+
+  #keep(): void {
+    const { checkpoint } = this.options;
+    checkpoint?.store.changed(checkpoint.name, () => this.#store.list());
+  }
+
+  async #restore(): Promise<void> {
+    const { checkpoint, clock = systemClock } = this.options;
+    if (!checkpoint) return;
+    const { signal } = this.#stop;
+    await Promise.race([this.#firstBreak.promise, this.#synced.promise, pause(clock, patience_ms, signal)]).catch(
+      () => undefined,
+    );
+    if (this.#hasSynced || signal.aborted) return;
+    const objects = await checkpoint.store.load(checkpoint.name);
+    if (!objects || this.#hasSynced || signal.aborted) return;
+    this.#log.info(`the server is away: ${this.ref.plural} are those of the checkpoint`, { objects: objects.length });
+    for (const object of objects) this.#put(object as T);
+    this.#isUsable = true;
+    this.#usable.resolve();
   }
 
   #put(received: T): void {
     const known = this.#store.get(keyOf(received));
-    if (known && known.metadata.resourceVersion === received.metadata.resourceVersion) return;
+    const { resourceVersion } = received.metadata;
+    if (known && resourceVersion !== undefined && known.metadata.resourceVersion === resourceVersion) return;
     const object = this.options.transform?.(received) ?? received;
     // Deleted and made anew under the same name while nobody looked: two events, so that no handler mixes the two up.
     if (known && known.metadata.uid !== object.metadata.uid) this.#remove(keyOf(known));
@@ -159,6 +238,8 @@ export interface InformerFactoryOptions {
   readonly transform?: (<T extends KubeObject>(object: T) => T) | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
+  /** Keeps the caches over a restart, so that a process that starts with the server away goes on with what it knew. */
+  readonly checkpoint?: CacheCheckpoint | undefined;
 }
 
 /** What of its objects a cache keeps, under a name by which those who want the same share it. */
@@ -188,8 +269,10 @@ export class InformerFactory {
     const present = this.#informers.get(key);
     // The key holds the resource, so an informer found under it is of the same T.
     if (present) return present as unknown as Informer<T>;
-    const transform = form?.transform ?? this.options.transform;
-    const informer = new Informer<T>(this.client, ref, { ...this.options, transform, scope });
+    const { checkpoint, ...options } = this.options;
+    const kept = checkpoint?.keeps(ref, scope) ? { store: checkpoint, name: key } : undefined;
+    const transform = form?.transform ?? options.transform;
+    const informer = new Informer<T>(this.client, ref, { ...options, transform, scope, checkpoint: kept });
     this.#informers.set(key, informer as unknown as Informer<KubeObject>);
     if (this.#started) informer.start();
     return informer;

@@ -11,6 +11,10 @@ export interface ReflectorSink<T> {
   replace(objects: readonly T[]): void;
   put(object: T): void;
   remove(object: T): void;
+  /** The server has told something, and be it that there is nothing new. */
+  heard(): void;
+  /** The server could not be followed; it is tried again. */
+  interrupted(): void;
 }
 
 export interface ReflectorOptions {
@@ -62,6 +66,7 @@ export async function reflect<T extends KubeObject>(
     if (isExpired(error)) resourceVersion = undefined;
     else if (lasted_ms > healthy_ms) failures = 0;
     failures++;
+    sink.interrupted();
     // Seldom at first: a master that restarts is back soon. Loud when it goes on.
     if (failures === 5) log.warn(`cannot follow ${ref.plural}`, { error });
     else log.debug(`${ref.plural}: the watch failed`, { error, failures });
@@ -129,6 +134,7 @@ async function* followWatch<T extends KubeObject>(
   });
   for await (const { type, object } of events) {
     if (signal.aborted) return;
+    if (!initial) sink.heard();
     if (type === "BOOKMARK") {
       if (initial && object.metadata.annotations?.[initialEventsEnd] === "true") {
         sink.replace([...initial.values()]);

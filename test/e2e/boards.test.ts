@@ -194,32 +194,64 @@ describe("boards and masters that come and go", () => {
     }
   });
 
-  test("a board that boots with the master away starts its pods from its checkpoint", async () => {
+  test("a board that boots with the master away serves its pods, Services and names from its checkpoint", async () => {
     const [pod] = await podsOf("steady", "worker-1");
+    const [other] = await podsOf("steady", "worker-2");
+    const name = pod?.metadata.name ?? "";
     const [master, worker] = [it.cluster.host("master-1"), it.cluster.host("worker-1")];
+    // What a board has heard in the last seconds before a cut may not be on its card yet.
+    await Bun.sleep(10_000);
     await master.cut();
     await worker.cut();
     await worker.powerOn();
     worker.startBramble();
     const docker = (...args: string[]): string => worker.exec(["docker", "-H", "unix:///run/docker.sock", ...args]);
-    const filters = [`io.kubernetes.pod.uid=${pod?.metadata.uid}`, "io.kubernetes.container.name=web"];
-    const container = await waitFor("the pod's container", patience_s, () => {
-      const found = docker("ps", "--quiet", ...filters.flatMap((label) => ["--filter", `label=${label}`]));
-      return found.trim() || undefined;
-    });
-    await waitFor("the pod's web server", patience_s, () => {
+    const running = (container: string): string => {
+      const filters = [`io.kubernetes.pod.uid=${pod?.metadata.uid}`, `io.kubernetes.container.name=${container}`];
+      return docker("ps", "--quiet", ...filters.flatMap((label) => ["--filter", `label=${label}`])).trim();
+    };
+    /** What a pod of the board gets from the URL; undefined while it gets nothing. */
+    const fetched = (url: string): string | undefined => {
       try {
-        return docker("exec", container, "wget", "-qO-", "http://127.0.0.1:8080/").trim() === pod?.metadata.name;
+        return docker("exec", running("web"), "timeout", "3", "wget", "-qO-", url).trim();
       } catch {
-        // It takes a moment to listen.
+        return undefined;
+      }
+    };
+    /** By its name in the cluster's DNS: each of ten answers must be there, and come from both boards. */
+    const untilServed = (): Promise<unknown> =>
+      waitFor("the Service by its name, from pods of both boards", patience_s, () => {
+        const answers = Array.from({ length: 10 }, () => fetched("http://steady.default.svc.cluster.local/"));
+        return (
+          (!answers.includes(undefined) && answers.includes(name) && answers.includes(other?.metadata.name)) ||
+          undefined
+        );
+      });
+    await measure("Bramble started to the pod's own web server", () =>
+      waitFor("the pod's web server", patience_s, () => fetched("http://127.0.0.1:8080/") === name || undefined),
+    );
+    await measure("and to the Service", untilServed);
+    // A name that is not there is told from one that is not known.
+    expect(() => docker("exec", running("web"), "nslookup", "nobody.default.svc.cluster.local")).toThrow("NXDOMAIN");
+
+    // With another sandbox the pod has another address, which only the board can know.
+    const address = docker("exec", running("web"), "hostname", "-i");
+    docker("rm", "--force", running("POD"));
+    await waitFor("another sandbox", patience_s, () => {
+      try {
+        return docker("exec", running("web"), "hostname", "-i") !== address || undefined;
+      } catch {
         return undefined;
       }
     });
+    await measure("another sandbox to the Service", untilServed);
+
     await master.powerOn();
     master.startBramble();
     await untilReady("worker-1", true);
     await untilAllReady("steady", 2);
     expect((await podsOf("steady", "worker-1")).map(({ metadata }) => metadata.uid)).toEqual([pod?.metadata.uid]);
+    await untilServed();
   });
 
   test("agent and master end within 10 s of SIGTERM with watches, exec sessions and forwards open", async () => {

@@ -3,6 +3,8 @@ import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { CacheFiles } from "#agent/checkpoint/cache-files.ts";
+import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet } from "#agent/kubelet/kubelet.ts";
 import { CniNetwork } from "#agent/network/cni-network.ts";
@@ -12,6 +14,7 @@ import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
 import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
@@ -28,9 +31,25 @@ let boardClient: SeverableClient;
 let runtime: DockerRuntime;
 let kubelet: Kubelet;
 
+/** Of the kubelet that runs or ran last: an agent stops its informers after the kubelet. */
+let endInformers = (): Promise<void> => Promise.resolve();
+
 async function newKubelet(): Promise<Kubelet> {
+  await endInformers();
+  const caches = new CacheFiles({
+    folder: join(dockerd.directory, "caches"),
+    seal: await Seal.open(join(dockerd.directory, "checkpoint.key"), "test"),
+    keeps: (_, { fieldSelector }) => !fieldSelector,
+    log,
+  });
+  const informers = new InformerFactory(boardClient, { transform: withoutManagedFields, checkpoint: caches, log });
+  endInformers = async () => {
+    await informers.stop();
+    await caches.stop();
+  };
   const started = new Kubelet({
     client: boardClient,
+    informers,
     runtime,
     host: linuxHost(),
     nodeName,
@@ -165,6 +184,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
 
   afterAll(async () => {
     await kubelet?.stop();
+    await endInformers();
     await server?.stop();
     await dockerd?.stop();
   }, 60_000);

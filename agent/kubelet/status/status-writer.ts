@@ -38,6 +38,8 @@ export class StatusWriter {
   constructor(
     readonly client: Client,
     readonly log: Log,
+    /** Called when a pod's status has been set, before it is written. */
+    readonly onSet: () => void = () => undefined,
   ) {}
 
   start(): void {
@@ -82,6 +84,7 @@ export class StatusWriter {
       });
     }
     this.#queue.add(uid);
+    this.onSet();
   }
 
   /** The API answers again: what waits for a retry need not. */

@@ -1,0 +1,233 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { zstdCompress, zstdDecompress } from "node:zlib";
+import { type KubeObject, keyOf } from "#shared/api/object.ts";
+import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
+import type { ReadScope } from "#shared/client/client.ts";
+import { type Clock, systemClock } from "#shared/client/clock.ts";
+import type { Log } from "#shared/client/log.ts";
+import { certificateFingerprint } from "#shared/pki/certificate.ts";
+import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { durableForm } from "./durable-form.ts";
+import { Seal } from "./seal.ts";
+
+export interface CacheFilesOptions {
+  readonly folder: string;
+  readonly seal: Seal;
+  readonly log: Log;
+  /** Which caches are kept; others are neither written nor read. */
+  readonly keeps: CacheCheckpoint["keeps"];
+  readonly clock?: Clock | undefined;
+}
+
+/** Changes that come together are written together; what is younger may be lost by a power cut. */
+const gather_ms = 3_000;
+/** What all files together may write over time, 20 MB a day: caches that always change are kept more rarely. */
+const rate_bytes_per_s = 240;
+/** What may be written at once after a quiet time, such as the changes of a deployment. */
+const burst_bytes = 512 * 1024;
+/** What replacing a file costs a card beside its content: blocks rounded up, folder and journal. */
+const overhead_bytes = 16 * 1024;
+/** A cache that is bigger, as text, is not kept: reading it would take the memory of a small board. */
+const largest_bytes = 32 * 1024 * 1024;
+/** A temporary file that is older was left by a power cut. */
+const longestWrite_ms = 60_000;
+const suffix = ".sealed";
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+interface Kept {
+  /** Of the text last written, so that an unchanged one is not written again. */
+  digest: string | undefined;
+  objects: (() => readonly KubeObject[]) | undefined;
+  cancel: (() => void) | undefined;
+  writing: Promise<void>;
+}
+
+/**
+ * The caches of a board's informers on its card: one small file for each (JSON, compressed, sealed), replaced as a whole
+ * so that a power cut leaves the old or the new one. Written only when what matters has changed, seldom, and at a bounded
+ * rate. A file that cannot be read counts as none.
+ */
+export class CacheFiles implements CacheCheckpoint {
+  readonly #options: CacheFilesOptions;
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, Kept>();
+  readonly #budget: WriteBudget;
+  #hasSwept = false;
+  #stopped = false;
+
+  constructor(options: CacheFilesOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#budget = new WriteBudget(this.#clock);
+  }
+
+  keeps(ref: Parameters<CacheCheckpoint["keeps"]>[0], scope: ReadScope): boolean {
+    return this.#options.keeps(ref, scope);
+  }
+
+  async load(name: string): Promise<readonly KubeObject[] | undefined> {
+    const path = this.#path(name);
+    try {
+      const { size } = await stat(path);
+      if (size > largest_bytes) throw new Error(`${size} bytes are more than was ever written`);
+      const packed = this.#options.seal.open(name, await readFile(path));
+      const text = await decompress(packed, { maxOutputLength: largest_bytes });
+      const objects: unknown = JSON.parse(text.toString("utf8"));
+      if (!Array.isArray(objects)) throw new Error("it holds no list");
+      this.#of(name).digest = digestOf(text);
+      return objects as KubeObject[];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+        this.#options.log.warn("a checkpoint cannot be used and counts as none", { path, error });
+      return undefined;
+    }
+  }
+
+  changed(name: string, objects: () => readonly KubeObject[]): void {
+    if (this.#stopped) return;
+    const kept = this.#of(name);
+    kept.objects = objects;
+    if (kept.cancel) return;
+    const write = (): void => {
+      const wait_ms = this.#budget.wait_ms();
+      kept.cancel = wait_ms > 0 ? this.#clock.after(wait_ms, write) : undefined;
+      if (wait_ms <= 0) void this.#write(name, kept);
+    };
+    kept.cancel = this.#clock.after(gather_ms, write);
+  }
+
+  /** Writes what waits, and takes no more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(
+      [...this.#kept].map(([name, kept]) => {
+        const waits = kept.cancel !== undefined;
+        kept.cancel?.();
+        kept.cancel = undefined;
+        return waits ? this.#write(name, kept) : kept.writing;
+      }),
+    );
+  }
+
+  #of(name: string): Kept {
+    let kept = this.#kept.get(name);
+    if (!kept) {
+      kept = {
+        digest: undefined,
+        objects: undefined,
+        cancel: undefined,
+        writing: Promise.resolve(),
+      };
+      this.#kept.set(name, kept);
+    }
+    return kept;
+  }
+
+  /** Never fails: what cannot be written is reported, and tried again at the next change. */
+  #write(name: string, kept: Kept): Promise<void> {
+    kept.writing = kept.writing
+      .then(() => this.#writeOnce(name, kept))
+      .catch((error: unknown) => {
+        kept.digest = undefined;
+        this.#options.log.error("a checkpoint cannot be written", { path: this.#path(name), error });
+      });
+    return kept.writing;
+  }
+
+  async #writeOnce(name: string, kept: Kept): Promise<void> {
+    const text = Buffer.from(JSON.stringify(sorted(kept.objects?.() ?? []).map(durableForm)));
+    const digest = digestOf(text);
+    if (digest === kept.digest) return;
+    if (text.length > largest_bytes) {
+      this.#options.log.warn("a cache is too big to be kept for a start without the master", {
+        name,
+        bytes: text.length,
+      });
+      return;
+    }
+    const sealed = this.#options.seal.close(name, await compress(text));
+    await writeSecureFile(this.#path(name), sealed);
+    kept.digest = digest;
+    this.#budget.spend(sealed.length + overhead_bytes);
+    await this.#sweep();
+  }
+
+  /** Once: files of caches that this version does not keep any more, and what a power cut left of a write. */
+  async #sweep(): Promise<void> {
+    if (this.#hasSwept) return;
+    this.#hasSwept = true;
+    const known = new Set([...this.#kept.keys()].map((name) => this.#path(name)));
+    for (const file of await readdir(this.#options.folder)) {
+      const path = join(this.#options.folder, file);
+      const isBeingWritten =
+        file.endsWith(".tmp") && this.#clock.wall_ms() - (await writtenAt_ms(path)) < longestWrite_ms;
+      if (!known.has(path) && !isBeingWritten) await rm(path, { force: true });
+    }
+  }
+
+  #path(name: string): string {
+    const [group = "", , plural = ""] = name.split("|");
+    const hash = createHash("sha256").update(name).digest("hex").slice(0, 12);
+    return join(this.#options.folder, `${plural}${group ? `.${group}` : ""}-${hash}${suffix}`);
+  }
+}
+
+/** What an agent's informers hold, kept for a boot with the master away; what is for one board alone the kubelet keeps.
+ *  @param folder the agent's, with its identity. */
+export async function openCacheFiles(folder: string, caCertificatePem: string, log: Log): Promise<CacheFiles> {
+  return new CacheFiles({
+    folder: join(folder, "caches"),
+    seal: await Seal.open(join(folder, "identity", "checkpoint.key"), certificateFingerprint(caCertificatePem)),
+    keeps: (_, { fieldSelector }) => !fieldSelector,
+    log,
+  });
+}
+
+/** Bytes that may be written: they come at a steady rate and are saved up to a bound. */
+class WriteBudget {
+  #left_bytes = burst_bytes;
+  #counted_ms: number;
+
+  constructor(private readonly clock: Clock) {
+    this.#counted_ms = clock.now_ms();
+  }
+
+  spend(bytes: number): void {
+    this.#count();
+    this.#left_bytes -= bytes;
+  }
+
+  /** How long until something may be written; 0 for now. */
+  wait_ms(): number {
+    this.#count();
+    return this.#left_bytes >= 0 ? 0 : Math.ceil(-this.#left_bytes / rate_bytes_per_s) * 1000;
+  }
+
+  #count(): void {
+    const now_ms = this.clock.now_ms();
+    const earned = ((now_ms - this.#counted_ms) / 1000) * rate_bytes_per_s;
+    this.#left_bytes = Math.min(burst_bytes, this.#left_bytes + earned);
+    this.#counted_ms = now_ms;
+  }
+}
+
+/** By key: a server lists in whatever order. */
+const sorted = (objects: readonly KubeObject[]): KubeObject[] =>
+  objects
+    .map((object) => [keyOf(object), object] as const)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, object]) => object);
+
+const digestOf = (text: Uint8Array): string => createHash("sha256").update(text).digest("base64");
+
+/** When the file was last written; 0 when it is gone. */
+const writtenAt_ms = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
