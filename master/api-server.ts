@@ -13,12 +13,13 @@ import { builtinDeclarations } from "./apiserver/resources/index.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer, type PathHandler } from "./apiserver/server.ts";
-import { apiServerUser } from "./identities.ts";
+import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
 import { controlPlanePaths } from "./join/control-plane.ts";
 import { distPaths } from "./join/dist-paths.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
+import { renewalPaths } from "./join/renewal-path.ts";
 import { parsePortRange } from "./networks.ts";
 import type { MasterPki } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
@@ -111,6 +112,13 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
             settings: clusterSettings(settings),
           }),
           ...controlPlanePaths(settings),
+          ...renewalPaths({
+            caCertificatePem: pki.authorities.ca.certificatePem,
+            claims,
+            client: client(apiServerUser),
+            clientOfNode: (name) => client(nodeUser(name)),
+            log: log.named("join"),
+          }),
           ...openApi.exact,
           ...dist.exact,
           [tunnelPath]: tunnelHandler(dialer),

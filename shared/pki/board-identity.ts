@@ -4,7 +4,7 @@ import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
-import { askForName, type JoinedBoard, joinCluster, nodeSubject } from "./board-join.ts";
+import { askForName, type JoinedBoard, joinCluster, nodeSubject, renewExpired } from "./board-join.ts";
 import {
   certificateFingerprint,
   certificateSubject,
@@ -22,7 +22,7 @@ export interface BoardIdentityOptions {
   /** Where the identity is kept: ca.crt, client.pem, serving.pem, board.json. */
   readonly folder: string;
   readonly servers: readonly string[];
-  /** Needed for the first start, and when the certificate has run out or the card was copied. */
+  /** Needed for the first start, when the card was copied, and when the certificate ran out long ago. */
   readonly token?: string | undefined;
   readonly hostName: string;
   readonly boardSerial: string;
@@ -35,6 +35,9 @@ export interface BoardIdentityOptions {
 export class BoardIdentityError extends Error {
   override readonly name = "BoardIdentityError";
 }
+
+/** A board that was a node before does not let its pods wait longer for a master that says nothing. */
+const patience_ms = 5_000;
 
 interface BoardFile {
   readonly nodeName: string;
@@ -58,8 +61,8 @@ export class BoardIdentity {
   }
 
   /**
-   * Loads the board's identity, or joins the cluster for one. A master that cannot be reached is no hindrance to a board
-   * that has joined before. A board that runs from a copy of another board's card joins anew under its own name.
+   * Loads the board's identity, or joins the cluster for one. Neither a master that cannot be reached nor a certificate
+   * that has run out is a hindrance to a board that has joined before. A board that runs from a copy of another board's card joins anew under its own name.
    */
   static async ensure(options: BoardIdentityOptions): Promise<BoardIdentity> {
     const log = options.log ?? silentLog;
@@ -69,31 +72,41 @@ export class BoardIdentity {
       log.warn("this card was copied from another board: joining under a name of its own");
       return BoardIdentity.#join(options, "this card was copied from another board, whose identity it must not use");
     }
-    if (stored === "expired") {
-      log.warn("the board's certificate has run out while it was away: joining anew");
-      return BoardIdentity.#join(options, "the board's certificate has run out while it was away");
-    }
     const { board, caCertificatePem, client } = stored;
     if (isOfOtherCluster(options.token, caCertificatePem)) {
       log.warn("the join token is of another cluster than this board was in: joining that one");
       return BoardIdentity.#join(options, "the join token is of another cluster");
     }
+    const identity = new BoardIdentity(options, board.nodeName, board.settings, caCertificatePem, client);
     try {
-      const answer = await askForName(options.servers, credentialsOf(caCertificatePem, client), options);
-      return await BoardIdentity.#keep(options, { ...answer, caCertificatePem, client });
+      return await identity.#confirmed();
     } catch (error) {
       if (isConflict(error)) {
         log.warn("another board has this node's name: joining under a name of its own", { error });
         return BoardIdentity.#join(options, error instanceof Error ? error.message : String(error));
       }
-      if (hasReason(error, "Unauthorized")) {
-        log.warn("the cluster does not accept this board's certificate any more: joining anew", { error });
-        return BoardIdentity.#join(options, "the cluster does not accept this board's certificate any more");
-      }
-      if (!(error instanceof ConnectionError)) throw error;
-      log.info("no master can be reached: going on as before", { error });
-      return new BoardIdentity(options, board.nodeName, board.settings, caCertificatePem, client);
+      options.signal?.throwIfAborted();
+      // Whatever is wrong with the master or the certificate: this board's pods must run. The agent goes on trying.
+      if (error instanceof ConnectionError) log.info("no master can be reached: going on as before", { error });
+      else log.error("the master does not take this board in: going on as before", { error });
+      return identity;
     }
+  }
+
+  /** As the master says now; with a certificate that it accepts. */
+  async #confirmed(): Promise<BoardIdentity> {
+    const { options, caCertificatePem } = this;
+    const ask = async (): Promise<BoardIdentity> => {
+      const answer = await askForName(options.servers, this.#credentials, options, patience_ms);
+      return BoardIdentity.#keep(options, { ...answer, caCertificatePem, client: this.client });
+    };
+    try {
+      if (!this.#hasRunOut) return await ask();
+    } catch (error) {
+      if (!isNobody(error)) throw error;
+    }
+    await this.#renewByKey();
+    return ask();
   }
 
   static async #join(options: BoardIdentityOptions, why: string): Promise<BoardIdentity> {
@@ -124,19 +137,57 @@ export class BoardIdentity {
     return renewalTime(this.client.certificatePem);
   }
 
-  /** Gets a new client certificate by the old one, and keeps it. */
+  /** Gets a new client certificate by the old one, and keeps it. One that has run out does for this alone, for a while
+   *  (renewal-protocol.ts); after that it takes a join token, if the board has one. */
   async renew(client: Client): Promise<void> {
-    const { signal, clock, folder } = this.options;
-    this.client = await orderCertificate(client, {
-      signer: signerNames.kubeletClient,
-      usages: kubeletClientUsages,
-      subject: nodeSubject(this.nodeName),
-      namePrefix: `board-${this.nodeName}`,
-      signal,
-      clock,
-    });
-    await writeSecureFile(join(folder, "client.pem"), joinPem(this.client));
-    this.#credentials = credentialsOf(this.caCertificatePem, this.client);
+    const { signal, clock } = this.options;
+    try {
+      if (this.#hasRunOut) return await this.#renewByKey();
+      const ordered = await orderCertificate(client, {
+        signer: signerNames.kubeletClient,
+        usages: kubeletClientUsages,
+        subject: nodeSubject(this.nodeName),
+        namePrefix: `board-${this.nodeName}`,
+        signal,
+        clock,
+      });
+      await this.#use(ordered);
+    } catch (error) {
+      if (!isNobody(error)) throw error;
+      await this.#renewByKey();
+    }
+  }
+
+  get #hasRunOut(): boolean {
+    const now_ms = this.options.clock?.wall_ms() ?? Date.now();
+    return parseCertificate(this.client.certificatePem).notAfter.getTime() <= now_ms;
+  }
+
+  async #renewByKey(): Promise<void> {
+    const { options, nodeName } = this;
+    const { servers, token, boardSerial, signal } = options;
+    const log = options.log ?? silentLog;
+    log.warn("the board's certificate has run out while it was away: asking for another by its key");
+    try {
+      await this.#use(
+        await renewExpired({ servers, old: this.client, ca: this.caCertificatePem, nodeName, boardSerial, signal }),
+      );
+    } catch (error) {
+      if (!token || error instanceof ConnectionError) throw error;
+      log.warn("the certificate is not renewed by its key: joining anew by the token", { error });
+      const joined = await joinCluster({ ...options, token });
+      if (joined.nodeName !== nodeName)
+        throw new BoardIdentityError(
+          `the cluster calls this board ${joined.nodeName} now, not ${nodeName}: run \`bramble worker leave\`, then start it again`,
+        );
+      await this.#use(joined.client);
+    }
+  }
+
+  async #use(client: KeyAndCertificate): Promise<void> {
+    this.client = client;
+    await writeSecureFile(join(this.options.folder, "client.pem"), joinPem(client));
+    this.#credentials = credentialsOf(this.caCertificatePem, client);
   }
 
   /** The kubelet's serving certificate for these addresses: the one on disk while it fits, else a new one. The Node must
@@ -177,6 +228,9 @@ export class BoardIdentity {
   }
 }
 
+/** The master does not know this board by its certificate: by the master's clock it has run out. */
+const isNobody = (error: unknown): boolean => hasReason(error, "Unauthorized") || hasReason(error, "Forbidden");
+
 const isOfOtherCluster = (token: string | undefined, caCertificatePem: string): boolean =>
   Boolean(token) && parseJoinToken(token ?? "").caHash !== certificateFingerprint(caCertificatePem);
 
@@ -192,7 +246,7 @@ interface StoredBoard {
   readonly client: KeyAndCertificate;
 }
 
-async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "copied" | "expired" | undefined> {
+async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "copied" | undefined> {
   const { folder } = options;
   const [boardText, caCertificatePem, clientText] = await Promise.all(
     ["board.json", "ca.crt", "client.pem"].map((file) => readIfPresent(join(folder, file))),
@@ -201,8 +255,6 @@ async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "
   if (boardText === undefined || caCertificatePem === undefined || !client) return undefined;
   const board = JSON.parse(boardText) as BoardFile;
   if (board.boardSerial !== options.boardSerial) return "copied";
-  const now_ms = options.clock?.wall_ms() ?? Date.now();
-  if (parseCertificate(client.certificatePem).notAfter.getTime() <= now_ms) return "expired";
   return { board, caCertificatePem, client };
 }
 

@@ -3,10 +3,11 @@ import { ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
-import type { KeyAndCertificate } from "./certificate.ts";
+import { createCertificateRequest, type KeyAndCertificate } from "./certificate.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "./join-protocol.ts";
 import { bootstrapToken, JoinTokenError, parseJoinToken, verifyAuthority } from "./join-token.ts";
+import { type RenewalAnswer, type RenewalRequest, renewalPath, renewalProof } from "./renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "./signers.ts";
 
 /** What a board has once it has joined. */
@@ -72,10 +73,35 @@ export async function askForName(
   servers: readonly string[],
   credentials: Credentials,
   { hostName, boardSerial, signal }: JoinRequest & { readonly signal?: AbortSignal | undefined },
+  timeout_ms = 30_000,
 ): Promise<JoinAnswer> {
-  const client = new HttpClient({ servers, credentials: () => credentials, timeout_ms: 30_000 });
+  const client = new HttpClient({ servers, credentials: () => credentials, timeout_ms });
   const body: JoinRequest = { hostName, boardSerial };
   return (await client.raw({ method: "POST", path: joinPath, body, signal })) as JoinAnswer;
+}
+
+/** Gets a certificate by one that has run out. Rejects with a StatusError (Forbidden) that says why it is refused. */
+export async function renewExpired(board: {
+  readonly servers: readonly string[];
+  readonly old: KeyAndCertificate;
+  readonly ca: string;
+  readonly nodeName: string;
+  readonly boardSerial: string;
+  readonly signal?: AbortSignal | undefined;
+}): Promise<KeyAndCertificate> {
+  const { servers, old, ca, boardSerial, signal } = board;
+  const { requestPem, keyPem } = await createCertificateRequest(nodeSubject(board.nodeName));
+  const body: RenewalRequest = {
+    certificate: old.certificatePem,
+    request: requestPem,
+    proof: renewalProof(old, requestPem),
+    boardSerial,
+  };
+  // Without the old certificate: some would end the handshake over it.
+  const credentials: Credentials = { ca };
+  const client = new HttpClient({ servers, credentials: () => credentials });
+  const answer = (await client.raw({ method: "POST", path: renewalPath, body, signal })) as RenewalAnswer;
+  return { certificatePem: answer.certificate, keyPem };
 }
 
 /** The subject of a board's client certificate. */

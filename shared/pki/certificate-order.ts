@@ -27,8 +27,16 @@ const longestPause_ms = 5000;
 /** Asks the cluster for a certificate (CertificateSigningRequest) and waits until it is signed. Rejects with
  *  CertificateOrderError when it is denied, fails, or is not signed in time. */
 export async function orderCertificate(client: Client, order: CertificateOrder): Promise<KeyAndCertificate> {
-  const { signer, usages, subject, namePrefix, signal, clock = systemClock } = order;
-  const { requestPem, keyPem } = await createCertificateRequest(subject);
+  const { requestPem, keyPem } = await createCertificateRequest(order.subject);
+  return { certificatePem: await placeOrder(client, { ...order, requestPem }), keyPem };
+}
+
+/** The same for a request that somebody else made; gives the certificate's PEM. */
+export async function placeOrder(
+  client: Client,
+  order: Omit<CertificateOrder, "subject"> & { readonly requestPem: string },
+): Promise<string> {
+  const { signer, usages, requestPem, namePrefix, signal, clock = systemClock } = order;
   const created = await client.create(certificateSigningRequests, {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
@@ -40,7 +48,7 @@ export async function orderCertificate(client: Client, order: CertificateOrder):
   let pause_ms = 100;
   for (let request = created; ; request = await client.get(certificateSigningRequests, { name })) {
     const certificate = issuedOf(request);
-    if (certificate !== undefined) return { certificatePem: certificate, keyPem };
+    if (certificate !== undefined) return certificate;
     if (clock.now_ms() >= end_ms)
       throw new CertificateOrderError(
         `the certificate request ${name} was not approved and signed in time; ` +

@@ -1,12 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodes, secrets } from "#shared/api/resources.ts";
+import { ManualClock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-identity.ts";
-import { certificateSubject, createCertificateAuthority } from "#shared/pki/certificate.ts";
+import { nodeSubject } from "#shared/pki/board-join.ts";
+import {
+  certificateSubject,
+  createCertificateAuthority,
+  createCertificateRequest,
+  extendedKeyUsages,
+  issueCertificate,
+  parseCertificate,
+} from "#shared/pki/certificate.ts";
 import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
+import { joinPem, splitPem } from "#shared/pki/pem.ts";
+import { type RenewalRequest, renewalPath, renewalProof } from "#shared/pki/renewal-protocol.ts";
 import { ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { joinControlPlane } from "../../master/join/control-plane.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
@@ -84,6 +95,110 @@ describe("a board", () => {
     expect(await readFile(join(folder, "aaaa/client.pem"), "utf8")).toContain(
       identity.credentials().certificate ?? "?",
     );
+  });
+
+  describe("whose certificate ran out while it was away", () => {
+    const day_ms = 86_400_000;
+    /** The card of the board `aaaa`, in a drawer since so long. */
+    const stored = async (card: string, ranOutAgo_ms: number, authority = server.pki.authorities.ca) => {
+      await cp(join(folder, "aaaa"), join(folder, card), { recursive: true });
+      const old = await issueCertificate(
+        authority,
+        { commonName: "system:node:raspberrypi", organizations: ["system:nodes"] },
+        [extendedKeyUsages.clientAuth],
+        { notBefore: new Date(Date.now() - 800 * day_ms), notAfter: new Date(Date.now() - ranOutAgo_ms) },
+      );
+      await writeFile(join(folder, card, "client.pem"), joinPem(old));
+      return board("aaaa", { folder: join(folder, card), token: undefined });
+    };
+    const isKnown = (identity: BoardIdentity): Promise<unknown> =>
+      clientOf(identity).get(nodes, { name: "raspberrypi" });
+
+    test("gets another by its key, without a token", async () => {
+      const identity = await BoardIdentity.ensure(await stored("drawer", 30 * day_ms));
+      await isKnown(identity);
+      expect(parseCertificate(await readFile(join(folder, "drawer/client.pem"), "utf8")).notAfter > new Date()).toBe(
+        true,
+      );
+    });
+
+    test("also with a clock that stands in the past", async () => {
+      const clock = new ManualClock(Date.now() - 60 * day_ms);
+      await isKnown(await BoardIdentity.ensure({ ...(await stored("slow-clock", 30 * day_ms)), clock }));
+    });
+
+    test("starts by what it has while no master answers, and gets it later", async () => {
+      const options = await stored("offline", 30 * day_ms);
+      const identity = await BoardIdentity.ensure({ ...options, servers: ["https://127.0.0.1:1"] });
+      expect(identity.nodeName).toBe("raspberrypi");
+      const back = await BoardIdentity.ensure(options);
+      await isKnown(back);
+    });
+
+    test("is no brick after the time of grace either, and a token makes it whole", async () => {
+      const options = await stored("years", 400 * day_ms);
+      const identity = await BoardIdentity.ensure(options);
+      expect(identity.nodeName).toBe("raspberrypi");
+      await expect(isKnown(identity)).rejects.toThrow();
+      await isKnown(await BoardIdentity.ensure({ ...options, token: server.joinToken }));
+    });
+
+    const ask = async (change: (request: RenewalRequest) => Partial<RenewalRequest>, card: string, ago_ms = day_ms) => {
+      const { folder: place } = await stored(card, ago_ms);
+      const old = splitPem(await readFile(join(place, "client.pem"), "utf8"));
+      if (!old) throw new Error("no certificate");
+      const { requestPem } = await createCertificateRequest(nodeSubject("raspberrypi"));
+      const request = {
+        certificate: old.certificatePem,
+        request: requestPem,
+        proof: renewalProof(old, requestPem),
+        boardSerial: "10000000aaaa",
+      };
+      return server.clientWith({}).raw({ method: "POST", path: renewalPath, body: { ...request, ...change(request) } });
+    };
+
+    test("others get nothing by it", async () => {
+      const other = await createCertificateRequest(nodeSubject("raspberrypi-bbbb"));
+      const anotherRequest = (await createCertificateRequest(nodeSubject("raspberrypi"))).requestPem;
+      const stranger = await issueCertificate(
+        await createCertificateAuthority("bramble-ca"),
+        { commonName: "system:node:raspberrypi", organizations: ["system:nodes"] },
+        [extendedKeyUsages.clientAuth],
+      );
+      const master = server.pki.certificates.serving;
+      expect(await ask(() => ({}), "right")).toMatchObject({ certificate: expect.stringContaining("BEGIN") });
+      await expect(ask(() => ({ request: anotherRequest }), "w1")).rejects.toThrow("the old key did not sign it");
+      await expect(ask(() => ({ boardSerial: "10000000ffff" }), "w2")).rejects.toThrow("another board has the name");
+      await expect(
+        ask(({ request }) => ({ certificate: stranger.certificatePem, proof: renewalProof(stranger, request) }), "w3"),
+      ).rejects.toThrow("is not of this cluster");
+      await expect(
+        ask(({ request }) => ({ certificate: master.certificatePem, proof: renewalProof(master, request) }), "w4"),
+      ).rejects.toThrow("is not a board's");
+      await expect(ask(() => ({}), "w5", 400 * day_ms)).rejects.toThrow("too long ago");
+      await expect(ask(() => ({ certificate: "nonsense" }), "w6")).rejects.toThrow("cannot be read");
+      const old = await stored("w7", day_ms);
+      const oldPem = splitPem(await readFile(join(old.folder, "client.pem"), "utf8"));
+      if (!oldPem) throw new Error("no certificate");
+      await expect(
+        ask(
+          () => ({
+            certificate: oldPem.certificatePem,
+            request: other.requestPem,
+            proof: renewalProof(oldPem, other.requestPem),
+          }),
+          "w8",
+        ),
+      ).rejects.toThrow("asks for another name");
+    });
+
+    test("a board whose Node was deleted is out", async () => {
+      const { metadata, spec } = await server.admin.get(nodes, { name: "raspberrypi" });
+      await server.admin.delete(nodes, { name: "raspberrypi" });
+      await expect(ask(() => ({}), "out")).rejects.toThrow("the Node was deleted");
+      const { name, labels } = metadata;
+      await server.admin.create(nodes, { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec });
+    });
   });
 
   test("gets a serving certificate for the addresses of its Node, when it has them", async () => {

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
+import { silentLog } from "#shared/client/log.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
@@ -16,10 +17,12 @@ import { ApiServer } from "../../master/apiserver/server.ts";
 import { certificateApprover } from "../../master/controllers/certificates/approver.ts";
 import { certificateSigner } from "../../master/controllers/certificates/signer.ts";
 import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
+import { nodeUser } from "../../master/identities.ts";
 import { BoardClaims } from "../../master/join/board-claims.ts";
 import { ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { controlPlanePaths } from "../../master/join/control-plane.ts";
 import { joinPaths } from "../../master/join/join-paths.ts";
+import { renewalPaths } from "../../master/join/renewal-path.ts";
 import { ensureMasterPki, type MasterPki } from "../../master/pki/master-pki.ts";
 import { openMemoryStore } from "../../master/store/memory-store.ts";
 import { etcdFiles } from "../../master/store/store-choice.ts";
@@ -68,7 +71,14 @@ export async function startSecuredServer(): Promise<SecuredServer> {
         claims: new BoardClaims(client()),
         settings: { clusterDomain: "cluster.local" },
       });
-      return { ...built, paths: { ...built.paths, ...join, ...controlPlanePaths(sharedSettings(dataDir)) } };
+      const renew = renewalPaths({
+        caCertificatePem: pki.authorities.ca.certificatePem,
+        claims: new BoardClaims(client()),
+        client: client(),
+        clientOfNode: (name) => parts.client(nodeUser(name)),
+        log: silentLog,
+      });
+      return { ...built, paths: { ...built.paths, ...join, ...renew, ...controlPlanePaths(sharedSettings(dataDir)) } };
     },
   });
   await server.start();

@@ -1,6 +1,7 @@
 /**
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
- * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
+ * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:renew`: for
+ * boards whose certificate has run out; what they send proves itself. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
  * on a board read beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it leaves; boards have one
  * identity for all of it. `bramble:broker`: keeps nodes' Leases.
  */
@@ -11,6 +12,8 @@ bramble:control-plane
   get | /bramble/v1/control-plane
 bramble:ca
   get | /cacerts
+bramble:renew
+  post | /bramble/v1/renew
 bramble:dist
   get | /bramble/v1/dist/* /install.sh
 bramble:certificate-controller
@@ -61,6 +64,9 @@ bramble:broker
 bramble:control-plane
   group:system:bootstrappers:bramble:masters
 bramble:ca
+  group:system:authenticated
+  group:system:unauthenticated
+bramble:renew
   group:system:authenticated
   group:system:unauthenticated
 bramble:dist

@@ -236,6 +236,12 @@ describe("the bootstrap policy", () => {
     ],
     ["a token reads nothing else", joiner, resource("list", "nodes"), false],
     ["nobody else joins", known, url("post", "/bramble/v1/join"), false],
+    [
+      "a board whose certificate has run out asks for another",
+      { name: "system:anonymous", groups: ["system:unauthenticated"] },
+      url("post", "/bramble/v1/renew"),
+      true,
+    ],
   ];
   test.each(cases)("%s", async (_name, user, request, allowed) => {
     expect((await rbac.authorize({ ...request, user })).outcome).toBe(allowed ? "allow" : "no-opinion");
