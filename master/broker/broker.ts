@@ -2,6 +2,8 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Aedes, type Client as MqttSession } from "aedes";
 import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
+import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
+import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { leaseDuration_s, nodeOfSessionTopic, nodeTopics, parseSessionMessage } from "#shared/heartbeat/messages.ts";
 import type { NodeLeases } from "./node-leases.ts";
 
@@ -19,8 +21,23 @@ writeToStream.cacheNumbers = false;
 
 const farewell_ms = 2_000;
 
-/** The nodes a session speaks for: the one of its certificate. */
-const nodeOf = new WeakMap<MqttSession, string>();
+/** Keepalives that a board may let pass. Where the kernels watch the connection, silence only tells of an agent that
+ *  hangs, and one that is starved gets time; else it is all there is (MQTT 3.1.1, 3.1.2.10). */
+const patience = { watched: 3, unwatched: 1.5 } as const;
+/** Of a session that has named none. */
+const assumedKeepalive_s = 10;
+
+/** One connection, from its first byte. */
+interface Connection {
+  /** The node it speaks for: the one of its certificate. */
+  readonly node: string;
+  readonly socket: TLSSocket;
+  readonly isWatched: boolean;
+  keepalive_s: number;
+  /** Bytes received when it was last looked at, and when there were more than before. */
+  received: number;
+  heard_ms: number;
+}
 
 /**
  * The embedded MQTT broker: only boards with a node certificate come in, each publishes on its own topics only, and none
@@ -28,7 +45,11 @@ const nodeOf = new WeakMap<MqttSession, string>();
  */
 export class Broker {
   private readonly server: Server;
-  private readonly sockets = new Set<TLSSocket>();
+  /** Those that are open, */
+  private readonly connections = new Set<Connection>();
+  /** and whose a session is, also when its will is published after the end of its connection. */
+  private readonly connectionOf = new WeakMap<MqttSession, Connection>();
+  private readonly listening = new ListeningClock();
   private renewals: ReturnType<typeof setInterval> | undefined;
 
   private constructor(
@@ -43,48 +64,59 @@ export class Broker {
   }
 
   static async start(options: BrokerOptions): Promise<Broker> {
-    const aedes = await Aedes.createBroker({
-      concurrency: 32,
-      queueLimit: 64,
-      connectTimeout: 10_000,
-      // Whoever connects with the id of a session ends that session: none may take another board's.
-      preConnect: (session, packet, done) => {
-        const node = nodeOf.get(session) ?? "";
-        if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) return done(null, true);
-        options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
-        // With an error aedes closes the connection; without, the client would wait for an answer.
-        done(new Error(`not allowed to connect as ${packet.clientId}`), false);
-      },
-      authorizePublish: (session, packet, done) => {
-        const node = session ? nodeOf.get(session) : undefined;
-        if (node !== undefined && packet.topic.startsWith(nodeTopics(node))) return done(null);
-        options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
-        done(new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`));
-      },
-      authorizeSubscribe: (session, subscription, done) => {
-        const node = session ? nodeOf.get(session) : undefined;
-        done(null, node !== undefined && subscription.topic.startsWith(nodeTopics(node)) ? subscription : null);
-      },
-    });
+    const aedes = await Aedes.createBroker({ concurrency: 32, queueLimit: 64, connectTimeout: 10_000 });
     const broker = new Broker(options, aedes);
-    aedes.on("publish", (packet, session) => {
-      const node = nodeOfSessionTopic(packet.topic);
-      const message = node === undefined ? undefined : parseSessionMessage(packet.payload as Uint8Array);
-      // A will has no session left; authorizePublish saw it all the same.
-      if (node !== undefined && message && (!session || nodeOf.get(session) === node)) {
-        void options.leases.take(node, message);
-      }
-    });
+    broker.govern();
     await broker.listen();
     return broker;
   }
 
+  /** Who may do what, and what is heard. */
+  private govern(): void {
+    const { options, aedes } = this;
+    const nodeOf = (session: MqttSession | null): string | undefined =>
+      session ? this.connectionOf.get(session)?.node : undefined;
+    // Whoever connects with the id of a session ends that session: none may take another board's.
+    aedes.preConnect = (session, packet, done) => {
+      const connection = this.connectionOf.get(session);
+      const node = connection?.node ?? "";
+      if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) {
+        if (connection) connection.keepalive_s = packet.keepalive || assumedKeepalive_s;
+        // Its timer would take a board for silent whose packets wait to be read: see `judge`.
+        (packet as { keepalive: number }).keepalive = 0;
+        return done(null, true);
+      }
+      options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
+      // With an error aedes closes the connection; without, the client would wait for an answer.
+      done(new Error(`not allowed to connect as ${packet.clientId}`), false);
+    };
+    aedes.authorizePublish = (session, packet, done) => {
+      const node = nodeOf(session);
+      if (node !== undefined && packet.topic.startsWith(nodeTopics(node))) return done(null);
+      options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
+      done(new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`));
+    };
+    aedes.authorizeSubscribe = (session, subscription, done) => {
+      const node = nodeOf(session);
+      done(null, node !== undefined && subscription.topic.startsWith(nodeTopics(node)) ? subscription : null);
+    };
+    aedes.on("publish", (packet, session) => {
+      const node = nodeOfSessionTopic(packet.topic);
+      const message = node === undefined ? undefined : parseSessionMessage(packet.payload as Uint8Array);
+      // A will has no session left; authorizePublish saw it all the same.
+      if (node !== undefined && message && (!session || nodeOf(session) === node)) {
+        void options.leases.take(node, message);
+      }
+    });
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.renewals);
+    this.listening.stop();
     const closed = new Promise<void>((done) => this.server.close(() => done()));
     await Promise.race([new Promise<void>((done) => this.aedes.close(() => done())), Bun.sleep(farewell_ms)]);
     // A board whose link is down would keep its connection, and this process, for minutes.
-    for (const socket of this.sockets) socket.destroy();
+    for (const { socket } of this.connections) socket.destroy();
     await Promise.race([closed, Bun.sleep(farewell_ms)]);
   }
 
@@ -103,7 +135,30 @@ export class Broker {
       this.server.once("error", fail);
       this.server.listen(this.options.port, this.options.host, () => done());
     });
-    this.renewals = setInterval(() => void this.options.leases.renew(), (leaseDuration_s * 1000) / 4);
+    this.listening.start(() => this.judge());
+    const renew = (): void => {
+      // A session that said good-bye without a word of what follows is renewed no more.
+      const there = new Set([...this.connections].map(({ node }) => node));
+      void this.options.leases.renew((node) => there.has(node));
+    };
+    this.renewals = setInterval(renew, (leaseDuration_s * 1000) / 4);
+  }
+
+  /** Ends the connections that have been silent for too long, by the time in which this process could listen. */
+  private judge(): void {
+    const now_ms = this.listening.now_ms();
+    for (const connection of this.connections) {
+      const { socket, keepalive_s, isWatched, node } = connection;
+      if (socket.bytesRead !== connection.received) {
+        connection.received = socket.bytesRead;
+        connection.heard_ms = now_ms;
+        continue;
+      }
+      const longest_ms = keepalive_s * 1000 * (isWatched ? patience.watched : patience.unwatched);
+      if (now_ms - connection.heard_ms <= longest_ms) continue;
+      this.options.log.info("a board has been silent for too long", { node });
+      socket.destroy();
+    }
   }
 
   private admit(socket: TLSSocket): void {
@@ -113,10 +168,18 @@ export class Broker {
       socket.destroy();
       return;
     }
-    this.sockets.add(socket);
-    socket.on("close", () => this.sockets.delete(socket));
+    const connection: Connection = {
+      node,
+      socket,
+      isWatched: watchConnection(socket),
+      keepalive_s: assumedKeepalive_s,
+      received: socket.bytesRead,
+      heard_ms: this.listening.now_ms(),
+    };
+    this.connections.add(connection);
+    this.connectionOf.set(this.aedes.handle(socket), connection);
     socket.on("error", (error) => this.options.log.info("connection broke", { node, error }));
-    nodeOf.set(this.aedes.handle(socket), node);
+    socket.on("close", () => this.connections.delete(connection));
   }
 }
 

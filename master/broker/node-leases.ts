@@ -34,9 +34,9 @@ export class NodeLeases {
     await this.write(node);
   }
 
-  /** Renews the Leases of all boards whose session lives. */
-  async renew(): Promise<void> {
-    for (const [node, { state }] of this.sessions) if (state === "online") await this.write(node);
+  /** Renews the Leases of the boards whose session lives. @param isThere tells of a node whether it is still connected. */
+  async renew(isThere: (node: string) => boolean): Promise<void> {
+    for (const [node, { state }] of this.sessions) if (state === "online" && isThere(node)) await this.write(node);
   }
 
   /** One write at a time for a node, each with the newest state. */
