@@ -77,7 +77,7 @@ export class PolicySync {
   start(): void {
     const policies = this.options.informers.informer(networkPolicies);
     this.detach.push(policies.addHandler(() => this.queue.addAfter(sync, gather_ms)));
-    this.running = this.work(policies.synced);
+    this.running = this.work(policies.usable);
   }
 
   async stop(): Promise<void> {
@@ -93,6 +93,10 @@ export class PolicySync {
    */
   async isolate(pod: AttachedPod): Promise<void> {
     this.attached.set(pod.sandboxId, pod);
+    // A board that boots must not take policies that it has not read yet for none.
+    const policies = this.options.informers.informer(networkPolicies);
+    const patience = new Promise((done) => setTimeout(done, isolation_ms).unref());
+    if (!policies.isUsable) await Promise.race([policies.usable, patience, this.stopped.promise]);
     const known = this.options.informers.lister(networkPolicies).list(pod.namespace);
     if (policiesOf(pod, known, "ingress").length + policiesOf(pod, known, "egress").length === 0) return;
     const applied = Promise.withResolvers<void>();
@@ -177,7 +181,7 @@ export class PolicySync {
         }),
       );
     }
-    return this.orStopped(Promise.all([all.synced, spaces.synced]));
+    return this.orStopped(Promise.all([all.usable, spaces.usable]));
   }
 
   private pods(): PolicyPod[] {

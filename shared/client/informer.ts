@@ -150,7 +150,7 @@ export class Informer<T extends KubeObject> {
    *  nothing for an object that the cache does not hold. */
   amend(object: T): void {
     const { resourceVersion: _, ...metadata } = object.metadata;
-    if (this.#store.get(keyOf(object))) this.#put({ ...object, metadata });
+    if (this.#store.get(keyOf(object))) this.#place({ ...object, metadata });
   }
 
   get #log(): Log {
@@ -189,7 +189,7 @@ export class Informer<T extends KubeObject> {
     const objects = await checkpoint.store.load(checkpoint.name);
     if (!objects || this.#hasSynced || signal.aborted) return;
     this.#log.info(`the server is away: ${this.ref.plural} are those of the checkpoint`, { objects: objects.length });
-    for (const object of objects) this.#put(object as T);
+    for (const object of objects) this.#place(object as T);
     this.#isUsable = true;
     this.#usable.resolve();
   }
@@ -198,7 +198,12 @@ export class Informer<T extends KubeObject> {
     const known = this.#store.get(keyOf(received));
     const { resourceVersion } = received.metadata;
     if (known && resourceVersion !== undefined && known.metadata.resourceVersion === resourceVersion) return;
-    const object = this.options.transform?.(received) ?? received;
+    this.#place(this.options.transform?.(received) ?? received);
+  }
+
+  /** Takes in an object in the form in which the cache keeps it. */
+  #place(object: T): void {
+    const known = this.#store.get(keyOf(object));
     // Deleted and made anew under the same name while nobody looked: two events, so that no handler mixes the two up.
     if (known && known.metadata.uid !== object.metadata.uid) this.#remove(keyOf(known));
     const old = this.#store.set(object);

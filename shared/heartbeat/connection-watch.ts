@@ -1,5 +1,5 @@
-import type { Socket } from "node:net";
 import { dlopen, FFIType } from "bun:ffi";
+import type { Socket } from "node:net";
 
 /** From the kernel's headers, the same on every architecture: socket(7), tcp(7). */
 const socketLevel = 1;
