@@ -5,6 +5,12 @@
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
 import { Command, Option as Flag } from "commander";
+import {
+  apiServerOptions,
+  controllerManagerOptions,
+  proxyOptions,
+  schedulerOptions,
+} from "#shared/config/component-settings.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import type { Options, ValuesOf } from "#shared/config/option.ts";
 import { masterOptions, workerOptions } from "#shared/config/settings.ts";
@@ -61,6 +67,48 @@ withSettings(
       servers: settings.server,
       timeout_s: Number(given["timeout"]),
     }),
+);
+
+withSettings(
+  program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
+  apiServerOptions,
+  async (settings) => {
+    await (await import("./master/components/api-server.ts")).runApiServer(settings);
+    process.exit();
+  },
+);
+withSettings(
+  program.command("scheduler").description("run the scheduler alone"),
+  schedulerOptions,
+  async (settings) => {
+    await (await import("./master/components/scheduler.ts")).runScheduler(settings);
+    process.exit();
+  },
+);
+withSettings(
+  program.command("controller-manager").description("run the controllers alone"),
+  controllerManagerOptions,
+  async (settings) => {
+    await (await import("./master/components/controller-manager.ts")).runControllerManager(settings);
+    process.exit();
+  },
+);
+withSettings(
+  program.command("kubelet").description("run this board's agent without service proxy and DNS"),
+  workerOptions,
+  async (settings) => {
+    const disable = [...settings.disable, "proxy", "dns"];
+    await (await import("./agent/worker.ts")).runWorker({ ...settings, disable });
+    process.exit();
+  },
+);
+withSettings(
+  program.command("proxy").description("run this board's service proxy alone"),
+  proxyOptions,
+  async (settings) => {
+    await (await import("./agent/proxy-component.ts")).runProxy(settings);
+    process.exit();
+  },
 );
 
 const token = program.command("token").description("tokens with which boards join");
@@ -169,7 +217,7 @@ program
   });
 
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
-const forPeople = /^(Config|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|User)Error$/;
+const forPeople = /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|User)Error$/;
 
 await program.parseAsync().catch((error: unknown) => {
   // Never the error itself: Bun would print the lines of the bundle around it.
@@ -206,7 +254,7 @@ function withSettings<O extends Options>(
     );
     const named = given["config"] as string | undefined;
     // One file serves both roles, so a key of the other one is no mistake.
-    const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map((option) => option.name);
+    const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map(({ name }) => name);
     await run(
       loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }),
       given,

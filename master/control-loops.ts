@@ -1,5 +1,4 @@
 /** What acts on the cluster's state beside the API server: each is a client of it, in this process or in another. */
-import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -28,18 +27,23 @@ export type ControllerSettings = Pick<
 
 export interface ControllerManagerSetup {
   readonly settings: ControllerSettings;
+  /** Signs certificates. */
   readonly ca: KeyAndCertificate;
+  /** What is published to namespaces; that CA when absent. */
+  readonly rootCaPem?: string | undefined;
   readonly client: Client;
   /** A client that acts as a service account of kube-system. */
   readonly clientFor: (serviceAccount: string) => Client;
   readonly log: Log;
+  /** Called with the accounts before the first client is asked for. */
+  readonly prepare?: ((accounts: readonly string[]) => Promise<void>) | undefined;
 }
 
 /** Resolves when every controller runs. */
 export async function startControllerManager(setup: ControllerManagerSetup): Promise<CheckedPart> {
   const { settings, ca, client, clientFor, log } = setup;
   const { controllers, services } = systemControllers({
-    rootCaPem: ca.certificatePem,
+    rootCaPem: setup.rootCaPem ?? ca.certificatePem,
     clientAuthority: ca,
     clusterCidr: settings.clusterCidr,
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
@@ -47,10 +51,15 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
+  const all = [...controllers, ...workloadControllers];
+  await setup.prepare?.([
+    ...all.map(({ serviceAccount, name }) => serviceAccount ?? name).filter((account) => account !== ""),
+    ...services.map(({ serviceAccount }) => serviceAccount),
+  ]);
   const manager = new ControllerManager({
     client,
     clientFor,
-    controllers: [...controllers, ...workloadControllers],
+    controllers: all,
     services,
     log,
   });
@@ -84,7 +93,7 @@ export function startScheduler(client: Client, log: Log): CheckedPart {
 }
 
 /** What upstream's API server looks after itself, so that it is not among the controller manager's. */
-export function startServerControllers(client: Client, log: Log): Part {
+export function startServerControllers(client: Client, log: Log): CheckedPart {
   const informers = new InformerFactory(client, { log });
   const events = { record: () => undefined };
   const running = [flowControlConfiguration, serviceAddresses].map((definition) => {
@@ -94,6 +103,7 @@ export function startServerControllers(client: Client, log: Log): Part {
   });
   informers.start();
   return {
+    check: () => Promise.all(running).then(() => "ok"),
     async stop() {
       await informers.stop();
       for (const controller of await Promise.allSettled(running)) {

@@ -1,90 +1,26 @@
-import { mkdirSync } from "node:fs";
-import { hostname } from "node:os";
-import { join } from "node:path";
-import { boardAddresses } from "#shared/board/addresses.ts";
-import { type Part, Parts } from "#shared/board/parts.ts";
+import { Parts } from "#shared/board/parts.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
-import { type Log, stderrLog } from "#shared/client/log.ts";
-import { ConfigError } from "#shared/config/option.ts";
+import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
-import { version } from "#shared/version.ts";
-import { startApiServer } from "./api-server.ts";
-import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
-import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
-import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
-import { scheduleBackups } from "./backup/schedule.ts";
-import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
-import { Broker } from "./broker/broker.ts";
-import { NodeLeases } from "./broker/node-leases.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
 import { controllerUser } from "./controllers/manager.ts";
-import { apiServerUser, brokerUser, controllerManagerUser, schedulerUser } from "./identities.ts";
-import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
-import { joinedSettings } from "./join/control-plane.ts";
-import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
+import { controllerManagerUser, schedulerUser } from "./identities.ts";
 import { type CheckedPart, onceInCluster } from "./leadership.ts";
-import { nthAddress } from "./networks.ts";
-import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
-import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
-import { serveStoreAdmin } from "./store/admin.ts";
-import { openStore } from "./store/store-choice.ts";
+import { startServing } from "./serving.ts";
 
 /** `bramble master`: runs the control plane, and an agent on this board if one is given, until it is told to end. */
 export async function runMaster(given: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
   const log = stderrLog(given.logLevel);
   const parts = new Parts(log);
-  const began_ms = performance.now();
-  log.info("starting", { version, data: given.dataDir });
-  mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
-  mkdirSync(given.runDir, { recursive: true, mode: 0o755 });
-  const settings = await joinedSettings(given, log);
-
-  const address = advertisedAddress(settings);
-  const pkiOptions = pkiOptionsOf(settings, address);
-  const pki = await ensureMasterPki(pkiOptions);
-  const store = await openStore(settings, log.named("store"));
-  parts.add("store", { stop: () => store.close() });
-  parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
-
-  const components = new Map<string, ComponentCheck>([
-    // Under the name that it has everywhere, whatever the store is.
-    ["etcd-0", () => store.now().then(() => "ok")],
-  ]);
-  const api = await startApiServer({ settings, store, pki, address, components, log });
-  parts.add("API server", api);
-  const { server } = api;
-  const own = server.client(apiServerUser);
-  await ensureBootstrapObjects({
-    client: own,
-    masters: store.isShared ? undefined : [address],
-    httpsPort: settings.httpsPort,
-    serviceCidr: settings.serviceCidr,
-    serviceIp: nthAddress(settings.serviceCidr, 1),
-    dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
-    localStorage: !settings.disable.includes("local-storage"),
-  });
-  await reconcilePolicy(own, bootstrapPolicy());
-  await ensureBootstrapSecret(own, pki.joinToken, { description: "made with the cluster" });
-  await publishExtensionAuthentication(own, pki.authorities);
-  await api.open();
-  log.info("the API server is ready", {
-    url: `https://${address}:${settings.httpsPort}`,
-    after_ms: Math.round(performance.now() - began_ms),
-  });
-
-  parts.add("broker", await startBroker(settings, pki, server.client(brokerUser), log));
-  if (store.isShared) {
-    const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });
-    await endpoints.start();
-    parts.add("endpoints", endpoints);
-  }
+  const serving = await startServing(given, log, parts);
+  const { settings, server, own, pki, components } = serving;
   // Alone over its store, this master need not ask anybody who leads.
   const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
-    store.isShared ? onceInCluster({ client, lease, log }, start) : start();
+    serving.isShared ? onceInCluster({ client, lease, log }, start) : start();
   const managing = server.client(controllerManagerUser);
   const controllers = await once("kube-controller-manager", managing, async () => {
     const ownLoops = startServerControllers(own, log);
@@ -123,90 +59,9 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
       (error: unknown) => log.error("this board's agent did not start", { error }),
     );
   }
-  const renewals = keepCertificates(pkiOptions, pki, api, log);
-  parts.add("certificates", renewals);
-  parts.add(
-    "backups",
-    scheduleBackups({
-      schedule: settings.backupSchedule,
-      keep: settings.backupKeep,
-      folder: settings.backupDir || join(settings.dataDir, "backups"),
-      dataDir: settings.dataDir,
-      store,
-      log: log.named("backup"),
-    }),
-  );
   parts.add("collections", { stop: collectWhenQuiet() });
   const signal = await ended;
   log.info("ending; pods go on", { signal });
   await agent?.stop();
   await parts.stop();
-}
-
-function advertisedAddress(settings: MasterSettings): string {
-  const address = settings.advertiseAddress || boardAddresses(settings.nodeIp)[0];
-  if (address === undefined) {
-    throw new ConfigError("this board has no network address yet: connect it, or name one with --advertise-address");
-  }
-  return address;
-}
-
-function pkiOptionsOf(settings: MasterSettings, address: string): MasterPkiOptions {
-  return {
-    dataDir: settings.dataDir,
-    kubeconfigPath: settings.writeKubeconfig,
-    server: `https://${address}:${settings.httpsPort}`,
-    names: {
-      hostNames: [hostname()],
-      addresses: [...new Set([address, ...boardAddresses(settings.nodeIp), "127.0.0.1"])],
-      extra: settings.tlsSan,
-      serviceIp: nthAddress(settings.serviceCidr, 1),
-      clusterDomain: settings.clusterDomain,
-    },
-  };
-}
-
-async function startBroker(
-  settings: MasterSettings,
-  pki: MasterPki,
-  client: ConstructorParameters<typeof NodeLeases>[0],
-  log: Log,
-): Promise<Part> {
-  const { ca } = pki.authorities;
-  return Broker.start({
-    host: settings.bindAddress,
-    port: settings.mqttPort,
-    credentials: () => ({
-      ca: ca.certificatePem,
-      cert: pki.certificates.serving.certificatePem,
-      key: pki.certificates.serving.keyPem,
-    }),
-    leases: new NodeLeases(client, log.named("heartbeat")),
-    log: log.named("broker"),
-  });
-}
-
-const certificateLook_ms = 3_600_000;
-
-/** Certificates are renewed while the master runs, and fit new addresses. */
-function keepCertificates(
-  options: MasterPkiOptions,
-  first: MasterPki,
-  api: { useCertificates(pki: MasterPki): void },
-  log: Log,
-): Part {
-  let served = first.certificates.serving.certificatePem;
-  const look = async (): Promise<void> => {
-    try {
-      const pki = await ensureMasterPki(options);
-      if (pki.certificates.serving.certificatePem === served) return;
-      served = pki.certificates.serving.certificatePem;
-      api.useCertificates(pki);
-      log.info("the serving certificate was renewed");
-    } catch (error) {
-      log.error("certificates cannot be renewed", { error });
-    }
-  };
-  const timer = setInterval(look, certificateLook_ms);
-  return { stop: () => clearInterval(timer) };
 }

@@ -29,6 +29,7 @@ export interface Identity {
 export const administrator: Identity = { user: "system:admin", groups: ["system:masters"] };
 /** For a component that runs in a process of its own; what they may do stands in the bootstrap policy. */
 export const schedulerIdentity: Identity = { user: "system:kube-scheduler", groups: [] };
+export const proxyIdentity: Identity = { user: "system:kube-proxy", groups: [] };
 export const controllerManagerIdentity: Identity = { user: "system:kube-controller-manager", groups: [] };
 
 /** Writes a kubeconfig (mode 0600) for an identity, unless the one that is there still serves. */

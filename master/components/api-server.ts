@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { Parts } from "#shared/board/parts.ts";
+import { untilSignalled } from "#shared/board/signals.ts";
+import { stderrLog } from "#shared/client/log.ts";
+import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import { startServerControllers } from "../control-loops.ts";
+import { onceInCluster } from "../leadership.ts";
+import { controllerManagerIdentity, ensureKubeconfig, proxyIdentity, schedulerIdentity } from "../pki/credentials.ts";
+import { startServing } from "../serving.ts";
+
+/** `bramble apiserver`: the API server in a process of its own, with the kubeconfigs that the other components start with. */
+export async function runApiServer(given: ApiServerSettings): Promise<void> {
+  const log = stderrLog(given.logLevel);
+  const parts = new Parts(log);
+  const serving = await startServing(
+    {
+      ...given,
+      store: given.etcdServers.length > 0 ? `etcd=${given.etcdServers.join(",")}` : given.store,
+      httpsPort: given.securePort || given.httpsPort,
+      serviceCidr: given.serviceClusterIpRange || given.serviceCidr,
+    },
+    log,
+    parts,
+  );
+  const { settings, own, pki, url } = serving;
+  const identities = {
+    scheduler: schedulerIdentity,
+    "controller-manager": controllerManagerIdentity,
+    proxy: proxyIdentity,
+  };
+  for (const [name, identity] of Object.entries(identities)) {
+    const file = join(settings.dataDir, "kubeconfigs", `${name}.yaml`);
+    await ensureKubeconfig(file, pki.authorities, url, identity);
+  }
+  const loops = serving.isShared
+    ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => startServerControllers(own, log))
+    : startServerControllers(own, log);
+  parts.add("control loops", loops);
+  const signal = await untilSignalled();
+  log.info("ending", { signal });
+  await parts.stop();
+}

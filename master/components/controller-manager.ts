@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { stderrLog } from "#shared/client/log.ts";
+import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import { startControllerManager } from "../control-loops.ts";
+import { AccountTokens } from "./account-tokens.ts";
+import { runElected } from "./elected.ts";
+
+/** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
+export async function runControllerManager(settings: ControllerManagerSettings): Promise<void> {
+  const log = stderrLog(settings.logLevel);
+  const ca = {
+    certificatePem: read("cluster-signing-cert-file", settings.clusterSigningCertFile),
+    keyPem: read("cluster-signing-key-file", settings.clusterSigningKeyFile),
+  };
+  const rootCaPem = settings.rootCaFile === "" ? ca.certificatePem : read("root-ca-file", settings.rootCaFile);
+  await runElected({ ...settings, lease: "kube-controller-manager", log }, async (client) => {
+    const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
+    const tokens = new AccountTokens(client, log.named("tokens"));
+    const clientFor = (account: string): HttpClient =>
+      new HttpClient({ servers, credentials: () => tokens.credentials(account, credentials().ca) });
+    const manager = await startControllerManager({
+      settings,
+      ca,
+      rootCaPem,
+      client,
+      clientFor,
+      log,
+      prepare: (accounts) => tokens.prepare(accounts),
+    });
+    return {
+      check: () => manager.check(),
+      async stop() {
+        await manager.stop();
+        tokens.stop();
+      },
+    };
+  });
+}
+
+function read(name: string, path: string): string {
+  if (path === "") throw new ConfigError(`${name}: name the file`);
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(`${name}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,90 @@
+/** A cluster out of a backup, and one that moves to etcd: boards and their pods come back to it as if nothing had been. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { etcdctlArgs, startEtcd, storeArgs, writeEtcdCertificates } from "#tools/local-cluster/etcd.ts";
+import { image, startCluster, type TestCluster } from "./board-cluster.ts";
+
+setDefaultTimeout(600_000);
+
+let c: TestCluster;
+beforeAll(async () => {
+  c = await startCluster({ name: "bak", network: "10.215", workers: 1 });
+});
+afterAll(() => c?.stop());
+
+const pod = (name: string) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name },
+  spec: { containers: [{ name: "web", image, imagePullPolicy: "Never", command: ["sleep", "100000"] }] },
+});
+
+const identityOf = (name: string): Promise<string> =>
+  c.until(
+    /^\S+ docker:\S+ 0 Running$/,
+    "get",
+    "pod",
+    name,
+    "-o",
+    "jsonpath={.metadata.uid} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount} {.status.phase}",
+  );
+
+async function onMaster(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await c.bramble("master-1", ...args);
+  expect([code, stderr.replace(/^WARN.*\n/gm, "")]).toEqual([0, ""]);
+  return stdout;
+}
+
+async function whileStopped(work: () => Promise<void>): Promise<void> {
+  const master = c.cluster.host("master-1");
+  await master.stopBramble("SIGTERM");
+  await work();
+  master.startBramble();
+  await c.cluster.ready(master.board);
+}
+
+test("a restored cluster adopts its pods", async () => {
+  c.apply(pod("before"));
+  const identity = await identityOf("before");
+  await onMaster("backup", "/var/lib/bramble/cluster.gz");
+  c.kubectl("create", "configmap", "later");
+  await whileStopped(async () => {
+    // As on a new machine.
+    c.cluster.host("master-1").exec(["sh", "-c", "cd /var/lib/bramble && rm -r pki store token"]);
+    expect(await onMaster("restore", "/var/lib/bramble/cluster.gz")).toContain("Start the master");
+  });
+  expect(() => c.kubectl("get", "configmap", "later")).toThrow(/not found/);
+  await c.until(/worker-1 +Ready/, "get", "nodes");
+  c.apply(pod("after-restore"));
+  await identityOf("after-restore");
+  expect(await identityOf("before")).toBe(identity);
+});
+
+test("a cluster that moves to etcd keeps its pods, and so it does on its way back", async () => {
+  const identity = await identityOf("before");
+  const master = c.cluster.host("master-1");
+  const boards = [master.board];
+  const config = "/etc/bramble/config.yaml";
+  await writeEtcdCertificates([master]);
+  startEtcd(master, boards);
+  const [store = "", ...files] = storeArgs(boards);
+  await whileStopped(async () => {
+    const said = await onMaster("store", "move", ...files, store.replace("--store=", ""));
+    const lines = said.split("\n").filter((line) => line.startsWith("  "));
+    master.exec(["sh", "-c", `printf '%s\\n' "$@" >>${config}`, "sh", ...lines.map((line) => line.trim())]);
+  });
+  expect(master.exec([...etcdctlArgs(boards), "get", "/registry/pods", "--prefix", "--keys-only"])).toContain("before");
+  await c.until(/worker-1 +Ready/, "get", "nodes");
+  c.apply(pod("on-etcd"));
+  await identityOf("on-etcd");
+  expect(await identityOf("before")).toBe(identity);
+
+  await whileStopped(async () => {
+    await onMaster("store", "move", "sqlite");
+    master.exec(["sed", "-i", "/^store:/d", config]);
+  });
+  await c.until(/worker-1 +Ready/, "get", "nodes");
+  c.apply(pod("on-sqlite"));
+  await identityOf("on-sqlite");
+  expect(await identityOf("before")).toBe(identity);
+  await identityOf("on-etcd");
+});
