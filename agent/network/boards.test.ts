@@ -81,6 +81,58 @@ describe.skipIf(!canRunDockerd())("two boards", () => {
     return dockerd.run(process.execPath, "-e", script);
   };
 
+  test("what others change in the kernel is noticed and put back, and nothing is done while nobody does", () => {
+    const [board] = boards;
+    if (board === undefined) throw new Error("there is a board");
+    const nodes = boards.map(({ name }, index) => ({
+      metadata: { name },
+      spec: { podCIDRs: [`10.42.${index}.0/24`] },
+      status: { addresses: [{ type: "InternalIP", address: `192.168.7.${index + 1}` }] },
+    }));
+    const script = `
+      import { execFileSync } from "node:child_process";
+      import { commandRunner } from ${JSON.stringify(join(import.meta.dir, "command.ts"))};
+      import { PodNetwork } from ${JSON.stringify(join(import.meta.dir, "pod-network.ts"))};
+      let programs = 0;
+      const run = commandRunner();
+      const network = new PodNetwork({
+        nodeName: ${JSON.stringify(board.name)},
+        podNetworks: ["10.42.0.0/16"],
+        cniConfigDirectory: ${JSON.stringify(join(board.dockerd.directory, "net.d"))},
+        run: (...command) => (programs++, run(...command)),
+        warn: () => undefined,
+      });
+      const nodes = ${JSON.stringify(nodes)};
+      const said = {};
+      const disturb = async (what, command, withRules) => {
+        execFileSync(command[0], command.slice(1));
+        said[what] = await network.isDisturbed({ withRules });
+        await network.sync(nodes);
+        said[what + ", mended"] = !(await network.isDisturbed({ withRules: true }));
+      };
+      await network.sync(nodes);
+      programs = 0;
+      for (let look = 0; look < 5; look++) said.quiet = await network.isDisturbed({ withRules: false });
+      said.programs = programs;
+      await disturb("route", ["ip", "route", "delete", "10.42.1.0/24"], false);
+      await disturb("address", ["ip", "address", "add", "192.168.9.1/24", "dev", "eth0"], false);
+      await disturb("filter", ["iptables", "-F", "FORWARD"], true);
+      await disturb("nat", ["iptables", "-t", "nat", "-F", "POSTROUTING"], true);
+      execFileSync("ip", ["address", "delete", "192.168.9.1/24", "dev", "eth0"]);
+      console.log(JSON.stringify(said));`;
+    const changes = ["route", "address", "filter", "nat"];
+    expect(JSON.parse(board.dockerd.run(process.execPath, "-e", script))).toEqual({
+      quiet: false,
+      programs: 0,
+      ...Object.fromEntries(
+        changes.flatMap((what) => [
+          [what, true],
+          [`${what}, mended`, true],
+        ]),
+      ),
+    });
+  });
+
   test("pods reach pods of the other board with their own address, and the LAN with the board's", async () => {
     const nodes = boards.map(({ name }, index) => ({
       metadata: { name },

@@ -64,18 +64,28 @@ export async function applyForwarding(podNetworks: readonly string[], run: Comma
   for (const family of familiesOf(podNetworks)) {
     await run(tool(family, "-restore"), ["--noflush", "-w", "10"], renderForwarding(family, podNetworks));
     for (const { table, from, to, position } of jumps) {
-      const rule = [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
+      const rule = jumpRule(from, to);
       if (await exists(run, tool(family), table, rule)) continue;
       await run(tool(family), ["-w", "10", "-t", table, position === "first" ? "-I" : "-A", ...rule]);
     }
   }
 }
 
+/** Has nobody taken our chains out of the kernel's? Costs a program for each. Rejects with CommandError. */
+export async function forwardingStands(podNetworks: readonly string[], run: CommandRunner): Promise<boolean> {
+  for (const family of familiesOf(podNetworks)) {
+    for (const { table, from, to } of jumps) {
+      if (!(await exists(run, tool(family), table, jumpRule(from, to)))) return false;
+    }
+  }
+  return true;
+}
+
 /** Takes all of it away again. */
 export async function removeForwarding(run: CommandRunner): Promise<void> {
   for (const family of ["IPv4", "IPv6"] as const) {
     for (const { table, from, to } of jumps) {
-      const rule = [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
+      const rule = jumpRule(from, to);
       const options = ["-w", "10", "-t", table];
       while (await exists(run, tool(family), table, rule)) await run(tool(family), [...options, "-D", ...rule]);
       if (!(await exists(run, tool(family), table, undefined, to))) continue;
@@ -83,6 +93,10 @@ export async function removeForwarding(run: CommandRunner): Promise<void> {
       await run(tool(family), [...options, "-X", to]);
     }
   }
+}
+
+function jumpRule(from: string, to: string): string[] {
+  return [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
 }
 
 function familiesOf(cidrs: readonly string[]): Family[] {

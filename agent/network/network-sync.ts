@@ -5,15 +5,19 @@ import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { PodNetwork } from "./pod-network.ts";
 
 const sync = "sync";
+const look = "look";
 const gather_ms = 200;
-/** Finds what somebody else changed in the kernel, and a new address of the board's own. */
-const resync_ms = 60_000;
+/** Finds what somebody else changed in the kernel, and a new address of the board's own: two small files are read. */
+const look_ms = 30_000;
+/** Rules that somebody else removed are put back within this; a look at them starts programs. */
+const looksPerRulesLook = 10;
 
 /** Keeps the board's pod network in step with the Nodes. */
 export class NetworkSync {
   private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
   private detach: () => void = () => undefined;
   private running: Promise<void> | undefined;
+  private looks = 0;
 
   constructor(
     private readonly network: PodNetwork,
@@ -30,6 +34,7 @@ export class NetworkSync {
     });
     this.running = this.work();
     this.queue.add(sync);
+    this.queue.addAfter(look, look_ms);
   }
 
   async stop(): Promise<void> {
@@ -41,16 +46,24 @@ export class NetworkSync {
   private async work(): Promise<void> {
     for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
       try {
-        await this.network.sync(this.informers.lister(nodes).list());
+        await (key === look ? this.look() : this.network.sync(this.informers.lister(nodes).list()));
         this.queue.forget(key);
-        this.queue.addAfter(key, resync_ms);
       } catch (error) {
         this.log.warn("cannot set up the pod network; trying again", { error });
-        this.queue.addRateLimited(key);
+        this.queue.addRateLimited(sync);
       } finally {
         this.queue.done(key);
+        if (key === look) this.queue.addAfter(look, look_ms);
       }
     }
+  }
+
+  private async look(): Promise<void> {
+    this.looks += 1;
+    const withRules = this.looks % looksPerRulesLook === 0;
+    if (!(await this.network.isDisturbed({ withRules }))) return;
+    this.log.info("the pod network was changed from outside; setting it up again");
+    this.queue.add(sync);
   }
 }
 

@@ -1,7 +1,8 @@
 import { type CommandRunner, commandRunner } from "./command.ts";
 import { type DefaultCniConfig, writeDefaultCniConfig } from "./default-cni-config.ts";
-import { applyForwarding } from "./forwarding.ts";
+import { applyForwarding, forwardingStands } from "./forwarding.ts";
 import { prepareKernel } from "./kernel-settings.ts";
+import { kernelView } from "./kernel-view.ts";
 import { planRoutes, type RoutedNode } from "./route-plan.ts";
 import { applyRoutes, readInterfaces } from "./route-sync.ts";
 
@@ -28,6 +29,9 @@ export class PodNetwork {
   readonly #run: CommandRunner;
   readonly #warned = new Set<string>();
   #prepared = false;
+  #rulesStand = false;
+  /** As the last sync left it. */
+  #view: string | undefined;
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
@@ -48,10 +52,23 @@ export class PodNetwork {
     }
     await this.#writeCniConfig(nodes);
     if (manageRoutes === false) return;
-    await applyForwarding(podNetworks, this.#run);
+    if (!this.#rulesStand) await applyForwarding(podNetworks, this.#run);
+    this.#rulesStand = true;
     const plan = planRoutes(nodes, { nodeName, interfaces: await readInterfaces(this.#run) });
     this.#warnOnce(plan.problems);
     await applyRoutes(plan, this.#run);
+    this.#view = await kernelView();
+  }
+
+  /**
+   * Has somebody else changed what the last sync made, or what it rests on (the board's addresses)? Then it is time for
+   * another. Rules cannot be seen without starting programs, so they are looked at only `withRules`.
+   */
+  async isDisturbed({ withRules }: { readonly withRules: boolean }): Promise<boolean> {
+    const { podNetworks, manageRoutes } = this.#options;
+    if (manageRoutes === false) return false;
+    if (withRules) this.#rulesStand &&= await forwardingStands(podNetworks, this.#run);
+    return !this.#rulesStand || this.#view !== (await kernelView());
   }
 
   async #writeCniConfig(nodes: readonly RoutedNode[]): Promise<void> {

@@ -64,7 +64,7 @@ export const tunnelId = 4242;
 export const tunnelPort = 8472;
 
 /** Bridges and tunnels of containers hold no other board, whatever subnets they have. */
-const containerInterface = /^(lo|docker|br-|veth|cni|virbr|flannel|cali|kube|tunl|bramble)/;
+export const containerInterface = /^(lo|docker|br-|veth|cni|virbr|flannel|cali|kube|tunl|bramble)/;
 
 /**
  * How this board reaches the pods of all others: by a host route where the other board is in a subnet of one of our
