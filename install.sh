@@ -215,7 +215,9 @@ build() {
   owner=$(stat -c %U "$checkout")
   cd "$checkout"
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    # Not every mirror has the packages of other platforms, on which `npm ci` insists; the versions are the lock file's.
     as_user "$owner" npm ci --no-audit --no-fund --loglevel=error ||
+      as_user "$owner" npm install --no-save --no-audit --no-fund --loglevel=error ||
       die "npm could not fetch what building needs" "look at what npm says above; is the internet reachable?"
   fi
   # An old binary for the other processor must not be taken for one of this version.
