@@ -59,7 +59,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
       (error: unknown) => log.error("this board's agent did not start", { error }),
     );
   }
-  parts.add("collections", { stop: collectWhenQuiet() });
+  parts.add("collections", { stop: collectWhenQuiet(() => server.forgetOld()) });
   const signal = await ended;
   log.info("ending; pods go on", { signal });
   await agent?.stop();

@@ -26,6 +26,7 @@ import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
 import type { ApiResponse, RequestBody, RequestContext, RequestInfo, User } from "./request.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
+import { forgetRecentViews } from "./watch-cache/entry.ts";
 
 /** Serves one non-resource path, after authentication and authorisation. */
 export type PathHandler = (context: RequestContext, exchange: Exchange | undefined) => Promise<ApiResponse | "handled">;
@@ -77,6 +78,8 @@ export interface ApiRequest {
   readonly warnings: string[];
   readonly remoteAddress?: string | undefined;
 }
+
+const WORTHWHILE_EVENTS = 256;
 
 export class ApiServer {
   readonly resources: ResourceTable;
@@ -142,6 +145,12 @@ export class ApiServer {
 
   unregister(ref: Pick<ResourceRef, "group" | "plural">): void {
     this.resources.unregister(ref);
+  }
+
+  /** When nothing happens: gives up what only speeds up a busy server. True where that is worth a collection. */
+  forgetOld(): boolean {
+    forgetRecentViews();
+    return this.#hub.forgetOld() >= WORTHWHILE_EVENTS;
   }
 
   /** Ends watches and in-process work. The store stays open: it is the caller's. */

@@ -16,13 +16,21 @@ export interface Look {
   readonly settled_bytes: number | undefined;
 }
 
-/** Whether a full collection, some 100 ms on a small board, would now disturb nobody and free something. */
-export function isWorthCollecting({ cpu_ms, elapsed_ms, rss_bytes, settled_bytes = 0 }: Look): boolean {
-  return cpu_ms < elapsed_ms * quietShare && rss_bytes - settled_bytes >= worthwhile_bytes;
+/** Whether a full collection, some 100 ms on a small board, would now disturb nobody. */
+export function isQuiet({ cpu_ms, elapsed_ms }: Pick<Look, "cpu_ms" | "elapsed_ms">): boolean {
+  return cpu_ms < elapsed_ms * quietShare;
 }
 
-/** Looks every half minute, which costs an idle board some microseconds, until the function that it gives is called. */
-export function collectWhenQuiet(): () => void {
+/** Whether a full collection would now disturb nobody and free something. */
+export function isWorthCollecting({ rss_bytes, settled_bytes = 0, ...use }: Look): boolean {
+  return isQuiet(use) && rss_bytes - settled_bytes >= worthwhile_bytes;
+}
+
+/**
+ * Looks every half minute, which costs an idle board some microseconds, until the function that it gives is called.
+ * At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is worth it for that.
+ */
+export function collectWhenQuiet(letGo?: () => boolean): () => void {
   let settled_bytes: number | undefined;
   let hasCollected = false;
   let before = { cpu: process.cpuUsage(), at_ms: performance.now() };
@@ -32,12 +40,9 @@ export function collectWhenQuiet(): () => void {
     const rss_bytes = process.memoryUsage.rss();
     // Pages go back with some delay, so what a collection has left shows only now.
     if (hasCollected) settled_bytes = rss_bytes;
-    hasCollected = isWorthCollecting({
-      cpu_ms: (user + system) / 1000,
-      elapsed_ms: now.at_ms - before.at_ms,
-      rss_bytes,
-      settled_bytes,
-    });
+    const look = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms, rss_bytes, settled_bytes };
+    const hasLetGo = isQuiet(look) && (letGo?.() ?? false);
+    hasCollected = hasLetGo || isWorthCollecting(look);
     if (hasCollected) Bun.gc(true);
     before = now;
   }, lookEvery_ms);

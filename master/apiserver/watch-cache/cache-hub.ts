@@ -13,6 +13,7 @@ import { type Indexer, ResourceCache } from "./resource-cache.ts";
 
 const ROOT = "/registry/";
 const PAGE = 500;
+const HISTORY_FOR_MS = 75_000;
 /** How long a reader waits for the caches to come up with a store that others write to. */
 const freshFor_ms = 2_000;
 const retry_ms = 500;
@@ -172,6 +173,14 @@ export class CacheHub {
     const ready = this.#waiters.filter((waiter) => waiter.revision <= this.#revision);
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > this.#revision);
     for (const waiter of ready) waiter.resolve();
+  }
+
+  /** Gives up history that hardly anybody will ask for, and says how many events. Upstream's watch cache keeps as long. */
+  forgetOld(): number {
+    const at_ms = performance.now() - HISTORY_FOR_MS;
+    let forgotten = 0;
+    for (const { cache } of this.#attached.values()) forgotten += cache.forgetBefore(at_ms);
+    return forgotten;
   }
 
   /** Until the caches show `revision`: read your writes. */

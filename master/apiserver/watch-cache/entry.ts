@@ -67,5 +67,12 @@ class RecentViews {
     this.#ring[this.#next] = view;
     this.#next = (this.#next + 1) % this.#ring.length;
   }
+
+  clear(): void {
+    this.#ring.fill(undefined);
+  }
 }
 const recentViews = new RecentViews();
+
+/** For a quiet hour: what is read again is parsed again. */
+export const forgetRecentViews = (): void => recentViews.clear();

@@ -19,6 +19,9 @@ export type CacheListener = (event: CacheEvent) => void;
 /** History that one resource keeps in memory for watches that resume and lists that go on. */
 const MAX_EVENTS = 4096;
 const MAX_EVENT_TEXT = 4 * 1024 * 1024;
+/** What stays of it however old it is: who watched something quiet resumes. */
+const KEPT_EVENTS = 128;
+const MARK_EVERY = 64;
 
 export type Indexer = (view: KubeObject) => Indexed;
 
@@ -31,6 +34,9 @@ export class ResourceCache {
   #order: string[] | undefined = [];
   #events: CacheEvent[] = [];
   #eventText = 0;
+  /** When every 64th event came, by its number, oldest first. */
+  #marks: { readonly at_ms: number; readonly published: number }[] = [];
+  #published = 0;
   /** Events after this revision are all in #events. */
   #historyStart: number;
   /** What was filled in shows every change up to here. */
@@ -139,6 +145,10 @@ export class ResourceCache {
   #publish(event: CacheEvent): void {
     this.#events.push(event);
     this.#eventText += event.entry.stored.length;
+    if (this.#published % MARK_EVERY === 0) {
+      this.#marks.push({ at_ms: performance.now(), published: this.#published });
+    }
+    this.#published += 1;
     this.#trim();
     for (const listener of this.#listeners) listener(event);
   }
@@ -146,9 +156,26 @@ export class ResourceCache {
   #trim(): void {
     if (this.#events.length <= MAX_EVENTS && this.#eventText <= MAX_EVENT_TEXT) return;
     // A quarter at a time, so that trimming costs little per event.
-    const dropped = this.#events.splice(0, Math.ceil(this.#events.length / 4));
+    this.#drop(Math.ceil(this.#events.length / 4));
+  }
+
+  #drop(count: number): void {
+    const dropped = this.#events.splice(0, count);
     for (const event of dropped) this.#eventText -= event.entry.stored.length;
     this.#historyStart = dropped.at(-1)?.revision ?? this.#historyStart;
+    const first = this.#published - this.#events.length;
+    this.#marks = this.#marks.filter(({ published }) => published >= first);
+  }
+
+  /** Gives up events from before `at_ms` (of performance.now), but for the last ones; says how many. */
+  forgetBefore(at_ms: number): number {
+    const mark = this.#marks.findLast((each) => each.at_ms < at_ms);
+    if (!mark) return 0;
+    const old = mark.published + 1 - (this.#published - this.#events.length);
+    const count = Math.min(old, this.#events.length - KEPT_EVENTS);
+    if (count <= 0) return 0;
+    this.#drop(count);
+    return count;
   }
 
   /**
@@ -181,6 +208,7 @@ export class ResourceCache {
     const before = new Map(this.#entries);
     this.#entries.clear();
     this.#events = [];
+    this.#marks = [];
     this.#eventText = 0;
     this.#historyStart = revision;
     this.#filledAt = revision;

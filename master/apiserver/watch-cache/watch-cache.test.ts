@@ -101,6 +101,32 @@ describe("watch cache", () => {
     expect(subscribe).toThrow(StatusError);
   });
 
+  test("gives up what is old, but for the last events", async () => {
+    const start = hub.revision;
+    let last = 0;
+    for (let index = 0; index < 400; index += 1) last = await put(`n${index}`, "1");
+    await hub.waitFor(last);
+    const resumes = (after: number): number => {
+      let heard = 0;
+      cache.subscribe(
+        after,
+        () => {
+          heard += 1;
+        },
+        () => undefined,
+      )();
+      return heard;
+    };
+    cache.forgetBefore(0);
+    expect(resumes(start)).toBe(400);
+    cache.forgetBefore(performance.now());
+    expect(() => resumes(start)).toThrow(StatusError);
+    expect(resumes(cache.historyStart)).toBeGreaterThanOrEqual(128);
+    expect(resumes(cache.historyStart)).toBeLessThan(200);
+    cache.forgetBefore(performance.now());
+    expect(resumes(cache.historyStart)).toBeGreaterThanOrEqual(128);
+  });
+
   test("over a gap, watches end and readers inside hear the difference", async () => {
     const heard: string[] = [];
     let closed = false;
