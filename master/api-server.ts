@@ -11,6 +11,7 @@ import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { builtinDeclarations } from "./apiserver/resources/index.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
+import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer, type PathHandler } from "./apiserver/server.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
@@ -62,6 +63,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         reader,
         serviceRange: settings.serviceCidr,
         nodePorts: parsePortRange(settings.serviceNodePortRange),
+        shared: store.isShared ? new StoredReservations(store) : undefined,
       });
       extensions = new Extensions({
         reader,

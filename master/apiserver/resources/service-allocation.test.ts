@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import { startTestServer, type TestServer } from "../../../test/support/apiserver.ts";
+import { openMemoryStore } from "../../store/memory-store.ts";
+import type { AdmissionAttributes } from "../admission/admission.ts";
 import { ServiceAllocation } from "./service-allocation.ts";
 import { AddressPool, NotAvailableError, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import { StoredReservations } from "./shared-reservations.ts";
 
 const reservations = (owner: string): Reservations => ({ owner, dryRun: false, addresses: [], ports: [] });
 
@@ -120,5 +123,50 @@ describe("services", () => {
     const { spec } = await create("local", { type: "LoadBalancer", externalTrafficPolicy: "Local" });
     expect(spec.healthCheckNodePort).toBeGreaterThanOrEqual(30_000);
     expect(spec.healthCheckNodePort).not.toBe(spec.ports?.[0]?.nodePort);
+  });
+});
+
+describe("two API servers over one store", () => {
+  test("give no address and no port twice, though neither sees the other's Services yet", async () => {
+    const store = openMemoryStore();
+    const nothingYet = { get: () => undefined, list: () => [], onChange: () => () => undefined };
+    const servers = [1, 2].map(
+      () =>
+        new ServiceAllocation({
+          reader: nothingYet,
+          serviceRange: "10.50.0.0/27",
+          nodePorts: { first: 30_000, last: 30_029 },
+          shared: new StoredReservations(store),
+        }),
+    );
+    const given = await Promise.all(
+      Array.from({ length: 24 }, async (_, index) => {
+        const object: Service = {
+          apiVersion: "v1",
+          kind: "Service",
+          metadata: { name: `s${index}`, namespace: "default" },
+          spec: { type: "NodePort", ports: [{ port: 80 }] },
+        };
+        const attributes = { declaration: { ref: services }, operation: "CREATE", object, dryRun: false };
+        await servers[index % 2]?.mutate(attributes as unknown as AdmissionAttributes);
+        return object.spec;
+      }),
+    );
+    expect(new Set(given.map(({ clusterIP }) => clusterIP)).size).toBe(24);
+    expect(new Set(given.map(({ ports }) => ports?.[0]?.nodePort)).size).toBe(24);
+  });
+
+  test("what is visible or lapsed is free for the next", async () => {
+    const store = openMemoryStore();
+    let now_ms = 0;
+    const [one, other] = [1, 2].map(() => new StoredReservations(store, () => now_ms));
+    if (!one || !other) throw new Error("both were made");
+    expect(await one.reserve("default/a", ["30001"])).toEqual([]);
+    expect(await other.reserve("default/b", ["30001", "30002"])).toEqual(["30001"]);
+    one.settle("default/a");
+    while ((await other.reserve("default/b", ["30001"])).length > 0) await Bun.sleep(1);
+    expect(await one.reserve("default/c", ["30001"])).toEqual(["30001"]);
+    now_ms += 120_000;
+    expect(await one.reserve("default/c", ["30001"])).toEqual([]);
   });
 });

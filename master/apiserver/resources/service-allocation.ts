@@ -19,6 +19,7 @@ import {
 } from "./core/service/families.ts";
 import { validateClusterIPs } from "./core/service/validate.ts";
 import { AddressPool, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import type { SharedReservations } from "./shared-reservations.ts";
 import { collect, type Field } from "./validation/field.ts";
 
 export interface ServiceAllocationOptions {
@@ -27,7 +28,15 @@ export interface ServiceAllocationOptions {
   readonly serviceRange?: string | undefined;
   /** Default 30000 to 32767. */
   readonly nodePorts?: { readonly first: number; readonly last: number } | undefined;
+  /** Where other API servers give out of the same ranges. */
+  readonly shared?: SharedReservations | undefined;
 }
+
+/** How often another choice is made when other API servers made the same one. */
+const SHARED_ATTEMPTS = 16;
+
+/** Stands for Services that another API server is about to write: no name has a space. */
+const elsewhere = "another API server";
 
 const serviceKind = { group: "", kind: "Service" } as const;
 
@@ -77,8 +86,10 @@ export class ServiceAllocation implements AdmissionPlugin {
   readonly name = "ServiceAllocation";
   readonly #addresses: AddressPool;
   readonly #ports: PortPool;
+  readonly #shared: SharedReservations | undefined;
 
   constructor(options: ServiceAllocationOptions) {
+    this.#shared = options.shared;
     this.#addresses = new AddressPool(options.serviceRange ?? "10.43.0.0/16");
     const { first = 30_000, last = 32_767 } = options.nodePorts ?? {};
     this.#ports = new PortPool(first, last);
@@ -95,15 +106,43 @@ export class ServiceAllocation implements AdmissionPlugin {
     if (old !== undefined) keepAllocatedValues(service, old);
     normalizeClusterIPs(service, old);
     this.#initFamilies(service, old);
+    const wished = structuredClone(service.spec);
+    for (let attempt = 1; ; attempt += 1) {
+      const taken = await this.#allocate(service, old, dryRun);
+      if (taken.length === 0) return;
+      if (attempt === SHARED_ATTEMPTS) throw internalError("failed to allocate: other API servers were always first");
+      service.spec = structuredClone(wished);
+    }
+  }
+
+  /** Gives what other API servers hold of the choice; the next one avoids it, or refuses what was asked for by name. */
+  async #allocate(service: Service, old: Readonly<Service> | undefined, dryRun: boolean): Promise<readonly string[]> {
     const held: Reservations = { owner: ownerOf(service), dryRun, addresses: [], ports: [] };
     try {
       this.#allocateAddress(service, old, held);
       this.#allocatePorts(service, old, held);
+      const items = [...held.addresses, ...held.ports];
+      if (!this.#shared || dryRun || items.length === 0) return [];
+      // Without a name yet, it is like no other: its reservation lapses.
+      const owner = service.metadata.name ? held.owner : crypto.randomUUID();
+      const taken = await this.#shared.reserve(owner, items);
+      if (taken.length > 0) this.#leaveToOthers(held, taken);
+      return taken;
     } catch (error) {
       this.#addresses.release(held);
       this.#ports.release(held);
       throw error;
     }
+  }
+
+  #leaveToOthers(held: Reservations, taken: readonly string[]): void {
+    const addresses = taken.filter((item) => held.addresses.includes(item));
+    const ports = taken.filter((item) => held.ports.includes(item));
+    this.#addresses.release(held);
+    this.#ports.release(held);
+    const others: Reservations = { owner: elsewhere, dryRun: false, addresses: [], ports: [] };
+    for (const address of addresses) this.#addresses.take(address, others);
+    for (const port of ports) this.#ports.take(port, others);
   }
 
   #observe(service: Service, type: "ADDED" | "MODIFIED" | "DELETED"): void {
@@ -113,6 +152,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     const ports = gone ? [] : [...nodePortsOf(service), ...(health ? [health] : [])];
     this.#addresses.settle(ownerOf(service), addresses);
     this.#ports.settle(ownerOf(service), ports.map(String));
+    this.#shared?.settle(ownerOf(service));
   }
 
   /** Which families a Service has: one, IPv4, unless it says otherwise. */
