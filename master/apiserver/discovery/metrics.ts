@@ -1,53 +1,68 @@
 /** /metrics of the API server, under upstream's names. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
+import { latencyBuckets_s, type Series, SeriesTable } from "./request-series.ts";
 
-const labels = ["verb", "group", "version", "resource", "subresource", "scope"] as const;
+interface Value {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  readonly metricName?: string;
+}
 
 export class RequestMetrics {
   readonly registry = new Registry();
-  readonly #total = new Counter({
-    name: "apiserver_request_total",
-    help: "Requests by verb, resource and answer.",
-    labelNames: [...labels, "code"],
-    registers: [this.registry],
-  });
-  readonly #seconds = new Histogram({
-    name: "apiserver_request_duration_seconds",
-    help: "How long requests took, watches and connections left out.",
-    labelNames: [...labels],
-    buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 60],
-    registers: [this.registry],
-  });
-  readonly #inflight = new Gauge({
-    name: "apiserver_current_inflight_requests",
-    help: "Requests that are being answered.",
-    labelNames: ["request_kind"],
-    registers: [this.registry],
-  });
-  readonly #longRunning = new Gauge({
-    name: "apiserver_longrunning_requests",
-    help: "Watches and connections that are open.",
-    labelNames: [...labels],
-    registers: [this.registry],
-  });
+  readonly #series = new SeriesTable();
+  readonly #inflight = { readOnly: 0, mutating: 0 };
   #collectsDefaults = false;
+
+  constructor() {
+    this.#serve("counter", "apiserver_request_total", "Requests by verb, resource and answer.", ({ labels, codes }) =>
+      [...codes].map(([code, value]) => ({ labels: { ...labels, code }, value })),
+    );
+    this.#serve(
+      "histogram",
+      "apiserver_request_duration_seconds",
+      "How long requests took, watches and connections left out.",
+      durationsOf,
+    );
+    this.#serve(
+      "gauge",
+      "apiserver_longrunning_requests",
+      "Watches and connections that are open.",
+      ({ labels, longRunning }) => (longRunning > 0 ? [{ labels, value: longRunning }] : []),
+    );
+    this.#register("gauge", "apiserver_current_inflight_requests", "Requests that are being answered.", () =>
+      Object.entries(this.#inflight).map(([request_kind, value]) => ({ labels: { request_kind }, value })),
+    );
+  }
+
+  #serve(type: string, name: string, help: string, valuesOf: (series: Series) => Value[]): void {
+    this.#register(type, name, help, () => [...this.#series].flatMap(valuesOf));
+  }
+
+  /** The registry only ever asks a metric for its values; they are made when somebody reads them. */
+  #register(type: string, name: string, help: string, values: () => Value[]): void {
+    const metric = { name, help, type, aggregator: "sum", get: async () => ({ name, help, type, values: values() }) };
+    this.registry.registerMetric(metric as unknown as Metric);
+  }
 
   /** Notes that a request has begun; call what it gives when it is answered. */
   begin(info: RequestInfo): (code: number) => void {
-    const named = labelsOf(info);
+    const series = this.#series.of(info);
+    if (isLongRunning(info)) {
+      series.longRunning += 1;
+      return (code) => {
+        series.answered(code);
+        series.longRunning -= 1;
+      };
+    }
     const began_ms = performance.now();
-    const longRunning = isLongRunning(info);
-    const kind = { request_kind: isReading(info) ? "readOnly" : "mutating" };
-    if (longRunning) this.#longRunning.inc(named);
-    else this.#inflight.inc(kind);
+    const kind = isReading(info) ? "readOnly" : "mutating";
+    this.#inflight[kind] += 1;
     return (code) => {
-      this.#total.inc({ ...named, code: String(code) });
-      if (longRunning) this.#longRunning.dec(named);
-      else {
-        this.#inflight.dec(kind);
-        this.#seconds.observe(named, (performance.now() - began_ms) / 1000);
-      }
+      series.answered(code);
+      this.#inflight[kind] -= 1;
+      series.took((performance.now() - began_ms) / 1000);
     };
   }
 
@@ -62,6 +77,22 @@ export class RequestMetrics {
   }
 }
 
+function durationsOf({ labels, count, sum_s, within }: Series): Value[] {
+  if (count === 0) return [];
+  const name = "apiserver_request_duration_seconds";
+  let below = 0;
+  const buckets = latencyBuckets_s.map((le, index) => {
+    below += within[index] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count },
+    { metricName: `${name}_sum`, labels, value: sum_s },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
+}
+
 const connecting = ["exec", "attach", "portforward", "log", "proxy"];
 
 /** Requests that last as long as the client likes. */
@@ -71,9 +102,3 @@ export function isLongRunning({ verb, subresource }: RequestInfo): boolean {
 
 export const isReading = ({ verb }: RequestInfo): boolean =>
   verb === "get" || verb === "list" || verb === "watch" || verb === "head";
-
-function labelsOf(info: RequestInfo): Record<(typeof labels)[number], string> {
-  const { verb, group, version, resource, subresource = "", namespace, name } = info;
-  const scope = !info.isResourceRequest ? "" : name ? "resource" : namespace ? "namespace" : "cluster";
-  return { verb: verb.toUpperCase(), group, version, resource, subresource, scope };
-}
