@@ -114,7 +114,7 @@ describe("what people run by hand, and what images tell them", () => {
     const curl = Bun.spawnSync(["curl", "-sk", "--pinnedpubkey", pinned, `${url}/version`]);
     expect([curl.exitCode, curl.stdout.toString()]).toEqual([0, expect.stringContaining("gitVersion")]);
     const listed = (await run("list")).stdout;
-    expect(listed).toMatch(new RegExp(`^${id}\t20\\S+Z\tfor the shed$`, "m"));
+    expect(listed).toMatch(new RegExp(`^${id}\tboard\t20\\S+Z\tfor the shed$`, "m"));
     expect(listed).not.toContain(secret);
     expect((await run("delete", id)).code).toBe(0);
     expect((await run("list")).stdout).not.toContain(id);
