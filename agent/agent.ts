@@ -14,6 +14,7 @@ import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { linuxHost } from "./host/linux-host.ts";
+import { IngressBoard } from "./ingress/ingress.ts";
 import { joinedBoard } from "./joined-board.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
@@ -196,6 +197,18 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   }
   if (!disabled.includes("local-storage")) {
     parts.add("local storage", startLocalPathFolders({ nodeName, client, informers, log, signal: ending.signal }));
+  }
+  if (!disabled.includes("ingress")) {
+    const ingress = new IngressBoard({
+      informers,
+      nodeName,
+      httpPort: settings.ingressHttpPort || undefined,
+      httpsPort: settings.ingressHttpsPort || undefined,
+      idle_ms: settings.ingressTimeout * 1000,
+      log: log.named("ingress"),
+    });
+    ingress.start();
+    parts.add("ingress", ingress);
   }
   informers.start();
   const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal: ending.signal });

@@ -1,10 +1,12 @@
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
+import { ingressClassName, ingressControllerName } from "#shared/api/ingress.ts";
 import { localPathClassName, localPathProvisionerName } from "#shared/api/local-path.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
   endpointSlices,
   endpoints,
+  ingressClasses,
   namespaces,
   priorityClasses,
   serviceCIDRs,
@@ -30,6 +32,8 @@ export interface BootstrapOptions {
   readonly dnsIp: string | undefined;
   /** Whether volumes are made out of folders of boards. */
   readonly localStorage: boolean;
+  /** Whether boards serve Ingresses. */
+  readonly ingress: boolean;
 }
 
 /** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. */
@@ -42,6 +46,7 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   await ensure(client, services, kubernetesService(options));
   if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
+  if (options.ingress) await ensureIngressClass(client);
   if (options.localStorage) await ensureLocalPathClass(client);
 }
 
@@ -53,6 +58,21 @@ export async function ensureMasterEndpoints({
 }: Pick<BootstrapOptions, "client" | "httpsPort"> & { readonly masters: readonly string[] }): Promise<void> {
   await replace(client, endpoints, kubernetesEndpoints(masters, httpsPort));
   await replace(client, endpointSlices, kubernetesSlice(masters, httpsPort));
+}
+
+/** The default for Ingresses that name no class, unless somebody has chosen another one. */
+async function ensureIngressClass(client: Client): Promise<void> {
+  const { items } = await client.list(ingressClasses);
+  const hasDefault = items.some(({ metadata }) => metadata.annotations?.[defaultIngressAnnotation] === "true");
+  await ensure(client, ingressClasses, {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "IngressClass",
+    metadata: {
+      name: ingressClassName,
+      ...(hasDefault ? {} : { annotations: { [defaultIngressAnnotation]: "true" } }),
+    },
+    spec: { controller: ingressControllerName },
+  });
 }
 
 /** The default class, unless somebody has chosen another one. */
@@ -110,6 +130,7 @@ function namespace(name: string): Namespace {
   return { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} };
 }
 
+const defaultIngressAnnotation = "ingressclass.kubernetes.io/is-default-class";
 const defaultClassAnnotation = "storageclass.kubernetes.io/is-default-class";
 
 const systemPriorityClasses: readonly PriorityClass[] = [

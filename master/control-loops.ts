@@ -23,6 +23,8 @@ export type ControllerSettings = Pick<
   | "httpsPort"
   | "mqttPort"
   | "kubeletPort"
+  | "ingressHttpPort"
+  | "ingressHttpsPort"
 >;
 
 export interface ControllerManagerSetup {
@@ -75,6 +77,12 @@ function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, s
     [`TCP/${settings.mqttPort}`, "the heartbeat broker"],
     [`TCP/${settings.kubeletPort}`, "the kubelet"],
     ["UDP/8472", "the tunnel between subnets"],
+    ...(settings.disable.includes("ingress")
+      ? []
+      : [settings.ingressHttpPort, settings.ingressHttpsPort].map((port): [string, string] => [
+          `TCP/${port}`,
+          "Ingresses (--disable ingress frees it)",
+        ])),
   ]);
 }
 

@@ -74,6 +74,7 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
     serviceCidr: settings.serviceCidr,
     serviceIp: nthAddress(settings.serviceCidr, 1),
     dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
+    ingress: !settings.disable.includes("ingress"),
     localStorage: !settings.disable.includes("local-storage"),
   });
   await reconcilePolicy(own, bootstrapPolicy());

@@ -9,6 +9,7 @@ import { endpointSliceController } from "./endpoints/endpoint-slice.ts";
 import { endpointSliceMirroringController } from "./endpoints/endpoint-slice-mirroring.ts";
 import { endpointsController } from "./endpoints/endpoints.ts";
 import { garbageCollector } from "./garbage-collector/garbage-collector.ts";
+import { ingressStatus } from "./ingress-status.ts";
 import type { Service } from "./manager.ts";
 import { namespaceController } from "./namespace/namespace.ts";
 import { defaultHealthSettings } from "./node/health.ts";
@@ -65,6 +66,7 @@ export function systemControllers(options: SystemControllerOptions): {
       endpointSliceController(),
       endpointSliceMirroringController(),
       serviceCIDRController,
+      ingressStatus,
       ...(reservedBoardPorts === undefined ? [] : [serviceLoadBalancer(reservedBoardPorts)]),
       ttlAfterFinishedController,
       clusterRoleAggregation,

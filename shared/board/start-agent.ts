@@ -9,7 +9,7 @@ export interface AgentStart {
   readonly token: string | undefined;
   /** MQTT brokers, `mqtts://host:port`. */
   readonly brokers: readonly string[];
-  /** Parts that do not run here: `dns`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`. */
+  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`. */
   readonly disabled: readonly string[];
 }
 

@@ -48,8 +48,17 @@ const agentOptions = {
   disable: texts(
     "disable",
     "PART",
-    "leave a part out: dns, network-policy, proxy, routes, servicelb, local-storage, metrics-server",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server",
   ),
+  ingressHttpPort: integer("ingress-http-port", "PORT", "port of the boards for Ingresses; 0: none", 80, {
+    min: 0,
+    max: 65535,
+  }),
+  ingressHttpsPort: integer("ingress-https-port", "PORT", "the same with TLS; 0: none", 443, { min: 0, max: 65535 }),
+  ingressTimeout: integer("ingress-timeout", "SECONDS", "silence after which a request to an Ingress is given up", 60, {
+    min: 1,
+    max: 86400,
+  }),
   mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
   kubeReservedMemory: text(

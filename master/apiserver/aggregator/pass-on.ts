@@ -1,7 +1,7 @@
 /** One request of a client, passed on to an aggregated API server, and its answer passed back. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
-import type { StreamResponse } from "../connect/http-over-stream.ts";
+import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import { connectRemote, passedHeaders, type RemoteParts, requestRemote, upgradeHead } from "./remote-service.ts";

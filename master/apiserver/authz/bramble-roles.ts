@@ -26,11 +26,14 @@ system:aggregated-metrics-reader into:view into:edit into:admin
 bramble:broker
   create get update | coordination.k8s.io | leases
   get | core | nodes
+bramble:ingress-controller
+  read | core | nodes
+  read | networking.k8s.io | ingressclasses ingresses
+  update patch | networking.k8s.io | ingresses/status
 bramble:agent
   read | core | endpoints namespaces nodes pods services
   read | discovery.k8s.io | endpointslices
   read | networking.k8s.io | ingressclasses ingresses networkpolicies servicecidrs
-  update patch | networking.k8s.io | ingresses/status
   delete | core | nodes
   get | /bramble/v1/tunnel
   post | /bramble/v1/join
@@ -59,6 +62,8 @@ bramble:board-renew role:system:certificates.k8s.io:certificatesigningrequests:s
   group:system:nodes
 bramble:agent
   group:system:nodes
+bramble:ingress-controller
+  account:kube-system/ingress-controller
 bramble:broker
   user:system:bramble:broker
 bramble:control-plane

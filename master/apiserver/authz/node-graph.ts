@@ -1,10 +1,15 @@
+import { isServedIngress, servesIngress } from "#shared/api/ingress.ts";
 import { localPathNodeLabel } from "#shared/api/local-path.ts";
 import { keyOf, type ObjectKey, splitKey } from "#shared/api/object.ts";
 import {
+  ingressClasses,
+  ingresses,
+  nodes,
   persistentVolumeClaims,
   persistentVolumes,
   pods,
   resourceSlices,
+  secrets,
   volumeAttachments,
 } from "#shared/api/resources.ts";
 import type { Container, PersistentVolume, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
@@ -24,7 +29,7 @@ export type RelatedKind =
   | "resourceSlice";
 
 /**
- * Which objects a node has to do with, through the pods bound to it. Only the keys of a node's pods are held; what a pod
+ * Which objects a node has to do with, through the pods bound to it and the Ingresses that it serves. Only the keys of a node's pods are held; what a pod
  * refers to is read from it when asked, since a board runs some hundred pods at most and asks seldom.
  */
 export class NodeGraph {
@@ -56,7 +61,8 @@ export class NodeGraph {
       case "secret":
         return (
           this.#anyPod(node, key.namespace, (pod) => namesOf(pod, kind).includes(key.name)) ||
-          this.#volumeNeeds(node, key)
+          this.#volumeNeeds(node, key) ||
+          this.#ingressNeeds(node, key)
         );
       default:
         return this.#anyPod(node, key.namespace, (pod) => namesOf(pod, kind).includes(key.name));
@@ -99,6 +105,23 @@ export class NodeGraph {
           secretsOfVolume(volume).some((one) => one.namespace === secret.namespace && one.name === secret.name)
         );
       }),
+    );
+  }
+
+  /** Certificates that a served Ingress of their namespace names, for boards that serve Ingresses; no other Secrets. */
+  #ingressNeeds(node: string, key: ObjectKey): boolean {
+    const classes = this.reader.list(ingressClasses);
+    const isNamed = this.reader
+      .list(ingresses, key.namespace)
+      .some(
+        (ingress) =>
+          isServedIngress(ingress, classes) && ingress.spec.tls?.some(({ secretName }) => secretName === key.name),
+      );
+    return (
+      isNamed &&
+      this.reader.get(secrets, key)?.type === "kubernetes.io/tls" &&
+      this.reader.get(nodes, { name: node }) !== undefined &&
+      servesIngress(node, this.reader.list(nodes))
     );
   }
 

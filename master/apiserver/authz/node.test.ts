@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { persistentVolumeClaims, persistentVolumes, pods } from "#shared/api/resources.ts";
+import {
+  ingressClasses,
+  ingresses,
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  secrets,
+} from "#shared/api/resources.ts";
 import type { Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { MapReader } from "../../../test/support/map-reader.ts";
 import type { Attributes } from "./authorizer.ts";
@@ -71,6 +79,32 @@ reader.put(persistentVolumes, {
   metadata: { name: "folder", labels: { "bramble.dev/node": "a" } },
   spec: { local: { path: "/srv/folder" } },
 });
+
+for (const [name, type] of [
+  ["shop-tls", "kubernetes.io/tls"],
+  ["password", "Opaque"],
+  ["unnamed-tls", "kubernetes.io/tls"],
+] as const) {
+  reader.put(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: "green" }, type });
+}
+reader.put(ingressClasses, {
+  apiVersion: "networking.k8s.io/v1",
+  kind: "IngressClass",
+  metadata: { name: "bramble" },
+  spec: { controller: "bramble.dev/ingress" },
+});
+for (const [name, ingressClassName, secretName] of [
+  ["ours", "bramble", "shop-tls"],
+  ["greedy", "bramble", "password"],
+  ["theirs", "nginx", "unnamed-tls"],
+] as const) {
+  reader.put(ingresses, {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name, namespace: "green" },
+    spec: { ingressClassName, tls: [{ secretName }] },
+  });
+}
 
 const graph = new NodeGraph(reader);
 const authorizer = new NodeAuthorizer(graph, bootstrapRules("system:node"));
@@ -171,5 +205,21 @@ describe("NodeAuthorizer", () => {
     expect(relations.isRelated("a", "secret", secret)).toBe(true);
     own.remove(pods, { namespace: "blue", name: "p" });
     expect(relations.isRelated("a", "secret", secret)).toBe(false);
+  });
+});
+
+describe("certificates of Ingresses", () => {
+  const allowed = (node: string, name: string): boolean =>
+    graph.isRelated(node, "secret", { namespace: "green", name });
+  const board = (name: string, labels: Record<string, string> = {}) =>
+    reader.put(nodes, { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec: {} });
+
+  test("only those of the type that an Ingress of a served class names, and only for boards that serve", () => {
+    expect(allowed("c", "shop-tls")).toBe(false);
+    board("c");
+    board("d");
+    expect(["shop-tls", "password", "unnamed-tls"].map((name) => allowed("c", name))).toEqual([true, false, false]);
+    board("d", { "bramble.node-restriction.kubernetes.io/ingress": "true" });
+    expect([allowed("c", "shop-tls"), allowed("d", "shop-tls")]).toEqual([false, true]);
   });
 });

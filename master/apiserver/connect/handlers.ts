@@ -3,11 +3,11 @@ import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo } from "../request.ts";
 import type { Dialer } from "./board-dialer.ts";
-import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "./http-over-stream.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
 import { type ConnectTarget, containerOf, nodeTarget, podTarget, scheduledPod, serviceTarget } from "./target.ts";
 

@@ -3,8 +3,8 @@ import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls, rootCertificates } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
+import { requestOver } from "#shared/http/http-over-stream.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
-import { requestOver } from "../connect/http-over-stream.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 

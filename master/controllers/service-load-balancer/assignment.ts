@@ -2,7 +2,7 @@ import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 
 /** `spec.loadBalancerClass` of Services that ask for the boards by name; those without a class get them too. */
-export const boardLoadBalancerClass = "bramble.io/board";
+export const boardLoadBalancerClass = "bramble.dev/board";
 /** Upstream's label for nodes that load balancers are to leave out. */
 const excludingLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -47,7 +47,8 @@ export function isOurs(service: Service): boolean {
   return spec.loadBalancerClass === undefined || spec.loadBalancerClass === boardLoadBalancerClass;
 }
 
-function isUsable({ metadata, status }: Node): boolean {
+/** May clients from outside be sent to this board? */
+export function isUsable({ metadata, status }: Node): boolean {
   const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
   return isReady === true && !metadata.deletionTimestamp && metadata.labels?.[excludingLabel] === undefined;
 }
@@ -76,7 +77,7 @@ function ipsOf({ spec }: Service, boards: readonly Node[], slices: readonly Endp
 }
 
 /** Those that the outside knows, where a board says so. */
-function boardIps({ status }: Node): string[] {
+export function boardIps({ status }: Node): string[] {
   const of = (type: string): string[] =>
     (status?.addresses ?? []).filter((each) => each.type === type).map(({ address }) => address);
   const external = of("ExternalIP");

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { nodes, services } from "#shared/api/resources.ts";
+import { ingressClasses, ingresses, nodes, services } from "#shared/api/resources.ts";
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { ManualClock } from "#shared/client/clock.ts";
 import { testNode } from "../../scheduler/testing.ts";
+import { ingressStatus } from "../ingress-status.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
@@ -59,7 +60,7 @@ describe("assignment", () => {
     expect(
       assign([service("web", { loadBalancerClass: "example.com/cloud" }), service("x", { type: "NodePort" })]),
     ).toEqual([]);
-    expect(assign([service("web", { loadBalancerClass: "bramble.io/board" })])).toHaveLength(1);
+    expect(assign([service("web", { loadBalancerClass: "bramble.dev/board" })])).toHaveLength(1);
   });
   test("a port belongs to who has it, then to the oldest; the boards' own to nobody", () => {
     const younger = service("a-young");
@@ -136,5 +137,42 @@ describe("the controller", () => {
     expect(harness.recorded.filter((event) => event.includes("Service/late"))).toEqual([
       "Warning Service/late SyncLoadBalancerFailed: port TCP/22 of the boards belongs to ssh",
     ]);
+  });
+
+  test("Ingresses of a served class get the addresses of boards that serve and are ready", async () => {
+    const { client } = harness;
+    for (const [name, ip, ready] of [
+      ["a", "192.168.1.1", "True"],
+      ["b", "192.168.1.2", "False"],
+    ] as const) {
+      const made = await client.create(nodes, testNode(name));
+      await client.update(nodes, { ...made, status: board(name, ip, ready).status }, { subresource: "status" });
+    }
+    await client.create(ingressClasses, {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "IngressClass",
+      metadata: { name: "bramble" },
+      spec: { controller: "bramble.dev/ingress" },
+    });
+    for (const [name, ingressClassName] of [
+      ["ours", "bramble"],
+      ["theirs", "nginx"],
+    ] as const) {
+      await client.create(ingresses, {
+        apiVersion: "networking.k8s.io/v1",
+        kind: "Ingress",
+        metadata: { namespace: "default", name },
+        spec: { ingressClassName, defaultBackend: { service: { name: "web", port: { number: 80 } } } },
+      });
+    }
+    const clock = new ManualClock();
+    await harness.run(ingressStatus, clock);
+    const ips = async (name: string): Promise<unknown> =>
+      (await client.get(ingresses, { namespace: "default", name })).status?.loadBalancer?.ingress;
+    await eventually(async () => {
+      await clock.advance(300);
+      return JSON.stringify(await ips("ours")) === '[{"ip":"192.168.1.1"}]';
+    }, "addresses");
+    expect(await ips("theirs")).toBeUndefined();
   });
 });

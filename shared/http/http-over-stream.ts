@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { type Duplex, Readable } from "node:stream";
+import { type Duplex, Readable, Transform } from "node:stream";
 import { HTTPParser } from "http-parser-js";
 
 /** An HTTP/1.1 request over a stream that is already connected, with one answer: the stream closes behind it. */
@@ -46,9 +46,11 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
     let isAnswered = false;
     let isComplete = false;
     const fail = (error: Error): void => {
-      if (isAnswered) body.destroy(isComplete ? undefined : error);
-      else reject(error);
       stream.destroy();
+      // What has arrived whole may still be unread: an error of the connection behind it takes nothing away.
+      if (isComplete) return;
+      if (isAnswered) body.destroy(error);
+      else reject(error);
     };
     parser[HTTPParser.kOnHeadersComplete] = (info) => {
       // 100 Continue and its like come before the answer.
@@ -84,6 +86,11 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
   });
 }
 
+/** Writes an upgrade request with these headers; what follows on the stream, the answer's head included, is the caller's. */
+export function writeUpgradeOf(stream: Duplex, method: string, path: string, headers: readonly string[]): void {
+  stream.write(renderHead(method, path, headers));
+}
+
 /** Writes an upgrade request; what follows on the stream, the answer's head included, is the caller's. */
 export function writeUpgrade(stream: Duplex, path: string, request: IncomingMessage, head: Buffer): void {
   stream.write(renderHead(request.method ?? "GET", path, withoutCredentials(request.rawHeaders)));
@@ -111,12 +118,20 @@ function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => vo
   } else if (isFramed) {
     body.on("error", fail).pipe(stream, { end: false });
   } else {
-    body.on("error", fail);
-    body.on("data", (chunk: Buffer) => {
-      stream.write(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
-    });
-    body.on("end", () => stream.write("0\r\n\r\n"));
+    // Piped, so that a slow receiver holds up the sender and nothing gathers here.
+    body.on("error", fail).pipe(chunked()).pipe(stream, { end: false });
   }
+}
+
+/** The chunked coding of RFC 9112, 7.1. */
+function chunked(): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (chunk.length === 0) done();
+      else done(null, Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
+    },
+    flush: (done) => done(null, "0\r\n\r\n"),
+  });
 }
 
 function renderHead(method: string, path: string, headers: readonly string[]): string {
@@ -125,7 +140,8 @@ function renderHead(method: string, path: string, headers: readonly string[]): s
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
-function endToEnd(headers: readonly string[]): string[] {
+/** Headers without those of this hop. */
+export function endToEnd(headers: readonly string[]): string[] {
   return without(headers, (name) => hopByHop.has(name));
 }
 

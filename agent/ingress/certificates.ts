@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { isNotFound } from "#shared/api/errors.ts";
+import { secrets } from "#shared/api/resources.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { SecretKey } from "./routes.ts";
+
+interface Known {
+  readonly context: SecureContext | undefined;
+  readonly digest: string;
+  readAt_ms: number;
+}
+
+/** A Secret is read again when a client comes after so long: a renewed certificate is served, and idle costs nothing. */
+const fresh_ms = 20_000;
+/** So long does a client wait for a newer one when an older is there. */
+const patience_ms = 1_000;
+const mostKnown = 500;
+
+/** TLS contexts out of Secrets that Ingresses name. Only those that clients ask for are read, and only kept in memory. */
+export class IngressCertificates {
+  private readonly known = new Map<string, Known>();
+  private readonly reading = new Map<string, Promise<Known>>();
+
+  constructor(
+    private readonly client: Client,
+    private readonly log: Log,
+  ) {}
+
+  /** undefined: the Secret is not there, or holds no usable pair. */
+  async contextOf(key: SecretKey): Promise<SecureContext | undefined> {
+    const id = `${key.namespace}/${key.name}`;
+    const known = this.known.get(id);
+    if (known && performance.now() - known.readAt_ms < fresh_ms) return known.context;
+    const reading = this.reading.get(id) ?? this.read(id, key, known).finally(() => this.reading.delete(id));
+    this.reading.set(id, reading);
+    if (!known) return (await reading).context;
+    const { promise: late, resolve } = Promise.withResolvers<Known>();
+    const timer = setTimeout(resolve, patience_ms, known);
+    try {
+      return (await Promise.race([reading, late])).context;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves always: with what was known where the master does not answer. */
+  private async read(id: string, key: SecretKey, before: Known | undefined): Promise<Known> {
+    const readAt_ms = performance.now();
+    let found: Known;
+    try {
+      const { data } = await this.client.get(secrets, key);
+      const cert = decoded(data?.["tls.crt"]);
+      const privateKey = decoded(data?.["tls.key"]);
+      const digest = createHash("sha256").update(`${cert}\0${privateKey}`).digest("hex");
+      found =
+        before?.digest === digest
+          ? { ...before, readAt_ms }
+          : { context: createSecureContext({ cert, key: privateKey }), digest, readAt_ms };
+    } catch (error) {
+      this.log.warn("cannot use the certificate of a Secret", { secret: id, error });
+      // A Secret that is gone ends its certificate; a master that is away does not.
+      found = { context: isNotFound(error) ? undefined : before?.context, digest: before?.digest ?? "", readAt_ms };
+    }
+    this.known.delete(id);
+    this.known.set(id, found);
+    const oldest = this.known.keys().next().value;
+    if (this.known.size > mostKnown && oldest !== undefined) this.known.delete(oldest);
+    return found;
+  }
+}
+
+function decoded(base64: string | undefined): string {
+  return Buffer.from(base64 ?? "", "base64").toString("utf8");
+}

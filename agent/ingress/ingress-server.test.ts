@@ -1,0 +1,245 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { createServer as createHttpServer, type Server } from "node:http";
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
+import { gzipSync } from "node:zlib";
+import WebSocket, { WebSocketServer } from "ws";
+import { secrets } from "#shared/api/resources.ts";
+import { silentLog } from "#shared/client/log.ts";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { startTestServer, type TestServer } from "../../test/support/apiserver.ts";
+import type { Backend } from "./backends.ts";
+import { IngressCertificates } from "./certificates.ts";
+import { IngressServer } from "./ingress-server.ts";
+
+setDefaultTimeout(60_000);
+const big = Buffer.alloc(8 * 1024 * 1024, "x");
+
+describe("the ingress data path", () => {
+  let pod: Server;
+  let grpc: Http2Server;
+  let ingress: IngressServer;
+  let backends: Record<string, Backend>;
+  const released = Promise.withResolvers<void>();
+
+  const listening = (server: Server | Http2Server): Promise<number> =>
+    new Promise((done) => server.listen(0, "127.0.0.1", () => done((server.address() as AddressInfo).port)));
+  const endpoint = (port: number) => ({ ip: "127.0.0.1", port });
+
+  beforeAll(async () => {
+    pod = createHttpServer(async (request, response) => {
+      switch (request.url) {
+        case "/headers":
+          return response.end(JSON.stringify(request.headers));
+        case "/gzip":
+          return response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("packed"));
+        case "/moved":
+          return response.writeHead(302, { location: "/headers", "set-cookie": ["a=1", "b=2"] }).end();
+        case "/stream":
+          response.write("first");
+          await released.promise;
+          return response.end("second");
+        case "/big":
+          return response.end(big);
+        case "/silent":
+          return;
+        default: {
+          let length = 0;
+          for await (const chunk of request) length += (chunk as Buffer).length;
+          return response.end(`${request.method} ${length}`);
+        }
+      }
+    });
+    new WebSocketServer({ server: pod }).on("connection", (socket) =>
+      socket.on("message", (data) => socket.send(`echo ${data}`)),
+    );
+    grpc = createHttp2Server();
+    grpc.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      stream.on("wantTrailers", () =>
+        stream.sendTrailers({ "grpc-status": "0", "grpc-message": String(headers[":path"]) }),
+      );
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("data", (chunk: Buffer) => stream.write(chunk));
+      stream.on("end", () => stream.end());
+    });
+    const [podPort, grpcPort] = [await listening(pod), await listening(grpc)];
+    backends = {
+      "web.test": { endpoints: [endpoint(podPort)], protocol: "http1" },
+      "grpc.test": { endpoints: [endpoint(grpcPort)], protocol: "h2c" },
+      // The first takes no connection.
+      "half.test": { endpoints: [endpoint(1), endpoint(podPort)], protocol: "http1" },
+      "empty.test": { endpoints: [], protocol: "http1" },
+    };
+    ingress = new IngressServer({
+      httpPort: 0,
+      httpsPort: 0,
+      idle_ms: 2_000,
+      log: silentLog,
+      backendFor: (host) => backends[host.replace(/:\d+$/, "")],
+      contextFor: async () => undefined,
+    });
+    await ingress.listen();
+  });
+  afterAll(async () => {
+    await ingress.close();
+    pod.closeAllConnections();
+    pod.close();
+    grpc.close();
+  });
+
+  const curl = async (host: string, path: string, ...args: string[]): Promise<string> => {
+    const [scheme, port] = args.includes("--tls") ? ["https", ingress.httpsPort] : ["http", ingress.httpPort];
+    const words = args.filter((word) => word !== "--tls");
+    const cmd = [
+      "curl",
+      "-sk",
+      "-m",
+      "30",
+      "--connect-to",
+      `::127.0.0.1:${port}`,
+      ...words,
+      `${scheme}://${host}${path}`,
+    ];
+    const child = Bun.spawn({ cmd, stdin: "ignore", stdout: "pipe" });
+    return new Response(child.stdout).text();
+  };
+
+  test("a pod sees the client, whatever the client says of itself", async () => {
+    const seen = JSON.parse(
+      await curl(
+        "web.test",
+        "/headers",
+        "-H",
+        "X-Forwarded-For: 1.2.3.4",
+        "-H",
+        "Connection: x-secret",
+        "-H",
+        "X-Secret: 1",
+      ),
+    );
+    expect(seen).toMatchObject({
+      host: "web.test",
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-proto": "http",
+      "x-real-ip": "127.0.0.1",
+    });
+    const secure = JSON.parse(await curl("web.test", "/headers", "--tls", "--http2"));
+    expect(secure).toMatchObject({ host: "web.test", "x-forwarded-proto": "https", "x-forwarded-host": "web.test" });
+  });
+
+  test("answers pass unchanged: redirects, cookies, codings", async () => {
+    const head = await curl("web.test", "/moved", "-i");
+    expect(head).toContain("302");
+    expect(head.toLowerCase()).toContain("set-cookie: a=1");
+    expect(head.toLowerCase()).toContain("set-cookie: b=2");
+    expect(await curl("web.test", "/gzip", "--compressed")).toBe("packed");
+    expect(await curl("web.test", "/headers", "-I")).toContain("200");
+  });
+
+  test("bodies of both directions, with and without a length, by HTTP/1.1 and HTTP/2", async () => {
+    const file = `/tmp/ingress-${process.pid}`;
+    await Bun.write(file, big);
+    for (const version of [[], ["--tls"], ["--tls", "--http2"]]) {
+      expect(await curl("web.test", "/post", ...version, "--data-binary", `@${file}`)).toBe(`POST ${big.length}`);
+      expect(await curl("web.test", "/put", ...version, "-H", "Transfer-Encoding: chunked", "-T", file)).toBe(
+        `PUT ${big.length}`,
+      );
+      expect((await curl("web.test", "/big", ...version)).length).toBe(big.length);
+    }
+    await Bun.file(file).delete();
+  });
+
+  test("an answer comes through as the pod sends it", async () => {
+    const response = await fetch(`http://127.0.0.1:${ingress.httpPort}/stream`, { headers: { host: "web.test" } });
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("first");
+    released.resolve();
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("second");
+  });
+
+  test("WebSocket, plain and over TLS", async () => {
+    for (const url of [`ws://127.0.0.1:${ingress.httpPort}/ws`, `wss://127.0.0.1:${ingress.httpsPort}/ws`]) {
+      const socket = new WebSocket(url, { headers: { Host: "web.test" }, rejectUnauthorized: false });
+      const answer = new Promise((done, fail) => {
+        socket.on("error", fail);
+        socket.on("message", (data) => done(String(data)));
+      });
+      socket.on("open", () => socket.send("hello"));
+      expect(await answer).toBe("echo hello");
+      socket.close();
+    }
+  });
+
+  test("gRPC: HTTP/2 from end to end, with trailers", async () => {
+    const session = connectHttp2(`https://127.0.0.1:${ingress.httpsPort}`, { rejectUnauthorized: false });
+    const call = async (path: string): Promise<unknown> => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": path,
+        ":authority": "grpc.test",
+        te: "trailers",
+        "content-type": "application/grpc",
+      });
+      const trailers = new Promise<Record<string, unknown>>((done) => stream.on("trailers", (got) => done(got)));
+      stream.end("message");
+      let text = "";
+      for await (const chunk of stream) text += chunk;
+      const { "grpc-status": status, "grpc-message": message } = await trailers;
+      return { text, status, message };
+    };
+    const calls = await Promise.all(["/a", "/b", "/c"].map(call));
+    expect(calls).toEqual(["/a", "/b", "/c"].map((message) => ({ text: "message", status: "0", message })));
+    session.close();
+  });
+
+  test("who has no Ingress, no pod, a pod that is down, and one that says nothing", async () => {
+    const status = (host: string, path = "/headers"): Promise<string> =>
+      curl(host, path, "-o", "/dev/null", "-w", "%{http_code}");
+    expect(await status("unknown.test")).toBe("404");
+    expect(await status("empty.test")).toBe("503");
+    expect([await status("half.test"), await status("half.test")]).toEqual(["200", "200"]);
+    expect(await status("web.test", "/silent")).toBe("504");
+  });
+});
+
+describe("certificates", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer({ namespaces: ["shop"] });
+  });
+  afterAll(() => server.stop());
+
+  test("come from Secrets, stay while the master is away, and unusable ones are none", async () => {
+    const authority = await createCertificateAuthority("test");
+    const { certificatePem, keyPem } = await issueCertificate(
+      authority,
+      { commonName: "a.test", dnsNames: ["a.test"] },
+      [extendedKeyUsages.serverAuth],
+    );
+    const encoded = (text: string): string => Buffer.from(text).toString("base64");
+    const make = (name: string, cert: string) =>
+      server.client.create(secrets, {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { namespace: "shop", name },
+        type: "kubernetes.io/tls",
+        data: { "tls.crt": encoded(cert), "tls.key": encoded(keyPem) },
+      });
+    await make("good", certificatePem);
+    await make("bad", "no certificate");
+    const certificates = new IngressCertificates(server.client, silentLog);
+    const key = (name: string) => ({ namespace: "shop", name });
+    const context = await certificates.contextOf(key("good"));
+    expect(context).toBeInstanceOf(createSecureContext({}).constructor);
+    expect(await certificates.contextOf(key("good"))).toBe(context as NonNullable<typeof context>);
+    expect(await certificates.contextOf(key("bad"))).toBeUndefined();
+    expect(await certificates.contextOf(key("absent"))).toBeUndefined();
+  });
+});
