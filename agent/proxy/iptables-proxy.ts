@@ -9,7 +9,7 @@ import { WorkQueue } from "#shared/client/work-queue.ts";
 import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";
 import { HealthChecks, serviceHealth } from "./health-checks.ts";
 import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
-import { type NodeView, type ServicePort, servicePorts } from "./service-ports.ts";
+import { type NodeView, type ServicePort, ServicePortCache } from "./service-ports.ts";
 import { addSliceIndexes, sliceByService } from "./slice-index.ts";
 
 export interface IptablesProxyOptions {
@@ -36,6 +36,7 @@ export class IptablesProxy {
   private readonly iptables: Iptables;
   private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
   private applied: Ruleset | undefined;
+  private readonly cache = new ServicePortCache();
   private readonly tracking: ConnectionTracking;
   private readonly healthChecks: HealthChecks;
   /** What was true of UDP Services when their stale flows were last looked for. */
@@ -100,7 +101,7 @@ export class IptablesProxy {
     const slicesOf = ({ metadata }: Service): readonly EndpointSlice[] =>
       slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
     const all = informers.lister(services).list();
-    const ports = servicePorts(all, slicesOf, node(), network.family);
+    const ports = this.cache.servicePorts(all, slicesOf, node(), network.family);
     if (this.applied && !(await this.inPlace())) this.applied = undefined;
     const isFirst = this.applied === undefined;
     const next = planServiceRules(ports, network);

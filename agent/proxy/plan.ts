@@ -89,7 +89,7 @@ export function planServiceRules(ports: readonly ServicePort[], network: ProxyNe
   };
   for (const port of ports) {
     if (network.ownClusterIps.has(port.clusterIp)) continue;
-    addBalancers(draft, port, network);
+    for (const [chain, rules] of balancersOf(port, network)) draft.nat.set(chain, rules);
     addInternal(draft, port);
     addExternal(draft, port, network);
     draft.firewall.push(...firewallRules(port));
@@ -130,12 +130,23 @@ export function planServiceRules(ports: readonly ServicePort[], network: ProxyNe
   };
 }
 
-function addBalancers(draft: Draft, port: ServicePort, network: ProxyNetwork): void {
+/** The chains of a port's endpoints, by far the most: made once for each ServicePort, which is never changed. */
+const balancers = new WeakMap<ServicePort, { readonly network: ProxyNetwork; readonly chains: Map<string, Rule[]> }>();
+
+function balancersOf(port: ServicePort, network: ProxyNetwork): ReadonlyMap<string, Rule[]> {
+  const known = balancers.get(port);
+  if (known?.network === network) return known.chains;
+  const chains = new Map<string, Rule[]>();
+  addBalancers(chains, port, network);
+  balancers.set(port, { network, chains });
+  return chains;
+}
+
+function addBalancers(nat: Map<string, Rule[]>, port: ServicePort, network: ProxyNetwork): void {
   const names = chainNames(port);
   const wantsLocal = port.internalLocal || (port.externalLocal && isReachedFromOutside(port));
-  if (port.clusterEndpoints.length > 0) addBalancer(draft.nat, names.cluster, port, network, port.clusterEndpoints);
-  if (wantsLocal && port.localEndpoints.length > 0)
-    addBalancer(draft.nat, names.local, port, network, port.localEndpoints);
+  if (port.clusterEndpoints.length > 0) addBalancer(nat, names.cluster, port, network, port.clusterEndpoints);
+  if (wantsLocal && port.localEndpoints.length > 0) addBalancer(nat, names.local, port, network, port.localEndpoints);
 }
 
 function addInternal(draft: Draft, port: ServicePort): void {

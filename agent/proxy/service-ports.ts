@@ -48,39 +48,83 @@ export function servicePorts(
   node: NodeView,
   family: IpFamily,
 ): ServicePort[] {
-  return services.flatMap((service) => {
-    const clusterIp = clusterIpOf(service, family);
-    const { spec, metadata } = service;
-    if (clusterIp === undefined || !spec || isForAnotherProxy(service)) return [];
-    const slices = slicesOf(service).filter((slice) => slice.addressType === family);
-    return (spec.ports ?? []).map((port): ServicePort => {
-      const protocol = (port.protocol ?? "TCP") as Protocol;
-      const candidates = slices.flatMap((slice) => candidatesOf(slice, port.name ?? "", protocol, node));
-      const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
-      const anywhere = usable(candidates);
-      const external = isFamily(family);
-      return {
-        id: `${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
-        protocol,
-        port: port.port,
-        clusterIp,
-        externalIps: (spec.externalIPs ?? []).filter(external),
-        loadBalancerIps: (service.status?.loadBalancer?.ingress ?? [])
-          .filter((ingress) => ingress.ipMode !== "Proxy")
-          .flatMap((ingress) => (ingress.ip && external(ingress.ip) ? [ingress.ip] : [])),
-        loadBalancerSourceRanges: (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(external),
-        nodePort: port.nodePort || undefined,
-        affinity_s:
-          spec.sessionAffinity === "ClientIP"
-            ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800)
-            : undefined,
-        internalLocal: spec.internalTrafficPolicy === "Local",
-        externalLocal: spec.externalTrafficPolicy === "Local",
-        clusterEndpoints: byTopology(anywhere, node).map((candidate) => candidate.endpoint),
-        localEndpoints: byNode.map((candidate) => candidate.endpoint),
-        hasAnyEndpoint: anywhere.length > 0,
-      };
-    });
+  return services.flatMap((service) => portsOf(service, slicesOf(service), node, family));
+}
+
+interface CachedPorts {
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly ports: readonly ServicePort[];
+}
+
+/** servicePorts over and over: the ports of a Service of which nothing changed are the same objects as before, so that
+ *  what is made of them need not be made again. */
+export class ServicePortCache {
+  private known = new Map<string, CachedPorts>();
+  private seenFrom = "";
+
+  servicePorts(
+    services: readonly Service[],
+    slicesOf: (service: Service) => readonly EndpointSlice[],
+    node: NodeView,
+    family: IpFamily,
+  ): ServicePort[] {
+    const from = JSON.stringify([node, family]);
+    const before = from === this.seenFrom ? this.known : new Map<string, CachedPorts>();
+    const next = new Map<string, CachedPorts>();
+    for (const service of services) {
+      const key = `${service.metadata.namespace}/${service.metadata.name}`;
+      const slices = slicesOf(service);
+      const known = before.get(key);
+      const isSame =
+        known?.service === service &&
+        known.slices.length === slices.length &&
+        known.slices.every((slice, index) => slice === slices[index]);
+      next.set(key, isSame ? known : { service, slices, ports: portsOf(service, slices, node, family) });
+    }
+    this.known = next;
+    this.seenFrom = from;
+    return [...next.values()].flatMap(({ ports }) => ports);
+  }
+}
+
+function portsOf(
+  service: Service,
+  all: readonly EndpointSlice[],
+  node: NodeView,
+  family: IpFamily,
+): readonly ServicePort[] {
+  const clusterIp = clusterIpOf(service, family);
+  const { spec, metadata } = service;
+  if (clusterIp === undefined || !spec || isForAnotherProxy(service)) return [];
+  const slices = all.filter((slice) => slice.addressType === family);
+  return (spec.ports ?? []).map((port): ServicePort => {
+    const protocol = (port.protocol ?? "TCP") as Protocol;
+    const candidates = slices.flatMap((slice) => candidatesOf(slice, port.name ?? "", protocol, node));
+    const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
+    const anywhere = usable(candidates);
+    const external = isFamily(family);
+    return {
+      id: `${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
+      protocol,
+      port: port.port,
+      clusterIp,
+      externalIps: (spec.externalIPs ?? []).filter(external),
+      loadBalancerIps: (service.status?.loadBalancer?.ingress ?? [])
+        .filter((ingress) => ingress.ipMode !== "Proxy")
+        .flatMap((ingress) => (ingress.ip && external(ingress.ip) ? [ingress.ip] : [])),
+      loadBalancerSourceRanges: (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(external),
+      nodePort: port.nodePort || undefined,
+      affinity_s:
+        spec.sessionAffinity === "ClientIP"
+          ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800)
+          : undefined,
+      internalLocal: spec.internalTrafficPolicy === "Local",
+      externalLocal: spec.externalTrafficPolicy === "Local",
+      clusterEndpoints: byTopology(anywhere, node).map((candidate) => candidate.endpoint),
+      localEndpoints: byNode.map((candidate) => candidate.endpoint),
+      hasAnyEndpoint: anywhere.length > 0,
+    };
   });
 }
 
