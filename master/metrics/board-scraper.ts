@@ -1,6 +1,6 @@
+import { requestOver } from "#shared/http/http-over-stream.ts";
 import { readPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { BoardDialer } from "../apiserver/connect/board-dialer.ts";
-import { requestOver } from "#shared/http/http-over-stream.ts";
 
 const scrapeWithin_ms = 10_000;
 /** A board with the most pods that Kubernetes plans for tells well under half of this. */

@@ -30,6 +30,8 @@ export const controllerManagerOptions = {
   httpsPort: masterOptions.httpsPort,
   mqttPort: masterOptions.mqttPort,
   kubeletPort: masterOptions.kubeletPort,
+  ingressHttpPort: masterOptions.ingressHttpPort,
+  ingressHttpsPort: masterOptions.ingressHttpsPort,
 } as const;
 
 export const proxyOptions = {
