@@ -42,6 +42,10 @@ async function whileStopped(work: () => Promise<void>): Promise<void> {
   await c.cluster.ready(master.board);
 }
 
+test("a master that is alone asks nobody who leads: it keeps no Lease but those of boards", () => {
+  expect(c.kubectl("get", "leases", "-n", "kube-system", "-o", "name")).toBe("");
+});
+
 test("a restored cluster adopts its pods", async () => {
   c.apply(pod("before"));
   const identity = await identityOf("before");
