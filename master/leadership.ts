@@ -18,6 +18,8 @@ export interface LeadershipOptions {
 }
 
 const retry_ms = 5_000;
+/** A renewal is a write to the disk of every member of etcd; two fit into the time after which a lease is given up. */
+const renewEvery_ms = 4_500;
 
 /** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
 export function onceInCluster(
@@ -48,7 +50,13 @@ export function onceInCluster(
     log.info("leading no more", { lease });
   };
   const identity = `${hostname()}_${randomUUID()}`;
-  const candidacy = { client, lease: { namespace: "kube-system", name: lease }, identity, log };
+  const candidacy = {
+    client,
+    lease: { namespace: "kube-system", name: lease },
+    identity,
+    renewPeriod_ms: renewEvery_ms,
+    log,
+  };
   const election = runLeaderElection(candidacy, lead, ending.signal);
   return {
     async check() {

@@ -14,6 +14,8 @@ export interface LeaderElectionOptions {
   readonly leaseDuration_ms?: number | undefined;
   readonly renewDeadline_ms?: number | undefined;
   readonly retryPeriod_ms?: number | undefined;
+  /** How often a lease that is held is renewed, where that may be less often than a candidate tries. */
+  readonly renewPeriod_ms?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
   readonly random?: (() => number) | undefined;
@@ -63,6 +65,7 @@ class Candidate {
   readonly #leaseDuration_ms: number;
   readonly #renewDeadline_ms: number;
   readonly #retryPeriod_ms: number;
+  readonly #renewPeriod_ms: number;
   readonly #random: () => number;
   #observed: Observed | undefined;
   #held: Lease | undefined;
@@ -74,6 +77,7 @@ class Candidate {
     this.#leaseDuration_ms = options.leaseDuration_ms ?? 15_000;
     this.#renewDeadline_ms = options.renewDeadline_ms ?? 10_000;
     this.#retryPeriod_ms = options.retryPeriod_ms ?? 2_000;
+    this.#renewPeriod_ms = options.renewPeriod_ms ?? this.#retryPeriod_ms;
     this.#random = options.random ?? Math.random;
   }
 
@@ -89,14 +93,16 @@ class Candidate {
   /** Resolves when the lease could not be renewed in time, or the signal aborts. */
   async holdUntilLost(signal: AbortSignal): Promise<void> {
     let renewed_ms = this.#clock.now_ms();
+    let next_ms = this.#renewPeriod_ms;
     while (!signal.aborted) {
-      await pause(this.#clock, this.#retryPeriod_ms, signal);
+      await pause(this.#clock, next_ms, signal);
       if (signal.aborted) return;
       const began_ms = this.#clock.now_ms();
       const left_ms = this.#renewDeadline_ms - (began_ms - renewed_ms);
       // An attempt that hangs must not outlast the deadline.
       const held =
         left_ms > 0 && (await Promise.race([this.#tryHold(), pause(this.#clock, left_ms).then(() => false)]));
+      next_ms = held ? this.#renewPeriod_ms : this.#retryPeriod_ms;
       if (held) renewed_ms = began_ms;
       else if (this.#clock.now_ms() - renewed_ms >= this.#renewDeadline_ms || this.#lostToAnother()) {
         this.#log.warn("lost the lease", { lease: this.#options.lease.name });
