@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { silentLog } from "#shared/client/log.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
-import { CompactedError, type Store, StoreUnavailableError } from "../store.ts";
+import { CompactedError, OutcomeUnknownError, type Store, StoreUnavailableError } from "../store.ts";
 import { describeStoreContract, rejection, take } from "../store-contract.ts";
 import { aesGcmTransformer, plainText, type ValueTransformer } from "../value-transformer.ts";
 import { openEtcdStore } from "./etcd-store.ts";
@@ -98,6 +98,41 @@ test("history is cut after a while, by one of the masters", async () => {
   stop.abort();
   await Promise.all(following);
   await Promise.all(stores.map((store) => store.close()));
+});
+
+test("five members go on without two: every acknowledged write is there, once, and the watch saw it", async () => {
+  const five = await EtcdServers.start(5);
+  const store = await openEtcdStore({
+    endpoints: five.endpoints,
+    credentials: () => five.credentials,
+    transformer: plainText,
+    log: silentLog,
+  });
+  const made: number[] = [];
+  const before = await store.now();
+  const stop = new AbortController();
+  const seen: number[] = [];
+  const watching = (async () => {
+    for await (const { events } of store.watch("/registry/five/", before, stop.signal)) {
+      for (const event of events) seen.push(event.revision);
+    }
+  })();
+  for (let n = 0; n < 60; n += 1) {
+    if (n === 20) await five.kill("m2");
+    if (n === 40) await five.kill("m4");
+    const written = await store.create(`/registry/five/${n}`, `{"n":${n}}`).catch((error: unknown) => error);
+    if (typeof written === "number") made.push(written);
+    else expect(written).toBeInstanceOf(OutcomeUnknownError);
+  }
+  expect(made.length).toBeGreaterThan(50);
+  const revisions = (await store.list("/registry/five/")).items.map(({ revision }) => revision);
+  expect(made.filter((revision) => !revisions.includes(revision))).toEqual([]);
+  while (seen.length < revisions.length) await Bun.sleep(10);
+  expect(seen).toEqual([...revisions].sort((a, b) => a - b));
+  stop.abort();
+  await watching;
+  await store.close();
+  await five.stop();
 });
 
 describe("who is let in", () => {
