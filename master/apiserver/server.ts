@@ -170,7 +170,9 @@ export class ApiServer {
     const user = await authenticator.authenticate(credentials).catch(async (error: unknown) => {
       // What proves who this is may have been written a moment ago, by way of another API server.
       if (!this.#options.store.isShared) throw error;
-      await this.#hub.fresh();
+      await this.#hub.fresh().catch(() => {
+        throw error;
+      });
       return authenticator.authenticate(credentials);
     });
     if (!user) throw new StatusError("Unauthorized", "Unauthorized");
