@@ -75,6 +75,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     socketPath: socketPath(settings.containerRuntimeEndpoint),
     network: policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
     host,
+    resolvConfDirectory: join(settings.runDir, "resolv"),
     warn,
   });
   const troubles = new BoardTroubles();

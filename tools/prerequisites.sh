@@ -16,6 +16,7 @@ nsenter|util-linux
 /usr/lib/cni/bridge|containernetworking-plugins
 mosquitto_pub|mosquitto-clients
 docker-registry|docker-registry
+podman|podman
 /bin/busybox|busybox-static
 etcd|etcd-server
 etcdctl|etcd-client

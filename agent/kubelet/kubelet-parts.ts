@@ -48,7 +48,9 @@ export function kubeletParts(input: PartsInput): KubeletParts {
   });
   return {
     runtime,
-    runtimeName: "docker",
+    get runtimeName() {
+      return registrar.runtimeName;
+    },
     host,
     objects,
     volumes: new VolumeManager({

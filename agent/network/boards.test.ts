@@ -55,7 +55,13 @@ describe.skipIf(!canRunDockerd())("two boards", () => {
         warn: console.warn,
       });
       const { socketPath } = dockerd;
-      const runtime = new DockerRuntime({ socketPath, network, host: linuxHost(), warn: () => undefined });
+      const runtime = new DockerRuntime({
+        socketPath,
+        network,
+        host: linuxHost(),
+        resolvConfDirectory: join(dockerd.directory, "resolv"),
+        warn: () => undefined,
+      });
       boards.push({ name, dockerd, runtime });
     }
   });

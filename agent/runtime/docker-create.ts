@@ -10,6 +10,8 @@ export interface CreateContext {
   /** False where the daemon may not lower oom_score_adj: negative values become 0. */
   readonly negativeOomScoreAdj: boolean;
   readonly cgroupDriver: string;
+  /** Podman behind its Docker-compatible service, which differs in places. */
+  readonly isPodman: boolean;
 }
 
 /** What a container takes over from its sandbox, read back from Docker. */
@@ -82,7 +84,8 @@ export function containerCreateOptions(
     }),
     HostConfig: defined<HostConfig>({
       NetworkMode: sandbox.hostNetwork ? "host" : `container:${sandbox.id}`,
-      UTSMode: sandbox.hostNetwork ? "host" : undefined,
+      // Docker gives a container the name of the one whose network it joins; Podman has to be told.
+      UTSMode: sandbox.hostNetwork ? "host" : context.isPodman ? `container:${sandbox.id}` : undefined,
       IpcMode: sandbox.hostIPC ? "host" : `container:${sandbox.id}`,
       PidMode: pidMode(config, sandbox),
       CgroupParent: sandbox.cgroupParent === "" ? undefined : sandbox.cgroupParent,

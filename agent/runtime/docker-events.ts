@@ -9,6 +9,9 @@ const eventKinds: Readonly<Record<string, RuntimeEvent["kind"]>> = {
   die: "died",
   oom: "oom",
   destroy: "removed",
+  // Podman shows `die`, and is asked for it by its own name.
+  died: "died",
+  remove: "removed",
 };
 
 /** Events of containers with a pod label, until the connection ends. `opened` runs once they are being watched. */
@@ -22,7 +25,8 @@ export async function* watchEvents(
     const stream = await asRuntime(what, () =>
       docker.getEvents({
         abortSignal: signal,
-        filters: { type: ["container"], event: Object.keys(eventKinds), label: [label.podUid] },
+        // Not by label: Podman finds none by its key alone.
+        filters: { type: ["container"], event: Object.keys(eventKinds) },
       }),
     );
     opened();
@@ -35,16 +39,13 @@ export async function* watchEvents(
   }
 }
 
-/** One line of Docker's event stream (Engine API, GET /events). undefined: not about a container. */
+/** One line of Docker's event stream (Engine API, GET /events). undefined: not about a pod's container. */
 function parseEvent(line: Record<string, unknown>): RuntimeEvent | undefined {
   const actor = line["Actor"];
   if (typeof actor !== "object" || actor === null) return undefined;
   const { ID, Attributes } = actor as { ID?: unknown; Attributes?: Record<string, unknown> };
   if (typeof ID !== "string") return undefined;
   const podUid = Attributes?.[label.podUid];
-  return {
-    kind: eventKinds[String(line["Action"])] ?? "other",
-    containerId: ID,
-    podUid: typeof podUid === "string" ? podUid : undefined,
-  };
+  if (typeof podUid !== "string") return undefined;
+  return { kind: eventKinds[String(line["Action"])] ?? "other", containerId: ID, podUid };
 }

@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
-import { asRuntime } from "./docker-errors.ts";
+import { asRuntime, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { collect, openSession } from "./docker-streams.ts";
 import { type ExecOptions, type ExecResult, type ExecSession, RuntimeError } from "./runtime.ts";
 
 /** Docker closes the output slightly before it has noted the exit code: asked again, with growing pauses. */
+const resizeAgain_ms = [100, 400];
 const exitCodePauses_ms = [0, 10, 20, 50, 100, 200, 400, 800, 1600];
 
 interface StartedExec {
@@ -34,10 +35,28 @@ export async function startExec(docker: Docker, id: string, options: ExecOptions
     tty: options.tty,
     exitCode: () => asRuntime(what, () => exitCodeOf(() => exec.inspect())),
     resize: async (columns, rows) => {
-      await asRuntime(what, () => exec.resize({ w: columns, h: rows }));
+      await resizeExec(exec, what, { w: columns, h: rows });
     },
   });
   return { exec, session };
+}
+
+/** Podman says yes (201) also while the process is only about to start, and forgets the size then: it is told again. */
+async function resizeExec(
+  exec: Docker.Exec,
+  what: string,
+  size: { readonly w: number; readonly h: number },
+): Promise<void> {
+  try {
+    await exec.resize(size);
+  } catch (error) {
+    if (statusCodeOf(error) !== 201) throw toRuntimeError(what, error);
+    for (const pause_ms of resizeAgain_ms) {
+      await delay(pause_ms);
+      // 404, 409, 500: it has ended meanwhile.
+      await unless([201, 404, 409, 500], what, () => exec.resize(size));
+    }
+  }
 }
 
 /** Runs a command to its end; see ContainerRuntime.execSync. */

@@ -14,6 +14,8 @@ const nothingToDo = [304, 404];
 export class DockerLifecycle {
   readonly inspections: Inspections;
   readonly #docker: Docker;
+  /** Why containers did not start: Docker notes it, Podman does not. Bounded by the containers that exist. */
+  readonly #startErrors = new Map<string, string>();
   readonly #type: string;
 
   constructor(docker: Docker, type: string) {
@@ -31,7 +33,7 @@ export class DockerLifecycle {
     try {
       return (await this.#docker.createContainer(options)).id;
     } catch (error) {
-      if (statusCodeOf(error) !== 409 || options.name === undefined) throw toRuntimeError(what, error, notFound);
+      if (!isNameTaken(error) || options.name === undefined) throw toRuntimeError(what, error, notFound);
       await this.remove(options.name);
       return (await asRuntime(what, () => this.#docker.createContainer(options), notFound)).id;
     }
@@ -44,6 +46,7 @@ export class DockerLifecycle {
       const code = statusCodeOf(error);
       if (code === 304) return;
       if (code === undefined || code === 404) throw toRuntimeError(`start container ${id}`, error);
+      this.#startErrors.set(id, dockerMessage(error));
       throw new RuntimeError("cannot-start", dockerMessage(error), { cause: error });
     } finally {
       this.inspections.forget(id);
@@ -70,6 +73,12 @@ export class DockerLifecycle {
       this.#docker.getContainer(id).remove({ force: true, v: true }),
     );
     this.inspections.forget(id);
+    this.#startErrors.delete(id);
+  }
+
+  /** Why a container could not be started, when that was tried here. */
+  startError(id: string): string | undefined {
+    return this.#startErrors.get(id);
   }
 
   /** All of this type, or those with one more label (`key=value`), running or not. */
@@ -91,6 +100,11 @@ export class DockerLifecycle {
   async configuration(id: string): Promise<Docker.ContainerInspectInfo> {
     return required(id, await this.inspections.configured(id));
   }
+}
+
+/** Docker says 409, Podman 500. */
+function isNameTaken(error: unknown): boolean {
+  return statusCodeOf(error) === 409 || /name "[^"]*" is already in use/.test(dockerMessage(error));
 }
 
 /** Docker's own stop takes no signal before 23.0. */

@@ -89,6 +89,7 @@ describe("requests to Docker", () => {
     logMaxFiles: 3,
     negativeOomScoreAdj: true,
     cgroupDriver: "cgroupfs",
+    isPodman: false,
   };
   const traits: SandboxTraits = {
     id: "sb",

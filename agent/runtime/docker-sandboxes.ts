@@ -1,4 +1,6 @@
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type Docker from "dockerode";
 import type { SandboxNetwork } from "../network/sandbox-network.ts";
 import { type CreateContext, type SandboxTraits, sandboxCreateOptions, sandboxTraits } from "./docker-create.ts";
@@ -16,19 +18,29 @@ const pauseGrace_s = 10;
 /** What of a container's creation only its sandbox can say. */
 export interface SandboxForContainer extends SandboxTraits {
   readonly negativeOomScoreAdj: boolean;
+  /** The resolver file to mount, where the daemon does not do it by itself. */
+  readonly resolvConfPath: string | undefined;
+}
+
+export interface SandboxOptions {
+  readonly network: SandboxNetwork;
+  readonly resolvConfDirectory: string;
+  readonly warn: (message: string) => void;
 }
 
 /** Pause containers, each with its network by CNI. All methods reject with RuntimeError. */
 export class DockerSandboxes {
   readonly #lifecycle: DockerLifecycle;
   readonly #network: SandboxNetwork;
+  readonly #resolvConfDirectory: string;
   readonly #warn: (message: string) => void;
   #negativeOomScoreAdj = true;
 
-  constructor(docker: Docker, network: SandboxNetwork, warn: (message: string) => void) {
+  constructor(docker: Docker, options: SandboxOptions) {
     this.#lifecycle = new DockerLifecycle(docker, sandboxType);
-    this.#network = network;
-    this.#warn = warn;
+    this.#network = options.network;
+    this.#resolvConfDirectory = options.resolvConfDirectory;
+    this.#warn = options.warn;
   }
 
   get lifecycle(): DockerLifecycle {
@@ -40,7 +52,7 @@ export class DockerSandboxes {
     const id = await this.#start(config, context);
     try {
       const { State, ResolvConfPath } = await this.#lifecycle.inspect(id);
-      if (config.dns !== undefined) await writeFile(ResolvConfPath, resolvConf(config.dns));
+      if (config.dns !== undefined) await this.#writeResolvConf(id, ResolvConfPath, resolvConf(config.dns));
       if (config.network === "pod") {
         await this.#network.attach({
           sandboxId: id,
@@ -67,6 +79,7 @@ export class DockerSandboxes {
   async remove(id: string): Promise<void> {
     await this.#detach(id);
     await this.#lifecycle.remove(id);
+    await rm(this.#ownResolvConf(id), { force: true });
   }
 
   async list(podUid: string | undefined): Promise<SandboxStatus[]> {
@@ -84,12 +97,24 @@ export class DockerSandboxes {
   }
 
   async forContainer(id: string): Promise<SandboxForContainer> {
-    const { HostConfig, Config } = await this.#lifecycle.configuration(id);
+    const { HostConfig, Config, ResolvConfPath } = await this.#lifecycle.configuration(id);
+    const own = this.#ownResolvConf(id);
     return {
+      resolvConfPath: ResolvConfPath === "" && existsSync(own) ? own : undefined,
       ...sandboxTraits(id, HostConfig, Config.Labels),
       // The sandbox was made with the lowest value that this daemon may set.
       negativeOomScoreAdj: (HostConfig.OomScoreAdj ?? 0) < 0,
     };
+  }
+
+  /** Docker's file is every container's by itself. Podman makes none for a sandbox that begins without a network. */
+  async #writeResolvConf(id: string, daemonsPath: string, text: string): Promise<void> {
+    if (daemonsPath === "") await mkdir(this.#resolvConfDirectory, { recursive: true, mode: 0o755 });
+    await writeFile(daemonsPath || this.#ownResolvConf(id), text);
+  }
+
+  #ownResolvConf(id: string): string {
+    return join(this.#resolvConfDirectory, id);
   }
 
   async #start(config: SandboxConfig, context: Omit<CreateContext, "negativeOomScoreAdj">): Promise<string> {

@@ -8,7 +8,9 @@ export function sandboxStatus(
   ips: readonly string[] | undefined,
 ): SandboxStatus {
   const running = listed.State === "running";
-  const hostNetwork = listed.HostConfig.NetworkMode === "host";
+  // Podman's list has no HostConfig.
+  const network = (listed.HostConfig as typeof listed.HostConfig | undefined)?.NetworkMode;
+  const hostNetwork = (network ?? details?.HostConfig.NetworkMode) === "host";
   return {
     id: listed.Id,
     attempt: attemptOf(listed.Names),

@@ -24,7 +24,9 @@ describe.skipIf(!canRunDockerd())("Docker", () => {
       warn: console.warn,
     });
     const { socketPath } = dockerd;
-    const runtime = new DockerRuntime({ socketPath, network, host: linuxHost(), warn: console.warn });
+    const resolvConfDirectory = join(dockerd.directory, "resolv");
+    const host = linuxHost();
+    const runtime = new DockerRuntime({ socketPath, network, host, resolvConfDirectory, warn: console.warn });
     return { runtime, image: testImage, close: () => dockerd.stop() };
   });
 });

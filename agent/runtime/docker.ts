@@ -4,8 +4,10 @@ import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
 import type { SandboxNetwork } from "../network/sandbox-network.ts";
+import { writeCgroupLimits } from "./cgroup-limits.ts";
+import { openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
-import { asRuntime, dockerMessage } from "./docker-errors.ts";
+import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { watchEvents } from "./docker-events.ts";
 import { execSync, exitCodeOf, startExec } from "./docker-exec.ts";
 import { DockerImages } from "./docker-images.ts";
@@ -28,6 +30,7 @@ import {
   type ImageAuth,
   type ImageStatus,
   type LogOptions,
+  type Mount,
   RuntimeError,
   type RuntimeEvent,
   type RuntimeHandler,
@@ -45,6 +48,8 @@ export interface DockerRuntimeOptions {
   /** One file of a container's log, and how many are kept. Kubernetes' own defaults when absent: 10 MiB, 5. */
   readonly logMaxSize_bytes?: number | undefined;
   readonly logMaxFiles?: number | undefined;
+  /** Resolver files of sandboxes, where the daemon makes none (Podman); may be forgotten by a reboot. */
+  readonly resolvConfDirectory: string;
   /** Gets what an operator should read once. */
   readonly warn: (message: string) => void;
 }
@@ -63,13 +68,13 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #containers: DockerLifecycle;
   readonly #images: DockerImages;
   readonly #stats: DockerStats;
-  #cgroupDriver: string | undefined;
+  #traits: Pick<CreateContext, "cgroupDriver" | "isPodman"> | undefined;
 
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
     this.#host = options.host;
     this.#docker = new Docker({ socketPath: options.socketPath });
-    this.#sandboxes = new DockerSandboxes(this.#docker, options.network, options.warn);
+    this.#sandboxes = new DockerSandboxes(this.#docker, options);
     this.#containers = new DockerLifecycle(this.#docker, containerType);
     this.#images = new DockerImages(this.#docker);
     this.#stats = new DockerStats(this.#docker);
@@ -79,7 +84,7 @@ export class DockerRuntime implements ContainerRuntime {
     return await asRuntime("ask Docker's version", async () => {
       const [version, info] = await Promise.all([this.#docker.version(), this.#docker.info()]);
       return {
-        name: "docker",
+        name: isPodman(version) ? "podman" : "docker",
         version: version.Version,
         apiVersion: version.ApiVersion,
         cgroupDriver: String(info.CgroupDriver),
@@ -120,9 +125,12 @@ export class DockerRuntime implements ContainerRuntime {
     const sandbox = await this.#sandboxes.forContainer(sandboxId);
     // Docker refuses to mount what does not exist; as with other runtimes, a directory is made.
     await Promise.all(config.mounts.map(({ hostPath }) => ensureDirectory(hostPath)));
-    const security = { ...config.security, seccomp: await seccompProfile(config.security.seccomp) };
-    const context = { ...(await this.#context()), negativeOomScoreAdj: sandbox.negativeOomScoreAdj };
-    const options = containerCreateOptions({ ...config, security }, sandbox, context);
+    const common = await this.#context();
+    const context = { ...common, negativeOomScoreAdj: sandbox.negativeOomScoreAdj };
+    const profile = await seccompProfile(config.security.seccomp, common.isPodman);
+    const security = { ...config.security, seccomp: profile };
+    const mounts = sandbox.resolvConfPath ? [...config.mounts, resolvConfMount(sandbox.resolvConfPath)] : config.mounts;
+    const options = containerCreateOptions({ ...config, security, mounts }, sandbox, context);
     return await this.#containers.create(options, "image-not-found");
   }
 
@@ -144,14 +152,28 @@ export class DockerRuntime implements ContainerRuntime {
     if (uid === undefined) this.#stats.retain(new Set(listed.map(({ Id }) => Id)));
     const details = await this.#containers.inspections.of(listed);
     return await Promise.all(
-      listed.map(async (container) =>
-        containerStatus(container, details.get(container.Id), await this.#images.imageIdFor(container.ImageID)),
-      ),
+      listed.map(async (container) => {
+        const status = containerStatus(
+          container,
+          details.get(container.Id),
+          await this.#images.imageIdFor(container.ImageID),
+        );
+        const error = status.error ?? (status.state === "created" ? this.#containers.startError(status.id) : undefined);
+        return { ...status, error };
+      }),
     );
   }
 
   async updateResources(id: string, resources: ContainerResources): Promise<void> {
-    await asRuntime(`update container ${id}`, () => this.#docker.getContainer(id).update(resourceSettings(resources)));
+    const what = `update container ${id}`;
+    try {
+      await this.#docker.getContainer(id).update(resourceSettings(resources));
+    } catch (error) {
+      const details = statusCodeOf(error) === 404 ? await this.#containers.inspections.one(id) : undefined;
+      if (!details?.State.Running) throw toRuntimeError(what, error);
+      // It is there: Podman before 4.5 has no such request.
+      await asRuntime(what, () => writeCgroupLimits(details.State.Pid, resources));
+    }
     this.#containers.inspections.forget(id);
   }
 
@@ -177,16 +199,13 @@ export class DockerRuntime implements ContainerRuntime {
     const container = this.#docker.getContainer(id);
     const what = `attach to container ${id}`;
     const { Config } = await this.#containers.configuration(id);
-    const connection: Duplex = await asRuntime(what, () =>
-      // The declared type lacks that it is a socket, which a hijacked connection is.
-      container.attach({ stream: true, hijack: true, ...options }).then((stream) => stream as Duplex),
-    );
+    const connection = await asRuntime(what, () => openAttachment(this.#docker, id, options));
     return openSession(connection, {
       stdin: options.stdin,
       tty: Config.Tty,
       exitCode: () => exitCodeOf(() => this.#containers.inspect(id).then(({ State }) => State)),
       resize: async (columns, rows) => {
-        await asRuntime(what, () => container.resize({ w: columns, h: rows }));
+        await unless([201], what, () => container.resize({ w: columns, h: rows }));
       },
     });
   }
@@ -248,14 +267,31 @@ export class DockerRuntime implements ContainerRuntime {
   }
 
   async #context(): Promise<Omit<CreateContext, "negativeOomScoreAdj">> {
-    this.#cgroupDriver ??= String((await asRuntime("ask about Docker", () => this.#docker.info())).CgroupDriver);
+    this.#traits ??= await this.#askTraits();
     return {
+      ...this.#traits,
       logMaxSize_bytes: this.#options.logMaxSize_bytes ?? defaultLogMaxSize_bytes,
       logMaxFiles: this.#options.logMaxFiles ?? defaultLogMaxFiles,
-      cgroupDriver: this.#cgroupDriver,
     };
   }
+
+  async #askTraits(): Promise<Pick<CreateContext, "cgroupDriver" | "isPodman">> {
+    const [version, info] = await asRuntime("ask about Docker", () =>
+      Promise.all([this.#docker.version(), this.#docker.info()]),
+    );
+    return { cgroupDriver: String(info.CgroupDriver), isPodman: isPodman(version) };
+  }
 }
+
+const isPodman = ({ Components = [] }: Docker.DockerVersion): boolean =>
+  Components.some(({ Name }) => Name === "Podman Engine");
+
+const resolvConfMount = (hostPath: string): Mount => ({
+  hostPath,
+  containerPath: "/etc/resolv.conf",
+  readOnly: false,
+  propagation: "private",
+});
 
 /** From Docker 25 on (API 1.44) read-only mounts can be recursive, on Linux 5.12 and later. */
 function handlersOf(runtimes: readonly string[], apiVersion: string): RuntimeHandler[] {
@@ -279,11 +315,12 @@ async function ensureDirectory(path: string): Promise<void> {
   }
 }
 
-/** Docker's API wants a profile's text where its command line takes a path. */
-async function seccompProfile(profile: string | undefined): Promise<string | undefined> {
+/** Docker's API wants a profile's text where its command line takes a path; Podman's wants the path. */
+async function seccompProfile(profile: string | undefined, asPath: boolean): Promise<string | undefined> {
   if (!profile?.startsWith("/")) return profile;
   try {
-    return await readFile(profile, "utf8");
+    const text = await readFile(profile, "utf8");
+    return asPath ? profile : text;
   } catch (error) {
     throw new RuntimeError("cannot-start", `seccomp profile ${profile}: ${dockerMessage(error)}`, { cause: error });
   }

@@ -33,7 +33,7 @@ const agentOptions = {
   containerRuntimeEndpoint: text(
     "container-runtime-endpoint",
     "SOCKET",
-    "socket of the container runtime",
+    "socket of the container runtime: Docker's, or Podman's Docker-compatible one",
     "unix:///var/run/docker.sock",
   ),
   kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),

@@ -157,6 +157,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     runtime = new DockerRuntime({
       socketPath: dockerd.socketPath,
       host: linuxHost(),
+      resolvConfDirectory: join(dockerd.directory, "resolv"),
       warn: () => undefined,
       network: new CniNetwork({
         configDirectory,

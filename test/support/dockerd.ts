@@ -93,7 +93,7 @@ export async function startDockerd(options: TestDockerdOptions = {}): Promise<Te
   try {
     const docker = new Docker({ socketPath });
     await untilUp(docker, daemon, logPath);
-    await loadTestImage(docker);
+    await loadTestImage(socketPath);
     const cniBinDirectory = writePluginWrappers(directory, namespace);
     return { socketPath, directory, namespaceName, pid: daemon.pid ?? 0, cniBinDirectory, run, stop };
   } catch (error) {
@@ -126,8 +126,11 @@ export function busyboxArchive(reference: string, config: Readonly<Record<string
   });
 }
 
-async function loadTestImage(docker: Docker): Promise<void> {
-  const stream = await docker.loadImage(Readable.from([Buffer.from(busyboxArchive(testImage))]), { quiet: true });
+/** Loads `testImage` through a Docker API. */
+export async function loadTestImage(socketPath: string): Promise<void> {
+  const stream = await new Docker({ socketPath }).loadImage(Readable.from([Buffer.from(busyboxArchive(testImage))]), {
+    quiet: true,
+  });
   for await (const _ of stream) {
     // Read to its end: only then is the image there.
   }
@@ -145,14 +148,14 @@ async function untilUp(docker: Docker, daemon: { exitCode: number | null }, logP
   throw new Error(`dockerd did not start:\n${readFileSync(logPath, "utf8").slice(-4000)}`);
 }
 
-async function removeAllContainers(socketPath: string): Promise<void> {
+export async function removeAllContainers(socketPath: string): Promise<void> {
   const docker = new Docker({ socketPath });
   const containers = await docker.listContainers({ all: true });
   await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
 }
 
 /** CNI plugins work in the caller's namespace, which in a test is the machine's: these enter the board's first. */
-function writePluginWrappers(directory: string, namespace: string): string {
+export function writePluginWrappers(directory: string, namespace: string): string {
   const bin = join(directory, "cni-bin");
   mkdirSync(bin);
   for (const plugin of ["bridge", "host-local", "portmap", "loopback", "ptp", "bandwidth"]) {

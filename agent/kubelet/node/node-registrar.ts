@@ -64,6 +64,11 @@ export class NodeRegistrar {
     return this.#runtime?.rootDirectory;
   }
 
+  /** The scheme of container ids. */
+  get runtimeName(): string {
+    return this.#runtime?.name ?? "docker";
+  }
+
   /** The runtime's handlers; none before it has answered once. */
   get handlers(): readonly RuntimeHandler[] {
     return this.#runtime?.handlers ?? [];
