@@ -78,7 +78,12 @@ describe("a cluster of one master and two workers", () => {
     expect(it.kubectl("logs", pod)).toContain("started");
     const board = it.kubectl("get", "pod", pod, "-o", "jsonpath={.spec.nodeName}");
     const collected = `cat /var/log/containers/${pod}_default_*.log /var/log/pods/default_${pod}_*/*/0.log`;
-    expect(it.cluster.host(board).exec(["sh", "-c", collected]).match(/started/g)).toHaveLength(2);
+    expect(
+      it.cluster
+        .host(board)
+        .exec(["sh", "-c", collected])
+        .match(/started/g),
+    ).toHaveLength(2);
     expect(it.kubectl("get", "--raw", `/api/v1/nodes/${board}/proxy/logs/containers/`)).toContain(`${pod}_default_`);
     expect(() => it.kubectl("exec", pod, "--", "sh", "-c", "exit 7")).toThrow("exit code 7");
     const echoed = Bun.spawnSync({
