@@ -111,7 +111,9 @@ withSettings(
   },
 );
 
-const token = program.command("token").description("tokens with which boards join");
+const token = program
+  .command("token")
+  .description("tokens with which boards join, and people sign in at the dashboard");
 token
   .command("create")
   .description("make a token and print it")
@@ -121,6 +123,13 @@ token
   .option("--print-join", "print the whole line to run on the joining board")
   .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
   .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
+token
+  .command("dashboard")
+  .description("print a token to sign in at the dashboard with, and its address")
+  .addOption(kubeconfigFlag())
+  .option("--role <CLUSTERROLE>", "what whoever has it may do", "cluster-admin")
+  .option("--ttl <SECONDS>", "life of the token", "43200")
+  .action(async (options) => (await import("./master/cli/dashboard-token.ts")).createDashboardToken(options));
 token
   .command("list")
   .description("list the tokens, without their secrets")

@@ -14,6 +14,7 @@ import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer, type PathHandler } from "./apiserver/server.ts";
+import { dashboardPaths } from "./dashboard/dashboard-paths.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
 import { controlPlanePaths } from "./join/control-plane.ts";
@@ -89,6 +90,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       const { aggregator } = extensions;
       const openApi = openApiPaths(resources, aggregator);
       const dist = distPaths(settings.dist);
+      const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
       const claims = new BoardClaims(client(apiServerUser));
       return {
         ...security,
@@ -123,11 +125,12 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
           }),
           ...openApi.exact,
           ...dist.exact,
+          ...dashboard?.exact,
           [tunnelPath]: tunnelHandler(dialer),
         },
         aggregator: (info) => aggregator.handlerFor(info),
         externalGroups: () => aggregator.externalGroups(),
-        pathPrefixes: { ...openApi.prefixes, ...dist.prefixes },
+        pathPrefixes: { ...openApi.prefixes, ...dist.prefixes, ...dashboard?.prefixes },
       };
     },
   });

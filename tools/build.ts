@@ -14,15 +14,17 @@ const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).ver
 /** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
 const workers = ["master/store/sqlite-worker.ts"];
 
-/** Files that are found at run time among the binary's own: descriptions for `kubectl explain`, made by the first script. */
-const assets = ["shared/api/openapi/descriptions.generated.gz"];
-const collected = Bun.spawnSync({
-  cmd: [process.execPath, "tools/schema/descriptions.ts"],
-  cwd: root,
-  stdout: "inherit",
-  stderr: "inherit",
-});
-if (collected.exitCode !== 0) process.exit(collected.exitCode ?? 1);
+/** Files that are found at run time among the binary's own, with the scripts that make them. */
+const made = {
+  // Descriptions for `kubectl explain`.
+  "shared/api/openapi/descriptions.generated.gz": "tools/schema/descriptions.ts",
+  "master/dashboard/page.generated.pack": "tools/dashboard.ts",
+};
+const assets = Object.keys(made);
+for (const script of Object.values(made)) {
+  const run = Bun.spawnSync({ cmd: [process.execPath, script], cwd: root, stdout: "inherit", stderr: "inherit" });
+  if (run.exitCode !== 0) process.exit(run.exitCode ?? 1);
+}
 
 /** What install.sh puts on a board beside the binary; with it, dist/ is a release. */
 const installed = [

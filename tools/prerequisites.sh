@@ -27,6 +27,7 @@ unzip|unzip
 git|git
 mmdebstrap|mmdebstrap
 gcc|gcc
+chromium|chromium
 qemu-aarch64-static|qemu-user-static
 "
 missing=

@@ -48,7 +48,7 @@ const agentOptions = {
   disable: texts(
     "disable",
     "PART",
-    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server, dashboard",
   ),
   ingressHttpPort: integer("ingress-http-port", "PORT", "port of the boards for Ingresses; 0: none", 80, {
     min: 0,

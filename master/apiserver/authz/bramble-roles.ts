@@ -19,6 +19,8 @@ bramble:dist
 bramble:certificate-controller
   approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving
   read | core | nodes
+bramble:dashboard
+  get head | /dashboard /dashboard/*
 bramble:board-reader into:view into:edit into:admin
   read | bramble.dev | boards
 system:aggregated-metrics-reader into:view into:edit into:admin
@@ -75,6 +77,9 @@ bramble:renew
   group:system:authenticated
   group:system:unauthenticated
 bramble:dist
+  group:system:authenticated
+  group:system:unauthenticated
+bramble:dashboard
   group:system:authenticated
   group:system:unauthenticated
 bramble:certificate-controller
