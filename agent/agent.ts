@@ -13,6 +13,7 @@ import { keepCertificates } from "./certificate-keeping.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
+import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { linuxHost } from "./host/linux-host.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
 import { joinedBoard } from "./joined-board.ts";
@@ -158,6 +159,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     },
     credentials,
     keepalive_s: settings.mqttKeepalive,
+    renewLease: () => renewOwnLease(client, nodeName),
     log: log.named("heartbeat"),
     onReturn: (brokenAt_ms) => {
       client.endSilentWatches(brokenAt_ms);

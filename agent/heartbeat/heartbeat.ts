@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
-import mqtt, { type MqttClient } from "mqtt";
+import type { Socket } from "node:net";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "#shared/client/log.ts";
+import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
 
 export interface HeartbeatOptions {
@@ -9,12 +11,19 @@ export interface HeartbeatOptions {
   readonly brokers: readonly string[];
   /** Read anew for each connection, so that a renewed certificate is used. PEM. */
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
-  /** Silence after which the broker gives the board up is one and a half of it (MQTT 3.1.1, 3.1.2.10). */
+  /** Seconds between pings. A broker that says nothing is given up after several; one that is dead the kernel finds. */
   readonly keepalive_s: number;
   readonly log: Log;
   /** A session has begun after one that broke at `brokenAt_ms` (performance.now()): what was silent since may be dead. */
   readonly onReturn?: ((brokenAt_ms: number) => void) | undefined;
+  /** Renews the board's Lease past MQTT; called now and then while no broker can be reached. */
+  readonly renewLease?: (() => Promise<void>) | undefined;
 }
+
+/** Without a session for so long, the board says by the API that it lives, */
+const silent_ms = 8_000;
+/** and goes on so often, as a kubelet does. */
+const renewal_ms = 10_000;
 
 /** A board that ends waits no longer for a broker that does not answer. */
 const farewell_ms = 2_000;
@@ -24,11 +33,13 @@ export class Heartbeat {
   private client: MqttClient | undefined;
   private current: SessionMessage | undefined;
   private brokenAt_ms: number | undefined;
+  private renewal: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: HeartbeatOptions) {}
 
   start(): void {
     this.connect(0);
+    this.renewAfter(silent_ms);
   }
 
   /** A broker hears this board. */
@@ -40,6 +51,7 @@ export class Heartbeat {
   async stop(): Promise<void> {
     const { client, current } = this;
     this.client = undefined;
+    clearTimeout(this.renewal);
     if (!client) return;
     if (client.connected && current) {
       const leaving: SessionMessage = { ...current, state: "leaving" };
@@ -71,16 +83,25 @@ export class Heartbeat {
       clientId: nodeName,
       clean: true,
       keepalive: keepalive_s,
+      timerVariant: patientTimer(() => giveUp()),
       reconnectPeriod: 0,
       connectTimeout: 10_000,
       // Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that a board sends.
       writeCache: false,
       will: { topic, payload: Buffer.from(JSON.stringify({ ...session, state: "lost" })), qos: 1, retain: true },
     });
+    // A good-bye keeps the broker from taking a board for lost that is only badly connected, or starved.
+    const giveUp = (): void => {
+      log.warn("the broker says nothing: beginning anew", { broker });
+      client.end(false);
+      setTimeout(() => client.end(true), goodBye_ms);
+    };
     this.client = client;
     let reached = false;
     client.on("connect", () => {
       reached = true;
+      clearTimeout(this.renewal);
+      watchConnection(client.stream as Socket);
       this.current = session;
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
       log.info("session begun", { broker, session: session.session });
@@ -92,12 +113,56 @@ export class Heartbeat {
       client.end(true);
       if (this.client !== client) return;
       this.brokenAt_ms ??= performance.now();
+      if (reached) this.renewAfter(silent_ms);
       const next = reached ? 0 : failures + 1;
       setTimeout(() => {
         if (this.client === client) this.connect(next);
       }, reconnectDelay_ms(next));
     });
   }
+
+  /** A broker that is away, or a port that is shut, does not make the board look dead while the API can be reached. */
+  private renewAfter(delay_ms: number): void {
+    const { renewLease, log } = this.options;
+    if (!renewLease) return;
+    clearTimeout(this.renewal);
+    this.renewal = setTimeout(() => {
+      renewLease().catch((error: unknown) => log.debug("the Lease could not be renewed", { error }));
+      this.renewAfter(renewal_ms);
+    }, delay_ms);
+  }
+}
+
+const goodBye_ms = 500;
+/** Half keepalives without an answer, counted from the ping, after which a broker is given up. */
+const mostSilences = 6;
+
+/**
+ * The timer of mqtt.js' keepalive. That asks every half keepalive: it waits, then pings, then gives up. The last it does
+ * here only after several turns of the event loop without an answer, each of which would have read one: a process that
+ * was starved finds the answers, and does not take the broker for dead because it did not look.
+ */
+export function patientTimer(giveUp: () => void): Exclude<NonNullable<IClientOptions["timerVariant"]>, string> {
+  const timers = new Map<number, ReturnType<typeof setTimeout>>();
+  let lastId = 0;
+  return {
+    set: (run, every_ms = 0) => {
+      const id = ++lastId;
+      let turns = 0;
+      const turn = (): void => {
+        turns++;
+        timers.set(id, setTimeout(turn, every_ms));
+        if (turns <= 2) run();
+        else if (turns === 2 + mostSilences) giveUp();
+      };
+      timers.set(id, setTimeout(turn, every_ms));
+      return id;
+    },
+    clear: (id) => {
+      clearTimeout(timers.get(id));
+      timers.delete(id);
+    },
+  };
 }
 
 /** At once after a session that lived, then 1 s doubling to 8 s, with up to a third of jitter: a master that comes back

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import mqtt, { type MqttClient } from "mqtt";
 import { silentLog } from "#shared/client/log.ts";
 import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
@@ -8,6 +9,7 @@ import {
   issueCertificate,
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
+import { canMakeNamespaces, makeNamespace } from "../../test/support/namespace.ts";
 import { Broker } from "./broker.ts";
 
 /** Stands in for the API: hears what the broker would write into Leases. */
@@ -28,6 +30,21 @@ class Heard {
   }
 }
 
+/** Keeps a session and pings, with an event loop of its own: the test's may be blocked. */
+const boardProgram = `
+  const mqtt = require("mqtt");
+  const { name, host, port, ca, cert, key, keepalive } = JSON.parse(process.env.BOARD);
+  const topic = "bramble/v1/nodes/" + name + "/session";
+  const session = (state) => JSON.stringify({ state, bootId: "a", session: 1 });
+  // As a board does, it waits for a broker that is slow.
+  const patient = { set: (run, ms) => { let turns = 0; return setInterval(() => ++turns <= 2 && run(), ms); },
+    clear: clearInterval };
+  const client = mqtt.connect({ protocol: "mqtts", host, timerVariant: patient, port, servername: "localhost", ca, cert, key, clientId: name,
+    keepalive, protocolVersion: 4, reconnectPeriod: 0, will: { topic, payload: session("lost"), qos: 1 } });
+  client.on("connect", () => client.publish(topic, session("online"), { qos: 1 }));
+  client.on("error", () => undefined);
+`;
+
 describe("the broker", () => {
   const heard = new Heard();
   let ca: KeyAndCertificate;
@@ -43,7 +60,7 @@ describe("the broker", () => {
       extendedKeyUsages.serverAuth,
     ]);
     broker = await Broker.start({
-      host: "127.0.0.1",
+      host: "0.0.0.0",
       port: 0,
       leases: heard,
       log: silentLog,
@@ -129,4 +146,77 @@ describe("the broker", () => {
     await ended(connect("pi-8", person));
     expect(heard.messages.some((each) => each.node === "pi-7" || each.node === "pi-8")).toBe(false);
   });
+
+  const board = async (
+    name: string,
+    more: { readonly host?: string; readonly keepalive: number; readonly prefix?: readonly string[] },
+  ): Promise<Bun.Subprocess> => {
+    const { certificatePem: cert, keyPem: key } = await node(name);
+    const { host = "127.0.0.1", keepalive, prefix = [] } = more;
+    const BOARD = JSON.stringify({ name, host, port: broker.port, ca: ca.certificatePem, cert, key, keepalive });
+    return Bun.spawn({
+      cmd: [...prefix, process.execPath, "-e", boardProgram],
+      cwd: import.meta.dir,
+      env: { ...process.env, BOARD },
+      stdout: "ignore",
+      stderr: "inherit",
+    });
+  };
+  const lost = (name: string): boolean =>
+    heard.messages.some(({ node, message }) => node === name && message.state === "lost");
+
+  test("takes no board for silent that it could not listen to", async () => {
+    const child = await board("pi-9", { keepalive: 1 });
+    await heard.until("pi-9", "online");
+    // Longer than a board that pings every second may be silent.
+    Bun.sleepSync(6_000);
+    await Bun.sleep(2_500);
+    expect(lost("pi-9")).toBe(false);
+    child.kill("SIGKILL");
+    await heard.until("pi-9", "lost");
+  }, 60_000);
+
+  test("gives up an agent that hangs", async () => {
+    const child = await board("pi-10", { keepalive: 1 });
+    await heard.until("pi-10", "online");
+    child.kill("SIGSTOP");
+    await heard.until("pi-10", "lost");
+    child.kill("SIGKILL");
+  }, 60_000);
+
+  test("does not take the end of an old connection for a board that has come back by another", async () => {
+    const child = await board("pi-11", { keepalive: 60 });
+    await heard.until("pi-11", "online");
+    const again = connect("pi-11", await node("pi-11"));
+    await again.publishAsync(sessionTopic("pi-11"), JSON.stringify({ state: "online", bootId: "a", session: 2 }), {
+      qos: 1,
+    });
+    await child.exited;
+    expect(lost("pi-11")).toBe(false);
+    again.stream.destroy();
+    await heard.until("pi-11", "lost");
+  }, 60_000);
+
+  test.skipIf(!canMakeNamespaces())(
+    "notices a board without a link that would not have spoken for long",
+    async () => {
+      const there = makeNamespace();
+      const device = `brl${there.name.slice(-8)}`;
+      const ip = (...args: string[]): unknown => execFileSync("ip", args);
+      ip("link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", there.name);
+      ip("address", "add", "198.18.77.1/30", "dev", device);
+      ip("link", "set", device, "up");
+      there.run("ip", "address", "add", "198.18.77.2/30", "dev", "eth0");
+      there.run("ip", "link", "set", "eth0", "up");
+      const child = await board("pi-12", { host: "198.18.77.1", keepalive: 600, prefix: there.prefix });
+      await heard.until("pi-12", "online");
+      // No end of the connection is sent, and no ping is due for ten minutes.
+      ip("link", "set", device, "down");
+      await heard.until("pi-12", "lost");
+      child.kill("SIGKILL");
+      await child.exited;
+      there.remove();
+    },
+    60_000,
+  );
 });

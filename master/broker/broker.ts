@@ -34,6 +34,8 @@ interface Connection {
   readonly socket: TLSSocket;
   readonly isWatched: boolean;
   keepalive_s: number;
+  /** It has said which session it is. */
+  isNamed: boolean;
   /** Bytes received when it was last looked at, and when there were more than before. */
   received: number;
   heard_ms: number;
@@ -81,7 +83,10 @@ export class Broker {
       const connection = this.connectionOf.get(session);
       const node = connection?.node ?? "";
       if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) {
-        if (connection) connection.keepalive_s = packet.keepalive || assumedKeepalive_s;
+        if (connection) {
+          connection.keepalive_s = packet.keepalive || assumedKeepalive_s;
+          connection.isNamed = true;
+        }
         // Its timer would take a board for silent whose packets wait to be read: see `judge`.
         (packet as { keepalive: number }).keepalive = 0;
         return done(null, true);
@@ -104,10 +109,18 @@ export class Broker {
       const node = nodeOfSessionTopic(packet.topic);
       const message = node === undefined ? undefined : parseSessionMessage(packet.payload as Uint8Array);
       // A will has no session left; authorizePublish saw it all the same.
-      if (node !== undefined && message && (!session || nodeOf(session) === node)) {
-        void options.leases.take(node, message);
-      }
+      if (node === undefined || !message || (session && nodeOf(session) !== node)) return;
+      // The board has come back by another connection before the end of the old one was noticed.
+      if (message.state === "lost" && this.hasAnother(node, session)) return;
+      void options.leases.take(node, message);
     });
+  }
+
+  private hasAnother(node: string, session: MqttSession | null): boolean {
+    const own = session ? this.connectionOf.get(session) : undefined;
+    return [...this.connections].some(
+      (one) => one.node === node && one !== own && one.isNamed && !one.socket.destroyed,
+    );
   }
 
   async stop(): Promise<void> {
@@ -173,6 +186,7 @@ export class Broker {
       socket,
       isWatched: watchConnection(socket),
       keepalive_s: assumedKeepalive_s,
+      isNamed: false,
       received: socket.bytesRead,
       heard_ms: this.listening.now_ms(),
     };

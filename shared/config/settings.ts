@@ -70,12 +70,9 @@ const agentOptions = {
   mqttKeepalive: integer(
     "mqtt-keepalive",
     "SECONDS",
-    "MQTT keepalive; a board silent for one and a half times as long is given up",
-    4,
-    {
-      min: 1,
-      max: 600,
-    },
+    "MQTT keepalive; an agent that lets three pass is given up. A board without power or link is noticed within 5 s all the same",
+    10,
+    { min: 1, max: 600 },
   ),
 } as const;
 

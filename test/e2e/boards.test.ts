@@ -103,7 +103,7 @@ describe("boards and masters that come and go", () => {
     expect(await running("steady")).toEqual(before);
   });
 
-  test("a board without power is NotReady within 10 s, its pods run elsewhere, and it takes part again when it is back", async () => {
+  test("a board without power is NotReady within 5 s, its pods run elsewhere, and it takes part again when it is back", async () => {
     // Spread anew: its pods flee from a board at its first trouble.
     it.kubectl("scale", "deployment/nimble", "--replicas=0");
     await untilAllReady("nimble", 0);
@@ -116,8 +116,8 @@ describe("boards and masters that come and go", () => {
       await worker.cut();
       await untilReady("worker-2", false);
     });
-    // Promised: 10 s (a keepalive of 4 s, and half of it again).
-    expect(took_ms).toBeLessThan(15_000);
+    // Promised: 5 s; the rest is for a busy machine.
+    expect(took_ms).toBeLessThan(10_000);
     await measure("NotReady to new pods elsewhere", () =>
       waitFor("two pods on worker-1", patience_s, async () => {
         const there = await podsOf("nimble", "worker-1");
@@ -153,12 +153,25 @@ describe("boards and masters that come and go", () => {
       worker.link("down");
       await untilReady("worker-2", false);
     });
-    // Promised: 10 s.
-    expect(took_ms).toBeLessThan(15_000);
+    // Promised: 5 s.
+    expect(took_ms).toBeLessThan(10_000);
     worker.link("up");
     await measure("link up to Ready", () => untilReady("worker-2", true));
     await untilAllReady("steady", 2);
     expect(await running("steady")).toEqual(before);
+  });
+
+  test("a link that is gone for 2 s of every 10 disturbs nothing", async () => {
+    const before = [await running("steady"), await running("nimble"), (await readyOf("worker-2"))?.lastTransitionTime];
+    const worker = it.cluster.host("worker-2");
+    for (let round = 0; round < 3; round++) {
+      worker.link("down");
+      await Bun.sleep(2_000);
+      worker.link("up");
+      await Bun.sleep(8_000);
+    }
+    const after = [await running("steady"), await running("nimble"), (await readyOf("worker-2"))?.lastTransitionTime];
+    expect(after).toEqual(before);
   });
 
   test("a master that restarts, dies or loses power leaves everything as it was", async () => {

@@ -12,6 +12,11 @@ export interface HealthSettings {
   readonly startupGrace_ms: number;
   /** The same after an agent has announced that it leaves for a moment. */
   readonly leavingGrace_ms: number;
+  /** A board whose session was lost so often within `flapping_ms` has a bad link: its losses count only after
+   *  `flappingGrace_ms`, and hardly a pod is disturbed. */
+  readonly flappingLosses: number;
+  readonly flapping_ms: number;
+  readonly flappingGrace_ms: number;
 }
 
 export const defaultHealthSettings: HealthSettings = {
@@ -19,6 +24,9 @@ export const defaultHealthSettings: HealthSettings = {
   firstSightGrace_ms: 45_000,
   startupGrace_ms: 60_000,
   leavingGrace_ms: 60_000,
+  flappingLosses: 3,
+  flapping_ms: 600_000,
+  flappingGrace_ms: 20_000,
 };
 
 /** What was last heard of a node, by the monotonic clock of this process: written times are never compared. */
@@ -29,6 +37,8 @@ export interface Heard {
   readonly at_ms: number;
   /** Something has changed since the first sight: the node lives. */
   readonly hasSpoken: boolean;
+  /** When its session was lost, the last few times. */
+  readonly losses_ms: readonly number[];
 }
 
 export type SignsOfLife = Pick<Heard, "heartbeat" | "renewal">;
@@ -48,10 +58,14 @@ export function hear(node: Node, lease: Lease | undefined, last: Heard | undefin
     renewal: String(lease?.spec?.renewTime ?? ""),
     session: `${annotations?.[sessionIdAnnotation] ?? ""} ${annotations?.[sessionStateAnnotation] ?? ""}`,
   };
-  if (!last) return { ...now, at_ms: now_ms, hasSpoken: false };
+  const isLoss = now.session !== last?.session && now.session.endsWith(" lost");
+  const losses_ms = [...(last?.losses_ms ?? []), ...(isLoss ? [now_ms] : [])].slice(-mostLosses);
+  if (!last) return { ...now, at_ms: now_ms, hasSpoken: false, losses_ms };
   const alive = now.heartbeat !== last.heartbeat || now.renewal !== last.renewal || isNewLeave(now.session, last);
-  return { ...now, at_ms: alive ? now_ms : last.at_ms, hasSpoken: alive || last.hasSpoken };
+  return { ...now, at_ms: alive ? now_ms : last.at_ms, hasSpoken: alive || last.hasSpoken, losses_ms };
 }
+
+const mostLosses = 10;
 
 const isNewLeave = (session: string, last: Heard): boolean => session !== last.session && session.endsWith(" leaving");
 
@@ -70,7 +84,12 @@ export function judge(
   settings: HealthSettings,
 ): Reachability {
   const state = lease?.metadata.annotations?.[sessionStateAnnotation];
-  if (state === "lost" && (!lastSigns || isSilentSince(heard, lastSigns))) return { kind: "unreachable" };
+  if (state === "lost" && (!lastSigns || isSilentSince(heard, lastSigns))) {
+    const recent = heard.losses_ms.filter((at_ms) => now_ms - at_ms < settings.flapping_ms);
+    const isFlapping = recent.length >= settings.flappingLosses;
+    const left_ms = isFlapping ? (recent.at(-1) ?? 0) + settings.flappingGrace_ms - now_ms : 0;
+    return left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms } : { kind: "unreachable" };
+  }
   let grace_ms = heard.hasSpoken ? settings.grace_ms : Math.max(settings.grace_ms, settings.firstSightGrace_ms);
   if (!readyCondition(node)) grace_ms = settings.startupGrace_ms;
   else if (state === "leaving") grace_ms = settings.leavingGrace_ms;

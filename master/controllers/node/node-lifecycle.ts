@@ -9,6 +9,7 @@ import {
   defineController,
   watching,
 } from "#shared/client/controller.ts";
+import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { nodeLeaseNamespace, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { isPodReady, writePodCondition } from "../pod-condition.ts";
 import {
@@ -42,6 +43,20 @@ interface Memory {
  */
 export function nodeLifecycleController(settings: HealthSettings = defaultHealthSettings): ControllerDefinition {
   const memories = new Map<string, Memory>();
+  /** Nobody was silent while this process could not listen. */
+  let listening: ListeningClock | undefined;
+  const listen = ({ clock, signal }: ControllerContext): ListeningClock => {
+    if (listening) return listening;
+    const begun = new ListeningClock(clock);
+    begun.start();
+    listening = begun;
+    signal.addEventListener("abort", () => {
+      begun.stop();
+      listening = undefined;
+      memories.clear();
+    });
+    return begun;
+  };
   return defineController({
     name: "node-controller",
     watches: [
@@ -71,7 +86,7 @@ export function nodeLifecycleController(settings: HealthSettings = defaultHealth
         return undefined;
       }
       const lease = context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${key}`);
-      const now_ms = context.clock.now_ms();
+      const now_ms = listen(context).now_ms();
       const memory = remember(memories.get(key), node, lease, now_ms);
       const former = memory.ready;
       memories.set(key, memory);

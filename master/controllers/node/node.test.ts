@@ -8,7 +8,7 @@ import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
-import { defaultHealthSettings } from "./health.ts";
+import { defaultHealthSettings, hear, judge } from "./health.ts";
 import { CidrPool, nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle.ts";
 import { taintEvictionController, tolerated_s } from "./taint-eviction.ts";
@@ -50,6 +50,15 @@ describe("taints", () => {
     expect(keys(taintsAfter(node, "disrupted", "t"))).toEqual(["unreachable:NoSchedule"]);
   });
 
+  test("what boards behind a dead switch got one after the other is taken back", () => {
+    const node = readyNode("a", "Unknown");
+    const key = "node.kubernetes.io/unreachable";
+    node.spec = { taints: [{ key, effect: "NoExecute", timeAdded: "2026-01-01T00:00:00Z" }] };
+    expect(keys(taintsAfter(node, "partly disrupted", "2026-01-01T00:00:10Z"))).toEqual(["unreachable:NoSchedule"]);
+    // One that was lost long before stays.
+    expect(keys(taintsAfter(node, "partly disrupted", "2026-01-01T00:10:00Z"))).toContain("unreachable:NoExecute");
+  });
+
   test("when a fleet counts as down", () => {
     const nodes = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
     expect(fleetState(nodes(1, 1))).toBe("normal");
@@ -81,6 +90,34 @@ test("ranges of pod addresses", () => {
   expect(pool.free(new Set(["10.42.0.0/24", "10.42.1.0/24"]))).toBe("10.42.2.0/24");
   expect(new CidrPool("192.168.0.0/23", 24).free(new Set(["192.168.0.0/24", "192.168.1.0/24"]))).toBeUndefined();
   expect(() => new CidrPool("10.42.0.0/25", 24)).toThrow(RangeError);
+});
+
+test("a board whose session is lost again and again gets time to come back", () => {
+  const node = readyNode("a");
+  const at = (state: string, session: number): Lease => ({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { annotations: { [sessionStateAnnotation]: state, [sessionIdAnnotation]: `boot/${session}` } },
+    spec: { renewTime: "2026-01-01T00:00:00.000000Z" },
+  });
+  let heard = hear(node, at("online", 0), undefined, 0);
+  const verdicts: string[] = [];
+  let now_ms = 0;
+  for (let session = 0; session < 4; session++) {
+    now_ms += 10_000;
+    heard = hear(node, at("lost", session), heard, now_ms);
+    verdicts.push(judge(node, at("lost", session), heard, heard, now_ms, defaultHealthSettings).kind);
+    heard = hear(node, at("online", session + 1), heard, now_ms + 500);
+  }
+  expect(verdicts).toEqual(["unreachable", "unreachable", "reachable", "reachable"]);
+  // It stays away this time.
+  heard = hear(node, at("lost", 4), heard, now_ms + 1_000);
+  const judged = (after_ms: number) =>
+    judge(node, at("lost", 4), heard, heard, now_ms + after_ms, defaultHealthSettings).kind;
+  expect([judged(1_000), judged(20_000), judged(21_000)]).toEqual(["reachable", "reachable", "unreachable"]);
+  // Long after, it is like any other.
+  heard = hear(node, at("lost", 5), hear(node, at("online", 5), heard, 1_000_000), 2_000_000);
+  expect(judge(node, at("lost", 5), heard, heard, 2_000_000, defaultHealthSettings).kind).toBe("unreachable");
 });
 
 describe("controllers", () => {

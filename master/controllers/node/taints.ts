@@ -52,6 +52,12 @@ export function taintsAfter(node: Node, fleet: FleetState, now: string): Taint[]
   return added.length === 0 && kept.length === present.length ? undefined : [...kept, ...added];
 }
 
+/** Losses within this are taken for one event. */
+const together_ms = 30_000;
+
+const isWithin = (then: string | undefined, now: string, span_ms: number): boolean =>
+  then !== undefined && Math.abs(Date.parse(now) - Date.parse(then)) < span_ms;
+
 const evicting: readonly string[] = [wellKnownTaints.notReady, wellKnownTaints.unreachable];
 
 function noScheduleTaints({ spec, status }: Node): Taint[] {
@@ -69,6 +75,10 @@ function noExecuteTaints(node: Node, fleet: FleetState, present: readonly Taint[
     status === "False" ? wellKnownTaints.notReady : status === "Unknown" ? wellKnownTaints.unreachable : undefined;
   if (!key) return [];
   const taint: Taint = { key, effect: "NoExecute", timeAdded: now };
-  const began = present.some(({ key, effect }) => effect === "NoExecute" && evicting.includes(key));
+  // Boards behind one dead switch are noticed one after the other: what the first ones got meanwhile is taken back.
+  const began = present.some(
+    ({ key, effect, timeAdded }) =>
+      effect === "NoExecute" && evicting.includes(key) && !isWithin(timeAdded, now, together_ms),
+  );
   return fleet === "normal" || began ? [taint] : [];
 }
