@@ -8,6 +8,7 @@ import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
+import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
@@ -158,6 +159,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
       return masters.plan.brokers;
     },
     credentials,
+    outside: outsideBrokerOf(settings),
     keepalive_s: settings.mqttKeepalive,
     renewLease: () => renewOwnLease(client, nodeName),
     log: log.named("heartbeat"),

@@ -8,6 +8,7 @@ import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
@@ -18,6 +19,7 @@ import { scheduleBackups } from "./backup/schedule.ts";
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
+import { OutsideSessions } from "./broker/outside-sessions.ts";
 import { apiServerUser, brokerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
@@ -145,6 +147,20 @@ async function startBroker(
   log: Log,
 ): Promise<Part> {
   const { ca } = pki.authorities;
+  const leases = new NodeLeases(client, log.named("heartbeat"));
+  const outside = outsideBrokerOf(settings);
+  if (outside) {
+    const { kubeletClient } = pki.certificates;
+    const sessions = new OutsideSessions({
+      broker: outside,
+      certificate: () => ({ cert: kubeletClient.certificatePem, key: kubeletClient.keyPem }),
+      name: hostname(),
+      leases,
+      log: log.named("broker"),
+    });
+    sessions.start();
+    return sessions;
+  }
   return Broker.start({
     host: settings.bindAddress,
     port: settings.mqttPort,
@@ -153,7 +169,7 @@ async function startBroker(
       cert: pki.certificates.serving.certificatePem,
       key: pki.certificates.serving.keyPem,
     }),
-    leases: new NodeLeases(client, log.named("heartbeat")),
+    leases,
     log: log.named("broker"),
   });
 }

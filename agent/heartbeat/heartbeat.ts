@@ -4,6 +4,7 @@ import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "#shared/client/log.ts";
 import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
+import { type OutsideBroker, outsideConnection } from "#shared/heartbeat/outside-broker.ts";
 
 export interface HeartbeatOptions {
   readonly nodeName: string;
@@ -13,6 +14,9 @@ export interface HeartbeatOptions {
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
   /** Seconds between pings. A broker that says nothing is given up after several; one that is dead the kernel finds. */
   readonly keepalive_s: number;
+  /** A broker that is not the master's, instead of those. Its judgement is by keepalives alone; and the board renews its
+   *  Lease by the API all the time. */
+  readonly outside?: OutsideBroker | undefined;
   readonly log: Log;
   /** A session has begun after one that broke at `brokenAt_ms` (performance.now()): what was silent since may be dead. */
   readonly onReturn?: ((brokenAt_ms: number) => void) | undefined;
@@ -67,22 +71,27 @@ export class Heartbeat {
 
   /** mqtt.js would reconnect with the same will; a session has a number of its own, so each is a client of its own. */
   private connect(failures: number): void {
-    const { nodeName, brokers, credentials, keepalive_s, log } = this.options;
-    const broker = brokers[failures % brokers.length];
+    const { nodeName, brokers, credentials, outside, log } = this.options;
+    const broker = outside?.url ?? brokers[failures % brokers.length];
     if (broker === undefined) throw new Error("no MQTT broker is configured");
     const session: SessionMessage = { state: "online", bootId: bootId(), session: sinceBoot_cs() };
     const topic = sessionTopic(nodeName);
     // In parts: of a URL mqtt.js warns that the way it reads it is outdated.
     const { hostname, port } = new URL(broker);
+    const connection: IClientOptions = outside
+      ? outsideConnection(outside, credentials())
+      : {
+          ...credentials(),
+          protocol: "mqtts",
+          host: hostname.replace(/^\[|\]$/g, ""),
+          port: Number(port || 8883),
+        };
     const client = mqtt.connect({
-      ...credentials(),
-      protocol: "mqtts",
-      host: hostname.replace(/^\[|\]$/g, ""),
-      port: Number(port || 8883),
+      ...connection,
       protocolVersion: 4,
       clientId: nodeName,
       clean: true,
-      keepalive: keepalive_s,
+      keepalive: outside ? Math.min(this.options.keepalive_s, outsideKeepalive_s) : this.options.keepalive_s,
       timerVariant: patientTimer(() => giveUp()),
       reconnectPeriod: 0,
       connectTimeout: 10_000,
@@ -93,14 +102,15 @@ export class Heartbeat {
     // A good-bye keeps the broker from taking a board for lost that is only badly connected, or starved.
     const giveUp = (): void => {
       log.warn("the broker says nothing: beginning anew", { broker });
-      client.end(false);
-      setTimeout(() => client.end(true), goodBye_ms);
+      // At a broker that knows only keepalives a good-bye would keep the board's end secret.
+      if (!outside) client.end(false);
+      setTimeout(() => client.end(true), outside ? 0 : goodBye_ms);
     };
     this.client = client;
     let reached = false;
     client.on("connect", () => {
       reached = true;
-      clearTimeout(this.renewal);
+      if (!outside) clearTimeout(this.renewal);
       watchConnection(client.stream as Socket);
       this.current = session;
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
@@ -113,7 +123,7 @@ export class Heartbeat {
       client.end(true);
       if (this.client !== client) return;
       this.brokenAt_ms ??= performance.now();
-      if (reached) this.renewAfter(silent_ms);
+      if (reached && !outside) this.renewAfter(silent_ms);
       const next = reached ? 0 : failures + 1;
       setTimeout(() => {
         if (this.client === client) this.connect(next);
@@ -134,6 +144,8 @@ export class Heartbeat {
 }
 
 const goodBye_ms = 500;
+/** Silence of one and a half of it ends a session (MQTT 3.1.1, 3.1.2.10): a board without power is noticed within 5 s. */
+const outsideKeepalive_s = 3;
 /** Half keepalives without an answer, counted from the ping, after which a broker is given up. */
 const mostSilences = 6;
 

@@ -67,6 +67,15 @@ const agentOptions = {
     "memory kept from pods for Bramble and the system",
     "128Mi",
   ),
+  mqttBroker: text(
+    "mqtt-broker",
+    "URL",
+    "MQTT broker of your own, mqtts://HOST:8883 or mqtt://HOST:1883, instead of the master's; the same on masters and boards",
+    "",
+  ),
+  mqttUsername: text("mqtt-username", "NAME", "user name at that broker (default: the certificate alone)", ""),
+  mqttPasswordFile: text("mqtt-password-file", "FILE", "file with the password at that broker", ""),
+  mqttCa: text("mqtt-ca", "FILE", "PEM file of who certifies that broker (default: the system's authorities)", ""),
   mqttKeepalive: integer(
     "mqtt-keepalive",
     "SECONDS",

@@ -12,9 +12,10 @@ export interface HealthSettings {
   readonly startupGrace_ms: number;
   /** The same after an agent has announced that it leaves for a moment. */
   readonly leavingGrace_ms: number;
-  /** A board whose session was lost so often within `flapping_ms` has a bad link: its losses count only after
-   *  `flappingGrace_ms`, and hardly a pod is disturbed. */
-  readonly flappingLosses: number;
+  /** A board that was lost and back within `quickReturn_ms` so often in the last `flapping_ms` has a bad link: its next
+   *  loss counts only after `flappingGrace_ms`, and hardly a pod is disturbed. */
+  readonly quickReturns: number;
+  readonly quickReturn_ms: number;
   readonly flapping_ms: number;
   readonly flappingGrace_ms: number;
 }
@@ -24,8 +25,9 @@ export const defaultHealthSettings: HealthSettings = {
   firstSightGrace_ms: 45_000,
   startupGrace_ms: 60_000,
   leavingGrace_ms: 60_000,
-  flappingLosses: 3,
-  flapping_ms: 600_000,
+  quickReturns: 3,
+  quickReturn_ms: 10_000,
+  flapping_ms: 300_000,
   flappingGrace_ms: 20_000,
 };
 
@@ -37,7 +39,7 @@ export interface Heard {
   readonly at_ms: number;
   /** Something has changed since the first sight: the node lives. */
   readonly hasSpoken: boolean;
-  /** When its session was lost, the last few times. */
+  /** When its session was lost, the last few times; those after which it stayed away for long are left out. */
   readonly losses_ms: readonly number[];
 }
 
@@ -51,21 +53,39 @@ export type Reachability =
   | { readonly kind: "unreachable" };
 
 /** Takes in what the API shows now (pure). A first sight counts as a sign of life, unless the session is known to be lost. */
-export function hear(node: Node, lease: Lease | undefined, last: Heard | undefined, now_ms: number): Heard {
+export function hear(
+  node: Node,
+  lease: Lease | undefined,
+  last: Heard | undefined,
+  now_ms: number,
+  settings: Pick<HealthSettings, "quickReturn_ms"> = defaultHealthSettings,
+): Heard {
   const { annotations } = lease?.metadata ?? {};
   const now = {
     heartbeat: String(readyCondition(node)?.lastHeartbeatTime ?? ""),
     renewal: String(lease?.spec?.renewTime ?? ""),
     session: `${annotations?.[sessionIdAnnotation] ?? ""} ${annotations?.[sessionStateAnnotation] ?? ""}`,
   };
-  const isLoss = now.session !== last?.session && now.session.endsWith(" lost");
-  const losses_ms = [...(last?.losses_ms ?? []), ...(isLoss ? [now_ms] : [])].slice(-mostLosses);
+  const losses_ms = lossesAfter(last, now.session, now_ms, settings.quickReturn_ms);
   if (!last) return { ...now, at_ms: now_ms, hasSpoken: false, losses_ms };
   const alive = now.heartbeat !== last.heartbeat || now.renewal !== last.renewal || isNewLeave(now.session, last);
   return { ...now, at_ms: alive ? now_ms : last.at_ms, hasSpoken: alive || last.hasSpoken, losses_ms };
 }
 
 const mostLosses = 10;
+
+function lossesAfter(
+  last: Heard | undefined,
+  session: string,
+  now_ms: number,
+  quickReturn_ms: number,
+): readonly number[] {
+  const known = last?.losses_ms ?? [];
+  if (session === last?.session) return known;
+  if (session.endsWith(" lost")) return [...known, now_ms].slice(-mostLosses);
+  const since_ms = now_ms - (known.at(-1) ?? now_ms);
+  return last?.session.endsWith(" lost") && since_ms > quickReturn_ms ? known.slice(0, -1) : known;
+}
 
 const isNewLeave = (session: string, last: Heard): boolean => session !== last.session && session.endsWith(" leaving");
 
@@ -86,7 +106,8 @@ export function judge(
   const state = lease?.metadata.annotations?.[sessionStateAnnotation];
   if (state === "lost" && (!lastSigns || isSilentSince(heard, lastSigns))) {
     const recent = heard.losses_ms.filter((at_ms) => now_ms - at_ms < settings.flapping_ms);
-    const isFlapping = recent.length >= settings.flappingLosses;
+    // The last is the one that is judged.
+    const isFlapping = recent.length > settings.quickReturns;
     const left_ms = isFlapping ? (recent.at(-1) ?? 0) + settings.flappingGrace_ms - now_ms : 0;
     return left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms } : { kind: "unreachable" };
   }

@@ -87,7 +87,7 @@ export function nodeLifecycleController(settings: HealthSettings = defaultHealth
       }
       const lease = context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${key}`);
       const now_ms = listen(context).now_ms();
-      const memory = remember(memories.get(key), node, lease, now_ms);
+      const memory = remember(memories.get(key), node, lease, now_ms, settings);
       const former = memory.ready;
       memories.set(key, memory);
       if (former === undefined) {
@@ -111,8 +111,14 @@ export function nodeLifecycleController(settings: HealthSettings = defaultHealth
   });
 }
 
-function remember(last: Memory | undefined, node: Node, lease: Lease | undefined, now_ms: number): Memory {
-  const heard = hear(node, lease, last?.heard, now_ms);
+function remember(
+  last: Memory | undefined,
+  node: Node,
+  lease: Lease | undefined,
+  now_ms: number,
+  settings: HealthSettings,
+): Memory {
+  const heard = hear(node, lease, last?.heard, now_ms, settings);
   const lost = lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
   const wasLost = last?.heard.session === heard.session;
   return {

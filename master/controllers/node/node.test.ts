@@ -92,7 +92,7 @@ test("ranges of pod addresses", () => {
   expect(() => new CidrPool("10.42.0.0/25", 24)).toThrow(RangeError);
 });
 
-test("a board whose session is lost again and again gets time to come back", () => {
+test("a board that is lost and back again and again gets time to come back", () => {
   const node = readyNode("a");
   const at = (state: string, session: number): Lease => ({
     apiVersion: "coordination.k8s.io/v1",
@@ -100,24 +100,27 @@ test("a board whose session is lost again and again gets time to come back", () 
     metadata: { annotations: { [sessionStateAnnotation]: state, [sessionIdAnnotation]: `boot/${session}` } },
     spec: { renewTime: "2026-01-01T00:00:00.000000Z" },
   });
-  let heard = hear(node, at("online", 0), undefined, 0);
-  const verdicts: string[] = [];
-  let now_ms = 0;
-  for (let session = 0; session < 4; session++) {
-    now_ms += 10_000;
-    heard = hear(node, at("lost", session), heard, now_ms);
-    verdicts.push(judge(node, at("lost", session), heard, heard, now_ms, defaultHealthSettings).kind);
-    heard = hear(node, at("online", session + 1), heard, now_ms + 500);
-  }
-  expect(verdicts).toEqual(["unreachable", "unreachable", "reachable", "reachable"]);
-  // It stays away this time.
-  heard = hear(node, at("lost", 4), heard, now_ms + 1_000);
-  const judged = (after_ms: number) =>
-    judge(node, at("lost", 4), heard, heard, now_ms + after_ms, defaultHealthSettings).kind;
-  expect([judged(1_000), judged(20_000), judged(21_000)]).toEqual(["reachable", "reachable", "unreachable"]);
-  // Long after, it is like any other.
-  heard = hear(node, at("lost", 5), hear(node, at("online", 5), heard, 1_000_000), 2_000_000);
-  expect(judge(node, at("lost", 5), heard, heard, 2_000_000, defaultHealthSettings).kind).toBe("unreachable");
+  /** Verdicts at each of some losses, 30 s apart, each `away_ms` long; then at times after a last one. */
+  const verdicts = (away_ms: number, ...after_ms: number[]): string[] => {
+    let heard = hear(node, at("online", 0), undefined, 0);
+    let now_ms = 0;
+    const judged = (session: number, late_ms: number): string =>
+      judge(node, at("lost", session), heard, heard, now_ms + late_ms, defaultHealthSettings).kind;
+    const seen: string[] = [];
+    for (let session = 0; session < 4; session++) {
+      now_ms += 30_000;
+      heard = hear(node, at("lost", session), heard, now_ms);
+      seen.push(judged(session, 0));
+      heard = hear(node, at("online", session + 1), heard, now_ms + away_ms);
+    }
+    now_ms += 30_000;
+    heard = hear(node, at("lost", 4), heard, now_ms);
+    return [...seen, ...after_ms.map((late_ms) => judged(4, late_ms))];
+  };
+  const [yes, no] = ["reachable", "unreachable"];
+  expect(verdicts(500, 0, 19_000, 20_000)).toEqual([no, no, no, yes, yes, yes, no] as string[]);
+  // One that stays away longer is not flapping: it dies often.
+  expect(verdicts(15_000, 0)).toEqual([no, no, no, no, no] as string[]);
 });
 
 describe("controllers", () => {
