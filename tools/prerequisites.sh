@@ -14,6 +14,7 @@ conntrack|conntrack
 ip|iproute2
 nsenter|util-linux
 /usr/lib/cni/bridge|containernetworking-plugins
+mosquitto|mosquitto
 mosquitto_pub|mosquitto-clients
 docker-registry|docker-registry
 podman|podman
