@@ -18,6 +18,7 @@ export type ControllerSettings = Pick<
   MasterSettings,
   | "clusterCidr"
   | "nodeMonitorGracePeriod"
+  | "strainedBoardTaint"
   | "disable"
   | "defaultLocalStoragePath"
   | "httpsPort"
@@ -49,6 +50,7 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     clientAuthority: ca,
     clusterCidr: settings.clusterCidr,
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,
+    strainedBoardTaint: settings.strainedBoardTaint,
     mapper: new ResourceMapper(client),
     reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,

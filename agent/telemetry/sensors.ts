@@ -20,7 +20,7 @@ export async function readSensors(sysfs = "/sys"): Promise<SensorReadings> {
   const [temperatures, alarm, firmware] = await Promise.all([
     readTemperatures(sysfs),
     readUndervoltageAlarm(sysfs),
-    readThrottled(),
+    readThrottled(sysfs),
   ]);
   return {
     temperatures,
@@ -54,7 +54,10 @@ async function readUndervoltageAlarm(sysfs: string): Promise<boolean | undefined
 
 let hasFirmware = true;
 
-async function readThrottled(): Promise<ReturnType<typeof parseThrottled> | undefined> {
+async function readThrottled(sysfs: string): Promise<ReturnType<typeof parseThrottled> | undefined> {
+  // The firmware's driver tells without a process.
+  const bits = await text(`${sysfs}/devices/platform/soc/soc:firmware/get_throttled`);
+  if (bits !== "") return parseThrottled(`throttled=0x${bits}`);
   if (!hasFirmware) return undefined;
   try {
     const { stdout } = await run("vcgencmd", ["get_throttled"], { timeout: vcgencmd_timeout_ms });

@@ -1,7 +1,11 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { parseMeminfo, readBoard } from "./board.ts";
 import { type Headroom, PressureGauge, pressuresOf } from "./pressure.ts";
-import { parseThrottled } from "./sensors.ts";
+import { parseThrottled, readSensors } from "./sensors.ts";
+import { StrainGauge } from "./strain.ts";
 
 const roomy: Headroom = {
   memoryAvailable_bytes: 1024 ** 3,
@@ -52,4 +56,42 @@ test("what a Pi's firmware says of its supply", () => {
   });
   expect(parseThrottled("throttled=0x0\n")).toEqual({ undervoltage: false, throttled: false, undervoltageSeen: false });
   expect(parseThrottled("VCHI initialization failed")).toBeUndefined();
+});
+
+test("the strains of a board are told at once and lifted late, and what nothing measures is not told", async () => {
+  const gauge = new StrainGauge();
+  const quiet = {
+    temperatures: [{ name: "cpu", celsius: 60 }],
+    undervoltage: false,
+    throttled: undefined,
+    undervoltageSeen: false,
+  };
+  expect(gauge.update(quiet, 0)).toEqual({ Undervoltage: false, Throttled: undefined, Overheated: false });
+  const bad = { ...quiet, undervoltage: true, temperatures: [{ name: "cpu", celsius: 81 }] };
+  expect(gauge.update(bad, 1_000)).toMatchObject({ Undervoltage: true, Overheated: true });
+  // Not cool yet.
+  const warm = { ...quiet, temperatures: [{ name: "cpu", celsius: 76 }] };
+  expect(gauge.update(warm, 290_000)).toMatchObject({ Undervoltage: true, Overheated: true });
+  expect(gauge.update(quiet, 302_000)).toMatchObject({ Undervoltage: false, Overheated: true });
+  expect(gauge.update(quiet, 600_000)).toMatchObject({ Overheated: false });
+});
+
+test("a Pi's sensors are read from sysfs, without a process", async () => {
+  const sysfs = mkdtempSync(join(tmpdir(), "bramble-sysfs-"));
+  const file = (path: string, content: string): void => {
+    mkdirSync(dirname(join(sysfs, path)), { recursive: true });
+    writeFileSync(join(sysfs, path), `${content}\n`);
+  };
+  file("class/thermal/thermal_zone0/type", "cpu-thermal");
+  file("class/thermal/thermal_zone0/temp", "61322");
+  file("class/hwmon/hwmon1/name", "rpi_volt");
+  file("class/hwmon/hwmon1/in0_lcrit_alarm", "1");
+  file("devices/platform/soc/soc:firmware/get_throttled", "50004");
+  expect(await readSensors(sysfs)).toEqual({
+    temperatures: [{ name: "cpu-thermal", celsius: 61.322 }],
+    undervoltage: true,
+    throttled: true,
+    undervoltageSeen: true,
+  });
+  rmSync(sysfs, { recursive: true });
 });

@@ -16,6 +16,7 @@ import { defaultHealthSettings } from "./node/health.ts";
 import { nodeIpamController } from "./node/node-ipam.ts";
 import { nodeLifecycleController } from "./node/node-lifecycle.ts";
 import { taintEvictionController } from "./node/taint-eviction.ts";
+import type { StrainPolicy } from "./node/taints.ts";
 import { volumeBinder } from "./persistent-volume/binder.ts";
 import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes.ts";
 import { localPathProvisioner } from "./persistent-volume/local-path.ts";
@@ -38,6 +39,7 @@ export interface SystemControllerOptions {
   readonly clusterCidr: string;
   /** Silence after which a node is not ready, where its session did not tell sooner. */
   readonly nodeMonitorGracePeriod_ms: number;
+  readonly strainedBoardTaint?: StrainPolicy | undefined;
   /** Folder on every board for volumes made out of folders; absent: none are made. */
   readonly localStoragePath?: string | undefined;
   /** `TCP/6443` and the like with who has it, for Services of type LoadBalancer; absent: the boards do not serve those. */
@@ -59,7 +61,10 @@ export function systemControllers(options: SystemControllerOptions): {
       serviceAccountController,
       rootCaPublisher(rootCaPem),
       nodeIpamController(options.clusterCidr),
-      nodeLifecycleController({ ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms }),
+      nodeLifecycleController(
+        { ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms },
+        options.strainedBoardTaint,
+      ),
       taintEvictionController(),
       podGarbageCollector(),
       endpointsController,

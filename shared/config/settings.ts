@@ -128,6 +128,12 @@ export const masterOptions = {
     60,
     { min: 0, max: 86400 },
   ),
+  strainedBoardTaint: choice(
+    "strained-board-taint",
+    "effect of the taint on a board whose supply is too weak, that is throttled or hot",
+    ["none", "PreferNoSchedule", "NoSchedule"],
+    "PreferNoSchedule",
+  ),
   nodeMonitorGracePeriod: integer(
     "node-monitor-grace-period",
     "SECONDS",

@@ -2,13 +2,16 @@ import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
+import { readSensors } from "#agent/telemetry/sensors.ts";
+import { StrainGauge } from "#agent/telemetry/strain.ts";
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
+import { strainTypes } from "#shared/board/strains.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type NodeFacts, newNode, nodeStatus, ownLabels, saysMore } from "./node-status.ts";
+import { type NodeFacts, newNode, nodeStatus, ownLabels, saysMore, strainMessages } from "./node-status.ts";
 
 export interface NodeRegistrarOptions {
   readonly client: Client;
@@ -42,6 +45,7 @@ const retry_ms = 5_000;
  */
 export class NodeRegistrar {
   readonly #gauge = new PressureGauge();
+  readonly #strainGauge = new StrainGauge();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
@@ -143,6 +147,7 @@ export class NodeRegistrar {
     if (!saysMore(next, this.#node.status) && now_ms - this.#reported_ms < report_ms) return;
     try {
       this.#tellOfReadiness(next, this.#node.status);
+      this.#tellOfStrains(next, this.#node.status);
       const body = { status: statusPatch(next) };
       const key = { name: options.name };
       const written = await options.client.patch(nodes, key, { type: "strategic", body }, { subresource: "status" });
@@ -201,6 +206,7 @@ export class NodeRegistrar {
       ephemeralStorage_bytes: disk.capacity_bytes,
       images,
       pressures: this.#gauge.update(pressures, performance.now()),
+      strains: this.#strainGauge.update(await readSensors(), performance.now()),
       troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
     };
   }
@@ -211,6 +217,15 @@ export class NodeRegistrar {
       this.#runtimeTrouble = undefined;
     } catch (error) {
       this.#runtimeTrouble = `container runtime is down: ${(error as Error).message}`;
+    }
+  }
+
+  #tellOfStrains(next: NodeStatus, old: NodeStatus | undefined): void {
+    const { recorder, name } = this.options;
+    for (const type of strainTypes) {
+      if (statusOf(next, type) !== "True" || statusOf(old, type) === "True") continue;
+      const message = strainMessages[type];
+      recorder.record({ kind: "Node", name, uid: name }, { type: "Warning", reason: `Board${type}`, message });
     }
   }
 
@@ -225,8 +240,10 @@ export class NodeRegistrar {
   }
 }
 
-const readiness = (status: NodeStatus | undefined): string | undefined =>
-  status?.conditions?.find(({ type }) => type === "Ready")?.status;
+const statusOf = (status: NodeStatus | undefined, wanted: string): string | undefined =>
+  status?.conditions?.find(({ type }) => type === wanted)?.status;
+
+const readiness = (status: NodeStatus | undefined): string | undefined => statusOf(status, "Ready");
 
 /** Of two sights of the Node the later one: a watch may be ahead of the answer to a write. Resource versions of one
  *  resource are ordered (KEP-5504). */

@@ -1,8 +1,10 @@
 import type { ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { type Pressures, thresholds } from "#agent/telemetry/pressure.ts";
+import type { Strains } from "#agent/telemetry/strain.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import type { Node, NodeCondition, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
+import { type StrainType, strainTypes } from "#shared/board/strains.ts";
 import { timestamp } from "../status/container-statuses.ts";
 
 export const kubeletVersion = "v1.35.4+bramble";
@@ -21,6 +23,7 @@ export interface NodeFacts {
   readonly ephemeralStorage_bytes: number;
   readonly images: readonly ImageStatus[];
   readonly pressures: Pressures;
+  readonly strains: Strains;
   /** Why pods cannot start here now; empty when they can. */
   readonly troubles: readonly string[];
 }
@@ -134,7 +137,7 @@ function images(all: readonly ImageStatus[]): NonNullable<NodeStatus["images"]> 
 }
 
 function conditions(facts: NodeFacts, old: readonly NodeCondition[], now_ms: number): NodeCondition[] {
-  const { pressures, troubles } = facts;
+  const { pressures, strains, troubles } = facts;
   const now = timestamp(now_ms);
   const own: NodeCondition[] = [
     pressures.memory
@@ -146,6 +149,7 @@ function conditions(facts: NodeFacts, old: readonly NodeCondition[], now_ms: num
     pressures.pids
       ? condition("PIDPressure", "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available")
       : condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ...strainTypes.flatMap((type) => strainCondition(type, strains[type]) ?? []),
     troubles.length > 0
       ? condition("Ready", "False", "KubeletNotReady", troubles.join(", "))
       : condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
@@ -159,6 +163,20 @@ function conditions(facts: NodeFacts, old: readonly NodeCondition[], now_ms: num
       return { ...condition, lastHeartbeatTime: now, lastTransitionTime: kept ?? now };
     }),
   ];
+}
+
+export const strainMessages: Readonly<Record<StrainType, string>> = {
+  Undervoltage:
+    "the power supply is too weak: the board may fail or corrupt its card. Use the supply that belongs to it",
+  Throttled: "the firmware slows the board down, for heat or for a weak supply",
+  Overheated: "the board is hot and slows down: give it a heat sink or a fan",
+};
+
+function strainCondition(type: StrainType, holds: boolean | undefined): NodeCondition | undefined {
+  if (holds === undefined) return undefined;
+  return holds
+    ? condition(type, "True", `Board${type}`, strainMessages[type])
+    : condition(type, "False", `BoardNot${type}`, "it has not been for five minutes");
 }
 
 const condition = (type: string, status: string, reason: string, message: string): NodeCondition => ({

@@ -40,6 +40,7 @@ const facts: NodeFacts = {
   ephemeralStorage_bytes: 32 * gibi,
   images: [],
   pressures: { memory: false, disk: false, pids: false },
+  strains: { Undervoltage: undefined, Throttled: undefined, Overheated: undefined },
   troubles: [],
 };
 

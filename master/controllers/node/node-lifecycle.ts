@@ -22,7 +22,7 @@ import {
   type SignsOfLife,
   unknownConditions,
 } from "./health.ts";
-import { fleetState, taintsAfter, zoneOf } from "./taints.ts";
+import { fleetState, type StrainPolicy, taintsAfter, zoneOf } from "./taints.ts";
 
 const leaseScope = { namespace: nodeLeaseNamespace };
 
@@ -41,7 +41,10 @@ interface Memory {
  * Watches over boards. A node whose session is lost, or that is silent for too long, gets its conditions Unknown; taints
  * follow conditions; the pods of a node that is not ready count as not ready at once, so that Services leave them out.
  */
-export function nodeLifecycleController(settings: HealthSettings = defaultHealthSettings): ControllerDefinition {
+export function nodeLifecycleController(
+  settings: HealthSettings = defaultHealthSettings,
+  strained: StrainPolicy = "none",
+): ControllerDefinition {
   const memories = new Map<string, Memory>();
   /** Nobody was silent while this process could not listen. */
   let listening: ListeningClock | undefined;
@@ -98,7 +101,7 @@ export function nodeLifecycleController(settings: HealthSettings = defaultHealth
       const reachability = judge(node, lease, memory.heard, memory.lastSigns, now_ms, settings);
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
-      await setTaints(current, context);
+      await setTaints(current, strained, context);
       await setLabels(current, context);
       if (former === "True" && memory.ready !== "True") {
         const message = `Node ${key} status is now: NodeNotReady`;
@@ -136,13 +139,17 @@ async function setUnknown(node: Node, { client, clock, lister }: ControllerConte
   return client.update(nodes, { ...present, status: { ...present.status, conditions } }, { subresource: "status" });
 }
 
-async function setTaints(node: Node, { client, clock, lister }: ControllerContext): Promise<void> {
+async function setTaints(
+  node: Node,
+  strained: StrainPolicy,
+  { client, clock, lister }: ControllerContext,
+): Promise<void> {
   const zone = zoneOf(node);
   const ready = lister(nodes)
     .list()
     .filter((one) => zoneOf(one) === zone)
     .map((one) => readyCondition(one.metadata.name === node.metadata.name ? node : one)?.status === "True");
-  const taints = taintsAfter(node, fleetState(ready), timestamp(clock));
+  const taints = taintsAfter(node, fleetState(ready), timestamp(clock), strained);
   if (!taints) return;
   const { name = "", resourceVersion } = node.metadata;
   const body = { metadata: { resourceVersion }, spec: { taints } };

@@ -59,6 +59,17 @@ describe("taints", () => {
     expect(keys(taintsAfter(node, "partly disrupted", "2026-01-01T00:10:00Z"))).toContain("unreachable:NoExecute");
   });
 
+  test("a board whose supply is too weak is avoided, as the cluster wants it", () => {
+    const node = readyNode("a");
+    node.status = { conditions: [...(node.status?.conditions ?? []), { type: "Undervoltage", status: "True" }] };
+    expect(taintsAfter(node, "normal", "t")).toBeUndefined();
+    node.spec = { taints: taintsAfter(node, "normal", "t", "PreferNoSchedule") ?? [] };
+    expect(keys(node.spec.taints)).toEqual(["undervoltage:PreferNoSchedule"]);
+    expect(keys(taintsAfter(node, "normal", "t", "NoSchedule"))).toEqual(["undervoltage:NoSchedule"]);
+    node.status = readyNode("a").status ?? {};
+    expect(taintsAfter(node, "normal", "t", "PreferNoSchedule")).toEqual([]);
+  });
+
   test("when a fleet counts as down", () => {
     const nodes = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
     expect(fleetState(nodes(1, 1))).toBe("normal");

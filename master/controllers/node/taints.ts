@@ -1,5 +1,6 @@
 import { sameTaint, wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
+import { strainTaint, strainTypes } from "#shared/board/strains.ts";
 import { readyCondition } from "./health.ts";
 
 /** How much of the fleet (of one zone) is well. */
@@ -37,13 +38,23 @@ const conditionTaints: readonly (readonly [string, string, string])[] = [
 
 /**
  * The node's taints as they should be (pure); undefined when they are. NoSchedule taints follow conditions and
- * `spec.unschedulable`. The NoExecute taints for not ready and unreachable, which evict pods, follow the Ready
+ * `spec.unschedulable`, and those of a strained board follow the cluster's policy. The NoExecute taints for not ready and unreachable, which evict pods, follow the Ready
  * condition while the fleet is well. Others' taints stay. `now` dates new NoExecute taints.
  */
-export function taintsAfter(node: Node, fleet: FleetState, now: string): Taint[] | undefined {
+export function taintsAfter(
+  node: Node,
+  fleet: FleetState,
+  now: string,
+  strained: StrainPolicy = "none",
+): Taint[] | undefined {
   const present = node.spec?.taints ?? [];
-  const wanted = [...noScheduleTaints(node), ...noExecuteTaints(node, fleet, present, now)];
+  const wanted = [
+    ...noScheduleTaints(node),
+    ...strainTaints(node, strained),
+    ...noExecuteTaints(node, fleet, present, now),
+  ];
   const isOurs = (taint: Taint): boolean =>
+    strainTypes.some((type) => strainTaint(type) === taint.key) ||
     (taint.effect === "NoSchedule" &&
       (taint.key === wellKnownTaints.unschedulable || conditionTaints.some(([, , key]) => key === taint.key))) ||
     (taint.effect === "NoExecute" && evicting.some((key) => key === taint.key));
@@ -57,6 +68,16 @@ const together_ms = 30_000;
 
 const isWithin = (then: string | undefined, now: string, span_ms: number): boolean =>
   then !== undefined && Math.abs(Date.parse(now) - Date.parse(then)) < span_ms;
+
+/** What becomes of a board whose supply is weak, that is throttled or hot. */
+export type StrainPolicy = "none" | "PreferNoSchedule" | "NoSchedule";
+
+function strainTaints({ status }: Node, effect: StrainPolicy): Taint[] {
+  if (effect === "none") return [];
+  return strainTypes
+    .filter((wanted) => status?.conditions?.some(({ type, status }) => type === wanted && status === "True"))
+    .map((type) => ({ key: strainTaint(type), effect }));
+}
 
 const evicting: readonly string[] = [wellKnownTaints.notReady, wellKnownTaints.unreachable];
 
