@@ -9,9 +9,11 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
+import { certificateFingerprint } from "#shared/pki/certificate.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
+import { Seal } from "./checkpoint/seal.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
@@ -60,7 +62,10 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     credentials: identity.credentials,
   });
   const { caCertificatePem } = identity;
-  const caches = await openCacheFiles(join(settings.dataDir, "agent"), caCertificatePem, log.named("checkpoint"));
+  const agentFolder = join(settings.dataDir, "agent");
+  const sealFile = join(agentFolder, "identity", "checkpoint.key");
+  const seal = await Seal.open(sealFile, certificateFingerprint(caCertificatePem));
+  const caches = openCacheFiles(agentFolder, seal, log.named("checkpoint"));
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
@@ -88,7 +93,8 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     nodeName,
     informers,
     log,
-    dataDir: join(settings.dataDir, "agent"),
+    dataDir: agentFolder,
+    seal,
     runDir: settings.runDir,
     clusterDns: [settings.clusterDns],
     clusterDomain: settings.clusterDomain,

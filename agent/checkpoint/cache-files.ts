@@ -8,10 +8,9 @@ import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
 import type { ReadScope } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
-import { certificateFingerprint } from "#shared/pki/certificate.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
 import { durableForm } from "./durable-form.ts";
-import { Seal } from "./seal.ts";
+import type { Seal } from "./seal.ts";
 
 export interface CacheFilesOptions {
   readonly folder: string;
@@ -177,12 +176,11 @@ export class CacheFiles implements CacheCheckpoint {
   }
 }
 
-/** What an agent's informers hold, kept for a boot with the master away; what is for one board alone the kubelet keeps.
- *  @param folder the agent's, with its identity. */
-export async function openCacheFiles(folder: string, caCertificatePem: string, log: Log): Promise<CacheFiles> {
+/** What an agent's informers hold, kept for a boot with the master away; what is for one board alone the kubelet keeps. */
+export function openCacheFiles(agentFolder: string, seal: Seal, log: Log): CacheFiles {
   return new CacheFiles({
-    folder: join(folder, "caches"),
-    seal: await Seal.open(join(folder, "identity", "checkpoint.key"), certificateFingerprint(caCertificatePem)),
+    folder: join(agentFolder, "caches"),
+    seal,
     keeps: (_, { fieldSelector }) => !fieldSelector,
     log,
   });

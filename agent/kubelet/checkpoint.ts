@@ -1,8 +1,9 @@
 import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readFileIfPresent, writeFileAtomically } from "./files.ts";
+import { readBytesIfPresent, readFileIfPresent, writeFileAtomically } from "./files.ts";
 
 interface Kinds {
   pods: Pod;
@@ -13,7 +14,7 @@ export type CheckpointKind = keyof Kinds;
 
 /**
  * What the master last said about this board's pods and what they use, on disk: a board that boots while the master is
- * away starts its pods from it. One file an object, 0600, written only when the content changes, so that an idle board
+ * away starts its pods from it. One file an object, 0600, Secrets sealed, written only when the content changes, so that an idle board
  * writes nothing.
  */
 export class Checkpoint {
@@ -24,6 +25,8 @@ export class Checkpoint {
   constructor(
     readonly folder: string,
     readonly log: Log,
+    /** Closes what nobody is to read on the card: Secrets. */
+    readonly seal: Pick<Seal, "open" | "close">,
   ) {}
 
   /** Reads all objects of a kind. Files that cannot be read are reported and left out. */
@@ -31,10 +34,10 @@ export class Checkpoint {
     const folder = join(this.folder, kind);
     const names = await readdir(folder).catch(() => []);
     const objects: Kinds[K][] = [];
-    for (const name of names.filter((name) => name.endsWith(".json"))) {
+    for (const name of names.filter((name) => name.endsWith(suffixOf(kind)))) {
       const path = join(folder, name);
       try {
-        const text = await readFileIfPresent(path);
+        const text = await this.#textOf(kind, path);
         if (text === undefined) continue;
         objects.push(JSON.parse(text) as Kinds[K]);
         this.#written.set(path, text);
@@ -48,7 +51,7 @@ export class Checkpoint {
   /** The object as it was last saved. */
   async read<K extends CheckpointKind>(kind: K, key: string): Promise<Kinds[K] | undefined> {
     const path = this.#path(kind, key);
-    const text = this.#written.get(path) ?? (await readFileIfPresent(path));
+    const text = this.#written.get(path) ?? (await this.#textOf(kind, path));
     return text === undefined ? undefined : (JSON.parse(text) as Kinds[K]);
   }
 
@@ -58,7 +61,8 @@ export class Checkpoint {
     const text = JSON.stringify(withoutVolatile(object));
     if (this.#written.get(path) === text) return;
     this.#written.set(path, text);
-    await this.#inTurn(path, () => writeFileAtomically(path, text));
+    const content = isSealed(kind) ? this.seal.close(basename(path), Buffer.from(text)) : text;
+    await this.#inTurn(path, () => writeFileAtomically(path, content));
   }
 
   async remove(kind: CheckpointKind, key: string): Promise<void> {
@@ -72,8 +76,14 @@ export class Checkpoint {
     await Promise.all(this.#pending.values());
   }
 
+  async #textOf(kind: CheckpointKind, path: string): Promise<string | undefined> {
+    if (!isSealed(kind)) return readFileIfPresent(path);
+    const sealed = await readBytesIfPresent(path);
+    return sealed && this.seal.open(basename(path), sealed).toString("utf8");
+  }
+
   #path(kind: CheckpointKind, key: string): string {
-    return join(this.folder, kind, `${key.replaceAll("/", "_")}.json`);
+    return join(this.folder, kind, `${key.replaceAll("/", "_")}${suffixOf(kind)}`);
   }
 
   async #inTurn(path: string, act: () => Promise<void>): Promise<void> {
@@ -84,6 +94,10 @@ export class Checkpoint {
     if (this.#pending.get(path) === turn) this.#pending.delete(path);
   }
 }
+
+const isSealed = (kind: CheckpointKind): boolean => kind === "secrets";
+
+const suffixOf = (kind: CheckpointKind): string => (isSealed(kind) ? ".sealed" : ".json");
 
 /** Leaves out what changes often and is not needed to start: each change would be a write to the card. */
 function withoutVolatile<T extends object>(object: T): T {

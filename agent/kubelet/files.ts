@@ -21,6 +21,16 @@ export async function writeFileAtomically(path: string, content: string | Uint8A
   }
 }
 
+/** Bytes of a file, undefined when there is none. */
+export async function readBytesIfPresent(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** Text of a file, undefined when there is none. */
 export async function readFileIfPresent(path: string): Promise<string | undefined> {
   try {

@@ -1,3 +1,4 @@
+import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Taint } from "#shared/api/types/core-v1.generated.ts";
@@ -13,6 +14,8 @@ export interface KubeletOptions {
   readonly nodeName: string;
   /** Pods' volumes and the checkpoint: `pods/`, `checkpoint/`. */
   readonly dataDir: string;
+  /** Closes Secrets on the card. */
+  readonly seal: Seal;
   /** What a reboot may forget: `pods/`. */
   readonly runDir: string;
   readonly clusterDns: readonly string[];

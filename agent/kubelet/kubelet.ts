@@ -62,7 +62,7 @@ export class Kubelet {
       if (!this.#parts) throw new Error("the kubelet has not been started");
       return this.#parts;
     });
-    this.#checkpoint = new Checkpoint(join(options.dataDir, "checkpoint"), this.#log);
+    this.#checkpoint = new Checkpoint(join(options.dataDir, "checkpoint"), this.#log, options.seal);
   }
 
   /** Resolves when the board is read and its pods are looked after; does not wait for the API. */

@@ -36,9 +36,10 @@ let endInformers = (): Promise<void> => Promise.resolve();
 
 async function newKubelet(): Promise<Kubelet> {
   await endInformers();
+  const seal = await Seal.open(join(dockerd.directory, "checkpoint.key"), "test");
   const caches = new CacheFiles({
     folder: join(dockerd.directory, "caches"),
-    seal: await Seal.open(join(dockerd.directory, "checkpoint.key"), "test"),
+    seal,
     keeps: (_, { fieldSelector }) => !fieldSelector,
     log,
   });
@@ -50,6 +51,7 @@ async function newKubelet(): Promise<Kubelet> {
   const started = new Kubelet({
     client: boardClient,
     informers,
+    seal,
     runtime,
     host: linuxHost(),
     nodeName,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
@@ -7,6 +7,7 @@ import { configMaps } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { WatchEvent, WatchOptions } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { Seal } from "../../agent/checkpoint/seal.ts";
 import { Checkpoint } from "../../agent/kubelet/checkpoint.ts";
 import { ObjectCache } from "../../agent/kubelet/object-cache.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
@@ -47,7 +48,8 @@ function podShowing(name: string): Pod {
 
 async function newCache(client: HeldClient): Promise<{ cache: ObjectCache; changed: Promise<string[]> }> {
   const told = Promise.withResolvers<string[]>();
-  const checkpoint = new Checkpoint(join(folder, crypto.randomUUID()), silentLog);
+  const seal = await Seal.open(join(folder, "key"), "test");
+  const checkpoint = new Checkpoint(join(folder, crypto.randomUUID()), silentLog, seal);
   return { cache: new ObjectCache(client, checkpoint, (uids) => told.resolve([...uids])), changed: told.promise };
 }
 
@@ -76,4 +78,25 @@ test("what a watch will show is not asked for besides", async () => {
   client.release();
   expect((await read).data).toEqual({ a: "1" });
   await cache.stop();
+});
+
+test("a Secret is kept, and cannot be read on the card; one that is broken there counts as none", async () => {
+  const seal = await Seal.open(join(folder, "key"), "test");
+  const place = join(folder, crypto.randomUUID());
+  const password = Buffer.from("hunter2").toString("base64");
+  const metadata = { namespace: "test", name: "login" };
+  await new Checkpoint(place, silentLog, seal).save("secrets", "test/login", {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata,
+    data: { password },
+  });
+  const file = join(place, "secrets", readdirSync(join(place, "secrets"))[0] ?? "");
+  const bytes = readFileSync(file);
+  expect(bytes.includes(password) || bytes.includes("hunter2")).toBe(false);
+  const again = new Checkpoint(place, silentLog, seal);
+  expect((await again.read("secrets", "test/login"))?.data).toEqual({ password });
+  expect(await again.load("secrets")).toHaveLength(1);
+  writeFileSync(file, bytes.subarray(0, 20));
+  expect(await new Checkpoint(place, silentLog, seal).load("secrets")).toEqual([]);
 });
