@@ -25,6 +25,7 @@ export const controllerManagerOptions = {
   clusterSigningKeyFile: text("cluster-signing-key-file", "FILE", "the key of that CA", ""),
   clusterCidr,
   nodeMonitorGracePeriod: masterOptions.nodeMonitorGracePeriod,
+  strainedBoardTaint: masterOptions.strainedBoardTaint,
   disable: masterOptions.disable,
   defaultLocalStoragePath: masterOptions.defaultLocalStoragePath,
   httpsPort: masterOptions.httpsPort,
