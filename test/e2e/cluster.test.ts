@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 import { guests, image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
@@ -37,6 +38,11 @@ describe("a cluster of one master and two workers", () => {
     return serving?.metadata.name ?? "";
   };
 
+  /** Follows by itself in the end; a refused connection on the way is no answer yet. */
+  const eventually = async (holds: () => Promise<boolean>): Promise<void> => {
+    while (!(await holds().catch(() => false))) await Bun.sleep(200);
+  };
+
   test("a Deployment comes up with its Service", async () => {
     it.apply(webApp("web", 3));
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
@@ -59,6 +65,69 @@ describe("a cluster of one master and two workers", () => {
     for (const board of ["101", "102"]) {
       expect(pods).toContain((await (await fetch(`http://${it.prefix}.${board}:${port}/`)).text()).trim());
     }
+  });
+
+  test("a load balancer's address, an Ingress with TLS, and a policy that keeps pods apart", async () => {
+    const client = firstPod("web");
+    const pods = podNames("web");
+    const metadata = { name: "balanced" };
+    const ports = [{ port: 8088, targetPort: 8080 }];
+    it.apply({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata,
+      spec: { type: "LoadBalancer", selector: { app: "web" }, ports },
+    });
+    const addresses = ["get", "service", "balanced", "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"];
+    const balanced = await it.until((output) => output.split(" ").length === 2, ...addresses);
+    for (const address of balanced.trim().split(" ")) {
+      await eventually(async () => pods.includes((await (await fetch(`http://${address}:8088/`)).text()).trim()));
+    }
+
+    const authority = await createCertificateAuthority("e2e");
+    const subject = { commonName: "web.test", dnsNames: ["web.test"] };
+    const issued = await issueCertificate(authority, subject, [extendedKeyUsages.serverAuth]);
+    const stringData = { "tls.crt": issued.certificatePem, "tls.key": issued.keyPem };
+    it.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "web-tls" },
+      type: "kubernetes.io/tls",
+      stringData,
+    });
+    it.kubectl("create", "ingress", "web", "--rule=web.test/*=balanced:8088,tls=web-tls");
+    for (const board of ["101", "102"]) {
+      // The certificate comes from the Secret, which the board reads with its own identity.
+      const tls = { ca: authority.certificatePem, serverName: "web.test", checkServerIdentity: () => undefined };
+      const ask = (): Promise<Response> =>
+        fetch(`https://${it.prefix}.${board}/`, { headers: { host: "web.test" }, tls });
+      await eventually(async () => pods.includes((await (await ask()).text()).trim()));
+    }
+
+    const address = it.kubectl("get", "pod", client, "-o", "jsonpath={.status.podIP}");
+    const ask = ["exec", client, "--", "timeout", "3", "wget", "-qO-", "http://balanced:8088/"];
+    const others = it
+      .kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}")
+      .split(" ")
+      .filter((ip) => ip !== address);
+    const reaches = (ip: string): boolean => {
+      try {
+        it.kubectl("exec", client, "--", "timeout", "3", "wget", "-qO-", `http://${ip}:8080/`);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    expect(others.every(reaches)).toBe(true);
+    const selector = { matchLabels: { app: "web" } };
+    const spec = { podSelector: selector, policyTypes: ["Ingress"] };
+    it.apply({ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "deny" }, spec });
+    await eventually(async () => others.every((ip) => !reaches(ip)));
+    it.kubectl("wait", "--for=condition=Ready", "pods", "-l", "app=web", "--timeout=60s");
+    it.kubectl("delete", "networkpolicy/deny", "ingress/web");
+    await eventually(async () => others.every(reaches));
+    expect(pods).toContain(it.kubectl(...ask).trim());
+    it.kubectl("delete", "service/balanced", "secret/web-tls");
   });
 
   test("scale, set image, undo", async () => {
