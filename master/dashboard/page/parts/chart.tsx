@@ -61,10 +61,10 @@ function Chart({ title, label, now, data, color, format }: ChartProps) {
         legend: { show: false },
         cursor: { y: false },
         scales: {
-          x: { range: (_, from, to) => [Math.min(from, to - shortest_s), to] },
+          x: { range: (plot) => spanOfPoints(plot.data[0]) },
           y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] },
         },
-        series: [{}, { stroke: line, width: 2, fill: `${line}22`, points: { show: false } }],
+        series: [{}, { stroke: line, width: 2, fill: `${line}22`, points: { show: data[0].length < 2 } }],
         axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(format) }],
       },
       data,
@@ -87,4 +87,9 @@ function Chart({ title, label, now, data, color, format }: ChartProps) {
       <div ref={holder} role="img" aria-label={`${label}: ${now || "no value yet"}`} />
     </figure>
   );
+}
+
+function spanOfPoints(times_s: ArrayLike<number>): [number, number] {
+  const last_s = times_s[times_s.length - 1] ?? Date.now() / 1000;
+  return [Math.min(times_s[0] ?? last_s, last_s - shortest_s), last_s];
 }
