@@ -39,8 +39,8 @@ export interface ApiServerSetup {
 export interface RunningApiServer {
   readonly server: ApiServer;
   readonly dialer: BoardDialer;
-  /** Begins to listen: in-process clients were served before. */
-  open(): Promise<void>;
+  /** Begins to listen, and gives the port: in-process clients were served before. */
+  open(): Promise<number>;
   useCertificates(pki: MasterPki): void;
   stop(): Promise<void>;
 }
@@ -148,7 +148,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   return {
     server,
     dialer,
-    open: async () => void (await transport.listen()),
+    open: () => transport.listen(),
     useCertificates({ certificates }) {
       renewed.frontProxyClient = certificates.frontProxyClient;
       transport.useCertificate(certificates.serving.certificatePem, certificates.serving.keyPem);

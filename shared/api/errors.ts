@@ -54,6 +54,8 @@ export interface StatusErrorOptions {
   readonly retryAfterSeconds?: number | undefined;
   /** Of the Status itself: the `continue` token of an expired list. */
   readonly listMetadata?: ListMeta | undefined;
+  /** `details` are written though nothing stands in them, as of upstream's generic answers. */
+  readonly hasDetails?: boolean | undefined;
   /** Where the code is not the reason's usual one. */
   readonly code?: number | undefined;
   readonly cause?: unknown;
@@ -74,7 +76,7 @@ export class StatusError extends Error {
   }
 
   toStatus(): Status {
-    const { group, kind, name, uid, causes, retryAfterSeconds } = this.options;
+    const { group, kind, name, uid, causes, retryAfterSeconds, hasDetails = false } = this.options;
     const details = {
       ...(name ? { name } : {}),
       ...(group ? { group } : {}),
@@ -89,8 +91,8 @@ export class StatusError extends Error {
       metadata: this.options.listMetadata ?? {},
       status: "Failure",
       message: this.message,
-      reason: this.reason,
-      ...(Object.keys(details).length > 0 ? { details } : {}),
+      ...(this.reason === "" ? {} : { reason: this.reason as StatusReason }),
+      ...(hasDetails || Object.keys(details).length > 0 ? { details } : {}),
       code: this.code,
     };
   }

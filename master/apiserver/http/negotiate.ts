@@ -1,6 +1,6 @@
 /** What a client's Accept header asks for. Pure. */
 import { hasProtobufForm, protobufContentType } from "#shared/api/codec/protobuf.ts";
-import { notAcceptable, type StatusError } from "#shared/api/errors.ts";
+import { StatusError } from "#shared/api/errors.ts";
 import type { GroupVersionKind } from "#shared/api/object.ts";
 
 export interface Accepted {
@@ -46,7 +46,7 @@ function firstServed(accept: string): Accepted {
 
 /** Also the answer of what has no other form than its own: reviews have neither Table nor metadata. */
 export const noFormAccepted = (types = acceptedTypes): StatusError =>
-  notAcceptable(`only the following media types are accepted: ${types}`);
+  new StatusError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${types}`, { hasDetails: true });
 
 /** The same for a kind that may have no protobuf form, as custom resources have none. */
 export function negotiateFor(gvk: GroupVersionKind, accept: string | undefined): Accepted {

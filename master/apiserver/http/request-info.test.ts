@@ -45,5 +45,5 @@ test("what a client accepts", () => {
     as: undefined,
   });
   expect(negotiate("application/yaml").media).toBe("yaml");
-  expect(() => negotiate("text/html")).toThrow("only the following media types are accepted");
+  expect(() => negotiate("text/html")).toThrow("Available representations: application/json");
 });

@@ -221,11 +221,13 @@ export class HttpsTransport {
     const { method = "GET" } = request;
     const { remoteAddress } = request.socket;
     const exchange: Exchange = { kind: "request", request, response };
-    const answer = await this.#server.handle(
-      { method, info, query, headers, body, signal, warnings, remoteAddress },
-      user,
-      exchange,
-    );
+    const answer = await this.#server
+      .handle({ method, info, query, headers, body, signal, warnings, remoteAddress }, user, exchange)
+      .catch((error: unknown) => {
+        // What was found odd is told of a refused request too.
+        if (!response.headersSent) setWarnings(response, warnings);
+        throw error;
+      });
     if (answer === "handled" || response.headersSent) return;
     setWarnings(response, warnings);
     response.setHeader("cache-control", "no-cache, private");

@@ -13,7 +13,10 @@ function includeOf(context: RequestContext): IncludeObject {
   const include = context.query.get("includeObject") ?? "";
   if (include === "" || include === "Metadata") return "Metadata";
   if (include === "None" || include === "Object") return include;
-  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`);
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(include)}: ` +
+      "must be 'Metadata', 'Object', 'None', or empty",
+  );
 }
 
 export function objectResponse(

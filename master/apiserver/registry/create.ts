@@ -33,10 +33,13 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
   matchNamespace(scope, draft);
-  if (metadata.resourceVersion) {
+  // Only the store refuses it, and a dry run does not get there.
+  if (metadata.resourceVersion && !scope.dryRun) {
     throw unclassifiedError("resourceVersion should not be set on objects to be created");
   }
   delete metadata.selfLink;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
   metadata.managedFields = [...(creation.managedFields ?? managedFieldsOf(parts, scope, draft) ?? [])];
   if (metadata.managedFields.length === 0) delete metadata.managedFields;
   await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });

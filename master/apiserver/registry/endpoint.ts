@@ -70,11 +70,12 @@ export class ResourceEndpoint {
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     checkScope(info, resource);
+    if (context.method === "HEAD") throw notServed();
     if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
     const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
     const allowed = resource.declaration.verbs;
-    if (allowed && !allowed.includes(info.verb)) throw notServed(resource, info.verb);
+    if (allowed && !allowed.includes(info.verb)) throw notServed();
     switch (info.verb) {
       case "get":
         return this.#get(request);
@@ -93,7 +94,7 @@ export class ResourceEndpoint {
       case "deletecollection":
         return this.#deleteCollection(request);
       default:
-        throw notServed(resource, info.verb);
+        throw notServed();
     }
   }
 
@@ -192,7 +193,7 @@ export class ResourceEndpoint {
 
   async #create(request: Request, handler: SubresourceHandler | undefined): Promise<ApiResponse | "handled"> {
     const { context, resource, accepted } = request;
-    if (context.info.name !== undefined) throw notServed(resource, "create");
+    if (context.info.name !== undefined) throw notServed();
     const options = writeOptions(context.query, "CreateOptions");
     const object = this.#decode(request, options);
     const { virtual } = resource.declaration;
@@ -222,10 +223,12 @@ export class ResourceEndpoint {
 
   async #put(request: Request, change?: PartialUpdate): Promise<ApiResponse> {
     const { context, resource, accepted } = request;
-    const name = nameOf(context, resource);
+    const name = nameOf(context);
     const options = writeOptions(context.query, "UpdateOptions");
     const object = this.#decode(request, options);
-    object.metadata.name ||= name;
+    if (!object.metadata.name) {
+      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    }
     if (object.metadata.name !== name) {
       throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
     }
@@ -261,7 +264,7 @@ export class ResourceEndpoint {
     const patch = decodePatch(context.body, context.headers["content-type"]);
     checkPatchOptions(patch, options);
     const { entry, created } = await patchObject(this.#parts, this.#scope(request, options), {
-      name: nameOf(context, resource),
+      name: nameOf(context),
       patch,
       options,
       update: change,
@@ -275,11 +278,11 @@ export class ResourceEndpoint {
     const { context, resource, accepted } = request;
     const options = deleteOptions(context.body, context.headers["content-type"], context.query);
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
-    const { entry, isGone } = await remove(this.#parts, scope, nameOf(context, resource), options);
+    const { entry, isGone } = await remove(this.#parts, scope, nameOf(context), options);
     if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
       await resource.ready([entry]);
       const answersLater =
-        !isGone && (options.propagationPolicy === "Foreground" || options.orphanDependents === false);
+        !isGone && !scope.dryRun && (options.propagationPolicy === "Foreground" || options.orphanDependents === false);
       return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
     }
     const { group, plural } = resource.declaration.ref;
@@ -329,9 +332,9 @@ export class ResourceEndpoint {
     const handler = this.#parts.handlers[group]?.[`${plural}/${subresource}`];
     if (!declared && !handler) throw pathNotFound();
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
-    if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed(resource, info.verb);
+    if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
     if (handler) {
-      const name = nameOf(context, resource);
+      const name = nameOf(context);
       const body = declared ? this.#subresourceBody(context, declared) : undefined;
       const namespace = namespaceOf(context, resource);
       if (body) await this.#admitBody(context, resource, name, body);
@@ -359,7 +362,7 @@ export class ResourceEndpoint {
       case "patch":
         return this.#patch(request, change);
       default:
-        throw notServed(resource, info.verb);
+        throw notServed();
     }
   }
 
@@ -398,7 +401,7 @@ export class ResourceEndpoint {
 
   async #scale(request: Request, paths: NonNullable<SubresourceDeclaration["scale"]>): Promise<ApiResponse> {
     const { context, resource } = request;
-    const name = nameOf(context, resource);
+    const name = nameOf(context);
     const { verb } = context.info;
     if (verb === "get")
       return valueResponse(scaleOf(await resource.working(await this.#entry(context, resource)), paths));

@@ -1,5 +1,6 @@
 /** Lists: which objects, as of which revision, and where a next page goes on (the API's resourceVersion semantics). */
 import { badRequest, StatusError } from "#shared/api/errors.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { CompactedError, FutureRevisionError, type Store } from "../../store/store.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -43,7 +44,8 @@ export function listParameters(query: URLSearchParams): ListParameters {
   const resourceVersion = query.get("resourceVersion") ?? "";
   const match = query.get("resourceVersionMatch") ?? "";
   const continueToken = query.get("continue") ?? "";
-  const limit = numberOf(query.get("limit"), "limit");
+  const limit = numberOf(query.get("limit"));
+  numberOf(query.get("timeoutSeconds"));
   const sendInitialEvents = query.get("sendInitialEvents");
   const faults: [string, string][] = [];
   if (sendInitialEvents !== null && sendInitialEvents !== "") {
@@ -69,8 +71,13 @@ export function listParameters(query: URLSearchParams): ListParameters {
   }
   const [fault] = faults;
   if (fault) throw listOptionsError(fault[0], "FieldValueForbidden", `Forbidden: ${fault[1]}`);
-  if (continueToken !== "" && resourceVersion !== "" && resourceVersion !== "0") {
-    throw badRequest("specifying resource version is not allowed when using continue");
+  if (continueToken !== "") {
+    decodeContinue(continueToken, 0);
+    if (resourceVersion !== "" && resourceVersion !== "0") {
+      throw badRequest("specifying resource version is not allowed when using continue");
+    }
+  } else if (resourceVersion !== "" && !isRevision(resourceVersion)) {
+    throw badRequest(`invalid resource version: ${badRevision(resourceVersion)}`);
   }
   return { limit, continueToken, resourceVersion, match };
 }
@@ -83,21 +90,26 @@ export function listOptionsError(field: string, reason: string, message: string)
   });
 }
 
-function numberOf(text: string | null, name: string): number {
+function numberOf(text: string | null): number {
   if (text === null || text === "") return 0;
-  const number = Number(text);
-  if (!Number.isSafeInteger(number))
-    throw badRequest(`invalid ${name}: strconv.ParseInt: parsing "${text}": invalid syntax`);
-  return Math.max(0, number);
+  return Math.max(0, integerOf(text));
 }
 
-/** A resource version that a client sent. Throws BadRequest for what is no number. */
-export function revisionOf(text: string): number {
-  if (!/^\d{1,16}$/.test(text)) {
-    throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
-  }
+/** An integer in a query. Throws BadRequest in the words of Go's parser. */
+export function integerOf(text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
   return Number(text);
 }
+
+/** A resource version that a client sent, of one object or a watch. Throws upstream's 500 for what is no number. */
+export function revisionOf(text: string): number {
+  if (!isRevision(text)) throw unclassifiedError(badRevision(text));
+  return Number(text);
+}
+
+const isRevision = (text: string): boolean => /^\d{1,16}$/.test(text);
+const badRevision = (text: string): string =>
+  `resourceVersion: Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`;
 
 /** The objects that a selection holds. Throws 410 for a revision that is gone, 504 for one that is yet to come. */
 export async function listEntries(
@@ -215,5 +227,8 @@ function decodeContinue(token: string, now_ms: number): Start {
   } catch {
     // Whatever it is, it is no token of ours: said below.
   }
-  throw badRequest("continue key is not valid: encoding error");
+  const [first = ""] = Buffer.from(token, "base64url").toString("latin1");
+  throw badRequest(
+    `invalid continue token: continue key is not valid: invalid character '${first}' looking for beginning of value`,
+  );
 }

@@ -1,7 +1,7 @@
 /** The four patch types: each turns the present object into the one to be written, then goes the way of an update. */
 import { type DecodedDocument, decodeJson, decodePlainJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
-import { badRequest, conflict, invalid, isNotFound, notFound, unsupportedMediaType } from "#shared/api/errors.ts";
+import { badRequest, conflict, invalid, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
 import { applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch, unknownJsonPatchFields } from "#shared/api/patch/json-patch.ts";
@@ -37,9 +37,7 @@ export interface PatchRequest {
 export function decodePatch(body: RequestBody, contentType: string | undefined): PatchRequest {
   const type = types[mediaTypeOf(contentType)];
   if (!type) {
-    throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(types).join(", ")}`,
-    );
+    throw new StatusError("UnsupportedMediaType", "415: Unsupported Media Type", { hasDetails: true });
   }
   if (body.kind === "object") return { type, document: documentOf(body.object) };
   const bytes = body.kind === "bytes" ? body.bytes : new Uint8Array();
@@ -136,6 +134,7 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
   return update(parts, scope, {
     name,
     attempts: PATCH_ATTEMPTS,
+    isPatch: true,
     update: patching.update,
     async next(live) {
       await resource.ready([live]);
@@ -143,12 +142,8 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       const after = patched(patch, before, resource.schema, custom);
       const warnings: string[] = [];
       const document = { ...patch.document, value: after };
-      const object = objectOf(
-        document,
-        { gvk: resource.gvk, schema: resource.schema, custom },
-        options.fieldValidation,
-        warnings,
-      );
+      const expected = { gvk: resource.gvk, schema: resource.schema, custom };
+      const object = fitting(() => objectOf(document, expected, options.fieldValidation, warnings), patch, after);
       const odd = patch.type === "json" ? unknownJsonPatchFields(patch.document.value) : [];
       if (odd.length > 0 && options.fieldValidation === "Strict")
         throw badRequest(`strict decoding error: ${odd.join(", ")}`);
@@ -160,6 +155,19 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       return { draft: resource.toWorking(object), fromPresent };
     },
   });
+}
+
+/** What a patch has made of an object is judged as the patch's fault: Throws Invalid for the field `patch`. */
+export function fitting<T>(decode: () => T, { type, document }: PatchRequest, result: unknown): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.reason !== "BadRequest") throw error;
+    const why = error.message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
+    const value = JSON.stringify(type === "strategic" ? document.value : result);
+    const message = `Invalid value: ${JSON.stringify(value)}: ${why}`;
+    throw invalid({ group: "", kind: "" }, "", [{ field: "patch", reason: "FieldValueInvalid", message }]);
+  }
 }
 
 const renamed = (given: string | undefined, name: string): Error =>
@@ -210,6 +218,7 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
   return update(parts, scope, {
     name: patching.name,
     attempts: PATCH_ATTEMPTS,
+    isPatch: true,
     update: patching.update,
     async next(live) {
       await resource.ready([live]);

@@ -46,17 +46,19 @@ export async function remove(
 }
 
 function checkPreconditions(scope: WriteScope, name: string, live: Entry, { preconditions }: DeleteOptions): void {
-  const fail = (what: string, wanted: string, is: string): StatusError =>
+  const fail = (what: string, wanted: string, is: string, fate: string): StatusError =>
     conflict(
-      scope.resource.name,
+      // Upstream names the kind here, as if it were the resource.
+      { group: scope.resource.name.group, plural: scope.resource.gvk.kind },
       name,
-      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${is}`,
+      `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${is}). The object might have been ${fate}`,
     );
   const uid = live.view().metadata.uid ?? "";
-  if (preconditions?.uid !== undefined && preconditions.uid !== uid) throw fail("UID", preconditions.uid, uid);
+  if (preconditions?.uid !== undefined && preconditions.uid !== uid)
+    throw fail("UID", preconditions.uid, uid, "deleted and then recreated");
   const { resourceVersion } = preconditions ?? {};
   if (resourceVersion !== undefined && resourceVersion !== String(live.revision)) {
-    throw fail("ResourceVersion", resourceVersion, String(live.revision));
+    throw fail("ResourceVersion", resourceVersion, String(live.revision), "modified");
   }
 }
 

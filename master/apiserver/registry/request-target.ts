@@ -1,5 +1,5 @@
 /** What a request to a resource names: scope, object, selectors; and the refusals where it names none that is served. */
-import { badRequest, methodNotAllowed, StatusError } from "#shared/api/errors.ts";
+import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { RequestContext, RequestInfo } from "../request.ts";
 import type { ServedResource, StoredResource } from "./served-resource.ts";
@@ -10,7 +10,7 @@ export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
 /** Objects in namespaces are written where they are; only reading may span all. */
 export function checkScope({ namespace, verb, resource: plural }: RequestInfo, resource: ServedResource): void {
   const { namespaced } = resource.declaration.ref;
-  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed(resource, verb);
+  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed();
   if (!namespaced && namespace && plural !== "namespaces") throw pathNotFound();
 }
 
@@ -18,8 +18,8 @@ export function namespaceOf({ info }: RequestContext, resource: ServedResource):
   return resource.declaration.ref.namespaced ? info.namespace : undefined;
 }
 
-export function nameOf({ info }: RequestContext, resource: ServedResource): string {
-  if (info.name === undefined) throw notServed(resource, info.verb);
+export function nameOf({ info }: RequestContext): string {
+  if (info.name === undefined) throw notServed();
   return info.name;
 }
 
@@ -34,7 +34,7 @@ export function matchNamespace(
 }
 
 export function storedOf(resource: ServedResource): StoredResource {
-  if (!resource.stored) throw notServed(resource, "this");
+  if (!resource.stored) throw notServed();
   return resource.stored;
 }
 
@@ -43,9 +43,12 @@ export const selectorsOf = ({ query }: RequestContext) => ({
   fieldSelector: query.get("fieldSelector"),
 });
 
-export const notServed = (resource: ServedResource, action: string): StatusError =>
-  methodNotAllowed(resource.name, action);
+/** Upstream's router answers so where a path is served, but not by this method. */
+export const notServed = (): StatusError =>
+  new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource", {
+    hasDetails: true,
+  });
 
 /** Upstream's router answers so where nothing is served. */
 export const pathNotFound = (): StatusError =>
-  new StatusError("NotFound", "the server could not find the requested resource", { code: 404 });
+  new StatusError("NotFound", "the server could not find the requested resource", { hasDetails: true });

@@ -9,13 +9,13 @@ import {
 } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
-import { schemaFor } from "#shared/api/schema/schema.ts";
+import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { formatLabelSelector, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { documentOf, objectOf } from "./decode-body.ts";
-import { type PatchRequest, patched } from "./patch.ts";
+import { fitting, type PatchRequest, patched } from "./patch.ts";
 import type { Next } from "./update.ts";
 import { timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -150,18 +150,15 @@ function nextScale(
     const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.force });
     return { scale: applied.object, managedFields: applied.managedFields };
   }
-  const scale =
-    body.kind === "put"
-      ? body.scale
-      : objectOf(
-          documentOf(patched(body.patch, before as unknown as JsonObject, schema, false)),
-          { gvk, schema, custom: false },
-          "Ignore",
-          [],
-        );
+  const scale = body.kind === "put" ? body.scale : patchedScale(body.patch, before, schema);
   if (body.kind === "patch" && scale.metadata.resourceVersion === before.metadata.resourceVersion) {
     delete scale.metadata.resourceVersion;
   }
   const next = { ...scale, metadata: { ...scale.metadata, managedFields: entries } } as KubeObject;
   return { scale, managedFields: updateManagedFields({ ...managed, live, next }) };
+}
+
+function patchedScale(patch: PatchRequest, before: object, schema: Schema | undefined): KubeObject {
+  const after = patched(patch, before as JsonObject, schema, false);
+  return fitting(() => objectOf(documentOf(after), { gvk, schema, custom: false }, "Ignore", []), patch, after);
 }

@@ -37,6 +37,8 @@ export interface Change {
   /** Attempts before a conflict is given to the client; PATCH has five. */
   readonly attempts?: number;
   readonly update?: PartialUpdate | undefined;
+  /** Made of the present object by a patch. */
+  readonly isPatch?: boolean;
   /** The server's own change of bookkeeping (a binding): no admission, and the generation stays. */
   readonly isInternal?: boolean;
   /** Called for each attempt with the present object, frozen. */
@@ -66,7 +68,7 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   const { strategy } = resource.workingDeclaration;
   const old = await resource.working(live);
   const { draft, managedFields, fromPresent = false } = await change.next(live);
-  insistOnIdentity(scope, change.name, draft, old);
+  insistOnIdentity(scope, change, draft, old);
   const named = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
   const insists = named && !fromPresent;
   if (insists && draft.metadata.resourceVersion !== String(live.revision)) {
@@ -91,16 +93,31 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   }
 }
 
-function insistOnIdentity(scope: WriteScope, name: string, { metadata }: KubeObject, old: KubeObject): void {
+/** A replacement names the object that it is for; a patch would change what may not change. */
+function insistOnIdentity(
+  scope: WriteScope,
+  { name, isPatch = false }: Change,
+  { metadata }: KubeObject,
+  old: KubeObject,
+): void {
   if (metadata.uid && metadata.uid !== old.metadata.uid) {
+    if (isPatch) throw immutableUid(scope, name, metadata.uid);
+    const { plural } = scope.resource.name;
+    const key = [plural, scope.namespace, name].filter((part) => part !== undefined).join("/");
     throw conflict(
       scope.resource.name,
       name,
-      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+      `StorageError: invalid object, Code: 4, Key: /${key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
+        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
     );
   }
   if (scope.resource.declaration.ref.namespaced) metadata.namespace ||= old.metadata.namespace;
   else delete metadata.namespace;
+}
+
+function immutableUid({ resource }: WriteScope, name: string, uid: string): Error {
+  const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
+  return invalid(resource.gvk, name, [{ field: "metadata.uid", reason: "FieldValueInvalid", message }]);
 }
 
 function mustNameRevision({ resource }: WriteScope, name: string): Error {

@@ -6,7 +6,7 @@ import type { CachedObject, WatchFrame } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { CacheEvent, ResourceCache } from "../watch-cache/resource-cache.ts";
-import { listOptionsError, revisionOf } from "./list.ts";
+import { integerOf, listOptionsError, revisionOf } from "./list.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 
@@ -41,7 +41,7 @@ export function watchParameters(query: URLSearchParams): WatchParameters {
       "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
     );
   }
-  const timeout = Number(query.get("timeoutSeconds") ?? "");
+  const timeout = integerOf(query.get("timeoutSeconds") || "0");
   return {
     resourceVersion: query.get("resourceVersion") ?? "",
     sendInitialEvents,

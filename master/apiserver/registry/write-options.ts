@@ -1,11 +1,12 @@
 /** Options of writes: CreateOptions, UpdateOptions, PatchOptions in the query, DeleteOptions in query or body. */
-import { badRequest, invalid } from "#shared/api/errors.ts";
+import { invalid } from "#shared/api/errors.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
 import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf } from "./decode-body.ts";
+import { integerOf } from "./list.ts";
 import { isTrue } from "./watch.ts";
 
 export interface WriteOptions {
@@ -104,11 +105,10 @@ function bodyOptions(body: RequestBody, contentType: string | undefined): Delete
 
 function queryOptions(query: URLSearchParams): DeleteOptions {
   const grace = query.get("gracePeriodSeconds");
-  if (grace !== null && !/^-?\d+$/.test(grace)) throw badRequest(`invalid gracePeriodSeconds: "${grace}"`);
   const policy = query.get("propagationPolicy");
   const orphan = query.get("orphanDependents");
   return {
-    ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
+    ...(grace === null ? {} : { gracePeriodSeconds: integerOf(grace) }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
     ...(orphan === null ? {} : { orphanDependents: isTrue(orphan) }),
     dryRun: query.getAll("dryRun"),

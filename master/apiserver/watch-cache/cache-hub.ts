@@ -262,7 +262,7 @@ export class CacheHub {
 }
 
 function tooLargeResourceVersion(wanted: number, current: number): StatusError {
-  return new StatusError("Timeout", `Too large resource version: ${wanted}, current: ${current}`, {
+  return new StatusError("Timeout", `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
     retryAfterSeconds: 1,
   });

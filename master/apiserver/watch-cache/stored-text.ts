@@ -22,11 +22,12 @@ export function metadataStart(stored: string): number {
   return stored.indexOf(metadataMark) + metadataMark.length;
 }
 
-/** The served text. `head` replaces apiVersion and kind when it is given: `{"apiVersion":"v1","kind":"Pod",`. */
+/** The served text; revision 0 has never been stored and is not shown. `head` replaces apiVersion and kind when it is given: `{"apiVersion":"v1","kind":"Pod",`. */
 export function servedText(stored: string, revision: number, head?: string): string {
   const at = metadataStart(stored);
   const before = head === undefined ? stored.slice(0, at) : head + metadataMark;
-  return `${before}"resourceVersion":"${revision}",${stored.slice(at)}`;
+  const spliced = revision === 0 ? "" : `"resourceVersion":"${revision}",`;
+  return `${before}${spliced}${stored.slice(at)}`;
 }
 
 /** Parses without loss and freezes. */

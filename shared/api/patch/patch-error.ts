@@ -4,6 +4,7 @@ import { StatusError } from "../errors.ts";
 export function patchDoesNotApply(why: string): StatusError {
   return new StatusError("Invalid", "the server rejected our request due to an error in our request", {
     cause: new Error(why),
+    hasDetails: true,
   });
 }
 

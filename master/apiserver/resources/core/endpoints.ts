@@ -49,6 +49,13 @@ function validatePort({ name, port = 0, protocol, appProtocol }: EndpointPort, n
 
 export const endpoints: ResourceDeclaration<Endpoints> = {
   ref: endpointsRef,
+  versions: [
+    {
+      version: "v1",
+      served: true,
+      deprecationWarning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    },
+  ],
   shortNames: ["ep"],
   columns: [nameColumn, column("Endpoints", addresses), ageColumn],
   strategy: {

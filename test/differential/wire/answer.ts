@@ -1,0 +1,133 @@
+import { parse as parseYaml } from "yaml";
+import type { Json } from "./request.ts";
+
+/** What of an answer is compared. */
+export interface WireAnswer {
+  /** 0: the connection broke, as it does where upstream panics. */
+  readonly code: number;
+  readonly type: string;
+  /** Texts of `Warning: 299`. */
+  readonly warnings?: readonly string[];
+  /** JSON as a value, other types as text. */
+  readonly body?: unknown;
+}
+
+/** Takes out what must differ: names that a server chose, times, revisions, allocated addresses and ports. */
+export async function answerOf(response: Response | undefined, sent: string): Promise<WireAnswer> {
+  if (response === undefined) return { code: 0, type: "" };
+  const text = await response.text();
+  const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
+  const warnings = warningsOf(response.headers.get("warning"));
+  const body = text === "" ? text : /json/.test(type) ? parsed(text, sent) : unparsed(type, text, sent);
+  return {
+    code: response.status,
+    type,
+    ...(warnings.length > 0 && { warnings }),
+    ...(text !== "" && { body }),
+  };
+}
+
+/** YAML by its value: the order of its keys is nobody's business. */
+const unparsed = (type: string, text: string, sent: string): unknown =>
+  /yaml/.test(type) ? normalized(parseYaml(text), "", sent) : withoutChoices(text, sent);
+
+const warningsOf = (header: string | null): string[] =>
+  [...(header ?? "").matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text).sort();
+
+function parsed(text: string, sent: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  const body = withoutForm(normalized(value, "", sent) as Json);
+  return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
+}
+
+/**
+ * Three things that Bramble leaves out or adds on purpose: items of lists name their kind, since they are served as they
+ * rest; columns have no descriptions, which no client shows and which would be kept in memory; ages are of the moment.
+ */
+function withoutForm(body: Json): Json {
+  if (body === null || typeof body !== "object") return body;
+  if (body["kind"] === "Table") {
+    const { columnDefinitions, rows, ...rest } = body as Json & { columnDefinitions: Json[]; rows?: Json[] };
+    return {
+      ...rest,
+      columnDefinitions: columnDefinitions?.map(({ description: _, ...column }) => column),
+      rows: rows?.map((row) => ({ ...row, cells: (row["cells"] as unknown[]).map(withoutAge) })),
+    };
+  }
+  const { items } = body;
+  if (!String(body["kind"]).endsWith("List") || !Array.isArray(items)) return body;
+  return { ...body, items: (items as Json[]).map(({ kind: _, apiVersion: __, ...item }) => item) };
+}
+
+const withoutAge = (cell: unknown): unknown =>
+  typeof cell === "string" ? cell.replace(/^(\d+[smhdy])+$/, "AGE") : cell;
+
+/** The message of an Invalid lists its causes again, in an order of its own. */
+function status(body: Json): Json {
+  const details = body["details"] as { causes?: { message?: string }[] } | undefined;
+  if (body["reason"] !== "Invalid" || !details?.causes) return body;
+  const causes = details.causes.map((cause) => ({ ...cause, message: firstLine(cause.message ?? "") }));
+  const lines = [...new Set(causes.map((cause) => JSON.stringify(cause)))].sort();
+  return { ...body, message: "", details: { ...details, causes: lines.map((line) => JSON.parse(line)) } };
+}
+
+/** Behind the first line stand differences for people, in a form of upstream's own. */
+function firstLine(message: string): string {
+  // The whole patched object, revisions and times included.
+  const line = (message.split("\n")[0] ?? "").replace(/^Invalid value: "\{.*\}": /, 'Invalid value: "{…}": ');
+  // Upstream prints a whole struct by the names of its Go fields.
+  return line.includes("{") && /: (field is immutable|spec is immutable)/.test(line)
+    ? line.replace(/\{.*\}/, "{…}")
+    : line;
+}
+
+const chosen: Readonly<Record<string, string>> = { uid: "UID", resourceVersion: "REVISION", time: "TIME" };
+
+function normalized(value: unknown, key: string, sent: string): unknown {
+  if (Array.isArray(value)) {
+    const items = value.map((item) => normalized(item, key, sent));
+    // Ordered by the second in which each manager wrote last.
+    return key === "managedFields" ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items;
+  }
+  if (value !== null && typeof value === "object") {
+    // Go writes some absent values as null; a client cannot tell one from the other.
+    const entries = Object.entries(value)
+      .filter(([, item]) => item !== null)
+      .map(([name, item]) => [name, normalized(item, name, sent)]);
+    return Object.fromEntries(entries);
+  }
+  if (typeof value === "number" && /^(nodePort|healthCheckNodePort)$/.test(key) && !sent.includes(String(value)))
+    return "PORT";
+  if (typeof value !== "string") return value;
+  const placeholder = chosen[key];
+  if (placeholder && value !== "" && !sent.includes(JSON.stringify(value))) return placeholder;
+  return withoutChoices(value, sent);
+}
+
+const uuid = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g;
+const time = /\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b/g;
+const serviceAddress = /\b10\.43\.\d+\.\d+\b/g;
+
+function withoutChoices(text: string, sent: string): string {
+  const unless =
+    (placeholder: string) =>
+    (found: string): string =>
+      sent.includes(found) ? found : placeholder;
+  return (
+    text
+      .replace(uuid, unless("UID"))
+      .replace(time, unless("TIME"))
+      .replace(serviceAddress, unless("SERVICE-ADDRESS"))
+      .replace(/\bkube-api-access-[a-z0-9]{5}\b/g, "kube-api-access-NAME")
+      .replace(/(current: |in record \()\d+/g, "$1REVISION")
+      // Where upstream keeps an object.
+      .replace(/\bKey: [^,]+,/g, "Key: …,")
+      .replace(/(-|")generated-[a-z0-9]{5}\b/g, "$1generated-NAME")
+      .replace(/\b0x[0-9a-f]{6,}\b/g, "POINTER")
+  );
+}

@@ -1,0 +1,26 @@
+import { answerOf, type WireAnswer } from "./answer.ts";
+import { differences } from "./differences.ts";
+import { loadAnswers } from "./recording.ts";
+import { sendGroup, type Target, type WireGroup } from "./request.ts";
+
+const recorded = loadAnswers();
+
+export interface Differing {
+  readonly name: string;
+  readonly path: string;
+  readonly upstream: WireAnswer | undefined;
+  readonly ours: WireAnswer;
+}
+
+/** What `target` answers otherwise than upstream did, but for what differs on purpose. */
+export async function differing(target: Target, group: WireGroup): Promise<Differing[]> {
+  const found: Differing[] = [];
+  await sendGroup(target, group, async (request, sent, response) => {
+    const ours = await answerOf(response, sent);
+    const upstream = recorded(request.name);
+    if (upstream && Bun.deepEquals(ours, upstream)) return;
+    if (upstream && differences.some(({ explains }) => explains(request, upstream, ours))) return;
+    found.push({ name: request.name, path: request.path, upstream, ours });
+  });
+  return found;
+}

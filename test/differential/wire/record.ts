@@ -1,0 +1,32 @@
+/**
+ * Asks upstream's kube-apiserver (upstream.sh, with its default admission) and writes its answers:
+ *   UPSTREAM_ADMISSION=default test/differential/upstream.sh DIR
+ *   bun test/differential/wire/record.ts DIR; test/differential/upstream.sh DIR stop
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { answerOf, type WireAnswer } from "./answer.ts";
+import { saveAnswers } from "./recording.ts";
+import { sendGroup, type Target } from "./request.ts";
+import { groups } from "./requests.ts";
+
+const [folder = ""] = process.argv.slice(2);
+const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
+const target: Target = {
+  url: read("url"),
+  headers: { authorization: `Bearer ${read("token")}` },
+  tls: { ca: read("ca.crt") },
+};
+
+const answers = new Map<string, WireAnswer>();
+for (const group of groups) {
+  await sendGroup(target, group, async ({ name }, sent, response) => {
+    answers.set(name, await answerOf(response, sent));
+  });
+  console.log(group.name, answers.size);
+}
+for (const { name } of groups[0]?.requests ?? []) {
+  const answer = answers.get(name);
+  if (answer && answer.code !== 201) console.error(name, JSON.stringify(answer));
+}
+saveAnswers(answers);

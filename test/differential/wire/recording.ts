@@ -1,0 +1,36 @@
+/** Upstream's answers at rest: one JSON document, compressed, answers that many requests share stored once. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import type { WireAnswer } from "./answer.ts";
+
+const file = join(import.meta.dir, "answers.json.br");
+
+interface Recording {
+  readonly texts: readonly string[];
+  /** By the name of a request: where its answer stands in `texts`. */
+  readonly answers: Readonly<Record<string, number>>;
+}
+
+export function saveAnswers(answers: ReadonlyMap<string, WireAnswer>): void {
+  const texts: string[] = [];
+  const known = new Map<string, number>();
+  const indexes = [...answers].map(([name, answer]) => {
+    const text = JSON.stringify(answer);
+    const index = known.get(text) ?? texts.push(text) - 1;
+    known.set(text, index);
+    return [name, index] as const;
+  });
+  const recording: Recording = { texts, answers: Object.fromEntries(indexes) };
+  const parameters = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
+  writeFileSync(file, brotliCompressSync(JSON.stringify(recording), { params: parameters }));
+}
+
+/** undefined: it was never asked. */
+export function loadAnswers(): (name: string) => WireAnswer | undefined {
+  const { texts, answers } = JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;
+  return (name) => {
+    const text = texts[answers[name] ?? -1];
+    return text === undefined ? undefined : (JSON.parse(text) as WireAnswer);
+  };
+}

@@ -1,0 +1,19 @@
+import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
+import { oddGroups } from "./odd-requests.ts";
+import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
+import { readGroups } from "./read-requests.ts";
+import type { WireGroup } from "./request.ts";
+import { world } from "./world.ts";
+
+/** In the order in which they are sent, to a server without any object of ours. */
+export const groups: readonly WireGroup[] = [
+  world,
+  ...createGroups,
+  ...updateGroups,
+  ...patchGroups,
+  subresourceGroup,
+  ...readGroups,
+  ...oddGroups,
+  deleteGroup,
+  ownershipGroup,
+];

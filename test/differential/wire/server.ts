@@ -1,0 +1,83 @@
+/** The API server as `bramble master` puts it together, with a store in memory and no controllers. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLog } from "#shared/client/log.ts";
+import type { ValuesOf } from "#shared/config/option.ts";
+import { masterOptions } from "#shared/config/settings.ts";
+import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { startApiServer } from "../../../master/api-server.ts";
+import { bootstrapPolicy } from "../../../master/apiserver/authz/bootstrap-policy.ts";
+import { reconcilePolicy } from "../../../master/apiserver/authz/policy-reconciler.ts";
+import { ensureBootstrapObjects } from "../../../master/bootstrap-objects.ts";
+import { apiServerUser } from "../../../master/identities.ts";
+import { ensureMasterPki } from "../../../master/pki/master-pki.ts";
+import { openMemoryStore } from "../../../master/store/memory-store.ts";
+import type { Target } from "./request.ts";
+
+export interface WireServer {
+  readonly target: Target;
+  stop(): Promise<void>;
+}
+
+export async function startWireServer(): Promise<WireServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), "bramble-wire-"));
+  const fallbacks = Object.fromEntries(Object.entries(masterOptions).map(([key, { fallback }]) => [key, fallback]));
+  const settings = {
+    ...(fallbacks as ValuesOf<typeof masterOptions>),
+    dataDir,
+    bindAddress: "127.0.0.1",
+    httpsPort: 0,
+    dist: dataDir,
+    // Upstream's.
+    defaultTolerationSeconds: 300,
+  };
+  const pki = await ensureMasterPki({
+    dataDir,
+    kubeconfigPath: join(dataDir, "kubeconfig.yaml"),
+    server: "https://127.0.0.1:6443",
+    names: {
+      hostNames: [],
+      addresses: ["127.0.0.1"],
+      extra: [],
+      serviceIp: "10.43.0.1",
+      clusterDomain: "cluster.local",
+    },
+  });
+  const store = openMemoryStore();
+  const api = await startApiServer({
+    settings,
+    store,
+    pki,
+    address: "127.0.0.1",
+    components: new Map(),
+    log: process.env["WIRE_LOG"] ? (await import("#shared/client/log.ts")).stderrLog("warn") : silentLog,
+  });
+  const client = api.server.client(apiServerUser);
+  await ensureBootstrapObjects({
+    client,
+    masters: ["192.0.2.1"],
+    httpsPort: 6443,
+    serviceCidr: settings.serviceCidr,
+    serviceIp: "10.43.0.1",
+    dnsIp: undefined,
+    localStorage: false,
+  });
+  await reconcilePolicy(client, bootstrapPolicy());
+  const { ca } = pki.authorities;
+  const oracle = await issueCertificate(ca, { commonName: "oracle", organizations: ["system:masters"] }, [
+    extendedKeyUsages.clientAuth,
+  ]);
+  return {
+    target: {
+      url: `https://127.0.0.1:${await api.open()}`,
+      headers: {},
+      tls: { ca: ca.certificatePem, cert: oracle.certificatePem, key: oracle.keyPem },
+    },
+    async stop() {
+      await api.stop();
+      await store.close();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/**
+ * What goes over the wire is what upstream's API server v1.35.4 answered (recorded by record.ts), but for differences.ts
+ * and for the requests in gaps.json.br.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { differing } from "./comparison.ts";
+import { loadGaps } from "./gaps.ts";
+import { groups } from "./requests.ts";
+import { startWireServer, type WireServer } from "./server.ts";
+
+const gaps = loadGaps();
+let server: WireServer;
+beforeAll(async () => {
+  server = await startWireServer();
+});
+afterAll(() => server.stop());
+
+describe("answers over the wire", () => {
+  for (const group of groups) {
+    test(`${group.name} (${group.requests.length})`, async () => {
+      const found = (await differing(server.target, group)).filter(({ name }) => !gaps.has(name));
+      const by = (side: "upstream" | "ours"): object =>
+        Object.fromEntries(found.map((each) => [each.name, each[side]]));
+      expect(by("ours")).toEqual(by("upstream"));
+    });
+  }
+});
