@@ -62,6 +62,7 @@ export async function startWireServer(): Promise<WireServer> {
     serviceIp: "10.43.0.1",
     dnsIp: undefined,
     localStorage: false,
+    ingress: false,
   });
   await reconcilePolicy(client, bootstrapPolicy());
   const { ca } = pki.authorities;
