@@ -30,6 +30,8 @@ export type { PodStats } from "./pod-workers.ts";
 
 const resync_ms = 300_000;
 const eventsRetry_ms = 2_000;
+/** What a master that was asked while it started gets. */
+const secondTry_ms = 1_000;
 
 /**
  * The kubelet of one board: registers its Node, and runs the pods bound to it through a worker each. What happens only
@@ -238,7 +240,10 @@ export class Kubelet {
       () => true,
       () => false,
     );
-    const first = await Promise.race([synced, delay(this.#options.offlineAfter_ms ?? 5_000, offline)]);
+    // A master that cannot be reached at all is not waited for.
+    const unreachable = informer.interrupted.then(() => delay(secondTry_ms, offline));
+    const late = delay(this.#options.offlineAfter_ms ?? 5_000, offline);
+    const first = await Promise.race([synced, unreachable, late]);
     if (first === offline) {
       this.#log.warn("the master does not answer: pods start from the checkpoint");
       for (const pod of await this.#checkpoint.load("pods")) {

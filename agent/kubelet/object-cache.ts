@@ -113,6 +113,11 @@ export class ObjectCache implements ObjectSource {
     const cached = entry?.informer.lister.get(key);
     if (cached) return cached as unknown as Read;
     if (entry && !entry.informer.hasSynced) entry.readEarly = true;
+    if (entry?.informer.isInterrupted) {
+      // The master is away: asking it again would cost every pod of a board that boots some seconds.
+      const saved = await this.checkpoint.read(kind, key);
+      if (saved !== undefined) return saved as unknown as Read;
+    }
     try {
       const read = await this.client.get<Read>(refs[kind] as unknown as ResourceRef<Read>, { namespace, name });
       await this.checkpoint.save(kind as Kind, key, read as ConfigMap & Secret);

@@ -96,6 +96,11 @@ export class Informer<T extends KubeObject> {
     return this.#isInterrupted;
   }
 
+  /** Resolves when a try to reach the server has failed for the first time. */
+  get interrupted(): Promise<void> {
+    return this.#firstBreak.promise;
+  }
+
   addIndex(name: string, of: IndexFunction<T>): void {
     this.#store.addIndex(name, of);
   }
