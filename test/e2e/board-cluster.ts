@@ -46,6 +46,8 @@ export const guests = process.env["BRAMBLE_E2E_GUESTS"] === "1";
 export const patience_s = guests ? 1_200 : 180;
 const runFor_s = 120;
 const logLines = 15;
+/** An emulated board takes seconds for what is there in milliseconds elsewhere. */
+const probe_s = process.env["BRAMBLE_E2E_GUESTS"] === "1" ? 60 : 1;
 
 export interface TestClusterOptions {
   /** At most six characters. */
@@ -183,10 +185,11 @@ export function webApp(name: string, replicas: number): object[] {
                 image,
                 command: ["sh", "-c", script],
                 ports: [{ containerPort: 8080 }],
-                readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 },
+                readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1, timeoutSeconds: probe_s },
                 livenessProbe: {
                   exec: { command: ["test", "!", "-e", "/tmp/sick"] },
                   periodSeconds: 1,
+                  timeoutSeconds: probe_s,
                   failureThreshold: 2,
                 },
               },
