@@ -21,7 +21,10 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log });
   const zone = async (): Promise<string | undefined> =>
     (await client.get(nodes, { name })).metadata.labels?.["topology.kubernetes.io/zone"];
-  const node = { name, zone: await zone().catch(() => undefined) };
+  const unknown = (error: unknown): undefined => {
+    log.warn("this board's zone is not known: endpoints of all zones are used", { error });
+  };
+  const node = { name, zone: await zone().catch(unknown) };
   const proxy = new IptablesProxy({
     informers,
     network: {

@@ -50,11 +50,12 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
-# The lock file says what belongs into node_modules; npm keeps a copy of it there.
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+# The lock file says what belongs into node_modules; a copy there says what it was installed from.
+installed_from=node_modules/.installed-package-lock.json
+if ! cmp -s package-lock.json "$installed_from"; then
   echo "installing node packages"
   # Not `npm ci`: that insists on packages of other platforms, which not every registry mirror has. The versions come
   # from the lock file all the same.
   npm install --no-save --no-audit --no-fund --loglevel=error
-  touch node_modules/.package-lock.json
+  cp package-lock.json "$installed_from"
 fi

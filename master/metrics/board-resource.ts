@@ -35,7 +35,7 @@ export interface Board extends KubeObject {
   };
 }
 
-interface Amount {
+export interface Amount {
   readonly capacityBytes: number;
   readonly availableBytes: number;
 }

@@ -10,7 +10,8 @@ export interface Request {
 type Json = Readonly<Record<string, unknown>>;
 
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const goods = "/apis/d.example.com/v1/namespaces/work/goods";
+const namespace = "work";
+const goods = `/apis/d.example.com/v1/namespaces/${namespace}/goods`;
 
 const crd = (plural: string, schema: Json | undefined, more: Json = {}, version: Json = {}) => ({
   apiVersion: "apiextensions.k8s.io/v1",

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Amount, Board } from "#master/metrics/board-resource.ts";
 import { type KubeObject, nodes } from "../api/objects.ts";
 import { getJson } from "../api/request.ts";
 import { historyOf, type Usage } from "../api/usage.ts";
@@ -28,30 +29,6 @@ export interface Node extends KubeObject {
   };
 }
 
-interface Amount {
-  readonly capacityBytes: number;
-  readonly availableBytes: number;
-}
-
-export interface Board extends KubeObject {
-  readonly status: {
-    readonly ready: boolean;
-    readonly connected: boolean;
-    readonly lastHeartbeatTime?: string;
-    readonly pods: number;
-    readonly model?: string;
-    readonly bootTime?: string;
-    readonly cpus?: number;
-    readonly load1?: number;
-    readonly temperatureCelsius?: number;
-    readonly undervoltage?: boolean;
-    readonly undervoltageSeen?: boolean;
-    readonly throttled?: boolean;
-    readonly memory?: Amount;
-    readonly disk?: Amount;
-  };
-}
-
 const boardsEvery_ms = 10_000;
 
 /** What boards tell of their hardware, by name; empty where this user may not read it. */
@@ -61,7 +38,7 @@ export function useBoards(name = ""): ReadonlyMap<string, Board> {
     boardsEvery_ms,
     () => {
       getJson<{ items?: Board[] } & Board>(`/apis/bramble.dev/v1/boards${name ? `/${name}` : ""}`).then(
-        (answer) => setBoards(new Map((answer.items ?? [answer]).map((board) => [board.metadata.name, board]))),
+        (answer) => setBoards(new Map((answer.items ?? [answer]).map((board) => [board.metadata.name ?? "", board]))),
         // Cards then show what the Nodes tell.
         () => setBoards(new Map()),
       );
