@@ -1,0 +1,52 @@
+import type { Node } from "#shared/api/types/core-v1.generated.ts";
+import type { Parts } from "#shared/board/parts.ts";
+import type { AgentStart } from "#shared/board/start-agent.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { ClusterAccess } from "./cluster-access.ts";
+import { startClusterDns } from "./dns/cluster-dns.ts";
+import { IngressBoard } from "./ingress/ingress.ts";
+import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
+import { IptablesProxy } from "./proxy/iptables-proxy.ts";
+
+/** Starts what a board does for the whole cluster: Services, names, folders for claims, Ingresses; each can be disabled. */
+export async function startBoardServices(
+  { settings, disabled }: AgentStart,
+  { nodeName, client, informers }: ClusterAccess,
+  { parts, log, node, signal }: { parts: Parts; log: Log; node: () => Node | undefined; signal: AbortSignal },
+): Promise<void> {
+  if (!disabled.includes("proxy")) {
+    const proxy = new IptablesProxy({
+      informers,
+      network: {
+        family: "IPv4",
+        clusterCidr: settings.clusterCidr,
+        serviceCidr: settings.serviceCidr,
+        ownClusterIps: new Set(disabled.includes("dns") ? [] : [settings.clusterDns]),
+      },
+      node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
+      log: log.named("proxy"),
+    });
+    // Rules need the API's state once; pods do not wait for it.
+    proxy.start().catch((error: unknown) => signal.aborted || log.error("the service proxy did not start", { error }));
+    parts.add("proxy", proxy);
+  }
+  if (!disabled.includes("dns")) {
+    const { clusterDns: address, clusterDomain: domain } = settings;
+    parts.add("dns", await startClusterDns({ informers, address, domain, log: log.named("dns") }));
+  }
+  if (!disabled.includes("local-storage")) {
+    parts.add("local storage", startLocalPathFolders({ nodeName, client, informers, log, signal }));
+  }
+  if (!disabled.includes("ingress")) {
+    const ingress = new IngressBoard({
+      informers,
+      nodeName,
+      httpPort: settings.ingressHttpPort || undefined,
+      httpsPort: settings.ingressHttpsPort || undefined,
+      idle_ms: settings.ingressTimeout * 1000,
+      log: log.named("ingress"),
+    });
+    ingress.start();
+    parts.add("ingress", ingress);
+  }
+}

@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { boardAddresses } from "#shared/board/addresses.ts";
+import type { AgentStart } from "#shared/board/start-agent.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
+import type { Log } from "#shared/client/log.ts";
+import type { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { certificateFingerprint } from "#shared/pki/certificate.ts";
+import { type CacheFiles, openCacheFiles } from "./checkpoint/cache-files.ts";
+import { Seal } from "./checkpoint/seal.ts";
+import { joinedBoard } from "./joined-board.ts";
+import { Masters } from "./masters.ts";
+
+/** A board's way into the cluster: who it is there, whom it asks, and what it was told last. */
+export interface ClusterAccess {
+  readonly nodeName: string;
+  readonly identity: BoardIdentity;
+  readonly masters: Masters;
+  readonly client: HttpClient;
+  /** Not started; they begin from the board's checkpoint when no master answers. */
+  readonly informers: InformerFactory;
+  readonly caches: CacheFiles;
+  /** For what is secret on the card. */
+  readonly seal: Seal;
+  /** The node's certificate as it is now, PEM. */
+  readonly certificates: () => { readonly ca: string; readonly cert: string; readonly key: string };
+}
+
+/** Joins the cluster if the board has not, and opens what it keeps of it. Rejects as `joinedBoard` does. */
+export async function enterCluster(start: AgentStart, log: Log, signal: AbortSignal): Promise<ClusterAccess> {
+  const { settings } = start;
+  const folder = join(settings.dataDir, "agent");
+  const masters = new Masters({
+    configured: start.servers,
+    brokers: start.brokers,
+    mqttPort: settings.mqttPort,
+    folder,
+    ownAddresses: () => boardAddresses(settings.nodeIp),
+    log: log.named("masters"),
+  });
+  const identity = await joinedBoard({ ...start, servers: masters.plan.servers }, log, signal);
+  const client = new HttpClient({
+    get servers() {
+      return masters.plan.servers;
+    },
+    credentials: identity.credentials,
+  });
+  const sealFile = join(folder, "identity", "checkpoint.key");
+  const seal = await Seal.open(sealFile, certificateFingerprint(identity.caCertificatePem));
+  const caches = openCacheFiles(folder, seal, log.named("checkpoint"));
+  const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
+  const certificates: ClusterAccess["certificates"] = () => {
+    const { ca = "", certificate = "", key = "" } = identity.credentials();
+    return { ca, cert: certificate, key };
+  };
+  return { nodeName: identity.nodeName, identity, masters, client, informers, caches, seal, certificates };
+}
