@@ -25,6 +25,7 @@ export class Cluster {
     if (existsSync(join(dir, "cluster.json"))) {
       throw new Error(`${dir} holds a cluster; \`tools/cluster down --name ${plan.name}\` ends it`);
     }
+    if (!existsSync(plan.binary)) throw new Error(`${plan.binary} is not there; \`npm run build\` makes it`);
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, "cluster.json"), JSON.stringify(plan, undefined, 2));
     const cluster = new Cluster(plan, dir);

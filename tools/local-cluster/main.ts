@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Board } from "./board.ts";
@@ -32,7 +31,6 @@ program
   .option("--master-arg <ARG>", "further argument for masters, repeatable", collect, [])
   .option("--worker-arg <ARG>", "further argument for workers, repeatable", collect, [])
   .action(async (options) => {
-    if (!existsSync(options.binary)) throw new Error(`${options.binary} is not there; \`npm run build\` makes it`);
     const cluster = await Cluster.up(
       { name: options.name, prefix: options.prefix, binary: resolve(options.binary), boards: planBoards(options) },
       directory(options.name),
