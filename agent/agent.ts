@@ -32,7 +32,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   });
   const onPodStatus = (): void => endpoints.prompt();
   const { kubelet, server, kubeletSocket } = await startBoardPods(start, access, { parts, log, onPodStatus });
-  const heartbeat = startBoardLinks(start, access, { parts, log, kubeletSocket });
+  const heartbeat = await startBoardLinks(start, access, { parts, log, kubeletSocket });
   endpoints.start();
   parts.add("endpoints", endpoints);
   await startBoardServices(start, access, { parts, log, node: () => kubelet.node, signal });

@@ -20,6 +20,7 @@ import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
 import { OutsideSessions } from "./broker/outside-sessions.ts";
+import { reviewReaders } from "./broker/readers.ts";
 import { apiServerUser, brokerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
@@ -170,6 +171,7 @@ async function startBroker(
       key: pki.certificates.serving.keyPem,
     }),
     leases,
+    reviewReader: reviewReaders(client),
     log: log.named("broker"),
   });
 }

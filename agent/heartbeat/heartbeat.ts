@@ -20,6 +20,8 @@ export interface HeartbeatOptions {
   readonly log: Log;
   /** A session has begun after one that broke at `brokenAt_ms` (performance.now()): what was silent since may be dead. */
   readonly onReturn?: ((brokenAt_ms: number) => void) | undefined;
+  /** A session has begun, the first or a later one. */
+  readonly onBegin?: (() => void) | undefined;
   /** Renews the board's Lease past MQTT; called now and then while no broker can be reached. */
   readonly renewLease?: (() => Promise<void>) | undefined;
 }
@@ -49,6 +51,16 @@ export class Heartbeat {
   /** A broker hears this board. */
   get isConnected(): boolean {
     return this.client?.connected ?? false;
+  }
+
+  /** Says something else in the present session. Rejects when there is none, or when it ends before the broker has it. */
+  async publish(
+    topic: string,
+    payload: string,
+    options: { readonly qos: 0 | 1; readonly retain: boolean },
+  ): Promise<void> {
+    if (!this.client?.connected) throw new Error("no MQTT session");
+    await this.client.publishAsync(topic, payload, options);
   }
 
   /** Announces the end, so that nobody takes a restart of the agent for the board's death. */
@@ -117,6 +129,7 @@ export class Heartbeat {
       log.info("session begun", { broker, session: session.session });
       if (this.brokenAt_ms !== undefined) this.options.onReturn?.(this.brokenAt_ms);
       this.brokenAt_ms = undefined;
+      this.options.onBegin?.();
     });
     client.on("error", (error) => log.warn("no session", { broker, error }));
     client.on("close", () => {

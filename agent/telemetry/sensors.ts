@@ -10,6 +10,7 @@ export interface SensorReadings {
   readonly throttled: boolean | undefined;
   /** Since boot. */
   readonly undervoltageSeen: boolean | undefined;
+  readonly fan_rpm: number | undefined;
 }
 
 const run = promisify(execFile);
@@ -17,16 +18,17 @@ const vcgencmd_timeout_ms = 2_000;
 
 /** Reads hwmon, thermal zones and, on a Pi, the firmware. Boards without them give empty readings. */
 export async function readSensors(sysfs = "/sys"): Promise<SensorReadings> {
-  const [temperatures, alarm, firmware] = await Promise.all([
+  const [temperatures, monitors, firmware] = await Promise.all([
     readTemperatures(sysfs),
-    readUndervoltageAlarm(sysfs),
+    readMonitors(sysfs),
     readThrottled(sysfs),
   ]);
   return {
     temperatures,
-    undervoltage: alarm ?? firmware?.undervoltage,
+    undervoltage: monitors.alarm ?? firmware?.undervoltage,
     throttled: firmware?.throttled,
     undervoltageSeen: firmware?.undervoltageSeen,
+    fan_rpm: monitors.fan_rpm,
   };
 }
 
@@ -42,14 +44,38 @@ async function readTemperatures(sysfs: string): Promise<SensorReadings["temperat
   return readings.filter(({ celsius }) => Number.isFinite(celsius) && celsius !== 0);
 }
 
-/** The kernel's own driver for the Pi's supply (rpi_volt). */
-async function readUndervoltageAlarm(sysfs: string): Promise<boolean | undefined> {
+/** What the kernel's own drivers measure of the Pi's supply (rpi_volt) and fan (pwmfan). */
+async function readMonitors(sysfs: string): Promise<{ alarm: boolean | undefined; fan_rpm: number | undefined }> {
   const folder = `${sysfs}/class/hwmon`;
-  for (const name of await readdir(folder).catch(() => [])) {
-    if ((await text(`${folder}/${name}/name`)) !== "rpi_volt") continue;
-    return (await text(`${folder}/${name}/in0_lcrit_alarm`)) === "1";
+  let alarm: boolean | undefined;
+  let fan_rpm: number | undefined;
+  for (const monitor of await readdir(folder).catch(() => [])) {
+    const driver = await text(`${folder}/${monitor}/name`);
+    if (driver === "rpi_volt") alarm = (await text(`${folder}/${monitor}/in0_lcrit_alarm`)) === "1";
+    const speed = driver === "pwmfan" ? Number.parseInt(await text(`${folder}/${monitor}/fan1_input`), 10) : Number.NaN;
+    if (Number.isFinite(speed)) fan_rpm = speed;
   }
-  return undefined;
+  return { alarm, fan_rpm };
+}
+
+let hasPowerChip = true;
+
+/** Volts at the supply's pins, by the power chip of a Pi 5; undefined elsewhere. It takes a process. */
+export async function readSupplyVolts(): Promise<number | undefined> {
+  if (!hasPowerChip) return undefined;
+  const output = await run("vcgencmd", ["pmic_read_adc", "EXT5V_V"], { timeout: vcgencmd_timeout_ms }).catch(
+    () => undefined,
+  );
+  const volts = parsePowerChip(output?.stdout ?? "");
+  // It will not change while we run.
+  if (volts === undefined) hasPowerChip = false;
+  return volts;
+}
+
+/** `EXT5V_V volt(24)=5.13284000V` */
+export function parsePowerChip(output: string): number | undefined {
+  const volts = Number.parseFloat(/EXT5V_V volt\(\d+\)=([\d.]+)V/.exec(output)?.[1] ?? "");
+  return Number.isFinite(volts) ? volts : undefined;
 }
 
 let hasFirmware = true;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseMeminfo, readBoard } from "./board.ts";
 import { type Headroom, PressureGauge, pressuresOf } from "./pressure.ts";
-import { parseThrottled, readSensors } from "./sensors.ts";
+import { parsePowerChip, parseThrottled, readSensors } from "./sensors.ts";
 import { StrainGauge } from "./strain.ts";
 
 const roomy: Headroom = {
@@ -58,6 +58,11 @@ test("what a Pi's firmware says of its supply", () => {
   expect(parseThrottled("VCHI initialization failed")).toBeUndefined();
 });
 
+test("what a Pi 5's power chip says", () => {
+  expect(parsePowerChip("     EXT5V_V volt(24)=5.13284000V\n")).toBe(5.13284);
+  expect(parsePowerChip('error=1 error_msg="Command not registered"')).toBeUndefined();
+});
+
 test("the strains of a board are told at once and lifted late, and what nothing measures is not told", async () => {
   const gauge = new StrainGauge();
   const quiet = {
@@ -65,6 +70,7 @@ test("the strains of a board are told at once and lifted late, and what nothing 
     undervoltage: false,
     throttled: undefined,
     undervoltageSeen: false,
+    fan_rpm: undefined,
   };
   expect(gauge.update(quiet, 0)).toEqual({ Undervoltage: false, Throttled: undefined, Overheated: false });
   const bad = { ...quiet, undervoltage: true, temperatures: [{ name: "cpu", celsius: 81 }] };
@@ -86,12 +92,15 @@ test("a Pi's sensors are read from sysfs, without a process", async () => {
   file("class/thermal/thermal_zone0/temp", "61322");
   file("class/hwmon/hwmon1/name", "rpi_volt");
   file("class/hwmon/hwmon1/in0_lcrit_alarm", "1");
+  file("class/hwmon/hwmon2/name", "pwmfan");
+  file("class/hwmon/hwmon2/fan1_input", "2950");
   file("devices/platform/soc/soc:firmware/get_throttled", "50004");
   expect(await readSensors(sysfs)).toEqual({
     temperatures: [{ name: "cpu-thermal", celsius: 61.322 }],
     undervoltage: true,
     throttled: true,
     undervoltageSeen: true,
+    fan_rpm: 2950,
   });
   rmSync(sysfs, { recursive: true });
 });

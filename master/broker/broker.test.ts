@@ -45,6 +45,8 @@ const boardProgram = `
   client.on("error", () => undefined);
 `;
 
+const readerToken = "a token that may read boards";
+
 describe("the broker", () => {
   const heard = new Heard();
   let ca: KeyAndCertificate;
@@ -63,6 +65,7 @@ describe("the broker", () => {
       host: "0.0.0.0",
       port: 0,
       leases: heard,
+      reviewReader: async (token) => (token === readerToken ? "home-assistant" : undefined),
       log: silentLog,
       credentials: () => ({ ca: ca.certificatePem, cert: server.certificatePem, key: server.keyPem }),
     });

@@ -1,11 +1,13 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { Aedes, type Client as MqttSession } from "aedes";
+import { Aedes, type AuthenticateError, type Client as MqttSession } from "aedes";
 import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
 import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { leaseDuration_s, nodeOfSessionTopic, nodeTopics, parseSessionMessage } from "#shared/heartbeat/messages.ts";
+import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
 import type { NodeLeases } from "./node-leases.ts";
+import type { ReaderReview } from "./readers.ts";
 
 export interface BrokerOptions {
   readonly host: string;
@@ -13,6 +15,8 @@ export interface BrokerOptions {
   /** PEM; read anew by `reload`. */
   readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
   readonly leases: Pick<NodeLeases, "take" | "renew">;
+  /** Who may listen without being a board. */
+  readonly reviewReader: ReaderReview;
   readonly log: Log;
 }
 
@@ -41,9 +45,22 @@ interface Connection {
   heard_ms: number;
 }
 
+/** Somebody who listens to what boards say, by a token of the API. */
+interface Reader {
+  readonly socket: TLSSocket;
+  token: string;
+}
+
+/** Connections without a certificate, with and without a session. */
+const mostReaders = 32;
+const readerReview_ms = 10 * 60_000;
+/** A reader with more than this unread is closed: its memory is the master's. */
+const unread_bytes = 256 * 1024;
+
 /**
- * The embedded MQTT broker: only boards with a node certificate come in, each publishes on its own topics only, and none
- * reads another's. What it learns of sessions goes into Leases (NodeLeases).
+ * The embedded MQTT broker. Boards come in by their node certificates; each publishes on its own topics only, and none
+ * reads another's. Readers (Home Assistant, say) come in by a token as their password; they read and say nothing. What is
+ * learnt of sessions goes into Leases (NodeLeases).
  */
 export class Broker {
   private readonly server: Server;
@@ -51,22 +68,31 @@ export class Broker {
   private readonly connections = new Set<Connection>();
   /** and whose a session is, also when its will is published after the end of its connection. */
   private readonly connectionOf = new WeakMap<MqttSession, Connection>();
+  private readonly readers = new Map<MqttSession, Reader>();
   private readonly listening = new ListeningClock();
   private renewals: ReturnType<typeof setInterval> | undefined;
+  private reviews: ReturnType<typeof setInterval> | undefined;
 
   private constructor(
     private readonly options: BrokerOptions,
     private readonly aedes: Aedes,
   ) {
     this.server = createServer(
-      { ...options.credentials(), requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" },
+      // Whoever has no certificate may still have a token.
+      { ...options.credentials(), requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
       (socket) => this.admit(socket),
     );
     this.server.on("tlsClientError", (error) => options.log.warn("TLS refused", { error }));
   }
 
   static async start(options: BrokerOptions): Promise<Broker> {
-    const aedes = await Aedes.createBroker({ concurrency: 32, queueLimit: 64, connectTimeout: 10_000 });
+    const aedes = await Aedes.createBroker({
+      concurrency: 32,
+      queueLimit: 64,
+      connectTimeout: 10_000,
+      // A reader that does not read must not hold up what others are told.
+      drainTimeout: 5_000,
+    });
     const broker = new Broker(options, aedes);
     broker.govern();
     await broker.listen();
@@ -80,6 +106,13 @@ export class Broker {
       session ? this.connectionOf.get(session)?.node : undefined;
     // Whoever connects with the id of a session ends that session: none may take another board's.
     aedes.preConnect = (session, packet, done) => {
+      if (this.readers.has(session)) {
+        const own = packet as { clientId: string; clean: boolean };
+        // No node is called so. And nothing is kept for a reader that is away.
+        own.clientId = `:${packet.clientId || crypto.randomUUID()}`;
+        own.clean = true;
+        return done(null, true);
+      }
       const connection = this.connectionOf.get(session);
       const node = connection?.node ?? "";
       if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) {
@@ -95,14 +128,24 @@ export class Broker {
       // With an error aedes closes the connection; without, the client would wait for an answer.
       done(new Error(`not allowed to connect as ${packet.clientId}`), false);
     };
+    aedes.authenticate = (session, _name, password, done) => {
+      if (this.connectionOf.has(session)) return done(null, true);
+      void this.authenticateReader(session, password?.toString("utf8") ?? "", done);
+    };
     aedes.authorizePublish = (session, packet, done) => {
       const node = nodeOf(session);
-      if (node !== undefined && packet.topic.startsWith(nodeTopics(node))) return done(null);
+      if (node !== undefined && (packet.topic.startsWith(nodeTopics(node)) || isDiscoveryTopicOf(node, packet.topic)))
+        return done(null);
+      if (session && this.readers.has(session) && isHomeAssistantStatus(packet.topic)) {
+        packet.retain = false;
+        return done(null);
+      }
       options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
       done(new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`));
     };
     aedes.authorizeSubscribe = (session, subscription, done) => {
       const node = nodeOf(session);
+      if (session && this.readers.has(session)) return done(null, subscription);
       done(null, node !== undefined && subscription.topic.startsWith(nodeTopics(node)) ? subscription : null);
     };
     aedes.on("publish", (packet, session) => {
@@ -116,6 +159,40 @@ export class Broker {
     });
   }
 
+  private async authenticateReader(
+    session: MqttSession,
+    token: string,
+    done: (error: AuthenticateError | null, success: boolean | null) => void,
+  ): Promise<void> {
+    const reader = this.readers.get(session);
+    const refuse = (): void => done(Object.assign(new Error("not authorized"), { returnCode: 5 }), false);
+    if (!reader || token === "") return refuse();
+    try {
+      const name = await this.options.reviewReader(token);
+      if (name === undefined) {
+        this.options.log.warn("refused: the password is no token that may read boards", {
+          address: reader.socket.remoteAddress,
+        });
+        return refuse();
+      }
+      reader.token = token;
+      this.options.log.info("somebody reads", { name, address: reader.socket.remoteAddress });
+      done(null, true);
+    } catch (error) {
+      this.options.log.warn("a reader could not be looked at", { error });
+      done(Object.assign(new Error("server unavailable"), { returnCode: 3 }), false);
+    }
+  }
+
+  /** Ends the sessions of readers whose token has run out or been revoked. */
+  private async reviewReaders(): Promise<void> {
+    for (const { socket, token } of [...this.readers.values()]) {
+      // One whose review fails keeps what it had: the next look comes.
+      const name = await this.options.reviewReader(token).catch(() => "unknown");
+      if (name === undefined) socket.destroy();
+    }
+  }
+
   private hasAnother(node: string, session: MqttSession | null): boolean {
     const own = session ? this.connectionOf.get(session) : undefined;
     return [...this.connections].some(
@@ -125,11 +202,12 @@ export class Broker {
 
   async stop(): Promise<void> {
     clearInterval(this.renewals);
+    clearInterval(this.reviews);
     this.listening.stop();
     const closed = new Promise<void>((done) => this.server.close(() => done()));
     await Promise.race([new Promise<void>((done) => this.aedes.close(() => done())), Bun.sleep(farewell_ms)]);
     // A board whose link is down would keep its connection, and this process, for minutes.
-    for (const { socket } of this.connections) socket.destroy();
+    for (const { socket } of [...this.connections, ...this.readers.values()]) socket.destroy();
     await Promise.race([closed, Bun.sleep(farewell_ms)]);
   }
 
@@ -172,9 +250,15 @@ export class Broker {
       this.options.log.info("a board has been silent for too long", { node });
       socket.destroy();
     }
+    for (const { socket } of this.readers.values()) if (socket.writableLength > unread_bytes) socket.destroy();
   }
 
   private admit(socket: TLSSocket): void {
+    if (Object.keys(socket.getPeerCertificate()).length > 0) this.admitBoard(socket);
+    else this.admitReader(socket);
+  }
+
+  private admitBoard(socket: TLSSocket): void {
     const node = socket.authorized ? nodeOfCertificate(socket) : undefined;
     if (node === undefined) {
       this.options.log.warn("refused: no node certificate", { address: socket.remoteAddress });
@@ -194,6 +278,24 @@ export class Broker {
     this.connectionOf.set(this.aedes.handle(socket), connection);
     socket.on("error", (error) => this.options.log.info("connection broke", { node, error }));
     socket.on("close", () => this.connections.delete(connection));
+  }
+
+  private admitReader(socket: TLSSocket): void {
+    if (this.readers.size >= mostReaders) {
+      this.options.log.warn("refused: too many connections without a certificate", { address: socket.remoteAddress });
+      socket.destroy();
+      return;
+    }
+    const session = this.aedes.handle(socket);
+    this.readers.set(session, { socket, token: "" });
+    this.reviews ??= setInterval(() => void this.reviewReaders(), readerReview_ms);
+    socket.on("error", (error) => this.options.log.info("a reader's connection broke", { error }));
+    socket.on("close", () => {
+      this.readers.delete(session);
+      if (this.readers.size > 0) return;
+      clearInterval(this.reviews);
+      this.reviews = undefined;
+    });
   }
 }
 

@@ -83,6 +83,19 @@ const agentOptions = {
     10,
     { min: 1, max: 600 },
   ),
+  mqttTelemetry: integer(
+    "mqtt-telemetry",
+    "SECONDS",
+    "how often this board tells temperature, supply, memory and disk by MQTT; 0: never",
+    0,
+    { min: 0, max: 86400 },
+  ),
+  homeAssistant: text(
+    "home-assistant",
+    "PREFIX",
+    "discovery prefix of Home Assistant (its default: homeassistant), for boards that show there by themselves; with mqtt-telemetry",
+    "",
+  ),
 } as const;
 
 export const workerOptions = {

@@ -3,7 +3,7 @@
  * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:renew`: for
  * boards whose certificate has run out; what they send proves itself. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
  * on a board read beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it leaves; boards have one
- * identity for all of it. `bramble:broker`: keeps nodes' Leases.
+ * identity for all of it. `bramble:broker`: keeps nodes' Leases, and asks who may listen.
  */
 export const brambleRoleTable = `
 bramble:join
@@ -28,6 +28,8 @@ system:aggregated-metrics-reader into:view into:edit into:admin
 bramble:broker
   create get update | coordination.k8s.io | leases
   get | core | nodes
+  create | authentication.k8s.io | tokenreviews
+  create | authorization.k8s.io | subjectaccessreviews
 bramble:ingress-controller
   read | core | nodes
   read | networking.k8s.io | ingressclasses ingresses
