@@ -2,7 +2,7 @@ import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
-import { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { clusterIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
@@ -49,10 +49,7 @@ export interface RunningApiServer {
 export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
   const { settings, store, pki, address, log } = setup;
   const dialer = new BoardDialer(log.named("tunnel"));
-  const issuer = new ServiceAccountIssuer(
-    `https://kubernetes.default.svc.${settings.clusterDomain}`,
-    pki.authorities.serviceAccountKeys,
-  );
+  const issuer = clusterIssuer(settings.clusterDomain, pki.authorities.serviceAccountKeys);
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const renewed = { frontProxyClient: pki.certificates.frontProxyClient };

@@ -4,6 +4,7 @@ import { localPathClassName, localPathProvisionerName } from "#shared/api/local-
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
+  configMaps,
   endpointSlices,
   endpoints,
   ingressClasses,
@@ -13,11 +14,12 @@ import {
   services,
   storageClasses,
 } from "#shared/api/resources.ts";
-import type { Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { ConfigMap, Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { legacyTokens } from "./apiserver/authn/legacy-token-labels.ts";
 
 export interface BootstrapOptions {
   readonly client: Client;
@@ -44,6 +46,7 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
   await ensure(client, serviceCIDRs, defaultServiceCIDR(options.serviceCidr));
   await ensure(client, services, kubernetesService(options));
+  await ensure(client, configMaps, legacyTokenTracking(new Date()));
   if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
   if (options.ingress) await ensureIngressClass(client);
@@ -124,6 +127,12 @@ async function replace<T extends KubeObject>(client: Client, ref: ResourceRef<T>
       if (!isConflict(error)) throw error;
     }
   }
+}
+
+/** Since when the last use of long-lived tokens is written down. */
+function legacyTokenTracking(now: Date): ConfigMap {
+  const data = { since: now.toISOString().slice(0, 10) };
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { ...legacyTokens.tracking }, data };
 }
 
 function namespace(name: string): Namespace {

@@ -6,7 +6,9 @@ import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { ControllerManager } from "./controllers/manager.ts";
+import { secretTokens } from "./controllers/service-account-token.ts";
 import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
 import { systemControllers } from "./controllers/system-controllers.ts";
 import { workloadControllers } from "./controllers/workload-controllers.ts";
@@ -34,6 +36,8 @@ export interface ControllerManagerSetup {
   readonly ca: KeyAndCertificate;
   /** What is published to namespaces; that CA when absent. */
   readonly rootCaPem?: string | undefined;
+  /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
+  readonly issuer?: ServiceAccountIssuer | undefined;
   readonly client: Client;
   /** A client that acts as a service account of kube-system. */
   readonly clientFor: (serviceAccount: string) => Client;
@@ -53,6 +57,7 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     strainedBoardTaint: settings.strainedBoardTaint,
     mapper: new ResourceMapper(client),
     reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
+    issueSecretToken: setup.issuer && secretTokens(setup.issuer),
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
   const all = [...controllers, ...workloadControllers];

@@ -6,6 +6,7 @@ import type { Client } from "#shared/client/client.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
+import { clusterIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
@@ -25,8 +26,9 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   const controllers = await once("kube-controller-manager", managing, async () => {
     const ownLoops = startServerControllers(own, log);
     const clientFor = (account: string): Client => server.client(controllerUser(account));
-    const { ca } = pki.authorities;
-    const manager = await startControllerManager({ settings, ca, client: managing, clientFor, log });
+    const { ca, serviceAccountKeys } = pki.authorities;
+    const issuer = clusterIssuer(settings.clusterDomain, serviceAccountKeys);
+    const manager = await startControllerManager({ settings, ca, issuer, client: managing, clientFor, log });
     return {
       check: () => manager.check(),
       async stop() {

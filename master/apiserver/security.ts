@@ -5,6 +5,7 @@ import { admissionPlugins } from "./admission/plugins.ts";
 import { BootstrapTokens } from "./authn/bootstrap-token.ts";
 import { type AuthenticatorChain, authenticatorChain, bearerTokens } from "./authn/chain.ts";
 import { openIdPaths } from "./authn/openid-discovery.ts";
+import { SecretTokenUse } from "./authn/secret-token-use.ts";
 import type { ServiceAccountIssuer } from "./authn/service-account-issuer.ts";
 import { ServiceAccountTokens } from "./authn/service-account-token.ts";
 import { unionOfTokens } from "./authn/token-authenticator.ts";
@@ -53,7 +54,8 @@ export interface Security {
 /** Builds them over the reader, in upstream's order: certificates, then tokens; system:masters, nodes, RBAC. */
 export function createSecurity(options: SecurityOptions): Security {
   const { reader, issuer } = options;
-  const tokens = unionOfTokens([new ServiceAccountTokens(issuer, reader), new BootstrapTokens(reader)]);
+  const secretUse = new SecretTokenUse(options.client);
+  const tokens = unionOfTokens([new ServiceAccountTokens(issuer, reader, { secretUse }), new BootstrapTokens(reader)]);
   const rbac = new RbacAuthorizer(reader);
   const graph = new NodeGraph(reader);
   const authorizer = authorizerChain([privilegedGroup, new NodeAuthorizer(graph, bootstrapRules("system:node")), rbac]);

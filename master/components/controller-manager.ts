@@ -4,6 +4,8 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
+import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { runElected } from "./elected.ts";
@@ -16,6 +18,11 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     keyPem: read("cluster-signing-key-file", settings.clusterSigningKeyFile),
   };
   const rootCaPem = settings.rootCaFile === "" ? ca.certificatePem : read("root-ca-file", settings.rootCaFile);
+  const { serviceAccountPrivateKeyFile: keyFile, clusterDomain } = settings;
+  const issuer =
+    keyFile === ""
+      ? undefined
+      : clusterIssuer(clusterDomain, parseServiceAccountKeys(read("service-account-private-key-file", keyFile)));
   await runElected({ ...settings, lease: "kube-controller-manager", log }, async (client) => {
     const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
     const tokens = new AccountTokens(client, log.named("tokens"));
@@ -25,6 +32,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
       settings,
       ca,
       rootCaPem,
+      issuer,
       client,
       clientFor,
       log,

@@ -1,6 +1,7 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { bootstrapSigner } from "./bootstrap-signer.ts";
 import { certificateApprover } from "./certificates/approver.ts";
 import { certificateCleaner } from "./certificates/cleaner.ts";
 import { certificateSigner } from "./certificates/signer.ts";
@@ -10,18 +11,23 @@ import { endpointSliceMirroringController } from "./endpoints/endpoint-slice-mir
 import { endpointsController } from "./endpoints/endpoints.ts";
 import { garbageCollector } from "./garbage-collector/garbage-collector.ts";
 import { ingressStatus } from "./ingress-status.ts";
+import { legacyTokenCleaner } from "./legacy-token-cleaner.ts";
 import type { Service } from "./manager.ts";
 import { namespaceController } from "./namespace/namespace.ts";
 import { defaultHealthSettings } from "./node/health.ts";
 import { nodeIpamController } from "./node/node-ipam.ts";
 import { nodeLifecycleController } from "./node/node-lifecycle.ts";
+import { nodeTtlController } from "./node/node-ttl.ts";
 import { taintEvictionController } from "./node/taint-eviction.ts";
 import type { StrainPolicy } from "./node/taints.ts";
+import { attachDetachController } from "./persistent-volume/attach-detach.ts";
 import { volumeBinder } from "./persistent-volume/binder.ts";
 import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes.ts";
+import { volumeExpander } from "./persistent-volume/expansion.ts";
 import { localPathProvisioner } from "./persistent-volume/local-path.ts";
 import { attributesClassProtection, claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
 import { podGarbageCollector } from "./pod-gc.ts";
+import { resourceClaimController } from "./resource-claim/resource-claim.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { rootCaPublisher } from "./root-ca-publisher.ts";
 import { serviceAccountController } from "./service-account.ts";
@@ -66,6 +72,7 @@ export function systemControllers(options: SystemControllerOptions): {
         options.strainedBoardTaint,
       ),
       taintEvictionController(),
+      nodeTtlController,
       podGarbageCollector(),
       endpointsController,
       endpointSliceController(),
@@ -81,8 +88,13 @@ export function systemControllers(options: SystemControllerOptions): {
       volumeProtection,
       attributesClassProtection,
       ephemeralVolumeController,
+      volumeExpander,
+      attachDetachController(),
+      resourceClaimController,
       ...(storagePath === undefined ? [] : [localPathProvisioner({ storagePath })]),
       tokenCleaner,
+      bootstrapSigner,
+      legacyTokenCleaner(),
       ...(issue ? [serviceAccountTokenController({ rootCaPem, issue })] : []),
       certificateApprover,
       certificateSigner(options.clientAuthority),

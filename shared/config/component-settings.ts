@@ -23,6 +23,13 @@ export const controllerManagerOptions = {
   rootCaFile: text("root-ca-file", "FILE", "the cluster's CA, which is published to every namespace", ""),
   clusterSigningCertFile: text("cluster-signing-cert-file", "FILE", "the CA that signs certificates", ""),
   clusterSigningKeyFile: text("cluster-signing-key-file", "FILE", "the key of that CA", ""),
+  serviceAccountPrivateKeyFile: text(
+    "service-account-private-key-file",
+    "FILE",
+    "the key that signs tokens in Secrets for service accounts; without it they stay empty",
+    "",
+  ),
+  clusterDomain: masterOptions.clusterDomain,
   clusterCidr,
   nodeMonitorGracePeriod: masterOptions.nodeMonitorGracePeriod,
   strainedBoardTaint: masterOptions.strainedBoardTaint,

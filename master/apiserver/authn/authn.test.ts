@@ -3,6 +3,7 @@ import type { PeerCertificate } from "node:tls";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
 import {
   createCertificateAuthority,
   extendedKeyUsages,
@@ -15,6 +16,7 @@ import { MapReader } from "../../../test/support/map-reader.ts";
 import { BootstrapTokens } from "./bootstrap-token.ts";
 import { authenticatorChain, bearerTokens } from "./chain.ts";
 import { openIdDocuments } from "./openid-discovery.ts";
+import { SecretTokenUse } from "./secret-token-use.ts";
 import { type KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
 import { unionOfTokens } from "./token-authenticator.ts";
@@ -44,7 +46,7 @@ const issue = (more: Partial<KubernetesClaim> = {}, audiences: string[] = [issue
 describe("service account tokens", () => {
   const reader = clusterWith();
   let now_ms = start_s * 1000;
-  const tokens = new ServiceAccountTokens(issuer, reader, () => now_ms);
+  const tokens = new ServiceAccountTokens(issuer, reader, { now_ms: () => now_ms });
 
   test("name the service account, its groups, pod and node", async () => {
     now_ms = start_s * 1000;
@@ -84,7 +86,7 @@ describe("service account tokens", () => {
 
   test("die with what they are bound to, even when seen before", async () => {
     const own = clusterWith();
-    const checked = new ServiceAccountTokens(issuer, own, () => start_s * 1000);
+    const checked = new ServiceAccountTokens(issuer, own, { now_ms: () => start_s * 1000 });
     const { token } = await issue({ pod: { name: "web", uid: "pod-1" } });
     expect(await checked.authenticateToken(token)).toBeDefined();
     own.remove(pods, { namespace: "blue", name: "web" });
@@ -140,6 +142,22 @@ describe("service account tokens", () => {
   });
 });
 
+test("the use of a token in a Secret is written down once a day, and a marked one is refused", async () => {
+  const written: unknown[] = [];
+  const client = { patch: async (...call: unknown[]) => void written.push(call[2]) } as unknown as Client;
+  const use = new SecretTokenUse(() => client);
+  const secret: Secret = { apiVersion: "v1", kind: "Secret", metadata: { namespace: "blue", name: "t", uid: "s-1" } };
+  const [day_ms, label] = [86_400_000, "kubernetes.io/legacy-token-last-used"];
+  for (const time_ms of [0, 5, day_ms, day_ms + 5]) use.note(secret, "robot", time_ms);
+  use.note({ ...secret, metadata: { uid: "s-2", labels: { [label]: "1970-01-02" } } }, "robot", day_ms);
+  const body = (day: string) => ({ type: "merge", body: { metadata: { uid: "s-1", labels: { [label]: day } } } });
+  expect(written).toEqual([body("1970-01-01"), body("1970-01-02")]);
+  const marked = { "kubernetes.io/legacy-token-invalid-since": "1970-01-01" };
+  expect(() => use.note({ ...secret, metadata: { ...secret.metadata, labels: marked } }, "robot", 0)).toThrow(
+    "the token in secret blue/t for service account blue/robot has been marked invalid",
+  );
+});
+
 describe("bootstrap tokens", () => {
   const token = "abcdef.0123456789abcdef";
   const data = (values: Record<string, string>) =>
@@ -186,7 +204,7 @@ describe("bootstrap tokens", () => {
 describe("the chain", () => {
   const reader = clusterWith();
   const tokens = unionOfTokens([
-    new ServiceAccountTokens(issuer, reader, () => start_s * 1000),
+    new ServiceAccountTokens(issuer, reader, { now_ms: () => start_s * 1000 }),
     new BootstrapTokens(reader),
   ]);
   const chain = authenticatorChain([new ClientCertificates(), bearerTokens(tokens)]);

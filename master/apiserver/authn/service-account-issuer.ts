@@ -33,6 +33,11 @@ export interface IssuedToken {
   readonly id: string;
 }
 
+/** The issuer of a cluster with that DNS domain. */
+export function clusterIssuer(clusterDomain: string, keys: readonly ServiceAccountKey[]): ServiceAccountIssuer {
+  return new ServiceAccountIssuer(`https://kubernetes.default.svc.${clusterDomain}`, keys);
+}
+
 /** Signs service account tokens. One issuer URL for the cluster, however many masters sign. */
 export class ServiceAccountIssuer {
   readonly #key: ServiceAccountKey;

@@ -5,6 +5,7 @@ import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts"
 import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { User } from "../request.ts";
+import type { SecretTokenUse } from "./secret-token-use.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
 
@@ -24,19 +25,28 @@ const leeway_s = 60;
 /** A signature is checked once; what it covers is kept for this many tokens, the oldest go first. */
 const verifiedLimit = 2048;
 
+export interface ServiceAccountTokensOptions {
+  readonly now_ms?: (() => number) | undefined;
+  /** Told of each use of a token that lies in a Secret; refuses those that are marked invalid. */
+  readonly secretUse?: Pick<SecretTokenUse, "note"> | undefined;
+}
+
 /**
  * Knows the cluster's own service account tokens. The signature is cached; time, audience, and the service account, pod,
  * secret or node that the token is bound to are looked at on every request, so a token dies with its pod.
  */
 export class ServiceAccountTokens implements TokenAuthenticator {
   readonly #verified = new Map<string, Claims>();
+  private readonly now_ms: () => number;
   readonly #publicKeys = new Map<string, Promise<CryptoKey>>();
 
   constructor(
     private readonly issuer: ServiceAccountIssuer,
     private readonly reader: ResourceReader,
-    private readonly now_ms: () => number = Date.now,
-  ) {}
+    private readonly options: ServiceAccountTokensOptions = {},
+  ) {
+    this.now_ms = options.now_ms ?? Date.now;
+  }
 
   async authenticateToken(token: string, audiences?: readonly string[]): Promise<AuthenticatedToken | undefined> {
     if (unverifiedIssuer(token) !== this.issuer.issuer) return undefined;
@@ -112,7 +122,11 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       );
     if (this.#longDeleted(account))
       throw new TokenError(`service account ${namespace}/${serviceaccount.name} has been deleted`);
-    if (secret) this.#assertBound("secret", secret, this.reader.get(secrets, { namespace, name: secret.name }));
+    if (secret) {
+      const found = this.reader.get(secrets, { namespace, name: secret.name });
+      this.#assertBound("secret", secret, found);
+      if (found) this.options.secretUse?.note(found, serviceaccount.name, now_s * 1000);
+    }
     if (pod) this.#assertBound("pod", pod, this.reader.get(pods, { namespace, name: pod.name }));
     if (node && !pod) this.#assertBound("node", node, this.reader.get(nodes, { name: node.name }));
     return serviceAccountUser(namespace, serviceaccount, { pod, node, tokenId: claims.jti });

@@ -1,0 +1,40 @@
+import { secrets } from "#shared/api/resources.ts";
+import type { Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { legacyTokens } from "./legacy-token-labels.ts";
+import { TokenError } from "./token-authenticator.ts";
+
+/** Secrets remembered as written today; more are only asked about again. */
+const mostRemembered = 1_000;
+
+/** Writes down by the day when a token that lies in a Secret was used, and refuses one that is marked invalid (KEP-2799). */
+export class SecretTokenUse {
+  #day = "";
+  readonly #written = new Set<string>();
+
+  constructor(private readonly client: () => Client) {}
+
+  /** Throws TokenError for a token that the legacy cleaner has marked. */
+  note({ metadata }: Secret, account: string, now_ms: number): void {
+    const { namespace = "", name = "", uid = "", labels } = metadata;
+    if (labels?.[legacyTokens.invalidSinceLabel] !== undefined) {
+      throw new TokenError(
+        `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid. ` +
+          "Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the " +
+          `'${legacyTokens.invalidSinceLabel}' label from the secret to temporarily allow use of this token`,
+      );
+    }
+    const day = new Date(now_ms).toISOString().slice(0, 10);
+    if (day !== this.#day || this.#written.size >= mostRemembered) {
+      this.#day = day;
+      this.#written.clear();
+    }
+    if (labels?.[legacyTokens.lastUsedLabel] === day || this.#written.has(uid)) return;
+    this.#written.add(uid);
+    const body = { metadata: { uid, labels: { [legacyTokens.lastUsedLabel]: day } } };
+    // The request does not wait for it; one that fails is written at the next use.
+    this.client()
+      .patch(secrets, { namespace, name }, { type: "merge", body })
+      .catch(() => this.#written.delete(uid));
+  }
+}

@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
+import type { Node, PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
+import { readyCondition } from "../node/health.ts";
+
+/** A node that is not ready may keep what it has mounted so long; then it is taken away (upstream's figure). */
+export const longestUnmount_ms = 360_000;
+
+/** A volume that pods of a node need there. */
+export interface WantedVolume {
+  readonly volume: PersistentVolume;
+  readonly pods: readonly Pod[];
+}
+
+export interface AttachmentFacts {
+  /** Absent: the node is gone. */
+  readonly node: Node | undefined;
+  readonly nodeName: string;
+  readonly wanted: readonly WantedVolume[];
+  /** The node's attachments of CSI volumes that are known, with the volume. */
+  readonly present: readonly { readonly attachment: VolumeAttachment; readonly volume: PersistentVolume }[];
+  /** Names of other nodes that have the volume, or are about to. */
+  elsewhere(volumeName: string): readonly string[];
+  /** Since when nobody there has needed it, ms. */
+  unneededFor_ms(attachmentName: string): number;
+}
+
+export type AttachmentStep =
+  | { readonly kind: "attach"; readonly name: string; readonly volume: PersistentVolume }
+  /** The volume is on another node and allows one only. */
+  | { readonly kind: "refuse"; readonly wanted: WantedVolume; readonly message: string }
+  | { readonly kind: "detach"; readonly attachment: VolumeAttachment; readonly volume: PersistentVolume }
+  | { readonly kind: "succeeded"; readonly wanted: WantedVolume };
+
+export interface AttachmentPlan {
+  readonly steps: readonly AttachmentStep[];
+  /** What `status.volumesAttached` of the node should say before anything is detached. */
+  readonly reported: readonly string[];
+}
+
+/** As kubelet and every attacher work it out too. */
+export function attachmentName({ spec }: PersistentVolume, nodeName: string): string {
+  const { volumeHandle = "", driver = "" } = spec?.csi ?? {};
+  return `csi-${createHash("sha256").update(`${volumeHandle}${driver}${nodeName}`).digest("hex")}`;
+}
+
+/** The volume's name in a node's `volumesInUse` and `volumesAttached`. */
+export const uniqueVolumeName = ({ spec }: PersistentVolume): string =>
+  `kubernetes.io/csi/${spec?.csi?.driver}^${spec?.csi?.volumeHandle}`;
+
+const manyNodes = new Set(["ReadWriteMany", "ReadOnlyMany"]);
+
+/** What is to be done for one node (pure): attach what pods need, let go of what none needs and nothing has mounted. */
+export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
+  const { node, nodeName, wanted, present } = facts;
+  const steps: AttachmentStep[] = [];
+  const inUse = new Set(node?.status?.volumesInUse);
+  const wantedNames = new Set(wanted.map(({ volume }) => volume.metadata.name));
+  const kept = new Map<string, VolumeAttachment>();
+  for (const { attachment, volume } of present) {
+    const { name = "", deletionTimestamp } = attachment.metadata;
+    if (wantedNames.has(volume.metadata.name) && !deletionTimestamp) {
+      kept.set(name, attachment);
+    } else if (!deletionTimestamp && mayDetach(facts, name, inUse.has(uniqueVolumeName(volume)))) {
+      steps.push({ kind: "detach", attachment, volume });
+    } else {
+      kept.set(name, attachment);
+    }
+  }
+  for (const one of wanted) {
+    const name = attachmentName(one.volume, nodeName);
+    const attachment = kept.get(name);
+    const there = facts.elsewhere(one.volume.metadata.name ?? "");
+    const exclusive = !(one.volume.spec?.accessModes ?? []).some((mode) => manyNodes.has(mode));
+    if (attachment) {
+      if (attachment.status?.attached) steps.push({ kind: "succeeded", wanted: one });
+    } else if (node && exclusive && there.length > 0) {
+      const message =
+        `Multi-Attach error for volume "${one.volume.metadata.name}" Volume is already exclusively attached to one ` +
+        "node and can't be attached to another";
+      steps.push({ kind: "refuse", wanted: one, message });
+    } else if (node) {
+      steps.push({ kind: "attach", name, volume: one.volume });
+    }
+  }
+  const reported = present
+    .filter(({ attachment }) => kept.has(attachment.metadata.name ?? "") && attachment.status?.attached)
+    .map(({ volume }) => uniqueVolumeName(volume))
+    .sort();
+  return { steps, reported };
+}
+
+function mayDetach({ node, unneededFor_ms }: AttachmentFacts, name: string, mounted: boolean): boolean {
+  if (!mounted || !node) return true;
+  if (node.spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService)) return true;
+  return readyCondition(node)?.status !== "True" && unneededFor_ms(name) > longestUnmount_ms;
+}

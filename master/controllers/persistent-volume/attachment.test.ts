@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { nodes, persistentVolumeClaims, persistentVolumes, pods, volumeAttachments } from "#shared/api/resources.ts";
+import type { Node, PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
+import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
+import { eventually } from "../testing/eventually.ts";
+import { Harness } from "../testing/harness.ts";
+import type { RecordingClient } from "../testing/recording-client.ts";
+import { attachDetachController } from "./attach-detach.ts";
+import { type AttachmentFacts, attachmentName, longestUnmount_ms, planAttachments } from "./attachment-plan.ts";
+import { volumeExpander } from "./expansion.ts";
+
+const volume = (name: string, mode = "ReadWriteOnce", claim?: string): PersistentVolume => ({
+  apiVersion: "v1",
+  kind: "PersistentVolume",
+  metadata: { name },
+  spec: {
+    capacity: { storage: "1Gi" },
+    accessModes: [mode],
+    csi: { driver: "disk.example.com", volumeHandle: `handle-${name}` },
+    ...(claim ? { claimRef: { kind: "PersistentVolumeClaim", namespace: "default", name: claim } } : {}),
+  },
+});
+const attachment = (of: PersistentVolume, nodeName: string, attached = true): VolumeAttachment => ({
+  apiVersion: "storage.k8s.io/v1",
+  kind: "VolumeAttachment",
+  metadata: { name: attachmentName(of, nodeName) },
+  spec: { attacher: "disk.example.com", nodeName, source: { persistentVolumeName: of.metadata.name } },
+  status: { attached },
+});
+const inUse = "kubernetes.io/csi/disk.example.com^handle-v";
+const node = (
+  ready: "True" | "Unknown",
+  volumesInUse: string[] = [],
+  taints: { key: string; effect: string }[] = [],
+) => {
+  const made = testNode("a", { spec: { taints } });
+  return { ...made, status: { ...made.status, volumesInUse, conditions: [{ type: "Ready", status: ready }] } } as Node;
+};
+const facts = (more: Partial<AttachmentFacts>): AttachmentFacts => ({
+  node: node("True"),
+  nodeName: "a",
+  wanted: [],
+  present: [],
+  elsewhere: () => [],
+  unneededFor_ms: () => 0,
+  ...more,
+});
+const kinds = (more: Partial<AttachmentFacts>): string[] => planAttachments(facts(more)).steps.map(({ kind }) => kind);
+
+test("the attachment's name is the one that every kubelet and attacher works out", () => {
+  // sha256 of "handle-v" + "disk.example.com" + "a", by sha256sum.
+  const digest = new Bun.CryptoHasher("sha256").update("handle-vdisk.example.coma").digest("hex");
+  expect(attachmentName(volume("v"), "a")).toBe(`csi-${digest}`);
+});
+
+test("a volume that pods need is attached, once, and on one node unless it allows more", () => {
+  const v = volume("v");
+  const wanted = [{ volume: v, pods: [testPod("p")] }];
+  expect(kinds({ wanted })).toEqual(["attach"]);
+  expect(kinds({ wanted, present: [{ attachment: attachment(v, "a", false), volume: v }] })).toEqual([]);
+  expect(kinds({ wanted, present: [{ attachment: attachment(v, "a"), volume: v }] })).toEqual(["succeeded"]);
+  expect(kinds({ wanted, elsewhere: () => ["b"] })).toEqual(["refuse"]);
+  const shared = [{ volume: volume("v", "ReadWriteMany"), pods: [] }];
+  expect(kinds({ wanted: shared, elsewhere: () => ["b"] })).toEqual(["attach"]);
+  expect(kinds({ wanted, node: undefined })).toEqual([]);
+});
+
+test("a volume that is still mounted is let go only of a node that is out of service or silent for long", () => {
+  const v = volume("v");
+  const present = [{ attachment: attachment(v, "a"), volume: v }];
+  expect(kinds({ present })).toEqual(["detach"]);
+  expect(kinds({ present, node: undefined })).toEqual(["detach"]);
+  expect(kinds({ present, node: node("True", [inUse]), unneededFor_ms: () => longestUnmount_ms + 1 })).toEqual([]);
+  expect(kinds({ present, node: node("Unknown", [inUse]) })).toEqual([]);
+  const silent = { node: node("Unknown", [inUse]), unneededFor_ms: () => longestUnmount_ms + 1 };
+  expect(kinds({ present, ...silent })).toEqual(["detach"]);
+  const out = [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }];
+  expect(kinds({ present, node: node("Unknown", [inUse], out) })).toEqual(["detach"]);
+});
+
+test("what is about to be detached is no longer reported as attached", () => {
+  const v = volume("v");
+  const present = [{ attachment: attachment(v, "a"), volume: v }];
+  expect(planAttachments(facts({ present, wanted: [{ volume: v, pods: [] }] })).reported).toEqual([inUse]);
+  expect(planAttachments(facts({ present })).reported).toEqual([]);
+});
+
+let harness: Harness<RecordingClient>;
+beforeEach(async () => {
+  harness = await Harness.onApiServer();
+});
+afterEach(() => harness.stop());
+
+const claim = (name: string, volumeName: string, storage = "1Gi") => ({
+  apiVersion: "v1" as const,
+  kind: "PersistentVolumeClaim" as const,
+  metadata: { name, namespace: "default", annotations: { "pv.kubernetes.io/bind-completed": "yes" } },
+  spec: {
+    accessModes: ["ReadWriteOnce"],
+    storageClassName: "",
+    volumeName,
+    resources: { requests: { storage } },
+  },
+});
+
+test("attachments come with a node's pods and go with them, and the node's status tells", async () => {
+  const { client } = harness;
+  const managed = testNode("a");
+  managed.metadata.annotations = { "volumes.kubernetes.io/controller-managed-attach-detach": "true" };
+  await client.create(nodes, managed);
+  await client.create(nodes, testNode("unmanaged"));
+  await client.create(persistentVolumes, volume("v", "ReadWriteOnce", "c"));
+  await client.create(persistentVolumeClaims, claim("c", "v"));
+  await harness.run(attachDetachController());
+  const uses = { volumes: [{ name: "data", persistentVolumeClaim: { claimName: "c" } }] };
+  await client.create(pods, testPod("p", { nodeName: "a", ...uses }));
+  await client.create(pods, testPod("q", { nodeName: "unmanaged", ...uses }));
+  const name = attachmentName(volume("v"), "a");
+  const all = async () => (await client.list(volumeAttachments)).items;
+  await eventually(async () => (await all()).length === 1, "the attachment");
+  const [made] = await all();
+  expect(made?.metadata.name).toBe(name);
+  expect(made?.spec).toEqual({
+    attacher: "disk.example.com",
+    nodeName: "a",
+    source: { persistentVolumeName: "v" },
+  });
+  // What the driver's attacher says.
+  const attached = { status: { attached: true } };
+  await client.patch(volumeAttachments, { name }, { type: "merge", body: attached }, { subresource: "status" });
+  const reported = async () => (await client.get(nodes, { name: "a" })).status?.volumesAttached ?? [];
+  await eventually(async () => (await reported()).length === 1, "the node's status");
+  await eventually(() => harness.recorded.some((line) => line.includes("SuccessfulAttachVolume")), "the event");
+  await client.delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 });
+  await eventually(async () => (await all()).length === 0, "the attachment gone");
+  expect(await reported()).toEqual([]);
+});
+
+test("a claim that asks for more of a CSI volume is told who sees to it", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumes, volume("v", "ReadWriteOnce", "c"));
+  await client.create(persistentVolumeClaims, claim("c", "v", "2Gi"));
+  const status = { phase: "Bound", capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"] };
+  const key = { namespace: "default", name: "c" };
+  await client.patch(persistentVolumeClaims, key, { type: "merge", body: { status } }, { subresource: "status" });
+  await harness.run(volumeExpander);
+  await eventually(() => harness.recorded.length > 0, "the event");
+  expect(harness.recorded[0]).toBe(
+    "Normal PersistentVolumeClaim/c ExternalExpanding: waiting for an external controller to expand this PVC",
+  );
+});
