@@ -10,8 +10,10 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
+import { readyCondition } from "../node/health.ts";
 import { isPodReady } from "../pod-condition.ts";
 import {
   addressesOf,
@@ -33,6 +35,7 @@ import {
   slicesByService,
   writeSlices,
 } from "./slice-writer.ts";
+import { cpuShares, wantsZoneHints, zoneHints } from "./zone-hints.ts";
 
 const manager = "endpointslice-controller.k8s.io";
 const mostInSlice = 100;
@@ -41,6 +44,8 @@ const zoneLabel = "topology.kubernetes.io/zone";
 /** Keeps the EndpointSlices of Services that select pods. */
 export function endpointSliceController(): ControllerDefinition {
   const versions = new WrittenVersions();
+  /** What was last told of a Service's hints by zones, per address family: `on`, or why there are none. */
+  const told = new Map<string, ReadonlyMap<string, string>>();
   return defineController({
     name: "endpointslice-controller",
     watches: [
@@ -51,6 +56,10 @@ export function endpointSliceController(): ControllerDefinition {
         when: (event) =>
           event.type === "update" &&
           event.old.metadata.labels?.[zoneLabel] !== event.object.metadata.labels?.[zoneLabel],
+        observe(event, { lister, queue }) {
+          if (event.type === "update" && hintFacts(event.old) === hintFacts(event.object)) return;
+          for (const service of lister(services).list()) if (wantsZoneHints(service)) queue.add(keyOf(service));
+        },
       }),
       watching(endpointSlices, { enqueue: serviceOfSlice, indexes: slicesByService }),
     ],
@@ -59,6 +68,7 @@ export function endpointSliceController(): ControllerDefinition {
       const service = lister(services).get(key);
       if (!service || service.metadata.deletionTimestamp) {
         versions.forget(key);
+        told.delete(key);
         return undefined;
       }
       // Endpoints of other Services are somebody else's; those of a Service whose name is no longer one of ours stay.
@@ -72,6 +82,10 @@ export function endpointSliceController(): ControllerDefinition {
       const groups = endpointGroups(service, selectedPods(service, lister(pods).list(namespace)), (node) =>
         lister(nodes).get(node),
       );
+      const hints = wantsZoneHints(service) ? addZoneHints(groups, cpuShares(lister(nodes).list())) : undefined;
+      tellHints(service, told.get(key), hints, events);
+      if (hints) told.set(key, hints);
+      else told.delete(key);
       const ours = own.filter(({ metadata }) =>
         metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid),
       );
@@ -109,6 +123,46 @@ export function endpointSliceController(): ControllerDefinition {
     },
   });
 }
+
+/** Writes hints by zones into the endpoints, all families of addresses for themselves. Gives `on` or why not, by family. */
+function addZoneHints(
+  groups: readonly EndpointGroup[],
+  shares: ReturnType<typeof cpuShares>,
+): ReadonlyMap<string, string> {
+  const outcome = new Map<string, string>();
+  for (const addressType of new Set(groups.map((group) => group.addressType))) {
+    const all = groups.filter((group) => group.addressType === addressType).flatMap(({ endpoints }) => endpoints);
+    const hints = zoneHints(all, shares);
+    outcome.set(addressType, hints.kind === "on" ? "on" : hints.why);
+    for (const [index, endpoint] of all.entries()) {
+      const zone = hints.kind === "on" ? hints.zones[index] : undefined;
+      if (zone === undefined) delete endpoint.hints;
+      else endpoint.hints = { forZones: [{ name: zone }] };
+    }
+  }
+  return outcome;
+}
+
+function tellHints(
+  service: Service,
+  before: ReadonlyMap<string, string> | undefined,
+  now: ReadonlyMap<string, string> | undefined,
+  events: EventRecorder,
+): void {
+  for (const addressType of new Set([...(before?.keys() ?? []), ...(now?.keys() ?? [])])) {
+    const [was, is] = [before?.get(addressType), now?.get(addressType)];
+    if (was === is) continue;
+    const tell = (type: "Normal" | "Warning", reason: string, what: string): void =>
+      events.record(service, { type, reason, message: `${what}, addressType: ${addressType}` });
+    if (is === "on") tell("Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled");
+    else if (is !== undefined) tell("Warning", "TopologyAwareHintsDisabled", is);
+    else if (was === "on") tell("Warning", "TopologyAwareHintsDisabled", "Topology Aware Hints has been disabled");
+  }
+}
+
+/** What of a node hints by zones depend on. */
+const hintFacts = (node: Node): string =>
+  JSON.stringify([node.metadata.labels, node.status?.allocatable?.["cpu"], readyCondition(node)?.status]);
 
 /** The Service's labels, with those that are the controller's. */
 export function sliceLabels(service: Service): Record<string, string> {

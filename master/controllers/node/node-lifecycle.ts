@@ -12,6 +12,7 @@ import {
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { nodeLeaseNamespace, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { isPodReady, writePodCondition } from "../pod-condition.ts";
+import { EvictionTurns, evictionPace } from "./eviction-pace.ts";
 import {
   defaultHealthSettings,
   type HealthSettings,
@@ -22,7 +23,14 @@ import {
   type SignsOfLife,
   unknownConditions,
 } from "./health.ts";
-import { fleetState, type StrainPolicy, taintsAfter, zoneOf } from "./taints.ts";
+import {
+  type EvictionVerdict,
+  evictingTaintOf,
+  isBeingEmptied,
+  type StrainPolicy,
+  taintsAfter,
+  zoneOf,
+} from "./taints.ts";
 
 const leaseScope = { namespace: nodeLeaseNamespace };
 
@@ -46,6 +54,7 @@ export function nodeLifecycleController(
   strained: StrainPolicy = "none",
 ): ControllerDefinition {
   const memories = new Map<string, Memory>();
+  let turns = new EvictionTurns();
   /** Nobody was silent while this process could not listen. */
   let listening: ListeningClock | undefined;
   const listen = ({ clock, signal }: ControllerContext): ListeningClock => {
@@ -57,6 +66,7 @@ export function nodeLifecycleController(
       begun.stop();
       listening = undefined;
       memories.clear();
+      turns = new EvictionTurns();
     });
     return begun;
   };
@@ -101,7 +111,8 @@ export function nodeLifecycleController(
       const reachability = judge(node, lease, memory.heard, memory.lastSigns, now_ms, settings);
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
-      await setTaints(current, strained, context);
+      const { verdict, wait_ms } = judgeEviction(current, turns, now_ms, context);
+      await setTaints(current, verdict, strained, context);
       await setLabels(current, context);
       if (former === "True" && memory.ready !== "True") {
         const message = `Node ${key} status is now: NodeNotReady`;
@@ -109,7 +120,8 @@ export function nodeLifecycleController(
       }
       const justFailed = former === "True" && memory.ready === "False";
       if (memory.ready === "Unknown" || justFailed) await setPodsNotReady(key, context);
-      return reachability.kind === "reachable" ? { requeueAfter_ms: reachability.lookAgainAfter_ms } : undefined;
+      const waits_ms = [...(reachability.kind === "reachable" ? [reachability.lookAgainAfter_ms] : []), ...wait_ms];
+      return waits_ms.length > 0 ? { requeueAfter_ms: Math.min(...waits_ms) } : undefined;
     },
   });
 }
@@ -139,17 +151,38 @@ async function setUnknown(node: Node, { client, clock, lister }: ControllerConte
   return client.update(nodes, { ...present, status: { ...present.status, conditions } }, { subresource: "status" });
 }
 
+/** Whether the node may be emptied now, and how long it has to wait for its turn if it has to. */
+function judgeEviction(
+  node: Node,
+  turns: EvictionTurns,
+  now_ms: number,
+  { lister }: ControllerContext,
+): { readonly verdict: EvictionVerdict; readonly wait_ms: readonly number[] } {
+  const { name = "" } = node.metadata;
+  const zones = new Map<string, boolean[]>();
+  for (const one of lister(nodes).list()) {
+    const ready = readyCondition(one.metadata.name === name ? node : one)?.status === "True";
+    const zone = zones.get(zoneOf(one)) ?? [];
+    zone.push(ready);
+    zones.set(zoneOf(one), zone);
+  }
+  const zone = zoneOf(node);
+  const pace = evictionPace(zone, zones);
+  if (pace.kind === "take back") return { verdict: "take back", wait_ms: [] };
+  if (!evictingTaintOf(node)) turns.forget(zone, name);
+  if (pace.perSecond === 0) return { verdict: "hold", wait_ms: [] };
+  if (!evictingTaintOf(node) || isBeingEmptied(node)) return { verdict: "evict", wait_ms: [] };
+  const wait_ms = turns.take(zone, name, pace.perSecond, now_ms);
+  return wait_ms > 0 ? { verdict: "wait", wait_ms: [wait_ms] } : { verdict: "evict", wait_ms: [] };
+}
+
 async function setTaints(
   node: Node,
+  eviction: EvictionVerdict,
   strained: StrainPolicy,
-  { client, clock, lister }: ControllerContext,
+  { client, clock }: ControllerContext,
 ): Promise<void> {
-  const zone = zoneOf(node);
-  const ready = lister(nodes)
-    .list()
-    .filter((one) => zoneOf(one) === zone)
-    .map((one) => readyCondition(one.metadata.name === node.metadata.name ? node : one)?.status === "True");
-  const taints = taintsAfter(node, fleetState(ready), timestamp(clock), strained);
+  const taints = taintsAfter(node, eviction, timestamp(clock), strained);
   if (!taints) return;
   const { name = "", resourceVersion } = node.metadata;
   const body = { metadata: { resourceVersion }, spec: { taints } };

@@ -8,11 +8,12 @@ import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
+import { EvictionTurns, evictionPace, fleetState } from "./eviction-pace.ts";
 import { defaultHealthSettings, hear, judge } from "./health.ts";
 import { CidrPool, nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle.ts";
 import { taintEvictionController, tolerated_s } from "./taint-eviction.ts";
-import { fleetState, taintsAfter } from "./taints.ts";
+import { taintsAfter } from "./taints.ts";
 
 const readyNode = (name: string, status = "True"): Node => {
   const node = testNode(name);
@@ -26,7 +27,7 @@ describe("taints", () => {
   test("follow conditions and leave others alone", () => {
     const node = readyNode("a", "Unknown");
     node.spec = { unschedulable: true, taints: [{ key: "mine", effect: "NoSchedule" }] };
-    const taints = taintsAfter(node, "normal", "t");
+    const taints = taintsAfter(node, "evict", "t");
     expect(keys(taints)).toEqual([
       "mine:NoSchedule",
       "unreachable:NoSchedule",
@@ -34,40 +35,37 @@ describe("taints", () => {
       "unreachable:NoExecute",
     ]);
     node.spec.taints = taints;
-    expect(taintsAfter(node, "normal", "t2")).toBeUndefined();
+    expect(taintsAfter(node, "evict", "t2")).toBeUndefined();
     const well = { ...readyNode("a"), spec: { taints: taints ?? [] } };
-    expect(keys(taintsAfter(well, "normal", "t"))).toEqual(["mine:NoSchedule"]);
+    expect(keys(taintsAfter(well, "evict", "t"))).toEqual(["mine:NoSchedule"]);
   });
 
   test("nothing is evicted when the fleet is down", () => {
     const node = readyNode("a", "Unknown");
-    expect(keys(taintsAfter(node, "partly disrupted", "t"))).toEqual(["unreachable:NoSchedule"]);
+    expect(keys(taintsAfter(node, "hold", "t"))).toEqual(["unreachable:NoSchedule"]);
     node.spec = { taints: [{ key: "node.kubernetes.io/unreachable", effect: "NoExecute" }] };
-    expect(keys(taintsAfter(node, "partly disrupted", "t"))).toEqual([
-      "unreachable:NoExecute",
-      "unreachable:NoSchedule",
-    ]);
-    expect(keys(taintsAfter(node, "disrupted", "t"))).toEqual(["unreachable:NoSchedule"]);
+    expect(keys(taintsAfter(node, "hold", "t"))).toEqual(["unreachable:NoExecute", "unreachable:NoSchedule"]);
+    expect(keys(taintsAfter(node, "take back", "t"))).toEqual(["unreachable:NoSchedule"]);
   });
 
   test("what boards behind a dead switch got one after the other is taken back", () => {
     const node = readyNode("a", "Unknown");
     const key = "node.kubernetes.io/unreachable";
     node.spec = { taints: [{ key, effect: "NoExecute", timeAdded: "2026-01-01T00:00:00Z" }] };
-    expect(keys(taintsAfter(node, "partly disrupted", "2026-01-01T00:00:10Z"))).toEqual(["unreachable:NoSchedule"]);
+    expect(keys(taintsAfter(node, "hold", "2026-01-01T00:00:10Z"))).toEqual(["unreachable:NoSchedule"]);
     // One that was lost long before stays.
-    expect(keys(taintsAfter(node, "partly disrupted", "2026-01-01T00:10:00Z"))).toContain("unreachable:NoExecute");
+    expect(keys(taintsAfter(node, "hold", "2026-01-01T00:10:00Z"))).toContain("unreachable:NoExecute");
   });
 
   test("a board whose supply is too weak is avoided, as the cluster wants it", () => {
     const node = readyNode("a");
     node.status = { conditions: [...(node.status?.conditions ?? []), { type: "Undervoltage", status: "True" }] };
-    expect(taintsAfter(node, "normal", "t")).toBeUndefined();
-    node.spec = { taints: taintsAfter(node, "normal", "t", "PreferNoSchedule") ?? [] };
+    expect(taintsAfter(node, "evict", "t")).toBeUndefined();
+    node.spec = { taints: taintsAfter(node, "evict", "t", "PreferNoSchedule") ?? [] };
     expect(keys(node.spec.taints)).toEqual(["undervoltage:PreferNoSchedule"]);
-    expect(keys(taintsAfter(node, "normal", "t", "NoSchedule"))).toEqual(["undervoltage:NoSchedule"]);
+    expect(keys(taintsAfter(node, "evict", "t", "NoSchedule"))).toEqual(["undervoltage:NoSchedule"]);
     node.status = readyNode("a").status ?? {};
-    expect(taintsAfter(node, "normal", "t", "PreferNoSchedule")).toEqual([]);
+    expect(taintsAfter(node, "evict", "t", "PreferNoSchedule")).toEqual([]);
   });
 
   test("when a fleet counts as down", () => {
@@ -77,6 +75,37 @@ describe("taints", () => {
     expect(fleetState(nodes(2, 3))).toBe("partly disrupted");
     expect(fleetState(nodes(0, 1))).toBe("disrupted");
     expect(fleetState(nodes(5, 3))).toBe("normal");
+  });
+
+  test("a node that has to wait for its turn keeps what it has", () => {
+    const node = readyNode("a", "Unknown");
+    expect(keys(taintsAfter(node, "wait", "t"))).toEqual(["unreachable:NoSchedule"]);
+    node.spec = { taints: [{ key: "node.kubernetes.io/not-ready", effect: "NoExecute", timeAdded: "t" }] };
+    expect(keys(taintsAfter(node, "wait", "t"))).toContain("not-ready:NoExecute");
+  });
+
+  test("how fast boards may lose their pods", () => {
+    const zone = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
+    const pace = (own: boolean[], other?: boolean[]) =>
+      evictionPace("a", new Map([["a", own], ...(other ? [["b", other] as const] : [])]));
+    expect(pace(zone(5, 1))).toEqual({ kind: "rate", perSecond: 0.1 });
+    expect(pace(zone(2, 3))).toEqual({ kind: "rate", perSecond: 0 });
+    expect(pace(zone(20, 40))).toEqual({ kind: "rate", perSecond: 0.01 });
+    expect(pace(zone(0, 3))).toEqual({ kind: "take back" });
+    // A zone that failed by itself is emptied.
+    expect(pace(zone(0, 3), zone(2, 1))).toEqual({ kind: "rate", perSecond: 0.1 });
+    expect(pace(zone(0, 3), zone(0, 2))).toEqual({ kind: "take back" });
+  });
+
+  test("boards lose their pods one after the other, in each zone", () => {
+    const turns = new EvictionTurns();
+    expect(turns.take("z", "a", 0.1, 1_000)).toBe(0);
+    expect(turns.take("z", "a", 0.1, 1_500)).toBe(0);
+    expect(turns.take("z", "b", 0.1, 2_000)).toBe(9_000);
+    expect(turns.take("y", "c", 0.1, 2_000)).toBe(0);
+    turns.forget("z", "a");
+    expect(turns.take("z", "a", 0.1, 3_000)).toBe(8_000);
+    expect(turns.take("z", "b", 0.1, 11_000)).toBe(0);
   });
 
   test("how long a pod may stay", () => {

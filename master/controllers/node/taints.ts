@@ -3,23 +3,14 @@ import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { strainTaint, strainTypes } from "#shared/board/strains.ts";
 import { readyCondition } from "./health.ts";
 
-/** How much of the fleet (of one zone) is well. */
-export type FleetState =
-  | "normal"
-  /** Most of it is not: rather the network or this master than the boards. No pod is evicted any more. */
-  | "partly disrupted"
-  /** All of it: nothing is evicted, and what was begun is taken back. */
-  | "disrupted";
-
-const unhealthyShare = 0.55;
-
-/** Upstream's thresholds (pure). `ready` tells of each node in the zone whether it is Ready. */
-export function fleetState(ready: readonly boolean[]): FleetState {
-  const notReady = ready.filter((one) => !one).length;
-  if (notReady === 0) return "normal";
-  if (notReady === ready.length) return "disrupted";
-  return notReady > 2 && notReady / ready.length >= unhealthyShare ? "partly disrupted" : "normal";
-}
+/** Whether the pods of a node that is not ready may be evicted. */
+export type EvictionVerdict =
+  | "evict"
+  /** Not this node's turn yet. */
+  | "wait"
+  /** Too much is down: nothing is begun any more, and what was begun just now is undone. */
+  | "hold"
+  | "take back";
 
 const zoneLabels = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
 
@@ -39,11 +30,11 @@ const conditionTaints: readonly (readonly [string, string, string])[] = [
 /**
  * The node's taints as they should be (pure); undefined when they are. NoSchedule taints follow conditions and
  * `spec.unschedulable`, and those of a strained board follow the cluster's policy. The NoExecute taints for not ready and unreachable, which evict pods, follow the Ready
- * condition while the fleet is well. Others' taints stay. `now` dates new NoExecute taints.
+ * condition as `eviction` allows. Others' taints stay. `now` dates new NoExecute taints.
  */
 export function taintsAfter(
   node: Node,
-  fleet: FleetState,
+  eviction: EvictionVerdict,
   now: string,
   strained: StrainPolicy = "none",
 ): Taint[] | undefined {
@@ -51,13 +42,13 @@ export function taintsAfter(
   const wanted = [
     ...noScheduleTaints(node),
     ...strainTaints(node, strained),
-    ...noExecuteTaints(node, fleet, present, now),
+    ...noExecuteTaints(node, eviction, present, now),
   ];
   const isOurs = (taint: Taint): boolean =>
     strainTypes.some((type) => strainTaint(type) === taint.key) ||
     (taint.effect === "NoSchedule" &&
       (taint.key === wellKnownTaints.unschedulable || conditionTaints.some(([, , key]) => key === taint.key))) ||
-    (taint.effect === "NoExecute" && evicting.some((key) => key === taint.key));
+    isEvicting(taint);
   const kept = present.filter((taint) => !isOurs(taint) || wanted.some((one) => sameTaint(one, taint)));
   const added = wanted.filter((taint) => !present.some((one) => sameTaint(one, taint)));
   return added.length === 0 && kept.length === present.length ? undefined : [...kept, ...added];
@@ -89,17 +80,31 @@ function noScheduleTaints({ spec, status }: Node): Taint[] {
   return taints;
 }
 
-function noExecuteTaints(node: Node, fleet: FleetState, present: readonly Taint[], now: string): Taint[] {
-  if (fleet === "disrupted") return [];
-  const status = readyCondition(node)?.status;
-  const key =
-    status === "False" ? wellKnownTaints.notReady : status === "Unknown" ? wellKnownTaints.unreachable : undefined;
+function noExecuteTaints(node: Node, eviction: EvictionVerdict, present: readonly Taint[], now: string): Taint[] {
+  const key = evictingTaintOf(node);
   if (!key) return [];
   const taint: Taint = { key, effect: "NoExecute", timeAdded: now };
-  // Boards behind one dead switch are noticed one after the other: what the first ones got meanwhile is taken back.
-  const began = present.some(
-    ({ key, effect, timeAdded }) =>
-      effect === "NoExecute" && evicting.includes(key) && !isWithin(timeAdded, now, together_ms),
-  );
-  return fleet === "normal" || began ? [taint] : [];
+  const begun = present.filter(isEvicting);
+  switch (eviction) {
+    case "evict":
+      return [taint];
+    case "wait":
+      return begun;
+    case "hold":
+      // Boards behind one dead switch are noticed one after the other: what the first ones got meanwhile is taken back.
+      return begun.some(({ timeAdded }) => !isWithin(timeAdded, now, together_ms)) ? [taint] : [];
+    case "take back":
+      return [];
+  }
 }
+
+const isEvicting = ({ key, effect }: Taint): boolean => effect === "NoExecute" && evicting.includes(key);
+
+/** Key of the taint that evicts pods from a node in this condition. */
+export function evictingTaintOf(node: Node): string | undefined {
+  const status = readyCondition(node)?.status;
+  if (status === "False") return wellKnownTaints.notReady;
+  return status === "Unknown" ? wellKnownTaints.unreachable : undefined;
+}
+
+export const isBeingEmptied = ({ spec }: Node): boolean => spec?.taints?.some(isEvicting) ?? false;

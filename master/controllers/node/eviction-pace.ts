@@ -1,0 +1,69 @@
+/** How fast the boards of a zone may lose their pods, and when not at all. Upstream's thresholds and figures. */
+
+/** How much of the fleet (of one zone) is well. */
+export type FleetState =
+  | "normal"
+  /** Most of it is not: rather the network or this master than the boards. */
+  | "partly disrupted"
+  /** All of it. */
+  | "disrupted";
+
+const unhealthyShare = 0.55;
+
+/** `ready` tells of each node in the zone whether it is Ready (pure). */
+export function fleetState(ready: readonly boolean[]): FleetState {
+  const notReady = ready.filter((one) => !one).length;
+  if (notReady === 0) return "normal";
+  if (notReady === ready.length) return "disrupted";
+  return notReady > 2 && notReady / ready.length >= unhealthyShare ? "partly disrupted" : "normal";
+}
+
+export type EvictionPace =
+  /** Nodes a second whose pods may begin to be evicted; 0: none any more. */
+  | { readonly kind: "rate"; readonly perSecond: number }
+  /** Every zone is down, so it is this master that is cut off: what was begun is undone. */
+  | { readonly kind: "take back" };
+
+const usualRate = 0.1;
+const disruptedRate = 0.01;
+/** A zone up to this size stops altogether when most of it is down. */
+const largeZone = 50;
+
+/** The pace in a zone, by whether the nodes of each zone are Ready (pure). A zone that is down while others are well has failed
+ *  by itself: its pods had better move. */
+export function evictionPace(zone: string, zones: ReadonlyMap<string, readonly boolean[]>): EvictionPace {
+  const ready = zones.get(zone) ?? [];
+  const state = fleetState(ready);
+  switch (state) {
+    case "normal":
+      return { kind: "rate", perSecond: usualRate };
+    case "partly disrupted":
+      return { kind: "rate", perSecond: ready.length > largeZone ? disruptedRate : 0 };
+    case "disrupted":
+      return [...zones.values()].every((one) => fleetState(one) === "disrupted")
+        ? { kind: "take back" }
+        : { kind: "rate", perSecond: usualRate };
+  }
+}
+
+/** Gives the nodes of each zone their turns, one at a time. */
+export class EvictionTurns {
+  readonly #last = new Map<string, { readonly node: string; readonly at_ms: number }>();
+
+  /** 0 when it is the node's turn, which is then taken; else how long to wait, ms. `perSecond` is above 0. Who has the turn
+   *  may ask again, for a write that went wrong. */
+  take(zone: string, node: string, perSecond: number, now_ms: number): number {
+    const last = this.#last.get(zone);
+    if (last?.node === node) return 0;
+    const wait_ms = last ? last.at_ms + 1000 / perSecond - now_ms : 0;
+    if (wait_ms > 0) return wait_ms;
+    this.#last.set(zone, { node, at_ms: now_ms });
+    return 0;
+  }
+
+  /** The node is well again, or gone: its next loss is a new one. */
+  forget(zone: string, node: string): void {
+    const last = this.#last.get(zone);
+    if (last?.node === node) this.#last.set(zone, { node: "", at_ms: last.at_ms });
+  }
+}
