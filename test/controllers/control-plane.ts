@@ -1,5 +1,6 @@
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
+import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ControllerDefinition } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
@@ -13,11 +14,27 @@ import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { createSecurity, type Security } from "../../master/apiserver/security.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
 import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
+import { secretTokens } from "../../master/controllers/service-account-token.ts";
 import { systemControllers } from "../../master/controllers/system-controllers.ts";
 import { Scheduler } from "../../master/scheduler/scheduler.ts";
 import { openMemoryStore } from "../../master/store/memory-store.ts";
 
+/** Real time, whose date can be set ahead: for what happens after hours or years. Durations stay as they are. */
+class LeapingClock implements Clock {
+  #ahead_ms = 0;
+  leap(ms: number): void {
+    this.#ahead_ms += ms;
+  }
+  now_ms = (): number => systemClock.now_ms();
+  wall_ms = (): number => systemClock.wall_ms() + this.#ahead_ms;
+  after = (delay_ms: number, run: () => void): (() => void) => systemClock.after(delay_ms, run);
+}
+
 export interface ControlPlane {
+  /** Names of all controllers that run. */
+  readonly controllers: readonly string[];
+  /** Sets the controllers' date ahead. */
+  leap(ms: number): void;
   readonly admin: Client;
   /** What components complained about, as `component: message`. */
   readonly complaints: string[];
@@ -61,20 +78,28 @@ export async function startControlPlane(more: readonly ControllerDefinition[] = 
     clusterCidr: "10.42.0.0/16",
     nodeMonitorGracePeriod_ms: 20_000,
     mapper,
+    localStoragePath: "/var/lib/bramble/storage",
+    reservedBoardPorts: new Map(),
+    issueSecretToken: secretTokens(issuer),
   });
+  const clock = new LeapingClock();
+  const controllers = [...system.controllers, ...more];
   const manager = new ControllerManager({
     client: as("system:kube-controller-manager"),
     clientFor: (account) => server.client(controllerUser(account)),
     informers,
     log,
     services: system.services,
-    controllers: [...system.controllers, ...more],
+    controllers,
+    clock,
   });
   const schedulerInformers = new InformerFactory(as("system:kube-scheduler"), { log });
   schedulerInformers.start();
   const scheduler = new Scheduler({ client: as("system:kube-scheduler"), informers: schedulerInformers, log });
   await Promise.all([manager.start(), scheduler.start()]);
   return {
+    controllers: [...controllers, ...system.services].map(({ name }) => name),
+    leap: (ms) => clock.leap(ms),
     admin,
     complaints,
     async stop() {

@@ -7,7 +7,6 @@ import {
   horizontalPodAutoscalers,
   jobs,
   namespaces,
-  nodes,
   persistentVolumeClaims,
   podDisruptionBudgets,
   pods,
@@ -18,6 +17,7 @@ import {
 import type { Pod, PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { eventually } from "../../master/controllers/testing/eventually.ts";
 import { workloadControllers } from "../../master/controllers/workload-controllers.ts";
+import { joinBoard, playBoards } from "./boards.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
 
 /* All workload controllers under their own rights, with the scheduler, the garbage collector and the rest; the test plays
@@ -31,21 +31,8 @@ beforeAll(async () => {
   const { admin } = plane;
   await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace }, spec: {} });
   await eventually(async () => (await admin.list(serviceAccounts, { namespace })).items.length > 0, "an account");
-  for (const name of ["node-a", "node-b"]) {
-    const conditions = [{ type: "Ready", status: "True", reason: "KubeletReady", message: "ok" }];
-    const allocatable = { cpu: "4", memory: "4Gi", pods: "110" };
-    await admin.create(nodes, {
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name, labels: { board: "pi" } },
-      spec: {},
-    });
-    const body = { status: { allocatable, capacity: allocatable, conditions } };
-    await admin.patch(nodes, { name }, { type: "strategic", body }, { subresource: "status" });
-    const untainted = { spec: { taints: null } };
-    await admin.patch(nodes, { name }, { type: "merge", body: untainted });
-  }
-  void playBoards();
+  for (const name of ["node-a", "node-b"]) await joinBoard(admin, name, { board: "pi" });
+  void playBoards(admin, boards.signal);
 }, 60_000);
 afterAll(async () => {
   boards.abort();
@@ -59,26 +46,6 @@ afterEach(async () => {
   expect(refused).toEqual([]);
   expect(plane.complaints.filter((complaint) => complaint.includes("forbidden"))).toEqual([]);
 });
-
-/** Runs what is bound to a node, ends what is labelled so, and lets go of what is deleted. */
-async function playBoards(): Promise<void> {
-  const { admin } = plane;
-  for await (const { type, object } of admin.watch(pods, { sendInitialEvents: true, signal: boards.signal })) {
-    if (type === "DELETED" || type === "BOOKMARK" || !object.spec?.nodeName) continue;
-    await play(object).catch(() => undefined);
-  }
-}
-
-async function play(pod: Pod): Promise<void> {
-  const { admin } = plane;
-  const key = { namespace: pod.metadata.namespace, name: pod.metadata.name ?? "" };
-  if (pod.metadata.deletionTimestamp) return admin.delete(pods, key, { gracePeriodSeconds: 0 });
-  if (pod.status?.phase !== "Pending") return;
-  const ends = pod.metadata.labels?.["ends"] === "yes";
-  const condition = { type: "Ready", status: ends ? "False" : "True", lastTransitionTime: "2026-01-01T00:00:00Z" };
-  const status = { phase: ends ? "Succeeded" : "Running", conditions: [condition] };
-  await admin.patch(pods, key, { type: "strategic", body: { status } }, { subresource: "status" });
-}
 
 const template = (app: string, image = "example/app:1", more: Partial<Pod["spec"]> = {}): PodTemplateSpec => ({
   metadata: { labels: { app, ...(more?.restartPolicy ? { ends: "yes" } : {}) } },
