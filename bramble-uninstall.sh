@@ -102,7 +102,9 @@ remove_network() {
     done
   done
   dns=$(sed -n 's/^cluster-dns: *"\{0,1\}\([0-9a-fA-F.:]*\).*/\1/p' "$etc/config.yaml" 2>/dev/null || true)
-  ip address delete "${dns:-10.43.0.10}/32" dev lo 2>/dev/null && say "removing ${dns:-10.43.0.10} from lo"
+  for address in "${dns:-10.43.0.10}/32" 169.254.43.1/32 fd43:b4a9::1/128; do # DNS, and relays of Services
+    ip address delete "$address" dev lo 2>/dev/null && say "removing $address from lo"
+  done
   remove /etc/cni/net.d/99-bramble.conflist
   rmdir /etc/cni/net.d /etc/cni 2>/dev/null || true
   remove_rules iptables

@@ -6,7 +6,7 @@ import type { ClusterAccess } from "./cluster-access.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
-import { IptablesProxy } from "./proxy/iptables-proxy.ts";
+import { ServiceProxy } from "./proxy/service-proxy.ts";
 
 /** Starts what a board does for the whole cluster: Services, names, folders for claims, Ingresses; each can be disabled. */
 export async function startBoardServices(
@@ -15,14 +15,17 @@ export async function startBoardServices(
   { parts, log, node, signal }: { parts: Parts; log: Log; node: () => Node | undefined; signal: AbortSignal },
 ): Promise<void> {
   if (!disabled.includes("proxy")) {
-    const proxy = new IptablesProxy({
+    const proxy = new ServiceProxy({
       informers,
-      network: {
-        family: "IPv4",
-        clusterCidr: settings.clusterCidr,
-        serviceCidr: settings.serviceCidr,
-        ownClusterIps: new Set(disabled.includes("dns") ? [] : [settings.clusterDns]),
-      },
+      mode: settings.proxyMode,
+      networks: [
+        {
+          family: "IPv4",
+          clusterCidr: settings.clusterCidr,
+          serviceCidr: settings.serviceCidr,
+          ownClusterIps: new Set(disabled.includes("dns") ? [] : [settings.clusterDns]),
+        },
+      ],
       node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
       log: log.named("proxy"),
     });

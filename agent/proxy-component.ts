@@ -7,7 +7,7 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
-import { IptablesProxy } from "./proxy/iptables-proxy.ts";
+import { ServiceProxy } from "./proxy/service-proxy.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
@@ -25,14 +25,17 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
     log.warn("this board's zone is not known: endpoints of all zones are used", { error });
   };
   const node = { name, zone: await zone().catch(unknown) };
-  const proxy = new IptablesProxy({
+  const proxy = new ServiceProxy({
     informers,
-    network: {
-      family: "IPv4",
-      clusterCidr: settings.clusterCidr,
-      serviceCidr: settings.serviceCidr,
-      ownClusterIps: new Set(settings.disable.includes("dns") ? [] : [settings.clusterDns]),
-    },
+    mode: settings.proxyMode,
+    networks: [
+      {
+        family: "IPv4",
+        clusterCidr: settings.clusterCidr,
+        serviceCidr: settings.serviceCidr,
+        ownClusterIps: new Set(settings.disable.includes("dns") ? [] : [settings.clusterDns]),
+      },
+    ],
     node: () => node,
     log: log.named("proxy"),
   });

@@ -1,5 +1,6 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { Turn } from "#shared/client/turn.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 export type IpFamily = "IPv4" | "IPv6";
@@ -63,12 +64,13 @@ export class ServicePortCache {
   private known = new Map<string, CachedPorts>();
   private seenFrom = "";
 
-  servicePorts(
+  async servicePorts(
     services: readonly Service[],
     slicesOf: (service: Service) => readonly EndpointSlice[],
     node: NodeView,
     family: IpFamily,
-  ): ServicePort[] {
+  ): Promise<ServicePort[]> {
+    const turn = new Turn();
     const from = JSON.stringify([node, family]);
     const before = from === this.seenFrom ? this.known : new Map<string, CachedPorts>();
     const next = new Map<string, CachedPorts>();
@@ -80,6 +82,7 @@ export class ServicePortCache {
         known?.service === service &&
         known.slices.length === slices.length &&
         known.slices.every((slice, index) => slice === slices[index]);
+      if (!isSame) await turn.pause();
       next.set(key, isSame ? known : { service, slices, ports: portsOf(service, slices, node, family) });
     }
     this.known = next;

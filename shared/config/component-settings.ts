@@ -48,6 +48,7 @@ export const proxyOptions = {
   clusterCidr,
   serviceCidr,
   clusterDns,
+  proxyMode: masterOptions.proxyMode,
   disable: texts("disable", "PART", "dns: no board answers for the cluster's names itself"),
   logLevel,
 } as const;

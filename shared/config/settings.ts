@@ -50,6 +50,12 @@ const agentOptions = {
     "PART",
     "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server, dashboard",
   ),
+  proxyMode: choice(
+    "proxy-mode",
+    "how Services reach pods: by netfilter rules, or by relays in the agent where the kernel lacks modules for those",
+    ["iptables", "userspace"],
+    "iptables",
+  ),
   ingressHttpPort: integer("ingress-http-port", "PORT", "port of the boards for Ingresses; 0: none", 80, {
     min: 0,
     max: 65535,

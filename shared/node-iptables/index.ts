@@ -14,6 +14,7 @@ export {
   quoteWord,
   type Rule,
   type Ruleset,
+  renderBatches,
   renderChanges,
   renderRule,
   type Table,

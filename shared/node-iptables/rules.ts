@@ -41,28 +41,76 @@ export function renderRule(chain: string, rule: Rule): string {
  * nothing differs.
  */
 export function renderChanges(previous: Ruleset, next: Ruleset): string {
-  const tables: Table[] = ["raw", "mangle", "nat", "filter"];
-  return tables.map((table) => renderTable(table, previous[table] ?? new Map(), next[table] ?? new Map())).join("");
+  return [...changesOf(previous, next)].map(renderWhole).join("");
 }
 
-function renderTable(table: Table, previous: Chains, next: Chains): string {
-  const changed = [...next].filter(([name, rules]) => !sameRules(previous.get(name), rules));
-  const gone = [...previous.keys()].filter((name) => !next.has(name));
-  if (changed.length === 0 && gone.length === 0) return "";
+/** Chains in one commit: the time that iptables-nft takes grows with their square. 500 take some 30 ms. */
+const largestCommit_chains = 500;
+
+/**
+ * As renderChanges, in several texts to be applied one after the other where so many chains change that one would take
+ * long. Chains are written in the order of `next`, which therefore names one after those to which it jumps, and what is
+ * gone goes last: so each commit leaves rules that work.
+ */
+export function* renderBatches(
+  previous: Ruleset,
+  next: Ruleset,
+  largest_chains = largestCommit_chains,
+): Generator<string> {
+  for (const changes of changesOf(previous, next)) {
+    const { table, changed, gone } = changes;
+    if (changed.size + gone.length <= largest_chains) {
+      yield renderWhole(changes);
+      continue;
+    }
+    for (const names of cut([...changed.keys()], largest_chains)) {
+      yield renderCommit(table, names, changed, []);
+    }
+    for (const names of cut(gone, largest_chains)) yield renderCommit(table, names, changed, []);
+    for (const names of cut(gone, largest_chains)) yield renderCommit(table, [], changed, names);
+  }
+}
+
+interface TableChanges {
+  readonly table: Table;
+  readonly changed: Chains;
+  readonly gone: readonly string[];
+}
+
+function* changesOf(previous: Ruleset, next: Ruleset): Generator<TableChanges> {
+  for (const table of ["raw", "mangle", "nat", "filter"] as const) {
+    const before = previous[table] ?? new Map<string, readonly Rule[]>();
+    const after = next[table] ?? new Map<string, readonly Rule[]>();
+    const changed = new Map([...after].filter(([name, rules]) => !sameRules(before.get(name), rules)));
+    const gone = [...before.keys()].filter((name) => !after.has(name));
+    if (changed.size + gone.length > 0) yield { table, changed, gone };
+  }
+}
+
+const renderWhole = ({ table, changed, gone }: TableChanges): string =>
+  renderCommit(table, [...changed.keys(), ...gone], changed, gone);
+
+/** Declares chains, fills those that have rules, deletes others. */
+function renderCommit(table: Table, declared: readonly string[], rules: Chains, deleted: readonly string[]): string {
   return `${[
     `*${table}`,
-    ...[...changed.map(([name]) => name), ...gone].map((name) => `:${name} - [0:0]`),
-    ...changed.flatMap(([name, rules]) => rules.map((rule) => renderRule(name, rule))),
-    ...gone.map((name) => `-X ${name}`),
+    ...declared.map((name) => `:${name} - [0:0]`),
+    ...declared.flatMap((name) => (rules.get(name) ?? []).map((rule) => renderRule(name, rule))),
+    ...deleted.map((name) => `-X ${name}`),
     "COMMIT",
   ].join("\n")}\n`;
+}
+
+function* cut<T>(all: readonly T[], largest: number): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += largest) yield all.slice(start, start + largest);
 }
 
 function sameRules(a: readonly Rule[] | undefined, b: readonly Rule[]): boolean {
   if (a === b) return true;
   if (!a || a.length !== b.length) return false;
-  return a.every((rule, index) => {
-    const other = b[index] ?? [];
-    return rule.length === other.length && rule.every((word, position) => word === other[position]);
-  });
+  return a.every((rule, index) => sameWords(rule, b[index] ?? []));
+}
+
+function sameWords(a: Rule, b: Rule): boolean {
+  return a === b || (a.length === b.length && a.every((word, index) => word === b[index]));
 }

@@ -151,17 +151,48 @@ describe("a worker", () => {
 });
 
 describe("uninstalling", () => {
+  test("begins with policies in force, addresses of relays, and rules and sets of somebody else", async () => {
+    const others =
+      "iptables -N MINE; iptables -A MINE -j RETURN; iptables -A FORWARD -j MINE; ipset create mine hash:ip";
+    expectSuccess(await worker.run(`set -e; ${others}; ip address add 169.254.43.1/32 dev lo`));
+    const token = expectSuccess(await master.run("bramble token dashboard 2>/dev/null"))
+      .trim()
+      .split("\n")
+      .at(-1);
+    const create = async (path: string, object: object): Promise<void> => {
+      const words = `-H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' -d '${JSON.stringify(object)}'`;
+      expectSuccess(await master.run(`curl -fsSk ${words} https://127.0.0.1:6443${path}`));
+    };
+    const policy = {
+      podSelector: {},
+      ingress: [{ from: [{ ipBlock: { cidr: "192.0.2.0/24" } }, { podSelector: {} }] }],
+    };
+    await create("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies", {
+      metadata: { name: "few" },
+      spec: policy,
+    });
+    // Its image cannot be had; its network is there before that is known.
+    const containers = [{ name: "main", image: "registry.invalid/none" }];
+    await create("/api/v1/namespaces/default/pods", {
+      metadata: { name: "guarded" },
+      spec: { nodeName: "box-2", containers },
+    });
+    expectSuccess(await worker.run("until ipset list -name | grep -q ^BRAMBLE-NP; do sleep 0.2; done"));
+    expect(expectSuccess(await worker.run("iptables-save"))).toMatch(/BRAMBLE-IN-/);
+  });
+
   test.each(["worker", "master"])("a %s leaves nothing of Bramble and all of Docker", async (role) => {
     const board = role === "master" ? master : worker;
     const own =
-      "docker ps -q --filter label=io.kubernetes.pod.uid | wc -l; iptables-save; ip6tables-save; ip -br link; ip route; ip -br address";
+      "docker ps -q --filter label=io.kubernetes.pod.uid | wc -l; iptables-save; ip6tables-save; ip -br link; ip route; ip -br address; ipset list -name";
     const output = expectSuccess(await board.run("bramble-uninstall.sh"));
     expect(output).toContain(`stopping bramble-${role}`);
     const left = expectSuccess(await board.run(own));
-    expect(left).not.toMatch(/KUBE-|BRAMBLE-|bramble|10\.43\.0\.10/);
+    expect(left).not.toMatch(/KUBE-|BRAMBLE-|bramble|10\.43\.0\.10|169\.254\.43\.1/);
     expect(left).toMatch(/^0\n/);
     // Docker's own rules.
     expect(left).toContain("DOCKER-USER");
+    if (role === "worker") expect(left).toMatch(/-A FORWARD -j MINE[\s\S]*\nmine\n/);
     const files = await board.run("find /etc/bramble /run/bramble /usr/local/bin /usr/local/share/bramble /etc/cni");
     // What supervises Docker here stays.
     const bramble = files.output

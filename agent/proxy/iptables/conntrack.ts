@@ -1,5 +1,5 @@
 import { IptablesError, runProgram } from "node-iptables";
-import type { IpFamily, ServicePort } from "./service-ports.ts";
+import type { IpFamily, ServicePort } from "../service-ports.ts";
 
 /** A UDP flow as the kernel tracks it. */
 export interface TrackedFlow {
@@ -33,18 +33,22 @@ export function parseFlows(text: string): TrackedFlow[] {
  * translation while the client goes on sending: to an endpoint that is gone, or to none, where the flow began before
  * there was one.
  */
-export function staleFlows(flows: readonly TrackedFlow[], ports: readonly ServicePort[]): TrackedFlow[] {
+export function staleFlows(
+  flows: readonly TrackedFlow[],
+  ports: readonly ServicePort[],
+  boardIps: readonly string[],
+): TrackedFlow[] {
   const byEntrance = new Map<string, Set<string>>();
   for (const port of ports) {
     if (port.protocol !== "UDP") continue;
     const endpoints = new Set([...port.clusterEndpoints, ...port.localEndpoints].map(({ ip }) => ip));
     for (const ip of [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps])
       byEntrance.set(`${ip}|${port.port}`, endpoints);
-    if (port.nodePort !== undefined) byEntrance.set(`|${port.nodePort}`, endpoints);
+    if (port.nodePort === undefined) continue;
+    for (const ip of boardIps) byEntrance.set(`${ip}|${port.nodePort}`, endpoints);
   }
   return flows.filter((flow) => {
-    const endpoints =
-      byEntrance.get(`${flow.destination}|${flow.destinationPort}`) ?? byEntrance.get(`|${flow.destinationPort}`);
+    const endpoints = byEntrance.get(`${flow.destination}|${flow.destinationPort}`);
     return endpoints !== undefined && !endpoints.has(flow.answeredBy);
   });
 }

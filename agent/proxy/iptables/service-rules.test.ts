@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Iptables, nameHash, renderChanges } from "node-iptables";
+import { Iptables, nameHash, type Ruleset, renderChanges } from "node-iptables";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { serviceHealth } from "../health-checks.ts";
+import type { ProxyNetwork } from "../proxy-mode.ts";
+import { type ServicePort, servicePorts } from "../service-ports.ts";
 import { parseFlows, staleFlows } from "./conntrack.ts";
-import { serviceHealth } from "./health-checks.ts";
-import { isProxyChain, type ProxyNetwork, planServiceRules, proxyHooks } from "./plan.ts";
-import { type ServicePort, servicePorts } from "./service-ports.ts";
+import { portRules } from "./port-rules.ts";
+import { isProxyChain, proxyHooks, serviceRules } from "./shared-rules.ts";
 
 const network: ProxyNetwork = {
   family: "IPv4",
@@ -38,7 +40,12 @@ const here = { addresses: ["10.42.1.5"], nodeName: "pi-1", conditions: { ready: 
 const there = { addresses: ["10.42.2.5"], nodeName: "pi-2", conditions: { ready: true } };
 const view = (service_: Service, ...slices: EndpointSlice[]): ServicePort[] =>
   servicePorts([service_], () => slices, { name: "pi-1", zone: "attic" }, "IPv4");
-const text = (ports: readonly ServicePort[]): string => renderChanges({}, planServiceRules(ports, network));
+const allRules = (ports: readonly ServicePort[]): Ruleset =>
+  serviceRules(
+    ports.map((port) => portRules(port, network)),
+    network,
+  );
+const text = (ports: readonly ServicePort[]): string => renderChanges({}, allRules(ports));
 const ips = (ports: readonly ServicePort[]): string[] =>
   (ports[0]?.clusterEndpoints ?? []).map((endpoint) => endpoint.ip);
 
@@ -88,9 +95,6 @@ describe("rules", () => {
     expect(rules).toMatch(/-A KUBE-EXT-\w+ -j KUBE-SVL-/);
     expect(rules).not.toMatch(/-A KUBE-SVL-\w+ .*KUBE-MARK-MASQ/);
   });
-  test("the board's own DNS address is left alone", () => {
-    expect(text(view(service({ clusterIP: "10.43.0.10" }), slice([here])))).not.toContain("10.43.0.10");
-  });
 });
 
 test("UDP flows to endpoints that are gone are stale, and those that began without any", () => {
@@ -102,16 +106,17 @@ test("UDP flows to endpoints that are gone are stale, and those that began witho
       line("10.43.0.7", 53, "10.42.1.5"),
       line("10.43.0.7", 53, "10.42.2.5"),
       line("192.168.1.7", 30053, "10.42.2.5"),
-      line("10.43.0.7", 54, "10.42.2.5"),
+      // Another machine's port of that number is no Service.
+      line("192.0.2.1", 30053, "192.0.2.1"),
       line("10.43.0.7", 53, "10.43.0.7"),
       "conntrack v1.4.7 (conntrack-tools): 5 flow entries have been shown.",
     ].join("\n"),
   );
   expect(flows).toHaveLength(5);
-  expect(staleFlows(flows, view(udp, slice([here], "UDP")))).toEqual(
+  expect(staleFlows(flows, view(udp, slice([here], "UDP")), ["192.168.1.7"])).toEqual(
     flows.filter((_, index) => [1, 2, 4].includes(index)),
   );
-  expect(staleFlows(flows, view(udp, slice([here, there], "UDP")))).toEqual(flows.slice(4));
+  expect(staleFlows(flows, view(udp, slice([here, there], "UDP")), ["192.168.1.7"])).toEqual(flows.slice(4));
 });
 
 test("the health check port of a Service tells how many of its endpoints are here", () => {
@@ -140,7 +145,7 @@ describe("the kernel", () => {
       }),
       slice([here, there]),
     ).map((port) => ({ ...port, loadBalancerIps: ["198.51.100.8"] }));
-    const rules = planServiceRules(ports, network);
+    const rules = allRules(ports);
     await iptables.restore(renderChanges({}, rules));
     for (const hook of proxyHooks) await iptables.ensureRule(hook.table, hook.chain, hook.rule, "first");
     expect((await iptables.chains("nat")).filter(isProxyChain).length).toBe(rules.nat?.size ?? 0);

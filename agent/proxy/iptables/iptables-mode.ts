@@ -1,0 +1,127 @@
+import { writeFile } from "node:fs/promises";
+import { type Chains, Iptables, type Ruleset, renderBatches } from "node-iptables";
+import type { Log } from "#shared/client/log.ts";
+import { Turn } from "#shared/client/turn.ts";
+import { boardIps, type ProxyMode, type ProxyNetwork } from "../proxy-mode.ts";
+import type { ServicePort } from "../service-ports.ts";
+import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";
+import { type PortRules, portRules } from "./port-rules.ts";
+import { isProxyChain, type ProxyHook, proxyHooks, removeHooks, serviceRules, userspaceHooks } from "./shared-rules.ts";
+
+export interface IptablesModeOptions {
+  readonly network: ProxyNetwork;
+  readonly log: Log;
+  /** Put before each command; how tests reach another network namespace. */
+  readonly commandPrefix?: readonly string[] | undefined;
+}
+
+/** Stands for what an earlier run left in a chain: unlike any rule that is planned. */
+const unknownRules = [["<left by an earlier run>"]];
+
+/** Services by netfilter rules alone; no packet comes to the agent. */
+export class IptablesMode implements ProxyMode {
+  private readonly iptables: Iptables;
+  private readonly tracking: ConnectionTracking;
+  private readonly planned = new WeakMap<ServicePort, PortRules>();
+  /** What the kernel holds: a port's rules are the same object for as long as nothing of the port changes. */
+  private applied: readonly PortRules[] | undefined;
+  /** What was true of UDP Services when their stale flows were last looked for. */
+  private udp = "";
+
+  constructor(private readonly options: IptablesModeOptions) {
+    this.iptables = proxyIptables(options.network, options.commandPrefix);
+    this.tracking = new ConnectionTracking(options.network.family, options.commandPrefix);
+  }
+
+  async apply(all: readonly ServicePort[]): Promise<void> {
+    const { network } = this.options;
+    const ports = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
+    const rules = await this.plan(ports);
+    const before = this.applied;
+    // Until this one is done it is uncertain what there is.
+    this.applied = undefined;
+    if (before && (await this.inPlace())) await this.change(before, rules);
+    else await this.replace(rules);
+    await this.endStaleFlows(ports);
+  }
+
+  /** Rules work without the agent: nothing is to be ended. */
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private async plan(ports: readonly ServicePort[]): Promise<PortRules[]> {
+    const turn = new Turn();
+    const rules: PortRules[] = [];
+    for (const port of ports) {
+      let own = this.planned.get(port);
+      if (!own) {
+        await turn.pause();
+        own = portRules(port, this.options.network);
+        this.planned.set(port, own);
+      }
+      rules.push(own);
+    }
+    return rules;
+  }
+
+  /** Only ports that differ are compared chain by chain. */
+  private async change(before: readonly PortRules[], after: readonly PortRules[]): Promise<void> {
+    const { network } = this.options;
+    const gone = new Set(before).difference(new Set(after));
+    const fresh = new Set(after).difference(new Set(before));
+    await this.restore(serviceRules(before, network, gone), serviceRules(after, network, fresh));
+    this.applied = after;
+  }
+
+  private async replace(rules: readonly PortRules[]): Promise<void> {
+    const left = await this.leftByEarlierRun();
+    if (left.nat?.has("KUBE-PORTALS")) await removeHooks(this.iptables, userspaceHooks);
+    await this.restore(left, serviceRules(rules, this.options.network));
+    await this.hookIn(proxyHooks);
+    this.applied = rules;
+  }
+
+  private async restore(previous: Ruleset, next: Ruleset): Promise<void> {
+    await new Turn().end();
+    for (const text of renderBatches(previous, next)) await this.iptables.restore(text);
+  }
+
+  /** After the rules: what goes on sending then makes a flow that is right. */
+  private async endStaleFlows(ports: readonly ServicePort[]): Promise<void> {
+    const facts = udpFacts(ports);
+    if (facts === this.udp) return;
+    try {
+      for (const flow of staleFlows(await this.tracking.udpFlows(), ports, boardIps(this.options.network.family)))
+        await this.tracking.delete(flow);
+      this.udp = facts;
+    } catch (error) {
+      this.options.log.warn("cannot end stale UDP flows; they are looked for again at the next change", { error });
+    }
+  }
+
+  /** Has nobody flushed the tables behind our back? One hook stands for all. */
+  private async inPlace(): Promise<boolean> {
+    const hook = proxyHooks[0];
+    return hook !== undefined && (await this.iptables.hasRule(hook.table, hook.chain, hook.rule));
+  }
+
+  private async leftByEarlierRun(): Promise<Ruleset> {
+    const chains = async (table: "nat" | "filter"): Promise<Chains> =>
+      new Map((await this.iptables.chains(table)).filter(isProxyChain).map((name) => [name, unknownRules]));
+    return { nat: await chains("nat"), filter: await chains("filter") };
+  }
+
+  private async hookIn(hooks: readonly ProxyHook[]): Promise<void> {
+    for (const { table, chain, rule } of hooks) await this.iptables.ensureRule(table, chain, rule, "first");
+    if (this.options.network.family === "IPv4") {
+      // Lets 127.0.0.1:nodePort be translated; KUBE-FIREWALL keeps strangers off 127/8.
+      await writeFile("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
+    }
+  }
+}
+
+/** The program that holds this network's rules. */
+export function proxyIptables({ family }: Pick<ProxyNetwork, "family">, prefix: readonly string[] = []): Iptables {
+  return new Iptables({ program: family === "IPv6" ? "ip6tables" : "iptables", prefix });
+}

@@ -1,0 +1,31 @@
+import { networkInterfaces } from "node:os";
+import type { IpFamily, ServicePort } from "./service-ports.ts";
+
+export interface ProxyNetwork {
+  readonly family: IpFamily;
+  /** Pods' addresses: traffic from elsewhere to a Service is masqueraded. */
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+  /** Cluster addresses that this board answers itself (its DNS): they get no rules. */
+  readonly ownClusterIps: ReadonlySet<string>;
+}
+
+/** How Service ports of one family are made to work on a board. What a Service promises is in service-contract.ts. */
+export interface ProxyMode {
+  /** Makes these ports work and no others, whatever an earlier run left. Rejects when that is not certain; then the next
+   *  call finds out what there is. */
+  apply(ports: readonly ServicePort[]): Promise<void>;
+  /** Rules stay, for the next run. */
+  stop(): Promise<void>;
+}
+
+/** An address of the board's own on `lo`, on which userspace relays listen; no other machine is asked to know it. */
+export const relayAddress: Readonly<Record<IpFamily, string>> = { IPv4: "169.254.43.1", IPv6: "fd43:b4a9::1" };
+
+/** The board's addresses of a family, at which node ports are answered; 127.0.0.1 among them. */
+export function boardIps(family: IpFamily): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter((each) => each.family === family && each.address !== relayAddress[family] && !/^fe80:/i.test(each.address))
+    .map(({ address }) => address);
+}

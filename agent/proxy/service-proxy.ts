@@ -1,0 +1,115 @@
+import { endpointSlices, services } from "#shared/api/resources.ts";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { InformerFactory } from "#shared/client/informer.ts";
+import type { Log } from "#shared/client/log.ts";
+import { WorkQueue } from "#shared/client/work-queue.ts";
+import { HealthChecks, serviceHealth } from "./health-checks.ts";
+import type { ProxyMode, ProxyNetwork } from "./proxy-mode.ts";
+import { type NodeView, ServicePortCache } from "./service-ports.ts";
+import { addSliceIndexes, sliceByService } from "./slice-index.ts";
+
+export type ProxyModeName = "iptables" | "userspace";
+
+export interface ServiceProxyOptions {
+  readonly informers: InformerFactory;
+  /** One for each family of addresses. */
+  readonly networks: readonly ProxyNetwork[];
+  readonly mode: ProxyModeName;
+  /** Read at each sync: the zone may change. */
+  readonly node: () => NodeView;
+  readonly log: Log;
+}
+
+const sync = "sync";
+/** Changes that come together are applied together. */
+const gather_ms = 50;
+/** Rules that somebody else removed are put back within this. */
+const recheck_ms = 600_000;
+
+interface FamilyProxy {
+  readonly network: ProxyNetwork;
+  readonly mode: ProxyMode;
+  readonly cache: ServicePortCache;
+}
+
+/** The board's service proxy: Services and EndpointSlices in, and a mode that makes them work. */
+export class ServiceProxy {
+  private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
+  private readonly families: FamilyProxy[] = [];
+  private readonly healthChecks: HealthChecks;
+  private readonly detach: (() => void)[] = [];
+  private running: Promise<void> | undefined;
+  private inStep = false;
+
+  constructor(private readonly options: ServiceProxyOptions) {
+    this.healthChecks = new HealthChecks(options.log, () => this.inStep);
+  }
+
+  /** Resolves once it is known what there is, be it from the checkpoint; the first rules follow at once. */
+  async start(): Promise<void> {
+    const { informers, networks } = this.options;
+    const slices = informers.informer(endpointSlices);
+    addSliceIndexes(slices);
+    const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
+    this.detach.push(informers.informer(services).addHandler(enqueue), slices.addHandler(enqueue));
+    await Promise.all([informers.informer(services).usable, slices.usable]);
+    for (const network of networks) {
+      const mode = await proxyMode(this.options.mode, network, this.options.log);
+      this.families.push({ network, mode, cache: new ServicePortCache() });
+    }
+    this.running = this.work();
+    this.queue.add(sync);
+  }
+
+  async stop(): Promise<void> {
+    for (const detach of this.detach.splice(0)) detach();
+    this.queue.shutDown();
+    await this.running;
+    for (const { mode } of this.families) await mode.stop();
+    this.healthChecks.serve(new Map());
+  }
+
+  private async work(): Promise<void> {
+    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
+      try {
+        await this.syncOnce();
+        this.inStep = true;
+        this.queue.forget(key);
+        this.queue.addAfter(key, recheck_ms);
+      } catch (error) {
+        this.inStep = false;
+        this.options.log.error("cannot make Services work; trying again", { error });
+        this.queue.addRateLimited(key);
+      } finally {
+        this.queue.done(key);
+      }
+    }
+  }
+
+  private async syncOnce(): Promise<void> {
+    const { informers, node } = this.options;
+    const slices = informers.lister(endpointSlices);
+    const slicesOf = ({ metadata }: Service): readonly EndpointSlice[] =>
+      slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
+    const all = informers.lister(services).list();
+    for (const { network, mode, cache } of this.families) {
+      await mode.apply(await cache.servicePorts(all, slicesOf, node(), network.family));
+    }
+    this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
+  }
+}
+
+/** Loads a mode only where it is used. */
+export async function proxyMode(name: ProxyModeName, network: ProxyNetwork, log: Log): Promise<ProxyMode> {
+  switch (name) {
+    case "iptables": {
+      const { IptablesMode } = await import("./iptables/iptables-mode.ts");
+      return new IptablesMode({ network, log });
+    }
+    case "userspace": {
+      const { UserspaceMode } = await import("./userspace/userspace-mode.ts");
+      return new UserspaceMode({ network, log });
+    }
+  }
+}
