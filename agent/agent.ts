@@ -4,7 +4,7 @@ import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { startBoardLinks } from "./board-links.ts";
 import { startBoardPods } from "./board-pods.ts";
-import { startBoardServices } from "./board-services.ts";
+import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { enterCluster } from "./cluster-access.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
@@ -23,6 +23,7 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   const parts = new Parts(log);
   parts.add("checkpoint", caches);
   parts.add("informers", { stop: () => informers.stop() });
+  await startBoardDns(start, access, { parts, log });
   const endpoints = new BoardEndpoints({
     informers,
     nodeName,

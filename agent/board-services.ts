@@ -8,7 +8,19 @@ import { IngressBoard } from "./ingress/ingress.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 
-/** Starts what a board does for the whole cluster: Services, names, folders for claims, Ingresses; each can be disabled. */
+/** Starts the board's DNS, if it is to have one: the first part to start and among the last to end, since pods that run ask
+ *  all the while. */
+export async function startBoardDns(
+  { settings, disabled }: AgentStart,
+  { informers }: ClusterAccess,
+  { parts, log }: { parts: Parts; log: Log },
+): Promise<void> {
+  if (disabled.includes("dns")) return;
+  const { clusterDns: address, clusterDomain: domain } = settings;
+  parts.add("dns", await startClusterDns({ informers, address, domain, log: log.named("dns") }));
+}
+
+/** Starts what a board does for the whole cluster: Services, folders for claims, Ingresses; each can be disabled. */
 export async function startBoardServices(
   { settings, disabled }: AgentStart,
   { nodeName, client, informers }: ClusterAccess,
@@ -32,10 +44,6 @@ export async function startBoardServices(
     // Rules need the API's state once; pods do not wait for it.
     proxy.start().catch((error: unknown) => signal.aborted || log.error("the service proxy did not start", { error }));
     parts.add("proxy", proxy);
-  }
-  if (!disabled.includes("dns")) {
-    const { clusterDns: address, clusterDomain: domain } = settings;
-    parts.add("dns", await startClusterDns({ informers, address, domain, log: log.named("dns") }));
   }
   if (!disabled.includes("local-storage")) {
     parts.add("local storage", startLocalPathFolders({ nodeName, client, informers, log, signal }));

@@ -8,6 +8,7 @@ import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { certificateFingerprint } from "#shared/pki/certificate.ts";
 import { type CacheFiles, openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
+import { dnsSettingsScope } from "./dns/cluster-dns.ts";
 import { joinedBoard } from "./joined-board.ts";
 import { Masters } from "./masters.ts";
 
@@ -47,7 +48,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
   });
   const sealFile = join(folder, "identity", "checkpoint.key");
   const seal = await Seal.open(sealFile, certificateFingerprint(identity.caCertificatePem));
-  const caches = openCacheFiles(folder, seal, log.named("checkpoint"));
+  const caches = openCacheFiles(folder, seal, log.named("checkpoint"), [dnsSettingsScope]);
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
   const certificates: ClusterAccess["certificates"] = () => {
     const { ca = "", certificate = "", key = "" } = identity.credentials();

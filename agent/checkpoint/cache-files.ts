@@ -176,12 +176,18 @@ export class CacheFiles implements CacheCheckpoint {
   }
 }
 
-/** What an agent's informers hold, kept for a boot with the master away; what is for one board alone the kubelet keeps. */
-export function openCacheFiles(agentFolder: string, seal: Seal, log: Log): CacheFiles {
+/** What an agent's informers hold, kept for a boot with the master away; what is for one board alone the kubelet keeps.
+ *  @param single caches of one object that are kept too */
+export function openCacheFiles(
+  agentFolder: string,
+  seal: Seal,
+  log: Log,
+  single: readonly ReadScope[] = [],
+): CacheFiles {
   return new CacheFiles({
     folder: join(agentFolder, "caches"),
     seal,
-    keeps: (_, { fieldSelector }) => !fieldSelector,
+    keeps: (_, scope) => !scope.fieldSelector || single.includes(scope),
     log,
   });
 }

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { endpointSlices, namespaces, services } from "#shared/api/resources.ts";
+import { configMaps, endpointSlices, namespaces, services } from "#shared/api/resources.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { addSliceIndexes, sliceByAddress, sliceByService } from "../proxy/slice-index.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
+import { type DnsSettings, readDnsSettings, usualDnsSettings } from "./dns-settings.ts";
 import { Forwarder } from "./forwarder.ts";
 
 export interface ClusterDnsOptions {
@@ -23,26 +24,57 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<DnsSe
   const { informers, address, domain, log } = options;
   // On `lo` the address is the board's, whatever happens to other interfaces; it stays over a restart.
   await promisify(execFile)("ip", ["address", "replace", `${address}/32`, "dev", "lo"]);
+  const forwarder = new Forwarder(new Set([address]));
   const server = new DnsServer({
     addresses: [address],
     port: 53,
     domain,
     view: clusterView(informers),
-    forwarder: new Forwarder(new Set([address])),
+    forwarder,
+    settings: followSettings(informers, forwarder, log),
     log,
   });
   await server.start();
+  // Before the rest of the agent asks for what it needs: names are wanted at once.
+  for (const informer of dnsInformers(informers)) informer.start();
   return server;
 }
 
+/** The ConfigMap with the settings, by the name that k3s gave it. */
+export const dnsSettingsScope = { namespace: "kube-system", fieldSelector: "metadata.name=coredns-custom" } as const;
+
+/** The settings as they are now; each board reads them, and a change holds from the next query on. */
+function followSettings(informers: InformerFactory, forwarder: Forwarder, log: Log): () => DnsSettings {
+  let settings = usualDnsSettings;
+  informers.informer(configMaps, dnsSettingsScope).addHandler(({ type, object }) => {
+    const read = readDnsSettings(type === "delete" ? undefined : object);
+    settings = read.settings;
+    forwarder.forget();
+    for (const problem of read.problems)
+      log.warn("a setting of ConfigMap kube-system/coredns-custom is left out", { problem });
+  });
+  return () => settings;
+}
+
+const dnsInformers = (informers: InformerFactory) =>
+  [
+    informers.informer(endpointSlices),
+    informers.informer(services),
+    informers.informer(namespaces),
+    informers.informer(configMaps, dnsSettingsScope),
+  ] as const;
+
 export function clusterView(informers: InformerFactory): ClusterView {
-  const slices = informers.informer(endpointSlices);
-  const known = informers.informer(services);
+  const [slices, known, namespaceInformer, settings] = dnsInformers(informers);
   addSliceIndexes(slices);
   known.addIndex(serviceByIp, ({ spec }) => (spec?.clusterIPs ?? []).filter((ip) => ip !== "None"));
-  const namespaceInformer = informers.informer(namespaces);
+  // The settings are waited for too; where there are none, or no master says so, the usual ones hold.
+  const usable = Promise.all([slices, known, namespaceInformer, settings].map((informer) => informer.usable));
+  // Stopped before: then nobody asks any more.
+  usable.catch(() => undefined);
   return {
     isUsable: () => [slices, known, namespaceInformer].every((informer) => informer.isUsable),
+    usable: usable.then(() => undefined),
     service: (namespace, name) => known.lister.get(`${namespace}/${name}`),
     hasNamespace: (namespace) => namespaceInformer.lister.get(namespace) !== undefined,
     slices: (namespace, service) => slices.lister.byIndex(sliceByService, `${namespace}/${service}`),

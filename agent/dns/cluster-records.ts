@@ -5,6 +5,8 @@ import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.gen
 export interface ClusterView {
   /** It is known what there is: without, a name that is not found may well exist. */
   isUsable(): boolean;
+  /** Resolves once that is so; rejects when it will never be. */
+  readonly usable: Promise<void>;
   service(namespace: string, name: string): Service | undefined;
   hasNamespace(namespace: string): boolean;
   slices(namespace: string, service: string): readonly EndpointSlice[];

@@ -7,6 +7,7 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import { silentLog } from "#shared/client/log.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
+import { type DnsSettings, readDnsSettings, usualDnsSettings } from "./dns-settings.ts";
 import { Forwarder } from "./forwarder.ts";
 
 const port = { name: "http", port: 80, protocol: "TCP" };
@@ -34,9 +35,13 @@ const all = [
   service("crowd", { clusterIP: "None", clusterIPs: ["None"] }),
   service("alias", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" }),
 ];
-const isUsable = true;
+let isUsable = true;
+let whenUsable = (): Promise<void> => Promise.resolve();
 const view: ClusterView = {
   isUsable: () => isUsable,
+  get usable() {
+    return whenUsable();
+  },
   service: (namespace, name) =>
     all.find((each) => each.metadata.namespace === namespace && each.metadata.name === name),
   hasNamespace: (namespace) => namespace === "shop",
@@ -72,6 +77,7 @@ describe("the DNS server", () => {
   });
   let server: DnsServer;
   let asked = 0;
+  let settings: DnsSettings = usualDnsSettings;
 
   beforeAll(async () => {
     await upstream.start();
@@ -81,6 +87,7 @@ describe("the DNS server", () => {
       domain: "cluster.local",
       view,
       log: silentLog,
+      settings: () => settings,
       forwarder: {
         forward: async (query) => {
           asked++;
@@ -145,6 +152,35 @@ describe("the DNS server", () => {
     expect((short.flags ?? 0) & 0x200).toBe(0x200);
     expect((await tcp(server.port, queryFor("crowd.shop.svc.cluster.local", "A"))).answers).toHaveLength(60);
   });
+  test("settings give names addresses of their own, and the time for which answers about the cluster hold", async () => {
+    const override =
+      "hosts {\n 192.0.2.7 printer.example.org\n 2001:db8::7 printer.example.org\n ttl 60\n fallthrough\n}";
+    settings = readDnsSettings({
+      data: { "a.override": `${override}\nkubernetes cluster.local {\n ttl 30\n}` },
+    }).settings;
+    expect(await data("Printer.example.org")).toEqual(["192.0.2.7"]);
+    expect(await data("printer.example.org", "AAAA")).toEqual(["2001:db8::7"]);
+    expect((await ask("printer.example.org")).answers?.[0]).toMatchObject({ ttl: 60 });
+    expect((await ask("web.shop.svc.cluster.local")).answers?.[0]).toMatchObject({ ttl: 30 });
+    const before = asked;
+    expect(await data("dns-version.outside.test", "TXT")).toHaveLength(1);
+    expect(asked).toBe(before + 1);
+    settings = usualDnsSettings;
+  });
+  test("a query that comes before it is known what there is waits for that", async () => {
+    const known = Promise.withResolvers<void>();
+    const waits = Promise.withResolvers<void>();
+    isUsable = false;
+    whenUsable = () => {
+      waits.resolve();
+      return known.promise;
+    };
+    const answer = data("web.shop.svc.cluster.local");
+    await waits.promise;
+    isUsable = true;
+    known.resolve();
+    expect(await answer).toEqual(["10.43.0.7"]);
+  });
   test("garbage gets no answer and does no harm", async () => {
     const socket = createSocket("udp4");
     socket.send(Buffer.from([1, 2, 3]), server.port, "127.0.0.1");
@@ -153,9 +189,49 @@ describe("the DNS server", () => {
   });
 });
 
+test("a zone's own servers are asked, at their port, and an answer is kept no longer than settings say", async () => {
+  let asked = 0;
+  const zoneServer = new DnsServer({
+    addresses: ["127.0.0.1"],
+    port: 0,
+    domain: "corp.test",
+    view: {
+      ...view,
+      service: (namespace, name) => {
+        asked++;
+        return view.service(namespace, name);
+      },
+    },
+    forwarder: { forward: async () => undefined },
+    log: silentLog,
+  });
+  await zoneServer.start();
+  try {
+    const forwarder = new Forwarder(new Set(), "/nonexistent");
+    const zone = { upstreams: [{ address: "127.0.0.1", port: zoneServer.port }], longestLife_s: 0 };
+    const askZone = (zone_: typeof zone): Promise<Packet | undefined> =>
+      forwarder.forward(queryFor("web.shop.svc.corp.test", "A"), "web.shop.svc.corp.test/A", zone_);
+    expect((await askZone(zone))?.answers).toMatchObject([{ data: "10.43.0.7" }]);
+    await askZone(zone);
+    expect(asked).toBe(2);
+    await askZone({ ...zone, longestLife_s: 30 });
+    await askZone({ ...zone, longestLife_s: 30 });
+    expect(asked).toBe(3);
+    forwarder.forget();
+    await askZone({ ...zone, longestLife_s: 30 });
+    expect(asked).toBe(4);
+  } finally {
+    await zoneServer.stop();
+  }
+});
+
 test("without a resolver a name outside the cluster fails at once", async () => {
   expect(
-    await new Forwarder(new Set(), "/nonexistent").forward(queryFor("example.org", "A"), "example.org/A"),
+    await new Forwarder(new Set(), "/nonexistent").forward(
+      queryFor("example.org", "A"),
+      "example.org/A",
+      usualDnsSettings.others,
+    ),
   ).toBeUndefined();
 });
 

@@ -11,6 +11,7 @@ import {
 } from "dns-packet";
 import type { Log } from "#shared/client/log.ts";
 import { type ClusterView, lookUp, type RecordData } from "./cluster-records.ts";
+import { type DnsSettings, usualDnsSettings, type ZoneSettings, zoneOf } from "./dns-settings.ts";
 import type { Forwarder } from "./forwarder.ts";
 
 export interface DnsServerOptions {
@@ -19,22 +20,26 @@ export interface DnsServerOptions {
   readonly domain: string;
   readonly view: ClusterView;
   readonly forwarder: Pick<Forwarder, "forward">;
+  /** Read at each query. */
+  readonly settings?: (() => DnsSettings) | undefined;
   readonly log: Log;
 }
 
-/** Seconds that clients may keep an answer: short, since Services move. CoreDNS' figure. */
-const ttl_s = 5;
 const plainUdp_bytes = 512;
 const largestUdp_bytes = 1232;
 const mostTcpConnections = 100;
 const tcpIdle_ms = 10_000;
 const maxCnames = 8;
+/** So long does a query wait, on a board that has just started, for it to be known what there is. */
+const patience_ms = 2_500;
+const mostWaiting = 500;
 const responseCode = { noError: 0, serverFailure: 2, noSuchName: 3, notImplemented: 4 } as const;
 
 /** The board's DNS server: names of the cluster from the agent's caches, all others by the board's resolvers. */
 export class DnsServer {
   private readonly udp: UdpSocket[] = [];
   private readonly tcp: Server[] = [];
+  private waiting = 0;
 
   constructor(private readonly options: DnsServerOptions) {}
 
@@ -123,22 +128,44 @@ export class DnsServer {
   }
 
   private async resolve(query: Packet, message: Buffer, name: string, type: string): Promise<Packet> {
-    const { view, domain, forwarder } = this.options;
+    const { view, domain } = this.options;
+    if (!view.isUsable()) await this.untilUsable();
     const own = lookUp(view, domain, name, type);
+    const { ttl_s } = this.settings();
     if (own) {
+      const withTtl = (record: RecordData): Answer => ({ ttl: ttl_s, ...record }) as Answer;
       // A board that has just started must not say that a name does not exist: clients would believe it for a while.
       if (!view.isUsable()) return reply(query, responseCode.serverFailure, []);
       const records = type === "CNAME" ? own.records : await this.chase(own.records, type);
       const answer = reply(query, own.exists ? responseCode.noError : responseCode.noSuchName, records.map(withTtl));
       answer.flags = (answer.flags ?? 0) | AUTHORITATIVE_ANSWER;
       answer.additionals = own.additional.map(withTtl);
-      if (records.length === 0) answer.authorities = [authority(domain)];
+      if (records.length === 0) answer.authorities = [authority(domain, ttl_s)];
       return answer;
     }
-    const forwarded = await forwarder.forward(message, `${name}/${type}`);
+    const zone = zoneOf(this.settings(), name);
+    const host = fromHosts(zone, name, type);
+    if (host) return reply(query, host.exists ? responseCode.noError : responseCode.noSuchName, host.answers);
+    const forwarded = await this.options.forwarder.forward(message, `${name}/${type}`, zone);
     if (!forwarded) return reply(query, responseCode.serverFailure, []);
     // A cached answer was to another client's query.
     return { ...forwarded, id: query.id ?? 0, questions: query.questions ?? [] };
+  }
+
+  /** A client that waits a moment is better off than one that is told that it failed. */
+  private async untilUsable(): Promise<void> {
+    if (this.waiting >= mostWaiting) return;
+    this.waiting++;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, patience_ms);
+    await Promise.race([this.options.view.usable, late]).finally(() => {
+      clearTimeout(timer);
+      this.waiting--;
+    });
+  }
+
+  private settings(): DnsSettings {
+    return this.options.settings?.() ?? usualDnsSettings;
   }
 
   /** ExternalName: clients expect the alias's own addresses beside the alias. */
@@ -160,7 +187,10 @@ export class DnsServer {
         flags: 0x100,
         questions: [{ type: type as "A", name: last.data }],
       });
-      const answer = await forwarder.forward(query, `${last.data}/${type}`);
+      const target = last.data.toLowerCase();
+      const zone = zoneOf(this.settings(), target);
+      const host = fromHosts(zone, target, type);
+      const answer = host ?? (await forwarder.forward(query, `${target}/${type}`, zone));
       return [...all, ...((answer?.answers ?? []) as unknown as RecordData[])];
     }
     return all;
@@ -178,12 +208,23 @@ function reply(query: Packet, code: number, answers: Answer[]): Packet {
   };
 }
 
-function withTtl(record: RecordData): Answer {
-  return { ttl: ttl_s, ...record } as Answer;
+/** What the settings themselves know of a name; undefined: others are to be asked. */
+function fromHosts(
+  { hosts, hostsTtl_s, hostsAlone }: ZoneSettings,
+  name: string,
+  type: string,
+): { readonly exists: boolean; readonly answers: Answer[] } | undefined {
+  const addresses = hosts.get(name);
+  if (!addresses) return hostsAlone && hosts.size > 0 ? { exists: false, answers: [] } : undefined;
+  const answers = addresses.flatMap((address): Answer[] => {
+    const own = address.includes(":") ? "AAAA" : "A";
+    return type === own || type === "ANY" ? [{ type: own, name, ttl: hostsTtl_s, data: address }] : [];
+  });
+  return { exists: true, answers };
 }
 
 /** Negative answers carry it, so that clients know how long to believe them (RFC 2308). */
-function authority(domain: string): Answer {
+function authority(domain: string, ttl_s: number): Answer {
   return {
     type: "SOA",
     name: domain,

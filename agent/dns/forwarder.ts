@@ -2,14 +2,14 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
+import type { Upstream, ZoneSettings } from "./dns-settings.ts";
 
 const attempts = 3;
 const timeout_ms = 2000;
-const longestLife_ms = 30_000;
 const mostCached = 1000;
 const mostInFlight = 200;
 
-/** Asks the board's own resolvers about names outside the cluster, with a small cache. */
+/** Asks other servers about names outside the cluster, the board's own resolvers unless told otherwise, with a small cache. */
 export class Forwarder {
   private readonly cache = new Map<string, { readonly packet: Packet; readonly until_ms: number }>();
   private inFlight = 0;
@@ -21,17 +21,18 @@ export class Forwarder {
   ) {}
 
   /** The upstream's answer, whatever it says; undefined when none answers. `query` is the client's packet as it came. */
-  async forward(query: Buffer, cacheKey: string): Promise<Packet | undefined> {
+  async forward(query: Buffer, cacheKey: string, zone: ForwardZone): Promise<Packet | undefined> {
     const known = this.cache.get(cacheKey);
     if (known && known.until_ms > performance.now()) return known.packet;
     if (this.inFlight >= mostInFlight) return undefined;
     this.inFlight++;
     try {
-      const servers = this.servers();
-      for (let attempt = 0; attempt < attempts && servers.length > 0; attempt++) {
-        const answer = await ask(servers[attempt % servers.length] ?? "", query);
+      const servers = zone.upstreams ?? this.boardResolvers();
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const server = servers[attempt % servers.length];
+        const answer = server && (await ask(server, query));
         if (answer) {
-          this.remember(cacheKey, answer);
+          this.remember(cacheKey, answer, zone.longestLife_s * 1000);
           return answer;
         }
       }
@@ -41,8 +42,13 @@ export class Forwarder {
     }
   }
 
+  /** Other settings: what was answered under the old ones says nothing. */
+  forget(): void {
+    this.cache.clear();
+  }
+
   /** Read for each query that misses the cache: DHCP may change it at any time, and it is one small cached file. */
-  private servers(): string[] {
+  private boardResolvers(): Upstream[] {
     let text: string;
     try {
       text = readFileSync(this.resolvConf, "utf8");
@@ -51,10 +57,10 @@ export class Forwarder {
       throw error;
     }
     const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
-    return servers.filter((server) => !this.ownAddresses.has(server));
+    return servers.filter((server) => !this.ownAddresses.has(server)).map((address) => ({ address, port: 53 }));
   }
 
-  private remember(key: string, packet: Packet): void {
+  private remember(key: string, packet: Packet, longestLife_ms: number): void {
     const ttls = (packet.answers ?? []).flatMap((record) =>
       "ttl" in record && record.ttl !== undefined ? [record.ttl] : [],
     );
@@ -67,15 +73,18 @@ export class Forwarder {
   }
 }
 
-async function ask(server: string, query: Buffer): Promise<Packet | undefined> {
+/** Whom to ask, and how long an answer may be kept. */
+export type ForwardZone = Pick<ZoneSettings, "upstreams" | "longestLife_s">;
+
+async function ask(server: Upstream, query: Buffer): Promise<Packet | undefined> {
   const answer = await askByUdp(server, query);
   // TC: the whole answer comes by TCP only.
   return answer && ((answer.flags ?? 0) & 0x200) !== 0 ? ((await askByTcp(server, query)) ?? answer) : answer;
 }
 
-function askByUdp(server: string, query: Buffer): Promise<Packet | undefined> {
+function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Packet | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket(server.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
     const finish = (packet: Packet | undefined): void => {
       clearTimeout(timer);
       socket.close();
@@ -84,13 +93,13 @@ function askByUdp(server: string, query: Buffer): Promise<Packet | undefined> {
     const timer = setTimeout(finish, timeout_ms, undefined);
     socket.once("error", () => finish(undefined));
     socket.once("message", (message) => finish(decodeAnswer(message, query)));
-    socket.send(query, 53, server);
+    socket.send(query, port, address);
   });
 }
 
-function askByTcp(server: string, query: Buffer): Promise<Packet | undefined> {
+function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Packet | undefined> {
   return new Promise((resolve) => {
-    const socket = connect(53, server);
+    const socket = connect(port, address);
     let received = Buffer.alloc(0);
     const finish = (packet: Packet | undefined): void => {
       socket.destroy();

@@ -14,6 +14,8 @@ export interface ModeTraits {
   readonly keepsClientAddress: boolean;
   /** Do open connections outlive the agent? */
   readonly outlivesAgent: boolean;
+  /** Do clients of the board's DNS wait for it while nobody listens there, or are they refused? */
+  readonly dnsIsPatient: boolean;
 }
 
 /** What a Service promises, whatever makes it work: run against every mode on real namespaces. */
@@ -173,6 +175,14 @@ export function describeServiceContract(mode: ProxyModeName, traits: ModeTraits)
       expect(await names(1, "b", at.clusterIp, 80, "UDP", 4711)).toEqual(["a"]);
       await apply(["remote"]);
       expect(await names(1, "b", at.clusterIp, 80, "UDP", 4711)).toEqual(["remote"]);
+    });
+
+    test("the board's own DNS address is left to it; who asks while it starts anew is not refused", async () => {
+      await apply(["a"]);
+      fleet.boardNamespace.run("ip", "address", "replace", at.dns, "dev", "lo");
+      const error = traits.dnsIsPatient ? "timeout" : "ECONNREFUSED";
+      expect(await ask("b", at.dns, 53, "UDP")).toMatchObject({ error });
+      expect(await ask("b", at.dns, 53)).toMatchObject({ error: "ECONNREFUSED" });
     });
 
     test("halves of a connection close apart", async () => {

@@ -76,7 +76,7 @@ export function serviceRules(
       ["KUBE-SERVICES", [...ports.flatMap(({ refused }) => refused), noSuchService(network)]],
       ["KUBE-EXTERNAL-SERVICES", ports.flatMap(({ externallyRefused }) => externallyRefused)],
       ["KUBE-PROXY-FIREWALL", ports.flatMap(({ firewall }) => firewall)],
-      ["KUBE-FIREWALL", localnetRules(network)],
+      ["KUBE-FIREWALL", [...localnetRules(network), ...patientDnsRules(network)]],
       ["KUBE-FORWARD", forwardRules()],
     ]),
   };
@@ -138,6 +138,23 @@ function forwardRules(): Rule[] {
 /** The board's own cluster addresses are local: a host process that asks its DNS passes OUTPUT. */
 function exceptions(network: ProxyNetwork): string[] {
   return network.ownClusterIps.size > 0 ? ["-m", "addrtype", "!", "--dst-type", "LOCAL"] : [];
+}
+
+/** While the agent starts anew, who asks its DNS is not told that nobody listens, so that it asks again and not elsewhere. */
+function patientDnsRules({ family, ownClusterIps }: ProxyNetwork): Rule[] {
+  const [protocol, option] = family === "IPv6" ? ["ipv6-icmp", "--icmpv6-type"] : ["icmp", "--icmp-type"];
+  return [...ownClusterIps].map((ip) => [
+    ...comment("the board's DNS is patient"),
+    "-s",
+    ip,
+    "-p",
+    protocol,
+    ...(family === "IPv6" ? ["-m", "icmp6"] : ["-m", "icmp"]),
+    option,
+    "port-unreachable",
+    "-j",
+    "DROP",
+  ]);
 }
 
 /** Node ports answer on 127.0.0.1 too, for which the kernel routes 127/8; nobody else may come in by that (CVE-2020-8558). */

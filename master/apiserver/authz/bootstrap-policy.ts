@@ -13,7 +13,13 @@ import {
   namespaceRoleBindingTable,
   namespaceRoleTable,
 } from "./bootstrap-roles.ts";
-import { brambleBindingTable, brambleControllerRoleTable, brambleRoleTable } from "./bramble-roles.ts";
+import {
+  brambleBindingTable,
+  brambleControllerRoleTable,
+  brambleNamespaceBindingTable,
+  brambleNamespaceRoleTable,
+  brambleRoleTable,
+} from "./bramble-roles.ts";
 
 /** What every cluster has from its first start on. */
 export interface BootstrapPolicy {
@@ -52,8 +58,10 @@ export function bootstrapPolicy(): BootstrapPolicy {
         }),
       ),
     ],
-    roles: parseSections(namespaceRoleTable).map(roleOf),
-    roleBindings: parseSections(namespaceRoleBindingTable).map(roleBindingOf),
+    roles: [...parseSections(namespaceRoleTable), ...parseSections(brambleNamespaceRoleTable)].map(roleOf),
+    roleBindings: [...parseSections(namespaceRoleBindingTable), ...parseSections(brambleNamespaceBindingTable)].map(
+      roleBindingOf,
+    ),
   };
 }
 

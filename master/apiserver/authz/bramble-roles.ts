@@ -95,3 +95,14 @@ export const boardBootstrapGroup = "system:bootstrappers:bramble:boards";
 
 /** The group of tokens for further masters: whoever holds one gets every key of the cluster. */
 export const masterBootstrapGroup = "system:bootstrappers:bramble:masters";
+
+/** Roles in a namespace: what boards need of settings that are ConfigMaps. */
+export const brambleNamespaceRoleTable = `
+kube-system/bramble:dns-settings
+  read | core | configmaps | coredns-custom
+`;
+
+export const brambleNamespaceBindingTable = `
+kube-system/bramble:dns-settings
+  group:system:nodes
+`;
