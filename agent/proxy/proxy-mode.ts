@@ -10,7 +10,7 @@ export interface ProxyNetwork {
   readonly ownClusterIps: ReadonlySet<string>;
 }
 
-/** How Service ports of one family are made to work on a board. What a Service promises is in service-contract.ts. */
+/** How Service ports of one family are made to work on a board. What a Service promises is in test/services. */
 export interface ProxyMode {
   /** Makes these ports work and no others, whatever an earlier run left. Rejects when that is not certain; then the next
    *  call finds out what there is. */

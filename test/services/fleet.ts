@@ -2,9 +2,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { makeNamespace, type TestNamespace } from "../../../test/support/namespace.ts";
-import type { IpFamily } from "../service-ports.ts";
-import type { ProxyModeName } from "../service-proxy.ts";
+import type { IpFamily } from "#agent/proxy/service-ports.ts";
+import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
+import { makeNamespace, type TestNamespace } from "../support/namespace.ts";
 
 /** A process of ours in a namespace, asked and answering by lines of JSON. */
 export class Inhabitant {

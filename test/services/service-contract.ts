@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { IpFamily } from "#agent/proxy/service-ports.ts";
+import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import type { IpFamily } from "./service-ports.ts";
-import type { ProxyModeName } from "./service-proxy.ts";
-import { Fleet, places } from "./testing/fleet.ts";
+import { Fleet, places } from "./fleet.ts";
 
 type Place = "a" | "b" | "remote";
 

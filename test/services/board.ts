@@ -3,13 +3,13 @@
  * on its input is what Services and EndpointSlices there are now; it answers once they work.
  */
 import { createInterface } from "node:readline";
+import { HealthChecks, serviceHealth } from "#agent/proxy/health-checks.ts";
+import type { ProxyNetwork } from "#agent/proxy/proxy-mode.ts";
+import { ServicePortCache } from "#agent/proxy/service-ports.ts";
+import { type ProxyModeName, proxyMode } from "#agent/proxy/service-proxy.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { stderrLog } from "#shared/client/log.ts";
-import { HealthChecks, serviceHealth } from "../health-checks.ts";
-import type { ProxyNetwork } from "../proxy-mode.ts";
-import { ServicePortCache } from "../service-ports.ts";
-import { type ProxyModeName, proxyMode } from "../service-proxy.ts";
 
 export interface BoardState {
   readonly id: number;

@@ -1,5 +1,5 @@
 import { describe, setDefaultTimeout } from "bun:test";
-import { canMakeNamespaces } from "../../test/support/namespace.ts";
+import { canMakeNamespaces } from "../support/namespace.ts";
 import { describeServiceContract } from "./service-contract.ts";
 
 setDefaultTimeout(120_000);
