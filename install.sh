@@ -39,6 +39,11 @@ die() { # what is wrong, then lines that say how to mend it
   for line in "$@"; do echo "    mend: $line" >&2; done
   exit 1
 }
+# By rename, so that a power cut leaves the old file or the new one, and what runs is not disturbed.
+put() { # new old
+  sync -f "$1" 2>/dev/null || sync
+  mv "$1" "$2"
+}
 has() { command -v "$1" >/dev/null 2>&1; }
 has_systemd() { [ -d /run/systemd/system ]; }
 
@@ -297,7 +302,7 @@ download() { # name file
     say "the download of $1 was cut at $((after / 1024)) KiB; going on"
     sleep $((idle + 1))
   done
-  mv "$part" "$2"
+  put "$part" "$2"
 }
 
 size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
@@ -306,7 +311,7 @@ size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 fetch() { # name
   if [ -n "$folder_source" ]; then
     sums_hold "$folder_source" "$1" || die "$folder_source/$1 is missing or does not match SHA256SUMS" "copy or build the release again"
-    [ "$folder_source" -ef "$share" ] || { cp "$folder_source/$1" "$share/.$1.new" && mv "$share/.$1.new" "$share/$1"; }
+    [ "$folder_source" -ef "$share" ] || { cp "$folder_source/$1" "$share/.$1.new" && put "$share/.$1.new" "$share/$1"; }
     return 0
   fi
   sum_matches "$1" "$share/$1" && return 0
@@ -362,7 +367,7 @@ publish() {
   for name in bramble-linux-arm64 bramble-linux-x64; do
     if listed "$name"; then fetch "$name"; else rm -f "$share/$name"; fi
   done
-  (cd "$share" && sha256sum -- *.sh *.service bramble-linux-* >.sums.new && mv .sums.new SHA256SUMS)
+  (cd "$share" && sha256sum -- *.sh *.service bramble-linux-* >.sums.new && put .sums.new SHA256SUMS)
   rm -f "$share/.sums" "$share/.ca.crt"
   chmod -R a+rX "$share"
 }
@@ -391,7 +396,7 @@ replace_if_changed() { # new old
   if cmp -s "$1" "$2"; then
     rm "$1"
   else
-    mv "$1" "$2"
+    put "$1" "$2"
     changed=yes
   fi
 }
@@ -424,14 +429,12 @@ check_machine() {
 
 # ---------------------------------------------------------------- putting it in place
 
-# By rename, so that a power cut leaves the old file or the new one, and what runs is not disturbed.
 place() { # from to mode
   cmp -s "$1" "$2" && return 0
   mkdir -p "$(dirname "$2")"
   cp "$1" "$2.new"
   chmod "$3" "$2.new"
-  sync -f "$2.new" 2>/dev/null || sync
-  mv "$2.new" "$2"
+  put "$2.new" "$2"
   changed=yes
 }
 
@@ -441,8 +444,7 @@ place_files() {
     # One copy on the card serves both paths.
     mkdir -p "$bin_dir"
     ln -f "$staged" "$bin_dir/.bramble.new" 2>/dev/null || cp "$staged" "$bin_dir/.bramble.new"
-    sync -f "$bin_dir/.bramble.new" 2>/dev/null || sync
-    mv "$bin_dir/.bramble.new" "$bin_dir/bramble"
+    put "$bin_dir/.bramble.new" "$bin_dir/bramble"
     changed=yes
   fi
   place "$share/bramble-uninstall.sh" "$bin_dir/bramble-uninstall.sh" 755
@@ -596,6 +598,8 @@ main() {
   check_machine
   place_files
   publish
+  # What is said to be installed is still there when the power goes now.
+  sync
   start
   recommend_live_restore
   wait_until_ready

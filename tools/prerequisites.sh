@@ -22,6 +22,7 @@ podman|podman
 etcd|etcd-server
 etcdctl|etcd-client
 sqlite3|sqlite3
+strace|strace
 openssl|openssl
 curl|curl
 unzip|unzip

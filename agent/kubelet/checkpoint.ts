@@ -1,9 +1,10 @@
-import { readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { readdir, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readBytesIfPresent, readFileIfPresent, writeFileAtomically } from "./files.ts";
+import { syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { errnoOf, readBytesIfPresent, readFileIfPresent } from "./files.ts";
 
 interface Kinds {
   pods: Pod;
@@ -62,13 +63,14 @@ export class Checkpoint {
     if (this.#written.get(path) === text) return;
     this.#written.set(path, text);
     const content = isSealed(kind) ? this.seal.close(basename(path), Buffer.from(text)) : text;
-    await this.#inTurn(path, () => writeFileAtomically(path, content));
+    await this.#inTurn(path, () => writeSecureFile(path, content));
   }
 
   async remove(kind: CheckpointKind, key: string): Promise<void> {
     const path = this.#path(kind, key);
     this.#written.delete(path);
-    await this.#inTurn(path, () => rm(path, { force: true }));
+    // Synced, or a power cut would bring it back: a pod that runs elsewhere by now must not start here again.
+    await this.#inTurn(path, () => removeForGood(path));
   }
 
   /** Everything that was to be written is. */
@@ -93,6 +95,16 @@ export class Checkpoint {
     await turn;
     if (this.#pending.get(path) === turn) this.#pending.delete(path);
   }
+}
+
+async function removeForGood(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    throw error;
+  }
+  await syncFolder(dirname(path));
 }
 
 const isSealed = (kind: CheckpointKind): boolean => kind === "secrets";

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeSecureFile } from "#shared/pki/secure-file.ts";
 import { defaultCniConfigDirectory } from "./cni-network.ts";
 
 export interface DefaultCniConfig {
@@ -66,7 +67,6 @@ export async function writeDefaultCniConfig(
   });
   if (present === text) return false;
   await mkdir(directory, { recursive: true });
-  await writeFile(`${path}.new`, text, { mode: 0o644 });
-  await rename(`${path}.new`, path);
+  await writeSecureFile(path, text, 0o644);
   return true;
 }

@@ -3,6 +3,7 @@
  * present key. A value is written once, and old ones go in rare batches: that is what keeps a card alive.
  */
 import { Database } from "bun:sqlite";
+import { dirname } from "node:path";
 import { type Engine, prefixEnd } from "./engine.ts";
 import {
   CompactedError,
@@ -14,6 +15,7 @@ import {
   type StoreEvent,
 } from "./store.ts";
 import { plainText, type ValueTransformer } from "./value-transformer.ts";
+import { syncFolders } from "./write-file-atomically.ts";
 
 const CREATE = 0;
 const UPDATE = 1;
@@ -60,6 +62,10 @@ export class SqliteEngine implements Engine {
       throw new Error(`${path} is damaged: ${check?.quick_check ?? "no answer from quick_check"}`);
     }
     db.exec(schema);
+    // After a kill the log may hold changes that are not on the disk yet: they must be before anybody is shown them.
+    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    // SQLite syncs the name of its log, not that of the database nor the way there.
+    syncFolders(dirname(path));
     return new SqliteEngine(db, transformer);
   }
 

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
  *  fsync, rename, fsync of the folder. Folders on the way are made with mode 0700. */
 export async function writeSecureFile(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.${randomBytes(6).toString("hex")}.tmp`);
   try {
     const file = await open(temporary, "wx", mode);
@@ -21,6 +21,14 @@ export async function writeSecureFile(path: string, data: string | Uint8Array, m
     await unlink(temporary).catch(() => undefined);
     throw error;
   }
+  await syncFolder(folder);
+  // A folder's own name is in its parent.
+  for (let made = folder; firstMade !== undefined && made.startsWith(firstMade); made = dirname(made))
+    await syncFolder(dirname(made));
+}
+
+/** The names in a folder are on the disk, whatever happens to the power now. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {
     await handle.sync();

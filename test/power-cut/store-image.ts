@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { openSqliteStore } from "#master/store/sqlite-store.ts";
+import type { Store } from "#master/store/store.ts";
+import { encryptedPrefixes } from "#master/store/store-choice.ts";
+
+/** A store as a master opens it, but with little history, so that compactions and batches come often. */
+export async function openTestStore(folder: string): Promise<{ store: Store; repaired: string | undefined }> {
+  let repaired: string | undefined;
+  const store = await openSqliteStore(
+    {
+      path: join(folder, "store.db"),
+      encryption: { keyFile: join(folder, "../pki/encryption.key"), prefixes: encryptedPrefixes },
+      historyFor_ms: 100,
+      maxHistory: 60,
+      batchEvery_ms: 50,
+    },
+    (sentence) => {
+      repaired = sentence;
+    },
+  );
+  return { store, repaired };
+}
+
+/** Up to some pages of the database, so that writes span several. */
+export function valueFor(tag: string): string {
+  const length = (Number.parseInt(Bun.hash(tag).toString(16).slice(0, 6), 16) % 9) ** 2 * 200;
+  return JSON.stringify({ tag, fill: tag.repeat(Math.ceil(length / tag.length)) });
+}
+
+/** Throws when the value is not whole. */
+export function tagOf(value: string): string {
+  const { tag } = JSON.parse(value) as { tag: string };
+  if (valueFor(tag) !== value) throw new Error(`the value of ${tag} is not as it was written`);
+  return tag;
+}
