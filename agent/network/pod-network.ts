@@ -50,12 +50,16 @@ export class PodNetwork {
       this.#warnOnce(await prepareKernel({ v6 }, this.#run));
       this.#prepared = true;
     }
-    await this.#writeCniConfig(nodes);
-    if (manageRoutes === false) return;
+    if (manageRoutes === false) {
+      await this.#writeCniConfig(nodes, undefined);
+      return;
+    }
     if (!this.#rulesStand) await applyForwarding(podNetworks, this.#run);
     this.#rulesStand = true;
     const plan = planRoutes(nodes, { nodeName, interfaces: await readInterfaces(this.#run) });
     this.#warnOnce(plan.problems);
+    // Pods that are made from now on send nothing that would have to be cut up for the tunnel.
+    await this.#writeCniConfig(nodes, plan.tunnel?.mtu);
     await applyRoutes(plan, this.#run);
     this.#view = await kernelView();
   }
@@ -71,13 +75,13 @@ export class PodNetwork {
     return !this.#rulesStand || this.#view !== (await kernelView());
   }
 
-  async #writeCniConfig(nodes: readonly RoutedNode[]): Promise<void> {
+  async #writeCniConfig(nodes: readonly RoutedNode[], mtu: number | undefined): Promise<void> {
     const { nodeName, cniConfigDirectory, leaseDirectory } = this.#options;
     const own = nodes.find((node) => node.metadata?.name === nodeName)?.spec;
     const podCIDRs = own?.podCIDRs ?? (own?.podCIDR === undefined ? [] : [own.podCIDR]);
     // The node has none yet: pods wait for it, as the node's NetworkReady says.
     if (podCIDRs.length === 0) return;
-    const config: DefaultCniConfig = { podCIDRs, leaseDirectory };
+    const config: DefaultCniConfig = { podCIDRs, leaseDirectory, mtu };
     await writeDefaultCniConfig(config, cniConfigDirectory);
   }
 

@@ -12,10 +12,10 @@ function node(name: string, podCIDRs: string[], ...addresses: string[]): RoutedN
 const self: BoardNetwork = {
   nodeName: "a",
   interfaces: [
-    { name: "lo", addresses: ["127.0.0.1/8"] },
-    { name: "docker0", addresses: ["172.17.0.1/16"] },
-    { name: "eth0", addresses: ["192.168.1.10/24", "fd01::10/64"] },
-    { name: "bramble0", addresses: ["10.42.0.1/24"] },
+    { name: "lo", addresses: ["127.0.0.1/8"], mtu: 1500 },
+    { name: "docker0", addresses: ["172.17.0.1/16"], mtu: 1500 },
+    { name: "eth0", addresses: ["192.168.1.10/24", "fd01::10/64"], mtu: 1500 },
+    { name: "bramble0", addresses: ["10.42.0.1/24"], mtu: 1500 },
   ],
 };
 const a = node("a", ["10.42.0.0/24"], "192.168.1.10");
@@ -38,7 +38,7 @@ test("a board in another subnet is reached through the tunnel; its end computes 
   expect(here.routes).toEqual([{ cidr: "10.42.1.0/24", via: "10.42.1.0", device: "bramble.vxlan", onlink: true }]);
   const there = planRoutes([a, b], {
     nodeName: "b",
-    interfaces: [{ name: "wlan0", addresses: ["192.168.2.11/24"] }],
+    interfaces: [{ name: "wlan0", addresses: ["192.168.2.11/24"], mtu: 1500 }],
   });
   expect(here.tunnel).toMatchObject({ localAddress: "192.168.1.10", parentDevice: "eth0", addresses: ["10.42.0.0"] });
   expect(there.tunnel?.mac).toBe(here.tunnel?.peers[0]?.mac ?? "none");

@@ -26,6 +26,7 @@ export interface BoardInterface {
   readonly name: string;
   /** `192.168.1.5/24` and the like. */
   readonly addresses: readonly string[];
+  readonly mtu: number;
 }
 
 export interface PlannedRoute {
@@ -46,6 +47,8 @@ export interface TunnelPeer {
 export interface Tunnel {
   readonly localAddress: string;
   readonly parentDevice: string;
+  /** What fits into a packet of the parent beside the tunnel's own headers. */
+  readonly mtu: number;
   readonly mac: string;
   /** Own addresses in it, one for each pod CIDR of this board. */
   readonly addresses: readonly string[];
@@ -62,6 +65,9 @@ export interface RoutePlan {
 export const tunnelDevice = "bramble.vxlan";
 export const tunnelId = 4242;
 export const tunnelPort = 8472;
+
+/** Headers of VXLAN over IPv4: Ethernet, IP, UDP, VXLAN. */
+const tunnelOverhead_bytes = 50;
 
 /** Bridges and tunnels of containers hold no other board, whatever subnets they have. */
 export const containerInterface = /^(lo|docker|br-|veth|cni|virbr|flannel|cali|kube|tunl|bramble)/;
@@ -106,15 +112,16 @@ interface Subnet {
   readonly device: string;
   readonly cidr: Cidr;
   readonly address: string;
+  readonly mtu: number;
 }
 
 function subnetsOf(interfaces: readonly BoardInterface[]): Subnet[] {
   return interfaces
     .filter(({ name }) => !containerInterface.test(name))
-    .flatMap(({ name, addresses }) =>
+    .flatMap(({ name, addresses, mtu }) =>
       addresses.flatMap((address) => {
         const cidr = parseCidr(address);
-        return cidr === undefined ? [] : [{ device: name, cidr, address: baseAddress(address) }];
+        return cidr === undefined ? [] : [{ device: name, cidr, address: baseAddress(address), mtu }];
       }),
     );
 }
@@ -132,10 +139,12 @@ function directRoute(cidr: string, addresses: readonly string[], subnets: readon
 function tunnelEnd(
   own: RoutedNode,
   subnets: readonly Subnet[],
-): { localAddress: string; parentDevice: string } | undefined {
+): Pick<Tunnel, "localAddress" | "parentDevice" | "mtu"> | undefined {
   for (const address of internalAddresses(own)) {
     const subnet = subnets.find((candidate) => candidate.address === address && candidate.cidr.bits === 32);
-    if (subnet !== undefined) return { localAddress: address, parentDevice: subnet.device };
+    if (subnet !== undefined) {
+      return { localAddress: address, parentDevice: subnet.device, mtu: subnet.mtu - tunnelOverhead_bytes };
+    }
   }
   return undefined;
 }

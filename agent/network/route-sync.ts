@@ -18,6 +18,7 @@ export async function readInterfaces(run: CommandRunner): Promise<BoardInterface
   return records(await run("ip", ["-j", "address", "show"])).map((link) => ({
     name: String(link["ifname"]),
     addresses: recordsOf(link["addr_info"]).map((entry) => `${entry["local"]}/${entry["prefixlen"]}`),
+    mtu: Number(link["mtu"]),
   }));
 }
 

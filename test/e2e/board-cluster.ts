@@ -57,6 +57,8 @@ export interface TestClusterOptions {
   /** One, unless said otherwise. */
   readonly masters?: number | undefined;
   readonly workers: number;
+  /** Each worker in a subnet of its own: what goes from one to the other passes a router. */
+  readonly apart?: boolean | undefined;
   readonly masterAgent?: boolean | undefined;
   readonly hostname?: string | undefined;
   /** The test looks at its workers only in ways that an emulated machine has too. */
@@ -82,7 +84,9 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,
-          address: `${prefix}.${101 + index}`,
+          address: options.apart
+            ? `${options.network}.${((chance[1] ?? 0) + 1 + index) % 256}.${101 + index}`
+            : `${prefix}.${101 + index}`,
           hostname: hostname ?? `worker-${index + 1}`,
           machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
           args: ["worker", "--server", `https://${prefix}.11:6443`],

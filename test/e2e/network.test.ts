@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { networkNamespace } from "#tools/local-cluster/lan.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
 import type { AskerReport } from "../support/dns-asker.ts";
-import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { image, patience_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
 setDefaultTimeout(400_000);
 
@@ -11,7 +12,7 @@ describe("the network of boards", () => {
   let it: TestCluster;
 
   beforeAll(async () => {
-    it = await startCluster({ name: "net", network: "10.207", workers: 2 });
+    it = await startCluster({ name: "net", network: "10.207", workers: 2, apart: true });
     it.apply([...webApp("web", 2), client("one", "worker-1"), client("two", "worker-2")]);
     await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}");
     for (const pod of ["one", "two"]) await it.until(/^Running$/, "get", "pod", pod, "-o", "jsonpath={.status.phase}");
@@ -43,6 +44,52 @@ describe("the network of boards", () => {
     await ended;
     return JSON.parse(output) as AskerReport;
   }
+
+  const podIp = (pod: string): string => it.kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP}");
+
+  test("boards in different subnets: pods reach each other by the tunnel, whole packets too, and Services", async () => {
+    expect(it.cluster.host("worker-1").exec(["ip", "route"])).toContain("dev bramble.vxlan");
+    const there = podIp("two");
+    expect(inPod("one", `ping -c 2 -W 5 ${there}`)).toContain("2 packets received");
+    // Nothing that pods send has to be cut up on its way.
+    const mtu = Number(inPod("one", "cat /sys/class/net/eth0/mtu"));
+    expect(mtu).toBe(1450);
+    expect(it.cluster.host("worker-1").exec(["ip", "link", "show", "bramble.vxlan"])).toContain(`mtu ${mtu} `);
+    expect(inPod("one", `ping -c 1 -W 5 -s ${mtu - 28} ${there}`)).toContain("1 packets received");
+    const service = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+    const answers = Array.from({ length: 12 }, () =>
+      inPod("one", `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${service} 80 | tail -n 1`),
+    );
+    expect(new Set(answers).size).toBe(2);
+  });
+
+  test("a plugin that a DaemonSet drops takes over for new pods; those that run are not touched", async () => {
+    const identity = (pod: string): string =>
+      it.kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP} {.status.containerStatuses[0].containerID}");
+    const [before, itsIp] = [identity("one"), podIp("one")];
+    it.apply(pluginInstaller());
+    await it.until(/^2$/, "get", "daemonset", "plugin", "-o", "jsonpath={.status.numberReady}");
+    it.apply(client("newcomer", "worker-1"));
+    await it.until(/^Running$/, "get", "pod", "newcomer", "-o", "jsonpath={.status.phase}");
+    expect(podIp("newcomer")).toStartWith("10.99.0.");
+    expect(inPod("newcomer", `ping -c 1 -W 5 ${itsIp}`)).toContain("1 packets received");
+    expect(identity("one")).toBe(before);
+    expect(inPod("one", `ping -c 1 -W 5 ${podIp("two")}`)).toContain("1 packets received");
+    const leases = (): string =>
+      it.cluster
+        .host("worker-1")
+        .exec(["sh", "-c", "ls /var/lib/cni/networks/other 2>/dev/null | grep -c '^10.99' || true"]);
+    expect(leases().trim()).toBe("1");
+    // The plugin goes, with its configuration, while a pod is on its network: that pod ends in good order all the same.
+    it.kubectl("delete", "daemonset", "plugin");
+    await it.until((output) => !output.includes("plugin"), "get", "pods", "-o", "name");
+    it.apply(client("latecomer", "worker-1"));
+    await it.until(/^Running$/, "get", "pod", "latecomer", "-o", "jsonpath={.status.phase}");
+    expect(podIp("latecomer")).toStartWith("10.42.");
+    it.kubectl("delete", "pod", "newcomer", "latecomer");
+    await waitFor("its address to be free again", patience_s, () => leases().trim() === "0" || undefined);
+    expect(identity("one")).toBe(before);
+  });
 
   test("a restart of the agent fails no query", async () => {
     const worker = it.cluster.host("worker-1");
@@ -93,6 +140,57 @@ function client(name: string, board: string): object {
       nodeName: board,
       terminationGracePeriodSeconds: 0,
       containers: [{ name: "main", image, command: ["sleep", "infinity"] }],
+    },
+  };
+}
+
+/** A DaemonSet as network plugins bring theirs: it puts a program and a configuration on the board, and takes the
+ *  configuration away when it ends. The program is another one's under a name of its own. */
+function pluginInstaller(): object {
+  const configuration = {
+    cniVersion: "1.0.0",
+    name: "other",
+    plugins: [
+      {
+        type: "other-ptp",
+        ipam: { type: "host-local", ranges: [[{ subnet: "10.99.0.0/24" }]], routes: [{ dst: "0.0.0.0/0" }] },
+      },
+    ],
+  };
+  const script = `
+    cp /plugins/ptp /opt-cni/other-ptp
+    printf '%s' '${JSON.stringify(configuration)}' >/net.d/new && mv /net.d/new /net.d/10-other.conflist
+    trap 'rm /net.d/10-other.conflist; exit 0' TERM
+    touch /tmp/ready
+    while true; do sleep 0.1; done`;
+  const folder = (name: string, path: string): object => ({ name, hostPath: { path, type: "DirectoryOrCreate" } });
+  return {
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    metadata: { name: "plugin" },
+    spec: {
+      selector: { matchLabels: { app: "plugin" } },
+      template: {
+        metadata: { labels: { app: "plugin" } },
+        spec: {
+          hostNetwork: true,
+          terminationGracePeriodSeconds: 10,
+          volumes: [folder("plugins", "/usr/lib/cni"), folder("opt", "/opt/cni/bin"), folder("net", "/etc/cni/net.d")],
+          containers: [
+            {
+              name: "install",
+              image,
+              command: ["sh", "-c", script],
+              volumeMounts: [
+                { name: "plugins", mountPath: "/plugins", readOnly: true },
+                { name: "opt", mountPath: "/opt-cni" },
+                { name: "net", mountPath: "/net.d" },
+              ],
+              readinessProbe: { exec: { command: ["test", "-e", "/tmp/ready"] }, periodSeconds: 1 },
+            },
+          ],
+        },
+      },
     },
   };
 }

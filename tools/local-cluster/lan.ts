@@ -41,6 +41,17 @@ export function networkNamespace(lan: Lan, board: string): string {
   return `${lan.cluster}-${board}`;
 }
 
+/** Makes the LAN's bridge a router between subnets, and lets this machine reach boards in another one. */
+function joinSubnet(lan: Lan, subnet: string): void {
+  const namespace = lanNamespace(lan);
+  ip(namespace, "addr", "replace", `${subnet}.254/24`, "dev", "lan");
+  // Boards of both subnets are on one wire, but are not to find that out.
+  for (const setting of ["ip_forward=1", "conf.all.send_redirects=0", "conf.lan.send_redirects=0"]) {
+    run(["ip", "netns", "exec", namespace, "sysctl", "-qw", `net.ipv4.${setting}`]);
+  }
+  ip(undefined, "route", "replace", `${subnet}.0/24`, "via", `${lan.prefix}.254`, "dev", hostLink(lan));
+}
+
 /** A board's namespace with `eth0` on the LAN. The default route leads to the bridge, which answers "unreachable". */
 export function plugIn(lan: Lan, board: string, address: string): void {
   const namespace = networkNamespace(lan, board);
@@ -66,7 +77,9 @@ export function plugIn(lan: Lan, board: string, address: string): void {
   ip(lanNamespace(lan), "link", "set", board, "master", "lan", "up");
   ip(namespace, "addr", "add", `${address}/24`, "dev", "eth0");
   ip(namespace, "link", "set", "eth0", "up");
-  ip(namespace, "route", "add", "default", "via", `${lan.prefix}.254`);
+  const subnet = address.split(".").slice(0, 3).join(".");
+  if (subnet !== lan.prefix) joinSubnet(lan, subnet);
+  ip(namespace, "route", "add", "default", "via", `${subnet}.254`);
 }
 
 /** A socket of the LAN for a machine that is no namespace: a tap interface of the board's name. */

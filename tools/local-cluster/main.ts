@@ -25,6 +25,7 @@ program
   .option("--kubeconfig <FILE>", "where to copy the administrator's kubeconfig")
   .option("--binary <FILE>", "the binary to run", join(root, "dist/bramble-linux-x64"))
   .option("--hostname <NAME>", "what every worker calls itself (default: its board's name)")
+  .option("--apart", "every worker in a subnet of its own, the /24s that follow the prefix")
   .option("--no-master-agent", "run no pods on masters")
   .option("--guests", "workers are emulated Debian machines with systemd, and Bramble is installed on them; slow")
   .option("--docker", "boards run Docker; this is the default and only runtime so far")
@@ -138,12 +139,14 @@ function planBoards(options: Record<string, unknown>): Board[] {
     ...(options["masterAgent"] === false ? ["--no-agent"] : []),
     ...(options["masterArg"] as string[]),
   ]);
+  const [a = 10, b = 0, c = 0] = prefix.split(".").map(Number);
+  const subnetOf = (index: number): string => (options["apart"] ? `${a}.${b}.${(c + 1 + index) % 256}` : prefix);
   const workers = Array.from(
     { length: Number(options["workers"]) },
     (_, index): Board => ({
       name: `worker-${index + 1}`,
       role: "worker",
-      address: `${prefix}.${101 + index}`,
+      address: `${subnetOf(index)}.${101 + index}`,
       hostname: String(options["hostname"] ?? `worker-${index + 1}`),
       machine: options["guests"] ? "guest" : "namespaces",
       args: ["worker", "--server", `https://${prefix}.11:6443`, ...(options["workerArg"] as string[])],
