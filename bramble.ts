@@ -11,7 +11,7 @@ import {
   proxyOptions,
   schedulerOptions,
 } from "#shared/config/component-settings.ts";
-import { loadSettings } from "#shared/config/load.ts";
+import { kindOfDocument, loadSettings } from "#shared/config/load.ts";
 import type { Options, ValuesOf } from "#shared/config/option.ts";
 import { masterOptions, workerOptions } from "#shared/config/settings.ts";
 import { version } from "#shared/version.ts";
@@ -84,6 +84,8 @@ withSettings(
     await (await import("./master/components/scheduler.ts")).runScheduler(settings);
     process.exit();
   },
+  // As upstream's --config.
+  { kind: "KubeSchedulerConfiguration", option: "scheduler-config" },
 );
 withSettings(
   program.command("controller-manager").description("run the controllers alone"),
@@ -248,8 +250,11 @@ function withSettings<O extends Options>(
     given: Readonly<Record<string, unknown>>,
     args: readonly (string | undefined)[],
   ) => Promise<void>,
+  /** A document of upstream's that `--config` may name instead of a file of settings, and the setting that it stands for. */
+  document?: { readonly kind: string; readonly option: string },
 ): Command {
-  command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)`);
+  const orDocument = document ? `, or a ${document.kind}` : "";
+  command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
   for (const option of Object.values(options)) {
     const usage = option.placeholder === undefined ? `--${option.name}` : `--${option.name} <${option.placeholder}>`;
     const flag = new Flag(usage, describe(option.description, option.fallback));
@@ -261,7 +266,11 @@ function withSettings<O extends Options>(
     const flags = Object.fromEntries(
       Object.values(options).map((option) => [option.name, givenValue(given, option.name)]),
     );
-    const named = given["config"] as string | undefined;
+    let named = given["config"] as string | undefined;
+    if (document && named !== undefined && kindOfDocument(named) === document.kind) {
+      flags[document.option] ??= named;
+      named = undefined;
+    }
     // One file serves both roles, so a key of the other one is no mistake.
     const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map(({ name }) => name);
     await run(

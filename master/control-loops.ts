@@ -14,6 +14,7 @@ import { systemControllers } from "./controllers/system-controllers.ts";
 import { workloadControllers } from "./controllers/workload-controllers.ts";
 import { flowControlConfiguration } from "./flow-control/flow-control.ts";
 import type { CheckedPart } from "./leadership.ts";
+import { defaultConfiguration } from "./scheduler/configuration/configuration.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 
 export type ControllerSettings = Pick<
@@ -93,9 +94,9 @@ function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, s
   ]);
 }
 
-export function startScheduler(client: Client, log: Log): CheckedPart {
+export function startScheduler(client: Client, log: Log, configuration = defaultConfiguration()): CheckedPart {
   const informers = new InformerFactory(client, { log });
-  const scheduler = new Scheduler({ client, informers, log });
+  const scheduler = new Scheduler({ client, informers, configuration, log });
   scheduler.start();
   informers.start();
   return {

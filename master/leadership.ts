@@ -12,8 +12,9 @@ export interface CheckedPart extends Part {
 
 export interface LeadershipOptions {
   readonly client: Client;
-  /** In kube-system. */
   readonly lease: string;
+  /** kube-system when absent. */
+  readonly namespace?: string | undefined;
   readonly log: Log;
 }
 
@@ -23,7 +24,7 @@ const renewEvery_ms = 4_500;
 
 /** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
 export function onceInCluster(
-  { client, lease, log }: LeadershipOptions,
+  { client, lease, namespace = "kube-system", log }: LeadershipOptions,
   start: () => Promise<CheckedPart>,
 ): CheckedPart {
   const ending = new AbortController();
@@ -52,7 +53,7 @@ export function onceInCluster(
   const identity = `${hostname()}_${randomUUID()}`;
   const candidacy = {
     client,
-    lease: { namespace: "kube-system", name: lease },
+    lease: { namespace, name: lease },
     identity,
     renewPeriod_ms: renewEvery_ms,
     log,

@@ -11,12 +11,15 @@ import { startControllerManager, startScheduler, startServerControllers } from "
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
 import { type CheckedPart, onceInCluster } from "./leadership.ts";
+import { schedulerConfigurationOf } from "./scheduler/configuration/configuration.ts";
 import { startServing } from "./serving.ts";
 
 /** `bramble master`: runs the control plane, and an agent on this board if one is given, until it is told to end. */
 export async function runMaster(given: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
   const log = stderrLog(given.logLevel);
   const parts = new Parts(log);
+  // Read first: a file that is wrong is said before anything runs.
+  const schedulerConfiguration = schedulerConfigurationOf(given.schedulerConfig);
   const serving = await startServing(given, log, parts);
   const { settings, server, own, pki, components } = serving;
   // Alone over its store, this master need not ask anybody who leads.
@@ -40,7 +43,9 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   components.set("controller-manager", () => controllers.check());
   parts.add("controller manager", controllers);
   const scheduling = server.client(schedulerUser);
-  const scheduler = await once("kube-scheduler", scheduling, async () => startScheduler(scheduling, log));
+  const scheduler = await once("kube-scheduler", scheduling, async () =>
+    startScheduler(scheduling, log, schedulerConfiguration),
+  );
   components.set("scheduler", () => scheduler.check());
   parts.add("scheduler", scheduler);
 

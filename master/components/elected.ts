@@ -10,6 +10,8 @@ export interface ElectedComponent {
   readonly leaderElect: "true" | "false";
   /** As upstream names the component's Lease. */
   readonly lease: string;
+  /** kube-system when absent. */
+  readonly leaseNamespace?: string | undefined;
   readonly log: Log;
 }
 
@@ -22,13 +24,15 @@ export function componentClient(kubeconfig: string): HttpClient {
 
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. */
 export async function runElected(
-  { kubeconfig, leaderElect, lease, log }: ElectedComponent,
+  { kubeconfig, leaderElect, lease, leaseNamespace, log }: ElectedComponent,
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
   const client = componentClient(kubeconfig);
   const ended = untilSignalled();
   const part =
-    leaderElect === "true" ? onceInCluster({ client, lease, log }, () => start(client)) : await start(client);
+    leaderElect === "true"
+      ? onceInCluster({ client, lease, namespace: leaseNamespace, log }, () => start(client))
+      : await start(client);
   const signal = await ended;
   log.info("ending", { signal });
   await part.stop();

@@ -6,13 +6,16 @@ import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import { ObjectStore } from "#shared/client/store-index.ts";
 import { ClusterCache } from "./cluster-cache.ts";
+import { defaultProfile } from "./configuration/profile.ts";
 import { type Decision, decide, explainUnfit, feasibleWanted, type Unfit } from "./cycle.ts";
-import { defaultPlugins } from "./default-plugins.ts";
 import type { ClusterView } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
 import { planPreemption } from "./preemption.ts";
 import { testNode, testPod } from "./testing.ts";
+
+const { plugins: defaultPlugins, preemption = { minCandidateNodesPercentage: 10, minCandidateNodesAbsolute: 100 } } =
+  defaultProfile();
 
 class Cluster {
   readonly cache = new ClusterCache();
@@ -55,7 +58,7 @@ class Cluster {
   preempt(pod: Pod, budgets: readonly PodDisruptionBudget[] = []) {
     const decision = this.decide(pod);
     if (decision.kind === "fits") throw new Error("it fits");
-    return planPreemption(new PodInfo(pod), decision, defaultPlugins, this.view, this.nominated, budgets);
+    return planPreemption(new PodInfo(pod), decision, defaultPlugins, this.view, this.nominated, budgets, preemption);
   }
 }
 
@@ -351,5 +354,5 @@ describe("preemption", () => {
 });
 
 test("a big fleet is searched in part", () => {
-  expect([50, 100, 1000, 5000].map(feasibleWanted)).toEqual([50, 100, 420, 500]);
+  expect([50, 100, 1000, 5000].map((nodes) => feasibleWanted(nodes))).toEqual([50, 100, 420, 500]);
 });

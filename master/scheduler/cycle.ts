@@ -84,6 +84,7 @@ export function decide(
   nominated: NominatedPods,
   search: SearchState,
   random: () => number,
+  percentageOfNodesToScore = 0,
 ): Decision {
   const all = cluster.nodes();
   const cycle = new Cycle(plugins, pod, cluster);
@@ -103,7 +104,7 @@ export function decide(
     return { kind: "fits", node: cleared.name, evaluated: 1 };
 
   const candidates = onlyNodes ? all.filter(({ name }) => onlyNodes.names.has(name)) : all;
-  const wanted = feasibleWanted(candidates.length);
+  const wanted = feasibleWanted(candidates.length, percentageOfNodesToScore);
   const feasible: NodeInfo[] = [];
   const rejections = new Map<string, Rejection>();
   const rejecting = new Set<string>();
@@ -159,10 +160,10 @@ export function withNode(cluster: ClusterView, changed: NodeInfo): ClusterView {
   };
 }
 
-/** All of a small fleet; of a big one half, down to a twentieth, but never below 100. */
-export function feasibleWanted(nodes: number): number {
+/** All of a small fleet; of a big one the share that is set, else half, down to a twentieth; but never below 100. */
+export function feasibleWanted(nodes: number, percentage = 0): number {
   if (nodes < minFeasible) return nodes;
-  const percent = Math.max(5, 50 - Math.floor(nodes / 125));
+  const percent = percentage > 0 ? percentage : Math.max(5, 50 - Math.floor(nodes / 125));
   return Math.max(minFeasible, Math.floor((nodes * percent) / 100));
 }
 

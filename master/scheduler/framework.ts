@@ -1,5 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { Lister } from "#shared/client/informer.ts";
 import type { NodeInfo } from "./node-info.ts";
 import type { PodInfo } from "./pod-info.ts";
@@ -52,12 +53,26 @@ export type ClusterChange =
   | "namespaceLabels"
   | "storage";
 
+/** A change with what it is about, as far as plugins judge by that. */
+export interface ClusterEvent {
+  readonly change: ClusterChange;
+  /** As it is now. */
+  readonly node?: NodeInfo | undefined;
+  /** A pod that gave back what it had. */
+  readonly freed?: PodInfo | undefined;
+  /** A pod that came to a node, or changed there. */
+  readonly pod?: PodInfo | undefined;
+  readonly claim?: PersistentVolumeClaim | undefined;
+}
+
 export interface SchedulerPlugin {
   readonly name: string;
   /** Multiplies its scores. */
   readonly weight?: number | undefined;
   /** After which changes a pod that it rejected is tried again. */
   readonly wokenBy: ReadonlySet<ClusterChange>;
+  /** Whether such a change can make the pod fit, seen by what it is about (queueing hints, KEP-4247). Absent: it may. */
+  mayHelp?(pod: PodInfo, event: ClusterEvent): boolean;
   /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
   begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
 }

@@ -1,6 +1,7 @@
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
+import type { PluginArgs } from "./configuration/plugin-args.ts";
 import { Cycle, explainUnfit, filterWithNominated, type Unfit, withNode } from "./cycle.ts";
 import type { ClusterView, Rejection, SchedulerPlugin } from "./framework.ts";
 import type { NodeInfo } from "./node-info.ts";
@@ -19,9 +20,6 @@ export type PreemptionPlan =
   /** `clearNomination`: no preemption can help any more, so that an earlier one's node is given up. */
   | { readonly kind: "none"; readonly message: string; readonly clearNomination: boolean };
 
-/** Dry runs for one pod at most; a tenth of a big fleet. */
-const minCandidates = 100;
-
 /**
  * Which pods of lower priority should go so that this one fits (pure). On each node that preemption could help, all lower
  * pods are thought away and then kept again one by one, those first whose disruption budget would be violated, then by
@@ -34,13 +32,14 @@ export function planPreemption(
   cluster: ClusterView,
   nominated: NominatedPods,
   budgets: readonly PodDisruptionBudget[],
+  { minCandidateNodesPercentage, minCandidateNodesAbsolute }: PluginArgs["DefaultPreemption"],
 ): PreemptionPlan {
   const ineligible = whyIneligible(preemptor, unfit, cluster);
   if (ineligible) return { kind: "none", message: `preemption: ${ineligible}`, clearNomination: false };
   const rejections = new Map<string, Rejection>();
   const candidates: PreemptionCandidate[] = [];
   const nodes = cluster.nodes();
-  const most = Math.max(minCandidates, Math.floor(nodes.length / 10));
+  const most = Math.max(minCandidateNodesAbsolute, Math.floor((nodes.length * minCandidateNodesPercentage) / 100));
   for (const node of nodes) {
     if (unfit.general || !unfit.rejections.get(node.name)?.preemptible) continue;
     if (candidates.length >= most) break;

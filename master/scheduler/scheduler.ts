@@ -22,9 +22,10 @@ import type { InformerEvent, InformerFactory } from "#shared/client/informer.ts"
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
+import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
+import type { Profile } from "./configuration/profile.ts";
 import { decide, explainUnfit, type SearchState, type Unfit } from "./cycle.ts";
-import { defaultPlugins } from "./default-plugins.ts";
-import type { ClusterView, SchedulerPlugin } from "./framework.ts";
+import type { ClusterEvent, ClusterView, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
 import { isTerminal } from "./pod-phase.ts";
@@ -37,9 +38,11 @@ export interface SchedulerOptions {
   readonly client: Client;
   /** Started by its owner. */
   readonly informers: InformerFactory;
-  /** Pods that name this scheduler are its own. */
-  readonly schedulerName?: string | undefined;
-  readonly plugins?: readonly SchedulerPlugin[] | undefined;
+  /** Pods that name one of its profiles are this scheduler's own. */
+  readonly configuration?: Pick<
+    SchedulerConfiguration,
+    "profiles" | "podInitialBackoffSeconds" | "podMaxBackoffSeconds"
+  >;
   readonly events?: EventRecorder | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
@@ -49,6 +52,15 @@ export interface SchedulerOptions {
 const bindingsAtOnce = 32;
 /** A turn of the event loop should not be longer. */
 const turn_ms = 15;
+
+/** A profile at work. */
+interface RunningProfile extends Profile {
+  readonly events: EventRecorder;
+  readonly byName: ReadonlyMap<string, SchedulerPlugin>;
+}
+
+/** What decides on the volumes that nodes can have, claims apart. */
+const storageOfNodes: readonly ResourceRef<KubeObject>[] = [persistentVolumes, storageClasses];
 
 /** Everything that a plugin may read. */
 const watched: readonly ResourceRef<never>[] = [
@@ -71,9 +83,7 @@ const watched: readonly ResourceRef<never>[] = [
 export class Scheduler {
   readonly #client: Client;
   readonly #informers: InformerFactory;
-  readonly #name: string;
-  readonly #plugins: readonly SchedulerPlugin[];
-  readonly #events: EventRecorder;
+  readonly #profiles: ReadonlyMap<string, RunningProfile>;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #random: () => number;
@@ -90,15 +100,25 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#client = options.client;
     this.#informers = options.informers;
-    this.#name = options.schedulerName ?? "default-scheduler";
-    this.#plugins = options.plugins ?? defaultPlugins;
     this.#clock = options.clock ?? systemClock;
     this.#log = (options.log ?? silentLog).named("scheduler");
     this.#random = options.random ?? Math.random;
-    this.#events =
-      options.events ??
-      new ApiEventRecorder(options.client, { component: this.#name, clock: this.#clock, log: this.#log });
-    this.#queue = new SchedulingQueue(this.#plugins, { clock: this.#clock });
+    const { profiles, podInitialBackoffSeconds, podMaxBackoffSeconds } =
+      options.configuration ?? defaultConfiguration();
+    this.#profiles = new Map(
+      profiles.map((profile) => {
+        const { schedulerName: component } = profile;
+        const recorder = { component, clock: this.#clock, log: this.#log };
+        const events = options.events ?? new ApiEventRecorder(options.client, recorder);
+        const byName = new Map(profile.plugins.map((plugin) => [plugin.name, plugin]));
+        return [component, { ...profile, events, byName }];
+      }),
+    );
+    this.#queue = new SchedulingQueue((name, info, event) => this.#mayHelp(name, info, event), {
+      clock: this.#clock,
+      firstBackOff_ms: podInitialBackoffSeconds * 1000,
+      longestBackOff_ms: podMaxBackoffSeconds * 1000,
+    });
     this.#statuses = new PodStatusWriter(options.client, this.#clock);
   }
 
@@ -117,10 +137,13 @@ export class Scheduler {
       this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
       this.#informers.informer(namespaces).addHandler((event) => {
         if (event.type === "update" && sameLabels(event.old, event.object)) return;
-        this.#queue.notice("namespaceLabels");
+        this.#queue.notice({ change: "namespaceLabels" });
       }),
-      ...[persistentVolumeClaims, persistentVolumes, storageClasses].map((ref) =>
-        this.#informers.informer(ref as ResourceRef<KubeObject>).addHandler(() => this.#queue.notice("storage")),
+      this.#informers
+        .informer(persistentVolumeClaims)
+        .addHandler(({ object }) => this.#queue.notice({ change: "storage", claim: object })),
+      ...storageOfNodes.map((ref) =>
+        this.#informers.informer(ref).addHandler(() => this.#queue.notice({ change: "storage" })),
       ),
     );
     this.#loop = this.#run();
@@ -165,17 +188,31 @@ export class Scheduler {
       this.#queue.delete(info.uid);
       return;
     }
-    const decision = decide(info, this.#plugins, this.#view, this.#nominated, this.#search, this.#random);
+    const profile = this.#profileOf(info.pod);
+    if (!profile) {
+      this.#queue.delete(info.uid);
+      return;
+    }
+    const { plugins, percentageOfNodesToScore } = profile;
+    const decision = decide(
+      info,
+      plugins,
+      this.#view,
+      this.#nominated,
+      this.#search,
+      this.#random,
+      percentageOfNodesToScore,
+    );
     if (decision.kind === "fits") {
       this.#cache.assume(info, decision.node);
       this.#nominated.delete(info.uid);
-      this.#inBackground(this.#bind(info, decision.node));
+      this.#inBackground(this.#bind(info, decision.node, profile));
     } else {
-      this.#reject(info, decision);
+      this.#reject(info, decision, profile);
     }
   }
 
-  async #bind(info: PodInfo, nodeName: string): Promise<void> {
+  async #bind(info: PodInfo, nodeName: string, { events }: RunningProfile): Promise<void> {
     const { name = "", namespace = "", uid } = info.pod.metadata;
     try {
       const volumes = await bindVolumes(info, nodeName, this.#client, this.#view);
@@ -192,14 +229,14 @@ export class Scheduler {
         target: { kind: "Node", name: nodeName },
       });
       this.#queue.delete(info.uid);
-      this.#events.record(info.pod, {
+      events.record(info.pod, {
         type: "Normal",
         reason: "Scheduled",
         message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
       });
     } catch (error) {
       this.#cache.forget(info.uid);
-      this.#queue.notice("podDeleted");
+      this.#queue.notice({ change: "podDeleted", freed: info });
       if (isNotFound(error)) return this.#queue.delete(info.uid);
       if (!this.#queue.has(info.uid)) return;
       this.#queue.retry(info);
@@ -211,12 +248,13 @@ export class Scheduler {
     }
   }
 
-  #reject(info: PodInfo, unfit: Unfit): void {
+  #reject(info: PodInfo, unfit: Unfit, profile: RunningProfile): void {
+    const { plugins, preemption, events } = profile;
     const budgets = this.#informers.lister(podDisruptionBudgets).list();
     const plan =
-      unfit.nodeCount === 0
+      unfit.nodeCount === 0 || !preemption
         ? undefined
-        : planPreemption(info, unfit, this.#plugins, this.#view, this.#nominated, budgets);
+        : planPreemption(info, unfit, plugins, this.#view, this.#nominated, budgets, preemption);
     const message =
       unfit.nodeCount === 0
         ? "no nodes available to schedule pods"
@@ -227,9 +265,15 @@ export class Scheduler {
     if (nominatedNodeName !== undefined) this.#nominated.nominate(info, nominatedNodeName);
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
-    this.#events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message });
+    events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message });
     this.#inBackground(
-      this.#afterRejection(info, message, nominatedNodeName, plan?.kind === "preempt" ? plan.candidate : undefined),
+      this.#afterRejection(
+        info,
+        message,
+        nominatedNodeName,
+        plan?.kind === "preempt" ? plan.candidate : undefined,
+        profile,
+      ),
     );
   }
 
@@ -238,16 +282,21 @@ export class Scheduler {
     message: string,
     nominatedNodeName: string | undefined,
     candidate: PreemptionCandidate | undefined,
+    profile: RunningProfile,
   ): Promise<void> {
     try {
       await this.#statuses.unschedulable(info.pod, { reason: "Unschedulable", message, nominatedNodeName });
-      if (candidate) await this.#preempt(info, candidate);
+      if (candidate) await this.#preempt(info, candidate, profile);
     } catch (error) {
       if (!isNotFound(error)) this.#log.warn("could not finish a rejection", { pod: info.key, error });
     }
   }
 
-  async #preempt(info: PodInfo, { node, victims }: PreemptionCandidate): Promise<void> {
+  async #preempt(
+    info: PodInfo,
+    { node, victims }: PreemptionCandidate,
+    { schedulerName, events }: RunningProfile,
+  ): Promise<void> {
     // Pods of lower priority that were to come to this node have to look anew.
     for (const other of this.#nominated.on(node)) {
       if (other.priority >= info.priority) continue;
@@ -256,10 +305,10 @@ export class Scheduler {
     }
     for (const { pod } of victims) {
       try {
-        await this.#statuses.markPreempted(pod, this.#name);
+        await this.#statuses.markPreempted(pod, schedulerName);
         const { name = "", namespace, uid } = pod.metadata;
         await this.#client.delete(pods, { namespace, name }, { preconditions: { uid } });
-        this.#events.record(pod, {
+        events.record(pod, {
           type: "Normal",
           reason: "Preempted",
           message: `Preempted by pod ${info.uid} on node ${node}`,
@@ -284,8 +333,9 @@ export class Scheduler {
       return;
     }
     this.#cache.setNode(object);
-    if (event.type === "add") this.#queue.notice("nodeAdded");
-    else for (const change of nodeChanges(event.old, object)) this.#queue.notice(change);
+    const node = this.#cache.node(object.metadata.name ?? "");
+    const changes = event.type === "add" ? (["nodeAdded"] as const) : nodeChanges(event.old, object);
+    for (const change of changes) this.#queue.notice({ change, node });
   }
 
   #onPod(event: InformerEvent<Pod>): void {
@@ -297,21 +347,23 @@ export class Scheduler {
       this.#cache.removePod(uid);
       this.#queue.delete(uid);
       this.#nominated.delete(uid);
-      if (had && !(event.type === "update" && isTerminal(event.old))) this.#queue.notice("podDeleted");
+      if (had && !(event.type === "update" && isTerminal(event.old)))
+        this.#queue.notice({ change: "podDeleted", freed: new PodInfo(pod) });
     } else if (assigned) {
       this.#cache.setPod(pod);
       this.#queue.delete(uid);
       this.#nominated.delete(uid);
       const isNew = event.type === "add" || !event.old.spec?.nodeName;
-      if (isNew) this.#queue.notice("podAssigned");
-      else for (const change of podChanges(event.old, pod)) this.#queue.notice(change);
+      if (isNew) this.#queue.notice({ change: "podAssigned", pod: new PodInfo(pod) });
+      // What the pod was before may matter as much as what it is now.
+      else for (const change of podChanges(event.old, pod)) this.#queue.notice({ change });
     } else {
       this.#onWaitingPod(event, pod, uid);
     }
   }
 
   #onWaitingPod(event: InformerEvent<Pod>, pod: Pod, uid: string): void {
-    if ((pod.spec?.schedulerName ?? "default-scheduler") !== this.#name) return;
+    if (!this.#profileOf(pod)) return;
     if (pod.metadata.deletionTimestamp) {
       this.#queue.delete(uid);
       return;
@@ -321,6 +373,16 @@ export class Scheduler {
     this.#nominated.nominate(info, pod.status?.nominatedNodeName ?? "");
     const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
     this.#queue.set(info, changed ? "spec or labels" : "status only");
+  }
+
+  #profileOf({ spec }: Pod): RunningProfile | undefined {
+    return this.#profiles.get(spec?.schedulerName ?? "default-scheduler");
+  }
+
+  #mayHelp(name: string, info: PodInfo, event: ClusterEvent): boolean {
+    const plugin = this.#profileOf(info.pod)?.byName.get(name);
+    if (!plugin) return true;
+    return plugin.wokenBy.has(event.change) && (plugin.mayHelp?.(info, event) ?? true);
   }
 
   #isNominated(pod: Pod): boolean {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "#shared/client/clock.ts";
-import type { ClusterChange, SchedulerPlugin } from "./framework.ts";
+import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
 
 interface Entry {
@@ -17,6 +17,9 @@ interface Entry {
   /** Changes seen while the pod was being decided on: it may have missed them. */
   readonly seenInFlight: Set<ClusterChange>;
 }
+
+/** Whether the change may let a pod fit that the plugin of that name rejected. */
+export type MayHelp = (plugin: string, pod: PodInfo, event: ClusterEvent) => boolean;
 
 export interface SchedulingQueueOptions {
   readonly clock?: Clock | undefined;
@@ -37,18 +40,18 @@ export class SchedulingQueue {
   readonly #longestBackOff_ms: number;
   readonly #parkedAtMost_ms: number;
   readonly #entries = new Map<string, Entry>();
-  readonly #wakers: ReadonlyMap<string, ReadonlySet<ClusterChange>>;
+  readonly #mayHelp: MayHelp;
   #order = 0;
   #waiting: ((info: PodInfo | undefined) => void) | undefined;
   #cancelTimer: (() => void) | undefined;
   #closed = false;
 
-  constructor(plugins: readonly SchedulerPlugin[], options: SchedulingQueueOptions = {}) {
+  constructor(mayHelp: MayHelp, options: SchedulingQueueOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#firstBackOff_ms = options.firstBackOff_ms ?? 1_000;
     this.#longestBackOff_ms = options.longestBackOff_ms ?? 10_000;
     this.#parkedAtMost_ms = options.parkedAtMost_ms ?? 300_000;
-    this.#wakers = new Map(plugins.map(({ name, wokenBy }) => [name, wokenBy]));
+    this.#mayHelp = mayHelp;
   }
 
   /** A pod that needs a node, or its newer state. A change of the pod itself ends its parking. */
@@ -107,7 +110,7 @@ export class SchedulingQueue {
     entry.parkedAt_ms = this.#clock.now_ms();
     entry.readyAt_ms = this.#backOffEnd_ms(entry);
     entry.state = "unschedulable";
-    if ([...entry.seenInFlight].some((change) => this.#concerns(entry, change))) this.#wake(entry);
+    if ([...entry.seenInFlight].some((change) => this.#concerns(entry, { change }))) this.#wake(entry);
     entry.seenInFlight.clear();
     this.#handOut();
   }
@@ -125,10 +128,10 @@ export class SchedulingQueue {
   }
 
   /** Wakes the pods that the change concerns. */
-  notice(change: ClusterChange): void {
+  notice(event: ClusterEvent): void {
     for (const entry of this.#entries.values()) {
-      if (entry.state === "inFlight") entry.seenInFlight.add(change);
-      else if (entry.state === "unschedulable" && this.#concerns(entry, change)) this.#wake(entry);
+      if (entry.state === "inFlight") entry.seenInFlight.add(event.change);
+      else if (entry.state === "unschedulable" && this.#concerns(entry, event)) this.#wake(entry);
     }
     this.#handOut();
   }
@@ -140,9 +143,9 @@ export class SchedulingQueue {
     this.#waiting = undefined;
   }
 
-  #concerns(entry: Entry, change: ClusterChange): boolean {
-    for (const plugin of entry.rejectedBy) if (this.#wakers.get(plugin)?.has(change) ?? true) return true;
-    return entry.rejectedBy.size === 0;
+  #concerns({ rejectedBy, info }: Entry, event: ClusterEvent): boolean {
+    for (const plugin of rejectedBy) if (this.#mayHelp(plugin, info, event)) return true;
+    return rejectedBy.size === 0;
   }
 
   #wake(entry: Entry): void {

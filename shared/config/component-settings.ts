@@ -16,7 +16,7 @@ const electedOptions = {
   logLevel,
 } as const;
 
-export const schedulerOptions = electedOptions;
+export const schedulerOptions = { ...electedOptions, schedulerConfig: masterOptions.schedulerConfig } as const;
 
 export const controllerManagerOptions = {
   ...electedOptions,

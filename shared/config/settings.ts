@@ -139,6 +139,12 @@ export const masterOptions = {
     "folder on every board for volumes of StorageClass local-path",
     "/var/lib/bramble/storage",
   ),
+  schedulerConfig: text(
+    "scheduler-config",
+    "FILE",
+    "KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, plugins, their arguments",
+    "",
+  ),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",

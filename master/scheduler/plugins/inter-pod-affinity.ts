@@ -1,5 +1,6 @@
 import { namespaces as namespaceResource } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { PluginArgs } from "../configuration/plugin-args.ts";
 import { bestScore, type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import { type AffinityTerm, type PodInfo, termMatches, type WeightedAffinityTerm } from "../pod-info.ts";
@@ -40,17 +41,24 @@ class TopologyCounts {
   }
 }
 
-/** Existing pods' required affinity to the new one counts this much in its score. */
-const hardPodAffinityWeight = 1;
-
 /** Pods that want to be near or far from other pods, in both directions. */
-export const interPodAffinity: SchedulerPlugin = {
+export const interPodAffinity = (args: PluginArgs["InterPodAffinity"]): SchedulerPlugin => ({
   name: "InterPodAffinity",
-  weight: 2,
   wokenBy: new Set(["nodeAdded", "nodeLabels", "podDeleted", "podAssigned", "podLabels", "namespaceLabels"]),
+  mayHelp(incoming, { node, pod, freed }) {
+    const terms = [...incoming.requiredAffinity, ...incoming.requiredAntiAffinity];
+    if (node) return terms.length === 0 || terms.some(({ topologyKey }) => node.labels[topologyKey] !== undefined);
+    const other = pod ?? freed;
+    if (!other || terms.some(({ namespaceSelector }) => namespaceSelector)) return true;
+    // One that came near helps by affinity; one that went or changed, by that it wanted this one away or was to be kept from.
+    return (
+      terms.some((term) => termMatches(term, other.pod, noLabels)) ||
+      other.requiredAntiAffinity.some((term) => term.namespaceSelector || termMatches(term, incoming.pod, noLabels))
+    );
+  },
   begin(incoming, cluster) {
     const required = requiredCounts(incoming, cluster);
-    const preferred = preferredCounts(incoming, cluster);
+    const preferred = preferredCounts(incoming, cluster, args);
     return {
       ...(required ? { filter: (node: NodeInfo) => required.filter(node) } : {}),
       ...(preferred.isEmpty
@@ -58,7 +66,7 @@ export const interPodAffinity: SchedulerPlugin = {
         : { scores: (feasible) => normalizeRange(feasible.map(({ labels }) => preferred.sumAt(labels))) }),
     };
   },
-};
+});
 
 function requiredCounts(
   incoming: PodInfo,
@@ -102,7 +110,11 @@ function requiredCounts(
   };
 }
 
-function preferredCounts(incoming: PodInfo, cluster: ClusterView): TopologyCounts {
+function preferredCounts(
+  incoming: PodInfo,
+  cluster: ClusterView,
+  { hardPodAffinityWeight, ignorePreferredTermsOfExistingPods }: PluginArgs["InterPodAffinity"],
+): TopologyCounts {
   const counts = new TopologyCounts();
   const resolve = ({ term, weight }: WeightedAffinityTerm): WeightedAffinityTerm => ({
     term: withNamespaces(term, cluster),
@@ -112,6 +124,7 @@ function preferredCounts(incoming: PodInfo, cluster: ClusterView): TopologyCount
   const far = incoming.preferredAntiAffinity.map(resolve);
   const ownNamespaceLabels = cluster.namespaceLabels(incoming.namespace);
   const wants = near.length + far.length > 0;
+  if (!wants && ignorePreferredTermsOfExistingPods) return counts;
   const wanted = (term: AffinityTerm): boolean => termMatches(term, incoming.pod, ownNamespaceLabels);
   for (const node of cluster.nodes()) {
     if (!wants && !node.hasPodsWithAffinity) continue;

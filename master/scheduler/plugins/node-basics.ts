@@ -1,12 +1,21 @@
-import { matchesNodeSelection, matchesNodeSelectorTerm, pinnedNodes } from "#shared/api/scheduling/node-affinity.ts";
+import {
+  matchesNodeSelection,
+  matchesNodeSelector,
+  matchesNodeSelectorTerm,
+  pinnedNodes,
+} from "#shared/api/scheduling/node-affinity.ts";
 import { keepsPodsAway, tolerates, untoleratedTaint, wellKnownTaints } from "#shared/api/scheduling/taints.ts";
-import { normalizeByGreatest, rejection, type SchedulerPlugin } from "../framework.ts";
+import type { Node, Pod, PreferredSchedulingTerm } from "#shared/api/types/core-v1.generated.ts";
+import type { PluginArgs } from "../configuration/plugin-args.ts";
+import { normalizeByGreatest, type Rejection, rejection, type SchedulerPlugin } from "../framework.ts";
+import type { NodeInfo } from "../node-info.ts";
 import { portsClash } from "../pod-info.ts";
 
 /** Cordoned nodes take only pods that tolerate it. */
 export const nodeUnschedulable: SchedulerPlugin = {
   name: "NodeUnschedulable",
   wokenBy: new Set(["nodeAdded", "nodeTaints", "nodeOther"]),
+  mayHelp: (_pod, { node }) => !node?.node?.spec?.unschedulable,
   begin({ pod }) {
     const taint = { key: wellKnownTaints.unschedulable, effect: "NoSchedule" };
     if (pod.spec?.tolerations?.some((toleration) => tolerates(toleration, taint))) return undefined;
@@ -20,6 +29,7 @@ export const nodeUnschedulable: SchedulerPlugin = {
 export const nodeName: SchedulerPlugin = {
   name: "NodeName",
   wokenBy: new Set(["nodeAdded"]),
+  mayHelp: ({ pod }, { node }) => !node || node.name === pod.spec?.nodeName,
   begin({ pod }) {
     const wanted = pod.spec?.nodeName;
     if (!wanted) return undefined;
@@ -33,8 +43,8 @@ export const nodeName: SchedulerPlugin = {
 /** Taints keep pods away (NoSchedule, NoExecute) or make a node less liked (PreferNoSchedule). */
 export const taintToleration: SchedulerPlugin = {
   name: "TaintToleration",
-  weight: 3,
   wokenBy: new Set(["nodeAdded", "nodeTaints"]),
+  mayHelp: ({ pod }, { node }) => !untoleratedTaint(node?.node?.spec?.taints, pod.spec?.tolerations, keepsPodsAway),
   begin({ pod }) {
     const tolerations = pod.spec?.tolerations;
     const mild = (tolerations ?? []).filter(({ effect }) => !effect || effect === "PreferNoSchedule");
@@ -58,46 +68,56 @@ export const taintToleration: SchedulerPlugin = {
   },
 };
 
-/** `nodeSelector` and node affinity. */
-export const nodeAffinity: SchedulerPlugin = {
-  name: "NodeAffinity",
-  weight: 2,
-  wokenBy: new Set(["nodeAdded", "nodeLabels"]),
-  begin({ pod }) {
-    const affinity = pod.spec?.affinity?.nodeAffinity;
-    const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-    const required = affinity?.requiredDuringSchedulingIgnoredDuringExecution !== undefined;
-    const selects = required || Object.keys(pod.spec?.nodeSelector ?? {}).length > 0;
-    if (!selects && preferred.length === 0) return undefined;
-    const onlyNodes = pinnedNodes(pod);
-    const reason = "node(s) didn't match Pod's node affinity/selector";
-    if (onlyNodes?.size === 0) return { reject: rejection("pod affinity terms conflict", "final") };
-    return {
-      onlyNodes,
-      ...(selects
-        ? { filter: ({ node }) => (node && matchesNodeSelection(pod, node) ? undefined : rejection(reason, "final")) }
-        : {}),
-      ...(preferred.length > 0
-        ? {
-            scores: (feasible) =>
-              normalizeByGreatest(
-                feasible.map(({ node }) =>
-                  preferred
-                    .filter(({ preference }) => node && matchesNodeSelectorTerm(preference, node))
-                    .reduce((sum, { weight }) => sum + weight, 0),
-                ),
-                "more is better",
-              ),
-          }
-        : {}),
-    };
-  },
-};
+const unmatched = "node(s) didn't match Pod's node affinity/selector";
+const unmatchedByProfile = "node(s) didn't match scheduler-enforced node affinity";
+
+/** `nodeSelector` and node affinity, the pod's own and what the profile adds. */
+export function nodeAffinity({ addedAffinity }: PluginArgs["NodeAffinity"]): SchedulerPlugin {
+  const enforced = addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const addedPreferences = addedAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  const against = (pod: Pod, node: Node): string | undefined => {
+    if (enforced && !matchesNodeSelector(enforced, node)) return unmatchedByProfile;
+    return matchesNodeSelection(pod, node) ? undefined : unmatched;
+  };
+  return {
+    name: "NodeAffinity",
+    wokenBy: new Set(["nodeAdded", "nodeLabels"]),
+    mayHelp: ({ pod }, { node }) => !node?.node || against(pod, node.node) === undefined,
+    begin({ pod }) {
+      const affinity = pod.spec?.affinity?.nodeAffinity;
+      const preferred = [...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []), ...addedPreferences];
+      const required = affinity?.requiredDuringSchedulingIgnoredDuringExecution !== undefined;
+      const selects = required || enforced !== undefined || Object.keys(pod.spec?.nodeSelector ?? {}).length > 0;
+      if (!selects && preferred.length === 0) return undefined;
+      const onlyNodes = pinnedNodes(pod);
+      if (onlyNodes?.size === 0) return { reject: rejection("pod affinity terms conflict", "final") };
+      return {
+        onlyNodes,
+        ...(selects ? { filter: ({ node }) => filtered(node && against(pod, node)) } : {}),
+        ...(preferred.length > 0 ? { scores: (feasible) => preferenceScores(preferred, feasible) } : {}),
+      };
+    },
+  };
+}
+
+const filtered = (reason: string | undefined): Rejection | undefined =>
+  reason === undefined ? undefined : rejection(reason, "final");
+
+function preferenceScores(preferred: readonly PreferredSchedulingTerm[], feasible: readonly NodeInfo[]): number[] {
+  const sums = feasible.map(({ node }) =>
+    preferred
+      .filter(({ preference }) => node && matchesNodeSelectorTerm(preference, node))
+      .reduce((sum, { weight }) => sum + weight, 0),
+  );
+  return normalizeByGreatest(sums, "more is better");
+}
 
 /** Host ports must be free on the node. */
 export const nodePorts: SchedulerPlugin = {
   name: "NodePorts",
   wokenBy: new Set(["nodeAdded", "podDeleted"]),
+  mayHelp: ({ hostPorts }, { freed }) =>
+    !freed || freed.hostPorts.some((port) => hostPorts.some((wanted) => portsClash(wanted, port))),
   begin({ hostPorts }) {
     if (hostPorts.length === 0) return undefined;
     return {
@@ -118,7 +138,6 @@ const thresholdMax_bytes = 1000 * 1024 * 1024;
 /** Nodes that have a pod's images already spare the network and the card. */
 export const imageLocality: SchedulerPlugin = {
   name: "ImageLocality",
-  weight: 1,
   wokenBy: new Set(),
   begin({ pod }, cluster) {
     const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];

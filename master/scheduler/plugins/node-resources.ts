@@ -1,38 +1,55 @@
+import type { PluginArgs, ScoringStrategy, ShapePoint, WeighedResource } from "../configuration/plugin-args.ts";
 import { bestScore, type Rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
 
-const scored = ["cpu", "memory"] as const;
+/** The node has room for what the pod requests; among those that have, the strategy says which are better. */
+export function nodeResourcesFit(args: PluginArgs["NodeResourcesFit"]): SchedulerPlugin {
+  const isIgnored = (resource: string): boolean =>
+    args.ignoredResources.includes(resource) ||
+    (resource.includes("/") && args.ignoredResourceGroups.includes(resource.slice(0, resource.indexOf("/"))));
+  return {
+    name: "NodeResourcesFit",
+    wokenBy: new Set(["nodeAdded", "nodeAllocatable", "podDeleted", "podResized"]),
+    // A node that is too small even when it is empty changes nothing.
+    mayHelp: (pod, { node }) =>
+      !node ||
+      [...pod.requests].every(
+        ([resource, wanted]) =>
+          wanted === 0 || resource === "pods" || isIgnored(resource) || wanted <= (node.allocatable.get(resource) ?? 0),
+      ),
+    begin: (pod) => ({
+      filter: (node) => insufficient(pod, node, isIgnored),
+      scores: (feasible) => feasible.map((node) => allocationScore(args.scoringStrategy, pod, node)),
+    }),
+  };
+}
 
-/** The node has room for what the pod requests; among those that have, emptier ones are better (LeastAllocated). */
-export const nodeResourcesFit: SchedulerPlugin = {
-  name: "NodeResourcesFit",
-  weight: 1,
-  wokenBy: new Set(["nodeAdded", "nodeAllocatable", "podDeleted", "podResized"]),
-  begin: (pod) => ({
-    filter: (node) => insufficient(pod, node),
-    scores: (feasible) => feasible.map((node) => leastAllocatedScore(pod, node)),
-  }),
-};
-
-/** Nodes where cpu and memory would be used in like measure are better. */
-export const nodeResourcesBalancedAllocation: SchedulerPlugin = {
-  name: "NodeResourcesBalancedAllocation",
-  weight: 1,
-  wokenBy: new Set(),
-  begin(pod) {
-    if (scored.every((resource) => (pod.requests.get(resource) ?? 0) === 0)) return undefined;
-    return { scores: (feasible) => feasible.map((node) => balanceScore(pod, node)) };
-  },
-};
+/** Nodes where the resources would be used in like measure are better. */
+export function nodeResourcesBalancedAllocation({
+  resources,
+}: PluginArgs["NodeResourcesBalancedAllocation"]): SchedulerPlugin {
+  return {
+    name: "NodeResourcesBalancedAllocation",
+    wokenBy: new Set(),
+    begin(pod) {
+      if (resources.every(({ name }) => (pod.requests.get(name) ?? 0) === 0)) return undefined;
+      return { scores: (feasible) => feasible.map((node) => balanceScore(resources, pod, node)) };
+    },
+  };
+}
 
 /** Undefined when the pod fits. More than the node has in all cannot be had by preemption. */
-export function insufficient(pod: PodInfo, node: NodeInfo): Rejection | undefined {
+export function insufficient(
+  pod: PodInfo,
+  node: NodeInfo,
+  isIgnored: (resource: string) => boolean = () => false,
+): Rejection | undefined {
   const reasons: string[] = [];
   let preemptible = true;
   if (node.pods.size + 1 > (node.allocatable.get("pods") ?? 0)) reasons.push("Too many pods");
   for (const [resource, wanted] of pod.requests) {
-    if (wanted === 0 || resource === "pods") continue;
+    if (wanted === 0 || resource === "pods" || isIgnored(resource)) continue;
     const allocatable = node.allocatable.get(resource) ?? 0;
     if (wanted <= allocatable - (node.requested.get(resource) ?? 0)) continue;
     reasons.push(`Insufficient ${resource}`);
@@ -41,30 +58,65 @@ export function insufficient(pod: PodInfo, node: NodeInfo): Rejection | undefine
   return reasons.length > 0 ? { reasons, preemptible } : undefined;
 }
 
-/** Mean over cpu and memory of the free part, 0–100, with assumptions for containers that request nothing. */
-export function leastAllocatedScore(pod: PodInfo, node: NodeInfo): number {
+/** 0–100, with assumptions for containers that request nothing. */
+export function allocationScore(strategy: ScoringStrategy, pod: PodInfo, node: NodeInfo): number {
   let sum = 0;
   let weights = 0;
-  for (const resource of scored) {
-    const allocatable = node.allocatable.get(resource) ?? 0;
-    if (allocatable === 0) continue;
-    const requested = (node.assumedRequested.get(resource) ?? 0) + (pod.assumedRequests.get(resource) ?? 0);
-    sum += requested > allocatable ? 0 : Math.floor(((allocatable - requested) * bestScore) / allocatable);
-    weights++;
+  for (const { name, weight } of strategy.resources) {
+    const allocatable = node.allocatable.get(name) ?? 0;
+    if (allocatable === 0 || isBeside(name, pod)) continue;
+    const requested = (node.assumedRequested.get(name) ?? 0) + (pod.assumedRequests.get(name) ?? 0);
+    const score = resourceScore(strategy, requested, allocatable);
+    // A shape's 0 says nothing, as upstream has it.
+    if (strategy.type === "RequestedToCapacityRatio" && score === 0) continue;
+    sum += score * weight;
+    weights += weight;
   }
-  return weights === 0 ? 0 : Math.floor(sum / weights);
+  if (weights === 0) return 0;
+  return strategy.type === "RequestedToCapacityRatio" ? Math.round(sum / weights) : Math.floor(sum / weights);
+}
+
+/** A resource such as a GPU says nothing about nodes for a pod that does not ask for it. */
+const isBeside = (resource: string, pod: PodInfo): boolean =>
+  resource.includes("/") && (pod.requests.get(resource) ?? 0) === 0;
+
+function resourceScore(strategy: ScoringStrategy, requested: number, allocatable: number): number {
+  switch (strategy.type) {
+    case "LeastAllocated":
+      return requested > allocatable ? 0 : Math.floor(((allocatable - requested) * bestScore) / allocatable);
+    case "MostAllocated":
+      return Math.floor((Math.min(requested, allocatable) * bestScore) / allocatable);
+    case "RequestedToCapacityRatio": {
+      const utilization = requested > allocatable ? 100 : Math.floor((requested * 100) / allocatable);
+      return alongShape(strategy.shape, utilization);
+    }
+  }
+}
+
+/** The score, 0–100, between the points of a shape, whose scores go to 10. */
+function alongShape(shape: readonly ShapePoint[], utilization: number): number {
+  const scaled = shape.map((point) => ({ utilization: point.utilization, score: (point.score * bestScore) / 10 }));
+  const next = scaled.findIndex((point) => utilization <= point.utilization);
+  if (next < 0) return scaled.at(-1)?.score ?? 0;
+  const to = scaled[next];
+  const from = scaled[next - 1];
+  if (!to) return 0;
+  if (!from) return to.score;
+  const share = ((to.score - from.score) * (utilization - from.utilization)) / (to.utilization - from.utilization);
+  return from.score + Math.trunc(share);
 }
 
 /** 100 less the standard deviation of the used fractions. */
-export function balanceScore(pod: PodInfo, node: NodeInfo): number {
+export function balanceScore(resources: readonly WeighedResource[], pod: PodInfo, node: NodeInfo): number {
   const fractions: number[] = [];
-  for (const resource of scored) {
-    const allocatable = node.allocatable.get(resource) ?? 0;
-    if (allocatable === 0) continue;
-    const requested = (node.requested.get(resource) ?? 0) + (pod.requests.get(resource) ?? 0);
+  for (const { name } of resources) {
+    const allocatable = node.allocatable.get(name) ?? 0;
+    if (allocatable === 0 || isBeside(name, pod)) continue;
+    const requested = (node.requested.get(name) ?? 0) + (pod.requests.get(name) ?? 0);
     fractions.push(Math.min(1, requested / allocatable));
   }
-  const [first = 0, second] = fractions;
-  const deviation = second === undefined ? 0 : Math.abs(first - second) / 2;
-  return Math.floor((1 - deviation) * bestScore);
+  if (fractions.length < 2) return bestScore;
+  const mean = fractions.reduce((sum, fraction) => sum + fraction, 0) / fractions.length;
+  const variance = fractions.reduce((sum, fraction) => sum + (fraction - mean) ** 2, 0) / fractions.length;
+  return Math.floor((1 - Math.sqrt(variance)) * bestScore);
 }

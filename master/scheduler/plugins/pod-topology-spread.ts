@@ -3,6 +3,7 @@ import { matchesNodeSelection } from "#shared/api/scheduling/node-affinity.ts";
 import { keepsPodsAway, untoleratedTaint } from "#shared/api/scheduling/taints.ts";
 import { LabelSelector, labelSelectorOf, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Pod, TopologySpreadConstraint } from "#shared/api/types/core-v1.generated.ts";
+import type { PluginArgs } from "../configuration/plugin-args.ts";
 import { bestScore, type ClusterView, type PluginCycle, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
@@ -27,21 +28,34 @@ const systemDefaults: readonly TopologySpreadConstraint[] = [
 const unmatched = "node(s) didn't match pod topology spread constraints";
 
 /** Like pods are spread over nodes, zones and whatever labels say. */
-export const podTopologySpread: SchedulerPlugin = {
+export const podTopologySpread = (args: PluginArgs["PodTopologySpread"]): SchedulerPlugin => ({
   name: "PodTopologySpread",
-  weight: 2,
   wokenBy: new Set(["nodeAdded", "nodeLabels", "nodeTaints", "podDeleted", "podAssigned", "podLabels"]),
+  mayHelp({ pod: { spec, metadata } }, { node, pod, freed }) {
+    const hard = (spec?.topologySpreadConstraints ?? []).filter((one) => one.whenUnsatisfiable === "DoNotSchedule");
+    if (hard.length === 0) return true;
+    if (node) return hard.every(({ topologyKey }) => node.labels[topologyKey] !== undefined);
+    const other = pod ?? freed;
+    if (!other) return true;
+    const selects = ({ labelSelector }: TopologySpreadConstraint): boolean =>
+      labelSelectorOf(labelSelector).matches(other.pod.metadata.labels);
+    return other.namespace === metadata.namespace && hard.some(selects);
+  },
   begin(info, cluster) {
     const named = info.pod.spec?.topologySpreadConstraints ?? [];
-    const hard = compile(named, "DoNotSchedule", info.pod);
-    const soft = named.length > 0 ? compile(named, "ScheduleAnyway", info.pod) : defaultConstraints(info.pod, cluster);
+    const isNamed = named.length > 0;
+    const [hard, soft] = (["DoNotSchedule", "ScheduleAnyway"] as const).map((action) =>
+      isNamed ? compile(named, action, info.pod) : defaultConstraints(args, action, info.pod, cluster),
+    ) as [Constraint[], Constraint[]];
     if (hard.length + soft.length === 0) return undefined;
     return {
       ...(hard.length > 0 ? hardCycle(info, hard, cluster) : {}),
-      ...(soft.length > 0 ? { scores: (feasible) => softScores(info, soft, cluster, feasible, named.length > 0) } : {}),
+      ...(soft.length > 0
+        ? { scores: (feasible) => softScores(info, soft, cluster, feasible, isNamed || args.defaultingType === "List") }
+        : {}),
     };
   },
-};
+});
 
 function hardCycle(info: PodInfo, constraints: readonly Constraint[], cluster: ClusterView): PluginCycle {
   const counted = constraints.map(() => new Map<string, number>());
@@ -183,9 +197,18 @@ const ownSelector =
     return values.length > 0 ? selector.and(values) : selector;
   };
 
-function defaultConstraints(pod: Pod, cluster: ClusterView): Constraint[] {
+function defaultConstraints(
+  { defaultingType, defaultConstraints: listed }: PluginArgs["PodTopologySpread"],
+  action: "DoNotSchedule" | "ScheduleAnyway",
+  pod: Pod,
+  cluster: ClusterView,
+): Constraint[] {
+  const defaults = (defaultingType === "System" ? systemDefaults : listed).filter(
+    ({ whenUnsatisfiable }) => whenUnsatisfiable === action,
+  );
+  if (defaults.length === 0) return [];
   const selector = selectorOfOwners(pod, cluster);
-  return selector.isEmpty ? [] : compile(systemDefaults, "ScheduleAnyway", pod, () => selector);
+  return selector.isEmpty ? [] : compile(defaults, action, pod, () => selector);
 }
 
 /** What the pod's Services and its controller select by, all together; everything when there are none. */

@@ -17,6 +17,13 @@ export interface ClaimOfPod {
   readonly claim: PersistentVolumeClaim | undefined;
 }
 
+/** Names of the claims that a pod uses, also of those made for it. */
+const claimNamesOf = ({ pod }: PodInfo): string[] =>
+  (pod.spec?.volumes ?? []).flatMap(
+    ({ name, persistentVolumeClaim, ephemeral }) =>
+      persistentVolumeClaim?.claimName ?? (ephemeral ? [`${pod.metadata.name}-${name}`] : []),
+  );
+
 export function claimsOf({ pod, namespace }: PodInfo, cluster: ClusterView): ClaimOfPod[] {
   return (pod.spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
     const claimName = persistentVolumeClaim?.claimName ?? (ephemeral ? `${pod.metadata.name}-${name}` : undefined);
@@ -60,6 +67,8 @@ export function planVolumes(
 export const volumeBinding: SchedulerPlugin = {
   name: "VolumeBinding",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
+  mayHelp: (pod, { claim }) =>
+    !claim || (claim.metadata.namespace === pod.namespace && claimNamesOf(pod).includes(claim.metadata.name ?? "")),
   begin(info, cluster) {
     const wanted = claimsOf(info, cluster);
     if (wanted.length === 0) return undefined;
@@ -110,6 +119,9 @@ function waitsForConsumer({ spec }: PersistentVolumeClaim, cluster: ClusterView)
 export const volumeRestrictions: SchedulerPlugin = {
   name: "VolumeRestrictions",
   wokenBy: new Set(["podDeleted", "storage"]),
+  mayHelp: (pod, { freed }) =>
+    !freed ||
+    (freed.namespace === pod.namespace && claimNamesOf(freed).some((name) => claimNamesOf(pod).includes(name))),
   begin(info, cluster) {
     const alone = new Set(
       claimsOf(info, cluster)

@@ -1,0 +1,199 @@
+/** KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles with their plugins, arguments and back-off. */
+import { readFileSync } from "node:fs";
+import { parseDocument } from "yaml";
+import { ConfigError } from "#shared/config/option.ts";
+import { defaultChoices } from "../plugins/registry.ts";
+import { Field } from "./field.ts";
+import { type PluginArgs, readArgs } from "./plugin-args.ts";
+import {
+  defaultArgs,
+  defaultProfile,
+  extensionPoints,
+  type PluginSet,
+  type PluginSets,
+  type Profile,
+  pluginsAt,
+  schedulerPlugins,
+} from "./profile.ts";
+
+export interface SchedulerConfiguration {
+  /** At least one; no two of a name. */
+  readonly profiles: readonly Profile[];
+  readonly podInitialBackoffSeconds: number;
+  readonly podMaxBackoffSeconds: number;
+  readonly leaderElection: {
+    readonly leaderElect: boolean | undefined;
+    readonly resourceName: string | undefined;
+    readonly resourceNamespace: string | undefined;
+  };
+  /** Empty: named elsewhere. */
+  readonly kubeconfig: string;
+}
+
+export const defaultConfiguration = (): SchedulerConfiguration => ({
+  profiles: [defaultProfile()],
+  podInitialBackoffSeconds: 1,
+  podMaxBackoffSeconds: 10,
+  leaderElection: { leaderElect: undefined, resourceName: undefined, resourceNamespace: undefined },
+  kubeconfig: "",
+});
+
+export const configurationKind = "KubeSchedulerConfiguration";
+const apiVersion = "kubescheduler.config.k8s.io/v1";
+const infinity = Number.POSITIVE_INFINITY;
+
+/** What the file says, or the defaults when none is named. Throws ConfigError. */
+export const schedulerConfigurationOf = (path: string): SchedulerConfiguration =>
+  path === "" ? defaultConfiguration() : readSchedulerConfiguration(path);
+
+/** Throws ConfigError that names everything which is wrong in the file. */
+export function readSchedulerConfiguration(path: string): SchedulerConfiguration {
+  let content: string;
+  try {
+    content = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError(`cannot read ${path}: ${(error as Error).message}`);
+  }
+  return parseSchedulerConfiguration(content, path);
+}
+
+/** From the text of a file (pure); `path` is for messages. */
+export function parseSchedulerConfiguration(content: string, path: string): SchedulerConfiguration {
+  const document = parseDocument(content, { uniqueKeys: true });
+  const fault = document.errors[0];
+  if (fault) throw new ConfigError(`${path}: ${fault.message}`);
+  const problems: string[] = [];
+  const configuration = decode(new Field(document.toJS(), "", problems));
+  if (problems.length > 0) {
+    const lines = problems.map((problem) => `  ${problem.replace(/^: /, "")}`);
+    throw new ConfigError(`${path} is not a valid ${configurationKind}:\n${lines.join("\n")}`);
+  }
+  return configuration;
+}
+
+function decode(root: Field): SchedulerConfiguration {
+  const fields = root.fields([
+    "apiVersion",
+    "kind",
+    "parallelism",
+    "leaderElection",
+    "clientConnection",
+    "enableProfiling",
+    "enableContentionProfiling",
+    "percentageOfNodesToScore",
+    "podInitialBackoffSeconds",
+    "podMaxBackoffSeconds",
+    "profiles",
+    "extenders",
+    "delayCacheUntilActive",
+  ]);
+  if (fields.apiVersion.value !== apiVersion)
+    fields.apiVersion.complain(`expected ${apiVersion}, got ${JSON.stringify(fields.apiVersion.value)}`);
+  if (fields.kind.value !== configurationKind)
+    fields.kind.complain(`expected ${configurationKind}, got ${JSON.stringify(fields.kind.value)}`);
+  fields.parallelism.integer(16, { min: 1, max: infinity });
+  if (fields.extenders.items().length > 0) fields.extenders.complain("extenders over HTTP are not supported");
+  const first_s = fields.podInitialBackoffSeconds.integer(1, { min: 1, max: infinity });
+  const longest_s = fields.podMaxBackoffSeconds.integer(10, { min: 1, max: infinity });
+  if (longest_s < first_s)
+    fields.podMaxBackoffSeconds.complain("must be greater than or equal to podInitialBackoffSeconds");
+  const percentage = fields.percentageOfNodesToScore.integer(0, { min: 0, max: 100 });
+  const election = fields.leaderElection.fields([
+    "leaderElect",
+    "leaseDuration",
+    "renewDeadline",
+    "retryPeriod",
+    "resourceLock",
+    "resourceName",
+    "resourceNamespace",
+  ]);
+  election.resourceLock.choice("leases", ["leases"]);
+  const connection = fields.clientConnection.fields([
+    "kubeconfig",
+    "acceptContentTypes",
+    "contentType",
+    "qps",
+    "burst",
+  ]);
+  const given = (field: Field): string | undefined => (field.isAbsent ? undefined : field.text());
+  return {
+    profiles: decodeProfiles(fields.profiles, percentage),
+    podInitialBackoffSeconds: first_s,
+    podMaxBackoffSeconds: longest_s,
+    leaderElection: {
+      leaderElect: election.leaderElect.isAbsent ? undefined : election.leaderElect.boolean(true),
+      resourceName: given(election.resourceName),
+      resourceNamespace: given(election.resourceNamespace),
+    },
+    kubeconfig: connection.kubeconfig.text(),
+  };
+}
+
+function decodeProfiles(list: Field, percentage: number): readonly Profile[] {
+  const items = list.items();
+  if (items.length === 0) return [{ ...defaultProfile(), percentageOfNodesToScore: percentage }];
+  const names = new Set<string>();
+  return items.map((item) => {
+    const profile = decodeProfile(item, percentage);
+    if (names.has(profile.schedulerName)) item.complain(`schedulerName: Duplicate value: "${profile.schedulerName}"`);
+    names.add(profile.schedulerName);
+    return profile;
+  });
+}
+
+function decodeProfile(item: Field, percentage: number): Profile {
+  const fields = item.fields(["schedulerName", "percentageOfNodesToScore", "plugins", "pluginConfig"]);
+  const sets = decodeSets(fields.plugins);
+  const args = decodeArgs(fields.pluginConfig);
+  const serves = (point: keyof PluginSets, name: string): boolean =>
+    pluginsAt(point, sets).some((choice) => choice.name === name);
+  if (!serves("queueSort", "PrioritySort")) fields.plugins.complain("no queue sort plugin is enabled: PrioritySort");
+  if (!serves("bind", "DefaultBinder")) fields.plugins.complain("at least one bind plugin is needed: DefaultBinder");
+  return {
+    schedulerName: fields.schedulerName.text("default-scheduler"),
+    plugins: schedulerPlugins(sets, args),
+    percentageOfNodesToScore: fields.percentageOfNodesToScore.integer(percentage, { min: 0, max: 100 }),
+    preemption: serves("postFilter", "DefaultPreemption") ? args.DefaultPreemption : undefined,
+  };
+}
+
+const known = new Set(defaultChoices.map(({ name }) => name));
+
+function decodeSets(plugins: Field): PluginSets {
+  const points = plugins.fields(extensionPoints);
+  return Object.fromEntries(extensionPoints.map((point) => [point, decodeSet(points[point])])) as unknown as PluginSets;
+}
+
+function decodeSet(set: Field): PluginSet {
+  const { enabled, disabled } = set.fields(["enabled", "disabled"]);
+  const seen = new Set<string>();
+  const read = (item: Field): { readonly name: string; readonly weight: number | undefined } => {
+    const { name, weight } = item.fields(["name", "weight"]);
+    return { name: name.text(), weight: weight.isAbsent ? undefined : weight.integer(1, { min: 0, max: 100 }) };
+  };
+  return {
+    enabled: enabled.items().map((item) => {
+      const choice = read(item);
+      if (!known.has(choice.name)) item.complain(`plugin "${choice.name}" does not exist`);
+      if (seen.has(choice.name)) item.complain(`plugin "${choice.name}" already registered`);
+      seen.add(choice.name);
+      return choice;
+    }),
+    disabled: disabled.items().map((item) => read(item).name),
+  };
+}
+
+function decodeArgs(list: Field): PluginArgs {
+  const args: Record<string, unknown> = { ...defaultArgs() };
+  const seen = new Set<string>();
+  for (const item of list.items()) {
+    const fields = item.fields(["name", "args"]);
+    const name = fields.name.text();
+    if (seen.has(name)) item.complain(`Duplicate value: "${name}"`);
+    seen.add(name);
+    if (name in readArgs) args[name] = readArgs[name as keyof PluginArgs](fields.args);
+    else if (known.has(name)) fields.args.complain(`${name} takes no arguments`);
+    else fields.name.complain(`plugin "${name}" does not exist`);
+  }
+  return args as unknown as PluginArgs;
+}
