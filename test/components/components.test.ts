@@ -1,10 +1,19 @@
 /** The control plane as processes of its own that meet only at the API server. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { deployments, leases, nodes, pods } from "#shared/api/resources.ts";
+import { deployments, events, leases, nodes, pods } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 
@@ -16,10 +25,14 @@ let client: HttpClient;
 const running = new Map<string, Bun.Subprocess>();
 
 function start(name: string, ...args: string[]): void {
+  const config = args.some((arg) => arg.startsWith("--config=")) ? [] : [`--config=${join(folder, "none.yaml")}`];
+  writeFileSync(join(folder, "none.yaml"), "");
+  startProgram(name, [process.execPath, bramble, ...args, ...config]);
+}
+
+function startProgram(name: string, cmd: readonly string[]): void {
   const log = openSync(join(folder, `${name}.log`), "a");
-  const cmd = [process.execPath, bramble, ...args, `--config=${join(folder, "none.yaml")}`];
-  Bun.write(join(folder, "none.yaml"), "");
-  running.set(name, Bun.spawn({ cmd, stdin: "ignore", stdout: log, stderr: log }));
+  running.set(name, Bun.spawn({ cmd: [...cmd], stdin: "ignore", stdout: log, stderr: log }));
 }
 
 async function freePort(): Promise<number> {
@@ -154,5 +167,59 @@ test("a second scheduler stands by, and takes over when the first ends", async (
   await until("four pods on the board", async () => {
     const { items } = await client.list(pods, { namespace: "default", labelSelector: "app=web" });
     return items.filter(({ spec }) => spec?.nodeName === "hollow").length === 4 ? items : undefined;
+  });
+});
+
+/** Upstream's own scheduler, where the conformance kit was built (test/conformance). */
+const upstream = join(process.env["EXAM_CACHE"] ?? join(homedir(), ".cache/cluster-exam"), "bin/kube-scheduler");
+
+describe("a second scheduler that pods name", () => {
+  const configuration = (schedulerName: string): string => {
+    const file = join(folder, `${schedulerName}.yaml`);
+    const content = {
+      apiVersion: "kubescheduler.config.k8s.io/v1",
+      kind: "KubeSchedulerConfiguration",
+      clientConnection: { kubeconfig: `${folder}/data/kubeconfigs/scheduler.yaml` },
+      leaderElection: { leaderElect: false },
+      profiles: [{ schedulerName }],
+    };
+    writeFileSync(file, JSON.stringify(content));
+    return `--config=${file}`;
+  };
+  const binds = async (schedulerName: string): Promise<void> => {
+    const key = { namespace: "default", name: schedulerName };
+    await client.create(pods, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: key,
+      spec: { schedulerName, containers: [{ name: "c", image: "web" }], tolerations: [{ operator: "Exists" }] },
+    });
+    await until(`the pod of ${schedulerName}`, async () => {
+      return (await client.get(pods, key)).spec?.nodeName ?? undefined;
+    });
+    const source = await until("its event", async () => {
+      const { items } = await client.list(events, { namespace: "default" });
+      const told = items.find(({ reason, involvedObject: { name } }) => reason === "Scheduled" && name === key.name);
+      return told?.source?.component || told?.reportingComponent || undefined;
+    });
+    expect(source).toBe(schedulerName);
+  };
+
+  test("ours under another name", async () => {
+    start("mine", "scheduler", configuration("mine"));
+    await binds("mine");
+  });
+
+  test.if(existsSync(upstream))("upstream's own", async () => {
+    startProgram("upstream", [upstream, configuration("upstream"), "--secure-port=0"]);
+    await binds("upstream");
+  });
+
+  test("a configuration that is wrong is refused with all that is wrong", async () => {
+    const file = join(folder, "wrong.yaml");
+    writeFileSync(file, "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofile: []\n");
+    start("wrong", "scheduler", kubeconfig("scheduler"), `--config=${file}`);
+    expect(await running.get("wrong")?.exited).not.toBe(0);
+    expect(readFileSync(join(folder, "wrong.log"), "utf8")).toContain('unknown field "profile"');
   });
 });
