@@ -1,66 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { namespaces } from "#shared/api/resources.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
-import { ObjectStore } from "#shared/client/store-index.ts";
-import { ClusterCache } from "./cluster-cache.ts";
-import { defaultProfile } from "./configuration/profile.ts";
-import { type Decision, decide, explainUnfit, feasibleWanted, type Unfit } from "./cycle.ts";
-import type { ClusterView } from "./framework.ts";
-import { NominatedPods } from "./nominated-pods.ts";
+import { explainUnfit, feasibleWanted, type Unfit } from "./cycle.ts";
 import { PodInfo } from "./pod-info.ts";
-import { planPreemption } from "./preemption.ts";
-import { testNode, testPod } from "./testing.ts";
-
-const { plugins: defaultPlugins, preemption = { minCandidateNodesPercentage: 10, minCandidateNodesAbsolute: 100 } } =
-  defaultProfile();
-
-class Cluster {
-  readonly cache = new ClusterCache();
-  readonly nominated = new NominatedPods();
-  readonly stores = new Map<string, ObjectStore<KubeObject>>();
-
-  constructor(
-    nodes: readonly Node[],
-    pods: readonly (readonly [Pod, string])[] = [],
-    objects: readonly [ResourceRef<never>, KubeObject][] = [],
-  ) {
-    for (const node of nodes) this.cache.setNode(node);
-    for (const [pod, nodeName] of pods)
-      this.cache.setPod({ ...pod, spec: { ...(pod.spec ?? { containers: [] }), nodeName } });
-    for (const [ref, object] of objects) this.store(ref).set(object);
-  }
-
-  store(ref: ResourceRef<never>): ObjectStore<KubeObject> {
-    const known = this.stores.get(ref.plural) ?? new ObjectStore<KubeObject>();
-    this.stores.set(ref.plural, known);
-    return known;
-  }
-
-  readonly view: ClusterView = {
-    nodes: () => this.cache.nodes(),
-    node: (name) => this.cache.node(name),
-    namespaceLabels: (name) => this.store(namespaces as ResourceRef<never>).get(name)?.metadata.labels ?? {},
-    lister: (ref) => this.store(ref as ResourceRef<never>) as never,
-  };
-
-  decide(pod: Pod, random = 0): Decision {
-    return decide(new PodInfo(pod), defaultPlugins, this.view, this.nominated, { nextStart: 0 }, () => random);
-  }
-
-  node(pod: Pod): string {
-    const decision = this.decide(pod);
-    return decision.kind === "fits" ? decision.node : explainUnfit(decision);
-  }
-
-  preempt(pod: Pod, budgets: readonly PodDisruptionBudget[] = []) {
-    const decision = this.decide(pod);
-    if (decision.kind === "fits") throw new Error("it fits");
-    return planPreemption(new PodInfo(pod), decision, defaultPlugins, this.view, this.nominated, budgets, preemption);
-  }
-}
+import { TestCluster, testNode, testPod } from "./testing.ts";
 
 describe("resources", () => {
   const nodes = [
@@ -69,16 +13,16 @@ describe("resources", () => {
   ];
 
   test("a pod goes where it fits", () => {
-    expect(new Cluster(nodes).node(testPod("p", {}, { requests: { cpu: "1500m" } }))).toBe("b");
+    expect(new TestCluster(nodes).node(testPod("p", {}, { requests: { cpu: "1500m" } }))).toBe("b");
   });
 
   test("the emptier node is better", () => {
     const busy = testPod("busy", {}, { requests: { cpu: "1900m" } });
-    expect(new Cluster(nodes, [[busy, "b"]]).node(testPod("p", {}, { requests: { cpu: "100m" } }))).toBe("a");
+    expect(new TestCluster(nodes, [[busy, "b"]]).node(testPod("p", {}, { requests: { cpu: "100m" } }))).toBe("a");
   });
 
   test("says what is lacking, as upstream words it", () => {
-    const cluster = new Cluster([
+    const cluster = new TestCluster([
       ...nodes,
       testNode("c", { spec: { taints: [{ key: "dedicated", value: "x", effect: "NoSchedule" }] } }),
       testNode("d", { spec: { unschedulable: true } }),
@@ -89,13 +33,13 @@ describe("resources", () => {
   });
 
   test("the number of pods is a resource", () => {
-    const cluster = new Cluster([testNode("a", { allocatable: { pods: "1" } })], [[testPod("x"), "a"]]);
+    const cluster = new TestCluster([testNode("a", { allocatable: { pods: "1" } })], [[testPod("x"), "a"]]);
     expect(cluster.node(testPod("p"))).toBe("0/1 nodes are available: 1 Too many pods.");
   });
 
   test("ended pods give their room back", () => {
     const done = testPod("done", {}, { requests: { cpu: "2" }, status: { phase: "Succeeded" } });
-    expect(new Cluster(nodes, [[done, "b"]]).node(testPod("p", {}, { requests: { cpu: "2" } }))).toBe("b");
+    expect(new TestCluster(nodes, [[done, "b"]]).node(testPod("p", {}, { requests: { cpu: "2" } }))).toBe("b");
   });
 });
 
@@ -115,7 +59,7 @@ describe("node selection", () => {
   });
 
   test("nodeSelector and required affinity", () => {
-    const cluster = new Cluster(nodes);
+    const cluster = new TestCluster(nodes);
     expect(cluster.node(testPod("p", { nodeSelector: { disk: "ssd" } }))).toBe("a");
     expect(cluster.node(testPod("p", term("disk", "NotIn", ["ssd"])))).toBe("b");
     expect(cluster.node(testPod("p", term("size", "Gt", ["5"])))).toBe("b");
@@ -134,8 +78,8 @@ describe("node selection", () => {
         },
       },
     });
-    expect(new Cluster(nodes).node(testPod("p", pin("b")))).toBe("b");
-    expect(new Cluster(nodes).node(testPod("p", pin("c")))).toBe(
+    expect(new TestCluster(nodes).node(testPod("p", pin("b")))).toBe("b");
+    expect(new TestCluster(nodes).node(testPod("p", pin("c")))).toBe(
       "0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeAffinity].",
     );
   });
@@ -150,19 +94,19 @@ describe("node selection", () => {
         },
       },
     };
-    expect(new Cluster(nodes).node(testPod("p", prefer))).toBe("b");
+    expect(new TestCluster(nodes).node(testPod("p", prefer))).toBe("b");
   });
 
   test("PreferNoSchedule makes a node less liked", () => {
     const tainted = testNode("a", { spec: { taints: [{ key: "k", effect: "PreferNoSchedule" }] } });
-    expect(new Cluster([tainted, testNode("b")]).node(testPod("p"))).toBe("b");
+    expect(new TestCluster([tainted, testNode("b")]).node(testPod("p"))).toBe("b");
   });
 
   test("host ports", () => {
     const ports = (hostIP?: string) => ({
       containers: [{ name: "c", ports: [{ containerPort: 80, hostPort: 80, ...(hostIP ? { hostIP } : {}) }] }],
     });
-    const cluster = new Cluster([testNode("a")], [[testPod("x", ports("10.0.0.1")), "a"]]);
+    const cluster = new TestCluster([testNode("a")], [[testPod("x", ports("10.0.0.1")), "a"]]);
     expect(cluster.node(testPod("p", ports()))).toContain("didn't have free ports");
     expect(cluster.node(testPod("p", ports("10.0.0.2")))).toBe("a");
   });
@@ -191,10 +135,10 @@ describe("pods beside pods", () => {
   });
 
   test("anti-affinity keeps away, in both directions", () => {
-    expect(new Cluster(nodes, [[testPod("x", {}, web), "a"]]).node(testPod("p", anti("zone"), web))).toBe("c");
-    expect(new Cluster(nodes, [[testPod("x", anti("zone"), web), "a"]]).node(testPod("p", {}, web))).toBe("c");
+    expect(new TestCluster(nodes, [[testPod("x", {}, web), "a"]]).node(testPod("p", anti("zone"), web))).toBe("c");
+    expect(new TestCluster(nodes, [[testPod("x", anti("zone"), web), "a"]]).node(testPod("p", {}, web))).toBe("c");
     expect(
-      new Cluster(nodes, [
+      new TestCluster(nodes, [
         [testPod("x", {}, web), "a"],
         [testPod("y", {}, web), "c"],
       ]).node(testPod("p", anti("zone"))),
@@ -202,9 +146,9 @@ describe("pods beside pods", () => {
   });
 
   test("affinity draws near; the first of a group may go anywhere", () => {
-    expect(new Cluster(nodes, [[testPod("x", {}, web), "c"]]).node(testPod("p", near("zone")))).toBe("c");
-    expect(new Cluster(nodes).node(testPod("p", near("zone"), web))).toBe("a");
-    expect(new Cluster(nodes).node(testPod("p", near("zone")))).toBe(
+    expect(new TestCluster(nodes, [[testPod("x", {}, web), "c"]]).node(testPod("p", near("zone")))).toBe("c");
+    expect(new TestCluster(nodes).node(testPod("p", near("zone"), web))).toBe("a");
+    expect(new TestCluster(nodes).node(testPod("p", near("zone")))).toBe(
       "0/3 nodes are available: 3 node(s) didn't match pod affinity rules.",
     );
   });
@@ -223,7 +167,7 @@ describe("pods beside pods", () => {
       },
     };
     const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "other", labels: { team: "t" } } };
-    const cluster = new Cluster(nodes, [[other, "c"]], [[namespaces as ResourceRef<never>, namespace]]);
+    const cluster = new TestCluster(nodes, [[other, "c"]], [[namespaces as ResourceRef<never>, namespace]]);
     expect(cluster.node(testPod("p", spread))).toBe("c");
     expect(cluster.node(testPod("p", spec))).toContain("didn't match pod affinity rules");
   });
@@ -239,9 +183,9 @@ describe("pods beside pods", () => {
         },
       ],
     };
-    const cluster = new Cluster(nodes, [[testPod("x", {}, web), "a"]]);
+    const cluster = new TestCluster(nodes, [[testPod("x", {}, web), "a"]]);
     expect(cluster.node(testPod("p", spread, web))).toBe("c");
-    expect(new Cluster([testNode("n")]).node(testPod("p", spread, web))).toBe(
+    expect(new TestCluster([testNode("n")]).node(testPod("p", spread, web))).toBe(
       "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label).",
     );
   });
@@ -257,7 +201,7 @@ describe("pods beside pods", () => {
         },
       ],
     };
-    const cluster = new Cluster(nodes, [
+    const cluster = new TestCluster(nodes, [
       [testPod("x", {}, web), "a"],
       [testPod("y", {}, web), "c"],
     ]);
@@ -283,7 +227,7 @@ describe("preemption", () => {
   const high = (cpu: string, spec = {}) => testPod("high", { priority: 100, ...spec }, { requests: { cpu } });
 
   test("takes as few as needed and spares the important", () => {
-    const cluster = new Cluster(
+    const cluster = new TestCluster(
       [testNode("a", { allocatable: { cpu: "3" } })],
       [
         [low("x", "1", { priority: 1 }), "a"],
@@ -298,7 +242,7 @@ describe("preemption", () => {
 
   test("chooses the node that hurts least", () => {
     const nodes = ["a", "b"].map((name) => testNode(name, { allocatable: { cpu: "1" } }));
-    const cluster = new Cluster(nodes, [
+    const cluster = new TestCluster(nodes, [
       [low("x", "1", { priority: 5 }), "a"],
       [low("y", "1", { priority: 4 }), "b"],
     ]);
@@ -307,7 +251,7 @@ describe("preemption", () => {
 
   test("respects disruption budgets where it can", () => {
     const nodes = ["a", "b"].map((name) => testNode(name, { allocatable: { cpu: "1" } }));
-    const cluster = new Cluster(nodes, [
+    const cluster = new TestCluster(nodes, [
       [low("x", "1", { priority: 5 }), "a"],
       [low("y", "1", { priority: 4, labels: { app: "db" } }), "b"],
     ]);
@@ -322,7 +266,7 @@ describe("preemption", () => {
   });
 
   test("does not help where the node is too small or the pods are as important", () => {
-    const cluster = new Cluster(
+    const cluster = new TestCluster(
       [testNode("a", { allocatable: { cpu: "1" } }), testNode("b", { allocatable: { cpu: "4" } })],
       [
         [low("x", "1"), "a"],
@@ -346,7 +290,7 @@ describe("preemption", () => {
   });
 
   test("nominated pods keep their room against those of lower priority", () => {
-    const cluster = new Cluster([testNode("a", { allocatable: { cpu: "1" } })]);
+    const cluster = new TestCluster([testNode("a", { allocatable: { cpu: "1" } })]);
     cluster.nominated.nominate(new PodInfo(high("1")), "a");
     expect(cluster.node(low("x", "1"))).toBe("0/1 nodes are available: 1 Insufficient cpu.");
     expect(cluster.node(low("x", "1", { priority: 200 }))).toBe("a");

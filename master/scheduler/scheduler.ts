@@ -2,6 +2,9 @@ import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
   namespaces,
   nodes,
   persistentVolumeClaims,
@@ -13,6 +16,7 @@ import {
   services,
   statefulSets,
   storageClasses,
+  volumeAttachments,
 } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -60,7 +64,14 @@ interface RunningProfile extends Profile {
 }
 
 /** What decides on the volumes that nodes can have, claims apart. */
-const storageOfNodes: readonly ResourceRef<KubeObject>[] = [persistentVolumes, storageClasses];
+const storageOfNodes = [
+  persistentVolumes,
+  storageClasses,
+  csiNodes,
+  csiDrivers,
+  csiStorageCapacities,
+  volumeAttachments,
+] as unknown as readonly ResourceRef<KubeObject>[];
 
 /** Everything that a plugin may read. */
 const watched: readonly ResourceRef<never>[] = [
@@ -71,8 +82,7 @@ const watched: readonly ResourceRef<never>[] = [
   statefulSets,
   podDisruptionBudgets,
   persistentVolumeClaims,
-  persistentVolumes,
-  storageClasses,
+  ...storageOfNodes,
 ] as unknown as readonly ResourceRef<never>[];
 
 /**

@@ -20,7 +20,8 @@ export async function bindVolumes(
   if (claims.length === 0) return "bound";
   const node = cluster.node(nodeName)?.node;
   const plans = node ? planVolumes(claims, node, cluster) : undefined;
-  if (!plans) throw new Error(`the volumes of ${info.key} cannot be had on ${nodeName} any more`);
+  if (!plans || plans === "not enough capacity")
+    throw new Error(`the volumes of ${info.key} cannot be had on ${nodeName} any more`);
   for (const plan of plans) {
     const { name = "", namespace, uid, resourceVersion } = plan.claim.metadata;
     if (plan.kind === "provision") {

@@ -4,6 +4,7 @@ import { interPodAffinity } from "./inter-pod-affinity.ts";
 import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, taintToleration } from "./node-basics.ts";
 import { nodeResourcesBalancedAllocation, nodeResourcesFit } from "./node-resources.ts";
 import { podTopologySpread } from "./pod-topology-spread.ts";
+import { nodeVolumeLimits, volumeZone } from "./volume-limits.ts";
 import { volumeBinding, volumeRestrictions } from "./volumes.ts";
 
 /** Makes a plugin out of its arguments. */
@@ -20,7 +21,9 @@ export const pluginFactories: PluginFactories = {
   NodePorts: () => nodePorts,
   NodeResourcesFit: (args) => nodeResourcesFit(args.NodeResourcesFit),
   VolumeRestrictions: () => volumeRestrictions,
+  NodeVolumeLimits: () => nodeVolumeLimits,
   VolumeBinding: () => volumeBinding,
+  VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpread(args.PodTopologySpread),
   InterPodAffinity: (args) => interPodAffinity(args.InterPodAffinity),
   NodeResourcesBalancedAllocation: (args) => nodeResourcesBalancedAllocation(args.NodeResourcesBalancedAllocation),

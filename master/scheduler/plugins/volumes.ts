@@ -1,4 +1,11 @@
-import { persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
+import { compareQuantities, parseQuantity } from "#shared/api/quantity.ts";
+import {
+  csiDrivers,
+  csiStorageCapacities,
+  persistentVolumeClaims,
+  persistentVolumes,
+  storageClasses,
+} from "#shared/api/resources.ts";
 import {
   canProvisionOn,
   findVolume,
@@ -6,7 +13,9 @@ import {
   volumeAnnotations,
   volumeReaches,
 } from "#shared/api/scheduling/volume-match.ts";
+import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { PodInfo } from "../pod-info.ts";
 
@@ -38,12 +47,13 @@ export type VolumePlan =
   | { readonly kind: "bind"; readonly claim: PersistentVolumeClaim; readonly volume: PersistentVolume }
   | { readonly kind: "provision"; readonly claim: PersistentVolumeClaim };
 
-/** A plan for every unbound claim of the pod on this node, or undefined when some claim cannot be served there (pure). */
+/** A plan for every unbound claim of the pod on this node, or undefined when some claim cannot be served there; a driver
+ *  may also lack the room (pure). */
 export function planVolumes(
   claims: readonly PersistentVolumeClaim[],
   node: Node,
   cluster: ClusterView,
-): VolumePlan[] | undefined {
+): VolumePlan[] | "not enough capacity" | undefined {
   const taken = new Set<string>();
   const plans: VolumePlan[] = [];
   for (const claim of claims) {
@@ -58,9 +68,32 @@ export function planVolumes(
     }
     const storageClass = cluster.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
     if (!storageClass || !canProvisionOn(storageClass, node)) return undefined;
+    if (!hasCapacity(claim, storageClass, node, cluster)) return "not enough capacity";
     plans.push({ kind: "provision", claim });
   }
   return plans;
+}
+
+/** A driver that tells how much room it has where (KEP-1472) is believed; any other is tried. */
+function hasCapacity(
+  { spec }: PersistentVolumeClaim,
+  { metadata, provisioner }: StorageClass,
+  node: Node,
+  cluster: ClusterView,
+): boolean {
+  if (!cluster.lister(csiDrivers).get(provisioner)?.spec.storageCapacity) return true;
+  const size = parseQuantity(spec?.resources?.requests?.["storage"] ?? "0");
+  return cluster
+    .lister(csiStorageCapacities)
+    .list()
+    .some(({ storageClassName, capacity, maximumVolumeSize, nodeTopology }) => {
+      const room = maximumVolumeSize ?? capacity;
+      if (storageClassName !== metadata.name || room === undefined || !nodeTopology) return false;
+      return (
+        compareQuantities(parseQuantity(room), size) >= 0 &&
+        labelSelectorOf(nodeTopology).matches(node.metadata.labels ?? {})
+      );
+    });
 }
 
 /** The pod's claims have their volumes, or can get them, on the node. */
@@ -90,9 +123,9 @@ export const volumeBinding: SchedulerPlugin = {
           if (!volumeReaches(volume, node))
             return rejection("node(s) didn't match PersistentVolume's node affinity", "final");
         }
-        return planVolumes(claims, node, cluster)
-          ? undefined
-          : rejection("node(s) didn't find available persistent volumes to bind", "final");
+        const plan = planVolumes(claims, node, cluster);
+        if (plan === "not enough capacity") return rejection("node(s) did not have enough free storage", "final");
+        return plan ? undefined : rejection("node(s) didn't find available persistent volumes to bind", "final");
       },
     };
   },

@@ -1,0 +1,99 @@
+import { expect, test } from "bun:test";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import {
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
+  persistentVolumeClaims,
+  persistentVolumes,
+  storageClasses,
+  volumeAttachments,
+} from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { TestCluster, testNode, testPod } from "../testing.ts";
+
+type Entry = [ResourceRef<never>, KubeObject];
+const entry = (ref: ResourceRef<never>, object: object): Entry => [ref, object as KubeObject];
+const driver = "disk.example.com";
+
+const bound = (name: string, labels: Record<string, string> = {}): Entry[] => [
+  entry(persistentVolumes as never, {
+    metadata: { name: `pv-${name}`, labels },
+    spec: { accessModes: ["ReadWriteOnce"], csi: { driver, volumeHandle: name } },
+  }),
+  entry(persistentVolumeClaims as never, {
+    metadata: {
+      name,
+      namespace: "default",
+      uid: name,
+      annotations: { "pv.kubernetes.io/bind-completed": "yes" },
+    },
+    spec: { accessModes: ["ReadWriteOnce"], volumeName: `pv-${name}` },
+    status: { phase: "Bound" },
+  }),
+];
+const using = (name: string, ...claims: string[]): Pod =>
+  testPod(name, {
+    volumes: claims.map((claimName) => ({ name: claimName, persistentVolumeClaim: { claimName } })),
+  });
+const limit = (node: string, count: number): Entry =>
+  entry(csiNodes as never, {
+    metadata: { name: node },
+    spec: { drivers: [{ name: driver, nodeID: node, allocatable: { count } }] },
+  });
+
+test("a node takes as many volumes of a driver as that allows, those still attached included", () => {
+  const objects = [...bound("one"), ...bound("two"), limit("a", 1)];
+  const reason = "0/1 nodes are available: 1 node(s) exceed max volume count.";
+  const users: [Pod, string][] = [[using("x", "one"), "a"]];
+  expect(new TestCluster([testNode("a")], users, objects).node(using("p", "two"))).toBe(reason);
+  // A volume that is there already is no further one.
+  expect(new TestCluster([testNode("a")], users, objects).node(using("p", "one"))).toBe("a");
+  const attached = entry(volumeAttachments as never, {
+    metadata: { name: "va" },
+    spec: { attacher: driver, nodeName: "a", source: { persistentVolumeName: "pv-one" } },
+  });
+  expect(new TestCluster([testNode("a")], [], [...objects, attached]).node(using("p", "two"))).toBe(reason);
+  expect(new TestCluster([testNode("a")], [], objects).node(using("p", "two"))).toBe("a");
+});
+
+test("a volume is used from the zones that its labels name", () => {
+  const zone = "topology.kubernetes.io/zone";
+  const nodes = [testNode("a", { labels: { [zone]: "z1" } }), testNode("b", { labels: { [zone]: "z3" } })];
+  const cluster = (value: string) => new TestCluster(nodes, [], bound("one", { [zone]: value }));
+  expect(cluster("z3").node(using("p", "one"))).toBe("b");
+  expect(cluster("z1__z2").node(using("p", "one"))).toBe("a");
+  expect(cluster("z9").node(using("p", "one"))).toBe(
+    "0/2 nodes are available: 2 node(s) had no available volume zone.",
+  );
+  // Where nodes tell no zones, they count for nothing.
+  expect(new TestCluster([testNode("c")], [], bound("one", { [zone]: "z9" })).node(using("p", "one"))).toBe("c");
+});
+
+test("a driver that tells where it has room is believed", () => {
+  const objects: Entry[] = [
+    entry(storageClasses as never, {
+      metadata: { name: "made" },
+      provisioner: driver,
+      volumeBindingMode: "WaitForFirstConsumer",
+    }),
+    entry(csiDrivers as never, { metadata: { name: driver }, spec: { storageCapacity: true } }),
+    entry(persistentVolumeClaims as never, {
+      metadata: { name: "new", namespace: "default", uid: "new" },
+      spec: { storageClassName: "made", accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "5Gi" } } },
+    }),
+  ];
+  const capacity = (node: string, amount: string): Entry =>
+    entry(csiStorageCapacities as never, {
+      metadata: { name: `c-${node}`, namespace: "default" },
+      storageClassName: "made",
+      capacity: amount,
+      nodeTopology: { matchLabels: { "kubernetes.io/hostname": node } },
+    });
+  const nodes = [testNode("a"), testNode("b")];
+  const place = (...capacities: Entry[]) =>
+    new TestCluster(nodes, [], [...objects, ...capacities]).node(using("p", "new"));
+  expect(place(capacity("a", "1Gi"), capacity("b", "10Gi"))).toBe("b");
+  expect(place(capacity("a", "1Gi"))).toBe("0/2 nodes are available: 2 node(s) did not have enough free storage.");
+});

@@ -1,0 +1,114 @@
+import { csiNodes, persistentVolumes, storageClasses, volumeAttachments } from "#shared/api/resources.ts";
+import { isBound } from "#shared/api/scheduling/volume-match.ts";
+import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
+import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
+import type { NodeInfo } from "../node-info.ts";
+import type { PodInfo } from "../pod-info.ts";
+import { claimsOf } from "./volumes.ts";
+
+/** Volumes of CSI drivers by a name of their own, with their driver. */
+type DriverOfVolume = Map<string, string>;
+
+/** A driver may say in its CSINode how many volumes one node can have. */
+export const nodeVolumeLimits: SchedulerPlugin = {
+  name: "NodeVolumeLimits",
+  wokenBy: new Set(["nodeAdded", "podDeleted", "storage"]),
+  begin(info, cluster) {
+    const wanted = csiVolumesOf(info, cluster);
+    if (wanted.size === 0) return undefined;
+    return {
+      filter(node) {
+        const limits = limitsOf(node.name, cluster);
+        if (limits.size === 0) return undefined;
+        const present = presentOn(node, cluster);
+        const counts = new Map<string, number>();
+        for (const driver of present.values()) counts.set(driver, (counts.get(driver) ?? 0) + 1);
+        for (const [volume, driver] of wanted)
+          if (!present.has(volume)) counts.set(driver, (counts.get(driver) ?? 0) + 1);
+        for (const driver of new Set(wanted.values())) {
+          const limit = limits.get(driver);
+          const adds = [...wanted].some(([volume, own]) => own === driver && !present.has(volume));
+          if (limit !== undefined && adds && (counts.get(driver) ?? 0) > limit)
+            return rejection("node(s) exceed max volume count", "preemptible");
+        }
+        return undefined;
+      },
+    };
+  },
+};
+
+function limitsOf(nodeName: string, cluster: ClusterView): ReadonlyMap<string, number> {
+  const limits = new Map<string, number>();
+  for (const { name, allocatable } of cluster.lister(csiNodes).get(nodeName)?.spec.drivers ?? [])
+    if (allocatable?.count !== undefined) limits.set(name, allocatable.count);
+  return limits;
+}
+
+const nameOf = ({ spec }: PersistentVolume): string => `${spec?.csi?.driver}/${spec?.csi?.volumeHandle}`;
+
+function csiVolumesOf(info: PodInfo, cluster: ClusterView): DriverOfVolume {
+  const found: DriverOfVolume = new Map();
+  for (const { claim } of claimsOf(info, cluster)) {
+    if (!claim) continue;
+    if (isBound(claim)) {
+      const volume = cluster.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
+      const driver = volume?.spec?.csi?.driver;
+      if (volume && driver !== undefined) found.set(nameOf(volume), driver);
+    } else {
+      // To be made: it will be of its class's driver.
+      const driver = cluster.lister(storageClasses).get(claim.spec?.storageClassName ?? "")?.provisioner;
+      if (driver !== undefined) found.set(`claim ${claim.metadata.uid}`, driver);
+    }
+  }
+  return found;
+}
+
+/** What pods of the node use, and what is still attached to it. */
+function presentOn(node: NodeInfo, cluster: ClusterView): DriverOfVolume {
+  const present: DriverOfVolume = new Map();
+  for (const other of node.pods.values())
+    for (const [volume, driver] of csiVolumesOf(other, cluster)) present.set(volume, driver);
+  for (const { spec } of cluster.lister(volumeAttachments).list()) {
+    if (spec.nodeName !== node.name) continue;
+    const volume = cluster.lister(persistentVolumes).get(spec.source.persistentVolumeName ?? "");
+    if (volume?.spec?.csi) present.set(nameOf(volume), spec.attacher);
+  }
+  return present;
+}
+
+const zoneLabels = [
+  "topology.kubernetes.io/zone",
+  "topology.kubernetes.io/region",
+  "failure-domain.beta.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region",
+] as const;
+const stableName: Readonly<Record<string, string>> = {
+  "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+};
+
+/** Volumes whose labels name zones are used from those; older ones say it so instead of by affinity. */
+export const volumeZone: SchedulerPlugin = {
+  name: "VolumeZone",
+  wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
+  begin(info, cluster) {
+    const demands = claimsOf(info, cluster).flatMap(({ claim }) => {
+      const volume = claim && cluster.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
+      return zoneLabels.flatMap((label) => {
+        const value = volume?.metadata.labels?.[label];
+        return value === undefined ? [] : [{ label, values: new Set(value.split("__")) }];
+      });
+    });
+    if (demands.length === 0) return undefined;
+    return {
+      filter({ labels }) {
+        // A node that tells no zone at all belongs to a cluster without any.
+        if (!zoneLabels.some((label) => labels[label] !== undefined)) return undefined;
+        const fits = demands.every(({ label, values }) =>
+          values.has(labels[label] ?? labels[stableName[label] ?? ""] ?? ""),
+        );
+        return fits ? undefined : rejection("node(s) had no available volume zone", "final");
+      },
+    };
+  },
+};
