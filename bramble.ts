@@ -230,11 +230,15 @@ program
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
 const forPeople = /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|User)Error$/;
 
+/** Errors may name the status that service managers know (StateLostError). */
+const statusOf = (error: unknown): number =>
+  error instanceof Error && "exitStatus" in error && typeof error.exitStatus === "number" ? error.exitStatus : 1;
+
 await program.parseAsync().catch((error: unknown) => {
   // Never the error itself: Bun would print the lines of the bundle around it.
   if (!(error instanceof Error)) console.error(`bramble: ${String(error)}`);
   else console.error(forPeople.test(error.name) ? `bramble: ${error.message}` : (error.stack ?? error.message));
-  process.exit(1);
+  process.exit(statusOf(error));
 });
 
 function kubeconfigFlag(): Flag {

@@ -15,7 +15,9 @@ import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
 import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
 import type { ApiServer } from "./apiserver/server.ts";
+import { ensureKeysWhole } from "./backup/key-recovery.ts";
 import { scheduleBackups } from "./backup/schedule.ts";
+import { backupFolderOf, openStoreSafely } from "./backup/store-recovery.ts";
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
@@ -29,7 +31,6 @@ import { nthAddress } from "./networks.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
-import { openStore } from "./store/store-choice.ts";
 
 export interface ServingMaster {
   /** With what was taken over from another master. */
@@ -57,8 +58,9 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
 
   const address = advertisedAddress(settings);
   const pkiOptions = pkiOptionsOf(settings, address);
+  await ensureKeysWhole(settings, log);
   const pki = await ensureMasterPki(pkiOptions);
-  const store = await openStore(settings, log.named("store"));
+  const store = await openStoreSafely(settings, log.named("store"));
   parts.add("store", { stop: () => store.close() });
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
@@ -101,7 +103,7 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
     scheduleBackups({
       schedule: settings.backupSchedule,
       keep: settings.backupKeep,
-      folder: settings.backupDir || join(settings.dataDir, "backups"),
+      folder: backupFolderOf(settings),
       dataDir: settings.dataDir,
       store,
       log: log.named("backup"),

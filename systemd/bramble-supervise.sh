@@ -11,6 +11,8 @@ logs=/var/log/bramble
 most_log_bytes=5000000
 longest_pause_s=60
 stop_within_s=60
+# What Bramble ends with when its state is damaged and somebody must decide.
+gives_up_status=78
 
 # The PID in a file, if that process is still there and is what it was: PIDs come again after a reboot.
 alive() { # file
@@ -67,6 +69,10 @@ run() { # name
     done
     rm -f "$state/$name.child"
     [ -z "$ending" ] || break
+    if [ "$status" = "$gives_up_status" ]; then
+      echo "supervise: $name ended with status $status: its state is damaged, and it says above what to do. It is not started again by itself"
+      break
+    fi
     if [ $((SECONDS - began)) -ge "$longest_pause_s" ]; then pause=1; fi
     echo "supervise: $name ended with status $status; starting it again in $pause s"
     sleep "$pause" &

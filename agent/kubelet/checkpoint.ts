@@ -1,4 +1,4 @@
-import { readdir, unlink } from "node:fs/promises";
+import { readdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -30,7 +30,7 @@ export class Checkpoint {
     readonly seal: Pick<Seal, "open" | "close">,
   ) {}
 
-  /** Reads all objects of a kind. Files that cannot be read are reported and left out. */
+  /** Reads all objects of a kind. Of files that cannot be read the last is kept aside: one a kind, however many break. */
   async load<K extends CheckpointKind>(kind: K): Promise<Kinds[K][]> {
     const folder = join(this.folder, kind);
     const names = await readdir(folder).catch(() => []);
@@ -43,7 +43,9 @@ export class Checkpoint {
         objects.push(JSON.parse(text) as Kinds[K]);
         this.#written.set(path, text);
       } catch (error) {
-        this.log.warn("a checkpoint cannot be read and is left out", { path, error });
+        const kept = join(this.folder, `broken-${kind}`);
+        this.log.warn("a checkpoint is damaged: it is set aside, and the master is asked anew", { path, kept, error });
+        await rename(path, kept);
       }
     }
     return objects;
@@ -52,8 +54,13 @@ export class Checkpoint {
   /** The object as it was last saved. */
   async read<K extends CheckpointKind>(kind: K, key: string): Promise<Kinds[K] | undefined> {
     const path = this.#path(kind, key);
-    const text = this.#written.get(path) ?? (await this.#textOf(kind, path));
-    return text === undefined ? undefined : (JSON.parse(text) as Kinds[K]);
+    try {
+      const text = this.#written.get(path) ?? (await this.#textOf(kind, path));
+      return text === undefined ? undefined : (JSON.parse(text) as Kinds[K]);
+    } catch (error) {
+      this.log.warn("a checkpoint is damaged and counts as none", { path, error });
+      return undefined;
+    }
   }
 
   /** Never fails: what cannot be saved is reported. */

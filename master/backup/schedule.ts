@@ -15,6 +15,8 @@ const suffix = ".backup.gz";
 /** Names sort by time. */
 export const backupName = (at: Date): string => `${prefix}${at.toISOString().replace(/[-:]|\.\d+/g, "")}${suffix}`;
 
+export const isBackupName = (name: string): boolean => name.startsWith(prefix) && name.endsWith(suffix);
+
 export interface BackupSchedule {
   /** Cron, in UTC; empty: never. */
   readonly schedule: string;
@@ -56,7 +58,7 @@ export async function backUp(
   const files = await readKeyFiles(dataDir);
   const header = { revision: await store.now(), madeAt: now.toISOString(), version, files };
   const count = await writeBackup(path, header, wholeState(store));
-  const names = (await readdir(folder)).filter((name) => name.startsWith(prefix) && name.endsWith(suffix)).sort();
+  const names = (await readdir(folder)).filter(isBackupName).sort();
   for (const name of names.slice(0, -keep)) await rm(join(folder, name));
   return { path, count };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
@@ -7,23 +7,28 @@ import { version } from "#shared/version.ts";
 import { readBackup, writeBackup } from "../backup/archive.ts";
 import { readKeyFiles, restoreKeyFiles } from "../backup/key-files.ts";
 import { backupName } from "../backup/schedule.ts";
+import { backupFolderOf, buildNext } from "../backup/store-recovery.ts";
 import { joinedSettings } from "../join/control-plane.ts";
 import { queryStore } from "../store/admin.ts";
+import { replaceBy, StoreDamagedError, setAside } from "../store/database-file.ts";
+import { revisionMargin } from "../store/sqlite-salvage.ts";
 import type { Store } from "../store/store.ts";
-import { encryptedPrefixes, encryptionKeyFile, openStore, parseStoreChoice } from "../store/store-choice.ts";
+import {
+  databaseOf,
+  encryptedPrefixes,
+  encryptionKeyFile,
+  openStore,
+  parseStoreChoice,
+} from "../store/store-choice.ts";
 import { assertEmpty, fillStore, type StateItem, stateRoot, wholeState } from "../store/transfer.ts";
 import { UserError } from "./admin-client.ts";
 
-/** What may have been given out after a backup was made: revisions go on above it. */
-const margin = 1_000_000;
-
 const socketOf = ({ runDir }: MasterSettings): string => join(runDir, "store.sock");
-const databaseOf = ({ dataDir }: MasterSettings): string => join(dataDir, "store", "store.db");
 
 /** `bramble backup`: the whole cluster into one file, through the running master, or from its store while it is stopped. */
 export async function backup(given: MasterSettings, to: string | undefined): Promise<void> {
   const settings = await joinedSettings(given, stderrLog("warn"));
-  const path = resolve(to ?? join(settings.backupDir || join(settings.dataDir, "backups"), backupName(new Date())));
+  const path = resolve(to ?? join(backupFolderOf(settings), backupName(new Date())));
   if (existsSync(path)) throw new UserError(`${path} is there already`);
   const files = await readKeyFiles(settings.dataDir);
   const items = await statePresent(settings);
@@ -60,16 +65,36 @@ export async function restore(given: MasterSettings, from: string): Promise<void
   mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
   await restoreKeyFiles(given.dataDir, header.files);
   const settings = await joinedSettings(given, stderrLog("warn"));
-  const store = await openStore(settings, stderrLog("warn"), { after: header.revision + margin });
+  const after = header.revision + revisionMargin;
+  const count =
+    settings.store === "sqlite" ? await restoreFile(settings, after, state) : await fill(settings, after, state);
+  console.log(
+    `${count} objects of ${header.madeAt} are in ${settings.store}. Start the master: boards and pods come back to it`,
+  );
+}
+
+async function fill(settings: MasterSettings, after: number, state: AsyncIterable<StateItem>): Promise<number> {
+  const store = await openStore(settings, stderrLog("warn"), { after });
   try {
     await assertEmpty(store);
-    const count = await fillStore(store, state);
-    console.log(
-      `${count} objects of ${header.madeAt} are in ${settings.store}. Start the master: boards and pods come back to it`,
-    );
+    return await fillStore(store, state);
   } finally {
     await store.close();
   }
+}
+
+/** The file takes its place when it is complete. A damaged store does not hinder: it is kept beside. */
+async function restoreFile(settings: MasterSettings, after: number, state: AsyncIterable<StateItem>): Promise<number> {
+  const path = databaseOf(settings);
+  try {
+    const store = await openStore(settings, stderrLog("warn"));
+    await assertEmpty(store).finally(() => store.close());
+  } catch (error) {
+    if (!(error instanceof StoreDamagedError)) throw error;
+  }
+  const count = await buildNext(settings, path, after, state);
+  replaceBy(path);
+  return count;
 }
 
 const otherMasters_ms = 12_000;
@@ -91,7 +116,7 @@ export async function moveStore(given: MasterSettings, to: string): Promise<void
   const old = await openStore(settings, log);
   try {
     if (old.isShared) await assertQuiet(old);
-    const target = await openStore(next, log, { after: (await old.now()) + margin });
+    const target = await openStore(next, log, { after: (await old.now()) + revisionMargin });
     try {
       await assertEmpty(target);
       const count = await fillStore(target, wholeState(old));
@@ -102,7 +127,8 @@ export async function moveStore(given: MasterSettings, to: string): Promise<void
   } finally {
     await old.close();
   }
-  if (fromKind === "sqlite") setAside(databaseOf(settings));
+  // A master that is started with the old settings by mistake must not go on from the old state.
+  if (fromKind === "sqlite") console.log(`the old store is kept as ${setAside(databaseOf(settings), ".moved-")}`);
   console.log(settingsToKeep(next));
 }
 
@@ -112,13 +138,6 @@ async function assertQuiet(store: Store): Promise<void> {
   await Bun.sleep(otherMasters_ms);
   if ((await store.now()) !== before)
     throw new UserError("masters still write to etcd: stop bramble-master on every one of them first");
-}
-
-/** A master that is started with the old settings by mistake must not go on from the old state. */
-function setAside(path: string): void {
-  const kept = `${path}.moved-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}`;
-  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, kept + suffix);
-  console.log(`the old store is kept as ${kept}`);
 }
 
 function settingsToKeep(next: MasterSettings): string {

@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import {
@@ -111,8 +112,14 @@ function fits(
   subject: CertificateSubject,
   now: Date,
 ): boolean {
-  if (!isIssuedBy(present.certificatePem, authority.certificatePem)) return false;
-  if (renewalTime(present.certificatePem) <= now) return false;
+  try {
+    createPrivateKey(present.keyPem);
+    if (!isIssuedBy(present.certificatePem, authority.certificatePem)) return false;
+    if (renewalTime(present.certificatePem) <= now) return false;
+  } catch {
+    // Damaged: another is made.
+    return false;
+  }
   const has = certificateSubject(present.certificatePem);
   // Names that are no longer ours stay until renewal: they may come back with the next DHCP lease.
   return (

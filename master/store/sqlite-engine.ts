@@ -3,7 +3,8 @@
  * present key. A value is written once, and old ones go in rare batches: that is what keeps a card alive.
  */
 import { Database } from "bun:sqlite";
-import { dirname } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { assertPresent, finishReplacing, noteMade, StoreDamagedError } from "./database-file.ts";
 import { type Engine, prefixEnd } from "./engine.ts";
 import {
   CompactedError,
@@ -13,9 +14,10 @@ import {
   type Revision,
   type StoredValue,
   type StoreEvent,
+  StoreUnavailableError,
 } from "./store.ts";
 import { plainText, type ValueTransformer } from "./value-transformer.ts";
-import { syncFolders } from "./write-file-atomically.ts";
+import { lostTransactions } from "./wal-damage.ts";
 
 const CREATE = 0;
 const UPDATE = 1;
@@ -27,7 +29,8 @@ const schema = `
     key TEXT NOT NULL,
     value TEXT,
     kind INTEGER NOT NULL,
-    previous INTEGER
+    previous INTEGER,
+    sum INTEGER
   );
   CREATE TABLE IF NOT EXISTS current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
@@ -39,7 +42,15 @@ interface LogRow {
   readonly key: string;
   readonly value: string;
   readonly kind: number;
+  /** Checksum of key and value; null in rows of older versions. */
+  readonly sum: number | null;
 }
+
+/** SQLite checks the order of its pages, not what they hold. */
+export const rowSum = (key: string, value: string): number => Bun.hash.crc32(`${key}\n${value}`);
+
+/** What SQLite says of a file that is damaged, as opposed to one that cannot be reached. */
+const saysDamaged = /malformed|corrupt|not a database/i;
 
 export class SqliteEngine implements Engine {
   readonly #db: Database;
@@ -52,21 +63,51 @@ export class SqliteEngine implements Engine {
     this.#oldest = this.number("compacted") ?? 0;
   }
 
-  /** Opens or makes the file. Throws when its pages fail SQLite's quick_check: see sqlite-repair.ts. */
+  /** Opens or makes the file. Throws StoreDamagedError when anything of it is not as it was written. */
   static open(path: string, transformer: ValueTransformer = plainText): SqliteEngine {
-    const db = new Database(path, { create: true, strict: true });
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
-    const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
-    if (check?.quick_check !== "ok") {
-      db.close();
-      throw new Error(`${path} is damaged: ${check?.quick_check ?? "no answer from quick_check"}`);
+    finishReplacing(path);
+    assertPresent(path);
+    const log = `${path}-wal`;
+    const lost = existsSync(log) ? lostTransactions(readFileSync(log)) : 0;
+    if (lost > 0)
+      throw new StoreDamagedError(path, `its log is damaged, and ${lost} groups of changes behind that`, true);
+    let db: Database | undefined;
+    try {
+      db = new Database(path, { create: true, strict: true });
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
+      const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
+      if (check?.quick_check !== "ok")
+        throw new StoreDamagedError(path, check?.quick_check ?? "no answer from quick_check");
+      db.exec(schema);
+      if (db.query("SELECT 1 FROM pragma_table_info('log') WHERE name = 'sum'").get() === null)
+        db.exec("ALTER TABLE log ADD COLUMN sum INTEGER");
+      // After a kill the log may hold changes that are not on the disk yet: they must be before anybody is shown them.
+      db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      const engine = new SqliteEngine(db, transformer);
+      engine.#assertWhole(path);
+      noteMade(path);
+      return engine;
+    } catch (error) {
+      db?.close();
+      if (error instanceof StoreDamagedError || !saysDamaged.test(String(error))) throw error;
+      throw new StoreDamagedError(path, (error as Error).message);
     }
-    db.exec(schema);
-    // After a kill the log may hold changes that are not on the disk yet: they must be before anybody is shown them.
-    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    // SQLite syncs the name of its log, not that of the database nor the way there.
-    syncFolders(dirname(path));
-    return new SqliteEngine(db, transformer);
+  }
+
+  /** Every present value is as it was written. */
+  #assertWhole(path: string): void {
+    const dangling = this.#db
+      .query<{ key: string }, []>(
+        "SELECT c.key FROM current c LEFT JOIN log l ON l.revision = c.revision WHERE l.key IS NULL OR l.key <> c.key LIMIT 1",
+      )
+      .get();
+    if (dangling) throw new StoreDamagedError(path, `the value of ${dangling.key} is gone`);
+    const rows = this.#db
+      .query<LogRow, []>("SELECT l.* FROM current c JOIN log l ON l.revision = c.revision")
+      .iterate();
+    for (const { key, value, sum } of rows)
+      if (sum !== null && sum !== rowSum(key, value))
+        throw new StoreDamagedError(path, `the value of ${key} is not what was written`);
   }
 
   /** For a reader beside a running or stopped master; never writes. */
@@ -122,12 +163,12 @@ export class SqliteEngine implements Engine {
     // The second half brings back what keys changed since held at `revision`: the change that the first later one replaced.
     const rows = this.#db
       .query<LogRow, { from: string; end: string; startAfter: string; revision: number; most: number }>(
-        `SELECT key, value, revision FROM (
-           SELECT c.key AS key, l.value AS value, l.revision AS revision
+        `SELECT key, value, revision, sum FROM (
+           SELECT c.key AS key, l.value AS value, l.revision AS revision, l.sum AS sum
              FROM current c JOIN log l ON l.revision = c.revision
              WHERE c.key >= $from AND c.key < $end AND c.revision <= $revision
            UNION ALL
-           SELECT p.key, p.value, p.revision
+           SELECT p.key, p.value, p.revision, p.sum
              FROM (SELECT MIN(revision) AS first, previous FROM log
                      WHERE revision > $revision AND key >= $from AND key < $end GROUP BY key) x
              JOIN log p ON p.revision = x.previous
@@ -139,7 +180,9 @@ export class SqliteEngine implements Engine {
     return { items: rows.map((row) => this.#stored(row)), revision, more };
   }
 
-  #stored(row: LogRow): StoredValue {
+  #stored(row: Omit<LogRow, "kind">): StoredValue {
+    if (row.sum !== null && row.sum !== rowSum(row.key, row.value))
+      throw new StoreUnavailableError(`the value of ${row.key} is damaged on the disk: restart the master`);
     return { key: row.key, value: this.#transformer.fromStorage(row.key, row.value), revision: row.revision };
   }
 
@@ -156,8 +199,8 @@ export class SqliteEngine implements Engine {
 
   #insert(revision: Revision, key: string, value: string | null, kind: number, previous: Revision | undefined): void {
     this.#db
-      .query("INSERT INTO log (revision, key, value, kind, previous) VALUES (?, ?, ?, ?, ?)")
-      .run(revision, key, value, kind, previous ?? null);
+      .query("INSERT INTO log (revision, key, value, kind, previous, sum) VALUES (?, ?, ?, ?, ?, ?)")
+      .run(revision, key, value, kind, previous ?? null, value === null ? null : rowSum(key, value));
   }
 
   changesSince(prefix: string, after: Revision): StoreEvent[] {
@@ -205,7 +248,7 @@ export class SqliteEngine implements Engine {
 
   batched(): StoredValue[] {
     return this.#db
-      .query<LogRow, []>("SELECT key, value, revision FROM batched")
+      .query<LogRow, []>("SELECT key, value, revision, NULL AS sum FROM batched")
       .all()
       .map((row) => this.#stored(row));
   }

@@ -2,6 +2,7 @@
 import type { Outcome, Write } from "./engine.ts";
 import type { ReadFailure, ReadRequest } from "./engine-store.ts";
 import type { Routes } from "./routed-engine.ts";
+import type { Salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
 
 export interface SqliteOptions {
@@ -22,12 +23,16 @@ export interface SqliteOptions {
 
 export type ToWorker =
   | { readonly type: "open"; readonly options: SqliteOptions }
+  /** Builds what can be read of a damaged file beside it. */
+  | { readonly type: "salvage"; readonly path: string }
   | { readonly type: "commit"; readonly writes: readonly Write[] }
   | { readonly type: "read"; readonly id: number; readonly request: ReadRequest }
   | { readonly type: "close" };
 
 export type FromWorker =
-  | { readonly type: "opened"; readonly repaired: string | undefined }
+  | { readonly type: "opened" }
+  | { readonly type: "salvaged"; readonly salvage: Salvage }
+  | { readonly type: "damaged"; readonly path: string; readonly what: string; readonly isOlder: boolean }
   | { readonly type: "failed"; readonly message: string }
   | { readonly type: "outcomes"; readonly outcomes: readonly Outcome[] }
   | { readonly type: "reply"; readonly id: number; readonly value: unknown }

@@ -1,6 +1,8 @@
+import { StoreDamagedError } from "./database-file.ts";
 import type { Outcome, Write } from "./engine.ts";
 import { type EngineLink, EngineStore, errorOf, type ReadRequest } from "./engine-store.ts";
 import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
+import type { Salvage } from "./sqlite-salvage.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
 
 export type { SqliteOptions } from "./sqlite-messages.ts";
@@ -19,18 +21,22 @@ export const sqliteDefaults = {
   batchEvery_ms: 10 * 60_000,
 } as const;
 
-/**
- * Opens the store in a file, in a thread of its own. Rejects when the file cannot be opened or repaired.
- * `onRepair` hears a sentence for the log when the file was damaged and has been repaired.
- */
-export async function openSqliteStore(
-  options: Pick<SqliteOptions, "path"> & Partial<SqliteOptions>,
-  onRepair: (sentence: string) => void = () => undefined,
-): Promise<Store> {
+/** Opens the store in a file, in a thread of its own. Rejects with StoreDamagedError for a file that is not as it was
+ *  written, with StoreUnavailableError for one that cannot be opened. */
+export async function openSqliteStore(options: Pick<SqliteOptions, "path"> & Partial<SqliteOptions>): Promise<Store> {
   const link = new WorkerLink();
-  const repaired = await link.open({ ...sqliteDefaults, ...options });
-  if (repaired !== undefined) onRepair(repaired);
+  await link.open({ ...sqliteDefaults, ...options });
   return new EngineStore(link);
+}
+
+/** Builds what can be read of a damaged store at `nextOf(path)`, in a thread of its own. */
+export async function salvageSqliteStore(path: string): Promise<Salvage> {
+  const link = new WorkerLink();
+  try {
+    return await link.salvage(path);
+  } finally {
+    await link.close();
+  }
 }
 
 /** In a compiled binary the worker is an extra entry point, under the path that it has in the source tree. */
@@ -51,7 +57,8 @@ class WorkerLink implements EngineLink {
   #nextRead = 1;
   #onOutcomes: (outcomes: readonly Outcome[]) => void = () => undefined;
   #onLost: (error: Error) => void = () => undefined;
-  #opened: { resolve(repaired: string | undefined): void; reject(error: Error): void } | undefined;
+  #opened: PromiseWithResolvers<void> | undefined;
+  #salvaged: PromiseWithResolvers<Salvage> | undefined;
   #closed: (() => void) | undefined;
 
   constructor() {
@@ -60,11 +67,16 @@ class WorkerLink implements EngineLink {
       this.#lose(new StoreUnavailableError(`the store's thread died: ${event.message}`));
   }
 
-  open(options: SqliteOptions): Promise<string | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#opened = { resolve, reject };
-      this.#say({ type: "open", options });
-    });
+  open(options: SqliteOptions): Promise<void> {
+    this.#opened = Promise.withResolvers();
+    this.#say({ type: "open", options });
+    return this.#opened.promise;
+  }
+
+  salvage(path: string): Promise<Salvage> {
+    this.#salvaged = Promise.withResolvers();
+    this.#say({ type: "salvage", path });
+    return this.#salvaged.promise;
   }
 
   start(onOutcomes: (outcomes: readonly Outcome[]) => void, onLost: (error: Error) => void): void {
@@ -111,11 +123,16 @@ class WorkerLink implements EngineLink {
         this.#take(message.id)?.reject(errorOf(message.failure));
         break;
       case "opened":
-        this.#opened?.resolve(message.repaired);
+        this.#opened?.resolve();
+        break;
+      case "salvaged":
+        this.#salvaged?.resolve(message.salvage);
+        break;
+      case "damaged":
+        this.#fail(new StoreDamagedError(message.path, message.what, message.isOlder));
         break;
       case "failed":
-        this.#worker.terminate();
-        this.#opened?.reject(new StoreUnavailableError(message.message));
+        this.#fail(new StoreUnavailableError(message.message));
         break;
       case "closed":
         this.#closed?.();
@@ -133,6 +150,14 @@ class WorkerLink implements EngineLink {
     for (const reader of this.#readers.values()) reader.reject(error);
     this.#readers.clear();
     this.#opened?.reject(error);
+    this.#salvaged?.reject(error);
     this.#onLost(error);
+  }
+
+  /** Before it was open. */
+  #fail(error: Error): void {
+    if (this.#opened) this.#worker.terminate();
+    this.#opened?.reject(error);
+    this.#salvaged?.reject(error);
   }
 }

@@ -4,12 +4,13 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { StoreDamagedError } from "./database-file.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
-import { repair } from "./sqlite-repair.ts";
+import { salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
 import { aesGcmTransformer, loadEncryptionKey, plainText } from "./value-transformer.ts";
 
@@ -85,18 +86,20 @@ class StoreThread {
   }
 }
 
-function open(options: SqliteOptions): { thread: StoreThread; repaired: string | undefined } {
+function open(options: SqliteOptions): StoreThread {
   mkdirSync(dirname(options.path), { recursive: true });
   const { encryption } = options;
   const transformer = encryption
     ? aesGcmTransformer(loadEncryptionKey(encryption.keyFile), encryption.prefixes)
     : plainText;
-  try {
-    return { thread: new StoreThread(options, SqliteEngine.open(options.path, transformer)), repaired: undefined };
-  } catch (error) {
-    const repaired = repair(options.path, error);
-    return { thread: new StoreThread(options, SqliteEngine.open(options.path, transformer)), repaired };
-  }
+  return new StoreThread(options, SqliteEngine.open(options.path, transformer));
+}
+
+function tell(error: unknown): void {
+  if (error instanceof StoreDamagedError) {
+    const { path, what, isOlder } = error;
+    say({ type: "damaged", path, what, isOlder });
+  } else say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
 }
 
 let thread: StoreThread | undefined;
@@ -106,11 +109,17 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
   switch (message.type) {
     case "open":
       try {
-        const opened = open(message.options);
-        thread = opened.thread;
-        say({ type: "opened", repaired: opened.repaired });
+        thread = open(message.options);
+        say({ type: "opened" });
       } catch (error) {
-        say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+        tell(error);
+      }
+      return;
+    case "salvage":
+      try {
+        say({ type: "salvaged", salvage: salvage(message) });
+      } catch (error) {
+        tell(error);
       }
       return;
     case "commit":

@@ -66,22 +66,24 @@ const shiftKey = "bramble_revision_shift";
 export interface OpenOptions {
   /** For a store that is filled with a cluster from elsewhere: its revisions go on after this one. */
   readonly after?: Revision | undefined;
+  /** Of sqlite, another file than the master's. */
+  readonly path?: string | undefined;
 }
 
+/** Where a master keeps its state that keeps it in sqlite. */
+export const databaseOf = ({ dataDir }: Pick<StoreSettings, "dataDir">): string => join(dataDir, "store", "store.db");
+
 /** Opens the store that the settings name; code for etcd is loaded only for etcd. Rejects with ConfigError for files that
- *  are not there, StoreUnavailableError where no majority of etcd answers. */
+ *  are not there, StoreUnavailableError where no majority of etcd answers, StoreDamagedError for a damaged file of sqlite. */
 export async function openStore(settings: StoreSettings, log: Log, options: OpenOptions = {}): Promise<Store> {
   const choice = parseStoreChoice(settings.store);
   const keyFile = join(settings.dataDir, encryptionKeyFile);
   if (choice.kind === "sqlite") {
-    return openSqliteStore(
-      {
-        path: join(settings.dataDir, "store", "store.db"),
-        encryption: { keyFile, prefixes: encryptedPrefixes },
-        after: options.after,
-      },
-      (sentence) => log.warn(sentence),
-    );
+    return openSqliteStore({
+      path: options.path ?? databaseOf(settings),
+      encryption: { keyFile, prefixes: encryptedPrefixes },
+      after: options.after,
+    });
   }
   const files = etcdFilesOf(settings);
   const credentials = () => ({ ca: read(files.ca), cert: read(files.cert), key: read(files.key) });

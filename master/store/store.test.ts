@@ -1,10 +1,21 @@
 import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { replaceBy, StoreDamagedError } from "./database-file.ts";
 import { openMemoryStore } from "./memory-store.ts";
-import { openSqliteStore, type SqliteOptions } from "./sqlite-store.ts";
+import { openSqliteStore, type SqliteOptions, salvageSqliteStore } from "./sqlite-store.ts";
 import { CompactedError, type Store } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
 
@@ -139,19 +150,67 @@ describe("sqlite store over restarts", () => {
     await again.close();
   });
 
-  test("a damaged file is repaired as far as it can be read", async () => {
+  const damageOf = (path: string): Promise<unknown> => rejection(reopen(path).then((store) => store.close()));
+
+  async function filled(): Promise<string> {
     const path = newPath();
     const store = await openSqliteStore({ path });
     const value = "v".repeat(3000);
     for (let n = 0; n < 100; n += 1) await store.create(`/registry/pods/a/${String(n).padStart(3, "0")}`, value);
     await store.close();
+    return path;
+  }
+
+  const change = (path: string, at: number, bytes: Buffer): void => {
     const file = openSync(path, "r+");
-    writeSync(file, Buffer.alloc(4096, 0xff), 0, 4096, 4096 * 40);
-    const sentences: string[] = [];
-    const again = await openSqliteStore({ path }, (sentence) => sentences.push(sentence));
-    expect(sentences).toHaveLength(1);
+    writeSync(file, bytes, 0, bytes.length, at);
+    closeSync(file);
+  };
+
+  test("a page that is overwritten is found at the start, and what can be read is saved", async () => {
+    const path = await filled();
+    change(path, 4096 * 40, Buffer.alloc(4096, 0xff));
+    expect(await damageOf(path)).toBeInstanceOf(StoreDamagedError);
+    const salvaged = await salvageSqliteStore(path);
+    expect(salvaged.isWhole).toBe(false);
+    expect(salvaged.rows).toBeGreaterThan(50);
+    replaceBy(path);
+    const again = await reopen(path);
     expect((await again.list("/registry/pods/")).items.length).toBeGreaterThan(50);
-    await again.create("/registry/pods/a/new", "1");
+    expect(await again.create("/registry/pods/a/new", "1")).toBeGreaterThan(100);
     await again.close();
+  });
+
+  test("a single byte of a value that has changed is found at the start", async () => {
+    const path = await filled();
+    // In each page that holds or held one.
+    const content = readFileSync(path);
+    for (let at = content.indexOf("v".repeat(2900)); at >= 0; at = content.indexOf("v".repeat(2900), at + 4096))
+      change(path, at + 1000, Buffer.from("w"));
+    expect(await damageOf(path)).toBeInstanceOf(StoreDamagedError);
+    expect(await salvageSqliteStore(path)).toMatchObject({ isWhole: false });
+  });
+
+  test.each([0, 3, 5000])("a file cut to %d bytes is not taken for a new store", async (size) => {
+    const path = await filled();
+    truncateSync(path, size);
+    expect(await damageOf(path)).toBeInstanceOf(StoreDamagedError);
+  });
+
+  test("a file that is gone is not taken for a new store", async () => {
+    const path = await filled();
+    rmSync(path);
+    expect(await damageOf(path)).toBeInstanceOf(StoreDamagedError);
+  });
+
+  test("of damaged files that were replaced only two are kept", async () => {
+    const path = await filled();
+    for (let n = 0; n < 4; n += 1) {
+      await salvageSqliteStore(path);
+      replaceBy(path);
+      await Bun.sleep(1_000);
+    }
+    const kept = readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.damaged-`));
+    expect(kept).toHaveLength(2);
   });
 });

@@ -49,11 +49,16 @@ const KEY_BYTES = 32;
 /** The key in `path` (base64, mode 0600), made on first use. */
 export function loadEncryptionKey(path: string): Uint8Array {
   if (existsSync(path)) {
-    const key = Buffer.from(readFileSync(path, "utf8").trim(), "base64");
-    if (key.length !== KEY_BYTES) throw new Error(`${path} does not hold a ${KEY_BYTES}-byte key in base64`);
-    return key;
+    return parseEncryptionKey(readFileSync(path, "utf8"), path);
   }
   const key = randomBytes(KEY_BYTES);
   writeFileAtomically(path, `${key.toString("base64")}\n`, 0o600);
+  return key;
+}
+
+/** Throws when the text of the file is no key. */
+export function parseEncryptionKey(text: string, path: string): Uint8Array {
+  const key = Buffer.from(text.trim(), "base64");
+  if (key.length !== KEY_BYTES) throw new Error(`${path} does not hold a ${KEY_BYTES}-byte key in base64`);
   return key;
 }

@@ -174,6 +174,12 @@ export const masterOptions = {
   ),
   backupKeep: integer("backup-keep", "N", "how many of these backups are kept", 5, { min: 1, max: 1000 }),
   backupDir: text("backup-dir", "DIR", "where they go (default: DATA-DIR/backups)", ""),
+  onCorruption: choice(
+    "on-corruption",
+    "when the store or keys are damaged on the disk and more is lost than can be read: take the newest good backup, go on with what can be read, or stop until somebody has looked",
+    ["restore", "salvage", "stop"],
+    "restore",
+  ),
   dist: text(
     "dist",
     "DIR",

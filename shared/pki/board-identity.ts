@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { join } from "node:path";
 import { hasReason, isConflict } from "#shared/api/errors.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
@@ -71,6 +72,10 @@ export class BoardIdentity {
     if (stored === "copied") {
       log.warn("this card was copied from another board: joining under a name of its own");
       return BoardIdentity.#join(options, "this card was copied from another board, whose identity it must not use");
+    }
+    if (stored === "damaged") {
+      log.error("this board's certificates are damaged on its card: joining anew", { folder: options.folder });
+      return BoardIdentity.#join(options, `the certificates in ${options.folder} are damaged`);
     }
     const { board, caCertificatePem, client } = stored;
     if (isOfOtherCluster(options.token, caCertificatePem)) {
@@ -214,11 +219,19 @@ export class BoardIdentity {
   }
 
   #serves(
-    { certificatePem }: KeyAndCertificate,
+    { certificatePem, keyPem }: KeyAndCertificate,
     addresses: { readonly hostNames: readonly string[]; readonly ips: readonly string[] },
     now: Date,
   ): boolean {
-    const { commonName, dnsNames, ipAddresses } = certificateSubject(certificatePem);
+    let subject: ReturnType<typeof certificateSubject>;
+    try {
+      createPrivateKey(keyPem);
+      subject = certificateSubject(certificatePem);
+    } catch {
+      // Damaged on the card: another is ordered.
+      return false;
+    }
+    const { commonName, dnsNames, ipAddresses } = subject;
     return (
       commonName === nodeSubject(this.nodeName).commonName &&
       renewalTime(certificatePem) > now &&
@@ -246,16 +259,46 @@ interface StoredBoard {
   readonly client: KeyAndCertificate;
 }
 
-async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "copied" | undefined> {
-  const { folder } = options;
+/** A card may hold damaged files: what they say is checked before it is used. */
+async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "copied" | "damaged" | undefined> {
+  const { folder, boardSerial } = options;
   const [boardText, caCertificatePem, clientText] = await Promise.all(
     ["board.json", "ca.crt", "client.pem"].map((file) => readIfPresent(join(folder, file))),
   );
-  const client = clientText === undefined ? undefined : splitPem(clientText);
-  if (boardText === undefined || caCertificatePem === undefined || !client) return undefined;
-  const board = JSON.parse(boardText) as BoardFile;
-  if (board.boardSerial !== options.boardSerial) return "copied";
-  return { board, caCertificatePem, client };
+  if (boardText === undefined || caCertificatePem === undefined || clientText === undefined) return undefined;
+  const client = splitPem(clientText);
+  try {
+    parseCertificate(caCertificatePem);
+    if (!client) return "damaged";
+    createPrivateKey(client.keyPem);
+    const { commonName } = certificateSubject(client.certificatePem);
+    const board = parseBoard(boardText) ?? {
+      // The certificate knows the name, and the master tells the rest again.
+      nodeName: nodeNameOf(commonName),
+      boardSerial,
+      settings: {},
+    };
+    if (board.boardSerial !== boardSerial) return "copied";
+    return { board, caCertificatePem, client };
+  } catch {
+    return "damaged";
+  }
+}
+
+/** Throws for the certificate of anybody but a node. */
+function nodeNameOf(commonName: string | undefined): string {
+  const [, name] = /^system:node:(.+)$/.exec(commonName ?? "") ?? [];
+  if (name === undefined) throw new BoardIdentityError(`${commonName} is no node's certificate`);
+  return name;
+}
+
+function parseBoard(text: string): BoardFile | undefined {
+  try {
+    const { nodeName, boardSerial, settings } = JSON.parse(text) as Partial<BoardFile>;
+    return nodeName && boardSerial && settings ? { nodeName, boardSerial, settings } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function writeIfChanged(path: string, text: string, mode = 0o600): Promise<void> {

@@ -3,22 +3,16 @@ import { openSqliteStore } from "#master/store/sqlite-store.ts";
 import type { Store } from "#master/store/store.ts";
 import { encryptedPrefixes } from "#master/store/store-choice.ts";
 
-/** A store as a master opens it, but with little history, so that compactions and batches come often. */
-export async function openTestStore(folder: string): Promise<{ store: Store; repaired: string | undefined }> {
-  let repaired: string | undefined;
-  const store = await openSqliteStore(
-    {
-      path: join(folder, "store.db"),
-      encryption: { keyFile: join(folder, "../pki/encryption.key"), prefixes: encryptedPrefixes },
-      historyFor_ms: 100,
-      maxHistory: 60,
-      batchEvery_ms: 50,
-    },
-    (sentence) => {
-      repaired = sentence;
-    },
-  );
-  return { store, repaired };
+/** A store as a master opens it, but with little history, so that compactions and batches come often. Rejects with
+ *  StoreDamagedError. */
+export function openTestStore(folder: string): Promise<Store> {
+  return openSqliteStore({
+    path: join(folder, "store.db"),
+    encryption: { keyFile: join(folder, "../pki/encryption.key"), prefixes: encryptedPrefixes },
+    historyFor_ms: 100,
+    maxHistory: 60,
+    batchEvery_ms: 50,
+  });
 }
 
 /** Up to some pages of the database, so that writes span several. */
