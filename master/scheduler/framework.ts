@@ -1,6 +1,8 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
 import type { Lister } from "#shared/client/informer.ts";
 import type { NodeInfo } from "./node-info.ts";
 import type { PodInfo } from "./pod-info.ts";
@@ -51,7 +53,8 @@ export type ClusterChange =
   | "podLabels"
   | "podResized"
   | "namespaceLabels"
-  | "storage";
+  | "storage"
+  | "devices";
 
 /** A change with what it is about, as far as plugins judge by that. */
 export interface ClusterEvent {
@@ -63,6 +66,7 @@ export interface ClusterEvent {
   /** A pod that came to a node, or changed there. */
   readonly pod?: PodInfo | undefined;
   readonly claim?: PersistentVolumeClaim | undefined;
+  readonly resourceClaim?: ResourceClaim | undefined;
 }
 
 export interface SchedulerPlugin {
@@ -75,6 +79,13 @@ export interface SchedulerPlugin {
   mayHelp?(pod: PodInfo, event: ClusterEvent): boolean;
   /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
   begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
+  /** The node is chosen: keeps what the pod will have there, so that the next decision counts with it. */
+  reserve?(pod: PodInfo, nodeName: string, cluster: ClusterView): void;
+  /** The pod is bound or will not be: what was kept is in the API or free again. */
+  release?(pod: PodInfo): void;
+  /** Gets from the API what the pod needs on the node before it is bound. "pending": something that takes long was asked for;
+   *  a change that wakes this plugin brings the pod back. Rejects with StatusError when another was quicker. */
+  preBind?(pod: PodInfo, nodeName: string, client: Client, cluster: ClusterView): Promise<"done" | "pending">;
 }
 
 /** Scales to 0–100 by the greatest; `reverse` when less is better. */

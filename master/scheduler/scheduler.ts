@@ -5,6 +5,7 @@ import {
   csiDrivers,
   csiNodes,
   csiStorageCapacities,
+  deviceClasses,
   namespaces,
   nodes,
   persistentVolumeClaims,
@@ -13,6 +14,8 @@ import {
   pods,
   replicaSets,
   replicationControllers,
+  resourceClaims,
+  resourceSlices,
   services,
   statefulSets,
   storageClasses,
@@ -36,7 +39,6 @@ import { isTerminal } from "./pod-phase.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
 import { type PreemptionCandidate, planPreemption } from "./preemption.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
-import { bindVolumes } from "./volume-assignment.ts";
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -83,6 +85,9 @@ const watched: readonly ResourceRef<never>[] = [
   podDisruptionBudgets,
   persistentVolumeClaims,
   ...storageOfNodes,
+  resourceClaims,
+  resourceSlices,
+  deviceClasses,
 ] as unknown as readonly ResourceRef<never>[];
 
 /**
@@ -152,6 +157,14 @@ export class Scheduler {
       this.#informers
         .informer(persistentVolumeClaims)
         .addHandler(({ object }) => this.#queue.notice({ change: "storage", claim: object })),
+      this.#informers
+        .informer(resourceClaims)
+        .addHandler(({ object }) => this.#queue.notice({ change: "devices", resourceClaim: object })),
+      ...[resourceSlices, deviceClasses].map((ref) =>
+        this.#informers
+          .informer(ref as ResourceRef<KubeObject>)
+          .addHandler(() => this.#queue.notice({ change: "devices" })),
+      ),
       ...storageOfNodes.map((ref) =>
         this.#informers.informer(ref).addHandler(() => this.#queue.notice({ change: "storage" })),
       ),
@@ -215,6 +228,7 @@ export class Scheduler {
     );
     if (decision.kind === "fits") {
       this.#cache.assume(info, decision.node);
+      for (const plugin of plugins) plugin.reserve?.(info, decision.node, this.#view);
       this.#nominated.delete(info.uid);
       this.#inBackground(this.#bind(info, decision.node, profile));
     } else {
@@ -222,14 +236,14 @@ export class Scheduler {
     }
   }
 
-  async #bind(info: PodInfo, nodeName: string, { events }: RunningProfile): Promise<void> {
+  async #bind(info: PodInfo, nodeName: string, { plugins, events }: RunningProfile): Promise<void> {
     const { name = "", namespace = "", uid } = info.pod.metadata;
     try {
-      const volumes = await bindVolumes(info, nodeName, this.#client, this.#view);
-      if (volumes === "pending") {
-        // The claims name this node now; their binding is a change that brings the pod back.
+      for (const plugin of plugins) {
+        const outcome = await plugin.preBind?.(info, nodeName, this.#client, this.#view);
+        if (outcome !== "pending") continue;
         this.#cache.forget(info.uid);
-        this.#queue.park(info, new Set(["VolumeBinding"]));
+        this.#queue.park(info, new Set([plugin.name]));
         return;
       }
       await this.#client.post(pods, { namespace, name }, "binding", {
@@ -255,6 +269,8 @@ export class Scheduler {
       this.#log.warn("a binding failed", { pod: info.key, error });
       const message = error instanceof Error ? error.message : String(error);
       await this.#statuses.unschedulable(info.pod, { reason: "SchedulerError", message });
+    } finally {
+      for (const plugin of plugins) plugin.release?.(info);
     }
   }
 

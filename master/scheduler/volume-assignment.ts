@@ -15,9 +15,9 @@ export async function bindVolumes(
   nodeName: string,
   client: Client,
   cluster: ClusterView,
-): Promise<"bound" | "pending"> {
+): Promise<"done" | "pending"> {
   const claims = claimsOf(info, cluster).flatMap(({ claim }) => (claim && !isBound(claim) ? [claim] : []));
-  if (claims.length === 0) return "bound";
+  if (claims.length === 0) return "done";
   const node = cluster.node(nodeName)?.node;
   const plans = node ? planVolumes(claims, node, cluster) : undefined;
   if (!plans || plans === "not enough capacity")

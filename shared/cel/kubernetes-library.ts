@@ -182,7 +182,8 @@ function quantityFrom(text: string): QuantityValue | undefined {
   }
 }
 
-function quantity(text: string): QuantityValue {
+/** A quantity as a value. Throws CelError for a text that is none. */
+export function quantity(text: string): QuantityValue {
   const parsed = quantityFrom(text);
   if (!parsed)
     throw new CelError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");

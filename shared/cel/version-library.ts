@@ -35,7 +35,8 @@ function lenient(text: string): string {
   return `${Number(major)}.${Number(minor)}.${Number(patch)}${rest}`;
 }
 
-function version(text: string, isLenient = false): Version {
+/** A version as a value. Throws CelError for a text that is none. */
+export function version(text: string, isLenient = false): Version {
   const parsed = versionFrom(text, isLenient);
   if (!parsed) throw new CelError("No Major.Minor.Patch elements found");
   return parsed;

@@ -1,5 +1,7 @@
 import type { PluginArgs } from "../configuration/plugin-args.ts";
 import type { SchedulerPlugin } from "../framework.ts";
+import { bindVolumes } from "../volume-assignment.ts";
+import { dynamicResources } from "./dynamic-resources.ts";
 import { interPodAffinity } from "./inter-pod-affinity.ts";
 import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, taintToleration } from "./node-basics.ts";
 import { nodeResourcesBalancedAllocation, nodeResourcesFit } from "./node-resources.ts";
@@ -22,12 +24,13 @@ export const pluginFactories: PluginFactories = {
   NodeResourcesFit: (args) => nodeResourcesFit(args.NodeResourcesFit),
   VolumeRestrictions: () => volumeRestrictions,
   NodeVolumeLimits: () => nodeVolumeLimits,
-  VolumeBinding: () => volumeBinding,
+  VolumeBinding: () => ({ ...volumeBinding, preBind: bindVolumes }),
   VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpread(args.PodTopologySpread),
   InterPodAffinity: (args) => interPodAffinity(args.InterPodAffinity),
   NodeResourcesBalancedAllocation: (args) => nodeResourcesBalancedAllocation(args.NodeResourcesBalancedAllocation),
   ImageLocality: () => imageLocality,
+  DynamicResources: () => dynamicResources(),
 };
 
 export interface PluginChoice {

@@ -1,0 +1,206 @@
+import { keyOf } from "#shared/api/object.ts";
+import { deviceClasses, resourceClaims, resourceSlices } from "#shared/api/resources.ts";
+import { matchesNodeSelector } from "#shared/api/scheduling/node-affinity.ts";
+import {
+  claimOfPod,
+  claimProtectionFinalizer,
+  isOwnedByPod,
+  isReservedForPod,
+  mostConsumers,
+  resourceClaimKeysOf,
+} from "#shared/api/scheduling/pod-resource-claims.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
+import { CostExceeded } from "#shared/cel/evaluator.ts";
+import { CompileError } from "#shared/cel/program.ts";
+import { CelError } from "#shared/cel/values.ts";
+import type { Client } from "#shared/client/client.ts";
+import { type Allocation, AllocationError, allocate } from "../dynamic-resources/allocator.ts";
+import { deviceKey, poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
+import {
+  type ClusterView,
+  normalizeByGreatest,
+  type Rejection,
+  rejection,
+  type SchedulerPlugin,
+} from "../framework.ts";
+import type { NodeInfo } from "../node-info.ts";
+
+interface Promised {
+  readonly claimKey: string;
+  readonly allocation: AllocationResult;
+}
+
+/** What pods have been promised and the cache does not show yet, by the claim's UID. */
+type Promises = Map<string, Promised>;
+
+/** Pods get the devices that their ResourceClaims ask for (DRA with structured parameters, KEP-4381 and KEP-4816). */
+export function dynamicResources(): SchedulerPlugin {
+  const promised: Promises = new Map();
+  /** UIDs of claims whose devices are kept for a pod on its way to a node and not written yet, by the pod's UID. */
+  const unwritten = new Map<string, Set<string>>();
+  return {
+    name: "DynamicResources",
+    wokenBy: new Set(["nodeAdded", "nodeLabels", "devices"]),
+    mayHelp: ({ pod }, { resourceClaim }) =>
+      !resourceClaim ||
+      // One that gave its devices back may help any pod.
+      resourceClaim.status?.allocation === undefined ||
+      resourceClaimKeysOf(pod).includes(`${resourceClaim.metadata.namespace}/${resourceClaim.metadata.name}`),
+    begin(info, cluster) {
+      const claims = claimsFor(info.pod, cluster);
+      if (claims === undefined) return undefined;
+      if ("reject" in claims) return { reject: rejection(claims.reject, "final") };
+      forgetShown(promised, cluster);
+      const present = claims.allocated;
+      const open = claims.open.filter(({ metadata }) => !promised.has(metadata.uid ?? ""));
+      if (open.length < claims.open.length) {
+        const waiting = claims.open.find((claim) => !open.includes(claim));
+        const name = `${waiting?.metadata.namespace}/${waiting?.metadata.name}`;
+        return { reject: rejection(`resource claim ${name} is in the process of being allocated`, "final") };
+      }
+      const plan = planner(open, cluster, promised);
+      return {
+        filter({ node }) {
+          if (!node) return undefined;
+          const reaches = present.every(
+            ({ status }) =>
+              !status?.allocation?.nodeSelector || matchesNodeSelector(status.allocation.nodeSelector, node),
+          );
+          if (!reaches) return rejection("resourceclaim not available on the node", "final");
+          const outcome = open.length === 0 ? [] : plan(node);
+          return Array.isArray(outcome) ? undefined : outcome;
+        },
+        ...(open.some(({ spec }) => spec.devices?.requests?.some(({ firstAvailable }) => firstAvailable))
+          ? { scores: (feasible: readonly NodeInfo[]) => rankScores(feasible, plan) }
+          : {}),
+      };
+    },
+    reserve(info, nodeName, cluster) {
+      const claims = claimsFor(info.pod, cluster);
+      const node = cluster.node(nodeName)?.node;
+      if (!claims || "reject" in claims || claims.open.length === 0 || !node) return;
+      const outcome = planner(claims.open, cluster, promised)(node);
+      if (!Array.isArray(outcome)) return;
+      for (const [index, claim] of claims.open.entries())
+        promised.set(claim.metadata.uid ?? "", { claimKey: keyOf(claim), allocation: outcome[index]?.result ?? {} });
+      unwritten.set(info.uid, new Set(claims.open.map(({ metadata }) => metadata.uid ?? "")));
+    },
+    release(info) {
+      // What was written stays promised until the cache shows it.
+      for (const uid of unwritten.get(info.uid) ?? []) promised.delete(uid);
+      unwritten.delete(info.uid);
+    },
+    async preBind(info, _nodeName, client, cluster) {
+      const claims = claimsFor(info.pod, cluster);
+      if (!claims) return "done";
+      if ("reject" in claims) throw new Error(claims.reject);
+      for (const claim of [...claims.allocated, ...claims.open]) {
+        const uid = claim.metadata.uid ?? "";
+        const allocation = claim.status?.allocation ?? promised.get(uid)?.allocation;
+        if (!allocation) throw new Error(`no devices are kept for claim ${claim.metadata.name}`);
+        await reserveClaim(client, claim, allocation, info.pod);
+        unwritten.get(info.uid)?.delete(uid);
+      }
+      return "done";
+    },
+  };
+}
+
+function forgetShown(promised: Promises, cluster: ClusterView): void {
+  for (const [uid, { claimKey }] of promised) {
+    const claim = cluster.lister(resourceClaims).get(claimKey);
+    if (claim?.metadata.uid !== uid || claim.status?.allocation) promised.delete(uid);
+  }
+}
+
+/** The pod's claims, by whether they have devices; why the pod has to wait; or undefined when it has none. */
+function claimsFor(
+  pod: Pod,
+  cluster: ClusterView,
+): { readonly allocated: ResourceClaim[]; readonly open: ResourceClaim[] } | { readonly reject: string } | undefined {
+  const entries = pod.spec?.resourceClaims ?? [];
+  if (entries.length === 0) return undefined;
+  const allocated: ResourceClaim[] = [];
+  const open: ResourceClaim[] = [];
+  for (const entry of entries) {
+    const named = claimOfPod(pod, entry);
+    if (named.kind === "not needed") continue;
+    if (named.kind === "to be made")
+      return { reject: `pod "${pod.metadata.namespace}/${pod.metadata.name}": ResourceClaim not created yet` };
+    const claim = cluster.lister(resourceClaims).get(`${pod.metadata.namespace}/${named.name}`);
+    if (!claim) return { reject: `resourceclaim "${named.name}" not found` };
+    if (claim.metadata.deletionTimestamp) return { reject: `resourceclaim "${named.name}" is being deleted` };
+    if (named.generated && !isOwnedByPod(claim, pod))
+      return { reject: `resourceclaim "${named.name}" was not created for this pod` };
+    if (!claim.status?.allocation) open.push(claim);
+    else if (!isReservedForPod(claim, pod) && (claim.status.reservedFor ?? []).length >= mostConsumers)
+      return { reject: "resourceclaim in use" };
+    else allocated.push(claim);
+  }
+  return { allocated, open };
+}
+
+type Plan = (node: NonNullable<NodeInfo["node"]>) => Allocation[] | Rejection;
+
+/** Works out allocations on one node after the other; what is the same for all is looked at once. */
+function planner(open: readonly ResourceClaim[], cluster: ClusterView, promised: Promises): Plan {
+  if (open.length === 0) return () => [];
+  const pools = poolsOf(cluster.lister(resourceSlices).list());
+  const taken = takenDevices(cluster, promised);
+  return (node) => {
+    try {
+      const found = allocate(open, poolsFor(node, pools), taken, (name) => cluster.lister(deviceClasses).get(name));
+      return found ?? rejection("cannot allocate all claims", "final");
+    } catch (error) {
+      if (error instanceof AllocationError) return rejection(error.message, "final");
+      // A selector that goes wrong on a device is said, not passed over.
+      if (error instanceof CelError || error instanceof CompileError || error instanceof CostExceeded)
+        return rejection(`CEL runtime error: ${error.message}`, "final");
+      throw error;
+    }
+  };
+}
+
+/** Devices that claims have, those looked at by administrators apart. */
+function takenDevices(cluster: ClusterView, promised: Promises): ReadonlySet<string> {
+  const allocations = [
+    ...cluster
+      .lister(resourceClaims)
+      .list()
+      .map(({ status }) => status?.allocation),
+    ...[...promised.values()].map(({ allocation }) => allocation),
+  ];
+  const results = allocations.flatMap((allocation) => allocation?.devices?.results ?? []);
+  return new Set(results.filter(({ adminAccess }) => !adminAccess).map(deviceKey));
+}
+
+/** Nodes where claims get what they asked for first are better (KEP-4816). */
+function rankScores(feasible: readonly NodeInfo[], plan: Plan): number[] {
+  const ranks = feasible.map(({ node }) => {
+    const outcome = node ? plan(node) : [];
+    return Array.isArray(outcome) ? outcome.reduce((sum, { rank }) => sum + rank, 0) : 0;
+  });
+  return normalizeByGreatest(ranks, "less is better");
+}
+
+/** Writes the devices into the claim and the pod as who uses them; protected first, so that none is given away under it. */
+async function reserveClaim(
+  client: Client,
+  claim: ResourceClaim,
+  allocation: AllocationResult,
+  pod: Pod,
+): Promise<void> {
+  if (isReservedForPod(claim, pod)) return;
+  const { finalizers = [] } = claim.metadata;
+  const held = finalizers.includes(claimProtectionFinalizer)
+    ? claim
+    : await client.update(resourceClaims, {
+        ...claim,
+        metadata: { ...claim.metadata, finalizers: [...finalizers, claimProtectionFinalizer] },
+      });
+  const { name = "", uid = "" } = pod.metadata;
+  const reservedFor = [...(held.status?.reservedFor ?? []), { resource: "pods", name, uid }];
+  const status = { ...held.status, allocation: held.status?.allocation ?? allocation, reservedFor };
+  await client.update(resourceClaims, { ...held, status }, { subresource: "status" });
+}
