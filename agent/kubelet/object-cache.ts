@@ -4,7 +4,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { configMaps, secrets } from "#shared/api/resources.ts";
 import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
-import { Informer, withoutManagedFields } from "#shared/client/informer.ts";
+import { type Informer, openInformer, withoutManagedFields } from "#shared/client/informer.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { ObjectSource } from "./container/environment.ts";
 import { podUid } from "./pod-containers.ts";
@@ -82,7 +82,7 @@ export class ObjectCache implements ObjectSource {
   }
 
   #watch(kind: Kind, namespace: string, name: string): Entry {
-    const informer = new Informer<KubeObject>(this.client, refs[kind] as unknown as ResourceRef<KubeObject>, {
+    const informer = openInformer<KubeObject>(this.client, refs[kind] as unknown as ResourceRef<KubeObject>, {
       scope: { namespace, fieldSelector: `metadata.name=${name}` },
       transform: withoutManagedFields,
     });

@@ -1,6 +1,6 @@
 /** The API for components in the same process: the same pipeline as a socket's, with shared frozen objects instead of text. */
 import { StatusError } from "#shared/api/errors.ts";
-import type { ObjectKey } from "#shared/api/object.ts";
+import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
 import { apiVersionOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { DeleteOptions, Status } from "#shared/api/types/meta-v1.generated.ts";
@@ -23,6 +23,7 @@ import {
   watchUrl,
   writeUrl,
 } from "#shared/client/request-url.ts";
+import type { SharedCache } from "#shared/client/shared-cache.ts";
 import type { ApiResponse, WatchFrame } from "./request.ts";
 
 export interface Call {
@@ -36,12 +37,18 @@ export interface Call {
 
 const never = new AbortController().signal;
 
+/** What a client in the same process is given of the server, for one user. */
+export interface ServerAccess {
+  call(call: Call): Promise<ApiResponse>;
+  sharedCache<T extends KubeObject>(ref: ResourceRef<T>): SharedCache<T> | undefined;
+}
+
 export class InProcessClient implements Client {
-  readonly #call: (call: Call) => Promise<ApiResponse>;
+  readonly #access: ServerAccess;
   readonly #userAgent: string;
 
-  constructor(call: (call: Call) => Promise<ApiResponse>, userAgent: string) {
-    this.#call = call;
+  constructor(access: ServerAccess, userAgent: string) {
+    this.#access = access;
     this.#userAgent = userAgent;
   }
 
@@ -53,7 +60,7 @@ export class InProcessClient implements Client {
   ): Promise<ApiResponse> {
     const { contentType = "application/json", signal = never } = options;
     const headers = { "user-agent": this.#userAgent, ...(body ? { "content-type": contentType } : {}) };
-    return this.#call({ method, url, headers, body: body && withoutAbsentFields(body), signal });
+    return this.#access.call({ method, url, headers, body: body && withoutAbsentFields(body), signal });
   }
 
   async #object<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
@@ -111,6 +118,11 @@ export class InProcessClient implements Client {
 
   post<B extends object>(ref: ResourceRef<unknown>, key: ObjectKey, subresource: string, body: B): Promise<B> {
     return this.#object("POST", objectUrl(ref, key, { subresource }), body);
+  }
+
+  sharedCache<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope): SharedCache<T> | undefined {
+    const { namespace, labelSelector, fieldSelector } = scope;
+    return namespace || labelSelector || fieldSelector ? undefined : this.#access.sharedCache(ref);
   }
 
   async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {

@@ -3,8 +3,11 @@
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
 import { StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Client } from "#shared/client/client.ts";
+import { listUrl } from "#shared/client/request-url.ts";
+import type { SharedCache } from "#shared/client/shared-cache.ts";
 import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
@@ -25,6 +28,7 @@ import type { Exchange } from "./registry/subresource-handler.ts";
 import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
 import type { ApiResponse, RequestBody, RequestContext, RequestInfo, User } from "./request.ts";
+import { SharedResource } from "./shared-resource.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
 import { forgetRecentViews } from "./watch-cache/entry.ts";
 
@@ -241,7 +245,27 @@ export class ApiServer {
 
   /** A client in this process that acts as `user`, through authorisation and admission as any other. */
   client(user: User, userAgent = user.name.replace(/^system:(serviceaccount:kube-system:)?/, "")): Client {
-    return new InProcessClient((call) => this.#inProcess(call, user), userAgent);
+    return new InProcessClient(
+      {
+        call: (call) => this.#inProcess(call, user),
+        sharedCache: (ref) => this.#sharedCache(ref, user),
+      },
+      userAgent,
+    );
+  }
+
+  #sharedCache<T extends KubeObject>(ref: ResourceRef<T>, user: User): SharedCache<T> | undefined {
+    const resource = this.resources.find(ref.group, ref.version, ref.plural);
+    if (!resource?.stored || !resource.isServedAsStored) return undefined;
+    const permit = async (): Promise<void> => {
+      const { authorizer } = this.#ready();
+      for (const verb of ["list", "watch"]) {
+        const { path, query } = splitUrl(listUrl(ref));
+        const info = { ...requestInfoOf("GET", path, query), verb };
+        await assertAllowed(authorizer, attributesOf(user, info, query));
+      }
+    };
+    return new SharedResource<T>(resource, resource.stored.cache, permit);
   }
 
   async #inProcess({ method, url, headers, body, signal }: Call, user: User): Promise<ApiResponse> {

@@ -1,5 +1,5 @@
 import { keyOf } from "#shared/api/object.ts";
-import { podRequests, type ResourceAmounts } from "#shared/api/scheduling/pod-resources.ts";
+import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import { type LabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod, PodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
 
@@ -27,14 +27,15 @@ const assumedRequests = { cpu: 100, memory: 200 * 1024 * 1024 };
 
 /** A pod with what plugins ask of it again and again, worked out once. */
 export class PodInfo {
+  /** Of a pod that has its node, `placedPart` alone. */
   readonly pod: Pod;
   readonly key: string;
   readonly uid: string;
   readonly namespace: string;
   readonly priority: number;
-  readonly requests: ResourceAmounts;
+  readonly requests: ReadonlyMap<string, number>;
   /** With assumptions for containers that request nothing; for scoring only. */
-  readonly assumedRequests: ResourceAmounts;
+  readonly assumedRequests: ReadonlyMap<string, number>;
   readonly hostPorts: readonly HostPort[];
   readonly requiredAffinity: readonly AffinityTerm[];
   readonly requiredAntiAffinity: readonly AffinityTerm[];
@@ -43,13 +44,13 @@ export class PodInfo {
 
   /** Throws BadRequest for selectors that validation would have refused. */
   constructor(pod: Pod) {
-    this.pod = pod;
+    this.pod = pod.spec?.nodeName ? placedPart(pod) : pod;
     this.key = keyOf(pod);
     this.uid = pod.metadata.uid ?? "";
     this.namespace = pod.metadata.namespace ?? "";
     this.priority = pod.spec?.priority ?? 0;
-    this.requests = podRequests(pod, { useStatus: true });
-    this.assumedRequests = podRequests(pod, { useStatus: true, whenMissing: assumedRequests });
+    this.requests = sharedAmounts(podRequests(pod, { useStatus: true }));
+    this.assumedRequests = sharedAmounts(podRequests(pod, { useStatus: true, whenMissing: assumedRequests }));
     this.hostPorts = hostPortsOf(pod);
     const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
     const compile = (term: PodAffinityTerm): AffinityTerm => compileTerm(term, pod);
@@ -70,6 +71,39 @@ export class PodInfo {
   get hasAntiAffinity(): boolean {
     return this.requiredAntiAffinity.length + this.preferredAntiAffinity.length > 0;
   }
+}
+
+/** What is still asked of a pod that has its node: a fleet may have very many of them, and the rest is in the cache. */
+function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, labels, generation, deletionTimestamp } = metadata;
+  const claims = spec.volumes?.filter(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim || ephemeral);
+  const disruption = status?.conditions?.filter(({ type }) => type === "DisruptionTarget");
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, uid, labels, generation, ...(deletionTimestamp ? { deletionTimestamp } : {}) },
+    spec: { containers: noContainers, ...(claims && claims.length > 0 ? { volumes: claims } : {}) },
+    status: {
+      startTime: status?.startTime,
+      ...(disruption && disruption.length > 0 ? { conditions: disruption } : {}),
+    },
+  };
+}
+
+const noContainers: Pod["spec"]["containers"] = [];
+
+const MAX_SHARED = 256;
+const shared = new Map<string, ReadonlyMap<string, number>>();
+
+/** Pods of one template ask for the same. */
+function sharedAmounts(amounts: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const id = JSON.stringify([...amounts]);
+  const known = shared.get(id);
+  if (known) return known;
+  const [oldest] = shared.size < MAX_SHARED ? [] : shared.keys();
+  if (oldest !== undefined) shared.delete(oldest);
+  shared.set(id, amounts);
+  return amounts;
 }
 
 function compileTerm(term: PodAffinityTerm, pod: Pod): AffinityTerm {

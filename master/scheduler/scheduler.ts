@@ -140,13 +140,7 @@ export class Scheduler {
   /** Resolves when the caches are full and the loop runs. */
   async start(): Promise<void> {
     const informers = [nodes, pods, ...watched].map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
-    try {
-      await Promise.all(informers.map((informer) => informer.synced));
-    } catch (error) {
-      if (this.#stopping) return;
-      throw error;
-    }
-    if (this.#stopping) return;
+    // Before the caches are full, so that each object is looked at once.
     this.#detach.push(
       this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
       this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
@@ -169,7 +163,13 @@ export class Scheduler {
         this.#informers.informer(ref).addHandler(() => this.#queue.notice({ change: "storage" })),
       ),
     );
-    this.#loop = this.#run();
+    try {
+      await Promise.all(informers.map((informer) => informer.caughtUp()));
+    } catch (error) {
+      if (this.#stopping) return;
+      throw error;
+    }
+    if (!this.#stopping) this.#loop = this.#run();
   }
 
   /** Resolves with "ok" while pods are decided on. */

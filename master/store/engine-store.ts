@@ -24,7 +24,7 @@ export type ReadRequest =
   | { readonly read: "since"; readonly prefix: string; readonly after: Revision }
   | { readonly read: "compact"; readonly revision: Revision }
   | { readonly read: "now" }
-  | { readonly read: "oldest" };
+  | { readonly read: "oldest"; readonly within: number | undefined };
 
 export interface Since {
   readonly events: readonly StoreEvent[];
@@ -209,8 +209,8 @@ export class EngineStore implements Store {
     return (await this.#link.read({ read: "now" })) as Revision;
   }
 
-  async oldest(): Promise<Revision> {
-    return (await this.#link.read({ read: "oldest" })) as Revision;
+  async oldest(within?: number): Promise<Revision> {
+    return (await this.#link.read({ read: "oldest", within })) as Revision;
   }
 
   async close(): Promise<void> {
@@ -228,7 +228,7 @@ export interface ReadableEngine {
   list(prefix: string, range: ListRange & { readonly now: Revision }): ListResult;
   changesSince(prefix: string, after: Revision): StoreEvent[];
   compact(revision: Revision): void;
-  oldest(): Revision;
+  oldest(within?: number): Revision;
 }
 
 /** Answers a read at an engine. Throws CompactedError and FutureRevisionError. */
@@ -249,7 +249,7 @@ export function answerRead(engine: ReadableEngine, request: ReadRequest): unknow
     case "now":
       return engine.now;
     case "oldest":
-      return engine.oldest();
+      return engine.oldest(request.within);
   }
 }
 

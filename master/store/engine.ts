@@ -14,8 +14,8 @@ export interface Engine {
   /** Changes with a revision greater than `after`, oldest first. Throws CompactedError. */
   changesSince(prefix: string, after: Revision): StoreEvent[];
   compact(revision: Revision): void;
-  /** The oldest revision that list and changesSince can show. */
-  oldest(): Revision;
+  /** The oldest revision that list and changesSince can show; a younger one if more than `within` changes follow it. */
+  oldest(within?: number): Revision;
 }
 
 /** One write as it travels to an engine. `id` ties the outcome to its caller. */

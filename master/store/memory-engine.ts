@@ -110,7 +110,7 @@ export class MemoryEngine implements Engine {
     this.#changes = this.#changes.filter((change) => change.revision > revision);
   }
 
-  oldest(): Revision {
-    return this.#oldest;
+  oldest(within = Number.POSITIVE_INFINITY): Revision {
+    return this.#changes.at(-within - 1)?.revision ?? this.#oldest;
   }
 }

@@ -180,8 +180,8 @@ export class RoutedEngine implements Engine {
     this.#memory.compact(revision);
   }
 
-  oldest(): Revision {
-    return this.#durable.oldest();
+  oldest(within?: number): Revision {
+    return this.#durable.oldest(within);
   }
 
   close(): void {

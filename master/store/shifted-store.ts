@@ -77,8 +77,8 @@ export class ShiftedStore implements Store {
     return (await this.#inner.now()) + this.#by;
   }
 
-  async oldest(): Promise<Revision> {
-    return (await this.#inner.oldest()) + this.#by;
+  async oldest(within?: number): Promise<Revision> {
+    return (await this.#inner.oldest(within)) + this.#by;
   }
 
   close(): Promise<void> {

@@ -234,8 +234,12 @@ export class SqliteEngine implements Engine {
     this.#oldest = revision;
   }
 
-  oldest(): Revision {
-    return this.#oldest;
+  oldest(within?: number): Revision {
+    if (within === undefined) return this.#oldest;
+    const before = this.#db
+      .query<{ revision: number }, [number]>("SELECT revision FROM log ORDER BY revision DESC LIMIT 1 OFFSET ?")
+      .get(within);
+    return Math.max(this.#oldest, before?.revision ?? 0);
   }
 
   /** Rows of the log that no present key points to: what a compaction could free. */

@@ -11,6 +11,8 @@ import {
 
 export interface StoreBackend {
   readonly name: string;
+  /** Every key rests in memory; `oldest` speaks of the others. */
+  readonly isVolatile?: boolean;
   /** A new, empty store, and what removes it. */
   open(): Promise<{ store: Store; remove(): Promise<void> }>;
 }
@@ -177,6 +179,21 @@ export function describeStoreContract(backend: StoreBackend): void {
       })();
       for (let n = 0; n < 3; n += 1) await store.create(`/registry/b/${n}`, "x");
       expect(await reached).toBeGreaterThanOrEqual(3);
+    });
+
+    test.skipIf(backend.isVolatile === true)("says from where no more than so many changes follow", async () => {
+      const revisions: number[] = [];
+      for (const name of ["a", "b", "c", "d"]) revisions.push(await store.create(`/registry/a/${name}`, name));
+      const from = await store.oldest(2);
+      expect(from).toBeGreaterThanOrEqual(revisions[1] as number);
+      expect(from).toBeLessThan(revisions[2] as number);
+      expect((await store.list("/registry/a/", { revision: from })).items.map(({ value }) => value)).toEqual([
+        "a",
+        "b",
+      ]);
+      const seen = await take(store, "/registry/a/", from, 2);
+      expect(seen.map(({ revision }) => revision)).toEqual(revisions.slice(2));
+      expect(await store.oldest(100)).toBe(await store.oldest());
     });
 
     test("compaction forgets history and keeps what is present", async () => {

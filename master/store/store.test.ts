@@ -37,6 +37,7 @@ for (const [name, options] of [
 ] as const) {
   describeStoreContract({
     name,
+    isVolatile: options === everythingVolatile,
     async open() {
       const folder = mkdtempSync(join(tmpdir(), "bramble-store-"));
       const store = await openSqliteStore({ path: join(folder, "state.db"), ...options });

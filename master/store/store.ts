@@ -26,8 +26,9 @@ export interface Store {
   compact(revision: Revision): Promise<void>;
   /** The newest revision that is durable and visible. */
   now(): Promise<Revision>;
-  /** The oldest revision that list and watch can still show (of the durable keys). */
-  oldest(): Promise<Revision>;
+  /** The oldest revision that list and watch can still show (of the durable keys); a younger one if more than `within`
+   *  changes have come after it, so that who replays from there has no more than about so many to take in. */
+  oldest(within?: number): Promise<Revision>;
   close(): Promise<void>;
 }
 

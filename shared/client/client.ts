@@ -1,6 +1,7 @@
-import type { ObjectKey } from "#shared/api/object.ts";
+import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { DeleteOptions, ListMeta } from "#shared/api/types/meta-v1.generated.ts";
+import type { SharedCache } from "./shared-cache.ts";
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -77,6 +78,9 @@ export interface Client {
   deleteCollection(ref: ResourceRef<unknown>, scope: ReadScope, options?: DeleteOptions): Promise<void>;
   /** POST to a subresource whose body has a kind of its own (Binding, Eviction, TokenRequest); answers its body. */
   post<B extends object>(ref: ResourceRef<unknown>, key: ObjectKey, subresource: string, body: B): Promise<B>;
+  /** Where client and server share a process: the server's own cache of a resource. Undefined for a selection, and for
+   *  what the server does not hold as the client is to see it. */
+  sharedCache?<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope): SharedCache<T> | undefined;
   /** Anything else: discovery, non-resource paths. `body` is JSON. */
   raw(request: RawRequest): Promise<unknown>;
 }

@@ -107,7 +107,7 @@ export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchS
         add(event.object, context);
       });
     },
-    synced: (informers) => informers.informer(ref, spec.scope).synced,
+    synced: (informers) => informers.informer(ref, spec.scope).caughtUp(),
     *resyncKeys(informers, context) {
       for (const object of informers.lister(ref, spec.scope).list()) yield* enqueue(object, context);
     },

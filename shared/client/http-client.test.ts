@@ -13,7 +13,7 @@ import {
 } from "#shared/pki/certificate.ts";
 import { ConnectionError } from "./client.ts";
 import { HttpClient } from "./http-client.ts";
-import { Informer } from "./informer.ts";
+import { openInformer } from "./informer.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -218,7 +218,7 @@ test("an informer follows, resumes, and finds by comparing what it missed", asyn
         response.write(frame("BOOKMARK", initialEnd("10")));
     }
   });
-  const informer = new Informer(client([url]), configMaps);
+  const informer = openInformer(client([url]), configMaps);
   const seen: string[] = [];
   const done = Promise.withResolvers<void>();
   informer.addHandler(({ type, object }) => {
@@ -248,7 +248,7 @@ test("an informer lists by pages where the server does not stream lists", async 
       json(response, 200, { metadata, items: [{ metadata: configMap(second ? "b" : "a").metadata }] });
     }
   });
-  const informer = new Informer(client([url]), configMaps);
+  const informer = openInformer(client([url]), configMaps);
   informer.start();
   await informer.synced;
   expect(informer.lister.get("ns/b")?.kind).toBe("ConfigMap");

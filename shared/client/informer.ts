@@ -1,11 +1,12 @@
-import { type KubeObject, keyOf } from "#shared/api/object.ts";
+import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { CacheCheckpoint } from "./cache-checkpoint.ts";
 import type { Client, ReadScope } from "./client.ts";
-import { type Clock, pause, systemClock } from "./clock.ts";
-import { type Log, silentLog } from "./log.ts";
-import { reflect } from "./reflector.ts";
-import { type IndexFunction, type Lister, ObjectStore } from "./store-index.ts";
+import type { Clock } from "./clock.ts";
+import { FollowingInformer } from "./following-informer.ts";
+import type { Log } from "./log.ts";
+import { SharedInformer } from "./shared-informer.ts";
+import type { IndexFunction, Lister } from "./store-index.ts";
 
 export type { IndexFunction, Lister } from "./store-index.ts";
 
@@ -28,211 +29,44 @@ export interface InformerOptions<T extends KubeObject> {
   readonly checkpoint?: { readonly store: CacheCheckpoint; readonly name: string } | undefined;
 }
 
-/** A server that does not give the state within this is taken for away: the checkpoint is better than nothing. */
-const patience_ms = 2_000;
-
-/**
- * A cache of one resource that follows the server, and calls handlers with each change. After a break it finds by
- * comparing what was missed, so that handlers see every object's newest state, though not every state in between.
- *
- * With a checkpoint, and the server away at the start, the cache holds what it held before (`usable`, not `synced`) until
- * the server answers; then handlers see the differences alone.
- */
-export class Informer<T extends KubeObject> {
-  readonly client: Client;
-  readonly ref: ResourceRef<T>;
-  readonly options: InformerOptions<T>;
-  readonly #store = new ObjectStore<T>();
-  readonly #handlers = new Set<InformerHandler<T>>();
-  readonly #synced = Promise.withResolvers<void>();
-  readonly #usable = Promise.withResolvers<void>();
-  /** The first try to reach the server has failed. */
-  readonly #firstBreak = Promise.withResolvers<void>();
-  readonly #stop = new AbortController();
-  #running: Promise<void> | undefined;
-  #hasSynced = false;
-  #isUsable = false;
-  #isInterrupted = false;
-
-  constructor(client: Client, ref: ResourceRef<T>, options: InformerOptions<T> = {}) {
-    this.client = client;
-    this.ref = ref;
-    this.options = options;
-    // Nobody may be waiting when the informer is stopped before it synced.
-    this.#synced.promise.catch(() => undefined);
-    this.#usable.promise.catch(() => undefined);
-  }
-
-  get lister(): Lister<T> {
-    return this.#store;
-  }
-
+/** A cache of one resource, with handlers that hear of each change. */
+export interface Informer<T extends KubeObject> {
+  readonly lister: Lister<T>;
   /** Keys of all objects in the cache. */
-  keys(): IterableIterator<string> {
-    return this.#store.keys();
-  }
-
+  keys(): IterableIterator<string>;
   /** The cache has held the whole state once; rejects when the informer is stopped before. */
-  get synced(): Promise<void> {
-    return this.#synced.promise;
-  }
-
-  get hasSynced(): boolean {
-    return this.#hasSynced;
-  }
-
+  readonly synced: Promise<void>;
+  readonly hasSynced: boolean;
+  /** Resolves when every handler added so far has heard of all that the cache held when it came. */
+  caughtUp(): Promise<void>;
   /** The cache holds a whole state, be it the server's or the last one known from the checkpoint; rejects when the
    *  informer is stopped before. */
-  get usable(): Promise<void> {
-    return this.#usable.promise;
-  }
-
-  get isUsable(): boolean {
-    return this.#isUsable;
-  }
-
+  readonly usable: Promise<void>;
+  readonly isUsable: boolean;
   /** Nothing was heard of the server since the last try to follow it failed: the cache may be behind. */
-  get isInterrupted(): boolean {
-    return this.#isInterrupted;
-  }
-
+  readonly isInterrupted: boolean;
   /** Resolves when a try to reach the server has failed for the first time. */
-  get interrupted(): Promise<void> {
-    return this.#firstBreak.promise;
-  }
-
-  addIndex(name: string, of: IndexFunction<T>): void {
-    this.#store.addIndex(name, of);
-  }
-
-  /** Objects already in the cache are announced as added at once. Gives a function that removes the handler. */
-  addHandler(handler: InformerHandler<T>): () => void {
-    this.#handlers.add(handler);
-    for (const object of this.#store.list()) this.#call(handler, { type: "add", object });
-    return () => this.#handlers.delete(handler);
-  }
-
+  readonly interrupted: Promise<void>;
+  addIndex(name: string, of: IndexFunction<T>): void;
+  /** Objects already in the cache are announced as added: before `caughtUp` resolves. Gives what removes the handler. */
+  addHandler(handler: InformerHandler<T>): () => void;
   /** Begins to follow; further calls do nothing. */
-  start(): void {
-    if (this.#running || this.#stop.signal.aborted) return;
-    const following = reflect(
-      this.client,
-      this.ref,
-      {
-        replace: (objects) => this.#replace(objects),
-        put: (object) => {
-          this.#put(object);
-          this.#keep();
-        },
-        remove: (object) => {
-          this.#remove(keyOf(object), object);
-          this.#keep();
-        },
-        heard: () => {
-          this.#isInterrupted = false;
-        },
-        interrupted: () => {
-          this.#isInterrupted = true;
-          this.#firstBreak.resolve();
-        },
-      },
-      this.#stop.signal,
-      this.options,
-    );
-    this.#running = Promise.all([following, this.#restore()]).then(() => undefined);
-    this.#running.catch((error: unknown) => this.#log.error("the informer ended", { error }));
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    const error = new Error(`the informer of ${this.ref.plural} was stopped`);
-    this.#synced.reject(error);
-    this.#usable.reject(error);
-    await this.#running;
-  }
-
+  start(): void;
+  stop(): Promise<void>;
   /** Puts what is known better here in place of what the server last said, until the server says something new. Does
-   *  nothing for an object that the cache does not hold. */
-  amend(object: T): void {
-    const { resourceVersion: _, ...metadata } = object.metadata;
-    if (this.#store.get(keyOf(object))) this.#place({ ...object, metadata });
-  }
+   *  nothing for an object that the cache does not hold. Throws where the cache is the server's own. */
+  amend(object: T): void;
+}
 
-  get #log(): Log {
-    return this.options.log ?? silentLog;
-  }
-
-  #replace(objects: readonly T[]): void {
-    const gone = new Set(this.#store.keys());
-    for (const object of objects) {
-      gone.delete(keyOf(object));
-      this.#put(object);
-    }
-    for (const key of gone) this.#remove(key);
-    this.#isInterrupted = false;
-    this.#keep();
-    if (this.#hasSynced) return;
-    this.#hasSynced = true;
-    this.#isUsable = true;
-    this.#synced.resolve();
-    this.#usable.resolve();
-  }
-
-  #keep(): void {
-    const { checkpoint } = this.options;
-    checkpoint?.store.changed(checkpoint.name, () => this.#store.list());
-  }
-
-  async #restore(): Promise<void> {
-    const { checkpoint, clock = systemClock } = this.options;
-    if (!checkpoint) return;
-    const { signal } = this.#stop;
-    await Promise.race([this.#firstBreak.promise, this.#synced.promise, pause(clock, patience_ms, signal)]).catch(
-      () => undefined,
-    );
-    if (this.#hasSynced || signal.aborted) return;
-    const objects = await checkpoint.store.load(checkpoint.name);
-    if (!objects || this.#hasSynced || signal.aborted) return;
-    this.#log.info(`the server is away: ${this.ref.plural} are those of the checkpoint`, { objects: objects.length });
-    for (const object of objects) this.#place(object as T);
-    this.#isUsable = true;
-    this.#usable.resolve();
-  }
-
-  #put(received: T): void {
-    const known = this.#store.get(keyOf(received));
-    const { resourceVersion } = received.metadata;
-    if (known && resourceVersion !== undefined && known.metadata.resourceVersion === resourceVersion) return;
-    this.#place(this.options.transform?.(received) ?? received);
-  }
-
-  /** Takes in an object in the form in which the cache keeps it. */
-  #place(object: T): void {
-    const known = this.#store.get(keyOf(object));
-    // Deleted and made anew under the same name while nobody looked: two events, so that no handler mixes the two up.
-    if (known && known.metadata.uid !== object.metadata.uid) this.#remove(keyOf(known));
-    const old = this.#store.set(object);
-    this.#announce(old ? { type: "update", object, old } : { type: "add", object });
-  }
-
-  #remove(key: string, last?: T): void {
-    const known = this.#store.delete(key);
-    if (!known) return;
-    const object = last ? (this.options.transform?.(last) ?? last) : known;
-    this.#announce({ type: "delete", object });
-  }
-
-  #announce(event: InformerEvent<T>): void {
-    for (const handler of this.#handlers) this.#call(handler, event);
-  }
-
-  #call(handler: InformerHandler<T>, event: InformerEvent<T>): void {
-    try {
-      handler(event);
-    } catch (error) {
-      this.#log.error(`a handler of ${this.ref.plural} failed`, { key: keyOf(event.object), error });
-    }
-  }
+/** An informer for the client's user: over the server's own cache where client and server share a process, else with one
+ *  of its own. */
+export function openInformer<T extends KubeObject>(
+  client: Client,
+  ref: ResourceRef<T>,
+  options: InformerOptions<T> = {},
+): Informer<T> {
+  const shared = client.sharedCache?.(ref, options.scope ?? {});
+  return shared ? new SharedInformer(shared, ref, options) : new FollowingInformer(client, ref, options);
 }
 
 /** Drops `managedFields`, which only the API server reads; for caches fed over a socket. In the server's own process it
@@ -282,7 +116,7 @@ export class InformerFactory {
     const { checkpoint, ...options } = this.options;
     const kept = checkpoint?.keeps(ref, scope) ? { store: checkpoint, name: key } : undefined;
     const transform = form?.transform ?? options.transform;
-    const informer = new Informer<T>(this.client, ref, { ...options, transform, scope, checkpoint: kept });
+    const informer = openInformer<T>(this.client, ref, { ...options, transform, scope, checkpoint: kept });
     this.#informers.set(key, informer as unknown as Informer<KubeObject>);
     if (this.#started) informer.start();
     return informer;

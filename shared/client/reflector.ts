@@ -86,7 +86,7 @@ export async function reflect<T extends KubeObject>(
 }
 
 /** Doubles with each failure; the jitter keeps a fleet from coming back at the same moment. */
-const backOff_ms = (failures: number, random: () => number): number =>
+export const backOff_ms = (failures: number, random: () => number): number =>
   Math.min(firstBackOff_ms * 2 ** Math.min(failures, 20), longestBackOff_ms) * (0.5 + 0.5 * random());
 
 const refusesStreamingList = (error: unknown): boolean =>

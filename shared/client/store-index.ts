@@ -97,3 +97,43 @@ function leave<T>(entries: Entries<T>, values: readonly string[], key: string, k
     if (present?.delete(key) && present.size === 0) entries.delete(value);
   }
 }
+
+/** Keys by the values of an index function, for who keeps the objects elsewhere. */
+export class KeyIndex<T> {
+  readonly #of: IndexFunction<T>;
+  readonly #keys = new Map<string, Set<string>>();
+  /** Most objects have one value: then there is no array. */
+  readonly #values = new Map<string, string | readonly string[]>();
+
+  constructor(of: IndexFunction<T>) {
+    this.#of = of;
+  }
+
+  keys(value: string): Iterable<string> {
+    return this.#keys.get(value) ?? [];
+  }
+
+  set(key: string, object: T): void {
+    const values = this.#of(object);
+    const old = this.#values.get(key);
+    if (old !== undefined && values.length === 1 && old === values[0]) return;
+    this.delete(key);
+    for (const value of values) {
+      const present = this.#keys.get(value);
+      if (present) present.add(key);
+      else this.#keys.set(value, new Set([key]));
+    }
+    const [first] = values;
+    if (first !== undefined) this.#values.set(key, values.length === 1 ? first : values);
+  }
+
+  delete(key: string): void {
+    const old = this.#values.get(key);
+    if (old === undefined) return;
+    this.#values.delete(key);
+    for (const value of typeof old === "string" ? [old] : old) {
+      const present = this.#keys.get(value);
+      if (present?.delete(key) && present.size === 0) this.#keys.delete(value);
+    }
+  }
+}

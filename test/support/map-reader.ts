@@ -1,6 +1,7 @@
 import { type KubeObject, keyOf, type ObjectKey } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { ResourceReader } from "../../master/apiserver/registry/reader.ts";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 
 type Listener = (object: KubeObject, type: "ADDED" | "MODIFIED" | "DELETED") => void;
 
@@ -35,6 +36,14 @@ export class MapReader implements ResourceReader {
     return [...this.#all(ref).values()].filter(
       (object) => namespace === undefined || object.metadata.namespace === namespace,
     ) as T[];
+  }
+
+  *fields(ref: ResourceRef<KubeObject>, name: string): Generator<{ key: string; value: string }> {
+    const declared = builtinDeclarations.find(({ ref: { group, plural } }) => id(ref) === `${group}/${plural}`);
+    for (const [key, object] of this.#all(ref)) {
+      const value = declared?.selectableFields?.[name]?.(object) ?? "";
+      if (value !== "") yield { key, value };
+    }
   }
 
   onChange<T extends KubeObject>(

@@ -38,8 +38,10 @@ export class NodeGraph {
   readonly #stop: () => void;
 
   constructor(private readonly reader: ResourceReader) {
-    this.#stop = reader.onChange(pods, (pod, type) => this.#setPod(pod, type === "DELETED"));
-    for (const pod of reader.list(pods)) this.#setPod(pod, false);
+    this.#stop = reader.onChange(pods, (pod, type) =>
+      this.#setNode(keyOf(pod), type === "DELETED" ? "" : (pod.spec?.nodeName ?? "")),
+    );
+    for (const { key, value } of reader.fields(pods, "spec.nodeName")) this.#setNode(key, value);
   }
 
   stop(): void {
@@ -125,9 +127,8 @@ export class NodeGraph {
     );
   }
 
-  #setPod(pod: Pod, gone: boolean): void {
-    const key = keyOf(pod);
-    const node = gone ? "" : (pod.spec?.nodeName ?? "");
+  /** An empty name: the pod is on none, or gone. */
+  #setNode(key: string, node: string): void {
     const before = this.#nodeOfPod.get(key) ?? "";
     if (before === node) return;
     if (before !== "") {

@@ -22,6 +22,13 @@ export class CacheReader implements ResourceReader {
   }
 
   /** Objects that are there already are not told. Follows the resource when it is registered anew. */
+  *fields(ref: ResourceRef<KubeObject>, name: string): Generator<{ key: string; value: string }> {
+    for (const { key, indexed } of this.#table.storedOf(ref)?.cache.list() ?? []) {
+      const value = indexed.fields[name];
+      if (value !== undefined) yield { key, value };
+    }
+  }
+
   onChange<T extends KubeObject>(
     ref: ResourceRef<T>,
     listener: (object: T, type: "ADDED" | "MODIFIED" | "DELETED") => void,

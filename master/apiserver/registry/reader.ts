@@ -6,6 +6,8 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 export interface ResourceReader {
   get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey): T | undefined;
   list<T extends KubeObject>(ref: ResourceRef<T>, namespace?: string): readonly T[];
+  /** The selectable field of each object that has it, by key; nothing is parsed for that. */
+  fields(ref: ResourceRef<KubeObject>, name: string): Iterable<{ readonly key: string; readonly value: string }>;
   /** Called after each change is visible to get and list. Gives a function that ends it. */
   onChange<T extends KubeObject>(
     ref: ResourceRef<T>,

@@ -149,6 +149,11 @@ export class ServedResource {
     return converted;
   }
 
+  /** Every entry can be served at once and as it rests, whatever happens to its definition. */
+  get isServedAsStored(): boolean {
+    return this.#isStoredForm && this.#conversion === undefined && !this.declaration.custom;
+  }
+
   /** A decoded object of this version in its stored form. May be the same object, changed. */
   toStored(object: KubeObject): KubeObject {
     if (this.#conversion) return this.#conversion.toStored(object);

@@ -129,7 +129,7 @@ describe("services", () => {
 describe("two API servers over one store", () => {
   test("give no address and no port twice, though neither sees the other's Services yet", async () => {
     const store = openMemoryStore();
-    const nothingYet = { get: () => undefined, list: () => [], onChange: () => () => undefined };
+    const nothingYet = { get: () => undefined, list: () => [], fields: () => [], onChange: () => () => undefined };
     const servers = [1, 2].map(
       () =>
         new ServiceAllocation({

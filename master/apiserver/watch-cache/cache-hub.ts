@@ -14,6 +14,8 @@ import { type Indexer, ResourceCache } from "./resource-cache.ts";
 const ROOT = "/registry/";
 const PAGE = 500;
 const HISTORY_FOR_MS = 75_000;
+/** About how much of the store's history a start takes in. */
+const REPLAYED_EVENTS = 1_000;
 /** How long a reader waits for the caches to come up with a store that others write to. */
 const freshFor_ms = 2_000;
 const retry_ms = 500;
@@ -36,6 +38,7 @@ export class CacheHub {
   readonly #offers = new Map<string, { readonly stored: string; readonly view: KubeObject }>();
   #waiters: Waiter[] = [];
   #revision = 0;
+  #start: Promise<number> | undefined;
   #following = false;
   readonly #stop = new AbortController();
   #failure: Error | undefined;
@@ -54,9 +57,9 @@ export class CacheHub {
     return this.#failure;
   }
 
-  /** Begins to follow the store from its oldest history, so that watches may resume over a restart of the server. */
+  /** Begins to follow the store from a while back, so that watches may resume over a restart of the server. */
   async start(): Promise<void> {
-    this.#revision = await this.#store.oldest();
+    this.#revision = await this.#from();
     this.#following = true;
     const now = await this.#store.now();
     this.#follow(this.#revision).catch((error: unknown) => this.#fail(error));
@@ -82,12 +85,18 @@ export class CacheHub {
   async #firstList(prefix: string): Promise<{ items: StoredValue[]; revision: number }> {
     if (this.#following) return this.#listAll(prefix, undefined);
     try {
-      return await this.#listAll(prefix, await this.#store.oldest());
+      return await this.#listAll(prefix, await this.#from());
     } catch (error) {
       // What rests in memory has no history from before this start.
       if (!(error instanceof CompactedError)) throw error;
       return this.#listAll(prefix, undefined);
     }
+  }
+
+  /** The one moment that all first lists show. */
+  #from(): Promise<number> {
+    this.#start ??= this.#store.oldest(REPLAYED_EVENTS);
+    return this.#start;
   }
 
   detach(cache: ResourceCache): void {

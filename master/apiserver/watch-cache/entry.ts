@@ -10,9 +10,9 @@ export interface Indexed {
   readonly fields: Readonly<Record<string, string>>;
 }
 
-/** One object at one revision: text at rest, a view as long as somebody holds it. */
+/** One object at one revision: text at rest, and a parsed view for a while after somebody has asked for it. */
 export class Entry implements CachedObject {
-  #view: WeakRef<KubeObject> | undefined;
+  #view: KubeObject | undefined;
 
   constructor(
     /** `namespace/name` or `name`. */
@@ -31,16 +31,20 @@ export class Entry implements CachedObject {
   }
 
   view(): KubeObject {
-    const alive = this.#view?.deref();
-    if (alive) return alive;
+    if (this.#view) return this.#view;
     const view = parseFrozen(this.text());
     this.#remember(view);
     return view;
   }
 
   #remember(view: KubeObject): void {
-    this.#view = new WeakRef(view);
-    recentViews.add(view);
+    this.#view = view;
+    recentViews.add(this);
+  }
+
+  /** The next who asks gets a view of their own. */
+  forgetView(): void {
+    this.#view = undefined;
   }
 
   /** The same object under another revision: what a deletion shows. */
@@ -58,18 +62,37 @@ export class Entry implements CachedObject {
   }
 }
 
-/** Keeps the last parsed views alive, so that what is read again and again is parsed once. */
-class RecentViews {
-  readonly #ring: (KubeObject | undefined)[] = new Array<KubeObject | undefined>(512).fill(undefined);
-  #next = 0;
+/** Characters of text whose parsed views are kept; a view takes about three times its text. */
+const MAX_VIEWED_TEXT = 3 * 1024 * 1024;
 
-  add(view: KubeObject): void {
-    this.#ring[this.#next] = view;
-    this.#next = (this.#next + 1) % this.#ring.length;
+/** Which entries have a parsed view, oldest first, so that what is read again and again is parsed once. Strong and
+ *  bounded: weak references would keep every view that a long loop parses until the loop ends. */
+class RecentViews {
+  #entries: Entry[] = [];
+  #first = 0;
+  #text = 0;
+
+  add(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#text += entry.stored.length;
+    while (this.#text > MAX_VIEWED_TEXT && this.#first < this.#entries.length - 1) this.#forgetOldest();
+    if (this.#first < 1024 || this.#first < this.#entries.length / 2) return;
+    this.#entries = this.#entries.slice(this.#first);
+    this.#first = 0;
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#entries[this.#first] as Entry;
+    oldest.forgetView();
+    this.#text -= oldest.stored.length;
+    this.#first += 1;
   }
 
   clear(): void {
-    this.#ring.fill(undefined);
+    for (let index = this.#first; index < this.#entries.length; index += 1) this.#entries[index]?.forgetView();
+    this.#entries = [];
+    this.#first = 0;
+    this.#text = 0;
   }
 }
 const recentViews = new RecentViews();

@@ -67,6 +67,10 @@ export class ResourceCache {
     return this.#entries.get(key);
   }
 
+  keys(): IterableIterator<string> {
+    return this.#entries.keys();
+  }
+
   /** Entries in key order, of one namespace or of all. The array is the caller's. */
   list(namespace?: string): Entry[] {
     const order = this.#sorted();
@@ -104,7 +108,9 @@ export class ResourceCache {
   /** Takes over what was there when the cache began. */
   fill(items: readonly StoredValue[]): void {
     for (const { key, value, revision } of items) {
-      const entry = this.entryOf(key, value, revision);
+      // Parsed for the index alone: most of what a store holds nobody asks for soon.
+      const indexed = this.indexer(JSON.parse(value));
+      const entry = new Entry(key.slice(this.prefix.length), revision, value, indexed, undefined);
       this.#entries.set(entry.key, entry);
     }
     this.#order = undefined;
@@ -227,6 +233,12 @@ export class ResourceCache {
     for (const [key, entry] of this.#entries) {
       const previous = before.get(key);
       if (previous?.revision === entry.revision) continue;
+      // Deleted and made anew in the gap: two events, so that no listener mixes the two up.
+      if (previous && previous.view().metadata.uid !== entry.view().metadata.uid) {
+        this.#tell({ type: "DELETED", revision: entry.revision, entry: previous.at(entry.revision), previous });
+        this.#tell({ type: "ADDED", revision: entry.revision, entry, previous: undefined });
+        continue;
+      }
       this.#tell({ type: previous ? "MODIFIED" : "ADDED", revision: entry.revision, entry, previous });
     }
   }

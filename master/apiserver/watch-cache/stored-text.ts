@@ -6,7 +6,7 @@ import { decodeJson } from "#shared/api/codec/json.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 
 /** Numbers that JSON.parse would change: long ones, `1.0`, exponents. May also match text, which only costs time. */
-const lossy = /[:,[]-?\d+(?:\d{15}|\.\d*0(?!\d)|\.?\d*[eE])/;
+const lossy = /(?:":|[,[])-?\d+(?:\d{15}|\.\d*0(?!\d)|\.?\d*[eE])/;
 
 /** Canonical text to be stored. */
 export function toStoredText(object: KubeObject): string {
@@ -36,10 +36,18 @@ export function parseFrozen(text: string): KubeObject {
   return deepFreeze(value as KubeObject);
 }
 
+/** Freezes a value and what it holds; parts that are frozen already are taken to be so to the bottom. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
-  }
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) freezeDown(value);
   return value;
+}
+
+/** Loops without copies of keys: every object that is parsed comes through here. */
+function freezeDown(value: object): void {
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) deepFreeze(value[index]);
+  } else {
+    for (const key in value) deepFreeze((value as Record<string, unknown>)[key]);
+  }
+  Object.freeze(value);
 }

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "#shared/client/clock.ts";
 import { workOn } from "#shared/client/controller.ts";
 import type { DiscoveredResource, ResourceMapper } from "#shared/client/discovery.ts";
 import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
-import { Informer } from "#shared/client/informer.ts";
+import { type Informer, openInformer } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { Service, ServiceDependencies } from "../manager.ts";
@@ -127,7 +127,7 @@ class GarbageCollector {
 
   #monitor(key: string, { ref }: DiscoveredResource): void {
     const { client } = this.#dependencies;
-    const informer = new Informer(client, ref, { transform: metadataOnly, clock: this.#clock, log: this.#log });
+    const informer = openInformer(client, ref, { transform: metadataOnly, clock: this.#clock, log: this.#log });
     informer.addHandler(({ type, object }) => {
       if (type === "delete") this.#do(this.#graph.delete(object.metadata.uid ?? ""));
       else this.#do(this.#graph.put(graphNode(ref, object)));

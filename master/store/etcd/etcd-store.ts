@@ -169,8 +169,14 @@ class EtcdStore implements Store {
     return asking;
   }
 
+  /** Each revision of etcd is one change at least. */
+  async oldest(within = Number.POSITIVE_INFINITY): Promise<Revision> {
+    const [compacted, now] = await Promise.all([this.#compacted(), this.now()]);
+    return Math.max(compacted, now - within);
+  }
+
   /** etcd tells its last compaction only to a watch that begins before it. */
-  async oldest(): Promise<Revision> {
+  async #compacted(): Promise<Revision> {
     try {
       await this.#range({ key: compactionKey, countOnly: true, revision: FIRST_REVISION });
       return FIRST_REVISION;

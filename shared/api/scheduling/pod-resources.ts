@@ -18,16 +18,16 @@ export function amountsOf(list: ResourceList | undefined): ResourceAmounts {
   return amounts;
 }
 
-export function addAmounts(to: ResourceAmounts, more: ResourceAmounts): void {
+export function addAmounts(to: ResourceAmounts, more: ReadonlyMap<string, number>): void {
   for (const [resource, amount] of more) to.set(resource, (to.get(resource) ?? 0) + amount);
 }
 
-export function subtractAmounts(from: ResourceAmounts, less: ResourceAmounts): void {
+export function subtractAmounts(from: ResourceAmounts, less: ReadonlyMap<string, number>): void {
   for (const [resource, amount] of less) from.set(resource, (from.get(resource) ?? 0) - amount);
 }
 
 /** Raises each resource of `to` to at least what the other has. */
-export function raiseAmounts(to: ResourceAmounts, other: ResourceAmounts): void {
+export function raiseAmounts(to: ResourceAmounts, other: ReadonlyMap<string, number>): void {
   for (const [resource, amount] of other) to.set(resource, Math.max(to.get(resource) ?? 0, amount));
 }
 

@@ -89,7 +89,12 @@ async function allocate(
 ): Promise<FieldError[] | undefined> {
   if (declaration.ref.plural !== "services") return undefined;
   const known = old === undefined ? [] : [old];
-  const reader = { get: () => undefined, list: () => known as never[], onChange: () => () => undefined };
+  const reader = {
+    get: () => undefined,
+    list: () => known as never[],
+    fields: () => [],
+    onChange: () => () => undefined,
+  };
   try {
     await new ServiceAllocation({ reader }).mutate({
       operation: old ? "UPDATE" : "CREATE",

@@ -1,0 +1,29 @@
+import type { KubeObject } from "#shared/api/object.ts";
+
+/** An object at one revision, parsed when somebody looks at it. */
+export interface SharedObject<T> {
+  /** As keyOf gives it. */
+  readonly key: string;
+  /** Frozen and shared. Keep what you need of it, not the whole: it is parsed again for the next who asks. */
+  view(): T;
+}
+
+export interface SharedChange<T> {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  /** Of a deletion the last state. */
+  readonly object: SharedObject<T>;
+  readonly previous: SharedObject<T> | undefined;
+}
+
+/** One resource's objects as the API server of this process holds them, for informers that then need no copies. */
+export interface SharedCache<T extends KubeObject> {
+  readonly size: number;
+  /** Resolves when whoever asked for the cache may list and watch the resource; rejects as such a request would. */
+  open(): Promise<void>;
+  get(key: string): SharedObject<T> | undefined;
+  keys(): IterableIterator<string>;
+  /** In the order of their keys, of one namespace or of all. The array is the caller's. */
+  list(namespace?: string): readonly SharedObject<T>[];
+  /** Every change from now on, when `get` shows it already. Gives what ends that. */
+  listen(listener: (change: SharedChange<T>) => void): () => void;
+}

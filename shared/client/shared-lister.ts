@@ -1,0 +1,69 @@
+import type { KubeObject } from "#shared/api/object.ts";
+import type { SharedCache } from "./shared-cache.ts";
+import { type IndexFunction, KeyIndex, type Lister } from "./store-index.ts";
+
+/** Reads a cache that somebody else keeps, once it is open, with indexes of keys of its own. */
+export class SharedLister<T extends KubeObject> implements Lister<T> {
+  readonly #cache: SharedCache<T>;
+  readonly #indexes = new Map<string, KeyIndex<T>>();
+  #isOpen = false;
+
+  constructor(cache: SharedCache<T>) {
+    this.#cache = cache;
+  }
+
+  /** Shows nothing before and after. */
+  set isOpen(isOpen: boolean) {
+    this.#isOpen = isOpen;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get size(): number {
+    return this.#isOpen ? this.#cache.size : 0;
+  }
+
+  get(key: string): T | undefined {
+    return this.#isOpen ? this.#cache.get(key)?.view() : undefined;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#isOpen ? this.#cache.keys() : [].values();
+  }
+
+  list(namespace?: string): readonly T[] {
+    return this.#isOpen ? this.#cache.list(namespace).map((object) => object.view()) : [];
+  }
+
+  byIndex(name: string, value: string): readonly T[] {
+    const index = this.#indexes.get(name);
+    if (!index) throw new Error(`there is no index ${name}`);
+    if (!this.#isOpen) return [];
+    const found: T[] = [];
+    for (const key of index.keys(value)) {
+      const object = this.#cache.get(key);
+      if (object) found.push(object.view());
+    }
+    return found;
+  }
+
+  /** Covers what is there already if the cache is open; an index of that name that exists stays. */
+  addIndex(name: string, of: IndexFunction<T>): void {
+    if (this.#indexes.has(name)) return;
+    const index = new KeyIndex<T>(of);
+    this.#indexes.set(name, index);
+    if (this.#isOpen) for (const object of this.#cache.list()) index.set(object.key, object.view());
+  }
+
+  /** Puts a key where the indexes want it, by what the cache shows now. */
+  index(key: string): void {
+    if (this.#indexes.size === 0) return;
+    const object = this.#cache.get(key);
+    for (const index of this.#indexes.values()) {
+      if (object) index.set(key, object.view());
+      else index.delete(key);
+    }
+  }
+}
