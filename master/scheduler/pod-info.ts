@@ -1,7 +1,8 @@
+import { Interned } from "#shared/api/interned.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import { type LabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
-import type { Pod, PodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
 
 /** A term of pod (anti-)affinity made ready to match. */
 export interface AffinityTerm {
@@ -51,17 +52,16 @@ export class PodInfo {
     this.priority = pod.spec?.priority ?? 0;
     this.requests = sharedAmounts(podRequests(pod, { useStatus: true }));
     this.assumedRequests = sharedAmounts(podRequests(pod, { useStatus: true, whenMissing: assumedRequests }));
-    this.hostPorts = hostPortsOf(pod);
+    this.hostPorts = orNone(hostPortsOf(pod));
     const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
-    const compile = (term: PodAffinityTerm): AffinityTerm => compileTerm(term, pod);
-    this.requiredAffinity = (podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map(compile);
-    this.requiredAntiAffinity = (podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map(compile);
-    this.preferredAffinity = (podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
-      ({ weight, podAffinityTerm }) => ({ weight, term: compile(podAffinityTerm) }),
-    );
-    this.preferredAntiAffinity = (podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
-      ({ weight, podAffinityTerm }) => ({ weight, term: compile(podAffinityTerm) }),
-    );
+    const required = (terms: readonly PodAffinityTerm[] = []): readonly AffinityTerm[] =>
+      orNone(terms.map((term) => compileTerm(term, pod)));
+    const preferred = (terms: readonly WeightedPodAffinityTerm[] = []): readonly WeightedAffinityTerm[] =>
+      orNone(terms.map(({ weight, podAffinityTerm }) => ({ weight, term: compileTerm(podAffinityTerm, pod) })));
+    this.requiredAffinity = required(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution);
+    this.requiredAntiAffinity = required(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution);
+    this.preferredAffinity = preferred(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution);
+    this.preferredAntiAffinity = preferred(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution);
   }
 
   get hasAffinity(): boolean {
@@ -75,7 +75,8 @@ export class PodInfo {
 
 /** What is still asked of a pod that has its node: a fleet may have very many of them, and the rest is in the cache. */
 function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
-  const { name, namespace, uid, labels, generation, deletionTimestamp } = metadata;
+  const { name, namespace, uid, generation, deletionTimestamp } = metadata;
+  const labels = metadata.labels && knownLabels.get(JSON.stringify(metadata.labels), metadata.labels);
   const claims = spec.volumes?.filter(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim || ephemeral);
   const disruption = status?.conditions?.filter(({ type }) => type === "DisruptionTarget");
   return {
@@ -92,19 +93,15 @@ function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
 
 const noContainers: Pod["spec"]["containers"] = [];
 
-const MAX_SHARED = 256;
-const shared = new Map<string, ReadonlyMap<string, number>>();
+/** Pods of one template ask for the same and have the same labels. */
+const knownAmounts = new Interned<ReadonlyMap<string, number>>(256);
+const knownLabels = new Interned<Readonly<Record<string, string>>>(4096);
+const sharedAmounts = (amounts: ReadonlyMap<string, number>): ReadonlyMap<string, number> =>
+  knownAmounts.get(JSON.stringify([...amounts]), amounts);
 
-/** Pods of one template ask for the same. */
-function sharedAmounts(amounts: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  const id = JSON.stringify([...amounts]);
-  const known = shared.get(id);
-  if (known) return known;
-  const [oldest] = shared.size < MAX_SHARED ? [] : shared.keys();
-  if (oldest !== undefined) shared.delete(oldest);
-  shared.set(id, amounts);
-  return amounts;
-}
+/** One empty list for all that have none. */
+const none: readonly never[] = [];
+const orNone = <T>(list: readonly T[]): readonly T[] => (list.length > 0 ? list : none);
 
 function compileTerm(term: PodAffinityTerm, pod: Pod): AffinityTerm {
   const { labelSelector, namespaces = [], namespaceSelector, topologyKey } = term;

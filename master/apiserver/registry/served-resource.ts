@@ -1,6 +1,9 @@
 /** A resource in one served version: how its objects look there, and where they rest. */
+
+import { Interned } from "#shared/api/interned.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
+import type { Labels } from "#shared/api/selector/label-selector.ts";
 import type { CachedObject } from "../request.ts";
 import type { Entry, Indexed } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
@@ -239,6 +242,10 @@ class ConvertedObject implements CachedObject {
   }
 }
 
+/** Objects of one template have the same labels and fields: kept once, they cost an index next to nothing. */
+const knownLabels = new Interned<Labels>(4096);
+const knownValues = new Interned<string>(4096);
+
 /** What the cache keeps beside an object's text. */
 export function indexerOf(declaration: ResourceDeclaration): (view: KubeObject) => Indexed {
   const getters = Object.entries(declaration.selectableFields ?? {});
@@ -246,8 +253,9 @@ export function indexerOf(declaration: ResourceDeclaration): (view: KubeObject) 
     const fields: Record<string, string> = {};
     for (const [name, get] of getters) {
       const value = get(view);
-      if (value !== "") fields[name] = value;
+      if (value !== "") fields[name] = knownValues.get(value, value);
     }
-    return { labels: view.metadata.labels, fields };
+    const { labels } = view.metadata;
+    return { labels: labels && knownLabels.get(JSON.stringify(labels), deepFreeze(labels)), fields };
   };
 }
