@@ -24,6 +24,7 @@ import {
   writeUrl,
 } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
+import { listValue } from "./http/list-pieces.ts";
 import type { ApiResponse, WatchFrame } from "./request.ts";
 
 export interface Call {
@@ -127,7 +128,7 @@ export class InProcessClient implements Client {
 
   async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
     const response = await this.#send(method, path, body, { contentType, signal });
-    return response.kind === "list" ? wholeList(response) : valueIn(response);
+    return response.kind === "list" ? listValue(response) : valueIn(response);
   }
 }
 
@@ -157,10 +158,6 @@ function valueIn(response: ApiResponse): unknown {
     return response.contentType.includes("json") ? JSON.parse(response.body) : response.body;
   }
   throw unexpected(response);
-}
-
-function wholeList({ apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>): object {
-  return { kind: listKind, apiVersion, metadata, items: items.map((item) => item.view()) };
 }
 
 function eventOf<T>(frame: WatchFrame): WatchEvent<T> {

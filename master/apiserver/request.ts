@@ -86,6 +86,14 @@ export interface WatchFrame {
   view(): object;
 }
 
+export interface ListShape {
+  /** All but the members. */
+  readonly head: object;
+  /** The field that holds the members. */
+  readonly name: string;
+  member(item: CachedObject): object;
+}
+
 /** What a stage answers; the transport renders it (JSON, gzip, chunks) and in-process clients take values as they are. */
 export type ApiResponse =
   | { readonly kind: "object"; readonly code: number; readonly value: () => object; readonly text: () => string }
@@ -96,6 +104,8 @@ export type ApiResponse =
       readonly listKind: string;
       readonly metadata: object;
       readonly items: readonly CachedObject[];
+      /** Another form than the objects' own (Table, metadata alone): made member by member as the answer is written. */
+      readonly shape?: ListShape | undefined;
     }
   | { readonly kind: "watch"; readonly frames: AsyncIterable<WatchFrame> }
   | {

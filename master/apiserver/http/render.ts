@@ -1,12 +1,14 @@
 /** Writes answers to a socket: JSON texts joined as they rest, in chunks, compressed where that pays. */
 import type { ServerResponse } from "node:http";
+import { pipeline, Readable } from "node:stream";
 import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { createGzip, gzip } from "node:zlib";
 import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
+import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
 
@@ -33,9 +35,11 @@ export async function render(response: ServerResponse, answer: ApiResponse, rend
     case "object":
       return renderText(response, answer.code, objectText(answer, rendering), rendering);
     case "list":
-      return rendering.accepted.media === "json" && !rendering.pretty
-        ? renderList(response, answer, rendering)
-        : renderText(response, answer.code, valueText(listValue(answer), rendering), rendering);
+      if (rendering.accepted.media !== "json")
+        return renderText(response, answer.code, valueText(listValue(answer), rendering), rendering);
+      return answer.shape || rendering.pretty
+        ? renderPieces(response, answer, rendering)
+        : renderList(response, answer, rendering);
     case "bytes":
       return renderBytes(response, answer);
     case "watch":
@@ -64,10 +68,6 @@ export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "
 }
 
 export const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
-
-function listValue({ apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>): object {
-  return { kind: listKind, apiVersion, metadata, items: items.map((item) => item.view()) };
-}
 
 async function renderText(
   response: ServerResponse,
@@ -180,6 +180,37 @@ async function renderList(
     if (!(await sink.write(fill(CHUNK)))) return;
   }
   response.end();
+}
+
+/** A list whose members are made for this answer: in turns, so that the largest holds nobody up. */
+async function renderPieces(response: ServerResponse, answer: ListAnswer, rendering: Rendering): Promise<void> {
+  const chunks = inTurns(jsonPieces(answer, rendering.pretty ? "indented" : "compact"));
+  const first = (await chunks.next()).value ?? "";
+  const second = await chunks.next();
+  if (second.done) return renderText(response, answer.code, first, rendering);
+  const rest = followedBy([first, second.value], chunks);
+  response.setHeader("content-type", jsonType);
+  if (!rendering.gzip) {
+    response.writeHead(answer.code);
+    return renderParts(response, bytesOf(rest));
+  }
+  response.setHeader("content-encoding", "gzip");
+  response.setHeader("vary", "Accept-Encoding");
+  response.writeHead(answer.code);
+  // The compressor has a thread of its own and takes a chunk at a time.
+  const compressed = createGzip({ level: 1 });
+  // Either end's failure ends the other; it is thrown where the parts are read.
+  pipeline(Readable.from(rest), compressed, () => undefined);
+  return renderParts(response, compressed);
+}
+
+async function* followedBy(head: readonly string[], rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield* head;
+  yield* rest;
+}
+
+async function* bytesOf(chunks: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield Buffer.from(chunk);
 }
 
 /** Small parts are gathered, so that each write is worth its system call. */

@@ -1,9 +1,9 @@
 /** Answers in the form that the client asked for: the object itself, a Table, or metadata alone. */
 import { badRequest, notAcceptable } from "#shared/api/errors.ts";
 import type { Accepted } from "../http/negotiate.ts";
-import type { ApiResponse, CachedObject, RequestContext, WatchFrame } from "../request.ts";
+import type { ApiResponse, CachedObject, ListShape, RequestContext, WatchFrame } from "../request.ts";
 import type { ServedResource } from "./served-resource.ts";
-import { type IncludeObject, partialMetadata, table } from "./table.ts";
+import { type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
 
 export function valueResponse(value: object, code = 200): ApiResponse {
   return { kind: "object", code, value: () => value, text: () => JSON.stringify(value) };
@@ -41,20 +41,25 @@ export function listResponse(
   items: readonly CachedObject[],
   metadata: object,
 ): ApiResponse {
-  if (accepted.as === "Table") {
-    const options = { include: includeOf(context), withColumns: true, now_ms: Date.now() };
-    return valueResponse(table(resource.declaration, items, metadata, options));
+  const list = { kind: "list", code: 200, apiVersion: resource.apiVersion, listKind: resource.listKind } as const;
+  const shape = accepted.as && listShape(accepted.as, context, resource, metadata);
+  return { ...list, metadata, items, shape };
+}
+
+function listShape(
+  as: NonNullable<Accepted["as"]>,
+  context: RequestContext,
+  { declaration }: ServedResource,
+  metadata: object,
+): ListShape {
+  if (as !== "Table") {
+    const head = { kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", metadata };
+    return { head, name: "items", member: (item) => partialMetadata(item.view()) };
   }
-  if (accepted.as !== undefined) {
-    const list = {
-      kind: "PartialObjectMetadataList",
-      apiVersion: "meta.k8s.io/v1",
-      metadata,
-      items: items.map((item) => partialMetadata(item.view())),
-    };
-    return valueResponse(list);
-  }
-  return { kind: "list", code: 200, apiVersion: resource.apiVersion, listKind: resource.listKind, metadata, items };
+  const include = includeOf(context);
+  const now_ms = Date.now();
+  const { rows: _, ...head } = table(declaration, [], metadata, { include, withColumns: true, now_ms });
+  return { head, name: "rows", member: (item) => tableRow(declaration, item, include, now_ms) };
 }
 
 /** Frames in the asked form. Only the first Table of a watch names its columns. */
