@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
@@ -5,6 +6,7 @@ import type { Log } from "#shared/client/log.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
+import { Checkpoint } from "./kubelet/checkpoint.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 
@@ -23,7 +25,7 @@ export async function startBoardDns(
 /** Starts what a board does for the whole cluster: Services, folders for claims, Ingresses; each can be disabled. */
 export async function startBoardServices(
   { settings, disabled }: AgentStart,
-  { nodeName, client, informers }: ClusterAccess,
+  { nodeName, client, informers, seal }: ClusterAccess,
   { parts, log, node, signal }: { parts: Parts; log: Log; node: () => Node | undefined; signal: AbortSignal },
 ): Promise<void> {
   if (!disabled.includes("proxy")) {
@@ -55,6 +57,7 @@ export async function startBoardServices(
       httpPort: settings.ingressHttpPort || undefined,
       httpsPort: settings.ingressHttpsPort || undefined,
       idle_ms: settings.ingressTimeout * 1000,
+      kept: new Checkpoint(join(settings.dataDir, "agent", "ingress"), log.named("ingress"), seal),
       log: log.named("ingress"),
     });
     ingress.start();

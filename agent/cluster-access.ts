@@ -45,6 +45,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
       return masters.plan.servers;
     },
     credentials: identity.credentials,
+    startsAway: !identity.isConfirmed,
   });
   const sealFile = join(folder, "identity", "checkpoint.key");
   const seal = await Seal.open(sealFile, certificateFingerprint(identity.caCertificatePem));

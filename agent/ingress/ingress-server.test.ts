@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttpServer, type Server } from "node:http";
 import {
   connect as connectHttp2,
@@ -8,13 +9,18 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { gzipSync } from "node:zlib";
 import WebSocket, { WebSocketServer } from "ws";
 import { secrets } from "#shared/api/resources.ts";
+import { type Client, ConnectionError } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { startTestServer, type TestServer } from "../../test/support/apiserver.ts";
+import { Seal } from "../checkpoint/seal.ts";
+import { Checkpoint } from "../kubelet/checkpoint.ts";
 import type { Backend } from "./backends.ts";
 import { IngressCertificates } from "./certificates.ts";
 import { IngressServer } from "./ingress-server.ts";
@@ -241,5 +247,21 @@ describe("certificates", () => {
     expect(await certificates.contextOf(key("good"))).toBe(context as NonNullable<typeof context>);
     expect(await certificates.contextOf(key("bad"))).toBeUndefined();
     expect(await certificates.contextOf(key("absent"))).toBeUndefined();
+
+    // With a card: sealed there as soon as an Ingress names them, served at a boot with the master away, gone with it.
+    const folder = mkdtempSync(join(tmpdir(), "bramble-certificates-"));
+    const seal = await Seal.open(join(folder, "key"), "test");
+    const open = (client: Client): IngressCertificates =>
+      new IngressCertificates(client, silentLog, new Checkpoint(folder, silentLog, seal));
+    await open(server.client).retain([key("good"), key("absent")]);
+    const kept = readdirSync(join(folder, "secrets"));
+    expect(kept).toEqual(["shop_good.sealed"]);
+    expect(readFileSync(join(folder, "secrets", "shop_good.sealed")).includes("PRIVATE")).toBe(false);
+    const away = { isAway: true, get: () => Promise.reject(new ConnectionError("away")) } as unknown as Client;
+    expect(await open(away).contextOf(key("good"))).toBeInstanceOf(createSecureContext({}).constructor);
+    expect(await open(away).contextOf(key("other"))).toBeUndefined();
+    await open(server.client).retain([]);
+    expect(readdirSync(join(folder, "secrets"))).toEqual([]);
+    rmSync(folder, { recursive: true });
   });
 });

@@ -5,7 +5,7 @@ import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { addSliceIndexes, sliceByService } from "../proxy/slice-index.ts";
 import { type Backend, backendOf } from "./backends.ts";
-import type { IngressCertificates } from "./certificates.ts";
+import type { IngressCertificates, KeptCertificates } from "./certificates.ts";
 import type { IngressServer } from "./ingress-server.ts";
 import { RoutingTable } from "./routes.ts";
 
@@ -15,6 +15,8 @@ export interface IngressOptions {
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
   readonly idle_ms: number;
+  /** Where certificates are kept for a boot with the master away. */
+  readonly kept?: KeptCertificates | undefined;
   readonly log: Log;
 }
 
@@ -86,6 +88,7 @@ export class IngressBoard {
           .filter((ingress) => isServedIngress(ingress, classes))
       : [];
     this.table = new RoutingTable(served);
+    this.retainCertificates();
     if (!this.table.isEmpty && this.server === undefined) {
       const server = await this.makeServer();
       await server.listen();
@@ -97,6 +100,14 @@ export class IngressBoard {
     }
   }
 
+  private retainCertificates(): void {
+    // What is known from before a start says nothing of what is gone.
+    if (!this.options.informers.informer(ingresses).hasSynced) return;
+    this.certificates
+      ?.retain(this.table.secretKeys)
+      .catch((error: unknown) => this.options.log.warn("certificates are not kept", { error }));
+  }
+
   /** Loaded when there is something to serve: most boards of most clusters have no use for it. */
   private async makeServer(): Promise<IngressServer> {
     const { httpPort, httpsPort, idle_ms, informers, log } = this.options;
@@ -104,8 +115,9 @@ export class IngressBoard {
       import("./ingress-server.ts"),
       import("./certificates.ts"),
     ]);
-    const certificates = this.certificates ?? new Certificates(informers.client, log);
+    const certificates = this.certificates ?? new Certificates(informers.client, log, this.options.kept);
     this.certificates = certificates;
+    this.retainCertificates();
     return new Ports({
       httpPort,
       httpsPort,

@@ -55,6 +55,11 @@ export class RoutingTable {
   }
 
   /** The TLS Secret for a server name (SNI); that of an Ingress without hosts serves all others. */
+  /** Every Secret that an Ingress names for TLS. */
+  get secretKeys(): readonly SecretKey[] {
+    return [...this.secrets.values()];
+  }
+
   secretFor(serverName: string): SecretKey | undefined {
     const name = hostName(serverName);
     return this.secrets.get(name) ?? this.secrets.get(wildcardOf(name)) ?? this.secrets.get("");

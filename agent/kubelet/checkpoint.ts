@@ -6,7 +6,14 @@ import type { Log } from "#shared/client/log.ts";
 import { syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { errnoOf, readBytesIfPresent, readFileIfPresent } from "./files.ts";
 
+/** Tokens that a pod was given last, by what they are for. */
+export interface PodTokens {
+  readonly metadata: { readonly uid: string };
+  readonly tokens: Readonly<Record<string, { readonly token: string; readonly expiresAt_ms: number }>>;
+}
+
 interface Kinds {
+  tokens: PodTokens;
   pods: Pod;
   configmaps: ConfigMap;
   secrets: Secret;
@@ -15,7 +22,7 @@ export type CheckpointKind = keyof Kinds;
 
 /**
  * What the master last said about this board's pods and what they use, on disk: a board that boots while the master is
- * away starts its pods from it. One file an object, 0600, Secrets sealed, written only when the content changes, so that an idle board
+ * away starts its pods from it. One file an object, 0600, Secrets and tokens sealed, written only when the content changes, so that an idle board
  * writes nothing.
  */
 export class Checkpoint {
@@ -26,7 +33,7 @@ export class Checkpoint {
   constructor(
     readonly folder: string,
     readonly log: Log,
-    /** Closes what nobody is to read on the card: Secrets. */
+    /** Closes what nobody is to read on the card. */
     readonly seal: Pick<Seal, "open" | "close">,
   ) {}
 
@@ -114,7 +121,7 @@ async function removeForGood(path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-const isSealed = (kind: CheckpointKind): boolean => kind === "secrets";
+const isSealed = (kind: CheckpointKind): boolean => kind === "secrets" || kind === "tokens";
 
 const suffixOf = (kind: CheckpointKind): string => (isSealed(kind) ? ".sealed" : ".json");
 

@@ -57,7 +57,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       host,
       client,
       objects,
-      tokens: new ServiceAccountTokens(client),
+      tokens: new ServiceAccountTokens(client, input.checkpoint),
       podsFolder: join(options.dataDir, "pods"),
       volatileFolder: input.volatileFolder,
       log,

@@ -31,7 +31,7 @@ export type { PodStats } from "./pod-workers.ts";
 const resync_ms = 300_000;
 const eventsRetry_ms = 2_000;
 /** What a master that was asked while it started gets. */
-const secondTry_ms = 1_000;
+const secondTry_ms = 500;
 
 /**
  * The kubelet of one board: registers its Node, and runs the pods bound to it through a worker each. What happens only
@@ -241,7 +241,9 @@ export class Kubelet {
       () => false,
     );
     // A master that cannot be reached at all is not waited for.
-    const unreachable = informer.interrupted.then(() => delay(secondTry_ms, offline));
+    const unreachable = this.#options.client.isAway
+      ? delay(secondTry_ms, offline)
+      : informer.interrupted.then(() => delay(secondTry_ms, offline));
     const late = delay(this.#options.offlineAfter_ms ?? 5_000, offline);
     const first = await Promise.race([synced, unreachable, late]);
     if (first === offline) {
@@ -264,6 +266,9 @@ export class Kubelet {
     this.#registrar?.prompt();
     for (const pod of await this.#checkpoint.load("pods")) {
       if (!known.has(podUid(pod))) await this.#checkpoint.remove("pods", podUid(pod));
+    }
+    for (const { metadata } of await this.#checkpoint.load("tokens")) {
+      if (!known.has(metadata.uid)) await this.#checkpoint.remove("tokens", metadata.uid);
     }
     await this.#resync();
   }

@@ -109,12 +109,12 @@ export class ObjectCache implements ObjectSource {
     type Read = K extends "configmaps" ? ConfigMap : Secret;
     const key = `${namespace}/${name}`;
     const entry = this.#entries.get(`${kind}/${key}`);
-    await entry?.settled;
+    // A master that is away is not waited for: that would cost every pod of a board that boots some seconds.
+    if (!this.client.isAway) await entry?.settled;
     const cached = entry?.informer.lister.get(key);
     if (cached) return cached as unknown as Read;
     if (entry && !entry.informer.hasSynced) entry.readEarly = true;
-    if (entry?.informer.isInterrupted) {
-      // The master is away: asking it again would cost every pod of a board that boots some seconds.
+    if (this.client.isAway || entry?.informer.isInterrupted) {
       const saved = await this.checkpoint.read(kind, key);
       if (saved !== undefined) return saved as unknown as Read;
     }

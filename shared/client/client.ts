@@ -58,6 +58,8 @@ export type Patch =
  * TLS) rejects with ConnectionError. Objects that come back may be frozen and shared: copy before changing.
  */
 export interface Client {
+  /** No server can be reached as far as is known: who has an older answer may take that rather than ask. */
+  readonly isAway?: boolean;
   get<T>(
     ref: ResourceRef<T>,
     key: ObjectKey,

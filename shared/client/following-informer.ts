@@ -161,9 +161,10 @@ export class FollowingInformer<T extends KubeObject> implements Informer<T> {
     const { checkpoint, clock = systemClock } = this.options;
     if (!checkpoint) return;
     const { signal } = this.#stop;
-    await Promise.race([this.#firstBreak.promise, this.#synced.promise, pause(clock, patience_ms, signal)]).catch(
-      () => undefined,
-    );
+    if (!this.client.isAway) {
+      const patience = pause(clock, patience_ms, signal);
+      await Promise.race([this.#firstBreak.promise, this.#synced.promise, patience]).catch(() => undefined);
+    }
     if (this.#hasSynced || signal.aborted) return;
     const objects = await checkpoint.store.load(checkpoint.name);
     if (!objects || this.#hasSynced || signal.aborted) return;

@@ -12,6 +12,7 @@ import {
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
 import { ConnectionError } from "./client.ts";
+import { ManualClock } from "./clock.ts";
 import { HttpClient } from "./http-client.ts";
 import { openInformer } from "./informer.ts";
 
@@ -147,6 +148,33 @@ test("another server takes over, and stays the one that is asked", async () => {
   expect(api.server).toBe(url);
   await api.get(configMaps, key);
   expect(asked).toBe(2);
+});
+
+test("a server is away from a failure, or from silence, until one answers", async () => {
+  const clock = new ManualClock();
+  const held: (() => void)[] = [];
+  const url = await serve((request, response) => {
+    if (request.url?.includes("quick")) json(response, 200, configMap("a"));
+    else held.push(() => json(response, 200, configMap("a")));
+  });
+  const servers = ["https://127.0.0.1:1"];
+  const credentials = { ca: authority.certificatePem };
+  const api = new HttpClient({ servers, credentials: () => credentials, clock });
+  expect(api.isAway).toBe(false);
+  await api.get(configMaps, key).catch(() => undefined);
+  expect(api.isAway).toBe(true);
+  servers[0] = url;
+  await api.raw({ method: "GET", path: "/quick" });
+  expect(api.isAway).toBe(false);
+  const waiting = api.get(configMaps, key);
+  while (held.length === 0) await Bun.sleep(1);
+  expect(api.isAway).toBe(false);
+  await clock.advance(3_000);
+  expect(api.isAway).toBe(true);
+  for (const answer of held) answer();
+  await waiting;
+  expect(api.isAway).toBe(false);
+  expect(new HttpClient({ servers, credentials: () => credentials, startsAway: true }).isAway).toBe(true);
 });
 
 test("a busy server is asked again", async () => {

@@ -47,6 +47,10 @@ export class HttpClient implements Client {
     return this.#transport.server;
   }
 
+  get isAway(): boolean {
+    return this.#transport.isAway;
+  }
+
   get<T>(
     ref: ResourceRef<T>,
     key: ObjectKey,

@@ -24,6 +24,8 @@ export interface HttpTransportOptions {
   /** For a whole request but a watch. */
   readonly timeout_ms?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** Nobody answered a moment ago: `isAway` until somebody does. */
+  readonly startsAway?: boolean | undefined;
 }
 
 export interface HttpRequest {
@@ -46,6 +48,8 @@ const notSent = new Set([
   "ConnectionRefused",
   "FailedToOpenSocket",
 ]);
+/** So long may a server that is there take to say anything at all. */
+const silence_ms = 2_000;
 const attemptsWhenBusy = 10;
 const longestRetryAfter_s = 30;
 
@@ -61,11 +65,25 @@ export class HttpTransport {
   readonly #clock: Clock;
   readonly #tls = new WeakMap<Credentials, TlsOptions>();
   #server = 0;
+  /** Requests that have had no answer yet, by when they began. */
+  readonly #unanswered = new Set<{ readonly since_ms: number }>();
+  #heard_ms: number;
+  #isAway: boolean;
 
   constructor(options: HttpTransportOptions) {
     if (options.servers.length === 0) throw new Error("no API server is named");
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#isAway = options.startsAway ?? false;
+    this.#heard_ms = this.#clock.now_ms();
+  }
+
+  /** No server could be reached at the last try, or none has answered anything for a while: who has an older answer may
+   *  take that rather than wait. */
+  get isAway(): boolean {
+    const [oldest] = this.#unanswered;
+    const silent_ms = oldest ? this.#clock.now_ms() - Math.max(oldest.since_ms, this.#heard_ms) : 0;
+    return this.#isAway || silent_ms > silence_ms;
   }
 
   /** The server that is asked at present. */
@@ -92,10 +110,16 @@ export class HttpTransport {
   async #sendToSome(request: HttpRequest): Promise<Response> {
     for (let tried = 1; ; tried++) {
       const index = this.#server;
+      const waiting = { since_ms: this.#clock.now_ms() };
+      this.#unanswered.add(waiting);
       try {
-        return await this.#sendOnce(request);
+        const response = await this.#sendOnce(request);
+        this.#isAway = false;
+        this.#heard_ms = this.#clock.now_ms();
+        return response;
       } catch (error) {
         request.signal?.throwIfAborted();
+        this.#isAway ||= tried >= this.#options.servers.length;
         const failure = connectionError(error, this.server);
         // Many requests fail together: move on only once.
         if (index === this.#server) this.#server = (index + 1) % this.#options.servers.length;
@@ -104,6 +128,8 @@ export class HttpTransport {
         const enough =
           tried > this.#options.servers.length || (notSent.has(codeOf(error)) && tried >= this.#options.servers.length);
         if (!repeatable || enough) throw failure;
+      } finally {
+        this.#unanswered.delete(waiting);
       }
     }
   }

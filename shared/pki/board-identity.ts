@@ -38,7 +38,7 @@ export class BoardIdentityError extends Error {
 }
 
 /** A board that was a node before does not let its pods wait longer for a master that says nothing. */
-const patience_ms = 5_000;
+const patience_ms = 2_000;
 
 interface BoardFile {
   readonly nodeName: string;
@@ -49,6 +49,7 @@ interface BoardFile {
 /** Who a board is: its node's name and its certificates, kept in files so that it starts with the master gone. */
 export class BoardIdentity {
   #credentials: Credentials;
+  #isConfirmed = true;
 
   private constructor(
     private readonly options: BoardIdentityOptions,
@@ -94,6 +95,7 @@ export class BoardIdentity {
       // Whatever is wrong with the master or the certificate: this board's pods must run. The agent goes on trying.
       if (error instanceof ConnectionError) log.info("no master can be reached: going on as before", { error });
       else log.error("the master does not take this board in: going on as before", { error });
+      identity.#isConfirmed = false;
       return identity;
     }
   }
@@ -132,6 +134,11 @@ export class BoardIdentity {
     // Last: a start that finds it finds everything.
     await writeIfChanged(join(folder, "board.json"), `${JSON.stringify(board, undefined, 2)}\n`);
     return new BoardIdentity(options, nodeName, settings, caCertificatePem, client);
+  }
+
+  /** A master has answered at this start. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
   }
 
   /** For HttpClient and the MQTT client; another object after a renewal. */

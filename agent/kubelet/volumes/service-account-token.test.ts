@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
 
 const pod: Pod = {
@@ -20,7 +21,7 @@ test("a token that cannot be refreshed stays, and is asked for again after a whi
     const expirationTimestamp = new Date(now_ms + 1_000_000).toISOString();
     return { ...body, status: { token: `token-${requests}`, expirationTimestamp } };
   };
-  const tokens = new ServiceAccountTokens({ post } as unknown as Client, () => now_ms);
+  const tokens = new ServiceAccountTokens({ post } as unknown as Client, undefined, () => now_ms);
   expect(await tokens.token(pod, { path: "token" })).toBe("token-1");
   expect(tokens.refreshAt_ms("uid-1")).toBe(now_ms + 800_000);
 
@@ -35,4 +36,44 @@ test("a token that cannot be refreshed stays, and is asked for again after a whi
   isAway = false;
   now_ms += 60_000;
   expect(await tokens.token(pod, { path: "token" })).toBe("token-4");
+});
+
+test("the last known token is kept over a boot, mounted without asking a master that is away, and seldom written", async () => {
+  let now_ms = Date.parse("2026-01-01T00:00:00Z");
+  let requests = 0;
+  const kept = new Map<string, string>();
+  let writes = 0;
+  const checkpoint = {
+    read: async (_: string, key: string) => JSON.parse(kept.get(key) ?? "null") ?? undefined,
+    save: async (_: string, key: string, object: object) => {
+      writes++;
+      kept.set(key, JSON.stringify(object));
+    },
+    remove: async (_: string, key: string) => void kept.delete(key),
+  } as unknown as Checkpoint;
+  const post = async (_: unknown, __: unknown, ___: string, body: object): Promise<object> => {
+    requests++;
+    return {
+      ...body,
+      status: { token: `t${requests}`, expirationTimestamp: new Date(now_ms + 3_600_000).toISOString() },
+    };
+  };
+  const client = { post, isAway: false };
+  const before = new ServiceAccountTokens(client as unknown as Client, checkpoint, () => now_ms);
+  for (let hour = 0; hour < 24; hour++) {
+    await before.token(pod, { path: "token" });
+    now_ms += 3_600_000;
+  }
+  expect([requests, writes]).toEqual([24, 1]);
+
+  client.isAway = true;
+  const after = new ServiceAccountTokens(client as unknown as Client, checkpoint, () => now_ms);
+  expect(await after.token(pod, { path: "token" })).toBe("t1");
+  expect(await after.token(pod, { path: "token", audience: "another" })).toBe("t25");
+  expect(requests).toBe(25);
+  client.isAway = false;
+  now_ms += 60_000;
+  expect(await after.token(pod, { path: "token" })).toBe("t26");
+  after.forget("uid-1");
+  expect(kept.size).toBe(0);
 });

@@ -2,6 +2,7 @@ import { serviceAccounts } from "#shared/api/resources.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { Pod, ServiceAccountTokenProjection } from "#shared/api/types/core-v1.generated.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import { podUid } from "../pod-containers.ts";
 
 interface CachedToken {
@@ -10,35 +11,45 @@ interface CachedToken {
   readonly refreshAt_ms: number;
 }
 
+/** Tokens of one pod by what they are for: audience and lifetime. */
+type PodCache = Map<string, CachedToken>;
+
 const defaultExpiration_s = 3600;
 const retry_ms = 30_000;
 const longestUse_ms = 24 * 3600 * 1000;
+/** A token on the card is replaced when it has been past its time for so long: pods of a board that boots with the master
+ *  away start with the last one known, and each replacement is a write. */
+const staleAfter_ms = 24 * 3600 * 1000;
 
-/** Tokens bound to pods, by TokenRequest; fetched anew when 80 % of their time is gone, at the latest after a day. */
+/** Tokens bound to pods, by TokenRequest; fetched anew when 80 % of their time is gone, at the latest after a day. The last
+ *  known ones are kept, sealed, for a boot with the master away. */
 export class ServiceAccountTokens {
-  readonly #cache = new Map<string, CachedToken>();
+  readonly #pods = new Map<string, PodCache>();
+  /** When what is on the card wants replacing, by pod and purpose. */
+  readonly #keptUntil_ms = new Map<string, number>();
 
   constructor(
     readonly client: Client,
+    readonly checkpoint: Pick<Checkpoint, "read" | "save" | "remove"> | undefined,
     readonly now_ms: () => number = Date.now,
   ) {}
 
   /** An old token where no fresh one can be had. Undefined when the master is away and there is none at all. */
   async token(pod: Pod, projection: ServiceAccountTokenProjection): Promise<string | undefined> {
-    const key = `${podUid(pod)}/${projection.audience ?? ""}/${projection.expirationSeconds ?? defaultExpiration_s}`;
-    const cached = this.#cache.get(key);
+    const uid = podUid(pod);
+    const purpose = `${projection.audience ?? ""}/${projection.expirationSeconds ?? defaultExpiration_s}`;
+    const cache = await this.#cacheOf(uid);
+    const cached = cache.get(purpose);
     if (cached && this.now_ms() < cached.refreshAt_ms) return cached.token;
+    if (cached && this.client.isAway) return this.#later(cache, purpose, cached);
     try {
       const fresh = await this.#request(pod, projection);
-      this.#cache.set(key, fresh);
+      cache.set(purpose, fresh);
+      this.#keep(uid, purpose, cache);
       return fresh.token;
     } catch (error) {
       const isAway = error instanceof ConnectionError;
-      if (cached && (isAway || this.now_ms() < cached.expiresAt_ms)) {
-        // Not at once again: whoever waits for the time to refresh would wait no time at all.
-        this.#cache.set(key, { ...cached, refreshAt_ms: this.now_ms() + retry_ms });
-        return cached.token;
-      }
+      if (cached && (isAway || this.now_ms() < cached.expiresAt_ms)) return this.#later(cache, purpose, cached);
       if (isAway) return undefined;
       throw new Error(`failed to fetch token: ${(error as Error).message}`, { cause: error });
     }
@@ -46,14 +57,46 @@ export class ServiceAccountTokens {
 
   /** When a token of the pod wants refreshing next; undefined when it has none. */
   refreshAt_ms(podUid: string): number | undefined {
-    const times = [...this.#cache]
-      .filter(([key]) => key.startsWith(`${podUid}/`))
-      .map(([, entry]) => entry.refreshAt_ms);
+    const times = [...(this.#pods.get(podUid)?.values() ?? [])].map(({ refreshAt_ms }) => refreshAt_ms);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
   forget(podUid: string): void {
-    for (const key of this.#cache.keys()) if (key.startsWith(`${podUid}/`)) this.#cache.delete(key);
+    for (const purpose of this.#pods.get(podUid)?.keys() ?? []) this.#keptUntil_ms.delete(`${podUid}/${purpose}`);
+    this.#pods.delete(podUid);
+    void this.checkpoint?.remove("tokens", podUid);
+  }
+
+  /** Not at once again: whoever waits for the time to refresh would wait no time at all. */
+  #later(cache: PodCache, purpose: string, cached: CachedToken): string {
+    cache.set(purpose, { ...cached, refreshAt_ms: this.now_ms() + retry_ms });
+    return cached.token;
+  }
+
+  async #cacheOf(podUid: string): Promise<PodCache> {
+    const known = this.#pods.get(podUid);
+    if (known) return known;
+    const kept = await this.checkpoint?.read("tokens", podUid);
+    const present = this.#pods.get(podUid);
+    if (present) return present;
+    const cache: PodCache = new Map();
+    for (const [purpose, { token, expiresAt_ms }] of Object.entries(kept?.tokens ?? {})) {
+      // Refreshed as soon as somebody can be asked: nobody here knows how long the board was without power.
+      cache.set(purpose, { token, expiresAt_ms, refreshAt_ms: this.now_ms() });
+      this.#keptUntil_ms.set(`${podUid}/${purpose}`, Math.max(expiresAt_ms, lastUseOf(token)) + staleAfter_ms);
+    }
+    this.#pods.set(podUid, cache);
+    return cache;
+  }
+
+  #keep(uid: string, purpose: string, cache: PodCache): void {
+    if ((this.#keptUntil_ms.get(`${uid}/${purpose}`) ?? 0) > this.now_ms()) return;
+    const tokens: Record<string, { token: string; expiresAt_ms: number }> = {};
+    for (const [each, { token, expiresAt_ms }] of cache) {
+      tokens[each] = { token, expiresAt_ms };
+      this.#keptUntil_ms.set(`${uid}/${each}`, Math.max(expiresAt_ms, lastUseOf(token)) + staleAfter_ms);
+    }
+    void this.checkpoint?.save("tokens", uid, { metadata: { uid }, tokens });
   }
 
   async #request(pod: Pod, projection: ServiceAccountTokenProjection): Promise<CachedToken> {
@@ -79,5 +122,15 @@ export class ServiceAccountTokens {
       expiresAt_ms,
       refreshAt_ms: this.now_ms() + Math.min(left_ms * 0.8, longestUse_ms),
     };
+  }
+}
+
+/** The time until which API servers take a token: longer than they say, where they extend it. 0 when it does not tell. */
+function lastUseOf(token: string): number {
+  try {
+    const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as { exp?: number };
+    return (claims.exp ?? 0) * 1000;
+  } catch {
+    return 0;
   }
 }

@@ -37,7 +37,7 @@ function manager(maps: Map<string, ConfigMap>): VolumeManager {
       },
       secret: async (_, name) => Promise.reject(notFound({ group: "", plural: "secrets" }, name)),
     },
-    tokens: new ServiceAccountTokens(client),
+    tokens: new ServiceAccountTokens(client, undefined),
     podsFolder: join(folder, "pods"),
     volatileFolder: join(folder, "volatile"),
     log: silentLog,
