@@ -31,7 +31,7 @@ export type { PodStats } from "./pod-workers.ts";
 const resync_ms = 300_000;
 const eventsRetry_ms = 2_000;
 /** What a master that was asked while it started gets. */
-const secondTry_ms = 500;
+const secondTry_ms = 1_000;
 
 /**
  * The kubelet of one board: registers its Node, and runs the pods bound to it through a worker each. What happens only
@@ -242,7 +242,7 @@ export class Kubelet {
     );
     // A master that cannot be reached at all is not waited for.
     const unreachable = this.#options.client.isAway
-      ? delay(secondTry_ms, offline)
+      ? Promise.resolve(offline)
       : informer.interrupted.then(() => delay(secondTry_ms, offline));
     const late = delay(this.#options.offlineAfter_ms ?? 5_000, offline);
     const first = await Promise.race([synced, unreachable, late]);

@@ -1,6 +1,8 @@
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { version } from "#shared/version.ts";
+import { boards as boardsRef } from "../metrics/board-resource.ts";
+import { describeWear } from "../metrics/disk-wear.ts";
 import { adminAccess } from "./admin-client.ts";
 
 /** `bramble status`: the fleet at a glance. */
@@ -9,7 +11,15 @@ export async function printStatus(options: { readonly kubeconfig: string; readon
   console.log(`Bramble ${version}, API server ${server}, data in ${options.dataDir}`);
   const [boards, workloads] = [(await client.list(nodes)).items, (await client.list(pods)).items];
   console.log(`\n${boards.length} boards:`);
-  for (const node of boards) console.log(`  ${describeNode(node, workloads)}`);
+  // Without the boards' own resource (it can be disabled) the rest is told all the same.
+  const hardware = new Map(
+    (await client.list(boardsRef).catch(() => ({ items: [] }))).items.map((board) => [board.metadata.name, board]),
+  );
+  for (const node of boards) {
+    console.log(`  ${describeNode(node, workloads)}`);
+    const wear = hardware.get(node.metadata.name)?.status.wear;
+    if (wear) console.log(`    ${describeWear(wear)}`);
+  }
   const troubled = workloads.filter(isTroubled);
   console.log(`\n${workloads.length} pods, ${troubled.length} of them not well`);
   for (const pod of troubled) console.log(`  ${describePod(pod)}`);

@@ -10,6 +10,7 @@ import type { ResourceReader } from "../apiserver/registry/reader.ts";
 import { rfc3339 } from "../apiserver/registry/rfc3339.ts";
 import { column, integerColumn, nameColumn, wideColumn } from "../apiserver/resources/columns.ts";
 import type { BoardReport } from "./board-scraper.ts";
+import { type DiskWear, describeWear, diskWear } from "./disk-wear.ts";
 import { matches } from "./metrics-resources.ts";
 
 /** A board of the fleet. What it cannot measure, or does not tell because it is away, is left out. */
@@ -32,6 +33,7 @@ export interface Board extends KubeObject {
     readonly throttled?: boolean;
     readonly memory?: Amount;
     readonly disk?: Amount;
+    readonly wear?: DiskWear;
   };
 }
 
@@ -80,6 +82,21 @@ const boardSchema: JSONSchemaProps = {
         throttled: { type: "boolean", description: "Whether its processor is slowed down now." },
         memory: amountSchema("Memory."),
         disk: amountSchema("The disk that holds Bramble's data."),
+        wear: {
+          type: "object",
+          description: "What is written to that disk, and how long it lasts.",
+          properties: {
+            brambleBytesPerDay: { type: "integer", format: "int64", description: "What Bramble writes a day." },
+            diskBytesPerDay: { type: "integer", format: "int64", description: "What is written to all of it a day." },
+            lifeUsedPercent: { type: "integer", description: "How much of its life is used, by its own word." },
+            wornOut: { type: "boolean", description: "Whether it says that its reserve is used up." },
+            expectedLifeDays: {
+              type: "integer",
+              format: "int64",
+              description: "How long a new one lasts at this rate; an estimate by its size.",
+            },
+          },
+        },
       },
     },
   },
@@ -110,6 +127,7 @@ export function boardResource(parts: BoardParts): ResourceDeclaration {
       { name: "Heartbeat", type: "date", value: ({ status }: Board) => status.lastHeartbeatTime },
       { name: "Uptime", type: "date", value: ({ status }: Board) => status.bootTime },
       wideColumn("Model", ({ status }: Board) => status.model ?? ""),
+      wideColumn("Written", ({ status }: Board) => (status.wear ? describeWear(status.wear) : "-")),
       wideColumn("Load", ({ status }: Board) => status.load1?.toFixed(2) ?? "-"),
     ],
     published: () => ({ schema: boardSchema }),
@@ -176,7 +194,13 @@ function measured(report: BoardReport): Partial<Board["status"]> {
     ...present("throttled", report.throttled),
     ...present("memory", amount(report.memory_bytes, report.memoryAvailable_bytes)),
     ...present("disk", amount(report.disk_bytes, report.diskAvailable_bytes)),
+    ...present("wear", wearOf(report)),
   };
+}
+
+function wearOf(report: BoardReport): DiskWear | undefined {
+  const wear = diskWear(report.writes);
+  return Object.keys(wear).length > 0 ? wear : undefined;
 }
 
 function amount(capacity: number | undefined, available: number | undefined): Amount | undefined {

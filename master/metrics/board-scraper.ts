@@ -1,6 +1,7 @@
 import { requestOver } from "#shared/http/http-over-stream.ts";
 import { readPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { BoardDialer } from "../apiserver/connect/board-dialer.ts";
+import type { WriteCounters } from "./disk-wear.ts";
 
 const scrapeWithin_ms = 10_000;
 /** A board with the most pods that Kubernetes plans for tells well under half of this. */
@@ -45,6 +46,7 @@ export interface BoardReport {
   readonly undervoltage: boolean | undefined;
   readonly undervoltageSeen: boolean | undefined;
   readonly throttled: boolean | undefined;
+  readonly writes: WriteCounters;
 }
 
 export function readBoardReport(text: string): BoardReport {
@@ -72,5 +74,14 @@ export function readBoardReport(text: string): BoardReport {
     undervoltage: isSet("bramble_board_undervoltage"),
     undervoltageSeen: isSet("bramble_board_undervoltage_seen"),
     throttled: isSet("bramble_board_throttled"),
+    writes: {
+      own_bytes: values.get("bramble_written_bytes"),
+      ownFor_s: values.get("bramble_written_seconds"),
+      device_bytes: values.get("node_disk_written_bytes_total"),
+      deviceFor_s: values.get("bramble_board_disk_written_seconds"),
+      deviceSize_bytes: values.get("bramble_board_disk_bytes"),
+      lifeUsed_percent: values.get("bramble_board_disk_life_used_percent"),
+      isWornOut: isSet("bramble_board_disk_worn_out"),
+    },
   };
 }

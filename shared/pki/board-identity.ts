@@ -38,7 +38,7 @@ export class BoardIdentityError extends Error {
 }
 
 /** A board that was a node before does not let its pods wait longer for a master that says nothing. */
-const patience_ms = 2_000;
+const patience_ms = 1_000;
 
 interface BoardFile {
   readonly nodeName: string;

@@ -1,4 +1,5 @@
 import type { Family } from "#shared/metrics/prometheus-text.ts";
+import type { DiskWrites } from "../../../telemetry/disk-writes.ts";
 import type { SensorReadings } from "../../../telemetry/sensors.ts";
 import type { BoardUsage } from "../../../telemetry/usage.ts";
 
@@ -11,11 +12,14 @@ export interface BoardReadings {
   readonly load1: number;
   readonly uptime_s: number;
   readonly model: string;
+  readonly writes: DiskWrites;
 }
 
 /** /metrics/board: memory, disk, network and sensors in node_exporter's names, and what a Pi's firmware says of its supply. */
 export function boardFamilies(readings: BoardReadings): Family[] {
-  const { usage, sensors } = readings;
+  const { usage, sensors, writes } = readings;
+  const { device } = writes;
+  const ofDevice = device ? { device: device.name } : {};
   const gauge = (name: string, help: string, value: number | boolean | undefined, labels = {}): Family => ({
     name,
     type: "gauge",
@@ -36,6 +40,18 @@ export function boardFamilies(readings: BoardReadings): Family[] {
     gauge("node_memory_MemAvailable_bytes", "Memory that is free or can be freed.", usage.memoryAvailable_bytes),
     gauge("node_filesystem_size_bytes", "Disk that holds the data.", usage.filesystem.capacity_bytes, mountpoint),
     gauge("node_filesystem_avail_bytes", "What is left of it.", usage.filesystem.available_bytes, mountpoint),
+    gauge("bramble_written_bytes", "What this process wrote to disks since its start.", writes.own_bytes),
+    gauge("bramble_written_seconds", "Since when, in seconds.", writes.ownFor_s),
+    gauge(
+      "node_disk_written_bytes_total",
+      "What was written to that disk since boot.",
+      device?.written_bytes,
+      ofDevice,
+    ),
+    gauge("bramble_board_disk_written_seconds", "Since when, in seconds.", device?.writtenFor_s, ofDevice),
+    gauge("bramble_board_disk_bytes", "Size of the whole disk.", device?.size_bytes, ofDevice),
+    gauge("bramble_board_disk_life_used_percent", "By its own word.", device?.lifeUsed_percent, ofDevice),
+    gauge("bramble_board_disk_worn_out", "1 when it says that its reserve is used up.", device?.isWornOut, ofDevice),
     {
       name: "node_thermal_zone_temp",
       type: "gauge",

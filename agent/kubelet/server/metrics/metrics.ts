@@ -1,6 +1,7 @@
 import { cpus, loadavg, totalmem, uptime } from "node:os";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { readBoard } from "../../../telemetry/board.ts";
+import { readDiskWrites } from "../../../telemetry/disk-writes.ts";
 import { readSensors } from "../../../telemetry/sensors.ts";
 import { readLoad, readUsage } from "../../../telemetry/usage.ts";
 import type { Kubelet } from "../../kubelet.ts";
@@ -22,14 +23,15 @@ export async function renderMetrics(path: string, kubelet: Kubelet): Promise<str
     case "/metrics/probes":
       return renderPrometheus(probeFamilies(kubelet.probeCounts()));
     case "/metrics/board": {
-      const [usage, sensors, { model }] = await Promise.all([
+      const [usage, sensors, { model }, writes] = await Promise.all([
         readUsage(kubelet.options.dataDir),
         readSensors(),
         readBoard(),
+        readDiskWrites(kubelet.options.dataDir),
       ]);
       const [load1 = 0] = loadavg();
       const machine = { memory_bytes: totalmem(), cpus: cpus().length, load1, uptime_s: uptime(), model };
-      return renderPrometheus(boardFamilies({ usage, sensors, ...machine }));
+      return renderPrometheus(boardFamilies({ usage, sensors, writes, ...machine }));
     }
     default:
       return undefined;
