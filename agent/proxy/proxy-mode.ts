@@ -15,6 +15,8 @@ export interface ProxyMode {
   /** Makes these ports work and no others, whatever an earlier run left. Rejects when that is not certain; then the next
    *  call finds out what there is. */
   apply(ports: readonly ServicePort[]): Promise<void>;
+  /** Does what an earlier run applied work still, as after a restart of the agent alone? */
+  isInPlace(): Promise<boolean>;
   /** Rules stay, for the next run. */
   stop(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { endpointSlices, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
@@ -18,6 +19,9 @@ export interface ServiceProxyOptions {
   readonly mode: ProxyModeName;
   /** Read at each sync: the zone may change. */
   readonly node: () => NodeView;
+  readonly clock?: Clock | undefined;
+  /** How a mode is made; `proxyMode` unless said otherwise. */
+  readonly makeMode?: typeof proxyMode | undefined;
   readonly log: Log;
 }
 
@@ -26,6 +30,8 @@ const sync = "sync";
 const gather_ms = 50;
 /** Rules that somebody else removed are put back within this. */
 const recheck_ms = 600_000;
+/** A master that is being upgraded together with its boards is back within this. */
+const serverPatience_ms = 30_000;
 
 interface FamilyProxy {
   readonly network: ProxyNetwork;
@@ -39,6 +45,7 @@ export class ServiceProxy {
   private readonly families: FamilyProxy[] = [];
   private readonly healthChecks: HealthChecks;
   private readonly detach: (() => void)[] = [];
+  private readonly stopped = new AbortController();
   private running: Promise<void> | undefined;
   private inStep = false;
 
@@ -53,16 +60,27 @@ export class ServiceProxy {
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
     this.detach.push(informers.informer(services).addHandler(enqueue), slices.addHandler(enqueue));
-    await Promise.all([informers.informer(services).usable, slices.usable]);
+    const sources = [informers.informer(services), slices];
+    await Promise.all(sources.map(({ usable }) => usable));
     for (const network of networks) {
-      const mode = await proxyMode(this.options.mode, network, this.options.log);
+      const mode = await (this.options.makeMode ?? proxyMode)(this.options.mode, network, this.options.log);
       this.families.push({ network, mode, cache: new ServicePortCache() });
     }
+    // What stands in the kernel is newer than what a checkpoint says: that is for a board that has booted.
+    const isInPlace = await Promise.all(this.families.map(({ mode }) => mode.isInPlace()));
+    if (isInPlace.includes(true))
+      await Promise.race([Promise.all(sources.map(({ synced }) => synced)), this.patience()]);
+    if (this.stopped.signal.aborted) return;
     this.running = this.work();
     this.queue.add(sync);
   }
 
+  private patience(): Promise<void> {
+    return pause(this.options.clock ?? systemClock, serverPatience_ms, this.stopped.signal);
+  }
+
   async stop(): Promise<void> {
+    this.stopped.abort();
     for (const detach of this.detach.splice(0)) detach();
     this.queue.shutDown();
     await this.running;

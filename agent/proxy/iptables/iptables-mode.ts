@@ -40,7 +40,7 @@ export class IptablesMode implements ProxyMode {
     const before = this.applied;
     // Until this one is done it is uncertain what there is.
     this.applied = undefined;
-    if (before && (await this.inPlace())) await this.change(before, rules);
+    if (before && (await this.isInPlace())) await this.change(before, rules);
     else await this.replace(rules);
     await this.endStaleFlows(ports);
   }
@@ -101,7 +101,7 @@ export class IptablesMode implements ProxyMode {
   }
 
   /** Has nobody flushed the tables behind our back? One hook stands for all. */
-  private async inPlace(): Promise<boolean> {
+  async isInPlace(): Promise<boolean> {
     const hook = proxyHooks[0];
     return hook !== undefined && (await this.iptables.hasRule(hook.table, hook.chain, hook.rule));
   }

@@ -49,6 +49,11 @@ export class UserspaceMode implements ProxyMode {
     this.applied = rules;
   }
 
+  /** Relays end with the process. */
+  isInPlace(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   async stop(): Promise<void> {
     this.closeAllBut([]);
   }

@@ -1,0 +1,69 @@
+import { expect, test } from "bun:test";
+import type { KubeObject } from "#shared/api/object.ts";
+import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
+import type { Client } from "#shared/client/client.ts";
+import { ManualClock } from "#shared/client/clock.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
+import { silentLog } from "#shared/client/log.ts";
+import type { ProxyMode } from "./proxy-mode.ts";
+import { ServiceProxy } from "./service-proxy.ts";
+
+/** A master that says nothing, and a board whose checkpoint is older than what stands in its kernel. */
+async function started(isInPlace: boolean, clock: ManualClock) {
+  const checkpoint: CacheCheckpoint = {
+    keeps: () => true,
+    load: async () => [] as KubeObject[],
+    changed: () => undefined,
+  };
+  const silent = {
+    isAway: true,
+    watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }) }),
+  };
+  const informers = new InformerFactory(silent as unknown as Client, { checkpoint, clock });
+  let applied = 0;
+  const mode: ProxyMode = {
+    isInPlace: async () => isInPlace,
+    stop: async () => undefined,
+    apply: async () => {
+      applied++;
+    },
+  };
+  const network = {
+    family: "IPv4",
+    clusterCidr: "10.42.0.0/16",
+    serviceCidr: "10.43.0.0/16",
+    ownClusterIps: new Set<string>(),
+  } as const;
+  const proxy = new ServiceProxy({
+    informers,
+    networks: [network],
+    mode: "iptables",
+    makeMode: async () => mode,
+    node: () => ({ name: "board", zone: undefined }),
+    clock,
+    log: silentLog,
+  });
+  informers.start();
+  const start = proxy.start();
+  await Bun.sleep(20);
+  return { applied: () => applied, start, stop: () => proxy.stop() };
+}
+
+test("a board that has booted makes Services work by its checkpoint at once", async () => {
+  const { applied, start, stop } = await started(false, new ManualClock());
+  await start;
+  while (applied() === 0) await Bun.sleep(1);
+  await stop();
+});
+
+test("rules that outlived an agent are not replaced by an older checkpoint before the master had time to answer", async () => {
+  const clock = new ManualClock();
+  const { applied, start, stop } = await started(true, clock);
+  await clock.advance(20_000);
+  await Bun.sleep(20);
+  expect(applied()).toBe(0);
+  await clock.advance(20_000);
+  await start;
+  while (applied() === 0) await Bun.sleep(1);
+  await stop();
+});
