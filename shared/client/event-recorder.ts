@@ -2,7 +2,7 @@ import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { events as eventResource } from "#shared/api/resources.ts";
 import type { Event, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "./client.ts";
+import { type Client, ConnectionError } from "./client.ts";
 import { type Clock, systemClock, timestamp } from "./clock.ts";
 import { type Log, silentLog } from "./log.ts";
 
@@ -18,8 +18,8 @@ export interface EventToRecord {
 }
 
 export interface EventRecorder {
-  /** Records that something happened to the object. Never waits and never fails: an event that cannot be written is
-   *  dropped, and counted in the log. */
+  /** Records that something happened to the object. Never waits and never fails: an event waits for a server that is away;
+   *  one that cannot be written is dropped, and counted in the log. */
   record(about: KubeObject | ObjectReference, event: EventToRecord): void;
 }
 
@@ -47,7 +47,7 @@ interface Bucket {
   filled_ms: number;
 }
 interface Pending {
-  readonly event: Event;
+  event: Event;
   readonly key: string;
 }
 
@@ -59,11 +59,12 @@ const spamBurst = 25;
 const spamRefill_perMs = 1 / 300_000;
 const queueLength = 1000;
 const attempts = 4;
+const longestAway_ms = 30_000;
 
 /**
  * Writes core/v1 Events without flooding the API server: of one source and object at most 25 at once and then one in five
  * minutes; the same event again only raises its count; more than ten that differ by their message alone are combined.
- * A bounded queue is written one at a time.
+ * A bounded queue is written one at a time; what happens again while it waits only raises its count.
  */
 export class ApiEventRecorder implements EventRecorder {
   readonly #client: Client;
@@ -87,11 +88,17 @@ export class ApiEventRecorder implements EventRecorder {
   record(about: KubeObject | ObjectReference, given: EventToRecord): void {
     const reference = referenceTo(about, given.fieldPath);
     if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
+    const { key, message } = this.#combine(reference, given);
+    const waiting = this.#queue.find((pending) => pending.key === key);
+    if (waiting) {
+      const { count = 1 } = waiting.event;
+      waiting.event = { ...waiting.event, count: count + 1, lastTimestamp: timestamp(this.#clock) };
+      return;
+    }
     if (this.#queue.length >= queueLength) {
       if (this.#dropped++ === 0) this.#log.warn("events are dropped: the queue is full");
       return;
     }
-    const { key, message } = this.#combine(reference, given);
     this.#queue.push({ key, event: this.#render(reference, { ...given, message }) });
     this.#writing ??= this.#write();
   }
@@ -169,30 +176,41 @@ export class ApiEventRecorder implements EventRecorder {
   }
 
   async #writeOne({ key, event }: Pending): Promise<void> {
-    for (let attempt = 1; attempt <= attempts; attempt++) {
+    for (let attempt = 1, away = 0; attempt <= attempts; attempt++) {
       try {
         if (await this.#raiseCount(key, event)) return;
         const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
         const { name = "", namespace = "" } = created.metadata;
-        this.#known.set(key, { name, namespace, count: 1, firstTimestamp: event.firstTimestamp ?? "" });
+        this.#known.set(key, { name, namespace, count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? "" });
         return;
       } catch (error) {
         if (isHopeless(error)) return this.#log.debug("an event was refused", { reason: event.reason, error });
+        // What happens while no server can be reached is told when one is back.
+        if (error instanceof ConnectionError) {
+          attempt--;
+          await this.#wait(Math.min(200 * 2 ** away++, longestAway_ms));
+          continue;
+        }
         if (attempt === attempts)
           return this.#log.warn("an event could not be written", { reason: event.reason, error });
-        await new Promise<void>((resolve) => this.#clock.after(200 * 4 ** (attempt - 1), resolve));
+        await this.#wait(200 * 4 ** (attempt - 1));
       }
     }
+  }
+
+  #wait(delay_ms: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.after(delay_ms, resolve));
   }
 
   /** False when the event is not known yet, or no longer. */
   async #raiseCount(key: string, event: Event): Promise<boolean> {
     const known = this.#known.get(key);
     if (!known) return false;
-    const body = { count: known.count + 1, lastTimestamp: event.lastTimestamp, message: event.message };
+    const count = known.count + (event.count ?? 1);
+    const body = { count, lastTimestamp: event.lastTimestamp, message: event.message };
     try {
       await this.#client.patch(eventResource, known, { type: "merge", body });
-      known.count++;
+      known.count = count;
       return true;
     } catch (error) {
       if (!isNotFound(error)) throw error;
