@@ -144,6 +144,41 @@ token
   .addOption(kubeconfigFlag())
   .action(async (id: string, options) => (await import("./master/cli/token.ts")).deleteToken(id, options));
 
+token
+  .command("rotate-signing-key")
+  .description(
+    "change the key that signs service accounts' tokens, in steps that shut nobody out; run again, it goes on",
+  )
+  .addOption(kubeconfigFlag())
+  .addOption(dataDirFlag())
+  .addOption(rotationTimeoutFlag())
+  .option("--finish", "the last step: tokens by the former key are refused")
+  .option("--force", "with --finish: also where Secrets hold tokens by the former key")
+  .action(async (options) => (await import("./master/cli/key-rotation.ts")).rotateSigningKey(options));
+
+const certificate = program.command("certificate").description("certificates of this board, and the cluster's CA");
+withSettings(
+  certificate.command("list").description("list the certificates that lie on this board: names, issuer, end"),
+  masterOptions,
+  async (settings) => (await import("./master/cli/certificates.ts")).listCertificates(settings),
+);
+withSettings(
+  certificate
+    .command("renew")
+    .description("have the running master and agent of this board make their certificates anew, before their time"),
+  masterOptions,
+  async (settings) => (await import("./master/cli/certificates.ts")).renewCertificates(settings),
+);
+certificate
+  .command("rotate-ca")
+  .description("change the cluster's CA, in steps that shut nobody out; run again, it goes on (on a master)")
+  .addOption(kubeconfigFlag())
+  .addOption(dataDirFlag())
+  .addOption(rotationTimeoutFlag())
+  .option("--finish", "the last step: certificates by the former CA are taken no more")
+  .option("--join-anew", "with --finish, where the former CA's key was stolen: boards that are away need a join token")
+  .action(async (options) => (await import("./master/cli/key-rotation.ts")).rotateCa(options));
+
 program
   .command("status")
   .description("what runs on this board and how the cluster is")
@@ -243,6 +278,14 @@ await program.parseAsync().catch((error: unknown) => {
 
 function kubeconfigFlag(): Flag {
   return new Flag("--kubeconfig <FILE>", "the administrator's kubeconfig").default(kubeconfigFile);
+}
+
+function dataDirFlag(): Flag {
+  return new Flag("--data-dir <DIR>", "where Bramble keeps its state").default(masterOptions.dataDir.fallback);
+}
+
+function rotationTimeoutFlag(): Flag {
+  return new Flag("--timeout <SECONDS>", "how long to wait for masters and boards at each step").default("600");
 }
 
 /** Gives a command the flags of `options` and runs it with the settings of file and flags. */

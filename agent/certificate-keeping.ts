@@ -1,14 +1,19 @@
+import { rm } from "node:fs/promises";
+import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { HttpClient } from "#shared/client/http-client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { readIfPresent } from "#shared/pki/secure-file.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
-import { type Door, openTlsDoor } from "./kubelet/server/doors.ts";
+import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
 import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 
-const look_ms = 60_000;
+const look_ms = 15_000;
+const askForTrust_ms = 60_000;
 const servingRetry_ms = 5_000;
 
 export interface CertificateKeeping {
@@ -21,29 +26,26 @@ export interface CertificateKeeping {
   readonly signal: AbortSignal;
 }
 
-/** Opens the kubelet's port once its serving certificate is there, renews certificates in time, and serves a new one when
- *  the board's addresses change. */
+/** Keeps a board's certificates while it runs: follows the cluster's authorities, renews in time or when `bramble certificate
+ *  renew` asks, and opens the kubelet's port with a serving certificate that fits the board's addresses. */
 export async function keepCertificates(keeping: CertificateKeeping): Promise<void> {
-  const { identity, client, kubelet, server, settings, log, signal } = keeping;
-  let served: string | undefined;
-  let door: Door | undefined;
+  const { kubelet, settings, log, signal } = keeping;
+  const door = new ServingDoor(keeping);
+  let askAgain_ms = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     let next_ms = look_ms;
     try {
-      if (identity.renewAt.getTime() <= systemClock.wall_ms()) await identity.renew(client);
+      if (systemClock.now_ms() >= askAgain_ms) {
+        // Its failure is no hindrance to a renewal, which may be what is missing.
+        await keeping.identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
+        askAgain_ms = systemClock.now_ms() + askForTrust_ms;
+      }
+      await renewWhenDue(keeping);
       // The signer approves only addresses that the Node shows.
       const addresses = addressesOf(kubelet.node);
-      if (addresses && settings.kubeletPort > 0) {
-        const serving = await identity.servingCertificate(client, addresses);
-        if (serving.certificatePem !== served) {
-          await door?.stop();
-          const { caCertificatePem: ca } = identity;
-          door = await openTlsDoor(server, { port: settings.kubeletPort, ca, serving, client });
-          served = serving.certificatePem;
-        }
-      } else if (!addresses) {
-        next_ms = servingRetry_ms;
-      }
+      if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
+      else if (!addresses) next_ms = servingRetry_ms;
+      await tellAuthorities(keeping);
     } catch (error) {
       if (signal.aborted) break;
       log.warn("certificates: trying again", { error });
@@ -51,7 +53,50 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<voi
     }
     await pause(systemClock, next_ms, signal).catch(() => undefined);
   }
-  await door?.stop();
+  await door.stop();
+}
+
+async function renewWhenDue({ identity, client, log }: CertificateKeeping): Promise<void> {
+  const isAsked = (await readIfPresent(identity.renewalMark)) !== undefined;
+  if (!isAsked && identity.renewAt.getTime() > systemClock.wall_ms()) return;
+  await identity.renew(client);
+  if (isAsked) {
+    await identity.forgetServing();
+    await rm(identity.renewalMark, { force: true });
+  }
+  log.info("the board's certificate was renewed");
+}
+
+/** Says at the Node which authorities the board goes by: a rotation waits for that. */
+async function tellAuthorities({ identity, client, kubelet }: CertificateKeeping): Promise<void> {
+  const { node } = kubelet;
+  if (!node) return;
+  const annotations = authorityAnnotations(identity.caCertificatePem, identity.issuer);
+  if (Object.entries(annotations).every(([name, value]) => node.metadata.annotations?.[name] === value)) return;
+  await client.patch(nodes, { name: identity.nodeName }, { type: "merge", body: { metadata: { annotations } } });
+}
+
+/** The kubelet's port, open with the certificate and the authorities of the moment. */
+class ServingDoor {
+  #served: string | undefined;
+  #door: TlsDoor | undefined;
+
+  constructor(private readonly keeping: CertificateKeeping) {}
+
+  async serve(addresses: { readonly hostNames: readonly string[]; readonly ips: readonly string[] }): Promise<void> {
+    const { identity, client, server, settings } = this.keeping;
+    const serving = await identity.servingCertificate(client, addresses);
+    const { caCertificatePem: ca } = identity;
+    const wanted = serving.certificatePem + ca;
+    if (wanted === this.#served) return;
+    if (this.#door) this.#door.use({ ca, serving });
+    else this.#door = await openTlsDoor(server, { port: settings.kubeletPort, ca, serving, client });
+    this.#served = wanted;
+  }
+
+  async stop(): Promise<void> {
+    await this.#door?.stop();
+  }
 }
 
 function addressesOf(node: Node | undefined): { hostNames: string[]; ips: string[] } | undefined {

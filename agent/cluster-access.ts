@@ -5,7 +5,6 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
-import { certificateFingerprint } from "#shared/pki/certificate.ts";
 import { type CacheFiles, openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { dnsSettingsScope } from "./dns/cluster-dns.ts";
@@ -48,7 +47,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
     startsAway: !identity.isConfirmed,
   });
   const sealFile = join(folder, "identity", "checkpoint.key");
-  const seal = await Seal.open(sealFile, certificateFingerprint(identity.caCertificatePem));
+  const seal = await Seal.open(sealFile, identity.clusterId);
   const caches = openCacheFiles(folder, seal, log.named("checkpoint"), [dnsSettingsScope]);
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
   const certificates: ClusterAccess["certificates"] = () => {

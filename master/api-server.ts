@@ -2,11 +2,11 @@ import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
-import { clusterIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
-import { HttpsTransport } from "./apiserver/http/transport.ts";
+import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { builtinDeclarations } from "./apiserver/resources/index.ts";
@@ -23,13 +23,14 @@ import { joinPaths } from "./join/join-paths.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
 import { parsePortRange } from "./networks.ts";
-import type { MasterPki } from "./pki/master-pki.ts";
+import type { MasterKeys } from "./pki/master-keys.ts";
+import { type MasterPki, serverCredentials } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ApiServerSetup {
   readonly settings: MasterSettings;
   readonly store: Store;
-  readonly pki: MasterPki;
+  readonly keys: MasterKeys;
   readonly address: string;
   /** What `kubectl get componentstatuses` asks; may grow while the server runs. */
   readonly components: ReadonlyMap<string, ComponentCheck>;
@@ -39,20 +40,19 @@ export interface ApiServerSetup {
 export interface RunningApiServer {
   readonly server: ApiServer;
   readonly dialer: BoardDialer;
+  readonly issuer: ServiceAccountIssuer;
   /** Begins to listen, and gives the port: in-process clients were served before. */
   open(): Promise<number>;
-  useCertificates(pki: MasterPki): void;
   stop(): Promise<void>;
 }
 
 /** Puts the API server together: registry, guards, ways to boards and pods, HTTPS. */
 export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
-  const { settings, store, pki, address, log } = setup;
+  const { settings, store, keys, address, log } = setup;
   const dialer = new BoardDialer(log.named("tunnel"));
-  const issuer = clusterIssuer(settings.clusterDomain, pki.authorities.serviceAccountKeys);
+  const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
   let security: Security | undefined;
   let extensions: Extensions | undefined;
-  const renewed = { frontProxyClient: pki.certificates.frontProxyClient };
   const server = new ApiServer({
     store,
     declarations: builtinDeclarations,
@@ -70,7 +70,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         dialer,
         client: client(apiServerUser),
         log: log.named("extensions"),
-        frontProxy: () => renewed.frontProxyClient,
+        frontProxy: () => keys.current.certificates.frontProxyClient,
       });
       security = createSecurity({
         reader,
@@ -108,13 +108,13 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         paths: {
           ...security.paths,
           ...joinPaths({
-            caCertificatePem: pki.authorities.ca.certificatePem,
+            trusted: () => keys.current.authorities.trusted,
             claims,
             settings: clusterSettings(settings),
           }),
           ...controlPlanePaths(settings),
           ...renewalPaths({
-            caCertificatePem: pki.authorities.ca.certificatePem,
+            authorities: () => keys.current.authorities.trusted + keys.current.authorities.former,
             claims,
             client: client(apiServerUser),
             clientOfNode: (name) => client(nodeUser(name)),
@@ -133,23 +133,21 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   });
   await server.start();
   await extensions?.start(server);
-  const { serving } = pki.certificates;
   const transport = new HttpsTransport(server, {
     host: settings.bindAddress,
     port: settings.httpsPort,
-    certificate: serving.certificatePem,
-    key: serving.keyPem,
-    clientAuthorities: pki.authorities.ca.certificatePem,
+    ...transportCertificates(keys.current),
     log: (message) => log.named("apiserver").error(message),
+  });
+  keys.onChange((pki) => {
+    issuer.use(pki.authorities.serviceAccountKeys);
+    transport.useCertificates(transportCertificates(pki));
   });
   return {
     server,
     dialer,
+    issuer,
     open: () => transport.listen(),
-    useCertificates({ certificates }) {
-      renewed.frontProxyClient = certificates.frontProxyClient;
-      transport.useCertificate(certificates.serving.certificatePem, certificates.serving.keyPem);
-    },
     async stop() {
       server.stop();
       dialer.close();
@@ -158,6 +156,11 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       security?.stop();
     },
   };
+}
+
+function transportCertificates(pki: MasterPki): TransportCertificates {
+  const { ca, cert, key } = serverCredentials(pki);
+  return { certificate: cert, key, clientAuthorities: ca };
 }
 
 /** What boards are told of the cluster when they join. */

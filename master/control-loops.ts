@@ -33,10 +33,10 @@ export type ControllerSettings = Pick<
 
 export interface ControllerManagerSetup {
   readonly settings: ControllerSettings;
-  /** Signs certificates. */
-  readonly ca: KeyAndCertificate;
-  /** What is published to namespaces; that CA when absent. */
-  readonly rootCaPem?: string | undefined;
+  /** Signs certificates; asked whenever there is one to sign. */
+  readonly ca: () => KeyAndCertificate;
+  /** What is published to namespaces, PEM. */
+  readonly rootCa: () => string;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
   readonly issuer?: ServiceAccountIssuer | undefined;
   readonly client: Client;
@@ -51,7 +51,7 @@ export interface ControllerManagerSetup {
 export async function startControllerManager(setup: ControllerManagerSetup): Promise<CheckedPart> {
   const { settings, ca, client, clientFor, log } = setup;
   const { controllers, services } = systemControllers({
-    rootCaPem: setup.rootCaPem ?? ca.certificatePem,
+    rootCa: setup.rootCa,
     clientAuthority: ca,
     clusterCidr: settings.clusterCidr,
     nodeMonitorGracePeriod_ms: settings.nodeMonitorGracePeriod * 1000,

@@ -8,7 +8,6 @@ import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
-import { clusterIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
@@ -24,7 +23,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   // Read first: a file that is wrong is said before anything runs.
   const schedulerConfiguration = schedulerConfigurationOf(given.schedulerConfig);
   const serving = await startServing(given, log, parts);
-  const { settings, server, own, pki, components } = serving;
+  const { settings, server, own, keys, components } = serving;
   // Alone over its store, this master need not ask anybody who leads.
   const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
     serving.isShared ? onceInCluster({ client, lease, log }, start) : start();
@@ -32,9 +31,15 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   const controllers = await once("kube-controller-manager", managing, async () => {
     const ownLoops = startServerControllers(own, log);
     const clientFor = (account: string): Client => server.client(controllerUser(account));
-    const { ca, serviceAccountKeys } = pki.authorities;
-    const issuer = clusterIssuer(settings.clusterDomain, serviceAccountKeys);
-    const manager = await startControllerManager({ settings, ca, issuer, client: managing, clientFor, log });
+    const manager = await startControllerManager({
+      settings,
+      ca: () => keys.current.authorities.ca,
+      rootCa: () => keys.current.authorities.trusted,
+      issuer: serving.issuer,
+      client: managing,
+      clientFor,
+      log,
+    });
     return {
       check: () => manager.check(),
       async stop() {
@@ -69,7 +74,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
     startAgent({
       settings,
       servers: [`https://127.0.0.1:${settings.httpsPort}`],
-      token: formatJoinToken(pki.joinToken),
+      token: formatJoinToken(keys.current.joinToken),
       brokers: [`mqtts://localhost:${settings.mqttPort}`],
       disabled: settings.disable,
     }).then(

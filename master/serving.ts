@@ -11,6 +11,7 @@ import type { MasterSettings } from "#shared/config/settings.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
+import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
 import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
@@ -28,8 +29,10 @@ import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
 import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
 import { nthAddress } from "./networks.ts";
+import type { Identity } from "./pki/credentials.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
-import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./pki/master-pki.ts";
+import { MasterKeys } from "./pki/master-keys.ts";
+import { type MasterPkiOptions, serverCredentials } from "./pki/master-pki.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
 
 export interface ServingMaster {
@@ -38,7 +41,9 @@ export interface ServingMaster {
   readonly server: ApiServer;
   /** The API server's own client. */
   readonly own: Client;
-  readonly pki: MasterPki;
+  readonly keys: MasterKeys;
+  /** Signs with the keys as they are at the moment. */
+  readonly issuer: ServiceAccountIssuer;
   /** Others serve over the same store. */
   readonly isShared: boolean;
   /** `https://address:port`, as other boards reach it. */
@@ -48,8 +53,14 @@ export interface ServingMaster {
 }
 
 /** Resolves when the API server is ready; what is to be stopped is added to `parts`. Rejects for what a person has to mend;
- *  etcd is waited for. */
-export async function startServing(given: MasterSettings, log: Log, parts: Parts): Promise<ServingMaster> {
+ *  etcd is waited for.
+ *  @param kubeconfigs who else gets one, by its name below the data folder. */
+export async function startServing(
+  given: MasterSettings,
+  log: Log,
+  parts: Parts,
+  kubeconfigs: Readonly<Record<string, Identity>> = {},
+): Promise<ServingMaster> {
   const began_ms = performance.now();
   log.info("starting", { version, data: given.dataDir });
   mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
@@ -57,9 +68,8 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
   const settings = await joinedSettings(given, log);
 
   const address = advertisedAddress(settings);
-  const pkiOptions = pkiOptionsOf(settings, address);
   await ensureKeysWhole(settings, log);
-  const pki = await ensureMasterPki(pkiOptions);
+  const keys = await MasterKeys.open(pkiOptionsOf(settings, address, kubeconfigs), log.named("keys"));
   const store = await openStoreSafely(settings, log.named("store"));
   parts.add("store", { stop: () => store.close() });
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
@@ -68,10 +78,12 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
     // Under the name that it has everywhere, whatever the store is.
     ["etcd-0", () => store.now().then(() => "ok")],
   ]);
-  const api = await startApiServer({ settings, store, pki, address, components, log });
+  const api = await startApiServer({ settings, store, keys, address, components, log });
   parts.add("API server", api);
   const { server } = api;
   const own = server.client(apiServerUser);
+  // Before anybody is served: what the masters agreed on while this one was away.
+  await keys.takeShared(own, address);
   await ensureBootstrapObjects({
     client: own,
     masters: store.isShared ? undefined : [address],
@@ -83,21 +95,22 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
     localStorage: !settings.disable.includes("local-storage"),
   });
   await reconcilePolicy(own, bootstrapPolicy());
-  await ensureBootstrapSecret(own, pki.joinToken, { description: "made with the cluster" });
-  await publishExtensionAuthentication(own, pki.authorities);
+  await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
+  await publishExtensionAuthentication(own, keys.current.authorities);
+  keys.onChange(({ authorities }) => publishExtensionAuthentication(own, authorities));
   await api.open();
   log.info("the API server is ready", {
     url: `https://${address}:${settings.httpsPort}`,
     after_ms: Math.round(performance.now() - began_ms),
   });
 
-  parts.add("broker", await startBroker(settings, pki, server.client(brokerUser), log));
+  parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
   if (store.isShared) {
     const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });
     await endpoints.start();
     parts.add("endpoints", endpoints);
   }
-  parts.add("certificates", keepCertificates(pkiOptions, pki, api, log));
+  parts.add("certificates", keys.keep(own, address));
   parts.add(
     "backups",
     scheduleBackups({
@@ -113,7 +126,8 @@ export async function startServing(given: MasterSettings, log: Log, parts: Parts
     settings,
     server,
     own,
-    pki,
+    keys,
+    issuer: api.issuer,
     isShared: store.isShared,
     url: `https://${address}:${settings.httpsPort}`,
     components,
@@ -128,10 +142,18 @@ function advertisedAddress(settings: MasterSettings): string {
   return address;
 }
 
-function pkiOptionsOf(settings: MasterSettings, address: string): MasterPkiOptions {
+function pkiOptionsOf(
+  settings: MasterSettings,
+  address: string,
+  kubeconfigs: Readonly<Record<string, Identity>>,
+): MasterPkiOptions {
   return {
     dataDir: settings.dataDir,
     kubeconfigPath: settings.writeKubeconfig,
+    kubeconfigs: Object.entries(kubeconfigs).map(([name, identity]) => ({
+      path: join(settings.dataDir, "kubeconfigs", `${name}.yaml`),
+      identity,
+    })),
     server: `https://${address}:${settings.httpsPort}`,
     names: {
       hostNames: [hostname()],
@@ -145,18 +167,19 @@ function pkiOptionsOf(settings: MasterSettings, address: string): MasterPkiOptio
 
 async function startBroker(
   settings: MasterSettings,
-  pki: MasterPki,
+  keys: MasterKeys,
   client: ConstructorParameters<typeof NodeLeases>[0],
   log: Log,
 ): Promise<Part> {
-  const { ca } = pki.authorities;
   const leases = new NodeLeases(client, log.named("heartbeat"));
   const outside = outsideBrokerOf(settings);
   if (outside) {
-    const { kubeletClient } = pki.certificates;
     const sessions = new OutsideSessions({
       broker: outside,
-      certificate: () => ({ cert: kubeletClient.certificatePem, key: kubeletClient.keyPem }),
+      certificate: () => {
+        const { certificatePem: cert, keyPem: key } = keys.current.certificates.kubeletClient;
+        return { cert, key };
+      },
       name: hostname(),
       leases,
       log: log.named("broker"),
@@ -164,41 +187,14 @@ async function startBroker(
     sessions.start();
     return sessions;
   }
-  return Broker.start({
+  const broker = await Broker.start({
     host: settings.bindAddress,
     port: settings.mqttPort,
-    credentials: () => ({
-      ca: ca.certificatePem,
-      cert: pki.certificates.serving.certificatePem,
-      key: pki.certificates.serving.keyPem,
-    }),
+    credentials: () => serverCredentials(keys.current),
     leases,
     reviewReader: reviewReaders(client),
     log: log.named("broker"),
   });
-}
-
-const certificateLook_ms = 3_600_000;
-
-/** Certificates are renewed while the master runs, and fit new addresses. */
-function keepCertificates(
-  options: MasterPkiOptions,
-  first: MasterPki,
-  api: { useCertificates(pki: MasterPki): void },
-  log: Log,
-): Part {
-  let served = first.certificates.serving.certificatePem;
-  const look = async (): Promise<void> => {
-    try {
-      const pki = await ensureMasterPki(options);
-      if (pki.certificates.serving.certificatePem === served) return;
-      served = pki.certificates.serving.certificatePem;
-      api.useCertificates(pki);
-      log.info("the serving certificate was renewed");
-    } catch (error) {
-      log.error("certificates cannot be renewed", { error });
-    }
-  };
-  const timer = setInterval(look, certificateLook_ms);
-  return { stop: () => clearInterval(timer) };
+  keys.onChange(() => broker.reload());
+  return broker;
 }

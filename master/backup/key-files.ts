@@ -1,15 +1,16 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
-import { authorityFiles } from "../pki/cluster-authorities.ts";
+import { allAuthorityFiles, authorityFiles } from "../pki/cluster-authorities.ts";
 import { BackupError } from "./archive.ts";
 
 const authority = "pki/ca.crt";
 
 /** What makes a master one of this cluster, by path below the data folder. What it can make anew from these is not among it. */
 export async function readKeyFiles(dataDir: string): Promise<Record<string, string>> {
-  const encryption = (await readdir(join(dataDir, "pki"))).filter((name) => name.startsWith("encryption"));
-  const names = [...authorityFiles, ...encryption].map((name) => `pki/${name}`);
+  const present = await readdir(join(dataDir, "pki"));
+  const more = present.filter((name) => name.startsWith("encryption") || allAuthorityFiles.includes(name));
+  const names = [...new Set([...authorityFiles, ...more])].map((name) => `pki/${name}`);
   const files: Record<string, string> = {};
   for (const name of names) files[name] = await readFile(join(dataDir, name), "utf8");
   const token = await readIfPresent(join(dataDir, "token"));

@@ -1,11 +1,10 @@
-import { join } from "node:path";
 import { Parts } from "#shared/board/parts.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
 import { startServerControllers } from "../control-loops.ts";
 import { onceInCluster } from "../leadership.ts";
-import { controllerManagerIdentity, ensureKubeconfig, proxyIdentity, schedulerIdentity } from "../pki/credentials.ts";
+import { controllerManagerIdentity, proxyIdentity, schedulerIdentity } from "../pki/credentials.ts";
 import { startServing } from "../serving.ts";
 
 /** `bramble apiserver`: the API server in a process of its own, with the kubeconfigs that the other components start with. */
@@ -21,17 +20,9 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
     },
     log,
     parts,
+    { scheduler: schedulerIdentity, "controller-manager": controllerManagerIdentity, proxy: proxyIdentity },
   );
-  const { settings, own, pki, url } = serving;
-  const identities = {
-    scheduler: schedulerIdentity,
-    "controller-manager": controllerManagerIdentity,
-    proxy: proxyIdentity,
-  };
-  for (const [name, identity] of Object.entries(identities)) {
-    const file = join(settings.dataDir, "kubeconfigs", `${name}.yaml`);
-    await ensureKubeconfig(file, pki.authorities, url, identity);
-  }
+  const { own } = serving;
   const loops = serving.isShared
     ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => startServerControllers(own, log))
     : startServerControllers(own, log);

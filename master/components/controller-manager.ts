@@ -4,6 +4,7 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
@@ -13,11 +14,16 @@ import { runElected } from "./elected.ts";
 /** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
 export async function runControllerManager(settings: ControllerManagerSettings): Promise<void> {
   const log = stderrLog(settings.logLevel);
-  const ca = {
+  // Files are read when they are needed: they change when the CA is rotated.
+  const ca = (): KeyAndCertificate => ({
     certificatePem: read("cluster-signing-cert-file", settings.clusterSigningCertFile),
     keyPem: read("cluster-signing-key-file", settings.clusterSigningKeyFile),
-  };
-  const rootCaPem = settings.rootCaFile === "" ? ca.certificatePem : read("root-ca-file", settings.rootCaFile);
+  });
+  const rootCa = (): string =>
+    settings.rootCaFile === "" ? ca().certificatePem : read("root-ca-file", settings.rootCaFile);
+  // What is missing is said before anything runs.
+  ca();
+  rootCa();
   const { serviceAccountPrivateKeyFile: keyFile, clusterDomain } = settings;
   const issuer =
     keyFile === ""
@@ -31,7 +37,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     const manager = await startControllerManager({
       settings,
       ca,
-      rootCaPem,
+      rootCa,
       issuer,
       client,
       clientFor,

@@ -187,7 +187,7 @@ test("expired join tokens go", async () => {
 test("Secrets for service accounts are filled, and go with their account", async () => {
   const { client } = harness;
   const issue = async (account: ServiceAccount) => `token of ${account.metadata.name}`;
-  await harness.run(serviceAccountTokenController({ rootCaPem: "PEM", issue }));
+  await harness.run(serviceAccountTokenController({ rootCa: () => "PEM", issue }));
   const secret = (name: string, account: string) => ({
     apiVersion: "v1" as const,
     kind: "Secret" as const,

@@ -5,13 +5,15 @@ import type { Secret, ServiceAccount } from "#shared/api/types/core-v1.generated
 import type { Client } from "#shared/client/client.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import type { ServiceAccountIssuer } from "../apiserver/authn/service-account-issuer.ts";
+import { clusterKeys } from "../pki/cluster-keys.ts";
 
 const scope = { fieldSelector: "type=kubernetes.io/service-account-token" };
 const accountAnnotation = "kubernetes.io/service-account.name";
 const uidAnnotation = "kubernetes.io/service-account.uid";
 
 export interface ServiceAccountTokenOptions {
-  readonly rootCaPem: string;
+  /** PEM, as it is at the time. */
+  readonly rootCa: () => string;
   /** Signs a token of the account that is good as long as the Secret exists. */
   issue(account: ServiceAccount, secret: Secret): Promise<string>;
 }
@@ -33,6 +35,10 @@ export function serviceAccountTokenController(options: ServiceAccountTokenOption
       watching(serviceAccounts, {
         enqueue: (account, { lister }) => lister(secrets, scope).byIndex("account", keyOf(account)).map(keyOf),
         when: ({ type }) => type !== "update",
+      }),
+      watching(secrets, {
+        scope: clusterKeys,
+        enqueue: (_, { lister }) => lister(secrets, scope).list().map(keyOf),
       }),
     ],
     async reconcile(key, { lister, client }) {
@@ -67,10 +73,10 @@ async function fill(
   client: Client,
   secret: Secret,
   account: ServiceAccount,
-  { rootCaPem, issue }: ServiceAccountTokenOptions,
+  { rootCa, issue }: ServiceAccountTokenOptions,
 ): Promise<void> {
   const { metadata } = secret;
-  const known = { "ca.crt": encode(rootCaPem), namespace: encode(metadata.namespace ?? "") };
+  const known = { "ca.crt": encode(rootCa()), namespace: encode(metadata.namespace ?? "") };
   const uid = account.metadata.uid ?? "";
   const { token } = secret.data ?? {};
   const isComplete = Object.entries(known).every(([field, value]) => secret.data?.[field] === value);

@@ -39,9 +39,9 @@ import { ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
 export interface SystemControllerOptions {
   /** PEM of the authority that signs the API server's certificates. */
-  readonly rootCaPem: string;
+  readonly rootCa: () => string;
   /** Signs what the certificates API approves. */
-  readonly clientAuthority: KeyAndCertificate;
+  readonly clientAuthority: () => KeyAndCertificate;
   readonly clusterCidr: string;
   /** Silence after which a node is not ready, where its session did not tell sooner. */
   readonly nodeMonitorGracePeriod_ms: number;
@@ -60,12 +60,12 @@ export function systemControllers(options: SystemControllerOptions): {
   readonly controllers: readonly ControllerDefinition[];
   readonly services: readonly Service[];
 } {
-  const { mapper, rootCaPem, reservedBoardPorts, issueSecretToken: issue, localStoragePath: storagePath } = options;
+  const { mapper, rootCa, reservedBoardPorts, issueSecretToken: issue, localStoragePath: storagePath } = options;
   return {
     controllers: [
       namespaceController(mapper),
       serviceAccountController,
-      rootCaPublisher(rootCaPem),
+      rootCaPublisher(rootCa),
       nodeIpamController(options.clusterCidr),
       nodeLifecycleController(
         { ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms },
@@ -95,7 +95,7 @@ export function systemControllers(options: SystemControllerOptions): {
       tokenCleaner,
       bootstrapSigner,
       legacyTokenCleaner(),
-      ...(issue ? [serviceAccountTokenController({ rootCaPem, issue })] : []),
+      ...(issue ? [serviceAccountTokenController({ rootCa, issue })] : []),
       certificateApprover,
       certificateSigner(options.clientAuthority),
       certificateCleaner,

@@ -7,10 +7,17 @@ import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
+import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
-import { authorityFiles, PkiError } from "../pki/cluster-authorities.ts";
+import {
+  allAuthorityFiles,
+  authoritiesOf,
+  authorityFiles,
+  PkiError,
+  readAuthorityFiles,
+} from "../pki/cluster-authorities.ts";
 import { etcdFiles, etcdFilesOf, parseStoreChoice, type StoreSettings } from "../store/store-choice.ts";
 
 export const controlPlanePath = "/bramble/v1/control-plane";
@@ -58,10 +65,11 @@ async function sharedControlPlane(settings: StoreSettings & ClusterSettings): Pr
     );
   }
   const { dataDir } = settings;
-  const keys = (await readdir(join(dataDir, "pki"))).filter((name) => name.startsWith("encryption"));
+  const present = await readdir(join(dataDir, "pki"));
+  const keys = present.filter((name) => name.startsWith("encryption") || allAuthorityFiles.includes(name));
   const etcd = etcdFilesOf(settings);
   const paths: readonly (readonly [name: string, path: string])[] = [
-    ...[...authorityFiles, ...keys].map((file) => [`pki/${file}`, join(dataDir, "pki", file)] as const),
+    ...keys.map((file) => [`pki/${file}`, join(dataDir, "pki", file)] as const),
     ...(["ca", "cert", "key"] as const).map((part) => [etcdFiles[part], etcd[part]] as const),
   ];
   const files = await Promise.all(paths.map(async ([name, path]) => [name, await readFile(path, "utf8")] as const));
@@ -85,7 +93,8 @@ export async function joinControlPlane(options: ControlPlaneJoin): Promise<void>
   const present = await readIfPresent(authorityFile);
   if (present !== undefined) {
     try {
-      verifyAuthority(parseJoinToken(token), present, authorityFile);
+      const { trusted, former } = await authoritiesOf(await readAuthorityFiles(join(dataDir, "pki")));
+      verifyAuthority(parseJoinToken(token), joinCertificates(trusted, former), authorityFile);
     } catch (error) {
       const message = `${dataDir} holds the keys of another cluster. To join this one, move that folder away first`;
       throw new PkiError(message, { cause: error });

@@ -7,7 +7,8 @@ import type { PathHandler } from "../apiserver/request-path.ts";
 import type { BoardClaims } from "./board-claims.ts";
 
 export interface JoinOptions {
-  readonly caCertificatePem: string;
+  /** The authorities that the cluster trusts, PEM; the first signs. */
+  readonly trusted: () => string;
   readonly claims: BoardClaims;
   /** Handed to every board that joins. */
   readonly settings: Readonly<Record<string, string>>;
@@ -20,7 +21,7 @@ export function joinPaths(options: JoinOptions): Readonly<Record<string, PathHan
   return {
     [caPath]: async ({ method }) => {
       assertMethod(method, "GET", "HEAD");
-      return { kind: "bytes", code: 200, contentType: "application/x-pem-file", body: options.caCertificatePem };
+      return { kind: "bytes", code: 200, contentType: "application/x-pem-file", body: options.trusted() };
     },
     [joinPath]: async (context) => {
       assertMethod(context.method, "POST");

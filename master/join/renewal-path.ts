@@ -9,6 +9,7 @@ import {
   parseCertificateDer,
   parseCertificateRequest,
 } from "#shared/pki/certificate.ts";
+import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { placeOrder } from "#shared/pki/certificate-order.ts";
 import { isRenewalProof, type RenewalRequest, renewalGrace_ms, renewalPath } from "#shared/pki/renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
@@ -17,7 +18,8 @@ import type { PathHandler } from "../apiserver/request-path.ts";
 import type { BoardClaims } from "./board-claims.ts";
 
 export interface RenewalOptions {
-  readonly caCertificatePem: string;
+  /** Authorities by which boards have or had their certificates, PEM. */
+  readonly authorities: () => string;
   readonly claims: Pick<BoardClaims, "holderOf">;
   readonly client: Client;
   /** The API as a board sees it: the request for the certificate is the board's own. */
@@ -71,7 +73,7 @@ async function renew(request: RenewalRequest, options: RenewalOptions): Promise<
 /** What can be said from the request alone: whose it is, and why it is not granted. */
 async function examine(
   { certificate, request, proof }: RenewalRequest,
-  { caCertificatePem, now_ms = Date.now }: RenewalOptions,
+  { authorities, now_ms = Date.now }: RenewalOptions,
 ): Promise<{ readonly nodeName?: string; readonly problem?: string }> {
   let old: X509Certificate;
   try {
@@ -79,7 +81,7 @@ async function examine(
   } catch {
     return { problem: "the old certificate cannot be read" };
   }
-  if (!old.verify(new X509Certificate(caCertificatePem).publicKey))
+  if (!splitCertificates(authorities()).some((pem) => old.verify(new X509Certificate(pem).publicKey)))
     return { problem: "the old certificate is not of this cluster" };
   const { commonName, organizations } = certificateSubject(certificate);
   const { extendedUsages, notAfter } = parseCertificateDer(old.raw);

@@ -8,6 +8,7 @@ import {
   lenientValidity,
   renewalTime,
 } from "#shared/pki/certificate.ts";
+import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import {
   createJoinToken,
   formatJoinToken,
@@ -50,22 +51,24 @@ export async function ensureKubeconfig(
   );
   const kubeconfig = renderKubeconfig({
     server,
-    caCertificatePem: authorities.ca.certificatePem,
+    caCertificatePem: authorities.trusted,
     credentials,
     userName: identity.user,
   });
   await writeSecureFile(path, kubeconfig);
 }
 
-function serves(text: string, { ca }: ClusterAuthorities, server: string, now: Date): boolean {
+function serves(text: string, { ca, trusted }: ClusterAuthorities, server: string, now: Date): boolean {
   try {
     const config = parse(text) as {
-      clusters?: { cluster?: { server?: string } }[];
+      clusters?: { cluster?: { server?: string; "certificate-authority-data"?: string } }[];
       users?: { user?: { "client-certificate-data"?: string } }[];
     };
-    const data = config.users?.[0]?.user?.["client-certificate-data"];
-    if (!data || config.clusters?.[0]?.cluster?.server !== server) return false;
-    const certificate = Buffer.from(data, "base64").toString("utf8");
+    const decode = (data = ""): string => Buffer.from(data, "base64").toString("utf8");
+    const certificate = decode(config.users?.[0]?.user?.["client-certificate-data"]);
+    const cluster = config.clusters?.[0]?.cluster;
+    if (!certificate || cluster?.server !== server) return false;
+    if (decode(cluster["certificate-authority-data"]) !== trusted) return false;
     return isIssuedBy(certificate, ca.certificatePem) && renewalTime(certificate) > now;
   } catch {
     // Whatever it is, it is no kubeconfig of ours any more.
@@ -73,17 +76,19 @@ function serves(text: string, { ca }: ClusterAuthorities, server: string, now: D
   }
 }
 
-/** The cluster's first join token, in `<dataDir>/token`; made on the first start. Throws JoinTokenError for a token
- *  that is not of this CA (files of two clusters mixed). */
+/** The cluster's first join token, in `<dataDir>/token`; made on the first start, and made out to the present CA when that was
+ *  rotated. Throws JoinTokenError for a token that is not of this cluster (files of two clusters mixed). */
 export async function ensureJoinToken(dataDir: string, authorities: ClusterAuthorities): Promise<JoinToken> {
   const path = join(dataDir, "token");
   const present = await readIfPresent(path);
+  const fresh = createJoinToken(authorities.ca.certificatePem);
+  let token = fresh;
   if (present !== undefined) {
-    const token = parseJoinToken(present);
-    verifyAuthority(token, authorities.ca.certificatePem, path);
-    return token;
+    const kept = parseJoinToken(present);
+    verifyAuthority(kept, joinCertificates(authorities.trusted, authorities.former), path);
+    token = { ...kept, caHash: fresh.caHash };
   }
-  const token = createJoinToken(authorities.ca.certificatePem);
-  await writeSecureFile(path, `${formatJoinToken(token)}\n`);
+  const text = `${formatJoinToken(token)}\n`;
+  if (text !== present) await writeSecureFile(path, text);
   return token;
 }

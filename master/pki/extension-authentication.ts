@@ -9,10 +9,10 @@ const key = { namespace: "kube-system", name: "extension-apiserver-authenticatio
 const attempts = 5;
 
 /** What aggregated API servers need to know whom to trust. */
-export function extensionAuthentication({ ca, frontProxyCa }: ClusterAuthorities): Record<string, string> {
+export function extensionAuthentication({ trusted, frontProxyTrusted }: ClusterAuthorities): Record<string, string> {
   return {
-    "client-ca-file": ca.certificatePem,
-    "requestheader-client-ca-file": frontProxyCa.certificatePem,
+    "client-ca-file": trusted,
+    "requestheader-client-ca-file": frontProxyTrusted,
     "requestheader-allowed-names": JSON.stringify([frontProxyUser]),
     "requestheader-extra-headers-prefix": JSON.stringify(["X-Remote-Extra-"]),
     "requestheader-group-headers": JSON.stringify(["X-Remote-Group"]),

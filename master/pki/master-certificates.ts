@@ -1,4 +1,5 @@
 import { createPrivateKey } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import {
@@ -42,6 +43,9 @@ export interface MasterCertificates {
 export const kubeletClientUser = "system:kube-apiserver-kubelet-client";
 export const frontProxyUser = "front-proxy-client";
 
+/** A file below the PKI folder that asks for new certificates before their time: `bramble certificate renew` makes it. */
+export const renewalMarkFile = "renew-now";
+
 /** Loads or makes the certificates below `folder`. Called again at `renewAt`, and whenever an address changes. */
 export async function ensureMasterCertificates(
   folder: string,
@@ -50,8 +54,12 @@ export async function ensureMasterCertificates(
   now: Date = new Date(),
 ): Promise<MasterCertificates> {
   const { serverAuth, clientAuth } = extendedKeyUsages;
+  const mark = join(folder, renewalMarkFile);
+  const isAsked = (await readIfPresent(mark)) !== undefined;
   const ensure = (file: string, authority: KeyAndCertificate, subject: CertificateSubject, usage: string) =>
-    ensureCertificate(join(folder, file), authority, subject, usage, now);
+    isAsked
+      ? makeCertificate(join(folder, file), authority, subject, usage, now)
+      : ensureCertificate(join(folder, file), authority, subject, usage, now);
   const serving = await ensure("apiserver", authorities.ca, servingSubject(names), serverAuth);
   const kubeletClient = await ensure("kubelet-client", authorities.ca, { commonName: kubeletClientUser }, clientAuth);
   const frontProxyClient = await ensure(
@@ -60,6 +68,7 @@ export async function ensureMasterCertificates(
     { commonName: frontProxyUser },
     clientAuth,
   );
+  if (isAsked) await rm(mark, { force: true });
   const times = [serving, kubeletClient, frontProxyClient].map((one) => renewalTime(one.certificatePem).getTime());
   return { serving, kubeletClient, frontProxyClient, renewAt: new Date(Math.min(...times)) };
 }
@@ -101,6 +110,16 @@ async function ensureCertificate(
   const stored = await readIfPresent(`${file}.pem`);
   const present = stored === undefined ? undefined : splitPem(stored);
   if (present && fits(present, authority, subject, now)) return present;
+  return makeCertificate(file, authority, subject, usage, now);
+}
+
+async function makeCertificate(
+  file: string,
+  authority: KeyAndCertificate,
+  subject: CertificateSubject,
+  usage: string,
+  now: Date,
+): Promise<KeyAndCertificate> {
   const made = await issueCertificate(authority, subject, [usage], lenientValidity(leafLifetimeDays, now));
   await writeSecureFile(`${file}.pem`, joinPem(made));
   return made;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { JoinToken } from "#shared/pki/join-token.ts";
 import { type ClusterAuthorities, ensureAuthorities } from "./cluster-authorities.ts";
-import { administrator, ensureJoinToken, ensureKubeconfig } from "./credentials.ts";
+import { administrator, ensureJoinToken, ensureKubeconfig, type Identity } from "./credentials.ts";
 import { ensureMasterCertificates, type MasterCertificates, type MasterNames } from "./master-certificates.ts";
 
 export interface MasterPkiOptions {
@@ -9,6 +9,8 @@ export interface MasterPkiOptions {
   readonly dataDir: string;
   /** Where the administrator's kubeconfig goes. */
   readonly kubeconfigPath: string;
+  /** Further ones, for components in processes of their own. */
+  readonly kubeconfigs?: readonly { readonly path: string; readonly identity: Identity }[] | undefined;
   readonly names: MasterNames;
   /** The address that the kubeconfig names, `https://192.168.1.5:6443`: one that works from other machines too. */
   readonly server: string;
@@ -21,6 +23,16 @@ export interface MasterPki {
   readonly joinToken: JoinToken;
 }
 
+/** What a server of this master shows, and whose clients count. */
+export function serverCredentials({ authorities, certificates }: MasterPki): {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+} {
+  const { certificatePem, keyPem } = certificates.serving;
+  return { ca: authorities.trusted, cert: certificatePem + authorities.crossCertificates, key: keyPem };
+}
+
 /**
  * Everything that a master proves itself with, loaded or made: authorities, certificates, the administrator's
  * kubeconfig, the first join token. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
@@ -30,6 +42,8 @@ export async function ensureMasterPki(options: MasterPkiOptions): Promise<Master
   const folder = join(options.dataDir, "pki");
   const authorities = await ensureAuthorities(folder, now);
   const certificates = await ensureMasterCertificates(folder, authorities, options.names, now);
-  await ensureKubeconfig(options.kubeconfigPath, authorities, options.server, administrator, now);
+  const kubeconfigs = [{ path: options.kubeconfigPath, identity: administrator }, ...(options.kubeconfigs ?? [])];
+  for (const { path, identity } of kubeconfigs)
+    await ensureKubeconfig(path, authorities, options.server, identity, now);
   return { authorities, certificates, joinToken: await ensureJoinToken(options.dataDir, authorities) };
 }

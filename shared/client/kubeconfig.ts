@@ -21,13 +21,26 @@ type Mapping = Readonly<Record<string, unknown>>;
 /** Reads a kubeconfig file (the format of kubectl). Files that it names are relative to its folder.
  *  Throws KubeconfigError when something is missing or not supported (exec and auth-provider plugins). */
 export function loadKubeconfig(path: string, contextName?: string): ClientConfig {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new KubeconfigError(`cannot read the kubeconfig ${path}`, { cause: error });
-  }
-  return parseKubeconfig(text, dirname(path), contextName);
+  const read = (): string => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      throw new KubeconfigError(`cannot read the kubeconfig ${path}`, { cause: error });
+    }
+  };
+  let text = read();
+  let config = parseKubeconfig(text, dirname(path), contextName);
+  const fresh = remembered(() => {
+    try {
+      const now = read();
+      if (now !== text) [config, text] = [parseKubeconfig(now, dirname(path), contextName), now];
+    } catch (error) {
+      // Gone, or unfit since it was changed: what it said before still holds.
+      if (!(error instanceof KubeconfigError)) throw error;
+    }
+    return config.credentials();
+  });
+  return { ...config, credentials: fresh };
 }
 
 export function parseKubeconfig(text: string, folder: string, contextName?: string): ClientConfig {

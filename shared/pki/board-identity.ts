@@ -1,18 +1,21 @@
 import { createPrivateKey } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hasReason, isConflict } from "#shared/api/errors.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
-import { askForName, type JoinedBoard, joinCluster, nodeSubject, renewExpired } from "./board-join.ts";
+import { askForName, fetchTrust, type JoinedBoard, joinCluster, nodeSubject, renewExpired } from "./board-join.ts";
 import {
   certificateFingerprint,
   certificateSubject,
+  isIssuedBy,
   type KeyAndCertificate,
   parseCertificate,
   renewalTime,
 } from "./certificate.ts";
+import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { parseJoinToken } from "./join-token.ts";
 import { joinPem, splitPem } from "./pem.ts";
@@ -37,6 +40,9 @@ export class BoardIdentityError extends Error {
   override readonly name = "BoardIdentityError";
 }
 
+/** In the identity's folder: `bramble certificate renew` makes it, the agent takes it away when it has renewed. */
+export const renewalMarkFile = "renew-now";
+
 /** A board that was a node before does not let its pods wait longer for a master that says nothing. */
 const patience_ms = 1_000;
 
@@ -44,6 +50,8 @@ interface BoardFile {
   readonly nodeName: string;
   readonly boardSerial: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Fingerprints of all authorities that the cluster has had since the board joined, oldest first. */
+  readonly authorities?: readonly string[] | undefined;
 }
 
 /** Who a board is: its node's name and its certificates, kept in files so that it starts with the master gone. */
@@ -53,13 +61,36 @@ export class BoardIdentity {
 
   private constructor(
     private readonly options: BoardIdentityOptions,
-    readonly nodeName: string,
-    /** What the master says of the cluster. */
-    readonly settings: Readonly<Record<string, string>>,
-    readonly caCertificatePem: string,
+    private board: BoardFile,
+    private trusted: string,
     private client: KeyAndCertificate,
   ) {
-    this.#credentials = credentialsOf(caCertificatePem, client);
+    this.#credentials = credentialsOf(trusted, client);
+  }
+
+  get nodeName(): string {
+    return this.board.nodeName;
+  }
+
+  /** What the master says of the cluster. */
+  get settings(): Readonly<Record<string, string>> {
+    return this.board.settings;
+  }
+
+  /** The authorities that the board trusts, PEM; the first signs. */
+  get caCertificatePem(): string {
+    return this.trusted;
+  }
+
+  /** Names the cluster, also when its authority has been rotated. */
+  get clusterId(): string {
+    return this.board.authorities?.[0] ?? certificateFingerprint(this.trusted);
+  }
+
+  /** The fingerprint of the authority that signed the board's certificate, if the board still trusts it. */
+  get issuer(): string | undefined {
+    const authority = splitCertificates(this.trusted).find((pem) => isIssuedBy(this.client.certificatePem, pem));
+    return authority && certificateFingerprint(authority);
   }
 
   /**
@@ -79,11 +110,11 @@ export class BoardIdentity {
       return BoardIdentity.#join(options, `the certificates in ${options.folder} are damaged`);
     }
     const { board, caCertificatePem, client } = stored;
-    if (isOfOtherCluster(options.token, caCertificatePem)) {
+    if (isOfOtherCluster(options.token, [...(board.authorities ?? []), ...bundleFingerprints(caCertificatePem)])) {
       log.warn("the join token is of another cluster than this board was in: joining that one");
       return BoardIdentity.#join(options, "the join token is of another cluster");
     }
-    const identity = new BoardIdentity(options, board.nodeName, board.settings, caCertificatePem, client);
+    const identity = new BoardIdentity(options, board, caCertificatePem, client);
     try {
       return await identity.#confirmed();
     } catch (error) {
@@ -102,10 +133,11 @@ export class BoardIdentity {
 
   /** As the master says now; with a certificate that it accepts. */
   async #confirmed(): Promise<BoardIdentity> {
-    const { options, caCertificatePem } = this;
+    const { options } = this;
     const ask = async (): Promise<BoardIdentity> => {
       const answer = await askForName(options.servers, this.#credentials, options, patience_ms);
-      return BoardIdentity.#keep(options, { ...answer, caCertificatePem, client: this.client });
+      const { trusted: caCertificatePem, client, board } = this;
+      return BoardIdentity.#keep(options, { ...answer, caCertificatePem, client }, board.authorities);
     };
     try {
       if (!this.#hasRunOut) return await ask();
@@ -125,15 +157,20 @@ export class BoardIdentity {
     return BoardIdentity.#keep(options, await joinCluster({ ...options, token }));
   }
 
-  static async #keep(options: BoardIdentityOptions, joined: JoinedBoard): Promise<BoardIdentity> {
+  static async #keep(
+    options: BoardIdentityOptions,
+    joined: JoinedBoard,
+    before: readonly string[] = [],
+  ): Promise<BoardIdentity> {
     const { folder, boardSerial } = options;
     const { nodeName, settings, caCertificatePem, client } = joined;
-    const board: BoardFile = { nodeName, boardSerial, settings };
+    const authorities = [...new Set([...before, ...bundleFingerprints(caCertificatePem)])];
+    const board: BoardFile = { nodeName, boardSerial, settings, authorities };
     await writeIfChanged(join(folder, "ca.crt"), caCertificatePem, 0o644);
     await writeIfChanged(join(folder, "client.pem"), joinPem(client));
     // Last: a start that finds it finds everything.
-    await writeIfChanged(join(folder, "board.json"), `${JSON.stringify(board, undefined, 2)}\n`);
-    return new BoardIdentity(options, nodeName, settings, caCertificatePem, client);
+    await writeIfChanged(join(folder, "board.json"), boardText(board));
+    return new BoardIdentity(options, board, caCertificatePem, client);
   }
 
   /** A master has answered at this start. */
@@ -144,9 +181,34 @@ export class BoardIdentity {
   /** For HttpClient and the MQTT client; another object after a renewal. */
   readonly credentials = (): Credentials => this.#credentials;
 
-  /** When `renew` should be called. */
+  /** A file that asks for renewal before its time, as long as it is there. */
+  get renewalMark(): string {
+    return join(this.options.folder, renewalMarkFile);
+  }
+
+  /** The next servingCertificate() is a new one. */
+  async forgetServing(): Promise<void> {
+    await rm(join(this.options.folder, "serving.pem"), { force: true });
+  }
+
+  /** When `renew` should be called: at once, if the cluster signs by another authority now. */
   get renewAt(): Date {
-    return renewalTime(this.client.certificatePem);
+    return isIssuedBy(this.client.certificatePem, this.trusted) ? renewalTime(this.client.certificatePem) : new Date(0);
+  }
+
+  /** Takes over the authorities that the cluster trusts now. The master proves itself by one that the board trusts; one that
+   *  signs by a newer authority shows a certificate of that by the older (crossCertify), however long the board was away. */
+  async refreshTrust(): Promise<void> {
+    const { folder, servers, signal } = this.options;
+    const pem = await fetchTrust(servers, { ca: this.trusted }, signal);
+    if (pem === this.trusted) return;
+    const authorities = [...new Set([this.clusterId, ...(this.board.authorities ?? []), ...bundleFingerprints(pem)])];
+    // The history first: by it a join token of before is known to be of this cluster.
+    this.board = { ...this.board, authorities };
+    await writeIfChanged(join(folder, "board.json"), boardText(this.board));
+    await writeSecureFile(join(folder, "ca.crt"), pem, 0o644);
+    this.trusted = pem;
+    this.#credentials = credentialsOf(pem, this.client);
   }
 
   /** Gets a new client certificate by the old one, and keeps it. One that has run out does for this alone, for a while
@@ -182,7 +244,7 @@ export class BoardIdentity {
     log.warn("the board's certificate has run out while it was away: asking for another by its key");
     try {
       await this.#use(
-        await renewExpired({ servers, old: this.client, ca: this.caCertificatePem, nodeName, boardSerial, signal }),
+        await renewExpired({ servers, old: this.client, ca: this.trusted, nodeName, boardSerial, signal }),
       );
     } catch (error) {
       if (!token || error instanceof ConnectionError) throw error;
@@ -199,7 +261,7 @@ export class BoardIdentity {
   async #use(client: KeyAndCertificate): Promise<void> {
     this.client = client;
     await writeSecureFile(join(this.options.folder, "client.pem"), joinPem(client));
-    this.#credentials = credentialsOf(this.caCertificatePem, client);
+    this.#credentials = credentialsOf(this.trusted, client);
   }
 
   /** The kubelet's serving certificate for these addresses: the one on disk while it fits, else a new one. The Node must
@@ -241,6 +303,7 @@ export class BoardIdentity {
     const { commonName, dnsNames, ipAddresses } = subject;
     return (
       commonName === nodeSubject(this.nodeName).commonName &&
+      isIssuedBy(certificatePem, this.trusted) &&
       renewalTime(certificatePem) > now &&
       addresses.hostNames.every((name) => dnsNames.includes(name)) &&
       addresses.ips.every((ip) => ipAddresses.includes(ip))
@@ -251,8 +314,10 @@ export class BoardIdentity {
 /** The master does not know this board by its certificate: by the master's clock it has run out. */
 const isNobody = (error: unknown): boolean => hasReason(error, "Unauthorized") || hasReason(error, "Forbidden");
 
-const isOfOtherCluster = (token: string | undefined, caCertificatePem: string): boolean =>
-  Boolean(token) && parseJoinToken(token ?? "").caHash !== certificateFingerprint(caCertificatePem);
+const isOfOtherCluster = (token: string | undefined, authorities: readonly string[]): boolean =>
+  Boolean(token) && !authorities.includes(parseJoinToken(token ?? "").caHash);
+
+const boardText = (board: BoardFile): string => `${JSON.stringify(board, undefined, 2)}\n`;
 
 const credentialsOf = (ca: string, { certificatePem, keyPem }: KeyAndCertificate): Credentials => ({
   ca,

@@ -4,6 +4,7 @@ import type { Clock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { createCertificateRequest, type KeyAndCertificate } from "./certificate.ts";
+import { joinCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "./join-protocol.ts";
 import { bootstrapToken, JoinTokenError, parseJoinToken, verifyAuthority } from "./join-token.ts";
@@ -42,7 +43,22 @@ export async function joinCluster(options: JoinOptions): Promise<JoinedBoard> {
     signal,
     clock: options.clock,
   });
-  return { ...answer, caCertificatePem: credentials.ca, client };
+  return { ...answer, caCertificatePem: await fetchTrust(servers, credentials, signal), client };
+}
+
+/** All authorities that the cluster trusts, as PEM; the first signs. The server has proved itself by one that is trusted
+ *  already. */
+export async function fetchTrust(
+  servers: readonly string[],
+  { ca }: Credentials,
+  signal?: AbortSignal,
+): Promise<string> {
+  const credentials: Credentials = { ca };
+  const client = new HttpClient({ servers, credentials: () => credentials });
+  const pem = joinCertificates(String(await client.raw({ method: "GET", path: caPath, signal })));
+  if (pem === "" || pem.length > longestCa_bytes)
+    throw new StatusError("", `${servers.join(", ")} does not answer with a CA: is it a Bramble master?`);
+  return pem;
 }
 
 /** Step 1 of joining: the cluster's CA, checked against the token, and the token's secret for whoever proves to be certified by it.
@@ -54,8 +70,7 @@ export async function tokenCredentials(
 ): Promise<Credentials & { readonly ca: string }> {
   const token = parseJoinToken(tokenText);
   const { pem, server } = await fetchAuthority(servers, signal);
-  verifyAuthority(token, pem, server);
-  return { ca: pem, token: bootstrapToken(token) };
+  return { ca: verifyAuthority(token, pem, server), token: bootstrapToken(token) };
 }
 
 /** Rethrows; a refused token with what to do about it. */

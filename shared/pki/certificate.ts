@@ -83,6 +83,29 @@ export async function createCertificateAuthority(
   return { certificatePem: pemText(certificate.toString("pem")), keyPem: await exportKey(keys.privateKey) };
 }
 
+/** Certifies the key of one authority by another, for as long as that other lasts: whoever trusts only `older` takes what
+ *  `newer` has signed, if this certificate is shown with it. */
+export async function crossCertify(older: KeyAndCertificate, newerPem: string): Promise<string> {
+  const [issuer, newer] = [parseCertificate(older.certificatePem), parseCertificate(newerPem)];
+  const certificate = await X509CertificateGenerator.create({
+    serialNumber: randomSerial(),
+    subject: newer.subjectName,
+    issuer: issuer.subjectName,
+    notBefore: newer.notBefore,
+    notAfter: new Date(Math.min(newer.notAfter.getTime(), issuer.notAfter.getTime())),
+    publicKey: newer.publicKey,
+    signingKey: await importKey(older.keyPem),
+    signingAlgorithm: signing,
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign | KeyUsageFlags.digitalSignature, true),
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await SubjectKeyIdentifierExtension.create(newer.publicKey),
+    ],
+  });
+  return pemText(certificate.toString("pem"));
+}
+
 /** Makes a key and a certificate for it, signed by `authority`. */
 export async function issueCertificate(
   authority: KeyAndCertificate,

@@ -2,6 +2,7 @@
  * How a board joins, all over HTTPS to an API server:
  *
  *   1. GET /cacerts, without trust: the CA's PEM. Its hash must be the one in the join token, else nothing more is sent.
+ *      While the CA is rotated there are several, of which only the token's is trusted at first.
  *   2. POST /bramble/v1/join with the token: the board says its host name and serial, the master answers the node's name.
  *   3. A CertificateSigningRequest for `system:node:<name>`, approved and signed by the controllers.
  *

@@ -1,5 +1,6 @@
 import { randomInt, timingSafeEqual } from "node:crypto";
 import { certificateFingerprint } from "./certificate.ts";
+import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 
 /**
  * `BR1<sha256 of the cluster CA's DER>::<id>.<secret>`: what a board needs to join. The joiner checks the CA's hash
@@ -50,13 +51,16 @@ export function createJoinToken(caCertificatePem: string): JoinToken {
   return { caHash: certificateFingerprint(caCertificatePem), id: randomText(6), secret: randomText(16) };
 }
 
-/** Throws JoinTokenError unless `caCertificatePem` is the CA that the token was made for. */
-export function verifyAuthority(token: JoinToken, caCertificatePem: string, server: string): void {
-  const found = certificateFingerprint(caCertificatePem);
-  if (timingSafeEqual(Buffer.from(found), Buffer.from(token.caHash))) return;
+/** Of the certificates in `caCertificatePem` (several while the CA is rotated) the one that the token was made for: it alone
+ *  may be trusted by whoever knows only the token. Throws JoinTokenError when it is not there. */
+export function verifyAuthority(token: JoinToken, caCertificatePem: string, server: string): string {
+  const certificates = splitCertificates(caCertificatePem);
+  const pinned = Buffer.from(token.caHash);
+  for (const certificate of certificates)
+    if (timingSafeEqual(Buffer.from(certificateFingerprint(certificate)), pinned)) return certificate;
   throw new JoinTokenError(
-    `${server} is not the cluster that this token was made for: its CA has the hash ${found}, the token says ` +
-      `${token.caHash}. The secret was not sent. Check the address; if the cluster was set up anew, take a new token ` +
+    `${server} is not the cluster that this token was made for: its CA has the hash ${bundleFingerprints(caCertificatePem).join(" or ")}, the token says ` +
+      `${token.caHash}. The secret was not sent. Check the address; if the cluster was set up anew or its CA was rotated, take a new token ` +
       "from its master (`bramble token create`)",
   );
 }

@@ -73,8 +73,8 @@ export async function startControlPlane(more: readonly ControllerDefinition[] = 
   informers.start();
   const mapper = new ResourceMapper(as("system:kube-controller-manager"));
   const system = systemControllers({
-    rootCaPem: authority.certificatePem,
-    clientAuthority: authority,
+    rootCa: () => authority.certificatePem,
+    clientAuthority: () => authority,
     clusterCidr: "10.42.0.0/16",
     nodeMonitorGracePeriod_ms: 20_000,
     mapper,

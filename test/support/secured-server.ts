@@ -67,12 +67,12 @@ export async function startSecuredServer(): Promise<SecuredServer> {
       const built = createSecurity({ reader: parts.reader, issuer, client, externalAddress: "127.0.0.1:6443" });
       security = built;
       const join = joinPaths({
-        caCertificatePem: pki.authorities.ca.certificatePem,
+        trusted: () => pki.authorities.trusted,
         claims: new BoardClaims(client()),
         settings: { clusterDomain: "cluster.local" },
       });
       const renew = renewalPaths({
-        caCertificatePem: pki.authorities.ca.certificatePem,
+        authorities: () => pki.authorities.trusted,
         claims: new BoardClaims(client()),
         client: client(),
         clientOfNode: (name) => parts.client(nodeUser(name)),
@@ -90,7 +90,7 @@ export async function startSecuredServer(): Promise<SecuredServer> {
   const manager = new ControllerManager({
     client: server.client({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }),
     clientFor: (account) => server.client(controllerUser(account)),
-    controllers: [certificateApprover, certificateSigner(pki.authorities.ca)],
+    controllers: [certificateApprover, certificateSigner(() => pki.authorities.ca)],
   });
   await manager.start();
   const transport = new HttpsTransport(server, {

@@ -13,6 +13,17 @@ export interface Door {
   stop(): Promise<void>;
 }
 
+interface DoorCertificates {
+  /** Whose clients count, PEM. */
+  readonly ca: string;
+  readonly serving: KeyAndCertificate;
+}
+
+/** A door that takes other certificates while it is open, for connections from then on. */
+export interface TlsDoor extends Door {
+  use(certificates: DoorCertificates): void;
+}
+
 /** Who asks, from a certificate or a token. */
 interface Caller {
   readonly user: string;
@@ -39,14 +50,13 @@ export async function openLocalDoor(server: KubeletServer, path: string): Promis
 /** The kubelet's port: mutual TLS or a bearer token, each request authorised by the API server as the kubelet's own API. */
 export async function openTlsDoor(
   server: KubeletServer,
-  options: { readonly port: number; readonly ca: string; readonly serving: KeyAndCertificate; readonly client: Client },
-): Promise<Door> {
+  options: DoorCertificates & { readonly port: number; readonly client: Client },
+): Promise<TlsDoor> {
   const door = server.door(reviewGate(options.client));
+  const contextOf = ({ ca, serving }: DoorCertificates) => ({ ca, cert: serving.certificatePem, key: serving.keyPem });
   const listener = createTlsServer(
     {
-      ca: options.ca,
-      cert: options.serving.certificatePem,
-      key: options.serving.keyPem,
+      ...contextOf(options),
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: "TLSv1.2",
@@ -58,7 +68,10 @@ export async function openTlsDoor(
     listener.once("error", fail);
     listener.listen(options.port, () => done());
   });
-  return { stop: () => closed(listener) };
+  return {
+    stop: () => closed(listener),
+    use: (certificates) => void listener.setSecureContext(contextOf(certificates)),
+  };
 }
 
 function closed(server: { close(done: () => void): unknown }): Promise<void> {

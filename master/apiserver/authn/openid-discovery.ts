@@ -44,14 +44,12 @@ export function openIdPaths(
   issuer: ServiceAccountIssuer,
   externalAddress: string,
 ): Readonly<Record<string, PathHandler>> {
-  const handlers = Object.entries(openIdDocuments(issuer, externalAddress)).flatMap(([path, document]) => {
-    const handler: PathHandler = async () => ({
-      kind: "bytes",
-      code: 200,
-      contentType: document.contentType,
-      headers: { "cache-control": document.cacheControl },
-      body: document.body,
-    });
+  const handlers = ([configurationPath, jwksPath] as const).flatMap((path) => {
+    // Made for each request: keys are rotated while the server runs, and the documents are small and rarely asked for.
+    const handler: PathHandler = async () => {
+      const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress)[path];
+      return { kind: "bytes", code: 200, contentType, headers: { "cache-control": cacheControl }, body };
+    };
     return [
       [path, handler],
       [`${path}/`, handler],

@@ -40,23 +40,36 @@ export function clusterIssuer(clusterDomain: string, keys: readonly ServiceAccou
 
 /** Signs service account tokens. One issuer URL for the cluster, however many masters sign. */
 export class ServiceAccountIssuer {
-  readonly #key: ServiceAccountKey;
+  #keys: readonly ServiceAccountKey[] = [];
+  #key!: ServiceAccountKey;
   #signingKey: Promise<CryptoKey> | undefined;
 
   constructor(
     readonly issuer: string,
-    /** The first private key signs, all verify. */
-    readonly keys: readonly ServiceAccountKey[],
+    keys: readonly ServiceAccountKey[],
     /** What tokens for the API server itself are for. */
     readonly apiAudiences: readonly string[] = [issuer],
   ) {
+    this.use(keys);
+  }
+
+  /** The first private key signs, all verify. */
+  get keys(): readonly ServiceAccountKey[] {
+    return this.#keys;
+  }
+
+  /** Other keys from now on. */
+  use(keys: readonly ServiceAccountKey[]): void {
     const key = keys.find((candidate) => candidate.privateKey);
     if (!key) throw new Error("no private key to sign service account tokens with");
+    this.#keys = keys;
     this.#key = key;
+    this.#signingKey = undefined;
   }
 
   async issue(claims: TokenClaims): Promise<IssuedToken> {
     const id = randomUUID();
+    const [key, signing] = [this.#key, this.#signing()];
     const token = await new SignJWT({
       aud: [...claims.audiences],
       exp: claims.expiresAt,
@@ -67,8 +80,8 @@ export class ServiceAccountIssuer {
       nbf: claims.issuedAt,
       sub: `system:serviceaccount:${claims.kubernetes.namespace}:${claims.kubernetes.serviceaccount.name}`,
     })
-      .setProtectedHeader({ alg: this.#key.algorithm, kid: this.#key.keyId })
-      .sign(await this.#signing());
+      .setProtectedHeader({ alg: key.algorithm, kid: key.keyId })
+      .sign(await signing);
     return { token, id };
   }
 

@@ -36,7 +36,7 @@ export interface ServiceAccountTokensOptions {
  * secret or node that the token is bound to are looked at on every request, so a token dies with its pod.
  */
 export class ServiceAccountTokens implements TokenAuthenticator {
-  readonly #verified = new Map<string, Claims>();
+  readonly #verified = new Map<string, { readonly claims: Claims; readonly key: ServiceAccountKey }>();
   private readonly now_ms: () => number;
   readonly #publicKeys = new Map<string, Promise<CryptoKey>>();
 
@@ -64,10 +64,11 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   async #verify(token: string): Promise<Claims> {
     const digest = createHash("sha256").update(token).digest("base64");
     const known = this.#verified.get(digest);
-    if (known) {
-      this.#verified.delete(digest);
+    this.#verified.delete(digest);
+    // A key that was dropped verifies nothing any more.
+    if (known && this.issuer.keys.some(({ keyId }) => keyId === known.key.keyId)) {
       this.#verified.set(digest, known);
-      return known;
+      return known.claims;
     }
     const keyId = headerOf(token).kid;
     const keys = this.issuer.keys.filter((key) => keyId === undefined || key.keyId === keyId);
@@ -81,7 +82,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
           break;
         }
       }
-      this.#verified.set(digest, claims);
+      this.#verified.set(digest, { claims, key });
       return claims;
     }
     throw new TokenError("invalid signature");

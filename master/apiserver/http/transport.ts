@@ -2,6 +2,7 @@
  * HTTPS for the API server: express over node:http, fed by tls.createServer, which alone shows client certificates under
  * Bun. HTTP/1.1 only.
  */
+import { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -13,6 +14,7 @@ import {
 } from "node:tls";
 import express, { type Express } from "express";
 import { internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
+import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { isLongRunning, isReading } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { RequestBody, RequestInfo, User } from "../request.ts";
@@ -22,15 +24,18 @@ import { contentTypes, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
-export interface TransportOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
-  /** PEM. */
+export interface TransportCertificates {
+  /** PEM, with what leads from it to an authority that clients know. */
   readonly certificate: string;
   readonly key: string;
   /** PEM of the authorities whose client certificates count. */
   readonly clientAuthorities: string;
+}
+
+export interface TransportOptions extends TransportCertificates {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
   /** What went wrong inside; a client only hears that something did. */
   readonly log: (message: string) => void;
 }
@@ -105,9 +110,14 @@ export class HttpsTransport {
     return (this.#tls.address() as AddressInfo).port;
   }
 
-  /** A renewed serving certificate, for connections from now on. */
-  useCertificate(certificate: string, key: string): void {
-    this.#tls.setSecureContext({ cert: certificate, key, ca: this.#options.clientAuthorities });
+  /** Renewed certificates, for connections from now on. One whose client's certificate does not count any more is ended. */
+  useCertificates({ certificate, key, clientAuthorities }: TransportCertificates): void {
+    this.#tls.setSecureContext({ cert: certificate, key, ca: clientAuthorities });
+    const authorities = splitCertificates(clientAuthorities).map((pem) => new X509Certificate(pem).publicKey);
+    for (const socket of this.#sockets) {
+      const shown = this.#certificates.get(socket);
+      if (shown && !authorities.some((authority) => new X509Certificate(shown.raw).verify(authority))) socket.destroy();
+    }
   }
 
   /** Takes no more connections, lets requests under way end, then closes what is left. Watches end with the ApiServer. */

@@ -66,7 +66,7 @@ describe("the certificate controllers", () => {
     await client.create(nodes, node());
     await client.create(certificateSigningRequests, await servingRequest(["10.0.0.1"]));
     const approver = await harness.run(certificateApprover);
-    await harness.run(certificateSigner(authority));
+    await harness.run(certificateSigner(() => authority));
     const read = () => client.get(certificateSigningRequests, { name: "serving" });
     await eventually(() => approver.queue.idle, "rest");
     expect(hasCondition(await read(), "Approved")).toBe(false);
@@ -85,7 +85,8 @@ describe("the certificate controllers", () => {
       spec: { ...request.spec, usages: ["client auth"] },
       status: { conditions: [{ type: "Approved", status: "True" }] },
     });
-    await harness.run(certificateSigner(await createCertificateAuthority("ca")));
+    const authority = await createCertificateAuthority("ca");
+    await harness.run(certificateSigner(() => authority));
     const read = () => client.get(certificateSigningRequests, { name: "serving" });
     await eventually(async () => hasCondition(await read(), "Failed"), "the failure");
     expect((await read()).status?.certificate).toBeUndefined();

@@ -5,9 +5,9 @@ import { type KeyAndCertificate, signCertificateRequest } from "#shared/pki/cert
 import { isOwnSigner, requestProblem, signingProfile } from "#shared/pki/signers.ts";
 import { askedFor, hasCondition, withCondition } from "./request-state.ts";
 
-/** Signs approved requests of the cluster's own signers with its CA; one that its signer does not allow gets the
+/** Signs approved requests of the cluster's own signers with its CA as it is at the time; one that its signer does not allow gets the
  *  condition Failed. */
-export function certificateSigner(authority: KeyAndCertificate): ControllerDefinition {
+export function certificateSigner(authority: () => KeyAndCertificate): ControllerDefinition {
   return defineController({
     name: "certificate-signer",
     serviceAccount: "certificate-controller",
@@ -35,7 +35,7 @@ export function certificateSigner(authority: KeyAndCertificate): ControllerDefin
         return;
       }
       const pem = await signCertificateRequest(
-        authority,
+        authority(),
         Buffer.from(request.spec.request, "base64").toString("utf8"),
         signingProfile(signerName, usages, expirationSeconds, new Date(clock.wall_ms())),
       );

@@ -36,7 +36,7 @@ test("every namespace gets its service account and the CA, also when they are de
   harness = await Harness.onApiServer();
   const { client } = harness;
   await harness.run(serviceAccountController);
-  await harness.run(rootCaPublisher("PEM"));
+  await harness.run(rootCaPublisher(() => "PEM"));
   await client.create(namespaces, namespace("ns"));
   const account = { namespace: "ns", name: "default" };
   const bundle = { namespace: "ns", name: "kube-root-ca.crt" };

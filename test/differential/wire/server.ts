@@ -11,7 +11,7 @@ import { bootstrapPolicy } from "../../../master/apiserver/authz/bootstrap-polic
 import { reconcilePolicy } from "../../../master/apiserver/authz/policy-reconciler.ts";
 import { ensureBootstrapObjects } from "../../../master/bootstrap-objects.ts";
 import { apiServerUser } from "../../../master/identities.ts";
-import { ensureMasterPki } from "../../../master/pki/master-pki.ts";
+import { MasterKeys } from "../../../master/pki/master-keys.ts";
 import { openMemoryStore } from "../../../master/store/memory-store.ts";
 import type { Target } from "./request.ts";
 
@@ -32,23 +32,26 @@ export async function startWireServer(): Promise<WireServer> {
     // Upstream's.
     defaultTolerationSeconds: 300,
   };
-  const pki = await ensureMasterPki({
-    dataDir,
-    kubeconfigPath: join(dataDir, "kubeconfig.yaml"),
-    server: "https://127.0.0.1:6443",
-    names: {
-      hostNames: [],
-      addresses: ["127.0.0.1"],
-      extra: [],
-      serviceIp: "10.43.0.1",
-      clusterDomain: "cluster.local",
+  const keys = await MasterKeys.open(
+    {
+      dataDir,
+      kubeconfigPath: join(dataDir, "kubeconfig.yaml"),
+      server: "https://127.0.0.1:6443",
+      names: {
+        hostNames: [],
+        addresses: ["127.0.0.1"],
+        extra: [],
+        serviceIp: "10.43.0.1",
+        clusterDomain: "cluster.local",
+      },
     },
-  });
+    silentLog,
+  );
   const store = openMemoryStore();
   const api = await startApiServer({
     settings,
     store,
-    pki,
+    keys,
     address: "127.0.0.1",
     components: new Map(),
     log: process.env["WIRE_LOG"] ? (await import("#shared/client/log.ts")).stderrLog("warn") : silentLog,
@@ -65,7 +68,7 @@ export async function startWireServer(): Promise<WireServer> {
     ingress: false,
   });
   await reconcilePolicy(client, bootstrapPolicy());
-  const { ca } = pki.authorities;
+  const { ca } = keys.current.authorities;
   const oracle = await issueCertificate(ca, { commonName: "oracle", organizations: ["system:masters"] }, [
     extendedKeyUsages.clientAuth,
   ]);

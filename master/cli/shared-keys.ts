@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { endpointSlices, secrets } from "#shared/api/resources.ts";
+import type { Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { type KeyFiles, PkiError, readAuthorityFiles } from "../pki/cluster-authorities.ts";
+import { clusterKeysKey, keysDigest, keysOf, keysSecret } from "../pki/cluster-keys.ts";
+import { mastersBehind } from "../pki/rotation-progress.ts";
+import { UserError } from "./admin-client.ts";
+
+const look_ms = 1_000;
+
+/** The keys that the masters share, from the side of whoever changes them. */
+export class SharedKeys {
+  #secret: Secret | undefined;
+
+  constructor(
+    private readonly client: Client,
+    private readonly dataDir: string,
+  ) {}
+
+  /** As they are; those of this master, where none have been shared yet. */
+  async read(): Promise<KeyFiles> {
+    try {
+      this.#secret = await this.client.get(secrets, clusterKeysKey);
+      return keysOf(this.#secret);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      this.#secret = undefined;
+    }
+    const files = await readAuthorityFiles(join(this.dataDir, "pki"));
+    if (files["ca.key"] === undefined)
+      throw new PkiError(`${this.dataDir} holds no keys of a cluster: run this on a master as root`);
+    return files;
+  }
+
+  /** Puts a set in the place of the one that was read. Throws UserError when somebody else has changed it meanwhile. */
+  async write(files: KeyFiles): Promise<void> {
+    const before = this.#secret && keysDigest(keysOf(this.#secret));
+    for (;;) {
+      try {
+        this.#secret = this.#secret
+          ? await this.client.update(secrets, keysSecret(files, this.#secret))
+          : await this.client.create(secrets, keysSecret(files), { namespace: clusterKeysKey.namespace });
+        return;
+      } catch (error) {
+        // Masters note in the same object what they go by.
+        if (!isConflict(error)) throw error;
+        if (keysDigest(await this.read()) !== before)
+          throw new UserError("somebody else changes the cluster's keys at the same time: look what they are doing");
+      }
+    }
+  }
+
+  /** Addresses of masters that serve and do not yet go by the present set. */
+  async mastersBehind(): Promise<string[]> {
+    await this.read();
+    const { items } = await this.client.list(endpointSlices, {
+      namespace: "default",
+      labelSelector: "kubernetes.io/service-name=kubernetes",
+    });
+    const addresses = items.flatMap(({ endpoints }) => (endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
+    return this.#secret ? mastersBehind(this.#secret, [...new Set(addresses)]) : addresses;
+  }
+}
+
+/** Waits until nobody is waited for, and says whom it waits for. Throws UserError after the time. */
+export async function untilNobody(
+  what: string,
+  timeout_s: number,
+  look: () => Promise<readonly string[]>,
+): Promise<void> {
+  const end_ms = performance.now() + timeout_s * 1000;
+  let said = "";
+  for (;;) {
+    const behind = await look();
+    if (behind.length === 0) return;
+    const names = behind.join(", ");
+    if (names !== said) console.log(`waiting until ${what}: ${names}`);
+    said = names;
+    if (performance.now() > end_ms)
+      throw new UserError(`not so within ${timeout_s} s. Nothing is lost: run the same command again, it goes on here`);
+    await Bun.sleep(look_ms);
+  }
+}

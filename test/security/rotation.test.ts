@@ -1,0 +1,302 @@
+/** The cluster's keys are changed while a master runs, is killed in between, and boards come and go. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { connect } from "node:tls";
+import { configMaps, namespaces, nodes, secrets, serviceAccounts } from "#shared/api/resources.ts";
+import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
+import { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { clusterKeysKey } from "../../master/pki/cluster-keys.ts";
+
+setDefaultTimeout(180_000);
+
+const bramble = resolve(import.meta.dir, "../../bramble.ts");
+const folder = mkdtempSync(join(tmpdir(), "bramble-rotation-"));
+const kubeconfig = join(folder, "admin.yaml");
+const tokenFile = join(folder, "data/token");
+let url: string;
+let start: () => void;
+let master: Bun.Subprocess;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as { port: number };
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  const end_ms = performance.now() + 90_000;
+  let last: unknown;
+  while (performance.now() < end_ms) {
+    try {
+      const found = await look();
+      if (found !== undefined) return found;
+    } catch (error) {
+      last = error;
+    }
+    await Bun.sleep(100);
+  }
+  throw new Error(`${what}: not so in time (${last})\n${readFileSync(join(folder, "log"), "utf8").slice(-3000)}`);
+}
+
+const admin = (path = kubeconfig): HttpClient => {
+  const { servers, credentials } = loadKubeconfig(path);
+  return new HttpClient({ servers, credentials });
+};
+const isReady = () => until("the master", () => admin().raw({ method: "GET", path: "/readyz" }));
+
+function run(...args: string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  return Bun.spawn({ cmd: [process.execPath, bramble, ...args], stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+}
+
+async function command(...args: string[]): Promise<string> {
+  const child = run(...args);
+  const [out, error, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (code !== 0) throw new Error(`${args.join(" ")}: ${error}`);
+  return out;
+}
+
+const rotation = (...args: string[]) =>
+  [...args, `--kubeconfig=${kubeconfig}`, `--data-dir=${folder}/data`, "--timeout=90"] as const;
+const settings = () => [
+  `--data-dir=${folder}/data`,
+  `--write-kubeconfig=${kubeconfig}`,
+  `--config=${folder}/none.yaml`,
+];
+
+const board = (name: string, token?: string) =>
+  BoardIdentity.ensure({
+    folder: join(folder, name),
+    servers: [url],
+    token,
+    hostName: name,
+    boardSerial: `serial-${name}`,
+  });
+const clientOf = (identity: BoardIdentity) => new HttpClient({ servers: [url], credentials: identity.credentials });
+
+/** Makes the board's Node, ready, with what it says of its authorities. */
+async function appear(identity: BoardIdentity): Promise<void> {
+  await clientOf(identity).create(nodes, {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: identity.nodeName },
+    spec: {},
+    status: { conditions: [{ type: "Ready", status: "True" }] },
+  });
+  await tell(identity);
+}
+
+async function tell(identity: BoardIdentity): Promise<void> {
+  const annotations = authorityAnnotations(identity.caCertificatePem, identity.issuer);
+  const body = { metadata: { annotations } };
+  await clientOf(identity).patch(nodes, { name: identity.nodeName }, { type: "merge", body });
+}
+
+/** What an agent does every now and then. */
+async function look(identity: BoardIdentity): Promise<void> {
+  await identity.refreshTrust();
+  if (identity.renewAt <= new Date()) await identity.renew(clientOf(identity));
+  await tell(identity);
+}
+
+function servedSerial(): Promise<string> {
+  const { port } = new URL(url);
+  return new Promise((done, fail) => {
+    const socket = connect({ host: "127.0.0.1", port: Number(port), rejectUnauthorized: false }, () => {
+      done(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.once("error", fail);
+  });
+}
+
+beforeAll(async () => {
+  const [port, mqttPort] = [await freePort(), await freePort()];
+  writeFileSync(join(folder, "none.yaml"), "");
+  start = () => {
+    const log = openSync(join(folder, "log"), "a");
+    const args = [
+      "master",
+      "--no-agent",
+      ...settings(),
+      `--run-dir=${folder}/run`,
+      `--https-port=${port}`,
+      `--mqtt-port=${mqttPort}`,
+    ];
+    master = Bun.spawn({ cmd: [process.execPath, bramble, ...args], stdin: "ignore", stdout: log, stderr: log });
+  };
+  start();
+  url = `https://127.0.0.1:${port}`;
+  await isReady();
+});
+afterAll(async () => {
+  master.kill("SIGKILL");
+  await master.exited;
+  rmSync(folder, { recursive: true });
+});
+
+test("certificates are listed, and renewed while the master runs", async () => {
+  const list = await command("certificate", "list", ...settings());
+  for (const text of ["kube-apiserver", "10.43.0.1", "bramble-ca", "system:admin,O=system:masters", "days)"])
+    expect(list).toContain(text);
+  const before = await servedSerial();
+  expect(await command("certificate", "renew", ...settings())).toContain("the master's certificates were renewed");
+  await until("another certificate", async () => ((await servedSerial()) === before ? undefined : true));
+  await isReady();
+});
+
+describe("the CA", () => {
+  let there: BoardIdentity;
+  const tokenBefore = () => readFileSync(join(folder, "token-before"), "utf8").trim();
+
+  test("is changed step by step, through a kill of the master, while boards go on", async () => {
+    writeFileSync(join(folder, "token-before"), readFileSync(tokenFile));
+    cpSync(kubeconfig, join(folder, "laptop.yaml"));
+    there = await board("there", tokenBefore());
+    await appear(there);
+    await appear(await board("away", tokenBefore()));
+    // Not there any more when the rotation begins.
+    await admin().patch(
+      nodes,
+      { name: "away" },
+      { type: "merge", body: { status: { conditions: [{ type: "Ready", status: "Unknown" }] } } },
+      { subresource: "status" },
+    );
+    const oldCa = readFileSync(join(folder, "data/pki/ca.crt"), "utf8");
+
+    const first = run(...rotation("certificate", "rotate-ca"));
+    await until("the new CA beside the old one", async () => {
+      await there.refreshTrust();
+      return splitCertificates(there.caCertificatePem).length === 2 || undefined;
+    });
+    // Nobody has said that he trusts it: nothing is signed by it.
+    expect(readFileSync(join(folder, "data/pki/ca.crt"), "utf8")).toBe(oldCa);
+    first.kill("SIGKILL");
+    master.kill("SIGKILL");
+    await Promise.all([first.exited, master.exited]);
+    start();
+    await isReady();
+
+    const second = command(...rotation("certificate", "rotate-ca"));
+    const done = second.then(() => true);
+    await tell(there);
+    await until("the rotation", async () => {
+      await look(there);
+      return Promise.race([done, Bun.sleep(50).then(() => undefined)]);
+    });
+    expect(await second).toContain("step 2 of 3");
+    expect(readFileSync(join(folder, "data/pki/ca.crt"), "utf8")).not.toBe(oldCa);
+    expect(there.issuer).not.toBe(there.clusterId);
+    // The board that is away, the laptop and a join token of before know the cluster still.
+    await admin(join(folder, "laptop.yaml")).list(namespaces);
+    expect((await board("newcomer", tokenBefore())).nodeName).toBe("newcomer");
+    const published = await admin().get(configMaps, { namespace: "default", name: "kube-root-ca.crt" });
+    expect(splitCertificates(published.data?.["ca.crt"] ?? "")).toHaveLength(2);
+  });
+
+  test("of before is trusted no more at last", async () => {
+    await command(...rotation("certificate", "rotate-ca", "--finish"));
+    await expect(admin(join(folder, "laptop.yaml")).list(namespaces)).rejects.toThrow('User "system:anonymous"');
+  });
+
+  test("was changed behind the back of a board that comes home, without a token", async () => {
+    const away = await board("away");
+    expect((await clientOf(away).get(nodes, { name: "away" })).metadata.name).toBe("away");
+    await look(away);
+    expect(splitCertificates(away.caCertificatePem)).toHaveLength(1);
+    expect((await board("away")).clusterId).toBe(away.clusterId);
+    // A token in its settings, from before, does not make it join another cluster.
+    expect((await board("away", tokenBefore())).nodeName).toBe("away");
+  });
+
+  test("is in the permanent join token", async () => {
+    expect(readFileSync(tokenFile, "utf8").trim()).not.toBe(tokenBefore());
+    expect((await board("late", readFileSync(tokenFile, "utf8"))).nodeName).toBe("late");
+    await expect(board("tardy", tokenBefore())).rejects.toThrow("its CA was rotated");
+  });
+
+  test("survives a restart, and takes no set that does not fit together", async () => {
+    const secret = await admin().get(secrets, clusterKeysKey);
+    const ca = readFileSync(join(folder, "data/pki/ca.crt"), "utf8");
+    const other = Buffer.from(readFileSync(join(folder, "data/pki/front-proxy-ca.key"))).toString("base64");
+    await admin().update(secrets, { ...secret, data: { ...secret.data, "ca.key": other } });
+    master.kill("SIGTERM");
+    await master.exited;
+    start();
+    await isReady();
+    expect(readFileSync(join(folder, "data/pki/ca.crt"), "utf8")).toBe(ca);
+    const { metadata } = await admin().get(secrets, clusterKeysKey);
+    await admin().update(secrets, { ...secret, metadata });
+  });
+});
+
+describe("the signing key of service accounts", () => {
+  const key = { namespace: "default", name: "default" };
+  const issue = async (): Promise<HttpClient> => {
+    const request: TokenRequest = {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      metadata: {},
+      spec: { audiences: [], expirationSeconds: 3600 },
+    };
+    const { status } = await admin().post(serviceAccounts, key, "token", request);
+    const credentials = { ca: there(), token: status?.token };
+    return new HttpClient({ servers: [url], credentials: () => credentials });
+  };
+  const there = (): string => readFileSync(join(folder, "data/pki/ca.crt"), "utf8");
+  const keyIds = async (): Promise<string[]> => {
+    const set = JSON.parse(JSON.stringify(await admin().raw({ method: "GET", path: "/openid/v1/jwks" })));
+    return set.keys.map(({ kid }: { kid: string }) => kid);
+  };
+  const isKnown = (client: HttpClient) => client.raw({ method: "GET", path: "/apis" });
+
+  test("is changed while tokens of both are taken, and the former ends on command", async () => {
+    const former = await issue();
+    const [formerId] = await keyIds();
+    await admin().create(secrets, {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: {
+        namespace: "default",
+        name: "robot",
+        annotations: { "kubernetes.io/service-account.name": "default" },
+      },
+      type: "kubernetes.io/service-account-token",
+    });
+    await until(
+      "a token in the Secret",
+      async () => (await admin().get(secrets, { ...key, name: "robot" })).data?.["token"],
+    );
+    await command(...rotation("token", "rotate-signing-key"));
+    const ids = await keyIds();
+    expect(ids).toHaveLength(2);
+    expect(ids[1]).toBe(formerId ?? "");
+    const newer = await issue();
+    await isKnown(newer);
+    await isKnown(former);
+    const finish = rotation("token", "rotate-signing-key", "--finish");
+    await expect(command(...finish)).rejects.toThrow("default/robot");
+    await admin().patch(secrets, { ...key, name: "robot" }, { type: "merge", body: { data: { token: null } } });
+    await until("another token in the Secret", async () => {
+      const text = (await admin().get(secrets, { ...key, name: "robot" })).data?.["token"];
+      return text ? true : undefined;
+    });
+    await command(...finish);
+    expect(await keyIds()).toEqual([ids[0] ?? ""]);
+    await isKnown(newer);
+    // Seen before, and refused all the same.
+    await expect(isKnown(former)).rejects.toThrow("Unauthorized");
+  });
+});
