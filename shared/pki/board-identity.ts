@@ -366,8 +366,8 @@ function nodeNameOf(commonName: string | undefined): string {
 
 function parseBoard(text: string): BoardFile | undefined {
   try {
-    const { nodeName, boardSerial, settings } = JSON.parse(text) as Partial<BoardFile>;
-    return nodeName && boardSerial && settings ? { nodeName, boardSerial, settings } : undefined;
+    const { nodeName, boardSerial, settings, authorities } = JSON.parse(text) as Partial<BoardFile>;
+    return nodeName && boardSerial && settings ? { nodeName, boardSerial, settings, authorities } : undefined;
   } catch {
     return undefined;
   }
