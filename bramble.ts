@@ -123,6 +123,7 @@ token
   .option("--ttl <SECONDS>", "life of the token; 0 is for ever", "86400")
   .option("--description <TEXT>", "what it is for", "")
   .option("--print-join", "print the whole line to run on the joining board")
+  .option("--board <NAME>", "for one board alone, which becomes the node of that name")
   .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
   .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
 token
@@ -139,11 +140,20 @@ token
   .action(async (options) => (await import("./master/cli/token.ts")).listTokens(options));
 token
   .command("delete")
+  .alias("revoke")
   .description("end a token; boards that joined with it stay")
   .argument("<id>")
   .addOption(kubeconfigFlag())
   .action(async (id: string, options) => (await import("./master/cli/token.ts")).deleteToken(id, options));
 
+token
+  .command("rotate")
+  .description(
+    "change the permanent token in this master's data folder; the former ends, boards that joined with it stay",
+  )
+  .addOption(kubeconfigFlag())
+  .addOption(dataDirFlag())
+  .action(async (options) => (await import("./master/cli/token.ts")).rotateToken(options));
 token
   .command("rotate-signing-key")
   .description(

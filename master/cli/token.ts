@@ -1,9 +1,12 @@
 import { createHash, X509Certificate } from "node:crypto";
+import { join } from "node:path";
 import { connect } from "node:tls";
 import { isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
-import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
+import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
+import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { bootstrapSecret, deleteBootstrapToken, listBootstrapTokens } from "../join/bootstrap-secret.ts";
+import { nodeNameFrom } from "../join/node-name.ts";
 import { adminAccess, UserError } from "./admin-client.ts";
 
 export interface CreateTokenOptions {
@@ -14,6 +17,8 @@ export interface CreateTokenOptions {
   readonly printJoin?: boolean | undefined;
   /** For a further master: it opens all of the cluster's keys. */
   readonly master?: boolean | undefined;
+  /** The name of the only board that may join by it. */
+  readonly board?: string | undefined;
 }
 
 /** `bramble token create`: the token alone on stdout, or the line to run on the joining board. */
@@ -22,6 +27,10 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   if (!Number.isInteger(ttl_s) || ttl_s < 0) throw new UserError(`--ttl: expected whole seconds, got ${options.ttl}`);
   if (options.master && options.printJoin)
     throw new UserError("--print-join prints the line for boards, not for masters");
+  const { board } = options;
+  if (board !== undefined && options.master) throw new UserError("--board makes a token for a board, not for a master");
+  if (board !== undefined && board !== nodeNameFrom(board))
+    throw new UserError(`--board: expected the name of a node, such as ${nodeNameFrom(board)}, got ${board}`);
   const { client, config, server } = adminAccess(options.kubeconfig);
   const ca = config.credentials().ca;
   if (ca === undefined)
@@ -29,7 +38,7 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   const token = createJoinToken(ca);
   const expiresAt = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
   const purpose = options.master ? "master" : "board";
-  await client.create(secrets, bootstrapSecret(token, { purpose, description: options.description, expiresAt }));
+  await client.create(secrets, bootstrapSecret(token, { purpose, board, description: options.description, expiresAt }));
   const text = formatJoinToken(token);
   console.log(options.printJoin ? await joinLine(server, text, ca) : text);
 }
@@ -37,8 +46,12 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
   const { client } = adminAccess(options.kubeconfig);
   console.log(["ID", "FOR", "EXPIRES", "DESCRIPTION"].join("\t"));
-  for (const { id, purpose, expiresAt, description } of await listBootstrapTokens(client)) {
-    console.log([id, purpose, expiresAt?.toISOString() ?? "never", description].join("\t"));
+  for (const { id, purpose, board, expiresAt, description } of await listBootstrapTokens(client)) {
+    console.log(
+      [id, board === undefined ? purpose : `board ${board}`, expiresAt?.toISOString() ?? "never", description].join(
+        "\t",
+      ),
+    );
   }
 }
 
@@ -51,6 +64,24 @@ export async function deleteToken(id: string, options: { readonly kubeconfig: st
     throw error;
   }
   console.log(`token ${id} deleted; boards that joined with it stay`);
+}
+
+/** `bramble token rotate`: another token in the place of the one in the master's file, which is good no more. */
+export async function rotateToken(options: { readonly kubeconfig: string; readonly dataDir: string }): Promise<void> {
+  const { client } = adminAccess(options.kubeconfig);
+  const path = join(options.dataDir, "token");
+  const present = await readIfPresent(path);
+  const authority = await readIfPresent(join(options.dataDir, "pki/ca.crt"));
+  if (present === undefined || authority === undefined)
+    throw new UserError(`${path} is not there: run this on a master as root`);
+  const token = createJoinToken(authority);
+  await client.create(secrets, bootstrapSecret(token, { description: "the permanent one of a master" }));
+  // From here on a start of the master takes the new one for good; the former ends last.
+  await writeSecureFile(path, `${formatJoinToken(token)}\n`);
+  await deleteBootstrapToken(client, parseJoinToken(present).id).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+  });
+  console.log(formatJoinToken(token));
 }
 
 /**

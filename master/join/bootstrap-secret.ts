@@ -3,7 +3,12 @@ import { secrets } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { JoinToken } from "#shared/pki/join-token.ts";
-import { boardBootstrapGroup, masterBootstrapGroup } from "../apiserver/authz/bramble-roles.ts";
+import {
+  boardBootstrapGroup,
+  masterBootstrapGroup,
+  oneBoardGroup,
+  onlyBoardOf,
+} from "../apiserver/authz/bramble-roles.ts";
 
 const namespace = "kube-system";
 const prefix = "bootstrap-token-";
@@ -11,6 +16,8 @@ const prefix = "bootstrap-token-";
 export interface TokenTerms {
   /** A token for boards, or one that hands out the cluster's keys to a further master. */
   readonly purpose?: "board" | "master" | undefined;
+  /** The name of the one board that may join by it. */
+  readonly board?: string | undefined;
   readonly description?: string | undefined;
   /** Absent: until it is deleted. */
   readonly expiresAt?: Date | undefined;
@@ -22,8 +29,7 @@ export function bootstrapSecret(token: Pick<JoinToken, "id" | "secret">, terms: 
     "token-id": token.id,
     "token-secret": token.secret,
     "usage-bootstrap-authentication": "true",
-    "auth-extra-groups":
-      terms.purpose === "master" ? `${boardBootstrapGroup},${masterBootstrapGroup}` : boardBootstrapGroup,
+    "auth-extra-groups": groupsOf(terms).join(","),
     ...(terms.description ? { description: terms.description } : {}),
     ...(terms.expiresAt ? { expiration: terms.expiresAt.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
   };
@@ -36,6 +42,11 @@ export function bootstrapSecret(token: Pick<JoinToken, "id" | "secret">, terms: 
       Object.entries(values).map(([name, value]) => [name, Buffer.from(value).toString("base64")]),
     ),
   };
+}
+
+function groupsOf({ purpose, board }: TokenTerms): string[] {
+  if (purpose === "master") return [boardBootstrapGroup, masterBootstrapGroup];
+  return board === undefined ? [boardBootstrapGroup] : [boardBootstrapGroup, oneBoardGroup(board)];
 }
 
 /** Sees to it that the token in the master's file is good, also after a restore or a lost store. */
@@ -52,6 +63,7 @@ export interface TokenFacts {
   readonly id: string;
   readonly description: string;
   readonly purpose: "board" | "master";
+  readonly board?: string | undefined;
   readonly expiresAt?: Date | undefined;
 }
 
@@ -63,10 +75,12 @@ export async function listBootstrapTokens(client: Client): Promise<TokenFacts[]>
   return items.map((secret) => {
     const text = (key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
     const expiration = text("expiration");
+    const groups = text("auth-extra-groups").split(",");
     return {
       id: text("token-id"),
       description: text("description"),
-      purpose: text("auth-extra-groups").split(",").includes(masterBootstrapGroup) ? "master" : "board",
+      purpose: groups.includes(masterBootstrapGroup) ? "master" : "board",
+      board: onlyBoardOf(groups),
       ...(expiration ? { expiresAt: new Date(expiration) } : {}),
     };
   });

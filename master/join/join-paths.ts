@@ -1,6 +1,7 @@
 import { badRequest, conflict, methodNotAllowed } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "#shared/pki/join-protocol.ts";
+import { onlyBoardOf } from "../apiserver/authz/bramble-roles.ts";
 import { nodeNameOf } from "../apiserver/authz/node.ts";
 import type { RequestContext } from "../apiserver/request.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
@@ -44,7 +45,10 @@ async function nameBoard(context: RequestContext, { claims, settings }: JoinOpti
       );
     return { nodeName: known, settings };
   }
-  const nodeName = await claims.nameOf(hostName, boardSerial);
+  const only = onlyBoardOf(context.user.groups);
+  const nodeName = await claims.nameOf(only ?? hostName, boardSerial);
+  if (only !== undefined && nodeName !== only)
+    throw conflict(nodes, only, "the join token is for this name alone, and another board has it");
   if (nodeName === undefined)
     throw conflict(nodes, hostName, "no name is left for this board: give it a host name of its own");
   return { nodeName, settings };

@@ -83,6 +83,7 @@ describe("rotating the cluster's keys under three masters and real boards", () =
   test("does not shut out the board that had no power meanwhile", async () => {
     const worker = it.cluster.host("worker-3");
     await worker.powerOn();
+    worker.startBramble();
     await it.until(/^True$/, ...readyOf("worker-3"));
     const listed = await it.bramble("worker-3", "certificate", "list");
     expect(listed.stdout).toContain("system:node:worker-3");

@@ -15,10 +15,12 @@ import {
   issueCertificate,
   parseCertificate,
 } from "#shared/pki/certificate.ts";
-import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
+import { orderCertificate } from "#shared/pki/certificate-order.ts";
+import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { type RenewalRequest, renewalPath, renewalProof } from "#shared/pki/renewal-protocol.ts";
-import { ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
+import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
+import { bootstrapSecret, ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { joinControlPlane } from "../../master/join/control-plane.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 
@@ -63,6 +65,33 @@ describe("a board", () => {
 
   test("of the same host name gets its serial into the name", async () => {
     expect((await BoardIdentity.ensure(board("bbbb"))).nodeName).toBe("raspberrypi-bbbb");
+  });
+
+  describe("with a token for one board", () => {
+    const only = async (name: string): Promise<string> => {
+      const token = createJoinToken(server.pki.authorities.ca.certificatePem);
+      await server.admin.create(secrets, bootstrapSecret(token, { board: name }), { namespace: "kube-system" });
+      return formatJoinToken(token);
+    };
+
+    test("gets that name, whatever it is called, and no other board gets it", async () => {
+      const token = await only("camera");
+      expect((await BoardIdentity.ensure(board("gggg", { token }))).nodeName).toBe("camera");
+      await expect(BoardIdentity.ensure(board("hhhh", { token }))).rejects.toThrow("for this name alone");
+    });
+
+    test("gets no certificate of another", async () => {
+      const { id, secret } = parseJoinToken(await only("cellar"));
+      const client = server.clientWith({ token: `${id}.${secret}` });
+      const ordered = orderCertificate(client, {
+        signer: signerNames.kubeletClient,
+        usages: kubeletClientUsages,
+        subject: nodeSubject("raspberrypi"),
+        namePrefix: "stranger",
+        patience_ms: 500,
+      });
+      await expect(ordered).rejects.toThrow("was not approved and signed in time");
+    });
   });
 
   test("gets its old name back on a new card", async () => {

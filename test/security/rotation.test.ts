@@ -242,6 +242,14 @@ describe("the CA", () => {
   });
 });
 
+test("the permanent join token is changed, and the former ends", async () => {
+  const before = readFileSync(tokenFile, "utf8").trim();
+  const said = await command("token", "rotate", `--kubeconfig=${kubeconfig}`, `--data-dir=${folder}/data`);
+  expect(readFileSync(tokenFile, "utf8")).toBe(said);
+  await expect(board("stranger", before)).rejects.toThrow("it has expired or was revoked");
+  expect((await board("guest", said)).nodeName).toBe("guest");
+});
+
 describe("the signing key of service accounts", () => {
   const key = { namespace: "default", name: "default" };
   const issue = async (): Promise<HttpClient> => {

@@ -96,6 +96,15 @@ export const boardBootstrapGroup = "system:bootstrappers:bramble:boards";
 /** The group of tokens for further masters: whoever holds one gets every key of the cluster. */
 export const masterBootstrapGroup = "system:bootstrappers:bramble:masters";
 
+/** Beside boardBootstrapGroup, of a token for one board alone. */
+export const oneBoardGroup = (nodeName: string): string => `${boardBootstrapGroup}:${nodeName}`;
+
+/** The only board that somebody in these groups may join as; undefined: any. */
+export function onlyBoardOf(groups: readonly string[]): string | undefined {
+  const group = groups.find((name) => name.startsWith(`${boardBootstrapGroup}:`));
+  return group?.slice(boardBootstrapGroup.length + 1);
+}
+
 /** Roles in a namespace: what boards need of settings that are ConfigMaps. */
 export const brambleNamespaceRoleTable = `
 kube-system/bramble:dns-settings

@@ -8,6 +8,7 @@ import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import type { ParsedRequest } from "#shared/pki/certificate.ts";
 import { requestProblem, signerNames } from "#shared/pki/signers.ts";
+import { onlyBoardOf } from "../../apiserver/authz/bramble-roles.ts";
 import { askedFor, isDecided, withCondition } from "./request-state.ts";
 
 const subjectAccessReviews: ResourceRef<SubjectAccessReview> = {
@@ -70,7 +71,7 @@ async function approvalMessage(
   client: Client,
   nodeOf: (name: string) => Node | undefined,
 ): Promise<string | undefined> {
-  const { signerName, usages = [], username = "" } = request.spec;
+  const { signerName, usages = [], username = "", groups = [] } = request.spec;
   if (signerName === signerNames.kubeletServing) {
     if (requestProblem(signerName, asked, usages)) return undefined;
     return mayServe(request, asked, nodeOf)
@@ -78,6 +79,8 @@ async function approvalMessage(
       : undefined;
   }
   if (signerName !== signerNames.kubeletClient || requestProblem(signerName, asked, usages)) return undefined;
+  const only = onlyBoardOf(groups);
+  if (only !== undefined && asked.commonName !== `system:node:${only}`) return undefined;
   if (username === asked.commonName && (await isAllowed(client, request, "selfnodeclient")))
     return "Auto approving self kubelet client certificate after SubjectAccessReview.";
   if (await isAllowed(client, request, "nodeclient"))
