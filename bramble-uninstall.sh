@@ -131,7 +131,8 @@ remove_files() {
     remove_below "$etc" "$etc/supervised*"
   fi
   remove_below "$run" "$run/supervise*"
-  remove /usr/local/share/bramble /var/log/bramble/bramble-* "$bin_dir/bramble" "$bin_dir/bramble-uninstall.sh"
+  remove /usr/local/share/bramble /var/log/bramble/bramble-* "$bin_dir/bramble" "$bin_dir/.bramble.previous" "$bin_dir/.bramble.upgrade" \
+    "$bin_dir/bramble-uninstall.sh"
   if [ -n "$supervised_docker" ]; then
     say "Docker goes on, with what supervises it here: /usr/local/lib/bramble, $etc/supervised, /etc/cron.d/bramble"
     say "to end that too: /usr/local/lib/bramble/supervise stop dockerd; rm -r /usr/local/lib/bramble $etc /etc/cron.d/bramble"

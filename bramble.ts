@@ -49,6 +49,7 @@ const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
   async (settings) => {
+    await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
     await (await import("./agent/worker.ts")).runWorker(settings);
     // As a master: a wait for a broker that is away must not keep the process.
     process.exit();
@@ -254,6 +255,17 @@ store
   });
 
 program
+  .command("upgrade")
+  .description("bring the boards to the version that this master has (install.sh brings the master itself there)")
+  .addOption(kubeconfigFlag())
+  .option("--node <NAME>", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
+  .option("--at-once <N>", "boards at a time", "1")
+  .option("--timeout <SECONDS>", "how long a board may take", "900")
+  .option("--revert", "back to the version that each board had before")
+  .option("--dist <DIR>", "the folder that this master hands out", masterOptions.dist.fallback)
+  .action(async (options) => (await import("./master/cli/upgrade.ts")).upgradeFleet(options));
+
+program
   .command("images")
   .description("container images of the fleet")
   .command("load")
@@ -273,7 +285,8 @@ program
   });
 
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
-const forPeople = /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|User)Error$/;
+const forPeople =
+  /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|Release|User)Error$/;
 
 /** Errors may name the status that service managers know (StateLostError). */
 const statusOf = (error: unknown): number =>

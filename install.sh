@@ -347,7 +347,8 @@ fetch_release() {
     download SHA256SUMS "$share/.sums"
   fi
   listed "bramble-linux-$arch" || die "the release has no binary for $arch" "on the master, install from a release or checkout with both, and run its install.sh again"
-  for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-worker.service install.sh; do fetch "$name"; done
+  for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-worker.service install.sh VERSION; do fetch "$name"; done
+  fetch_signature
   # A worker keeps no copy to hand out; what runs there already needs no download.
   if [ "$role" = worker ] && sum_matches "bramble-linux-$arch" "$bin_dir/bramble"; then
     staged=$bin_dir/bramble
@@ -356,6 +357,20 @@ fetch_release() {
   fetch "bramble-linux-$arch"
   staged=$share/bramble-linux-$arch
   chmod 755 "$staged"
+}
+
+# Boards whose program is signed ask their master for the signature of its release.
+fetch_signature() {
+  local file=$share/SHA256SUMS.sig
+  [ "$role" = master ] || return 0
+  if [ -z "$folder_source" ]; then
+    # shellcheck disable=SC2086
+    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$file" "$url_source/SHA256SUMS.sig" 2>/dev/null || rm -f "$file"
+  elif [ ! -f "$folder_source/SHA256SUMS.sig" ]; then
+    rm -f "$file"
+  elif ! [ "$folder_source" -ef "$share" ]; then
+    cp "$folder_source/SHA256SUMS.sig" "$file"
+  fi
 }
 
 # What boards that join ask this master for.
@@ -367,8 +382,9 @@ publish() {
   for name in bramble-linux-arm64 bramble-linux-x64; do
     if listed "$name"; then fetch "$name"; else rm -f "$share/$name"; fi
   done
-  (cd "$share" && sha256sum -- *.sh *.service bramble-linux-* >.sums.new && put .sums.new SHA256SUMS)
-  rm -f "$share/.sums" "$share/.ca.crt"
+  # As it was signed.
+  put "$share/.sums" "$share/SHA256SUMS"
+  rm -f "$share/.ca.crt"
   chmod -R a+rX "$share"
 }
 
@@ -419,7 +435,7 @@ check_machine() {
   chmod 755 "$staged"
   local version
   version=$("$staged" --version) || die "the program does not run on this machine" "an illegal instruction on an old processor, or a damaged card; please report it with the output of: uname -a"
-  if [ -n "${INSTALL_BRAMBLE_VERSION:-}" ] && [ "$version" != "$INSTALL_BRAMBLE_VERSION" ]; then
+  if [ -n "${INSTALL_BRAMBLE_VERSION:-}" ] && [ "$version" != "$INSTALL_BRAMBLE_VERSION" ] && [ "${version%%+*}" != "$INSTALL_BRAMBLE_VERSION" ]; then
     die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
   fi
   "$staged" check --role "$role" && return 0

@@ -1,13 +1,17 @@
 import { endpointSlices } from "#shared/api/resources.ts";
 import { Parts } from "#shared/board/parts.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
-import { stderrLog } from "#shared/client/log.ts";
+import { type Log, stderrLog } from "#shared/client/log.ts";
 import { startBoardLinks } from "./board-links.ts";
 import { startBoardPods } from "./board-pods.ts";
 import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
-import { enterCluster } from "./cluster-access.ts";
+import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
+import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
+import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
+import { InstalledProgram } from "./upgrade/program.ts";
+import { UpgradeFile } from "./upgrade/upgrade-state.ts";
 
 /** Starts everything that runs on a board, and joins the cluster first if it has not. Rejects only for what a person has to
  *  mend (ConfigError, JoinTokenError, BoardIdentityError); a master that is away is waited for. */
@@ -37,6 +41,11 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   endpoints.start();
   parts.add("endpoints", endpoints);
   await startBoardServices(start, access, { parts, log, node: () => kubelet.node, signal });
+  if (!start.disabled.includes("upgrade")) {
+    const upgrade = boardUpgrade(start, access, { heartbeat, log, signal });
+    upgrade.start();
+    parts.add("upgrade", upgrade);
+  }
   informers.start();
   const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal });
   parts.add("certificates", { stop: () => keeping });
@@ -49,4 +58,30 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
       await parts.stop();
     },
   };
+}
+
+function boardUpgrade(
+  { settings }: AgentStart,
+  { nodeName, client, informers, masters, certificates }: ClusterAccess,
+  { heartbeat, log, signal }: { heartbeat: Heartbeat; log: Log; signal: AbortSignal },
+): BoardUpgrade {
+  return new BoardUpgrade({
+    nodeName,
+    client,
+    informers,
+    file: new UpgradeFile(settings.dataDir),
+    program: new InstalledProgram(),
+    source: {
+      get servers() {
+        return masters.plan.servers;
+      },
+      get ca() {
+        return certificates().ca;
+      },
+      signal,
+    },
+    isHeard: () => heartbeat.isConnected,
+    restart: () => process.kill(process.pid, "SIGTERM"),
+    log: log.named("upgrade"),
+  });
 }

@@ -13,6 +13,7 @@ import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
 import { type CheckedPart, onceInCluster } from "./leadership.ts";
 import { ManifestFolder } from "./manifests/manifest-folder.ts";
+import { markControlPlane } from "./own-board.ts";
 import { schedulerConfigurationOf } from "./scheduler/configuration/configuration.ts";
 import { startServing } from "./serving.ts";
 
@@ -68,6 +69,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   parts.add("manifests", manifests);
 
   let agent: RunningAgent | undefined;
+  const ending = new AbortController();
   const ended = untilSignalled();
   if (startAgent) {
     // Pods of this board are not a reason for the control plane to be away.
@@ -76,10 +78,14 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
       servers: [`https://127.0.0.1:${settings.httpsPort}`],
       token: formatJoinToken(keys.current.joinToken),
       brokers: [`mqtts://localhost:${settings.mqttPort}`],
-      disabled: settings.disable,
+      // The master is what others are upgraded from: install.sh brings it up to date.
+      disabled: [...settings.disable, "upgrade"],
     }).then(
       (running) => {
         agent = running;
+        markControlPlane(own, running.nodeName, ending.signal).catch(
+          (error: unknown) => ending.signal.aborted || log.warn("this board's Node shows no role", { error }),
+        );
       },
       (error: unknown) => log.error("this board's agent did not start", { error }),
     );
@@ -87,6 +93,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   parts.add("collections", { stop: collectWhenQuiet(() => server.forgetOld()) });
   const signal = await ended;
   log.info("ending; pods go on", { signal });
+  ending.abort();
   await agent?.stop();
   await parts.stop();
 }

@@ -4,11 +4,12 @@ export const kubernetesVersion = "v1.35.4";
 declare const BRAMBLE_VERSION: string | undefined;
 declare const BRAMBLE_BUILT_AT_MS: number | undefined;
 
-/** Bramble's own version; set by tools/build.ts. */
+/** Bramble's own version, set by tools/build.ts: `0.1.0` of a release, `0.1.0+g1b42f04` of a commit between two. */
 export const version: string = typeof BRAMBLE_VERSION === "string" ? BRAMBLE_VERSION : "0.0.0-dev";
 
-/** What `kubectl version` and a Node's nodeInfo show. */
-export const gitVersion = `${kubernetesVersion}+bramble${version}`;
+/** What `kubectl version` and a Node's nodeInfo show. A version has one `+` at most (Semantic Versioning 2.0.0, 10). */
+export const gitVersionOf = (build: string): string => `${kubernetesVersion}+bramble${build.replace("+", ".")}`;
+export const gitVersion = gitVersionOf(version);
 
 /** When this binary was built, in milliseconds since 1970: no clock on any board is earlier than that and right. */
 export const builtAt_ms: number = typeof BRAMBLE_BUILT_AT_MS === "number" ? BRAMBLE_BUILT_AT_MS : 0;

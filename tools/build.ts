@@ -1,15 +1,21 @@
 /**
  * Makes dist/ a release: bramble-linux-{x64,arm64}, what install.sh needs beside them, and SHA256SUMS. `bun tools/build.ts [x64] [arm64]` builds only those named.
  */
-import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
 import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
 const architectures = ["x64", "arm64"] as const;
-const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
+const version = releaseVersion();
+/** BRAMBLE_SIGNING_KEY names a PEM file with the Ed25519 key that signs releases; programs built with it take no others. */
+const signingKey = process.env["BRAMBLE_SIGNING_KEY"]
+  ? createPrivateKey(readFileSync(process.env["BRAMBLE_SIGNING_KEY"]))
+  : undefined;
+const releaseKey = signingKey && createPublicKey(signingKey).export({ type: "spki", format: "pem" }).toString();
 
 /** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
 const workers = ["master/store/sqlite-worker.ts"];
@@ -55,12 +61,17 @@ for (const architecture of architectures) {
     // Names stay, so that a stack trace from the field can be read.
     minify: { whitespace: true, syntax: true, identifiers: false },
     plugins: [withoutUnusedDockerParts],
-    define: { BRAMBLE_VERSION: JSON.stringify(version), BRAMBLE_BUILT_AT_MS: String(buildTime_ms()) },
+    define: {
+      BRAMBLE_VERSION: JSON.stringify(version),
+      BRAMBLE_BUILT_AT_MS: String(buildTime_ms()),
+      ...(releaseKey ? { BRAMBLE_RELEASE_KEY: JSON.stringify(releaseKey) } : {}),
+    },
   });
 }
 
 for (const file of installed) copyFileSync(join(root, file), join(dist, basename(file)));
-const released = new Set(installed.map((file) => basename(file)));
+writeFileSync(join(dist, versionFile), `${version}\n`);
+const released = new Set([...installed.map((file) => basename(file)), versionFile]);
 const sums = readdirSync(dist)
   .filter((name) => /^bramble-linux-(x64|arm64)$/.test(name) || released.has(name))
   .sort()
@@ -70,7 +81,11 @@ const sums = readdirSync(dist)
         .update(readFileSync(join(dist, name)))
         .digest("hex")}  ${name}`,
   );
-writeFileSync(join(dist, "SHA256SUMS"), `${sums.join("\n")}\n`);
+const text = `${sums.join("\n")}\n`;
+writeFileSync(join(dist, sumsFile), text);
+if (signingKey)
+  writeFileSync(join(dist, signatureFile), `${sign(undefined, Buffer.from(text), signingKey).toString("base64")}\n`);
+else rmSync(join(dist, signatureFile), { force: true });
 console.log(sums.join("\n"));
 
 /** The commit's time, so that one commit always gives the same binary; now, outside a repository. */
@@ -78,4 +93,18 @@ function buildTime_ms(): number {
   const git = Bun.spawnSync({ cmd: ["git", "log", "-1", "--format=%ct"], cwd: root, stderr: "ignore" });
   const seconds = Number(git.stdout.toString().trim());
   return seconds > 0 ? seconds * 1000 : Date.now();
+}
+
+/** package.json's at a commit with the tag of that version, else with the commit; `.dirty` where files differ from it. */
+function releaseVersion(): string {
+  const base = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
+  const git = (...args: string[]): string =>
+    Bun.spawnSync({ cmd: ["git", ...args], cwd: root, stderr: "ignore" })
+      .stdout.toString()
+      .trim();
+  const commit = git("rev-parse", "--short=7", "HEAD");
+  if (commit === "") return base;
+  const isDirty = git("status", "--porcelain", "--untracked-files=no") !== "";
+  if (!isDirty && git("tag", "--points-at", "HEAD").split("\n").includes(`v${base}`)) return base;
+  return `${base}+g${commit}${isDirty ? ".dirty" : ""}`;
 }

@@ -9,7 +9,8 @@ export interface AgentStart {
   readonly token: string | undefined;
   /** MQTT brokers, `mqtts://host:port`. */
   readonly brokers: readonly string[];
-  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`. */
+  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, and `upgrade` where the
+   *  program is not the agent's own to replace. */
   readonly disabled: readonly string[];
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,14 +18,13 @@ const binary = process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, `../../dis
 const lan: Lan = { cluster: "bramble-ins", prefix: "10.198.77" };
 const masterAddress = `${lan.prefix}.11`;
 let release = "";
+const releases: string[] = [];
 let master: InstallBoard;
 let worker: InstallBoard;
 
 beforeAll(async () => {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: npm run build`);
-  // Not below /tmp, which a board has of its own; a copy, for the binary may be built anew meanwhile.
-  release = mkdtempSync("/var/tmp/bramble-release-");
-  makeRelease();
+  release = makeRelease();
   removeLan(lan);
   createLan(lan);
   master = await InstallBoard.start(lan, "box-1", masterAddress);
@@ -35,15 +35,20 @@ afterAll(() => {
   master?.stop();
   worker?.stop();
   removeLan(lan);
-  if (release !== "") rmSync(release, { recursive: true, force: true });
+  for (const folder of releases) rmSync(folder, { recursive: true, force: true });
 });
 
-/** The scripts as they are now, with this machine's binary. */
-function makeRelease(): void {
+/** The scripts as they are now, with this machine's binary or another, in a folder of its own: what a board has once seen
+ *  of a layer below it must not change. */
+function makeRelease(program: Uint8Array = readFileSync(binary), version = ownVersion()): string {
+  // Not below /tmp, which a board has of its own; a copy, for the binary may be built anew meanwhile.
+  const release = mkdtempSync("/var/tmp/bramble-release-");
+  releases.push(release);
   const root = join(import.meta.dir, "../..");
   for (const file of ["install.sh", "bramble-uninstall.sh"]) cpSync(join(root, file), join(release, file));
   for (const file of readdirSync(join(root, "systemd"))) cpSync(join(root, "systemd", file), join(release, file));
-  cpSync(binary, join(release, `bramble-linux-${host}`));
+  writeFileSync(join(release, `bramble-linux-${host}`), program, { mode: 0o755 });
+  writeFileSync(join(release, "VERSION"), `${version}\n`);
   const sums = readdirSync(release).map(
     (name) =>
       `${createHash("sha256")
@@ -51,7 +56,26 @@ function makeRelease(): void {
         .digest("hex")}  ${name}\n`,
   );
   writeFileSync(join(release, "SHA256SUMS"), sums.join(""));
+  return release;
 }
+
+function ownVersion(): string {
+  return execFileSync(binary, ["--version"], { encoding: "utf8" }).trim();
+}
+
+/** The same program with some of its texts replaced by others of the same length. */
+function programWith(texts: Readonly<Record<string, string>>): Uint8Array {
+  const program = readFileSync(binary);
+  for (const [text, other] of Object.entries(texts)) {
+    if (text.length !== other.length) throw new Error(`${text} and ${other} differ in length`);
+    for (let at = program.indexOf(text); at >= 0; at = program.indexOf(text, at + 1))
+      program.write(other, at, "latin1");
+  }
+  return program;
+}
+
+/** Versions are told apart by their last character. */
+const versionEnding = (end: string): string => ownVersion().slice(0, -1) + end;
 
 function expectSuccess({ code, output }: Ran): string {
   if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
@@ -147,6 +171,71 @@ describe("a worker", () => {
     expect(output).not.toContain("downloading bramble-linux");
     expect(output).toContain("nothing has changed");
     expect(await worker.run("cat /etc/bramble/config.yaml")).toEqual(settings);
+  });
+});
+
+describe("upgrading the fleet", () => {
+  const publish = async (program: Uint8Array, version: string): Promise<void> => {
+    const offered = makeRelease(program, version);
+    // What the master hands out; its own program stays.
+    expectSuccess(await master.run(`cp ${offered}/bramble-linux-${host} ${offered}/[SV]* /usr/local/share/bramble/`));
+  };
+  const versionOf = async (board: InstallBoard): Promise<string> =>
+    expectSuccess(await board.run("bramble --version")).trim();
+
+  test("a board gets the master's version, and its identity stays", async () => {
+    const next = versionEnding("X");
+    await publish(programWith({ [ownVersion()]: next }), next);
+    const identity = expectSuccess(
+      await worker.run(
+        "sha256sum /var/lib/bramble/agent/identity/board.json /var/lib/bramble/agent/identity/client.pem",
+      ),
+    );
+    const output = expectSuccess(await master.run("bramble upgrade"));
+    expect(output).toContain(`box-2: runs ${next}`);
+    expect(output).toContain("all are upgraded");
+    expect(await versionOf(worker)).toBe(next);
+    expect(
+      expectSuccess(
+        await worker.run(
+          "sha256sum /var/lib/bramble/agent/identity/board.json /var/lib/bramble/agent/identity/client.pem",
+        ),
+      ),
+    ).toBe(identity);
+    expect(expectSuccess(await master.run("bramble upgrade"))).toContain("nothing is to be done");
+  });
+
+  test("a program that does not run there is not put in place", async () => {
+    const next = versionEnding("Y");
+    await publish(Buffer.from("#!/bin/sh\nexit 1\n"), next);
+    const { code, output } = await master.run("bramble upgrade");
+    expect(code).toBe(1);
+    expect(output).toContain("it does not run on this board");
+    expect(await versionOf(worker)).toBe(versionEnding("X"));
+  });
+
+  test("one whose agent ends again and again is taken back by the board itself", async () => {
+    const next = versionEnding("Z");
+    await publish(programWith({ [ownVersion()]: next, '"libc.so.6"': '"libx.so.6"' }), next);
+    const { code, output } = await master.run("bramble upgrade");
+    expect(code).toBe(1);
+    expect(output).toContain("it was started 3 times and was never well");
+    expect(await versionOf(worker)).toBe(versionEnding("X"));
+    expect(expectSuccess(await master.run("bramble status"))).toMatch(/box-2, Ready/);
+  });
+
+  test("what was wrong may be mended and tried again, and the board goes back on request", async () => {
+    const next = versionEnding("Z");
+    await publish(programWith({ [ownVersion()]: next }), next);
+    expect(expectSuccess(await master.run("bramble upgrade --node box-2"))).toContain(`box-2: runs ${next}`);
+    expect(expectSuccess(await master.run("bramble upgrade --revert"))).toContain(`box-2: runs ${versionEnding("X")}`);
+    expect(await versionOf(worker)).toBe(versionEnding("X"));
+  });
+
+  test("a board that does not exist is named", async () => {
+    const { code, output } = await master.run("bramble upgrade --node box-9");
+    expect(code).toBe(1);
+    expect(output).toContain("there is no board box-9");
   });
 });
 

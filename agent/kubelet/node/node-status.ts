@@ -5,9 +5,9 @@ import type { Strains } from "#agent/telemetry/strain.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import type { Node, NodeCondition, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { type StrainType, strainTypes } from "#shared/board/strains.ts";
+import { gitVersion } from "#shared/version.ts";
 import { timestamp } from "../status/container-statuses.ts";
 
-export const kubeletVersion = "v1.35.4+bramble";
 const mostImages = 50;
 const mostNamesOfImage = 5;
 
@@ -81,7 +81,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms
       containerRuntimeVersion: runtime
         ? `${runtime.name}://${runtime.version}`
         : (old?.nodeInfo?.containerRuntimeVersion ?? ""),
-      kubeletVersion,
+      kubeletVersion: gitVersion,
       kubeProxyVersion: "",
       operatingSystem: "linux",
       architecture: board.architecture,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import { gitVersion } from "#shared/version.ts";
 import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
 import { type NodeFacts, newNode, nodeStatus, saysMore } from "./node-status.ts";
 import { refuse } from "./pod-admission.ts";
@@ -73,7 +74,7 @@ describe("what a board reports", () => {
     });
     expect(status.allocatable?.["memory"]).toBe("3868Mi");
     expect(status.nodeInfo).toMatchObject({
-      kubeletVersion: "v1.35.4+bramble",
+      kubeletVersion: gitVersion,
       containerRuntimeVersion: "docker://26.1.5",
     });
   });

@@ -1,0 +1,26 @@
+import { ConfigError } from "#shared/config/option.ts";
+import { version } from "#shared/version.ts";
+import { InstalledProgram } from "./program.ts";
+import { judgeStart, UpgradeFile } from "./upgrade-state.ts";
+
+/**
+ * Counts a start of this board's agent, before anything of the agent is loaded: a program on trial that has had its
+ * chances puts the one before back. Rejects then, so that what keeps the agent running starts that one.
+ */
+export async function countStart(dataDir: string): Promise<void> {
+  const file = new UpgradeFile(dataDir);
+  const verdict = judgeStart(await file.read(), version);
+  switch (verdict.kind) {
+    case "usual":
+      return;
+    case "trial":
+    case "settled":
+      return file.write(verdict.next);
+    case "revert":
+      await new InstalledProgram().restore();
+      await file.write(verdict.next);
+      throw new ConfigError(`${version} ${verdict.next.failure?.message ?? "failed"}: the program before is back`);
+    default:
+      verdict satisfies never;
+  }
+}
