@@ -5,9 +5,12 @@
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { listUrl } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
+import { flowControlDump } from "../flow-control/flow-dump.ts";
+import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
 import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
@@ -89,12 +92,14 @@ export class ApiServer {
   readonly resources: ResourceTable;
   readonly reader: ResourceReader;
   readonly health: HealthChecks;
-  readonly metrics = new RequestMetrics();
+  readonly gate = new RequestGate();
+  readonly metrics = new RequestMetrics(this.gate);
   readonly #options: ApiServerOptions;
   readonly #hub: CacheHub;
   readonly #discovery: DiscoveryPaths;
   readonly #events: EventExpiry;
   #guards: Guards | undefined;
+  #unfollow: readonly (() => void)[] = [];
   #endpoint: ResourceEndpoint | undefined;
 
   constructor(options: ApiServerOptions) {
@@ -140,7 +145,36 @@ export class ApiServer {
     });
     for (const declaration of built.declarations ?? []) await this.resources.register(declaration);
     this.#events.start();
+    this.#followFlowControl();
     this.health.ready = true;
+  }
+
+  /** The gate goes by what stands in the cluster; before anything does, by what every cluster begins with. */
+  #followFlowControl(): void {
+    const { reader } = this;
+    const configure = (): void => {
+      const levels = reader.list(priorityLevelConfigurations);
+      if (levels.length > 0) this.gate.configure(levels, reader.list(flowSchemas));
+    };
+    configure();
+    let isDue = false;
+    const soon = (): void => {
+      if (isDue) return;
+      isDue = true;
+      setImmediate(() => {
+        isDue = false;
+        configure();
+      });
+    };
+    this.#unfollow = [reader.onChange(priorityLevelConfigurations, soon), reader.onChange(flowSchemas, soon)];
+  }
+
+  /** Seats that a request takes at the gate: more for a list of many objects. */
+  widthOf({ isResourceRequest, verb, group, version, resource }: RequestInfo, query: URLSearchParams): number {
+    if (!isResourceRequest || verb !== "list") return 1;
+    const objects = this.resources.find(group, version, resource)?.stored?.cache.size ?? 0;
+    const limit = Number(query.get("limit") ?? "0");
+    return widthOf(limit > 0 ? Math.min(limit, objects) : objects);
   }
 
   register(declaration: ResourceDeclaration): Promise<void> {
@@ -160,6 +194,7 @@ export class ApiServer {
   /** Ends watches and in-process work. The store stays open: it is the caller's. */
   stop(): void {
     this.health.ready = false;
+    for (const end of this.#unfollow) end();
     this.#events.stop();
     this.#hub.stop();
   }
@@ -236,7 +271,10 @@ export class ApiServer {
     const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
     if (prefixed) return prefixed(context, exchange);
     const answer =
-      this.#discovery.handle(context) ?? this.health.handle(context) ?? (await this.metrics.handle(context));
+      this.#discovery.handle(context) ??
+      this.health.handle(context) ??
+      flowControlDump(context, this.gate) ??
+      (await this.metrics.handle(context));
     if (answer) return answer;
     const elsewhere = guards.aggregator?.(context.info);
     if (elsewhere) return elsewhere(context, exchange);

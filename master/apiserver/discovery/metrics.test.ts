@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { RequestGate } from "../../flow-control/request-gate.ts";
 import { requestInfoOf } from "../http/request-info.ts";
 import { RequestMetrics } from "./metrics.ts";
 
@@ -7,7 +8,7 @@ const pods = requestInfoOf("GET", "/api/v1/namespaces/a/pods/p", query);
 const watch = requestInfoOf("GET", "/api/v1/pods", new URLSearchParams("watch=true"));
 
 test("requests are counted under upstream's names", async () => {
-  const metrics = new RequestMetrics();
+  const metrics = new RequestMetrics(new RequestGate());
   metrics.begin(pods)(200);
   metrics.begin(pods)(404);
   const end = metrics.begin(watch);
@@ -30,7 +31,7 @@ test("requests are counted under upstream's names", async () => {
 });
 
 test("paths that clients make up do not grow what is kept", async () => {
-  const metrics = new RequestMetrics();
+  const metrics = new RequestMetrics(new RequestGate());
   for (let index = 0; index < 5000; index += 1) {
     metrics.begin(requestInfoOf("GET", `/apis/g${index}/v1/things`, query))(404);
   }

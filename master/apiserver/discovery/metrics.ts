@@ -1,5 +1,7 @@
 /** /metrics of the API server, under upstream's names. */
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import { levelGauges } from "../../flow-control/flow-counts.ts";
+import type { RequestGate } from "../../flow-control/request-gate.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import { latencyBuckets_s, type Series, SeriesTable } from "./request-series.ts";
 
@@ -15,7 +17,7 @@ export class RequestMetrics {
   readonly #inflight = { readOnly: 0, mutating: 0 };
   #collectsDefaults = false;
 
-  constructor() {
+  constructor(gate: RequestGate) {
     this.#serve("counter", "apiserver_request_total", "Requests by verb, resource and answer.", ({ labels, codes }) =>
       [...codes].map(([code, value]) => ({ labels: { ...labels, code }, value })),
     );
@@ -33,6 +35,22 @@ export class RequestMetrics {
     );
     this.#register("gauge", "apiserver_current_inflight_requests", "Requests that are being answered.", () =>
       Object.entries(this.#inflight).map(([request_kind, value]) => ({ labels: { request_kind }, value })),
+    );
+    this.#registerGate(gate);
+  }
+
+  #registerGate(gate: RequestGate): void {
+    for (const [name, { help, of }] of Object.entries(levelGauges)) {
+      this.#register("gauge", name, help, () =>
+        [...gate.levels].map((level) => ({ labels: { priority_level: level.name }, value: of(level) })),
+      );
+    }
+    const prefix = "apiserver_flowcontrol";
+    this.#register("counter", `${prefix}_dispatched_requests_total`, "Requests that were let in.", () =>
+      gate.counts.dispatchedSamples(),
+    );
+    this.#register("counter", `${prefix}_rejected_requests_total`, "Requests that were refused.", () =>
+      gate.counts.rejectedSamples(),
     );
   }
 

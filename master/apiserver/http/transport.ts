@@ -13,12 +13,12 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import express, { type Express } from "express";
-import { internalError, StatusError, tooManyRequests } from "#shared/api/errors.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
-import { isLongRunning, isReading } from "../discovery/metrics.ts";
+import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
-import type { RequestBody, RequestInfo, User } from "../request.ts";
-import { type ApiServer, splitUrl } from "../server.ts";
+import type { RequestBody, User } from "../request.ts";
+import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { negotiate } from "./negotiate.ts";
 import { contentTypes, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
@@ -46,9 +46,6 @@ const BODY_WITHIN_MS = 30_000;
 const ANSWER_WITHIN_MS = 60_000;
 const IDLE_FOR_MS = 180_000;
 const STOP_WITHIN_MS = 5_000;
-/** Requests under way at once, as upstream's --max-requests-inflight and --max-mutating-requests-inflight. */
-const MAX_READING = 400;
-const MAX_MUTATING = 200;
 
 export class HttpsTransport {
   /** Other web routes (the dashboard) may be mounted here; they come before the API's. */
@@ -61,8 +58,8 @@ export class HttpsTransport {
   /** Of connections that wait for a request. */
   readonly #deadlines = new WeakMap<TLSSocket, ReturnType<typeof setTimeout>>();
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
-  #reading = 0;
-  #mutating = 0;
+  /** Requests, watches and connections left out. */
+  #underWay = 0;
   #stopping = false;
 
   constructor(server: ApiServer, options: TransportOptions) {
@@ -125,7 +122,7 @@ export class HttpsTransport {
     this.#stopping = true;
     this.#tls.close();
     const deadline_ms = performance.now() + STOP_WITHIN_MS;
-    while (this.#reading + this.#mutating > 0 && performance.now() < deadline_ms) {
+    while (this.#underWay > 0 && performance.now() < deadline_ms) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const socket of this.#sockets) socket.destroy();
@@ -175,30 +172,37 @@ export class HttpsTransport {
       done(response.statusCode);
       if (!this.#stopping) this.#awaitRequest(socket, IDLE_FOR_MS);
     });
-    response.setHeader("audit-id", headerOf(request, "audit-id") ?? crypto.randomUUID());
-    const user = await this.#userOf(request, socket);
-    const leave = limited ? this.#enter(info, user) : undefined;
+    const headers = headersOf(request);
+    response.setHeader("audit-id", headers["audit-id"] ?? crypto.randomUUID());
+    const user = await this.#userOf(headers, socket);
+    const asked = { info, query, headers, signal: gone.signal };
     const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
+    this.#underWay += limited ? 1 : 0;
+    let leave: (() => void) | undefined;
     try {
-      await this.#answer(request, response, info, query, user, gone.signal);
+      leave = await this.#enter(asked, user, response);
+      await this.#answer(request, response, asked, user, limited ? undefined : leave);
     } finally {
       clearTimeout(late);
       leave?.();
+      this.#underWay -= limited ? 1 : 0;
     }
   }
 
-  #enter(info: RequestInfo, user: User): () => void {
-    const reading = isReading(info);
-    const exempt = user.groups.includes("system:masters");
-    if (!exempt && (reading ? this.#reading >= MAX_READING : this.#mutating >= MAX_MUTATING)) {
-      throw tooManyRequests("Too many requests, please try again later.", 1);
-    }
-    if (reading) this.#reading += 1;
-    else this.#mutating += 1;
-    return () => {
-      if (reading) this.#reading -= 1;
-      else this.#mutating -= 1;
-    };
+  /** Waits for the request's turn by the cluster's flow schemas. Connections that last are let through; a watch counts until
+   *  its first event can be sent. */
+  async #enter(
+    { info, query, signal }: Pick<ApiRequest, "info" | "query" | "signal">,
+    user: User,
+    response: ServerResponse,
+  ): Promise<() => void> {
+    if (isLongRunning(info) && info.verb !== "watch") return () => undefined;
+    const { gate } = this.#server;
+    const entering = gate.enter(user, info, this.#server.widthOf(info, query), signal);
+    const passage = entering instanceof Promise ? await entering : entering;
+    response.setHeader("x-kubernetes-pf-flowschema-uid", passage.flowSchemaUid);
+    response.setHeader("x-kubernetes-pf-prioritylevel-uid", passage.priorityLevelUid);
+    return passage.leave;
   }
 
   /** An answer that has begun may take as long as the client reads; one that has not is given up. */
@@ -209,9 +213,9 @@ export class HttpsTransport {
     sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
   }
 
-  async #userOf(request: IncomingMessage, socket: TLSSocket): Promise<User> {
+  async #userOf(headers: ApiRequest["headers"], socket: TLSSocket): Promise<User> {
     return this.#server.authenticate({
-      headers: headersOf(request),
+      headers,
       clientCertificate: this.#certificates.get(socket),
       remoteAddress: socket.remoteAddress,
     });
@@ -220,12 +224,10 @@ export class HttpsTransport {
   async #answer(
     request: IncomingMessage,
     response: ServerResponse,
-    info: RequestInfo,
-    query: URLSearchParams,
+    { info, query, headers, signal }: Pick<ApiRequest, "info" | "query" | "headers" | "signal">,
     user: User,
-    signal: AbortSignal,
+    isHandled: (() => void) | undefined,
   ): Promise<void> {
-    const headers = headersOf(request);
     const body: RequestBody = this.#server.readsBody(info) ? await readBody(request) : { kind: "none" };
     const warnings: string[] = [];
     const { method = "GET" } = request;
@@ -238,6 +240,7 @@ export class HttpsTransport {
         if (!response.headersSent) setWarnings(response, warnings);
         throw error;
       });
+    isHandled?.();
     if (answer === "handled" || response.headersSent) return;
     setWarnings(response, warnings);
     response.setHeader("cache-control", "no-cache, private");
@@ -271,7 +274,8 @@ export class HttpsTransport {
     const { path, query } = splitUrl(request.url ?? "/");
     const { method = "GET" } = request;
     const info = requestInfoOf(method, path, query);
-    const user = await this.#userOf(request, tlsSocket);
+    const headers = headersOf(request);
+    const user = await this.#userOf(headers, tlsSocket);
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
     const answer = await this.#server.handle(
@@ -279,7 +283,7 @@ export class HttpsTransport {
         method,
         info,
         query,
-        headers: headersOf(request),
+        headers,
         body: { kind: "none" },
         signal: gone.signal,
         warnings: [],
@@ -357,8 +361,6 @@ function headersOf(request: IncomingMessage): Record<string, string | undefined>
   }
   return headers;
 }
-
-const headerOf = (request: IncomingMessage, name: string): string | undefined => headersOf(request)[name];
 
 async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const { method } = request;

@@ -30,8 +30,8 @@ export type ViewSource = (key: string, stored: string) => KubeObject | undefined
 
 export class ResourceCache {
   readonly #entries = new Map<string, Entry>();
-  /** Keys in order; undefined after a change until someone needs the order. */
-  #order: string[] | undefined = [];
+  /** The same in the order of their keys, so that a list is a copy of a piece of it. */
+  #sorted: Entry[] = [];
   #events: CacheEvent[] = [];
   #eventText = 0;
   /** When every 64th event came, by its number, oldest first. */
@@ -73,19 +73,7 @@ export class ResourceCache {
 
   /** Entries in key order, of one namespace or of all. The array is the caller's. */
   list(namespace?: string): Entry[] {
-    const order = this.#sorted();
-    const [from, to] = namespace ? rangeOf(order, `${namespace}/`) : [0, order.length];
-    const entries: Entry[] = [];
-    for (let index = from; index < to; index += 1) {
-      const entry = this.#entries.get(order[index] as string);
-      if (entry) entries.push(entry);
-    }
-    return entries;
-  }
-
-  #sorted(): string[] {
-    this.#order ??= [...this.#entries.keys()].sort();
-    return this.#order;
+    return namespace ? this.#sorted.slice(...rangeOf(this.#sorted, `${namespace}/`)) : this.#sorted.slice();
   }
 
   /** Entries as of a revision in the history; undefined when it lies before that. */
@@ -113,7 +101,7 @@ export class ResourceCache {
       const entry = new Entry(key.slice(this.prefix.length), revision, value, indexed, undefined);
       this.#entries.set(entry.key, entry);
     }
-    this.#order = undefined;
+    this.#sorted = [...this.#entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   /** An entry from a value of the store, which need not be the present one. */
@@ -131,21 +119,20 @@ export class ResourceCache {
     if (event.type === "delete") {
       if (!previous) return;
       this.#entries.delete(key);
-      this.#order = undefined;
+      this.#sorted.splice(lowerBound(this.#sorted, key), 1);
       this.#publish({ type: "DELETED", revision: event.revision, entry: previous.at(event.revision), previous });
       return;
     }
     const entry = this.entryOf(event.key, event.value, event.revision);
     this.#entries.set(key, entry);
-    if (!previous) this.#insertKey(key);
+    this.#place(entry, previous);
     this.#publish({ type: previous ? "MODIFIED" : "ADDED", revision: event.revision, entry, previous });
   }
 
-  #insertKey(key: string): void {
-    if (!this.#order) return;
-    const last = this.#order.at(-1);
-    if (last === undefined || last < key) this.#order.push(key);
-    else this.#order.splice(lowerBound(this.#order, key), 0, key);
+  #place(entry: Entry, previous: Entry | undefined): void {
+    const last = this.#sorted.at(-1);
+    if (last === undefined || last.key < entry.key) this.#sorted.push(entry);
+    else this.#sorted.splice(lowerBound(this.#sorted, entry.key), previous ? 1 : 0, entry);
   }
 
   #publish(event: CacheEvent): void {
@@ -253,18 +240,18 @@ export class ResourceCache {
   }
 }
 
-function lowerBound(keys: readonly string[], key: string): number {
+function lowerBound(entries: readonly Entry[], key: string): number {
   let low = 0;
-  let high = keys.length;
+  let high = entries.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((keys[middle] as string) < key) low = middle + 1;
+    if ((entries[middle] as Entry).key < key) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-/** The part of sorted keys that starts with `prefix`. */
-function rangeOf(keys: readonly string[], prefix: string): [number, number] {
-  return [lowerBound(keys, prefix), lowerBound(keys, `${prefix}\uffff`)];
+/** The part of sorted entries whose keys start with `prefix`. */
+function rangeOf(entries: readonly Entry[], prefix: string): [number, number] {
+  return [lowerBound(entries, prefix), lowerBound(entries, `${prefix}\uffff`)];
 }

@@ -1,0 +1,155 @@
+import { tooManyRequests } from "#shared/api/errors.ts";
+import type { FlowSchema, PriorityLevelConfiguration } from "#shared/api/types/flowcontrol-v1.generated.ts";
+import type { RequestInfo, User } from "../apiserver/request.ts";
+import { bootstrapConfiguration } from "./bootstrap-configuration.ts";
+import { classify, inPrecedence } from "./classify.ts";
+import { FlowCounts, type RejectReason } from "./flow-counts.ts";
+import { type Arrival, PriorityLevel } from "./priority-level.ts";
+import { hasSeats, limitsOf } from "./seats.ts";
+
+/** Requests that are served at the same time. Far fewer than upstream's 600, since one thread serves them: more at once
+ *  would only wait inside, where nobody's turn is kept. */
+export const serverSeats = 128;
+/** Objects of a list for each seat that it takes, and the most that one takes, as upstream has it. */
+const objectsPerSeat = 100;
+const widest = 10;
+const waitAtMost_ms = 15_000;
+
+/** A request that may run: what to tell the client of it, and what to call when it has ended. */
+export interface Passage {
+  readonly flowSchemaUid: string;
+  readonly priorityLevelUid: string;
+  leave(): void;
+}
+
+/** Seats for a list of so many objects. */
+export const widthOf = (objects: number): number => Math.min(widest, Math.max(1, Math.ceil(objects / objectsPerSeat)));
+
+/** Lets requests in by the priority levels and flow schemas that stand in the cluster (KEP-1040). */
+export class RequestGate {
+  readonly counts = new FlowCounts();
+  readonly #levels = new Map<string, PriorityLevel>();
+  #schemas: readonly FlowSchema[] = [];
+
+  constructor() {
+    this.configure(bootstrapConfiguration.priorityLevels, bootstrapConfiguration.flowSchemas);
+  }
+
+  get levels(): Iterable<PriorityLevel> {
+    return this.#levels.values();
+  }
+
+  /** What is to hold from now on. The mandatory objects count even where they are missing, so that every request has a level. */
+  configure(levels: readonly PriorityLevelConfiguration[], schemas: readonly FlowSchema[]): void {
+    const { priorityLevels, flowSchemas } = bootstrapConfiguration;
+    const wanted = withMandatory(levels, priorityLevels);
+    const limits = limitsOf(wanted, serverSeats);
+    for (const configuration of wanted) {
+      const name = configuration.metadata.name ?? "";
+      const own = limits.get(name);
+      if (!own) continue;
+      const present = this.#levels.get(name);
+      if (present) present.configure(configuration, own);
+      else this.#levels.set(name, new PriorityLevel(configuration, own));
+    }
+    const named = new Set(wanted.map(({ metadata }) => metadata.name));
+    for (const [name, level] of this.#levels) {
+      // One that is gone serves what still waits in it.
+      if (!named.has(name) && level.waiting + level.executing === 0) this.#levels.delete(name);
+    }
+    this.#schemas = inPrecedence(withMandatory(schemas, flowSchemas)).filter(({ spec }) =>
+      named.has(spec.priorityLevelConfiguration.name),
+    );
+  }
+
+  /** Resolves when the request may run; at once (no promise) where it need not wait. Rejects with 429. */
+  enter(user: User, info: RequestInfo, width: number, signal: AbortSignal): Passage | Promise<Passage> {
+    const classified = classify(user, info, this.#schemas);
+    const schema = classified?.schema;
+    const level = this.#levels.get(schema?.spec.priorityLevelConfiguration.name ?? "catch-all");
+    if (!level) throw new Error("there is no priority level catch-all");
+    const schemaName = schema?.metadata.name ?? "catch-all";
+    const pass = (ended?: (took_s: number) => void): Passage => {
+      const began_ms = performance.now();
+      let left = false;
+      level.seats += width;
+      level.executing += 1;
+      this.counts.dispatched(level.name, schemaName);
+      return {
+        flowSchemaUid: schema?.metadata.uid ?? "",
+        priorityLevelUid: level.uid,
+        leave: () => {
+          if (left) return;
+          left = true;
+          level.seats -= width;
+          level.executing -= 1;
+          ended?.((performance.now() - began_ms) / 1000);
+          this.#admit(level);
+        },
+      };
+    };
+    if (level.isExempt || (level.waiting === 0 && hasSeats(level, width, this.levels))) return pass();
+    const refusal = (reason: RejectReason): Error => {
+      this.counts.rejected(level.name, schemaName, reason);
+      return tooManyRequests("Too many requests, please try again later.", 1);
+    };
+    if (!level.queues) throw refusal("concurrency-limit");
+    return this.#wait(level, `${schemaName}/${classified?.distinguisher ?? ""}`, width, signal, pass, refusal);
+  }
+
+  #wait(
+    level: PriorityLevel,
+    flow: string,
+    width: number,
+    signal: AbortSignal,
+    pass: (ended?: (took_s: number) => void) => Passage,
+    refusal: (reason: RejectReason) => Error,
+  ): Promise<Passage> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", cancelled);
+      };
+      const arrival: Arrival = {
+        flow,
+        width,
+        admit: (ended) => {
+          settle();
+          resolve(pass(ended));
+        },
+      };
+      const giveUp = (reason: RejectReason): void => {
+        settle();
+        level.leave(arrival);
+        reject(refusal(reason));
+      };
+      const cancelled = (): void => giveUp("cancelled");
+      const timer = setTimeout(() => giveUp("time-out"), waitAtMost_ms);
+      signal.addEventListener("abort", cancelled);
+      if (!level.enqueue(arrival)) giveUp("queue-full");
+    });
+  }
+
+  /** After a seat became free: the level's own requests first, then those that may borrow it. */
+  #admit(freed: PriorityLevel): void {
+    this.#admitFrom(freed);
+    for (const level of this.levels) if (level !== freed && level.waiting > 0) this.#admitFrom(level);
+  }
+
+  #admitFrom(level: PriorityLevel): void {
+    for (let next = level.next(); next && hasSeats(level, next.width, this.levels); next = level.next()) {
+      level.admitNext();
+    }
+  }
+}
+
+function withMandatory<T extends { readonly metadata: { readonly name?: string | undefined } }>(
+  present: readonly T[],
+  bootstrap: readonly T[],
+): T[] {
+  const names = new Set(present.map(({ metadata }) => metadata.name));
+  const missing = bootstrap.filter(
+    ({ metadata }) => (metadata.name === "exempt" || metadata.name === "catch-all") && !names.has(metadata.name),
+  );
+  return [...present, ...missing];
+}
