@@ -191,6 +191,18 @@ certificate
   .action(async (options) => (await import("./master/cli/key-rotation.ts")).rotateCa(options));
 
 program
+  .command("encryption")
+  .description("the key under which Secrets rest in the store")
+  .command("rotate")
+  .description(
+    "change it: all masters learn the new key, all Secrets are written once more; run again, it goes on (on a master)",
+  )
+  .addOption(kubeconfigFlag())
+  .addOption(dataDirFlag())
+  .option("--run-dir <DIR>", "where the running master's admin socket is", masterOptions.runDir.fallback)
+  .action(async (options) => (await import("./master/cli/encryption.ts")).rotateEncryption(options));
+
+program
   .command("status")
   .description("what runs on this board and how the cluster is")
   .addOption(kubeconfigFlag())

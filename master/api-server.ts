@@ -19,6 +19,7 @@ import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
 import { controlPlanePaths } from "./join/control-plane.ts";
 import { distPaths } from "./join/dist-paths.ts";
+import { encryptionKeyPaths } from "./join/encryption-key-path.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
@@ -113,6 +114,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
             settings: clusterSettings(settings),
           }),
           ...controlPlanePaths(settings),
+          ...encryptionKeyPaths(settings.dataDir, log.named("store")),
           ...renewalPaths({
             authorities: () => keys.current.authorities.trusted + keys.current.authorities.former,
             claims,

@@ -7,8 +7,9 @@ import { parseJoinToken } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import type { authorityFiles } from "../pki/cluster-authorities.ts";
+import { parseEncryptionKeys } from "../store/encryption-keys.ts";
 import { encryptionKeyFile } from "../store/store-choice.ts";
-import { parseEncryptionKey } from "../store/value-transformer.ts";
+
 import { backupFolderOf, type RecoverySettings, readableBackups, StateLostError } from "./store-recovery.ts";
 
 const authorityCertificate = "pki/ca.crt";
@@ -22,7 +23,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   "pki/front-proxy-ca.crt": (text) => new X509Certificate(text),
   "pki/front-proxy-ca.key": createPrivateKey,
   "pki/service-account.key": parseServiceAccountKeys,
-  [encryptionKeyFile]: (text: string) => parseEncryptionKey(text, encryptionKeyFile),
+  [encryptionKeyFile]: (text: string) => parseEncryptionKeys(text, encryptionKeyFile),
   [joinToken]: parseJoinToken,
 } satisfies Record<`pki/${(typeof authorityFiles)[number]}`, (text: string) => unknown> & Record<string, unknown>;
 

@@ -11,15 +11,10 @@ import { backupFolderOf, buildNext } from "../backup/store-recovery.ts";
 import { joinedSettings } from "../join/control-plane.ts";
 import { queryStore } from "../store/admin.ts";
 import { replaceBy, StoreDamagedError, setAside } from "../store/database-file.ts";
+import { encryptedPrefixes } from "../store/encryption-keys.ts";
 import { revisionMargin } from "../store/sqlite-salvage.ts";
 import type { Store } from "../store/store.ts";
-import {
-  databaseOf,
-  encryptedPrefixes,
-  encryptionKeyFile,
-  openStore,
-  parseStoreChoice,
-} from "../store/store-choice.ts";
+import { databaseOf, encryptionKeyFile, openStore, parseStoreChoice } from "../store/store-choice.ts";
 import { assertEmpty, fillStore, type StateItem, stateRoot, wholeState } from "../store/transfer.ts";
 import { UserError } from "./admin-client.ts";
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { queryStore } from "../store/admin.ts";
+import { encryptedPrefixes } from "../store/encryption-keys.ts";
 
 export interface StoreGetOptions {
   readonly prefix?: boolean | undefined;
@@ -14,7 +15,7 @@ export async function storeGet(key: string, options: StoreGetOptions): Promise<n
   const files = {
     socketPath: join(runDir, "store.sock"),
     path: join(dataDir, "store", "store.db"),
-    encryption: { keyFile: join(dataDir, "pki", "encryption.key"), prefixes: ["/registry/secrets/"] },
+    encryption: { keyFile: join(dataDir, "pki", "encryption.key"), prefixes: encryptedPrefixes },
   };
   let found = false;
   for await (const value of queryStore(files, { key, prefix })) {

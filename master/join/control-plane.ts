@@ -18,7 +18,14 @@ import {
   PkiError,
   readAuthorityFiles,
 } from "../pki/cluster-authorities.ts";
-import { etcdFiles, etcdFilesOf, parseStoreChoice, type StoreSettings } from "../store/store-choice.ts";
+import { parseEncryptionKeys } from "../store/encryption-keys.ts";
+import {
+  encryptionKeyFile,
+  etcdFiles,
+  etcdFilesOf,
+  parseStoreChoice,
+  type StoreSettings,
+} from "../store/store-choice.ts";
 
 export const controlPlanePath = "/bramble/v1/control-plane";
 
@@ -83,12 +90,15 @@ export interface ControlPlaneJoin {
   readonly token: string;
   readonly dataDir: string;
   readonly signal?: AbortSignal | undefined;
+  readonly log?: Log | undefined;
 }
 
-/** Fetches what masters share into the data folder of a further master, before its first start. Asks nobody when it is
- *  there. Rejects with PkiError when the folder belongs to another cluster. */
+const patience_ms = 15_000;
+
+/** Fetches what masters share into the data folder of a further master, before its first start; later
+ *  only keys of the store that were changed meanwhile. Rejects with PkiError when the folder belongs to another cluster. */
 export async function joinControlPlane(options: ControlPlaneJoin): Promise<void> {
-  const { servers, token, dataDir, signal } = options;
+  const { token, dataDir } = options;
   const authorityFile = join(dataDir, "pki/ca.crt");
   const present = await readIfPresent(authorityFile);
   if (present !== undefined) {
@@ -99,12 +109,9 @@ export async function joinControlPlane(options: ControlPlaneJoin): Promise<void>
       const message = `${dataDir} holds the keys of another cluster. To join this one, move that folder away first`;
       throw new PkiError(message, { cause: error });
     }
-    return;
+    return keepEncryptionKeys(options);
   }
-  const credentials = await tokenCredentials(servers, token, signal);
-  const client = new HttpClient({ servers, credentials: () => credentials });
-  const request = { method: "GET", path: controlPlanePath, signal } as const;
-  const { files, settings } = (await client.raw(request).catch(explainRefusal)) as ControlPlane;
+  const { files, settings } = await fetchControlPlane(options);
   const names = Object.keys(files);
   const missing = authorityFiles.filter((file) => !names.includes(`pki/${file}`));
   if (missing.length > 0) throw new PkiError(`the master did not send ${missing.join(", ")}`);
@@ -116,6 +123,29 @@ export async function joinControlPlane(options: ControlPlaneJoin): Promise<void>
   for (const name of ordered) await writeSecureFile(join(dataDir, name), files[name] ?? "");
 }
 
+async function fetchControlPlane({ servers, token, signal }: ControlPlaneJoin): Promise<ControlPlane> {
+  const credentials = await tokenCredentials(servers, token, signal);
+  const client = new HttpClient({ servers, credentials: () => credentials, timeout_ms: patience_ms });
+  const request = { method: "GET", path: controlPlanePath, signal } as const;
+  return (await client.raw(request).catch(explainRefusal)) as ControlPlane;
+}
+
+/** The keys that open the store may have been changed while this master was away, and they are not in it. */
+async function keepEncryptionKeys(options: ControlPlaneJoin): Promise<void> {
+  const { dataDir, log } = options;
+  try {
+    const text = (await fetchControlPlane(options)).files[encryptionKeyFile];
+    const path = join(dataDir, encryptionKeyFile);
+    if (text === undefined || text === (await readIfPresent(path))) return;
+    parseEncryptionKeys(text, encryptionKeyFile);
+    await writeSecureFile(path, text);
+    log?.info("took over the keys that encrypt Secrets in the store");
+  } catch (error) {
+    // It has joined: a token that has expired, or a first master that is away, is no reason not to serve.
+    log?.info("the other masters were not asked for their keys", { error });
+  }
+}
+
 /**
  * The settings with which a master runs: of one that was told to join others, the cluster's are taken over (the store's
  * address unless it is given). Rejects with ConfigError for a first start without a token.
@@ -124,7 +154,7 @@ export async function joinedSettings(given: MasterSettings, log: Log): Promise<M
   const { server: servers, token, dataDir } = given;
   if (servers.length > 0) {
     const hasJoined = (await readIfPresent(join(dataDir, "pki/ca.crt"))) !== undefined;
-    if (token !== "") await joinControlPlane({ servers, token, dataDir });
+    if (token !== "") await joinControlPlane({ servers, token, dataDir, log });
     else if (!hasJoined) {
       throw new ConfigError("a master joins another with a token: `bramble token create --master` there prints one");
     }

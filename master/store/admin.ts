@@ -4,10 +4,11 @@
  */
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import type { SqliteOptions } from "./sqlite-messages.ts";
 import type { Store, StoredValue } from "./store.ts";
-import { aesGcmTransformer, loadEncryptionKey, plainText } from "./value-transformer.ts";
+import { aesGcmTransformer, plainText } from "./value-transformer.ts";
 
 export interface StoreQuery {
   readonly key: string;
@@ -15,8 +16,13 @@ export interface StoreQuery {
   readonly prefix: boolean;
 }
 
-/** One line of an answer. */
-type Line = StoredValue | { readonly error: string };
+/** Asks for everything that is encrypted to be written once more (rewrite.ts). */
+interface RewriteRequest {
+  readonly rewrite: readonly string[];
+}
+
+/** A line in the place of an answer. */
+type Refusal = { readonly error: string };
 
 const PAGE = 500;
 const LONGEST_QUERY = 4096;
@@ -59,7 +65,12 @@ export async function serveStoreAdmin(store: Store, socketPath: string): Promise
 }
 
 async function answer(store: Store, socket: Socket, line: string): Promise<void> {
-  const query = JSON.parse(line) as StoreQuery;
+  const query = JSON.parse(line) as StoreQuery | RewriteRequest;
+  if ("rewrite" in query) {
+    const { rewriteValues } = await import("./rewrite.ts");
+    socket.end(`${JSON.stringify({ rewritten: await rewriteValues(store, query.rewrite) })}\n`);
+    return;
+  }
   const lookUp = (key: string): Promise<StoredValue | undefined> => store.get(key);
   const list = async (prefix: string, startAfter: string | undefined, revision: number | undefined) =>
     store.list(prefix, { limit: PAGE, startAfter, revision });
@@ -123,7 +134,18 @@ function connectTo(socketPath: string): Promise<Socket | undefined> {
   });
 }
 
-async function* askMaster(socket: Socket, query: StoreQuery): AsyncGenerator<StoredValue> {
+/** Has the running master write all that is encrypted once more; gives the number of values. Throws where none runs. */
+export async function rewriteThrough(socketPath: string): Promise<number> {
+  const socket = await connectTo(socketPath);
+  if (!socket) throw new Error(`no master runs here: nobody answers at ${socketPath}`);
+  const request: RewriteRequest = { rewrite: encryptedPrefixes };
+  for await (const answer of ask<{ readonly rewritten: number }>(socket, request)) return answer.rewritten;
+  throw new Error("the master ended before all was written: run the command again");
+}
+
+const askMaster = (socket: Socket, query: StoreQuery): AsyncGenerator<StoredValue> => ask(socket, query);
+
+async function* ask<T extends object>(socket: Socket, query: StoreQuery | RewriteRequest): AsyncGenerator<T> {
   socket.write(`${JSON.stringify(query)}\n`);
   socket.setEncoding("utf8");
   let rest = "";
@@ -132,7 +154,7 @@ async function* askMaster(socket: Socket, query: StoreQuery): AsyncGenerator<Sto
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
-        const value = JSON.parse(line) as Line;
+        const value = JSON.parse(line) as T | Refusal;
         if ("error" in value) throw new Error(value.error);
         yield value;
       }
@@ -146,7 +168,7 @@ async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): A
   if (!existsSync(path)) throw new Error(`no master runs here, and there is no store at ${path}`);
   const transformer =
     encryption && existsSync(encryption.keyFile)
-      ? aesGcmTransformer(loadEncryptionKey(encryption.keyFile), encryption.prefixes)
+      ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
       : plainText;
   const engine = SqliteEngine.openReadOnly(path, transformer);
   try {

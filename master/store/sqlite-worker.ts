@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { StoreDamagedError } from "./database-file.ts";
+import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
 import { RoutedEngine } from "./routed-engine.ts";
@@ -12,7 +13,7 @@ import { SqliteEngine } from "./sqlite-engine.ts";
 import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
 import { salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
-import { aesGcmTransformer, loadEncryptionKey, plainText } from "./value-transformer.ts";
+import { aesGcmTransformer, plainText } from "./value-transformer.ts";
 
 declare const self: Worker & { close(): void };
 
@@ -90,7 +91,7 @@ function open(options: SqliteOptions): StoreThread {
   mkdirSync(dirname(options.path), { recursive: true });
   const { encryption } = options;
   const transformer = encryption
-    ? aesGcmTransformer(loadEncryptionKey(encryption.keyFile), encryption.prefixes)
+    ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
     : plainText;
   return new StoreThread(options, SqliteEngine.open(options.path, transformer));
 }

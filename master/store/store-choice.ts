@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
 import { ShiftedStore } from "./shifted-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import { type Revision, type Store, StoreUnavailableError } from "./store.ts";
-import { aesGcmTransformer, loadEncryptionKey } from "./value-transformer.ts";
+import { aesGcmTransformer } from "./value-transformer.ts";
 
 /** Where a cluster's state rests. */
 export type StoreChoice =
@@ -37,9 +38,6 @@ export interface StoreSettings {
 }
 
 const retry_ms = 3_000;
-
-/** Values under these keys rest encrypted. */
-export const encryptedPrefixes = ["/registry/secrets/"] as const;
 
 export const encryptionKeyFile = "pki/encryption.key";
 
@@ -90,7 +88,7 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   // A missing file is told before anything waits for etcd.
   credentials();
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
-  const transformer = aesGcmTransformer(loadEncryptionKey(keyFile), encryptedPrefixes);
+  const transformer = aesGcmTransformer(encryptionKeysIn(keyFile), encryptedPrefixes);
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
   for (;;) {
     try {

@@ -98,6 +98,24 @@ describe("rotating the cluster's keys under three masters and real boards", () =
     await it.until(/works/, "exec", podOn("worker-1"), "--", "echo", "works");
   });
 
+  test("puts all Secrets in etcd under another key, on every master", async () => {
+    it.kubectl("create", "secret", "generic", "kept", "--from-literal=word=plain");
+    const said = await rotate("encryption", "rotate");
+    expect(said).toContain("step 4 of 4");
+    const marks = it.cluster
+      .etcdctl("get", "/registry/secrets/", "--prefix", "--print-value-only")
+      .split("\n")
+      .flatMap((value) => /^bramble:aesgcm:v1:([0-9a-f]{8}):/.exec(value)?.[1] ?? []);
+    expect(marks.length).toBeGreaterThan(1);
+    expect(new Set(marks).size).toBe(1);
+    for (const name of ["master-1", "master-2", "master-3"]) {
+      const { address } = it.cluster.host(name).board;
+      const server = `https://${address}:6443`;
+      const text = it.kubectl("--server", server, "get", "secret", "kept", "-o", "jsonpath={.data.word}");
+      expect(Buffer.from(text, "base64").toString()).toBe("plain");
+    }
+  });
+
   /** Notes boards that are not ready, but for the one without power. */
   async function observe(): Promise<void> {
     while (!watching.signal.aborted) {

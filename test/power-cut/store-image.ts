@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { encryptedPrefixes } from "#master/store/encryption-keys.ts";
 import { openSqliteStore } from "#master/store/sqlite-store.ts";
 import type { Store } from "#master/store/store.ts";
-import { encryptedPrefixes } from "#master/store/store-choice.ts";
 
 /** A store as a master opens it, but with little history, so that compactions and batches come often. Rejects with
  *  StoreDamagedError. */

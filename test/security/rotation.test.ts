@@ -1,4 +1,5 @@
 /** The cluster's keys are changed while a master runs, is killed in between, and boards come and go. */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -13,6 +14,7 @@ import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { clusterKeysKey } from "../../master/pki/cluster-keys.ts";
+import { parseEncryptionKeys } from "../../master/store/encryption-keys.ts";
 
 setDefaultTimeout(180_000);
 
@@ -306,5 +308,62 @@ describe("the signing key of service accounts", () => {
     await isKnown(newer);
     // Seen before, and refused all the same.
     await expect(isKnown(former)).rejects.toThrow("Unauthorized");
+  });
+});
+
+describe("the key under which Secrets rest", () => {
+  const database = join(folder, "data/store/store.db");
+  const keyFile = join(folder, "data/pki/encryption.key");
+  const writingId = (): string => parseEncryptionKeys(readFileSync(keyFile, "utf8"), keyFile).writing.keyId;
+  const rotate = ["encryption", "rotate", `--kubeconfig=${kubeconfig}`, `--data-dir=${folder}/data`] as const;
+  const runFolder = `--run-dir=${folder}/run`;
+  const resting = (): string[] => {
+    const db = new Database(database, { readonly: true });
+    const rows = db
+      .query<{ value: string }, []>("SELECT value FROM log WHERE key LIKE '/registry/secrets/%' AND value != ''")
+      .all();
+    db.close();
+    return rows.map(({ value }) => value);
+  };
+
+  test("is changed through kills of command and master, and no Secret is lost", async () => {
+    const former = writingId();
+    const key = (n: number) => ({ namespace: "default", name: `kept-${n}` });
+    const all = Array.from({ length: 120 }, (_, n) => n);
+    const data = (n: number) => ({ value: Buffer.from(`secret ${n}`).toString("base64") });
+    for (const n of all)
+      await admin().create(secrets, { apiVersion: "v1", kind: "Secret", metadata: key(n), data: data(n) });
+    // No socket there: it comes as far as the rewriting, and stops.
+    await expect(command(...rotate, `--run-dir=${folder}/nowhere`)).rejects.toThrow("no master runs here");
+    expect(parseEncryptionKeys(readFileSync(keyFile, "utf8"), keyFile).stage).toBe("writing");
+    master.kill("SIGKILL");
+    await master.exited;
+    start();
+    await isReady();
+    expect((await admin().get(secrets, key(7))).data).toEqual(data(7));
+    const said = await command(...rotate, runFolder);
+    expect(said).toContain("step 4 of 4");
+    const now = writingId();
+    expect(now).not.toBe(former);
+    expect(resting().length).toBeGreaterThanOrEqual(all.length);
+    for (const value of resting()) expect(value).toContain(`:${now}:`);
+    expect(readFileSync(keyFile, "utf8").trim().split("\n")).toHaveLength(1);
+    master.kill("SIGTERM");
+    await master.exited;
+    start();
+    await isReady();
+    for (const n of all) expect((await admin().get(secrets, key(n))).data).toEqual(data(n));
+  });
+
+  test("is taken from the administrator alone, and never from another cluster", async () => {
+    const put = (client: HttpClient, keys: string) =>
+      client.raw({ method: "PUT", path: "/bramble/v1/encryption-keys", body: { keys } });
+    const other = Buffer.alloc(32, 1).toString("base64");
+    await expect(put(admin(), other)).rejects.toThrow("none of them is known here");
+    await expect(put(admin(), "nonsense")).rejects.toThrow("not a set of keys");
+    const ca = readFileSync(join(folder, "data/pki/ca.crt"), "utf8");
+    const anonymous = new HttpClient({ servers: [url], credentials: () => ({ ca }) });
+    await expect(put(anonymous, other)).rejects.toThrow("forbidden");
+    expect(readFileSync(keyFile, "utf8")).not.toContain(other);
   });
 });

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { silentLog } from "#shared/client/log.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import {
+  dropFormerEncryptionKeys,
+  parseEncryptionKeys,
+  publishEncryptionKey,
+  switchEncryptionKey,
+} from "../encryption-keys.ts";
+import { rewriteValues } from "../rewrite.ts";
 import { CompactedError, OutcomeUnknownError, type Store, StoreUnavailableError } from "../store.ts";
 import { describeStoreContract, rejection, take } from "../store-contract.ts";
 import { aesGcmTransformer, plainText, type ValueTransformer } from "../value-transformer.ts";
@@ -54,14 +61,27 @@ describe("what rests in etcd", () => {
   });
 
   test("is encrypted under the prefixes of secrets, and read back by another master with the key", async () => {
-    const key = new Uint8Array(32).fill(7);
-    const [one, other] = await Promise.all([1, 2].map(() => open(aesGcmTransformer(key, ["/registry/secrets/"]))));
+    const text = Buffer.alloc(32, 7).toString("base64");
+    let keys = parseEncryptionKeys(text, "the key");
+    const [one, other] = await Promise.all(
+      [1, 2].map(() => open(aesGcmTransformer(() => keys, ["/registry/secrets/"]))),
+    );
     if (!one || !other) throw new Error("both are open");
     const watched = take(other, "/registry/secrets/", await other.now(), 1);
     await one.create("/registry/secrets/a/x", '{"data":{"password":"aHVudGVyMg=="}}');
     expect(servers.ctl("get", "/registry/secrets/a/x")).not.toContain("aHVudGVyMg");
     expect((await other.get("/registry/secrets/a/x"))?.value).toContain("aHVudGVyMg");
     expect((await watched)[0]).toMatchObject({ value: '{"data":{"password":"aHVudGVyMg=="}}' });
+    const rests = (): string => servers.ctl("get", "/registry/secrets/a/x", "--print-value-only");
+    expect(rests()).toContain(`:${keys.writing.keyId}:`);
+    keys = parseEncryptionKeys(switchEncryptionKey(parseEncryptionKeys(publishEncryptionKey(keys), "it")), "it");
+    expect((await other.get("/registry/secrets/a/x"))?.value).toContain("aHVudGVyMg");
+    expect(await rewriteValues(one, ["/registry/secrets/"])).toBe(1);
+    expect(rests()).toContain(`:${keys.writing.keyId}:`);
+    keys = parseEncryptionKeys(dropFormerEncryptionKeys(keys), "it");
+    expect((await other.get("/registry/secrets/a/x"))?.value).toContain("aHVudGVyMg");
+    keys = parseEncryptionKeys(text, "the key");
+    await expect(other.get("/registry/secrets/a/x")).rejects.toThrow("If the key was changed while it was away");
     await Promise.all([one.close(), other.close()]);
   });
 });

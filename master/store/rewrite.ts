@@ -1,0 +1,32 @@
+import { RevisionMismatchError, type Store } from "./store.ts";
+
+const page = 50;
+const pause_ms = 20;
+
+/** Writes every value under the prefixes once more, a page at a time, so that all rest under the key that encrypts now; what
+ *  others write meanwhile does by itself. Then history is forgotten, which still rests under the former key. Gives their number. */
+export async function rewriteValues(store: Store, prefixes: readonly string[]): Promise<number> {
+  let rewritten = 0;
+  for (const prefix of prefixes) {
+    let startAfter: string | undefined;
+    for (let more = true; more; ) {
+      const found = await store.list(prefix, { limit: page, startAfter });
+      await Promise.all(
+        found.items.map(async ({ key, value, revision }) => {
+          try {
+            await store.update(key, value, revision);
+          } catch (error) {
+            // Written or deleted by somebody else since.
+            if (!(error instanceof RevisionMismatchError)) throw error;
+          }
+        }),
+      );
+      rewritten += found.items.length;
+      startAfter = found.items.at(-1)?.key;
+      more = found.more;
+      await Bun.sleep(pause_ms);
+    }
+  }
+  await store.compact(await store.now());
+  return rewritten;
+}
