@@ -37,7 +37,7 @@ export function parseEncryptionKeys(text: string, path: string): EncryptionKeys 
       return { role, key: { secret, keyId: createHash("sha256").update(secret).digest("hex").slice(0, 8) } };
     });
   const [first, ...more] = parsed;
-  if (!first || first.role !== "writing" || more.some(({ role }) => role === "writing"))
+  if (first?.role !== "writing" || more.some(({ role }) => role === "writing"))
     throw new Error(`${path} does not begin with the one key that encrypts`);
   const stage = more.some(({ role }) => role === "next") ? "published" : more.length > 0 ? "writing" : "settled";
   return { writing: first.key, others: more.map(({ key }) => key), stage };
