@@ -15,7 +15,7 @@ interface Known {
 }
 
 /** A Secret is read again when a client comes after so long: a renewed certificate is served, and idle costs nothing. */
-const fresh_ms = 20_000;
+const usualFresh_ms = 20_000;
 /** So long does a client wait for a newer one when an older is there. */
 const patience_ms = 1_000;
 const mostKnown = 500;
@@ -33,6 +33,7 @@ export class IngressCertificates {
     private readonly client: Client,
     private readonly log: Log,
     private readonly kept?: KeptCertificates | undefined,
+    private readonly fresh_ms = usualFresh_ms,
   ) {}
 
   /** Reads Secrets that nobody has asked for yet, and forgets those that no Ingress names any more. */
@@ -49,7 +50,7 @@ export class IngressCertificates {
   async contextOf(key: SecretKey): Promise<SecureContext | undefined> {
     const id = idOf(key);
     const known = this.known.get(id);
-    if (known && performance.now() - known.readAt_ms < fresh_ms) return known.context;
+    if (known && performance.now() - known.readAt_ms < this.fresh_ms) return known.context;
     const reading = this.reading.get(id) ?? this.read(id, key, known).finally(() => this.reading.delete(id));
     this.reading.set(id, reading);
     if (!known) return (await reading).context;

@@ -11,7 +11,7 @@ import {
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createSecureContext } from "node:tls";
+import { connect as connectTls, createSecureContext } from "node:tls";
 import { gzipSync } from "node:zlib";
 import WebSocket, { WebSocketServer } from "ws";
 import { secrets } from "#shared/api/resources.ts";
@@ -264,4 +264,67 @@ describe("certificates", () => {
     expect(readdirSync(join(folder, "secrets"))).toEqual([]);
     rmSync(folder, { recursive: true });
   });
+
+  test("a renewed one is served to who comes then, and connections that are open go on", async () => {
+    const authority = await createCertificateAuthority("test");
+    const dataOf = async (commonName: string): Promise<Record<string, string>> => {
+      const { certificatePem, keyPem } = await issueCertificate(authority, { commonName, dnsNames: ["b.test"] }, [
+        extendedKeyUsages.serverAuth,
+      ]);
+      const encoded = (text: string): string => Buffer.from(text).toString("base64");
+      return { "tls.crt": encoded(certificatePem), "tls.key": encoded(keyPem) };
+    };
+    const key = { namespace: "shop", name: "renewed" };
+    const secret = { apiVersion: "v1", kind: "Secret", metadata: key, type: "kubernetes.io/tls" } as const;
+    await server.client.create(secrets, { ...secret, data: await dataOf("old") });
+    const certificates = new IngressCertificates(server.client, silentLog, undefined, 0);
+    const pod = createHttpServer();
+    new WebSocketServer({ server: pod }).on("connection", (socket) =>
+      socket.on("message", (data) => socket.send(`echo ${data}`)),
+    );
+    await new Promise<void>((done) => pod.listen(0, "127.0.0.1", done));
+    const { port } = pod.address() as AddressInfo;
+    const ingress = new IngressServer({
+      httpPort: 0,
+      httpsPort: 0,
+      idle_ms: 10_000,
+      log: silentLog,
+      backendFor: () => ({ endpoints: [{ ip: "127.0.0.1", port }], protocol: "http1" }),
+      contextFor: () => certificates.contextOf(key),
+    });
+    await ingress.listen();
+    try {
+      const url = `wss://127.0.0.1:${ingress.httpsPort}/ws`;
+      const held = new WebSocket(url, { headers: { Host: "b.test" }, rejectUnauthorized: false });
+      const ask = (text: string): Promise<unknown> =>
+        new Promise((done, fail) => {
+          held.once("error", fail);
+          held.once("message", (data) => done(String(data)));
+          held.send(text);
+        });
+      await new Promise((done) => held.once("open", done));
+      expect(await ask("one")).toBe("echo one");
+      expect(await servedName(ingress.httpsPort ?? 0)).toBe("old");
+      const body = { data: await dataOf("new") };
+      await server.client.patch(secrets, key, { type: "merge", body });
+      expect(await servedName(ingress.httpsPort ?? 0)).toBe("new");
+      expect(await ask("two")).toBe("echo two");
+      held.close();
+    } finally {
+      await ingress.close();
+      pod.closeAllConnections();
+      pod.close();
+    }
+  });
 });
+
+/** The common name of the certificate that a new client is shown. */
+function servedName(port: number): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: "127.0.0.1", port, servername: "b.test", rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN as string | undefined);
+      socket.destroy();
+    });
+    socket.once("error", reject);
+  });
+}
