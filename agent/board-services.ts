@@ -4,7 +4,7 @@ import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import { startClusterDns } from "./dns/cluster-dns.ts";
+import { dropDnsAddress, startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
 import { Checkpoint } from "./kubelet/checkpoint.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
@@ -17,8 +17,11 @@ export async function startBoardDns(
   { informers }: ClusterAccess,
   { parts, log }: { parts: Parts; log: Log },
 ): Promise<void> {
-  if (disabled.includes("dns")) return;
   const { clusterDns: address, clusterDomain: domain } = settings;
+  if (disabled.includes("dns")) {
+    await dropDnsAddress(address);
+    return;
+  }
   parts.add("dns", await startClusterDns({ informers, address, domain, log: log.named("dns") }));
 }
 

@@ -56,6 +56,12 @@ function followSettings(informers: InformerFactory, forwarder: Forwarder, log: L
   return () => settings;
 }
 
+/** The address is another DNS' now: what an earlier run put on `lo` goes. */
+export async function dropDnsAddress(address: string): Promise<void> {
+  const { stdout } = await promisify(execFile)("ip", ["-o", "address", "show", "dev", "lo", "to", `${address}/32`]);
+  if (stdout.trim() !== "") await promisify(execFile)("ip", ["address", "delete", `${address}/32`, "dev", "lo"]);
+}
+
 const dnsInformers = (informers: InformerFactory) =>
   [
     informers.informer(endpointSlices),

@@ -1,12 +1,19 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
+import { scratchImageArchive } from "#agent/runtime/scratch-image.ts";
 import { networkNamespace } from "#tools/local-cluster/lan.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import type { AskerReport } from "../support/dns-asker.ts";
 import { image, patience_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
 setDefaultTimeout(400_000);
+
+/** Built by the conformance kit (test/conformance/build.sh). */
+const coredns = join(process.env["EXAM_CACHE"] ?? join(homedir(), ".cache/cluster-exam"), "bin/coredns");
+const coreDnsImage = "docker.io/bramble-test/coredns:1";
 
 describe("the network of boards", () => {
   let it: TestCluster;
@@ -128,6 +135,37 @@ describe("the network of boards", () => {
     );
     expect(answer("one")).not.toContain("192.0.2.77");
   });
+
+  test.skipIf(!existsSync(coredns))(
+    "with --disable dns a CoreDNS of one's own answers at the same address",
+    async () => {
+      const archive = join(it.cluster.dir, "coredns.tar");
+      writeFileSync(archive, coreDnsArchive());
+      await it.cluster.load(archive, () => undefined);
+      for (const name of ["master-1", "worker-1", "worker-2"]) {
+        await it.cluster.host(name).stopBramble("SIGTERM");
+        it.cluster.host(name).startBramble(["--disable", "dns"]);
+      }
+      await it.until(/./, "get", "nodes");
+      it.apply(coreDnsObjects());
+      await it.until(
+        /^1$/,
+        "get",
+        "-n",
+        "kube-system",
+        "deployment",
+        "coredns",
+        "-o",
+        "jsonpath={.status.readyReplicas}",
+      );
+      const address = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+      for (const pod of ["one", "two"]) {
+        await it.until(new RegExp(address), "exec", pod, "--", "nslookup", "web.default.svc.cluster.local.");
+      }
+      expect(it.cluster.host("worker-1").exec(["ip", "address", "show", "lo"])).not.toContain("10.43.0.10");
+      expect(it.kubectl("logs", "-n", "kube-system", "deployment/coredns")).toContain("web.default.svc.cluster.local.");
+    },
+  );
 });
 
 /** A pod that does nothing but what it is told to. */
@@ -193,4 +231,86 @@ function pluginInstaller(): object {
       },
     },
   };
+}
+
+function coreDnsArchive(): Uint8Array {
+  return scratchImageArchive({
+    reference: coreDnsImage,
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    entries: [{ path: "coredns", mode: 0o755, content: readFileSync(coredns) }],
+    config: { Entrypoint: ["/coredns"] },
+  });
+}
+
+/** As any guide to CoreDNS has them. */
+function coreDnsObjects(): object[] {
+  const metadata = { name: "coredns", namespace: "kube-system" };
+  const labels = { "k8s-app": "kube-dns" };
+  const corefile = `.:53 {
+  errors
+  log
+  ready
+  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    pods insecure
+  }
+}`;
+  const read = ["list", "watch"];
+  return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRole",
+      metadata: { name: "test:coredns" },
+      rules: [
+        { apiGroups: [""], resources: ["endpoints", "services", "pods", "namespaces"], verbs: read },
+        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
+      ],
+    },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRoleBinding",
+      metadata: { name: "test:coredns" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "test:coredns" },
+      subjects: [{ kind: "ServiceAccount", ...metadata }],
+    },
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: corefile } },
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata,
+      spec: {
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            serviceAccountName: "coredns",
+            dnsPolicy: "Default",
+            volumes: [{ name: "config", configMap: { name: "coredns" } }],
+            containers: [
+              {
+                name: "coredns",
+                image: coreDnsImage,
+                args: ["-conf", "/etc/coredns/Corefile"],
+                volumeMounts: [{ name: "config", mountPath: "/etc/coredns" }],
+                readinessProbe: { httpGet: { path: "/ready", port: 8181 }, periodSeconds: 1 },
+              },
+            ],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "kube-dns", namespace: "kube-system" },
+      spec: {
+        selector: labels,
+        clusterIP: "10.43.0.10",
+        ports: [
+          { name: "dns", port: 53, protocol: "UDP" },
+          { name: "dns-tcp", port: 53, protocol: "TCP" },
+        ],
+      },
+    },
+  ];
 }
