@@ -22,7 +22,6 @@ import { backupFolderOf, openStoreSafely } from "./backup/store-recovery.ts";
 import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
-import { OutsideSessions } from "./broker/outside-sessions.ts";
 import { reviewReaders } from "./broker/readers.ts";
 import { apiServerUser, brokerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
@@ -174,6 +173,8 @@ async function startBroker(
   const leases = new NodeLeases(client, log.named("heartbeat"));
   const outside = outsideBrokerOf(settings);
   if (outside) {
+    // With its MQTT client, which the broker built in does without.
+    const { OutsideSessions } = await import("./broker/outside-sessions.ts");
     const sessions = new OutsideSessions({
       broker: outside,
       certificate: () => {

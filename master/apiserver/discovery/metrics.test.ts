@@ -13,7 +13,7 @@ test("requests are counted under upstream's names", async () => {
   metrics.begin(pods)(404);
   const end = metrics.begin(watch);
   const open = metrics.begin(requestInfoOf("POST", "/api/v1/namespaces/a/pods", query));
-  const during = await metrics.registry.metrics();
+  const { text: during } = await metrics.read();
   const labels = 'verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource"';
   expect(during).toContain("# TYPE apiserver_request_duration_seconds histogram");
   expect(during).toContain(`apiserver_request_total{${labels},code="200"} 1`);
@@ -25,7 +25,7 @@ test("requests are counted under upstream's names", async () => {
   expect(during).toMatch(/apiserver_longrunning_requests\{verb="WATCH".*\} 1/);
   open(201);
   end(200);
-  const after = await metrics.registry.metrics();
+  const { text: after } = await metrics.read();
   expect(after).toContain('apiserver_current_inflight_requests{request_kind="mutating"} 0');
   expect(after).not.toMatch(/apiserver_longrunning_requests\{/);
 });
@@ -35,7 +35,7 @@ test("paths that clients make up do not grow what is kept", async () => {
   for (let index = 0; index < 5000; index += 1) {
     metrics.begin(requestInfoOf("GET", `/apis/g${index}/v1/things`, query))(404);
   }
-  const text = await metrics.registry.metrics();
+  const { text } = await metrics.read();
   expect(text.match(/^apiserver_request_total\{/gm)?.length).toBeLessThan(2100);
   expect(text).toMatch(/apiserver_request_total\{verb="other".*code="404"\} 3000/);
 });

@@ -1,5 +1,5 @@
 /** /metrics of the API server, under upstream's names. */
-import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import type { Metric, Registry } from "prom-client";
 import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
@@ -12,10 +12,10 @@ interface Value {
 }
 
 export class RequestMetrics {
-  readonly registry = new Registry();
   readonly #series = new SeriesTable();
   readonly #inflight = { readOnly: 0, mutating: 0 };
-  #collectsDefaults = false;
+  readonly #metrics: Metric[] = [];
+  #registry: Registry | undefined;
 
   constructor(gate: RequestGate) {
     this.#serve("counter", "apiserver_request_total", "Requests by verb, resource and answer.", ({ labels, codes }) =>
@@ -61,7 +61,7 @@ export class RequestMetrics {
   /** The registry only ever asks a metric for its values; they are made when somebody reads them. */
   #register(type: string, name: string, help: string, values: () => Value[]): void {
     const metric = { name, help, type, aggregator: "sum", get: async () => ({ name, help, type, values: values() }) };
-    this.registry.registerMetric(metric as unknown as Metric);
+    this.#metrics.push(metric as unknown as Metric);
   }
 
   /** Notes that a request has begun; call what it gives when it is answered. */
@@ -87,11 +87,25 @@ export class RequestMetrics {
   /** undefined: another path. */
   async handle({ info }: RequestContext): Promise<ApiResponse | undefined> {
     if (info.path !== "/metrics") return undefined;
-    if (!this.#collectsDefaults) {
-      this.#collectsDefaults = true;
-      collectDefaultMetrics({ register: this.registry });
-    }
-    return { kind: "bytes", code: 200, contentType: this.registry.contentType, body: await this.registry.metrics() };
+    const { contentType, text } = await this.read();
+    return { kind: "bytes", code: 200, contentType, body: text };
+  }
+
+  /** All of them, as Prometheus reads them. */
+  async read(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#registry ??= await this.#firstRegistry();
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  /** Most clusters have nobody who asks: the library is loaded for the first who does. */
+  async #firstRegistry(): Promise<Registry> {
+    const { collectDefaultMetrics, Registry } = await import("prom-client");
+    // Another may have asked meanwhile.
+    if (this.#registry) return this.#registry;
+    const registry = new Registry();
+    for (const metric of this.#metrics) registry.registerMetric(metric);
+    collectDefaultMetrics({ register: registry });
+    return registry;
   }
 }
 
