@@ -34,6 +34,8 @@ describe("rotating the cluster's keys under three masters and real boards", () =
       )
       .split("\n")
       .flatMap((line) => (line.endsWith(` ${board}`) ? [line.split(" ")[0] ?? ""] : []))[0] ?? "";
+  const authorityOf = (board: string): string | undefined =>
+    it.cluster.host(board).exec(["sha256sum", "/var/lib/bramble/pki/ca.crt"]).split(" ")[0];
   /** One step may take longer than a command on a board is let run: then it is run again, and goes on. */
   const rotate = async (...args: string[]): Promise<string> => {
     let said = "";
@@ -59,6 +61,10 @@ describe("rotating the cluster's keys under three masters and real boards", () =
   test("leaves every board ready and every pod as it was", async () => {
     await it.cluster.host("worker-3").cut();
     await it.until(/^Unknown$|^False$/, ...readyOf("worker-3"));
+    // A master that is away as well: nobody waits for it once it is out of the list.
+    await it.cluster.host("master-3").stopBramble("SIGKILL");
+    const serving = ["get", "endpointslice", "kubernetes", "-o", "jsonpath={.endpoints[*].addresses[0]}"];
+    await it.until((output) => output.trim().split(" ").length === 2, ...serving);
     const observing = observe();
     const said = await rotate("certificate", "rotate-ca");
     expect(said).toContain("step 2 of 3");
@@ -78,6 +84,13 @@ describe("rotating the cluster's keys under three masters and real boards", () =
     expect(it.kubectl(...restartsOf)).toMatch(/^[0 ]+$/);
     watching.abort();
     await observing;
+  });
+
+  test("is made up for by the master that was away, before it serves", async () => {
+    it.cluster.host("master-3").startBramble();
+    const server = `https://${it.cluster.host("master-3").board.address}:6443`;
+    await it.until(/ok/, "--server", server, "get", "--raw", "/readyz");
+    expect(authorityOf("master-3")).toBe(authorityOf("master-1"));
   });
 
   test("does not shut out the board that had no power meanwhile", async () => {

@@ -164,6 +164,20 @@ describe("a board", () => {
       await isKnown(back);
     });
 
+    test("gets another by its key while it runs", async () => {
+      const options = await stored("running", 30 * day_ms);
+      // Started with no master in reach, which then comes back.
+      const servers = ["https://127.0.0.1:1"];
+      const identity = await BoardIdentity.ensure({ ...options, servers });
+      expect(identity.renewAt < new Date()).toBe(true);
+      servers[0] = server.url;
+      const client = clientOf(identity);
+      await identity.refreshTrust();
+      await identity.renew(client);
+      await client.get(nodes, { name: "raspberrypi" });
+      expect(identity.renewAt > new Date()).toBe(true);
+    });
+
     test("is no brick after the time of grace either, and a token makes it whole", async () => {
       const options = await stored("years", 400 * day_ms);
       const identity = await BoardIdentity.ensure(options);
