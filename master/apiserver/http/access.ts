@@ -45,12 +45,12 @@ function refusal(attributes: Attributes): string {
   return `${who} ${verb} resource ${JSON.stringify(what)} in API group ${JSON.stringify(group)} ${where}`;
 }
 
-const anyPrefix = "impersonate-";
+export const impersonationPrefix = "impersonate-";
 const extraPrefix = "impersonate-extra-";
 
 /** Almost no request does. */
 function asksToImpersonate(headers: RequestContext["headers"]): boolean {
-  for (const header in headers) if (header.startsWith(anyPrefix)) return true;
+  for (const header in headers) if (header.startsWith(impersonationPrefix)) return true;
   return false;
 }
 
@@ -82,7 +82,12 @@ export async function impersonated(
       await may("userextras", value, { group: "authentication.k8s.io", subresource: key });
     }
   }
-  return { name, groups: groupsOf(name, groups, account?.[1]), uid: uid === "" ? undefined : uid, extra };
+  return {
+    name,
+    groups: groupsOf(name, groups, account?.[1]),
+    uid: uid === "" ? undefined : uid,
+    ...(Object.keys(extra).length > 0 ? { extra } : {}),
+  };
 }
 
 const impersonation = {
@@ -103,18 +108,27 @@ function groupsOf(name: string, given: readonly string[], accountNamespace: stri
   return groups;
 }
 
-/** node:http joins repeated headers by a comma. */
+/** The transport joins repeated headers of this kind by a line feed: their values may hold commas. */
+export const repeatedHeaderSeparator = "\n";
+
 const splitHeader = (text: string | undefined): string[] =>
-  (text ?? "")
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
+  (text ?? "").split(repeatedHeaderSeparator).filter((part) => part !== "");
+
+/** Percent-encoded, as header names hold few characters; what is wrongly encoded stays as it is. */
+function extraKeyOf(header: string): string {
+  const key = header.slice(extraPrefix.length);
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
 
 function extraOf(headers: RequestContext["headers"]): Record<string, string[]> {
   const extra: Record<string, string[]> = {};
   for (const [header, text] of Object.entries(headers)) {
     if (!header.startsWith(extraPrefix)) continue;
-    extra[decodeURIComponent(header.slice(extraPrefix.length))] = splitHeader(text);
+    extra[extraKeyOf(header)] = splitHeader(text);
   }
   return extra;
 }

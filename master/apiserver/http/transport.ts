@@ -19,6 +19,7 @@ import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { RequestBody, User } from "../request.ts";
 import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
+import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import { negotiate } from "./negotiate.ts";
 import { contentTypes, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
@@ -357,9 +358,18 @@ const encodeHeader = (text: string): string => Buffer.from(text, "utf8").toStrin
 function headersOf(request: IncomingMessage): Record<string, string | undefined> {
   const headers: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(request.headers)) {
-    headers[name] = Array.isArray(value) ? value.join(", ") : value;
+    headers[name] = name.startsWith(impersonationPrefix)
+      ? rawValues(request, name).join(repeatedHeaderSeparator)
+      : Array.isArray(value)
+        ? value.join(", ")
+        : value;
   }
   return headers;
+}
+
+/** Of a header that may come several times, and whose values may hold commas. */
+function rawValues({ rawHeaders }: IncomingMessage, name: string): string[] {
+  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }
 
 async function readBody(request: IncomingMessage): Promise<RequestBody> {
