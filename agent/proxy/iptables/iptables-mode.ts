@@ -1,5 +1,12 @@
-import { writeFile } from "node:fs/promises";
-import { type Chains, Iptables, type Ruleset, renderBatches } from "node-iptables";
+import {
+  type Chains,
+  Iptables,
+  IptablesError,
+  type Ruleset,
+  renderBatches,
+  renderChanges,
+  runProgram,
+} from "node-iptables";
 import type { Log } from "#shared/client/log.ts";
 import { Turn } from "#shared/client/turn.ts";
 import { boardIps, type ProxyMode, type ProxyNetwork } from "../proxy-mode.ts";
@@ -25,6 +32,8 @@ export class IptablesMode implements ProxyMode {
   private readonly planned = new WeakMap<ServicePort, PortRules>();
   /** What the kernel holds: a port's rules are the same object for as long as nothing of the port changes. */
   private applied: readonly PortRules[] | undefined;
+  /** undefined: no Service has asked for it. */
+  private knowsSctp: boolean | undefined;
   /** What was true of UDP Services when their stale flows were last looked for. */
   private udp = "";
 
@@ -35,7 +44,8 @@ export class IptablesMode implements ProxyMode {
 
   async apply(all: readonly ServicePort[]): Promise<void> {
     const { network } = this.options;
-    const ports = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
+    const others = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
+    const ports = await this.withoutUnknownProtocols(others);
     const rules = await this.plan(ports);
     const before = this.applied;
     // Until this one is done it is uncertain what there is.
@@ -48,6 +58,29 @@ export class IptablesMode implements ProxyMode {
   /** Rules work without the agent: nothing is to be ended. */
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Where the kernel has no match for SCTP, its ports alone are left out: one such rule would fail them all. */
+  private async withoutUnknownProtocols(ports: readonly ServicePort[]): Promise<readonly ServicePort[]> {
+    if (!ports.some(({ protocol }) => protocol === "SCTP")) return ports;
+    this.knowsSctp ??= await this.probeSctp();
+    return this.knowsSctp ? ports : ports.filter(({ protocol }) => protocol !== "SCTP");
+  }
+
+  private async probeSctp(): Promise<boolean> {
+    const chain = "KUBE-SCTP-PROBE";
+    const rule = ["-p", "sctp", "-m", "sctp", "--dport", "1", "-j", "RETURN"];
+    try {
+      await this.iptables.restore(renderChanges({}, { nat: new Map([[chain, [rule]]]) }));
+    } catch (error) {
+      if (!(error instanceof IptablesError)) throw error;
+      this.options.log.warn("this kernel cannot match SCTP: Services of that protocol do not work on this board", {
+        error,
+      });
+      return false;
+    }
+    await this.iptables.removeChains("nat", [chain]);
+    return true;
   }
 
   private async plan(ports: readonly ServicePort[]): Promise<PortRules[]> {
@@ -116,7 +149,10 @@ export class IptablesMode implements ProxyMode {
     for (const { table, chain, rule } of hooks) await this.iptables.ensureRule(table, chain, rule, "first");
     if (this.options.network.family === "IPv4") {
       // Lets 127.0.0.1:nodePort be translated; KUBE-FIREWALL keeps strangers off 127/8.
-      await writeFile("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
+      await runProgram(this.options.commandPrefix ?? [], "sh", [
+        "-c",
+        "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet",
+      ]);
     }
   }
 }

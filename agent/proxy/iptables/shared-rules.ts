@@ -52,7 +52,7 @@ export async function removeHooks(iptables: Iptables, hooks: readonly ProxyHook[
 
 /** Is a chain one of this proxy's? What a former run left is recognised by it. */
 export function isProxyChain(name: string): boolean {
-  return /^KUBE-(SERVICES|EXTERNAL-SERVICES|NODEPORTS|POSTROUTING|MARK-MASQ|FORWARD|FIREWALL|PROXY-FIREWALL|PORTALS|SVC-.+|SVL-.+|SEP-.+|EXT-.+|FW-.+)$/.test(
+  return /^KUBE-(SERVICES|EXTERNAL-SERVICES|NODEPORTS|POSTROUTING|MARK-MASQ|FORWARD|FIREWALL|PROXY-FIREWALL|PORTALS|SCTP-PROBE|SVC-.+|SVL-.+|SEP-.+|EXT-.+|FW-.+)$/.test(
     name,
   );
 }
