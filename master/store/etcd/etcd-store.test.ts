@@ -155,6 +155,36 @@ test("five members go on without two: every acknowledged write is there, once, a
   await five.stop();
 });
 
+test("without a majority writes and fresh reads are refused in plain words, and all is well when a member returns", async () => {
+  const three = await EtcdServers.start(3);
+  const store = await openEtcdStore({
+    endpoints: three.endpoints,
+    credentials: () => three.credentials,
+    transformer: plainText,
+    log: silentLog,
+  });
+  const revision = await store.create("/registry/three/a", "{}");
+  await three.kill("m2");
+  await three.kill("m3");
+  const errors = await Promise.all([
+    rejection(store.now()),
+    rejection(store.get("/registry/three/a")),
+    rejection(store.list("/registry/three/")),
+    rejection(store.update("/registry/three/a", '{"n":1}', revision)),
+    rejection(store.create("/registry/three/b", "{}")),
+  ]);
+  for (const error of errors) {
+    expect(error instanceof StoreUnavailableError || error instanceof OutcomeUnknownError).toBe(true);
+    expect((error as Error).message).toContain("majority");
+  }
+  three.run("m2");
+  await three.healthy();
+  const next = await store.get("/registry/three/a");
+  expect(await store.update("/registry/three/a", '{"n":2}', next?.revision ?? 0)).toBeGreaterThan(revision);
+  await store.close();
+  await three.stop();
+});
+
 describe("who is let in", () => {
   test("a client of another authority is not", async () => {
     const rogue = await createCertificateAuthority("etcd-ca");

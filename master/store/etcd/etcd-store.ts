@@ -234,7 +234,9 @@ class EtcdStore implements Store {
         if (isDoubtful(error)) doubt = error;
         if (doubt !== undefined && write.expected === 0) return this.#resolveCreation(write, deadline_ms);
         if (!isPassing(error) || performance.now() >= deadline_ms) {
-          throw doubt === undefined ? this.#unavailable(error) : new OutcomeUnknownError(write.key, error.message);
+          throw doubt === undefined
+            ? this.#unavailable(error)
+            : new OutcomeUnknownError(write.key, this.#unavailable(error).message);
         }
         await Bun.sleep(pauseAfter(attempt));
       }
@@ -280,7 +282,7 @@ class EtcdStore implements Store {
       }
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
-      throw new OutcomeUnknownError(write.key, error.message);
+      throw new OutcomeUnknownError(write.key, this.#unavailable(error).message);
     }
     throw new OutcomeUnknownError(write.key, "the connection to etcd broke before its answer came");
   }
