@@ -180,9 +180,13 @@ test(`any is killed under writes, ${rounds} times`, async () => {
   expect([...atOnce].filter((count) => count > 1)).toEqual([]);
 });
 
-test("without a majority of etcd writes are refused in plain words, and all is well when a member returns", async () => {
+test("without a majority of etcd writes and fresh reads are refused in plain words, until a member returns", async () => {
   for (const name of ["master-2", "master-3"]) c.cluster.killEtcd(name);
   expect(() => c.kubectl("create", "configmap", "refused")).toThrow(/etcd .*majority of its members/);
+  // A list without a version promises the newest state; one of version 0 takes any.
+  expect(() => c.kubectl("get", "configmaps")).toThrow(/etcd .*majority of its members/);
+  const old = c.kubectl("get", "--raw", "/api/v1/namespaces/default/configmaps?resourceVersion=0");
+  expect(old).toContain('"kind":"ConfigMapList"');
   c.cluster.startEtcd("master-2");
   await c.until(/accepted/, "get", "namespace", "default", "-o", "jsonpath=accepted{.metadata.uid}");
   c.kubectl("create", "configmap", "accepted");
