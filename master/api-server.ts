@@ -2,6 +2,7 @@ import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
+import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
 import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
@@ -52,6 +53,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const { settings, store, keys, address, log } = setup;
   const dialer = new BoardDialer(log.named("tunnel"));
   const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
+  const oidc = oidcSettingsOf(settings);
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const server = new ApiServer({
@@ -76,6 +78,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       security = createSecurity({
         reader,
         issuer,
+        moreTokens: oidc ? [new OidcTokens(oidc)] : [],
         client: () => client(apiServerUser),
         externalAddress: `${address}:${settings.httpsPort}`,
         tolerationSeconds: {

@@ -8,7 +8,7 @@ import { openIdPaths } from "./authn/openid-discovery.ts";
 import { SecretTokenUse } from "./authn/secret-token-use.ts";
 import type { ServiceAccountIssuer } from "./authn/service-account-issuer.ts";
 import { ServiceAccountTokens } from "./authn/service-account-token.ts";
-import { unionOfTokens } from "./authn/token-authenticator.ts";
+import { type TokenAuthenticator, unionOfTokens } from "./authn/token-authenticator.ts";
 import { TokenRequests } from "./authn/token-request.ts";
 import { authenticationReviews } from "./authn/token-review.ts";
 import { ClientCertificates } from "./authn/x509.ts";
@@ -27,6 +27,8 @@ import type { PathHandler } from "./request-path.ts";
 export interface SecurityOptions {
   readonly reader: ResourceReader;
   readonly issuer: ServiceAccountIssuer;
+  /** Who else knows tokens, asked last. */
+  readonly moreTokens?: readonly TokenAuthenticator[] | undefined;
   /** The API server's own client (system:masters), called only while requests are served. */
   readonly client: () => Client;
   /** host:port at which clients outside reach the API. */
@@ -55,7 +57,11 @@ export interface Security {
 export function createSecurity(options: SecurityOptions): Security {
   const { reader, issuer } = options;
   const secretUse = new SecretTokenUse(options.client);
-  const tokens = unionOfTokens([new ServiceAccountTokens(issuer, reader, { secretUse }), new BootstrapTokens(reader)]);
+  const tokens = unionOfTokens([
+    new ServiceAccountTokens(issuer, reader, { secretUse }),
+    new BootstrapTokens(reader),
+    ...(options.moreTokens ?? []),
+  ]);
   const rbac = new RbacAuthorizer(reader);
   const graph = new NodeGraph(reader);
   const authorizer = authorizerChain([privilegedGroup, new NodeAuthorizer(graph, bootstrapRules("system:node")), rbac]);

@@ -12,7 +12,7 @@ import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.t
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
-import { createSecurity, type Security } from "../../master/apiserver/security.ts";
+import { createSecurity, type Security, type SecurityOptions } from "../../master/apiserver/security.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
 import { certificateApprover } from "../../master/controllers/certificates/approver.ts";
 import { certificateSigner } from "../../master/controllers/certificates/signer.ts";
@@ -45,7 +45,7 @@ export interface SecuredServer {
   stop(): Promise<void>;
 }
 
-export async function startSecuredServer(): Promise<SecuredServer> {
+export async function startSecuredServer(more: Pick<SecurityOptions, "moreTokens"> = {}): Promise<SecuredServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "secured-server-"));
   const pki = await ensureMasterPki({
     dataDir,
@@ -64,7 +64,13 @@ export async function startSecuredServer(): Promise<SecuredServer> {
     declarations: builtinDeclarations,
     guards: (parts) => {
       const client = () => parts.client(apiServerUser);
-      const built = createSecurity({ reader: parts.reader, issuer, client, externalAddress: "127.0.0.1:6443" });
+      const built = createSecurity({
+        reader: parts.reader,
+        issuer,
+        client,
+        externalAddress: "127.0.0.1:6443",
+        ...more,
+      });
       security = built;
       const join = joinPaths({
         trusted: () => pki.authorities.trusted,
