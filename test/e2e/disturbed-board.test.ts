@@ -205,6 +205,53 @@ describe("a board to which things happen", () => {
     await untilHoldings(before);
   });
 
+  test("a full disk fails what needs it and nothing else, and is got over", async () => {
+    await create("before");
+    const first = containerOf(await untilReady("before"));
+    await board.stopBramble("SIGTERM");
+    shell(`
+      cp -a /var/lib/bramble /run/kept && mount -t tmpfs -o size=48m tmpfs /var/lib/bramble
+      cp -a /run/kept/. /var/lib/bramble/`);
+    try {
+      board.startBramble();
+      const pid = await waitFor("the agent", patience_s, () => board.bramblePid);
+      await untilReady("before");
+      it.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "full" }, data: { a: "b".repeat(100_000) } });
+      shell("dd if=/dev/zero of=/var/lib/bramble/ballast bs=64k 2>/dev/null; true");
+      const starved = {
+        volumes: [{ name: "map", configMap: { name: "full" } }],
+        containers: [{ ...sleeper(), volumeMounts: [{ name: "map", mountPath: "/map" }] }],
+        tolerations: [{ operator: "Exists" as const }],
+      };
+      await create("starved", starved);
+      await it.until(/ENOSPC|no space left|DiskPressure|Evicted/i, "describe", "pod", "starved");
+      expect(board.bramblePid).toBe(pid);
+      // What goes on is untouched; what was evicted says so.
+      const { status } = await get("before");
+      if (status?.phase === "Running") expect(containerOf(await get("before"))).toBe(first);
+      else expect(status?.reason).toBe("Evicted");
+      // An agent that goes on remembers pressure for five minutes, as a kubelet does.
+      await board.stopBramble("SIGTERM");
+      shell("rm /var/lib/bramble/ballast");
+      board.startBramble();
+      // A pod that was evicted is over; whoever wants it makes another, as its controller would.
+      await waitFor("a pod like the starved one", patience_s, async () => {
+        const pod = await get("starved");
+        if (isReady(pod)) return pod;
+        if (pod.status?.phase !== "Failed") return undefined;
+        await remove("starved");
+        await create("starved", starved);
+        return undefined;
+      });
+      await Promise.all(["before", "starved"].map(remove));
+    } finally {
+      await board.stopBramble("SIGTERM");
+      shell(`
+        rm -f /var/lib/bramble/ballast && cp -a /var/lib/bramble /run/full && umount -l /var/lib/bramble
+        cp -a /run/full/. /var/lib/bramble/`);
+    }
+  });
+
   test("a registry that is silent or lies keeps no other pod, and its pod runs once it is honest", async () => {
     const script = join(import.meta.dir, "../support/bad-registry.ts");
     const registry = Bun.spawn({
