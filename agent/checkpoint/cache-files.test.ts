@@ -116,7 +116,7 @@ describe("caches on the card", () => {
     for (let second = 0; second < 3_600; second += 4) {
       files.changed(name, () => [service("a", "1", { spec: { second } })]);
       await clock.advance(4_000);
-      await Bun.sleep(1);
+      await files.flushed();
       const written = existsSync(path()) ? statSync(path(), { bigint: true }).mtimeNs : 0n;
       if (written !== last) writes++;
       last = written;

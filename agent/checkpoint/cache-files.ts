@@ -100,6 +100,11 @@ export class CacheFiles implements CacheCheckpoint {
     kept.cancel = this.#clock.after(gather_ms, write);
   }
 
+  /** Writes that have begun are done. */
+  async flushed(): Promise<void> {
+    await Promise.all([...this.#kept.values()].map(({ writing }) => writing));
+  }
+
   /** Writes what waits, and takes no more. */
   async stop(): Promise<void> {
     this.#stopped = true;
