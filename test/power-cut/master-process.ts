@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import type { KubeObject } from "#shared/api/object.ts";
@@ -23,11 +24,19 @@ export interface RunningMaster {
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
 
-/** Runs `bramble master` without an agent on a data folder, until it is ready. Rejects with its log when it ends before. */
-export async function startMaster(folder: string, run: string): Promise<RunningMaster> {
+/** Runs `bramble master` without an agent on a data folder, until it is ready. Rejects with its log when it ends before.
+ *  @param through commands that run what follows them, for instance in a namespace. */
+export async function startMaster(
+  folder: string,
+  run: string,
+  through: readonly string[] = [],
+): Promise<RunningMaster> {
+  mkdirSync(run, { recursive: true });
+  writeFileSync(join(run, "none.yaml"), "");
   const [port, mqttPort] = [await freePort(), await freePort()];
   const child = Bun.spawn({
     cmd: [
+      ...through,
       process.execPath,
       bramble,
       "master",

@@ -2,7 +2,7 @@
  * A master from its first start on: clients write, it is killed, starts again, ends. Notes what clients were told.
  * Arguments: folder, notes.
  */
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kinds, startMaster } from "./master-process.ts";
@@ -11,8 +11,6 @@ const [folder = "", notesPath = ""] = process.argv.slice(2);
 const notes = openSync(notesPath, "a");
 const note = (...words: string[]): void => void writeSync(notes, `${words.join(" ")}\n`);
 const run = mkdtempSync(join(tmpdir(), "bramble-power-cut-run-"));
-mkdirSync(run, { recursive: true });
-writeFileSync(join(run, "none.yaml"), "");
 
 for (const [round, signal] of (["SIGKILL", "SIGTERM"] as const).entries()) {
   const master = await startMaster(folder, run);

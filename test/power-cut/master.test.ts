@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configMaps } from "#shared/api/resources.ts";
@@ -21,7 +21,6 @@ test(`a master whose power goes starts again with its cluster and what it acknow
 
 async function look(folder: string, cut: Cut): Promise<void> {
   const run = mkdtempSync(join(tmpdir(), "bramble-power-cut-run-"));
-  writeFileSync(join(run, "none.yaml"), "");
   const master = await startMaster(folder, run);
   try {
     const log = await master.log();
