@@ -60,7 +60,7 @@ describe("boards and masters that come and go", () => {
   beforeAll(async () => {
     it = await startCluster({ name: "boards", network: "10.191", workers: 2, takesGuests: true });
     await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
-    it.apply([...spread("steady", 600), ...spread("nimble", 2)]);
+    it.apply([...spread("steady", 600), ...spread("nimble", 5)]);
     await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);
     for (const app of ["steady", "nimble"])
       expect((await podsOf(app)).map(({ spec }) => spec?.nodeName).sort()).toEqual(["worker-1", "worker-2"]);
@@ -182,7 +182,7 @@ describe("boards and masters that come and go", () => {
     for (const worker of workers) worker.link("down");
     await Promise.all([untilReady("worker-1", false), untilReady("worker-2", false)]);
     // Longer than the pods bear a board that is away.
-    await Bun.sleep(8_000);
+    await Bun.sleep(12_000);
     for (const worker of workers) worker.link("up");
     await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
     await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);
@@ -200,7 +200,8 @@ describe("boards and masters that come and go", () => {
       worker.exec(["iptables", "-I", ...rule]);
       await untilReady("worker-2", false);
     });
-    expect(took_ms).toBeLessThan(10_000);
+    // Who is heard and does not hear may have renewed its Lease over a connection that still stood: that counts 20 s.
+    expect(took_ms).toBeLessThan(45_000);
     worker.exec(["iptables", "-D", ...rule]);
     await measure("both ways to Ready", () => untilReady("worker-2", true));
     await untilAllReady("steady", 2);

@@ -195,7 +195,7 @@ class Writer {
     for (let count = 0; !this.#isOver; count++) {
       const name = `written-${count % 8}`;
       const value = String(count);
-      const possible = this.#possible.get(name) ?? new Set();
+      const possible = this.#possible.get(name) ?? new Set([""]);
       this.#possible.set(name, possible.add(value));
       const metadata = { name, namespace: "default" };
       const body = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { value } };

@@ -46,8 +46,12 @@ export function evictionPace(zone: string, zones: ReadonlyMap<string, readonly b
   }
 }
 
+/** After all was down, boards come back one after the other: those that are still missing are given this long. */
+const returning_ms = 20_000;
+
 /** Gives the nodes of each zone their turns, one at a time. */
 export class EvictionTurns {
+  #allDownUntil_ms = Number.NEGATIVE_INFINITY;
   readonly #last = new Map<string, { readonly node: string; readonly at_ms: number }>();
 
   /** 0 when it is the node's turn, which is then taken; else how long to wait, ms. `perSecond` is above 0. Who has the turn
@@ -59,6 +63,16 @@ export class EvictionTurns {
     if (wait_ms > 0) return wait_ms;
     this.#last.set(zone, { node, at_ms: now_ms });
     return 0;
+  }
+
+  /** Every zone is down. */
+  noteAllDown(now_ms: number): void {
+    this.#allDownUntil_ms = now_ms + returning_ms;
+  }
+
+  /** How long boards that are missing after all was down have left to come back, ms; 0 when that was long ago. */
+  returning_ms(now_ms: number): number {
+    return Math.max(0, this.#allDownUntil_ms - now_ms);
   }
 
   /** The node is well again, or gone: its next loss is a new one. */

@@ -168,10 +168,15 @@ function judgeEviction(
   }
   const zone = zoneOf(node);
   const pace = evictionPace(zone, zones);
-  if (pace.kind === "take back") return { verdict: "take back", wait_ms: [] };
+  if (pace.kind === "take back") {
+    turns.noteAllDown(now_ms);
+    return { verdict: "take back", wait_ms: [] };
+  }
   if (!evictingTaintOf(node)) turns.forget(zone, name);
   if (pace.perSecond === 0) return { verdict: "hold", wait_ms: [] };
   if (!evictingTaintOf(node) || isBeingEmptied(node)) return { verdict: "evict", wait_ms: [] };
+  const returning_ms = turns.returning_ms(now_ms);
+  if (returning_ms > 0) return { verdict: "wait", wait_ms: [returning_ms] };
   const wait_ms = turns.take(zone, name, pace.perSecond, now_ms);
   return wait_ms > 0 ? { verdict: "wait", wait_ms: [wait_ms] } : { verdict: "evict", wait_ms: [] };
 }

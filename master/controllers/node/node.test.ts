@@ -108,6 +108,14 @@ describe("taints", () => {
     expect(turns.take("z", "b", 0.1, 11_000)).toBe(0);
   });
 
+  test("boards that are missing after all was down are given time to come back, one after the other", () => {
+    const turns = new EvictionTurns();
+    expect(turns.returning_ms(0)).toBe(0);
+    turns.noteAllDown(1_000);
+    expect(turns.returning_ms(2_000)).toBe(19_000);
+    expect(turns.returning_ms(30_000)).toBe(0);
+  });
+
   test("how long a pod may stay", () => {
     const taint = { key: "k", effect: "NoExecute" };
     expect(tolerated_s([taint], [])).toBe(0);
