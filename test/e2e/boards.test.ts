@@ -199,10 +199,9 @@ describe("boards and masters that come and go", () => {
     const took_ms = await measure("one way cut to NotReady", async () => {
       worker.exec(["iptables", "-I", ...rule]);
       await untilReady("worker-2", false);
-    });
+    }).finally(() => worker.exec(["iptables", "-D", ...rule]));
     // Who is heard and does not hear may have renewed its Lease over a connection that still stood: that counts 20 s.
     expect(took_ms).toBeLessThan(45_000);
-    worker.exec(["iptables", "-D", ...rule]);
     await measure("both ways to Ready", () => untilReady("worker-2", true));
     await untilAllReady("steady", 2);
     expect(await running("steady")).toEqual(before);
