@@ -2,24 +2,14 @@ import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
-  csiDrivers,
-  csiNodes,
-  csiStorageCapacities,
   deviceClasses,
   namespaces,
   nodes,
   persistentVolumeClaims,
-  persistentVolumes,
   podDisruptionBudgets,
   pods,
-  replicaSets,
-  replicationControllers,
   resourceClaims,
   resourceSlices,
-  services,
-  statefulSets,
-  storageClasses,
-  volumeAttachments,
 } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -38,6 +28,7 @@ import { PodInfo } from "./pod-info.ts";
 import { isTerminal } from "./pod-phase.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
 import { type PreemptionCandidate, planPreemption } from "./preemption.ts";
+import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
 export interface SchedulerOptions {
@@ -64,31 +55,6 @@ interface RunningProfile extends Profile {
   readonly events: EventRecorder;
   readonly byName: ReadonlyMap<string, SchedulerPlugin>;
 }
-
-/** What decides on the volumes that nodes can have, claims apart. */
-const storageOfNodes = [
-  persistentVolumes,
-  storageClasses,
-  csiNodes,
-  csiDrivers,
-  csiStorageCapacities,
-  volumeAttachments,
-] as unknown as readonly ResourceRef<KubeObject>[];
-
-/** Everything that a plugin may read. */
-const watched: readonly ResourceRef<never>[] = [
-  namespaces,
-  services,
-  replicationControllers,
-  replicaSets,
-  statefulSets,
-  podDisruptionBudgets,
-  persistentVolumeClaims,
-  ...storageOfNodes,
-  resourceClaims,
-  resourceSlices,
-  deviceClasses,
-] as unknown as readonly ResourceRef<never>[];
 
 /**
  * Gives pods their nodes. Events fill the cache and the queue; one loop takes pods from the queue and decides on each at
@@ -139,7 +105,9 @@ export class Scheduler {
 
   /** Resolves when the caches are full and the loop runs. */
   async start(): Promise<void> {
-    const informers = [nodes, pods, ...watched].map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
+    const informers = [nodes, pods, ...readByPlugins].map((ref) =>
+      this.#informers.informer(ref as ResourceRef<KubeObject>),
+    );
     // Before the caches are full, so that each object is looked at once.
     this.#detach.push(
       this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),

@@ -1,5 +1,7 @@
 /** A cluster out of a backup, and one that moves to etcd: boards and their pods come back to it as if nothing had been. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { etcdctlArgs, startEtcd, storeArgs, writeEtcdCertificates } from "#tools/local-cluster/etcd.ts";
 import { image, startCluster, type TestCluster } from "./board-cluster.ts";
 
@@ -61,6 +63,29 @@ test("a restored cluster adopts its pods", async () => {
   c.apply(pod("after-restore"));
   await identityOf("after-restore");
   expect(await identityOf("before")).toBe(identity);
+});
+
+test("a new machine takes a lost master's place out of a backup, and adopts the pods", async () => {
+  const identity = await identityOf("before");
+  const file = "/var/lib/bramble/kept.gz";
+  await onMaster("backup", file);
+  const master = c.cluster.host("master-1");
+  const copy = readFileSync(c.cluster.file("master-1", file));
+  // Off for good with all that it had, keys and machine ID too; another board comes to its address.
+  await master.remove();
+  rmSync(master.dir, { recursive: true });
+  await master.powerOn();
+  expect(master.read("/var/lib/bramble/token")).toBeUndefined();
+  mkdirSync(dirname(c.cluster.file("master-1", file)), { recursive: true });
+  writeFileSync(c.cluster.file("master-1", file), copy, { mode: 0o600 });
+  expect(await onMaster("restore", file)).toContain("Start the master");
+  master.startBramble();
+  await c.cluster.ready(master.board);
+  await c.until(/worker-1 +Ready/, "get", "nodes");
+  c.apply(pod("on-a-new-master"));
+  await identityOf("on-a-new-master");
+  expect(await identityOf("before")).toBe(identity);
+  expect(await identityOf("after-restore")).toContain("Running");
 });
 
 test("a cluster that moves to etcd keeps its pods, and so it does on its way back", async () => {
