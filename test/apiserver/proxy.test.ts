@@ -57,11 +57,15 @@ describe("a pod behind the proxy subresource", () => {
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
       expect(await (await ask(method, "/a%2Fb/c/?d=e")).text()).toBe(`${method} /a%2Fb/c/?d=e`);
     expect(await (await ask("POST", "")).text()).toBe("POST /");
+    expect((await ask("HEAD", "/a")).status).toBe(200);
+    expect((await ask("HEAD", "", "status")).status).toBe(405);
   });
 
   test("has its root below a slash, so that relative links work", async () => {
-    const answer = await ask("GET", "?a=b");
-    expect([answer.status, answer.headers.get("location")]).toEqual([301, `${root}/?a=b`]);
+    for (const method of ["GET", "HEAD"]) {
+      const answer = await ask(method, "?a=b");
+      expect([answer.status, answer.headers.get("location")]).toEqual([301, `${root}/?a=b`]);
+    }
     expect(await (await ask("GET", "/")).text()).toBe("GET /");
   });
 

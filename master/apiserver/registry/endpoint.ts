@@ -70,7 +70,8 @@ export class ResourceEndpoint {
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     checkScope(info, resource);
-    if (context.method === "HEAD") throw notServed();
+    // Upstream's router knows HEAD for what it passes on, and for nothing else.
+    if (context.method === "HEAD" && info.subresource !== "proxy") throw notServed();
     if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
     const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
