@@ -6,8 +6,8 @@ import type { Schema } from "#shared/api/schema/schema.ts";
 import type { CustomResourceSubresourceScale } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import type { Field } from "../resources/validation/field.ts";
-import { isDns1035Label, isPathSegment } from "../resources/validation/names.ts";
-import { validateObjectMeta } from "../resources/validation/object-meta.ts";
+import { isDns1035Label } from "../resources/validation/names.ts";
+import { validateCommonMeta } from "../resources/validation/object-meta.ts";
 
 /** Duplicates in lists of type set and map. */
 export function checkLists(value: unknown, schema: Schema | undefined, field: Field): void {
@@ -89,7 +89,7 @@ function checkEmbeddedObject(object: JsonObject, field: Field): void {
   }
   const named = { ...metadata, name: metadata["name"] || "fakename" } as ObjectMeta;
   const namespaced = typeof metadata["namespace"] === "string" && metadata["namespace"] !== "";
-  const errors = validateObjectMeta(named, { namespaced, validateName: isPathSegment, builtIn: false });
+  const errors = validateCommonMeta(named, { namespaced });
   field.addAll(errors.map((error) => ({ ...error, field: `${field.path}.${error.field}` })));
 }
 

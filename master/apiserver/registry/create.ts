@@ -5,9 +5,10 @@ import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { KeyExistsError } from "../../store/store.ts";
-import { validateObjectMeta } from "../resources/validation/object-meta.ts";
+import { type ObjectMetaRules, validateCommonMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
+import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { managedResource } from "./managed-resource.ts";
 import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
@@ -28,7 +29,7 @@ export interface Creation {
 /** Creates an object and answers with it once every reader sees it. Throws StatusError. */
 export async function create(parts: WriteParts, scope: WriteScope, creation: Creation): Promise<Entry> {
   const { resource } = scope;
-  const { strategy, custom } = resource.workingDeclaration;
+  const { strategy } = resource.workingDeclaration;
   const draft = resource.toWorking(creation.object);
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
@@ -53,7 +54,6 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   // Sees the UID and the name: a Job selects its pods by them.
   strategy?.prepareForCreate?.(draft);
   if (strategy?.hasGeneration) draft.metadata.generation = 1;
-  else if (!custom) delete draft.metadata.generation;
   return insertNamed(parts, scope, draft, generates);
 }
 
@@ -108,6 +108,16 @@ export function generatedName(base: string): string {
   return name;
 }
 
+/** By what rules a declaration's objects have their metadata judged. */
+export function metadataRulesOf({ ref, strategy, custom = false }: ResourceDeclaration): ObjectMetaRules {
+  return {
+    namespaced: ref.namespaced,
+    validateName: strategy?.validateName,
+    metadataRules: strategy?.metadataRules ?? (custom ? "names" : "kind"),
+    ignoresGenerateName: strategy?.ignoresGenerateName,
+  };
+}
+
 function existsAlready(scope: WriteScope, name: string): StatusError {
   const error = alreadyExists(scope.resource.name, name);
   const present = scope.stored.cache.get(cacheKey(scope, name))?.view();
@@ -118,17 +128,13 @@ function existsAlready(scope: WriteScope, name: string): StatusError {
 
 async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
   const { resource, stored } = scope;
-  const { strategy, ref, custom } = resource.workingDeclaration;
+  const { strategy } = resource.workingDeclaration;
   const name = draft.metadata.name ?? "";
-  const faults = [
-    ...validateObjectMeta(draft.metadata, {
-      namespaced: ref.namespaced,
-      validateName: strategy?.validateName,
-      builtIn: !custom && !strategy?.allowsPlainFinalizers,
-    }),
-    ...(strategy?.validate?.(draft) ?? []),
-  ];
-  if (faults.length > 0) throw invalid(resource.gvk, name, faults);
+  const rules = metadataRulesOf(resource.workingDeclaration);
+  const own = [...validateKindMeta(draft.metadata, rules), ...(strategy?.validate?.(draft) ?? [])];
+  // What holds for every kind is said only where the kind has nothing to say.
+  const faults = own.length > 0 ? own : validateCommonMeta(draft.metadata, rules);
+  if (faults.length > 0) throw invalid(resource.judgedKind, name, faults);
   scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
   const judged = canonical(draft, resource.workingSchema);
   await judge(parts, scope, { operation: "CREATE", name, object: judged });

@@ -5,6 +5,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { User } from "../request.ts";
+import type { MetadataRules } from "../resources/validation/object-meta.ts";
 
 /**
  * All that the API server knows about one resource. Built-in kinds are constants under resources/; a
@@ -30,7 +31,7 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   /** `volatile`: kept in memory only, on a single master (see DESIGN.md, the store). `batched`: written in rare batches. */
   readonly storage?: "durable" | "volatile" | "batched" | undefined;
   /** The same stored objects under another group (events of events.k8s.io are core's): reads and writes go to `ref`'s
-   *  keys and watch cache through these two. Absent: stored under its own `ref`. */
+   *  keys and watch cache through these two, and the strategy judges the stored form. Absent: stored under its own `ref`. */
   readonly storedAs?:
     | {
         readonly ref: ResourceRef;
@@ -148,8 +149,12 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validateUpdate?(object: T, old: Readonly<T>): FieldError[];
   validateStatusUpdate?(object: T, old: Readonly<T>): FieldError[];
   warnings?(object: T, old: Readonly<T> | undefined): string[];
-  /** Finalizers need not be domain-qualified (kinds that upstream validates outside of its core: CRDs, APIServices). */
-  readonly allowsPlainFinalizers?: boolean | undefined;
+  /** Who judges metadata beyond what holds for every kind. Default: the kind, finalizers without a domain included. */
+  readonly metadataRules?: MetadataRules | undefined;
+  readonly ignoresGenerateName?: boolean | undefined;
+  /** An update is judged by the rules for names once more, generateName among them (upstream's ValidateUpdate calls its
+   *  ValidateObjectMeta too). */
+  readonly judgesNameOnUpdate?: boolean | undefined;
   /** Names: default is a DNS-1123 subdomain. */
   validateName?(name: string): string[];
   /** PUT to a missing name creates it (Lease, Endpoints, ConfigMap do not; upstream allows it for a few). */

@@ -5,7 +5,8 @@ import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
 import { badRequest, invalid, unsupportedMediaType } from "#shared/api/errors.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
-import type { Schema } from "#shared/api/schema/schema.ts";
+import { jsonKind } from "#shared/api/patch/patch-error.ts";
+import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { DecodeError, normalizeObject, strictMessages } from "#shared/api/schema/validate-fields.ts";
 import type { RequestBody } from "../request.ts";
 import { dropNilFields } from "./absent-fields.ts";
@@ -19,31 +20,73 @@ export function documentOf(value: unknown): DecodedDocument {
 
 const mediaTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
-/** Decodes by content type. Throws BadRequest for a body that does not parse, 415 for a type that is not known. */
+/** A body in which no object of any kind is to be seen. */
+export class UnrecognizedBodyError extends Error {
+  override readonly name = "UnrecognizedBodyError";
+}
+
+/** Decodes by content type. Throws UnrecognizedBodyError for a body that does not parse, 415 for a type that is not known. */
 export function decodeDocument(body: RequestBody, contentType: string | undefined): DecodedDocument {
   if (body.kind === "object") return documentOf(body.object);
-  if (body.kind === "none") return documentOf(undefined);
+  const bytes = body.kind === "none" ? new Uint8Array() : body.bytes;
   const type = mediaTypeOf(contentType);
   try {
     switch (type) {
       case "":
       case "application/json":
-        return decodeJson(body.bytes);
+        return decodeJson(bytes);
       case "application/yaml":
-        return decodeYaml(body.bytes);
+        return decodeYaml(bytes);
       case protobufContentType:
-        return documentOf(decodeProtobuf(body.bytes).value);
+        return documentOf(decodeProtobuf(bytes).value);
       default:
         throw unsupportedMediaType(
           `the body of the request was in an unknown format - accepted media types include: ${mediaTypes}`,
         );
     }
   } catch (error) {
-    if (error instanceof JsonSyntaxError || error instanceof YamlError || error instanceof ProtobufError) {
-      throw badRequest(error.message);
+    if (error instanceof JsonSyntaxError) {
+      throw new UnrecognizedBodyError(`couldn't get version/kind; json parse error: ${error.message}`, {
+        cause: error,
+      });
     }
+    if (error instanceof YamlError || error instanceof ProtobufError)
+      throw new UnrecognizedBodyError(error.message, { cause: error });
     throw error;
   }
+}
+
+/**
+ * The object of the expected kind in a request's body. Throws BadRequest, worded as upstream does, or 415 for a content
+ * type that is not known.
+ */
+export function decodeObject(
+  body: RequestBody,
+  contentType: string | undefined,
+  expected: Expected,
+  validation: FieldValidation,
+  warnings: string[],
+): KubeObject {
+  try {
+    return objectOf(decodeDocument(body, contentType), expected, validation, warnings);
+  } catch (error) {
+    if (!(error instanceof UnrecognizedBodyError)) throw error;
+    const { kind } = expected.gvk;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind}): ${error.message} (${beginningOf(body)})`,
+    );
+  }
+}
+
+const SHOWN_BYTES = 30;
+
+/** How a body begins, for people: JSON as text, all else in hexadecimal. */
+function beginningOf(body: RequestBody): string {
+  const bytes = Buffer.from(body.kind === "bytes" ? body.bytes : new Uint8Array());
+  if (bytes.length === 0) return "<empty>";
+  const shown = bytes.subarray(0, SHOWN_BYTES);
+  const text = bytes[0] === "{".charCodeAt(0) ? shown.toString() : shown.toString("hex");
+  return bytes.length > SHOWN_BYTES ? `${text} ...` : text;
 }
 
 export const mediaTypeOf = (contentType: string | undefined): string =>
@@ -59,7 +102,7 @@ export interface Expected {
 
 /**
  * An object of the expected kind out of a document. Unknown and duplicate fields are refused, warned of, or dropped
- * silently. Throws BadRequest, worded as upstream does.
+ * silently. Throws BadRequest, worded as upstream does, and UnrecognizedBodyError for what is no object at all.
  */
 export function objectOf(
   document: DecodedDocument,
@@ -68,12 +111,8 @@ export function objectOf(
   warnings: string[],
 ): KubeObject {
   const { gvk } = expected;
-  const value = document.value === undefined ? {} : document.value;
-  if (!isJsonObject(value)) {
-    throw badRequest(
-      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
-    );
-  }
+  const value = document.value ?? {};
+  if (!isJsonObject(value)) throw notDecodedAs(value, `Go value of type ${typeMeta}`);
   checkKind(value, expected);
   const title = `${gvk.kind} in version ${JSON.stringify(gvk.version)} cannot be handled as a ${gvk.kind}`;
   const normalized = normalize(value, expected, title);
@@ -110,32 +149,47 @@ function normalize(
   }
 }
 
+/** The Go type that apiVersion and kind of any object are read into. */
+const typeMeta = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+
+const notDecodedAs = (value: unknown, target: string): UnrecognizedBodyError =>
+  new UnrecognizedBodyError(
+    `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(value)} into ${target}`,
+  );
+
 function checkKind(value: JsonObject, { gvk, custom }: Expected): void {
-  const { apiVersion = "", kind = "" } = value;
+  const apiVersion = value["apiVersion"] ?? "";
+  const kind = value["kind"] ?? "";
+  if (typeof apiVersion !== "string") throw notDecodedAs(apiVersion, "Go struct field .apiVersion of type string");
+  if (typeof kind !== "string") throw notDecodedAs(kind, "Go struct field .kind of type string");
+  if (apiVersion.split("/").length > 2)
+    throw new UnrecognizedBodyError(`unexpected GroupVersion string: ${apiVersion}`);
   const expected = apiVersionOf(gvk);
-  if (typeof apiVersion !== "string" || typeof kind !== "string") {
-    throw badRequest(
-      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field of type string",
-    );
+  const given = apiVersion === "" ? expected : apiVersion;
+  const givenKind = kind === "" ? gvk.kind : kind;
+  if (given === expected && givenKind === gvk.kind) return;
+  // Kinds of custom resources are not known before their objects are validated.
+  if (custom && given === expected) {
+    const message = `Invalid value: ${JSON.stringify(kind)}: must be ${gvk.kind}`;
+    throw invalid(gvk, nameIn(value), [{ field: "kind", reason: "FieldValueInvalid", message }]);
   }
-  if (kind !== "" && kind !== gvk.kind) {
-    const given = apiVersion === "" ? expected : apiVersion;
-    // Kinds of custom resources are not known before their objects are validated.
-    if (custom && given === expected) {
-      const message = `Invalid value: ${JSON.stringify(kind)}: must be ${gvk.kind}`;
-      throw invalid(gvk, nameIn(value), [{ field: "kind", reason: "FieldValueInvalid", message }]);
-    }
-    throw badRequest(
-      given === expected
-        ? `${kind} in version ${JSON.stringify(parseApiVersion(given).version)} cannot be handled as a ${gvk.kind}: no kind "${kind}" is registered for this resource`
-        : `the API version in the data (${given}) does not match the expected API version (${expected})`,
-    );
+  const why = custom ? undefined : unfitKind({ ...parseApiVersion(given), kind: givenKind }, gvk);
+  if (why !== undefined) {
+    const version = JSON.stringify(parseApiVersion(given).version);
+    throw badRequest(`${givenKind} in version ${version} cannot be handled as a ${gvk.kind}: ${why}`);
   }
-  if (apiVersion !== "" && apiVersion !== expected) {
-    throw badRequest(
-      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
-    );
+  throw badRequest(`the API version in the data (${given}) does not match the expected API version (${expected})`);
+}
+
+/** Why an object cannot become one of the expected kind, whatever its version. */
+function unfitKind(given: GroupVersionKind, expected: GroupVersionKind): string | undefined {
+  if (!schemaFor(given)) {
+    const version = JSON.stringify(apiVersionOf(given));
+    return `no kind ${JSON.stringify(given.kind)} is registered for version ${version} in scheme "pkg/runtime/scheme.go:111"`;
   }
+  if (given.kind === expected.kind) return undefined;
+  const internal = expected.group === "" ? "core" : (expected.group.split(".")[0] ?? "");
+  return `converting (${given.version}.${given.kind}) to (${internal}.${expected.kind}): unknown conversion`;
 }
 
 function nameIn({ metadata }: JsonObject): string {

@@ -13,7 +13,7 @@ import { listResponse, objectResponse, valueResponse, watchResponse } from "./an
 import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
-import { decodeDocument, objectOf } from "./decode-body.ts";
+import { decodeObject } from "./decode-body.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
 import { remove } from "./remove.ts";
@@ -182,10 +182,10 @@ export class ResourceEndpoint {
   }
 
   #decode({ context, resource }: Request, options: WriteOptions): KubeObject {
-    const document = decodeDocument(context.body, context.headers["content-type"]);
     const { custom = false } = resource.declaration;
-    return objectOf(
-      document,
+    return decodeObject(
+      context.body,
+      context.headers["content-type"],
       { gvk: resource.gvk, schema: resource.schema, custom },
       options.fieldValidation,
       context.warnings,
@@ -226,13 +226,7 @@ export class ResourceEndpoint {
     const { context, resource, accepted } = request;
     const name = nameOf(context);
     const options = writeOptions(context.query, "UpdateOptions");
-    const object = this.#decode(request, options);
-    if (!object.metadata.name) {
-      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
-    }
-    if (object.metadata.name !== name) {
-      throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
-    }
+    const object = namedFor(name, this.#decode(request, options));
     matchNamespace(request, object);
     const scope = this.#scope(request, options);
     const { strategy } = resource.workingDeclaration;
@@ -395,9 +389,9 @@ export class ResourceEndpoint {
 
   #subresourceBody(context: RequestContext, { body }: SubresourceDeclaration): KubeObject | undefined {
     if (!body || context.info.verb === "get" || connectsBy(body.kind)) return undefined;
-    const document = decodeDocument(context.body, context.headers["content-type"]);
     const { fieldValidation } = writeOptions(context.query, "CreateOptions");
-    return objectOf(document, { gvk: body, schema: schemaFor(body), custom: false }, fieldValidation, context.warnings);
+    const expected = { gvk: body, schema: schemaFor(body), custom: false };
+    return decodeObject(context.body, context.headers["content-type"], expected, fieldValidation, context.warnings);
   }
 
   async #scale(request: Request, paths: NonNullable<SubresourceDeclaration["scale"]>): Promise<ApiResponse> {
@@ -418,11 +412,15 @@ export class ResourceEndpoint {
           }
         : {
             kind: "put" as const,
-            scale: objectOf(
-              decodeDocument(context.body, context.headers["content-type"]),
-              expected,
-              options.fieldValidation,
-              context.warnings,
+            scale: namedFor(
+              name,
+              decodeObject(
+                context.body,
+                context.headers["content-type"],
+                expected,
+                options.fieldValidation,
+                context.warnings,
+              ),
             ),
           };
     if (body.kind === "patch") checkPatchOptions(body.patch, options);
@@ -434,6 +432,14 @@ export class ResourceEndpoint {
     });
     return valueResponse(scaleOf(await resource.working(entry), paths));
   }
+}
+
+/** The object of a PUT, if it is the one that the URL names. Throws BadRequest. */
+function namedFor(name: string, object: KubeObject): KubeObject {
+  const given = object.metadata.name;
+  if (!given) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  if (given !== name) throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+  return object;
 }
 
 export { connectsBy, pathNotFound };

@@ -7,13 +7,15 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch, unknownJsonPatchFields } from "#shared/api/patch/json-patch.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { applyMergePatch } from "#shared/api/patch/merge-patch.ts";
+import { goPrint } from "#shared/api/patch/strategic-list.ts";
 import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import { strictMessages } from "#shared/api/schema/validate-fields.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
-import { documentOf, mediaTypeOf, objectOf } from "./decode-body.ts";
+import { documentOf, mediaTypeOf, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
 import { managedResource } from "./managed-resource.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import type { WriteOptions } from "./write-options.ts";
@@ -162,12 +164,26 @@ export function fitting<T>(decode: () => T, { type, document }: PatchRequest, re
   try {
     return decode();
   } catch (error) {
-    if (!(error instanceof StatusError) || error.reason !== "BadRequest") throw error;
+    const isUnfit = error instanceof StatusError && error.reason === "BadRequest";
+    if (!isUnfit && !(error instanceof UnrecognizedBodyError)) throw error;
     const why = error.message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
-    const value = JSON.stringify(type === "strategic" ? document.value : result);
-    const message = `Invalid value: ${JSON.stringify(value)}: ${why}`;
+    const isStrategic = type === "strategic";
+    const value = isStrategic ? goPrint(document.value) : JSON.stringify(result);
+    const message = `Invalid value: ${goQuote(value)}: ${isStrategic ? unconverted(why) : why}`;
     throw invalid({ group: "", kind: "" }, "", [{ field: "patch", reason: "FieldValueInvalid", message }]);
   }
+}
+
+/** Upstream fits the result of a strategic merge into its struct by another way than JSON, with words of its own. */
+function unconverted(why: string): string {
+  const [, given = "", target = ""] = /cannot unmarshal (\w+)(?: [-\d.]+)? into Go .* of type (\S+)/.exec(why) ?? [];
+  if (given === "") return why;
+  const kinds: Readonly<Record<string, string>> = { array: "slice", object: "map", number: "int64" };
+  const from = kinds[given] ?? given;
+  if (target.startsWith("[]")) return `cannot restore slice from ${from}`;
+  if (target.startsWith("map[")) return `cannot restore map from ${from}`;
+  if (!/^(string|bool|u?int\d*|float\d+)$/.test(target)) return `cannot restore struct from: ${from}`;
+  return from === "int64" ? `cannot convert ${from} to ${target}` : `unrecognized type: ${target}`;
 }
 
 const renamed = (given: string | undefined, name: string): Error =>

@@ -71,9 +71,16 @@ export class ServedResource {
     return this.declaration.listKind ?? `${this.declaration.ref.kind}List`;
   }
 
-  /** The declaration that writes go by: of custom resources this version's own, else that of the stored form. */
+  /** The declaration that writes go by: of custom resources this version's own, and of what is stored as another kind
+   *  its own with rules for the stored form; else that of the stored form. */
   get workingDeclaration(): ResourceDeclaration {
-    return this.declaration.converter ? this.declaration : this.storedDeclaration;
+    const { declaration } = this;
+    return declaration.converter || declaration.storedAs ? declaration : this.storedDeclaration;
+  }
+
+  /** What errors about an object call its kind: the one that rests. */
+  get judgedKind(): { readonly group: string; readonly kind: string } {
+    return this.declaration.storedAs?.ref ?? this.gvk;
   }
 
   /** The schema of what writes work on. */

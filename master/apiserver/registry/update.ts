@@ -3,11 +3,14 @@ import { conflict, type FieldError, invalid, notFound, staleObject } from "#shar
 import { settledManagedFields, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
-import { validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
+import { validateKindMeta, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
+import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { managedResource } from "./managed-resource.ts";
@@ -71,6 +74,7 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   insistOnIdentity(scope, change, draft, old);
   const named = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
   const insists = named && !fromPresent;
+  if (insists && !/^\d+$/.test(draft.metadata.resourceVersion ?? "")) throw notANumber(draft.metadata.resourceVersion);
   if (insists && draft.metadata.resourceVersion !== String(live.revision)) {
     throw staleObject(resource.name, change.name);
   }
@@ -120,8 +124,13 @@ function immutableUid({ resource }: WriteScope, name: string, uid: string): Erro
   return invalid(resource.gvk, name, [{ field: "metadata.uid", reason: "FieldValueInvalid", message }]);
 }
 
+const notANumber = (revision = ""): Error =>
+  unclassifiedError(`strconv.ParseUint: parsing ${goQuote(revision)}: invalid syntax`);
+
 function mustNameRevision({ resource }: WriteScope, name: string): Error {
-  return invalid(resource.gvk, name, [
+  // Upstream's generic store knows the resource's name, not its kind.
+  const { group, plural } = resource.name;
+  return invalid({ group, kind: plural }, name, [
     {
       field: "metadata.resourceVersion",
       reason: "FieldValueInvalid",
@@ -199,12 +208,10 @@ function keepMetadata({ metadata }: KubeObject, old: KubeObject): void {
   metadata.name = kept.name;
   metadata.uid = kept.uid;
   metadata.creationTimestamp = kept.creationTimestamp;
-  metadata.deletionTimestamp = kept.deletionTimestamp;
-  metadata.deletionGracePeriodSeconds = kept.deletionGracePeriodSeconds;
+  if (kept.deletionTimestamp) metadata.deletionTimestamp = kept.deletionTimestamp;
+  metadata.deletionGracePeriodSeconds ??= kept.deletionGracePeriodSeconds;
   metadata.generation = kept.generation;
-  metadata.generateName = kept.generateName;
   metadata.resourceVersion = kept.resourceVersion;
-  delete metadata.selfLink;
   for (const field of Object.keys(metadata) as (keyof typeof metadata)[]) {
     if (metadata[field] === undefined) delete metadata[field];
   }
@@ -217,16 +224,20 @@ function basisChanged(strategy: Strategy, object: KubeObject, old: KubeObject): 
 
 function validate(scope: WriteScope, change: Change, object: KubeObject, old: KubeObject): void {
   const { subresource, resource } = scope;
-  const { strategy, custom } = resource.workingDeclaration;
+  const { strategy } = resource.workingDeclaration;
   const own = change.update
     ? change.update.validate?.(object, old)
     : subresource === "status"
       ? strategy?.validateStatusUpdate?.(object, old)
       : strategy?.validateUpdate?.(object, old);
   if (change.isInternal) return;
-  const builtIn = !custom && !strategy?.allowsPlainFinalizers;
-  const faults = [...validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn }), ...(own ?? [])];
-  if (faults.length > 0) throw invalid(resource.gvk, change.name, faults);
+  const rules = metadataRulesOf(resource.workingDeclaration);
+  const faults = [
+    ...validateObjectMetaUpdate(object.metadata, old.metadata, rules),
+    ...(strategy?.judgesNameOnUpdate ? validateKindMeta(object.metadata, rules) : []),
+    ...(own ?? []),
+  ];
+  if (faults.length > 0) throw invalid(resource.judgedKind, change.name, faults);
   if (subresource === undefined) scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));
 }
 

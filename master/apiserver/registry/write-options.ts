@@ -1,11 +1,18 @@
 /** Options of writes: CreateOptions, UpdateOptions, PatchOptions in the query, DeleteOptions in query or body. */
-import { invalid } from "#shared/api/errors.ts";
+import type { DecodedDocument } from "#shared/api/codec/json.ts";
+import { badRequest, invalid } from "#shared/api/errors.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
-import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf } from "./decode-body.ts";
+import {
+  decodeDocument,
+  type FieldValidation,
+  mediaTypeOf,
+  objectOf,
+  UnrecognizedBodyError,
+} from "./decode-body.ts";
 import { integerOf } from "./list.ts";
 import { isTrue } from "./watch.ts";
 
@@ -51,12 +58,11 @@ const isFieldValidation = (text: string): text is FieldValidation | "" =>
 
 function checkDryRun(values: readonly string[], kind: string): void {
   if (values.every((value) => value === "All")) return;
-  const shown = values.map((value) => `"${value}"`).join(",");
   throw invalid(kindOf(kind), "", [
     {
       field: "dryRun",
       reason: "FieldValueNotSupported",
-      message: `Unsupported value: []string{${shown}}: supported values: "All"`,
+      message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
     },
   ]);
 }
@@ -84,7 +90,7 @@ export function deleteOptions(
       {
         field: "propagationPolicy",
         reason: "FieldValueNotSupported",
-        message: `Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan", "nil"`,
+        message: `Unsupported value: "${policy}": supported values: "Foreground", "Background", "Orphan", "nil"`,
       },
     ]);
   }
@@ -93,7 +99,7 @@ export function deleteOptions(
 
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {
   if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
-  const document = decodeDocument(body, mediaTypeOf(contentType));
+  const document = optionsDocument(body, contentType);
   if (document.value === null || document.value === undefined) return undefined;
   const given = document.value as { apiVersion?: unknown };
   // Clients send these in the group of the resource too (`apps/v1`), with the same fields.
@@ -101,6 +107,15 @@ function bodyOptions(body: RequestBody, contentType: string | undefined): Delete
   const gvk = { group: "", version: "v1", kind: "DeleteOptions" };
   const options = objectOf({ ...document, value }, { gvk, schema: schemaFor(gvk), custom: false }, "Ignore", []);
   return options as unknown as DeleteOptions;
+}
+
+function optionsDocument(body: RequestBody, contentType: string | undefined): DecodedDocument {
+  try {
+    return decodeDocument(body, mediaTypeOf(contentType));
+  } catch (error) {
+    if (error instanceof UnrecognizedBodyError) throw badRequest(error.message);
+    throw error;
+  }
 }
 
 function queryOptions(query: URLSearchParams): DeleteOptions {

@@ -162,7 +162,7 @@ class JsonParser {
       this.at++;
       return object;
     }
-    this.enter();
+    this.enter("{");
     for (;;) {
       this.skipSpace();
       if (this.text[this.at] !== '"') this.fail("looking for beginning of object key string");
@@ -193,7 +193,7 @@ class JsonParser {
       this.at++;
       return array;
     }
-    this.enter();
+    this.enter("[");
     for (;;) {
       this.path[this.path.length - 1] = array.length;
       array.push(this.parseValue());
@@ -207,8 +207,8 @@ class JsonParser {
     return array;
   }
 
-  private enter(): void {
-    if (this.path.length >= maxDepth) throw new JsonSyntaxError("exceeded max depth");
+  private enter(opening: "[" | "{"): void {
+    if (this.path.length >= maxDepth) throw new JsonSyntaxError(`invalid character '${opening}' exceeded max depth`);
     this.path.push("");
   }
 

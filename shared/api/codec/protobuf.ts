@@ -36,6 +36,7 @@ function decodeEnveloped(body: Uint8Array, fallback: GroupVersionKind | undefine
   if (!buffer.subarray(0, 4).equals(magic)) {
     throw new ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
   }
+  if (buffer.length === magic.length) throw new ProtobufError("empty body");
   const envelope = decodeEnvelope(new WireReader(buffer, 4));
   const { group, version } = parseApiVersion(envelope.apiVersion);
   const gvk = {

@@ -35,7 +35,7 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
     hasStatus: true,
     hasGeneration: true,
     allowUnconditionalUpdate: false,
-    allowsPlainFinalizers: true,
+    metadataRules: "names",
     applyDefaults(draft) {
       const { names } = draft.spec;
       names.singular ||= (names.kind ?? "").toLowerCase();

@@ -1,7 +1,7 @@
 import { events, eventsV1 } from "#shared/api/resources.ts";
 import type { Event } from "#shared/api/types/core-v1.generated.ts";
 import type { Event as EventsV1Event } from "#shared/api/types/events-v1.generated.ts";
-import type { ResourceDeclaration, TableColumn } from "../../registry/declaration.ts";
+import type { ResourceDeclaration, Strategy, TableColumn } from "../../registry/declaration.ts";
 import { column, since, wideColumn } from "../columns.ts";
 import { eventFromEventsV1, eventToEventsV1 } from "./event-conversion.ts";
 import { validateCoreEvent, validateNewEvent, validateNewEventUpdate } from "./event-rules.ts";
@@ -54,7 +54,19 @@ export const event: ResourceDeclaration<Event> = {
     source: (object) => object.source?.component || object.reportingComponent || "",
     type: ({ type }) => type ?? "",
   },
-  strategy: { allowCreateOnUpdate: true, validate: validateCoreEvent, validateUpdate: validateCoreEvent },
+  strategy: {
+    allowCreateOnUpdate: true,
+    metadataRules: "common",
+    validate: validateCoreEvent,
+    validateUpdate: validateCoreEvent,
+  },
+};
+
+/** Judges an event in its stored form. */
+const strategyV1: Strategy<Event> = {
+  allowCreateOnUpdate: true,
+  validate: validateNewEvent,
+  validateUpdate: validateNewEventUpdate,
 };
 
 /** The same stored objects as core's events under other field names (pkg/apis/events/v1). */
@@ -76,9 +88,5 @@ export const eventV1: ResourceDeclaration<EventsV1Event> = {
     reportingController: ({ reportingController }) => reportingController ?? "",
     type: ({ type }) => type ?? "",
   },
-  strategy: {
-    allowCreateOnUpdate: true,
-    validate: (object) => validateNewEvent(eventFromEventsV1(object)),
-    validateUpdate: (object, old) => validateNewEventUpdate(eventFromEventsV1(object), eventFromEventsV1(old)),
-  },
+  strategy: strategyV1 as Strategy,
 };

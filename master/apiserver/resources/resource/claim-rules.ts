@@ -13,6 +13,7 @@ import type {
 import { validateCSIDriverName } from "../core/volume-sources.ts";
 import { collect, each, type Field, immutable } from "../validation/field.ts";
 import { isCIdentifier, isDns1123Label, isDns1123Subdomain } from "../validation/names.ts";
+import { selectorProblem } from "./device-selector.ts";
 
 const maxItems = 32;
 const maxAlternatives = 8;
@@ -20,7 +21,6 @@ const maxExpression_bytes = 10 * 1024;
 const maxParameters_bytes = 10 * 1024;
 const maxId = 32;
 
-/** All but whether the selectors' expressions compile. */
 export const validateClaim = ({ spec }: ResourceClaim): FieldError[] =>
   collect((root) => validateDevices(spec.devices ?? {}, root.at("spec", "devices")));
 
@@ -49,7 +49,7 @@ function limited<T>(
 }
 
 /** The same for a list whose items differ in a name. */
-function limitedSet<T>(
+export function limitedSet<T>(
   items: readonly T[] | undefined,
   max: number,
   field: Field,
@@ -121,6 +121,10 @@ function validateSelectors(selectors: readonly DeviceSelector[] | undefined, fie
     if (!cel) at.at("cel").required();
     else if (Buffer.byteLength(cel.expression) > maxExpression_bytes)
       at.at("cel", "expression").tooLong(maxExpression_bytes);
+    else {
+      const problem = selectorProblem(cel.expression);
+      if (problem !== undefined) at.at("cel", "expression").invalid(cel.expression, problem);
+    }
   });
 }
 
@@ -161,18 +165,21 @@ function validateOpaque(opaque: OpaqueDeviceConfiguration | undefined, field: Fi
     at.invalid("<value omitted>", "must be a valid JSON object");
 }
 
-/** `domain/name`. Of more parts than two nothing is said, as upstream. */
 function validateAttribute(name: string, field: Field): void {
-  const parts = name.split("/");
-  const [domain, id] = parts.length === 1 ? [undefined, name] : parts;
-  if (parts.length <= 2) {
-    if (domain === "") field.invalid("", "the domain must not be empty");
-    else if (domain !== undefined) validateCSIDriverName(domain, field);
-    if (id === "" && domain !== undefined) field.invalid("", "the name must not be empty");
-    else validateId(id ?? "", field);
-  }
-  if (parts.length === 1)
+  validateAttributeName(name, field);
+  if (!name.includes("/"))
     field.invalid(name, "a fully qualified name must be a domain and a name separated by a slash");
+}
+
+/** `name` or `domain/name`. Of more parts than two nothing is said, as upstream. */
+export function validateAttributeName(name: string, field: Field): void {
+  const parts = name.split("/");
+  if (parts.length > 2) return;
+  const [domain, id] = parts.length === 1 ? [undefined, name] : parts;
+  if (domain === "") field.invalid("", "the domain must not be empty");
+  else if (domain !== undefined) validateCSIDriverName(domain, field);
+  if (id === "" && domain !== undefined) field.invalid("", "the name must not be empty");
+  else validateId(id ?? "", field);
 }
 
 function validateId(id: string, field: Field): void {

@@ -10,8 +10,8 @@ export function applyDeviceDefaults({ requests = [] }: DeviceClaim): void {
   }
 }
 
-/** Taints are as old as they are known (SetDefaults_DeviceTaint). */
-export function applySliceDefaults({ spec }: ResourceSlice, now: Date = new Date()): void {
-  for (const { taints = [] } of spec.devices ?? [])
-    for (const taint of taints) taint.timeAdded ??= now.toISOString().replace(/\.\d+Z$/, "Z");
+/** Upstream reads an absent structure as one of zeros. */
+export function applySliceDefaults(slice: ResourceSlice): void {
+  slice.spec ??= { driver: "", pool: { name: "", generation: 0, resourceSliceCount: 0 } };
+  slice.spec.pool ??= { name: "", generation: 0, resourceSliceCount: 0 };
 }

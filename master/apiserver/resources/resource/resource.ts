@@ -1,5 +1,6 @@
 import { deviceClasses, resourceClaims, resourceClaimTemplates, resourceSlices } from "#shared/api/resources.ts";
 import type {
+  DeviceClaim,
   DeviceClass,
   ResourceClaim,
   ResourceClaimTemplate,
@@ -9,12 +10,44 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
 import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
+import { isLongName } from "../validation/names.ts";
 import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
+import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
 
-/** Behind a gate that upstream keeps closed. */
+/** What stands behind gates that upstream keeps closed. */
 function dropExtendedResource({ spec }: DeviceClass): void {
   delete spec.extendedResourceName;
 }
+
+function dropGatedDemands({ requests = [] }: DeviceClaim): void {
+  for (const { exactly, firstAvailable = [] } of requests) {
+    for (const request of [...(exactly ? [exactly] : []), ...firstAvailable]) {
+      delete request.tolerations;
+      delete request.capacity;
+    }
+  }
+}
+
+function dropGatedOffers({ spec }: ResourceSlice): void {
+  delete spec.perDeviceNodeSelection;
+  delete spec.sharedCounters;
+  for (const device of spec.devices ?? []) {
+    for (const field of gatedDeviceFields) delete device[field];
+    for (const each of Object.values(device.capacity ?? {})) delete each.requestPolicy;
+  }
+}
+
+const gatedDeviceFields = [
+  "consumesCounters",
+  "nodeName",
+  "nodeSelector",
+  "allNodes",
+  "taints",
+  "bindsToNode",
+  "bindingConditions",
+  "bindingFailureConditions",
+  "allowMultipleAllocations",
+] as const;
 
 function claimState({ metadata, status: seen }: ResourceClaim): string {
   const states: string[] = metadata.deletionTimestamp === undefined ? [] : ["deleted"];
@@ -31,6 +64,8 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
     answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}),
+    prepareForCreate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
+    prepareForUpdate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
     validate: validateClaim,
     validateUpdate: validateSameSpec,
   },
@@ -42,6 +77,8 @@ export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> =
   strategy: {
     answersDeleteWithObject: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}),
+    prepareForCreate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
+    prepareForUpdate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
     validate: validateTemplate,
     validateUpdate: validateSameSpec,
   },
@@ -53,6 +90,8 @@ export const deviceClass: ResourceDeclaration<DeviceClass> = {
   strategy: {
     answersDeleteWithObject: true,
     hasGeneration: true,
+    validateName: isLongName,
+    ignoresGenerateName: true,
     prepareForCreate: dropExtendedResource,
     prepareForUpdate: dropExtendedResource,
     validate: validateClass,
@@ -70,5 +109,13 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     ageColumn,
   ],
   selectableFields: { "spec.nodeName": ({ spec }) => spec.nodeName ?? "", "spec.driver": ({ spec }) => spec.driver },
-  strategy: { answersDeleteWithObject: true, hasGeneration: true, applyDefaults: (slice) => applySliceDefaults(slice) },
+  strategy: {
+    answersDeleteWithObject: true,
+    hasGeneration: true,
+    applyDefaults: applySliceDefaults,
+    prepareForCreate: dropGatedOffers,
+    prepareForUpdate: dropGatedOffers,
+    validate: validateSlice,
+    validateUpdate: validateSliceUpdate,
+  },
 };

@@ -3,6 +3,7 @@
  * function of a value and the Field it stands at; what it finds wrong goes into the one list behind all Fields of a run.
  */
 import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 
 export class Field {
   readonly path: string;
@@ -97,6 +98,7 @@ export function collect(validate: (root: Field) => void): FieldError[] {
 /** A bad value as Go prints it: strings quoted, all else as JSON. */
 function render(value: unknown): string {
   if (value === undefined || value === null) return "null";
+  if (typeof value === "string") return goQuote(value);
   if (typeof value !== "object") return JSON.stringify(value);
   return JSON.stringify(value).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 }

@@ -103,26 +103,52 @@ export function validateFieldManager(manager: string, field: Field): void {
   }
 }
 
+/**
+ * Who judges an object's metadata, besides what holds for every kind: the kind's own rules for names, and for finalizers
+ * without a domain ("kind"); for names alone ("names"); nobody ("common").
+ */
+export type MetadataRules = "kind" | "names" | "common";
+
 export interface ObjectMetaRules {
   readonly namespaced: boolean;
   /** Absent: a DNS-1123 subdomain. */
   readonly validateName?: ((name: string) => string[]) | undefined;
-  /** Built-in kinds hold finalizers without a domain to the known ones. */
-  readonly builtIn?: boolean | undefined;
+  /** Absent: "names". */
+  readonly metadataRules?: MetadataRules | undefined;
+  /** The name that is generated is judged, not what it is generated from. */
+  readonly ignoresGenerateName?: boolean | undefined;
 }
 
-/**
- * What upstream finds wrong with the metadata of an object to be created. `generateName` must have become `name`.
- * One pass for all kinds; strategies do not look at metadata again.
- */
-export function validateObjectMeta(metadata: ObjectMeta, rules: ObjectMetaRules): FieldError[] {
+/** What upstream's strategy of a kind finds wrong with the metadata of an object; `generateName` must have become `name`. */
+export function validateKindMeta(metadata: ObjectMeta, rules: ObjectMetaRules): FieldError[] {
+  if (rules.metadataRules === "common") return [];
+  const { metadataRules, ignoresGenerateName = false } = rules;
+  const judge = rules.validateName ?? isDns1123Subdomain;
+  return [
+    ...validateObjectMeta(metadata, rules, judge, ignoresGenerateName),
+    ...collect((root) => {
+      if (metadataRules === "kind") validateKnownFinalizers(metadata, root.at("metadata", "finalizers"));
+    }),
+  ];
+}
+
+/** What holds for the metadata of every kind. */
+export const validateCommonMeta = (metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "namespaced">): FieldError[] =>
+  validateObjectMeta(metadata, rules, isPathSegment, false);
+
+function validateObjectMeta(
+  metadata: ObjectMeta,
+  rules: Pick<ObjectMetaRules, "namespaced">,
+  judge: (name: string) => string[],
+  ignoresGenerateName: boolean,
+): FieldError[] {
   return collect((root) => {
     const field = root.at("metadata");
-    const judge = rules.validateName ?? isDns1123Subdomain;
     const { name = "", generateName = "", namespace = "" } = metadata;
-    if (generateName !== "") field.at("generateName").invalidEach(generateName, judge(maskTrailingDash(generateName)));
+    if (generateName !== "" && !ignoresGenerateName)
+      field.at("generateName").invalidEach(generateName, judge(maskTrailingDash(generateName)));
     if (name === "") field.at("name").required("name or generateName is required");
-    else field.at("name").invalidEach(name, [...new Set([...judge(name), ...isPathSegment(name)])]);
+    else field.at("name").invalidEach(name, judge(name));
     if (rules.namespaced) {
       if (namespace === "") field.at("namespace").required();
       else field.at("namespace").invalidEach(namespace, isDns1123Label(namespace));
@@ -130,7 +156,6 @@ export function validateObjectMeta(metadata: ObjectMeta, rules: ObjectMetaRules)
     nonNegative(metadata.generation, field.at("generation"));
     validateCommon(metadata, field);
     validateFinalizers(metadata.finalizers ?? [], field.at("finalizers"));
-    validateKnownFinalizers(metadata, rules, field);
   });
 }
 
@@ -141,18 +166,16 @@ function validateCommon(metadata: ObjectMeta, field: Field): void {
   validateManagedFields(metadata.managedFields, field.at("managedFields"));
 }
 
-function validateKnownFinalizers(metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "builtIn">, field: Field): void {
-  if (!rules.builtIn) return;
-  for (const [index, name] of (metadata.finalizers ?? []).entries()) {
-    validateStandardFinalizer(name, field.at("finalizers").index(index));
-  }
+function validateKnownFinalizers(metadata: ObjectMeta, field: Field): void {
+  for (const [index, name] of (metadata.finalizers ?? []).entries())
+    validateStandardFinalizer(name, field.index(index));
 }
 
 /** What upstream finds wrong with the metadata of an update, of an object or its status. */
 export function validateObjectMetaUpdate(
   metadata: ObjectMeta,
   old: Readonly<ObjectMeta>,
-  rules: Pick<ObjectMetaRules, "builtIn"> = {},
+  rules: Pick<ObjectMetaRules, "namespaced" | "metadataRules">,
 ): FieldError[] {
   return collect((root) => {
     const field = root.at("metadata");
@@ -174,8 +197,8 @@ export function validateObjectMetaUpdate(
     for (const key of ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const) {
       immutable(metadata[key], old[key], field.at(key));
     }
-    validateCommon(metadata, field);
-    validateKnownFinalizers(metadata, rules, field);
+    root.addAll(validateCommonMeta(metadata, rules));
+    if (rules.metadataRules === "kind") validateKnownFinalizers(metadata, field.at("finalizers"));
   });
 }
 
