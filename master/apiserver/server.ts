@@ -88,6 +88,12 @@ export interface ApiRequest {
 
 const WORTHWHILE_EVENTS = 256;
 
+/** The manager of what a component writes: its name without the prefixes of users. */
+function managerNameOf({ name }: User): string {
+  const short = name.replace(/^system:(serviceaccount:kube-system:)?/, "");
+  return short === "apiserver" ? "kube-apiserver" : short;
+}
+
 export class ApiServer {
   readonly resources: ResourceTable;
   readonly reader: ResourceReader;
@@ -282,7 +288,7 @@ export class ApiServer {
   }
 
   /** A client in this process that acts as `user`, through authorisation and admission as any other. */
-  client(user: User, userAgent = user.name.replace(/^system:(serviceaccount:kube-system:)?/, "")): Client {
+  client(user: User, userAgent = managerNameOf(user)): Client {
     return new InProcessClient(
       {
         call: (call) => this.#inProcess(call, user),

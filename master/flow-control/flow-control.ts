@@ -99,6 +99,9 @@ export function revision<T extends Configured>(present: T, wanted: T): T | undef
   };
 }
 
+/** As upstream's: by this name the condition is managed. */
+const statusManager = "api-priority-and-fairness-config-consumer-v1";
+
 async function tellDangling({ client, lister, clock }: ControllerContext, schema: FlowSchema): Promise<void> {
   const level = schema.spec.priorityLevelConfiguration.name;
   const present = lister(priorityLevelConfigurations).get(level) !== undefined;
@@ -113,6 +116,18 @@ async function tellDangling({ client, lister, clock }: ControllerContext, schema
   const old = conditions.find(({ type }) => type === condition.type);
   if (old && equalStatus({ ...old, lastTransitionTime: undefined }, condition)) return;
   const at = old && old.status === condition.status ? old.lastTransitionTime : timestamp(clock);
-  const next = [...conditions.filter(({ type }) => type !== condition.type), { ...condition, lastTransitionTime: at }];
-  await client.update(flowSchemas, { ...schema, status: { conditions: next } }, { subresource: "status" });
+  const { apiVersion, kind, metadata } = schema;
+  const { name } = metadata;
+  const body = {
+    apiVersion,
+    kind,
+    metadata: { name },
+    status: { conditions: [{ ...condition, lastTransitionTime: at }] },
+  };
+  await client.patch(
+    flowSchemas,
+    { name: name ?? "" },
+    { type: "apply", body, force: true },
+    { subresource: "status", fieldManager: statusManager },
+  );
 }

@@ -60,7 +60,8 @@ export function authorizationReviews(
             ? [fieldInvalid("spec.nonResourceAttributes", {}, "disallowed on this kind of request")]
             : []),
         ]);
-        return { ...review, status: await decide(authorizer, review.spec, subjectOf(review.spec)) };
+        const status = await decide(authorizer, review.spec, subjectOf(review.spec));
+        return { ...review, metadata: { ...review.metadata, namespace }, status };
       },
     },
     {
@@ -79,7 +80,7 @@ export function authorizationReviews(
         const review = object as SelfSubjectRulesReview;
         const namespace = review.spec.namespace ?? "";
         if (namespace === "") throw badRequest("no namespace on request");
-        return { ...review, status: rulesStatus(rulesOf(user, namespace)) };
+        return { ...review, spec: {}, status: rulesStatus(rulesOf(user, namespace)) };
       },
     },
   ] satisfies ResourceDeclaration[];
@@ -214,7 +215,8 @@ function attributeErrors({ resourceAttributes, nonResourceAttributes }: Asked): 
 }
 
 function assertValid(kind: ResourceRef<KubeObject>, review: KubeObject, errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalid(kind, review.metadata.name ?? "", errors);
+  // Upstream leaves out the kind.
+  if (errors.length > 0) throw invalid({ group: kind.group, kind: "" }, review.metadata.name ?? "", errors);
 }
 
 const fieldInvalid = (field: string, value: unknown, why: string): FieldError => ({

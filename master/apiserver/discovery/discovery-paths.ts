@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
 import { clausesOf } from "../http/negotiate.ts";
 import { valueResponse } from "../registry/answer.ts";
+import { notServed } from "../registry/request-target.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import { apiResources, type DiscoveredGroup, groupDiscovery, groupsOf } from "./group-resources.ts";
@@ -36,6 +37,12 @@ export class DiscoveryPaths {
     const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");
     if (first === "version" && rest.length === 0) return valueResponse(versionInfo());
     if (first !== "api" && first !== "apis") return undefined;
+    const found = this.#found(context, first, rest);
+    if (found && context.method !== "GET" && context.method !== "HEAD") throw notServed();
+    return found;
+  }
+
+  #found(context: RequestContext, first: "api" | "apis", rest: readonly string[]): ApiResponse | undefined {
     if (rest.length === 0) return this.#root(context, first);
     if (first === "api") return rest.length === 1 ? this.#groupVersion("", rest[0] ?? "") : undefined;
     if (rest.length === 1) return this.#group(rest[0] ?? "");

@@ -1,4 +1,5 @@
 /** What the served resources look like in discovery, in the old form and in the aggregated one (KEP-3352). Pure. */
+import { createHash } from "node:crypto";
 import type { APIResource } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceDeclaration, SubresourceDeclaration } from "../registry/declaration.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
@@ -81,6 +82,7 @@ export function apiResources(resources: readonly ServedResource[]): APIResource[
       verbs: verbsOf(declaration),
       ...(shortNames?.length ? { shortNames: [...shortNames] } : {}),
       ...(categories?.length ? { categories: [...categories] } : {}),
+      ...(declaration.virtual || declaration.computed ? {} : { storageVersionHash: storageVersionHash(declaration) }),
     };
     const parts = subresourcesOf(declaration).map(([name, { verbs, body }]) => ({
       name: `${ref.plural}/${name}`,
@@ -92,6 +94,13 @@ export function apiResources(resources: readonly ServedResource[]): APIResource[
     }));
     return [own, ...parts];
   });
+}
+
+/** Tells clients that watch discovery when objects of a kind come to rest in another version. */
+function storageVersionHash({ ref, storedAs }: ResourceDeclaration): string {
+  const { group, version, kind } = storedAs?.ref ?? ref;
+  const digest = createHash("sha256").update(`${group}/${version}/${kind}`).digest();
+  return digest.subarray(0, 8).toString("base64");
 }
 
 /** One item of an APIGroupDiscoveryList. */

@@ -1,5 +1,5 @@
 /** May this user make this request? Authorisation, and impersonation before it. */
-import { forbidden, StatusError } from "#shared/api/errors.ts";
+import { badRequest, forbidden, StatusError } from "#shared/api/errors.ts";
 import type { Attributes, Authorizer } from "../authz/authorizer.ts";
 import type { RequestContext, RequestInfo, User } from "../request.ts";
 
@@ -68,7 +68,12 @@ export async function impersonated(
   const asksMore = groups.length > 0 || uid !== "" || Object.keys(extra).length > 0;
   if (name === "" && !asksMore) return user;
   if (name === "") {
-    throw new StatusError("InternalError", "requested [] without impersonating a user", { code: 500 });
+    const asked = [
+      ...groups.map((each) => `{Group  ${each}    }`),
+      ...(uid === "" ? [] : [`{UID  ${uid}    }`]),
+      ...Object.entries(extra).flatMap(([key, values]) => values.map((value) => `{UserExtra  ${value}   ${key} }`)),
+    ];
+    throw badRequest(`requested [${asked.join(" ")}] without impersonating a user`);
   }
   const may = (resource: string, value: string, where: Partial<Attributes> = {}): Promise<void> =>
     assertAllowed(authorizer, { ...impersonation, user, resource, name: value, ...where });

@@ -25,5 +25,22 @@ export function dropNilFields(schema: Schema, value: unknown): void {
   }
 }
 
+/** Takes away, in place, empty lists of typed kinds: at rest Go does not tell them from nil ones either. */
+export function dropEmptyLists(schema: Schema, value: unknown): void {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items && mayHoldFields(items)) for (const item of value) dropEmptyLists(items, item);
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  const { properties, additionalProperties } = schema;
+  for (const [key, field] of Object.entries(value)) {
+    const part = properties?.get(key) ?? (properties ? undefined : additionalProperties);
+    if (!part || !mayHoldFields(part)) continue;
+    if (properties && Array.isArray(field) && field.length === 0) delete value[key];
+    else dropEmptyLists(part, field);
+  }
+}
+
 const mayHoldFields = (schema: Schema): boolean =>
   schema.goType === undefined && (schema.type === "object" || schema.type === "array");

@@ -7,7 +7,7 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateCommonMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { toStoredText } from "../watch-cache/stored-text.ts";
+import { toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { managedResource } from "./managed-resource.ts";
@@ -143,7 +143,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   const text = toStoredText(object);
   if (scope.dryRun) {
     if (stored.cache.get(key)) throw new KeyExistsError(key);
-    return entryFor(scope, key, 0, text, object);
+    return entryFor(scope, key, 0, toUnstoredText(object), object);
   }
   const storeKey = stored.cache.prefix + key;
   parts.hub.offer(storeKey, text, object);

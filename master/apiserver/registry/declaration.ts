@@ -4,6 +4,7 @@ import type { PublishedCustomResource } from "#shared/api/openapi/published-reso
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
+import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import type { User } from "../request.ts";
 import type { MetadataRules } from "../resources/validation/object-meta.ts";
 
@@ -27,6 +28,10 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly columns?: readonly TableColumn<T>[] | undefined;
   /** Beyond metadata.name and metadata.namespace. The value is compared as text. */
   readonly selectableFields?: Readonly<Record<string, FieldGetter<T>>> | undefined;
+  /** Selecting by metadata.namespace is refused too. */
+  readonly refusesNamespaceField?: boolean | undefined;
+  /** What is said of a field that cannot be selected by, where a kind has words of its own. */
+  unknownField?(field: string): string;
   readonly strategy?: Strategy<T> | undefined;
   /** `volatile`: kept in memory only, on a single master (see DESIGN.md, the store). `batched`: written in rare batches. */
   readonly storage?: "durable" | "volatile" | "batched" | undefined;
@@ -124,6 +129,8 @@ export interface TableColumn<T> {
   readonly description?: string | undefined;
   /** 0 shows always; greater only with `-o wide`. */
   readonly priority?: number | undefined;
+  /** A date that is shown as it is. */
+  readonly isVerbatim?: boolean | undefined;
   /** `date` columns give the timestamp; the server renders the age. */
   value(object: T): string | number | boolean | undefined;
 }
@@ -140,6 +147,10 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** The same for the status subresource, once generic code has carried over all but status. */
   prepareForStatusUpdate?(draft: T, old: Readonly<T>): void;
   readonly hasStatus?: boolean | undefined;
+  /** What a write of status leaves as it was, beside spec; also by whom it is managed. */
+  readonly statusResets?: readonly (readonly ["metadata"] | readonly ["metadata", keyof ObjectMeta])[] | undefined;
+  /** Nobody comes to manage these by an ordinary write, where that is not just status. */
+  readonly resetFields?: readonly string[] | undefined;
   /** A create may bring a status (Nodes). */
   readonly keepsStatusOnCreate?: boolean | undefined;
   readonly hasGeneration?: boolean | undefined;
@@ -164,7 +175,9 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Graceful deletion (pods): seconds to wait before the object may go; 0 is at once. */
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation when the client names none: background for most, orphan for ReplicationController's past. */
-  readonly defaultPropagation?: "Background" | "Foreground" | "Orphan" | undefined;
+  readonly defaultPropagation?: "Background" | "Foreground" | "Orphan" | "Unsupported" | undefined;
+  /** Told to whoever deletes without saying what becomes of the dependents. */
+  readonly propagationWarning?: string | undefined;
   /** A delete that removes the object at once answers with it; for other kinds with a Status. */
   readonly answersDeleteWithObject?: boolean | undefined;
   /** Finalizers or fields to set when a delete begins (Namespace: `spec.finalizers` gate). */

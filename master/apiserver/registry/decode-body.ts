@@ -9,7 +9,7 @@ import { jsonKind } from "#shared/api/patch/patch-error.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { DecodeError, normalizeObject, strictMessages } from "#shared/api/schema/validate-fields.ts";
 import type { RequestBody } from "../request.ts";
-import { dropNilFields } from "./absent-fields.ts";
+import { dropEmptyLists, dropNilFields } from "./absent-fields.ts";
 
 export type FieldValidation = "Strict" | "Warn" | "Ignore";
 
@@ -150,7 +150,8 @@ function normalize(
 }
 
 /** The Go type that apiVersion and kind of any object are read into. */
-const typeMeta = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+const typeMeta =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
 
 const notDecodedAs = (value: unknown, target: string): UnrecognizedBodyError =>
   new UnrecognizedBodyError(
@@ -209,6 +210,9 @@ export function canonical(draft: KubeObject, schema: Schema | undefined): KubeOb
   if (!schema) return draft;
   const gvk = { ...parseApiVersion(draft.apiVersion), kind: draft.kind };
   const { object } = normalizeObject(schema, draft);
-  if (schema.model !== undefined) dropNilFields(schema, object);
+  if (schema.model !== undefined) {
+    dropNilFields(schema, object);
+    dropEmptyLists(schema, object);
+  }
   return named(object, gvk);
 }

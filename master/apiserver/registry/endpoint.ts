@@ -1,9 +1,10 @@
 /** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
-import { badRequest, isNotFound, notFound } from "#shared/api/errors.ts";
-import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
+import { badRequest, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
+import { managerOfRequest, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { type Accepted, negotiate, negotiateFor, noFormAccepted } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
@@ -35,7 +36,7 @@ import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
 import { deleteOptions, type WriteOptions, writeOptions } from "./write-options.ts";
-import { cacheKey, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { cacheKey, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** Handlers by group, then by `plural/subresource`; by the plural alone where a create is no object to be stored. */
 export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
@@ -68,11 +69,26 @@ export class ResourceEndpoint {
     resource: ServedResource,
     exchange: Exchange | undefined,
   ): Promise<ApiResponse | "handled"> {
-    const { info } = context;
-    checkScope(info, resource);
+    checkScope(context.info, resource);
     // Upstream's router knows HEAD for what it passes on, and for nothing else.
-    if (context.method === "HEAD" && info.subresource !== "proxy") throw notServed();
-    if (resource.deprecationWarning) context.warnings.push(resource.deprecationWarning);
+    if (context.method === "HEAD" && context.info.subresource !== "proxy") throw notServed();
+    const { deprecationWarning } = resource;
+    if (deprecationWarning) context.warnings.push(deprecationWarning);
+    try {
+      return await this.#serve(context, resource, exchange);
+    } catch (error) {
+      // What nobody serves is no use of a deprecated version.
+      if (deprecationWarning && error instanceof StatusError && isUnserved(error)) context.warnings.shift();
+      throw error;
+    }
+  }
+
+  async #serve(
+    context: RequestContext,
+    resource: ServedResource,
+    exchange: Exchange | undefined,
+  ): Promise<ApiResponse | "handled"> {
+    const { info } = context;
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
     const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
     const allowed = resource.declaration.verbs;
@@ -109,6 +125,11 @@ export class ResourceEndpoint {
       return objectResponse(context, accepted, resource, object);
     }
     const asked = context.query.get("resourceVersion") ?? "";
+    // Upstream reads events past its cache, and its store finds the fault.
+    if (resource.storedDeclaration.storage === "batched" && asked !== "" && !/^\d+$/.test(asked)) {
+      const why = `resourceVersion: Invalid value: ${goQuote(asked)}: strconv.ParseUint: parsing ${goQuote(asked)}`;
+      throw badRequest(`invalid resource version: ${why}: invalid syntax`);
+    }
     if (asked !== "" && asked !== "0") await this.#parts.hub.waitForClient(revisionOf(asked));
     const entry = await this.#entry(context, resource);
     await resource.ready([entry]);
@@ -201,7 +222,8 @@ export class ResourceEndpoint {
     if (virtual) {
       if (accepted.as !== undefined) throw noFormAccepted();
       const namespace = namespaceOf(context, resource);
-      return valueResponse(await virtual(object, { user: context.user, namespace }), 201);
+      const answer = await virtual(object, { user: context.user, namespace });
+      return valueResponse(this.#managed(request, options, object, answer), 201);
     }
     if (handler) {
       const { name = "" } = object.metadata;
@@ -220,6 +242,19 @@ export class ResourceEndpoint {
     const entry = await create(this.#parts, this.#scope(request, options), { object });
     await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry), 201);
+  }
+
+  /** A review's fields have a manager, too, though nothing is stored. */
+  #managed({ context, resource }: Request, options: WriteOptions, asked: KubeObject, answer: KubeObject): KubeObject {
+    const managedFields = updateManagedFields({
+      schema: resource.schema,
+      apiVersion: resource.apiVersion,
+      live: undefined,
+      next: asked,
+      manager: managerOfRequest(options.fieldManager, context.headers["user-agent"]) || "unknown",
+      now: timestamp(this.#parts),
+    });
+    return managedFields ? { ...answer, metadata: { ...answer.metadata, managedFields: [...managedFields] } } : answer;
   }
 
   async #put(request: Request, change?: PartialUpdate): Promise<ApiResponse> {
@@ -434,11 +469,17 @@ export class ResourceEndpoint {
   }
 }
 
+/** No such path, method, or form of body or answer. */
+const isUnserved = ({ code, options }: StatusError): boolean =>
+  code === 405 || code === 406 || code === 415 || (code === 404 && options.name === undefined);
+
 /** The object of a PUT, if it is the one that the URL names. Throws BadRequest. */
 function namedFor(name: string, object: KubeObject): KubeObject {
   const given = object.metadata.name;
-  if (!given) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
-  if (given !== name) throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+  if (!given)
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  if (given !== name)
+    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
   return object;
 }
 

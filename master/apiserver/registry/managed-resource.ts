@@ -9,8 +9,14 @@ const specAndMetadata = FieldSet.ofFields(["spec"], ["metadata"]);
 /** What field management needs to know of the endpoint that is written to. */
 export function managedResource({ resource, stored, subresource }: WriteScope): ManagedResource {
   const { strategy, custom, versions } = resource.declaration;
-  const main = stored.declaration.strategy?.hasStatus || strategy?.hasStatus ? status : undefined;
-  const resetFields = subresource === "status" ? (custom ? specAndMetadata : spec) : main;
+  const own = stored.declaration.strategy;
+  const main = own?.resetFields
+    ? FieldSet.ofFields(...own.resetFields.map((name) => [name]))
+    : own?.hasStatus || strategy?.hasStatus
+      ? status
+      : undefined;
+  const resets = custom ? specAndMetadata : own?.statusResets ? FieldSet.ofFields(["spec"], ...own.statusResets) : spec;
+  const resetFields = subresource === "status" ? resets : main;
   const group = resource.gvk.group;
   return {
     schema: resource.schema,

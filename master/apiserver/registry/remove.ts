@@ -30,6 +30,9 @@ export async function remove(
   options: DeleteOptions,
 ): Promise<Removal> {
   const key = cacheKey(scope, name);
+  const { propagationWarning } = scope.stored.declaration.strategy ?? {};
+  const saysNothing = options.propagationPolicy === undefined && options.orphanDependents === undefined;
+  if (propagationWarning && saysNothing) scope.warnings.push(propagationWarning);
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);
     if (!live) throw notFound(scope.resource.name, name);
@@ -47,12 +50,19 @@ export async function remove(
 
 function checkPreconditions(scope: WriteScope, name: string, live: Entry, { preconditions }: DeleteOptions): void {
   const fail = (what: string, wanted: string, is: string, fate: string): StatusError =>
-    conflict(
-      // Upstream names the kind here, as if it were the resource.
-      { group: scope.resource.name.group, plural: scope.resource.gvk.kind },
-      name,
-      `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${is}). The object might have been ${fate}`,
-    );
+    scope.stored.declaration.strategy?.isRemovable
+      ? // What outlives its first deletion has its preconditions checked by the store.
+        conflict(
+          scope.resource.name,
+          name,
+          `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${is}`,
+        )
+      : conflict(
+          // Upstream names the kind here, as if it were the resource.
+          { group: scope.resource.name.group, plural: scope.resource.gvk.kind },
+          name,
+          `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${is}). The object might have been ${fate}`,
+        );
   const uid = live.view().metadata.uid ?? "";
   if (preconditions?.uid !== undefined && preconditions.uid !== uid)
     throw fail("UID", preconditions.uid, uid, "deleted and then recreated");
@@ -84,7 +94,9 @@ async function removeOnce(
       await parts.hub.waitFor(revision);
       return { entry: live.at(revision), isGone: true };
     }
-    return { entry: live, isGone: true };
+    if (!strategy?.gracePeriodSeconds) return { entry: live, isGone: true };
+    const marked = mark(strategy, old, old.metadata.finalizers ?? [], { at_ms: parts.now_ms(), grace_s: 0 }).object;
+    return { entry: entryFor(scope, live.key, live.revision, toStoredText(marked), marked), isGone: true };
   }
   const object = canonical(plan.object, scope.resource.storedSchema);
   const text = toStoredText(object);
@@ -146,7 +158,7 @@ function mark(
   old: KubeObject,
   finalizers: readonly string[],
   deletion?: { readonly at_ms: number; readonly grace_s: number },
-): DeletionPlan {
+): Extract<DeletionPlan, { kind: "mark" }> {
   const object = cloneJson(old) as KubeObject;
   const { metadata } = object;
   if (finalizers.length > 0) metadata.finalizers = [...finalizers];
@@ -154,7 +166,8 @@ function mark(
   if (deletion) {
     metadata.deletionTimestamp = rfc3339(deletion.at_ms);
     metadata.deletionGracePeriodSeconds = deletion.grace_s;
-    if ((metadata.generation ?? 0) > 0) metadata.generation = (metadata.generation ?? 0) + 1;
+    // What outlives its first deletion is marked by an update of its own.
+    if ((metadata.generation ?? 0) > 0 && !strategy?.isRemovable) metadata.generation = (metadata.generation ?? 0) + 1;
   }
   strategy?.prepareForDelete?.(object);
   return { kind: "mark", object };
@@ -163,6 +176,7 @@ function mark(
 /** The finalizers that the garbage collector acts upon, by the propagation that is asked for. */
 function finalizersFor(strategy: Strategy | undefined, old: KubeObject, options: DeleteOptions): readonly string[] {
   const present = old.metadata.finalizers ?? [];
+  if (strategy?.defaultPropagation === "Unsupported") return present;
   const wanted = propagationOf(strategy, present, options);
   if (wanted === undefined) return present;
   const others = present.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);

@@ -40,13 +40,14 @@ export function parseSelection(
 ): Selection {
   const labels = parseLabelSelector(selectors.labelSelector ?? "");
   const fields = parseFieldSelector(selectors.fieldSelector ?? "");
-  const { selectableFields } = resource.declaration;
+  const { declaration } = resource;
+  const { selectableFields, refusesNamespaceField = false } = declaration;
   for (const { field } of fields.requirements) {
-    if (field === "metadata.name" || field === "metadata.namespace") continue;
+    if (field === "metadata.name" || (field === "metadata.namespace" && !refusesNamespaceField)) continue;
     if (selectableFields && Object.hasOwn(selectableFields, field)) continue;
     throw badRequest(
       selectableFields
-        ? `field label not supported: ${field}`
+        ? (declaration.unknownField?.(field) ?? `field label not supported: ${field}`)
         : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     );
   }

@@ -2,34 +2,33 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Table, TableColumnDefinition, TableRow } from "#shared/api/types/meta-v1.generated.ts";
 import type { CachedObject } from "../request.ts";
-import { ageColumn, humanDuration, nameColumn } from "../resources/columns.ts";
+import { ageColumn, createdAtColumn, humanDuration, nameColumn } from "../resources/columns.ts";
 import type { ResourceDeclaration, TableColumn } from "./declaration.ts";
 
 export type IncludeObject = "None" | "Metadata" | "Object";
 
 /** Columns of kinds that declare none. */
-const plainColumns: readonly TableColumn<KubeObject>[] = [
-  nameColumn,
-  { name: "Created At", type: "date", value: (object) => object.metadata.creationTimestamp },
-];
+const plainColumns: readonly TableColumn<KubeObject>[] = [nameColumn, createdAtColumn];
 
 const columnsOf = (declaration: ResourceDeclaration): readonly TableColumn<KubeObject>[] =>
   declaration.columns ?? (declaration.custom ? [nameColumn, ageColumn] : plainColumns);
 
 export function columnDefinitions(declaration: ResourceDeclaration): TableColumnDefinition[] {
-  return columnsOf(declaration).map(({ name, type, format = "", description = "", priority = 0 }) => ({
-    name,
-    // Built-in kinds give ages as text; a custom resource's date column says so.
-    type: type === "date" && !declaration.custom ? "string" : type,
-    format,
-    description,
-    priority,
-  }));
+  return columnsOf(declaration).map(
+    ({ name, type, format = "", description = "", priority = 0, isVerbatim = false }) => ({
+      name,
+      // Built-in kinds give ages as text; a custom resource's date column says so.
+      type: type === "date" && !declaration.custom && !isVerbatim ? "string" : type,
+      format,
+      description,
+      priority,
+    }),
+  );
 }
 
 function cell(column: TableColumn<KubeObject>, object: KubeObject, custom: boolean, now_ms: number): unknown {
   const value = column.value(object);
-  if (column.type !== "date") return value ?? null;
+  if (column.type !== "date" || column.isVerbatim) return value ?? null;
   if (typeof value !== "string" || value === "") return custom && value === undefined ? null : "<unknown>";
   const time_ms = Date.parse(value);
   return Number.isNaN(time_ms) ? "<invalid>" : humanDuration(now_ms - time_ms);

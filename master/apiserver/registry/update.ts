@@ -190,9 +190,15 @@ function withStatus({ stored }: WriteScope, draft: KubeObject, old: KubeObject):
   const { status } = fieldsOf(draft) as { status?: unknown };
   if (status === undefined) delete merged["status"];
   else merged["status"] = status;
-  merged["metadata"] = stored.declaration.custom
-    ? { ...old.metadata, managedFields: draft.metadata.managedFields }
-    : { ...draft.metadata, ownerReferences: old.metadata.ownerReferences };
+  const { custom, strategy } = stored.declaration;
+  const resets = custom ? ([["metadata"]] as const) : (strategy?.statusResets ?? []);
+  let metadata = { ...draft.metadata };
+  for (const [, field] of resets) {
+    metadata = field
+      ? { ...metadata, [field]: old.metadata[field] }
+      : { ...old.metadata, managedFields: draft.metadata.managedFields };
+  }
+  merged["metadata"] = metadata;
   return merged as unknown as KubeObject;
 }
 

@@ -6,13 +6,7 @@ import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
-import {
-  decodeDocument,
-  type FieldValidation,
-  mediaTypeOf,
-  objectOf,
-  UnrecognizedBodyError,
-} from "./decode-body.ts";
+import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
 import { integerOf } from "./list.ts";
 import { isTrue } from "./watch.ts";
 

@@ -131,6 +131,7 @@ export function formatAccessModes(modes: readonly string[] | undefined): string 
 /** What a kind without columns of its own shows (rest.NewDefaultTableConvertor of upstream). */
 export const createdAtColumn: TableColumn<KubeObject> = {
   name: "Created At",
-  type: "string",
+  type: "date",
+  isVerbatim: true,
   value: (object) => object.metadata.creationTimestamp,
 };

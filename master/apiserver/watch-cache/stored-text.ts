@@ -15,6 +15,12 @@ export function toStoredText(object: KubeObject): string {
   return JSON.stringify({ apiVersion, kind, metadata: kept, ...rest });
 }
 
+/** The text of an object that is not stored, as it is answered: a resourceVersion that was sent is sent back. */
+export function toUnstoredText(object: KubeObject): string {
+  const { apiVersion, kind, metadata, ...rest } = fieldsOf(object) as Record<string, unknown> & KubeObject;
+  return JSON.stringify({ apiVersion, kind, metadata, ...rest });
+}
+
 const metadataMark = '"metadata":{';
 
 /** Where the first field of metadata begins. */

@@ -21,7 +21,7 @@ import {
 import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
-import { zeroObject } from "./zero-object.ts";
+import { withNilFields, zeroObject } from "./zero-object.ts";
 
 /** What field management needs to know of a resource. */
 export interface ManagedResource {
@@ -58,8 +58,8 @@ export function updateManagedFields(request: UpdateRequest): readonly ManagedFie
   const { live, next, schema } = request;
   const entries = startingEntries(live?.metadata.managedFields, next.metadata.managedFields, request.subresource);
   if (entries.length === 0 && live?.metadata.uid) return undefined;
-  const before = live ? withoutManagedFields(live) : zeroObject(schema);
-  const after = withoutManagedFields(next);
+  const before = live ? withNilFields(schema, withoutManagedFields(live)) : zeroObject(schema);
+  const after = withNilFields(schema, withoutManagedFields(next));
   const atom = rootAtom(schema);
   const change = compare(before, after, atom);
   if (isSame(change)) return entries.length === 0 ? undefined : entries;

@@ -57,6 +57,9 @@ function parseTime(text: string, layout: string, pattern: RegExp): { ms: number;
     }
     throw new DecodeError(`parsing time ${JSON.stringify(text)}: ${outOfRange(parts)} out of range`);
   }
+  const [whole = "", extra = ""] = /^(.*?(?:Z|[-+]\d\d:\d\d))(.+)$/.exec(text)?.slice(1) ?? [];
+  if (extra !== "" && pattern.test(whole))
+    throw new DecodeError(`parsing time ${JSON.stringify(text)}: extra text: ${JSON.stringify(extra)}`);
   const [rest, expected] = whereParsingStopped(text, layout);
   throw new DecodeError(
     `parsing time ${JSON.stringify(text)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(expected)}`,

@@ -1,9 +1,14 @@
 /** Our strategies give what upstream's API server v1.35.4 gave: answers.json, recorded by record.ts. */
 import { describe, expect, test } from "bun:test";
+import { metadataRulesOf } from "#master/apiserver/registry/create.ts";
 import type { ResourceDeclaration } from "#master/apiserver/registry/declaration.ts";
 import { builtinDeclarations } from "#master/apiserver/resources/index.ts";
 import { ServiceAllocation } from "#master/apiserver/resources/service-allocation.ts";
-import { validateObjectMeta, validateObjectMetaUpdate } from "#master/apiserver/resources/validation/object-meta.ts";
+import {
+  validateCommonMeta,
+  validateKindMeta,
+  validateObjectMetaUpdate,
+} from "#master/apiserver/resources/validation/object-meta.ts";
 import { type FieldError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
@@ -77,8 +82,17 @@ async function prepareCreate(
   strategy?.prepareForCreate?.(draft);
   return {
     draft,
-    errors: [...validateObjectMeta(draft.metadata, metaRules(declaration)), ...(strategy?.validate?.(draft) ?? [])],
+    errors: judged(draft, declaration),
   };
+}
+
+/** What the kind itself finds, and where that is nothing, what holds for all. */
+function judged(draft: KubeObject, declaration: ResourceDeclaration): FieldError[] {
+  const rules = metadataRulesOf(declaration);
+  // What is stored as another kind is judged as that.
+  const stored = declaration.storedAs?.toStored(draft) ?? draft;
+  const own = [...validateKindMeta(draft.metadata, rules), ...(declaration.strategy?.validate?.(stored) ?? [])];
+  return own.length > 0 ? own : validateCommonMeta(draft.metadata, rules);
 }
 
 /** Services get their addresses before anything is judged; what the allocator refuses is all that is said. */
@@ -114,12 +128,6 @@ async function allocate(
     throw error;
   }
 }
-
-const metaRules = ({ ref, strategy }: ResourceDeclaration) => ({
-  namespaced: ref.namespaced,
-  validateName: strategy?.validateName,
-  builtIn: ref.kind !== "CustomResourceDefinition" && ref.kind !== "APIService",
-});
 
 const lines = (errors: readonly { field?: string; reason?: string; message?: string }[]): string[] =>
   [...new Set(errors.map(({ field, reason, message = "" }) => `${field} | ${reason} | ${firstLine(message)}`))].sort();
@@ -210,9 +218,10 @@ function replay(kind: "updates" | "statuses", changes: readonly Change[]): void 
             ? [await allocate(draft, before, declaration), strategy?.prepareForUpdate, strategy?.validateUpdate]
             : [undefined, strategy?.prepareForStatusUpdate, strategy?.validateStatusUpdate];
         prepare?.(draft, before);
+        const toStored = (object: KubeObject): KubeObject => declaration.storedAs?.toStored(object) ?? object;
         const errors = refused ?? [
-          ...validateObjectMetaUpdate(draft.metadata, before.metadata, metaRules(declaration)),
-          ...(validate?.(draft, before) ?? []),
+          ...validateObjectMetaUpdate(draft.metadata, before.metadata, metadataRulesOf(declaration)),
+          ...(validate?.(toStored(draft), toStored(before)) ?? []),
         ];
         expectAnswer(errors, answer);
         if (answer.object)

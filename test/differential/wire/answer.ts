@@ -39,10 +39,21 @@ function parsed(text: string, sent: string): unknown {
   try {
     value = JSON.parse(text);
   } catch {
+    return events(text, sent);
+  }
+  const body = withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
+  return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
+}
+
+/** A watch: a document a line. In what order objects that are there at its start come is nobody's business. */
+function events(text: string, sent: string): unknown {
+  const lines = text.split("\n").filter((line) => line !== "");
+  try {
+    const values = lines.map((line) => normalized(JSON.parse(line), "", sent));
+    return values.map((value) => JSON.stringify(withoutCredentials(value))).sort();
+  } catch {
     return text;
   }
-  const body = withoutForm(normalized(value, "", sent) as Json);
-  return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
 }
 
 /**
@@ -62,6 +73,17 @@ function withoutForm(body: Json): Json {
   const { items } = body;
   if (!String(body["kind"]).endsWith("List") || !Array.isArray(items)) return body;
   return { ...body, items: (items as Json[]).map(({ kind: _, apiVersion: __, ...item }) => item) };
+}
+
+/** Upstream was asked by somebody with a token, ours by somebody with a certificate. */
+function withoutCredentials(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  if (value === null || typeof value !== "object") return value;
+  const parts = Object.entries(value).map(([key, item]) => [key, withoutCredentials(item)]);
+  const object = Object.fromEntries(parts) as Json & { spec?: Json };
+  if (!object.spec?.["signerName"]) return object;
+  const { uid: _, extra: __, ...spec } = object.spec;
+  return { ...object, spec };
 }
 
 const withoutAge = (cell: unknown): unknown =>
@@ -86,13 +108,18 @@ function firstLine(message: string): string {
     : line;
 }
 
+function writerOf(entry: unknown): string {
+  const { manager, operation, apiVersion, subresource } = entry as Json;
+  return JSON.stringify([manager, operation, apiVersion, subresource]);
+}
+
 const chosen: Readonly<Record<string, string>> = { uid: "UID", resourceVersion: "REVISION", time: "TIME" };
 
 function normalized(value: unknown, key: string, sent: string): unknown {
   if (Array.isArray(value)) {
     const items = value.map((item) => normalized(item, key, sent));
     // Ordered by the second in which each manager wrote last.
-    return key === "managedFields" ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items;
+    return key === "managedFields" ? items.sort((a, b) => (writerOf(a) < writerOf(b) ? -1 : 1)) : items;
   }
   if (value !== null && typeof value === "object") {
     // Go writes some absent values as null; a client cannot tell one from the other.
@@ -124,7 +151,7 @@ function withoutChoices(text: string, sent: string): string {
       .replace(time, unless("TIME"))
       .replace(serviceAddress, unless("SERVICE-ADDRESS"))
       .replace(/\bkube-api-access-[a-z0-9]{5}\b/g, "kube-api-access-NAME")
-      .replace(/(current: |in record \()\d+/g, "$1REVISION")
+      .replace(/(current: |in record \(|in object meta: )\d+/g, "$1REVISION")
       // Where upstream keeps an object.
       .replace(/\bKey: [^,]+,/g, "Key: …,")
       .replace(/(-|")generated-[a-z0-9]{5}\b/g, "$1generated-NAME")

@@ -1,3 +1,4 @@
+import { furtherGroups } from "./further-requests.ts";
 import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
 import { oddGroups } from "./odd-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
@@ -16,4 +17,5 @@ export const groups: readonly WireGroup[] = [
   ...oddGroups,
   deleteGroup,
   ownershipGroup,
+  ...furtherGroups,
 ];

@@ -1,7 +1,9 @@
-/** The API server as `bramble master` puts it together, with a store in memory and no controllers. */
+/** The API server as `bramble master` puts it together, with a store in memory and no other controllers than upstream's has. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runController } from "#shared/client/controller.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
 import { silentLog } from "#shared/client/log.ts";
 import type { ValuesOf } from "#shared/config/option.ts";
 import { masterOptions } from "#shared/config/settings.ts";
@@ -10,6 +12,7 @@ import { startApiServer } from "../../../master/api-server.ts";
 import { bootstrapPolicy } from "../../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../../master/apiserver/authz/policy-reconciler.ts";
 import { ensureBootstrapObjects } from "../../../master/bootstrap-objects.ts";
+import { flowControlConfiguration } from "../../../master/flow-control/flow-control.ts";
 import { apiServerUser } from "../../../master/identities.ts";
 import { MasterKeys } from "../../../master/pki/master-keys.ts";
 import { openMemoryStore } from "../../../master/store/memory-store.ts";
@@ -68,6 +71,14 @@ export async function startWireServer(): Promise<WireServer> {
     ingress: false,
   });
   await reconcilePolicy(client, bootstrapPolicy());
+  // Upstream runs it in its API server.
+  const informers = new InformerFactory(client);
+  informers.start();
+  const flowControl = await runController(flowControlConfiguration, {
+    client,
+    informers,
+    events: { record: () => undefined },
+  });
   const { ca } = keys.current.authorities;
   const oracle = await issueCertificate(ca, { commonName: "oracle", organizations: ["system:masters"] }, [
     extendedKeyUsages.clientAuth,
@@ -79,6 +90,8 @@ export async function startWireServer(): Promise<WireServer> {
       tls: { ca: ca.certificatePem, cert: oracle.certificatePem, key: oracle.keyPem },
     },
     async stop() {
+      await flowControl.stop();
+      await informers.stop();
       await api.stop();
       await store.close();
       await rm(dataDir, { recursive: true });

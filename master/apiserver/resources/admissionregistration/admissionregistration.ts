@@ -66,6 +66,7 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
   ],
   strategy: {
     hasStatus: true,
+    statusResets: [["metadata"]],
     hasGeneration: true,
     allowUnconditionalUpdate: false,
     applyDefaults: applyPolicyDefaults,

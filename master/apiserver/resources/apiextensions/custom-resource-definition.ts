@@ -1,6 +1,8 @@
 import { customResourceDefinitions } from "#shared/api/resources.ts";
 import type {
   CustomResourceDefinition,
+  CustomResourceDefinitionNames,
+  CustomResourceDefinitionSpec,
   CustomResourceDefinitionStatus,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { cleanupFinalizer, withConditions } from "../../extensions/definition-status.ts";
@@ -35,8 +37,13 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
     hasStatus: true,
     hasGeneration: true,
     allowUnconditionalUpdate: false,
+    statusResets: [["metadata"]],
+    defaultPropagation: "Unsupported",
     metadataRules: "names",
     applyDefaults(draft) {
+      draft.spec ??= {} as CustomResourceDefinitionSpec;
+      draft.spec.versions ??= [];
+      draft.spec.names ??= {} as CustomResourceDefinitionNames;
       const { names } = draft.spec;
       names.singular ||= (names.kind ?? "").toLowerCase();
       if (names.kind) names.listKind ||= `${names.kind}List`;
@@ -69,6 +76,7 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
       } as const;
       const { status: marked } = withConditions(draft, [pending], rfc3339(Date.now()));
       if (marked) draft.status = marked;
+      delete draft.metadata.deletionGracePeriodSeconds;
     },
   },
 };

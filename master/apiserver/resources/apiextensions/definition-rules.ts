@@ -25,10 +25,14 @@ const columnFormats = ["byte", "date", "date-time", "double", "float", "int32", 
 /** The name is made of the plural and the group. */
 export function validateDefinitionName({ metadata, spec }: CustomResourceDefinition): FieldError[] {
   return collect((root) => {
-    const { name = "" } = metadata;
-    const at = root.at("metadata", "name");
-    at.invalidEach(name, isDns1123Subdomain(name));
-    if (name !== `${spec.names.plural}.${spec.group}`) at.invalid(name, 'must be spec.names.plural+"."+spec.group');
+    const required = `${spec.names.plural ?? ""}.${spec.group ?? ""}`;
+    for (const key of ["name", "generateName"] as const) {
+      const text = metadata[key] ?? "";
+      if (text === "") continue;
+      const at = root.at("metadata", key);
+      at.invalidEach(text, isDns1123Subdomain(text));
+      if (text !== required) at.invalid(text, 'must be spec.names.plural+"."+spec.group');
+    }
   });
 }
 
@@ -47,7 +51,9 @@ export function validateDefinitionUpdate(
   return collect((root) => {
     const spec = root.at("spec");
     const [now, before] = [definition.spec, old.spec];
-    const schemas = before.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? [schema.openAPIV3Schema] : []));
+    const schemas = (before.versions ?? []).flatMap(({ schema }) =>
+      schema?.openAPIV3Schema ? [schema.openAPIV3Schema] : [],
+    );
     checkSpec(now, equalJson(now, before) ? undefined : leniencyOf(schemas), spec);
     if (isEstablished(old)) {
       immutable(now.scope, before.scope, spec.at("scope"));
@@ -74,11 +80,11 @@ function checkStatus({ spec, status }: CustomResourceDefinition, field: Field): 
     at.invalid(null, "must have at least one stored version");
     return;
   }
-  for (const { name, storage } of spec.versions) {
+  for (const { name, storage } of spec.versions ?? []) {
     if (storage && !stored.includes(name)) at.invalid(stored, `must have the storage version ${name}`);
   }
   for (const [index, name] of stored.entries()) {
-    if (spec.versions.some((version) => version.name === name)) continue;
+    if (spec.versions?.some((version) => version.name === name)) continue;
     at.index(index).invalid(
       name,
       `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`,
@@ -99,7 +105,7 @@ function common<T>(
 
 /** No leniency: the schemas have not changed since they were accepted. */
 function checkSpec(spec: CustomResourceDefinitionSpec, leniency: SchemaLeniency | undefined, field: Field): void {
-  const { group, versions } = spec;
+  const { group, versions = [] } = spec;
   if (!group) field.at("group").required();
   else if (isDns1123Subdomain(group).length > 0) field.at("group").invalid(group, isDns1123Subdomain(group).join(","));
   else if (!group.includes(".")) field.at("group").invalid(group, "should be a domain with at least one dot");
@@ -125,7 +131,7 @@ function checkSpec(spec: CustomResourceDefinitionSpec, leniency: SchemaLeniency 
 }
 
 function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLeniency | undefined, field: Field): void {
-  const { versions } = spec;
+  const { versions = [] } = spec;
   const schema = common(versions, (version) => version.schema);
   const subresources = common(versions, (version) => version.subresources);
   const columns = common(versions, (version) => version.additionalPrinterColumns);

@@ -26,8 +26,10 @@ export const apiService: ResourceDeclaration<APIService> = {
   ],
   strategy: {
     hasStatus: true,
+    statusResets: [["metadata"]],
     allowUnconditionalUpdate: false,
     validateName: isPathSegment,
+    metadataRules: "names",
     applyDefaults: applyServiceDefaults,
     prepareForCreate: markLocal,
     validate: validateAPIService,

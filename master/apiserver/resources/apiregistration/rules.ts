@@ -29,11 +29,12 @@ export const validateAPIService = ({ metadata, spec }: APIService): FieldError[]
   collect((root) => {
     const field = root.at("spec");
     const { group = "", version = "" } = spec;
-    const { name = "" } = metadata;
     const required = `${version}.${group}`;
-    if (name !== required && isPathSegment(name).length === 0) {
-      const text = `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(required)}`;
-      root.at("metadata", "name").invalid(name, text);
+    const problem = `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(required)}`;
+    for (const key of ["name", "generateName"] as const) {
+      const text = metadata[key] ?? "";
+      if (text !== "" && text !== required && isPathSegment(text).length === 0)
+        root.at("metadata", key).invalid(text, problem);
     }
     if (group !== "") field.at("group").invalidEach(group, isDns1123Subdomain(group));
     else if (version !== "v1")

@@ -13,6 +13,7 @@ import {
   wideColumn,
 } from "../columns.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { status } from "../subresources.ts";
 import { collect, type Field, immutable, nonNegative, semanticEqual } from "../validation/field.ts";
@@ -98,6 +99,12 @@ function validateStatusUpdate({ status: seen }: DaemonSet, old: Readonly<DaemonS
   });
 }
 
+/** Older versions had the field; whoever makes the object manages the annotation that shows it. */
+function applyAllDefaults(draft: DaemonSet): void {
+  applyDefaults(draft);
+  setTemplateGeneration(draft, templateGeneration(draft));
+}
+
 export const daemonSet: ResourceDeclaration<DaemonSet> = {
   ref: daemonSets,
   shortNames: ["ds"],
@@ -118,7 +125,8 @@ export const daemonSet: ResourceDeclaration<DaemonSet> = {
   strategy: {
     hasStatus: true,
     hasGeneration: true,
-    applyDefaults,
+    warnings: templateWarnings,
+    applyDefaults: applyAllDefaults,
     prepareForCreate(draft) {
       draft.status = {
         currentNumberScheduled: 0,
@@ -137,6 +145,7 @@ export const daemonSet: ResourceDeclaration<DaemonSet> = {
       ...collect((root) => immutable(object.spec.selector, old.spec.selector, root.at("spec", "selector"))),
       ...validate(object),
     ],
+    prepareForStatusUpdate: (draft, old) => setTemplateGeneration(draft, templateGeneration(old)),
     validateStatusUpdate,
   },
 };

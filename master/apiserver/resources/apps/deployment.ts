@@ -4,6 +4,7 @@ import type { Deployment, DeploymentSpec } from "#shared/api/types/apps-v1.gener
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, containerColumns, nameColumn, selectorText, wideColumn } from "../columns.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { workloadWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { scale, status } from "../subresources.ts";
 import { collect, type Field, immutable, nonNegative } from "../validation/field.ts";
@@ -122,6 +123,8 @@ export const deployment: ResourceDeclaration<Deployment> = {
     hasStatus: true,
     hasGeneration: true,
     generationBasis: ({ spec, metadata }) => ({ spec, annotations: metadata.annotations }),
+    warnings: workloadWarnings,
+    statusResets: [["metadata", "labels"]],
     applyDefaults,
     prepareForCreate(draft) {
       draft.status = {};

@@ -4,6 +4,7 @@ import type { ReplicaSet, ReplicaSetSpec } from "#shared/api/types/apps-v1.gener
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, containerColumns, formatLabelSelector, integerColumn, nameColumn, wideColumn } from "../columns.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { workloadWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { scale, status } from "../subresources.ts";
 import { collect, immutable, nonNegative } from "../validation/field.ts";
@@ -38,6 +39,7 @@ export const replicaSet: ResourceDeclaration<ReplicaSet> = {
   strategy: {
     hasStatus: true,
     hasGeneration: true,
+    warnings: workloadWarnings,
     applyDefaults(draft) {
       draft.spec ??= {} as ReplicaSetSpec;
       draft.spec.replicas ??= 1;

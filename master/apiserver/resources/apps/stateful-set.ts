@@ -6,6 +6,7 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, containerColumns, nameColumn } from "../columns.ts";
 import { validateClaimSpec } from "../core/claim-spec.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { defaultClaimSpec } from "../core/volume-defaults.ts";
 import { scale, status } from "../subresources.ts";
@@ -167,6 +168,13 @@ export const statefulSet: ResourceDeclaration<StatefulSet> = {
   strategy: {
     hasStatus: true,
     hasGeneration: true,
+    validateName: isDns1123Label,
+    warnings: (object, old) => [
+      ...templateWarnings(object, old),
+      ...((object.spec.revisionHistoryLimit ?? 0) < 0
+        ? ["spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"]
+        : []),
+    ],
     applyDefaults,
     prepareForCreate(draft) {
       draft.status = { replicas: 0, availableReplicas: 0 };

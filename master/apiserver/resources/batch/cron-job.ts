@@ -13,8 +13,9 @@ import {
   wideColumn,
 } from "../columns.ts";
 import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { hostNameWarnings, podWarnings } from "../core/pod/warnings.ts";
 import { status } from "../subresources.ts";
-import { collect, type Field, nonNegative, requiredOneOf } from "../validation/field.ts";
+import { collect, type Field, nonNegative, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { validateJobSpec } from "./job-rules.ts";
 import { scheduleComplaint } from "./schedule.ts";
 
@@ -119,6 +120,12 @@ export const cronJob: ResourceDeclaration<CronJob> = {
   strategy: {
     hasStatus: true,
     hasGeneration: true,
+    warnings: ({ metadata, spec }, old) => [
+      ...(old ? [] : hostNameWarnings(metadata)),
+      ...(old && semanticEqual(spec, old.spec)
+        ? []
+        : podWarnings(spec.jobTemplate.spec?.template ?? {}, "spec.jobTemplate.spec.template")),
+    ],
     applyDefaults,
     prepareForCreate(draft) {
       draft.status = {};

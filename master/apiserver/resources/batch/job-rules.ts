@@ -95,11 +95,10 @@ function validateWhole(job: Job, root: Field): void {
   validateSpecWithSelector(job.spec, root.at("spec"));
   const { completions = 0, completionMode } = job.spec;
   if (completionMode !== "Indexed" || completions <= 0) return;
-  const hostname = `${job.metadata.name}-${completions - 1}`;
+  const { name = "" } = job.metadata;
+  const hostname = `${name}-${completions - 1}`;
   if (isDns1123Label(hostname).length > 0) {
-    root
-      .at("metadata", "name")
-      .invalid(job.metadata.name, `will not able to create pod with invalid DNS label: ${hostname}`);
+    root.at("metadata", "name").invalid(name, `will not able to create pod with invalid DNS label: ${hostname}`);
   }
 }
 

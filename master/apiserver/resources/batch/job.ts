@@ -1,4 +1,5 @@
 import { jobs } from "#shared/api/resources.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Job } from "#shared/api/types/batch-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import {
@@ -11,6 +12,8 @@ import {
   since,
   wideColumn,
 } from "../columns.ts";
+import { labelLikeTemplate } from "../core/pod/defaults.ts";
+import { workloadWarnings } from "../core/pod/warnings.ts";
 import { status } from "../subresources.ts";
 import { defaultJob, generateSelector, validateJob, validateJobUpdate } from "./job-rules.ts";
 import { validateJobStatus } from "./job-status.ts";
@@ -52,12 +55,17 @@ export const job: ResourceDeclaration<Job> = {
     ...containerColumns<Job>(({ spec }) => spec.template.spec?.containers),
     wideColumn("Selector", ({ spec }) => formatLabelSelector(spec.selector)),
   ],
+  unknownField: (field) => `field label ${goQuote(field)} not supported for Job`,
   selectableFields: { "status.successful": (object) => String(object.status?.succeeded ?? 0) },
   strategy: {
     hasStatus: true,
     hasGeneration: true,
     defaultPropagation: "Orphan",
+    propagationWarning:
+      "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+    warnings: workloadWarnings,
     applyDefaults: defaultJob,
+    prepareForStatusUpdate: labelLikeTemplate,
     prepareForCreate(draft) {
       if (!draft.spec.manualSelector) generateSelector(draft);
       const labels = draft.spec.template.metadata?.labels;

@@ -39,6 +39,7 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
   selectableFields: { "spec.signerName": ({ spec }) => spec.signerName },
   strategy: {
     hasStatus: true,
+    resetFields: ["spec", "status"],
     // Upstream takes any name that fits into a path.
     validateName: () => [],
     validate: validateRequest,

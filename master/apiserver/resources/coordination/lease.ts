@@ -26,6 +26,7 @@ export const lease: ResourceDeclaration<Lease> = {
   ref: leases,
   columns: [nameColumn, column("Holder", ({ spec }) => spec?.holderIdentity ?? ""), ageColumn],
   strategy: {
+    metadataRules: "names",
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
     prepareForCreate: dropCoordination,

@@ -52,20 +52,8 @@ export function validateNewEvent(event: Event): FieldError[] {
   });
 }
 
-const fixed = [
-  "involvedObject",
-  "reason",
-  "message",
-  "source",
-  "firstTimestamp",
-  "lastTimestamp",
-  "count",
-  "type",
-  "eventTime",
-  "action",
-  "related",
-  "reportingInstance",
-] as const;
+const fixed = ["involvedObject", "source", "firstTimestamp", "lastTimestamp", "count", "eventTime", "related"] as const;
+const fixedTexts = ["reason", "message", "type", "action", "reportingInstance"] as const;
 
 /** An event of events.k8s.io changes only by its series growing. */
 export function validateNewEventUpdate(event: Event, old: Readonly<Event>): FieldError[] {
@@ -73,6 +61,7 @@ export function validateNewEventUpdate(event: Event, old: Readonly<Event>): Fiel
     validateAlways(event, "reportingController", root);
     if (!semanticEqual(event.series, old.series)) validateSeries(event, root);
     for (const key of fixed) immutable(event[key], old[key], root.at(key));
-    immutable(event.reportingComponent, old.reportingComponent, root.at("reportingController"));
+    for (const key of fixedTexts) immutable(event[key] ?? "", old[key] ?? "", root.at(key));
+    immutable(event.reportingComponent ?? "", old.reportingComponent ?? "", root.at("reportingController"));
   });
 }

@@ -57,6 +57,7 @@ export const event: ResourceDeclaration<Event> = {
   strategy: {
     allowCreateOnUpdate: true,
     metadataRules: "common",
+    defaultPropagation: "Unsupported",
     validate: validateCoreEvent,
     validateUpdate: validateCoreEvent,
   },
@@ -65,6 +66,7 @@ export const event: ResourceDeclaration<Event> = {
 /** Judges an event in its stored form. */
 const strategyV1: Strategy<Event> = {
   allowCreateOnUpdate: true,
+  defaultPropagation: "Unsupported",
   validate: validateNewEvent,
   validateUpdate: validateNewEventUpdate,
 };

@@ -51,6 +51,7 @@ export const namespace: ResourceDeclaration<Namespace> = {
   verbs: ["create", "delete", "get", "list", "patch", "update", "watch"],
   subresources: { finalize: { verbs: ["update"], update: finalizeUpdate }, status },
   columns: [nameColumn, column("Status", (object) => object.status?.phase), ageColumn],
+  refusesNamespaceField: true,
   selectableFields: { "status.phase": (object) => object.status?.phase ?? "" },
   strategy: {
     answersDeleteWithObject: true,
@@ -78,6 +79,7 @@ export const namespace: ResourceDeclaration<Namespace> = {
     /** Deletion begins with the phase, so that nothing new is created in it. */
     prepareForDelete(draft) {
       draft.status = { ...draft.status, phase: "Terminating" };
+      delete draft.metadata.deletionGracePeriodSeconds;
     },
     isRemovable: ({ spec }) => !spec.finalizers?.length,
   },

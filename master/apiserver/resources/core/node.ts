@@ -91,6 +91,11 @@ function validateUpdate(object: Node, old: Readonly<Node>): FieldError[] {
   });
 }
 
+/** Behind a gate that upstream keeps closed. */
+function dropGatedFeatures({ status: seen }: Node): void {
+  delete seen?.declaredFeatures;
+}
+
 export const node: ResourceDeclaration<Node> = {
   ref: nodes,
   shortNames: ["no"],
@@ -107,10 +112,15 @@ export const node: ResourceDeclaration<Node> = {
     wideColumn("Kernel-Version", (object) => info(object, "kernelVersion")),
     wideColumn("Container-Runtime", (object) => info(object, "containerRuntimeVersion")),
   ],
+  refusesNamespaceField: true,
   selectableFields: { "spec.unschedulable": ({ spec }) => String(spec.unschedulable ?? false) },
   strategy: {
     hasStatus: true,
     keepsStatusOnCreate: true,
+    judgesNameOnUpdate: true,
+    prepareForStatusUpdate: dropGatedFeatures,
+    warnings: ({ spec }) =>
+      spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : [],
     applyDefaults(draft) {
       draft.spec ??= {};
       const seen = draft.status;
@@ -118,10 +128,12 @@ export const node: ResourceDeclaration<Node> = {
       syncPodRanges(draft);
     },
     prepareForCreate(draft) {
+      dropGatedFeatures(draft);
       delete draft.spec.configSource;
       if (draft.status) delete draft.status.config;
     },
     prepareForUpdate(draft, old) {
+      dropGatedFeatures(draft);
       if (old.spec.configSource === undefined) delete draft.spec.configSource;
     },
     validate,

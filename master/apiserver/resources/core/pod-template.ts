@@ -2,9 +2,10 @@ import { podTemplates } from "#shared/api/resources.ts";
 import type { PodTemplate } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { column, formatLabels, nameColumn } from "../columns.ts";
-import { collect } from "../validation/field.ts";
+import { collect, semanticEqual } from "../validation/field.ts";
 import { defaultPodTemplate } from "./pod/defaults.ts";
 import { validatePodTemplate } from "./pod/validate.ts";
+import { podWarnings } from "./pod/warnings.ts";
 
 export const podTemplate: ResourceDeclaration<PodTemplate> = {
   ref: podTemplates,
@@ -18,6 +19,8 @@ export const podTemplate: ResourceDeclaration<PodTemplate> = {
     answersDeleteWithObject: true,
     hasGeneration: true,
     generationBasis: ({ template }) => template,
+    warnings: ({ template }, old) =>
+      template && !(old && semanticEqual(template, old.template)) ? podWarnings(template, "template") : [],
     applyDefaults(draft) {
       draft.template ??= {};
       defaultPodTemplate(draft.template);

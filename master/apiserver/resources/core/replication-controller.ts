@@ -6,7 +6,9 @@ import { validateReplicaStatus } from "../apps/replica-status.ts";
 import { ageColumn, containerColumns, formatLabels, integerColumn, nameColumn, wideColumn } from "../columns.ts";
 import { scale, status } from "../subresources.ts";
 import { collect, nonNegative } from "../validation/field.ts";
-import { defaultPodTemplate } from "./pod/defaults.ts";
+import { isLongName } from "../validation/names.ts";
+import { defaultPodTemplate, labelLikeTemplate } from "./pod/defaults.ts";
+import { workloadWarnings } from "./pod/warnings.ts";
 import { validateLastingTemplate } from "./pod-template-rules.ts";
 
 function validate({ spec }: ReplicationController): FieldError[] {
@@ -42,6 +44,10 @@ export const replicationController: ResourceDeclaration<ReplicationController> =
     hasStatus: true,
     hasGeneration: true,
     defaultPropagation: "Orphan",
+    validateName: isLongName,
+    ignoresGenerateName: true,
+    prepareForStatusUpdate: labelLikeTemplate,
+    warnings: workloadWarnings,
     applyDefaults(draft) {
       draft.spec ??= {};
       const { spec, metadata } = draft;

@@ -9,9 +9,19 @@ import type {
 
 const fileMode = 0o644;
 
+const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const host =
+  "(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?";
+/** What Docker's own grammar takes for a reference; of anything else no tag is known. */
+const imageReference = new RegExp(
+  `^(?:${host}/)?${component}(?:/${component})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$`,
+);
+const maxImage_bytes = 255;
+
 /** Always for `:latest` and for no tag, as people expect that to move; a digest never moves. */
 export function defaultPullPolicy(image: string | undefined): string {
   const name = image ?? "";
+  if (!imageReference.test(name) || name.length > maxImage_bytes) return "IfNotPresent";
   const [beforeDigest = ""] = name.split("@");
   const lastPart = beforeDigest.slice(beforeDigest.lastIndexOf("/") + 1);
   const colon = lastPart.indexOf(":");

@@ -4,6 +4,11 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
 import { applyEndpointSliceDefaults, validateEndpointSlice } from "./rules.ts";
 
+/** Only the beta version could set it. */
+function dropTopology({ endpoints = [] }: EndpointSlice): void {
+  for (const endpoint of endpoints) delete endpoint.deprecatedTopology;
+}
+
 export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
   ref: endpointSlices,
   columns: [
@@ -28,12 +33,8 @@ export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
     applyDefaults: applyEndpointSliceDefaults,
     validate: (slice) => validateEndpointSlice(slice),
     validateUpdate: validateEndpointSlice,
-    generationBasis: ({ metadata, ...rest }) => ({
-      ...rest,
-      labels: metadata.labels,
-      annotations: metadata.annotations,
-      ownerReferences: metadata.ownerReferences,
-      finalizers: metadata.finalizers,
-    }),
+    prepareForCreate: dropTopology,
+    prepareForUpdate: dropTopology,
+    generationBasis: ({ metadata, ...rest }) => ({ ...rest, labels: metadata.labels }),
   },
 };

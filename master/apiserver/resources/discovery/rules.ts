@@ -3,15 +3,12 @@ import type { Endpoint, EndpointHints, EndpointPort, EndpointSlice } from "#shar
 import { isIPv6, validateAddress, validateCanonicalAddress, validateEndpointAddress } from "../validation/addresses.ts";
 import { collect, type Field, immutable, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from "../validation/names.ts";
-import { validateLabels } from "../validation/object-meta.ts";
 import { protocols } from "../validation/ports.ts";
 
-const maxTopologyLabels = 16;
 const maxAddresses = 100;
 const maxPorts = 20_000;
 const maxEndpoints = 1000;
 const maxHints = 8;
-const zoneLabel = "topology.kubernetes.io/zone";
 
 /** SetDefaults_EndpointPort. */
 export function applyEndpointSliceDefaults({ ports = [] }: EndpointSlice): void {
@@ -56,19 +53,11 @@ function validateEndpoints(endpoints: readonly Endpoint[], type: string, field: 
   for (const [index, endpoint] of endpoints.entries()) {
     const at = field.index(index);
     validateAddresses(endpoint.addresses ?? [], type, at.at("addresses"));
-    const { nodeName, hostname, hints, deprecatedTopology: topology = {} } = endpoint;
+    const { nodeName, hostname, hints } = endpoint;
     if (nodeName !== undefined) at.at("nodeName").invalidEach(nodeName, isDns1123Subdomain(nodeName));
-    validateTopology(topology, at.at("deprecatedTopology"));
     if (hostname !== undefined) at.at("hostname").invalidEach(hostname, isDns1123Label(hostname));
     if (hints) validateHints(hints, at.at("hints"));
   }
-}
-
-function validateTopology(topology: Readonly<Record<string, string>>, field: Field): void {
-  const count = Object.keys(topology).length;
-  if (count > maxTopologyLabels) field.tooMany(count, maxTopologyLabels);
-  validateLabels(topology, field);
-  if (zoneLabel in topology) field.key(zoneLabel).internal("reserved key was not removed in conversion");
 }
 
 function validateAddresses(addresses: readonly string[], type: string, field: Field): void {

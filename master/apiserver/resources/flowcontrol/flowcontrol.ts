@@ -19,6 +19,7 @@ export const flowSchema: ResourceDeclaration<FlowSchema> = {
   ],
   strategy: {
     hasStatus: true,
+    statusResets: [["metadata"]],
     hasGeneration: true,
     applyDefaults: ({ spec }) => {
       spec.matchingPrecedence ||= 1000;
@@ -45,6 +46,7 @@ export const priorityLevelConfiguration: ResourceDeclaration<PriorityLevelConfig
   ],
   strategy: {
     hasStatus: true,
+    statusResets: [["metadata"]],
     hasGeneration: true,
     applyDefaults: applyPriorityLevelDefaults,
     validate: validatePriorityLevel,

@@ -107,7 +107,7 @@ function validateTLS({ hosts = [], secretName }: IngressTLS, judgesSecret: boole
 function validatePaths({ http }: IngressRule, isServiceName: NameCheck, field: Field): void {
   if (!http) return;
   const at = field.at("http", "paths");
-  if (http.paths.length === 0) at.required();
+  if (!http.paths?.length) at.required();
   each(http.paths, at, (path, at) => validatePath(path, isServiceName, at));
 }
 

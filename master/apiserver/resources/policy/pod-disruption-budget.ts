@@ -55,6 +55,7 @@ export const podDisruptionBudget: ResourceDeclaration<PodDisruptionBudget> = {
   strategy: {
     hasStatus: true,
     hasGeneration: true,
+    metadataRules: "common",
     allowUnconditionalUpdate: false,
     validate,
     validateUpdate: validate,

@@ -9,8 +9,8 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
-import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
 import { isLongName } from "../validation/names.ts";
+import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
 import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
 
@@ -63,6 +63,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   strategy: {
     answersDeleteWithObject: true,
     hasStatus: true,
+    statusResets: [["metadata"]],
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}),
     prepareForCreate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
     prepareForUpdate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
@@ -108,6 +109,8 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     column("Pool", ({ spec }) => spec.pool.name),
     ageColumn,
   ],
+  refusesNamespaceField: true,
+  unknownField: (field) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${field}`,
   selectableFields: { "spec.nodeName": ({ spec }) => spec.nodeName ?? "", "spec.driver": ({ spec }) => spec.driver },
   strategy: {
     answersDeleteWithObject: true,

@@ -1,6 +1,11 @@
 /** ResourceSlices: the devices that a driver offers (pkg/apis/resource/validation). */
 import type { FieldError } from "#shared/api/errors.ts";
-import type { Device, DeviceAttribute, ResourceSlice, ResourceSliceSpec } from "#shared/api/types/resource-v1.generated.ts";
+import type {
+  Device,
+  DeviceAttribute,
+  ResourceSlice,
+  ResourceSliceSpec,
+} from "#shared/api/types/resource-v1.generated.ts";
 import { validateCSIDriverName } from "../core/volume-sources.ts";
 import { collect, type Field, immutable } from "../validation/field.ts";
 import { isDns1123Label, isDns1123Subdomain } from "../validation/names.ts";
@@ -71,8 +76,7 @@ function validateNodes({ nodeName, nodeSelector, allNodes }: ResourceSliceSpec, 
   }
   if (allNodes) set.push("`allNodes`");
   else if (allNodes === false) field.at("allNodes").invalid(false, "must be either unset or set to true");
-  const which =
-    "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
+  const which = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
   if (set.length === 0) field.required(which);
   else if (set.length > 1) field.invalid(`{${set.join(", ")}}`, `${which}, but multiple fields are set`);
 }
@@ -81,10 +85,7 @@ function validateDevice({ name, attributes = {}, capacity = {} }: Device, field:
   field.at("name").invalidEach(name, isDns1123Label(name));
   const count = Object.keys(attributes).length + Object.keys(capacity).length;
   if (count > maxAttributesAndCapacities) {
-    field.invalid(
-      count,
-      `the total number of attributes and capacities must not exceed ${maxAttributesAndCapacities}`,
-    );
+    field.invalid(count, `the total number of attributes and capacities must not exceed ${maxAttributesAndCapacities}`);
   }
   for (const [key, attribute] of Object.entries(attributes)) {
     const at = field.at("attributes").key(shortened(key));
@@ -104,7 +105,12 @@ function validateAttribute(attribute: DeviceAttribute, field: Field): void {
   }
   const values = [int, bool, string, version].filter((value) => value !== undefined);
   if (values.length === 1) return;
-  const shown = { IntValue: int ?? null, BoolValue: bool ?? null, StringValue: string ?? null, VersionValue: version ?? null };
+  const shown = {
+    IntValue: int ?? null,
+    BoolValue: bool ?? null,
+    StringValue: string ?? null,
+    VersionValue: version ?? null,
+  };
   field.invalid(values.length === 0 ? "" : shown, "exactly one value must be specified");
 }
 

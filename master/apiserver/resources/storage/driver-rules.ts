@@ -100,3 +100,11 @@ function validateNodeDriver({ name, nodeID, allocatable, topologyKeys }: CSINode
     field.invalidEach(key, isQualifiedName(key));
   }
 }
+
+export function driverWarnings({ spec }: CSIDriver, old: Readonly<CSIDriver> | undefined): string[] {
+  const asksAnew = spec.tokenRequests?.length && !(old && semanticEqual(spec.tokenRequests, old.spec.tokenRequests));
+  if (!asksAnew || spec.serviceAccountTokenInSecrets !== undefined) return [];
+  return [
+    "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes",
+  ];
+}

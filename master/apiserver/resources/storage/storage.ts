@@ -29,6 +29,7 @@ import {
 } from "./class-rules.ts";
 import {
   applyDriverDefaults,
+  driverWarnings,
   validateDriver,
   validateDriverUpdate,
   validateNodeDrivers,
@@ -75,6 +76,7 @@ export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
   strategy: {
     answersDeleteWithObject: true,
     hasStatus: true,
+    statusResets: [["metadata"]],
     allowUnconditionalUpdate: false,
     validate: validateNewAttachment,
     validateUpdate: validateAttachmentUpdate,
@@ -98,6 +100,7 @@ export const csiDriver: ResourceDeclaration<CSIDriver> = {
     answersDeleteWithObject: true,
     allowUnconditionalUpdate: false,
     applyDefaults: applyDriverDefaults,
+    warnings: driverWarnings,
     validate: validateDriver,
     validateUpdate: validateDriverUpdate,
   },

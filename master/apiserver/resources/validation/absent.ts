@@ -1,4 +1,5 @@
 /** Go writes some fields even when they are nil, so a client may send, and a store may hold, null for nothing. */
+import { isRawNumber, numberToken } from "#shared/api/codec/number.ts";
 import type {
   ResourceDeclaration,
   Strategy,
@@ -6,15 +7,17 @@ import type {
   SubresourceUpdate,
 } from "../../registry/declaration.ts";
 
-function hasNull(value: unknown): boolean {
+/** Whether there is a null, or a number that JavaScript has no exact form of and that cannot be compared. */
+function isOdd(value: unknown): boolean {
   if (value === null) return true;
   if (typeof value !== "object") return false;
-  return Array.isArray(value) ? value.some(hasNull) : Object.values(value).some(hasNull);
+  return isRawNumber(value) || (Array.isArray(value) ? value : Object.values(value)).some(isOdd);
 }
 
-/** The value without nulls: itself where there are none, else a copy of what had some. */
+/** The value without nulls and with plain numbers: itself where it is so, else a copy of what was not. */
 export function withoutNulls<T>(value: T): T {
-  if (typeof value !== "object" || value === null || !hasNull(value)) return value;
+  if (typeof value !== "object" || value === null || !isOdd(value)) return value;
+  if (isRawNumber(value)) return Number(numberToken(value)) as T;
   if (Array.isArray(value)) return value.map((each) => withoutNulls(each)) as T;
   const entries = Object.entries(value).filter(([, each]) => each !== null);
   return Object.fromEntries(entries.map(([key, each]) => [key, withoutNulls(each)])) as T;

@@ -9,6 +9,7 @@ import type {
   Probe,
   ResourceRequirements,
 } from "#shared/api/types/core-v1.generated.ts";
+import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { isHugePages } from "../../validation/quantities.ts";
 import { defaultPullPolicy, defaultVolume } from "../volume-defaults.ts";
 import { aggregate, isPodLevelResource } from "./aggregate.ts";
@@ -64,10 +65,31 @@ export function defaultPodSpec(spec: PodSpec): void {
   }
 }
 
+/** A workload without labels has those of its template. */
+export function labelLikeTemplate({
+  metadata,
+  spec,
+}: {
+  metadata: ObjectMeta;
+  readonly spec: { readonly template?: PodTemplateSpec | undefined };
+}): void {
+  const labels = spec.template?.metadata?.labels;
+  if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+}
+
+/** What stands behind gates that upstream keeps closed. */
+export function dropGatedPodFields(spec: PodSpec): void {
+  delete spec.workloadRef;
+  for (const list of [spec.initContainers, spec.containers]) {
+    for (const { lifecycle } of list ?? []) delete lifecycle?.stopSignal;
+  }
+}
+
 export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
   if (template === undefined) return;
   template.metadata ??= {};
   template.spec ??= {} as PodSpec;
+  dropGatedPodFields(template.spec);
   defaultPodSpec(template.spec);
 }
 
@@ -98,6 +120,7 @@ function defaultPodLevelResources(spec: PodSpec): void {
 export function defaultPod(pod: Pod): void {
   pod.spec ??= {} as PodSpec;
   const { spec } = pod;
+  spec.containers ??= [];
   for (const { resources } of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) requestLimits(resources);
   defaultPodLevelResources(spec);
   spec.enableServiceLinks ??= true;

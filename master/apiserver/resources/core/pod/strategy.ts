@@ -3,10 +3,11 @@ import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
 import { isDns1123Label } from "../../validation/names.ts";
 import { qosClass } from "./aggregate.ts";
-import { defaultPod } from "./defaults.ts";
+import { defaultPod, dropGatedPodFields } from "./defaults.ts";
 import { preparePodStatus, validatePodStatus } from "./status.ts";
 import { validatePodUpdate } from "./update.ts";
 import { validatePod } from "./validate.ts";
+import { podWarnings } from "./warnings.ts";
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
@@ -59,18 +60,25 @@ export const podStrategy: Strategy<Pod> = {
         },
       ];
     }
+    if ((draft.spec.terminationGracePeriodSeconds ?? 0) < 0) draft.spec.terminationGracePeriodSeconds = 1;
+    dropGatedPodFields(draft.spec);
     resolveLabelKeys(draft.spec, draft.metadata.labels);
   },
+  prepareForUpdate: ({ spec }) => dropGatedPodFields(spec),
   prepareForStatusUpdate: preparePodStatus,
+  statusResets: [
+    ["metadata", "deletionTimestamp"],
+    ["metadata", "ownerReferences"],
+  ],
   validate: validatePod,
   validateUpdate: validatePodUpdate,
   validateStatusUpdate: validatePodStatus,
-  warnings({ metadata }, old) {
-    const errors = old === undefined ? isDns1123Label(metadata.name ?? "") : [];
-    if (errors.length === 0) return [];
-    return [
-      `metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${errors.join(" ")}]`,
-    ];
+  warnings(pod, old) {
+    if (old !== undefined) return [];
+    const errors = isDns1123Label(pod.metadata.name ?? "");
+    const why =
+      "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
+    return [...(errors.length === 0 ? [] : [`metadata.name: ${why}: [${errors.join(" ")}]`]), ...podWarnings(pod, "")];
   },
   /** A pod that is bound to no node, or has ended, needs nobody to stop it. */
   gracePeriodSeconds({ spec, status }, requested) {

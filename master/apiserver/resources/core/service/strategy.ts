@@ -1,4 +1,4 @@
-import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Service, ServiceSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
 import { isDns1035Label } from "../../validation/names.ts";
 import {
@@ -65,6 +65,33 @@ function dropAddresses(draft: Service, old: Readonly<Service>): void {
   if ((spec.ipFamilyPolicy ?? "") === (old.spec.ipFamilyPolicy ?? "")) delete spec.ipFamilyPolicy;
 }
 
+/** What of a service does nothing, and what has a better name. */
+function serviceWarnings(spec: ServiceSpec): string[] {
+  const {
+    type,
+    clusterIP,
+    externalIPs = [],
+    externalName,
+    loadBalancerIP,
+    sessionAffinity,
+    trafficDistribution,
+  } = spec;
+  const isExternal = type === "ExternalName";
+  const isHeadless = clusterIP === "None";
+  const warnings: (readonly [boolean, string])[] = [
+    [isHeadless && !!loadBalancerIP, "spec.loadBalancerIP is ignored for headless services"],
+    [isHeadless && externalIPs.length > 0, "spec.externalIPs is ignored for headless services"],
+    [isHeadless && sessionAffinity !== "None", "spec.SessionAffinity is ignored for headless services"],
+    [isExternal && externalIPs.length > 0, 'spec.externalIPs is ignored when spec.type is "ExternalName"'],
+    [!isExternal && !!externalName, 'spec.externalName is ignored when spec.type is not "ExternalName"'],
+    [
+      trafficDistribution === "PreferClose",
+      'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+    ],
+  ];
+  return warnings.filter(([applies]) => applies).map(([, warning]) => warning);
+}
+
 export const serviceStrategy: Strategy<Service> = {
   hasStatus: true,
   answersDeleteWithObject: true,
@@ -75,6 +102,7 @@ export const serviceStrategy: Strategy<Service> = {
     draft.status = { loadBalancer: {} };
   },
   prepareForUpdate: dropFieldsOfOldType,
+  warnings: ({ spec }) => serviceWarnings(spec),
   validate: (service) => validateService(service),
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: validateServiceStatus,
