@@ -126,7 +126,7 @@ describe("create", () => {
     expect((await send("GET", base, undefined, { accept: "image/png" })).code).toBe(406);
     const wrong = await send("POST", base, { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "x" } });
     expect(wrong.body.message).toBe(
-      "the API version in the data (apps/v1) does not match the expected API version (v1)",
+      'Deployment in version "v1" cannot be handled as a ConfigMap: converting (v1.Deployment) to (core.ConfigMap): unknown conversion',
     );
     const elsewhere = await send("POST", base, { ...configMap("x"), metadata: { name: "x", namespace: "other" } });
     expect(elsewhere.body.message).toBe(
