@@ -20,11 +20,15 @@ const listed = async (): Promise<string[]> => {
   return addresses;
 };
 
+/** Masters that nobody reaches, and pairs of which one does not reach the other: "from to". */
+const dark = new Set<string>();
 const clocks = new Map<string, ManualClock>();
 async function started(address: string): Promise<KubernetesEndpoints> {
   const clock = new ManualClock();
   clocks.set(address, clock);
-  const master = new KubernetesEndpoints({ client: server.client, address, httpsPort: 6443, log: silentLog, clock });
+  const answers = async (to: string): Promise<boolean> => !dark.has(to) && !dark.has(`${address} ${to}`);
+  const { client } = server;
+  const master = new KubernetesEndpoints({ client, address, httpsPort: 6443, log: silentLog, clock, answers });
   await master.start();
   return master;
 }
@@ -45,14 +49,40 @@ test("the kubernetes Service leads to the masters that serve, whichever of them 
   // One that ends in good order takes itself off the list.
   await second.stop();
   expect(await listed()).toEqual(["10.0.0.1", "10.0.0.3"]);
-  // One that dies is seen to renew no more, by the clock of who looks.
-  await pass(15_000, "10.0.0.1");
+  // One that dies takes no connections.
+  dark.add("10.0.0.3");
+  await pass(5_000, "10.0.0.1");
   expect(await listed()).toEqual(["10.0.0.1", "10.0.0.3"]);
-  await pass(60_000, "10.0.0.1");
+  await pass(5_000, "10.0.0.1");
   expect(await listed()).toEqual(["10.0.0.1"]);
+  dark.clear();
   // And it is back as soon as it serves again.
   const again = await started("10.0.0.3");
   expect(await listed()).toEqual(["10.0.0.1", "10.0.0.3"]);
   await again.stop();
+  await first.stop();
+});
+
+test("one that hangs is known by its Lease, by the clock of who looks", async () => {
+  const [first, hanging] = [await started("10.0.0.1"), await started("10.0.0.3")];
+  await pass(120_000, "10.0.0.1");
+  expect(await listed()).toEqual(["10.0.0.1", "10.0.0.3"]);
+  await pass(60_000, "10.0.0.1");
+  expect(await listed()).toEqual(["10.0.0.1"]);
+  await hanging.stop();
+  await first.stop();
+});
+
+test("one that lives behind a broken way is taken off the list once, and not again", async () => {
+  const [first, second] = [await started("10.0.0.1"), await started("10.0.0.2")];
+  dark.add("10.0.0.1 10.0.0.2");
+  await pass(10_000, "10.0.0.1");
+  expect(await listed()).toEqual(["10.0.0.1"]);
+  await pass(5_000, "10.0.0.2");
+  expect(await listed()).toEqual(["10.0.0.1", "10.0.0.2"]);
+  await pass(60_000, "10.0.0.1", "10.0.0.2");
+  expect(await listed()).toEqual(["10.0.0.1", "10.0.0.2"]);
+  dark.clear();
+  await second.stop();
   await first.stop();
 });

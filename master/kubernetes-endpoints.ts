@@ -1,9 +1,10 @@
 /**
  * Where the `kubernetes` Service leads when there are several API servers. Each keeps a Lease that says that it serves and
- * at which address (KEP-1965), and writes the endpoints when its view of who serves differs from them: so the list is
- * right whichever of them are left. A single master writes its endpoints once, at its start, and keeps no Lease.
+ * at which address (KEP-1965), looks whether the others take connections, and writes the endpoints when its view of who
+ * serves differs from them: so the list is right whichever of them are left. A single master writes its endpoints once, at its start, and keeps no Lease.
  */
 import { createHash } from "node:crypto";
+import { connect } from "node:net";
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { endpointSlices, leases } from "#shared/api/resources.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
@@ -19,6 +20,8 @@ export interface KubernetesEndpointsOptions {
   readonly httpsPort: number;
   readonly log: Log;
   readonly clock?: Clock | undefined;
+  /** Does another API server take connections? */
+  readonly answers?: ((address: string, port: number) => Promise<boolean>) | undefined;
 }
 
 const namespace = "kube-system";
@@ -26,14 +29,23 @@ const identityLabel = "apiserver.kubernetes.io/identity";
 const identityValue = "kube-apiserver";
 const addressAnnotation = "bramble.dev/advertise-address";
 
-const renewEvery_ms = 10_000;
-/** An API server whose Lease stands still for so long does not serve. */
-const silentFor_ms = 31_000;
+/** How often the others are looked at. It costs them a connection and the disk nothing. */
+const lookEvery_ms = 5_000;
+const answer_ms = 2_000;
+/** Each renewal is a write to the disk of every member of etcd. */
+const renewEvery_ms = 60_000;
+/** An API server whose Lease stands still for so long does not serve, whatever answers at its address. */
+const silentFor_ms = 150_000;
+/** So many looks in a row without an answer, and no sign of life in its Lease since the first: it is gone. */
+const missedLooks = 2;
 
 /** The address of each Lease, and how long it has stood unchanged by this board's own clock: boards' clocks disagree. */
 interface Observed {
   readonly renewed: string;
   readonly at_ms: number;
+  /** Looks in a row that found nobody, with the Lease as it is. One that renews it after such a look lives, and only this
+   *  master does not reach it: it is not judged by looks until it answers one. */
+  readonly missed: number | "reachable by others";
 }
 
 export class KubernetesEndpoints {
@@ -41,6 +53,7 @@ export class KubernetesEndpoints {
   readonly #clock: Clock;
   readonly #name: string;
   readonly #observed = new Map<string, Observed>();
+  #renewed_ms = Number.NEGATIVE_INFINITY;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -59,14 +72,17 @@ export class KubernetesEndpoints {
 
   async #keep(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      await pause(this.#clock, renewEvery_ms, this.#stop.signal);
+      await pause(this.#clock, lookEvery_ms, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       await this.#round().catch((error: unknown) => this.#options.log.info("the masters' endpoints", { error }));
     }
   }
 
   async #round(): Promise<void> {
-    await this.#renew();
+    const { address } = this.#options;
+    // Not being listed, it must show that it lives.
+    const isListed = (await this.#listed())?.includes(address) ?? false;
+    if (!isListed || this.#clock.now_ms() - this.#renewed_ms >= renewEvery_ms) await this.#renew();
     await this.#write(await this.#serving());
   }
 
@@ -79,6 +95,7 @@ export class KubernetesEndpoints {
       if (!isNotFound(error)) throw error;
       await client.create(leases, this.#lease());
     }
+    this.#renewed_ms = this.#clock.now_ms();
   }
 
   #lease(): Lease {
@@ -100,38 +117,47 @@ export class KubernetesEndpoints {
     };
   }
 
-  /** Addresses of the API servers whose Leases move, this one among them. */
+  /** Addresses of the API servers whose Leases move and who answer, this one among them. */
   async #serving(): Promise<string[]> {
     const { items } = await this.#options.client.list(leases, {
       namespace,
       labelSelector: `${identityLabel}=${identityValue}`,
     });
+    const others = items.filter(({ metadata }) => metadata.name !== this.#name);
+    const judged = await Promise.all(others.map((lease) => this.#judge(lease)));
+    const names = new Set(others.map(({ metadata }) => metadata.name));
+    for (const name of this.#observed.keys()) if (!names.has(name)) this.#observed.delete(name);
+    const addresses = judged.filter((address) => address !== undefined);
+    return [...new Set([this.#options.address, ...addresses])].sort();
+  }
+
+  /** The address, if it serves. */
+  async #judge({ metadata, spec }: Lease): Promise<string | undefined> {
+    const { name = "", annotations } = metadata;
+    const address = annotations?.[addressAnnotation];
+    if (address === undefined) return undefined;
+    const { answers = takesConnections, httpsPort } = this.#options;
+    const hasAnswered = await answers(address, httpsPort);
     const now_ms = this.#clock.now_ms();
-    const addresses = new Set([this.#options.address]);
-    const seen = new Set<string>();
-    for (const { metadata, spec } of items) {
-      const { name = "", annotations } = metadata;
-      const renewed = spec?.renewTime ?? "";
-      seen.add(name);
-      if (this.#observed.get(name)?.renewed !== renewed) this.#observed.set(name, { renewed, at_ms: now_ms });
-      const silent_ms = now_ms - (this.#observed.get(name)?.at_ms ?? now_ms);
-      const address = annotations?.[addressAnnotation];
-      if (address !== undefined && silent_ms < silentFor_ms) addresses.add(address);
+    const seen = observe(this.#observed.get(name), { renewed: spec?.renewTime ?? "", now_ms, hasAnswered });
+    this.#observed.set(name, seen);
+    const isGone = seen.missed !== "reachable by others" && seen.missed >= missedLooks;
+    return isGone || now_ms - seen.at_ms >= silentFor_ms ? undefined : address;
+  }
+
+  async #listed(): Promise<string[] | undefined> {
+    try {
+      const slice = await this.#options.client.get(endpointSlices, { namespace: "default", name: "kubernetes" });
+      return slice.endpoints.flatMap((endpoint) => endpoint.addresses).sort();
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
-    for (const name of this.#observed.keys()) if (!seen.has(name)) this.#observed.delete(name);
-    return [...addresses].sort();
   }
 
   async #write(addresses: readonly string[]): Promise<void> {
     const { client, httpsPort } = this.#options;
-    const present = await client
-      .get(endpointSlices, { namespace: "default", name: "kubernetes" })
-      .catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-    const listed = present?.endpoints.flatMap((endpoint) => endpoint.addresses).sort();
-    if (listed?.join() === addresses.join()) return;
+    if ((await this.#listed())?.join() === addresses.join()) return;
     try {
       await ensureMasterEndpoints({ client, masters: addresses, httpsPort });
     } catch (error) {
@@ -154,4 +180,35 @@ export class KubernetesEndpoints {
       log.info("this API server is still listed; the others will see that it is gone", { error });
     }
   }
+}
+
+/** Pure: what is known of a Lease after one more look. */
+function observe(
+  before: Observed | undefined,
+  {
+    renewed,
+    now_ms,
+    hasAnswered,
+  }: { readonly renewed: string; readonly now_ms: number; readonly hasAnswered: boolean },
+): Observed {
+  const hasMoved = before !== undefined && before.renewed !== renewed;
+  const at_ms = before === undefined || hasMoved ? now_ms : before.at_ms;
+  if (hasAnswered) return { renewed, at_ms, missed: 0 };
+  const missed = before?.missed ?? 0;
+  if (missed === "reachable by others" || (hasMoved && missed > 0))
+    return { renewed, at_ms, missed: "reachable by others" };
+  return { renewed, at_ms, missed: missed + 1 };
+}
+
+function takesConnections(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(answer_ms, () => end(false));
+    socket.once("connect", () => end(true));
+    socket.once("error", () => end(false));
+  });
 }
