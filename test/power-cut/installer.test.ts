@@ -23,6 +23,7 @@ beforeAll(() => {
     // Stands for the program: it runs, and is larger than what is written at once.
     const program = `#!/bin/sh\necho ${release}\nexit\n${`${release}\n`.repeat(300_000)}`;
     writeFileSync(join(folder, "bramble-linux-x64"), program, { mode: 0o755 });
+    writeFileSync(join(folder, "VERSION"), `${release}\n`);
     const sums = readdirSync(folder).map((name) => {
       const sum = createHash("sha256").update(readFileSync(join(folder, name)));
       return `${sum.digest("hex")}  ${name}\n`;
