@@ -16,6 +16,9 @@ export interface BoardFacts {
   readonly osImage: string;
   /** `Raspberry Pi 4 Model B Rev 1.4`; empty on a machine that does not say. */
   readonly model: string;
+  /** A Pi's revision code, `c03114`, and its serial; empty elsewhere. */
+  readonly revision: string;
+  readonly serial: string;
   /** Sizes of huge pages that the kernel offers with how many are set aside. */
   readonly hugepages: readonly { readonly size_bytes: number; readonly count: number }[];
 }
@@ -39,6 +42,7 @@ export async function readBoard(root = "/"): Promise<BoardFacts> {
     text("sys/class/dmi/id/product_name"),
     text("proc/meminfo"),
   ]);
+  const revision = await readFile(`${root}proc/device-tree/system/linux,revision`).catch(() => undefined);
   const memory = parseMeminfo(meminfo);
   return {
     hostname: hostname().toLowerCase(),
@@ -52,6 +56,8 @@ export async function readBoard(root = "/"): Promise<BoardFacts> {
     kernelVersion: release(),
     osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? "Linux",
     model: treeModel || dmiModel,
+    revision: revision?.length === 4 ? revision.readUInt32BE().toString(16) : "",
+    serial,
     hugepages: await readHugepages(root),
   };
 }

@@ -204,6 +204,18 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     throw new Error("no Node was registered");
   });
 
+  test("labels of hardware that is not there go, others stay", async () => {
+    const labels = { "board.bramble.dev/usb-dead-beef": "true", room: "attic" };
+    await api.patch(nodes, { name: nodeName }, { type: "merge", body: { metadata: { labels } } });
+    kubelet.reportNode();
+    for await (const { object } of api.watch(nodes, { sendInitialEvents: true, signal: AbortSignal.timeout(60_000) })) {
+      if (object.metadata.name !== nodeName || object.metadata.labels?.["board.bramble.dev/usb-dead-beef"]) continue;
+      expect(object.metadata.labels).toMatchObject({ room: "attic" });
+      return;
+    }
+    throw new Error("the label stays");
+  });
+
   test("a pod with environment and volumes of every kind from the API", async () => {
     const create = { namespace: "default" };
     await api.create(services, {

@@ -1,6 +1,7 @@
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
+import { PeripheralScan } from "#agent/telemetry/peripherals.ts";
 import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
 import { readSensors } from "#agent/telemetry/sensors.ts";
 import { StrainGauge } from "#agent/telemetry/strain.ts";
@@ -11,7 +12,15 @@ import { strainTypes } from "#shared/board/strains.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type NodeFacts, newNode, nodeStatus, ownLabels, saysMore, strainMessages } from "./node-status.ts";
+import {
+  boardLabelPrefix,
+  type NodeFacts,
+  newNode,
+  nodeStatus,
+  ownLabels,
+  saysMore,
+  strainMessages,
+} from "./node-status.ts";
 
 export interface NodeRegistrarOptions {
   readonly client: Client;
@@ -46,6 +55,7 @@ const retry_ms = 5_000;
 export class NodeRegistrar {
   readonly #gauge = new PressureGauge();
   readonly #strainGauge = new StrainGauge();
+  readonly #peripherals = new PeripheralScan();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
@@ -177,9 +187,14 @@ export class NodeRegistrar {
     const { client, labels, name } = this.options;
     const wanted = { ...labels, ...ownLabels(facts) };
     const present = this.#node?.metadata.labels ?? {};
-    const missing = Object.entries(wanted).filter(([key, value]) => present[key] !== value);
-    if (missing.length === 0) return;
-    const body = { metadata: { labels: Object.fromEntries(missing) } };
+    // Something was unplugged, or the card has moved into another board.
+    const gone = Object.keys(present).filter((key) => key.startsWith(boardLabelPrefix) && !(key in wanted));
+    const changes = [
+      ...Object.entries(wanted).filter(([key, value]) => present[key] !== value),
+      ...gone.map((key) => [key, null] as const),
+    ];
+    if (changes.length === 0) return;
+    const body = { metadata: { labels: Object.fromEntries(changes) } };
     this.#node = newer(this.#node, await client.patch(nodes, { name }, { type: "merge", body }));
   }
 
@@ -198,6 +213,7 @@ export class NodeRegistrar {
     return {
       name: options.name,
       board: options.board,
+      peripherals: await this.#peripherals.look(),
       runtime: this.#runtime,
       addresses: options.addresses(),
       maxPods: options.maxPods,

@@ -1,5 +1,6 @@
 import type { ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
+import type { Peripheral } from "#agent/telemetry/peripherals.ts";
 import { type Pressures, thresholds } from "#agent/telemetry/pressure.ts";
 import type { Strains } from "#agent/telemetry/strain.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
@@ -14,6 +15,7 @@ const mostNamesOfImage = 5;
 export interface NodeFacts {
   readonly name: string;
   readonly board: BoardFacts;
+  readonly peripherals: readonly Peripheral[];
   readonly runtime: RuntimeVersion | undefined;
   readonly addresses: readonly string[];
   readonly maxPods: number;
@@ -42,8 +44,21 @@ export function newNode(facts: NodeFacts, labels: Readonly<Record<string, string
   };
 }
 
+/** Of the hardware: `board.bramble.dev/revision`, `serial`, and `true` for each thing that hangs on the board. */
+export const boardLabelPrefix = "board.bramble.dev/";
+
 /** Labels that a kubelet gives its node and keeps right. */
-export function ownLabels({ name, board }: Pick<NodeFacts, "name" | "board">): Record<string, string> {
+export function ownLabels({
+  name,
+  board,
+  peripherals,
+}: Pick<NodeFacts, "name" | "board" | "peripherals">): Record<string, string> {
+  const { revision, serial } = board;
+  const hardware = {
+    ...(revision ? { revision } : {}),
+    ...(/^[0-9a-z]{1,63}$/.test(serial) ? { serial } : {}),
+    ...Object.fromEntries(peripherals.map((peripheral) => [peripheral, "true"])),
+  };
   const type = board.model
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, "-")
@@ -57,6 +72,7 @@ export function ownLabels({ name, board }: Pick<NodeFacts, "name" | "board">): R
     "beta.kubernetes.io/os": "linux",
     "beta.kubernetes.io/arch": board.architecture,
     ...(type ? { "node.kubernetes.io/instance-type": type, "beta.kubernetes.io/instance-type": type } : {}),
+    ...Object.fromEntries(Object.entries(hardware).map(([key, value]) => [boardLabelPrefix + key, value])),
   };
 }
 

@@ -22,8 +22,11 @@ const facts: NodeFacts = {
     kernelVersion: "6.12",
     osImage: "Debian",
     model: "Raspberry Pi 4 Model B Rev 1.4",
+    revision: "c03114",
+    serial: "10000000abcdef01",
     hugepages: [{ size_bytes: 2 * 1024 ** 2, count: 0 }],
   },
+  peripherals: ["coral", "i2c"],
   runtime: {
     name: "docker",
     version: "26.1.5",
@@ -63,6 +66,10 @@ describe("what a board reports", () => {
       "kubernetes.io/hostname": "pi-1",
       "kubernetes.io/arch": "arm64",
       "node.kubernetes.io/instance-type": "raspberry-pi-4-model-b-rev-1.4",
+      "board.bramble.dev/revision": "c03114",
+      "board.bramble.dev/serial": "10000000abcdef01",
+      "board.bramble.dev/coral": "true",
+      "board.bramble.dev/i2c": "true",
     });
     const status = nodeStatus(facts, undefined, 0);
     expect(status.capacity).toEqual({
