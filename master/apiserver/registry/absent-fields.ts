@@ -25,7 +25,10 @@ export function dropNilFields(schema: Schema, value: unknown): void {
   }
 }
 
-/** Takes away, in place, empty lists of typed kinds: at rest Go does not tell them from nil ones either. */
+/**
+ * Takes away, in place, empty lists of typed kinds: at rest Go does not tell them from nil ones either. Those that every
+ * object has stay: Go writes null there, and a client that is not Go's reads a list.
+ */
 export function dropEmptyLists(schema: Schema, value: unknown): void {
   if (Array.isArray(value)) {
     const { items } = schema;
@@ -37,8 +40,9 @@ export function dropEmptyLists(schema: Schema, value: unknown): void {
   for (const [key, field] of Object.entries(value)) {
     const part = properties?.get(key) ?? (properties ? undefined : additionalProperties);
     if (!part || !mayHoldFields(part)) continue;
-    if (properties && Array.isArray(field) && field.length === 0) delete value[key];
-    else dropEmptyLists(part, field);
+    if (properties && Array.isArray(field) && field.length === 0) {
+      if (part.presence !== "always") delete value[key];
+    } else dropEmptyLists(part, field);
   }
 }
 

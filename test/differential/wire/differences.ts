@@ -30,7 +30,28 @@ function sortedCauses(answer: unknown): unknown {
 const without = (answer: WireAnswer, pattern: RegExp): unknown =>
   JSON.parse(JSON.stringify(answer).replace(pattern, "…"));
 
+/** Without the empty lists where upstream, which writes null there, has nothing. */
+function withoutAddedLists(ours: unknown, upstream: unknown): unknown {
+  if (Array.isArray(ours)) {
+    return ours.map((each, index) => withoutAddedLists(each, Array.isArray(upstream) ? upstream[index] : undefined));
+  }
+  if (ours === null || typeof ours !== "object") return ours;
+  const there = (typeof upstream === "object" && upstream !== null ? upstream : {}) as Readonly<
+    Record<string, unknown>
+  >;
+  return Object.fromEntries(
+    Object.entries(ours)
+      .filter(([key, value]) => key in there || !(Array.isArray(value) && value.length === 0))
+      .map(([key, value]) => [key, withoutAddedLists(value, there[key])]),
+  );
+}
+
 export const differences: readonly Difference[] = [
+  {
+    reason:
+      "A list that every object of its kind has stays a list when it is empty; Go writes null, and its clients read either.",
+    explains: (_, upstream, ours) => Bun.deepEquals(withoutAddedLists(ours, upstream), upstream),
+  },
   {
     reason: "Upstream panics on a few objects and breaks the connection; Bramble answers.",
     explains: (_, upstream, ours) => upstream.code === 0 && ours.code > 0 && ours.code !== 500,
