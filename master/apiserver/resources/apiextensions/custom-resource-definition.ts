@@ -37,7 +37,6 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
     hasStatus: true,
     hasGeneration: true,
     allowUnconditionalUpdate: false,
-    statusResets: [["metadata"]],
     defaultPropagation: "Unsupported",
     metadataRules: "names",
     applyDefaults(draft) {
