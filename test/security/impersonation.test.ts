@@ -179,7 +179,7 @@ describe("each part needs its own right", () => {
       { "Impersonate-Extra-scopes": "view" },
     ] as Record<string, string>[]) {
       const { code, body } = await whoAmI(root, headers);
-      expect([code, body.message]).toEqual([500, expect.stringContaining("without impersonating a user")]);
+      expect([code, body.message]).toEqual([400, expect.stringContaining("without impersonating a user")]);
     }
   });
 });
