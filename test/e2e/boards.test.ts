@@ -226,6 +226,8 @@ describe("boards and masters that come and go", () => {
     await worker.powerOn();
     worker.startBramble();
     await untilReady(name, true);
+    // The board starts its other pods anew, too.
+    await untilAllReady("steady", 2);
     it.kubectl("delete", "deployment/plain", "service/plain");
   });
 
