@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { nodes, pods } from "#shared/api/resources.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import {
   previousVersionAnnotation,
   upgradeFailedAnnotation,
@@ -10,6 +10,7 @@ import {
 import type { Client } from "#shared/client/client.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
 import { checkSignature, parseSums, signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
+import { isPodReady } from "../controllers/pod-condition.ts";
 import { controlPlaneRole } from "../own-board.ts";
 import { adminAccess, UserError } from "./admin-client.ts";
 
@@ -100,7 +101,7 @@ async function upgradeBoard(client: Client, { name, from, to }: Order, timeout_s
   const end_ms = performance.now() + timeout_s * 1000;
   const isLate = (): boolean => performance.now() > end_ms;
   const before = await readyPods(client, name);
-  await forgetFailure(client, name);
+  if (!(await forgetFailure(client, name, isLate))) return `did not answer within ${timeout_s} s`;
   console.log(`${name}: ${from} to ${to}`);
   await annotate(client, name, to);
   let told = "";
@@ -127,12 +128,15 @@ async function upgradeBoard(client: Client, { name, from, to }: Order, timeout_s
   }
 }
 
-/** A board keeps what failed until nobody asks for it. */
-async function forgetFailure(client: Client, name: string): Promise<void> {
+/** A board keeps what failed until nobody asks for it. @returns whether it has let go of that before it was too late. */
+async function forgetFailure(client: Client, name: string, isLate: () => boolean): Promise<boolean> {
   await annotate(client, name, null);
-  const hasFailure = async (): Promise<boolean> =>
-    (await client.get(nodes, { name })).metadata.annotations?.[upgradeFailedAnnotation] !== undefined;
-  while (await hasFailure()) await Bun.sleep(look_ms);
+  for (;;) {
+    const { annotations } = (await client.get(nodes, { name })).metadata;
+    if (annotations?.[upgradeFailedAnnotation] === undefined) return true;
+    if (isLate()) return false;
+    await Bun.sleep(look_ms);
+  }
 }
 
 async function annotate(client: Client, name: string, to: string | null): Promise<void> {
@@ -154,9 +158,6 @@ async function notReadyAgain(client: Client, node: string, before: ReadonlySet<s
     .filter((pod) => !isPodReady(pod) && pod.status?.phase === "Running")
     .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
 }
-
-const isPodReady = ({ status }: Pod): boolean =>
-  status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
 
 const isReady = ({ status }: Node): boolean =>
   status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;

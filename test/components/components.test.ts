@@ -10,12 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { deployments, events, leases, nodes, pods } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { freePort } from "../support/free-port.ts";
 
 setDefaultTimeout(300_000);
 
@@ -33,14 +33,6 @@ function start(name: string, ...args: string[]): void {
 function startProgram(name: string, cmd: readonly string[]): void {
   const log = openSync(join(folder, `${name}.log`), "a");
   running.set(name, Bun.spawn({ cmd: [...cmd], stdin: "ignore", stdout: log, stderr: log }));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Heartbeat } from "#agent/heartbeat/heartbeat.ts";
@@ -15,6 +14,7 @@ import {
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
 import { OutsideSessions } from "../../master/broker/outside-sessions.ts";
+import { freePort } from "../support/free-port.ts";
 
 const password = "not the default";
 
@@ -27,14 +27,6 @@ class Heard {
   async until(message: string, count = 1): Promise<void> {
     while (this.messages.filter((each) => each === message).length < count) await Bun.sleep(10);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  return typeof address === "object" && address ? address.port : 0;
 }
 
 describe("sessions at a broker that is not the master's (mosquitto)", () => {

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { configMaps, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { freePort } from "../support/free-port.ts";
 
 /** What clients write in these runs. */
 export const kinds: readonly (readonly [kind: string, ref: ResourceRef<KubeObject>])[] = [
@@ -77,12 +77,4 @@ export async function startMaster(
     }
     await Bun.sleep(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }

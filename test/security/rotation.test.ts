@@ -2,7 +2,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { connect } from "node:tls";
@@ -15,6 +14,7 @@ import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { clusterKeysKey } from "../../master/pki/cluster-keys.ts";
 import { parseEncryptionKeys } from "../../master/store/encryption-keys.ts";
+import { freePort } from "../support/free-port.ts";
 
 setDefaultTimeout(180_000);
 
@@ -25,14 +25,6 @@ const tokenFile = join(folder, "data/token");
 let url: string;
 let start: () => void;
 let master: Bun.Subprocess;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
   const end_ms = performance.now() + 90_000;
