@@ -36,12 +36,28 @@ Start here:
   bramble kubectl get nodes                   kubectl with the administrator's rights`,
   );
 
-withSettings(
+const master = withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
   async (settings) => {
     await (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent));
     // All parts have stopped and the store is closed: timers for later work must not keep the process.
+    process.exit();
+  },
+);
+withSettings(
+  master
+    .command("leave")
+    .description("take this master, its board and its member of the etcd that Bramble runs out of the cluster")
+    .option("--timeout <SECONDS>", "how long pods may take to leave", "120"),
+  masterOptions,
+  async (settings, given) => {
+    const { dataDir, runDir, noAgent } = settings;
+    const timeout_s = Number(given["timeout"]);
+    const leaveBoard = async (servers: readonly string[]): Promise<void> =>
+      (await import("./agent/leave.ts")).leave({ dataDir, runDir, servers, timeout_s, program: "master" });
+    const { leaveMasters } = await import("./master/cli/etcd.ts");
+    await leaveMasters({ settings, leaveBoard: noAgent ? undefined : leaveBoard });
     process.exit();
   },
 );
@@ -67,6 +83,7 @@ withSettings(
       runDir: settings.runDir,
       servers: settings.server,
       timeout_s: Number(given["timeout"]),
+      program: "worker",
     }),
 );
 
@@ -245,12 +262,43 @@ withSettings(
   async (settings, _, [file = ""]) => (await import("./master/cli/backup.ts")).restore(settings, file),
 );
 
+const etcd = withSettings(
+  program
+    .command("etcd")
+    .description(
+      "run this board's member of the etcd that belongs to --store etcd; a further master's joins the others",
+    ),
+  masterOptions,
+  async (settings) => (await import("./master/cli/etcd.ts")).runEtcd(settings),
+);
+withSettings(
+  etcd
+    .command("ready")
+    .description("fail unless this board's member votes")
+    .option("--wait <SECONDS>", "how long it may take", "0"),
+  masterOptions,
+  async (settings, given) => (await import("./master/cli/etcd.ts")).awaitMember(settings, Number(given["wait"])),
+);
+withSettings(
+  etcd.command("members").description("list the members and how they are"),
+  masterOptions,
+  async (settings) => (await import("./master/cli/etcd.ts")).printMembers(settings),
+);
+withSettings(
+  etcd.command("remove").description("take out a member whose board is lost").argument("<name>", "as `members` has it"),
+  masterOptions,
+  async (settings, _, [name = ""]) => (await import("./master/cli/etcd.ts")).removeMember(settings, name),
+);
+
 const store = program.command("store").description("look into the store of this master, or move it");
 withSettings(
   store
     .command("move")
     .description("move the cluster's state from sqlite to etcd or back, while the masters are stopped")
-    .argument("<to>", "sqlite, or etcd=https://HOST:2379,… with --etcd-cafile, --etcd-certfile and --etcd-keyfile"),
+    .argument(
+      "<to>",
+      "sqlite; etcd, which `bramble etcd` runs; or etcd=https://HOST:2379,… with --etcd-cafile, --etcd-certfile and --etcd-keyfile",
+    ),
   masterOptions,
   async (settings, _, [to = ""]) => (await import("./master/cli/backup.ts")).moveStore(settings, to),
 );

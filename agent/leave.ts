@@ -1,30 +1,25 @@
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { hostname } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { endProgram } from "#shared/board/end-program.ts";
+import type { BoardProgram } from "#shared/board/process-note.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
-import { runningWorker } from "./worker-pid.ts";
 
 /** What a person ran cannot go on; the message says what to do. */
-export class LeaveError extends Error {
+class LeaveError extends Error {
   override readonly name = "UserError";
 }
 
 const look_ms = 1_000;
-const agentEnd_ms = 30_000;
-const agentLook_ms = 100;
-const unit = "bramble-worker.service";
-/** What install.sh makes of it where there is no systemd. */
-const supervised = "/etc/bramble/supervised/bramble-worker";
-const supervisor = "/usr/local/lib/bramble/supervise";
 
 /**
- * `bramble worker leave`: takes new pods off this board's plan, moves its pods away as their disruption budgets allow,
+ * Takes a board out of its cluster: takes new pods off its plan, moves its pods away as their disruption budgets allow,
  * ends the agent, deletes the Node, and forgets the board's identity.
  */
 export async function leave(options: {
@@ -32,6 +27,8 @@ export async function leave(options: {
   readonly runDir: string;
   readonly servers: readonly string[];
   readonly timeout_s: number;
+  /** What runs the agent. It must be gone before its Node is, or it registers it again. */
+  readonly program: BoardProgram;
 }): Promise<void> {
   const { dataDir, timeout_s, servers } = options;
   if (servers.length === 0)
@@ -60,7 +57,7 @@ export async function leave(options: {
     for (const pod of left) await evict(client, pod);
     await Bun.sleep(look_ms);
   }
-  await endAgent(options.runDir);
+  await endProgram(options.program, options.runDir);
   try {
     await client.delete(nodes, { name: nodeName });
   } catch (error) {
@@ -96,30 +93,4 @@ async function evict(
     // A disruption budget says "not yet"; the next round asks again.
     if (!hasReason(error, "TooManyRequests") && !isNotFound(error)) throw error;
   }
-}
-
-/** The agent must be gone before its Node is, or it registers it again; and it must not come back with the next boot. */
-async function endAgent(runDir: string): Promise<void> {
-  if (Bun.which("systemctl") && Bun.spawnSync({ cmd: ["systemctl", "is-active", "--quiet", unit] }).exitCode === 0)
-    execute(["systemctl", "disable", "--now", unit]);
-  if (existsSync(supervised)) {
-    execute([supervisor, "stop", basename(supervised)]);
-    rmSync(supervised);
-  }
-  // Started by hand.
-  const pid = runningWorker(runDir);
-  if (pid === undefined) return;
-  process.kill(pid, "SIGTERM");
-  const deadline_ms = performance.now() + agentEnd_ms;
-  while (runningWorker(runDir) === pid) {
-    if (performance.now() > deadline_ms)
-      throw new LeaveError(`the agent (PID ${pid}) does not end. End it, then run the command again`);
-    await Bun.sleep(agentLook_ms);
-  }
-}
-
-function execute(command: string[]): void {
-  const result = Bun.spawnSync({ cmd: command, stdout: "ignore", stderr: "pipe" });
-  if (result.exitCode !== 0)
-    throw new LeaveError(`\`${command.join(" ")}\` failed: ${result.stderr.toString().trim()}`);
 }

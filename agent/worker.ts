@@ -1,9 +1,9 @@
+import { noteProcess } from "#shared/board/process-note.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
 import { startAgent } from "./agent.ts";
-import { noteWorker } from "./worker-pid.ts";
 
 /** `bramble worker`: runs this board's agent until it is told to end. */
 export async function runWorker(settings: WorkerSettings): Promise<void> {
@@ -13,7 +13,7 @@ export async function runWorker(settings: WorkerSettings): Promise<void> {
     );
   }
   const servers = settings.server.map(serverUrl);
-  const forget = noteWorker(settings.runDir);
+  const forget = noteProcess(settings.runDir, "worker");
   const agent = await startAgent({
     settings,
     servers,

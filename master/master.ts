@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Parts } from "#shared/board/parts.ts";
+import { noteProcess } from "#shared/board/process-note.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
@@ -24,6 +25,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   // Read first: a file that is wrong is said before anything runs.
   const schedulerConfiguration = schedulerConfigurationOf(given.schedulerConfig);
   const serving = await startServing(given, log, parts);
+  const forget = noteProcess(given.runDir, "master");
   const { settings, server, own, keys, components } = serving;
   // Alone over its store, this master need not ask anybody who leads.
   const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
@@ -96,4 +98,5 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   ending.abort();
   await agent?.stop();
   await parts.stop();
+  forget();
 }

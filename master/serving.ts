@@ -1,7 +1,8 @@
 /** The API server with what belongs to it on this machine: store, keys, broker, its place in the list of masters, backups. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Part, Parts } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -33,6 +34,9 @@ import { publishExtensionAuthentication } from "./pki/extension-authentication.t
 import { MasterKeys } from "./pki/master-keys.ts";
 import { type MasterPkiOptions, serverCredentials } from "./pki/master-pki.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
+import type { Store } from "./store/store.ts";
+import { isOwnEtcd } from "./store/store-choice.ts";
+import { stateRoot } from "./store/transfer.ts";
 
 export interface ServingMaster {
   /** With what was taken over from another master. */
@@ -71,6 +75,13 @@ export async function startServing(
   const keys = await MasterKeys.open(pkiOptionsOf(settings, address, kubeconfigs), log.named("keys"));
   const store = await openStoreSafely(settings, log.named("store"));
   parts.add("store", { stop: () => store.close() });
+  if (isOwnEtcd(settings.store)) {
+    await assertMoved(settings, store);
+    const { startKeeper } = await import("./etcd/keeper.ts");
+    const { dataDir } = settings;
+    const quota_bytes = wholeValue(settings.etcdQuota);
+    parts.add("etcd's upkeep", startKeeper({ dataDir, address, quota_bytes, log: log.named("etcd") }));
+  }
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
   const components = new Map<string, ComponentCheck>([
@@ -133,7 +144,15 @@ export async function startServing(
   };
 }
 
-function advertisedAddress(settings: MasterSettings): string {
+/** A cluster that lies in sqlite must not begin anew in an etcd that is empty. */
+async function assertMoved({ dataDir }: MasterSettings, store: Store): Promise<void> {
+  if (!existsSync(join(dataDir, "store", "store.db"))) return;
+  if ((await store.list(stateRoot, { limit: 1 })).items.length > 0) return;
+  throw new ConfigError("this cluster's state rests in sqlite yet: bring it to etcd with `bramble store move etcd`");
+}
+
+/** Where this master is reached. Throws ConfigError for a board without an address. */
+export function advertisedAddress(settings: Pick<MasterSettings, "advertiseAddress" | "nodeIp">): string {
   const address = settings.advertiseAddress || boardAddresses(settings.nodeIp)[0];
   if (address === undefined) {
     throw new ConfigError("this board has no network address yet: connect it, or name one with --advertise-address");

@@ -139,7 +139,8 @@ function settingsToKeep(next: MasterSettings): string {
   const lines = [`store: ${next.store}`];
   const files = [masterOptions.etcdCafile, masterOptions.etcdCertfile, masterOptions.etcdKeyfile];
   const values = [next.etcdCafile, next.etcdCertfile, next.etcdKeyfile];
-  if (next.store !== "sqlite") for (const [index, { name }] of files.entries()) lines.push(`${name}: ${values[index]}`);
+  if (next.store.includes("="))
+    for (const [index, { name }] of files.entries()) lines.push(`${name}: ${values[index]}`);
   return `put this into /etc/bramble/config.yaml, then start the master:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }
 

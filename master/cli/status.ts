@@ -1,6 +1,7 @@
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { version } from "#shared/version.ts";
+import { knownMembers } from "../etcd/files.ts";
 import { boards as boardsRef } from "../metrics/board-resource.ts";
 import { describeWear } from "../metrics/disk-wear.ts";
 import { adminAccess } from "./admin-client.ts";
@@ -9,6 +10,11 @@ import { adminAccess } from "./admin-client.ts";
 export async function printStatus(options: { readonly kubeconfig: string; readonly dataDir: string }): Promise<void> {
   const { client, server } = adminAccess(options.kubeconfig);
   console.log(`Bramble ${version}, API server ${server}, data in ${options.dataDir}`);
+  if (knownMembers(options.dataDir).length > 0) {
+    const members = await (await import("./etcd.ts")).describeMembers(options.dataDir);
+    console.log(`\n${members.length} members of etcd:`);
+    for (const member of members) console.log(`  ${member}`);
+  }
   const [boards, workloads] = [(await client.list(nodes)).items, (await client.list(pods)).items];
   console.log(`\n${boards.length} boards:`);
   // Without the boards' own resource (it can be disabled) the rest is told all the same.

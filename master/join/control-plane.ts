@@ -11,6 +11,7 @@ import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
+import { etcdPaths, keepEtcd, knownMembers } from "../etcd/files.ts";
 import {
   allAuthorityFiles,
   authoritiesOf,
@@ -23,6 +24,7 @@ import {
   encryptionKeyFile,
   etcdFiles,
   etcdFilesOf,
+  isOwnEtcd,
   parseStoreChoice,
   type StoreSettings,
 } from "../store/store-choice.ts";
@@ -46,10 +48,12 @@ export interface ControlPlane {
   /** Texts by their path below the data folder. */
   readonly files: Readonly<Record<string, string>>;
   readonly settings: ClusterSettings;
+  /** Of an etcd that Bramble runs: where its members are. */
+  readonly etcdMembers?: readonly string[] | undefined;
 }
 
 /** Where a further master keeps the cluster's settings. */
-const settingsFile = "control-plane.json";
+export const settingsFile = "control-plane.json";
 
 /** Hands what masters share to a further master that shows a token for masters. It travels only on TLS whose server the
  *  new master has checked against the token. */
@@ -74,14 +78,21 @@ async function sharedControlPlane(settings: StoreSettings & ClusterSettings): Pr
   const { dataDir } = settings;
   const present = await readdir(join(dataDir, "pki"));
   const keys = present.filter((name) => name.startsWith("encryption") || allAuthorityFiles.includes(name));
+  const isOwn = isOwnEtcd(settings.store);
   const etcd = etcdFilesOf(settings);
   const paths: readonly (readonly [name: string, path: string])[] = [
     ...keys.map((file) => [`pki/${file}`, join(dataDir, "pki", file)] as const),
-    ...(["ca", "cert", "key"] as const).map((part) => [etcdFiles[part], etcd[part]] as const),
+    ...(isOwn
+      ? [etcdPaths.caKey, etcdPaths.ca].map((path) => [path, join(dataDir, path)] as const)
+      : (["ca", "cert", "key"] as const).map((part) => [etcdFiles[part], etcd[part]] as const)),
   ];
   const files = await Promise.all(paths.map(async ([name, path]) => [name, await readFile(path, "utf8")] as const));
   const shared = Object.fromEntries(clusterSettings.map((name) => [name, settings[name]])) as ClusterSettings;
-  return { files: Object.fromEntries(files), settings: shared };
+  return {
+    files: Object.fromEntries(files),
+    settings: shared,
+    ...(isOwn ? { etcdMembers: knownMembers(dataDir) } : {}),
+  };
 }
 
 export interface ControlPlaneJoin {
@@ -109,15 +120,16 @@ export async function joinControlPlane(options: ControlPlaneJoin): Promise<void>
       const message = `${dataDir} holds the keys of another cluster. To join this one, move that folder away first`;
       throw new PkiError(message, { cause: error });
     }
-    return keepEncryptionKeys(options);
+    return keepShared(options);
   }
-  const { files, settings } = await fetchControlPlane(options);
+  const { files, settings, etcdMembers } = await fetchControlPlane(options);
   const names = Object.keys(files);
   const missing = authorityFiles.filter((file) => !names.includes(`pki/${file}`));
   if (missing.length > 0) throw new PkiError(`the master did not send ${missing.join(", ")}`);
   const strange = names.find((name) => !/^[a-z0-9-]+(\/[a-z0-9.-]+)+$/.test(name) || name.includes(".."));
   if (strange !== undefined) throw new PkiError(`the master sent a file of an unexpected name: ${strange}`);
   await writeSecureFile(join(dataDir, settingsFile), `${JSON.stringify(settings, undefined, 2)}\n`);
+  await keepEtcdMembers(dataDir, etcdMembers);
   // The CA's certificate last: a start that finds it finds everything.
   const ordered = [...names.filter((name) => name !== "pki/ca.crt"), "pki/ca.crt"];
   for (const name of ordered) await writeSecureFile(join(dataDir, name), files[name] ?? "");
@@ -130,11 +142,18 @@ async function fetchControlPlane({ servers, token, signal }: ControlPlaneJoin): 
   return (await client.raw(request).catch(explainRefusal)) as ControlPlane;
 }
 
+/** A member of etcd that begins asks these; one that runs keeps the list itself. */
+async function keepEtcdMembers(dataDir: string, members: readonly string[] | undefined): Promise<void> {
+  if (members && knownMembers(dataDir).length === 0) await keepEtcd(dataDir, { members, cluster: undefined });
+}
+
 /** The keys that open the store may have been changed while this master was away, and they are not in it. */
-async function keepEncryptionKeys(options: ControlPlaneJoin): Promise<void> {
+async function keepShared(options: ControlPlaneJoin): Promise<void> {
   const { dataDir, log } = options;
   try {
-    const text = (await fetchControlPlane(options)).files[encryptionKeyFile];
+    const { files, etcdMembers } = await fetchControlPlane(options);
+    await keepEtcdMembers(dataDir, etcdMembers);
+    const text = files[encryptionKeyFile];
     const path = join(dataDir, encryptionKeyFile);
     if (text === undefined || text === (await readIfPresent(path))) return;
     parseEncryptionKeys(text, encryptionKeyFile);

@@ -123,7 +123,8 @@ export async function ensureAuthorities(folder: string, now: Date = new Date()):
   return authoritiesOf(await readAuthorityFiles(folder));
 }
 
-async function ensureAuthority(
+/** Loads or makes `<file>.crt` and `<file>.key`. Rejects with PkiError for one without the other. */
+export async function ensureAuthority(
   folder: string,
   file: string,
   commonName: CertificateSubject["commonName"],

@@ -58,8 +58,8 @@ export async function ensureMasterCertificates(
   const isAsked = (await readIfPresent(mark)) !== undefined;
   const ensure = (file: string, authority: KeyAndCertificate, subject: CertificateSubject, usage: string) =>
     isAsked
-      ? makeCertificate(join(folder, file), authority, subject, usage, now)
-      : ensureCertificate(join(folder, file), authority, subject, usage, now);
+      ? makeCertificate(join(folder, file), authority, subject, [usage], now)
+      : ensureCertificate(join(folder, file), authority, subject, [usage], now);
   const serving = await ensure("apiserver", authorities.ca, servingSubject(names), serverAuth);
   const kubeletClient = await ensure("kubelet-client", authorities.ca, { commonName: kubeletClientUser }, clientAuth);
   const frontProxyClient = await ensure(
@@ -99,28 +99,29 @@ export function servingSubject(names: MasterNames): CertificateSubject {
   };
 }
 
-async function ensureCertificate(
+/** Loads or makes `<file>.pem`, key and certificate in one. */
+export async function ensureCertificate(
   file: string,
   authority: KeyAndCertificate,
   subject: CertificateSubject,
-  usage: string,
+  usages: readonly string[],
   now: Date,
 ): Promise<KeyAndCertificate> {
   // Key and certificate lie in one file, so that they always belong together.
   const stored = await readIfPresent(`${file}.pem`);
   const present = stored === undefined ? undefined : splitPem(stored);
   if (present && fits(present, authority, subject, now)) return present;
-  return makeCertificate(file, authority, subject, usage, now);
+  return makeCertificate(file, authority, subject, usages, now);
 }
 
 async function makeCertificate(
   file: string,
   authority: KeyAndCertificate,
   subject: CertificateSubject,
-  usage: string,
+  usages: readonly string[],
   now: Date,
 ): Promise<KeyAndCertificate> {
-  const made = await issueCertificate(authority, subject, [usage], lenientValidity(leafLifetimeDays, now));
+  const made = await issueCertificate(authority, subject, usages, lenientValidity(leafLifetimeDays, now));
   await writeSecureFile(`${file}.pem`, joinPem(made));
   return made;
 }

@@ -1,23 +1,33 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { etcdPaths, knownMembers } from "../etcd/files.ts";
 import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
 import { ShiftedStore } from "./shifted-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import { type Revision, type Store, StoreUnavailableError } from "./store.ts";
 import { aesGcmTransformer } from "./value-transformer.ts";
 
+/** Does Bramble itself run the etcd that this names? */
+export function isOwnEtcd(text: string): boolean {
+  const choice = parseStoreChoice(text);
+  return choice.kind === "etcd" && choice.endpoints === undefined;
+}
+
 /** Where a cluster's state rests. */
 export type StoreChoice =
   | { readonly kind: "sqlite" }
-  | { readonly kind: "etcd"; readonly endpoints: readonly string[] };
+  /** Endpoints undefined: the etcd that Bramble runs itself, whose members are known from its files. */
+  | { readonly kind: "etcd"; readonly endpoints: readonly string[] | undefined };
 
-/** Reads `sqlite` or `etcd=https://a:2379,https://b:2379`. Throws ConfigError. */
+/** Reads `sqlite`, `etcd` or `etcd=https://a:2379,https://b:2379`. Throws ConfigError. */
 export function parseStoreChoice(text: string): StoreChoice {
   if (text === "sqlite") return { kind: "sqlite" };
+  if (text === "etcd") return { kind: "etcd", endpoints: undefined };
   const [, list] = /^etcd=(.+)$/.exec(text) ?? [];
-  if (list === undefined) throw new ConfigError(`store: expected sqlite or etcd=https://HOST:2379,…, got ${text}`);
+  if (list === undefined)
+    throw new ConfigError(`store: expected sqlite, etcd or etcd=https://HOST:2379,…, got ${text}`);
   const endpoints = list.split(",").map((part) => part.trim());
   for (const endpoint of endpoints) {
     const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
@@ -51,6 +61,10 @@ export function etcdFilesOf(settings: StoreSettings): {
   readonly key: string;
 } {
   const { dataDir, etcdCafile, etcdCertfile, etcdKeyfile } = settings;
+  if (isOwnEtcd(settings.store)) {
+    const [ca, client] = [join(dataDir, etcdPaths.ca), join(dataDir, etcdPaths.client)];
+    return { ca, cert: client, key: client };
+  }
   return {
     ca: etcdCafile || join(dataDir, etcdFiles.ca),
     cert: etcdCertfile || join(dataDir, etcdFiles.cert),
@@ -83,8 +97,10 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
       after: options.after,
     });
   }
+  if (!choice.endpoints) await untilPrepared(settings, log);
   const files = etcdFilesOf(settings);
   const credentials = () => ({ ca: read(files.ca), cert: read(files.cert), key: read(files.key) });
+  const { endpoints = () => knownMembers(settings.dataDir) } = choice;
   // A missing file is told before anything waits for etcd.
   credentials();
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
@@ -92,15 +108,25 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
   for (;;) {
     try {
-      const etcd = await openEtcdStore({ endpoints: choice.endpoints, credentials, transformer, log });
+      const etcd = await openEtcdStore({ endpoints, credentials, transformer, log });
       if (options.after !== undefined) await raiseRevisions(etcd, options.after);
       const shift = Number((await etcd.get(shiftKey))?.value ?? 0);
       return shift === 0 ? etcd : new ShiftedStore(etcd, shift);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
-      log.warn("waiting for etcd", { endpoints: choice.endpoints.join(","), error });
+      const asked = typeof endpoints === "function" ? endpoints() : endpoints;
+      log.warn("waiting for etcd", { endpoints: asked.join(","), error });
       await Bun.sleep(retry_ms);
     }
+  }
+}
+
+/** `bramble etcd` writes the certificates and whom to ask. */
+async function untilPrepared({ dataDir }: StoreSettings, log: Log): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    if (knownMembers(dataDir).length > 0 && existsSync(join(dataDir, etcdPaths.client))) return;
+    if (attempt % 10 === 0) log.warn("waiting for this board's etcd: `bramble etcd` with the same flags runs it");
+    await Bun.sleep(retry_ms);
   }
 }
 
@@ -109,7 +135,7 @@ function read(path: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     throw new ConfigError(
-      `etcd is reached with certificates, but ${path} cannot be read (${(error as Error).message}): name them with --etcd-cafile, --etcd-certfile and --etcd-keyfile`,
+      `etcd is reached with certificates, but ${path} cannot be read (${(error as Error).message}): \`bramble etcd\` makes its own; those of an etcd that you run are named with --etcd-cafile, --etcd-certfile and --etcd-keyfile`,
     );
   }
 }

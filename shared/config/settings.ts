@@ -16,10 +16,11 @@ const storeOptions = {
   store: text(
     "store",
     "STORE",
-    "where the cluster's state rests: sqlite, or etcd=https://HOST:2379,… with every member, for several masters",
+    "where the cluster's state rests: sqlite; etcd, run by Bramble with a member on each master (`bramble etcd`); or etcd=https://HOST:2379,… with every member of one that you run",
     "sqlite",
   ),
-  etcdCafile: text("etcd-cafile", "FILE", "the CA of etcd's certificates", ""),
+  etcdQuota: text("etcd-quota", "QUANTITY", "largest database of the etcd that Bramble runs", "512Mi"),
+  etcdCafile: text("etcd-cafile", "FILE", "the CA of the certificates of an etcd that you run", ""),
   etcdCertfile: text("etcd-certfile", "FILE", "certificate that etcd knows this master by", ""),
   etcdKeyfile: text("etcd-keyfile", "FILE", "the key of that certificate", ""),
 } as const;

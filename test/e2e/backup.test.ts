@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { etcdctlArgs, startEtcd, storeArgs, writeEtcdCertificates } from "#tools/local-cluster/etcd.ts";
+import { etcdctlArgs, startEtcd, storeArgs } from "#tools/local-cluster/etcd.ts";
 import { image, startCluster, type TestCluster } from "./board-cluster.ts";
 
 setDefaultTimeout(600_000);
@@ -93,11 +93,9 @@ test("a cluster that moves to etcd keeps its pods, and so it does on its way bac
   const master = c.cluster.host("master-1");
   const boards = [master.board];
   const config = "/etc/bramble/config.yaml";
-  await writeEtcdCertificates([master]);
-  startEtcd(master, boards);
-  const [store = "", ...files] = storeArgs(boards);
+  startEtcd(master, storeArgs);
   await whileStopped(async () => {
-    const said = await onMaster("store", "move", ...files, store.replace("--store=", ""));
+    const said = await onMaster("store", "move", "etcd");
     const lines = said.split("\n").filter((line) => line.startsWith("  "));
     master.exec(["sh", "-c", `printf '%s\\n' "$@" >>${config}`, "sh", ...lines.map((line) => line.trim())]);
   });

@@ -56,6 +56,10 @@ export interface TestClusterOptions {
   readonly network: string;
   /** One, unless said otherwise. */
   readonly masters?: number | undefined;
+  /** A single master too keeps its state in Bramble's own etcd; several always do. */
+  readonly etcd?: boolean | undefined;
+  /** Further flags of every master. */
+  readonly masterArgs?: readonly string[] | undefined;
   readonly workers: number;
   /** Each worker in a subnet of its own: what goes from one to the other passes a router. */
   readonly apart?: boolean | undefined;
@@ -80,7 +84,12 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       prefix,
       binary,
       boards: [
-        ...masterBoards(prefix, options.masters ?? 1, options.masterAgent ? [] : ["--no-agent"], hostname),
+        ...masterBoards(prefix, {
+          count: options.masters ?? 1,
+          etcd: options.etcd,
+          args: [...(options.masterAgent ? [] : ["--no-agent"]), ...(options.masterArgs ?? [])],
+          hostname,
+        }),
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,

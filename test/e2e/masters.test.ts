@@ -2,15 +2,16 @@
  * Three masters over three members of etcd: any of either is killed under writes, and nothing that was acknowledged is
  * lost or made twice. BRAMBLE_MASTER_ROUNDS says how often (30 for a long look).
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAlreadyExists, isConflict } from "#shared/api/errors.ts";
-import { configMaps, endpointSlices, leases } from "#shared/api/resources.ts";
-import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
+import { endpointSlices, leases } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { image, startCluster, type TestCluster } from "./board-cluster.ts";
+import { Writers } from "./writer.ts";
+
+setDefaultTimeout(1_800_000);
 
 const rounds = Number(process.env["BRAMBLE_MASTER_ROUNDS"] ?? 3);
 const names = ["master-1", "master-2", "master-3"] as const;
@@ -33,7 +34,7 @@ afterAll(() => c?.stop());
 const pod = {
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name: "web" },
+  metadata: { name: "nginx" },
   spec: {
     containers: [{ name: "web", image, imagePullPolicy: "Never", command: ["sh", "-c", "echo said; sleep 100000"] }],
   },
@@ -50,76 +51,15 @@ describe("three masters", () => {
   test("each reach a pod on a board by a tunnel of its own", async () => {
     await c.until(/worker-1 +Ready/, "get", "nodes");
     c.apply(pod);
-    await c.until(/Running/, "get", "pod", "web");
-    for (const master of names) await c.until(/said/, "--server", url(master), "logs", "web");
+    await c.until(/Running/, "get", "pod", "nginx");
+    for (const master of names) await c.until(/said/, "--server", url(master), "logs", "nginx");
+  });
+
+  test("keep objects under the keys that upstream gives them, as JSON", () => {
+    const text = c.cluster.etcdctl("get", "/registry/pods/default/nginx", "--print-value-only");
+    expect(JSON.parse(text)).toMatchObject({ kind: "Pod", metadata: { name: "nginx", namespace: "default" } });
   });
 });
-
-/** What one writer has been told, and what it must find in the end. */
-class Writer {
-  readonly made = new Map<string, string>();
-  readonly appended: string[] = [];
-  acknowledged = 0;
-  private ended = false;
-
-  constructor(private readonly name: string) {}
-
-  end(): void {
-    this.ended = true;
-  }
-
-  /** Creates objects and appends to a list in one of its own. After an answer that was lost it looks before it goes on. */
-  async run(): Promise<void> {
-    await this.create(this.name, { list: "" });
-    for (let n = 0; !this.ended; n += 1) {
-      await this.create(`${this.name}-${n}`, { n: String(n) });
-      await this.append(`${this.name}.${n}`);
-    }
-  }
-
-  private async create(name: string, data: Record<string, string>): Promise<void> {
-    const object: ConfigMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default" }, data };
-    for (;;) {
-      try {
-        const created = await client.create(configMaps, object);
-        this.made.set(name, created.metadata.uid ?? "");
-        this.acknowledged += 1;
-        return;
-      } catch (error) {
-        // A try before was made after all: names are used once.
-        if (isAlreadyExists(error)) return;
-        await Bun.sleep(50);
-      }
-    }
-  }
-
-  private async append(item: string): Promise<void> {
-    for (;;) {
-      try {
-        const present = await client.get(configMaps, { namespace: "default", name: this.name });
-        const list = present.data?.["list"] ?? "";
-        if (list.split(" ").includes(item)) return;
-        await client.update(configMaps, { ...present, data: { list: `${list} ${item}`.trim() } });
-        this.appended.push(item);
-        this.acknowledged += 1;
-        return;
-      } catch (error) {
-        // Nobody else writes to it, so a conflict means that an earlier try was made.
-        if (!isConflict(error)) await Bun.sleep(50);
-      }
-    }
-  }
-
-  async verify(): Promise<void> {
-    const own = await client.get(configMaps, { namespace: "default", name: this.name });
-    const list = (own.data?.["list"] ?? "").split(" ").filter((item) => item !== "");
-    expect(new Set(list).size).toBe(list.length);
-    expect(this.appended.filter((item) => !list.includes(item))).toEqual([]);
-    const { items } = await client.list(configMaps, { namespace: "default" });
-    const uids = new Map(items.map(({ metadata }) => [metadata.name ?? "", metadata.uid]));
-    expect([...this.made].filter(([name, uid]) => uids.get(name) !== uid)).toEqual([]);
-  }
-}
 
 /** The masters whose running process says that it leads, by its log. */
 function leaders(lease: string): string[] {
@@ -137,32 +77,20 @@ function leaders(lease: string): string[] {
 const oneOf = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T;
 
 test(`any is killed under writes, ${rounds} times`, async () => {
-  const writers = ["a", "b", "c"].map((name) => new Writer(`writer-${name}`));
-  const running = writers.map((writer) => writer.run());
-  const acknowledged = (): number => writers.reduce((sum, writer) => sum + writer.acknowledged, 0);
+  const writers = new Writers(client, ["a", "b", "c"]);
   const atOnce = new Set<number>();
   const watching = setInterval(() => {
     for (const lease of ["kube-scheduler", "kube-controller-manager"]) atOnce.add(leaders(lease).length);
   }, 100);
   const pauses_ms: number[] = [];
-  const more = async (count: number): Promise<number> => {
-    const from = acknowledged();
-    const began_ms = performance.now();
-    let resumed_ms: number | undefined;
-    while (acknowledged() < from + count) {
-      if (acknowledged() > from + writers.length) resumed_ms ??= performance.now() - began_ms;
-      await Bun.sleep(20);
-    }
-    return resumed_ms ?? 0;
-  };
-  await more(writesPerRound);
+  await writers.more(writesPerRound);
   for (let round = 1; round <= rounds; round += 1) {
     const master = oneOf([...names, undefined]);
     const member = oneOf(master ? [...names, undefined] : names);
     const killed = [master && `bramble on ${master}`, member && `etcd on ${member}`].filter(Boolean).join(", ");
     await Bun.sleep(Math.random() * 500);
     await Promise.all([master && c.cluster.host(master).stopBramble("SIGKILL"), member && c.cluster.killEtcd(member)]);
-    const pause_ms = await more(writesPerRound);
+    const pause_ms = await writers.more(writesPerRound);
     pauses_ms.push(pause_ms);
     console.log(`round ${round}: killed ${killed}; writes went on after ${Math.round(pause_ms)} ms`);
     if (member) c.cluster.startEtcd(member);
@@ -170,13 +98,11 @@ test(`any is killed under writes, ${rounds} times`, async () => {
       c.cluster.host(master).startBramble();
       await c.cluster.ready(c.cluster.host(master).board);
     }
-    await more(writesPerRound);
+    await writers.more(writesPerRound);
   }
   clearInterval(watching);
-  for (const writer of writers) writer.end();
-  await Promise.all(running);
-  for (const writer of writers) await writer.verify();
-  console.log(`${acknowledged()} writes, longest pause ${Math.round(Math.max(...pauses_ms))} ms`);
+  await writers.end();
+  console.log(`${writers.acknowledged} writes, longest pause ${Math.round(Math.max(...pauses_ms))} ms`);
   expect([...atOnce].filter((count) => count > 1)).toEqual([]);
 });
 
@@ -190,6 +116,6 @@ test("without a majority of etcd writes and fresh reads are refused in plain wor
   c.cluster.startEtcd("master-2");
   await c.until(/accepted/, "get", "namespace", "default", "-o", "jsonpath=accepted{.metadata.uid}");
   c.kubectl("create", "configmap", "accepted");
-  await c.until(/Running/, "get", "pod", "web");
+  await c.until(/Running/, "get", "pod", "nginx");
   expect((await client.list(leases, { namespace: "kube-system" })).items.length).toBeGreaterThanOrEqual(5);
 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Board, BoardHost } from "./board.ts";
-import { etcdctlArgs, killEtcd, startEtcd, writeEtcdCertificates } from "./etcd.ts";
+import { awaitVote, etcdctlArgs, killEtcd, startEtcd, storeArgs } from "./etcd.ts";
 import { GuestBoard } from "./guest-board.ts";
 import { createLan, type Lan, removeLan } from "./lan.ts";
 import { NamespaceBoard } from "./namespace-board.ts";
@@ -37,11 +37,6 @@ export class Cluster {
         await cluster.host(board.name).powerOn();
       }),
     );
-    if (cluster.hasEtcd) {
-      await writeEtcdCertificates(cluster.masters.map(({ name }) => cluster.host(name)));
-      for (const board of cluster.masters) cluster.startEtcd(board.name);
-      say(`etcd: ${cluster.masters.length} members`);
-    }
     await cluster.startMasters(say);
     const token = cluster.host("master-1").read("/var/lib/bramble/token")?.trim() ?? "";
     for (const board of plan.boards.filter((each) => each.role === "worker")) {
@@ -65,13 +60,13 @@ export class Cluster {
     return this.plan.boards.filter((board) => board.role === "master");
   }
 
-  /** Several masters share an etcd with a member on each. */
+  /** Do masters share Bramble's own etcd, with a member on each? */
   get hasEtcd(): boolean {
-    return this.masters.length > 1;
+    return storeArgs.every((arg) => this.masters[0]?.args.includes(arg));
   }
 
-  startEtcd(board: string): void {
-    startEtcd(this.host(board), this.masters);
+  startEtcd(board: string, extra: readonly string[] = []): void {
+    startEtcd(this.host(board), extra);
   }
 
   killEtcd(board: string): void {
@@ -136,8 +131,10 @@ export class Cluster {
     let joining: string[] = [];
     for (const board of this.masters) {
       const host = this.host(board.name);
+      if (this.hasEtcd) this.startEtcd(board.name, joining);
       host.startBramble(joining);
       await this.ready(board);
+      if (this.hasEtcd) awaitVote(host);
       say(`${board.name}: API server ready`);
       if (joining.length > 0 || !this.hasEtcd) continue;
       joining = ["--token", host.exec([host.binary, "token", "create", "--master"]).trim()];

@@ -19,7 +19,8 @@ program
   .command("up")
   .description("start a cluster and wait for its API server; boards are named master-1, worker-1, …")
   .addOption(nameOption)
-  .option("--masters <N>", "masters; several share an etcd with a member on each", "1")
+  .option("--masters <N>", "masters; several share Bramble's own etcd, with a member on each", "1")
+  .option("--etcd", "a single master keeps its state in Bramble's own etcd too")
   .option("--workers <N>", "workers", "2")
   .option("--prefix <A.B.C>", "the boards' network, a /24", "10.199.0")
   .option("--kubeconfig <FILE>", "where to copy the administrator's kubeconfig")
@@ -135,10 +136,11 @@ function collect(value: string, list: string[]): string[] {
 function planBoards(options: Record<string, unknown>): Board[] {
   if (run(["id", "-u"]).trim() !== "0") throw new Error("must run as root: it makes namespaces");
   const prefix = String(options["prefix"]);
-  const masters = masterBoards(prefix, Number(options["masters"]), [
-    ...(options["masterAgent"] === false ? ["--no-agent"] : []),
-    ...(options["masterArg"] as string[]),
-  ]);
+  const masters = masterBoards(prefix, {
+    count: Number(options["masters"]),
+    etcd: options["etcd"] === true,
+    args: [...(options["masterAgent"] === false ? ["--no-agent"] : []), ...(options["masterArg"] as string[])],
+  });
   const [a = 10, b = 0, c = 0] = prefix.split(".").map(Number);
   const subnetOf = (index: number): string => (options["apart"] ? `${a}.${b}.${(c + 1 + index) % 256}` : prefix);
   const workers = Array.from(

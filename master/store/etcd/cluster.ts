@@ -4,7 +4,8 @@ import { type ChannelCredentials, GrpcChannel, type GrpcStream } from "./grpc-ch
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
 export interface EtcdClusterOptions {
-  readonly endpoints: readonly string[];
+  /** A function is asked again whenever a member fails: members may have come and gone. */
+  readonly endpoints: readonly string[] | (() => readonly string[]);
   readonly credentials: () => ChannelCredentials;
   readonly log: Log;
 }
@@ -17,16 +18,32 @@ const attempt_ms = 2_000;
 const longestPause_ms = 400;
 
 export class EtcdCluster {
-  readonly #channels: readonly GrpcChannel[];
+  readonly #options: EtcdClusterOptions;
+  #channels: readonly GrpcChannel[] = [];
   readonly #log: Log;
   #current: number;
   #failing = false;
 
-  constructor({ endpoints, credentials, log }: EtcdClusterOptions) {
-    this.#channels = endpoints.map((endpoint) => new GrpcChannel({ endpoint: new URL(endpoint), credentials }));
-    this.#log = log;
+  constructor(options: EtcdClusterOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#useEndpoints();
     // Several masters spread over the members.
-    this.#current = Math.floor(Math.random() * endpoints.length);
+    this.#current = Math.floor(Math.random() * this.#channels.length);
+  }
+
+  /** Keeps the connections to members that are still there. */
+  #useEndpoints(): void {
+    const { endpoints, credentials } = this.#options;
+    const before = this.#channels;
+    const wanted = (typeof endpoints === "function" ? endpoints() : endpoints).map((each) => new URL(each));
+    // Those of before are better than none.
+    if (wanted.length === 0 && before.length > 0) return;
+    this.#channels = wanted.map(
+      (endpoint) =>
+        before.find((channel) => channel.endpoint === endpoint.origin) ?? new GrpcChannel({ endpoint, credentials }),
+    );
+    for (const channel of before) if (!this.#channels.includes(channel)) channel.close();
   }
 
   /** Asks member after member, for at most `within_ms`. Rejects with the last GrpcError. */
@@ -78,7 +95,8 @@ export class EtcdCluster {
 
   #leave(channel: GrpcChannel, error: unknown): void {
     if (!isPassing(error) || channel !== this.#member()) return;
-    this.#current = (this.#current + 1) % this.#channels.length;
+    this.#useEndpoints();
+    this.#current = (Math.max(0, this.#channels.indexOf(channel)) + 1) % this.#channels.length;
     if (!this.#failing)
       this.#log.warn("an etcd member does not serve; asking the next", { member: channel.endpoint, error });
     this.#failing = true;

@@ -39,8 +39,8 @@ import {
 } from "./messages.ts";
 
 export interface EtcdOptions {
-  /** `https://host:2379`, each member. */
-  readonly endpoints: readonly string[];
+  /** `https://host:2379`, each member; a function where members come and go. */
+  readonly endpoints: readonly string[] | (() => readonly string[]);
   /** PEM; read for each connection. */
   readonly credentials: () => ChannelCredentials;
   readonly transformer: ValueTransformer;
@@ -292,7 +292,7 @@ class EtcdStore implements Store {
     const { message } = error;
     if (message.includes("database space exceeded")) {
       return new StoreUnavailableError(
-        "etcd is full: defragment it, or raise --quota-backend-bytes, then `etcdctl alarm disarm`",
+        "etcd is full: of one that Bramble runs, history is dropped within a minute, and --etcd-quota gives it more; of your own, defragment it or raise --quota-backend-bytes, then `etcdctl alarm disarm`",
       );
     }
     if (!isPassing(error)) return new StoreUnavailableError(`etcd refuses: ${message}`);

@@ -121,9 +121,11 @@ export function encodePut(key: string, value: string): Buffer {
   return put.finish();
 }
 
-export function encodeCompact(revision: number): Buffer {
+/** @param isPhysical the answer comes when the space is free for others, not when the revisions are out of reach. */
+export function encodeCompact(revision: number, isPhysical = false): Buffer {
   const writer = new WireWriter();
   number(writer, 1, revision);
+  number(writer, 2, isPhysical ? 1 : 0);
   return writer.finish();
 }
 

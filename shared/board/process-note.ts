@@ -1,18 +1,21 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const pathIn = (runDir: string): string => join(runDir, "worker.pid");
+/** What runs on a board for as long as it is on. */
+export type BoardProgram = "master" | "worker" | "etcd";
 
-/** Leaves a note of this process, for `bramble worker leave`. @returns what takes it away again. */
-export function noteWorker(runDir: string): () => void {
+const pathIn = (runDir: string, program: BoardProgram): string => join(runDir, `${program}.pid`);
+
+/** Leaves a note of this process, for who is to end it by hand. @returns what takes it away again. */
+export function noteProcess(runDir: string, program: BoardProgram): () => void {
   mkdirSync(runDir, { recursive: true });
-  writeFileSync(pathIn(runDir), `${process.pid} ${beginOf(process.pid)}\n`);
-  return () => rmSync(pathIn(runDir), { force: true });
+  writeFileSync(pathIn(runDir, program), `${process.pid} ${beginOf(process.pid)}\n`);
+  return () => rmSync(pathIn(runDir, program), { force: true });
 }
 
-/** The id of the worker that runs with this folder. An id that went to another process since is not taken for it. */
-export function runningWorker(runDir: string): number | undefined {
-  const [pid = "", begin] = (readIfThere(pathIn(runDir)) ?? "").trim().split(" ");
+/** The id of the process that left the note. An id that went to another process since is not taken for it. */
+export function runningProcess(runDir: string, program: BoardProgram): number | undefined {
+  const [pid = "", begin] = (readIfThere(pathIn(runDir, program)) ?? "").trim().split(" ");
   return /^[1-9][0-9]*$/.test(pid) && begin !== undefined && beginOf(Number(pid)) === begin ? Number(pid) : undefined;
 }
 

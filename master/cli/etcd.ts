@@ -1,0 +1,196 @@
+/** `bramble etcd`: this board's member of the etcd that Bramble runs, and looking after all of them by hand. */
+import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { become } from "#shared/board/become.ts";
+import { endProgram } from "#shared/board/end-program.ts";
+import { noteProcess } from "#shared/board/process-note.ts";
+import { type Log, stderrLog } from "#shared/client/log.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
+import { clientUrl, etcdCredentials, etcdPaths, knownMembers } from "../etcd/files.ts";
+import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
+import { EtcdMembers } from "../etcd/members.ts";
+import { prepareEtcd } from "../etcd/prepare.ts";
+import { joinedSettings, settingsFile } from "../join/control-plane.ts";
+import { advertisedAddress } from "../serving.ts";
+import { GrpcError } from "../store/etcd/grpc-error.ts";
+import { isOwnEtcd } from "../store/store-choice.ts";
+import { UserError } from "./admin-client.ts";
+
+/** Makes what the member needs, joins the others where there are some, and becomes etcd. */
+export async function runEtcd(given: MasterSettings): Promise<void> {
+  const log = stderrLog(given.logLevel).named("etcd");
+  const program = Bun.which("etcd");
+  if (program === null) throw new UserError("there is no etcd on this board: sudo apt-get install etcd-server");
+  mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
+  const settings = await joinedSettings(given, log);
+  if (!isOwnEtcd(settings.store)) {
+    throw new UserError(
+      `this master's store is ${settings.store}, no etcd that Bramble runs: give --store etcd, or put \`store: etcd\` into /etc/bramble/config.yaml`,
+    );
+  }
+  await prepareEtcd(settings, advertisedAddress(settings), log);
+  // The same process goes on as etcd.
+  noteProcess(settings.runDir, "etcd");
+  log.info("starting", { program, config: join(settings.dataDir, etcdPaths.config) });
+  become(program, ["--config-file", join(settings.dataDir, etcdPaths.config)], {
+    PATH: process.env["PATH"] ?? "",
+    // The distribution's etcd refuses to start there without it.
+    ...(process.arch === "arm64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {}),
+  });
+}
+
+/** `bramble etcd ready`: waits until this board's member is one that votes. Throws UserError where it does not become one. */
+export async function awaitMember(settings: MasterSettings, patience_s: number): Promise<void> {
+  const { dataDir } = settings;
+  const own = clientUrl(advertisedAddress(settings));
+  const deadline_ms = performance.now() + patience_s * 1000;
+  for (;;) {
+    const state = await memberState(dataDir, own);
+    if (state === "votes") return;
+    if (performance.now() >= deadline_ms) throw new UserError(`this board's member of etcd ${state}`);
+    await Bun.sleep(look_ms);
+  }
+}
+
+const look_ms = 1_000;
+
+async function memberState(dataDir: string, own: string): Promise<string> {
+  try {
+    return await withMembers(dataDir, async (_, seen) => {
+      const found = seen.find(({ member }) => member.clientUrls.includes(own));
+      if (!found) return "has not started";
+      if (found.member.isLearner) return "catches up";
+      return found.isHealthy ? "votes" : "does not answer";
+    });
+  } catch (error) {
+    if (error instanceof GrpcError || error instanceof UserError) return `is not reached: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Lists the members. */
+export async function printMembers({ dataDir }: MasterSettings): Promise<void> {
+  for (const line of await describeMembers(dataDir)) console.log(line);
+}
+
+/** Takes a member out whose board is lost. */
+export async function removeMember(settings: MasterSettings, name: string): Promise<void> {
+  await withMembers(settings.dataDir, async (members, seen) => {
+    const matching = seen.filter(({ member }) => nameOf(member) === name || member.id.toString(16) === name);
+    const [found] = matching;
+    if (!found || matching.length > 1) {
+      throw new UserError(
+        `no one member is named ${name}; there are: ${seen.map(({ member }) => nameOf(member)).join(", ")}`,
+      );
+    }
+    if (found.member.clientUrls.includes(clientUrl(advertisedAddress(settings))))
+      throw new UserError("that is this board's member: `bramble master leave` takes this master out");
+    const why = reasonToStay(seen, found.member.id);
+    if (why !== undefined) throw new UserError(`${name} cannot be taken out: ${why}`);
+    await members.remove(found.member.id);
+    console.log(`${name} is no member of etcd any more. To bring its board back, install it anew as a master`);
+  });
+}
+
+export interface MasterLeave {
+  readonly settings: MasterSettings;
+  /** Moves this board's pods away, ends the master and deletes the Node, with the help of these API servers; undefined for a
+   *  master without an agent. */
+  readonly leaveBoard: ((servers: readonly string[]) => Promise<void>) | undefined;
+}
+
+/** `bramble master leave`: takes this master, its board and its member of etcd out of the cluster. Can be run again. */
+export async function leaveMasters({ settings, leaveBoard }: MasterLeave): Promise<void> {
+  const { dataDir, runDir } = settings;
+  const own = clientUrl(advertisedAddress(settings));
+  const others = knownMembers(dataDir).filter((url) => url !== own);
+  if (others.length === 0) throw new UserError("this is the only master: bramble-uninstall.sh ends the cluster");
+  await withMembers(dataDir, async (_, seen) => assertMayLeave(seen, own), others);
+  // Every other member stands beside a master.
+  await leaveBoard?.(others.map((url) => `https://${new URL(url).host.replace(/:\d+$/, `:${settings.httpsPort}`)}`));
+  await endProgram("master", runDir);
+  await withMembers(
+    dataDir,
+    async (members, seen) => {
+      const found = assertMayLeave(seen, own);
+      if (found) await members.remove(found.member.id);
+    },
+    others,
+  );
+  await endProgram("etcd", runDir);
+  await forgetMaster(settings);
+  console.log("this master has left the cluster. `bramble-uninstall.sh` removes Bramble from this board");
+}
+
+/** Gives the member; undefined when it is out already. Throws UserError. */
+function assertMayLeave(seen: readonly SeenMember[], url: string): SeenMember | undefined {
+  const found = seen.find(({ member }) => member.clientUrls.includes(url));
+  const why = found && reasonToStay(seen, found.member.id);
+  if (why !== undefined) throw new UserError(`this master cannot leave: ${why}`);
+  return found;
+}
+
+/** What made this board a master: the others hold the cluster, and its keys rest on masters alone. With them gone, it can
+ *  join again, and cannot begin a second cluster of the same keys. */
+async function forgetMaster({ dataDir, writeKubeconfig }: MasterSettings): Promise<void> {
+  const left = ["etcd", settingsFile, "kubeconfigs", "token", "pki", etcdPaths.members];
+  for (const path of [...left.map((name) => join(dataDir, name)), writeKubeconfig])
+    await rm(path, { recursive: true, force: true });
+}
+
+/** One line a member, the present state of each asked from itself. */
+export async function describeMembers(dataDir: string): Promise<string[]> {
+  return withMembers(dataDir, async (members, seen) => {
+    const alarms = await members.alarms();
+    return Promise.all(
+      seen.map(async ({ member, isHealthy }) => {
+        const [endpoint] = member.clientUrls;
+        const status = isHealthy && endpoint ? await members.status(endpoint).catch(() => undefined) : undefined;
+        return [
+          nameOf(member),
+          endpoint ?? member.peerUrls[0] ?? "",
+          member.name === ""
+            ? "not started"
+            : isHealthy
+              ? status?.leader === member.id
+                ? "leads"
+                : "well"
+              : "does NOT answer",
+          ...(member.isLearner ? ["catching up"] : []),
+          ...(status
+            ? [
+                `etcd ${status.version}`,
+                `${mebibytes(status.used_bytes)} of ${mebibytes(status.size_bytes)} MiB in use`,
+              ]
+            : []),
+          ...alarms.filter(({ memberId }) => memberId === member.id).map(({ kind }) => `alarm ${kind}`),
+        ].join(", ");
+      }),
+    );
+  });
+}
+
+const mebibytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1);
+
+async function withMembers<T>(
+  dataDir: string,
+  act: (members: EtcdMembers, seen: readonly SeenMember[]) => Promise<T>,
+  endpoints: readonly string[] = knownMembers(dataDir),
+): Promise<T> {
+  if (endpoints.length === 0)
+    throw new UserError(
+      "no member of an etcd that Bramble runs is known here: that is --store etcd, see `bramble etcd --help`",
+    );
+  const log: Log = stderrLog("error");
+  const members = new EtcdMembers({ endpoints, credentials: () => etcdCredentials(dataDir), log });
+  try {
+    const { members: present } = await members.list();
+    return await act(
+      members,
+      await Promise.all(present.map(async (member) => ({ member, isHealthy: await members.isHealthy(member) }))),
+    );
+  } finally {
+    members.close();
+  }
+}
