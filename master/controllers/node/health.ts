@@ -49,7 +49,12 @@ const isSilentSince = (now: SignsOfLife, then: SignsOfLife): boolean =>
   now.heartbeat === then.heartbeat && now.renewal === then.renewal;
 
 export type Reachability =
-  | { readonly kind: "reachable"; readonly lookAgainAfter_ms: number }
+  | {
+      readonly kind: "reachable";
+      readonly lookAgainAfter_ms: number;
+      /** Its session is lost; only for its bad link is it given time to come back. */
+      readonly isDoubtful: boolean;
+    }
   | { readonly kind: "unreachable" };
 
 /** Takes in what the API shows now (pure). A first sight counts as a sign of life, unless the session is known to be lost. */
@@ -109,14 +114,17 @@ export function judge(
     // The last is the one that is judged.
     const isFlapping = recent.length > settings.quickReturns;
     const left_ms = isFlapping ? (recent.at(-1) ?? 0) + settings.flappingGrace_ms - now_ms : 0;
-    return left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms } : { kind: "unreachable" };
+    return reachableFor(left_ms, true);
   }
   let grace_ms = heard.hasSpoken ? settings.grace_ms : Math.max(settings.grace_ms, settings.firstSightGrace_ms);
   if (!readyCondition(node)) grace_ms = settings.startupGrace_ms;
   else if (state === "leaving") grace_ms = settings.leavingGrace_ms;
   const left_ms = grace_ms - (now_ms - heard.at_ms);
-  return left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms } : { kind: "unreachable" };
+  return reachableFor(left_ms, false);
 }
+
+const reachableFor = (left_ms: number, isDoubtful: boolean): Reachability =>
+  left_ms > 0 ? { kind: "reachable", lookAgainAfter_ms: left_ms, isDoubtful } : { kind: "unreachable" };
 
 export const readyCondition = ({ status }: Node): NodeCondition | undefined =>
   status?.conditions?.find(({ type }) => type === "Ready");

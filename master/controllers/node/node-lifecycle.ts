@@ -43,6 +43,8 @@ interface Memory {
   /** What was known of the node when its session was first seen as lost. */
   lastSigns: SignsOfLife | undefined;
   ready: string | undefined;
+  /** It is not believed to be well, though it is still given time. */
+  isDoubtful: boolean;
 }
 
 /**
@@ -79,13 +81,17 @@ export function nodeLifecycleController(
           // How many are well decides on the taints of all.
           ...(memories.get(node.metadata.name ?? "")?.ready === readyCondition(node)?.status
             ? []
-            : context
-                .lister(nodes)
-                .list()
-                .map(({ metadata }) => metadata.name ?? "")),
+            : namesOfNodes(context)),
         ],
       }),
-      watching(leases, { scope: leaseScope, enqueue: ({ metadata }) => [metadata.name ?? ""] }),
+      watching(leases, {
+        scope: leaseScope,
+        enqueue: (lease, context) => {
+          const { name = "" } = lease.metadata;
+          const wasLost = memories.get(name)?.lastSigns !== undefined;
+          return isLost(lease) === wasLost ? [name] : [name, ...namesOfNodes(context).filter((one) => one !== name)];
+        },
+      }),
       watching(pods, {
         indexes: podsByNode,
         enqueue: ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []),
@@ -111,7 +117,10 @@ export function nodeLifecycleController(
       const reachability = judge(node, lease, memory.heard, memory.lastSigns, now_ms, settings);
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
-      const { verdict, wait_ms } = judgeEviction(current, turns, now_ms, context);
+      memory.isDoubtful = reachability.kind === "reachable" && reachability.isDoubtful;
+      const isWell = (one: Node): boolean =>
+        readyCondition(one)?.status === "True" && !memories.get(one.metadata.name ?? "")?.isDoubtful;
+      const { verdict, wait_ms } = judgeEviction(current, isWell, turns, now_ms, context);
       await setTaints(current, verdict, strained, context);
       await setLabels(current, context);
       if (former === "True" && memory.ready !== "True") {
@@ -134,14 +143,22 @@ function remember(
   settings: HealthSettings,
 ): Memory {
   const heard = hear(node, lease, last?.heard, now_ms, settings);
-  const lost = lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
+  const lost = isLost(lease);
   const wasLost = last?.heard.session === heard.session;
   return {
     heard,
     lastSigns: lost ? (wasLost && last?.lastSigns ? last.lastSigns : heard) : undefined,
     ready: last?.ready,
+    isDoubtful: last?.isDoubtful ?? false,
   };
 }
+
+const isLost = (lease: Lease | undefined): boolean => lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
+
+const namesOfNodes = ({ lister }: ControllerContext): string[] =>
+  lister(nodes)
+    .list()
+    .map(({ metadata }) => metadata.name ?? "");
 
 async function setUnknown(node: Node, { client, clock, lister }: ControllerContext): Promise<Node> {
   const conditions = unknownConditions(node, timestamp(clock));
@@ -154,6 +171,7 @@ async function setUnknown(node: Node, { client, clock, lister }: ControllerConte
 /** Whether the node may be emptied now, and how long it has to wait for its turn if it has to. */
 function judgeEviction(
   node: Node,
+  isWell: (node: Node) => boolean,
   turns: EvictionTurns,
   now_ms: number,
   { lister }: ControllerContext,
@@ -161,9 +179,8 @@ function judgeEviction(
   const { name = "" } = node.metadata;
   const zones = new Map<string, boolean[]>();
   for (const one of lister(nodes).list()) {
-    const ready = readyCondition(one.metadata.name === name ? node : one)?.status === "True";
     const zone = zones.get(zoneOf(one)) ?? [];
-    zone.push(ready);
+    zone.push(isWell(one.metadata.name === name ? node : one));
     zones.set(zoneOf(one), zone);
   }
   const zone = zoneOf(node);

@@ -237,6 +237,40 @@ describe("controllers", () => {
     await eventually(() => client.count("delete pods default/p") === 1, "p evicted");
   });
 
+  test("a board with a bad link that is lost with all others keeps their pods from being evicted", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    const clock = new ManualClock();
+    const renewTime = "2026-01-01T00:00:00.000000Z";
+    for (const name of ["good", "bad"]) {
+      await client.create(nodes, readyNode(name));
+      await client.create(leases, lease(name, renewTime));
+    }
+    const running = await harness.run(nodeLifecycleController(), clock);
+    await eventually(() => harness.recorded.length === 2);
+    const settled = async () => {
+      await clock.advance(100);
+      return running.queue.length === 0;
+    };
+    const taints = async () => (await client.get(nodes, { name: "good" })).spec?.taints ?? [];
+    const isBeingEmptied = async () => (await taints()).some(({ effect }) => effect === "NoExecute");
+    for (let round = 1; round <= defaultHealthSettings.quickReturns; round++) {
+      await renew("bad", renewTime, "lost");
+      await eventually(async () => (await settled()) && (await ready("bad")) === "Unknown", `loss ${round}`);
+      // It is back and says so.
+      await renew("bad", `2026-01-01T00:00:0${round}.000000Z`);
+      const node = await client.get(nodes, { name: "bad" });
+      await client.update(nodes, { ...node, status: readyNode("bad").status ?? {} }, { subresource: "status" });
+      await eventually(async () => (await settled()) && (await ready("bad")) === "True", `return ${round}`);
+    }
+    await renew("good", renewTime, "lost");
+    await eventually(async () => (await settled()) && isBeingEmptied(), "the good one is being emptied");
+    expect(await ready("bad")).toBe("True");
+    await renew("bad", "2026-01-01T00:00:03.000000Z", "lost");
+    await eventually(async () => (await settled()) && !(await isBeingEmptied()), "taken back");
+    expect(await ready("bad")).toBe("True");
+  });
+
   test("silence makes a node unreachable after the grace, an announced leave later", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
