@@ -177,6 +177,33 @@ test("a server is away from a failure, or from silence, until one answers", asyn
   expect(new HttpClient({ servers, credentials: () => credentials, startsAway: true }).isAway).toBe(true);
 });
 
+test("a server that has long been silent is asked over a connection of its own", async () => {
+  const clock = new ManualClock();
+  const ports: (number | undefined)[] = [];
+  let isDeaf = false;
+  const url = await serve((request, response) => {
+    ports.push(request.socket.remotePort);
+    // What was asked arrives, and the answer does not: so a cut of one direction looks.
+    if (!isDeaf) setImmediate(() => json(response, 200, configMap("a")));
+  });
+  const credentials = { ca: authority.certificatePem };
+  const api = new HttpClient({ servers: [url], credentials: () => credentials, clock, timeout_ms: 60_000 });
+  await Promise.all([1, 2, 3].map(() => api.get(configMaps, key)));
+  const kept = new Set(ports.splice(0));
+  isDeaf = true;
+  const stop = new AbortController();
+  const ask = async (): Promise<number | undefined> => {
+    const before = ports.length;
+    api.raw({ method: "GET", path: "/", signal: stop.signal }).catch(() => undefined);
+    while (ports.length === before) await Bun.sleep(1);
+    return ports.at(-1);
+  };
+  expect(kept).toContain(await ask());
+  await clock.advance(10_000);
+  expect(kept).not.toContain(await ask());
+  stop.abort();
+});
+
 test("a busy server is asked again", async () => {
   let asked = 0;
   const url = await serve((_request, response) => {

@@ -50,6 +50,8 @@ const notSent = new Set([
 ]);
 /** So long may a server that is there take to say anything at all. */
 const silence_ms = 2_000;
+/** After so long without a word kept connections are no longer trusted: a request would get lost on each, one after the other. */
+const distrust_ms = 8_000;
 const attemptsWhenBusy = 10;
 const longestRetryAfter_s = 30;
 
@@ -81,9 +83,13 @@ export class HttpTransport {
   /** No server could be reached at the last try, or none has answered anything for a while: who has an older answer may
    *  take that rather than wait. */
   get isAway(): boolean {
+    return this.#isAway || this.#silent_ms > silence_ms;
+  }
+
+  /** How long requests have been waiting with nothing heard at all. */
+  get #silent_ms(): number {
     const [oldest] = this.#unanswered;
-    const silent_ms = oldest ? this.#clock.now_ms() - Math.max(oldest.since_ms, this.#heard_ms) : 0;
-    return this.#isAway || silent_ms > silence_ms;
+    return oldest ? this.#clock.now_ms() - Math.max(oldest.since_ms, this.#heard_ms) : 0;
   }
 
   /** The server that is asked at present. */
@@ -152,6 +158,7 @@ export class HttpTransport {
       ...(present.length > 0 ? { signal: AbortSignal.any(present) } : {}),
       // Bun's own limit of five minutes would cut quiet watches.
       timeout: false,
+      keepalive: this.#silent_ms < distrust_ms,
       tls: this.#tlsFor(credentials),
     } as RequestInit);
   }
