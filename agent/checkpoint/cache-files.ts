@@ -25,8 +25,9 @@ export interface CacheFilesOptions {
 const gather_ms = 3_000;
 /** What all files together may write over time, 20 MB a day: caches that always change are kept more rarely. */
 const rate_bytes_per_s = 240;
-/** What may be written at once after a quiet time, such as the changes of a deployment. */
-const burst_bytes = 512 * 1024;
+/** What may be written at once after a quiet time: an hour of deployments and of boards that come and go, after which a
+ *  board that boots alone must not lead its Services by what was true before. */
+const burst_bytes = 2 * 1024 * 1024;
 /** What replacing a file costs a card beside its content: blocks rounded up, folder and journal. */
 const overhead_bytes = 16 * 1024;
 /** A cache that is bigger, as text, is not kept: reading it would take the memory of a small board. */

@@ -287,14 +287,19 @@ describe("boards and masters that come and go", () => {
       }
     };
     /** By its name in the cluster's DNS: each of ten answers must be there, and come from both boards. */
-    const untilServed = (): Promise<unknown> =>
-      waitFor("the Service by its name, from pods of both boards", patience_s, () => {
-        const answers = Array.from({ length: 10 }, () => fetched("http://steady.default.svc.cluster.local/"));
+    const untilServed = async (): Promise<void> => {
+      let answers: readonly (string | undefined)[] = [];
+      const served = waitFor("the Service by its name, from pods of both boards", patience_s, () => {
+        answers = Array.from({ length: 10 }, () => fetched("http://steady.default.svc.cluster.local/"));
         return (
           (!answers.includes(undefined) && answers.includes(name) && answers.includes(other?.metadata.name)) ||
           undefined
         );
       });
+      await served.catch((error: unknown) => {
+        throw new Error(`wanted ${name} and ${other?.metadata.name}, had ${answers.join(", ")}`, { cause: error });
+      });
+    };
     await measure("Bramble started to the pod's own web server", () =>
       waitFor("the pod's web server", patience_s, () => fetched("http://127.0.0.1:8080/") === name || undefined),
     );
