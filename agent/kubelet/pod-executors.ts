@@ -81,7 +81,8 @@ const executors: Executors = {
       events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
       throw error;
     }
-    const created = (await parts.runtime.listSandboxes()).find(({ id }) => id === run.sandboxId);
+    const own = await parts.runtime.listSandboxes({ podUid: podUid(pod) });
+    const created = own.find(({ id }) => id === run.sandboxId);
     run.podIPs = pod.spec.hostNetwork ? parts.hostIPs() : (created?.ips ?? []);
   },
 
