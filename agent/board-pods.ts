@@ -18,6 +18,7 @@ import { PolicedNetwork } from "./network-policy/policed-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
 import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
+import { RegistryMirrors } from "./runtime/registries/registry-mirrors.ts";
 
 export interface BoardPods {
   readonly kubelet: Kubelet;
@@ -51,6 +52,12 @@ export async function startBoardPods(
     network: policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
     host,
     resolvConfDirectory: join(settings.runDir, "resolv"),
+    mirrors: new RegistryMirrors({
+      file: settings.privateRegistry,
+      port: settings.registryProxyPort,
+      useRegistryItself: !settings.disableDefaultRegistryEndpoint,
+      warn,
+    }),
     warn,
   });
   const troubles = new BoardTroubles();

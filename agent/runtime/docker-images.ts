@@ -13,6 +13,7 @@ import {
 import { formatImageReference, InvalidImageReference, isImageId, parseImageReference } from "./image-reference.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pauseImageArchive, pauseImageReference } from "./pause/pause-image.ts";
+import type { RegistryMirrors } from "./registries/registry-mirrors.ts";
 import { type ImageAuth, type ImageStatus, RuntimeError } from "./runtime.ts";
 
 /** A pull that says nothing for so long is given up: the registry or the line is gone. */
@@ -23,13 +24,15 @@ const rememberedImages = 512;
 /** Images of a Docker daemon. All methods reject with RuntimeError. */
 export class DockerImages {
   readonly #docker: Docker;
+  readonly #mirrors: RegistryMirrors | undefined;
   /** Repo digests by image id, for container statuses; emptied by whatever changes images. */
   readonly #imageIds = new Map<string, string>();
   #pause: Promise<void> | undefined;
   #ownArchitecture: string | undefined;
 
-  constructor(docker: Docker) {
+  constructor(docker: Docker, mirrors?: RegistryMirrors) {
     this.#docker = docker;
+    this.#mirrors = mirrors;
   }
 
   /** Loads the pause image unless the daemon has it. One load serves all who wait. */
@@ -41,14 +44,13 @@ export class DockerImages {
   }
 
   async status(image: string): Promise<ImageStatus | undefined> {
-    const name = fullName(image);
-    const details = await ifFound(`inspect image ${image}`, () => this.#docker.getImage(name).inspect());
+    const { details } = await this.#find(image);
     if (details === undefined) return undefined;
     const platform = [details.Os, details.Architecture, details.Variant].filter(Boolean).join("/");
     return {
       id: details.Id,
-      tags: details.RepoTags ?? [],
-      digests: details.RepoDigests ?? [],
+      tags: this.#shownNames(details.RepoTags),
+      digests: this.#shownNames(details.RepoDigests),
       size_bytes: details.Size,
       platform,
       unfit: await this.#whyUnfit(image, platform),
@@ -62,11 +64,11 @@ export class DockerImages {
   async list(): Promise<ImageStatus[]> {
     const images = await asRuntime("list images", () => this.#docker.listImages());
     return images.map((image) => {
-      const tags = (image.RepoTags ?? []).filter((tag) => tag !== "<none>:<none>");
+      const tags = this.#shownNames(image.RepoTags);
       return {
         id: image.Id,
         tags,
-        digests: (image.RepoDigests ?? []).filter((digest) => digest !== "<none>@<none>"),
+        digests: this.#shownNames(image.RepoDigests),
         size_bytes: image.Size,
         platform: "",
         pinned: tags.includes(pauseImageReference),
@@ -77,6 +79,31 @@ export class DockerImages {
 
   async pull(image: string, auth: ImageAuth | undefined, progress?: (line: string) => void): Promise<string> {
     const reference = parse(image);
+    const route = await this.#mirrors?.route(reference, auth);
+    try {
+      const name = route?.name ?? `${reference.domain}/${reference.path}`;
+      await this.#pull(image, { ...reference, name }, route ?? auth, progress);
+      const { tag } = reference;
+      if (route && reference.digest === undefined && tag !== undefined) {
+        const repo = `${reference.domain}/${reference.path}`;
+        await asRuntime(`name image ${image}`, () => this.#docker.getImage(`${route.name}:${tag}`).tag({ repo, tag }));
+      }
+    } finally {
+      route?.close();
+    }
+    this.#imageIds.clear();
+    const pulled = await this.status(formatImageReference(reference));
+    if (pulled === undefined) throw new RuntimeError("other", `pull ${image}: the image is not there after its pull`);
+    if (pulled.unfit !== undefined) throw new RuntimeError("image-wrong-platform", pulled.unfit);
+    return pulled.id;
+  }
+
+  async #pull(
+    image: string,
+    source: { readonly name: string; readonly tag: string | undefined; readonly digest: string | undefined },
+    auth: ImageAuth | undefined,
+    progress: ((line: string) => void) | undefined,
+  ): Promise<void> {
     const abort = new AbortController();
     const silence = setTimeout(
       () => abort.abort(new Error(`no progress for ${pullSilence_ms / 1000} s`)),
@@ -84,8 +111,8 @@ export class DockerImages {
     );
     try {
       const stream = await this.#docker.createImage(registryAuth(auth), {
-        fromImage: `${reference.domain}/${reference.path}`,
-        tag: reference.digest ?? reference.tag,
+        fromImage: source.name,
+        tag: source.digest ?? source.tag,
         abortSignal: abort.signal,
       });
       let lastProgress_ms = Number.NEGATIVE_INFINITY;
@@ -102,16 +129,32 @@ export class DockerImages {
     } finally {
       clearTimeout(silence);
     }
-    this.#imageIds.clear();
-    const pulled = await this.status(formatImageReference(reference));
-    if (pulled === undefined) throw new RuntimeError("other", `pull ${image}: the image is not there after its pull`);
-    if (pulled.unfit !== undefined) throw new RuntimeError("image-wrong-platform", pulled.unfit);
-    return pulled.id;
   }
 
+  /** What the daemon has an image by: a digest that came through a mirror has its name there, and cannot get another. */
+  async daemonName(image: string): Promise<string> {
+    return (await this.#find(image)).name;
+  }
+
+  /** The reverse of `daemonName`. */
+  shownName(name: string): string {
+    return this.#mirrors?.originalName(name) ?? name;
+  }
+
+  /** By id: with all its names. */
   async remove(id: string): Promise<void> {
     this.#imageIds.clear();
-    await unless([404], `remove image ${id}`, () => this.#docker.getImage(fullName(id)).remove());
+    const what = `remove image ${id}`;
+    const remove = (name: string) => unless([404], what, () => this.#docker.getImage(name).remove());
+    if (!isImageId(id)) return await remove(await this.daemonName(id));
+    const details = await ifFound(what, () => this.#docker.getImage(id).inspect());
+    const names = [...(details?.RepoTags ?? []), ...(details?.RepoDigests ?? [])];
+    // Docker refuses an id that several repositories name; one name at a time, it would leave what containers use bare.
+    if (new Set(names.map(repositoryOf)).size < 2) return await remove(id);
+    const users = await asRuntime(what, () => this.#docker.listContainers({ all: true, filters: { ancestor: [id] } }));
+    if (users.length > 0) throw new RuntimeError("other", `${what}: container ${users[0]?.Id} uses it`);
+    for (const name of names) await remove(name);
+    await remove(id);
   }
 
   async load(archive: Readable): Promise<string[]> {
@@ -136,6 +179,22 @@ export class DockerImages {
     if (this.#imageIds.size >= rememberedImages) this.#imageIds.clear();
     this.#imageIds.set(id, shown);
     return shown;
+  }
+
+  async #find(image: string): Promise<{ name: string; details?: Docker.ImageInspectInfo | undefined }> {
+    const name = fullName(image);
+    const inspect = (each: string) => ifFound(`inspect image ${image}`, () => this.#docker.getImage(each).inspect());
+    const details = await inspect(name);
+    if (details || !this.#mirrors || isImageId(image)) return { name, details };
+    const { digest, ...repository } = parse(image);
+    if (digest === undefined) return { name };
+    const mirrored = `${this.#mirrors.localName(repository)}@${digest}`;
+    return { name: mirrored, details: await inspect(mirrored) };
+  }
+
+  #shownNames(names: readonly string[] | null | undefined): string[] {
+    const known = (names ?? []).filter((name) => !name.startsWith("<none>"));
+    return [...new Set(known.map((name) => this.shownName(name)))];
   }
 
   async #loadPause(): Promise<void> {
@@ -179,6 +238,8 @@ function parse(image: string) {
     throw error;
   }
 }
+
+const repositoryOf = (name: string): string => name.replace(/(@[^@]*|:[^:/]*)$/, "");
 
 function fullName(image: string): string {
   return isImageId(image) ? image : formatImageReference(parse(image));

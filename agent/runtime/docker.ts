@@ -18,6 +18,7 @@ import { DockerSandboxes } from "./docker-sandboxes.ts";
 import { DockerStats } from "./docker-stats.ts";
 import { containerStatus } from "./docker-status.ts";
 import { openSession } from "./docker-streams.ts";
+import type { RegistryMirrors } from "./registries/registry-mirrors.ts";
 import {
   type ContainerConfig,
   type ContainerResources,
@@ -50,6 +51,8 @@ export interface DockerRuntimeOptions {
   readonly logMaxFiles?: number | undefined;
   /** Resolver files of sandboxes, where the daemon makes none (Podman); may be forgotten by a reboot. */
   readonly resolvConfDirectory: string;
+  /** Where images of some registries are pulled from instead. */
+  readonly mirrors?: RegistryMirrors | undefined;
   /** Gets what an operator should read once. */
   readonly warn: (message: string) => void;
 }
@@ -76,7 +79,7 @@ export class DockerRuntime implements ContainerRuntime {
     this.#docker = new Docker({ socketPath: options.socketPath });
     this.#sandboxes = new DockerSandboxes(this.#docker, options);
     this.#containers = new DockerLifecycle(this.#docker, containerType);
-    this.#images = new DockerImages(this.#docker);
+    this.#images = new DockerImages(this.#docker, options.mirrors);
     this.#stats = new DockerStats(this.#docker);
   }
 
@@ -130,7 +133,9 @@ export class DockerRuntime implements ContainerRuntime {
     const profile = await seccompProfile(config.security.seccomp, common.isPodman);
     const security = { ...config.security, seccomp: profile };
     const mounts = sandbox.resolvConfPath ? [...config.mounts, resolvConfMount(sandbox.resolvConfPath)] : config.mounts;
-    const options = containerCreateOptions({ ...config, security, mounts }, sandbox, context);
+    // Only digests can have another name; the question costs a request.
+    const image = config.image.includes("@") ? await this.#images.daemonName(config.image) : config.image;
+    const options = containerCreateOptions({ ...config, image, security, mounts }, sandbox, context);
     return await this.#containers.create(options, "image-not-found");
   }
 
@@ -159,7 +164,7 @@ export class DockerRuntime implements ContainerRuntime {
           await this.#images.imageIdFor(container.ImageID),
         );
         const error = status.error ?? (status.state === "created" ? this.#containers.startError(status.id) : undefined);
-        return { ...status, error };
+        return { ...status, image: this.#images.shownName(status.image), error };
       }),
     );
   }

@@ -37,6 +37,23 @@ const agentOptions = {
     "socket of the container runtime: Docker's, or Podman's Docker-compatible one",
     "unix:///var/run/docker.sock",
   ),
+  privateRegistry: text(
+    "private-registry",
+    "FILE",
+    "mirrors, credentials and certificates of image registries, in the form of k3s' registries.yaml",
+    "/etc/bramble/registries.yaml",
+  ),
+  registryProxyPort: integer(
+    "registry-proxy-port",
+    "PORT",
+    "port on loopback by which Docker pulls from registries that this file names",
+    10261,
+    { min: 1, max: 65535 },
+  ),
+  disableDefaultRegistryEndpoint: flag(
+    "disable-default-registry-endpoint",
+    "never ask a registry that has mirrors itself",
+  ),
   kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),
   cniConfDir: text(
     "cni-conf-dir",

@@ -21,8 +21,15 @@ export function canRunRegistry(): boolean {
   return Bun.which("docker-registry") !== null;
 }
 
-/** Starts one that wants a password, in the daemon's network namespace. The port is free there, as nothing else runs. */
-export async function startRegistry(dockerd: TestDockerd, port = 5000): Promise<TestRegistry> {
+/**
+ * Starts one that wants a password, in the daemon's network namespace. The port is free there, as nothing else runs.
+ * @param tls files with its certificate and key; daemons do not check them on loopback.
+ */
+export async function startRegistry(
+  dockerd: TestDockerd,
+  port = 5000,
+  tls?: { readonly certificate: string; readonly key: string },
+): Promise<TestRegistry> {
   const directory = join(dockerd.directory, `registry-${port}`);
   mkdirSync(directory);
   const [username, password] = ["puller", "secret"];
@@ -32,7 +39,7 @@ export async function startRegistry(dockerd: TestDockerd, port = 5000): Promise<
     version: "0.1",
     log: { level: "error" },
     storage: { filesystem: { rootdirectory: join(directory, "data") } },
-    http: { addr: `127.0.0.1:${port}` },
+    http: { addr: `127.0.0.1:${port}`, ...(tls ? { tls } : {}) },
     auth: { htpasswd: { realm: "test", path: join(directory, "htpasswd") } },
   };
   writeFileSync(join(directory, "config.yml"), JSON.stringify(config));
