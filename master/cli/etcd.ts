@@ -7,13 +7,13 @@ import { endProgram } from "#shared/board/end-program.ts";
 import { noteProcess } from "#shared/board/process-note.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import { clientUrl, etcdCredentials, etcdPaths, knownMembers } from "../etcd/files.ts";
 import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
 import { EtcdMembers } from "../etcd/members.ts";
 import { prepareEtcd } from "../etcd/prepare.ts";
 import { joinedSettings, settingsFile } from "../join/control-plane.ts";
 import { advertisedAddress } from "../serving.ts";
-import { GrpcError } from "../store/etcd/grpc-error.ts";
 import { isOwnEtcd } from "../store/store-choice.ts";
 import { UserError } from "./admin-client.ts";
 

@@ -1,8 +1,8 @@
 /** The members of the etcd that Bramble runs itself, asked and changed. */
 import type { Log } from "#shared/client/log.ts";
+import { type ChannelCredentials, GrpcChannel } from "#shared/grpc/channel.ts";
+import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import { EtcdCluster } from "../store/etcd/cluster.ts";
-import { type ChannelCredentials, GrpcChannel } from "../store/etcd/grpc-channel.ts";
-import { GrpcError } from "../store/etcd/grpc-error.ts";
 import {
   decodeAlarms,
   decodeMembers,
@@ -113,7 +113,11 @@ export class EtcdMembers {
   }
 
   async #on<T>(endpoint: string, call: (channel: GrpcChannel) => Promise<T>): Promise<T> {
-    const channel = new GrpcChannel({ endpoint: new URL(endpoint), credentials: this.#access.credentials });
+    const channel = new GrpcChannel({
+      endpoint: new URL(endpoint),
+      credentials: this.#access.credentials,
+      pings: true,
+    });
     try {
       return await call(channel);
     } finally {

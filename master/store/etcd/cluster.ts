@@ -1,7 +1,7 @@
 /** The members of one etcd cluster: calls go to one of them until it fails, then to the next. */
 import type { Log } from "#shared/client/log.ts";
-import { type ChannelCredentials, GrpcChannel, type GrpcStream } from "./grpc-channel.ts";
-import { GrpcCode, GrpcError } from "./grpc-error.ts";
+import { type ChannelCredentials, GrpcChannel, type GrpcStream } from "#shared/grpc/channel.ts";
+import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 
 export interface EtcdClusterOptions {
   /** A function is asked again whenever a member fails: members may have come and gone. */
@@ -11,7 +11,9 @@ export interface EtcdClusterOptions {
 }
 
 /** A member without a leader says so at once, rather than wait for one: such a call has certainly not been applied. */
-const requireLeader = { hasleader: "true" } as const;
+const requireLeader = { metadata: { hasleader: "true" } } as const;
+/** A message's length prefix beyond this is no message of etcd's. */
+const longestMessage_bytes = 512 * 1024 * 1024;
 
 export const readFor_ms = 6_000;
 const attempt_ms = 2_000;
@@ -41,7 +43,8 @@ export class EtcdCluster {
     if (wanted.length === 0 && before.length > 0) return;
     this.#channels = wanted.map(
       (endpoint) =>
-        before.find((channel) => channel.endpoint === endpoint.origin) ?? new GrpcChannel({ endpoint, credentials }),
+        before.find((channel) => channel.endpoint === endpoint.origin) ??
+        new GrpcChannel({ endpoint, credentials, longestMessage_bytes, pings: true }),
     );
     for (const channel of before) if (!this.#channels.includes(channel)) channel.close();
   }
@@ -112,13 +115,11 @@ export function pauseAfter(attempt: number): number {
   return Math.min(longestPause_ms, 25 * 2 ** attempt) * (0.75 + Math.random() / 2);
 }
 
-const UNKNOWN = 2;
-
 /** True for what another member, or the same one a moment later, may do well. */
 export function isPassing(error: unknown): error is GrpcError {
   if (!(error instanceof GrpcError)) return false;
-  const { Unavailable, DeadlineExceeded, Cancelled, Internal } = GrpcCode;
-  return ([Unavailable, DeadlineExceeded, Cancelled, Internal, UNKNOWN] as number[]).includes(error.code);
+  const { Unavailable, DeadlineExceeded, Cancelled, Internal, Unknown } = GrpcCode;
+  return ([Unavailable, DeadlineExceeded, Cancelled, Internal, Unknown] as number[]).includes(error.code);
 }
 
 /** etcd's refusals that are given before anything was proposed to the other members. */

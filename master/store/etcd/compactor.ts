@@ -3,9 +3,9 @@
  * compacts in each period and history is kept for one to two periods.
  */
 import type { Log } from "#shared/client/log.ts";
+import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { Revision } from "../store.ts";
 import type { EtcdCluster } from "./cluster.ts";
-import { GrpcError } from "./grpc-error.ts";
 import {
   decodeGuardedResult,
   decodeRange,

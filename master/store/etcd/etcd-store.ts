@@ -3,6 +3,8 @@
  * etcdctl shows the cluster's state; etcd's revisions are the store's.
  */
 import type { Log } from "#shared/client/log.ts";
+import type { ChannelCredentials } from "#shared/grpc/channel.ts";
+import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import { prefixEnd } from "../engine.ts";
 import {
   CompactedError,
@@ -22,8 +24,6 @@ import type { ValueTransformer } from "../value-transformer.ts";
 import { EtcdCluster, isDoubtful, isPassing, pauseAfter } from "./cluster.ts";
 import { Compactor, compactionKey } from "./compactor.ts";
 import { Follower } from "./follower.ts";
-import type { ChannelCredentials } from "./grpc-channel.ts";
-import { GrpcError } from "./grpc-error.ts";
 import {
   decodeGuardedResult,
   decodeRange,

@@ -1,9 +1,9 @@
 /** One watch over all of etcd's keys, moved from member to member so that no change is left out and none comes twice. */
 import type { Log } from "#shared/client/log.ts";
+import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { CompactedError, type Revision, type StoreBatch, type StoreEvent } from "../store.ts";
 import type { ValueTransformer } from "../value-transformer.ts";
 import { type EtcdCluster, pauseAfter } from "./cluster.ts";
-import { GrpcCode, GrpcError } from "./grpc-error.ts";
 import {
   decodeRange,
   decodeWatch,

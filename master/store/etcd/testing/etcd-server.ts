@@ -3,13 +3,13 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ChannelCredentials } from "#shared/grpc/channel.ts";
 import {
   createCertificateAuthority,
   extendedKeyUsages,
   issueCertificate,
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
-import type { ChannelCredentials } from "../grpc-channel.ts";
 
 interface Member {
   readonly name: string;
