@@ -3,7 +3,7 @@ import { type KubeObject, keyOf } from "#shared/api/object.ts";
 /** Values under which an object is found; none keeps it out of that index. */
 export type IndexFunction<T> = (object: T) => readonly string[];
 
-/** Reads a cache. What it gives is shared and possibly frozen: copy before changing (`structuredClone`). */
+/** Reads a cache. What it gives is shared and possibly frozen: copy before changing (`cloneJson`). */
 export interface Lister<T extends KubeObject> {
   /** By `namespace/name`, or `name` for a cluster-scoped object. */
   get(key: string): T | undefined;

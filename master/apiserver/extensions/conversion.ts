@@ -61,7 +61,7 @@ function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
   if (unknown.length === 0 && !lacksDefaults(object, schema)) return object;
   const draft = cloneJson(pruned);
   applyDefaults(draft, schema);
-  return draft as KubeObject;
+  return draft as unknown as KubeObject;
 }
 
 interface ConversionReview {

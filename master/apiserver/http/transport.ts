@@ -407,9 +407,11 @@ function bytesOf(request: IncomingMessage, tooLarge: () => StatusError): Promise
       const [only] = chunks;
       resolve(only && chunks.length === 1 ? only : Buffer.concat(chunks));
     });
-    request.on("error", fail);
+    const cut = (cause?: Error): void =>
+      fail(new StatusError("BadRequest", "the request's body did not come whole", { cause }));
+    request.on("error", cut);
     request.on("close", () => {
-      if (!request.readableEnded) fail(new StatusError("BadRequest", "the request's body did not come whole"));
+      if (!request.readableEnded) cut();
     });
   });
 }

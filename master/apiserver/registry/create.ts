@@ -34,10 +34,6 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
   matchNamespace(scope, draft);
-  // Only the store refuses it, and a dry run does not get there.
-  if (metadata.resourceVersion && !scope.dryRun) {
-    throw unclassifiedError("resourceVersion should not be set on objects to be created");
-  }
   delete metadata.selfLink;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
@@ -144,6 +140,10 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   if (scope.dryRun) {
     if (stored.cache.get(key)) throw new KeyExistsError(key);
     return entryFor(scope, key, 0, toUnstoredText(object), object);
+  }
+  // The store refuses it, after all that judges the object; a dry run does not get there.
+  if (draft.metadata.resourceVersion) {
+    throw unclassifiedError("resourceVersion should not be set on objects to be created");
   }
   const storeKey = stored.cache.prefix + key;
   parts.hub.offer(storeKey, text, object);

@@ -1,6 +1,6 @@
 /** Options of writes: CreateOptions, UpdateOptions, PatchOptions in the query, DeleteOptions in query or body. */
-import type { DecodedDocument } from "#shared/api/codec/json.ts";
 import { badRequest, invalid } from "#shared/api/errors.ts";
+import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestBody } from "../request.ts";
@@ -93,23 +93,29 @@ export function deleteOptions(
 
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {
   if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
-  const document = optionsDocument(body, contentType);
-  if (document.value === null || document.value === undefined) return undefined;
-  const given = document.value as { apiVersion?: unknown };
-  // Clients send these in the group of the resource too (`apps/v1`), with the same fields.
-  const value = typeof given === "object" ? { ...given, apiVersion: "v1", kind: "DeleteOptions" } : given;
-  const gvk = { group: "", version: "v1", kind: "DeleteOptions" };
-  const options = objectOf({ ...document, value }, { gvk, schema: schemaFor(gvk), custom: false }, "Ignore", []);
-  return options as unknown as DeleteOptions;
-}
-
-function optionsDocument(body: RequestBody, contentType: string | undefined): DecodedDocument {
   try {
-    return decodeDocument(body, mediaTypeOf(contentType));
+    const document = decodeDocument(body, mediaTypeOf(contentType));
+    if (document.value === null || document.value === undefined) return undefined;
+    const gvk = { group: "", version: "v1", kind: "DeleteOptions" };
+    const value = ofCoreGroup(document.value);
+    const options = objectOf({ ...document, value }, { gvk, schema: schemaFor(gvk), custom: false }, "Ignore", []);
+    return options as unknown as DeleteOptions;
   } catch (error) {
     if (error instanceof UnrecognizedBodyError) throw badRequest(error.message);
     throw error;
   }
+}
+
+/** Clients send these in the group of the resource too (`apps/v1`), with the same fields. */
+function ofCoreGroup(given: unknown): unknown {
+  if (!isJsonObject(given)) return given;
+  const { apiVersion = "", kind = "" } = given;
+  const isVersion = typeof apiVersion === "string" && apiVersion.split("/").length <= 2;
+  return {
+    ...given,
+    ...(isVersion && { apiVersion: "v1" }),
+    ...(typeof kind === "string" && { kind: "DeleteOptions" }),
+  };
 }
 
 function queryOptions(query: URLSearchParams): DeleteOptions {

@@ -2,7 +2,9 @@
  * Gives Services their cluster addresses and node ports, before they are validated (pkg/registry/core/service/storage
  * of upstream). What is taken is what visible Services hold, plus reservations for writes that are not visible yet.
  */
+
 import { internalError, invalid, type StatusError } from "#shared/api/errors.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
@@ -106,12 +108,12 @@ export class ServiceAllocation implements AdmissionPlugin {
     if (old !== undefined) keepAllocatedValues(service, old);
     normalizeClusterIPs(service, old);
     this.#initFamilies(service, old);
-    const wished = structuredClone(service.spec);
+    const wished = cloneJson(service.spec);
     for (let attempt = 1; ; attempt += 1) {
       const taken = await this.#allocate(service, old, dryRun);
       if (taken.length === 0) return;
       if (attempt === SHARED_ATTEMPTS) throw internalError("failed to allocate: other API servers were always first");
-      service.spec = structuredClone(wished);
+      service.spec = cloneJson(wished);
     }
   }
 

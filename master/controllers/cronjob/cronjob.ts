@@ -1,4 +1,5 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
 import type { CronJob, CronJobStatus, Job } from "#shared/api/types/batch-v1.generated.ts";
 import {
@@ -264,7 +265,7 @@ class CronJobSync {
             annotations: { ...template.metadata?.annotations, [scheduledAnnotation]: inZone(due_ms, spec.timeZone) },
             ownerReferences: [controllerReference(cronJobs, this.#cronJob)],
           },
-          spec: structuredClone(template.spec ?? { template: {} }),
+          spec: cloneJson(template.spec ?? { template: {} }),
         },
         { namespace },
       );

@@ -1,5 +1,6 @@
 import { isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { pods as podResource } from "#shared/api/resources.ts";
 import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
@@ -98,7 +99,7 @@ export function podFromTemplate<O extends KubeObject>(template: PodTemplateSpec,
       ...(finalizers ? { finalizers: [...finalizers] } : {}),
       ownerReferences: [controllerReference(ref as ResourceRef<never>, owner)],
     },
-    spec: structuredClone(template.spec ?? { containers: [] }),
+    spec: cloneJson(template.spec ?? { containers: [] }),
   };
 }
 

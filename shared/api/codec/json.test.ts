@@ -89,3 +89,14 @@ describe("bad JSON is refused in Go's words", () => {
     expect(() => decodeJson("[".repeat(1_000_000))).toThrow("exceeded max depth");
   });
 });
+
+test("a number that a double does not hold is compared as the nearest one, and written back digit by digit", () => {
+  const { large, negative, decimal } = decodeJson(
+    '{"large":9223372036854775807,"negative":-9007199254740993,"decimal":1.0}',
+  ).value as Record<string, number>;
+  expect([Number(large) > 0, (large ?? 0) > 5, (negative ?? 0) < 0, (decimal ?? 0) + 1]).toEqual([true, true, true, 2]);
+  expect(`${large} ${decimal}`).toBe("9223372036854775807 1.0");
+  expect(encodeJson({ large, negative, decimal })).toBe(
+    '{"large":9223372036854775807,"negative":-9007199254740993,"decimal":1.0}',
+  );
+});

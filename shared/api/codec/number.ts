@@ -1,25 +1,33 @@
 /**
- * Numbers that a double does not hold as they were written: int64 beyond 2^53, `1.0`, `1e3`. They are kept as the object
- * that `JSON.rawJSON` makes, which `JSON.stringify` writes back digit by digit. Every other number is a plain one.
+ * Numbers that a double does not hold as they were written: int64 beyond 2^53, `1.0`, `1e3`. Every other number is a plain
+ * one.
  */
-declare const rawNumberBrand: unique symbol;
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
 
-export interface RawNumber {
-  readonly rawJSON: string;
-  readonly [rawNumberBrand]: true;
+/** Written back digit by digit by `JSON.stringify`; compared and calculated with as the nearest double. */
+export class RawNumber {
+  /** @param rawJSON a valid JSON number token. */
+  constructor(readonly rawJSON: string) {
+    Object.freeze(this);
+  }
+
+  toJSON(): object {
+    return rawJSON(this.rawJSON);
+  }
+
+  valueOf(): number {
+    return Number(this.rawJSON);
+  }
+
+  toString(): string {
+    return this.rawJSON;
+  }
 }
-
-interface RawJSONSupport {
-  rawJSON(text: string): RawNumber;
-  isRawJSON(value: unknown): value is RawNumber;
-}
-
-const { rawJSON, isRawJSON } = JSON as unknown as RawJSONSupport;
 
 /** The number for a valid JSON number token: plain where nothing is lost. */
 export function numberFromToken(token: string): number | RawNumber {
   const value = Number(token);
-  return String(value) === token ? value : rawJSON(token);
+  return String(value) === token ? value : new RawNumber(token);
 }
 
 /** The number for an integer of any size. */
@@ -28,7 +36,7 @@ export function numberFromBigInt(value: bigint): number | RawNumber {
 }
 
 export function isRawNumber(value: unknown): value is RawNumber {
-  return typeof value === "object" && value !== null && isRawJSON(value);
+  return value instanceof RawNumber;
 }
 
 /** The token of a number, plain or raw; undefined for anything else. */

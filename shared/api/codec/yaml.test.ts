@@ -71,3 +71,10 @@ test("expansion by aliases is bounded", () => {
   expect(() => decodeYaml(text)).toThrow(/excessive aliasing|max depth/);
   expect(() => decodeYaml("[".repeat(100_000))).toThrow(/^yaml: /);
 });
+
+test("control characters are not allowed", () => {
+  for (const text of ["a: \u0001", "a: \u007f", 'a: "\u0090"']) {
+    expect(() => decodeYaml(text)).toThrow("yaml: control characters are not allowed");
+  }
+  expect(decodeYaml("a: \u0085é\ud83d\ude00\tb").value).toEqual({ a: "\u0085é\ud83d\ude00\tb" });
+});

@@ -30,11 +30,14 @@ export class YamlError extends Error {
 const maxAliasedNodes = 200_000;
 /** Brackets that may stand open in the text; far more than nesting may be deep, as text may hold some too. */
 const maxFlowDepth = 10_000;
+/** What no YAML may hold (YAML 1.2, 5.1), as upstream's reader has it. */
+const unprintable = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: false });
 
 /** Decodes the first document of a YAML body. Throws YamlError. */
 export function decodeYaml(body: string | Uint8Array): DecodedDocument {
   const text = typeof body === "string" ? body : decoder.decode(body);
+  if (unprintable.test(text)) throw new YamlError("yaml: control characters are not allowed");
   const lines = new LineCounter();
   const document = parse(text, lines);
   for (const fault of document.errors) {

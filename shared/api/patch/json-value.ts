@@ -1,6 +1,6 @@
 /**
  * Decoded JSON as the API server holds it: plain objects and arrays, and numbers that a double cannot carry (or that were
- * written `1.0`) as JSON.rawJSON values. Keys may be any text, `__proto__` included, so members are read and written by
+ * written `1.0`) as RawNumber. Keys may be any text, `__proto__` included, so members are read and written by
  * the functions here. Values are never changed in place: live objects are shared and frozen.
  */
 
@@ -34,12 +34,12 @@ export function copyObject(object: JsonObject): JsonObject {
 }
 
 /** A deep copy; raw numbers are immutable and shared. */
-export function cloneJson(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(cloneJson);
+export function cloneJson<T>(value: T): T {
+  if (Array.isArray(value)) return value.map((each) => cloneJson(each)) as T;
   if (!isJsonObject(value)) return value;
   const copy: JsonObject = {};
   for (const key of Object.keys(value)) setMember(copy, key, cloneJson(value[key]));
-  return copy;
+  return copy as T;
 }
 
 /** Whether two values are the same JSON; numbers by value, object members in any order. */

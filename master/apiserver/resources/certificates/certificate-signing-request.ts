@@ -1,3 +1,4 @@
+import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
@@ -16,7 +17,7 @@ function condition({ status: seen }: CertificateSigningRequest): string {
 
 /** What was asked for stays; also who asked. */
 function keepSpec(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): void {
-  draft.spec = structuredClone(old.spec);
+  draft.spec = cloneJson(old.spec);
 }
 
 export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRequest> = {

@@ -1,5 +1,7 @@
 /** Who may change what of a CertificateSigningRequest's status: `approval` decides, `status` issues. */
+
 import type { FieldError } from "#shared/api/errors.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
@@ -17,8 +19,8 @@ const ofType = ({ status }: CertificateSigningRequest, type: string): Condition[
 /** Approval changes conditions alone. */
 export function prepareForApproval(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): void {
   const conditions = dated(draft, old);
-  draft.spec = structuredClone(old.spec);
-  draft.status = { ...structuredClone(old.status), conditions };
+  draft.spec = cloneJson(old.spec);
+  draft.status = { ...cloneJson(old.status), conditions };
   if (conditions.length === 0) delete draft.status.conditions;
 }
 
@@ -27,7 +29,7 @@ export function prepareForApproval(draft: CertificateSigningRequest, old: Readon
 export function prepareForStatus(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): void {
   if (!draft.status?.conditions) return;
   for (const type of decisions) {
-    const known = structuredClone(ofType(old, type));
+    const known = cloneJson(ofType(old, type));
     if (known.length !== ofType(draft, type).length) continue;
     draft.status.conditions = draft.status.conditions.map((condition) =>
       condition.type === type ? (known.shift() ?? condition) : condition,

@@ -1,0 +1,27 @@
+import type { FuzzCase } from "./cases.ts";
+import type { Outcome } from "./conversation.ts";
+
+/** Answers of 500 and above that upstream gives there too, by what the answer says. */
+const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
+  {
+    says: /resourceVersion should not be set on objects to be created/,
+    why: "upstream's storage says so, as no status of its own",
+  },
+  { says: /strconv.ParseUint: parsing/, why: "the resourceVersion of a read that is no number" },
+  { says: /unable to find api field in struct|unknown patch type: /, why: "directives of a strategic merge patch" },
+  { says: /couldn't get version\/kind; (json|yaml) parse error/, why: "DeleteOptions that are no object" },
+  { says: /no endpoints available for service/, why: "503: nothing serves the Service that is proxied to" },
+];
+
+/** What an API server must not do to this request; undefined where all is well. */
+export function faultOf({ shape, ending, over }: FuzzCase, { codes, text, end }: Outcome): string | undefined {
+  if (end === "waited") return "no answer";
+  const odd = codes.find((code) => Number.isNaN(code));
+  // Which of several answers is one to HEAD, and so without a body, is not followed here.
+  if (odd !== undefined && over === "tls" && shape !== "pipeline") return "an answer that is no HTTP";
+  if (ending === "answer" && codes.length === 0) return "the connection was closed without an answer";
+  if (shape === "framing" && codes.length > 1) return "the body was taken for a request";
+  const failed = codes.find((code) => code >= 500);
+  if (failed === undefined || rightful.some(({ says }) => says.test(text))) return undefined;
+  return `answered ${failed}`;
+}
