@@ -5,6 +5,7 @@
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
 import { Command, Option as Flag } from "commander";
+import type { Level } from "#shared/client/log.ts";
 import {
   apiServerOptions,
   controllerManagerOptions,
@@ -40,6 +41,7 @@ const master = withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
   async (settings) => {
+    await liftClock(settings);
     await (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent));
     // All parts have stopped and the store is closed: timers for later work must not keep the process.
     process.exit();
@@ -65,6 +67,7 @@ const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
   async (settings) => {
+    await liftClock(settings);
     await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
     await (await import("./agent/worker.ts")).runWorker(settings);
     // As a master: a wait for a broker that is away must not keep the process.
@@ -91,6 +94,7 @@ withSettings(
   program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
   apiServerOptions,
   async (settings) => {
+    await liftClock(settings);
     await (await import("./master/components/api-server.ts")).runApiServer(settings);
     process.exit();
   },
@@ -117,6 +121,7 @@ withSettings(
   program.command("kubelet").description("run this board's agent without service proxy and DNS"),
   workerOptions,
   async (settings) => {
+    await liftClock(settings);
     const disable = [...settings.disable, "proxy", "dns"];
     await (await import("./agent/worker.ts")).runWorker({ ...settings, disable });
     process.exit();
@@ -369,6 +374,12 @@ function dataDirFlag(): Flag {
 
 function rotationTimeoutFlag(): Flag {
   return new Flag("--timeout <SECONDS>", "how long to wait for masters and boards at each step").default("600");
+}
+
+/** Before anything speaks TLS. */
+async function liftClock({ dataDir, logLevel }: { readonly dataDir: string; readonly logLevel: Level }): Promise<void> {
+  const { stderrLog } = await import("#shared/client/log.ts");
+  (await import("#shared/board/clock-floor.ts")).liftClock(dataDir, stderrLog(logLevel).named("clock"));
 }
 
 /** Gives a command the flags of `options` and runs it with the settings of file and flags. */
