@@ -49,7 +49,7 @@ remove_containers() {
     say "removing $(echo "$ids" | wc -l) containers of pods ($type)"
     echo "$ids" | xargs docker rm -fv >/dev/null || say "some containers are NOT removed: docker ps -a"
   done
-  for image in $(docker images -q bramble.local/pause); do docker rmi -f "$image" >/dev/null 2>&1 || true; done
+  for image in $(docker images -q bramble.local/pause; docker images -q bramble.local/bramble); do docker rmi -f "$image" >/dev/null 2>&1 || true; done
   say "images stay; docker image prune -a removes those that nothing uses"
 }
 

@@ -5,16 +5,17 @@
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
 import { Command, Option as Flag } from "commander";
-import type { Level } from "#shared/client/log.ts";
+import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
 import {
-  apiServerOptions,
-  controllerManagerOptions,
-  proxyOptions,
-  schedulerOptions,
-} from "#shared/config/component-settings.ts";
+  type ComponentForm,
+  kubeletConfiguration,
+  kubeProxyConfiguration,
+  readComponentConfiguration,
+} from "#shared/config/component-configuration.ts";
+import { apiServerOptions, controllerManagerOptions, schedulerOptions } from "#shared/config/component-settings.ts";
 import { kindOfDocument, loadSettings } from "#shared/config/load.ts";
-import type { Options, ValuesOf } from "#shared/config/option.ts";
-import { masterOptions, workerOptions } from "#shared/config/settings.ts";
+import type { Option, Options, ValuesOf } from "#shared/config/option.ts";
+import { type MasterSettings, masterOptions, workerOptions } from "#shared/config/settings.ts";
 import { version } from "#shared/version.ts";
 
 const configFile = "/etc/bramble/config.yaml";
@@ -41,8 +42,7 @@ const master = withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
   async (settings) => {
-    await liftClock(settings);
-    await (await import("./master/master.ts")).runMaster(settings, await boardAgent(settings.noAgent));
+    await runMaster(settings);
     // All parts have stopped and the store is closed: timers for later work must not keep the process.
     process.exit();
   },
@@ -67,7 +67,6 @@ const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
   async (settings) => {
-    await liftClock(settings);
     await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
     await (await import("./agent/worker.ts")).runWorker(settings);
     // As a master: a wait for a broker that is away must not keep the process.
@@ -94,7 +93,6 @@ withSettings(
   program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
   apiServerOptions,
   async (settings) => {
-    await liftClock(settings);
     await (await import("./master/components/api-server.ts")).runApiServer(settings);
     process.exit();
   },
@@ -107,7 +105,7 @@ withSettings(
     process.exit();
   },
   // As upstream's --config.
-  { kind: "KubeSchedulerConfiguration", option: "scheduler-config" },
+  { kind: "KubeSchedulerConfiguration", read: (path) => ({ "scheduler-config": path }) },
 );
 withSettings(
   program.command("controller-manager").description("run the controllers alone"),
@@ -118,14 +116,15 @@ withSettings(
   },
 );
 withSettings(
-  program.command("kubelet").description("run this board's agent without service proxy and DNS"),
-  workerOptions,
+  program
+    .command("kubelet")
+    .description("run the node agent alone: pods of this board, without Services, names and Ingresses"),
+  kubeletOptions,
   async (settings) => {
-    await liftClock(settings);
-    const disable = [...settings.disable, "proxy", "dns"];
-    await (await import("./agent/worker.ts")).runWorker({ ...settings, disable });
+    await (await import("./agent/kubelet-component.ts")).runKubelet(settings);
     process.exit();
   },
+  documentOf(kubeletConfiguration),
 );
 withSettings(
   program.command("proxy").description("run this board's service proxy alone"),
@@ -134,7 +133,12 @@ withSettings(
     await (await import("./agent/proxy-component.ts")).runProxy(settings);
     process.exit();
   },
+  documentOf(kubeProxyConfiguration),
 );
+withSettings(program.command("dns").description("run this board's cluster DNS alone"), dnsOptions, async (settings) => {
+  await (await import("./agent/dns-component.ts")).runDns(settings);
+  process.exit();
+});
 
 const token = program
   .command("token")
@@ -376,12 +380,6 @@ function rotationTimeoutFlag(): Flag {
   return new Flag("--timeout <SECONDS>", "how long to wait for masters and boards at each step").default("600");
 }
 
-/** Before anything speaks TLS. */
-async function liftClock({ dataDir, logLevel }: { readonly dataDir: string; readonly logLevel: Level }): Promise<void> {
-  const { stderrLog } = await import("#shared/client/log.ts");
-  (await import("#shared/board/clock-floor.ts")).liftClock(dataDir, stderrLog(logLevel).named("clock"));
-}
-
 /** Gives a command the flags of `options` and runs it with the settings of file and flags. */
 function withSettings<O extends Options>(
   command: Command,
@@ -391,14 +389,13 @@ function withSettings<O extends Options>(
     given: Readonly<Record<string, unknown>>,
     args: readonly (string | undefined)[],
   ) => Promise<void>,
-  /** A document of upstream's that `--config` may name instead of a file of settings, and the setting that it stands for. */
-  document?: { readonly kind: string; readonly option: string },
+  /** A document of upstream's that `--config` may name instead of a file of settings. */
+  document?: UpstreamDocument,
 ): Command {
   const orDocument = document ? `, or a ${document.kind}` : "";
   command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
   for (const option of Object.values(options)) {
-    const usage = option.placeholder === undefined ? `--${option.name}` : `--${option.name} <${option.placeholder}>`;
-    const flag = new Flag(usage, describe(option.description, option.fallback));
+    const flag = new Flag(usageOf(option), describe(option.description, option.fallback));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
     command.addOption(flag);
   }
@@ -409,7 +406,7 @@ function withSettings<O extends Options>(
     );
     let named = given["config"] as string | undefined;
     if (document && named !== undefined && kindOfDocument(named) === document.kind) {
-      flags[document.option] ??= named;
+      for (const [name, value] of Object.entries(document.read(named))) flags[name] ??= value;
       named = undefined;
     }
     // One file serves both roles, so a key of the other one is no mistake.
@@ -422,6 +419,26 @@ function withSettings<O extends Options>(
   });
 }
 
+interface UpstreamDocument {
+  readonly kind: string;
+  /** The settings that it stands for, by their names; flags win. Throws ConfigError. */
+  readonly read: (path: string) => Readonly<Record<string, unknown>>;
+}
+
+function documentOf(form: ComponentForm): UpstreamDocument {
+  const read = (path: string): Readonly<Record<string, unknown>> => {
+    const { settings, withoutEffect } = readComponentConfiguration(path, form);
+    if (withoutEffect.length > 0) console.error(`bramble: ${path}: without effect here: ${withoutEffect.join(", ")}`);
+    return settings;
+  };
+  return { kind: form.kind, read };
+}
+
+function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): string {
+  if (placeholder === undefined) return `--${name}`;
+  return isValueOptional ? `--${name} [${placeholder}]` : `--${name} <${placeholder}>`;
+}
+
 function describe(description: string, fallback: unknown): string {
   const shown = Array.isArray(fallback) ? fallback.join(",") : String(fallback);
   return shown === "" || shown === "false" ? description : `${description} (default: ${shown})`;
@@ -432,6 +449,16 @@ function givenValue(given: Record<string, unknown>, name: string): unknown {
   const camelCase = (text: string): string => text.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
   if (name.startsWith("no-")) return given[camelCase(name.slice(3))] === false ? true : undefined;
   return given[camelCase(name)];
+}
+
+async function runMaster(settings: MasterSettings): Promise<void> {
+  const startAgent = await boardAgent(settings.noAgent);
+  if (settings.asPods) {
+    await (await import("./master/as-pods/master-as-pods.ts")).runMasterAsPods(settings, startAgent);
+    return;
+  }
+  await (await import("./agent/component-pods/former-pods.ts")).endFormerPods(settings);
+  await (await import("./master/master.ts")).runMaster(settings, startAgent);
 }
 
 async function boardAgent(none: boolean): Promise<typeof import("./agent/agent.ts").startAgent | undefined> {

@@ -1,13 +1,17 @@
+import { join } from "node:path";
+import { wholeValue } from "#shared/api/quantity.ts";
 import { endpointSlices } from "#shared/api/resources.ts";
 import { Parts } from "#shared/board/parts.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
+import type { AgentSettings } from "#shared/config/settings.ts";
 import { startBoardLinks } from "./board-links.ts";
-import { startBoardPods } from "./board-pods.ts";
+import { type BoardPodsStart, startBoardPods } from "./board-pods.ts";
 import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
+import { staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
 import { InstalledProgram } from "./upgrade/program.ts";
@@ -27,7 +31,11 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   const parts = new Parts(log);
   parts.add("checkpoint", caches);
   parts.add("informers", { stop: () => informers.stop() });
-  await startBoardDns(start, access, { parts, log });
+  const asPods = settings.asPods || access.identity.settings["asPods"] === "true";
+  if (!asPods) {
+    await (await import("./component-pods/former-pods.ts")).endFormerPods(settings);
+    await startBoardDns(start, access, { parts, log });
+  }
   const endpoints = new BoardEndpoints({
     informers,
     nodeName,
@@ -36,30 +44,28 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     isAway: () => informers.informer(endpointSlices).isInterrupted || !heartbeat.isConnected,
   });
   const onPodStatus = (): void => endpoints.prompt();
-  const { kubelet, server, kubeletSocket } = await startBoardPods(start, access, { parts, log, onPodStatus });
+  const { kubelet, server, kubeletSocket } = await startBoardPods(
+    { settings, disabled: start.disabled, kubelet: { ...ownKubelet(settings), onPodStatus } },
+    access,
+    { parts, log },
+  );
+  if (asPods) {
+    const { startBoardComponents } = await import("./component-pods/board-components.ts");
+    parts.add("components", await startBoardComponents(start, access, { runtime: kubelet.runtime, log }));
+  }
   const heartbeat = await startBoardLinks(start, access, { parts, log, kubeletSocket });
   endpoints.start();
   parts.add("endpoints", endpoints);
-  await startBoardServices(start, access, { parts, log, node: () => kubelet.node, signal });
+  const inside = asPods ? { ...start, disabled: [...start.disabled, "proxy"] } : start;
+  await startBoardServices(inside, access, { parts, log, node: () => kubelet.node, signal });
   if (!start.disabled.includes("upgrade")) {
     const upgrade = boardUpgrade(start, access, { heartbeat, log, signal });
     upgrade.start();
     parts.add("upgrade", upgrade);
   }
   informers.start();
-  parts.add(
-    "certificates",
-    await keepCertificates({
-      identity,
-      client,
-      informers,
-      kubelet,
-      heartbeat,
-      server,
-      settings,
-      log: log.named("certificates"),
-    }),
-  );
+  const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal });
+  parts.add("certificates", { stop: () => keeping });
   parts.add("heartbeat", heartbeat);
 
   return {
@@ -68,6 +74,16 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
       ending.abort();
       await parts.stop();
     },
+  };
+}
+
+function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
+  return {
+    dataDir: join(settings.dataDir, "agent"),
+    clusterDns: [settings.clusterDns],
+    logFolder: "/var/log",
+    staticPodsFolder: staticPodsFolder(settings),
+    reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
   };
 }
 

@@ -1,24 +1,26 @@
 import { join } from "node:path";
-import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { AgentSettings } from "#shared/config/settings.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { linuxHost } from "./host/linux-host.ts";
-import { Kubelet } from "./kubelet/kubelet.ts";
+import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
 import { CniNetwork } from "./network/cni-network.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
+import type { SandboxNetwork } from "./network/sandbox-network.ts";
 import { PolicedNetwork } from "./network-policy/policed-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
 import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
 import { RegistryMirrors } from "./runtime/registries/registry-mirrors.ts";
+import type { ContainerRuntime } from "./runtime/runtime.ts";
 
 export interface BoardPods {
   readonly kubelet: Kubelet;
@@ -27,30 +29,19 @@ export interface BoardPods {
   readonly kubeletSocket: string;
 }
 
-/**
- * Starts the kubelet with its runtime, and the network that its pods get.
- * @param onPodStatus a pod of this board changed.
- */
-export async function startBoardPods(
-  { settings, disabled }: AgentStart,
-  { nodeName, client, informers, seal }: ClusterAccess,
-  { parts, log, onPodStatus }: { parts: Parts; log: Log; onPodStatus: () => void },
-): Promise<BoardPods> {
-  const warn = (message: string): void => log.warn(message);
-  const host = linuxHost();
-  const sandboxNetwork = new CniNetwork({
-    configDirectory: settings.cniConfDir,
-    binDirectories: settings.cniBinDir,
-    stateDirectory: join(settings.runDir, "cni"),
-    warn,
-  });
-  const policies = disabled.includes("network-policy")
-    ? undefined
-    : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
-  const runtime = new DockerRuntime({
+/** The board's container runtime, as its settings name it. */
+export function boardRuntime(
+  settings: Pick<
+    AgentSettings,
+    "containerRuntimeEndpoint" | "runDir" | "privateRegistry" | "registryProxyPort" | "disableDefaultRegistryEndpoint"
+  >,
+  network: SandboxNetwork,
+  warn: (message: string) => void,
+): ContainerRuntime {
+  return new DockerRuntime({
     socketPath: socketPath(settings.containerRuntimeEndpoint),
-    network: policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
-    host,
+    network,
+    host: linuxHost(),
     resolvConfDirectory: join(settings.runDir, "resolv"),
     mirrors: new RegistryMirrors({
       file: settings.privateRegistry,
@@ -60,6 +51,64 @@ export async function startBoardPods(
     }),
     warn,
   });
+}
+
+/** The sandboxes' network, by the CNI configuration of the board. */
+export function boardSandboxNetwork(
+  settings: Pick<AgentSettings, "cniConfDir" | "cniBinDir" | "runDir">,
+  warn: (message: string) => void,
+): CniNetwork {
+  return new CniNetwork({
+    configDirectory: settings.cniConfDir,
+    binDirectories: settings.cniBinDir,
+    stateDirectory: join(settings.runDir, "cni"),
+    warn,
+  });
+}
+
+export interface BoardPodsStart {
+  readonly settings: Pick<
+    AgentSettings,
+    | "cniConfDir"
+    | "cniBinDir"
+    | "runDir"
+    | "containerRuntimeEndpoint"
+    | "clusterCidr"
+    | "clusterDomain"
+    | "nodeIp"
+    | "nodeLabel"
+    | "nodeTaint"
+    | "maxPods"
+    | "kubeletPort"
+    | "privateRegistry"
+    | "registryProxyPort"
+    | "disableDefaultRegistryEndpoint"
+  >;
+  readonly disabled: AgentStart["disabled"];
+  /** What differs between a board of Bramble's own and a kubelet alone. */
+  readonly kubelet: Pick<
+    KubeletOptions,
+    "dataDir" | "clusterDns" | "logFolder" | "staticPodsFolder" | "reservedMemory_bytes" | "resolvConf" | "onPodStatus"
+  >;
+}
+
+/** Starts the kubelet with its runtime, and the network that its pods get. */
+export async function startBoardPods(
+  { settings, disabled, kubelet: given }: BoardPodsStart,
+  { nodeName, client, informers, seal }: Pick<ClusterAccess, "nodeName" | "client" | "informers" | "seal">,
+  { parts, log }: { parts: Parts; log: Log },
+): Promise<BoardPods> {
+  const warn = (message: string): void => log.warn(message);
+  const host = linuxHost();
+  const sandboxNetwork = boardSandboxNetwork(settings, warn);
+  const policies = disabled.includes("network-policy")
+    ? undefined
+    : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
+  const runtime = boardRuntime(
+    settings,
+    policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
+    warn,
+  );
   const troubles = new BoardTroubles();
   const kubelet = new Kubelet({
     client,
@@ -68,34 +117,35 @@ export async function startBoardPods(
     nodeName,
     informers,
     log,
-    dataDir: join(settings.dataDir, "agent"),
     seal,
     runDir: settings.runDir,
-    clusterDns: [settings.clusterDns],
     clusterDomain: settings.clusterDomain,
     nodeIPs: () => boardAddresses(settings.nodeIp),
     nodeLabels: parseLabels(settings.nodeLabel),
     nodeTaints: settings.nodeTaint.map(parseTaint),
-    staticPodsFolder: settings.podManifestDir || join(settings.dataDir, "static-pods"),
-    logFolder: "/var/log",
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
-    reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
     troubles: () => troubles.list,
-    onPodStatus,
+    ...given,
   });
   const server = new KubeletServer(servedBoard(kubelet), log.named("server"));
   const kubeletSocket = join(settings.runDir, "kubelet.sock");
   parts.add("local door", await openLocalDoor(server, kubeletSocket));
 
+  const manageRoutes = !disabled.includes("routes");
   const network = new PodNetwork({
     nodeName,
     podNetworks: [settings.clusterCidr],
     cniConfigDirectory: settings.cniConfDir,
-    manageRoutes: !disabled.includes("routes"),
+    manageRoutes,
     warn,
   });
-  const networkSync = new NetworkSync(network, informers, log.named("network"));
+  const networkSync = new NetworkSync(
+    network,
+    informers,
+    log.named("network"),
+    manageRoutes ? {} : { fieldSelector: `metadata.name=${nodeName}` },
+  );
   networkSync.start();
   parts.add("pod network", networkSync);
   if (policies) {

@@ -1,100 +1,67 @@
 import { rm } from "node:fs/promises";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
-import { systemClock } from "#shared/client/clock.ts";
-import { workOn } from "#shared/client/controller.ts";
+import type { Client } from "#shared/client/client.ts";
+import { pause, systemClock } from "#shared/client/clock.ts";
 import type { HttpClient } from "#shared/client/http-client.ts";
-import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
-import { WorkQueue } from "#shared/client/work-queue.ts";
-import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
-import { authoritiesSaid, authorityAnnotations, isBehindAuthorities } from "#shared/pki/authority-annotations.ts";
+import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
-import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
-import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
 import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 
-/** The longest time between two looks: finds what an event missed, and what a leap of the clock has made due. */
-const look_ms = 3_600_000;
-/** Of a board that no broker hears: it may be that the cluster's authorities have changed while it was away. */
-const lostLook_ms = 60_000;
-/** A master that tells of new authorities may hold them before the one that is asked does. */
-const firstRetry_ms = 1_000;
-const longestRetry_ms = 60_000;
-const key = "certificates";
+const look_ms = 15_000;
+const askForTrust_ms = 60_000;
+const servingRetry_ms = 5_000;
 
 export interface CertificateKeeping {
   readonly identity: BoardIdentity;
   readonly client: HttpClient;
-  readonly informers: InformerFactory;
   readonly kubelet: Kubelet;
-  readonly heartbeat: Heartbeat;
   readonly server: KubeletServer;
   readonly settings: AgentStart["settings"];
   readonly log: Log;
+  readonly signal: AbortSignal;
 }
 
-/**
- * Keeps a board's certificates while it runs: follows the cluster's authorities, renews in time or when `bramble certificate
- * renew` asks, and opens the kubelet's port with a serving certificate that fits the board's addresses. It looks when the
- * board's Node says something new of either, when that file appears, and when a certificate falls due.
- */
-export async function keepCertificates(keeping: CertificateKeeping): Promise<Part> {
-  const { identity, informers, heartbeat, log } = keeping;
-  const queue = new WorkQueue({ firstBackOff_ms: firstRetry_ms, longestBackOff_ms: longestRetry_ms });
-  const wake = (): void => {
-    queue.forget(key);
-    queue.add(key);
-  };
-  const detach = informers
-    .informer(nodes, { fieldSelector: `metadata.name=${identity.nodeName}` })
-    .addHandler((event) => {
-      if (event.type !== "update" || bearing(event.old) !== bearing(event.object)) wake();
-    });
-  const unwatch = await followRenewalMark(identity.renewalMark, wake, log);
-  heartbeat.onEnd(() => queue.addAfter(key, lostLook_ms));
-  const door = new ServingDoor(keeping);
-  queue.add(key);
-  const working = workOn(queue, () => look(keeping, door), log);
-  return {
-    async stop() {
-      detach();
-      unwatch();
-      queue.shutDown();
-      await working;
-      await door.stop();
-    },
-  };
-}
-
-/** What a Node says that certificates depend on. */
-const bearing = (node: Node): string =>
-  JSON.stringify([authoritiesSaid(node.metadata.annotations), node.status?.addresses]);
-
-async function look(keeping: CertificateKeeping, door: ServingDoor): Promise<{ requeueAfter_ms: number }> {
-  const { identity, kubelet, settings, log } = keeping;
-  // Its failure is no hindrance to a renewal, which may be what is missing.
-  await identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
-  await renewWhenDue(keeping);
-  // The signer approves only addresses that the Node shows.
-  const addresses = addressesOf(kubelet.node);
-  if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
-  await tellAuthorities(keeping);
-  if (isBehindAuthorities(kubelet.node?.metadata.annotations, identity.caCertificatePem))
-    throw new Error("the cluster has other authorities by now than this board was given");
-  return { requeueAfter_ms: untilNextLook_ms(keeping) };
-}
-
-function untilNextLook_ms({ identity, heartbeat, settings }: CertificateKeeping): number {
-  // Another broker than the master's knows nothing of the cluster's authorities.
-  if (!heartbeat.isConnected || outsideBrokerOf(settings)) return lostLook_ms;
-  const untilDue_ms = identity.renewAt.getTime() - systemClock.wall_ms();
-  return Math.max(firstRetry_ms, Math.min(look_ms, untilDue_ms));
+/** Keeps a board's certificates while it runs: follows the cluster's authorities, renews in time or when `bramble certificate
+ *  renew` asks, and opens the kubelet's port with a serving certificate that fits the board's addresses. */
+export async function keepCertificates(keeping: CertificateKeeping): Promise<void> {
+  const { identity, client, server, kubelet, settings, log, signal } = keeping;
+  const door = new ServingDoor({
+    server,
+    client,
+    port: settings.kubeletPort,
+    clientAuthorities: () => identity.caCertificatePem,
+    certificate: (names) => identity.servingCertificate(client, names),
+  });
+  let askAgain_ms = Number.NEGATIVE_INFINITY;
+  while (!signal.aborted) {
+    let next_ms = look_ms;
+    try {
+      if (systemClock.now_ms() >= askAgain_ms) {
+        // Its failure is no hindrance to a renewal, which may be what is missing.
+        await keeping.identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
+        askAgain_ms = systemClock.now_ms() + askForTrust_ms;
+      }
+      await renewWhenDue(keeping);
+      // The signer approves only addresses that the Node shows.
+      const addresses = addressesOf(kubelet.node);
+      if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
+      else if (!addresses) next_ms = servingRetry_ms;
+      await tellAuthorities(keeping);
+    } catch (error) {
+      if (signal.aborted) break;
+      log.warn("certificates: trying again", { error });
+      next_ms = servingRetry_ms;
+    }
+    await pause(systemClock, next_ms, signal).catch(() => undefined);
+  }
+  await door.stop();
 }
 
 async function renewWhenDue({ identity, client, log }: CertificateKeeping): Promise<void> {
@@ -118,20 +85,21 @@ async function tellAuthorities({ identity, client, kubelet }: CertificateKeeping
 }
 
 /** The kubelet's port, open with the certificate and the authorities of the moment. */
-class ServingDoor {
+export class ServingDoor {
   #served: string | undefined;
   #door: TlsDoor | undefined;
 
-  constructor(private readonly keeping: CertificateKeeping) {}
+  constructor(private readonly options: ServingDoorOptions) {}
 
-  async serve(addresses: { readonly hostNames: readonly string[]; readonly ips: readonly string[] }): Promise<void> {
-    const { identity, client, server, settings } = this.keeping;
-    const serving = await identity.servingCertificate(client, addresses);
-    const { caCertificatePem: ca } = identity;
-    const wanted = serving.certificatePem + ca;
+  /** Opens the port, or takes the certificate that fits these addresses now. */
+  async serve(addresses: BoardNames): Promise<void> {
+    const { client, server, port, host } = this.options;
+    const serving = await this.options.certificate(addresses);
+    const ca = this.options.clientAuthorities();
+    const wanted = serving.certificatePem + (ca ?? "");
     if (wanted === this.#served) return;
     if (this.#door) this.#door.use({ ca, serving });
-    else this.#door = await openTlsDoor(server, { port: settings.kubeletPort, ca, serving, client });
+    else this.#door = await openTlsDoor(server, { port, host, ca, serving, client });
     this.#served = wanted;
   }
 
@@ -140,7 +108,24 @@ class ServingDoor {
   }
 }
 
-function addressesOf(node: Node | undefined): { hostNames: string[]; ips: string[] } | undefined {
+export interface ServingDoorOptions {
+  readonly server: KubeletServer;
+  readonly client: Client;
+  /** All addresses when absent. */
+  readonly host?: string | undefined;
+  readonly port: number;
+  /** Whose clients count, PEM; undefined: nobody's by a certificate. */
+  readonly clientAuthorities: () => string | undefined;
+  readonly certificate: (names: BoardNames) => Promise<KeyAndCertificate>;
+}
+
+export interface BoardNames {
+  readonly hostNames: readonly string[];
+  readonly ips: readonly string[];
+}
+
+/** By which names and addresses the Node says that its board is reached; undefined before it says so. */
+export function addressesOf(node: Node | undefined): BoardNames | undefined {
   const addresses = node?.status?.addresses ?? [];
   if (addresses.length === 0) return undefined;
   return {

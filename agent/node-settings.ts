@@ -1,5 +1,13 @@
+import { join } from "node:path";
 import type { Taint } from "#shared/api/types/core-v1.generated.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import type { AgentSettings } from "#shared/config/settings.ts";
+
+/** Where the board's static pods are. */
+export const staticPodsFolder = ({
+  podManifestDir,
+  dataDir,
+}: Pick<AgentSettings, "podManifestDir" | "dataDir">): string => podManifestDir || join(dataDir, "static-pods");
 
 /** The path in `unix:///path`, or the path itself. Throws ConfigError. */
 export function socketPath(endpoint: string): string {

@@ -1,30 +1,24 @@
 import { hostname } from "node:os";
 import { nodes } from "#shared/api/resources.ts";
+import { Parts } from "#shared/board/parts.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
-import { HttpClient } from "#shared/client/http-client.ts";
-import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
-import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { stderrLog } from "#shared/client/log.ts";
-import type { ProxySettings } from "#shared/config/component-settings.ts";
-import { ConfigError } from "#shared/config/option.ts";
+import type { ProxySettings } from "#shared/config/board-component-settings.ts";
+import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
+import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
+import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
+import { componentAccess } from "./component-access.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const log = stderrLog(settings.logLevel);
-  if (settings.kubeconfig === "") {
-    throw new ConfigError("kubeconfig: name the file that says where the API server is");
-  }
-  const name = settings.hostnameOverride || hostname();
-  const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
-  const client = new HttpClient({ servers, credentials });
-  const informers = new InformerFactory(client, { transform: withoutManagedFields, log });
-  const zone = async (): Promise<string | undefined> =>
-    (await client.get(nodes, { name })).metadata.labels?.["topology.kubernetes.io/zone"];
-  const unknown = (error: unknown): undefined => {
-    log.warn("this board's zone is not known: endpoints of all zones are used", { error });
-  };
-  const node = { name, zone: await zone().catch(unknown) };
+  const parts = new Parts(log);
+  const name = (settings.hostnameOverride || hostname()).trim().toLowerCase();
+  const { informers } = await componentAccess(settings, parts, log);
+  const ownNode = informers.informer(nodes, { fieldSelector: `metadata.name=${name}` });
+  const zone = (): string | undefined => ownNode.lister.get(name)?.metadata.labels?.["topology.kubernetes.io/zone"];
   const proxy = new ServiceProxy({
     informers,
     mode: settings.proxyMode,
@@ -36,14 +30,67 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
         ownClusterIps: new Set(settings.disable.includes("dns") ? [] : [settings.clusterDns]),
       },
     ],
-    node: () => node,
+    node: () => ({ name, zone: zone() }),
     log: log.named("proxy"),
   });
+  const isEligible = (): boolean => ownNode.lister.get(name)?.metadata.deletionTimestamp === undefined;
+  if (settings.healthzBindAddress !== "") {
+    const address = parseListenAddress("healthz-bind-address", settings.healthzBindAddress);
+    parts.add("health", await servePages(healthPages(proxy, isEligible), address, log.named("health")));
+  }
+  if (settings.metricsBindAddress !== "") {
+    const address = parseListenAddress("metrics-bind-address", settings.metricsBindAddress);
+    parts.add("metrics", await servePages(metricsPages(proxy, settings, name), address, log.named("metrics")));
+  }
+  parts.add("proxy", proxy);
   const ended = untilSignalled();
   informers.start();
+  parts.add("collections", { stop: collectWhenQuiet() });
   await Promise.race([proxy.start(), ended]);
   const signal = await ended;
   log.info("ending; rules stay", { signal });
-  await proxy.stop();
-  await informers.stop();
+  await parts.stop();
+}
+
+/** As upstream's ProxyHealthServer: /healthz says also whether balancers should send here, /livez only that the proxy works. */
+function healthPages(proxy: ServiceProxy, isEligible: () => boolean): ComponentPages {
+  const page = (isHealthy: boolean): Page =>
+    jsonPage(isHealthy ? 200 : 503, {
+      lastUpdated: new Date(proxy.appliedAt_ms ?? 0).toISOString(),
+      currentTime: new Date().toISOString(),
+      nodeEligible: isEligible(),
+    });
+  return {
+    checks: {},
+    more: {
+      "/healthz": () => page(proxy.isHealthy && isEligible()),
+      "/livez": () => page(proxy.isHealthy),
+    },
+  };
+}
+
+function metricsPages(proxy: ServiceProxy, settings: ProxySettings, nodeName: string): ComponentPages {
+  const applied_s = (): number | undefined => proxy.appliedAt_ms && proxy.appliedAt_ms / 1000;
+  return {
+    checks: {},
+    families: () => [
+      ...processFamilies(),
+      gaugeFamily(
+        "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+        "When the rules last were as the API wants them.",
+        [applied_s()].flatMap((value) => (value === undefined ? [] : [{ labels: {}, value }])),
+      ),
+    ],
+    configuration: () => ({
+      "kubeproxy.config.k8s.io": {
+        hostnameOverride: nodeName,
+        healthzBindAddress: settings.healthzBindAddress,
+        metricsBindAddress: settings.metricsBindAddress,
+        clientConnection: { kubeconfig: settings.kubeconfig },
+        mode: settings.proxyMode,
+        clusterCIDR: settings.clusterCidr,
+      },
+    }),
+    more: { "/proxyMode": () => textPage(200, settings.proxyMode), "/healthz": () => textPage(200, "ok") },
+  };
 }

@@ -18,6 +18,7 @@ import { ApiServer, type PathHandler } from "./apiserver/server.ts";
 import { dashboardPaths } from "./dashboard/dashboard-paths.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
+import { clusterSettings } from "./join/cluster-settings.ts";
 import { controlPlanePaths } from "./join/control-plane.ts";
 import { distPaths } from "./join/dist-paths.ts";
 import { encryptionKeyPaths } from "./join/encryption-key-path.ts";
@@ -166,12 +167,6 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
 function transportCertificates(pki: MasterPki): TransportCertificates {
   const { ca, cert, key } = serverCredentials(pki);
   return { certificate: cert, key, clientAuthorities: ca };
-}
-
-/** What boards are told of the cluster when they join. */
-function clusterSettings(settings: MasterSettings): Record<string, string> {
-  const { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort } = settings;
-  return { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort: String(mqttPort) };
 }
 
 function tunnelHandler(dialer: BoardDialer): PathHandler {

@@ -15,6 +15,10 @@ export interface LeadershipOptions {
   readonly lease: string;
   /** kube-system when absent. */
   readonly namespace?: string | undefined;
+  /** client-go's when absent. */
+  readonly times?:
+    | { readonly leaseDuration_ms: number; readonly renewDeadline_ms: number; readonly retryPeriod_ms: number }
+    | undefined;
   readonly log: Log;
 }
 
@@ -24,7 +28,7 @@ const renewEvery_ms = 4_500;
 
 /** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
 export function onceInCluster(
-  { client, lease, namespace = "kube-system", log }: LeadershipOptions,
+  { client, lease, namespace = "kube-system", times, log }: LeadershipOptions,
   start: () => Promise<CheckedPart>,
 ): CheckedPart {
   const ending = new AbortController();
@@ -55,7 +59,8 @@ export function onceInCluster(
     client,
     lease: { namespace, name: lease },
     identity,
-    renewPeriod_ms: renewEvery_ms,
+    ...times,
+    renewPeriod_ms: Math.min(renewEvery_ms, (times?.renewDeadline_ms ?? Number.POSITIVE_INFINITY) / 2),
     log,
   };
   const election = runLeaderElection(candidacy, lead, ending.signal);

@@ -1,11 +1,9 @@
-import { join } from "node:path";
 import { Parts } from "#shared/board/parts.ts";
 import { noteProcess } from "#shared/board/process-note.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
-import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
@@ -13,7 +11,7 @@ import { startControllerManager, startScheduler, startServerControllers } from "
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
 import { type CheckedPart, onceInCluster } from "./leadership.ts";
-import { ManifestFolder } from "./manifests/manifest-folder.ts";
+import { startManifests } from "./manifests/manifest-folder.ts";
 import { markControlPlane } from "./own-board.ts";
 import { schedulerConfigurationOf } from "./scheduler/configuration/configuration.ts";
 import { startServing } from "./serving.ts";
@@ -60,15 +58,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   components.set("scheduler", () => scheduler.check());
   parts.add("scheduler", scheduler);
 
-  const manifests = new ManifestFolder({
-    folder: join(settings.dataDir, "manifests"),
-    stateFile: join(settings.dataDir, "manifests-applied.json"),
-    client: own,
-    events: new ApiEventRecorder(own, { component: "bramble-manifests" }),
-    log: log.named("manifests"),
-  });
-  await manifests.start();
-  parts.add("manifests", manifests);
+  parts.add("manifests", await startManifests(settings, own, log));
 
   let agent: RunningAgent | undefined;
   const ending = new AbortController();

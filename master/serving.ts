@@ -160,7 +160,7 @@ export function advertisedAddress(settings: Pick<MasterSettings, "advertiseAddre
   return address;
 }
 
-function pkiOptionsOf(
+export function pkiOptionsOf(
   settings: MasterSettings,
   address: string,
   kubeconfigs: Readonly<Record<string, Identity>>,

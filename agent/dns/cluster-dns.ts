@@ -14,6 +14,8 @@ export interface ClusterDnsOptions {
   /** The DNS Service's cluster address: this board answers on it itself. */
   readonly address: string;
   readonly domain: string;
+  /** Names the resolvers for other names: /etc/resolv.conf when absent. */
+  readonly resolvConf?: string | undefined;
   readonly log: Log;
 }
 
@@ -21,10 +23,10 @@ const serviceByIp = "cluster-ip";
 
 /** Cluster DNS on this board: pods ask the Service's address, which is one of the board's own. */
 export async function startClusterDns(options: ClusterDnsOptions): Promise<DnsServer> {
-  const { informers, address, domain, log } = options;
+  const { informers, address, domain, resolvConf, log } = options;
   // On `lo` the address is the board's, whatever happens to other interfaces; it stays over a restart.
   await promisify(execFile)("ip", ["address", "replace", `${address}/32`, "dev", "lo"]);
-  const forwarder = new Forwarder(new Set([address]));
+  const forwarder = new Forwarder(new Set([address]), resolvConf);
   const server = new DnsServer({
     addresses: [address],
     port: 53,

@@ -1,4 +1,5 @@
 import { nodes } from "#shared/api/resources.ts";
+import type { ReadScope } from "#shared/client/client.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
@@ -23,10 +24,12 @@ export class NetworkSync {
     private readonly network: PodNetwork,
     private readonly informers: InformerFactory,
     private readonly log: Log,
+    /** Which Nodes are looked at: all for routes, the board's own for its address range alone. */
+    private readonly scope: ReadScope = {},
   ) {}
 
   start(): void {
-    const informer = this.informers.informer(nodes);
+    const informer = this.informers.informer(nodes, this.scope);
     this.detach = informer.addHandler((event) => {
       // Heartbeats change a Node often; what routes depend on, seldom.
       if (event.type === "update" && routing(event.old) === routing(event.object)) return;
@@ -46,7 +49,9 @@ export class NetworkSync {
   private async work(): Promise<void> {
     for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
       try {
-        await (key === look ? this.look() : this.network.sync(this.informers.lister(nodes).list()));
+        await (key === look
+          ? this.look()
+          : this.network.sync(this.informers.informer(nodes, this.scope).lister.list()));
         this.queue.forget(key);
       } catch (error) {
         this.log.warn("cannot set up the pod network; trying again", { error });

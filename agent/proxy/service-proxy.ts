@@ -48,9 +48,20 @@ export class ServiceProxy {
   private readonly stopped = new AbortController();
   private running: Promise<void> | undefined;
   private inStep = false;
+  private applied_ms: number | undefined;
 
   constructor(private readonly options: ServiceProxyOptions) {
     this.healthChecks = new HealthChecks(options.log, () => this.inStep);
+  }
+
+  /** What Services ask for is in place. */
+  get isHealthy(): boolean {
+    return this.inStep;
+  }
+
+  /** When it was last put or found in place, in ms since 1970; undefined before that. */
+  get appliedAt_ms(): number | undefined {
+    return this.applied_ms;
   }
 
   /** Resolves once it is known what there is, be it from the checkpoint; the first rules follow at once. */
@@ -93,6 +104,7 @@ export class ServiceProxy {
       try {
         await this.syncOnce();
         this.inStep = true;
+        this.applied_ms = Date.now();
         this.queue.forget(key);
         this.queue.addAfter(key, recheck_ms);
       } catch (error) {

@@ -18,14 +18,7 @@ export interface ScratchImage {
 export function scratchImageArchive(image: ScratchImage): Uint8Array<ArrayBuffer> {
   const layer = tarArchive(image.entries);
   const layerDigest = sha256(layer);
-  const config = JSON.stringify({
-    architecture: image.architecture,
-    os: "linux",
-    created: "1970-01-01T00:00:00Z",
-    config: image.config,
-    rootfs: { type: "layers", diff_ids: [`sha256:${layerDigest}`] },
-    history: [{ created: "1970-01-01T00:00:00Z", created_by: "bramble" }],
-  });
+  const config = imageConfig(image, layerDigest);
   const configName = `${sha256(Buffer.from(config))}.json`;
   const layerName = `${layerDigest}/layer.tar`;
   const manifest = [{ Config: configName, RepoTags: [image.reference], Layers: [layerName] }];
@@ -35,6 +28,21 @@ export function scratchImageArchive(image: ScratchImage): Uint8Array<ArrayBuffer
     { path: layerName, content: layer },
     { path: "manifest.json", content: JSON.stringify(manifest) },
   ]);
+}
+
+/** The JSON that names an image: how it runs, and the digest of its one layer. */
+export function imageConfig(
+  { architecture, config }: Pick<ScratchImage, "architecture" | "config">,
+  layerDigest: string,
+): string {
+  return JSON.stringify({
+    architecture,
+    os: "linux",
+    created: "1970-01-01T00:00:00Z",
+    config,
+    rootfs: { type: "layers", diff_ids: [`sha256:${layerDigest}`] },
+    history: [{ created: "1970-01-01T00:00:00Z", created_by: "bramble" }],
+  });
 }
 
 function sha256(data: Uint8Array): string {

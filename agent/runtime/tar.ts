@@ -1,4 +1,4 @@
-const blockSize = 512;
+export const tarBlock_bytes = 512;
 
 export interface TarEntry {
   /** Relative, at most 100 bytes. */
@@ -18,14 +18,19 @@ export function tarArchive(entries: readonly TarEntry[]): Uint8Array<ArrayBuffer
   for (const entry of entries) {
     const content =
       typeof entry.content === "string" ? Buffer.from(entry.content) : (entry.content ?? new Uint8Array());
-    parts.push(tarHeader(entry, content.byteLength), content, new Uint8Array(-content.byteLength & (blockSize - 1)));
+    parts.push(
+      tarHeader(entry, content.byteLength),
+      content,
+      new Uint8Array(-content.byteLength & (tarBlock_bytes - 1)),
+    );
   }
-  parts.push(new Uint8Array(2 * blockSize));
+  parts.push(new Uint8Array(2 * tarBlock_bytes));
   return new Uint8Array(Buffer.concat(parts));
 }
 
-function tarHeader(entry: TarEntry, size_bytes: number): Uint8Array {
-  const header = Buffer.alloc(blockSize);
+/** The block before an entry's content, which is filled up to whole blocks. */
+export function tarHeader(entry: TarEntry, size_bytes: number): Uint8Array {
+  const header = Buffer.alloc(tarBlock_bytes);
   const type = entry.type ?? "file";
   const put = (text: string, offset: number, length: number) => {
     if (Buffer.byteLength(text) > length) throw new RangeError(`"${text}" is longer than tar's ${length} bytes`);

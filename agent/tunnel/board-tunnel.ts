@@ -16,9 +16,16 @@ export interface BoardTunnelOptions {
 
 const firstRetry_ms = 500;
 const longestRetry_ms = 15_000;
+/** An API server that knows no tunnels is asked again as rarely: it may be another by then. */
+const refusedRetry_ms = 600_000;
 const handshake_ms = 10_000;
 /** A dead link shows within about a minute, without traffic of our own above TCP. */
 const probe_ms = 20_000;
+
+/** The API server knows no such path: it is not one of Bramble's, and reaches the kubelet by its port. */
+class NoTunnelsError extends Error {
+  override readonly name = "NoTunnelsError";
+}
 
 /** Keeps a reverse tunnel to one API server, through which that server reaches the kubelet and pods of this board. */
 export class BoardTunnel {
@@ -49,6 +56,7 @@ export class BoardTunnel {
     const { server, log } = this.options;
     let failures = 0;
     while (!this.stopped) {
+      let longest_ms = longestRetry_ms;
       try {
         const socket = await this.connect();
         this.tunnel = new Tunnel(socket, { onStream: (target, stream) => this.serve(target, stream) });
@@ -57,10 +65,10 @@ export class BoardTunnel {
         await this.tunnel.closed;
       } catch (error) {
         if (failures === 0) log.warn("no tunnel", { server, error });
+        if (error instanceof NoTunnelsError) longest_ms = refusedRetry_ms;
       }
       failures++;
-      const pause_ms =
-        Math.min(longestRetry_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 6)) * (1 + Math.random() / 3);
+      const pause_ms = Math.min(longest_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 12)) * (1 + Math.random() / 3);
       if (!this.stopped) await this.sleep(pause_ms);
     }
   }
@@ -106,7 +114,8 @@ export class BoardTunnel {
         if (end < 0 && received.length < 8192) return;
         const status = received.toString("latin1").split("\r\n", 1)[0] ?? "";
         if (!status.startsWith("HTTP/1.1 101")) {
-          fail(new Error(`the server refused the tunnel: ${status}`));
+          const why = `the server refused the tunnel: ${status}`;
+          fail(/^HTTP\/1\.[01] (403|404)/.test(status) ? new NoTunnelsError(why) : new Error(why));
           return;
         }
         clearTimeout(timer);

@@ -2,9 +2,10 @@ import { Parts } from "#shared/board/parts.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import { componentIdentities } from "../as-pods/component-identities.ts";
 import { startServerControllers } from "../control-loops.ts";
 import { onceInCluster } from "../leadership.ts";
-import { controllerManagerIdentity, proxyIdentity, schedulerIdentity } from "../pki/credentials.ts";
+import { startManifests } from "../manifests/manifest-folder.ts";
 import { startServing } from "../serving.ts";
 
 /** `bramble apiserver`: the API server in a process of its own, with the kubeconfigs that the other components start with. */
@@ -20,13 +21,14 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
     },
     log,
     parts,
-    { scheduler: schedulerIdentity, "controller-manager": controllerManagerIdentity, proxy: proxyIdentity },
+    componentIdentities,
   );
   const { own } = serving;
   const loops = serving.isShared
     ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => startServerControllers(own, log))
     : startServerControllers(own, log);
   parts.add("control loops", loops);
+  parts.add("manifests", await startManifests(given, own, log));
   const signal = await untilSignalled();
   log.info("ending", { signal });
   await parts.stop();

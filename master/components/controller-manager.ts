@@ -29,7 +29,10 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     keyFile === ""
       ? undefined
       : clusterIssuer(clusterDomain, parseServiceAccountKeys(read("service-account-private-key-file", keyFile)));
-  await runElected({ ...settings, lease: "kube-controller-manager", log }, async (client) => {
+  const configuration = (): Record<string, unknown> => ({
+    "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
+  });
+  await runElected({ settings, log, configuration }, async (client) => {
     const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
     const tokens = new AccountTokens(client, log.named("tokens"));
     const clientFor = (account: string): HttpClient =>
@@ -52,6 +55,32 @@ export async function runControllerManager(settings: ControllerManagerSettings):
       },
     };
   });
+}
+
+/** The fields of KubeControllerManagerConfiguration that say how these controllers run. */
+function shownConfiguration(settings: ControllerManagerSettings): Readonly<Record<string, unknown>> {
+  return {
+    Generic: {
+      ClientConnection: { Kubeconfig: settings.kubeconfig },
+      LeaderElection: {
+        LeaderElect: settings.leaderElect,
+        ResourceLock: "leases",
+        ResourceName: settings.leaderElectResourceName,
+        ResourceNamespace: settings.leaderElectResourceNamespace,
+      },
+      Controllers: ["*"],
+    },
+    KubeCloudShared: { UseServiceAccountCredentials: true, AllocateNodeCIDRs: true, ClusterCIDR: settings.clusterCidr },
+    NodeLifecycleController: { NodeMonitorGracePeriod: `${settings.nodeMonitorGracePeriod}s` },
+    CSRSigningController: {
+      ClusterSigningCertFile: settings.clusterSigningCertFile,
+      ClusterSigningKeyFile: settings.clusterSigningKeyFile,
+    },
+    SAController: {
+      ServiceAccountKeyFile: settings.serviceAccountPrivateKeyFile,
+      RootCAFile: settings.rootCaFile,
+    },
+  };
 }
 
 function read(name: string, path: string): string {

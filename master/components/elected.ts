@@ -1,18 +1,24 @@
+import type { Part } from "#shared/board/parts.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { ElectedSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import type { ComponentPages } from "#shared/http/component-pages.ts";
+import { publishedClientAuthorities, servePagesSecurely } from "#shared/http/component-server.ts";
+import { DelegatedAccess } from "#shared/http/delegated-access.ts";
+import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
 import { type CheckedPart, onceInCluster } from "../leadership.ts";
 
 export interface ElectedComponent {
-  readonly kubeconfig: string;
-  readonly leaderElect: "true" | "false";
-  /** As upstream names the component's Lease. */
-  readonly lease: string;
-  /** kube-system when absent. */
-  readonly leaseNamespace?: string | undefined;
+  readonly settings: ElectedSettings;
   readonly log: Log;
+  /** What /configz shows. */
+  readonly configuration: () => Readonly<Record<string, unknown>>;
 }
 
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
@@ -22,18 +28,87 @@ export function componentClient(kubeconfig: string): HttpClient {
   return new HttpClient({ servers, credentials });
 }
 
-/** Runs a component until it is told to end: at once, or whenever it holds its Lease. */
+/** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
+ *  and configuration, answers all the while. */
 export async function runElected(
-  { kubeconfig, leaderElect, lease, leaseNamespace, log }: ElectedComponent,
+  { settings, log, configuration }: ElectedComponent,
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
-  const client = componentClient(kubeconfig);
+  const client = componentClient(settings.kubeconfig);
   const ended = untilSignalled();
-  const part =
-    leaderElect === "true"
-      ? onceInCluster({ client, lease, namespace: leaseNamespace, log }, () => start(client))
-      : await start(client);
+  let isLeading = false;
+  let check: () => Promise<string> = () => Promise.resolve("ok");
+  const pages: ComponentPages = {
+    checks: { [settings.leaderElectResourceName]: () => check() },
+    families: () => [
+      ...processFamilies(),
+      gaugeFamily("leader_election_master_status", "1 while this process leads.", [
+        { labels: { name: settings.leaderElectResourceName }, value: Number(isLeading) },
+      ]),
+    ],
+    configuration,
+  };
+  const door = await openDoor(settings, client, pages, log.named("server"));
+  const lead = async (): Promise<CheckedPart> => {
+    const running = await start(client);
+    isLeading = true;
+    return {
+      check: () => running.check(),
+      stop: () => {
+        isLeading = false;
+        return running.stop();
+      },
+    };
+  };
+  const part = settings.leaderElect ? onceInCluster(candidacyOf(settings, client, log), lead) : await lead();
+  check = () => part.check();
   const signal = await ended;
   log.info("ending", { signal });
   await part.stop();
+  await door?.stop();
+}
+
+function candidacyOf(settings: ElectedSettings, client: HttpClient, log: Log) {
+  return {
+    client,
+    lease: settings.leaderElectResourceName,
+    namespace: settings.leaderElectResourceNamespace,
+    times: {
+      leaseDuration_ms: settings.leaderElectLeaseDuration,
+      renewDeadline_ms: settings.leaderElectRenewDeadline,
+      retryPeriod_ms: settings.leaderElectRetryPeriod,
+    },
+    log,
+  };
+}
+
+async function openDoor(
+  settings: ElectedSettings,
+  client: HttpClient,
+  pages: ComponentPages,
+  log: Log,
+): Promise<Part | undefined> {
+  if (settings.securePort === 0) return undefined;
+  const other = (kubeconfig: string): HttpClient =>
+    kubeconfig === "" || kubeconfig === settings.kubeconfig ? client : componentClient(kubeconfig);
+  const authenticating = other(settings.authenticationKubeconfig);
+  return servePagesSecurely({
+    pages,
+    address: { host: settings.bindAddress, port: settings.securePort },
+    serving: await servingPair(settings),
+    access: new DelegatedAccess(authenticating, other(settings.authorizationKubeconfig)),
+    clientAuthorities: () =>
+      settings.clientCaFile === "" ? publishedClientAuthorities(authenticating) : readIfPresent(settings.clientCaFile),
+    alwaysAllowed: settings.authorizationAlwaysAllowPaths,
+    log,
+  });
+}
+
+async function servingPair({ tlsCertFile, tlsPrivateKeyFile }: ElectedSettings): Promise<KeyAndCertificate> {
+  if (tlsCertFile === "" && tlsPrivateKeyFile === "") return selfSignedServing(["localhost"], ["127.0.0.1"]);
+  try {
+    return pairInFiles(tlsCertFile, tlsPrivateKeyFile);
+  } catch (error) {
+    throw new ConfigError(`tls-cert-file, tls-private-key-file: ${(error as Error).message}`);
+  }
 }

@@ -1,22 +1,45 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { SchedulerSettings } from "#shared/config/component-settings.ts";
 import { startScheduler } from "../control-loops.ts";
-import { schedulerConfigurationOf } from "../scheduler/configuration/configuration.ts";
+import { type SchedulerConfiguration, schedulerConfigurationOf } from "../scheduler/configuration/configuration.ts";
 import { runElected } from "./elected.ts";
 
 /** `bramble scheduler`: the scheduler in a process of its own. */
-export async function runScheduler(settings: SchedulerSettings): Promise<void> {
-  const log = stderrLog(settings.logLevel);
-  const configuration = schedulerConfigurationOf(settings.schedulerConfig);
+export async function runScheduler(given: SchedulerSettings): Promise<void> {
+  const log = stderrLog(given.logLevel);
+  const configuration = schedulerConfigurationOf(given.schedulerConfig);
   const { leaderElect, resourceName, resourceNamespace } = configuration.leaderElection;
+  const settings: SchedulerSettings = {
+    ...given,
+    kubeconfig: given.kubeconfig || configuration.kubeconfig,
+    leaderElect: leaderElect === false ? false : given.leaderElect,
+    leaderElectResourceName: resourceName ?? given.leaderElectResourceName,
+    leaderElectResourceNamespace: resourceNamespace ?? given.leaderElectResourceNamespace,
+  };
   await runElected(
-    {
-      kubeconfig: settings.kubeconfig || configuration.kubeconfig,
-      leaderElect: leaderElect === false ? "false" : settings.leaderElect,
-      lease: resourceName ?? "kube-scheduler",
-      leaseNamespace: resourceNamespace,
-      log,
-    },
+    { settings, log, configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }) },
     async (client) => startScheduler(client, log, configuration),
   );
+}
+
+/** The fields of KubeSchedulerConfiguration that say how this scheduler runs. */
+function shownConfiguration(
+  settings: SchedulerSettings,
+  { profiles, podInitialBackoffSeconds, podMaxBackoffSeconds }: SchedulerConfiguration,
+): Readonly<Record<string, unknown>> {
+  return {
+    LeaderElection: {
+      LeaderElect: settings.leaderElect,
+      LeaseDuration: `${settings.leaderElectLeaseDuration / 1000}s`,
+      RenewDeadline: `${settings.leaderElectRenewDeadline / 1000}s`,
+      RetryPeriod: `${settings.leaderElectRetryPeriod / 1000}s`,
+      ResourceLock: "leases",
+      ResourceName: settings.leaderElectResourceName,
+      ResourceNamespace: settings.leaderElectResourceNamespace,
+    },
+    ClientConnection: { Kubeconfig: settings.kubeconfig },
+    PodInitialBackoffSeconds: podInitialBackoffSeconds,
+    PodMaxBackoffSeconds: podMaxBackoffSeconds,
+    Profiles: profiles.map(({ schedulerName }) => ({ SchedulerName: schedulerName })),
+  };
 }

@@ -4,9 +4,10 @@ import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isNotFound } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
+import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
-import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
@@ -237,4 +238,21 @@ export class ManifestFolder {
       return {};
     }
   }
+}
+
+/** Applies the folder `manifests` below the data folder, and follows it until it is stopped. */
+export async function startManifests(
+  { dataDir }: { readonly dataDir: string },
+  client: Client,
+  log: Log,
+): Promise<Part> {
+  const manifests = new ManifestFolder({
+    folder: join(dataDir, "manifests"),
+    stateFile: join(dataDir, "manifests-applied.json"),
+    client,
+    events: new ApiEventRecorder(client, { component: "bramble-manifests" }),
+    log: log.named("manifests"),
+  });
+  await manifests.start();
+  return manifests;
 }

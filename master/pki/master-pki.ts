@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { JoinToken } from "#shared/pki/join-token.ts";
+import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { type ClusterAuthorities, ensureAuthorities } from "./cluster-authorities.ts";
 import { administrator, ensureJoinToken, ensureKubeconfig, type Identity } from "./credentials.ts";
 import { ensureMasterCertificates, type MasterCertificates, type MasterNames } from "./master-certificates.ts";
@@ -33,6 +34,13 @@ export function serverCredentials({ authorities, certificates }: MasterPki): {
   return { ca: authorities.trusted, cert: certificatePem + authorities.crossCertificates, key: keyPem };
 }
 
+/** Below the PKI folder: all authorities that the cluster trusts now, for components in processes of their own. */
+export const trustedFile = "trusted.crt";
+
+async function writeIfChanged(path: string, text: string): Promise<void> {
+  if ((await readIfPresent(path)) !== text) await writeSecureFile(path, text, 0o644);
+}
+
 /**
  * Everything that a master proves itself with, loaded or made: authorities, certificates, the administrator's
  * kubeconfig, the first join token. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
@@ -41,6 +49,7 @@ export async function ensureMasterPki(options: MasterPkiOptions): Promise<Master
   const now = options.now?.() ?? new Date();
   const folder = join(options.dataDir, "pki");
   const authorities = await ensureAuthorities(folder, now);
+  await writeIfChanged(join(folder, trustedFile), authorities.trusted);
   const certificates = await ensureMasterCertificates(folder, authorities, options.names, now);
   const kubeconfigs = [{ path: options.kubeconfigPath, identity: administrator }, ...(options.kubeconfigs ?? [])];
   for (const { path, identity } of kubeconfigs)

@@ -1,5 +1,7 @@
 import type { AgentSettings } from "../config/settings.ts";
 
+import type { ComponentPod } from "./component-pod.ts";
+
 /** What an agent needs to know besides its settings; a master on the same board gives it the same way as a worker does. */
 export interface AgentStart {
   readonly settings: AgentSettings;
@@ -12,6 +14,8 @@ export interface AgentStart {
   /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, and `upgrade` where the
    *  program is not the agent's own to replace. */
   readonly disabled: readonly string[];
+  /** Further components that run on this board as static pods, with `asPods`. */
+  readonly componentPods?: readonly ComponentPod[] | undefined;
 }
 
 export interface RunningAgent {

@@ -40,7 +40,14 @@ export function loadKubeconfig(path: string, contextName?: string): ClientConfig
     }
     return config.credentials();
   });
-  return { ...config, credentials: fresh };
+  return {
+    get servers() {
+      fresh();
+      return config.servers;
+    },
+    namespace: config.namespace,
+    credentials: fresh,
+  };
 }
 
 export function parseKubeconfig(text: string, folder: string, contextName?: string): ClientConfig {
@@ -72,7 +79,7 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
   const token = (): string | undefined =>
     tokenFile ? readFileSync(resolve(folder, tokenFile), "utf8").trim() : textOf(user, "token");
   return {
-    servers: [server.replace(/\/+$/, "")],
+    servers: [...new Set([server, ...furtherServers(cluster)].map((each) => each.replace(/\/+$/, "")))],
     namespace: textOf(context, "namespace") ?? "default",
     credentials: remembered(() => ({
       ca: ca(),
@@ -83,6 +90,17 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
       insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true,
     })),
   };
+}
+
+/** The extension of a cluster's entry that names more API servers of the same cluster, for when the first is away. Other
+ *  clients pass it over. */
+export const serversExtension = "servers.bramble.dev";
+
+function furtherServers(cluster: Mapping): string[] {
+  const extensions = Array.isArray(cluster["extensions"]) ? cluster["extensions"].map(mapping) : [];
+  const found = extensions.find(({ name }) => name === serversExtension);
+  const servers = found && mapping(found["extension"])["servers"];
+  return Array.isArray(servers) ? servers.filter((each) => typeof each === "string" && URL.canParse(each)) : [];
 }
 
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";

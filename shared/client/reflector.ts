@@ -89,8 +89,9 @@ export async function reflect<T extends KubeObject>(
 export const backOff_ms = (failures: number, random: () => number): number =>
   Math.min(firstBackOff_ms * 2 ** Math.min(failures, 20), longestBackOff_ms) * (0.5 + 0.5 * random());
 
+/** Over an etcd older than 3.4.31 upstream's API server fails to stream a list with a 500, each time anew. */
 const refusesStreamingList = (error: unknown): boolean =>
-  error instanceof StatusError && (error.code === 400 || error.code === 422);
+  error instanceof StatusError && [400, 422, 500].includes(error.code);
 
 async function listPages<T extends KubeObject>(
   client: Client,

@@ -1,25 +1,66 @@
 /** Settings of the components that run in a process of their own, under upstream's names where upstream has them. */
-import { choice, integer, text, texts, type ValuesOf } from "./option.ts";
+import { duration, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { masterOptions } from "./settings.ts";
 
 const kubeconfig = text("kubeconfig", "FILE", "how the API server is reached, and who this component is there", "");
-const { logLevel, clusterCidr, serviceCidr, clusterDns } = masterOptions;
+const { logLevel, clusterCidr } = masterOptions;
 
-const electedOptions = {
+/** What every component has that holds a Lease and serves its health, with upstream's port. */
+const electedOptions = (port: number, lease: string) => ({
   kubeconfig,
-  leaderElect: choice(
-    "leader-elect",
-    "act only while this process holds the component's Lease",
-    ["true", "false"],
-    "true",
+  leaderElect: toggle("leader-elect", "act only while this process holds the component's Lease", true),
+  leaderElectLeaseDuration: duration("leader-elect-lease-duration", "how long the Lease holds", "15s"),
+  leaderElectRenewDeadline: duration(
+    "leader-elect-renew-deadline",
+    "when a holder gives up that cannot renew it",
+    "10s",
+  ),
+  leaderElectRetryPeriod: duration("leader-elect-retry-period", "how often who has no Lease tries for it", "2s"),
+  leaderElectResourceName: text("leader-elect-resource-name", "NAME", "name of the Lease", lease),
+  leaderElectResourceNamespace: text("leader-elect-resource-namespace", "NAMESPACE", "its namespace", "kube-system"),
+  bindAddress: text("bind-address", "IP", "address of this component's own server", "0.0.0.0"),
+  securePort: integer("secure-port", "PORT", "its port for /healthz, /metrics and the like, by TLS; 0: none", port, {
+    min: 0,
+    max: 65_535,
+  }),
+  tlsCertFile: text("tls-cert-file", "FILE", "its certificate (default: one that it signs itself at the start)", ""),
+  tlsPrivateKeyFile: text("tls-private-key-file", "FILE", "the key of that certificate", ""),
+  clientCaFile: text(
+    "client-ca-file",
+    "FILE",
+    "who certifies its clients (default: whom the API server takes, by ConfigMap extension-apiserver-authentication)",
+    "",
+  ),
+  authenticationKubeconfig: text(
+    "authentication-kubeconfig",
+    "FILE",
+    "where tokens of its clients are looked up (default: --kubeconfig)",
+    "",
+  ),
+  authorizationKubeconfig: text(
+    "authorization-kubeconfig",
+    "FILE",
+    "where it is asked what they may do (default: --kubeconfig)",
+    "",
+  ),
+  authorizationAlwaysAllowPaths: texts(
+    "authorization-always-allow-paths",
+    "PATH",
+    "what everybody may read; PATH* stands for all that begins so",
+    ["/healthz", "/readyz", "/livez"],
   ),
   logLevel,
+});
+
+export type ElectedSettings = ValuesOf<ReturnType<typeof electedOptions>>;
+
+export const schedulerOptions = {
+  ...electedOptions(10_259, "kube-scheduler"),
+  schedulerConfig: masterOptions.schedulerConfig,
 } as const;
 
-export const schedulerOptions = { ...electedOptions, schedulerConfig: masterOptions.schedulerConfig } as const;
-
 export const controllerManagerOptions = {
-  ...electedOptions,
+  ...electedOptions(10_257, "kube-controller-manager"),
   rootCaFile: text("root-ca-file", "FILE", "the cluster's CA, which is published to every namespace", ""),
   clusterSigningCertFile: text("cluster-signing-cert-file", "FILE", "the CA that signs certificates", ""),
   clusterSigningKeyFile: text("cluster-signing-key-file", "FILE", "the key of that CA", ""),
@@ -42,17 +83,6 @@ export const controllerManagerOptions = {
   ingressHttpsPort: masterOptions.ingressHttpsPort,
 } as const;
 
-export const proxyOptions = {
-  kubeconfig,
-  hostnameOverride: text("hostname-override", "NAME", "the name of this board's Node (default: the host name)", ""),
-  clusterCidr,
-  serviceCidr,
-  clusterDns,
-  proxyMode: masterOptions.proxyMode,
-  disable: texts("disable", "PART", "dns: no board answers for the cluster's names itself"),
-  logLevel,
-} as const;
-
 /** An API server is a master without the rest; these name some of its settings as upstream does, and win. */
 export const apiServerOptions = {
   ...masterOptions,
@@ -63,5 +93,4 @@ export const apiServerOptions = {
 
 export type SchedulerSettings = ValuesOf<typeof schedulerOptions>;
 export type ControllerManagerSettings = ValuesOf<typeof controllerManagerOptions>;
-export type ProxySettings = ValuesOf<typeof proxyOptions>;
 export type ApiServerSettings = ValuesOf<typeof apiServerOptions>;

@@ -8,6 +8,8 @@ export interface Option<V> {
   readonly fallback: V;
   /** May the flag be given several times? */
   readonly repeatable: boolean;
+  /** May the flag stand without its value? Then it is true. */
+  readonly isValueOptional?: boolean | undefined;
   /** From the command line's text or the config file's value. Throws ConfigError with what was expected. */
   parse(value: unknown): V;
 }
@@ -73,6 +75,41 @@ export function flag(name: string, description: string): Option<boolean> {
       throw expected(name, "true or false", value);
     },
   };
+}
+
+/** A switch that is on or off by default: `--name`, `--name=false`. */
+export function toggle(name: string, description: string, fallback: boolean): Option<boolean> {
+  return { ...flag(name, description), placeholder: "true|false", fallback, isValueOptional: true };
+}
+
+const units_ms: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+};
+
+/** Milliseconds of a duration as Go writes it, `1m30s`; undefined for what is none. */
+export function parseDuration_ms(text: string): number | undefined {
+  if (text === "0") return 0;
+  if (!/^(\d+(\.\d+)?(h|ms|m|s|us|µs|ns))+$/.test(text)) return undefined;
+  let sum_ms = 0;
+  for (const [, count, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g))
+    sum_ms += Number(count) * (units_ms[unit] ?? 0);
+  return sum_ms;
+}
+
+/** A duration as upstream's flags have it, `15s`; its value in milliseconds. */
+export function duration(name: string, description: string, fallback: string): Option<number> {
+  const parse = (value: unknown): number => {
+    const parsed_ms = typeof value === "string" ? parseDuration_ms(value.trim()) : undefined;
+    if (parsed_ms === undefined) throw expected(name, "a duration such as 15s or 1m30s", value);
+    return parsed_ms;
+  };
+  return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse };
 }
 
 /** Repeatable, and each may hold several with commas. In the config file: a list, or text with commas. */

@@ -62,6 +62,10 @@ const agentOptions = {
     "/etc/cni/net.d",
   ),
   cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
+  asPods: flag(
+    "as-pods",
+    "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
+  ),
   podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
   disable: texts(
     "disable",

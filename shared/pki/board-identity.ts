@@ -131,6 +131,17 @@ export class BoardIdentity {
     }
   }
 
+  /** Keeps an identity that was made on this board, unless it has one of its own: the next `ensure` finds it. */
+  static async provide(options: {
+    readonly folder: string;
+    readonly boardSerial: string;
+    readonly joined: () => Promise<JoinedBoard>;
+  }): Promise<void> {
+    const stored = await loadBoard(options);
+    if (stored !== undefined && typeof stored !== "string") return;
+    await BoardIdentity.#keep({ ...options, servers: [], hostName: "" }, await options.joined());
+  }
+
   /** As the master says now; with a certificate that it accepts. */
   async #confirmed(): Promise<BoardIdentity> {
     const { options } = this;
@@ -332,7 +343,9 @@ interface StoredBoard {
 }
 
 /** A card may hold damaged files: what they say is checked before it is used. */
-async function loadBoard(options: BoardIdentityOptions): Promise<StoredBoard | "copied" | "damaged" | undefined> {
+async function loadBoard(
+  options: Pick<BoardIdentityOptions, "folder" | "boardSerial">,
+): Promise<StoredBoard | "copied" | "damaged" | undefined> {
   const { folder, boardSerial } = options;
   const [boardText, caCertificatePem, clientText] = await Promise.all(
     ["board.json", "ca.crt", "client.pem"].map((file) => readIfPresent(join(folder, file))),

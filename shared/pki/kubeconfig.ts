@@ -1,10 +1,14 @@
 import { stringify } from "yaml";
+import { serversExtension } from "#shared/client/kubeconfig.ts";
 import type { KeyAndCertificate } from "./certificate.ts";
 
 export interface KubeconfigParts {
   /** https://host:port */
   readonly server: string;
-  readonly caCertificatePem: string;
+  /** More API servers of the same cluster, for clients that know the extension (client/kubeconfig.ts). */
+  readonly furtherServers?: readonly string[] | undefined;
+  /** Text, or the path of a file that may be renewed in place. */
+  readonly caCertificatePem: string | { readonly file: string };
   /** A client certificate with its key, or a bearer token. */
   readonly credentials: KeyAndCertificate | { readonly token: string } | { readonly files: CredentialFiles };
   readonly clusterName?: string | undefined;
@@ -28,7 +32,7 @@ export function renderKubeconfig(parts: KubeconfigParts): string {
     clusters: [
       {
         name: clusterName,
-        cluster: { "certificate-authority-data": base64(parts.caCertificatePem), server: parts.server },
+        cluster: clusterEntry(parts),
       },
     ],
     users: [{ name: userName, user: userEntry(credentials) }],
@@ -44,6 +48,13 @@ export function renderKubeconfig(parts: KubeconfigParts): string {
     ],
     "current-context": contextName,
   });
+}
+
+function clusterEntry({ server, furtherServers = [], caCertificatePem: ca }: KubeconfigParts): object {
+  const authority =
+    typeof ca === "string" ? { "certificate-authority-data": base64(ca) } : { "certificate-authority": ca.file };
+  const extension = { name: serversExtension, extension: { servers: furtherServers } };
+  return { ...authority, server, ...(furtherServers.length > 0 ? { extensions: [extension] } : {}) };
 }
 
 function userEntry(credentials: KubeconfigParts["credentials"]): object {

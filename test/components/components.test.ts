@@ -12,9 +12,19 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { deployments, events, leases, nodes, pods } from "#shared/api/resources.ts";
+import {
+  clusterRoleBindings,
+  deployments,
+  events,
+  leases,
+  nodes,
+  pods,
+  serviceAccounts,
+} from "#shared/api/resources.ts";
+import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { freePort } from "../support/free-port.ts";
 
 setDefaultTimeout(300_000);
@@ -83,12 +93,21 @@ afterAll(async () => {
 
 const kubeconfig = (name: string): string => `--kubeconfig=${folder}/data/kubeconfigs/${name}.yaml`;
 
+const ports = new Map<string, number>();
+/** Several of a kind on one machine: each needs a port of its own. */
+async function ownPort(name: string): Promise<string> {
+  const port = await freePort();
+  ports.set(name, port);
+  return `--secure-port=${port}`;
+}
+
 test("scheduler and controllers act from processes of their own, by their own identities", async () => {
-  start("scheduler", "scheduler", kubeconfig("scheduler"));
+  start("scheduler", "scheduler", kubeconfig("scheduler"), await ownPort("scheduler"));
   start(
     "controller-manager",
     "controller-manager",
     kubeconfig("controller-manager"),
+    await ownPort("controller-manager"),
     `--cluster-signing-cert-file=${folder}/data/pki/ca.crt`,
     `--cluster-signing-key-file=${folder}/data/pki/ca.key`,
   );
@@ -127,6 +146,84 @@ test("scheduler and controllers act from processes of their own, by their own id
   expect(names).toContain("kube-controller-manager");
 });
 
+describe.each(["scheduler", "controller-manager"])("the %s's own server", (name) => {
+  const ask = async (path: string, credentials: { token?: string; tls?: object } = {}) => {
+    const answer = await fetch(`https://127.0.0.1:${ports.get(name)}${path}`, {
+      headers: credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` },
+      tls: { rejectUnauthorized: false, ...credentials.tls },
+    });
+    return { code: answer.status, text: await answer.text() };
+  };
+  const certificateOf = (file: string) => {
+    const { certificate: cert, key } = loadKubeconfig(file).credentials();
+    return { tls: { cert, key } };
+  };
+  const tokenOf = async (account: string): Promise<string> => {
+    const key = { namespace: "default", name: account };
+    const request = {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      metadata: {},
+      spec: {},
+    } as TokenRequest;
+    return (await client.post(serviceAccounts, key, "token", request)).status?.token ?? "";
+  };
+
+  test("health is everybody's", async () => {
+    for (const path of ["/healthz", "/livez", "/readyz"]) expect(await ask(path)).toEqual({ code: 200, text: "ok" });
+    const { text } = await ask("/healthz?verbose");
+    expect(text).toContain(`[+]kube-${name} ok`);
+  });
+
+  test("who is not known is nobody, and may read nothing else", async () => {
+    const { code, text } = await ask("/metrics");
+    expect(code).toBe(403);
+    expect(JSON.parse(text)).toMatchObject({
+      kind: "Status",
+      reason: "Forbidden",
+      message: 'forbidden: User "system:anonymous" cannot get path "/metrics"',
+    });
+    expect((await ask("/metrics", { token: "nonsense" })).code).toBe(401);
+    const someone = await ask("/configz", { token: await tokenOf("default") });
+    expect(someone.text).toContain('User \\"system:serviceaccount:default:default\\" cannot get path \\"/configz\\"');
+  });
+
+  test("who has the right reads metrics and configuration, by token or by certificate", async () => {
+    // Who certifies clients is read behind the first request.
+    const metrics = await until("the administrator's certificate to count", async () => {
+      const answer = await ask("/metrics", certificateOf(join(folder, "admin.yaml")));
+      return answer.code === 200 ? answer.text : undefined;
+    });
+    expect(metrics).toContain(`leader_election_master_status{name="kube-${name}"} 1`);
+    await client.create(serviceAccounts, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { namespace: "default", name: `reads-${name}` },
+    });
+    await client.create(clusterRoleBindings, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRoleBinding",
+      metadata: { name: `reads-${name}` },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:monitoring" },
+      subjects: [{ kind: "ServiceAccount", namespace: "default", name: `reads-${name}` }],
+    });
+    expect((await ask("/metrics", { token: await tokenOf(`reads-${name}`) })).code).toBe(200);
+    expect((await ask("/configz", certificateOf(join(folder, "admin.yaml")))).text).toContain(
+      `"ResourceName":"kube-${name}"`,
+    );
+  });
+
+  test("a certificate of another authority is nobody's", async () => {
+    const rogue = await issueCertificate(
+      await createCertificateAuthority("rogue"),
+      { commonName: "system:admin", organizations: ["system:masters"] },
+      [extendedKeyUsages.clientAuth],
+    );
+    const { code } = await ask("/metrics", { tls: { cert: rogue.certificatePem, key: rogue.keyPem } });
+    expect(code).toBe(403);
+  });
+});
+
 test("no other process has the store open", () => {
   const holders = [...running].filter(([, { pid }]) =>
     readdirSync(`/proc/${pid}/fd`).some((fd) => {
@@ -144,7 +241,7 @@ test("no other process has the store open", () => {
 test("a second scheduler stands by, and takes over when the first ends", async () => {
   const lease = { namespace: "kube-system", name: "kube-scheduler" };
   const first = (await client.get(leases, lease)).spec?.holderIdentity;
-  start("scheduler-2", "scheduler", kubeconfig("scheduler"));
+  start("scheduler-2", "scheduler", kubeconfig("scheduler"), await ownPort("scheduler-2"));
   running.get("scheduler")?.kill("SIGTERM");
   await running.get("scheduler")?.exited;
   await until("another holder", async () => {
@@ -198,7 +295,7 @@ describe("a second scheduler that pods name", () => {
   };
 
   test("ours under another name", async () => {
-    start("mine", "scheduler", configuration("mine"));
+    start("mine", "scheduler", configuration("mine"), "--secure-port=0");
     await binds("mine");
   });
 

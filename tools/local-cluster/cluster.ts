@@ -131,7 +131,7 @@ export class Cluster {
     let joining: string[] = [];
     for (const board of this.masters) {
       const host = this.host(board.name);
-      if (this.hasEtcd) this.startEtcd(board.name, joining);
+      if (this.hasEtcd && !board.args.includes("--as-pods")) this.startEtcd(board.name, joining);
       host.startBramble(joining);
       await this.ready(board);
       if (this.hasEtcd) awaitVote(host);

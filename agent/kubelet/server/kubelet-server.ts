@@ -29,6 +29,8 @@ export interface ServedBoard {
   /** The runtime's id of a container that has started; with `previous` of the one before the last restart. */
   containerId(pod: PodName, container: string, options?: { readonly previous?: boolean }): Promise<string>;
   sandboxId(pod: PodName): Promise<string>;
+  /** KubeletConfiguration, as far as it says how this kubelet runs. */
+  configuration(): Readonly<Record<string, unknown>>;
   /** The kubelet's stats.Summary. */
   summary(): Promise<object>;
   /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /metrics/board. */
@@ -71,6 +73,9 @@ export class KubeletServer {
     switch (root) {
       case "healthz":
         response.end("ok");
+        return;
+      case "configz":
+        sendJson(response, { kubeletconfig: this.board.configuration() });
         return;
       case "pods":
         sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: this.board.pods() });

@@ -3,6 +3,7 @@ import { pods } from "#shared/api/resources.ts";
 import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet } from "../kubelet.ts";
+import { configurationOf } from "./configuration.ts";
 import { CpuRates } from "./cpu-rates.ts";
 import type { PodName, ServedBoard } from "./kubelet-server.ts";
 import { renderMetrics } from "./metrics/metrics.ts";
@@ -21,6 +22,7 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
       if (!sandbox) throw notFound(pods, name);
       return sandbox.id;
     },
+    configuration: () => configurationOf(kubelet),
     summary: async () => {
       const { nodeName, dataDir } = kubelet.options;
       return statsSummary(nodeName, await readUsage(dataDir), await kubelet.podStats(), rates);

@@ -1,7 +1,6 @@
 /** /healthz, /livez and /readyz, whole or check by check, in the text that probes and people know. */
+import { type HealthCheck, healthPage } from "#shared/http/health-page.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
-
-export type HealthCheck = () => Promise<unknown>;
 
 const roots = ["healthz", "livez", "readyz"] as const;
 type Root = (typeof roots)[number];
@@ -26,23 +25,8 @@ export class HealthChecks {
   }
 
   async #answer(root: Root, only: string | undefined, excluded: Set<string>, verbose: boolean): Promise<ApiResponse> {
-    const checks = this.#checksOf(root);
-    if (only !== undefined && !(only in checks)) return text(404, "404 page not found\n");
-    const names = Object.keys(checks).filter((name) => (only === undefined || name === only) && !excluded.has(name));
-    const lines: string[] = [];
-    let failed = false;
-    for (const name of names) {
-      try {
-        await checks[name]?.();
-        lines.push(`[+]${name} ok`);
-      } catch {
-        failed = true;
-        lines.push(`[-]${name} failed: reason withheld`);
-      }
-    }
-    const subject = only ?? root;
-    if (failed) return text(500, `${lines.join("\n")}\n${subject} check failed\n`);
-    return text(200, verbose ? `${lines.join("\n")}\n${subject} check passed\n` : "ok");
+    const { code, body } = await healthPage(root, this.#checksOf(root), { only, excluded, verbose });
+    return text(code, body);
   }
 
   #checksOf(root: Root): Record<string, HealthCheck> {

@@ -1,9 +1,9 @@
 /** KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles with their plugins, arguments and back-off. */
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
+import { Field } from "#shared/config/field.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { defaultChoices } from "../plugins/registry.ts";
-import { Field } from "./field.ts";
 import { type PluginArgs, readArgs } from "./plugin-args.ts";
 import {
   defaultArgs,

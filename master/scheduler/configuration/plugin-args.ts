@@ -1,5 +1,5 @@
 import type { NodeAffinity, TopologySpreadConstraint } from "#shared/api/types/core-v1.generated.ts";
-import type { Field } from "./field.ts";
+import type { Field } from "#shared/config/field.ts";
 
 /** The arguments of plugins (`pluginConfig`), with upstream's defaults in place. */
 export interface PluginArgs {

@@ -1,6 +1,6 @@
+import { Field } from "#shared/config/field.ts";
 import type { SchedulerPlugin } from "../framework.ts";
 import { defaultChoices, type PluginChoice, pluginFactories } from "../plugins/registry.ts";
-import { Field } from "./field.ts";
 import type { PluginArgs } from "./plugin-args.ts";
 import { readArgs } from "./plugin-args.ts";
 

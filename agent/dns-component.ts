@@ -1,0 +1,33 @@
+import { Parts } from "#shared/board/parts.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
+import { untilSignalled } from "#shared/board/signals.ts";
+import { stderrLog } from "#shared/client/log.ts";
+import type { DnsSettings } from "#shared/config/board-component-settings.ts";
+import { textPage } from "#shared/http/component-pages.ts";
+import { servePages } from "#shared/http/component-server.ts";
+import { componentAccess } from "./component-access.ts";
+import { clusterView, startClusterDns } from "./dns/cluster-dns.ts";
+
+/** `bramble dns`: this board's cluster DNS in a process of its own. */
+export async function runDns(settings: DnsSettings): Promise<void> {
+  const log = stderrLog(settings.logLevel);
+  const parts = new Parts(log);
+  const ended = untilSignalled();
+  const { informers } = await componentAccess(settings, parts, log);
+  const { clusterDns: address, clusterDomain: domain, resolvConf } = settings;
+  parts.add("dns", await startClusterDns({ informers, address, domain, resolvConf, log: log.named("dns") }));
+  const view = clusterView(informers);
+  if (settings.healthPort > 0) {
+    // At the paths of CoreDNS' plugins.
+    const more = {
+      "/health": () => textPage(200, "OK"),
+      "/ready": () => (view.isUsable() ? textPage(200, "OK") : textPage(503, "kubernetes")),
+    };
+    const listen = { host: "127.0.0.1", port: settings.healthPort };
+    parts.add("health", await servePages({ checks: {}, more }, listen, log.named("health")));
+  }
+  informers.start();
+  parts.add("collections", { stop: collectWhenQuiet() });
+  log.info("ending", { signal: await ended });
+  await parts.stop();
+}

@@ -1,0 +1,181 @@
+import { hostname } from "node:os";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { wholeValue } from "#shared/api/quantity.ts";
+import { Parts } from "#shared/board/parts.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
+import { untilSignalled } from "#shared/board/signals.ts";
+import { pause, systemClock } from "#shared/client/clock.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
+import { type Log, stderrLog } from "#shared/client/log.ts";
+import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import { servePages } from "#shared/http/component-server.ts";
+import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { type BoardPods, startBoardPods } from "./board-pods.ts";
+import { addressesOf, ServingDoor } from "./certificate-keeping.ts";
+import { openCacheFiles } from "./checkpoint/cache-files.ts";
+import { Seal } from "./checkpoint/seal.ts";
+import { renewOwnLease } from "./heartbeat/own-lease.ts";
+import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
+import { BoardTunnels } from "./tunnel/board-tunnels.ts";
+
+const look_ms = 15_000;
+const retry_ms = 5_000;
+
+interface Running extends BoardPods {
+  readonly identity: KubeconfigIdentity;
+  readonly client: HttpClient;
+  readonly settings: KubeletSettings;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** `bramble kubelet`: the node agent alone, as upstream's: it knows the API server by a kubeconfig, keeps its Node's Lease
+ *  itself, and leaves Services, names and Ingresses to others. Pods go on when it ends. */
+export async function runKubelet(settings: KubeletSettings): Promise<void> {
+  const log = stderrLog(settings.logLevel);
+  const ending = new AbortController();
+  const { signal } = ending;
+  const ended = untilSignalled();
+  const parts = new Parts(log);
+  const starting = startKubelet(settings, parts, log, signal);
+  await Promise.race([starting, ended]);
+  log.info("ending; pods go on", { signal: await ended });
+  ending.abort();
+  await parts.stop();
+}
+
+async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, signal: AbortSignal): Promise<void> {
+  const nodeName = (settings.hostnameOverride || hostname()).trim().toLowerCase();
+  const identity = await KubeconfigIdentity.open(nodeName, settings, log, signal);
+  log.info("this board is a node", { node: nodeName, server: identity.servers.join(",") });
+  const { servers, credentials } = identity;
+  const client = new HttpClient({ servers, credentials });
+  const seal = await Seal.open(join(settings.rootDir, "checkpoint.key"), identity.clusterId);
+  const caches = openCacheFiles(settings.rootDir, seal, log.named("checkpoint"), []);
+  parts.add("checkpoint", caches);
+  const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
+  parts.add("informers", { stop: () => informers.stop() });
+  const pods = await startBoardPods(
+    {
+      settings: {
+        ...settings,
+        nodeLabel: settings.nodeLabels,
+        nodeTaint: settings.registerWithTaints,
+        kubeletPort: settings.port,
+      },
+      // Of the cluster, a board by itself may read its own Node and pods alone.
+      disabled: ["routes", "network-policy"],
+      kubelet: {
+        dataDir: settings.rootDir,
+        clusterDns: settings.clusterDns,
+        logFolder: logFolderOf(settings.podLogsDir),
+        staticPodsFolder: settings.podManifestPath || undefined,
+        reservedMemory_bytes:
+          memoryOf("kube-reserved", settings.kubeReserved) + memoryOf("system-reserved", settings.systemReserved),
+        resolvConf: settings.resolvConf,
+      },
+    },
+    { nodeName, client, informers, seal },
+    { parts, log },
+  );
+  const running: Running = { ...pods, identity, client, settings, log, signal };
+  parts.add("tunnels", tunnelsOf(running));
+  await serveHealth(running, parts);
+  informers.start();
+  parts.add("collections", { stop: collectWhenQuiet() });
+  const keeping = Promise.all([keepLease(running), keepDoor(running)]);
+  parts.add("lease and certificates", { stop: () => keeping.then(() => undefined) });
+}
+
+/** API servers of Bramble's reach the board by a tunnel; others know none, and take the kubelet's port. */
+function tunnelsOf({ identity, kubeletSocket, log }: Running): BoardTunnels {
+  const credentials = (): { ca: string; cert: string; key: string } => {
+    const { ca = "", certificate = "", key = "" } = identity.credentials();
+    return { ca, cert: certificate, key };
+  };
+  const tunnels = new BoardTunnels({ credentials, kubeletSocket, log: log.named("tunnel") });
+  // By a certificate alone.
+  tunnels.keep(identity.credentials().certificate ? identity.servers : []);
+  return tunnels;
+}
+
+async function serveHealth({ kubelet, settings, log }: Running, parts: Parts): Promise<void> {
+  if (settings.healthzPort === 0) return;
+  const pages = { checks: { log: () => Promise.resolve(), syncloop: () => kubelet.runtime.version() } };
+  const address = { host: settings.healthzBindAddress, port: settings.healthzPort };
+  parts.add("health", await servePages(pages, address, log.named("health")));
+}
+
+/** Says by the Node's Lease that the board lives. */
+async function keepLease({ identity, client, kubelet, settings, log, signal }: Running): Promise<void> {
+  const duration_s = settings.nodeLeaseDurationSeconds;
+  while (!signal.aborted) {
+    const owner = kubelet.node;
+    try {
+      // A Lease without its Node would be nobody's to take away.
+      if (owner) await renewOwnLease(client, identity.nodeName, { duration_s, owner });
+    } catch (error) {
+      log.debug("the Lease could not be renewed", { error });
+    }
+    const pause_ms = owner ? (duration_s * 1000) / 4 : 1_000;
+    await pause(systemClock, pause_ms, signal).catch(() => undefined);
+  }
+}
+
+/** Keeps the kubelet's port open with a certificate that fits, and the board's own certificate from running out. */
+async function keepDoor({ identity, client, kubelet, server, settings, log, signal }: Running): Promise<void> {
+  let clientCa: string | undefined;
+  const door = new ServingDoor({
+    server,
+    client,
+    host: settings.address,
+    port: settings.port,
+    clientAuthorities: () => clientCa,
+    certificate: (names) => identity.servingCertificate(client, names),
+  });
+  while (!signal.aborted) {
+    let next_ms = look_ms;
+    try {
+      if (settings.clientCaFile !== "") clientCa = await readAuthorities(settings.clientCaFile);
+      if (identity.renewAt.getTime() <= systemClock.wall_ms()) {
+        await identity.renew(client);
+        log.info("the board's certificate was renewed");
+      }
+      const names = addressesOf(kubelet.node);
+      if (names && settings.port > 0) await door.serve(names);
+      else if (!names) next_ms = 1_000;
+    } catch (error) {
+      if (signal.aborted) break;
+      log.warn("certificates: trying again", { error });
+      next_ms = retry_ms;
+    }
+    await pause(systemClock, next_ms, signal).catch(() => undefined);
+  }
+  await door.stop();
+}
+
+async function readAuthorities(path: string): Promise<string> {
+  const pem = await readIfPresent(path);
+  if (pem === undefined) throw new ConfigError(`client-ca-file: ${path} is not there`);
+  return pem;
+}
+
+/** The folder with `pods` and `containers` in it. Throws ConfigError. */
+function logFolderOf(podLogsDir: string): string {
+  if (!isAbsolute(podLogsDir) || basename(podLogsDir) !== "pods")
+    throw new ConfigError(`pod-logs-dir: expected a path that ends in /pods, got ${podLogsDir}`);
+  return dirname(podLogsDir);
+}
+
+/** Of `RESOURCE=QUANTITY` texts the memory; other resources are not kept from pods here. Throws ConfigError. */
+function memoryOf(name: string, texts: readonly string[]): number {
+  let sum_bytes = 0;
+  for (const text of texts) {
+    const [, resource, quantity = ""] = /^([a-z-]+)=(\S+)$/.exec(text) ?? [];
+    if (resource === undefined) throw new ConfigError(`${name}: expected RESOURCE=QUANTITY, got ${text}`);
+    if (resource === "memory") sum_bytes += wholeValue(quantity);
+  }
+  return sum_bytes;
+}

@@ -1,0 +1,20 @@
+import type { Kubelet } from "../kubelet.ts";
+
+/** What /configz shows: the fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that say how this kubelet runs. */
+export function configurationOf({ options }: Kubelet): Readonly<Record<string, unknown>> {
+  const { staticPodsFolder, kubeletPort, clusterDomain, clusterDns, maxPods, nodeTaints, resolvConf } = options;
+  return {
+    enableServer: true,
+    ...(staticPodsFolder ? { staticPodPath: staticPodsFolder } : {}),
+    port: kubeletPort,
+    authentication: { webhook: { enabled: true }, anonymous: { enabled: false } },
+    authorization: { mode: "Webhook" },
+    clusterDomain,
+    clusterDNS: clusterDns,
+    maxPods,
+    resolvConf: resolvConf ?? "/etc/resolv.conf",
+    ...(options.reservedMemory_bytes ? { kubeReserved: { memory: String(options.reservedMemory_bytes) } } : {}),
+    ...(nodeTaints?.length ? { registerWithTaints: nodeTaints } : {}),
+    serializeImagePulls: false,
+  };
+}

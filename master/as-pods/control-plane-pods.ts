@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { dirname, isAbsolute, join } from "node:path";
+import { stringify } from "yaml";
+import type { ComponentPod, HostMount } from "#shared/board/component-pod.ts";
+import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
+import { healthPort as etcdHealthPort } from "../etcd/files.ts";
+import { trustedFile } from "../pki/master-pki.ts";
+import { isOwnEtcd } from "../store/store-choice.ts";
+
+const schedulerPort = 10_259;
+const controllerManagerPort = 10_257;
+
+/** Settings that name a file which the API server or the scheduler reads. */
+const fileSettings = [
+  "etcdCafile",
+  "etcdCertfile",
+  "etcdKeyfile",
+  "mqttPasswordFile",
+  "mqttCa",
+  "schedulerConfig",
+  "oidcCaFile",
+] as const;
+
+/** The settings that differ from what is usual, as a file that every component's --config takes. Pure. */
+export function renderSettings(settings: MasterSettings): string {
+  const given = Object.entries(masterOptions).flatMap(([key, { name, fallback }]) => {
+    const value = settings[key as keyof MasterSettings];
+    return JSON.stringify(value) === JSON.stringify(fallback) ? [] : [[name, value] as const];
+  });
+  return stringify(Object.fromEntries(given));
+}
+
+/**
+ * The control plane of a master as static pods. Pure.
+ * @param config where `renderSettings` lies; its content makes new pods when it changes.
+ */
+export function controlPlanePods(
+  settings: MasterSettings,
+  config: { readonly path: string; readonly content: string },
+): ComponentPod[] {
+  const { dataDir } = settings;
+  const digest = createHash("sha256").update(config.content).digest("hex");
+  const files = fileSettings.map((name) => settings[name]).filter((path) => isAbsolute(path));
+  const fileMounts = files.map((path): HostMount => ({ path, type: "File", isReadOnly: true }));
+  const common = { tier: "control-plane", annotations: { "bramble.dev/config-hash": digest } } as const;
+  const data: HostMount = { path: dataDir, type: "Directory" };
+  const readData: HostMount = { ...data, isReadOnly: true };
+  const kubeconfig = (name: string): string => join(dataDir, "kubeconfigs", `${name}.yaml`);
+  const pki = (name: string): string => join(dataDir, "pki", name);
+  const elected = (name: string, port: number): string[] => [
+    `--config=${config.path}`,
+    `--kubeconfig=${kubeconfig(name)}`,
+    `--authentication-kubeconfig=${kubeconfig(name)}`,
+    `--authorization-kubeconfig=${kubeconfig(name)}`,
+    "--bind-address=127.0.0.1",
+    `--secure-port=${port}`,
+    "--leader-elect=true",
+  ];
+  const etcd: ComponentPod = {
+    ...common,
+    name: "etcd",
+    args: ["etcd", `--config=${config.path}`],
+    mounts: [data, { path: settings.runDir, type: "DirectoryOrCreate" }],
+    probes: { port: etcdHealthPort, scheme: "HTTP", liveness: "/health" },
+    cpu: "50m",
+  };
+  return [
+    ...(isOwnEtcd(settings.store) ? [etcd] : []),
+    {
+      ...common,
+      name: "kube-apiserver",
+      args: ["apiserver", `--config=${config.path}`],
+      mounts: [
+        data,
+        { path: settings.runDir, type: "DirectoryOrCreate" },
+        { path: dirname(settings.writeKubeconfig), type: "DirectoryOrCreate" },
+        { path: settings.dist, type: "DirectoryOrCreate", isReadOnly: true },
+        ...(settings.backupDir === "" ? [] : [{ path: settings.backupDir, type: "DirectoryOrCreate" } as const]),
+        ...fileMounts,
+      ],
+      probes: { port: settings.httpsPort, scheme: "HTTPS", liveness: "/livez", readiness: "/readyz" },
+      cpu: "100m",
+    },
+    {
+      ...common,
+      name: "kube-controller-manager",
+      args: [
+        "controller-manager",
+        ...elected("controller-manager", controllerManagerPort),
+        `--root-ca-file=${pki(trustedFile)}`,
+        `--cluster-signing-cert-file=${pki("ca.crt")}`,
+        `--cluster-signing-key-file=${pki("ca.key")}`,
+        `--service-account-private-key-file=${pki("service-account.key")}`,
+      ],
+      mounts: [readData],
+      probes: { port: controllerManagerPort, scheme: "HTTPS", liveness: "/healthz" },
+      cpu: "50m",
+    },
+    {
+      ...common,
+      name: "kube-scheduler",
+      args: ["scheduler", ...elected("scheduler", schedulerPort)],
+      mounts: [readData, ...fileMounts.filter(({ path }) => path === settings.schedulerConfig)],
+      probes: { port: schedulerPort, scheme: "HTTPS", liveness: "/livez", readiness: "/readyz" },
+      cpu: "25m",
+    },
+  ];
+}

@@ -1,0 +1,167 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:tls";
+import { StatusError } from "#shared/api/errors.ts";
+import type { Part } from "#shared/board/parts.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { type ComponentPages, servePage } from "./component-pages.ts";
+import type { Caller, DelegatedAccess } from "./delegated-access.ts";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const anonymous: Caller = { user: "system:anonymous", groups: ["system:unauthenticated"] };
+const reread_ms = 60_000;
+/** Of a server that answers short pages to probes and to who collects metrics. */
+const mostConnections = 64;
+const slowest_ms = 10_000;
+
+/** `IP:port` or `[IP]:port`. Throws ConfigError that names the setting. */
+export function parseListenAddress(name: string, text: string): ListenAddress {
+  const [, bracketed, bare, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535)
+    throw new ConfigError(`${name}: expected ADDRESS:PORT, such as 127.0.0.1:10249, got ${JSON.stringify(text)}`);
+  return { host: bracketed ?? (bare || "0.0.0.0"), port: Number(port) };
+}
+
+/** Serves a component's pages to whoever reaches the address, without TLS. Rejects when the port cannot be had. */
+export async function servePages(pages: ComponentPages, address: ListenAddress, log: Log): Promise<Part> {
+  const server = pageServer((request, response) => servePage(pages, request, response), log);
+  await listening(server, address);
+  return { stop: () => ended(server) };
+}
+
+export interface SecureServing {
+  readonly pages: ComponentPages;
+  readonly address: ListenAddress;
+  readonly serving: KeyAndCertificate;
+  readonly access: DelegatedAccess;
+  /** Whose clients count by their certificate, PEM; undefined: nobody's. Asked now and then, as it may be rotated. */
+  readonly clientAuthorities: () => Promise<string | undefined>;
+  /** Paths that need no right, `/healthz` and the like; one that ends in `*` stands for all below. */
+  readonly alwaysAllowed: readonly string[];
+  readonly log: Log;
+}
+
+/** Serves a component's pages by TLS to whom the API server lets read them (as upstream's delegated authentication and
+ *  authorisation). Rejects when the port cannot be had. */
+export async function servePagesSecurely(options: SecureServing): Promise<Part> {
+  const { serving, log, access, pages, alwaysAllowed } = options;
+  const door = pageServer(async (request, response) => {
+    await trust();
+    await permit(access, alwaysAllowed, request);
+    await servePage(pages, request, response);
+  }, log);
+  const contextOf = (ca: string | undefined) => ({
+    cert: serving.certificatePem,
+    key: serving.keyPem,
+    // Without one of ours nobody is known by a certificate; an empty list would mean the system's authorities.
+    ca: ca ?? serving.certificatePem,
+  });
+  let known: string | undefined;
+  let next_ms = 0;
+  const trust = async (): Promise<void> => {
+    if (performance.now() < next_ms) return;
+    next_ms = performance.now() + reread_ms;
+    try {
+      const ca = await options.clientAuthorities();
+      if (ca === known) return;
+      known = ca;
+      listener.setSecureContext(contextOf(ca));
+    } catch (error) {
+      log.warn("who certifies clients is not known: nobody is let in by a certificate that is not known yet", {
+        error,
+      });
+    }
+  };
+  const listener = createTlsServer(
+    {
+      ...contextOf(undefined),
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.2",
+      ALPNProtocols: ["http/1.1"],
+    },
+    (socket) => door.emit("connection", socket),
+  );
+  listener.maxConnections = mostConnections;
+  listener.on("tlsClientError", (error) => log.debug("a client was not understood", { error }));
+  await listening(listener, options.address);
+  void trust();
+  return {
+    async stop() {
+      door.closeAllConnections();
+      await ended(listener);
+    },
+  };
+}
+
+/** Throws StatusError (401, 403) in upstream's words. */
+async function permit(
+  access: DelegatedAccess,
+  alwaysAllowed: readonly string[],
+  request: IncomingMessage,
+): Promise<void> {
+  const caller = (await access.callerOf(request)) ?? anonymous;
+  const path = (request.url ?? "/").split("?")[0] ?? "/";
+  if (alwaysAllowed.some((each) => (each.endsWith("*") ? path.startsWith(each.slice(0, -1)) : path === each))) return;
+  const verb = (request.method ?? "GET").toLowerCase();
+  if (await access.allows(caller, { nonResourceAttributes: { path, verb } })) return;
+  throw new StatusError("Forbidden", `forbidden: User "${caller.user}" cannot ${verb} path "${path}"`, {
+    hasDetails: true,
+  });
+}
+
+function pageServer(serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>, log: Log): Server {
+  const server = createHttpServer((request, response) => {
+    serve(request, response).catch((error: unknown) => refuse(response, error, log));
+  });
+  server.maxConnections = mostConnections;
+  server.requestTimeout = slowest_ms;
+  server.headersTimeout = slowest_ms;
+  return server;
+}
+
+function refuse(response: ServerResponse, error: unknown, log: Log): void {
+  const status =
+    error instanceof StatusError
+      ? error
+      : new StatusError("InternalError", `Internal Server Error: ${(error as Error).message}`, { cause: error });
+  if (status.code >= 500) log.warn("a request failed", { error });
+  if (response.headersSent) response.destroy();
+  else response.writeHead(status.code, { "content-type": "application/json" }).end(JSON.stringify(status.toStatus()));
+}
+
+interface Listener {
+  once(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
+  listen(options: ListenAddress, done: () => void): unknown;
+}
+
+function listening(server: Listener, address: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void =>
+      reject(new ConfigError(`cannot listen on ${address.host}:${address.port}: ${error.message}`));
+    server.once("error", fail);
+    server.listen(address, () => {
+      server.off("error", fail);
+      resolve();
+    });
+  });
+}
+
+function ended(server: { close(done: () => void): unknown }): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** Who certifies clients of the API server, as it publishes that to its extensions; undefined where it has nobody.
+ *  Rejects when it cannot be read. */
+export async function publishedClientAuthorities(client: Client): Promise<string | undefined> {
+  const path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+  const { data } = (await client.raw({ method: "GET", path })) as { data?: Record<string, string> };
+  return data?.["client-ca-file"];
+}

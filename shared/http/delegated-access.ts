@@ -1,0 +1,79 @@
+import type { IncomingMessage } from "node:http";
+import type { TLSSocket } from "node:tls";
+import { unauthorized } from "#shared/api/errors.ts";
+import type { Client } from "#shared/client/client.ts";
+
+/** Who asks, from a certificate or a token. */
+export interface Caller {
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly uid?: string | undefined;
+}
+
+/** What a SubjectAccessReview is about, the subject apart. */
+export type AccessAttributes =
+  | { readonly resourceAttributes: Readonly<Record<string, string>> }
+  | { readonly nonResourceAttributes: { readonly path: string; readonly verb: string } };
+
+const answerFor_ms = 30_000;
+const mostAnswers = 256;
+
+/** Asks the API server who a caller is (TokenReview) and what he may do (SubjectAccessReview); answers are kept a while. */
+export class DelegatedAccess {
+  readonly #answers = new Map<string, { readonly allowed: boolean; readonly until_ms: number }>();
+
+  /** @param authorizing asks what callers may do, where that is not who asks who they are. */
+  constructor(
+    private readonly authenticating: Client,
+    private readonly authorizing: Client = authenticating,
+  ) {}
+
+  /** Who sent the request; undefined for nobody. Throws StatusError (401) for a token that is not good. */
+  async callerOf(request: IncomingMessage): Promise<Caller | undefined> {
+    const socket = request.socket as TLSSocket;
+    if (socket.authorized) {
+      const subject = socket.getPeerCertificate().subject as unknown as
+        | { CN?: string; O?: string | string[] }
+        | undefined;
+      if (subject?.CN) return { user: subject.CN, groups: [...[subject.O ?? []].flat(), "system:authenticated"] };
+    }
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
+    return token === undefined ? undefined : this.#reviewed(token);
+  }
+
+  async allows(caller: Caller, attributes: AccessAttributes): Promise<boolean> {
+    const key = JSON.stringify([caller, attributes]);
+    const known = this.#answers.get(key);
+    if (known && known.until_ms > performance.now()) return known.allowed;
+    const allowed = await this.#ask(caller, attributes);
+    this.#answers.delete(key);
+    this.#answers.set(key, { allowed, until_ms: performance.now() + answerFor_ms });
+    const oldest = this.#answers.keys().next().value;
+    if (this.#answers.size > mostAnswers && oldest !== undefined) this.#answers.delete(oldest);
+    return allowed;
+  }
+
+  async #reviewed(token: string): Promise<Caller> {
+    const review = (await this.authenticating.raw({
+      method: "POST",
+      path: "/apis/authentication.k8s.io/v1/tokenreviews",
+      body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } },
+    })) as { status?: { authenticated?: boolean; user?: { username?: string; groups?: string[]; uid?: string } } };
+    const { authenticated, user } = review.status ?? {};
+    if (!authenticated || !user?.username) throw unauthorized();
+    return { user: user.username, groups: user.groups ?? [], uid: user.uid };
+  }
+
+  async #ask({ user, groups, uid }: Caller, attributes: AccessAttributes): Promise<boolean> {
+    const review = (await this.authorizing.raw({
+      method: "POST",
+      path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+      body: {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec: { user, groups, ...(uid ? { uid } : {}), ...attributes },
+      },
+    })) as { status?: { allowed?: boolean } };
+    return review.status?.allowed === true;
+  }
+}

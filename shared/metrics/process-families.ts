@@ -1,0 +1,35 @@
+import { readdirSync } from "node:fs";
+import { gitVersion, kubernetesVersion } from "#shared/version.ts";
+import type { Family, Sample } from "./prometheus-text.ts";
+
+const startedAt_s = Date.now() / 1000 - process.uptime();
+
+/** What every component tells of its process, under the names of Prometheus' client libraries. */
+export function processFamilies(): Family[] {
+  const cpu = process.cpuUsage();
+  const [major = "", minor = ""] = kubernetesVersion.replace(/^v/, "").split(".");
+  const platform = `linux/${process.arch}`;
+  return [
+    gaugeFamily("kubernetes_build_info", "What was built.", [
+      { labels: { git_version: gitVersion, major, minor, platform }, value: 1 },
+    ]),
+    {
+      name: "process_cpu_seconds_total",
+      type: "counter",
+      help: "CPU time, user and system, in seconds.",
+      samples: [{ labels: {}, value: (cpu.user + cpu.system) / 1e6 }],
+    },
+    single("process_resident_memory_bytes", "Resident memory in bytes.", process.memoryUsage().rss),
+    single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s),
+    single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
+  ];
+}
+
+export const gaugeFamily = (name: string, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  type: "gauge",
+  help,
+  samples,
+});
+
+const single = (name: string, help: string, value: number): Family => gaugeFamily(name, help, [{ labels: {}, value }]);
