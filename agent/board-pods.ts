@@ -4,6 +4,7 @@ import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import { boardRuntime, type RuntimeSettings } from "./board-runtime.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { linuxHost } from "./host/linux-host.ts";
@@ -11,16 +12,10 @@ import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
-import { CniNetwork } from "./network/cni-network.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
-import type { SandboxNetwork } from "./network/sandbox-network.ts";
-import { PolicedNetwork } from "./network-policy/policed-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
-import { parseLabels, parseTaint, socketPath } from "./node-settings.ts";
-import { DockerRuntime } from "./runtime/docker.ts";
-import { RegistryMirrors } from "./runtime/registries/registry-mirrors.ts";
-import type { ContainerRuntime } from "./runtime/runtime.ts";
+import { parseLabels, parseTaint } from "./node-settings.ts";
 
 export interface BoardPods {
   readonly kubelet: Kubelet;
@@ -29,61 +24,12 @@ export interface BoardPods {
   readonly kubeletSocket: string;
 }
 
-/** The board's container runtime, as its settings name it. */
-export function boardRuntime(
-  settings: Pick<
-    AgentSettings,
-    "containerRuntimeEndpoint" | "runDir" | "privateRegistry" | "registryProxyPort" | "disableDefaultRegistryEndpoint"
-  >,
-  network: SandboxNetwork,
-  warn: (message: string) => void,
-): ContainerRuntime {
-  return new DockerRuntime({
-    socketPath: socketPath(settings.containerRuntimeEndpoint),
-    network,
-    host: linuxHost(),
-    resolvConfDirectory: join(settings.runDir, "resolv"),
-    mirrors: new RegistryMirrors({
-      file: settings.privateRegistry,
-      port: settings.registryProxyPort,
-      useRegistryItself: !settings.disableDefaultRegistryEndpoint,
-      warn,
-    }),
-    warn,
-  });
-}
-
-/** The sandboxes' network, by the CNI configuration of the board. */
-export function boardSandboxNetwork(
-  settings: Pick<AgentSettings, "cniConfDir" | "cniBinDir" | "runDir">,
-  warn: (message: string) => void,
-): CniNetwork {
-  return new CniNetwork({
-    configDirectory: settings.cniConfDir,
-    binDirectories: settings.cniBinDir,
-    stateDirectory: join(settings.runDir, "cni"),
-    warn,
-  });
-}
-
 export interface BoardPodsStart {
-  readonly settings: Pick<
-    AgentSettings,
-    | "cniConfDir"
-    | "cniBinDir"
-    | "runDir"
-    | "containerRuntimeEndpoint"
-    | "clusterCidr"
-    | "clusterDomain"
-    | "nodeIp"
-    | "nodeLabel"
-    | "nodeTaint"
-    | "maxPods"
-    | "kubeletPort"
-    | "privateRegistry"
-    | "registryProxyPort"
-    | "disableDefaultRegistryEndpoint"
-  >;
+  readonly settings: RuntimeSettings &
+    Pick<
+      AgentSettings,
+      "clusterCidr" | "clusterDomain" | "nodeIp" | "nodeLabel" | "nodeTaint" | "maxPods" | "kubeletPort"
+    >;
   readonly disabled: AgentStart["disabled"];
   /** What differs between a board of Bramble's own and a kubelet alone. */
   readonly kubelet: Pick<
@@ -100,15 +46,10 @@ export async function startBoardPods(
 ): Promise<BoardPods> {
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
-  const sandboxNetwork = boardSandboxNetwork(settings, warn);
   const policies = disabled.includes("network-policy")
     ? undefined
     : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
-  const runtime = boardRuntime(
-    settings,
-    policies ? new PolicedNetwork(sandboxNetwork, policies) : sandboxNetwork,
-    warn,
-  );
+  const { runtime, networkTrouble } = await boardRuntime({ settings, isolation: policies, warn });
   const troubles = new BoardTroubles();
   const kubelet = new Kubelet({
     client,
@@ -157,9 +98,6 @@ export async function startBoardPods(
   await kubelet.start();
   parts.add("kubelet", kubelet);
   const report = (): void => kubelet.reportNode();
-  parts.add(
-    "troubles",
-    troubles.watch(() => sandboxNetwork.notReadyReason(), report),
-  );
+  parts.add("troubles", troubles.watch(networkTrouble, report));
   return { kubelet, server, kubeletSocket };
 }

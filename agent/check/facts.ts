@@ -44,6 +44,8 @@ export interface CgroupFacts {
 
 export interface RuntimeFacts {
   readonly socket: string;
+  /** containerd or CRI-O by its own interface, else Docker's. */
+  readonly isCri: boolean;
   readonly version: string | undefined;
   /** Why no version came. */
   readonly problem: string | undefined;

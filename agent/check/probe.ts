@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { defaultRouteInterface } from "#shared/board/addresses.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { builtAt_ms } from "#shared/version.ts";
+import { speaksCri } from "../board-runtime.ts";
+import { linuxHost } from "../host/linux-host.ts";
 import { type CommandRunner, commandRunner } from "../network/command.ts";
 import { readSensors } from "../telemetry/sensors.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
@@ -35,7 +37,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
       textOf("/proc/net/route"),
       tryKernelFeatures(run, { isRoot }),
       probeCgroups(),
-      probeDocker(settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "")),
+      probeRuntime(settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "")),
       missingOf(neededPrograms),
       probePlugins(settings.cniBinDir),
       probePorts(wantedPorts(settings, role)),
@@ -106,19 +108,35 @@ export function parseCgroupsV1(text: string): string[] {
     .map(([name = ""]) => name);
 }
 
-async function probeDocker(socket: string): Promise<RuntimeFacts> {
-  if (!(await isAccessible(socket, constants.F_OK)))
-    return { socket, version: undefined, problem: "there is no such socket" };
+async function probeRuntime(socket: string): Promise<RuntimeFacts> {
+  const isCri = speaksCri(socket);
+  const without = (problem: string): RuntimeFacts => ({ socket, isCri, version: undefined, problem });
+  if (!(await isAccessible(socket, constants.F_OK))) return without("there is no such socket");
   try {
-    const answer = await fetch("http://localhost/version", {
-      unix: socket,
-      signal: AbortSignal.timeout(dockerAnswer_ms),
-    });
-    const { Version } = (await answer.json()) as { Version?: unknown };
-    if (typeof Version === "string") return { socket, version: Version, problem: undefined };
-    return { socket, version: undefined, problem: `it answered ${answer.status}` };
+    return { socket, isCri, version: await (isCri ? criVersion : dockerVersion)(socket), problem: undefined };
   } catch (error) {
-    return { socket, version: undefined, problem: error instanceof Error ? error.message : String(error) };
+    return without(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function dockerVersion(socket: string): Promise<string> {
+  const answer = await fetch("http://localhost/version", {
+    unix: socket,
+    signal: AbortSignal.timeout(dockerAnswer_ms),
+  });
+  const { Version } = (await answer.json()) as { Version?: unknown };
+  if (typeof Version !== "string") throw new Error(`it answered ${answer.status}`);
+  return Version;
+}
+
+async function criVersion(socket: string): Promise<string> {
+  const { CriRuntime } = await import("../runtime/cri/cri-runtime.ts");
+  const runtime = new CriRuntime({ socketPath: socket, host: linuxHost(), logRoot: "/var/log/pods" });
+  try {
+    const { name, version } = await runtime.version();
+    return `${name} ${version}`;
+  } finally {
+    runtime.close();
   }
 }
 

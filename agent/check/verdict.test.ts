@@ -22,7 +22,7 @@ const sound: MachineFacts = {
     controllers: ["cpu", "io", "memory", "pids"],
     bootArgumentsFile: "/boot/firmware/cmdline.txt",
   },
-  runtime: { socket: "/var/run/docker.sock", version: "26.1.5+dfsg1", problem: undefined },
+  runtime: { isCri: false, socket: "/var/run/docker.sock", version: "26.1.5+dfsg1", problem: undefined },
   missingPrograms: [],
   cni: { folders: ["/opt/cni/bin", "/usr/lib/cni"], missingPlugins: [] },
   ports: [{ port: 6443, purpose: "the API server", holder: undefined }],
@@ -81,7 +81,7 @@ test.each([
 
 test("no Docker, missing programs and plugins name their packages", () => {
   const found = faults({
-    runtime: { socket: "/var/run/docker.sock", version: undefined, problem: "there is no such socket" },
+    runtime: { isCri: false, socket: "/var/run/docker.sock", version: undefined, problem: "there is no such socket" },
     missingPrograms: [
       { program: "iptables", debianPackage: "iptables", purpose: "Services" },
       { program: "iptables-restore", debianPackage: "iptables", purpose: "Services" },

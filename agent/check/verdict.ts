@@ -160,7 +160,12 @@ function cniVerdict({ folders, missingPlugins }: MachineFacts["cni"]): Verdict {
   );
 }
 
-function runtimeVerdict({ socket, version, problem }: RuntimeFacts): Verdict {
+function runtimeVerdict({ socket, isCri, version, problem }: RuntimeFacts): Verdict {
+  if (isCri) {
+    return version === undefined
+      ? fail("container runtime", `no answer at ${socket}: ${problem}`, "see that it runs, with its CRI plugin enabled")
+      : ok("container runtime", `${version} at ${socket}`);
+  }
   if (version === undefined)
     return fail(
       "Docker",

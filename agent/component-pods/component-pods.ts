@@ -79,14 +79,14 @@ function ownManifests(folder: string): string[] {
  *  Resolves when their containers have ended. */
 export async function removeComponentPods(
   folder: string,
-  makeRuntime: () => ContainerRuntime,
+  makeRuntime: () => Promise<ContainerRuntime>,
   log: Log,
 ): Promise<void> {
   const files = ownManifests(folder);
   if (files.length === 0) return;
   const names = files.map((file) => file.replace(/\.yaml$/, ""));
   log.info("components were pods before: ending those", { pods: names.join(",") });
-  const runtime = makeRuntime();
+  const runtime = await makeRuntime();
   // Containers first: should the runtime not answer, the next start finds the manifests.
   for (const { id, pod, name } of await runtime.listContainers()) {
     if (pod.namespace !== "kube-system" || !names.includes(name)) continue;

@@ -1,6 +1,6 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
-import { boardRuntime, boardSandboxNetwork } from "../board-pods.ts";
+import { boardRuntime } from "../board-runtime.ts";
 import { staticPodsFolder } from "../node-settings.ts";
 import { removeComponentPods } from "./component-pods.ts";
 
@@ -10,7 +10,7 @@ export async function endFormerPods(settings: AgentSettings): Promise<void> {
   const warn = (message: string): void => log.warn(message);
   await removeComponentPods(
     staticPodsFolder(settings),
-    () => boardRuntime(settings, boardSandboxNetwork(settings, warn), warn),
+    async () => (await boardRuntime({ settings, warn })).runtime,
     log,
   );
 }

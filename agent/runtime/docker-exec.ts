@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { asRuntime, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { collect, openSession } from "./docker-streams.ts";
+import { killTree } from "./process-tree.ts";
 import { type ExecOptions, type ExecResult, type ExecSession, RuntimeError } from "./runtime.ts";
 
 /** Docker closes the output slightly before it has noted the exit code: asked again, with growing pauses. */
@@ -102,26 +102,5 @@ export async function exitCodeOf(
 async function killExec(exec: Docker.Exec): Promise<void> {
   const { Running, Pid } = await asRuntime("inspect exec", () => exec.inspect());
   if (!Running || Pid <= 1) return;
-  for (const pid of [...(await descendants(Pid)), Pid]) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-    }
-  }
-}
-
-/** Children, their children and so on: a snapshot, bounded by the container's processes. */
-async function descendants(pid: number): Promise<number[]> {
-  const found: number[] = [];
-  const queue = [pid];
-  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    const path = `/proc/${next}/task/${next}/children`;
-    // The process may end meanwhile; a kernel without CONFIG_PROC_CHILDREN has no such file. Both: no children known.
-    const text = await readFile(path, "utf8").catch(() => "");
-    const children = text.split(" ").filter(Boolean).map(Number);
-    found.push(...children);
-    queue.push(...children);
-  }
-  return found;
+  await killTree(Pid);
 }

@@ -1,8 +1,6 @@
-import { readFile } from "node:fs/promises";
 import type Docker from "dockerode";
-import { type CgroupFolders, type CgroupUsage, cgroupFolders, readCgroupUsage } from "../telemetry/cgroup-usage.ts";
-import { type InterfaceCounters, parseNetDev } from "../telemetry/interface-counters.ts";
 import { asRuntime } from "./docker-errors.ts";
+import { type Counted, type Place, placeOf, usageAt } from "./process-usage.ts";
 import type { ContainerStats, StatsOptions } from "./runtime.ts";
 
 /** Docker walks a container's whole layer to know its size: not more often than this. */
@@ -11,12 +9,6 @@ const sizeAge_ms = 60_000;
 interface Size {
   readonly measuredAt_ms: number;
   readonly used_bytes: number;
-}
-
-/** The process of a container that runs, and where the kernel counts it. */
-interface Place {
-  readonly pid: number;
-  readonly cgroups: CgroupFolders;
 }
 
 /**
@@ -36,22 +28,13 @@ export class DockerStats {
   async of(id: string, { layerSize = "measured" }: StatsOptions = {}): Promise<ContainerStats> {
     const timestamp_ms = Date.now();
     const place = await this.#placeOf(id);
-    const usage = place && (await readCgroupUsage(place.cgroups));
-    const [counted, interfaces, fsUsed_bytes] = await Promise.all([
-      usage ? usageOf(usage) : this.#askDocker(id),
-      place ? interfacesOf(place.pid) : [],
+    const [usage, fsUsed_bytes] = await Promise.all([
+      usageAt(place, () => this.#askDocker(id)),
       layerSize === "measured" ? this.#sizeOf(id) : undefined,
     ]);
     // A container that was started again has another process.
-    if (!usage || interfaces.length === 0) this.#places.delete(id);
-    return {
-      timestamp_ms,
-      ...counted,
-      networkRx_bytes: interfaces.reduce((sum, { received_bytes }) => sum + received_bytes, 0),
-      networkTx_bytes: interfaces.reduce((sum, { sent_bytes }) => sum + sent_bytes, 0),
-      interfaces,
-      fsUsed_bytes,
-    };
+    if (!usage.isComplete) this.#places.delete(id);
+    return { timestamp_ms, ...usage.counted, ...usage.network, fsUsed_bytes };
   }
 
   retain(ids: ReadonlySet<string>): void {
@@ -62,10 +45,8 @@ export class DockerStats {
     const known = this.#places.get(id);
     if (known) return known;
     const { State } = await asRuntime(`inspect container ${id}`, () => this.#docker.getContainer(id).inspect());
-    const cgroups = State.Pid > 0 ? await cgroupFolders(State.Pid) : undefined;
-    if (!cgroups) return undefined;
-    const place = { pid: State.Pid, cgroups };
-    this.#places.set(id, place);
+    const place = await placeOf(State.Pid);
+    if (place) this.#places.set(id, place);
     return place;
   }
 
@@ -97,23 +78,4 @@ export class DockerStats {
     this.#sizes.set(id, { measuredAt_ms: now_ms, used_bytes });
     return used_bytes;
   }
-}
-
-type Counted = Pick<
-  ContainerStats,
-  "cpuUsage_ns" | "memoryUsage_bytes" | "memoryWorkingSet_bytes" | "memoryRss_bytes" | "cgroup"
->;
-
-const usageOf = (usage: CgroupUsage): Counted => ({
-  cpuUsage_ns: usage.cpu_ns,
-  memoryUsage_bytes: usage.memory_bytes,
-  memoryWorkingSet_bytes: usage.workingSet_bytes,
-  memoryRss_bytes: usage.rss_bytes,
-  cgroup: usage,
-});
-
-/** The counters of a process's network namespace; Docker has none for a namespace that CNI wired. */
-async function interfacesOf(pid: number): Promise<InterfaceCounters[]> {
-  // Ended meanwhile: no counters any more.
-  return parseNetDev(await readFile(`/proc/${pid}/net/dev`, "utf8").catch(() => ""));
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { release } from "node:os";
 import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
@@ -18,6 +18,7 @@ import { DockerSandboxes } from "./docker-sandboxes.ts";
 import { DockerStats } from "./docker-stats.ts";
 import { containerStatus } from "./docker-status.ts";
 import { openSession } from "./docker-streams.ts";
+import { ensureMountSource } from "./mount-source.ts";
 import type { RegistryMirrors } from "./registries/registry-mirrors.ts";
 import {
   type ContainerConfig,
@@ -127,7 +128,7 @@ export class DockerRuntime implements ContainerRuntime {
   async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
     const sandbox = await this.#sandboxes.forContainer(sandboxId);
     // Docker refuses to mount what does not exist; as with other runtimes, a directory is made.
-    await Promise.all(config.mounts.map(({ hostPath }) => ensureDirectory(hostPath)));
+    await Promise.all(config.mounts.map(({ hostPath }) => ensureMountSource(hostPath)));
     const common = await this.#context();
     const context = { ...common, negativeOomScoreAdj: sandbox.negativeOomScoreAdj };
     const profile = await seccompProfile(config.security.seccomp, common.isPodman);
@@ -307,17 +308,6 @@ function handlersOf(runtimes: readonly string[], apiVersion: string): RuntimeHan
   // Docker lists its own default again under containerd's name.
   const named = runtimes.filter((name) => !name.startsWith("io.containerd."));
   return ["", ...named].map((name) => ({ name, recursiveReadOnlyMounts, userNamespaces: false }));
-}
-
-async function ensureDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    // It exists and is a file, a socket or a device: that is mounted too.
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) {
-      throw new RuntimeError("other", `mount source ${path}: ${dockerMessage(error)}`, { cause: error });
-    }
-  }
 }
 
 /** Docker's API wants a profile's text where its command line takes a path; Podman's wants the path. */

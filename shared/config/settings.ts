@@ -34,7 +34,7 @@ const agentOptions = {
   containerRuntimeEndpoint: text(
     "container-runtime-endpoint",
     "SOCKET",
-    "socket of the container runtime: Docker's, or Podman's Docker-compatible one",
+    "socket of the container runtime: Docker's, Podman's Docker-compatible one, or containerd's or CRI-O's, spoken to by CRI",
     "unix:///var/run/docker.sock",
   ),
   privateRegistry: text(

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The first process of a board of the local cluster: gives it file trees of its own, starts its dockerd and reaps. When it
+# The first process of a board of the local cluster: gives it file trees of its own, starts its container runtime and reaps. When it
 # is killed the kernel kills all that runs on the board, as a power cut does.
-# usage: board-init.sh BOARD_DIR NAME   (inside fresh mount, UTS, IPC, PID and network namespaces)
+# usage: board-init.sh BOARD_DIR NAME docker|containerd   (inside fresh mount, UTS, IPC, PID and network namespaces)
 set -euo pipefail
-dir=$1 name=$2
+dir=$1 name=$2 engine=$3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # Folders of the machine that are private to a board; their contents outlive a power cut, /run and /tmp do not.
@@ -13,7 +13,7 @@ own() { # path
 }
 mount --make-rprivate /
 mount -t proc proc /proc
-for path in /etc/bramble /etc/cni /opt/cni /var/lib/bramble /var/lib/docker /var/lib/cni /var/lib/kubelet /var/log; do own "$path"; done
+for path in /etc/bramble /etc/cni /opt/cni /var/lib/bramble /var/lib/docker /var/lib/containerd /var/lib/cni /var/lib/kubelet /var/log; do own "$path"; done
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mkdir -p /run/lock
@@ -41,9 +41,27 @@ bounds=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
 if (((0x$bounds >> sys_resource & 1) == 0)); then
   runtime=(--add-runtime "within-bounds=$here/runc-within-bounds.sh" --default-runtime within-bounds)
 fi
-dockerd --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/dockerd.pid -H unix:///run/docker.sock \
-  --bridge=none --iptables=false --ip-masq=false --cgroup-parent="/bramble-$name" --live-restore=true \
-  --log-opt max-size=10m --log-opt max-file=2 "${runtime[@]}" >>/var/log/dockerd.log 2>&1 </dev/null &
+if [ "$engine" = containerd ]; then
+  within_bounds=
+  [ ${#runtime[@]} -eq 0 ] || within_bounds='BinaryName = "'$here'/runc-within-bounds.sh"'
+  cat >/run/containerd.toml <<C
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "registry.k8s.io/pause:3.10.1"
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      $within_bounds
+C
+  containerd --config /run/containerd.toml >>/var/log/containerd.log 2>&1 </dev/null &
+else
+  dockerd --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/dockerd.pid -H unix:///run/docker.sock \
+    --bridge=none --iptables=false --ip-masq=false --cgroup-parent="/bramble-$name" --live-restore=true \
+    --log-opt max-size=10m --log-opt max-file=2 "${runtime[@]}" >>/var/log/dockerd.log 2>&1 </dev/null &
+fi
 
 # Bash reaps whatever is left to it while it waits.
 while :; do

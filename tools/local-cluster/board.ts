@@ -9,6 +9,39 @@ export interface Board {
   readonly args: readonly string[];
   /** What it is made of: a set of this machine's namespaces, or an emulated Debian with systemd. */
   readonly machine: "namespaces" | "guest";
+  /** Docker if absent; containerd by its CRI on boards of namespaces alone. */
+  readonly runtime?: "containerd" | undefined;
+}
+
+/** How to handle a board's container runtime. */
+export interface RuntimeTool {
+  readonly name: string;
+  /** Succeeds when it is up. */
+  readonly version: readonly string[];
+  /** Reads an image archive from standard input. */
+  readonly load: readonly string[];
+  /** What Bramble has to be told of it. */
+  readonly brambleArgs: readonly string[];
+}
+
+const dockerCommand = ["docker", "-H", "unix:///run/docker.sock"];
+const containerdCommand = ["ctr", "--namespace", "k8s.io"];
+
+export function runtimeTool({ runtime }: Board): RuntimeTool {
+  if (runtime === "containerd") {
+    return {
+      name: "containerd",
+      version: [...containerdCommand, "version"],
+      load: [...containerdCommand, "images", "import", "-"],
+      brambleArgs: ["--container-runtime-endpoint", "unix:///run/containerd/containerd.sock"],
+    };
+  }
+  return {
+    name: "dockerd",
+    version: [...dockerCommand, "version"],
+    load: [...dockerCommand, "load", "--quiet"],
+    brambleArgs: [],
+  };
 }
 
 /** A board that can be handled like a real one: power, network cable, the program on it. */

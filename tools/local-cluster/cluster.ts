@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Board, BoardHost } from "./board.ts";
+import { type Board, type BoardHost, runtimeTool } from "./board.ts";
 import { awaitVote, etcdctlArgs, killEtcd, startEtcd, storeArgs } from "./etcd.ts";
 import { GuestBoard } from "./guest-board.ts";
 import { createLan, type Lan, removeLan } from "./lan.ts";
@@ -105,7 +105,7 @@ export class Cluster {
     await Promise.all(
       this.hosts.map(async (host) => {
         const child = Bun.spawn({
-          cmd: host.inside(["docker", "-H", "unix:///run/docker.sock", "load", "--quiet"]),
+          cmd: host.inside(runtimeTool(host.board).load),
           stdin: Bun.file(archive),
           stdout: "ignore",
           stderr: "pipe",

@@ -12,7 +12,7 @@ const directory = (name: string): string => join(process.env["BRAMBLE_CLUSTERS"]
 
 const nameOption = new Option("--name <NAME>", "the cluster's name, if there are several").default("bramble");
 const program = new Command("tools/cluster").description(
-  "A real cluster on this machine: each board is a set of Linux namespaces with a dockerd and the compiled binary. Needs root.",
+  "A real cluster on this machine: each board is a set of Linux namespaces with a container runtime and the compiled binary. Needs root.",
 );
 
 program
@@ -29,7 +29,7 @@ program
   .option("--apart", "every worker in a subnet of its own, the /24s that follow the prefix")
   .option("--no-master-agent", "run no pods on masters")
   .option("--guests", "workers are emulated Debian machines with systemd, and Bramble is installed on them; slow")
-  .option("--docker", "boards run Docker; this is the default and only runtime so far")
+  .option("--containerd", "boards of namespaces run containerd instead of Docker, and Bramble speaks CRI to it")
   .option("--master-arg <ARG>", "further argument for masters, repeatable", collect, [])
   .option("--worker-arg <ARG>", "further argument for workers, repeatable", collect, [])
   .action(async (options) => {
@@ -49,7 +49,7 @@ program
 
 program
   .command("load")
-  .description("load image archives into every board's Docker")
+  .description("load image archives into every board's container runtime")
   .argument("<tar...>")
   .addOption(nameOption)
   .action(async (archives: string[], options) => {
@@ -154,5 +154,6 @@ function planBoards(options: Record<string, unknown>): Board[] {
       args: ["worker", "--server", `https://${prefix}.11:6443`, ...(options["workerArg"] as string[])],
     }),
   );
-  return [...masters, ...workers];
+  const runtime = options["containerd"] ? ("containerd" as const) : undefined;
+  return [...masters, ...workers].map((board) => ({ ...board, runtime }));
 }

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Board, BoardHost } from "./board.ts";
+import { type Board, type BoardHost, runtimeTool } from "./board.ts";
 import { type Lan, networkNamespace, plugIn, setLink, unplug } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
 
 const initScript = join(import.meta.dir, "board-init.sh");
 
-/** A board of namespaces of this machine, with a dockerd and Bramble in them. */
+/** A board of namespaces of this machine, with a container runtime and Bramble in them. */
 export class NamespaceBoard implements BoardHost {
   constructor(
     readonly lan: Lan,
@@ -15,7 +15,7 @@ export class NamespaceBoard implements BoardHost {
     readonly binary: string,
   ) {}
 
-  /** Power on: namespaces and dockerd. Bramble is started apart. */
+  /** Power on: namespaces and the container runtime. Bramble is started apart. */
   async powerOn(): Promise<void> {
     mkdirSync(join(this.dir, "root"), { recursive: true });
     plugIn(this.lan, this.board.name, this.board.address);
@@ -34,20 +34,24 @@ export class NamespaceBoard implements BoardHost {
       initScript,
       this.dir,
       this.board.hostname,
+      this.board.runtime ?? "docker",
     ]);
     // `unshare --fork` stays outside; its child is the board's first process.
     const init = await waitFor(`${this.board.name}: first process`, 10, () => childOf(outside));
     this.writePid("board", init);
-    await waitFor(
-      `${this.board.name}: dockerd`,
-      60,
-      () => attempt(this.inside(["docker", "-H", "unix:///run/docker.sock", "version"])) || undefined,
-    );
+    const { name, version } = runtimeTool(this.board);
+    await waitFor(`${this.board.name}: ${name}`, 60, () => attempt(this.inside(version)) || undefined);
   }
 
   startBramble(extra: readonly string[] = []): void {
     if (this.bramblePid !== undefined) return;
-    this.writePid("bramble", this.spawn("bramble", this.inside([this.binary, ...this.board.args, ...extra])));
+    this.writePid(
+      "bramble",
+      this.spawn(
+        "bramble",
+        this.inside([this.binary, ...this.board.args, ...runtimeTool(this.board).brambleArgs, ...extra]),
+      ),
+    );
   }
 
   /** Ends Bramble alone; containers go on. */

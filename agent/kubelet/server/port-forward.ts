@@ -1,6 +1,6 @@
 import { Duplex, PassThrough } from "node:stream";
+import { SpdyConnection, type SpdyStream } from "#agent/spdy/connection.ts";
 import type { MessageSocket } from "./message-socket.ts";
-import { SpdyConnection, type SpdyStream } from "./spdy/connection.ts";
 
 /** Connects to a port inside the pod. */
 export type Dial = (port: number) => Promise<Duplex>;

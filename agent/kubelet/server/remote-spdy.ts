@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { SpdyConnection, type SpdyStream } from "#agent/spdy/connection.ts";
 import {
   type Outcome,
   outcomeStatus,
@@ -7,7 +8,6 @@ import {
   type RemoteCommandOptions,
 } from "./remote-command.ts";
 import { applyResize } from "./remote-websocket.ts";
-import { SpdyConnection, type SpdyStream } from "./spdy/connection.ts";
 
 /** Protocols for exec and attach over SPDY, best first (header X-Stream-Protocol-Version). */
 export const spdyRemoteProtocols = [

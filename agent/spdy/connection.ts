@@ -2,8 +2,8 @@ import { Duplex } from "node:stream";
 import { HeaderReader, type Headers, HeaderWriter } from "./header-block.ts";
 
 /**
- * The server's side of a SPDY/3.1 connection, as kubectl and client-go use it for exec, attach and port-forward: streams
- * opened by the client, pings answered. Go's spdystream neither sends nor honours WINDOW_UPDATE, so windows would stall:
+ * One side of a SPDY/3.1 connection, as Kubernetes uses it for exec, attach and port-forward: a server gets the streams
+ * that the client opens; both answer pings. Go's spdystream neither sends nor honours WINDOW_UPDATE, so windows would stall:
  * what is bounded is bounded by TCP, whose reading rests while a stream's reader is behind.
  */
 const control = {
@@ -34,11 +34,14 @@ export class SpdyConnection {
   private order: Promise<void> = Promise.resolve();
   private readonly end = Promise.withResolvers<void>();
   private isClosed = false;
+  private nextId = 1;
+  private readonly onStream: OnStream | undefined;
 
   constructor(
     private readonly socket: Duplex,
-    private readonly onStream: OnStream,
+    side: OnStream | "client",
   ) {
+    this.onStream = side === "client" ? undefined : side;
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
     socket.on("error", () => this.close());
     socket.once("end", () => this.close());
@@ -57,6 +60,20 @@ export class SpdyConnection {
     this.reader.close();
     this.socket.end(() => this.socket.destroy());
     this.end.resolve();
+  }
+
+  /** Opens a stream, of the client's side. */
+  open(headers: Headers): SpdyStream {
+    const stream = new SpdyStream(this, this.nextId, headers);
+    this.nextId += 2;
+    this.streams.set(stream.id, stream);
+    const associatedAndPriority = Buffer.alloc(6);
+    this.sendControl(
+      control.synStream,
+      0,
+      Buffer.concat([numbers(stream.id), associatedAndPriority, this.writer.write(headers)]),
+    );
+    return stream;
   }
 
   /** For SpdyStream. */
@@ -126,6 +143,7 @@ export class SpdyConnection {
       case control.synStream:
         await this.takeSynStream(id, payload, (flags & flagFin) !== 0);
         return;
+      case control.synReply:
       case control.headers:
         // Its block belongs to the connection's zlib stream, whatever is done with it.
         await this.reader.read(payload.subarray(4));
@@ -134,8 +152,8 @@ export class SpdyConnection {
         this.streams.get(id)?.abandon();
         return;
       case control.ping:
-        // Odd numbers are the client's own; an even one would answer a ping of ours.
-        if (id % 2 === 1) this.sendControl(control.ping, 0, numbers(id));
+        // A client numbers its pings odd, a server even: what has our parity would answer one of ours.
+        if (id % 2 === (this.onStream ? 1 : 0)) this.sendControl(control.ping, 0, numbers(id));
         return;
       default:
         // SETTINGS, GOAWAY and WINDOW_UPDATE ask for nothing here.
@@ -151,7 +169,7 @@ export class SpdyConnection {
 
   private async takeSynStream(id: number, payload: Buffer, isLast: boolean): Promise<void> {
     const headers = await this.reader.read(payload.subarray(10));
-    if (this.streams.has(id) || this.streams.size >= mostStreams) {
+    if (!this.onStream || this.streams.has(id) || this.streams.size >= mostStreams) {
       this.sendReset(id, resetCode.refusedStream);
       return;
     }
@@ -163,9 +181,10 @@ export class SpdyConnection {
   }
 }
 
-/** One stream: a Duplex with the headers that the client opened it with (names in lower case). */
+/** One stream: a Duplex with the headers that the client opened it with (names in lower case where they came by wire). */
 export class SpdyStream extends Duplex {
   private isAbandoned = false;
+  private hasEnd = false;
 
   constructor(
     private readonly connection: SpdyConnection,
@@ -179,13 +198,21 @@ export class SpdyStream extends Duplex {
 
   takeData(payload: Buffer, isLast: boolean): void {
     if (payload.length > 0 && !this.push(payload)) this.connection.rest(this);
-    if (isLast) this.push(null);
+    if (isLast) this.endReading();
   }
 
-  /** The other side is done with the stream in both directions. */
+  /** The other side is done with the stream in both directions. What it sent before can still be read. */
   abandon(): void {
     this.isAbandoned = true;
-    this.destroy();
+    this.endReading();
+    if (this.readableLength === 0) this.destroy();
+    else this.once("end", () => this.destroy());
+  }
+
+  private endReading(): void {
+    if (this.hasEnd) return;
+    this.hasEnd = true;
+    this.push(null);
   }
 
   override _read(): void {
@@ -193,6 +220,10 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.isAbandoned) {
+      done();
+      return;
+    }
     for (let start = 0; start < chunk.length; start += maxData_bytes) {
       const isLastPart = start + maxData_bytes >= chunk.length;
       this.connection.sendData(
@@ -205,7 +236,7 @@ export class SpdyStream extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.connection.sendData(this.id, Buffer.alloc(0), true);
+    if (!this.isAbandoned) this.connection.sendData(this.id, Buffer.alloc(0), true);
     done();
   }
 

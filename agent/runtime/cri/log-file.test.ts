@@ -1,0 +1,70 @@
+import { afterAll, expect, test } from "bun:test";
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LogOptions } from "../runtime.ts";
+import { parseEntry, readLogFile } from "./log-file.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "brt-log-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const stamp = (second: number): string => `2026-01-02T03:04:${String(second).padStart(2, "0")}.123456789Z`;
+const plain: LogOptions = { follow: false, timestamps: false };
+const ended = () => Promise.resolve(false);
+
+function logOf(...entries: readonly string[]): string {
+  const path = join(folder, `${Math.random()}.log`);
+  writeFileSync(path, entries.map((entry) => `${entry}\n`).join(""));
+  return path;
+}
+
+async function read(path: string, options: Partial<LogOptions> = {}): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await readLogFile(path, { ...plain, ...options }, ended)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
+}
+
+test("entries of both streams, whole and in parts", async () => {
+  const path = logOf(`${stamp(1)} stdout P ab`, `${stamp(2)} stderr F err`, `${stamp(3)} stdout F cd`, "nonsense");
+  expect(await read(path)).toBe("aberr\ncd\n");
+  expect(await read(path, { stream: "stdout", timestamps: true })).toBe(`${stamp(1)} abcd\n`);
+  expect(await read(path, { since_ms: Date.parse(stamp(2)) })).toBe("err\ncd\n");
+  expect(await read(path, { limit_bytes: 4 })).toBe("aber");
+  expect(parseEntry(Buffer.from(`${stamp(1)} stdout F`))?.text.toString()).toBe("\n");
+});
+
+test("the last lines, however long the file and its lines are", async () => {
+  const long = "x".repeat(16_000);
+  const path = logOf(
+    ...Array.from({ length: 40 }, (_, index) => `${stamp(1)} stdout F ${index} ${long}`),
+    ...Array.from({ length: 10 }, () => `${stamp(2)} stdout P ${long}`),
+    `${stamp(2)} stdout F end`,
+    `${stamp(3)} stdout F last`,
+  );
+  expect(await read(path, { tailLines: 1 })).toBe("last\n");
+  expect(await read(path, { tailLines: 2 })).toBe(`${long.repeat(10)}end\nlast\n`);
+  expect((await read(path, { tailLines: 12 })).split("\n")[0]).toStartWith("30 x");
+  expect(await read(path, { tailLines: 0 })).toBe("");
+  expect(await read(path, { tailLines: 99 })).toBe(await read(path));
+});
+
+test("following goes over a rotation and ends with the container", async () => {
+  const path = logOf(`${stamp(1)} stdout F first`);
+  let running = true;
+  const stream = await readLogFile(path, { ...plain, follow: true }, () => Promise.resolve(running));
+  const seen: string[] = [];
+  for await (const chunk of stream) {
+    seen.push(String(chunk));
+    if (seen.length === 1) {
+      appendFileSync(path, `${stamp(2)} stdout F second\n`);
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, `${stamp(3)} stdout F third\n`);
+    }
+    if (seen.length === 3) running = false;
+  }
+  expect(seen).toEqual(["first\n", "second\n", "third\n"]);
+});
+
+test("a log that is not there is told", async () => {
+  await expect(readLogFile(join(folder, "absent"), plain, ended)).rejects.toMatchObject({ code: "ENOENT" });
+});
