@@ -3,11 +3,13 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { boardRuntime, type RuntimeSettings } from "./board-runtime.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { linuxHost } from "./host/linux-host.ts";
+import type { CredentialProviders } from "./kubelet/images/credential-providers.ts";
 import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
@@ -28,7 +30,15 @@ export interface BoardPodsStart {
   readonly settings: RuntimeSettings &
     Pick<
       AgentSettings,
-      "clusterCidr" | "clusterDomain" | "nodeIp" | "nodeLabel" | "nodeTaint" | "maxPods" | "kubeletPort"
+      | "clusterCidr"
+      | "clusterDomain"
+      | "nodeIp"
+      | "nodeLabel"
+      | "nodeTaint"
+      | "maxPods"
+      | "kubeletPort"
+      | "imageCredentialProviderConfig"
+      | "imageCredentialProviderBinDir"
     >;
   readonly disabled: AgentStart["disabled"];
   /** What differs between a board of Bramble's own and a kubelet alone. */
@@ -49,7 +59,12 @@ export async function startBoardPods(
   const policies = disabled.includes("network-policy")
     ? undefined
     : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
-  const { runtime, networkTrouble } = await boardRuntime({ settings, isolation: policies, warn });
+  const { runtime, networkTrouble } = await boardRuntime({
+    settings,
+    logFolder: given.logFolder,
+    isolation: policies,
+    warn,
+  });
   const troubles = new BoardTroubles();
   const kubelet = new Kubelet({
     client,
@@ -66,6 +81,7 @@ export async function startBoardPods(
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
+    credentialProviders: await credentialProviders(settings, log),
     troubles: () => troubles.list,
     ...given,
   });
@@ -100,4 +116,20 @@ export async function startBoardPods(
   const report = (): void => kubelet.reportNode();
   parts.add("troubles", troubles.watch(networkTrouble, report));
   return { kubelet, server, kubeletSocket };
+}
+
+/** undefined where none are set. Rejects with ConfigError. */
+async function credentialProviders(
+  settings: Pick<AgentSettings, "imageCredentialProviderConfig" | "imageCredentialProviderBinDir">,
+  log: Log,
+): Promise<CredentialProviders | undefined> {
+  const { imageCredentialProviderConfig: path, imageCredentialProviderBinDir: folder } = settings;
+  if (path === "") return undefined;
+  if (folder === "")
+    throw new ConfigError("image-credential-provider-bin-dir: needed with a configuration of providers");
+  const [{ readCredentialProviders }, { CredentialProviders }] = await Promise.all([
+    import("./kubelet/images/credential-provider-config.ts"),
+    import("./kubelet/images/credential-providers.ts"),
+  ]);
+  return new CredentialProviders(readCredentialProviders(path), folder, log.named("images"));
 }

@@ -20,6 +20,8 @@ export type RuntimeSettings = Pick<
 
 export interface BoardRuntimeInput {
   readonly settings: RuntimeSettings;
+  /** Where log collectors look; /var/log if absent. A runtime that speaks CRI writes there. */
+  readonly logFolder?: string | undefined;
   /** Puts a pod's network policies in force before its first container starts; undefined: there are none. */
   readonly isolation?: Isolation | undefined;
   readonly warn: (message: string) => void;
@@ -68,11 +70,14 @@ async function dockerRuntime(path: string, { settings, isolation, warn }: BoardR
   return { runtime, networkTrouble: () => network.notReadyReason() };
 }
 
-async function criRuntime(path: string, { settings, isolation, warn }: BoardRuntimeInput): Promise<BoardRuntime> {
+async function criRuntime(
+  path: string,
+  { settings, logFolder = "/var/log", isolation, warn }: BoardRuntimeInput,
+): Promise<BoardRuntime> {
   const { CriRuntime } = await import("./runtime/cri/cri-runtime.ts");
   if (existsSync(settings.privateRegistry)) {
     warn(`${settings.privateRegistry} is not used: a runtime that speaks CRI takes mirrors from its own configuration`);
   }
-  const runtime = new CriRuntime({ socketPath: path, host: linuxHost(), isolation, logRoot: "/var/log/pods" });
+  const runtime = new CriRuntime({ socketPath: path, host: linuxHost(), isolation, logRoot: join(logFolder, "pods") });
   return { runtime, networkTrouble: () => runtime.networkNotReadyReason() };
 }

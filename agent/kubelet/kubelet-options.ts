@@ -6,6 +6,7 @@ import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { CredentialProviders } from "./images/credential-providers.ts";
 
 export interface KubeletOptions {
   readonly client: Client;
@@ -36,6 +37,8 @@ export interface KubeletOptions {
   readonly kubeletPort?: number | undefined;
   readonly reservedMemory_bytes?: number | undefined;
   readonly resolvConf?: string | undefined;
+  /** Exec plugins that know credentials of registries. */
+  readonly credentialProviders?: CredentialProviders | undefined;
   /** What keeps pods from starting beside the runtime, such as a missing pod network; empty when nothing does. */
   readonly troubles?: (() => readonly string[]) | undefined;
   /** Called when a pod of the board has another status than before. */

@@ -63,7 +63,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       log,
     }),
     logs: new PodLogs(options.logFolder, log),
-    images: new ImagePuller(runtime),
+    images: new ImagePuller(runtime, options.credentialProviders),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
     statuses: new StatusWriter(client, log, options.onPodStatus),
     recorder,

@@ -23,6 +23,13 @@ export function credentialsFor(image: string, dockerConfigs: readonly DockerConf
   return found.sort((a, b) => b.length - a.length).map(({ auth }) => auth);
 }
 
+/** Does a key (host with globs, optional port, path) stand for the image? */
+export function matchesImage(key: string, image: string): boolean {
+  const { domain, path } = parseImageReference(image);
+  const location = parseKey(key);
+  return hostMatches(location.host, domain) && pathMatches(location.path, path);
+}
+
 function authEntries(config: DockerConfig): Record<string, unknown> {
   if (!isRecord(config)) return {};
   const auths = config["auths"];

@@ -91,6 +91,8 @@ export const kubeletOptions = {
   privateRegistry: workerOptions.privateRegistry,
   registryProxyPort: workerOptions.registryProxyPort,
   disableDefaultRegistryEndpoint: workerOptions.disableDefaultRegistryEndpoint,
+  imageCredentialProviderConfig: workerOptions.imageCredentialProviderConfig,
+  imageCredentialProviderBinDir: workerOptions.imageCredentialProviderBinDir,
   logLevel,
 } as const;
 

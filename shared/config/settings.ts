@@ -50,6 +50,13 @@ const agentOptions = {
     10261,
     { min: 1, max: 65535 },
   ),
+  imageCredentialProviderConfig: text(
+    "image-credential-provider-config",
+    "FILE",
+    "CredentialProviderConfig (kubelet.config.k8s.io/v1), or a folder of them: plugins that know credentials of registries",
+    "",
+  ),
+  imageCredentialProviderBinDir: text("image-credential-provider-bin-dir", "DIR", "folder of their programs", ""),
   disableDefaultRegistryEndpoint: flag(
     "disable-default-registry-endpoint",
     "never ask a registry that has mirrors itself",

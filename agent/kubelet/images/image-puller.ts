@@ -6,6 +6,7 @@ import { ContainerStartError } from "../container/container-error.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodEvents } from "../pod-events.ts";
+import type { CredentialProviders } from "./credential-providers.ts";
 
 /** Pulls at once on one board: a card and a home connection are soon full. */
 const parallelPulls = 2;
@@ -21,6 +22,8 @@ export class ImagePuller {
 
   constructor(
     readonly runtime: ContainerRuntime,
+    /** Asked beside the pod's pull secrets. */
+    readonly providers?: CredentialProviders | undefined,
     readonly now_ms: () => number = Date.now,
   ) {}
 
@@ -127,7 +130,10 @@ export class ImagePuller {
   }
 
   async #pullShared(image: string, pullSecrets: readonly Secret[]): Promise<{ id: string; took_ms: number }> {
-    const auths = credentialsFor(image, pullSecrets.map(dockerConfig));
+    const provided = (await this.providers?.configsFor(image)) ?? [];
+    // The pod's own before the board's.
+    const own = credentialsFor(image, pullSecrets.map(dockerConfig));
+    const auths = [...own, ...credentialsFor(image, provided)];
     // With credentials two pods may have different rights: only anonymous pulls are shared.
     const underway = auths.length === 0 ? this.#underway.get(image) : undefined;
     let begun_ms = performance.now();

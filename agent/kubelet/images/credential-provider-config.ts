@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseDocument } from "yaml";
+import { Field } from "#shared/config/field.ts";
+import { ConfigError, parseDuration_ms } from "#shared/config/option.ts";
+
+/** One exec plugin that knows credentials of image registries (kubelet.config.k8s.io/v1, CredentialProvider). */
+export interface CredentialProvider {
+  /** Of its program, in the folder of plugins. */
+  readonly name: string;
+  readonly matchImages: readonly string[];
+  readonly defaultCache_ms: number;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export const requestVersion = "credentialprovider.kubelet.k8s.io/v1";
+const configVersion = "kubelet.config.k8s.io/v1";
+
+/**
+ * Reads a CredentialProviderConfig, or the files `*.yaml`, `*.yml` and `*.json` of a folder in their names' order. Throws
+ * ConfigError that names all that is wrong.
+ */
+export function readCredentialProviders(path: string): CredentialProvider[] {
+  let providers: CredentialProvider[];
+  try {
+    const files = statSync(path).isDirectory()
+      ? readdirSync(path)
+          .filter((name) => /\.(yaml|yml|json)$/.test(name))
+          .sort()
+          .map((name) => join(path, name))
+      : [path];
+    providers = files.flatMap((file) => parseCredentialProviders(readFileSync(file, "utf8"), file));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`image-credential-provider-config: ${(error as Error).message}`);
+  }
+  const names = providers.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new ConfigError(`${path}: provider ${JSON.stringify(twice)} is there twice`);
+  return providers;
+}
+
+/** From the text of a file (pure); `path` is for messages. Throws ConfigError. */
+export function parseCredentialProviders(text: string, path: string): CredentialProvider[] {
+  const document = parseDocument(text);
+  if (document.errors.length > 0) throw new ConfigError(`${path}: ${document.errors[0]?.message}`);
+  const problems: string[] = [];
+  const root = new Field(document.toJS(), "", problems).fields(["apiVersion", "kind", "providers"]);
+  if (root.apiVersion.text() !== configVersion) root.apiVersion.complain(`expected ${configVersion}`);
+  if (root.kind.text() !== "CredentialProviderConfig") root.kind.complain("expected CredentialProviderConfig");
+  const providers = root.providers.items().map(parseProvider);
+  if (providers.length === 0) root.providers.complain("at least 1 item in plugins is required");
+  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join("\n"));
+  return providers;
+}
+
+function parseProvider(field: Field): CredentialProvider {
+  const given = field.fields([
+    "name",
+    "matchImages",
+    "defaultCacheDuration",
+    "apiVersion",
+    "args",
+    "env",
+    "tokenAttributes",
+  ]);
+  const name = given.name.text();
+  if (name === "" || name === "." || name === ".." || /[/\s]/.test(name)) {
+    given.name.complain("expected the name of a program, without a folder or spaces");
+  }
+  if (given.apiVersion.text() !== requestVersion) given.apiVersion.complain(`expected ${requestVersion}`);
+  const matchImages = given.matchImages.items().map((each) => each.text());
+  if (matchImages.length === 0) given.matchImages.complain("at least one is needed");
+  const defaultCache_ms = parseDuration_ms(given.defaultCacheDuration.text());
+  if (defaultCache_ms === undefined) given.defaultCacheDuration.complain("expected a duration such as 12h or 0s");
+  // Without the pod's token such a plugin would give other credentials than it is set to.
+  if (!given.tokenAttributes.isAbsent)
+    given.tokenAttributes.complain("tokens of service accounts are not passed on yet");
+  const env = given.env.items().map((each) => each.fields(["name", "value"]));
+  return {
+    name,
+    matchImages,
+    defaultCache_ms: defaultCache_ms ?? 0,
+    args: given.args.items().map((each) => each.text()),
+    env: Object.fromEntries(env.map((each) => [each.name.text(), each.value.text()])),
+  };
+}

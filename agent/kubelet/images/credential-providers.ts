@@ -1,0 +1,143 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { type DockerConfig, matchesImage } from "#agent/runtime/image-credentials.ts";
+import { parseImageReference } from "#agent/runtime/image-reference.ts";
+import type { Log } from "#shared/client/log.ts";
+import { parseDuration_ms } from "#shared/config/option.ts";
+import { type CredentialProvider, requestVersion } from "./credential-provider-config.ts";
+
+const exec_ms = 60_000;
+const longestAnswer_bytes = 1024 * 1024;
+const mostCached = 512;
+
+interface Cached {
+  readonly config: DockerConfig;
+  readonly until_ms: number;
+}
+
+interface Answer {
+  readonly config: DockerConfig;
+  readonly cacheKeyType: "Image" | "Registry" | "Global";
+  /** undefined: the provider's default. */
+  readonly cache_ms: number | undefined;
+}
+
+/**
+ * Credentials for images from exec plugins, as upstream's kubelet asks them (KEP-2133): a request as JSON on standard input,
+ * a response on standard output, cached by image, registry or for all as the plugin says. One that fails is passed over: the
+ * pull goes on without it.
+ */
+export class CredentialProviders {
+  readonly #providers: readonly CredentialProvider[];
+  readonly #folder: string;
+  readonly #log: Log;
+  readonly #now_ms: () => number;
+  readonly #cache = new Map<string, Cached>();
+  /** Runs of a plugin for one image, for pods that want the same. */
+  readonly #underway = new Map<string, Promise<Answer>>();
+
+  constructor(
+    providers: readonly CredentialProvider[],
+    folder: string,
+    log: Log,
+    now_ms: () => number = () => performance.now(),
+  ) {
+    this.#providers = providers;
+    this.#folder = folder;
+    this.#log = log;
+    this.#now_ms = now_ms;
+  }
+
+  /** What the plugins that are for this image give, in the order of the configuration. Rejects with InvalidImageReference only. */
+  async configsFor(image: string): Promise<DockerConfig[]> {
+    const { domain, path } = parseImageReference(image);
+    const repository = `${domain}/${path}`;
+    const matching = this.#providers.filter(({ matchImages }) => matchImages.some((key) => matchesImage(key, image)));
+    const found = await Promise.all(
+      matching.map((provider) =>
+        this.#ask(provider, domain, repository).catch((error: unknown) => {
+          this.#log.warn("a credential provider failed", { provider: provider.name, image: repository, error });
+          return undefined;
+        }),
+      ),
+    );
+    return found.filter((each) => each !== undefined);
+  }
+
+  async #ask(provider: CredentialProvider, domain: string, repository: string): Promise<DockerConfig> {
+    const keyOf = (scope: string): string => JSON.stringify([provider.name, scope]);
+    const scopes = { Image: `image ${repository}`, Registry: `registry ${domain}`, Global: "global" };
+    const now_ms = this.#now_ms();
+    for (const scope of Object.values(scopes)) {
+      const cached = this.#cache.get(keyOf(scope));
+      if (cached && cached.until_ms > now_ms) return cached.config;
+    }
+    const { config, cacheKeyType, cache_ms = provider.defaultCache_ms } = await this.#run(provider, repository);
+    if (cache_ms > 0) {
+      if (this.#cache.size >= mostCached) this.#dropOne();
+      this.#cache.set(keyOf(scopes[cacheKeyType]), { config, until_ms: this.#now_ms() + cache_ms });
+    }
+    return config;
+  }
+
+  #dropOne(): void {
+    const [oldest] = this.#cache.keys();
+    if (oldest !== undefined) this.#cache.delete(oldest);
+  }
+
+  #run(provider: CredentialProvider, repository: string): Promise<Answer> {
+    const key = JSON.stringify([provider.name, repository]);
+    const underway = this.#underway.get(key);
+    if (underway) return underway;
+    const run = runPlugin(join(this.#folder, provider.name), provider, repository).then(parseAnswer);
+    this.#underway.set(key, run);
+    const done = (): unknown => this.#underway.delete(key);
+    run.then(done, done);
+    return run;
+  }
+}
+
+/** What the plugin writes. Rejects when it fails, takes longer than a minute or says too much. */
+function runPlugin(program: string, { args, env }: CredentialProvider, image: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], {
+      env: { ...process.env, ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: exec_ms,
+      killSignal: "SIGKILL",
+    });
+    let [answer, complaint] = ["", ""];
+    child.stdout.on("data", (chunk) => {
+      answer += String(chunk);
+      if (answer.length > longestAnswer_bytes) child.kill("SIGKILL");
+    });
+    child.stderr.on("data", (chunk) => {
+      complaint = `${complaint}${String(chunk)}`.slice(0, 1000);
+    });
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      if (code === 0) resolve(answer);
+      else reject(new Error(`it ended with ${signal ?? `exit status ${code}`}: ${complaint.trim()}`));
+    });
+    // A plugin need not read what it is asked.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(JSON.stringify({ kind: "CredentialProviderRequest", apiVersion: requestVersion, image }));
+  });
+}
+
+function parseAnswer(text: string): Answer {
+  const { apiVersion, kind, cacheKeyType, cacheDuration, auth } = JSON.parse(text) as Record<string, unknown>;
+  if (kind !== "CredentialProviderResponse" || apiVersion !== requestVersion) {
+    throw new Error(`its answer is ${apiVersion} ${kind}, not ${requestVersion} CredentialProviderResponse`);
+  }
+  if (cacheKeyType !== "Image" && cacheKeyType !== "Registry" && cacheKeyType !== "Global") {
+    throw new Error(`its answer has no valid cacheKeyType: ${JSON.stringify(cacheKeyType)}`);
+  }
+  const cache_ms = typeof cacheDuration === "string" ? parseDuration_ms(cacheDuration) : undefined;
+  if (cacheDuration !== undefined && cacheDuration !== null && cache_ms === undefined) {
+    throw new Error(`its answer has no valid cacheDuration: ${JSON.stringify(cacheDuration)}`);
+  }
+  // Longer keys first, and those with a glob behind the others: the reverse of their order as text.
+  const entries = Object.entries(auth ?? {}).sort(([a], [b]) => (a < b ? 1 : -1));
+  return { config: { auths: Object.fromEntries(entries) }, cacheKeyType, cache_ms };
+}
