@@ -4,6 +4,8 @@
  */
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { Command, Option as Flag } from "commander";
 import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
 import {
@@ -457,7 +459,12 @@ async function runMaster(settings: MasterSettings): Promise<void> {
     await (await import("./master/as-pods/master-as-pods.ts")).runMasterAsPods(settings, startAgent);
     return;
   }
-  await (await import("./agent/component-pods/former-pods.ts")).endFormerPods(settings);
+  // Only then: it loads much that a master without an agent has no use for.
+  const asPods = join(settings.dataDir, "as-pods");
+  if (existsSync(asPods)) {
+    await (await import("./agent/component-pods/former-pods.ts")).endFormerPods(settings);
+    rmSync(asPods, { recursive: true });
+  }
   await (await import("./master/master.ts")).runMaster(settings, startAgent);
 }
 

@@ -44,8 +44,8 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
   if (settings.server.length === 0) await provideIdentity(settings, keys);
   const forget = noteProcess(given.runDir, "master");
 
-  // As it was given: components take over themselves what the masters share.
-  const content = renderSettings(given);
+  // As it was given: components take over themselves what the masters share. This process has joined, if it had to.
+  const content = renderSettings({ ...given, token: "" });
   const path = join(settings.dataDir, "as-pods", "config.yaml");
   if ((await readIfPresent(path)) !== content) await writeSecureFile(path, content);
   const own = `https://127.0.0.1:${settings.httpsPort}`;

@@ -70,6 +70,7 @@ export function renderComponentPod(component: ComponentPod, image: string, progr
     spec: {
       hostNetwork: true,
       dnsPolicy: "Default",
+      enableServiceLinks: false,
       priorityClassName: "system-node-critical",
       priority: 2_000_001_000,
       ...(isPrivileged ? {} : { securityContext: { seccompProfile: { type: "RuntimeDefault" } } }),

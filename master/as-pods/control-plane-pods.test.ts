@@ -1,0 +1,69 @@
+import { describe, expect, test } from "bun:test";
+import { parse } from "yaml";
+import { renderComponentPod } from "#shared/board/component-pod.ts";
+import { loadSettings } from "#shared/config/load.ts";
+import { masterOptions } from "#shared/config/settings.ts";
+import { controlPlanePods, renderSettings } from "./control-plane-pods.ts";
+
+const settingsOf = (flags: Record<string, unknown>) =>
+  loadSettings(masterOptions, { "as-pods": true, ...flags }, undefined);
+const podsOf = (flags: Record<string, unknown>) => {
+  const settings = settingsOf(flags);
+  return controlPlanePods(settings, {
+    path: "/var/lib/bramble/as-pods/config.yaml",
+    content: renderSettings(settings),
+  });
+};
+
+describe("the control plane as pods", () => {
+  test("has an etcd where the master has one of its own", () => {
+    expect(podsOf({}).map(({ name }) => name)).toEqual(["kube-apiserver", "kube-controller-manager", "kube-scheduler"]);
+    expect(podsOf({ store: "etcd" }).map(({ name }) => name)).toContain("etcd");
+    expect(podsOf({ store: "etcd=https://10.0.0.1:2379" }).map(({ name }) => name)).not.toContain("etcd");
+  });
+
+  test("gets the settings that differ from the usual, and other pods when they change", () => {
+    expect(parse(renderSettings(settingsOf({ "https-port": "7443", disable: "dns,ingress" })))).toEqual({
+      "as-pods": true,
+      "https-port": 7443,
+      disable: ["dns", "ingress"],
+    });
+    const hashOf = (flags: Record<string, unknown>) => podsOf(flags)[0]?.annotations?.["bramble.dev/config-hash"];
+    expect(hashOf({})).toBe(hashOf({}));
+    expect(hashOf({})).not.toBe(hashOf({ "log-level": "debug" }));
+  });
+
+  test("only the API server may write where keys and state are", () => {
+    for (const { name, mounts } of podsOf({ "oidc-ca-file": "/etc/oidc.crt" })) {
+      const data = mounts.find(({ path }) => path === "/var/lib/bramble");
+      expect({ name, readOnly: data?.isReadOnly ?? false }).toEqual({ name, readOnly: name !== "kube-apiserver" });
+      expect(mounts.some(({ path }) => path === "/etc/oidc.crt")).toBe(name === "kube-apiserver");
+    }
+  });
+});
+
+test("a manifest is as kubeadm's: critical, on the board's network, with probes on loopback", () => {
+  const [apiServer] = podsOf({});
+  if (!apiServer) throw new Error("no pod");
+  const pod = renderComponentPod(apiServer, "bramble.local/bramble:1", "/usr/local/bin/bramble");
+  expect(pod.metadata).toMatchObject({
+    name: "kube-apiserver",
+    namespace: "kube-system",
+    labels: { component: "kube-apiserver", tier: "control-plane" },
+  });
+  expect(pod.spec).toMatchObject({
+    hostNetwork: true,
+    priorityClassName: "system-node-critical",
+    priority: 2_000_001_000,
+  });
+  const [container] = pod.spec?.containers ?? [];
+  expect(container).toMatchObject({
+    command: ["/usr/local/bin/bramble", "apiserver", "--config=/var/lib/bramble/as-pods/config.yaml"],
+    imagePullPolicy: "Never",
+    livenessProbe: { httpGet: { host: "127.0.0.1", path: "/livez", port: 6443, scheme: "HTTPS" } },
+    readinessProbe: { httpGet: { path: "/readyz" } },
+  });
+  const names = pod.spec?.volumes?.map(({ name }) => name) ?? [];
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) expect(name).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+});

@@ -1,0 +1,100 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kubeletOptions, proxyOptions } from "./board-component-settings.ts";
+import { kubeletConfiguration, kubeProxyConfiguration, readComponentConfiguration } from "./component-configuration.ts";
+import { loadSettings } from "./load.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bramble-configuration-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function fileOf(content: object | string): string {
+  const path = join(folder, "file.yaml");
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+const kubelet = { apiVersion: "kubelet.config.k8s.io/v1beta1", kind: "KubeletConfiguration" };
+
+describe("a KubeletConfiguration", () => {
+  test("stands for the settings of its fields; fields that do nothing here are named", () => {
+    const { settings, withoutEffect } = readComponentConfiguration(
+      fileOf({
+        ...kubelet,
+        staticPodPath: "/etc/kubernetes/manifests",
+        clusterDNS: ["10.96.0.10"],
+        authentication: {
+          anonymous: { enabled: false },
+          webhook: { enabled: true, cacheTTL: "0s" },
+          x509: { clientCAFile: "/ca" },
+        },
+        authorization: { mode: "Webhook" },
+        kubeReserved: { cpu: "100m", memory: "64Mi" },
+        registerWithTaints: [
+          { key: "a", value: "b", effect: "NoSchedule" },
+          { key: "c", effect: "NoExecute" },
+        ],
+        cgroupDriver: "systemd",
+        serializeImagePulls: false,
+      }),
+      kubeletConfiguration,
+    );
+    expect(withoutEffect).toEqual(["cgroupDriver", "serializeImagePulls"]);
+    expect(loadSettings(kubeletOptions, settings, undefined)).toMatchObject({
+      podManifestPath: "/etc/kubernetes/manifests",
+      clusterDns: ["10.96.0.10"],
+      clientCaFile: "/ca",
+      kubeReserved: ["cpu=100m", "memory=64Mi"],
+      registerWithTaints: ["a=b:NoSchedule", "c:NoExecute"],
+      port: 10_250,
+      healthzPort: 10_248,
+    });
+  });
+
+  test("everything that is wrong is said at once", () => {
+    const path = fileOf({
+      ...kubelet,
+      staticPods: "/x",
+      port: "many",
+      readOnlyPort: 10_255,
+      authentication: { anonymous: { enabled: true } },
+    });
+    let message = "";
+    try {
+      readComponentConfiguration(path, kubeletConfiguration);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain('unknown field "staticPods"');
+    expect(message).toContain("port: expected a whole number");
+    expect(message).toContain("readOnlyPort: there is no port without authentication");
+    expect(message).toContain("authentication.anonymous.enabled: nobody unknown is let in");
+  });
+
+  test("another version is refused", () => {
+    const path = fileOf({ ...kubelet, apiVersion: "kubelet.config.k8s.io/v1" });
+    expect(() => readComponentConfiguration(path, kubeletConfiguration)).toThrow("apiVersion: supported values");
+  });
+});
+
+test("a KubeProxyConfiguration stands for the settings of its fields", () => {
+  const { settings } = readComponentConfiguration(
+    fileOf({
+      apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+      kind: "KubeProxyConfiguration",
+      clientConnection: { kubeconfig: "/k" },
+      mode: "",
+      clusterCIDR: "10.244.0.0/16",
+      conntrack: { maxPerCore: 0 },
+    }),
+    kubeProxyConfiguration,
+  );
+  expect(loadSettings(proxyOptions, settings, undefined)).toMatchObject({
+    kubeconfig: "/k",
+    proxyMode: "iptables",
+    clusterCidr: "10.244.0.0/16",
+    healthzBindAddress: "0.0.0.0:10256",
+    metricsBindAddress: "127.0.0.1:10249",
+  });
+});

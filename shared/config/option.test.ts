@@ -1,0 +1,26 @@
+import { describe, expect, test } from "bun:test";
+import { duration, parseDuration_ms, toggle } from "./option.ts";
+
+describe("durations as Go writes them", () => {
+  test.each([
+    ["15s", 15_000],
+    ["1m30s", 90_000],
+    ["1.5h", 5_400_000],
+    ["250ms", 250],
+    ["0", 0],
+  ] as const)("%s", (text, expected_ms) => expect(parseDuration_ms(text)).toBe(expected_ms));
+
+  test.each(["15", "s", "15 s", "1d", "-5s", ""])("%p is none", (text) =>
+    expect(parseDuration_ms(text)).toBeUndefined(),
+  );
+
+  test("what is none is refused by the setting's name", () => {
+    expect(() => duration("retry-period", "", "2s").parse("soon")).toThrow("retry-period: expected a duration");
+  });
+});
+
+test("a toggle is on by its name alone, and off by its value", () => {
+  const option = toggle("leader-elect", "", true);
+  expect([option.parse(true), option.parse("true"), option.parse("false")]).toEqual([true, true, false]);
+  expect(() => option.parse("maybe")).toThrow("leader-elect");
+});
