@@ -23,7 +23,8 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
     parts,
     componentIdentities,
   );
-  const { own } = serving;
+  const { own, components } = serving;
+  for (const [name, port] of Object.entries(localHealthPorts)) components.set(name, () => localHealth(port));
   const loops = serving.isShared
     ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => startServerControllers(own, log))
     : startServerControllers(own, log);
@@ -32,4 +33,19 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
   const signal = await untilSignalled();
   log.info("ending", { signal });
   await parts.stop();
+}
+
+/** Where `kubectl get componentstatuses` looks, as upstream's API server does: on this machine, at the usual ports. */
+const localHealthPorts = { scheduler: 10_259, "controller-manager": 10_257 };
+const healthWithin_ms = 5_000;
+
+async function localHealth(port: number): Promise<string> {
+  const answer = await fetch(`https://127.0.0.1:${port}/healthz`, {
+    // Its certificate is one that it signed itself.
+    tls: { rejectUnauthorized: false },
+    signal: AbortSignal.timeout(healthWithin_ms),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text;
 }

@@ -38,6 +38,19 @@ export class BoardClaims {
     }
   }
 
+  /** Notes which board has a name, where nobody is known to: a master's own board was a node before it could ask. */
+  async claim(name: string, boardSerial: string): Promise<void> {
+    const found = await this.#read();
+    const claims = claimsOf(found);
+    if (claims[name]) return;
+    try {
+      await this.#write(found, { ...claims, [name]: { boardSerial, claimed_ms: this.now_ms() } });
+    } catch (error) {
+      // It asks again at its next start.
+      if (!(isConflict(error) || isAlreadyExists(error))) throw error;
+    }
+  }
+
   /** The serial of the board that has a node name. */
   async holderOf(nodeName: string): Promise<string | undefined> {
     return claimsOf(await this.#read())[nodeName]?.boardSerial;

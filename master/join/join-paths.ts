@@ -43,6 +43,7 @@ async function nameBoard(context: RequestContext, { claims, settings }: JoinOpti
         known,
         "another board has this name: the card seems to have been copied. Join anew with the join token to get a name of its own",
       );
+    if (holder === undefined) await claims.claim(known, boardSerial);
     return { nodeName: known, settings };
   }
   const only = onlyBoardOf(context.user.groups);
