@@ -64,8 +64,19 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
     parts.add("upgrade", upgrade);
   }
   informers.start();
-  const keeping = keepCertificates({ identity, client, kubelet, server, settings, log, signal });
-  parts.add("certificates", { stop: () => keeping });
+  parts.add(
+    "certificates",
+    await keepCertificates({
+      identity,
+      client,
+      informers,
+      kubelet,
+      heartbeat,
+      server,
+      settings,
+      log: log.named("certificates"),
+    }),
+  );
   parts.add("heartbeat", heartbeat);
 
   return {

@@ -1,37 +1,65 @@
 import { rm } from "node:fs/promises";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
+import type { Part } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
-import { pause, systemClock } from "#shared/client/clock.ts";
+import { systemClock } from "#shared/client/clock.ts";
+import { workOn } from "#shared/client/controller.ts";
 import type { HttpClient } from "#shared/client/http-client.ts";
+import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
-import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
+import { WorkQueue } from "#shared/client/work-queue.ts";
+import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
+import { authoritiesSaid, authorityAnnotations, isBehindAuthorities } from "#shared/pki/authority-annotations.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
+import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
 import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 
-const look_ms = 15_000;
-const askForTrust_ms = 60_000;
-const servingRetry_ms = 5_000;
+/** The longest time between two looks: finds what an event missed, and what a leap of the clock has made due. */
+const look_ms = 3_600_000;
+/** Of a board that no broker hears: it may be that the cluster's authorities have changed while it was away. */
+const lostLook_ms = 60_000;
+/** A master that tells of new authorities may hold them before the one that is asked does. */
+const firstRetry_ms = 1_000;
+const longestRetry_ms = 60_000;
+const key = "certificates";
 
 export interface CertificateKeeping {
   readonly identity: BoardIdentity;
   readonly client: HttpClient;
+  readonly informers: InformerFactory;
   readonly kubelet: Kubelet;
+  readonly heartbeat: Heartbeat;
   readonly server: KubeletServer;
   readonly settings: AgentStart["settings"];
   readonly log: Log;
-  readonly signal: AbortSignal;
 }
 
-/** Keeps a board's certificates while it runs: follows the cluster's authorities, renews in time or when `bramble certificate
- *  renew` asks, and opens the kubelet's port with a serving certificate that fits the board's addresses. */
-export async function keepCertificates(keeping: CertificateKeeping): Promise<void> {
-  const { identity, client, server, kubelet, settings, log, signal } = keeping;
+/**
+ * Keeps a board's certificates while it runs: follows the cluster's authorities, renews in time or when `bramble certificate
+ * renew` asks, and opens the kubelet's port with a serving certificate that fits the board's addresses. It looks when the
+ * board's Node says something new of either, when that file appears, and when a certificate falls due.
+ */
+export async function keepCertificates(keeping: CertificateKeeping): Promise<Part> {
+  const { identity, client, server, informers, heartbeat, settings, log } = keeping;
+  const queue = new WorkQueue({ firstBackOff_ms: firstRetry_ms, longestBackOff_ms: longestRetry_ms });
+  const wake = (): void => {
+    queue.forget(key);
+    queue.add(key);
+  };
+  const detach = informers
+    .informer(nodes, { fieldSelector: `metadata.name=${identity.nodeName}` })
+    .addHandler((event) => {
+      if (event.type !== "update" || bearing(event.old) !== bearing(event.object)) wake();
+    });
+  const unwatch = await followRenewalMark(identity.renewalMark, wake, log);
+  heartbeat.onEnd(() => queue.addAfter(key, lostLook_ms));
   const door = new ServingDoor({
     server,
     client,
@@ -39,29 +67,42 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<voi
     clientAuthorities: () => identity.caCertificatePem,
     certificate: (names) => identity.servingCertificate(client, names),
   });
-  let askAgain_ms = Number.NEGATIVE_INFINITY;
-  while (!signal.aborted) {
-    let next_ms = look_ms;
-    try {
-      if (systemClock.now_ms() >= askAgain_ms) {
-        // Its failure is no hindrance to a renewal, which may be what is missing.
-        await keeping.identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
-        askAgain_ms = systemClock.now_ms() + askForTrust_ms;
-      }
-      await renewWhenDue(keeping);
-      // The signer approves only addresses that the Node shows.
-      const addresses = addressesOf(kubelet.node);
-      if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
-      else if (!addresses) next_ms = servingRetry_ms;
-      await tellAuthorities(keeping);
-    } catch (error) {
-      if (signal.aborted) break;
-      log.warn("certificates: trying again", { error });
-      next_ms = servingRetry_ms;
-    }
-    await pause(systemClock, next_ms, signal).catch(() => undefined);
-  }
-  await door.stop();
+  queue.add(key);
+  const working = workOn(queue, () => look(keeping, door), log);
+  return {
+    async stop() {
+      detach();
+      unwatch();
+      queue.shutDown();
+      await working;
+      await door.stop();
+    },
+  };
+}
+
+/** What a Node says that certificates depend on. */
+const bearing = (node: Node): string =>
+  JSON.stringify([authoritiesSaid(node.metadata.annotations), node.status?.addresses]);
+
+async function look(keeping: CertificateKeeping, door: ServingDoor): Promise<{ requeueAfter_ms: number }> {
+  const { identity, kubelet, settings, log } = keeping;
+  // Its failure is no hindrance to a renewal, which may be what is missing.
+  await identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
+  await renewWhenDue(keeping);
+  // The signer approves only addresses that the Node shows.
+  const addresses = addressesOf(kubelet.node);
+  if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
+  await tellAuthorities(keeping);
+  if (isBehindAuthorities(kubelet.node?.metadata.annotations, identity.caCertificatePem))
+    throw new Error("the cluster has other authorities by now than this board was given");
+  return { requeueAfter_ms: untilNextLook_ms(keeping) };
+}
+
+function untilNextLook_ms({ identity, heartbeat, settings }: CertificateKeeping): number {
+  // Another broker than the master's knows nothing of the cluster's authorities.
+  if (!heartbeat.isConnected || outsideBrokerOf(settings)) return lostLook_ms;
+  const untilDue_ms = identity.renewAt.getTime() - systemClock.wall_ms();
+  return Math.max(firstRetry_ms, Math.min(look_ms, untilDue_ms));
 }
 
 async function renewWhenDue({ identity, client, log }: CertificateKeeping): Promise<void> {

@@ -40,6 +40,7 @@ export class Heartbeat {
   private current: SessionMessage | undefined;
   private brokenAt_ms: number | undefined;
   private renewal: ReturnType<typeof setTimeout> | undefined;
+  private readonly onEnds = new Set<() => void>();
 
   constructor(private readonly options: HeartbeatOptions) {}
 
@@ -51,6 +52,11 @@ export class Heartbeat {
   /** A broker hears this board. */
   get isConnected(): boolean {
     return this.client?.connected ?? false;
+  }
+
+  /** Calls it whenever a session, or a try for one, has ended. */
+  onEnd(listener: () => void): void {
+    this.onEnds.add(listener);
   }
 
   /** Says something else in the present session. Rejects when there is none, or when it ends before the broker has it. */
@@ -137,6 +143,7 @@ export class Heartbeat {
       if (this.client !== client) return;
       this.brokenAt_ms ??= performance.now();
       if (reached && !outside) this.renewAfter(silent_ms);
+      for (const listener of this.onEnds) listener();
       const next = reached ? 0 : failures + 1;
       setTimeout(() => {
         if (this.client === client) this.connect(next);

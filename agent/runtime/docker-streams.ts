@@ -1,4 +1,4 @@
-import { type Duplex, PassThrough, type Readable } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { FrameParser } from "./docker-frames.ts";
 import type { ExecSession } from "./runtime.ts";
 
@@ -64,17 +64,4 @@ export function openSession(connection: Duplex, options: SessionOptions): ExecSe
       stderr?.resume();
     },
   };
-}
-
-/** Reads a stream whole but keeps only the first `limit_bytes`; what comes after is read and dropped. */
-export function collect(stream: Readable | undefined, limit_bytes: number): { text(): string } {
-  const chunks: Buffer[] = [];
-  let kept_bytes = 0;
-  stream?.on("data", (chunk: Buffer) => {
-    const part = chunk.subarray(0, limit_bytes - kept_bytes);
-    if (part.length === 0) return;
-    kept_bytes += part.length;
-    chunks.push(part);
-  });
-  return { text: () => Buffer.concat(chunks).toString("utf8") };
 }

@@ -9,7 +9,8 @@ import { openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
 import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { watchEvents } from "./docker-events.ts";
-import { execSync, exitCodeOf, startExec } from "./docker-exec.ts";
+import { exitCodeOf, startExec } from "./docker-exec.ts";
+import { execSync } from "./docker-exec-sync.ts";
 import { DockerImages } from "./docker-images.ts";
 import { DockerLifecycle } from "./docker-lifecycle.ts";
 import { readLogs } from "./docker-logs.ts";
@@ -191,11 +192,11 @@ export class DockerRuntime implements ContainerRuntime {
     timeout_ms: number,
     maxOutput_bytes = defaultExecOutput_bytes,
   ): Promise<ExecResult> {
-    return await execSync(this.#docker, id, command, timeout_ms, maxOutput_bytes);
+    return await execSync(this.#options.socketPath, id, command, timeout_ms, maxOutput_bytes);
   }
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
-    return (await startExec(this.#docker, id, options)).session;
+    return await startExec(this.#docker, id, options);
   }
 
   async attach(

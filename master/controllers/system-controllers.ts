@@ -1,6 +1,7 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { boardAuthorities } from "./board-authorities.ts";
 import { bootstrapSigner } from "./bootstrap-signer.ts";
 import { certificateApprover } from "./certificates/approver.ts";
 import { certificateCleaner } from "./certificates/cleaner.ts";
@@ -66,6 +67,7 @@ export function systemControllers(options: SystemControllerOptions): {
       namespaceController(mapper),
       serviceAccountController,
       rootCaPublisher(rootCa),
+      boardAuthorities(rootCa),
       nodeIpamController(options.clusterCidr),
       nodeLifecycleController(
         { ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms },

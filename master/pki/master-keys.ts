@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
@@ -7,12 +6,12 @@ import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import { PkiError, readAuthorityFiles, replaceAuthorityFiles } from "./cluster-authorities.ts";
 import { appliedAnnotation, clusterKeys, clusterKeysKey, keysDigest, keysOf } from "./cluster-keys.ts";
 import { renewalMarkFile } from "./master-certificates.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./master-pki.ts";
 
-const look_ms = 15_000;
 const renewalLook_ms = 3_600_000;
 
 /** Told of keys and certificates that take the place of others. */
@@ -71,21 +70,17 @@ export class MasterKeys {
       });
     });
     informers.start();
-    let nextLook_ms = performance.now() + renewalLook_ms;
-    const timer = setInterval(async () => {
-      const isAsked = await access(join(this.options.dataDir, "pki", renewalMarkFile)).then(
-        () => true,
-        () => false,
-      );
-      if (!isAsked && performance.now() < nextLook_ms) return;
-      nextLook_ms = performance.now() + renewalLook_ms;
+    const look = async (): Promise<void> => {
       await this.#serially(() => this.#refresh()).catch((error: unknown) =>
         this.log.error("certificates cannot be renewed", { error }),
       );
-    }, look_ms);
+    };
+    const timer = setInterval(look, renewalLook_ms);
+    const following = followRenewalMark(join(this.options.dataDir, "pki", renewalMarkFile), look, this.log);
     return {
       async stop() {
         clearInterval(timer);
+        (await following)();
         await informers.stop();
       },
     };

@@ -1,3 +1,5 @@
+import { letGoOfProgramPages } from "./program-pages.ts";
+
 /**
  * Gives the memory of work that is over back to the board. JavaScriptCore collects when its heap grows, not when work
  * ends: after a burst it would keep the garbage, and the code compiled for it, for as long as nothing happens.
@@ -40,10 +42,13 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
     const rss_bytes = process.memoryUsage.rss();
     // Pages go back with some delay, so what a collection has left shows only now.
     if (hasCollected) settled_bytes = rss_bytes;
+    const hadCollected = hasCollected;
     const look = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms, rss_bytes, settled_bytes };
     const hasLetGo = isQuiet(look) && (letGo?.() ?? false);
     hasCollected = hasLetGo || isWorthCollecting(look);
     if (hasCollected) Bun.gc(true);
+    // Once more when it is quiet for longer: what is needed then is less than what the end of a burst touches.
+    if (hasCollected || hadCollected) letGoOfProgramPages();
     before = now;
   }, lookEvery_ms);
   timer.unref();

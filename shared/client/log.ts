@@ -9,7 +9,7 @@ export interface Log {
 }
 
 export type LogFields = Readonly<Record<string, unknown>>;
-type Level = "debug" | "info" | "warn" | "error";
+export type Level = "debug" | "info" | "warn" | "error";
 const rank: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Writes `LEVEL component: message key=value` lines to stderr, where systemd adds the time. */

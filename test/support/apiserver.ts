@@ -13,6 +13,7 @@ import {
 import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
+import type { ConnectionLimits } from "../../master/apiserver/http/connections.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { User } from "../../master/apiserver/request.ts";
@@ -30,6 +31,8 @@ export interface TestServerOptions {
   readonly store?: "memory" | "sqlite" | undefined;
   /** Over the plain ones: client certificates, and system:masters may do everything. */
   readonly guards?: ((parts: ServerParts) => Partial<Guards>) | undefined;
+  /** Of connections, other than the usual ones. */
+  readonly limits?: Partial<ConnectionLimits> | undefined;
   /** Made at the start, beside `default` and `kube-system`. */
   readonly namespaces?: readonly string[] | undefined;
 }
@@ -83,6 +86,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     certificate: serving.certificatePem,
     key: serving.keyPem,
     clientAuthorities: authority.certificatePem,
+    limits: options.limits,
     log: (message) => console.error(message),
   });
   const url = `https://127.0.0.1:${await transport.listen()}`;

@@ -45,6 +45,8 @@ bramble:agent
 
 /** Rights of controllers that upstream does not have, in the same form. */
 export const brambleControllerRoleTable = `
+board-authorities-controller
+  patch | core | nodes
 local-path-provisioner
   create delete get list patch update watch | core | persistentvolumes
   get list patch update watch | core | persistentvolumeclaims

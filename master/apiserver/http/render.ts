@@ -8,6 +8,7 @@ import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/a
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
+import { connectionLimits } from "./connections.ts";
 import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
@@ -115,7 +116,7 @@ async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse
   response.end();
 }
 
-/** Waits where the client reads slower than the server writes. */
+/** Waits where the client reads slower than the server writes; one that reads nothing is left. */
 class Sink {
   readonly #response: ServerResponse;
 
@@ -129,7 +130,9 @@ class Sink {
     if (response.destroyed) return false;
     if (chunk.length > JOIN_UP_TO ? response.write(chunk) : joined(response, () => response.write(chunk))) return true;
     await new Promise<void>((resolve) => {
+      const stalled = setTimeout(() => response.destroy(), connectionLimits.stalledFor_ms);
       const done = (): void => {
+        clearTimeout(stalled);
         response.removeListener("drain", done);
         response.removeListener("close", done);
         resolve();

@@ -15,11 +15,13 @@ import {
 import express, { type Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { anonymousUser } from "../authn/chain.ts";
 import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { RequestBody, User } from "../request.ts";
 import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
+import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
 import { negotiate } from "./negotiate.ts";
 import { contentTypes, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
@@ -37,15 +39,17 @@ export interface TransportOptions extends TransportCertificates {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Other than the usual ones. */
+  readonly limits?: Partial<ConnectionLimits> | undefined;
   /** What went wrong inside; a client only hears that something did. */
   readonly log: (message: string) => void;
 }
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
-const HEADERS_WITHIN_MS = 30_000;
 const BODY_WITHIN_MS = 30_000;
 const ANSWER_WITHIN_MS = 60_000;
-const IDLE_FOR_MS = 180_000;
+/** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
+const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
 
 export class HttpsTransport {
@@ -55,29 +59,30 @@ export class HttpsTransport {
   readonly #options: TransportOptions;
   readonly #http: Server;
   readonly #tls: TlsServer;
-  readonly #sockets = new Set<TLSSocket>();
-  /** Of connections that wait for a request. */
-  readonly #deadlines = new WeakMap<TLSSocket, ReturnType<typeof setTimeout>>();
+  readonly #connections: Connections;
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
   /** Requests, watches and connections left out. */
   #underWay = 0;
-  #stopping = false;
 
   constructor(server: ApiServer, options: TransportOptions) {
     this.#server = server;
     this.#options = options;
+    this.#connections = new Connections({ ...connectionLimits, ...options.limits });
     const app = express();
     app.disable("x-powered-by");
     app.disable("etag");
     this.routes.disable("x-powered-by");
     app.use(this.routes);
     app.use((request: IncomingMessage, response: ServerResponse) => this.#begin(request, response));
-    this.#http = createHttpServer((request: IncomingMessage, response: ServerResponse) => {
-      // The API's own paths are nobody else's: they need no router.
-      if (isApiPath(request.url ?? "")) this.#begin(request, response);
-      else app(request, response);
-    });
-    this.#http.keepAliveTimeout = IDLE_FOR_MS;
+    this.#http = createHttpServer(
+      { maxHeaderSize: MAX_HEADERS_BYTES },
+      (request: IncomingMessage, response: ServerResponse) => {
+        // The API's own paths are nobody else's: they need no router.
+        if (isApiPath(request.url ?? "")) this.#begin(request, response);
+        else app(request, response);
+      },
+    );
+    this.#http.keepAliveTimeout = connectionLimits.idleFor_ms;
     this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => this.#refuseUpgrade(socket, error));
     });
@@ -95,6 +100,7 @@ export class HttpsTransport {
       },
       (socket) => this.#accept(socket),
     );
+    this.#tls.on("connection", (socket: TLSSocket) => this.#connections.opened(socket));
     this.#tls.on("tlsClientError", () => undefined);
   }
 
@@ -112,7 +118,7 @@ export class HttpsTransport {
   useCertificates({ certificate, key, clientAuthorities }: TransportCertificates): void {
     this.#tls.setSecureContext({ cert: certificate, key, ca: clientAuthorities });
     const authorities = splitCertificates(clientAuthorities).map((pem) => new X509Certificate(pem).publicKey);
-    for (const socket of this.#sockets) {
+    for (const socket of this.#connections.sockets) {
       const shown = this.#certificates.get(socket);
       if (shown && !authorities.some((authority) => new X509Certificate(shown.raw).verify(authority))) socket.destroy();
     }
@@ -120,36 +126,19 @@ export class HttpsTransport {
 
   /** Takes no more connections, lets requests under way end, then closes what is left. Watches end with the ApiServer. */
   async stop(): Promise<void> {
-    this.#stopping = true;
     this.#tls.close();
     const deadline_ms = performance.now() + STOP_WITHIN_MS;
     while (this.#underWay > 0 && performance.now() < deadline_ms) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#connections.sockets) socket.destroy();
     this.#http.close();
   }
 
   #accept(socket: TLSSocket): void {
-    this.#sockets.add(socket);
-    socket.on("close", () => {
-      clearTimeout(this.#deadlines.get(socket));
-      this.#sockets.delete(socket);
-    });
-    socket.on("error", () => socket.destroy());
     if (socket.authorized) this.#certificates.set(socket, socket.getPeerCertificate(true));
-    this.#awaitRequest(socket, HEADERS_WITHIN_MS);
+    this.#connections.secured(socket);
     this.#http.emit("connection", socket);
-  }
-
-  #awaitRequest(socket: TLSSocket, within_ms: number): void {
-    clearTimeout(this.#deadlines.get(socket));
-    // A response may end by its connection's end, after which nobody would take the timer back.
-    if (socket.destroyed) return;
-    this.#deadlines.set(
-      socket,
-      setTimeout(() => socket.destroy(), within_ms),
-    );
   }
 
   #begin(request: IncomingMessage, response: ServerResponse): void {
@@ -158,7 +147,7 @@ export class HttpsTransport {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = request.socket as TLSSocket;
-    clearTimeout(this.#deadlines.get(socket));
+    this.#connections.requestBegan(socket);
     const { path, query } = splitUrl(request.url ?? "/");
     const info = requestInfoOf(request.method ?? "GET", path, query);
     const done = this.#server.metrics.begin(info);
@@ -171,7 +160,7 @@ export class HttpsTransport {
       // Whoever was answered whole has nothing more to stop.
       if (!response.writableFinished || !limited) gone.abort();
       done(response.statusCode);
-      if (!this.#stopping) this.#awaitRequest(socket, IDLE_FOR_MS);
+      this.#connections.requestEnded(socket);
     });
     const headers = headersOf(request);
     response.setHeader("audit-id", headers["audit-id"] ?? crypto.randomUUID());
@@ -186,6 +175,7 @@ export class HttpsTransport {
     } finally {
       clearTimeout(late);
       leave?.();
+      if (response.writableEnded) this.#connections.awaitReader(socket, response);
       this.#underWay -= limited ? 1 : 0;
     }
   }
@@ -215,11 +205,13 @@ export class HttpsTransport {
   }
 
   async #userOf(headers: ApiRequest["headers"], socket: TLSSocket): Promise<User> {
-    return this.#server.authenticate({
+    const user = await this.#server.authenticate({
       headers,
       clientCertificate: this.#certificates.get(socket),
       remoteAddress: socket.remoteAddress,
     });
+    if (user.name !== anonymousUser.name) this.#connections.proven(socket);
+    return user;
   }
 
   async #answer(
@@ -271,7 +263,7 @@ export class HttpsTransport {
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const tlsSocket = request.socket as TLSSocket;
-    clearTimeout(this.#deadlines.get(tlsSocket));
+    this.#connections.requestBegan(tlsSocket);
     const { path, query } = splitUrl(request.url ?? "/");
     const { method = "GET" } = request;
     const info = requestInfoOf(method, path, query);

@@ -1,0 +1,116 @@
+import type { ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
+
+/** How many connections there may be, and how long each may keep the server waiting (ms). */
+export interface ConnectionLimits {
+  /** A board alone holds some twenty, for its watches. */
+  readonly connections: number;
+  /** Those by which nobody has authenticated yet: beyond, the oldest goes. */
+  readonly unproven: number;
+  readonly handshakeWithin_ms: number;
+  readonly headersWithin_ms: number;
+  readonly idleFor_ms: number;
+  /** For a client to take some of what was written. */
+  readonly stalledFor_ms: number;
+}
+
+export const connectionLimits: ConnectionLimits = {
+  connections: 10_000,
+  unproven: 256,
+  handshakeWithin_ms: 10_000,
+  headersWithin_ms: 30_000,
+  idleFor_ms: 180_000,
+  stalledFor_ms: 60_000,
+};
+
+interface Connection {
+  /** Requests that are not answered yet. */
+  requests: number;
+  /** At most one: for the handshake, the next request, or the client's reading. */
+  deadline?: ReturnType<typeof setTimeout>;
+}
+
+/** The open connections of a server. Bun's own limits of handshakes and headers do not hold for TLS. */
+export class Connections {
+  readonly #limits: ConnectionLimits;
+  readonly #open = new Map<TLSSocket, Connection>();
+  /** Oldest first. */
+  readonly #unproven = new Set<TLSSocket>();
+
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
+  }
+
+  get sockets(): Iterable<TLSSocket> {
+    return this.#open.keys();
+  }
+
+  /** A connection before its handshake. */
+  opened(socket: TLSSocket): void {
+    socket.on("error", () => socket.destroy());
+    if (this.#open.size >= this.#limits.connections) {
+      socket.destroy();
+      return;
+    }
+    const connection: Connection = { requests: 0 };
+    this.#open.set(socket, connection);
+    this.#unproven.add(socket);
+    socket.on("close", () => {
+      clearTimeout(connection.deadline);
+      this.#open.delete(socket);
+      this.#unproven.delete(socket);
+    });
+    this.#endAfter(socket, this.#limits.handshakeWithin_ms);
+    const [oldest] = this.#unproven;
+    if (this.#unproven.size > this.#limits.unproven) oldest?.destroy();
+  }
+
+  /** After its handshake. */
+  secured(socket: TLSSocket): void {
+    this.#endAfter(socket, this.#limits.headersWithin_ms);
+  }
+
+  requestBegan(socket: TLSSocket): void {
+    const connection = this.#open.get(socket);
+    if (!connection) return;
+    connection.requests += 1;
+    clearTimeout(connection.deadline);
+  }
+
+  requestEnded(socket: TLSSocket): void {
+    const connection = this.#open.get(socket);
+    if (!connection) return;
+    connection.requests -= 1;
+    if (connection.requests === 0) this.#endAfter(socket, this.#limits.idleFor_ms);
+  }
+
+  /** Somebody has authenticated by it. */
+  proven(socket: TLSSocket): void {
+    this.#unproven.delete(socket);
+  }
+
+  /** Ends the connection when its client takes nothing of an answer that is written. */
+  awaitReader(socket: TLSSocket, response: ServerResponse): void {
+    let left_bytes = Number.POSITIVE_INFINITY;
+    const look = (): void => {
+      const connection = this.#open.get(socket);
+      if (!connection || response.writableFinished || response.closed) return;
+      const waiting_bytes = socket.writableLength + response.writableLength;
+      if (waiting_bytes >= left_bytes) {
+        socket.destroy();
+        return;
+      }
+      left_bytes = waiting_bytes;
+      clearTimeout(connection.deadline);
+      connection.deadline = setTimeout(look, this.#limits.stalledFor_ms);
+    };
+    look();
+  }
+
+  #endAfter(socket: TLSSocket, within_ms: number): void {
+    const connection = this.#open.get(socket);
+    if (!connection) return;
+    clearTimeout(connection.deadline);
+    connection.deadline = setTimeout(() => socket.destroy(), within_ms);
+  }
+}

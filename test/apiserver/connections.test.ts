@@ -1,0 +1,110 @@
+/** Clients that keep the server waiting, take nothing, or are too many. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { startTestServer, type TestServer } from "../support/apiserver.ts";
+
+const limits = { unproven: 8, handshakeWithin_ms: 1500, headersWithin_ms: 1500, idleFor_ms: 1500, stalledFor_ms: 1500 };
+let server: TestServer;
+let identity: { readonly cert: string; readonly key: string };
+
+beforeAll(async () => {
+  server = await startTestServer({ limits });
+  const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+  identity = { cert, key };
+});
+afterAll(() => server.stop());
+
+const port = (): number => Number(new URL(server.url).port);
+
+async function tls(as: "admin" | "anonymous" = "admin"): Promise<Socket> {
+  const ca = server.authority.certificatePem;
+  const socket = connectTls({ host: "127.0.0.1", port: port(), ca, ...(as === "admin" && identity) });
+  socket.on("error", () => socket.destroy());
+  await once(socket, "secureConnect");
+  return socket;
+}
+
+async function tcp(): Promise<Socket> {
+  const socket = connectTcp(port(), "127.0.0.1");
+  socket.on("error", () => socket.destroy());
+  await once(socket, "connect");
+  return socket;
+}
+
+/** Writes another bit until the server has had enough. */
+async function trickle(socket: Socket, bit: string): Promise<void> {
+  const timer = setInterval(() => socket.write(bit), 100);
+  socket.resume();
+  await once(socket, "close");
+  clearInterval(timer);
+}
+
+const answered = async (socket: Socket, request: string): Promise<string> => {
+  socket.write(request);
+  const [bytes] = await once(socket, "data");
+  return String(bytes).split("\r\n", 1)[0] ?? "";
+};
+
+test("a handshake that is not begun, or not ended, is waited for so long only", async () => {
+  const silent = await tcp();
+  silent.resume();
+  const begun = await tcp();
+  begun.write(Buffer.from("1603010200010001fc0303", "hex"));
+  begun.resume();
+  await Promise.all([once(silent, "close"), once(begun, "close")]);
+});
+
+test("headers that come bit by bit are not waited for, in a first request or a second", async () => {
+  const first = await tls();
+  first.write("GET /version HTTP/1.1\r\nHost: localhost\r\n");
+  await trickle(first, "X-A: b\r\n");
+  const second = await tls();
+  expect(await answered(second, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")).toBe("HTTP/1.1 200 OK");
+  second.write("GET /version HTTP/1.1\r\nHost: localhost\r\n");
+  await trickle(second, "X-A: b\r\n");
+});
+
+test("who takes nothing of an answer is left", async () => {
+  const socket = await tls();
+  socket.pause();
+  const closed = new Promise((done) => socket.once("close", done));
+  // Several of them, as the kernel takes the first megabytes.
+  socket.write("GET /openapi/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20));
+  // That the server has ended shows to a client that reads nothing when it writes.
+  const timer = setInterval(() => socket.write("\r\n"), 200);
+  await closed;
+  clearInterval(timer);
+});
+
+test("large headers are taken, larger ones refused", async () => {
+  const header = (length: number): string =>
+    `GET /version HTTP/1.1\r\nHost: localhost\r\nX-A: ${"a".repeat(length)}\r\n\r\n`;
+  expect(await answered(await tls(), header(100_000))).toBe("HTTP/1.1 200 OK");
+  expect(await answered(await tls(), header(300_000))).toBe("HTTP/1.1 431 Request Header Fields Too Large");
+});
+
+test("the oldest of too many connections goes, if nobody authenticated by it", async () => {
+  const known = await tls();
+  await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const watch = await tls();
+  await answered(watch, "GET /api/v1/namespaces?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const strange = await Promise.all(Array.from({ length: limits.unproven }, () => tls("anonymous")));
+  const closed = Promise.race(strange.map((socket) => once(socket.resume(), "close")));
+  const more = await tls("anonymous");
+  await closed;
+  expect(await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")).toBe("HTTP/1.1 200 OK");
+  expect(watch.destroyed).toBe(false);
+  for (const socket of [known, watch, more, ...strange]) socket.destroy();
+});
+
+test("a watch lasts while nothing happens", async () => {
+  const watch = await tls();
+  await answered(watch, "GET /api/v1/configmaps?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const idle = await tls();
+  await answered(idle, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await once(idle.resume(), "close");
+  expect(watch.destroyed).toBe(false);
+  watch.destroy();
+});
