@@ -2,6 +2,7 @@ import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
+import { auditorOf } from "./apiserver/audit/auditor.ts";
 import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
 import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
@@ -57,8 +58,10 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const oidc = oidcSettingsOf(settings);
   let security: Security | undefined;
   let extensions: Extensions | undefined;
+  const auditor = auditorOf(settings, log.named("audit"));
   const server = new ApiServer({
     store,
+    auditor,
     declarations: builtinDeclarations,
     guards: ({ reader, resources, client }) => {
       const allocation = new ServiceAllocation({
@@ -158,6 +161,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       server.stop();
       dialer.close();
       await transport.stop();
+      await auditor?.stop();
       extensions?.stop();
       security?.stop();
     },

@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import type { AuditRecord } from "./audit/record.ts";
 
 /** Who asks, once authenticated (authentication.k8s.io UserInfo). */
 export interface User {
@@ -58,6 +59,8 @@ export interface RequestContext {
   /** Become `Warning: 299` headers. */
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;
+  /** Where a policy wants the request recorded. */
+  readonly audit?: AuditRecord | undefined;
   readonly remoteAddress?: string | undefined;
   /** The caches lag: what must be the newest is read in the store, as of this revision at least. */
   readonly behind?: number | undefined;

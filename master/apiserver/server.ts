@@ -2,7 +2,7 @@
  * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
-import { StatusError } from "#shared/api/errors.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
@@ -13,6 +13,8 @@ import { flowControlDump } from "../flow-control/flow-dump.ts";
 import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
 import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
+import { type Auditor, auditIdOf } from "./audit/auditor.ts";
+import type { AuditRecord } from "./audit/record.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { DiscoveryPaths, type ExternalGroups } from "./discovery/discovery-paths.ts";
@@ -70,6 +72,8 @@ export interface ApiServerOptions {
   readonly store: Store;
   readonly declarations: readonly ResourceDeclaration[];
   readonly guards: (parts: ServerParts) => Guards | Promise<Guards>;
+  /** Records requests, of clients in this process too. */
+  readonly auditor?: Auditor | undefined;
   /** Wall clock in ms since the epoch. */
   readonly now_ms?: (() => number) | undefined;
 }
@@ -84,6 +88,8 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
   readonly warnings: string[];
   readonly remoteAddress?: string | undefined;
+  /** Where a policy wants the request recorded. */
+  readonly audit?: AuditRecord | undefined;
 }
 
 const WORTHWHILE_EVENTS = 256;
@@ -98,6 +104,7 @@ export class ApiServer {
   readonly resources: ResourceTable;
   readonly reader: ResourceReader;
   readonly health: HealthChecks;
+  readonly auditor: Auditor | undefined;
   readonly gate = new RequestGate();
   readonly metrics = new RequestMetrics(this.gate);
   readonly #options: ApiServerOptions;
@@ -110,6 +117,7 @@ export class ApiServer {
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
+    this.auditor = options.auditor;
     this.#hub = new CacheHub(options.store);
     this.resources = new ResourceTable(this.#hub);
     this.reader = new CacheReader(this.resources);
@@ -244,8 +252,10 @@ export class ApiServer {
     try {
       const behind = wantsNewest(request) ? await this.#hub.fresh() : undefined;
       const actor = await impersonated(authorizer, user, request.headers);
-      const context: RequestContext = { ...request, user: actor, auditAnnotations: {}, behind };
-      await assertAllowed(authorizer, attributesOf(actor, request.info, request.query));
+      if (actor !== user) request.audit?.impersonated(actor);
+      const auditAnnotations = request.audit?.annotations ?? {};
+      const context: RequestContext = { ...request, user: actor, auditAnnotations, behind };
+      await assertAllowed(authorizer, attributesOf(actor, request.info, request.query), request.audit?.annotations);
       return await this.#route(context, exchange);
     } catch (error) {
       throw storeFailure(error) ?? error;
@@ -315,20 +325,39 @@ export class ApiServer {
   async #inProcess({ method, url, headers, body, signal }: Call, user: User): Promise<ApiResponse> {
     const { path, query } = splitUrl(url);
     const info = requestInfoOf(method, path, query);
-    const response = await this.handle(
-      {
-        method,
-        info,
-        query,
-        headers,
-        body: body ? { kind: "object", object: body } : { kind: "none" },
-        signal,
-        warnings: [],
-      },
-      user,
-    );
+    const request: ApiRequest = {
+      method,
+      info,
+      query,
+      headers,
+      body: body ? { kind: "object", object: body } : { kind: "none" },
+      signal,
+      warnings: [],
+    };
+    const asked = { method, info, uri: url, headers, remoteAddress: "127.0.0.1" };
+    const audit = this.auditor?.begin(asked, user, auditIdOf(headers));
+    const response = await (audit ? this.#recorded({ ...request, audit }, user, audit) : this.handle(request, user));
     if (response === "handled") throw new Error(`${path} cannot be reached in the same process`);
     return response;
+  }
+
+  async #recorded(request: ApiRequest, user: User, audit: AuditRecord): Promise<ApiResponse | "handled"> {
+    try {
+      const response = await this.handle(request, user);
+      if (response === "handled") return response;
+      audit.answered(response);
+      if (response.kind !== "watch") {
+        audit.complete(response.code);
+        return response;
+      }
+      audit.started(200);
+      return { ...response, frames: untilEnd(response.frames, () => audit.complete(200)) };
+    } catch (error) {
+      const status = error instanceof StatusError ? error : internalError(String(error), error);
+      audit.failed(status);
+      audit.complete(status.code);
+      throw error;
+    }
   }
 }
 
@@ -337,6 +366,14 @@ function wantsNewest({ info, query }: ApiRequest): boolean {
   if (!info.isResourceRequest) return false;
   const reads = info.verb === "get" || info.verb === "list" || info.verb === "watch";
   return !reads || (query.get("resourceVersion") ?? "") === "";
+}
+
+async function* untilEnd<T>(items: AsyncIterable<T>, ended: () => void): AsyncGenerator<T> {
+  try {
+    yield* items;
+  } finally {
+    ended();
+  }
 }
 
 /** How clients are told that the store does not serve. */

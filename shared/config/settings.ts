@@ -1,5 +1,7 @@
 import { choice, flag, integer, text, texts, type ValuesOf } from "./option.ts";
 
+const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
+
 /** Where things lie and what the cluster's networks are: the same on every board. */
 const commonOptions = {
   dataDir: text("data-dir", "DIR", "where Bramble keeps its state", "/var/lib/bramble"),
@@ -193,6 +195,73 @@ export const masterOptions = {
   oidcRequiredClaim: texts("oidc-required-claim", "CLAIM=VALUE", "what a token must say to be taken"),
   oidcSigningAlgs: texts("oidc-signing-algs", "ALG", "algorithms of signatures that are taken (default: RS256)"),
   oidcCaFile: text("oidc-ca-file", "FILE", "the CA of the issuer's certificate (default: the system's)", ""),
+  auditPolicyFile: text("audit-policy-file", "FILE", "Policy (audit.k8s.io/v1): which requests are recorded", ""),
+  auditLogPath: text("audit-log-path", "FILE", "where they are recorded; - for standard output", ""),
+  auditLogFormat: choice("audit-log-format", "as JSON, or as upstream's old lines", ["json", "legacy"], "json"),
+  auditLogMaxsize: integer("audit-log-maxsize", "MB", "size at which that file is put aside; 0: 100", 0, upTo(100_000)),
+  auditLogMaxage: integer(
+    "audit-log-maxage",
+    "DAYS",
+    "age at which an older file is removed; 0: never",
+    0,
+    upTo(36_500),
+  ),
+  auditLogMaxbackup: integer("audit-log-maxbackup", "N", "how many older files are kept; 0: all", 0, upTo(10_000)),
+  auditLogBatchMaxWait: integer(
+    "audit-log-batch-max-wait",
+    "SECONDS",
+    "how long events are gathered before a write, which spares the card; a crash loses them. 0: each at once",
+    10,
+    upTo(3600),
+  ),
+  auditLogBatchMaxSize: integer(
+    "audit-log-batch-max-size",
+    "N",
+    "events that are written together",
+    400,
+    upTo(100_000),
+  ),
+  auditLogBatchBufferSize: integer(
+    "audit-log-batch-buffer-size",
+    "N",
+    "events that may wait to be written; more are lost",
+    10_000,
+    upTo(1_000_000),
+  ),
+  auditWebhookConfigFile: text(
+    "audit-webhook-config-file",
+    "FILE",
+    "kubeconfig of a collector that events are sent to",
+    "",
+  ),
+  auditWebhookBatchMaxWait: integer(
+    "audit-webhook-batch-max-wait",
+    "SECONDS",
+    "how long events are gathered before they are sent",
+    30,
+    upTo(3600),
+  ),
+  auditWebhookBatchMaxSize: integer(
+    "audit-webhook-batch-max-size",
+    "N",
+    "events that are sent together",
+    400,
+    upTo(100_000),
+  ),
+  auditWebhookBatchBufferSize: integer(
+    "audit-webhook-batch-buffer-size",
+    "N",
+    "events that may wait to be sent; more are lost",
+    10_000,
+    upTo(1_000_000),
+  ),
+  auditWebhookInitialBackoff: integer(
+    "audit-webhook-initial-backoff",
+    "SECONDS",
+    "pause before events that could not be sent are sent again",
+    10,
+    upTo(3600),
+  ),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",

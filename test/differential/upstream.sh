@@ -3,6 +3,7 @@
 #   upstream.sh DIR        starts them; DIR/url, DIR/ca.crt and DIR/token are what a client needs
 #   upstream.sh DIR stop
 # UPSTREAM_ADMISSION=default leaves all admission plugins on; without it those are off that need controllers or add defaults.
+# UPSTREAM_FLAGS are further flags of kube-apiserver.
 # UPSTREAM_BIN is the folder with etcd and kube-apiserver v1.35.4; ports are UPSTREAM_PORT and the two above it.
 set -euo pipefail
 dir=$1
@@ -33,7 +34,7 @@ echo $! >"$dir/etcd.pid"
 setsid nohup "$bin/kube-apiserver" --secure-port="$port" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
   --endpoint-reconciler-type=none --allow-privileged --etcd-servers="http://127.0.0.1:$((port + 1))" \
   --service-cluster-ip-range=10.43.0.0/16 --authorization-mode=RBAC \
-  "${admission[@]}" \
+  "${admission[@]}" ${UPSTREAM_FLAGS:-} \
   --token-auth-file="$dir/tokens.csv" --tls-cert-file="$dir/ca.crt" --tls-private-key-file="$dir/server.key" \
   --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$dir/sa.key" \
   --service-account-signing-key-file="$dir/sa.key" >"$dir/kube-apiserver.log" 2>&1 </dev/null &

@@ -6,6 +6,7 @@
 
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { gadgetDefinition, validSamples } from "./bodies.ts";
 import { type CaseMaker, caseMaker, type FuzzCase, smuggledPath } from "./cases.ts";
 import { converse, type Outcome } from "./conversation.ts";
@@ -141,6 +142,10 @@ test("what is stored afterwards can be read, written again, and is the same afte
   expect(before.size).toBeGreaterThan(100);
   await server.stop();
   assertWhole(server.database);
+  const events = readFileSync(server.auditLog, "utf8").trimEnd().split("\n");
+  expect(new Set(events.map((line) => (JSON.parse(line) as { readonly kind: string }).kind))).toEqual(
+    new Set(["Event"]),
+  );
   await server.start();
   const after = await everything();
   for (const [path, items] of before) expect(`${path} ${after.get(path)}`).toBe(`${path} ${items}`);

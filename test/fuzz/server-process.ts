@@ -25,6 +25,9 @@ export class ServerProcess {
     this.#port ||= await freePort();
     const mqttPort = await freePort();
     writeFileSync(join(this.folder, "none.yaml"), "");
+    // All is recorded, so that whatever a request brings is written down, too.
+    const policy = { apiVersion: "audit.k8s.io/v1", kind: "Policy", rules: [{ level: "RequestResponse" }] };
+    writeFileSync(join(this.folder, "policy.yaml"), JSON.stringify(policy));
     const log = openSync(this.logFile, "a");
     this.#child = Bun.spawn({
       cmd: [
@@ -37,6 +40,10 @@ export class ServerProcess {
         `--run-dir=${this.folder}/run`,
         `--write-kubeconfig=${this.folder}/admin.yaml`,
         `--secure-port=${this.#port}`,
+        `--audit-policy-file=${this.folder}/policy.yaml`,
+        `--audit-log-path=${this.auditLog}`,
+        "--audit-log-maxsize=8",
+        "--audit-log-maxbackup=1",
         `--mqtt-port=${mqttPort}`,
       ],
       env: { ...process.env, MEASURE_FILE: this.#measureFile },
@@ -64,6 +71,10 @@ export class ServerProcess {
 
   get logFile(): string {
     return join(this.folder, "server.log");
+  }
+
+  get auditLog(): string {
+    return join(this.folder, "audit", "audit.log");
   }
 
   get log(): string {

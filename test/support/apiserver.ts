@@ -46,6 +46,7 @@ export interface TestServer {
   readonly client: Client;
   readonly kubeconfig: string;
   readonly folder: string;
+  connectionCount(): number;
   clientAs(user: User): Client;
   /** A client certificate of this authority. */
   issue(commonName: string, organizations?: readonly string[]): Promise<KeyAndCertificate>;
@@ -105,6 +106,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     client,
     kubeconfig,
     folder,
+    connectionCount: () => transport.connectionCount,
     clientAs: (user) => api.client(user),
     issue,
     fetch: (path, init) =>

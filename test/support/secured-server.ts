@@ -7,6 +7,7 @@ import type { Client } from "#shared/client/client.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
+import type { Auditor } from "../../master/apiserver/audit/auditor.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
@@ -45,7 +46,11 @@ export interface SecuredServer {
   stop(): Promise<void>;
 }
 
-export async function startSecuredServer(more: Pick<SecurityOptions, "moreTokens"> = {}): Promise<SecuredServer> {
+export interface SecuredServerOptions extends Pick<SecurityOptions, "moreTokens"> {
+  readonly auditor?: Auditor | undefined;
+}
+
+export async function startSecuredServer({ auditor, ...more }: SecuredServerOptions = {}): Promise<SecuredServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "secured-server-"));
   const pki = await ensureMasterPki({
     dataDir,
@@ -61,6 +66,7 @@ export async function startSecuredServer(more: Pick<SecurityOptions, "moreTokens
   let security: Security | undefined;
   const server = new ApiServer({
     store,
+    auditor,
     declarations: builtinDeclarations,
     guards: (parts) => {
       const client = () => parts.client(apiServerUser);

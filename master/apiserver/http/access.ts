@@ -21,9 +21,17 @@ export function attributesOf(user: User, info: RequestInfo, query: URLSearchPara
   };
 }
 
-/** Throws Forbidden in upstream's words. */
-export async function assertAllowed(authorizer: Authorizer, attributes: Attributes): Promise<void> {
+/** Throws Forbidden in upstream's words. What was decided and why is noted among the annotations, where there are some. */
+export async function assertAllowed(
+  authorizer: Authorizer,
+  attributes: Attributes,
+  annotations?: Record<string, string>,
+): Promise<void> {
   const decision = await authorizer.authorize(attributes);
+  if (annotations) {
+    annotations["authorization.k8s.io/decision"] = decision.outcome === "allow" ? "allow" : "forbid";
+    annotations["authorization.k8s.io/reason"] = decision.reason;
+  }
   if (decision.outcome === "allow") return;
   const message = refusal(attributes);
   throw forbiddenRequest(attributes, decision.reason === "" ? message : `${message}: ${decision.reason}`);

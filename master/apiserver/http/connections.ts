@@ -41,6 +41,10 @@ export class Connections {
     this.#limits = limits;
   }
 
+  get count(): number {
+    return this.#open.size;
+  }
+
   get sockets(): Iterable<TLSSocket> {
     return this.#open.keys();
   }

@@ -15,10 +15,12 @@ import {
 import express, { type Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { auditIdOf } from "../audit/auditor.ts";
+import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
 import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
-import type { RequestBody, User } from "../request.ts";
+import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
 import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
@@ -104,6 +106,11 @@ export class HttpsTransport {
     this.#tls.on("tlsClientError", () => undefined);
   }
 
+  /** Connections that are open. */
+  get connectionCount(): number {
+    return this.#connections.count;
+  }
+
   /** The port that is listened on. */
   async listen(): Promise<number> {
     const { host, port } = this.#options;
@@ -154,24 +161,36 @@ export class HttpsTransport {
     const gone = new AbortController();
     const limited = !isLongRunning(info);
     let ended = false;
+    let audit: AuditRecord | undefined;
     response.on("close", () => {
       if (ended) return;
       ended = true;
       // Whoever was answered whole has nothing more to stop.
       if (!response.writableFinished || !limited) gone.abort();
       done(response.statusCode);
+      audit?.complete(response.statusCode);
       this.#connections.requestEnded(socket);
     });
     const headers = headersOf(request);
-    response.setHeader("audit-id", headers["audit-id"] ?? crypto.randomUUID());
-    const user = await this.#userOf(headers, socket);
-    const asked = { info, query, headers, signal: gone.signal };
+    const auditId = auditIdOf(headers);
+    response.setHeader("audit-id", auditId);
+    const user = await this.#userOf(headers, socket).catch((error: unknown) => {
+      this.#auditStranger(auditedOf(request, info, headers), auditId, error);
+      throw error;
+    });
+    audit = this.#server.auditor?.begin(auditedOf(request, info, headers), user, auditId);
+    const asked = { info, query, headers, signal: gone.signal, audit };
     const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
     this.#underWay += limited ? 1 : 0;
     let leave: (() => void) | undefined;
     try {
       leave = await this.#enter(asked, user, response);
       await this.#answer(request, response, asked, user, limited ? undefined : leave);
+    } catch (error) {
+      const status = this.#statusOf(error, request);
+      audit?.failed(status);
+      if (!limited) audit?.started(status.code);
+      throw status;
     } finally {
       clearTimeout(late);
       leave?.();
@@ -217,7 +236,7 @@ export class HttpsTransport {
   async #answer(
     request: IncomingMessage,
     response: ServerResponse,
-    { info, query, headers, signal }: Pick<ApiRequest, "info" | "query" | "headers" | "signal">,
+    { info, query, headers, signal, audit }: Pick<ApiRequest, "info" | "query" | "headers" | "signal" | "audit">,
     user: User,
     isHandled: (() => void) | undefined,
   ): Promise<void> {
@@ -227,13 +246,15 @@ export class HttpsTransport {
     const { remoteAddress } = request.socket;
     const exchange: Exchange = { kind: "request", request, response };
     const answer = await this.#server
-      .handle({ method, info, query, headers, body, signal, warnings, remoteAddress }, user, exchange)
+      .handle({ method, info, query, headers, body, signal, warnings, remoteAddress, audit }, user, exchange)
       .catch((error: unknown) => {
         // What was found odd is told of a refused request too.
         if (!response.headersSent) setWarnings(response, warnings);
         throw error;
       });
     isHandled?.();
+    if (answer !== "handled") audit?.answered(answer);
+    if (isLongRunning(info)) audit?.started(answer === "handled" ? response.statusCode : codeOf(answer));
     if (answer === "handled" || response.headersSent) return;
     setWarnings(response, warnings);
     response.setHeader("cache-control", "no-cache, private");
@@ -268,27 +289,40 @@ export class HttpsTransport {
     const { method = "GET" } = request;
     const info = requestInfoOf(method, path, query);
     const headers = headersOf(request);
-    const user = await this.#userOf(headers, tlsSocket);
+    const auditId = auditIdOf(headers);
+    const user = await this.#userOf(headers, tlsSocket).catch((error: unknown) => {
+      this.#auditStranger(auditedOf(request, info, headers), auditId, error);
+      throw error;
+    });
+    const audit = this.#server.auditor?.begin(auditedOf(request, info, headers), user, auditId);
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
-    const answer = await this.#server.handle(
-      {
-        method,
-        info,
-        query,
-        headers,
-        body: { kind: "none" },
-        signal: gone.signal,
-        warnings: [],
-        remoteAddress: tlsSocket.remoteAddress,
-      },
-      user,
-      { kind: "upgrade", request, socket, head },
-    );
-    if (answer === "handled") return;
-    answerByWebSocket({ request, socket, head }, answer, (error) => {
-      this.#options.log(`${request.url} by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
-    });
+    const upgraded = { kind: "upgrade", request, socket, head } as const;
+    const { signal } = gone;
+    const { remoteAddress } = tlsSocket;
+    const body = { kind: "none" } as const;
+    try {
+      const asked = { method, info, query, headers, body, signal, warnings: [], remoteAddress, audit };
+      const answer = await this.#server.handle(asked, user, upgraded);
+      if (answer !== "handled") {
+        answerByWebSocket({ request, socket, head }, answer, (error) => {
+          this.#options.log(`${request.url} by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
+        });
+      }
+      audit?.started(SWITCHED);
+      socket.on("close", () => audit?.complete(SWITCHED));
+    } catch (error) {
+      const status = this.#statusOf(error, request);
+      audit?.failed(status);
+      audit?.started(status.code);
+      audit?.complete(status.code);
+      throw status;
+    }
+  }
+
+  #auditStranger(asked: AuditedRequest, auditId: string, error: unknown): void {
+    if (!(error instanceof StatusError) || error.code !== UNAUTHORIZED) return;
+    this.#server.auditor?.begin(asked, undefined, auditId)?.unauthenticated(error);
   }
 
   #refuseUpgrade(socket: Duplex, error: unknown): void {
@@ -299,6 +333,16 @@ export class HttpsTransport {
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
   }
+}
+
+const SWITCHED = 101;
+const UNAUTHORIZED = 401;
+
+const codeOf = (answer: ApiResponse): number => (answer.kind === "watch" ? 200 : answer.code);
+
+function auditedOf(request: IncomingMessage, info: RequestInfo, headers: ApiRequest["headers"]): AuditedRequest {
+  const { method = "GET", url = "/" } = request;
+  return { method, info, uri: url, headers, remoteAddress: request.socket.remoteAddress };
 }
 
 function sendStatus(response: ServerResponse, error: StatusError, accept?: string): void {

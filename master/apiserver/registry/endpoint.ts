@@ -204,13 +204,16 @@ export class ResourceEndpoint {
 
   #decode({ context, resource }: Request, options: WriteOptions): KubeObject {
     const { custom = false } = resource.declaration;
-    return decodeObject(
+    const object = decodeObject(
       context.body,
       context.headers["content-type"],
       { gvk: resource.gvk, schema: resource.schema, custom },
       options.fieldValidation,
       context.warnings,
     );
+    context.audit?.names(object.metadata);
+    if (context.audit?.wantsRequest) context.audit.requestObject(withDefaults(resource, object));
+    return object;
   }
 
   async #create(request: Request, handler: SubresourceHandler | undefined): Promise<ApiResponse | "handled"> {
@@ -292,6 +295,7 @@ export class ResourceEndpoint {
     const { context, resource, accepted } = request;
     const options = writeOptions(context.query, "PatchOptions");
     const patch = decodePatch(context.body, context.headers["content-type"]);
+    context.audit?.requestObject(patch.document.value);
     checkPatchOptions(patch, options);
     const { entry, created } = await patchObject(this.#parts, this.#scope(request, options), {
       name: nameOf(context),
@@ -307,6 +311,7 @@ export class ResourceEndpoint {
   async #delete(request: Request): Promise<ApiResponse> {
     const { context, resource, accepted } = request;
     const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+    context.audit?.requestObject(auditedOptions(context, options));
     const scope = { ...this.#scope(request, undefined, options.isDryRun), options };
     const { entry, isGone } = await remove(this.#parts, scope, nameOf(context), options);
     if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
@@ -426,7 +431,10 @@ export class ResourceEndpoint {
     if (!body || context.info.verb === "get" || connectsBy(body.kind)) return undefined;
     const { fieldValidation } = writeOptions(context.query, "CreateOptions");
     const expected = { gvk: body, schema: schemaFor(body), custom: false };
-    return decodeObject(context.body, context.headers["content-type"], expected, fieldValidation, context.warnings);
+    const { headers, warnings } = context;
+    const object = decodeObject(context.body, headers["content-type"], expected, fieldValidation, warnings);
+    context.audit?.requestObject(object);
+    return object;
   }
 
   async #scale(request: Request, paths: NonNullable<SubresourceDeclaration["scale"]>): Promise<ApiResponse> {
@@ -467,6 +475,20 @@ export class ResourceEndpoint {
     });
     return valueResponse(scaleOf(await resource.working(entry), paths));
   }
+}
+
+/** As upstream decodes it, and so records it. */
+function withDefaults(resource: ServedResource, object: KubeObject): KubeObject {
+  const draft = resource.toWorking(cloneJson(object));
+  resource.workingDeclaration.strategy?.applyDefaults?.(draft);
+  return resource.fromWorking(draft);
+}
+
+/** Those that a body brought, in the version that upstream has them in by then. */
+function auditedOptions({ body }: RequestContext, options: DeleteOptions & { readonly isDryRun: boolean }): unknown {
+  if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
+  const { isDryRun: _, metadata: __, ...given } = options as typeof options & { readonly metadata?: unknown };
+  return { ...given, kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 }
 
 /** No such path, method, or form of body or answer. */

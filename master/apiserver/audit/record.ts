@@ -1,0 +1,213 @@
+import type { StatusError } from "#shared/api/errors.ts";
+import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
+import { listValue } from "../http/list-pieces.ts";
+import type { ApiResponse, RequestInfo, User } from "../request.ts";
+import { reaches, type Stage, type Verdict } from "./policy.ts";
+
+/** An event of audit.k8s.io/v1 and what writers of another form need of it. */
+export interface AuditEvent {
+  readonly stage: Stage;
+  readonly info: RequestInfo;
+  readonly value: JsonObject;
+}
+
+/** Of a request as it came. */
+export interface AuditedRequest {
+  readonly method: string;
+  readonly info: RequestInfo;
+  /** Path with query. */
+  readonly uri: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly remoteAddress?: string | undefined;
+}
+
+/** What one request has come to so far; each stage that the policy wants becomes an event. */
+export class AuditRecord {
+  readonly annotations: Record<string, string> = {};
+  readonly #verdict: Verdict;
+  readonly #write: (event: AuditEvent) => void;
+  readonly #request: AuditedRequest;
+  readonly #fields: JsonObject;
+  readonly #objectRef: JsonObject | undefined;
+  readonly #received = microTime();
+  #impersonated: User | undefined;
+  #requestObject: unknown;
+  #responseObject: unknown;
+  #status: JsonObject | undefined;
+  #isComplete = false;
+
+  constructor(
+    request: AuditedRequest,
+    user: User | undefined,
+    auditId: string,
+    verdict: Verdict,
+    write: (event: AuditEvent) => void,
+  ) {
+    this.#request = request;
+    this.#verdict = verdict;
+    this.#write = write;
+    this.#fields = {
+      kind: "Event",
+      apiVersion: "audit.k8s.io/v1",
+      level: verdict.level,
+      auditID: auditId,
+      stage: "",
+      requestURI: request.uri,
+      verb: request.info.verb,
+      user: userOf(user),
+      impersonatedUser: undefined,
+      sourceIPs: sourcesOf(request),
+      userAgent: request.headers["user-agent"] || undefined,
+      objectRef: undefined,
+    };
+    this.#objectRef = refOf(request.info);
+  }
+
+  /** Whether the body of the request is recorded: making it ready costs. */
+  get wantsRequest(): boolean {
+    return reaches(this.#verdict.level, "Request");
+  }
+
+  received(): void {
+    this.#emit("RequestReceived");
+  }
+
+  impersonated(user: User): void {
+    this.#impersonated = user;
+  }
+
+  /** Which object the request brings, where its path does not say. */
+  names(metadata: ObjectMeta): void {
+    if (!this.#objectRef) return;
+    for (const field of ["namespace", "name", "uid", "resourceVersion"] as const)
+      this.#objectRef[field] ||= metadata[field] || undefined;
+  }
+
+  /** What the request brings: an object, options or a patch. */
+  requestObject(value: unknown): void {
+    if (this.wantsRequest) this.#requestObject = this.#verdict.omitManagedFields ? withoutManagedFields(value) : value;
+  }
+
+  /** What is answered. */
+  answered(answer: ApiResponse): void {
+    if (answer.kind !== "object" && answer.kind !== "list") return;
+    const wantsResponse = reaches(this.#verdict.level, "RequestResponse");
+    if (answer.kind === "list") {
+      if (wantsResponse) this.#respond(listValue(answer));
+      return;
+    }
+    const value = answer.value() as JsonObject;
+    if (value["kind"] === "Status" && value["apiVersion"] === "v1") this.#status = statusOf(value);
+    if (wantsResponse) this.#respond(value);
+  }
+
+  /** A connection that lasts has begun. */
+  started(code: number): void {
+    this.#emit("ResponseStarted", code);
+  }
+
+  /** Who asks is not known, and so nothing more is done. */
+  unauthenticated(error: StatusError): void {
+    this.failed(error);
+    this.#isComplete = true;
+    this.#emit("ResponseStarted", error.code);
+  }
+
+  failed(error: StatusError): void {
+    const status = error.toStatus() as unknown as JsonObject;
+    this.#status = statusOf(status);
+    if (reaches(this.#verdict.level, "RequestResponse")) this.#respond(status);
+  }
+
+  /** The answer has ended, with this code. */
+  complete(code: number): void {
+    if (this.#isComplete) return;
+    this.#isComplete = true;
+    this.#emit("ResponseComplete", code);
+  }
+
+  #respond(value: unknown): void {
+    this.#responseObject = this.#verdict.omitManagedFields ? withoutManagedFields(value) : value;
+  }
+
+  #emit(stage: Stage, code?: number): void {
+    if (this.#verdict.omitStages.has(stage)) return;
+    const { info } = this.#request;
+    const hasAnswer = code !== undefined;
+    this.#write({
+      stage,
+      info,
+      value: {
+        ...this.#fields,
+        stage,
+        impersonatedUser: this.#impersonated && userOf(this.#impersonated),
+        objectRef: this.#objectRef && { ...this.#objectRef },
+        responseStatus: hasAnswer ? { metadata: {}, ...this.#status, code: this.#status?.["code"] ?? code } : undefined,
+        requestObject: this.#requestObject,
+        responseObject: this.#responseObject,
+        requestReceivedTimestamp: this.#received,
+        stageTimestamp: stage === "RequestReceived" ? this.#received : microTime(),
+        annotations: hasAnswer && Object.keys(this.annotations).length > 0 ? { ...this.annotations } : undefined,
+      },
+    });
+  }
+}
+
+function userOf(user: User | undefined): JsonObject {
+  if (!user) return {};
+  const { name, uid, groups, extra } = user;
+  return { username: name, uid, groups: groups.length > 0 ? groups : undefined, extra };
+}
+
+/** The client as proxies on the way tell it, then who is connected. */
+function sourcesOf({ headers, remoteAddress }: AuditedRequest): string[] {
+  const forwarded = (headers["x-forwarded-for"] ?? "").split(",").map((each) => each.trim());
+  const peer = (remoteAddress ?? "").replace(/^::ffff:/, "");
+  const all = [...forwarded, headers["x-real-ip"]?.trim() ?? "", peer].filter((each) => each !== "");
+  return [...new Set(all)];
+}
+
+function refOf({
+  isResourceRequest,
+  resource,
+  namespace,
+  name,
+  group,
+  version,
+  subresource,
+}: RequestInfo): JsonObject | undefined {
+  if (!isResourceRequest) return undefined;
+  return {
+    resource,
+    namespace,
+    name,
+    uid: undefined,
+    apiGroup: group || undefined,
+    apiVersion: version || undefined,
+    resourceVersion: undefined,
+    subresource,
+  };
+}
+
+function statusOf({ status, message, reason, details, code }: JsonObject): JsonObject {
+  return { status, message, reason, details, code };
+}
+
+/** The object, or each of a list's, without its managers; what it is made of stays shared. */
+function withoutManagedFields(value: unknown): unknown {
+  if (!isJsonObject(value)) return value;
+  const { metadata, items } = value;
+  return {
+    ...value,
+    ...(isJsonObject(metadata) && { metadata: { ...metadata, managedFields: undefined } }),
+    ...(Array.isArray(items) && { items: items.map(withoutManagedFields) }),
+  };
+}
+
+/** RFC 3339 with six digits, as metav1.MicroTime. */
+function microTime(): string {
+  const now_ms = performance.timeOrigin + performance.now();
+  const micros = String(Math.floor((now_ms % 1) * 1000)).padStart(3, "0");
+  return `${new Date(Math.floor(now_ms)).toISOString().slice(0, -1)}${micros}Z`;
+}
