@@ -246,8 +246,9 @@ program
   .command("check")
   .description("see whether this machine can run Bramble, and how to mend what is missing")
   .option("--role <ROLE>", "master or worker", "master")
+  .option("--fix", "switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off")
   .action(async (options) => {
-    process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options.role);
+    process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options);
   });
 
 program

@@ -18,6 +18,7 @@
 #   INSTALL_BRAMBLE_VERSION      install this version or none
 #   INSTALL_BRAMBLE_BIN_DIR      where the program goes (default: /usr/local/bin)
 #   INSTALL_BRAMBLE_SKIP_START   1: install, and start nothing
+#   INSTALL_BRAMBLE_FIX          1: switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off
 #   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
 #   INSTALL_BRAMBLE_SKIP_PACKAGES 1: install no packages
 #   INSTALL_BRAMBLE_WAIT         seconds to wait for the board to be Ready (default: 300; 0: do not wait)
@@ -438,7 +439,8 @@ check_machine() {
   if [ -n "${INSTALL_BRAMBLE_VERSION:-}" ] && [ "$version" != "$INSTALL_BRAMBLE_VERSION" ] && [ "${version%%+*}" != "$INSTALL_BRAMBLE_VERSION" ]; then
     die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
   fi
-  "$staged" check --role "$role" && return 0
+  # shellcheck disable=SC2086
+  "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix} </dev/null && return 0
   [ -z "${INSTALL_BRAMBLE_SKIP_CHECK:-}" ] || { say "going on all the same, as you wished"; return 0; }
   die "this board cannot run Bramble yet" "do what the lines with \"mend\" say, then run this again (INSTALL_BRAMBLE_SKIP_CHECK=1 goes on all the same)"
 }

@@ -9,6 +9,8 @@ export interface MachineFacts {
   readonly memory_bytes: number;
   /** Swap areas, zram left out, which wears no card. */
   readonly swap: readonly string[];
+  /** There is swap in compressed memory. */
+  readonly hasZram: boolean;
   readonly hasDefaultRoute: boolean;
   readonly kernelFeatures: readonly KernelFeature[];
   readonly cgroups: CgroupFacts;
@@ -40,6 +42,8 @@ export interface CgroupFacts {
   readonly controllers: readonly string[];
   /** Where this machine's boot arguments are kept, if it boots as a Raspberry Pi does. */
   readonly bootArgumentsFile: string | undefined;
+  /** That file switches the memory controller on, from the next boot on if it is off. */
+  readonly isAskedFor: boolean;
 }
 
 export interface RuntimeFacts {

@@ -8,6 +8,7 @@ import { speaksCri } from "../board-runtime.ts";
 import { linuxHost } from "../host/linux-host.ts";
 import { type CommandRunner, commandRunner } from "../network/command.ts";
 import { readSensors } from "../telemetry/sensors.ts";
+import { hasMemoryCgroup } from "./boot-arguments.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
 import { tryKernelFeatures } from "./kernel-features.ts";
 import { probePorts, type WantedPort } from "./ports.ts";
@@ -52,6 +53,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     hostName: hostname(),
     memory_bytes: totalmem(),
     swap: parseSwaps(swaps),
+    hasZram: /^\/dev\/zram/m.test(swaps),
     hasDefaultRoute: defaultRouteInterface(routes) !== undefined,
     kernelFeatures,
     cgroups,
@@ -94,9 +96,10 @@ export function parseSwaps(text: string): string[] {
 async function probeCgroups(): Promise<CgroupFacts> {
   const unified = await textOf("/sys/fs/cgroup/cgroup.controllers");
   const bootArgumentsFile = await firstPresent(["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"]);
+  const isAskedFor = bootArgumentsFile !== undefined && hasMemoryCgroup(await textOf(bootArgumentsFile));
   return unified === ""
-    ? { version: 1, controllers: parseCgroupsV1(await textOf("/proc/cgroups")), bootArgumentsFile }
-    : { version: 2, controllers: unified.trim().split(" "), bootArgumentsFile };
+    ? { version: 1, controllers: parseCgroupsV1(await textOf("/proc/cgroups")), bootArgumentsFile, isAskedFor }
+    : { version: 2, controllers: unified.trim().split(" "), bootArgumentsFile, isAskedFor };
 }
 
 /** Names of controllers that are switched on, from the text of /proc/cgroups. */

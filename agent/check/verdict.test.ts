@@ -12,6 +12,7 @@ const sound: MachineFacts = {
   hostName: "pi-1",
   memory_bytes: 4 * GiB,
   swap: [],
+  hasZram: false,
   hasDefaultRoute: true,
   kernelFeatures: [
     { name: "VXLAN", weight: "useful", purpose: "subnets", module: "vxlan", state: "present", detail: "" },
@@ -21,6 +22,7 @@ const sound: MachineFacts = {
     version: 2,
     controllers: ["cpu", "io", "memory", "pids"],
     bootArgumentsFile: "/boot/firmware/cmdline.txt",
+    isAskedFor: false,
   },
   runtime: { isCri: false, socket: "/var/run/docker.sock", version: "26.1.5+dfsg1", problem: undefined },
   missingPrograms: [],
@@ -46,10 +48,21 @@ test("a Pi without the memory cgroup gets the line that mends its own boot file"
   expect(fault?.mend).toStartWith(
     "sudo sed -i '1 s/$/ cgroup_enable=memory cgroup_memory=1/' /boot/firmware/cmdline.txt && sudo reboot",
   );
+  const asked = { ...sound.cgroups, controllers: ["cpu", "io", "pids"], isAskedFor: true };
+  expect(faults({ cgroups: asked })[0]).toMatchObject({ level: "FAIL", mend: "sudo reboot" });
+});
+
+test("a board of 512 MB is told of compressed memory, if it has none", () => {
+  const memory_bytes = 416 * 1024 ** 2;
+  expect(faults({ memory_bytes })[0]?.mend).toContain("zram-tools");
+  expect(faults({ memory_bytes, hasZram: true })[0]).toMatchObject({ subject: "memory", mend: undefined });
+  expect(faults({ memory_bytes }, "worker")).toEqual([]);
 });
 
 test("elsewhere the words to add are named", () => {
-  const [fault] = faults({ cgroups: { version: 1, controllers: ["cpu", "pids"], bootArgumentsFile: undefined } });
+  const [fault] = faults({
+    cgroups: { version: 1, controllers: ["cpu", "pids"], bootArgumentsFile: undefined, isAskedFor: false },
+  });
   expect(fault?.mend).toContain('"cgroup_enable=memory cgroup_memory=1"');
 });
 

@@ -1,3 +1,4 @@
+import { memoryCgroupArguments } from "./boot-arguments.ts";
 import type { CgroupFacts, DiskFacts, KernelFeature, MachineFacts, PortFacts, RuntimeFacts } from "./facts.ts";
 
 /** ok: fine. note: works, but a person should know. FAIL: Bramble cannot run, and `mend` says what to do. */
@@ -17,8 +18,6 @@ const comfortableDisk_bytes = 2048 * MiB;
 const fewestInodes = 20_000;
 const oldestDocker = [20, 10] as const;
 const commonPage_bytes = 4096;
-/** What is added to the one line of a Pi's boot arguments; the second word is for kernels before 6.12. */
-const memoryCgroupArguments = "cgroup_enable=memory cgroup_memory=1";
 
 /** One verdict a subject, in the order in which a person mends them. Pure. */
 export function judge(facts: MachineFacts, role: Role): Verdict[] {
@@ -26,7 +25,7 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     ...(facts.isRoot ? [] : [note("rights", "not run as root: some things cannot be seen", "sudo bramble check")]),
     ok("processor", `${facts.processor}, kernel ${facts.kernel}`),
     hostNameVerdict(facts.hostName),
-    memoryVerdict(facts.memory_bytes, role),
+    memoryVerdict(facts, role),
     ...(facts.swap.length > 0
       ? [
           note(
@@ -71,11 +70,14 @@ function hostNameVerdict(name: string): Verdict {
   return ok("host name", name);
 }
 
-function memoryVerdict(memory_bytes: number, role: Role): Verdict {
+function memoryVerdict({ memory_bytes, hasZram }: MachineFacts, role: Role): Verdict {
   const finding = `${Math.round(memory_bytes / MiB)} MiB`;
-  return memory_bytes < smallestMemory_bytes[role]
-    ? note("memory", `${finding} is little for a ${role}; few pods will fit`)
-    : ok("memory", finding);
+  if (memory_bytes >= smallestMemory_bytes[role]) return ok("memory", finding);
+  return note(
+    "memory",
+    `${finding} is little for a ${role}; few pods will fit`,
+    hasZram ? undefined : "compressed memory makes room for more: sudo apt-get install zram-tools",
+  );
 }
 
 function pageVerdict(pageSize_bytes: number | undefined): Verdict {
@@ -116,17 +118,20 @@ function diskVerdict({ path, free_bytes, freeInodes, isWritable }: DiskFacts): V
   return free_bytes < comfortableDisk_bytes ? note("disk", `${finding}: few images fit`, mend) : ok("disk", finding);
 }
 
-function cgroupVerdict({ version, controllers, bootArgumentsFile }: CgroupFacts): Verdict {
+function cgroupVerdict({ version, controllers, bootArgumentsFile, isAskedFor }: CgroupFacts): Verdict {
   const missing = ["memory", "cpu", "pids"].filter((name) => !controllers.includes(name));
   if (missing.length === 0) return ok("cgroups", `v${version} with memory, cpu and pids`);
   if (!missing.includes("memory"))
     return note("cgroups", `v${version} without ${missing.join(" and ")}: pods cannot be limited by it`);
+  const finding = "the memory controller is off, as Raspberry Pi OS has it: no pod could be limited";
+  if (isAskedFor)
+    return fail("cgroups", `${finding}; ${bootArgumentsFile} switches it on from the next boot on`, "sudo reboot");
   return fail(
     "cgroups",
-    "the memory controller is off, as Raspberry Pi OS has it: no pod could be limited",
+    finding,
     bootArgumentsFile === undefined
       ? `add "${memoryCgroupArguments}" to the kernel's boot arguments and restart`
-      : `sudo sed -i '1 s/$/ ${memoryCgroupArguments}/' ${bootArgumentsFile} && sudo reboot   (everything in that file stays on its one line)`,
+      : `sudo sed -i '1 s/$/ ${memoryCgroupArguments}/' ${bootArgumentsFile} && sudo reboot   (all on its one line; bramble check --fix does that)`,
   );
 }
 
