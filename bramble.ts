@@ -7,6 +7,7 @@ import "reflect-metadata";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option as Flag } from "commander";
+import type { LowMemory } from "#shared/board/cache-bounds.ts";
 import type { Level } from "#shared/client/log.ts";
 import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
 import {
@@ -45,7 +46,7 @@ const master = withSettings(
   program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
   masterOptions,
   async (settings) => {
-    await liftClock(settings);
+    await prepare(settings);
     await runMaster(settings);
     // All parts have stopped and the store is closed: timers for later work must not keep the process.
     process.exit();
@@ -71,7 +72,7 @@ const worker = withSettings(
   program.command("worker").description("run this board's agent: kubelet and service proxy"),
   workerOptions,
   async (settings) => {
-    await liftClock(settings);
+    await prepare(settings);
     await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
     await (await import("./agent/worker.ts")).runWorker(settings);
     // As a master: a wait for a broker that is away must not keep the process.
@@ -98,7 +99,7 @@ withSettings(
   program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
   apiServerOptions,
   async (settings) => {
-    await liftClock(settings);
+    await prepare(settings);
     await (await import("./master/components/api-server.ts")).runApiServer(settings);
     process.exit();
   },
@@ -127,7 +128,7 @@ withSettings(
     .description("run the node agent alone: pods of this board, without Services, names and Ingresses"),
   kubeletOptions,
   async (settings) => {
-    await liftClock({ dataDir: settings.rootDir, logLevel: settings.logLevel });
+    await prepare({ dataDir: settings.rootDir, logLevel: settings.logLevel, lowMemory: "auto" });
     await (await import("./agent/kubelet-component.ts")).runKubelet(settings);
     process.exit();
   },
@@ -388,10 +389,17 @@ function rotationTimeoutFlag(): Flag {
   return new Flag("--timeout <SECONDS>", "how long to wait for masters and boards at each step").default("600");
 }
 
-/** Before anything speaks TLS. */
-async function liftClock({ dataDir, logLevel }: { readonly dataDir: string; readonly logLevel: Level }): Promise<void> {
+/** Before anything speaks TLS, or keeps anything. */
+async function prepare(settings: {
+  readonly dataDir: string;
+  readonly logLevel: Level;
+  readonly lowMemory: LowMemory;
+}): Promise<void> {
   const { stderrLog } = await import("#shared/client/log.ts");
-  (await import("#shared/board/clock-floor.ts")).liftClock(dataDir, stderrLog(logLevel).named("clock"));
+  const log = stderrLog(settings.logLevel);
+  (await import("#shared/board/clock-floor.ts")).liftClock(settings.dataDir, log.named("clock"));
+  if ((await import("#shared/board/cache-bounds.ts")).boundCaches(settings.lowMemory))
+    log.info("little memory: less is kept only to be faster");
 }
 
 /** Gives a command the flags of `options` and runs it with the settings of file and flags. */

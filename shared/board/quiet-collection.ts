@@ -1,3 +1,4 @@
+import { cacheBounds } from "./cache-bounds.ts";
 import { letGoOfProgramPages } from "./program-pages.ts";
 
 /**
@@ -7,7 +8,6 @@ import { letGoOfProgramPages } from "./program-pages.ts";
 const lookEvery_ms = 30_000;
 /** Share of one core below which nothing is delayed by a collection's pause. */
 const quietShare = 0.05;
-const worthwhile_bytes = 8 * 1024 * 1024;
 
 export interface Look {
   /** CPU time used since the look before. */
@@ -25,7 +25,7 @@ export function isQuiet({ cpu_ms, elapsed_ms }: Pick<Look, "cpu_ms" | "elapsed_m
 
 /** Whether a full collection would now disturb nobody and free something. */
 export function isWorthCollecting({ rss_bytes, settled_bytes = 0, ...use }: Look): boolean {
-  return isQuiet(use) && rss_bytes - settled_bytes >= worthwhile_bytes;
+  return isQuiet(use) && rss_bytes - settled_bytes >= cacheBounds().collect_bytes;
 }
 
 /**

@@ -11,6 +11,12 @@ const commonOptions = {
   clusterDns: text("cluster-dns", "IP", "address of the cluster's DNS Service", "10.43.0.10"),
   clusterDomain: text("cluster-domain", "DOMAIN", "domain of the cluster's DNS names", "cluster.local"),
   logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
+  lowMemory: choice(
+    "low-memory",
+    "keep less only to be faster; auto: on a board with less than 700 MiB",
+    ["auto", "on", "off"],
+    "auto",
+  ),
 } as const;
 
 /** Where a cluster's state rests: for the master, and for the API server alone. */

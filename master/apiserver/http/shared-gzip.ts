@@ -2,8 +2,10 @@
  * Gzip of lists in pieces that are kept: neighbouring objects are compressed together once, and every list that holds them
  * unchanged is put together from such pieces. A piece ends on a byte (a full flush), so pieces join to one deflate stream.
  */
+
 import { promisify } from "node:util";
 import { constants, crc32, deflateRaw, deflateRawSync } from "node:zlib";
+import { cacheBounds } from "#shared/board/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
 import { crc32Combine } from "./crc32-combine.ts";
 
@@ -22,8 +24,6 @@ interface Piece {
 
 const MAX_PIECE_ITEMS = 64;
 const MAX_PIECE_TEXT = 128 * 1024;
-/** Of compressed bytes. A list that does not fit in is compressed each time, as if there were no cache. */
-const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 const KEPT_FOR_MS = 60_000;
 
 const level = 1;
@@ -72,8 +72,10 @@ export class PieceCache {
     if (this.#pieces.get(first) !== piece) return;
     this.#sizes.set(piece, size_bytes);
     this.#kept_bytes += size_bytes;
+    const { listPieces_bytes } = cacheBounds();
+    // A list that does not fit in is compressed each time, as if there were no cache.
     for (const [oldest, each] of this.#pieces) {
-      if (this.#kept_bytes <= MAX_KEPT_BYTES) return;
+      if (this.#kept_bytes <= listPieces_bytes) return;
       this.#drop(oldest, each);
     }
   }

@@ -1,5 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Labels } from "#shared/api/selector/label-selector.ts";
+import { cacheBounds } from "#shared/board/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
 import { parseFrozen, servedText } from "./stored-text.ts";
 
@@ -62,9 +63,6 @@ export class Entry implements CachedObject {
   }
 }
 
-/** Characters of text whose parsed views are kept; a view takes about three times its text. */
-const MAX_VIEWED_TEXT = 3 * 1024 * 1024;
-
 /** Which entries have a parsed view, oldest first, so that what is read again and again is parsed once. Strong and
  *  bounded: weak references would keep every view that a long loop parses until the loop ends. */
 class RecentViews {
@@ -75,7 +73,8 @@ class RecentViews {
   add(entry: Entry): void {
     this.#entries.push(entry);
     this.#text += entry.stored.length;
-    while (this.#text > MAX_VIEWED_TEXT && this.#first < this.#entries.length - 1) this.#forgetOldest();
+    const { viewedText } = cacheBounds();
+    while (this.#text > viewedText && this.#first < this.#entries.length - 1) this.#forgetOldest();
     if (this.#first < 1024 || this.#first < this.#entries.length / 2) return;
     this.#entries = this.#entries.slice(this.#first);
     this.#first = 0;

@@ -2,6 +2,7 @@
 
 import { expired } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { cacheBounds } from "#shared/board/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
 import { deepFreeze, parseFrozen, servedText } from "./stored-text.ts";
@@ -16,10 +17,8 @@ export interface CacheEvent {
 
 export type CacheListener = (event: CacheEvent) => void;
 
-/** History that one resource keeps in memory for watches that resume and lists that go on. */
-const MAX_EVENTS = 4096;
-const MAX_EVENT_TEXT = 4 * 1024 * 1024;
-/** What stays of it however old it is: who watched something quiet resumes. */
+/** What stays of the history, for watches that resume and lists that go on, however old it is: who watched something quiet
+ *  resumes. */
 const KEPT_EVENTS = 128;
 const MARK_EVERY = 64;
 
@@ -147,7 +146,8 @@ export class ResourceCache {
   }
 
   #trim(): void {
-    if (this.#events.length <= MAX_EVENTS && this.#eventText <= MAX_EVENT_TEXT) return;
+    const { watchEvents, watchText } = cacheBounds();
+    if (this.#events.length <= watchEvents && this.#eventText <= watchText) return;
     // A quarter at a time, so that trimming costs little per event.
     this.#drop(Math.ceil(this.#events.length / 4));
   }

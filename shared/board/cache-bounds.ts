@@ -1,0 +1,50 @@
+import { totalmem } from "node:os";
+
+const MiB = 1024 * 1024;
+
+/** How much this process keeps only to be faster; read where it is kept. */
+export interface CacheBounds {
+  /** Of each resource: events for watches that resume, and the characters of their objects. */
+  readonly watchEvents: number;
+  readonly watchText: number;
+  /** Lists that were compressed a moment ago. */
+  readonly listPieces_bytes: number;
+  /** Characters of text whose parsed views are kept; a view takes about three times its text. */
+  readonly viewedText: number;
+  /** Growth since the last collection after which a quiet process collects. */
+  readonly collect_bytes: number;
+}
+
+const usual: CacheBounds = {
+  watchEvents: 4096,
+  watchText: 4 * MiB,
+  listPieces_bytes: 8 * MiB,
+  viewedText: 3 * MiB,
+  collect_bytes: 8 * MiB,
+};
+
+const low: CacheBounds = {
+  watchEvents: 1024,
+  watchText: MiB / 2,
+  listPieces_bytes: MiB / 2,
+  viewedText: MiB / 2,
+  collect_bytes: 2 * MiB,
+};
+
+let present = usual;
+
+/** As the process was started. */
+export const cacheBounds = (): CacheBounds => present;
+
+/** A board of 512 MB, of which the firmware leaves 416 to 480. */
+const small_bytes = 700 * MiB;
+
+export type LowMemory = "auto" | "on" | "off";
+
+/** Trims what is kept, if asked for, or on a board with little memory. Called once, before anything is kept.
+ *  @returns whether it was trimmed. */
+export function boundCaches(lowMemory: LowMemory, memory_bytes = totalmem()): boolean {
+  const isLow = lowMemory === "on" || (lowMemory === "auto" && memory_bytes < small_bytes);
+  present = isLow ? low : usual;
+  return isLow;
+}
