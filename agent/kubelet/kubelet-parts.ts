@@ -61,6 +61,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       podsFolder: join(options.dataDir, "pods"),
       volatileFolder: input.volatileFolder,
       log,
+      releaseImages: (uid) => runtime.releaseImages(uid),
     }),
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders),

@@ -138,6 +138,7 @@ const executors: Executors = {
         parts.images.ensure(pod, container, () => pullSecrets(run), events),
       );
       run.images.set(name, image);
+      await ensureImageVolumes(run, container);
     } catch (error) {
       if (error instanceof ContainerStartError) events.warning("Failed", `Error: ${error.reason}`, container);
       throw error;
@@ -249,6 +250,29 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, config));
   } catch (error) {
     throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
+  }
+}
+
+/** The images whose files the container mounts (KEP-4639): pulled by their own policy, mounted once for the whole pod. */
+async function ensureImageVolumes(run: PlanRun, container: Container): Promise<void> {
+  const { parts, pod, events } = run;
+  const mounted = new Set((container.volumeMounts ?? []).map(({ name }) => name));
+  for (const { name, image } of pod.spec.volumes ?? []) {
+    const volume = run.volumes?.get(name);
+    if (!image || !volume || !mounted.has(name) || parts.host.isMountPoint(volume.path)) continue;
+    const reference = image.reference ?? "";
+    const wanted = { ...container, image: reference, imagePullPolicy: image.pullPolicy };
+    await orAborted(
+      run.signal,
+      parts.images.ensure(pod, wanted, () => pullSecrets(run), events),
+    );
+    const identity = { uid: podUid(pod), namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
+    try {
+      await parts.runtime.mountImage(reference, volume.path, identity);
+    } catch (error) {
+      const message = `ImageVolumeMountFailed: volume "${name}": ${(error as Error).message}`;
+      throw new ContainerStartError("CreateContainerError", message, { cause: error });
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError, unless } from "
 import { watchEvents } from "./docker-events.ts";
 import { exitCodeOf, startExec } from "./docker-exec.ts";
 import { execSync } from "./docker-exec-sync.ts";
+import { DockerImageVolumes } from "./docker-image-volumes.ts";
 import { DockerImages } from "./docker-images.ts";
 import { DockerLifecycle } from "./docker-lifecycle.ts";
 import { readLogs } from "./docker-logs.ts";
@@ -34,6 +35,7 @@ import {
   type ImageStatus,
   type LogOptions,
   type Mount,
+  type PodIdentity,
   RuntimeError,
   type RuntimeEvent,
   type RuntimeHandler,
@@ -72,6 +74,7 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #sandboxes: DockerSandboxes;
   readonly #containers: DockerLifecycle;
   readonly #images: DockerImages;
+  readonly #imageVolumes: DockerImageVolumes;
   readonly #stats: DockerStats;
   #traits: Pick<CreateContext, "cgroupDriver" | "isPodman"> | undefined;
 
@@ -82,6 +85,7 @@ export class DockerRuntime implements ContainerRuntime {
     this.#sandboxes = new DockerSandboxes(this.#docker, options);
     this.#containers = new DockerLifecycle(this.#docker, containerType);
     this.#images = new DockerImages(this.#docker, options.mirrors);
+    this.#imageVolumes = new DockerImageVolumes(this.#docker, options.host);
     this.#stats = new DockerStats(this.#docker);
   }
 
@@ -253,6 +257,14 @@ export class DockerRuntime implements ContainerRuntime {
 
   loadImage(archive: Readable): Promise<string[]> {
     return this.#images.load(archive);
+  }
+
+  async mountImage(image: string, target: string, pod: PodIdentity): Promise<void> {
+    await this.#imageVolumes.mount(await this.#images.daemonName(image), target, pod);
+  }
+
+  releaseImages(podUid: string): Promise<void> {
+    return this.#imageVolumes.release(podUid);
   }
 
   // Watching

@@ -45,6 +45,11 @@ export interface ContainerRuntime {
   listImages(): Promise<ImageStatus[]>;
   /** An id, or one name of an image. An image in use is refused; one that is gone is no error. */
   removeImage(id: string): Promise<void>;
+  /** Shows the files of an image that is present at a directory of the board, read-only and noexec (KEP-4639). The image
+   *  cannot be removed until it is released; the mount is the caller's to take off. */
+  mountImage(image: string, target: string, pod: PodIdentity): Promise<void>;
+  /** Lets go of the images that were mounted for a pod. */
+  releaseImages(podUid: string): Promise<void>;
   /** Reads an archive made by `docker save`. Resolves with the names it brought. */
   loadImage(archive: Readable): Promise<string[]>;
 

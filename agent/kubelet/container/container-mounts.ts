@@ -56,7 +56,8 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
   const subPath = subPathOf(input, mount);
   const propagation = propagationOf(mount);
   const containerPath = isAbsolute(mount.mountPath) ? mount.mountPath : `/${mount.mountPath}`;
-  const readOnly = (mount.readOnly ?? false) || volume.readOnly;
+  // An image's mount is read-only and noexec already; runtimes that are asked for read-only forget the latter.
+  const readOnly = volume.kind !== "image" && ((mount.readOnly ?? false) || volume.readOnly);
   const recursiveReadOnly = isRecursive(mount, input.recursiveReadOnly);
   if (subPath === "") {
     if (propagation !== "private") ensureShared(host, volume.path);

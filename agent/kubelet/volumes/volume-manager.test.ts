@@ -27,6 +27,7 @@ function facts(volumes: NonNullable<Pod["spec"]["volumes"]>): PodFacts {
 function manager(maps: Map<string, ConfigMap>): VolumeManager {
   const client = {} as Client;
   return new VolumeManager({
+    releaseImages: () => Promise.resolve(),
     host: linuxHost(),
     client,
     objects: {

@@ -45,8 +45,11 @@ export interface VolumeManagerOptions {
   /** Folder in memory, for what is made anew at every start: it spares the card and keeps secrets off it. */
   readonly volatileFolder: string;
   readonly log: Log;
+  /** Images whose files were mounted for a pod are not needed any more. */
+  releaseImages(podUid: string): Promise<void>;
 }
 
+const imageKind = "image";
 const mount_timeout_ms = 120_000;
 
 /**
@@ -95,10 +98,12 @@ export class VolumeManager {
 
   /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
   async unmount(podUid: string): Promise<void> {
+    const hadImages = (await statIfPresent(volumeFolder(this.podFolder(podUid), imageKind, ""))) !== undefined;
     for (const folder of [this.podFolder(podUid), this.volatilePodFolder(podUid)]) {
       this.options.host.unmountTree(folder, { lazy: true });
       await rm(folder, { recursive: true, force: true });
     }
+    if (hadImages) await this.options.releaseImages(podUid);
     this.options.tokens.forget(podUid);
   }
 
@@ -140,6 +145,11 @@ export class VolumeManager {
     if (volume.nfs) {
       const { server, path, readOnly = false } = volume.nfs;
       return this.#nfs(pod, volume.name, `${server}:${path}`, readOnly, []);
+    }
+    if (volume.image) {
+      // Mounted when the image is there, which is after the sandbox.
+      const path = await this.#folder(this.podFolder(podUid(pod)), imageKind, volume.name, 0o755);
+      return { path, readOnly: true, kind: "image" };
     }
     const claim = claimNameOf(pod, volume);
     if (claim) return this.#persistent(pod, volume.name, claim);

@@ -319,6 +319,15 @@ export class CriRuntime implements ContainerRuntime {
     return importImages(this.#options.socketPath, archive);
   }
 
+  /** CRI can since 1.33, by the container's mounts, and only newer runtimes know it. */
+  mountImage(): Promise<void> {
+    return Promise.reject(new RuntimeError("other", "image volumes are not supported with this container runtime"));
+  }
+
+  releaseImages(): Promise<void> {
+    return Promise.resolve();
+  }
+
   // Watching
 
   async stats(id: string, { layerSize = "measured" }: StatsOptions = {}): Promise<ContainerStats> {
