@@ -56,6 +56,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const dialer = new BoardDialer(log.named("tunnel"));
   const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
   const oidc = oidcSettingsOf(settings);
+  const externalAddress = `${address}:${settings.httpsPort}`;
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const auditor = auditorOf(settings, log.named("audit"));
@@ -84,7 +85,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         issuer,
         moreTokens: oidc ? [new OidcTokens(oidc)] : [],
         client: () => client(apiServerUser),
-        externalAddress: `${address}:${settings.httpsPort}`,
+        externalAddress,
         tolerationSeconds: {
           notReady_s: settings.defaultTolerationSeconds,
           unreachable_s: settings.defaultTolerationSeconds,
@@ -136,6 +137,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         },
         aggregator: (info) => aggregator.handlerFor(info),
         externalGroups: () => aggregator.externalGroups(),
+        serverAddress: externalAddress,
         pathPrefixes: { ...openApi.prefixes, ...dist.prefixes, ...dashboard?.prefixes },
       };
     },

@@ -24,7 +24,10 @@ export type Verb =
 /** What a path and method mean, by the API conventions; parsed once per request. */
 export interface RequestInfo {
   readonly isResourceRequest: boolean;
+  /** Escapes taken out. */
   readonly path: string;
+  /** As it was sent: what a proxy passes on. */
+  readonly rawPath: string;
   readonly verb: Verb;
   /** `api` or `apis` on resource requests. */
   readonly apiPrefix: string;

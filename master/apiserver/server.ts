@@ -25,7 +25,13 @@ import { requestInfoOf } from "./http/request-info.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
-import { connectsBy, pathNotFound, ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
+import {
+  connectsBy,
+  pageNotFound,
+  pathNotFound,
+  ResourceEndpoint,
+  type SubresourceHandlers,
+} from "./registry/endpoint.ts";
 import { EventExpiry } from "./registry/event-expiry.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import { ResourceTable } from "./registry/resource-table.ts";
@@ -66,6 +72,8 @@ export interface Guards {
   readonly aggregator?: ((info: RequestInfo) => PathHandler | undefined) | undefined;
   /** What those servers serve, for discovery. */
   readonly externalGroups?: ExternalGroups | undefined;
+  /** `host:port` at which clients reach this server. */
+  readonly serverAddress?: string | undefined;
 }
 
 export interface ApiServerOptions {
@@ -150,6 +158,7 @@ export class ApiServer {
     const binding = new PodBinding(internal);
     const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
+    this.#discovery.serverAddress = built.serverAddress;
     if (built.externalGroups) this.#discovery.externalGroups = built.externalGroups;
     this.#endpoint = new ResourceEndpoint({
       ...parts,
@@ -270,7 +279,7 @@ export class ApiServer {
     const elsewhere = !resource || resource.declaration.replaceable ? guards.aggregator?.(info) : undefined;
     if (elsewhere) return elsewhere(context, exchange);
     if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
-    throw pathNotFound();
+    throw this.#nothingAt(info.path);
   }
 
   async #path(
@@ -294,7 +303,14 @@ export class ApiServer {
     if (answer) return answer;
     const elsewhere = guards.aggregator?.(context.info);
     if (elsewhere) return elsewhere(context, exchange);
-    throw pathNotFound();
+    throw this.#nothingAt(path);
+  }
+
+  /** The router of a group that is served answers otherwise than whoever is asked when there is none. */
+  #nothingAt(path: string): StatusError {
+    const [first, group = ""] = path.split("/").filter((part) => part !== "");
+    const isRouted = first === "api" || (first === "apis" && this.#discovery.hasGroup(group));
+    return isRouted ? pathNotFound() : pageNotFound();
   }
 
   /** A client in this process that acts as `user`, through authorisation and admission as any other. */

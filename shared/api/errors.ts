@@ -58,6 +58,8 @@ export interface StatusErrorOptions {
   readonly hasDetails?: boolean | undefined;
   /** Where the code is not the reason's usual one. */
   readonly code?: number | undefined;
+  /** What is answered instead of a Status, as text. */
+  readonly plainText?: string | undefined;
   readonly cause?: unknown;
 }
 

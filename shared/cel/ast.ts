@@ -96,7 +96,8 @@ export function renderIssues(source: string, issues: readonly Issue[]): string {
       const line = before.split("\n").length;
       const column = at - (before.lastIndexOf("\n") + 1);
       const text = source.split("\n")[line - 1] ?? "";
-      return `ERROR: <input>:${line}:${column + 1}: ${message}\n | ${text}\n | ${".".repeat(column)}^`;
+      // cel-go counts from one, but where there is nothing at all.
+      return `ERROR: <input>:${line}:${source === "" ? 0 : column + 1}: ${message}\n | ${text}\n | ${".".repeat(column)}^`;
     })
     .join("\n");
 }

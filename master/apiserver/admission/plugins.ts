@@ -8,6 +8,7 @@ import { CertificateApproval, CertificateSigning, CertificateSubjectRestriction 
 import { CertificateRequests } from "./certificate-requests.ts";
 import { DefaultIngressClass } from "./default-ingress-class.ts";
 import { DefaultTolerationSeconds, type TolerationSeconds } from "./default-toleration-seconds.ts";
+import { DeviceAdminAccess } from "./device-admin-access.ts";
 import { LimitRanger } from "./limit-ranger.ts";
 import { NamespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeRestriction } from "./node-restriction.ts";
@@ -56,6 +57,7 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new PodTopologyLabels(reader),
     ...(parts.extensions ?? []),
     new CertificateRequests(),
+    new DeviceAdminAccess(reader),
     new EscalationCheck(authorizer, rbac),
     new ResourceQuotaPlugin(reader, parts.client),
   ];

@@ -60,7 +60,7 @@ async function reviewToken(
   const answer = (status: NonNullable<TokenReview["status"]>): TokenReview => ({ ...review, status });
   try {
     const found = await tokens.authenticateToken(token, audiences.length > 0 ? audiences : apiAudiences);
-    if (!found) return answer({ user: {} });
+    if (!found) return answer({ user: {}, error: "invalid bearer token" });
     // An authenticator that knows no audiences vouches for none but the API server's own.
     const matching = found.audiences ?? apiAudiences.filter((one) => audiences.length === 0 || audiences.includes(one));
     if (matching.length === 0)

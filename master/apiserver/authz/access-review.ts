@@ -1,7 +1,11 @@
-import { badRequest, type FieldError, invalid } from "#shared/api/errors.ts";
+import { badRequest, type FieldError, invalid, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { escapeFieldValue, parseFieldSelector } from "#shared/api/selector/field-selector.ts";
+import { labelSelectorOf, parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type {
+  FieldSelectorAttributes,
+  LabelSelectorAttributes,
   LocalSubjectAccessReview,
   NonResourceAttributes,
   ResourceAttributes,
@@ -11,8 +15,12 @@ import type {
   SubjectAccessReviewSpec,
   SubjectAccessReviewStatus,
 } from "#shared/api/types/authorization-v1.generated.ts";
+import type { FieldSelectorRequirement, LabelSelectorRequirement } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
 import type { User } from "../request.ts";
+import { collect, each, type Field } from "../resources/validation/field.ts";
+import { validateLabelName } from "../resources/validation/object-meta.ts";
+import { validateKnownOperands } from "../resources/validation/selectors.ts";
 import type { Attributes, Authorizer } from "./authorizer.ts";
 import type { ResolvedRules } from "./chain.ts";
 
@@ -53,12 +61,13 @@ export function authorizationReviews(
         const named = review.spec.resourceAttributes?.namespace ?? "";
         assertValid(localSubjectAccessReviews, review, [
           ...subjectErrors(review.spec),
-          ...(review.spec.resourceAttributes && named !== (namespace ?? "")
-            ? [fieldInvalid("spec.resourceAttributes.namespace", named, "must match metadata.namespace")]
-            : []),
-          ...(review.spec.nonResourceAttributes
-            ? [fieldInvalid("spec.nonResourceAttributes", {}, "disallowed on this kind of request")]
-            : []),
+          ...collect((root) => {
+            const { resourceAttributes, nonResourceAttributes } = review.spec;
+            if (resourceAttributes && named !== (namespace ?? ""))
+              root.at("spec", "resourceAttributes", "namespace").invalid(named, "must match metadata.namespace");
+            if (nonResourceAttributes)
+              root.at("spec", "nonResourceAttributes").invalid({}, "disallowed on this kind of request");
+          }),
         ]);
         const status = await decide(authorizer, review.spec, subjectOf(review.spec));
         return { ...review, metadata: { ...review.metadata, namespace }, status };
@@ -69,13 +78,18 @@ export function authorizationReviews(
       verbs: ["create"],
       virtual: async (object, { user }) => {
         const review = object as SelfSubjectAccessReview;
-        assertValid(selfSubjectAccessReviews, review, attributeErrors(review.spec));
+        assertValid(
+          selfSubjectAccessReviews,
+          review,
+          collect((root) => validateAttributes(review.spec, root.at("spec"))),
+        );
         return { ...review, status: await decide(authorizer, review.spec, user) };
       },
     },
     {
       ref: selfSubjectRulesReviews,
       verbs: ["create"],
+      answersAnew: true,
       virtual: async (object, { user }) => {
         const review = object as SelfSubjectRulesReview;
         const namespace = review.spec.namespace ?? "";
@@ -92,15 +106,66 @@ interface Asked {
 }
 
 async function decide(authorizer: Authorizer, spec: Asked, user: User): Promise<SubjectAccessReviewStatus> {
-  const decision = await authorizer.authorize(attributesOf(spec, user));
+  const { fieldSelector, labelSelector } = spec.resourceAttributes ?? {};
+  const selectors = { field: askedFields(fieldSelector), label: askedLabels(labelSelector) };
+  const decision = await authorizer.authorize(attributesOf(spec, user, selectors));
+  const ignored = (["field", "label"] as const).flatMap((which) => {
+    const { ignored: how } = selectors[which];
+    return how ? [`spec.resourceAttributes.${which}Selector ${how} due to parse error`] : [];
+  });
   return {
     allowed: decision.outcome === "allow",
     ...(decision.outcome === "deny" ? { denied: true } : {}),
     ...(decision.reason ? { reason: decision.reason } : {}),
+    ...(ignored.length > 0 ? { evaluationError: ignored.join("; ") } : {}),
   };
 }
 
-function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked, user: User): Attributes {
+/** A selector as an authoriser takes it. What of it could not be read is left out: that only asks for more than is wanted. */
+interface AskedSelector {
+  readonly text?: string | undefined;
+  readonly ignored?: "ignored" | "partially ignored" | undefined;
+}
+
+function askedFields(selector: FieldSelectorAttributes | undefined): AskedSelector {
+  const { rawSelector, requirements = [] } = selector ?? {};
+  if (rawSelector) return asked([readable(() => parseFieldSelector(rawSelector))]);
+  const operators: Readonly<Record<string, string>> = { In: "=", NotIn: "!=" };
+  return asked(
+    requirements.map(({ key, operator, values = [] }) => {
+      const sign = operators[operator];
+      return sign && values.length === 1 ? `${key}${sign}${escapeFieldValue(values[0] ?? "")}` : undefined;
+    }),
+  );
+}
+
+function askedLabels(selector: LabelSelectorAttributes | undefined): AskedSelector {
+  const { rawSelector, requirements = [] } = selector ?? {};
+  if (rawSelector) return asked([readable(() => parseLabelSelector(rawSelector))]);
+  return asked(requirements.map((each) => readable(() => labelSelectorOf({ matchExpressions: [each] }))));
+}
+
+function asked(terms: readonly (string | undefined)[]): AskedSelector {
+  const read = terms.filter((term) => term !== undefined);
+  const text = read.length > 0 ? read.join(",") : undefined;
+  if (read.length === terms.length) return { text };
+  return { text, ignored: text === undefined ? "ignored" : "partially ignored" };
+}
+
+function readable(parse: () => { toString(): string }): string | undefined {
+  try {
+    return parse().toString();
+  } catch (error) {
+    if (error instanceof StatusError) return undefined;
+    throw error;
+  }
+}
+
+function attributesOf(
+  { resourceAttributes, nonResourceAttributes }: Asked,
+  user: User,
+  selectors: { readonly field: AskedSelector; readonly label: AskedSelector },
+): Attributes {
   if (!resourceAttributes)
     return {
       user,
@@ -123,22 +188,9 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked, user
     ...(subresource ? { subresource } : {}),
     ...(namespace ? { namespace } : {}),
     ...(name ? { name } : {}),
-    fieldSelector: fieldSelectorOf(resourceAttributes),
-    labelSelector: resourceAttributes.labelSelector?.rawSelector,
+    fieldSelector: selectors.field.text,
+    labelSelector: selectors.label.text,
   };
-}
-
-/** Requirements that a field selector in text cannot say are left out: that only asks for more than is wanted. */
-function fieldSelectorOf({ fieldSelector }: ResourceAttributes): string | undefined {
-  if (!fieldSelector) return undefined;
-  if (fieldSelector.rawSelector) return fieldSelector.rawSelector;
-  const terms = (fieldSelector.requirements ?? []).flatMap(({ key, operator, values }) => {
-    const [value] = values ?? [];
-    if (value === undefined || values?.length !== 1) return [];
-    const escaped = value.replace(/[\\,=]/g, (character) => `\\${character}`);
-    return operator === "In" ? [`${key}=${escaped}`] : operator === "NotIn" ? [`${key}!=${escaped}`] : [];
-  });
-  return terms.length > 0 ? terms.join(",") : undefined;
 }
 
 function subjectOf({ user = "", uid, groups = [], extra }: SubjectAccessReviewSpec): User {
@@ -163,54 +215,46 @@ function rulesStatus({ rules, incomplete, evaluationError }: ResolvedRules): Sel
   };
 }
 
-function subjectErrors(spec: SubjectAccessReviewSpec): FieldError[] {
-  const hasSubject = Boolean(spec.user) || (spec.groups ?? []).length > 0;
-  return [
-    ...attributeErrors(spec),
-    ...(hasSubject
-      ? []
-      : [fieldInvalid("spec.user", spec.user ?? "", "at least one of user or group must be specified")]),
-  ];
+const subjectErrors = (spec: SubjectAccessReviewSpec): FieldError[] =>
+  collect((root) => {
+    validateAttributes(spec, root.at("spec"));
+    if (!spec.user && !spec.groups?.length)
+      root.at("spec", "user").invalid(spec.user ?? "", "at least one of user or group must be specified");
+  });
+
+function validateAttributes({ resourceAttributes, nonResourceAttributes }: Asked, field: Field): void {
+  if (resourceAttributes && nonResourceAttributes) {
+    field
+      .at("nonResourceAttributes")
+      .invalid(nonResourceAttributes, "cannot be specified in combination with resourceAttributes");
+  } else if (!resourceAttributes && !nonResourceAttributes) {
+    field
+      .at("resourceAttributes")
+      .invalid(null, "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+  }
+  const { fieldSelector, labelSelector } = resourceAttributes ?? {};
+  const at = field.at("resourceAttributes");
+  validateAskedSelector(fieldSelector, at.at("fieldSelector"), ({ key }, place) => {
+    if (!key) place.required("must be specified");
+  });
+  validateAskedSelector(labelSelector, at.at("labelSelector"), ({ key = "" }, place) => validateLabelName(key, place));
 }
 
-function attributeErrors({ resourceAttributes, nonResourceAttributes }: Asked): FieldError[] {
-  if (resourceAttributes && nonResourceAttributes)
-    return [
-      fieldInvalid(
-        "spec.nonResourceAttributes",
-        nonResourceAttributes,
-        "cannot be specified in combination with resourceAttributes",
-      ),
-    ];
-  if (!resourceAttributes && !nonResourceAttributes)
-    return [
-      fieldInvalid(
-        "spec.resourceAttributes",
-        null,
-        "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-      ),
-    ];
-  return (["fieldSelector", "labelSelector"] as const).flatMap((name) => {
-    const selector = resourceAttributes?.[name];
-    const field = `spec.resourceAttributes.${name}`;
-    if (!selector) return [];
-    if (selector.rawSelector && selector.requirements?.length)
-      return [
-        fieldInvalid(
-          `${field}.rawSelector`,
-          selector.rawSelector,
-          "may not specified at the same time as requirements",
-        ),
-      ];
-    if (!selector.rawSelector && !selector.requirements?.length)
-      return [
-        {
-          field: `${field}.requirements`,
-          reason: "FieldValueRequired" as const,
-          message: `Required value: when ${field} is specified, requirements or rawSelector is required`,
-        },
-      ];
-    return [];
+/** A selector in text or by requirements. Operators that are not known are for a newer server to judge. */
+function validateAskedSelector(
+  selector: FieldSelectorAttributes | LabelSelectorAttributes | undefined,
+  field: Field,
+  validateKey: (requirement: FieldSelectorRequirement | LabelSelectorRequirement, field: Field) => void,
+): void {
+  if (!selector) return;
+  const { rawSelector, requirements = [] } = selector;
+  if (rawSelector && requirements.length > 0)
+    field.at("rawSelector").invalid(rawSelector, "may not specified at the same time as requirements");
+  if (!rawSelector && requirements.length === 0)
+    field.at("requirements").required(`when ${field.path} is specified, requirements or rawSelector is required`);
+  each(requirements, field.at("requirements"), (requirement, at) => {
+    validateKey(requirement, at.at("key"));
+    validateKnownOperands(requirement.operator ?? "", requirement.values ?? [], at);
   });
 }
 
@@ -218,9 +262,3 @@ function assertValid(kind: ResourceRef<KubeObject>, review: KubeObject, errors: 
   // Upstream leaves out the kind.
   if (errors.length > 0) throw invalid({ group: kind.group, kind: "" }, review.metadata.name ?? "", errors);
 }
-
-const fieldInvalid = (field: string, value: unknown, why: string): FieldError => ({
-  field,
-  reason: "FieldValueInvalid",
-  message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
-});

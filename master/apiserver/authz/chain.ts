@@ -36,14 +36,8 @@ export interface ResolvedRules {
   readonly evaluationError?: string | undefined;
 }
 
-/** Rules of the whole chain: all for system:masters, RBAC's for everyone, and for nodes a note that there are more. */
+/** Rules of the whole chain: RBAC's, and for nodes a note that there are more. */
 export function rulesOfUser(rbac: RbacAuthorizer, user: User, namespace: string): ResolvedRules {
-  const everything = user.groups.includes("system:masters")
-    ? [
-        { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
-        { verbs: ["*"], nonResourceURLs: ["*"] },
-      ]
-    : [];
   const { rules, errors } = rbac.rulesFor(user, namespace);
   const isNode = nodeNameOf(user) !== undefined;
   const problems = [
@@ -51,7 +45,7 @@ export function rulesOfUser(rbac: RbacAuthorizer, user: User, namespace: string)
     ...(errors.length > 0 ? [joinErrors(errors)] : []),
   ];
   return {
-    rules: [...everything, ...rules],
+    rules,
     incomplete: isNode,
     ...(problems.length > 0 ? { evaluationError: joinErrors(problems) } : {}),
   };

@@ -113,7 +113,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   const { exchange, context } = call;
   const { method, body } = context;
   const root = proxyRoot(context.info);
-  const subpath = context.info.path.slice(root.length);
+  const subpath = context.info.rawPath.slice(root.length);
   const search = context.query.size > 0 ? `?${context.query}` : "";
   // Relative links of the page need the slash.
   if (subpath === "" && exchange?.kind === "request" && (method === "GET" || method === "HEAD")) {
@@ -194,11 +194,9 @@ function passOn(answer: StreamResponse, response: ServerResponse, place: Proxied
 }
 
 /** The path up to the subresource; what follows is the path on the server behind. */
-function proxyRoot({ path, rest }: RequestInfo): string {
-  const slashesAtEnd = /\/*$/.exec(path)?.[0] ?? "";
-  let root = path.slice(0, path.length - slashesAtEnd.length);
-  for (const _ of rest) root = root.slice(0, root.lastIndexOf("/")).replace(/\/+$/, "");
-  return root;
+function proxyRoot({ path, rawPath, rest }: RequestInfo): string {
+  const segments = path.split("/").filter((part) => part !== "").length - rest.length;
+  return new RegExp(`^(?:/+[^/]+){${segments}}`).exec(rawPath)?.[0] ?? rawPath;
 }
 
 /** The kubelet's own error, as it worded it. */

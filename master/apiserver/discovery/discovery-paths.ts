@@ -19,6 +19,8 @@ export class DiscoveryPaths {
   readonly #table: ResourceTable;
   #groups: { readonly generation: number; readonly list: DiscoveredGroup[] } | undefined;
   externalGroups: ExternalGroups = () => [];
+  /** `host:port` at which clients reach this server. */
+  serverAddress: string | undefined;
 
   constructor(table: ResourceTable) {
     this.#table = table;
@@ -32,13 +34,20 @@ export class DiscoveryPaths {
     return this.#groups.list;
   }
 
+  /** Whether a group is one of this server's own, whose paths its router knows. */
+  hasGroup(name: string): boolean {
+    return this.#discovered().some(({ group, versions }) => group === name && versions.some(isBuiltIn));
+  }
+
   /** undefined: not a path of discovery, or nothing is served there. */
   handle(context: RequestContext): ApiResponse | undefined {
     const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");
     if (first === "version" && rest.length === 0) return valueResponse(versionInfo());
     if (first !== "api" && first !== "apis") return undefined;
     const found = this.#found(context, first, rest);
-    if (found && context.method !== "GET" && context.method !== "HEAD") throw notServed();
+    // A group is described whatever the method: upstream has no router there.
+    const isGroup = first === "apis" && rest.length === 1;
+    if (found && !isGroup && context.method !== "GET" && context.method !== "HEAD") throw notServed();
     return found;
   }
 
@@ -57,7 +66,9 @@ export class DiscoveryPaths {
       return valueResponse({
         kind: "APIVersions",
         versions: groups.flatMap(({ versions }) => versions.map((each) => each.version)),
-        serverAddressByClientCIDRs: [],
+        serverAddressByClientCIDRs: this.serverAddress
+          ? [{ clientCIDR: "0.0.0.0/0", serverAddress: this.serverAddress }]
+          : [],
       });
     }
     const external = this.externalGroups().map(({ metadata, versions }) =>
@@ -96,6 +107,9 @@ export class DiscoveryPaths {
     });
   }
 }
+
+const isBuiltIn = ({ resources }: DiscoveredGroup["versions"][number]): boolean =>
+  resources.some(({ declaration }) => !declaration.custom);
 
 function apiGroup(name: string, versions: readonly string[]): object {
   const named = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));

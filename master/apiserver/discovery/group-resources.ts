@@ -82,7 +82,9 @@ export function apiResources(resources: readonly ServedResource[]): APIResource[
       verbs: verbsOf(declaration),
       ...(shortNames?.length ? { shortNames: [...shortNames] } : {}),
       ...(categories?.length ? { categories: [...categories] } : {}),
-      ...(declaration.virtual || declaration.computed ? {} : { storageVersionHash: storageVersionHash(declaration) }),
+      ...(declaration.computed || !verbsOf(declaration).includes("get")
+        ? {}
+        : { storageVersionHash: storageVersionHash(declaration) }),
     };
     const parts = subresourcesOf(declaration).map(([name, { verbs, body }]) => ({
       name: `${ref.plural}/${name}`,

@@ -11,6 +11,7 @@ export interface Accepted {
 }
 
 interface Clause {
+  /** In lower case. */
   readonly type: string;
   readonly parameters: ReadonlyMap<string, string>;
 }
@@ -35,28 +36,45 @@ export function negotiate(accept: string | undefined): Accepted {
 function firstServed(accept: string): Accepted {
   if (accept.trim() === "") return plainJson;
   let protobuf: Accepted | undefined;
-  for (const clause of clausesOf(accept)) {
+  const clauses = clausesOf(accept);
+  for (const clause of clauses) {
     const accepted = acceptedBy(clause);
     if (accepted?.media === "protobuf") protobuf ??= accepted;
     else if (accepted) return accepted;
   }
   if (protobuf) return protobuf;
+  throw clauses.some(({ type }) => type in medias) ? noFormAccepted() : noTypeAccepted();
+}
+
+/** A type that is served, in a form that is not. Reviews have no form but their own. */
+export const noFormAccepted = (): StatusError =>
+  new StatusError("NotAcceptable", `only the following media types are accepted: ${acceptedTypes}`);
+
+/** Upstream's router answers so; it knows two more types where something can be watched. */
+const noTypeAccepted = (types = acceptedTypes): StatusError =>
+  new StatusError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${types}`, { hasDetails: true });
+
+const watchedTypes = `${acceptedTypes}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch`;
+
+/** The same for a verb of a kind. No router stands before custom resources, and they have no protobuf form. */
+export function negotiateFor(
+  { kind, custom, lists }: { readonly kind: GroupVersionKind; readonly custom: boolean; readonly lists: boolean },
+  accept: string | undefined,
+): Accepted {
+  let accepted: Accepted;
+  try {
+    accepted = negotiate(accept);
+  } catch (error) {
+    if (!(error instanceof StatusError) || !error.options.hasDetails) throw error;
+    throw custom ? noFormAccepted() : noTypeAccepted(lists ? watchedTypes : acceptedTypes);
+  }
+  if (accepted.media !== "protobuf" || accepted.as !== undefined || hasProtobufForm(kind)) return accepted;
   throw noFormAccepted();
 }
 
-/** Also the answer of what has no other form than its own: reviews have neither Table nor metadata. */
-export const noFormAccepted = (types = acceptedTypes): StatusError =>
-  new StatusError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${types}`, { hasDetails: true });
-
-/** The same for a kind that may have no protobuf form, as custom resources have none. */
-export function negotiateFor(gvk: GroupVersionKind, accept: string | undefined): Accepted {
-  const accepted = negotiate(accept);
-  if (accepted.media !== "protobuf" || accepted.as !== undefined || hasProtobufForm(gvk)) return accepted;
-  throw noFormAccepted("application/json, application/yaml");
-}
-
+/** What a client takes, what it likes best first (RFC 9110, 12.5.1): by weight, then wildcards last. */
 export function clausesOf(accept: string): Clause[] {
-  return accept.split(",").map((text) => {
+  const clauses = accept.split(",").map((text): Clause => {
     const [type = "", ...parameters] = text.split(";").map((part) => part.trim());
     return {
       type: type.toLowerCase(),
@@ -68,7 +86,15 @@ export function clausesOf(accept: string): Clause[] {
       ),
     };
   });
+  return clauses.length === 1 ? clauses : clauses.sort((a, b) => weightOf(b) - weightOf(a) || stars(a) - stars(b));
 }
+
+function weightOf({ parameters }: Clause): number {
+  const weight = Number(parameters.get("q") ?? "1");
+  return Number.isFinite(weight) ? weight : 1;
+}
+
+const stars = ({ type }: Clause): number => (type === "*/*" ? 2 : type.endsWith("/*") ? 1 : 0);
 
 function acceptedBy({ type, parameters }: Clause): Accepted | undefined {
   const as = parameters.get("as");
@@ -78,21 +104,18 @@ function acceptedBy({ type, parameters }: Clause): Accepted | undefined {
   }
   const pretty = parameters.get("pretty") === "1";
   const form = as === undefined || !isForm(as) ? undefined : as;
-  switch (type) {
-    case "application/json":
-    case "application/*":
-    case "*/*":
-      return { media: "json", pretty, as: form };
-    case "application/yaml":
-      return { media: "yaml", pretty, as: form };
-    case protobufContentType:
-      // Tables are JSON alone.
-      if (form === "Table") return undefined;
-      return { media: "protobuf", pretty, as: form };
-    default:
-      return undefined;
-  }
+  const media = medias[type];
+  // Tables are JSON alone.
+  return media === undefined || (media === "protobuf" && form === "Table") ? undefined : { media, pretty, as: form };
 }
+
+const medias: Readonly<Record<string, Accepted["media"]>> = {
+  "application/json": "json",
+  "application/*": "json",
+  "*/*": "json",
+  "application/yaml": "yaml",
+  [protobufContentType]: "protobuf",
+};
 
 const isForm = (as: string): as is NonNullable<Accepted["as"]> =>
   as === "Table" || as === "PartialObjectMetadata" || as === "PartialObjectMetadataList";

@@ -26,11 +26,16 @@ test.each([
   ["PUT", "/api/v1/namespaces/a/finalize", ["update", "/v1", "a", "namespaces", "a", "finalize"]],
   ["GET", "/api/v1/namespaces", ["list", "/v1", "-", "namespaces", "-", "-"]],
   ["GET", "/api/v1/nodes/n/proxy/stats/summary", ["get", "/v1", "-", "nodes", "n", "proxy", "stats", "summary"]],
+  ["GET", "/api/v1/namespaces/a/configmaps/b%2Fstatus", ["get", "/v1", "a", "configmaps", "b", "status"]],
   ["GET", "/apis/apps/v1", ["get"]],
   ["GET", "/healthz", ["get"]],
   ["POST", "/api", ["post"]],
 ])("%s %s", (method, url, expected) => {
   expect(info(method, url)).toEqual(expected);
+});
+
+test("a path whose escapes are none is refused as text", () => {
+  expect(() => info("GET", "/api/v1/namespaces/a/configmaps/a%zz")).toThrow("400 Bad Request");
 });
 
 test("what a client accepts", () => {
@@ -45,5 +50,8 @@ test("what a client accepts", () => {
     as: undefined,
   });
   expect(negotiate("application/yaml").media).toBe("yaml");
+  expect(negotiate("application/yaml;q=0.1, application/json;q=0.9").media).toBe("json");
+  expect(negotiate("*/*, application/yaml").media).toBe("yaml");
+  expect(() => negotiate("application/json;as=Table;v=v9;g=meta.k8s.io")).toThrow("only the following media types");
   expect(() => negotiate("text/html")).toThrow("Available representations: application/json");
 });

@@ -1,4 +1,5 @@
 /** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
+import { StatusError } from "#shared/api/errors.ts";
 import type { RequestInfo } from "../request.ts";
 
 const verbs: Readonly<Record<string, string>> = {
@@ -13,16 +14,18 @@ const verbs: Readonly<Record<string, string>> = {
 /** Below a Namespace these are its own, not resources in it. */
 const namespaceSubresources = ["status", "finalize"];
 
-export function requestInfoOf(method: string, path: string, query: URLSearchParams): RequestInfo {
+/** `url` is the path as it was sent. Throws where its escapes are no UTF-8, as no server takes such a request. */
+export function requestInfoOf(method: string, url: string, query: URLSearchParams): RequestInfo {
+  const path = decoded(url);
   const parts = path.split("/").filter((part) => part !== "");
   const [apiPrefix = ""] = parts;
-  const nonResource = { ...none, path, verb: method.toLowerCase() };
+  const nonResource = { ...none, path, rawPath: url, verb: method.toLowerCase() };
   if (apiPrefix !== "api" && apiPrefix !== "apis") return nonResource;
   const grouped = apiPrefix === "apis";
   if (parts.length < (grouped ? 4 : 3)) return nonResource;
-  const group = grouped ? decode(parts[1]) : "";
-  const version = decode(parts[grouped ? 2 : 1]);
-  let rest = parts.slice(grouped ? 3 : 2).map(decode);
+  const group = grouped ? (parts[1] ?? "") : "";
+  const version = parts[grouped ? 2 : 1] ?? "";
+  let rest = parts.slice(grouped ? 3 : 2);
   let verb = verbs[method] ?? "";
   // The old way to watch: /api/v1/watch/pods.
   if (rest[0] === "watch" && rest.length > 1) {
@@ -35,7 +38,17 @@ export function requestInfoOf(method: string, path: string, query: URLSearchPara
     if (rest.length > 2 && !namespaceSubresources.includes(rest[2] ?? "")) rest = rest.slice(2);
   }
   const [resource = "", name, subresource] = rest;
-  const info = { isResourceRequest: true, path, apiPrefix, group, version, namespace, resource, rest: rest.slice(3) };
+  const info = {
+    isResourceRequest: true,
+    path,
+    rawPath: url,
+    apiPrefix,
+    group,
+    version,
+    namespace,
+    resource,
+    rest: rest.slice(3),
+  };
   return { ...info, ...target(verb, name, subresource, query) };
 }
 
@@ -66,11 +79,11 @@ const none = {
   rest: [],
 } as const;
 
-function decode(part: string | undefined): string {
-  if (part === undefined) return "";
+function decoded(path: string): string {
+  if (!path.includes("%")) return path;
   try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw new StatusError("BadRequest", "400 Bad Request", { plainText: "400 Bad Request", cause });
   }
 }

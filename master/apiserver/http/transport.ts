@@ -155,8 +155,7 @@ export class HttpsTransport {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = request.socket as TLSSocket;
     this.#connections.requestBegan(socket);
-    const { path, query } = splitUrl(request.url ?? "/");
-    const info = requestInfoOf(request.method ?? "GET", path, query);
+    const { info, query } = targetOf(request, response);
     const done = this.#server.metrics.begin(info);
     const gone = new AbortController();
     const limited = !isLongRunning(info);
@@ -345,13 +344,28 @@ function auditedOf(request: IncomingMessage, info: RequestInfo, headers: ApiRequ
   return { method, info, uri: url, headers, remoteAddress: request.socket.remoteAddress };
 }
 
+/** What a request is for; the connection of one whose path is no path is closed. */
+function targetOf(request: IncomingMessage, response: ServerResponse): { info: RequestInfo; query: URLSearchParams } {
+  const { path, query } = splitUrl(request.url ?? "/");
+  try {
+    return { info: requestInfoOf(request.method ?? "GET", path, query), query };
+  } catch (error) {
+    response.setHeader("connection", "close");
+    throw error;
+  }
+}
+
 function sendStatus(response: ServerResponse, error: StatusError, accept?: string): void {
-  const { retryAfterSeconds } = error.options;
+  const { retryAfterSeconds, plainText } = error.options;
   if (retryAfterSeconds) response.setHeader("retry-after", String(retryAfterSeconds));
   const accepted = acceptedBy(accept);
-  const text = valueText(error.toStatus(), { accepted, pretty: false });
-  const body = typeof text === "string" ? Buffer.from(`${text.trimEnd()}\n`) : text;
-  response.setHeader("content-type", contentTypes[accepted.media]);
+  const text = plainText ?? valueText(error.toStatus(), { accepted, pretty: false });
+  const body =
+    plainText === undefined && typeof text === "string" ? Buffer.from(`${text.trimEnd()}\n`) : Buffer.from(text);
+  response.setHeader(
+    "content-type",
+    plainText === undefined ? contentTypes[accepted.media] : "text/plain; charset=utf-8",
+  );
   response.setHeader("cache-control", "no-cache, private");
   response.setHeader("content-length", body.length);
   response.writeHead(error.code);

@@ -49,7 +49,8 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   if (generates) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
   // Sees the UID and the name: a Job selects its pods by them.
   strategy?.prepareForCreate?.(draft);
-  if (strategy?.hasGeneration) draft.metadata.generation = 1;
+  strategy?.dropDisabled?.(draft);
+  if (strategy?.hasGeneration === true) draft.metadata.generation = 1;
   return insertNamed(parts, scope, draft, generates);
 }
 
@@ -132,6 +133,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   const faults = own.length > 0 ? own : validateCommonMeta(draft.metadata, rules);
   if (faults.length > 0) throw invalid(resource.judgedKind, name, faults);
   scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
+  strategy?.completeCreated?.(draft);
   const judged = canonical(draft, resource.workingSchema);
   await judge(parts, scope, { operation: "CREATE", name, object: judged });
   const object = await resource.toRest(judged);

@@ -56,6 +56,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   published?(version: string): PublishedCustomResource | undefined;
   /** A kind that is computed, never stored (SelfSubjectAccessReview, TokenReview, …): answers a create. */
   readonly virtual?: VirtualHandler | undefined;
+  /** The answer of a virtual kind is another object than the one that was posted: its fields have no manager. */
+  readonly answersAnew?: boolean | undefined;
   /** Objects that are worked out when somebody gets or lists them, never stored (ComponentStatus, PodMetrics). May give
    *  more than the scope asks for: the answer is narrowed down to it. */
   readonly computed?: ((scope: ComputedScope) => Promise<readonly T[]>) | undefined;
@@ -141,6 +143,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   applyDefaults?(draft: T): void;
   /** Reset what a client may not set on create: status, generation (the registry sets metadata itself). */
   prepareForCreate?(draft: T): void;
+  /** What upstream's defaults add when a new object is read again: nobody judges that. */
+  completeCreated?(draft: T): void;
   /** Carry over what an update may not touch. Generic code already keeps status (main resource) or all but status
    *  (status subresource) from `old`, and raises metadata.generation when spec changed, if `hasStatus`/`hasGeneration`. */
   prepareForUpdate?(draft: T, old: Readonly<T>): void;
@@ -151,9 +155,14 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly statusResets?: readonly (readonly ["metadata"] | readonly ["metadata", keyof ObjectMeta])[] | undefined;
   /** Nobody comes to manage these by an ordinary write, where that is not just status. */
   readonly resetFields?: readonly string[] | undefined;
+  /** The same for a write of status. Absent: spec, and what `statusResets` says. */
+  readonly statusResetFields?: readonly string[] | undefined;
   /** A create may bring a status (Nodes). */
   readonly keepsStatusOnCreate?: boolean | undefined;
-  readonly hasGeneration?: boolean | undefined;
+  /** "once changed": a new object has none, and its first change gives it 1. */
+  readonly hasGeneration?: boolean | "once changed" | undefined;
+  /** What stands behind gates that are closed. It is not stored, but has counted as a change of the spec. */
+  dropDisabled?(draft: T): void;
   /** What a change of raises metadata.generation, where that is not just the spec. Compared as JSON. */
   generationBasis?(object: Readonly<T>): unknown;
   validate?(object: T): FieldError[];
@@ -163,8 +172,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Who judges metadata beyond what holds for every kind. Default: the kind, finalizers without a domain included. */
   readonly metadataRules?: MetadataRules | undefined;
   readonly ignoresGenerateName?: boolean | undefined;
-  /** An update is judged by the rules for names once more, generateName among them (upstream's ValidateUpdate calls its
-   *  ValidateObjectMeta too). */
+  /** An update has its generateName judged once more (upstream's ValidateUpdate calls its ValidateObjectMeta too). */
   readonly judgesNameOnUpdate?: boolean | undefined;
   /** Names: default is a DNS-1123 subdomain. */
   validateName?(name: string): string[];

@@ -7,7 +7,12 @@ import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion }
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
-import { DecodeError, normalizeObject, strictMessages } from "#shared/api/schema/validate-fields.ts";
+import {
+  DecodeError,
+  type NormalizedObject,
+  normalizeObject,
+  strictMessages,
+} from "#shared/api/schema/validate-fields.ts";
 import type { RequestBody } from "../request.ts";
 import { dropEmptyLists, dropNilFields } from "./absent-fields.ts";
 
@@ -115,11 +120,9 @@ export function objectOf(
   if (!isJsonObject(value)) throw notDecodedAs(value, `Go value of type ${typeMeta}`);
   checkKind(value, expected);
   const title = `${gvk.kind} in version ${JSON.stringify(gvk.version)} cannot be handled as a ${gvk.kind}`;
-  const normalized = normalize(value, expected, title);
+  const normalized = normalize(value, document.earlier, expected, title);
   const strict =
-    validation === "Ignore"
-      ? undefined
-      : strictMessages(document, normalized.unknown, expected.custom ? "custom" : "typed");
+    validation === "Ignore" ? undefined : strictMessages(document, normalized, expected.custom ? "custom" : "typed");
   if (strict && validation === "Strict") throw badRequest(`${title}: ${strict.error}`);
   if (strict) warnings.push(...strict.warnings);
   const object = named(normalized.object, gvk);
@@ -135,12 +138,13 @@ function asksToForgetManagers({ metadata }: JsonObject): boolean {
 
 function normalize(
   value: JsonObject,
+  earlier: DecodedDocument["earlier"],
   { schema }: Expected,
   title: string,
-): { object: JsonObject; unknown: readonly string[] } {
-  if (!schema) return { object: cloneJson(value) as JsonObject, unknown: [] };
+): NormalizedObject {
+  if (!schema) return { object: cloneJson(value) as JsonObject, unknown: [], opaque: [] };
   try {
-    const normalized = normalizeObject(schema, value);
+    const normalized = normalizeObject(schema, value, earlier);
     if (schema.model !== undefined) dropNilFields(schema, normalized.object);
     return normalized;
   } catch (error) {

@@ -17,7 +17,7 @@ import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject } from "./decode-body.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
-import { remove } from "./remove.ts";
+import { remove, warnOfPropagation } from "./remove.ts";
 import {
   checkScope,
   connectsBy,
@@ -25,6 +25,7 @@ import {
   nameOf,
   namespaceOf,
   notServed,
+  pageNotFound,
   pathNotFound,
   selectorsOf,
   storedOf,
@@ -90,7 +91,7 @@ export class ResourceEndpoint {
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
-    const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
+    const request = { context, resource, accepted: acceptedFor(context, resource) };
     const allowed = resource.declaration.verbs;
     if (allowed && !allowed.includes(info.verb)) throw notServed();
     switch (info.verb) {
@@ -226,7 +227,8 @@ export class ResourceEndpoint {
       if (accepted.as !== undefined) throw noFormAccepted();
       const namespace = namespaceOf(context, resource);
       const answer = await virtual(object, { user: context.user, namespace });
-      return valueResponse(this.#managed(request, options, object, answer), 201);
+      const { answersAnew = false } = resource.declaration;
+      return valueResponse(answersAnew ? answer : this.#managed(request, options, object, answer), 201);
     }
     if (handler) {
       const { name = "" } = object.metadata;
@@ -335,6 +337,7 @@ export class ResourceEndpoint {
     const parameters = listParameters(context.query);
     const source = { hub, store, cache: stored.cache, resource, now_ms: () => this.#parts.now_ms() };
     const { entries, metadata } = await listEntries(source, selection, parameters);
+    warnOfPropagation(scope, options);
     const removed: Entry[] = [];
     for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
       const group = entries.slice(from, from + DELETES_AT_ONCE);
@@ -365,7 +368,7 @@ export class ResourceEndpoint {
     const { group, plural } = resource.declaration.ref;
     const declared = resource.declaration.subresources?.[subresource];
     const handler = this.#parts.handlers[group]?.[`${plural}/${subresource}`];
-    if (!declared && !handler) throw pathNotFound();
+    if (!declared && !handler) throw resource.declaration.custom ? pageNotFound() : pathNotFound();
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
     if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
     if (handler) {
@@ -385,7 +388,7 @@ export class ResourceEndpoint {
         exchange,
       });
     }
-    const request = { context, resource, accepted: negotiateFor(resource.gvk, context.headers["accept"]) };
+    const request = { context, resource, accepted: acceptedFor(context, resource) };
     if (declared?.scale) return this.#scale(request, declared.scale);
     const change = declared?.update;
     if (subresource !== "status" && !change) throw pathNotFound();
@@ -491,6 +494,11 @@ function auditedOptions({ body }: RequestContext, options: DeleteOptions & { rea
   return { ...given, kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 }
 
+function acceptedFor({ info, headers }: RequestContext, { gvk, declaration }: ServedResource): Accepted {
+  const lists = info.subresource === undefined && (info.verb === "list" || info.verb === "watch");
+  return negotiateFor({ kind: gvk, custom: declaration.custom === true, lists }, headers["accept"]);
+}
+
 /** No such path, method, or form of body or answer. */
 const isUnserved = ({ code, options }: StatusError): boolean =>
   code === 405 || code === 406 || code === 415 || (code === 404 && options.name === undefined);
@@ -505,4 +513,4 @@ function namedFor(name: string, object: KubeObject): KubeObject {
   return object;
 }
 
-export { connectsBy, pathNotFound };
+export { connectsBy, pageNotFound, pathNotFound };

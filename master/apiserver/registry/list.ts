@@ -1,4 +1,5 @@
 /** Lists: which objects, as of which revision, and where a next page goes on (the API's resourceVersion semantics). */
+import { decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { CompactedError, FutureRevisionError, type Store } from "../../store/store.ts";
@@ -211,8 +212,9 @@ function encodeContinue(revision: number, after: string, begun_ms: number): stri
 }
 
 function decodeContinue(token: string, now_ms: number): Start {
+  const text = Buffer.from(token, "base64url").toString("utf8");
   try {
-    const { v, rv, start, begun_ms } = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as {
+    const { v, rv, start, begun_ms } = decodeJson(text).value as {
       v?: unknown;
       rv?: unknown;
       start?: unknown;
@@ -224,11 +226,9 @@ function decodeContinue(token: string, now_ms: number): Start {
       if (rv <= 0) return { revision: undefined, after, begun_ms: now_ms };
       return { revision: rv, after, begun_ms: typeof begun_ms === "number" ? begun_ms : now_ms };
     }
-  } catch {
-    // Whatever it is, it is no token of ours: said below.
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw badRequest(`invalid continue token: continue key is not valid: ${error.message}`);
   }
-  const [first = ""] = Buffer.from(token, "base64url").toString("latin1");
-  throw badRequest(
-    `invalid continue token: continue key is not valid: invalid character '${first}' looking for beginning of value`,
-  );
+  throw badRequest("invalid continue token: continue key is not valid: incorrect encoded start key");
 }

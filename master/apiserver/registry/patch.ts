@@ -203,7 +203,7 @@ function configurationOf({ patch, name }: Patching): JsonObject {
 
 /** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
 function checkDuplicates(scope: WriteScope, { patch, options }: Patching): void {
-  const repeated = strictMessages(patch.document, [], "custom")?.warnings ?? [];
+  const repeated = strictMessages(patch.document, { unknown: [], opaque: [] }, "custom")?.warnings ?? [];
   if (repeated.length === 0 || options.fieldValidation === "Ignore") return;
   if (options.fieldValidation === "Strict") {
     const lines = repeated.map((message) => `\n  ${message}`).join("");

@@ -22,6 +22,13 @@ export interface Removal {
   readonly isGone: boolean;
 }
 
+/** Tells whoever does not say what becomes of the dependents, where that is not what people expect. */
+export function warnOfPropagation(scope: WriteScope, options: DeleteOptions): void {
+  const { propagationWarning } = scope.stored.declaration.strategy ?? {};
+  const saysNothing = options.propagationPolicy === undefined && options.orphanDependents === undefined;
+  if (propagationWarning && saysNothing) scope.warnings.push(propagationWarning);
+}
+
 /** Deletes one object. Throws StatusError. */
 export async function remove(
   parts: WriteParts,
@@ -30,9 +37,7 @@ export async function remove(
   options: DeleteOptions,
 ): Promise<Removal> {
   const key = cacheKey(scope, name);
-  const { propagationWarning } = scope.stored.declaration.strategy ?? {};
-  const saysNothing = options.propagationPolicy === undefined && options.orphanDependents === undefined;
-  if (propagationWarning && saysNothing) scope.warnings.push(propagationWarning);
+  warnOfPropagation(scope, options);
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);
     if (!live) throw notFound(scope.resource.name, name);
@@ -59,7 +64,7 @@ function checkPreconditions(scope: WriteScope, name: string, live: Entry, { prec
         )
       : conflict(
           // Upstream names the kind here, as if it were the resource.
-          { group: scope.resource.name.group, plural: scope.resource.gvk.kind },
+          { group: scope.resource.judgedKind.group, plural: scope.resource.gvk.kind },
           name,
           `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${is}). The object might have been ${fate}`,
         );

@@ -8,10 +8,12 @@ import type { ServedResource, StoredResource } from "./served-resource.ts";
 export const connectsBy = (kind: string): boolean => kind.endsWith("Options");
 
 /** Objects in namespaces are written where they are; only reading may span all. */
-export function checkScope({ namespace, verb, resource: plural }: RequestInfo, resource: ServedResource): void {
+export function checkScope({ namespace, verb, name, resource: plural }: RequestInfo, resource: ServedResource): void {
   const { namespaced } = resource.declaration.ref;
-  if (namespaced && !namespace && verb !== "list" && verb !== "watch") throw notServed();
-  if (!namespaced && namespace && plural !== "namespaces") throw pathNotFound();
+  const { custom = false } = resource.declaration;
+  if (namespaced && !namespace && verb !== "list" && verb !== "watch")
+    throw custom ? pageNotFound() : name === undefined ? notServed() : pathNotFound();
+  if (!namespaced && namespace && plural !== "namespaces") throw custom ? pageNotFound() : pathNotFound();
 }
 
 export function namespaceOf({ info }: RequestContext, resource: ServedResource): string | undefined {
@@ -47,6 +49,12 @@ export const selectorsOf = ({ query }: RequestContext) => ({
 export const notServed = (): StatusError =>
   new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource", {
     hasDetails: true,
+  });
+
+/** Upstream answers so where no router of any API is responsible. */
+export const pageNotFound = (): StatusError =>
+  new StatusError("NotFound", "the server could not find the requested resource", {
+    plainText: "404 page not found\n",
   });
 
 /** Upstream's router answers so where nothing is served. */

@@ -7,7 +7,7 @@ import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
-import { validateKindMeta, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
+import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
 import { metadataRulesOf } from "./create.ts";
@@ -104,8 +104,8 @@ function insistOnIdentity(
   { metadata }: KubeObject,
   old: KubeObject,
 ): void {
-  if (metadata.uid && metadata.uid !== old.metadata.uid) {
-    if (isPatch) throw immutableUid(scope, name, metadata.uid);
+  // That a patch changes the UID is told together with what else is wrong.
+  if (metadata.uid && metadata.uid !== old.metadata.uid && !isPatch) {
     const { plural } = scope.resource.name;
     const key = [plural, scope.namespace, name].filter((part) => part !== undefined).join("/");
     throw conflict(
@@ -117,11 +117,6 @@ function insistOnIdentity(
   }
   if (scope.resource.declaration.ref.namespaced) metadata.namespace ||= old.metadata.namespace;
   else delete metadata.namespace;
-}
-
-function immutableUid({ resource }: WriteScope, name: string, uid: string): Error {
-  const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
-  return invalid(resource.gvk, name, [{ field: "metadata.uid", reason: "FieldValueInvalid", message }]);
 }
 
 const notANumber = (revision = ""): Error =>
@@ -180,6 +175,7 @@ function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: Kub
   if (mayRaise && basisChanged(strategy, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
+  strategy?.dropDisabled?.(object);
   const entries = settledManagedFields(old, object);
   if (entries !== object.metadata.managedFields) setManagedFields(object, entries);
   return object;
@@ -212,7 +208,7 @@ export function keepField(next: KubeObject, old: KubeObject, field: string): voi
 function keepMetadata({ metadata }: KubeObject, old: KubeObject): void {
   const kept = old.metadata;
   metadata.name = kept.name;
-  metadata.uid = kept.uid;
+  metadata.uid ||= kept.uid;
   metadata.creationTimestamp = kept.creationTimestamp;
   if (kept.deletionTimestamp) metadata.deletionTimestamp = kept.deletionTimestamp;
   metadata.deletionGracePeriodSeconds ??= kept.deletionGracePeriodSeconds;
@@ -240,7 +236,7 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
   const rules = metadataRulesOf(resource.workingDeclaration);
   const faults = [
     ...validateObjectMetaUpdate(object.metadata, old.metadata, rules),
-    ...(strategy?.judgesNameOnUpdate ? validateKindMeta(object.metadata, rules) : []),
+    ...(strategy?.judgesNameOnUpdate && subresource !== "status" ? validateGenerateName(object.metadata, rules) : []),
     ...(own ?? []),
   ];
   if (faults.length > 0) throw invalid(resource.judgedKind, change.name, faults);

@@ -42,6 +42,7 @@ export function decodeBody(body: Uint8Array, mediaType: BodyMediaType, defaults?
     gvk,
     value: isComplete ? object : { ...object, kind: gvk.kind, apiVersion: apiVersionOf(gvk) },
     duplicates: document.duplicates,
+    earlier: document.earlier,
     positionOf: document.positionOf,
   };
 }

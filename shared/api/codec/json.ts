@@ -2,16 +2,18 @@
  * JSON of request bodies, without loss: numbers keep their digits (see number.ts), keys such as `__proto__` are keys, and
  * fields given twice are reported. Errors and reports are worded as Go's decoder words them, since clients match them.
  */
-import { numberFromToken, type RawNumber } from "./number.ts";
+import { isRawNumber, numberFromToken, type RawNumber } from "./number.ts";
 
 /** A body that is no JSON, or nested too deeply. */
 export class JsonSyntaxError extends Error {
   override readonly name = "JsonSyntaxError";
 }
 
-/** A decoded body. The last of fields given twice wins, as in Go. */
+/** A decoded body. The last of fields given twice wins, as in Go where a value is free-form; see `earlier`. */
 export interface DecodedDocument {
   readonly value: unknown;
+  /** By an object of `value` that came for a field anew: the one that was there before. Go fills the same struct or map twice. */
+  readonly earlier?: ReadonlyMap<object, object> | undefined;
   /** Fields given twice, in document order, each once, at most 100. */
   readonly duplicates: readonly DuplicateField[];
   /** Where a field begins, to order reports of different kinds; only meant to be compared. Infinity when not found. */
@@ -69,7 +71,8 @@ function decodeOrdinary(text: string): DecodedDocument | undefined {
 function decodeExactly(text: string): DecodedDocument {
   const parser = new JsonParser(text);
   const value = parser.parseDocument();
-  return { value, duplicates: parser.duplicates, positionOf: positionsIn(text) };
+  const { duplicates, earlier } = parser;
+  return { value, duplicates, earlier: earlier.size > 0 ? earlier : undefined, positionOf: positionsIn(text) };
 }
 
 /** Finds positions by reading the text once more, when they are first asked for: only reports need them. */
@@ -115,6 +118,7 @@ const escapes = new Map([
 
 class JsonParser {
   readonly duplicates: DuplicateField[] = [];
+  readonly earlier = new Map<object, object>();
   private readonly text: string;
   private readonly positions: Map<string, number> | undefined;
   private readonly path: (string | number)[] = [];
@@ -172,9 +176,12 @@ class JsonParser {
       if (this.text[this.at] !== ":") this.fail("after object key");
       this.at++;
       this.path[this.path.length - 1] = key;
-      if (Object.hasOwn(object, key)) this.reportDuplicate(position);
+      const before = Object.hasOwn(object, key) ? object[key] : undefined;
+      if (before !== undefined) this.reportDuplicate(position);
       else this.positions?.set(this.pathText(), position);
-      setField(object, key, this.parseValue());
+      const value = this.parseValue();
+      if (isPlainObject(before) && isPlainObject(value)) this.earlier.set(value, before);
+      setField(object, key, value);
       this.skipSpace();
       const next = this.text[this.at];
       if (next !== "," && next !== "}") this.fail("after object key:value pair");
@@ -318,6 +325,9 @@ export function fieldPath(steps: readonly (string | number)[]): string {
   }
   return path;
 }
+
+const isPlainObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 
 function isDigit(character: string | undefined): boolean {
   return character !== undefined && character >= "0" && character <= "9";

@@ -23,6 +23,7 @@ import {
 import { removeItems, toFieldSet } from "./extract.ts";
 import { FieldSet, treeWithout } from "./field-set.ts";
 import { allowedByLastApplied, withLastApplied } from "./last-applied.ts";
+import { UnindexableItem } from "./list-index.ts";
 import { merge } from "./merge.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import {
@@ -65,14 +66,25 @@ export interface Applied {
  * managedFields, and 500 (as upstream does) for one that does not fit the type.
  */
 export function applyConfiguration(request: ApplyRequest): Applied {
-  const { config, live } = request;
+  const { live } = request;
   checkConfiguration(request);
   const atom = rootAtom(request.schema);
   const liveFields = live ? withoutManagedFields(live) : { apiVersion: request.apiVersion, kind: request.kind };
+  try {
+    return applyTo(request, liveFields, atom);
+  } catch (error) {
+    if (!(error instanceof UnindexableItem)) throw error;
+    const problems = typeProblems(liveFields, atom, { allowDoubles: true }) ?? error.message;
+    throw unclassifiedError(`failed to create typed live object (${describe(liveFields)}): ${problems}`);
+  }
+}
+
+function applyTo(request: ApplyRequest, liveFields: JsonObject, atom: Atom): Applied {
+  const { config } = request;
   const managers = startingManagers(request, liveFields, atom);
   const problems = typeProblems(config, atom);
   if (problems !== undefined) {
-    throw unclassifiedError(`failed to create typed patch object (${describe(request)}): ${problems}`);
+    throw unclassifiedError(`failed to create typed patch object (${describe(config)}): ${problems}`);
   }
   let outcome = applyOnce(request, liveFields, managers, atom, request.force);
   if ("conflicts" in outcome) {
@@ -104,10 +116,10 @@ function describeKind(apiVersion: unknown, kind: unknown): string {
   return `${group}/${version}, Kind=${String(kind ?? "")}`;
 }
 
-function describe({ config }: ApplyRequest): string {
-  const metadata = isJsonObject(config["metadata"]) ? config["metadata"] : {};
+function describe(object: JsonObject): string {
+  const metadata = isJsonObject(object["metadata"]) ? object["metadata"] : {};
   const text = (value: unknown): string => (typeof value === "string" ? value : "");
-  return `${text(metadata["namespace"])}/${text(metadata["name"])}; ${describeKind(config["apiVersion"], config["kind"])}`;
+  return `${text(metadata["namespace"])}/${text(metadata["name"])}; ${describeKind(object["apiVersion"], object["kind"])}`;
 }
 
 /** The live object's entries. An object without any is given to `before-first-apply` as it stands. */

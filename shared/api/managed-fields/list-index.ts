@@ -52,12 +52,11 @@ export function itemElementIfAny(list: ListAtom, item: unknown): PathElement | u
   }
 }
 
-/** Items by path element, doubles together, in order of first appearance. */
+/** Items by path element, doubles together, in order of first appearance. Throws UnindexableItem. */
 export function groupItems(list: ListAtom, items: readonly unknown[]): Map<PathElement, unknown[]> {
   const groups = new Map<PathElement, unknown[]>();
   for (const item of items) {
-    const element = itemElementIfAny(list, item);
-    if (element === undefined) continue;
+    const element = itemElement(list, item);
     const group = groups.get(element);
     if (group) group.push(item);
     else groups.set(element, [item]);

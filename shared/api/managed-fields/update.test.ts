@@ -25,6 +25,31 @@ function created(data: Record<string, string>): KubeObject {
   return stored(next, updateManagedFields({ ...resource, live: undefined, next, manager: "one", now: at(1) }));
 }
 
+test("a list whose items lack their key leaves the object without managers", () => {
+  const account = (secrets: JsonObject[], metadata: JsonObject = {}): KubeObject =>
+    ({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "a", ...metadata }, secrets }) as never;
+  const typed = { schema: schemaFor({ group: "", version: "v1", kind: "ServiceAccount" }), apiVersion: "v1" };
+  const create = (next: KubeObject) =>
+    updateManagedFields({ ...typed, live: undefined, next, manager: "one", now: at(1) });
+  const live = stored(account([{ name: "s" }]), create(account([{ name: "s" }])));
+  expect(live.metadata.managedFields).toHaveLength(1);
+  expect(create(account([{}]))).toBeUndefined();
+  expect(updateManagedFields({ ...typed, live, next: account([{}]), manager: "one", now: at(2) })).toBeUndefined();
+  const config = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "a" }, secrets: [{ name: "t" }] };
+  const broken = stored(account([{}]), undefined);
+  expect(() =>
+    applyConfiguration({
+      ...typed,
+      kind: "ServiceAccount",
+      live: broken,
+      config,
+      manager: "m",
+      force: true,
+      now: at(3),
+    }),
+  ).toThrow("failed to create typed live object (/a; /v1, Kind=ServiceAccount): .secrets: element 0: associative list");
+});
+
 describe("a write that changes nothing", () => {
   test("gets the live entries themselves back", () => {
     const live = created({ a: "1" });

@@ -19,6 +19,7 @@ import {
   startingEntries,
 } from "./entries.ts";
 import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
+import { UnindexableItem } from "./list-index.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import { withNilFields, zeroObject } from "./zero-object.ts";
@@ -50,7 +51,7 @@ export interface UpdateRequest extends ManagedResource {
 }
 
 /**
- * The managedFields of the written object, undefined for none. A write that changes nothing gets the live entries back as
+ * The managedFields of the written object, undefined for none: also where a list of it cannot be told apart by its keys. A write that changes nothing gets the live entries back as
  * they are, without reading them; otherwise only entries that the change touches are read. An object that is stored without
  * managed fields stays so until something is applied to it.
  */
@@ -61,13 +62,23 @@ export function updateManagedFields(request: UpdateRequest): readonly ManagedFie
   const before = live ? withNilFields(schema, withoutManagedFields(live)) : zeroObject(schema);
   const after = withNilFields(schema, withoutManagedFields(next));
   const atom = rootAtom(schema);
-  const change = compare(before, after, atom);
+  const change = compareIfTyped(before, after, atom);
+  if (change === undefined) return undefined;
   if (isSame(change)) return entries.length === 0 ? undefined : entries;
   const managers = managersOf(entries);
   const identity = identityOfWriter(request, "Update");
   recordChange(managers, change, atom, identity, request);
   capUpdateManagers(managers);
   return managers.size === 0 ? undefined : sortedEntries(managers);
+}
+
+function compareIfTyped(before: JsonObject, after: JsonObject, atom: Atom): Comparison | undefined {
+  try {
+    return compare(before, after, atom);
+  } catch (error) {
+    if (error instanceof UnindexableItem) return undefined;
+    throw error;
+  }
 }
 
 export function identityOfWriter(

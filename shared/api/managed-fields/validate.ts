@@ -13,46 +13,55 @@ interface TypeProblem {
   readonly message: string;
 }
 
-/** The text of all problems; undefined when there is none. Doubles in keyed lists are a problem. */
-export function typeProblems(value: unknown, atom: Atom): string | undefined {
+/** The text of all problems; undefined when there is none. Doubles in keyed lists are a problem unless they are allowed. */
+export function typeProblems(
+  value: unknown,
+  atom: Atom,
+  { allowDoubles = false }: { readonly allowDoubles?: boolean } = {},
+): string | undefined {
   const problems: TypeProblem[] = [];
-  check(value, atom, "", problems);
+  check(value, atom, "", { problems, allowDoubles });
   const texts = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
   if (texts.length <= 1) return texts[0];
   return ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
 }
 
-function check(value: unknown, atom: Atom, path: string, problems: TypeProblem[]): void {
+interface Run {
+  readonly problems: TypeProblem[];
+  readonly allowDoubles: boolean;
+}
+
+function check(value: unknown, atom: Atom, path: string, run: Run): void {
   const shape = shapeOf(atom, value);
-  if (shape === "map" && atom.map) checkMap(value, atom.map, path, problems);
-  else if (shape === "list" && atom.list) checkList(value, atom.list, path, problems);
+  if (shape === "map" && atom.map) checkMap(value, atom.map, path, run);
+  else if (shape === "list" && atom.list) checkList(value, atom.list, path, run);
   else if (atom.scalar) {
     const message = scalarProblem(value, atom.scalar);
-    if (message !== undefined) problems.push({ path, message });
+    if (message !== undefined) run.problems.push({ path, message });
   }
 }
 
-function checkMap(value: unknown, atom: MapAtom, path: string, problems: TypeProblem[]): void {
+function checkMap(value: unknown, atom: MapAtom, path: string, run: Run): void {
   if (value === null) return;
   if (!isJsonObject(value)) {
-    problems.push({ path, message: `expected map, got &{${goPrint(value)}}` });
+    run.problems.push({ path, message: `expected map, got &{${goPrint(value)}}` });
     return;
   }
   for (const key of Object.keys(value)) {
     const below = path + displayElement(fieldElement(key));
     const field = atom.fieldAtom(key);
     if (field === undefined) {
-      problems.push({ path: below, message: "field not declared in schema" });
+      run.problems.push({ path: below, message: "field not declared in schema" });
       return;
     }
-    check(value[key], field, below, problems);
+    check(value[key], field, below, run);
   }
 }
 
-function checkList(value: unknown, atom: ListAtom, path: string, problems: TypeProblem[]): void {
+function checkList(value: unknown, atom: ListAtom, path: string, run: Run): void {
   if (value === null) return;
   if (!Array.isArray(value)) {
-    problems.push({ path, message: `expected list, got &{${goPrint(value)}}` });
+    run.problems.push({ path, message: `expected list, got &{${goPrint(value)}}` });
     return;
   }
   const seen = new Set<PathElement>();
@@ -63,13 +72,14 @@ function checkList(value: unknown, atom: ListAtom, path: string, problems: TypeP
         element = itemElement(atom, item);
       } catch (error) {
         if (!(error instanceof UnindexableItem)) throw error;
-        problems.push({ path, message: `element ${index}: ${error.message}` });
+        run.problems.push({ path, message: `element ${index}: ${error.message}` });
         return;
       }
-      if (seen.has(element)) problems.push({ path, message: `duplicate entries for key ${displayElement(element)}` });
+      if (seen.has(element) && !run.allowDoubles)
+        run.problems.push({ path, message: `duplicate entries for key ${displayElement(element)}` });
       seen.add(element);
     }
-    check(item, atom.element, path + displayElement(element), problems);
+    check(item, atom.element, path + displayElement(element), run);
   }
 }
 

@@ -4,7 +4,7 @@
  * `$deleteFromPrimitiveList/<field>`, `$setElementOrder/<field>`. Follows apimachinery pkg/util/strategicpatch; custom
  * resources have no such facts and refuse it.
  */
-import { badRequest, type StatusError } from "../errors.ts";
+import { badRequest, type StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Schema } from "../schema/schema.ts";
 import { goQuote } from "../selector/go-quote.ts";
 import { copyObject, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
@@ -39,7 +39,10 @@ export function applyStrategicMergePatch(object: JsonObject, patch: unknown, sch
 
 /** The answer to a strategic merge patch of a custom resource. */
 export function strategicMergePatchUnsupported(): StatusError {
-  return badRequest("strategic merge patch format is not supported");
+  return unsupportedMediaType(
+    "the body of the request was in an unknown format - accepted media types include: " +
+      "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+  );
 }
 
 interface FieldFacts {

@@ -21,8 +21,8 @@ function decode(body: string, mediaType: BodyMediaType) {
   const document = decodeBody(new TextEncoder().encode(body), mediaType);
   const schema = schemaFor(document.gvk);
   if (!schema) throw new Error(`no schema for ${document.gvk.kind}`);
-  const { object, unknown } = normalizeObject(schema, document.value);
-  return { object, messages: strictMessages(document, unknown, "typed") };
+  const normalized = normalizeObject(schema, document.value, document.earlier);
+  return { object: normalized.object, messages: strictMessages(document, normalized, "typed") };
 }
 
 describe("bodies are decoded as upstream decodes them", () => {
@@ -103,8 +103,7 @@ describe("custom resources are pruned by their schema", () => {
 
   test("duplicates come before unknown fields", () => {
     const document = decodeJson('{"spec":{"z":1,"z":2,"size":1,"size":2}}');
-    const { unknown } = normalizeObject(schema, document.value);
-    expect(strictMessages(document, unknown, "custom")?.warnings).toEqual([
+    expect(strictMessages(document, normalizeObject(schema, document.value), "custom")?.warnings).toEqual([
       'duplicate field "spec.z"',
       'duplicate field "spec.size"',
       'unknown field "spec.z"',
@@ -125,6 +124,28 @@ test("the warnings of YAML stand one by one, the error as a whole", () => {
       'line 9: key "paused" already set in map',
       'unknown field "spec.nope"',
     ],
+  });
+});
+
+describe("a field given twice", () => {
+  test("fills the same struct or map, and replaces what is free-form", () => {
+    const { object, messages } = decode(
+      '{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"1"},"annotations":{"x":"1"}},"metadata":{"labels":{"b":"2"}},' +
+        '"spec":{"containers":[],"securityContext":{"runAsUser":1}},"spec":{"securityContext":{"runAsGroup":2}}}',
+      "application/json",
+    );
+    expect(object["metadata"]).toMatchObject({ labels: { a: "1", b: "2" }, annotations: { x: "1" } });
+    expect(object["spec"]).toMatchObject({ securityContext: { runAsUser: 1, runAsGroup: 2 } });
+    expect(messages?.warnings).toEqual(['duplicate field "metadata"', 'duplicate field "spec"']);
+  });
+
+  test("is nobody's business inside of what is kept as it came", () => {
+    const { object, messages } = decode(
+      '{"apiVersion":"apps/v1","kind":"ControllerRevision","revision":1,"data":{"a":{"x":1},"a":{"y":2},"__proto__":3}}',
+      "application/json",
+    );
+    expect(encodeJson(object["data"])).toBe('{"a":{"y":2},"__proto__":3}');
+    expect(messages).toBeUndefined();
   });
 });
 

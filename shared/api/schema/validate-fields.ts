@@ -24,6 +24,8 @@ export interface NormalizedObject {
   readonly object: Record<string, unknown>;
   /** Paths of fields that were dropped, in document order, each once, at most 100: `spec.containers[0].foo`. */
   readonly unknown: readonly string[];
+  /** Paths of values that Go keeps as the text they came in, or hands to a decoder of their own: nobody reports what is in them. */
+  readonly opaque: readonly string[];
 }
 
 const maxReports = 100;
@@ -34,15 +36,19 @@ const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchem
  * (`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`), which belongs after
  * `Deployment in version "v1" cannot be handled as a Deployment: ` in a BadRequest.
  */
-export function normalizeObject(schema: Schema, decoded: unknown): NormalizedObject {
-  const walk = new Normalizer();
+export function normalizeObject(
+  schema: Schema,
+  decoded: unknown,
+  earlier?: DecodedDocument["earlier"],
+): NormalizedObject {
+  const walk = new Normalizer(earlier);
   if (typeof decoded !== "object" || decoded === null || Array.isArray(decoded) || isRawNumber(decoded)) {
     throw new DecodeError(
       `json: cannot unmarshal ${jsonTypeName(decoded)} into Go value of type ${goTypeName(schema)}`,
     );
   }
   const object = walk.value(schema, decoded) as Record<string, unknown>;
-  return { object, unknown: walk.unknown };
+  return { object, unknown: walk.unknown, opaque: walk.opaque };
 }
 
 /** What a zero-valued field of Go's type is in JSON, with the fields inside it that are always written. */
@@ -61,10 +67,16 @@ const textForms = {
 
 class Normalizer {
   readonly unknown: string[] = [];
+  readonly opaque: string[] = [];
+  private readonly earlier: DecodedDocument["earlier"];
   private readonly names: string[] = [];
   private path = "";
   private struct = "";
   private quiet = 0;
+
+  constructor(earlier?: DecodedDocument["earlier"]) {
+    this.earlier = earlier;
+  }
 
   value(schema: Schema, value: unknown): unknown {
     if (schema.goType) return this.scalar(schema, schema.goType, value);
@@ -114,7 +126,7 @@ class Normalizer {
       }
       this.struct = goName(schema);
       this.names.push(key);
-      const value = fields[key];
+      const value = this.earlier ? filledTwice(property, fields[key], this.earlier) : fields[key];
       if (value !== null) given.set(key, this.value(property, value));
       this.names.pop();
     }
@@ -186,6 +198,7 @@ class Normalizer {
       case "rawExtension":
       case "fieldsV1":
       case "json":
+        this.opaque.push(this.path);
         return value;
       case "schemaOrBool":
       case "schemaOrArray":
@@ -206,6 +219,7 @@ class Normalizer {
 
   /** A schema inside a schema is decoded by a decoder of its own that does not report unknown fields. */
   private nestedSchema(value: unknown): unknown {
+    this.opaque.push(this.path);
     this.quiet++;
     const nested = this.value(schemaOfModel(schemaProps), value);
     this.quiet--;
@@ -223,6 +237,28 @@ class Normalizer {
     const where = this.names.length === 0 ? "value" : `struct field ${this.struct}.${this.names.join(".")}`;
     throw new DecodeError(`json: cannot unmarshal ${found} into Go ${where} of type ${type}`);
   }
+}
+
+/** A struct or map that a body gives more than once has what every time gave it; its maps' values are replaced whole. */
+function filledTwice(schema: Schema, value: unknown, earlier: ReadonlyMap<object, object>): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const before = earlier.get(value);
+  if (before === undefined || schema.goType || isStructural(schema)) return value;
+  const result: Record<string, unknown> = {};
+  const older = filledTwice(schema, before, earlier) as Record<string, unknown>;
+  for (const [key, item] of Object.entries(older)) setField(result, key, item);
+  for (const [key, item] of Object.entries(value)) {
+    const property = schema.properties?.get(key);
+    const isObject = typeof item === "object" && item !== null && Object.hasOwn(older, key) && !earlier.has(item);
+    setField(result, key, property && isObject ? filledOver(property, older[key], item, earlier) : item);
+  }
+  return result;
+}
+
+function filledOver(schema: Schema, before: unknown, value: object, earlier: ReadonlyMap<object, object>): unknown {
+  const isMap = (each: unknown): each is object => typeof each === "object" && each !== null && !Array.isArray(each);
+  if (!isMap(before) || !isMap(value)) return value;
+  return filledTwice(schema, value, new Map([...earlier, [value, before]]));
 }
 
 function isNumeric(goType: string): boolean {
@@ -315,10 +351,11 @@ export interface StrictMessages {
  */
 export function strictMessages(
   document: DecodedDocument,
-  unknown: readonly string[],
+  { unknown, opaque }: Pick<NormalizedObject, "unknown" | "opaque">,
   kind: "typed" | "custom",
 ): StrictMessages | undefined {
-  const known = (path: string) => !unknown.some((field) => isWithin(path, field));
+  const known = (path: string) =>
+    !unknown.some((field) => isWithin(path, field)) && !opaque.some((field) => path !== field && isWithin(path, field));
   const isYaml = document.duplicates.some(({ position }) => position < 0);
   const duplicates =
     kind === "typed" && !isYaml ? document.duplicates.filter(({ path }) => known(path)) : document.duplicates;

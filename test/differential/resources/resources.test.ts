@@ -80,10 +80,10 @@ async function prepareCreate(
   const refused = await allocate(draft, undefined, declaration);
   if (refused) return { draft, errors: refused };
   strategy?.prepareForCreate?.(draft);
-  return {
-    draft,
-    errors: judged(draft, declaration),
-  };
+  strategy?.dropDisabled?.(draft);
+  const errors = judged(draft, declaration);
+  strategy?.completeCreated?.(draft);
+  return { draft, errors };
 }
 
 /** What the kind itself finds, and where that is nothing, what holds for all. */

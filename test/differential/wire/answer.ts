@@ -29,7 +29,7 @@ export async function answerOf(response: Response | undefined, sent: string): Pr
 
 /** YAML by its value: the order of its keys is nobody's business. */
 const unparsed = (type: string, text: string, sent: string): unknown =>
-  /yaml/.test(type) ? normalized(parseYaml(text), "", sent) : withoutChoices(text, sent);
+  /yaml/.test(type) ? withoutCredentials(normalized(parseYaml(text), "", sent)) : withoutChoices(text, sent);
 
 const warningsOf = (header: string | null): string[] =>
   [...(header ?? "").matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text).sort();
@@ -41,19 +41,30 @@ function parsed(text: string, sent: string): unknown {
   } catch {
     return events(text, sent);
   }
+  if (isEvent(value)) return events(text, sent);
   const body = withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
   return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
 }
+
+const isEvent = (value: unknown): boolean =>
+  value !== null && typeof value === "object" && Object.keys(value).join() === "type,object";
 
 /** A watch: a document a line. In what order objects that are there at its start come is nobody's business. */
 function events(text: string, sent: string): unknown {
   const lines = text.split("\n").filter((line) => line !== "");
   try {
     const values = lines.map((line) => normalized(JSON.parse(line), "", sent));
-    return values.map((value) => JSON.stringify(withoutCredentials(value))).sort();
+    return values.map((value) => JSON.stringify(sortedKeys(withoutCredentials(value)))).sort();
   } catch {
     return text;
   }
+}
+
+function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, item]) => [key, sortedKeys(item)]));
 }
 
 /**
@@ -113,7 +124,12 @@ function writerOf(entry: unknown): string {
   return JSON.stringify([manager, operation, apiVersion, subresource]);
 }
 
-const chosen: Readonly<Record<string, string>> = { uid: "UID", resourceVersion: "REVISION", time: "TIME" };
+const chosen: Readonly<Record<string, string>> = {
+  uid: "UID",
+  resourceVersion: "REVISION",
+  time: "TIME",
+  continue: "CONTINUE",
+};
 
 function normalized(value: unknown, key: string, sent: string): unknown {
   if (Array.isArray(value)) {
@@ -138,7 +154,8 @@ function normalized(value: unknown, key: string, sent: string): unknown {
 
 const uuid = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g;
 const time = /\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b/g;
-const serviceAddress = /\b10\.43\.\d+\.\d+\b/g;
+/** Of the cluster's range, and of the one that the sample of a ServiceCIDR adds. */
+const serviceAddress = /\b10\.(43|99)\.\d+\.\d+(?![\d/])/g;
 
 function withoutChoices(text: string, sent: string): string {
   const unless =
@@ -154,7 +171,9 @@ function withoutChoices(text: string, sent: string): string {
       .replace(/(current: |in record \(|in object meta: )\d+/g, "$1REVISION")
       // Where upstream keeps an object.
       .replace(/\bKey: [^,]+,/g, "Key: …,")
-      .replace(/(-|")generated-[a-z0-9]{5}\b/g, "$1generated-NAME")
+      .replace(/\b(generated-|g{58})[a-z0-9]{5}\b/g, "$1NAME")
+      // Where this server is reached; its port is a free one.
+      .replace(/^127\.0\.0\.1:\d+$/, "SERVER-ADDRESS")
       .replace(/\b0x[0-9a-f]{6,}\b/g, "POINTER")
   );
 }

@@ -75,7 +75,7 @@ function ofCollection(each: Held): WireRequest[] {
     list("watched with a match", "watch=1&timeoutSeconds=1&resourceVersionMatch=NotOlderThan"),
     list(
       "watched from the start without bookmarks",
-      "watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+      `watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&fieldSelector=${mine}`,
     ),
     list(
       "watched from the start without match",

@@ -41,7 +41,7 @@ export class PodBinding implements SubresourceHandler {
 
 function checkBinding({ target, metadata }: Binding, podName: string): void {
   if (metadata.name !== undefined && metadata.name !== podName) {
-    throw badRequest(`name in URL does not match name in Binding object: ${podName} != ${metadata.name}`);
+    throw badRequest("name in URL does not match name in Binding object");
   }
   if (target?.kind && target.kind !== "Node") {
     throw invalid({ group: "", kind: "Binding" }, podName, [

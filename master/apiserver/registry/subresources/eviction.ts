@@ -39,7 +39,7 @@ export class PodEviction implements SubresourceHandler {
     const eviction = call.body as unknown as Eviction;
     const { namespace = "", name, context } = call;
     if (eviction.metadata.name && eviction.metadata.name !== name) {
-      throw badRequest(`name in URL does not match name in Eviction object: ${name} != ${eviction.metadata.name}`);
+      throw badRequest("name in URL does not match name in Eviction object");
     }
     const { parts, table, reader } = this.#internal;
     const pod = reader.get(pods, { namespace, name });

@@ -29,6 +29,8 @@ export const mutatingWebhookConfiguration: ResourceDeclaration<MutatingWebhookCo
   categories,
   columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
   strategy: {
+    metadataRules: "names",
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     generationBasis: ({ webhooks }) => webhooks,
     allowUnconditionalUpdate: false,
@@ -43,6 +45,8 @@ export const validatingWebhookConfiguration: ResourceDeclaration<ValidatingWebho
   categories,
   columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
   strategy: {
+    metadataRules: "names",
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     generationBasis: ({ webhooks }) => webhooks,
     allowUnconditionalUpdate: false,
@@ -65,6 +69,8 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
     ageColumn,
   ],
   strategy: {
+    metadataRules: "names",
+    judgesNameOnUpdate: true,
     hasStatus: true,
     statusResets: [["metadata"]],
     hasGeneration: true,
@@ -89,6 +95,8 @@ export const validatingAdmissionPolicyBinding: ResourceDeclaration<ValidatingAdm
     ageColumn,
   ],
   strategy: {
+    metadataRules: "names",
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     allowUnconditionalUpdate: false,
     applyDefaults: applyPolicyBindingDefaults,

@@ -35,6 +35,7 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
   columns: [nameColumn, createdAtColumn],
   strategy: {
     hasStatus: true,
+    statusResetFields: ["spec", "metadata"],
     hasGeneration: true,
     allowUnconditionalUpdate: false,
     defaultPropagation: "Unsupported",

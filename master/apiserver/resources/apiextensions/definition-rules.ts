@@ -80,8 +80,10 @@ function checkStatus({ spec, status }: CustomResourceDefinition, field: Field): 
     at.invalid(null, "must have at least one stored version");
     return;
   }
+  const expected = new Set(stored);
   for (const { name, storage } of spec.versions ?? []) {
-    if (storage && !stored.includes(name)) at.invalid(stored, `must have the storage version ${name}`);
+    // A name that comes twice is found once.
+    if (!expected.delete(name) && storage) at.invalid(stored, `must have the storage version ${name}`);
   }
   for (const [index, name] of stored.entries()) {
     if (spec.versions?.some((version) => version.name === name)) continue;

@@ -100,7 +100,18 @@ export function checkSchema(schema: JSONSchemaProps, hasStatus: boolean, lenienc
   const nodes = field.apart();
   checkNode(schema, { isRoot: true, insideMeta: false, noDefaults: undefined }, leniency, nodes.field);
   field.addAll(nodes.errors);
-  if (isStructural && defaults.errors.length === 0 && nodes.errors.length === 0) RuleSet.checkRules(schema, field);
+  if (!isStructural || defaults.errors.length + nodes.errors.length > 0) return;
+  if (namesDialect(schema)) field.invalid("", "OpenAPIV3Schema 'schema' is not supported");
+  else RuleSet.checkRules(schema, field);
+}
+
+/** Whether a part of the schema says in what dialect of JSON Schema it is. */
+function namesDialect(schema: unknown): boolean {
+  if (Array.isArray(schema)) return schema.some(namesDialect);
+  if (!isJsonObject(schema)) return false;
+  if (typeof schema["$schema"] === "string" && schema["$schema"] !== "") return true;
+  const { default: _, example: __, enum: ___, ...rest } = schema;
+  return Object.values(rest).some(namesDialect);
 }
 
 function checkBesideStatus(schema: JSONSchemaProps, field: Field): void {

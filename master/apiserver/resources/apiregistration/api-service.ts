@@ -25,6 +25,7 @@ export const apiService: ResourceDeclaration<APIService> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasStatus: true,
     statusResets: [["metadata"]],
     allowUnconditionalUpdate: false,

@@ -21,6 +21,7 @@ export const controllerRevision: ResourceDeclaration<ControllerRevision> = {
   ref: controllerRevisions,
   columns: [nameColumn, column("Controller", controller), column("Revision", ({ revision }) => revision), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     validate(object) {
       return [
         ...validateRevision(object),

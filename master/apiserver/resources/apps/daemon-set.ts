@@ -12,7 +12,7 @@ import {
   nameColumn,
   wideColumn,
 } from "../columns.ts";
-import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { status } from "../subresources.ts";
@@ -122,7 +122,7 @@ export const daemonSet: ResourceDeclaration<DaemonSet> = {
     ...containerColumns<DaemonSet>(({ spec }) => spec.template.spec?.containers),
     wideColumn("Selector", ({ spec }) => formatLabelSelector(spec.selector)),
   ],
-  strategy: {
+  strategy: withPodTemplate<DaemonSet>(({ spec }) => spec.template, {
     hasStatus: true,
     hasGeneration: true,
     warnings: templateWarnings,
@@ -147,5 +147,5 @@ export const daemonSet: ResourceDeclaration<DaemonSet> = {
     ],
     prepareForStatusUpdate: (draft, old) => setTemplateGeneration(draft, templateGeneration(old)),
     validateStatusUpdate,
-  },
+  }),
 };

@@ -3,7 +3,7 @@ import { deployments } from "#shared/api/resources.ts";
 import type { Deployment, DeploymentSpec } from "#shared/api/types/apps-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, containerColumns, nameColumn, selectorText, wideColumn } from "../columns.ts";
-import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { workloadWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { scale, status } from "../subresources.ts";
@@ -119,7 +119,7 @@ export const deployment: ResourceDeclaration<Deployment> = {
     ...containerColumns<Deployment>(({ spec }) => spec.template.spec?.containers),
     wideColumn("Selector", ({ spec }) => selectorText(spec.selector) ?? "<invalid>"),
   ],
-  strategy: {
+  strategy: withPodTemplate<Deployment>(({ spec }) => spec.template, {
     hasStatus: true,
     hasGeneration: true,
     generationBasis: ({ spec, metadata }) => ({ spec, annotations: metadata.annotations }),
@@ -135,5 +135,5 @@ export const deployment: ResourceDeclaration<Deployment> = {
       ...collect((root) => immutable(object.spec.selector, old.spec.selector, root.at("spec", "selector"))),
     ],
     validateStatusUpdate,
-  },
+  }),
 };

@@ -3,7 +3,7 @@ import { replicaSets } from "#shared/api/resources.ts";
 import type { ReplicaSet, ReplicaSetSpec } from "#shared/api/types/apps-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, containerColumns, formatLabelSelector, integerColumn, nameColumn, wideColumn } from "../columns.ts";
-import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { workloadWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { scale, status } from "../subresources.ts";
@@ -36,7 +36,7 @@ export const replicaSet: ResourceDeclaration<ReplicaSet> = {
     ...containerColumns<ReplicaSet>(({ spec }) => spec.template?.spec?.containers),
     wideColumn("Selector", ({ spec }) => formatLabelSelector(spec.selector)),
   ],
-  strategy: {
+  strategy: withPodTemplate<ReplicaSet>(({ spec }) => spec.template, {
     hasStatus: true,
     hasGeneration: true,
     warnings: workloadWarnings,
@@ -55,5 +55,5 @@ export const replicaSet: ResourceDeclaration<ReplicaSet> = {
       ...collect((root) => immutable(object.spec.selector, old.spec.selector, root.at("spec", "selector"))),
     ],
     validateStatusUpdate: ({ status: seen }) => collect((root) => validateReplicaStatus(seen, root.at("status"))),
-  },
+  }),
 };

@@ -5,7 +5,7 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, containerColumns, nameColumn } from "../columns.ts";
 import { validateClaimSpec } from "../core/claim-spec.ts";
-import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { defaultClaimSpec } from "../core/volume-defaults.ts";
@@ -47,7 +47,7 @@ function applyDefaults(draft: StatefulSet): void {
 
 /** The template as its pods will be: claims are volumes, and the controller sets the host's name. */
 function withClaimVolumes(spec: StatefulSetSpec): PodTemplateSpec {
-  const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? "");
+  const claims = [...new Set((spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? ""))];
   const { hostname: _h, subdomain: _s, ...pod } = spec.template.spec ?? { containers: [] };
   if (claims.length === 0) return { ...spec.template, spec: pod };
   const volumes = [
@@ -165,7 +165,7 @@ export const statefulSet: ResourceDeclaration<StatefulSet> = {
     ageColumn,
     ...containerColumns<StatefulSet>(({ spec }) => spec.template.spec?.containers),
   ],
-  strategy: {
+  strategy: withPodTemplate<StatefulSet>(({ spec }) => spec.template, {
     hasStatus: true,
     hasGeneration: true,
     validateName: isDns1123Label,
@@ -182,5 +182,5 @@ export const statefulSet: ResourceDeclaration<StatefulSet> = {
     validate: (object) => collect((root) => validateSpec(object.spec, "create", root.at("spec"))),
     validateUpdate,
     validateStatusUpdate,
-  },
+  }),
 };

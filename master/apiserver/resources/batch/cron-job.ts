@@ -12,7 +12,7 @@ import {
   since,
   wideColumn,
 } from "../columns.ts";
-import { defaultPodTemplate } from "../core/pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { hostNameWarnings, podWarnings } from "../core/pod/warnings.ts";
 import { status } from "../subresources.ts";
 import { collect, type Field, nonNegative, requiredOneOf, semanticEqual } from "../validation/field.ts";
@@ -117,7 +117,7 @@ export const cronJob: ResourceDeclaration<CronJob> = {
     ...containerColumns<CronJob>(({ spec }) => spec.jobTemplate.spec?.template.spec?.containers),
     wideColumn("Selector", ({ spec }) => formatLabelSelector(spec.jobTemplate.spec?.selector)),
   ],
-  strategy: {
+  strategy: withPodTemplate<CronJob>(({ spec }) => spec.jobTemplate.spec?.template, {
     hasStatus: true,
     hasGeneration: true,
     warnings: ({ metadata, spec }, old) => [
@@ -138,5 +138,5 @@ export const cronJob: ResourceDeclaration<CronJob> = {
           root.at("metadata", "name").invalid(name, `must be no more than ${maxName} characters`);
       }),
     validateUpdate: (object, old) => collect((root) => validateSpec(object.spec, old.spec, root.at("spec"))),
-  },
+  }),
 };

@@ -12,7 +12,7 @@ import {
   since,
   wideColumn,
 } from "../columns.ts";
-import { labelLikeTemplate } from "../core/pod/defaults.ts";
+import { labelLikeTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { workloadWarnings } from "../core/pod/warnings.ts";
 import { status } from "../subresources.ts";
 import { defaultJob, generateSelector, validateJob, validateJobUpdate } from "./job-rules.ts";
@@ -57,7 +57,8 @@ export const job: ResourceDeclaration<Job> = {
   ],
   unknownField: (field) => `field label ${goQuote(field)} not supported for Job`,
   selectableFields: { "status.successful": (object) => String(object.status?.succeeded ?? 0) },
-  strategy: {
+  strategy: withPodTemplate<Job>(({ spec }) => spec.template, {
+    judgesNameOnUpdate: true,
     hasStatus: true,
     hasGeneration: true,
     defaultPropagation: "Orphan",
@@ -68,12 +69,11 @@ export const job: ResourceDeclaration<Job> = {
     prepareForStatusUpdate: labelLikeTemplate,
     prepareForCreate(draft) {
       if (!draft.spec.manualSelector) generateSelector(draft);
-      const labels = draft.spec.template.metadata?.labels;
-      if (labels && Object.keys(draft.metadata.labels ?? {}).length === 0) draft.metadata.labels = { ...labels };
       draft.status = {};
     },
+    completeCreated: labelLikeTemplate,
     validate: validateJob,
     validateUpdate: validateJobUpdate,
     validateStatusUpdate: validateJobStatus,
-  },
+  }),
 };

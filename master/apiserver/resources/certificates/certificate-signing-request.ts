@@ -38,6 +38,7 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
     column("Condition", condition),
   ],
   selectableFields: { "spec.signerName": ({ spec }) => spec.signerName },
+  refusesNamespaceField: true,
   strategy: {
     hasStatus: true,
     resetFields: ["spec", "status"],

@@ -35,6 +35,7 @@ const usages = [
 export const validateRequest = ({ spec }: CertificateSigningRequest): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");
+    if (spec.request === undefined) field.at("request").invalid(null, "PEM block type must be CERTIFICATE REQUEST");
     if (!spec.usages?.length) field.at("usages").required();
     const seen = new Set<string>();
     each(spec.usages, field.at("usages"), (usage, at) => {

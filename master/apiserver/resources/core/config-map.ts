@@ -52,6 +52,7 @@ export const configMap: ResourceDeclaration<ConfigMap> = {
   shortNames: ["cm"],
   columns: [nameColumn, column("Data", ({ data, binaryData }) => keyCount(data) + keyCount(binaryData)), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     validate,
     validateUpdate: (object, old) => [...validateImmutable(object, old, ["data", "binaryData"]), ...validate(object)],
   },

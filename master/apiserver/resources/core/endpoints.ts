@@ -59,6 +59,7 @@ export const endpoints: ResourceDeclaration<Endpoints> = {
   shortNames: ["ep"],
   columns: [nameColumn, column("Endpoints", addresses), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     applyDefaults({ subsets }) {
       for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= "TCP";

@@ -132,6 +132,7 @@ export const limitRange: ResourceDeclaration<LimitRange> = {
   shortNames: ["limits"],
   columns: [nameColumn, createdAtColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     applyDefaults(draft) {
       draft.spec ??= { limits: [] };

@@ -54,6 +54,7 @@ export const namespace: ResourceDeclaration<Namespace> = {
   refusesNamespaceField: true,
   selectableFields: { "status.phase": (object) => object.status?.phase ?? "" },
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
     validateName: isDns1123Label,

@@ -27,6 +27,7 @@ export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> =
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults(draft) {

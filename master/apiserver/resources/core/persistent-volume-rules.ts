@@ -123,9 +123,14 @@ function validateSources(spec: PersistentVolumeSpec, field: Field): void {
   for (const name of Object.keys(sources) as SourceName[]) {
     const source = spec[name];
     if (source === undefined) continue;
-    if (count > 0) field.at(secondReportedAt[name] ?? name).forbidden("may not specify more than 1 volume type");
-    else (sources[name] as (source: object, field: Field) => void)(source, field.at(reportedAt[name] ?? name));
+    // Upstream forgets to count before it looks at a flexVolume.
+    const isFurther = count > 0 && name !== "flexVolume";
     count++;
+    if (isFurther) {
+      field.at(secondReportedAt[name] ?? name).forbidden("may not specify more than 1 volume type");
+      continue;
+    }
+    (sources[name] as (source: object, field: Field) => void)(source, field.at(reportedAt[name] ?? name));
     if (name === "local" && !spec.nodeAffinity)
       field.at("nodeAffinity").required("Local volume requires node affinity");
   }

@@ -32,6 +32,7 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
     applyDefaults(draft) {

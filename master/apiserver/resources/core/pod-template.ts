@@ -3,7 +3,7 @@ import type { PodTemplate } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { column, formatLabels, nameColumn } from "../columns.ts";
 import { collect, semanticEqual } from "../validation/field.ts";
-import { defaultPodTemplate } from "./pod/defaults.ts";
+import { defaultPodTemplate, withPodTemplate } from "./pod/defaults.ts";
 import { validatePodTemplate } from "./pod/validate.ts";
 import { podWarnings } from "./pod/warnings.ts";
 
@@ -15,7 +15,7 @@ export const podTemplate: ResourceDeclaration<PodTemplate> = {
     column("Images", ({ template }) => (template?.spec?.containers ?? []).map(({ image }) => image ?? "").join(",")),
     column("Pod Labels", ({ template }) => formatLabels(template?.metadata?.labels)),
   ],
-  strategy: {
+  strategy: withPodTemplate<PodTemplate>(({ template }) => template, {
     answersDeleteWithObject: true,
     hasGeneration: true,
     generationBasis: ({ template }) => template,
@@ -27,5 +27,5 @@ export const podTemplate: ResourceDeclaration<PodTemplate> = {
     },
     validate: ({ template }) => collect((root) => validatePodTemplate(template, root.at("template"))),
     validateUpdate: ({ template }) => collect((root) => validatePodTemplate(template, root.at("template"))),
-  },
+  }),
 };

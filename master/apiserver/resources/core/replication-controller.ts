@@ -7,7 +7,7 @@ import { ageColumn, containerColumns, formatLabels, integerColumn, nameColumn, w
 import { scale, status } from "../subresources.ts";
 import { collect, nonNegative } from "../validation/field.ts";
 import { isLongName } from "../validation/names.ts";
-import { defaultPodTemplate, labelLikeTemplate } from "./pod/defaults.ts";
+import { defaultPodTemplate, labelLikeTemplate, withPodTemplate } from "./pod/defaults.ts";
 import { workloadWarnings } from "./pod/warnings.ts";
 import { validateLastingTemplate } from "./pod-template-rules.ts";
 
@@ -40,7 +40,7 @@ export const replicationController: ResourceDeclaration<ReplicationController> =
     wideColumn("Selector", ({ spec }) => formatLabels(spec.selector)),
   ],
   selectableFields: { "status.replicas": (object) => String(object.status?.replicas ?? 0) },
-  strategy: {
+  strategy: withPodTemplate<ReplicationController>(({ spec }) => spec.template, {
     hasStatus: true,
     hasGeneration: true,
     defaultPropagation: "Orphan",
@@ -64,5 +64,5 @@ export const replicationController: ResourceDeclaration<ReplicationController> =
     validate,
     validateUpdate: validate,
     validateStatusUpdate: ({ status: seen }) => collect((root) => validateReplicaStatus(seen, root.at("status"))),
-  },
+  }),
 };

@@ -67,6 +67,7 @@ export const secret: ResourceDeclaration<Secret> = {
   ],
   selectableFields: { type: ({ type }) => type ?? "" },
   strategy: {
+    judgesNameOnUpdate: true,
     applyDefaults(draft) {
       draft.type ||= "Opaque";
       const { stringData } = draft;

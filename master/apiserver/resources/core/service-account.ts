@@ -16,6 +16,7 @@ export const serviceAccount: ResourceDeclaration<ServiceAccount> = {
   },
   columns: [nameColumn, ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     prepareForCreate: cleanSecrets,
     prepareForUpdate: cleanSecrets,

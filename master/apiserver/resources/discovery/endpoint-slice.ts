@@ -29,12 +29,12 @@ export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     applyDefaults: applyEndpointSliceDefaults,
     validate: (slice) => validateEndpointSlice(slice),
     validateUpdate: validateEndpointSlice,
-    prepareForCreate: dropTopology,
-    prepareForUpdate: dropTopology,
+    dropDisabled: dropTopology,
     generationBasis: ({ metadata, ...rest }) => ({ ...rest, labels: metadata.labels }),
   },
 };

@@ -18,6 +18,7 @@ export const flowSchema: ResourceDeclaration<FlowSchema> = {
     column("MissingPL", (object) => object.status?.conditions?.find(({ type }) => type === "Dangling")?.status ?? "?"),
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasStatus: true,
     statusResets: [["metadata"]],
     hasGeneration: true,
@@ -45,6 +46,7 @@ export const priorityLevelConfiguration: ResourceDeclaration<PriorityLevelConfig
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasStatus: true,
     statusResets: [["metadata"]],
     hasGeneration: true,

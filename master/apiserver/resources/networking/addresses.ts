@@ -73,10 +73,13 @@ export const ipAddress: ResourceDeclaration<IPAddress> = {
   shortNames: ["ip"],
   columns: [nameColumn, column("ParentRef", parent)],
   strategy: {
+    judgesNameOnUpdate: true,
     validateName: (name) => collect((root) => validateCanonicalAddress(name, root)).map(detailOf),
     validate: validateParent,
-    validateUpdate: ({ spec }, old) =>
-      collect((root) => immutable(spec.parentRef, old.spec.parentRef, root.at("spec", "parentRef"))),
+    validateUpdate: (object, old) => [
+      ...validateParent(object),
+      ...collect((root) => immutable(object.spec.parentRef, old.spec.parentRef, root.at("spec", "parentRef"))),
+    ],
   },
 };
 
@@ -84,5 +87,13 @@ export const serviceCIDR: ResourceDeclaration<ServiceCIDR> = {
   ref: serviceCIDRs,
   subresources: { status },
   columns: [nameColumn, column("CIDRs", ({ spec }) => (spec.cidrs ?? []).join(",")), ageColumn],
-  strategy: { hasStatus: true, validate: validateServiceCIDR, validateUpdate: validateServiceCIDRUpdate },
+  strategy: {
+    hasStatus: true,
+    statusResets: [["metadata"]],
+    // Upstream names them under a group that there is not, so they do not count.
+    resetFields: [],
+    statusResetFields: [],
+    validate: validateServiceCIDR,
+    validateUpdate: validateServiceCIDRUpdate,
+  },
 };

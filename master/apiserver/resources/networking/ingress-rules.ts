@@ -169,6 +169,8 @@ export const validateIngressClass = ({ spec }: IngressClass): FieldError[] =>
   });
 
 export const validateIngressClassUpdate = (ingressClass: IngressClass, old: Readonly<IngressClass>): FieldError[] => [
-  ...collect((root) => immutable(ingressClass.spec.controller, old.spec.controller, root.at("spec", "controller"))),
+  ...collect((root) =>
+    immutable(ingressClass.spec.controller ?? "", old.spec.controller ?? "", root.at("spec", "controller")),
+  ),
   ...validateIngressClass(ingressClass),
 ];

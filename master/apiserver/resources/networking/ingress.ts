@@ -55,6 +55,7 @@ export const ingressClass: ResourceDeclaration<IngressClass> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     applyDefaults: ({ spec }) => {
       if (spec.parameters) spec.parameters.scope ??= "Cluster";

@@ -9,6 +9,7 @@ export const networkPolicy: ResourceDeclaration<NetworkPolicy> = {
   shortNames: ["netpol"],
   columns: [nameColumn, column("Pod-Selector", ({ spec }) => formatLabelSelector(spec.podSelector ?? {})), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     hasGeneration: true,
     applyDefaults: applyNetworkPolicyDefaults,
     validate: (policy) => validateNetworkPolicy(policy),

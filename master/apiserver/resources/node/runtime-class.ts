@@ -37,9 +37,14 @@ export const runtimeClass: ResourceDeclaration<RuntimeClass> = {
   ref: runtimeClasses,
   columns: [nameColumn, column("Handler", ({ handler }) => handler), ageColumn],
   strategy: {
+    metadataRules: "names",
+    judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
     validate,
-    validateUpdate: ({ handler }, old) => collect((root) => immutable(handler, old.handler, root.at("handler"))),
+    validateUpdate: (object, old) => [
+      ...validate(object),
+      ...collect((root) => immutable(object.handler ?? "", old.handler, root.at("handler"))),
+    ],
   },
 };

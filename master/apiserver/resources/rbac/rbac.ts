@@ -31,6 +31,7 @@ const bindingColumns: readonly TableColumn<Binding>[] = [
 ];
 
 const bindingStrategy = <T extends Binding>(validate: (binding: T) => FieldError[]): Strategy<T> => ({
+  judgesNameOnUpdate: true,
   allowCreateOnUpdate: true,
   validateName: isPathSegment,
   applyDefaults: applyBindingDefaults,
@@ -42,6 +43,7 @@ export const role: ResourceDeclaration<Role> = {
   ref: roles,
   columns: [nameColumn, createdAtColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     validateName: isPathSegment,
     validate: validateRole,
@@ -53,6 +55,7 @@ export const clusterRole: ResourceDeclaration<ClusterRole> = {
   ref: clusterRoles,
   columns: [nameColumn, createdAtColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     validateName: isPathSegment,
     validate: validateClusterRole,

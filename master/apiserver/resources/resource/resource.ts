@@ -61,6 +61,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   subresources: { status },
   columns: [nameColumn, column("State", claimState), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
     statusResets: [["metadata"]],
@@ -76,12 +77,13 @@ export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> =
   ref: resourceClaimTemplates,
   columns: [nameColumn, ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}),
     prepareForCreate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
     prepareForUpdate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
     validate: validateTemplate,
-    validateUpdate: validateSameSpec,
+    validateUpdate: (object, old) => [...validateTemplate(object), ...validateSameSpec(object, old)],
   },
 };
 
@@ -89,6 +91,7 @@ export const deviceClass: ResourceDeclaration<DeviceClass> = {
   ref: deviceClasses,
   columns: [nameColumn, ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasGeneration: true,
     validateName: isLongName,
@@ -116,8 +119,7 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     answersDeleteWithObject: true,
     hasGeneration: true,
     applyDefaults: applySliceDefaults,
-    prepareForCreate: dropGatedOffers,
-    prepareForUpdate: dropGatedOffers,
+    dropDisabled: dropGatedOffers,
     validate: validateSlice,
     validateUpdate: validateSliceUpdate,
   },

@@ -31,12 +31,14 @@ export const validateStorageClass = (object: StorageClass): FieldError[] =>
     validateTopologies(allowedTopologies, root.at("allowedTopologies"));
   });
 
-export const validateStorageClassUpdate = (object: StorageClass, old: Readonly<StorageClass>): FieldError[] =>
-  collect((root) => {
+export const validateStorageClassUpdate = (object: StorageClass, old: Readonly<StorageClass>): FieldError[] => [
+  ...validateStorageClass(object),
+  ...collect((root) => {
     for (const name of ["parameters", "provisioner", "reclaimPolicy"] as const)
       if (!semanticEqual(object[name], old[name])) root.at(name).forbidden(`updates to ${name} are forbidden.`);
     immutable(object.volumeBindingMode, old.volumeBindingMode, root.at("volumeBindingMode"));
-  });
+  }),
+];
 
 export const validateAttributesClass = ({ driverName, parameters = {} }: VolumeAttributesClass): FieldError[] =>
   collect((root) => {
@@ -65,11 +67,13 @@ export const validateCapacity = ({ nodeTopology, storageClassName, capacity }: C
       root.at("capacity").invalid(String(capacity), "must be greater than or equal to 0");
   });
 
-export const validateCapacityUpdate = (object: CSIStorageCapacity, old: Readonly<CSIStorageCapacity>): FieldError[] =>
-  collect((root) => {
+export const validateCapacityUpdate = (object: CSIStorageCapacity, old: Readonly<CSIStorageCapacity>): FieldError[] => [
+  ...validateCapacity(object),
+  ...collect((root) => {
     for (const name of ["nodeTopology", "storageClassName"] as const)
       if (!semanticEqual(object[name], old[name])) root.at(name).invalid(object[name], immutableMessage);
-  });
+  }),
+];
 
 function validateProvisioner(name: string, field: Field): void {
   if (!name) field.required();

@@ -55,6 +55,7 @@ export const storageClass: ResourceDeclaration<StorageClass> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     applyDefaults: applyStorageClassDefaults,
     validate: validateStorageClass,
@@ -74,6 +75,7 @@ export const volumeAttachment: ResourceDeclaration<VolumeAttachment> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
     statusResets: [["metadata"]],
@@ -98,6 +100,7 @@ export const csiDriver: ResourceDeclaration<CSIDriver> = {
   ],
   strategy: {
     answersDeleteWithObject: true,
+    hasGeneration: "once changed",
     allowUnconditionalUpdate: false,
     applyDefaults: applyDriverDefaults,
     warnings: driverWarnings,
@@ -110,6 +113,7 @@ export const csiNode: ResourceDeclaration<CSINode> = {
   ref: csiNodes,
   columns: [nameColumn, integerColumn("Drivers", ({ spec }) => spec.drivers?.length ?? 0), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     allowUnconditionalUpdate: false,
     validate: validateNodeDrivers,
@@ -120,7 +124,12 @@ export const csiNode: ResourceDeclaration<CSINode> = {
 export const csiStorageCapacity: ResourceDeclaration<CSIStorageCapacity> = {
   ref: csiStorageCapacities,
   columns: [nameColumn, createdAtColumn],
-  strategy: { allowUnconditionalUpdate: false, validate: validateCapacity, validateUpdate: validateCapacityUpdate },
+  strategy: {
+    judgesNameOnUpdate: true,
+    allowUnconditionalUpdate: false,
+    validate: validateCapacity,
+    validateUpdate: validateCapacityUpdate,
+  },
 };
 
 export const volumeAttributesClass: ResourceDeclaration<VolumeAttributesClass> = {
@@ -128,6 +137,7 @@ export const volumeAttributesClass: ResourceDeclaration<VolumeAttributesClass> =
   shortNames: ["vac"],
   columns: [nameColumn, column("DriverName", ({ driverName }) => driverName), ageColumn],
   strategy: {
+    judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     validate: validateAttributesClass,
     validateUpdate: validateAttributesClassUpdate,

@@ -132,6 +132,16 @@ export function validateKindMeta(metadata: ObjectMeta, rules: ObjectMetaRules): 
   ];
 }
 
+/** What upstream's strategy of a kind finds wrong with what a name would be generated from. */
+export const validateGenerateName = (metadata: ObjectMeta, rules: ObjectMetaRules): FieldError[] =>
+  rules.ignoresGenerateName
+    ? []
+    : collect((root) => judgeGenerateName(metadata, rules.validateName ?? isDns1123Subdomain, root.at("metadata")));
+
+function judgeGenerateName({ generateName }: ObjectMeta, judge: (name: string) => string[], field: Field): void {
+  if (generateName) field.at("generateName").invalidEach(generateName, judge(maskTrailingDash(generateName)));
+}
+
 /** What holds for the metadata of every kind. */
 export const validateCommonMeta = (metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "namespaced">): FieldError[] =>
   validateObjectMeta(metadata, rules, isPathSegment, false);
@@ -144,9 +154,8 @@ function validateObjectMeta(
 ): FieldError[] {
   return collect((root) => {
     const field = root.at("metadata");
-    const { name = "", generateName = "", namespace = "" } = metadata;
-    if (generateName !== "" && !ignoresGenerateName)
-      field.at("generateName").invalidEach(generateName, judge(maskTrailingDash(generateName)));
+    const { name = "", namespace = "" } = metadata;
+    if (!ignoresGenerateName) judgeGenerateName(metadata, judge, field);
     if (name === "") field.at("name").required("name or generateName is required");
     else field.at("name").invalidEach(name, judge(name));
     if (rules.namespaced) {

@@ -22,14 +22,21 @@ function validateRequirement(requirement: LabelSelectorRequirement, field: Field
     field.at("values").index(index).invalidEach(value, isLabelValue(value));
 }
 
-function validateOperands(operator: string, values: readonly string[], field: Field, single: readonly string[]): void {
+/** Values go with the operator. False for an operator that is not known. */
+export function validateKnownOperands(operator: string, values: readonly string[], field: Field): boolean {
   if (operator === "In" || operator === "NotIn") {
     if (values.length === 0) field.at("values").required("must be specified when `operator` is 'In' or 'NotIn'");
-  } else if (operator === "Exists" || operator === "DoesNotExist") {
-    if (values.length > 0) {
-      field.at("values").forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-    }
-  } else if (single.includes(operator)) {
+    return true;
+  }
+  if (operator !== "Exists" && operator !== "DoesNotExist") return false;
+  if (values.length > 0)
+    field.at("values").forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+  return true;
+}
+
+function validateOperands(operator: string, values: readonly string[], field: Field, single: readonly string[]): void {
+  if (validateKnownOperands(operator, values, field)) return;
+  if (single.includes(operator)) {
     if (values.length !== 1) {
       field.at("values").required("must be specified single value when `operator` is 'Lt' or 'Gt'");
     }

@@ -1,4 +1,5 @@
 /** Defaults of pods and pod templates (pkg/apis/core/v1/defaults.go). */
+import type { KubeObject } from "#shared/api/object.ts";
 import { formatQuantity } from "#shared/api/quantity.ts";
 import type {
   Container,
@@ -10,6 +11,7 @@ import type {
   ResourceRequirements,
 } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
+import type { Strategy } from "../../../registry/declaration.ts";
 import { isHugePages } from "../../validation/quantities.ts";
 import { defaultPullPolicy, defaultVolume } from "../volume-defaults.ts";
 import { aggregate, isPodLevelResource } from "./aggregate.ts";
@@ -77,6 +79,28 @@ export function labelLikeTemplate({
   if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
 }
 
+/** The strategy of a kind with a pod template: what stands behind closed gates is dropped from the template. */
+export function withPodTemplate<T extends KubeObject>(
+  templateOf: (object: T) => PodTemplateSpec | undefined,
+  strategy: Strategy<T>,
+): Strategy<T> {
+  const drop = (draft: T): void => {
+    const spec = templateOf(draft)?.spec;
+    if (spec) dropGatedPodFields(spec);
+  };
+  return {
+    ...strategy,
+    prepareForCreate(draft) {
+      drop(draft);
+      strategy.prepareForCreate?.(draft);
+    },
+    prepareForUpdate(draft, old) {
+      drop(draft);
+      strategy.prepareForUpdate?.(draft, old);
+    },
+  };
+}
+
 /** What stands behind gates that upstream keeps closed. */
 export function dropGatedPodFields(spec: PodSpec): void {
   delete spec.workloadRef;
@@ -89,7 +113,6 @@ export function defaultPodTemplate(template: PodTemplateSpec | undefined): void 
   if (template === undefined) return;
   template.metadata ??= {};
   template.spec ??= {} as PodSpec;
-  dropGatedPodFields(template.spec);
   defaultPodSpec(template.spec);
 }
 

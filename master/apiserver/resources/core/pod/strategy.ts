@@ -43,6 +43,7 @@ function resolveLabelKeys(spec: PodSpec, labels: Labels): void {
 }
 
 export const podStrategy: Strategy<Pod> = {
+  judgesNameOnUpdate: true,
   hasStatus: true,
   hasGeneration: true,
   answersDeleteWithObject: true,

@@ -51,7 +51,10 @@ export function validateInitContainers(around: ContainerSurroundings, field: Fie
   for (const [index, container] of (spec.initContainers ?? []).entries()) {
     const at = field.index(index);
     validateCommon(container, around, at);
-    if (!isSidecar(container)) validateRestartRules(container, at);
+    if (container.restartPolicy === undefined) {
+      if (container.restartPolicyRules?.length)
+        at.at("restartPolicy").required("must specify restartPolicy when restart rules are used");
+    } else if (!isSidecar(container)) validateRestartRules(container, at);
     else if (container.restartPolicyRules?.length) {
       at.at("restartPolicyRules").forbidden(
         "restartPolicyRules are not allowed for init containers with restart policy Always",
@@ -67,9 +70,6 @@ export function validateInitContainers(around: ContainerSurroundings, field: Fie
     }
     for (const key of ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] as const) {
       if (container[key]) at.at(key).forbidden("may not be set for init containers without restartPolicy=Always");
-    }
-    if (container.resizePolicy?.length) {
-      at.at("resizePolicy").invalid(container.resizePolicy, "must not be set for init containers");
     }
   }
 }
