@@ -1,4 +1,4 @@
-import type { Part } from "#shared/board/parts.ts";
+import { type Part, Parts } from "#shared/board/parts.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
@@ -48,7 +48,9 @@ export async function runElected(
     ],
     configuration,
   };
+  const parts = new Parts(log);
   const door = await openDoor(settings, client, pages, log.named("server"));
+  if (door) parts.add("server", door);
   const lead = async (): Promise<CheckedPart> => {
     const running = await start(client);
     isLeading = true;
@@ -62,10 +64,11 @@ export async function runElected(
   };
   const part = settings.leaderElect ? onceInCluster(candidacyOf(settings, client, log), lead) : await lead();
   check = () => part.check();
+  // Ends also where the API server does not answer any more.
+  parts.add(settings.leaderElectResourceName, part);
   const signal = await ended;
   log.info("ending", { signal });
-  await part.stop();
-  await door?.stop();
+  await parts.stop();
 }
 
 function candidacyOf(settings: ElectedSettings, client: HttpClient, log: Log) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { duration, parseDuration_ms, toggle } from "./option.ts";
+import { duration, parseDuration_ms, seconds, toggle } from "./option.ts";
 
 describe("durations as Go writes them", () => {
   test.each([
@@ -23,4 +23,11 @@ test("a toggle is on by its name alone, and off by its value", () => {
   const option = toggle("leader-elect", "", true);
   expect([option.parse(true), option.parse("true"), option.parse("false")]).toEqual([true, true, false]);
   expect(() => option.parse("maybe")).toThrow("leader-elect");
+});
+
+test("seconds are a number, or a duration as upstream's flags have it", () => {
+  const option = seconds("grace", "", 20, { min: 2, max: 3600 });
+  expect([option.parse(40), option.parse("40"), option.parse("40s"), option.parse("1m")]).toEqual([40, 40, 40, 60]);
+  for (const wrong of ["1500ms", "1s", "long"])
+    expect(() => option.parse(wrong)).toThrow("grace: expected a whole number");
 });

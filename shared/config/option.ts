@@ -112,6 +112,21 @@ export function duration(name: string, description: string, fallback: string): O
   return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse };
 }
 
+/** Whole seconds: as a number, or as a duration of Go's. */
+export function seconds(
+  name: string,
+  description: string,
+  fallback: number,
+  range: { min: number; max: number },
+): Option<number> {
+  const whole = integer(name, "SECONDS", description, fallback, range);
+  const parse = (value: unknown): number => {
+    const duration_ms = typeof value === "string" ? parseDuration_ms(value.trim()) : undefined;
+    return whole.parse(duration_ms === undefined ? value : duration_ms / 1000);
+  };
+  return { ...whole, parse };
+}
+
 /** Repeatable, and each may hold several with commas. In the config file: a list, or text with commas. */
 export function texts(
   name: string,

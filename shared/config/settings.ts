@@ -1,4 +1,4 @@
-import { choice, flag, integer, text, texts, type ValuesOf } from "./option.ts";
+import { choice, flag, integer, seconds, text, texts, type ValuesOf } from "./option.ts";
 
 const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 
@@ -282,9 +282,8 @@ export const masterOptions = {
     ["none", "PreferNoSchedule", "NoSchedule"],
     "PreferNoSchedule",
   ),
-  nodeMonitorGracePeriod: integer(
+  nodeMonitorGracePeriod: seconds(
     "node-monitor-grace-period",
-    "SECONDS",
     "age of a node's Lease after which it is not ready, where MQTT has not told sooner",
     20,
     { min: 2, max: 3600 },
