@@ -75,10 +75,11 @@ describe.if(canRunDockerd())("the image of the components", () => {
     const { Id } = await docker.getImage(reference).inspect();
     expect(await ensureComponentImage(runtime, silentLog)).toBe(reference);
     await docker.getImage("docker.io/bramble-test/busybox:1").tag({ repo: "bramble.local/bramble", tag: "old" });
+    await docker.getImage(reference).tag({ repo: "bramble.local/bramble", tag: "same" });
     expect(await removeOtherImages(runtime, reference, silentLog)).toBe(true);
     const tags = (await docker.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
     expect(tags).toContain(reference);
-    expect(tags).not.toContain("bramble.local/bramble:old");
+    expect(tags.filter((tag) => tag.startsWith("bramble.local/bramble:"))).toEqual([reference]);
     expect((await docker.getImage(reference).inspect()).Id).toBe(Id);
   });
 });

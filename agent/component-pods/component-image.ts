@@ -52,17 +52,18 @@ export async function ensureComponentImage(runtime: ContainerRuntime, log: Log):
   return reference;
 }
 
-/** Takes the images of other versions away, as far as no container uses them. */
+/** Takes the images of other versions away, as far as no container uses them. @returns whether none is left. */
 export async function removeOtherImages(runtime: ContainerRuntime, current: string, log: Log): Promise<boolean> {
+  const tags = (await runtime.listImages()).flatMap((image) => image.tags);
   let areGone = true;
-  for (const { id, tags } of await runtime.listImages()) {
-    if (!tags.some((tag) => tag.startsWith(`${componentImageName}:`)) || tags.includes(current)) continue;
+  for (const tag of tags.filter((each) => each.startsWith(`${componentImageName}:`) && each !== current)) {
     try {
-      await runtime.removeImage(id);
-      log.info("an image of another version was removed", { image: tags.join(",") });
+      // By its name: two versions of the same content are one image.
+      await runtime.removeImage(tag);
+      log.info("an image of another version was removed", { image: tag });
     } catch (error) {
       areGone = false;
-      log.debug("an image of another version is still used", { image: tags.join(","), error });
+      log.debug("an image of another version is still used", { image: tag, error });
     }
   }
   return areGone;
