@@ -78,6 +78,12 @@ async function criRuntime(
   if (existsSync(settings.privateRegistry)) {
     warn(`${settings.privateRegistry} is not used: a runtime that speaks CRI takes mirrors from its own configuration`);
   }
-  const runtime = new CriRuntime({ socketPath: path, host: linuxHost(), isolation, logRoot: join(logFolder, "pods") });
+  const runtime = new CriRuntime({
+    socketPath: path,
+    host: linuxHost(),
+    isolation,
+    logRoot: join(logFolder, "pods"),
+    warn,
+  });
   return { runtime, networkTrouble: () => runtime.networkNotReadyReason() };
 }

@@ -134,7 +134,12 @@ async function dockerVersion(socket: string): Promise<string> {
 
 async function criVersion(socket: string): Promise<string> {
   const { CriRuntime } = await import("../runtime/cri/cri-runtime.ts");
-  const runtime = new CriRuntime({ socketPath: socket, host: linuxHost(), logRoot: "/var/log/pods" });
+  const runtime = new CriRuntime({
+    socketPath: socket,
+    host: linuxHost(),
+    logRoot: "/var/log/pods",
+    warn: () => undefined,
+  });
   try {
     const { name, version } = await runtime.version();
     return `${name} ${version}`;

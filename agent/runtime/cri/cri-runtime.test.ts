@@ -20,14 +20,27 @@ describe.skipIf(!canRunContainerd())("containerd", () => {
       socketPath: containerd.socketPath,
       host,
       logRoot: join(containerd.directory, "pods"),
+      warn: console.warn,
       dial: (_host, port) => host.connectInNetworkNamespace(`/run/netns/${containerd.namespaceName}`, port, 10_000),
     });
-    return { runtime, image: testImage, close: () => containerd.stop() };
+    return {
+      runtime,
+      image: testImage,
+      close: () => {
+        runtime.close();
+        return containerd.stop();
+      },
+    };
   });
 
   test("images of an archive", async () => {
     const containerd = await startContainerd();
-    const runtime = new CriRuntime({ socketPath: containerd.socketPath, host: linuxHost(), logRoot: "/nowhere" });
+    const runtime = new CriRuntime({
+      socketPath: containerd.socketPath,
+      host: linuxHost(),
+      logRoot: "/nowhere",
+      warn: console.warn,
+    });
     try {
       const name = "docker.io/bramble-test/other:1";
       const load = (bytes: Uint8Array) => runtime.loadImage(Readable.from([Buffer.from(bytes)]));

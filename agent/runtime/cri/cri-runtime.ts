@@ -65,12 +65,17 @@ export interface CriRuntimeOptions {
   readonly logRoot: string;
   readonly logMaxSize_bytes?: number | undefined;
   readonly logMaxFiles?: number | undefined;
+  /** Gets what an operator should read. */
+  readonly warn: (message: string) => void;
   /** How the runtime's streaming server is reached, where not by TCP from here. */
   readonly dial?: Dial | undefined;
 }
 
 const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
 const defaultLogMaxFiles = 5;
+/** How soon logs are looked at again, after one had grown too long and else. */
+const busyLogs_ms = 10_000;
+const quietLogs_ms = 60_000;
 const lookForEnd_ms = 100;
 
 /**
@@ -84,6 +89,8 @@ export class CriRuntime implements ContainerRuntime {
   readonly #containers: Details<ContainerDetails>;
   readonly #sandboxes: Details<SandboxDetails>;
   readonly #streams: CriStreams;
+  #logTimer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
 
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
@@ -107,6 +114,8 @@ export class CriRuntime implements ContainerRuntime {
   }
 
   close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#logTimer);
     this.#client.close();
   }
 
@@ -209,6 +218,7 @@ export class CriRuntime implements ContainerRuntime {
     } finally {
       this.#containers.forget(id);
     }
+    if (!this.#logTimer) this.#lookAtLogsIn(quietLogs_ms);
   }
 
   async stopContainer(id: string, grace_s: number, signal?: string): Promise<void> {
@@ -423,20 +433,26 @@ export class CriRuntime implements ContainerRuntime {
   }
 
   async #rotate(containers: readonly ContainerStatus[]): Promise<void> {
-    await rotateLogs(
-      containers,
-      {
-        maxSize_bytes: this.#options.logMaxSize_bytes ?? defaultLogMaxSize_bytes,
-        maxFiles: this.#options.logMaxFiles ?? defaultLogMaxFiles,
-      },
-      (id) =>
-        this.#runtime(
-          "ReopenContainerLog",
-          [wire.ContainerId, wire.Empty],
-          { id },
-          { what: `rotate the log of container ${id}` },
-        ),
-    );
+    const { logMaxSize_bytes = defaultLogMaxSize_bytes, logMaxFiles = defaultLogMaxFiles, warn } = this.#options;
+    const types = [wire.ContainerId, wire.Empty] as const;
+    const reopen = (id: string) =>
+      this.#runtime("ReopenContainerLog", types, { id }, { what: `rotate the log of container ${id}` });
+    const limits = { maxSize_bytes: logMaxSize_bytes, maxFiles: logMaxFiles };
+    const rotated = await rotateLogs(containers, limits, { reopen, warn });
+    if (!containers.some(({ state }) => state === "running")) return;
+    this.#lookAtLogsIn(rotated > 0 ? busyLogs_ms : quietLogs_ms);
+  }
+
+  /** A board on which nothing runs has no such timer. */
+  #lookAtLogsIn(delay_ms: number): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#logTimer);
+    this.#logTimer = setTimeout(() => {
+      this.#logTimer = undefined;
+      // Lists and rotates; while the runtime is away there is nobody to rotate for.
+      this.listContainers().catch(() => this.#lookAtLogsIn(quietLogs_ms));
+    }, delay_ms);
+    this.#logTimer.unref();
   }
 
   async #status(): Promise<wire.StatusResponse> {

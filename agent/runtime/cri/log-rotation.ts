@@ -8,35 +8,55 @@ export interface LogLimits {
   readonly maxFiles: number;
 }
 
+export interface RotationActions {
+  /** Tells the runtime that a container's file is another one. */
+  readonly reopen: (id: string) => Promise<unknown>;
+  readonly warn: (message: string) => void;
+  readonly now?: Date | undefined;
+}
+
 /**
  * Rotates logs that have grown too long, as a kubelet must where the runtime does not: `0.log` becomes `0.log.TIME`, and the
- * oldest go. A log that cannot be rotated waits for the next time.
- * @param reopen tells the runtime that the file is another one.
+ * oldest go. A log that cannot be rotated is told of and waits for the next time. Never rejects.
+ * @returns how many were rotated.
  */
 export async function rotateLogs(
   containers: readonly ContainerStatus[],
-  { maxSize_bytes, maxFiles }: LogLimits,
-  reopen: (id: string) => Promise<unknown>,
-  now: Date = new Date(),
-): Promise<void> {
+  limits: LogLimits,
+  { reopen, warn, now = new Date() }: RotationActions,
+): Promise<number> {
+  let count = 0;
   for (const { id, logPath, state } of containers) {
     if (logPath === undefined || state !== "running") continue;
-    // None yet, or gone with its pod.
-    const size = await stat(logPath).then(
-      (found) => found.size,
-      () => 0,
-    );
-    if (size < maxSize_bytes) continue;
-    await removeOldest(logPath, Math.max(0, maxFiles - 2));
-    const aside = `${logPath}.${stampOf(now)}`;
-    await rename(logPath, aside);
     try {
-      await reopen(id);
-    } catch {
-      // The runtime goes on writing to what it has open: under its old name that is found again.
-      await rename(aside, logPath);
+      if (await rotate(logPath, limits, stampOf(now), () => reopen(id))) count++;
+    } catch (error) {
+      // Gone with its pod, or none yet.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
+      warn(`the log ${logPath} grows on, it cannot be rotated: ${(error as Error).message}`);
     }
   }
+  return count;
+}
+
+async function rotate(
+  path: string,
+  { maxSize_bytes, maxFiles }: LogLimits,
+  stamp: string,
+  reopen: () => Promise<unknown>,
+): Promise<boolean> {
+  if ((await stat(path)).size < maxSize_bytes) return false;
+  await removeOldest(path, Math.max(0, maxFiles - 2));
+  const aside = `${path}.${stamp}`;
+  await rename(path, aside);
+  try {
+    await reopen();
+  } catch (error) {
+    // The runtime goes on writing to what it has open: under its old name that is found again.
+    await rename(aside, path);
+    throw error;
+  }
+  return true;
 }
 
 /** Leaves the newest `keep` of those set aside; their names sort by time. */
