@@ -3,7 +3,8 @@
 # Removes Bramble from this machine and says what it removes. Docker, its images and everything that is not Bramble's
 # stays.
 #   --keep-data   keeps /etc/bramble and /var/lib/bramble, so that a later install goes on with the same cluster
-# A worker leaves its cluster in good order by `bramble worker leave` before this.
+# A worker leaves its cluster in good order by `bramble worker leave` before this, one of several masters by
+# `bramble master leave`.
 set -eu
 
 etc=/etc/bramble
@@ -25,7 +26,7 @@ remove() { # files and folders that are there
 }
 
 stop_bramble() {
-  for role in master worker; do
+  for role in master worker etcd; do
     if [ -d /run/systemd/system ] && [ -e "$units/bramble-$role.service" ]; then
       say "stopping bramble-$role.service"
       systemctl disable --quiet --now "bramble-$role.service" || say "it does not stop; going on"
@@ -121,9 +122,10 @@ remove_network() {
 remove_files() {
   supervised_docker=''
   if [ -e "$etc/supervised/dockerd" ]; then supervised_docker=yes; fi
-  remove "$units/bramble-master.service" "$units/bramble-worker.service"
+  remove "$units/bramble-master.service" "$units/bramble-worker.service" "$units/bramble-etcd.service"
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-  remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker"
+  give_back_etcd
+  remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
   else
@@ -140,6 +142,15 @@ remove_files() {
     remove /usr/local/lib/bramble /var/log/bramble /etc/cron.d/bramble "$run"
     if [ -z "$keep_data" ]; then remove "$etc"; fi
   fi
+}
+
+# The service of etcd's package was held back for ours. It would start with the next boot.
+give_back_etcd() {
+  [ -e "$etc/masked-etcd" ] || return 0
+  say "unmasking etcd.service, which came with etcd's package, and leaving it disabled; apt-get purge etcd-server removes it"
+  systemctl unmask --quiet etcd.service || true
+  systemctl disable --quiet etcd.service 2>/dev/null || true
+  rm -f "$etc/masked-etcd"
 }
 
 remove_below() { # folder pattern-of-paths-that-stay

@@ -160,6 +160,7 @@ token
   .option("--print-join", "print the whole line to run on the joining board")
   .option("--board <NAME>", "for one board alone, which becomes the node of that name")
   .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
+  .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
   .action(async (options) => (await import("./master/cli/token.ts")).createToken(options));
 token
   .command("dashboard")
@@ -312,13 +313,18 @@ const store = program.command("store").description("look into the store of this 
 withSettings(
   store
     .command("move")
-    .description("move the cluster's state from sqlite to etcd or back, while the masters are stopped")
+    .description(
+      "move the cluster's state from sqlite to etcd or back; the master is stopped meanwhile, and pods go on",
+    )
     .argument(
       "<to>",
       "sqlite; etcd, which `bramble etcd` runs; or etcd=https://HOST:2379,… with --etcd-cafile, --etcd-certfile and --etcd-keyfile",
     ),
   masterOptions,
-  async (settings, _, [to = ""]) => (await import("./master/cli/backup.ts")).moveStore(settings, to),
+  async (settings, given, [to = ""]) => {
+    const file = (given["config"] as string | undefined) ?? configFile;
+    await (await import("./master/cli/move-store.ts")).moveStore(settings, to, file);
+  },
 );
 store
   .command("get")

@@ -6,6 +6,11 @@
 #   sudo BRAMBLE_URL=https://MASTER:6443 BRAMBLE_TOKEN=T ./install.sh
 #                                                        a worker of that master; `bramble token create --print-join`
 #                                                        on the master prints the whole line
+#   sudo INSTALL_BRAMBLE_EXEC="--store etcd" ./install.sh
+#                                                        a master that others can join, with a member of etcd beside it
+#   sudo BRAMBLE_URL=https://MASTER:6443 BRAMBLE_TOKEN=T INSTALL_BRAMBLE_EXEC=master ./install.sh
+#                                                        a further master; `bramble token create --master --print-join`
+#                                                        on the first prints the whole line
 # Variables:
 #   BRAMBLE_URL                  the master to join; several with commas
 #   BRAMBLE_TOKEN                join token
@@ -32,6 +37,8 @@ lib=/usr/local/lib/bramble
 units=/etc/systemd/system
 socket=/var/run/docker.sock
 url_source='' folder_source=''
+# What the store is to be, where a flag says it, and whether that is an etcd which runs beside this master.
+store='' own_etcd=''
 
 say() { echo "bramble: $*"; }
 die() { # what is wrong, then lines that say how to mend it
@@ -92,6 +99,7 @@ choose_role() {
   esac
   case $flags in *'
 '*) die "INSTALL_BRAMBLE_EXEC has several lines" "write its flags on one" ;; esac
+  choose_store
   if [ -n "$present" ] && [ "$present" != "$role" ]; then
     die "this board is a $present already" "to make it a $role, first run bramble-uninstall.sh"
   fi
@@ -102,6 +110,41 @@ choose_role() {
   fi
   case ${BRAMBLE_URL:-https://} in https://*) ;; *) die "BRAMBLE_URL must begin with https://, not ${BRAMBLE_URL}" ;; esac
   say "this board ($(uname -n), $arch) becomes a $role"
+}
+
+# The store is a setting of two programs, the master and its member of etcd, so it goes from the flags into the file.
+choose_store() {
+  local rest='' word next='' present_store
+  [ "$role" = master ] || return 0
+  case " $flags" in *" --store"[\ =]*)
+    set -f
+    for word in $flags; do
+      if [ -n "$next" ]; then
+        store=$word next=''
+      else
+        case $word in --store) next=yes ;; --store=*) store=${word#--store=} ;; *) rest="$rest $word" ;; esac
+      fi
+    done
+    set +f
+    flags=${rest# }
+    ;;
+  esac
+  present_store=${store:-$(setting store)}
+  # What a further master took over from the first.
+  [ -n "$present_store" ] || present_store=$(sed -n 's/^ *"store": *"\([^"]*\)".*/\1/p' "$data/control-plane.json" 2>/dev/null || true)
+  if [ -n "$present_store" ]; then
+    [ "$present_store" != etcd ] || own_etcd=yes
+  elif [ -n "${BRAMBLE_URL:-}" ]; then
+    # Masters share an etcd; one that is not Bramble's has to be named.
+    store=etcd own_etcd=yes
+  fi
+  if [ -n "$own_etcd" ] && [ -e "$data/store/store.db" ]; then
+    die "this cluster's state rests in sqlite" "sudo bramble store move etcd"
+  fi
+}
+
+setting() { # key of the config file
+  sed -n "s/^$1: *\"\{0,1\}\([^\"]*\)\"\{0,1\} *\$/\1/p" "$etc/config.yaml" 2>/dev/null | head -n 1
 }
 
 # ---------------------------------------------------------------- packages and Docker
@@ -129,11 +172,33 @@ missing_packages() {
     # Docker refuses containers where the kernel enforces AppArmor and the program that loads its profiles is missing.
     if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && ! has apparmor_parser; then echo apparmor; fi
   fi
+  if [ -n "$own_etcd" ] && ! has etcd; then echo etcd-server; fi
   if [ -n "${builder_package:-}" ]; then echo "$builder_package"; fi
+}
+
+# Bramble runs the package's program itself, at the ports that the package's own service takes.
+hold_back_etcd() {
+  [ -n "$own_etcd" ] || return 0
+  if has_systemd; then
+    if systemctl --quiet is-active etcd.service; then
+      die "an etcd of yours runs on this board (etcd.service)" \
+        "to use it, name it: --store etcd=https://HOST:2379 with --etcd-cafile, --etcd-certfile and --etcd-keyfile" \
+        "to do without it: sudo systemctl disable --now etcd.service"
+    fi
+    if [ "$(systemctl is-enabled etcd.service 2>/dev/null)" != masked ]; then
+      say "holding back the service that comes with etcd's package (systemctl mask etcd.service)"
+      systemctl mask --quiet etcd.service
+      mkdir -p "$etc"
+      : >"$etc/masked-etcd"
+    fi
+  elif [ -x /etc/init.d/etcd ] && has update-rc.d; then
+    update-rc.d etcd disable >/dev/null 2>&1 || true
+  fi
 }
 
 install_packages() {
   local packages
+  hold_back_etcd
   packages=$(missing_packages | tr '\n' ' ')
   [ -n "$packages" ] || { say "all packages are there"; return 0; }
   [ -z "${INSTALL_BRAMBLE_SKIP_PACKAGES:-}" ] || { say "NOT installed, as you wished: $packages"; return 0; }
@@ -145,6 +210,8 @@ install_packages() {
   # shellcheck disable=SC2086
   apt_get install -y --no-install-recommends $packages ||
     die "apt could not install: $packages" "look at what apt says above; then run this again"
+  case " $packages" in *" etcd-server "*) if ! has_systemd && [ -x /etc/init.d/etcd ]; then /etc/init.d/etcd stop >/dev/null 2>&1 || true; fi ;; esac
+  hold_back_etcd
 }
 
 apt_get() {
@@ -196,7 +263,7 @@ choose_source() {
   elif [ -n "${INSTALL_BRAMBLE_URL:-}" ]; then
     url_source=$(echo "$INSTALL_BRAMBLE_URL" | sed "s/VERSION/${INSTALL_BRAMBLE_VERSION:-VERSION}/g")
     case $url_source in *VERSION*) die "INSTALL_BRAMBLE_URL names no version" "set INSTALL_BRAMBLE_VERSION" ;; esac
-  elif [ "$role" = worker ]; then
+  elif [ "$role" = worker ] || [ -n "${BRAMBLE_URL:-}" ]; then
     master_url=${BRAMBLE_URL:-$(server_url)}
     master_url=${master_url%%,*}
     url_source=${master_url%/}/bramble/v1/dist
@@ -348,7 +415,7 @@ fetch_release() {
     download SHA256SUMS "$share/.sums"
   fi
   listed "bramble-linux-$arch" || die "the release has no binary for $arch" "on the master, install from a release or checkout with both, and run its install.sh again"
-  for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-worker.service install.sh VERSION; do fetch "$name"; done
+  for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-etcd.service bramble-worker.service install.sh VERSION; do fetch "$name"; done
   fetch_signature
   # A worker keeps no copy to hand out; what runs there already needs no download.
   if [ "$role" = worker ] && sum_matches "bramble-linux-$arch" "$bin_dir/bramble"; then
@@ -419,7 +486,10 @@ replace_if_changed() { # new old
 }
 
 write_settings() {
+  local before=$changed
+  changed=''
   mkdir -p "$etc"
+  if [ -n "$store" ]; then set_config store "$store"; fi
   if [ -n "${BRAMBLE_URL:-}" ]; then
     set_config server "$BRAMBLE_URL" ${BRAMBLE_TOKEN:+token "$BRAMBLE_TOKEN"}
   fi
@@ -429,6 +499,11 @@ write_settings() {
     chmod 600 "$env_file.new"
     replace_if_changed "$env_file.new" "$env_file"
   fi
+  settings_changed=$changed
+  # With --as-pods, etcd is a pod too.
+  etcd_unit=$own_etcd
+  if grep -qs -e --as-pods "$env_file" || grep -qs '^as-pods: *true' "$etc/config.yaml"; then etcd_unit=''; fi
+  changed=$before$changed
 }
 
 check_machine() {
@@ -467,13 +542,19 @@ place_files() {
   fi
   place "$share/bramble-uninstall.sh" "$bin_dir/bramble-uninstall.sh" 755
   if has_systemd; then
-    unit=bramble-$role.service
-    sed "s|/usr/local/bin/|$bin_dir/|" "$share/$unit" >"$share/.unit"
-    place "$share/.unit" "$units/$unit" 644
-    rm "$share/.unit"
+    place_unit "bramble-$role.service"
+    # A master that keeps its state in sqlite may move later.
+    if [ "$role" = master ]; then place_unit bramble-etcd.service; fi
     systemctl daemon-reload
-    systemctl enable --quiet "$unit"
+    systemctl enable --quiet "bramble-$role.service"
+    if [ -n "$etcd_unit" ]; then systemctl enable --quiet bramble-etcd.service; fi
   fi
+}
+
+place_unit() { # name
+  sed "s|/usr/local/bin/|$bin_dir/|" "$share/$1" >"$share/.unit"
+  place "$share/.unit" "$units/$1" 644
+  rm "$share/.unit"
 }
 
 place_supervisor() {
@@ -487,34 +568,47 @@ place_supervisor() {
   fi
 }
 
-supervised() { # name script: what the supervisor runs under this name
+supervised() { # name script [mode]: what the supervisor runs under this name, if it may be executed
   mkdir -p "$etc/supervised"
   printf '#!/bin/sh\n%s\n' "$2" >"$etc/supervised/$1.new"
-  chmod 755 "$etc/supervised/$1.new"
+  chmod "${3:-755}" "$etc/supervised/$1.new"
+  if [ -e "$etc/supervised/$1" ]; then chmod "${3:-755}" "$etc/supervised/$1"; fi
   replace_if_changed "$etc/supervised/$1.new" "$etc/supervised/$1"
+}
+
+# The flags are words, as on a command line.
+with_flags() { # command of bramble's
+  # shellcheck disable=SC2016
+  printf 'BRAMBLE_ARGS=; . %s\neval "exec %s %s $BRAMBLE_ARGS"' "$env_file" "$bin_dir/bramble" "$1"
 }
 
 start() {
   if ! has_systemd; then
-    # The flags are words, as on a command line.
-    # shellcheck disable=SC2016
-    supervised "bramble-$role" "BRAMBLE_ARGS=; . $env_file
-eval \"exec $bin_dir/bramble $role \$BRAMBLE_ARGS\""
+    if [ "$role" = master ]; then supervised bramble-etcd "$(with_flags etcd)" "$([ -n "$etcd_unit" ] && echo 755 || echo 644)"; fi
+    supervised "bramble-$role" "$(with_flags "$role")"
   fi
   [ -z "${INSTALL_BRAMBLE_SKIP_START:-}" ] || { say "installed and not started, as you wished"; exit 0; }
+  # Another version of Bramble is no reason to stop etcd.
+  if [ -n "$etcd_unit" ] && { [ -n "$settings_changed" ] || ! is_running etcd; }; then start_program etcd; fi
   if is_running && [ -z "$changed" ]; then
     say "it is running already, and nothing has changed"
-  elif has_systemd; then
-    say "starting bramble-$role.service"
-    systemctl restart "bramble-$role.service" || die "it does not start" "$(log_command)"
   else
-    say "starting bramble-$role"
-    "$lib/supervise" restart "bramble-$role"
+    start_program "$role"
   fi
 }
 
-is_running() {
-  if has_systemd; then systemctl --quiet is-active "bramble-$role.service"; else "$lib/supervise" status "bramble-$role" >/dev/null; fi
+start_program() { # role, or etcd
+  if has_systemd; then
+    say "starting bramble-$1.service"
+    systemctl restart "bramble-$1.service" || die "it does not start" "$(log_command "bramble-$1" "bramble-$1")"
+  else
+    say "starting bramble-$1"
+    "$lib/supervise" restart "bramble-$1"
+  fi
+}
+
+is_running() { # [role, or etcd]
+  if has_systemd; then systemctl --quiet is-active "bramble-${1:-$role}.service"; else "$lib/supervise" status "bramble-${1:-$role}" >/dev/null; fi
 }
 
 log_command() { # [unit name-of-supervised]
@@ -538,14 +632,19 @@ server_url() {
   fi
 }
 
-node_name() { sed -n 's/.*"nodeName": *"\([^"]*\)".*/\1/p' "$data/agent/identity/board.json" 2>/dev/null; }
+# Nothing where no agent runs.
+node_name() { sed -n 's/.*"nodeName": *"\([^"]*\)".*/\1/p' "$data/agent/identity/board.json" 2>/dev/null || true; }
 
 # What is still to wait for, in words; nothing when all is well.
 waiting_for() {
   if ! is_running; then
     echo "the program to stay up ($(log_command))"
+  elif [ -n "$etcd_unit" ] && ! is_running etcd; then
+    echo "its member of etcd to stay up ($(log_command bramble-etcd bramble-etcd))"
   elif [ "$role" = master ] && { [ ! -s "$etc/kubeconfig.yaml" ] || ! curl -fsk -m 5 "$(server_url)/readyz" >/dev/null 2>&1; }; then
     echo "the API server"
+  elif [ -n "$own_etcd" ] && ! sh -c "$(with_flags 'etcd ready')" >/dev/null 2>&1; then
+    echo "its member of etcd to catch up with the others and vote"
   elif [ "$role" = master ] && { grep -q -e --no-agent "$etc/master.env" || grep -qs '^no-agent: *true' "$etc/config.yaml"; }; then
     return 0
   elif [ -z "$(node_name)" ]; then
@@ -598,12 +697,19 @@ report() {
   From a laptop:    ssh ${SUDO_USER:-root}@$address sudo cat $etc/kubeconfig.yaml >bramble.yaml
                     kubectl --kubeconfig bramble.yaml get nodes
   Another board:    sudo bramble token create --print-join        prints the line to run there
+$(if [ -n "$own_etcd" ]; then echo "  Another master:   sudo bramble token create --master --print-join"; fi)
   Other names of this master (a DNS name, a second address): run this again with INSTALL_BRAMBLE_EXEC="--tls-san NAME"
 END
 }
 
 main() {
   changed=''
+  # What `bramble store move etcd` needs of this script.
+  if [ "${1:-}" = etcd ]; then
+    own_etcd=yes
+    install_packages
+    return 0
+  fi
   look_at_machine
   choose_role
   choose_source

@@ -38,6 +38,7 @@ const installed = [
   "bramble-uninstall.sh",
   "systemd/bramble-supervise.sh",
   "systemd/bramble-master.service",
+  "systemd/bramble-etcd.service",
   "systemd/bramble-worker.service",
 ];
 

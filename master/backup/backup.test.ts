@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { silentLog } from "#shared/client/log.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
-import { backup, moveStore, restore } from "../cli/backup.ts";
+import { backup, restore } from "../cli/backup.ts";
+import { moveStore } from "../cli/move-store.ts";
 import { ensureMasterPki } from "../pki/master-pki.ts";
 import { serveStoreAdmin } from "../store/admin.ts";
 import { EtcdServers } from "../store/etcd/testing/etcd-server.ts";
@@ -124,7 +125,9 @@ test("a cluster moves from sqlite to etcd and back, and its revisions only rise"
   const [before, first] = [await stateOf(store), await store.now()];
   await store.close();
 
-  await moveStore(settings, etcd);
+  const config = join(settings.dataDir, "config.yaml");
+  await moveStore(settings, etcd, config);
+  expect(readFileSync(config, "utf8")).toContain(`store: ${etcd}`);
   expect(existsSync(join(settings.dataDir, "store/store.db"))).toBe(false);
   expect(servers.ctl("get", "/registry/pods/default/p1", "--print-value-only").trim()).toBe('{"n":1}');
   expect(servers.ctl("get", "/registry/secrets", "--prefix")).not.toContain("aHVudGVyMg");
@@ -139,7 +142,8 @@ test("a cluster moves from sqlite to etcd and back, and its revisions only rise"
   const after = await stateOf(moved);
   await moved.close();
 
-  await moveStore(onEtcd, "sqlite");
+  await moveStore(onEtcd, "sqlite", config);
+  expect(readFileSync(config, "utf8")).toContain("store: sqlite");
   const back = await openStore({ ...settings, store: "sqlite" }, silentLog);
   expect(await stateOf(back)).toEqual(after);
   expect(await back.create("/registry/pods/default/new", "1")).toBeGreaterThan(second);

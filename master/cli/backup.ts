@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
-import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import { version } from "#shared/version.ts";
 import { readBackup, writeBackup } from "../backup/archive.ts";
 import { readKeyFiles, restoreKeyFiles } from "../backup/key-files.ts";
@@ -10,12 +10,11 @@ import { backupName } from "../backup/schedule.ts";
 import { backupFolderOf, buildNext } from "../backup/store-recovery.ts";
 import { joinedSettings } from "../join/control-plane.ts";
 import { queryStore } from "../store/admin.ts";
-import { replaceBy, StoreDamagedError, setAside } from "../store/database-file.ts";
+import { replaceBy, StoreDamagedError } from "../store/database-file.ts";
 import { encryptedPrefixes } from "../store/encryption-keys.ts";
 import { revisionMargin } from "../store/sqlite-salvage.ts";
-import type { Store } from "../store/store.ts";
 import { databaseOf, encryptionKeyFile, openStore, parseStoreChoice } from "../store/store-choice.ts";
-import { assertEmpty, fillStore, type StateItem, stateRoot, wholeState } from "../store/transfer.ts";
+import { assertEmpty, fillStore, type StateItem, stateRoot } from "../store/transfer.ts";
 import { UserError } from "./admin-client.ts";
 
 const socketOf = ({ runDir }: MasterSettings): string => join(runDir, "store.sock");
@@ -92,64 +91,13 @@ async function restoreFile(settings: MasterSettings, after: number, state: Async
   return count;
 }
 
-const otherMasters_ms = 12_000;
-
-/** `bramble store move`: from sqlite to etcd or back, while the masters are stopped. The old store stays, out of the way. */
-export async function moveStore(given: MasterSettings, to: string): Promise<void> {
-  await assertStopped(given);
-  const log = stderrLog("warn");
-  const settings = await joinedSettings(given, log);
-  if (settings.store !== given.store) {
-    throw new UserError("this master takes its settings from the one that it joined: run the command there");
-  }
-  const next: MasterSettings = { ...settings, store: to };
-  const [fromKind, toKind] = [settings.store, next.store].map((text) => parseStoreChoice(text).kind);
-  if (fromKind === toKind)
-    throw new UserError(`the cluster's state rests in ${settings.store} already; move it to another kind of store`);
-  if (fromKind === "sqlite" && !existsSync(databaseOf(settings)))
-    throw new UserError(`there is no store at ${databaseOf(settings)}`);
-  const old = await openStore(settings, log);
-  try {
-    if (old.isShared) await assertQuiet(old);
-    const target = await openStore(next, log, { after: (await old.now()) + revisionMargin });
-    try {
-      await assertEmpty(target);
-      const count = await fillStore(target, wholeState(old));
-      console.log(`${count} objects were moved from ${settings.store} to ${next.store}`);
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await old.close();
-  }
-  // A master that is started with the old settings by mistake must not go on from the old state.
-  if (fromKind === "sqlite") console.log(`the old store is kept as ${setAside(databaseOf(settings), ".moved-")}`);
-  console.log(settingsToKeep(next));
-}
-
-/** Of etcd, other masters may still be writing. */
-async function assertQuiet(store: Store): Promise<void> {
-  const before = await store.now();
-  await Bun.sleep(otherMasters_ms);
-  if ((await store.now()) !== before)
-    throw new UserError("masters still write to etcd: stop bramble-master on every one of them first");
-}
-
-function settingsToKeep(next: MasterSettings): string {
-  const lines = [`store: ${next.store}`];
-  const files = [masterOptions.etcdCafile, masterOptions.etcdCertfile, masterOptions.etcdKeyfile];
-  const values = [next.etcdCafile, next.etcdCertfile, next.etcdKeyfile];
-  if (next.store.includes("="))
-    for (const [index, { name }] of files.entries()) lines.push(`${name}: ${values[index]}`);
-  return `put this into /etc/bramble/config.yaml, then start the master:\n${lines.map((line) => `  ${line}`).join("\n")}`;
-}
-
 async function assertStopped(settings: MasterSettings): Promise<void> {
   if (await masterRuns(settings))
     throw new UserError("the master runs: stop it first (systemctl stop bramble-master); pods go on");
 }
 
-function masterRuns(settings: MasterSettings): Promise<boolean> {
+/** Does this board's master run? */
+export function masterRuns(settings: MasterSettings): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketOf(settings));
     socket.once("connect", () => {

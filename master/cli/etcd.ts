@@ -8,12 +8,13 @@ import { noteProcess } from "#shared/board/process-note.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
-import { clientUrl, etcdCredentials, etcdPaths, knownMembers } from "../etcd/files.ts";
+import { etcdCredentials, etcdPaths, knownMembers, ownClientUrl } from "../etcd/files.ts";
 import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
 import { EtcdMembers } from "../etcd/members.ts";
 import { prepareEtcd } from "../etcd/prepare.ts";
 import { joinedSettings, settingsFile } from "../join/control-plane.ts";
 import { advertisedAddress } from "../serving.ts";
+import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 import { isOwnEtcd } from "../store/store-choice.ts";
 import { UserError } from "./admin-client.ts";
 
@@ -25,9 +26,10 @@ export async function runEtcd(given: MasterSettings): Promise<void> {
   mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
   const settings = await joinedSettings(given, log);
   if (!isOwnEtcd(settings.store)) {
-    throw new UserError(
-      `this master's store is ${settings.store}, no etcd that Bramble runs: give --store etcd, or put \`store: etcd\` into /etc/bramble/config.yaml`,
-    );
+    // Of sqlite, it may be about to move here.
+    if (settings.store !== "sqlite")
+      throw new UserError(`this master's store is ${settings.store}, no etcd that Bramble runs: that is --store etcd`);
+    log.warn("this master keeps its state in sqlite yet; `bramble store move etcd` brings it here");
   }
   await prepareEtcd(settings, advertisedAddress(settings), log);
   // The same process goes on as etcd.
@@ -42,11 +44,9 @@ export async function runEtcd(given: MasterSettings): Promise<void> {
 
 /** `bramble etcd ready`: waits until this board's member is one that votes. Throws UserError where it does not become one. */
 export async function awaitMember(settings: MasterSettings, patience_s: number): Promise<void> {
-  const { dataDir } = settings;
-  const own = clientUrl(advertisedAddress(settings));
   const deadline_ms = performance.now() + patience_s * 1000;
   for (;;) {
-    const state = await memberState(dataDir, own);
+    const state = await memberState(settings.dataDir);
     if (state === "votes") return;
     if (performance.now() >= deadline_ms) throw new UserError(`this board's member of etcd ${state}`);
     await Bun.sleep(look_ms);
@@ -55,10 +55,12 @@ export async function awaitMember(settings: MasterSettings, patience_s: number):
 
 const look_ms = 1_000;
 
-async function memberState(dataDir: string, own: string): Promise<string> {
+async function memberState(dataDir: string): Promise<string> {
+  // A first start makes the file that says it.
+  const own = ownClientUrl(dataDir);
   try {
     return await withMembers(dataDir, async (_, seen) => {
-      const found = seen.find(({ member }) => member.clientUrls.includes(own));
+      const found = seen.find(({ member }) => isAt(member, own));
       if (!found) return "has not started";
       if (found.member.isLearner) return "catches up";
       return found.isHealthy ? "votes" : "does not answer";
@@ -69,6 +71,17 @@ async function memberState(dataDir: string, own: string): Promise<string> {
   }
 }
 
+const isAt = ({ clientUrls }: EtcdMember, url: string | undefined): boolean =>
+  url !== undefined && clientUrls.includes(url);
+
+/** Names of the members on other boards. */
+export async function otherMembers(dataDir: string): Promise<string[]> {
+  const own = ownClientUrl(dataDir);
+  return withMembers(dataDir, async (_, seen) =>
+    seen.filter(({ member }) => !isAt(member, own)).map(({ member }) => nameOf(member)),
+  );
+}
+
 /** Lists the members. */
 export async function printMembers({ dataDir }: MasterSettings): Promise<void> {
   for (const line of await describeMembers(dataDir)) console.log(line);
@@ -76,7 +89,7 @@ export async function printMembers({ dataDir }: MasterSettings): Promise<void> {
 
 /** Takes a member out whose board is lost. */
 export async function removeMember(settings: MasterSettings, name: string): Promise<void> {
-  await withMembers(settings.dataDir, async (members, seen) => {
+  await whenAllowed(settings.dataDir, undefined, async (members, seen) => {
     const matching = seen.filter(({ member }) => nameOf(member) === name || member.id.toString(16) === name);
     const [found] = matching;
     if (!found || matching.length > 1) {
@@ -84,10 +97,10 @@ export async function removeMember(settings: MasterSettings, name: string): Prom
         `no one member is named ${name}; there are: ${seen.map(({ member }) => nameOf(member)).join(", ")}`,
       );
     }
-    if (found.member.clientUrls.includes(clientUrl(advertisedAddress(settings))))
+    if (isAt(found.member, ownClientUrl(settings.dataDir)))
       throw new UserError("that is this board's member: `bramble master leave` takes this master out");
     const why = reasonToStay(seen, found.member.id);
-    if (why !== undefined) throw new UserError(`${name} cannot be taken out: ${why}`);
+    if (why !== undefined) throw new NotNowError(`${name} cannot be taken out: ${why}`);
     await members.remove(found.member.id);
     console.log(`${name} is no member of etcd any more. To bring its board back, install it anew as a master`);
   });
@@ -103,31 +116,27 @@ export interface MasterLeave {
 /** `bramble master leave`: takes this master, its board and its member of etcd out of the cluster. Can be run again. */
 export async function leaveMasters({ settings, leaveBoard }: MasterLeave): Promise<void> {
   const { dataDir, runDir } = settings;
-  const own = clientUrl(advertisedAddress(settings));
+  const own = ownClientUrl(dataDir);
   const others = knownMembers(dataDir).filter((url) => url !== own);
   if (others.length === 0) throw new UserError("this is the only master: bramble-uninstall.sh ends the cluster");
-  await withMembers(dataDir, async (_, seen) => assertMayLeave(seen, own), others);
+  await whenAllowed(dataDir, others, async (_, seen) => assertMayLeave(seen, own));
   // Every other member stands beside a master.
   await leaveBoard?.(others.map((url) => `https://${new URL(url).host.replace(/:\d+$/, `:${settings.httpsPort}`)}`));
   await endProgram("master", runDir);
-  await withMembers(
-    dataDir,
-    async (members, seen) => {
-      const found = assertMayLeave(seen, own);
-      if (found) await members.remove(found.member.id);
-    },
-    others,
-  );
+  await whenAllowed(dataDir, others, async (members, seen) => {
+    const found = assertMayLeave(seen, own);
+    if (found) await members.remove(found.member.id);
+  });
   await endProgram("etcd", runDir);
   await forgetMaster(settings);
   console.log("this master has left the cluster. `bramble-uninstall.sh` removes Bramble from this board");
 }
 
 /** Gives the member; undefined when it is out already. Throws UserError. */
-function assertMayLeave(seen: readonly SeenMember[], url: string): SeenMember | undefined {
-  const found = seen.find(({ member }) => member.clientUrls.includes(url));
+function assertMayLeave(seen: readonly SeenMember[], url: string | undefined): SeenMember | undefined {
+  const found = seen.find(({ member }) => isAt(member, url));
   const why = found && reasonToStay(seen, found.member.id);
-  if (why !== undefined) throw new UserError(`this master cannot leave: ${why}`);
+  if (why !== undefined) throw new NotNowError(`this master cannot leave: ${why}`);
   return found;
 }
 
@@ -169,6 +178,29 @@ export async function describeMembers(dataDir: string): Promise<string[]> {
       }),
     );
   });
+}
+
+/** What members do not allow at the moment; the message says what a person may do. */
+class NotNowError extends UserError {}
+
+/** Members that elect a leader, for instance since the last one left, answer nothing for some seconds. */
+const elections_ms = 20_000;
+
+async function whenAllowed<T>(
+  dataDir: string,
+  endpoints: readonly string[] | undefined,
+  act: (members: EtcdMembers, seen: readonly SeenMember[]) => Promise<T>,
+): Promise<T> {
+  const deadline_ms = performance.now() + elections_ms;
+  for (;;) {
+    try {
+      return await withMembers(dataDir, act, endpoints);
+    } catch (error) {
+      const mayPass = error instanceof NotNowError || error instanceof GrpcError;
+      if (!mayPass || performance.now() > deadline_ms) throw error;
+      await Bun.sleep(look_ms);
+    }
+  }
 }
 
 const mebibytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1);

@@ -5,12 +5,14 @@ import { isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
 import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { knownMembers } from "../etcd/files.ts";
 import { bootstrapSecret, deleteBootstrapToken, listBootstrapTokens } from "../join/bootstrap-secret.ts";
 import { nodeNameFrom } from "../join/node-name.ts";
 import { adminAccess, UserError } from "./admin-client.ts";
 
 export interface CreateTokenOptions {
   readonly kubeconfig: string;
+  readonly dataDir: string;
   /** Seconds, as text; 0: no end. */
   readonly ttl: string;
   readonly description: string;
@@ -25,8 +27,10 @@ export interface CreateTokenOptions {
 export async function createToken(options: CreateTokenOptions): Promise<void> {
   const ttl_s = Number(options.ttl);
   if (!Number.isInteger(ttl_s) || ttl_s < 0) throw new UserError(`--ttl: expected whole seconds, got ${options.ttl}`);
-  if (options.master && options.printJoin)
-    throw new UserError("--print-join prints the line for boards, not for masters");
+  if (options.master && options.printJoin && knownMembers(options.dataDir).length === 0)
+    throw new UserError(
+      "--print-join prints a line for masters where Bramble itself runs their etcd (--store etcd); see install.sh for others",
+    );
   const { board } = options;
   if (board !== undefined && options.master) throw new UserError("--board makes a token for a board, not for a master");
   if (board !== undefined && board !== nodeNameFrom(board))
@@ -40,7 +44,8 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   const purpose = options.master ? "master" : "board";
   await client.create(secrets, bootstrapSecret(token, { purpose, board, description: options.description, expiresAt }));
   const text = formatJoinToken(token);
-  console.log(options.printJoin ? await joinLine(server, text, ca) : text);
+  const role = options.master ? " INSTALL_BRAMBLE_EXEC=master" : "";
+  console.log(options.printJoin ? await joinLine(server, text, ca, role) : text);
 }
 
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
@@ -88,9 +93,9 @@ export async function rotateToken(options: { readonly kubeconfig: string; readon
  * curl cannot know the cluster's CA yet, so it pins the server's public key; the agent then checks the CA by the hash
  * in the token.
  */
-async function joinLine(server: string, token: string, ca: string): Promise<string> {
+async function joinLine(server: string, token: string, ca: string, role: string): Promise<string> {
   const pin = await serverPin(server, ca);
-  return `curl -sfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token} sh -`;
+  return `curl -sfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token}${role} sh -`;
 }
 
 /** SHA-256 of the serving key, in curl's form. The certificate is checked against the CA first. */

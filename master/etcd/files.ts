@@ -98,6 +98,17 @@ export function knownEtcd(dataDir: string): KnownEtcd {
 
 export const knownMembers = (dataDir: string): readonly string[] => knownEtcd(dataDir).members;
 
+/** This board's member as it was last started; undefined where it never was. */
+export function ownClientUrl(dataDir: string): string | undefined {
+  try {
+    const settings = JSON.parse(readFileSync(join(dataDir, etcdPaths.config), "utf8")) as Record<string, unknown>;
+    return String(settings["advertise-client-urls"]);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** Keeps it; writes only what has changed. */
 export async function keepEtcd(dataDir: string, { members, cluster }: KnownEtcd): Promise<void> {
   const known: KnownEtcd = { members: [...new Set(members)].sort(), cluster };

@@ -38,6 +38,34 @@ export async function assertEmpty(store: Store): Promise<void> {
     throw new StoreNotEmptyError(`the store to fill holds a cluster's state already (${first.key}): it must be empty`);
 }
 
+/** Stands in a store while a cluster's state is written into it. */
+const unfinishedKey = "bramble_move_unfinished";
+
+/** Fills an empty store, or one that a try before left half filled; what is in it counts from when `commit` has succeeded.
+ *  Gives how many objects there were. Throws StoreNotEmptyError. */
+export async function fillAnew(
+  store: Store,
+  state: AsyncIterable<StateItem>,
+  commit: () => Promise<void>,
+): Promise<number> {
+  const unfinished = await store.get(unfinishedKey);
+  if (unfinished) await clear(store);
+  await assertEmpty(store);
+  const mark = unfinished?.revision ?? (await store.create(unfinishedKey, "{}"));
+  const count = await fillStore(store, state);
+  await commit();
+  await store.delete(unfinishedKey, mark);
+  return count;
+}
+
+async function clear(store: Store): Promise<void> {
+  for (;;) {
+    const { items } = await store.list(stateRoot, { limit: PAGE });
+    if (items.length === 0) return;
+    await Promise.all(items.map(({ key, revision }) => store.delete(key, revision)));
+  }
+}
+
 /** Writes all of it. Gives how many there were. */
 export async function fillStore(store: Store, state: AsyncIterable<StateItem>): Promise<number> {
   let count = 0;

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { createLan, type Lan, removeLan } from "#tools/local-cluster/lan.ts";
-import { InstallBoard, type Ran } from "./install-board.ts";
+import { InstallBoard } from "./install-board.ts";
+import { binary, expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /**
  * install.sh and bramble-uninstall.sh on machines as they come, here without systemd: a master from a release folder, a
@@ -12,18 +10,13 @@ import { InstallBoard, type Ran } from "./install-board.ts";
  */
 const patience_ms = 900_000;
 setDefaultTimeout(patience_ms);
-const host = process.arch === "arm64" ? "arm64" : "x64";
-/** BRAMBLE_BINARY tries another build than dist/. */
-const binary = process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, `../../dist/bramble-linux-${host}`);
 const lan: Lan = { cluster: "bramble-ins", prefix: "10.198.77" };
 const masterAddress = `${lan.prefix}.11`;
 let release = "";
-const releases: string[] = [];
 let master: InstallBoard;
 let worker: InstallBoard;
 
 beforeAll(async () => {
-  if (!existsSync(binary)) throw new Error(`${binary} is not there: npm run build`);
   release = makeRelease();
   removeLan(lan);
   createLan(lan);
@@ -35,33 +28,8 @@ afterAll(() => {
   master?.stop();
   worker?.stop();
   removeLan(lan);
-  for (const folder of releases) rmSync(folder, { recursive: true, force: true });
+  removeReleases();
 });
-
-/** The scripts as they are now, with this machine's binary or another, in a folder of its own: what a board has once seen
- *  of a layer below it must not change. */
-function makeRelease(program: Uint8Array = readFileSync(binary), version = ownVersion()): string {
-  // Not below /tmp, which a board has of its own; a copy, for the binary may be built anew meanwhile.
-  const release = mkdtempSync("/var/tmp/bramble-release-");
-  releases.push(release);
-  const root = join(import.meta.dir, "../..");
-  for (const file of ["install.sh", "bramble-uninstall.sh"]) cpSync(join(root, file), join(release, file));
-  for (const file of readdirSync(join(root, "systemd"))) cpSync(join(root, "systemd", file), join(release, file));
-  writeFileSync(join(release, `bramble-linux-${host}`), program, { mode: 0o755 });
-  writeFileSync(join(release, "VERSION"), `${version}\n`);
-  const sums = readdirSync(release).map(
-    (name) =>
-      `${createHash("sha256")
-        .update(readFileSync(join(release, name)))
-        .digest("hex")}  ${name}\n`,
-  );
-  writeFileSync(join(release, "SHA256SUMS"), sums.join(""));
-  return release;
-}
-
-function ownVersion(): string {
-  return execFileSync(binary, ["--version"], { encoding: "utf8" }).trim();
-}
 
 /** The same program with some of its texts replaced by others of the same length. */
 function programWith(texts: Readonly<Record<string, string>>): Uint8Array {
@@ -76,11 +44,6 @@ function programWith(texts: Readonly<Record<string, string>>): Uint8Array {
 
 /** Versions are told apart by their last character. */
 const versionEnding = (end: string): string => ownVersion().slice(0, -1) + end;
-
-function expectSuccess({ code, output }: Ran): string {
-  if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
-  return output;
-}
 
 const supervisedPid = async (board: InstallBoard, name: string): Promise<string> =>
   expectSuccess(await board.run(`cut -d' ' -f1 /run/bramble/supervise/${name}.child`)).trim();
