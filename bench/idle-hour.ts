@@ -2,11 +2,12 @@
  * What an idle cluster costs: one master with an agent and two workers, 10 pods probed by exec twice every 10 s. Samples each
  * process every minute over BENCH_SECONDS (an hour) from BENCH_SETTLE seconds after the pods were ready: bytes that it had the
  * kernel write to the disk (`write_bytes`), processor time of all its threads, resident memory. Writes
- * bench/results/idle-hour.json (BENCH_RESULT) and prints a line a process. Builds on dist/; root; a network of its own.
+ * bench/results/idle-hour.json (BENCH_RESULT) and prints a line a process. BENCH_ETCD=1 keeps the state in Bramble's own etcd, with
+ * BENCH_MASTERS members, and counts its changes. Builds on dist/; root; a network of its own.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startCluster, webApp } from "../test/e2e/board-cluster.ts";
+import { startCluster, type TestCluster, webApp } from "../test/e2e/board-cluster.ts";
 
 const seconds = Number(process.env["BENCH_SECONDS"] ?? 3600);
 const settle_s = Number(process.env["BENCH_SETTLE"] ?? 120);
@@ -32,6 +33,8 @@ const it = await startCluster({
   name: "idle",
   network: process.env["BENCH_NETWORK"] ?? "10.208",
   workers: 2,
+  masters: Number(process.env["BENCH_MASTERS"] ?? 1),
+  etcd: process.env["BENCH_ETCD"] === "1",
   masterAgent: true,
 });
 try {
@@ -47,7 +50,8 @@ try {
   // What follows a start is not idle.
   await Bun.sleep(settle_s * 1000);
   const pids = new Map(it.cluster.hosts.map((host) => [host.board.name, host.bramblePid ?? 0]));
-  for (const [index, { name, pid }] of dockerds(it.cluster.dir).entries()) pids.set(`${name} ${index + 1}`, pid);
+  for (const [index, { name, pid }] of otherPrograms(it.cluster.dir).entries()) pids.set(`${name} ${index + 1}`, pid);
+  const revision = it.cluster.hasEtcd ? revisionOf(it) : 0;
   const began_ms = performance.now();
   const samples: Sample[] = [];
   for (let second = 0; second <= seconds; second += sampleEvery_s) {
@@ -60,6 +64,8 @@ try {
   }
   const processes = [...pids.keys()].map((name) => summary(name, samples));
   for (const line of processes) console.log(JSON.stringify(line));
+  const changes = it.cluster.hasEtcd ? revisionOf(it) - revision : 0;
+  if (changes > 0) console.log(JSON.stringify({ name: "changes in etcd", perHour: (changes * 3600) / seconds }));
   const loads = samples.map(({ load }) => load);
   const report = {
     seconds,
@@ -77,6 +83,13 @@ try {
   await it.stop();
 }
 process.exit(0);
+
+function revisionOf(it: TestCluster): number {
+  const [member] = JSON.parse(it.cluster.etcdctl("endpoint", "status", "--write-out=json")) as [
+    { Status: { header: { revision: number } } },
+  ];
+  return member.Status.header.revision;
+}
 
 function summary(name: string, samples: readonly Sample[]): object {
   const of = samples.flatMap(({ used }) => used[name] ?? []);
@@ -106,13 +119,13 @@ function used(pid: number): Used {
   };
 }
 
-/** dockerd and containerd of this cluster's boards. */
-function dockerds(dir: string): { name: string; pid: number }[] {
+/** etcd, dockerd and containerd of this cluster's boards. */
+function otherPrograms(dir: string): { name: string; pid: number }[] {
   const found: { name: string; pid: number }[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const [program = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      const name = /(?:^|\/)(dockerd|containerd)$/.exec(program)?.[1];
+      const name = /(?:^|\/)(etcd|dockerd|containerd)$/.exec(program)?.[1];
       if (name && readFileSync(`/proc/${pid}/mountinfo`, "utf8").includes(dir)) found.push({ name, pid: Number(pid) });
     } catch {
       // It has ended meanwhile.

@@ -64,6 +64,10 @@ export function renderConfig({ dataDir, name, address, quota_bytes, initial }: E
     "heartbeat-interval": 200,
     "election-timeout": 2_000,
     "quota-backend-bytes": quota_bytes,
+    // Nanoseconds. What was acknowledged is in the log; the database may follow later, and writes some 30 kB each time that
+    // it does. What waits is held in memory.
+    "backend-batch-interval": 10_000_000_000,
+    "backend-batch-limit": 100,
     // Entries between snapshots are held in memory (etcd 3.4: 100,000).
     "snapshot-count": 5_000,
     // Each takes 64 MB of the card.
