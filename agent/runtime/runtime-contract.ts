@@ -335,6 +335,9 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
         const id = await start(sandboxId, sandbox, sleeper);
         const done = await runtime.execSync(id, ["sh", "-c", "echo out; echo err >&2; exit 4"], 30_000);
         expect(done).toEqual({ exitCode: 4, stdout: "out\n", stderr: "err\n", timedOut: false });
+        // What a hook gets, which may run as long as its container does.
+        const unbounded = await runtime.execSync(id, ["sh", "-c", "exit 5"], 2_147_483_647);
+        expect(unbounded).toMatchObject({ exitCode: 5, timedOut: false });
         const much = await runtime.execSync(id, ["sh", "-c", "yes | head -c 300000"], 30_000, 1000);
         expect(much.stdout).toHaveLength(1000);
         const session = await runtime.exec(id, {

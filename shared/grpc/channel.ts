@@ -6,7 +6,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { checkServerIdentity } from "node:tls";
-import { framed, messagesIn } from "./frames.ts";
+import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
 export interface ChannelOptions {
@@ -79,8 +79,9 @@ export class GrpcChannel {
   /** One request, one answer. Rejects with GrpcError. */
   async unary(path: string, message: Uint8Array, timeout_ms: number, options: CallOptions = {}): Promise<Buffer> {
     const began_ms = performance.now();
-    const session = await this.#connected(timeout_ms);
-    const left_ms = Math.max(1, timeout_ms - (performance.now() - began_ms));
+    const limit_ms = Math.min(timeout_ms, longestTimer_ms);
+    const session = await this.#connected(limit_ms);
+    const left_ms = Math.max(1, limit_ms - (performance.now() - began_ms));
     const stream = this.#open(session, path, left_ms, options);
     let expired = false;
     const doubt = this.#options.pings ? setTimeout(() => this.#ask(session), slow_ms) : undefined;
@@ -193,7 +194,7 @@ export class GrpcChannel {
         "content-type": "application/grpc",
         te: "trailers",
         ...(userAgent === undefined ? {} : { "user-agent": userAgent }),
-        ...(timeout_ms === undefined ? {} : { "grpc-timeout": `${Math.ceil(timeout_ms)}m` }),
+        ...(timeout_ms === undefined ? {} : { "grpc-timeout": timeoutText(timeout_ms) }),
         ...metadata,
       });
     } catch (error) {
@@ -306,5 +307,9 @@ function decodeURIComponentSafely(text: string): string {
     return text;
   }
 }
+
+/** The protocol takes eight digits. */
+const timeoutText = (timeout_ms: number): string =>
+  timeout_ms < 1e8 ? `${Math.ceil(timeout_ms)}m` : `${Math.ceil(timeout_ms / 1000)}S`;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -53,3 +53,6 @@ function lengthOf(buffer: Buffer, longest_bytes: number): number {
   }
   return length;
 }
+
+/** A timer that should wait for longer does not wait at all. */
+export const longestTimer_ms = 2 ** 31 - 1;

@@ -245,6 +245,8 @@ describe("Go's side of it", () => {
       await channel.unary("/etcdserverpb.KV/Range", RangeRequest.encode({ key: "a" }), 60_000),
     );
     expect(range).toEqual({ kvs: [{ key: "a", value: "1" }], count: 1 });
+    // Longer than a timer takes, and more milliseconds than the protocol has digits for.
+    await channel.unary("/etcdserverpb.KV/Range", RangeRequest.encode({ key: "a" }), 5_000_000_000);
     const unknown = await channel.unary("/none.None/None", Buffer.alloc(0), 60_000).catch((error: unknown) => error);
     expect(unknown).toMatchObject({ code: GrpcCode.Unimplemented, message: "unknown service none.None" });
     const watch = await channel.stream("/etcdserverpb.Watch/Watch");

@@ -3,7 +3,7 @@
 import { rmSync } from "node:fs";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { framed, messagesIn } from "./frames.ts";
+import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
 export interface ServerCall {
@@ -221,8 +221,6 @@ function percent(text: string): string {
 }
 
 const units_ms: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
-/** The longest that a timer takes. */
-const longestTimer_ms = 2 ** 31 - 1;
 
 function parseTimeout(value: unknown): number | undefined {
   const match = /^(\d{1,8})([HMSmun])$/.exec(String(value ?? ""));
