@@ -8,6 +8,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option as Flag } from "commander";
 import type { LowMemory } from "#shared/board/cache-bounds.ts";
+import { asPodsFolder } from "#shared/board/component-pod.ts";
 import type { Level } from "#shared/client/log.ts";
 import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
 import {
@@ -486,7 +487,7 @@ async function runMaster(settings: MasterSettings): Promise<void> {
     return;
   }
   // Only then: it loads much that a master without an agent has no use for.
-  const asPods = join(settings.dataDir, "as-pods");
+  const asPods = join(settings.dataDir, asPodsFolder);
   if (existsSync(asPods)) {
     await (await import("./agent/component-pods/former-pods.ts")).endFormerPods(settings);
     rmSync(asPods, { recursive: true });

@@ -1,3 +1,4 @@
+import { endpointSlices, namespaces, services } from "#shared/api/resources.ts";
 import { Parts } from "#shared/board/parts.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
@@ -6,7 +7,7 @@ import type { DnsSettings } from "#shared/config/board-component-settings.ts";
 import { textPage } from "#shared/http/component-pages.ts";
 import { servePages } from "#shared/http/component-server.ts";
 import { componentAccess } from "./component-access.ts";
-import { clusterView, startClusterDns } from "./dns/cluster-dns.ts";
+import { startClusterDns } from "./dns/cluster-dns.ts";
 
 /** `bramble dns`: this board's cluster DNS in a process of its own. */
 export async function runDns(settings: DnsSettings): Promise<void> {
@@ -16,12 +17,12 @@ export async function runDns(settings: DnsSettings): Promise<void> {
   const { informers } = await componentAccess(settings, parts, log);
   const { clusterDns: address, clusterDomain: domain, resolvConf } = settings;
   parts.add("dns", await startClusterDns({ informers, address, domain, resolvConf, log: log.named("dns") }));
-  const view = clusterView(informers);
+  const sources = [informers.informer(services), informers.informer(endpointSlices), informers.informer(namespaces)];
   if (settings.healthPort > 0) {
     // At the paths of CoreDNS' plugins.
     const more = {
       "/health": () => textPage(200, "OK"),
-      "/ready": () => (view.isUsable() ? textPage(200, "OK") : textPage(503, "kubernetes")),
+      "/ready": () => (sources.every(({ isUsable }) => isUsable) ? textPage(200, "OK") : textPage(503, "kubernetes")),
     };
     const listen = { host: "127.0.0.1", port: settings.healthPort };
     parts.add("health", await servePages({ checks: {}, more }, listen, log.named("health")));

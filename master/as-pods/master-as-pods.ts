@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { asPodsFolder } from "#shared/board/component-pod.ts";
 import { noteProcess } from "#shared/board/process-note.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
@@ -46,7 +47,7 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
 
   // As it was given: components take over themselves what the masters share. This process has joined, if it had to.
   const content = renderSettings({ ...given, token: "" });
-  const path = join(settings.dataDir, "as-pods", "config.yaml");
+  const path = join(settings.dataDir, asPodsFolder, "config.yaml");
   if ((await readIfPresent(path)) !== content) await writeSecureFile(path, content);
   const own = `https://127.0.0.1:${settings.httpsPort}`;
   const ended = untilSignalled();

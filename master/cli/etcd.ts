@@ -1,8 +1,9 @@
 /** `bramble etcd`: this board's member of the etcd that Bramble runs, and looking after all of them by hand. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { become } from "#shared/board/become.ts";
+import { asPodsFolder } from "#shared/board/component-pod.ts";
 import { endProgram } from "#shared/board/end-program.ts";
 import { noteProcess } from "#shared/board/process-note.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
@@ -116,6 +117,11 @@ export interface MasterLeave {
 /** `bramble master leave`: takes this master, its board and its member of etcd out of the cluster. Can be run again. */
 export async function leaveMasters({ settings, leaveBoard }: MasterLeave): Promise<void> {
   const { dataDir, runDir } = settings;
+  // Ended, this program would leave them running.
+  if (existsSync(join(dataDir, asPodsFolder)))
+    throw new UserError(
+      "this master's components are pods: start it without --as-pods (and `bramble etcd` beside it), then it can leave",
+    );
   const own = ownClientUrl(dataDir);
   const others = knownMembers(dataDir).filter((url) => url !== own);
   if (others.length === 0) throw new UserError("this is the only master: bramble-uninstall.sh ends the cluster");

@@ -1,5 +1,8 @@
 import type { Container, Pod, Probe, Volume } from "#shared/api/types/core-v1.generated.ts";
 
+/** Below a master's data folder, while its components are pods. */
+export const asPodsFolder = "as-pods";
+
 /** A path of the board in a component's container; at the same path there unless said otherwise. */
 export interface HostMount {
   readonly path: string;
