@@ -30,6 +30,10 @@ test("entries of both streams, whole and in parts", async () => {
   expect(await read(path, { stream: "stdout", timestamps: true })).toBe(`${stamp(1)} abcd\n`);
   expect(await read(path, { since_ms: Date.parse(stamp(2)) })).toBe("err\ncd\n");
   expect(await read(path, { limit_bytes: 4 })).toBe("aber");
+  const short = logOf("2026-01-02T03:04:05.12Z stdout F a", "2026-01-02T03:04:05+01:00 stdout F b");
+  expect(await read(short, { timestamps: true })).toBe(
+    "2026-01-02T03:04:05.120000000Z a\n2026-01-02T03:04:05.000000000+01:00 b\n",
+  );
   expect(parseEntry(Buffer.from(`${stamp(1)} stdout F`))?.text.toString()).toBe("\n");
 });
 

@@ -164,11 +164,15 @@ async function* format(source: AsyncIterable<Buffer>, options: LogOptions): Asyn
   for await (const line of source) {
     const entry = parseEntry(line);
     if (!entry || (wanted !== "all" && entry.stream !== wanted) || Date.parse(entry.time) < since_ms) continue;
-    if (timestamps && !goesOn.get(entry.stream)) yield Buffer.from(`${entry.time} `);
+    if (timestamps && !goesOn.get(entry.stream)) yield Buffer.from(`${fixed(entry.time)} `);
     goesOn.set(entry.stream, entry.isPartial);
     yield entry.text;
   }
 }
+
+/** With all nine digits of a second, as logs are shown; runtimes leave off noughts at the end. */
+const fixed = (time: string): string =>
+  time.replace(/(?:\.(\d+))?(?=Z|[+-]\d\d:\d\d$)/, (_, digits = "") => `.${digits.padEnd(9, "0")}`);
 
 async function* bounded(source: AsyncIterable<Buffer>, { limit_bytes = Infinity }: LogOptions): AsyncGenerator<Buffer> {
   let left_bytes = limit_bytes;
