@@ -469,6 +469,9 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
       const watching = (async () => {
         for await (const event of runtime.events(stop.signal)) {
           seen.push(event);
+          // Who looks because of an event sees what it told.
+          const told = (await runtime.listContainers()).find(({ id }) => id === event.containerId);
+          if (event.kind === "died" && told) expect(told.state).toBe("exited");
           if (seen.some((e) => e.kind === "died")) both.resolve();
         }
       })();

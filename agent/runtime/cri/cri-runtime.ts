@@ -73,6 +73,7 @@ export interface CriRuntimeOptions {
 
 const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
 const defaultLogMaxFiles = 5;
+const settlePauses_ms = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000];
 /** How soon logs are looked at again, after one had grown too long and else. */
 const busyLogs_ms = 10_000;
 const quietLogs_ms = 60_000;
@@ -373,7 +374,20 @@ export class CriRuntime implements ContainerRuntime {
       this.#containers.forget(containerId);
       this.#sandboxes.forget(containerId);
       const podUid = event.podUid ?? (labels ? podOf(labels).uid : await this.#podUidOf(containerId));
-      yield { ...event, podUid };
+      if (event.isEarly) await this.#settled(containerId);
+      yield { kind: event.kind, containerId, podUid };
+    }
+  }
+
+  /** Waits until what CRI says of a container or sandbox is what has happened: that it has ended. */
+  async #settled(id: string): Promise<void> {
+    for (const pause_ms of settlePauses_ms) {
+      await delay(pause_ms);
+      const container = await this.#containers.fresh(id);
+      const runs = container
+        ? container.status.state === wire.containerState.running
+        : (await this.#sandboxes.fresh(id))?.status.state === wire.sandboxReady;
+      if (!runs) return;
     }
   }
 

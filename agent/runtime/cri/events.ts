@@ -4,7 +4,11 @@ import { type CriClient, codeOf } from "./client.ts";
 import * as wire from "./messages.ts";
 
 /** What an event says before it is known whose container it is about. */
-export type SeenEvent = Omit<RuntimeEvent, "podUid"> & { readonly podUid?: string | undefined };
+export type SeenEvent = Omit<RuntimeEvent, "podUid"> & {
+  readonly podUid?: string | undefined;
+  /** CRI may not say yet what this tells. */
+  readonly isEarly?: boolean | undefined;
+};
 
 const what = "watch the container runtime's events";
 const kinds = ["other", "started", "died", "removed"] as const;
@@ -36,7 +40,8 @@ async function* byContainerd(client: CriClient, signal: AbortSignal): AsyncGener
       const { id } = wire.TaskExit.decode(bytes);
       if (id !== "" && id !== containerId) continue;
     }
-    yield { kind: topics[topic] ?? "other", containerId };
+    // containerd's CRI hears of it by the same events.
+    yield { kind: topics[topic] ?? "other", containerId, isEarly: topic === "/tasks/exit" };
   }
 }
 
