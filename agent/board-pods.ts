@@ -75,6 +75,7 @@ export async function startBoardPods(
     log,
     seal,
     runDir: settings.runDir,
+    pluginDir: "/var/lib/kubelet",
     clusterDomain: settings.clusterDomain,
     nodeIPs: () => boardAddresses(settings.nodeIp),
     nodeLabels: parseLabels(settings.nodeLabel),

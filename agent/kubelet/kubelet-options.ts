@@ -19,6 +19,8 @@ export interface KubeletOptions {
   readonly seal: Seal;
   /** What a reboot may forget: `pods/`. */
   readonly runDir: string;
+  /** Where CSI drivers and device plug-ins look for a kubelet: /var/lib/kubelet. The board takes none when absent. */
+  readonly pluginDir?: string | undefined;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** The board's addresses, the main one first. Asked whenever they are needed: DHCP may change them. */

@@ -7,6 +7,7 @@ import type { Log } from "#shared/client/log.ts";
 import { BackOff } from "./back-off.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { DnsConfig } from "./container/pod-dns.ts";
+import { refuseDevices } from "./devices/refuse-devices.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { Limiter } from "./limiter.ts";
@@ -14,12 +15,14 @@ import type { NodeRegistrar, NodeRegistrarOptions } from "./node/node-registrar.
 import { refuse } from "./node/pod-admission.ts";
 import { refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
+import type { BoardPlugins } from "./plugins/board-plugins.ts";
+import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodLogs } from "./pod-logs.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
 import { StatusWriter } from "./status/status-writer.ts";
-import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
+import type { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
 
 /** What is created at once on one board. */
@@ -35,6 +38,8 @@ export interface PartsInput {
   readonly workers: PodWorkers;
   readonly registrar: NodeRegistrar;
   readonly hostDns: DnsConfig;
+  readonly tokens: ServiceAccountTokens;
+  readonly plugins: BoardPlugins | undefined;
   services(): readonly Service[] | undefined;
 }
 
@@ -57,12 +62,14 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       host,
       client,
       objects,
-      tokens: new ServiceAccountTokens(client, input.checkpoint),
+      tokens: input.tokens,
       podsFolder: join(options.dataDir, "pods"),
       volatileFolder: input.volatileFolder,
+      csi: input.plugins,
       log,
       releaseImages: (uid) => runtime.releaseImages(uid),
     }),
+    devices: input.plugins?.devices,
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
@@ -87,9 +94,13 @@ export function kubeletParts(input: PartsInput): KubeletParts {
         throw new Error(`RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces`);
       return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
     },
-    admit: (pod) => {
+    admit: async (pod) => {
+      const devices = input.plugins?.devices;
+      const lacking = await refuseDevices(devices, pod);
       const node = registrar.reported;
-      return node && refuse(pod, node, workers.others(pod));
+      const refusal = lacking ?? (node && refuse(pod, node, workers.others(pod)));
+      if (refusal) devices?.release(podUid(pod));
+      return refusal;
     },
     refuseResize: (pod) => {
       const node = registrar.reported;
@@ -103,7 +114,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
 export function registrarOptions(
   options: KubeletOptions,
   board: BoardFacts,
-): Omit<NodeRegistrarOptions, "recorder" | "log" | "onLook"> {
+): Omit<NodeRegistrarOptions, "recorder" | "log" | "onLook" | "plugins"> {
   return {
     client: options.client,
     runtime: options.runtime,

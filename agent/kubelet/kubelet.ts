@@ -5,7 +5,7 @@ import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
 import { nodes, pods, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
-import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
+import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import { type Informer, InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { Checkpoint } from "./checkpoint.ts";
@@ -17,12 +17,14 @@ import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { PressureRelief } from "./node/pressure-relief.ts";
+import { BoardPlugins } from "./plugins/board-plugins.ts";
 import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
 import type { ProbeCount } from "./probes/probe-counts.ts";
 import { MirrorPods } from "./static-pods/mirror-pods.ts";
 import { StaticPodSource } from "./static-pods/static-pod-source.ts";
+import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
 
 export type { KubeletOptions } from "./kubelet-options.ts";
@@ -46,6 +48,7 @@ export class Kubelet {
   readonly #checkpoint: Checkpoint;
   #parts: KubeletParts | undefined;
   #registrar: NodeRegistrar | undefined;
+  #plugins: BoardPlugins | undefined;
   #garbage: ContainerGarbage | undefined;
   #imageGarbage: ImageGarbage | undefined;
   #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
@@ -77,6 +80,7 @@ export class Kubelet {
     const parts = this.#assemble(board, volatile);
     this.#parts = parts;
     this.#garbage = new ContainerGarbage(parts.runtime);
+    await this.#plugins?.start();
     await this.#registrar?.start();
     parts.statuses.start();
     this.#watchApi(parts);
@@ -94,6 +98,7 @@ export class Kubelet {
     await this.#mirrors?.stop();
     this.#parts?.probes.stopAll();
     await this.#workers.stop();
+    await this.#plugins?.stop();
     await this.#registrar?.stop();
     await this.#parts?.objects.stop();
     await this.#parts?.statuses.stop();
@@ -172,7 +177,10 @@ export class Kubelet {
       log,
     });
     const onLook = (pressures: Pressures): void => void relief.relieve(pressures);
-    const registrar = new NodeRegistrar({ ...registrarOptions(options, board), recorder, log, onLook });
+    const tokens = new ServiceAccountTokens(client, this.#checkpoint);
+    const plugins = this.#newPlugins(tokens, recorder);
+    this.#plugins = plugins;
+    const registrar = new NodeRegistrar({ ...registrarOptions(options, board), recorder, log, onLook, plugins });
     this.#registrar = registrar;
     return kubeletParts({
       options,
@@ -185,6 +193,28 @@ export class Kubelet {
       registrar,
       services: () => this.#services(),
       hostDns: this.#hostDns,
+      tokens,
+      plugins,
+    });
+  }
+
+  #newPlugins(tokens: ServiceAccountTokens, recorder: EventRecorder): BoardPlugins | undefined {
+    const { pluginDir, nodeName, host, client } = this.#options;
+    if (pluginDir === undefined) return undefined;
+    return new BoardPlugins({
+      root: pluginDir,
+      nodeName,
+      host,
+      client,
+      tokens,
+      recorder,
+      log: this.#log,
+      node: () => this.#registrar?.node,
+      onReport: () => this.#registrar?.prompt(),
+      onProgress: () => {
+        for (const worker of this.#workers.all()) worker.prompt();
+      },
+      pods: () => this.#workers.pods(),
     });
   }
 
@@ -201,7 +231,10 @@ export class Kubelet {
     const own = this.#informers.informer(nodes, { fieldSelector: `metadata.name=${this.#options.nodeName}` });
     own.addHandler(({ type, object }) => {
       if (type === "delete") this.#registrar?.forget();
-      else this.#registrar?.observe(object);
+      else {
+        this.#registrar?.observe(object);
+        this.#plugins?.observe(object);
+      }
     });
   }
 
@@ -336,8 +369,13 @@ export class Kubelet {
       this.#workers.end(orphan);
     }
     for (const uid of await parts.volumes.leftBehind()) {
-      if (!this.#workers.get(uid) && !uids.has(uid)) await parts.volumes.unmount(uid);
+      if (this.#workers.get(uid) || uids.has(uid)) continue;
+      await parts.volumes
+        .unmount(uid)
+        .catch((error: unknown) => this.#log.warn("what a pod has left could not be taken off", { uid, error }));
     }
+    await parts.volumes.sweep();
+    parts.devices?.retain((uid) => this.#workers.get(uid) !== undefined || uids.has(uid));
     await parts.logs.sweep(new Set([...uids, ...this.#workers.all().map(({ uid }) => uid)]));
     await this.#garbage?.collect(containers, sandboxes);
     this.#imageGarbage?.observe(await this.runtime.listImages(), containers);

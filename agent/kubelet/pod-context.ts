@@ -5,6 +5,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { BackOff } from "./back-off.ts";
 import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
+import type { DeviceManager } from "./devices/device-manager.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
 import type { ResizeRefusal } from "./node/pod-resize.ts";
@@ -22,6 +23,8 @@ export interface KubeletParts {
   readonly host: Host;
   readonly objects: ObjectCache;
   readonly volumes: VolumeManager;
+  /** Devices that containers are given; none when absent. */
+  readonly devices: DeviceManager | undefined;
   readonly logs: PodLogs;
   readonly images: ImagePuller;
   readonly probes: ProbeManager;
@@ -45,7 +48,7 @@ export interface KubeletParts {
    *  must have. */
   runtimeHandler(pod: Pod): Promise<RuntimeHandler>;
   /** May the pod run on this board, beside those that do? */
-  admit(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  admit(pod: Pod): Promise<{ readonly reason: string; readonly message: string } | undefined>;
   /** May the pod, which runs here, have the resources that its spec asks for now? */
   refuseResize(pod: Pod): ResizeRefusal | undefined;
   /** The pod has been gone from this board and the API: its worker may be dropped. */

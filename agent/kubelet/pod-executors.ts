@@ -9,6 +9,7 @@ import { containerResources } from "./container/container-resources.ts";
 import { EnvFileError, envFileValue } from "./container/env-file.ts";
 import type { PodFacts } from "./container/field-ref.ts";
 import { podDns } from "./container/pod-dns.ts";
+import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
@@ -18,7 +19,8 @@ import { findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { backOffKey } from "./pod-runtime-state.ts";
-import { type MountedVolume, VolumeError } from "./volumes/volume-manager.ts";
+import { VolumeError } from "./volumes/volume-error.ts";
+import type { MountedVolume } from "./volumes/volume-manager.ts";
 
 /** One run of a plan: what its steps learn from each other. */
 export interface PlanRun {
@@ -247,7 +249,9 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     targetContainerId: targetContainerId(run, targetOf(container)),
   });
   try {
-    return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, config));
+    const own = (await parts.devices?.forStart(podUid(pod), container.name)) ?? [];
+    const complete = withDevices(config, own);
+    return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, complete));
   } catch (error) {
     throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
   }

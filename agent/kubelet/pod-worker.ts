@@ -14,7 +14,7 @@ import { observePod } from "./pod-runtime-state.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
-import { VolumeError } from "./volumes/volume-manager.ts";
+import { VolumeError } from "./volumes/volume-error.ts";
 import { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
 /** The pod is told to end: what still starts for it stops. */
@@ -201,7 +201,7 @@ export class PodWorker {
     let retryAt_ms: number | undefined;
     for (let round = 0; round < mostRounds; round++) {
       const observed = await this.#observe();
-      if (!this.#admitted) this.#admit(observed);
+      if (!this.#admitted) await this.#admit(observed);
       if (this.#deadline_ms() <= this.parts.now_ms() && !this.#failure) {
         this.#failure = {
           reason: "DeadlineExceeded",
@@ -230,8 +230,8 @@ export class PodWorker {
       }
     }
     const deadline_ms = this.#deadline_ms();
-    const tokenRefresh_ms = this.parts.volumes.options.tokens.refreshAt_ms(this.uid);
-    return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, tokenRefresh_ms);
+    const refresh_ms = this.parts.volumes.refreshAt_ms(this.uid);
+    return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, refresh_ms);
   }
 
   async #observe(): Promise<ObservedPod> {
@@ -252,10 +252,10 @@ export class PodWorker {
   }
 
   /** A pod that has nothing on the board yet must fit; one that has been taken stays. */
-  #admit(observed: ObservedPod): void {
+  async #admit(observed: ObservedPod): Promise<void> {
+    const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0 && !this.#ending;
+    const refusal = isNew ? await this.parts.admit(this.#pod) : undefined;
     this.#admitted = true;
-    if (observed.sandboxes.length > 0 || observed.containers.length > 0 || this.#ending) return;
-    const refusal = this.parts.admit(this.#pod);
     if (!refusal) return;
     new PodEvents(this.parts.recorder, this.#pod).warning(refusal.reason, refusal.message);
     this.#rejected = true;
@@ -299,9 +299,9 @@ export class PodWorker {
    */
   async #refreshVolumes(observed: ObservedPod, events: PodEvents): Promise<number | undefined> {
     const { parts } = this;
-    const tokenDue = (parts.volumes.options.tokens.refreshAt_ms(this.uid) ?? Infinity) <= parts.now_ms();
+    const isDue = (parts.volumes.refreshAt_ms(this.uid) ?? Infinity) <= parts.now_ms();
     try {
-      await this.#refresh.settle(tokenDue, async () => {
+      await this.#refresh.settle(isDue, async () => {
         // Before the first container there is nothing to refresh: the plan mounts.
         if (observed.containers.length === 0) return;
         const ips = this.#pod.spec.hostNetwork ? parts.hostIPs() : podIPs(observed);
@@ -367,6 +367,7 @@ export class PodWorker {
       parts.probes.stop(uid);
       this.#waiting.clear();
       await parts.volumes.unmount(uid);
+      parts.devices?.release(uid);
       await parts.objects.release(uid);
       this.#ended = true;
       this.#publish(after);

@@ -95,6 +95,7 @@ export function containerCreateOptions(
         PathInContainer: containerPath,
         CgroupPermissions: permissions,
       })),
+      DeviceRequests: config.cdiDevices?.length ? [{ Driver: "cdi", DeviceIDs: [...config.cdiDevices] }] : undefined,
       Privileged: security.privileged,
       ReadonlyRootfs: security.readOnlyRootFilesystem,
       CapAdd: [...security.addCapabilities],

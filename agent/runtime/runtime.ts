@@ -143,6 +143,8 @@ export interface ContainerConfig {
     readonly containerPath: string;
     readonly permissions: string;
   }[];
+  /** Names of devices by CDI, `vendor.com/class=device`; the runtime knows from its own files what they are. */
+  readonly cdiDevices?: readonly string[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly stdin: boolean;

@@ -4,6 +4,7 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GrpcChannel } from "./channel.ts";
+import { GrpcDoor } from "./door.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 import { integer, message, nested, repeated, string } from "./message.ts";
 import { GrpcServer, type GrpcServerOptions, type ServerCall } from "./server.ts";
@@ -183,6 +184,29 @@ for (const transport of ["unix", "tcp"] as const) {
     });
   });
 }
+
+test("a door has no server until somebody comes, then serves as one", async () => {
+  const path = socketPath();
+  let made = 0;
+  const door = new GrpcDoor(
+    async () => {
+      made += 1;
+      await Bun.sleep(20);
+      return new GrpcServer(methods({ calls: [], produced: 0 }));
+    },
+    (error) => {
+      throw error;
+    },
+  );
+  ends.push(() => door.stop());
+  await door.listen(path);
+  expect(made).toBe(0);
+  const channels = [channelTo(unixUrl(path)), channelTo(unixUrl(path))];
+  const long = Buffer.alloc(300_000, "x");
+  const answers = await Promise.all(channels.map((channel) => channel.unary("/t.T/Echo", long, 60_000)));
+  expect(answers.every((answer) => answer.equals(long))).toBe(true);
+  expect(made).toBe(1);
+});
 
 describe("a server that is not there", () => {
   test("no socket, nobody at it, and one that says nothing", async () => {

@@ -2,7 +2,7 @@
 
 import { rmSync } from "node:fs";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
@@ -59,6 +59,12 @@ export class GrpcServer {
     this.#socketPath = path;
   }
 
+  /** Serves one connection that somebody else has accepted. */
+  accept(socket: Socket): void {
+    this.#server.emit("connection", socket);
+    socket.resume();
+  }
+
   /** Serves on a TCP port; the port, where 0 asks for a free one. */
   async listen(port: number, host: string): Promise<number> {
     await this.#listen((ready) => this.#server.listen(port, host, ready));
@@ -77,7 +83,9 @@ export class GrpcServer {
 
   /** Ends all calls and removes the socket. */
   async stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#server.listening
+      ? new Promise<void>((resolve) => this.#server.close(() => resolve()))
+      : Promise.resolve();
     for (const session of this.#sessions) session.destroy();
     await closed;
     if (this.#socketPath !== undefined) rmSync(this.#socketPath, { force: true });

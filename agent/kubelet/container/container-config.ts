@@ -2,7 +2,7 @@ import type { ContainerConfig, ImageStatus, PodIdentity, SandboxConfig } from "#
 import type { Container, EphemeralContainer, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { containerAnnotations, containerLabels } from "../container-identity.ts";
 import { podUid } from "../pod-containers.ts";
-import { containerMounts, type MountInput } from "./container-mounts.ts";
+import { blockDevices, containerMounts, type MountInput } from "./container-mounts.ts";
 import { containerResources } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
@@ -43,7 +43,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     workingDir: container.workingDir,
     env: environment,
     mounts: await containerMounts({ ...input, environment }),
-    devices: [],
+    devices: blockDevices(input),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, attempt),
     stdin: container.stdin ?? false,

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
-import type { Mount } from "#agent/runtime/runtime.ts";
+import type { ContainerConfig, Mount } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
 import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { configError } from "./container-error.ts";
@@ -21,6 +21,19 @@ export interface MountInput {
   readonly podFolder: string;
   /** Can the pod's runtime make read-only what is mounted below a read-only mount? */
   readonly recursiveReadOnly: boolean;
+}
+
+/** Block volumes as devices. Throws ContainerStartError (CreateContainerConfigError) for a volume that is none. */
+export function blockDevices({
+  container,
+  volumes,
+}: Pick<MountInput, "container" | "volumes">): ContainerConfig["devices"] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const volume = volumes.get(name);
+    if (!volume) throw configError(`cannot find volume "${name}" to pass into container "${container.name}"`);
+    if (!volume.block) throw configError(`volume ${name} has volumeMode Filesystem, but is specified in volumeDevices`);
+    return { hostPath: volume.path, containerPath: devicePath, permissions: volume.readOnly ? "r" : "mrw" };
+  });
 }
 
 function propagationOf({ mountPropagation }: VolumeMount): Mount["propagation"] {
@@ -53,6 +66,7 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
   const { container, host } = input;
   const volume = input.volumes.get(mount.name);
   if (!volume) throw configError(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
+  if (volume.block) throw configError(`volume ${mount.name} has volumeMode Block, but is specified in volumeMounts`);
   const subPath = subPathOf(input, mount);
   const propagation = propagationOf(mount);
   const containerPath = isAbsolute(mount.mountPath) ? mount.mountPath : `/${mount.mountPath}`;

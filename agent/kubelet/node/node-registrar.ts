@@ -12,6 +12,7 @@ import { strainTypes } from "#shared/board/strains.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { ResourceCounts } from "../devices/device-manager.ts";
 import {
   boardLabelPrefix,
   type NodeFacts,
@@ -39,8 +40,18 @@ export interface NodeRegistrarOptions {
   addresses(): readonly string[];
   /** Troubles of the network and whatever else keeps pods from starting. */
   troubles(): readonly string[];
+  readonly plugins: NodePlugins | undefined;
   /** Called after each look with what the board is short of at the moment. */
   readonly onLook: (pressures: Pressures) => void;
+}
+
+/** What plug-ins of the board have to do with its Node. */
+export interface NodePlugins {
+  volumesInUse(): readonly string[];
+  /** Extended resources by devices. */
+  readonly devices: { counts(): ResourceCounts };
+  /** The Node has been registered, or found again. */
+  registered(): Promise<void>;
 }
 
 /** Looks at the board this often; writes only when something has changed, and at the latest after `report_ms`: upstream's
@@ -66,6 +77,7 @@ export class NodeRegistrar {
   #reported_ms = Number.NEGATIVE_INFINITY;
   #runtime: RuntimeVersion | undefined;
   #runtimeTrouble: string | undefined;
+  #pluginsAreTold = false;
 
   constructor(readonly options: NodeRegistrarOptions) {}
 
@@ -151,7 +163,11 @@ export class NodeRegistrar {
     const { options } = this;
     const facts = await this.#facts();
     this.#status = nodeStatus(facts, this.#node?.status ?? this.#status, Date.now());
-    this.#node ??= await this.#register(facts);
+    if (!this.#node) {
+      this.#node = await this.#register(facts);
+      this.#pluginsAreTold = false;
+    }
+    await this.#tellPlugins();
     await this.#keepLabels(facts);
     const now_ms = performance.now();
     const next = nodeStatus(facts, this.#node.status, Date.now());
@@ -170,6 +186,12 @@ export class NodeRegistrar {
       if (isNotFound(error)) this.#node = undefined;
       throw error;
     }
+  }
+
+  async #tellPlugins(): Promise<void> {
+    if (this.#pluginsAreTold) return;
+    await this.options.plugins?.registered();
+    this.#pluginsAreTold = true;
   }
 
   async #register(facts: NodeFacts): Promise<Node> {
@@ -221,6 +243,8 @@ export class NodeRegistrar {
       kubeletPort: options.kubeletPort,
       reservedMemory_bytes: options.reservedMemory_bytes,
       ephemeralStorage_bytes: disk.capacity_bytes,
+      volumesInUse: options.plugins?.volumesInUse() ?? [],
+      devices: options.plugins?.devices.counts() ?? { capacity: {}, allocatable: {} },
       images,
       pressures: this.#gauge.update(pressures, performance.now()),
       strains: this.#strainGauge.update(await readSensors(), performance.now()),

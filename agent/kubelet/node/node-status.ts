@@ -7,6 +7,8 @@ import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import type { Node, NodeCondition, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { type StrainType, strainTypes } from "#shared/board/strains.ts";
 import { gitVersion } from "#shared/version.ts";
+import type { ResourceCounts } from "../devices/device-manager.ts";
+import type { ResourceList } from "../pod-qos.ts";
 import { timestamp } from "../status/container-statuses.ts";
 
 const mostImages = 50;
@@ -23,6 +25,10 @@ export interface NodeFacts {
   /** Kept from pods. */
   readonly reservedMemory_bytes: number;
   readonly ephemeralStorage_bytes: number;
+  /** Extended resources by devices. */
+  readonly devices: ResourceCounts;
+  /** Attachable volumes that pods here need. */
+  readonly volumesInUse: readonly string[];
   readonly images: readonly ImageStatus[];
   readonly pressures: Pressures;
   readonly strains: Strains;
@@ -80,8 +86,8 @@ export function ownLabels({
 export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms: number): NodeStatus {
   const { board, runtime } = facts;
   return {
-    capacity: capacity(facts),
-    allocatable: allocatable(facts),
+    capacity: { ...othersResources(old?.capacity), ...capacity(facts), ...facts.devices.capacity },
+    allocatable: { ...othersResources(old?.allocatable), ...allocatable(facts), ...facts.devices.allocatable },
     conditions: conditions(facts, old?.conditions ?? [], now_ms),
     addresses: [
       ...facts.addresses.map((address) => ({ type: "InternalIP", address })),
@@ -104,12 +110,17 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms
       ...(board.swap_bytes > 0 ? { swap: { capacity: board.swap_bytes } } : {}),
     },
     images: images(facts.images),
+    volumesInUse: [...facts.volumesInUse],
     runtimeHandlers: runtime
       ? runtime.handlers.map(({ name, ...features }) => ({ name, features }))
       : (old?.runtimeHandlers ?? []),
     features: { supplementalGroupsPolicy: runtime?.supplementalGroupsPolicy ?? false },
   };
 }
+
+/** Extended resources that somebody else has written into the Node stay. */
+const othersResources = (resources: ResourceList = {}): ResourceList =>
+  Object.fromEntries(Object.entries(resources).filter(([name]) => name.includes("/")));
 
 const bytes = (value: number): string => formatQuantity(quantityOf(Math.floor(value / 1024) * 1024, "BinarySI"));
 
@@ -220,5 +231,6 @@ function timeless(status: NodeStatus): unknown {
     port: daemonEndpoints?.kubeletEndpoint?.Port,
     nodeInfo: sorted(nodeInfo as unknown as Record<string, unknown>),
     images: images.map(({ names, sizeBytes }) => [names, sizeBytes]),
+    volumesInUse: status.volumesInUse ?? [],
   };
 }

@@ -41,6 +41,8 @@ const facts: NodeFacts = {
   maxPods: 110,
   kubeletPort: 10_250,
   reservedMemory_bytes: 128 * 1024 ** 2,
+  volumesInUse: [],
+  devices: { capacity: {}, allocatable: {} },
   ephemeralStorage_bytes: 32 * gibi,
   images: [],
   pressures: { memory: false, disk: false, pids: false },

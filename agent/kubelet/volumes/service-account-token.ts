@@ -5,11 +5,16 @@ import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { podUid } from "../pod-containers.ts";
 
-interface CachedToken {
+export interface BoundToken {
   readonly token: string;
   readonly expiresAt_ms: number;
+}
+
+interface CachedToken extends BoundToken {
   readonly refreshAt_ms: number;
 }
+
+export type TokenPurpose = Partial<ServiceAccountTokenProjection>;
 
 /** Tokens of one pod by what they are for: audience and lifetime. */
 type PodCache = Map<string, CachedToken>;
@@ -35,18 +40,23 @@ export class ServiceAccountTokens {
   ) {}
 
   /** An old token where no fresh one can be had. Undefined when the master is away and there is none at all. */
-  async token(pod: Pod, projection: ServiceAccountTokenProjection): Promise<string | undefined> {
+  async token(pod: Pod, projection: TokenPurpose): Promise<string | undefined> {
+    return (await this.boundToken(pod, projection))?.token;
+  }
+
+  /** As `token`, with its end. */
+  async boundToken(pod: Pod, projection: TokenPurpose): Promise<BoundToken | undefined> {
     const uid = podUid(pod);
     const purpose = `${projection.audience ?? ""}/${projection.expirationSeconds ?? defaultExpiration_s}`;
     const cache = await this.#cacheOf(uid);
     const cached = cache.get(purpose);
-    if (cached && this.now_ms() < cached.refreshAt_ms) return cached.token;
+    if (cached && this.now_ms() < cached.refreshAt_ms) return cached;
     if (cached && this.client.isAway) return this.#later(cache, purpose, cached);
     try {
       const fresh = await this.#request(pod, projection);
       cache.set(purpose, fresh);
       this.#keep(uid, purpose, cache);
-      return fresh.token;
+      return fresh;
     } catch (error) {
       const isAway = error instanceof ConnectionError;
       if (cached && (isAway || this.now_ms() < cached.expiresAt_ms)) return this.#later(cache, purpose, cached);
@@ -68,9 +78,9 @@ export class ServiceAccountTokens {
   }
 
   /** Not at once again: whoever waits for the time to refresh would wait no time at all. */
-  #later(cache: PodCache, purpose: string, cached: CachedToken): string {
+  #later(cache: PodCache, purpose: string, cached: CachedToken): CachedToken {
     cache.set(purpose, { ...cached, refreshAt_ms: this.now_ms() + retry_ms });
-    return cached.token;
+    return cached;
   }
 
   async #cacheOf(podUid: string): Promise<PodCache> {
@@ -99,7 +109,7 @@ export class ServiceAccountTokens {
     void this.checkpoint?.save("tokens", uid, { metadata: { uid }, tokens });
   }
 
-  async #request(pod: Pod, projection: ServiceAccountTokenProjection): Promise<CachedToken> {
+  async #request(pod: Pod, projection: TokenPurpose): Promise<CachedToken> {
     const { name, namespace, uid } = pod.metadata;
     const expirationSeconds = projection.expirationSeconds ?? defaultExpiration_s;
     const request: TokenRequest = {

@@ -10,7 +10,8 @@ import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
-import { VolumeError, VolumeManager } from "./volume-manager.ts";
+import { VolumeError } from "./volume-error.ts";
+import { VolumeManager } from "./volume-manager.ts";
 
 let folder: string;
 beforeEach(async () => {

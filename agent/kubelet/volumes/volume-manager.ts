@@ -7,6 +7,8 @@ import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
+import { type CsiSource as CsiVolume, ephemeralHandle } from "../csi/csi-requests.ts";
+import type { CsiVolumes } from "../csi/csi-volumes.ts";
 import { errnoOf } from "../files.ts";
 import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { podUid } from "../pod-containers.ts";
@@ -20,6 +22,7 @@ import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
 import { claimNameOf, resolveClaim, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
+import { VolumeError, VolumePending } from "./volume-error.ts";
 
 export interface MountedVolume {
   readonly path: string;
@@ -28,11 +31,8 @@ export interface MountedVolume {
   readonly readOnly: boolean;
   /** Mounts of the whole volume follow the host's changes only where asked; a hostPath may lie anywhere. */
   readonly kind: "api" | "empty-dir" | "host-path" | "persistent" | "image";
-}
-
-/** A volume cannot be had yet. Worded for the event FailedMount. */
-export class VolumeError extends Error {
-  override readonly name = "VolumeError";
+  /** The path is a block device, for `volumeDevices`. */
+  readonly block?: boolean;
 }
 
 export interface VolumeManagerOptions {
@@ -44,19 +44,33 @@ export interface VolumeManagerOptions {
   readonly podsFolder: string;
   /** Folder in memory, for what is made anew at every start: it spares the card and keeps secrets off it. */
   readonly volatileFolder: string;
+  /** Volumes by CSI drivers; none when absent. */
+  readonly csi?: CsiLoader | undefined;
   readonly log: Log;
   /** Images whose files were mounted for a pod are not needed any more. */
   releaseImages(podUid: string): Promise<void>;
 }
 
 const imageKind = "image";
+/** The board's CSI volumes, loaded when they are first needed. */
+export interface CsiLoader {
+  /** What is loaded; undefined while nothing has been needed. */
+  readonly loaded: CsiVolumes | undefined;
+  load(): Promise<CsiVolumes>;
+}
+
 const mount_timeout_ms = 120_000;
+/** Volumes that are still being attached after so long are told of (upstream's figure). */
+const patience_ms = 123_000;
 
 /**
  * Makes volumes of pods present on this board and takes them away again. Level-based: `mount` may be called at any
  * time and brings everything up to date, which is also how changed ConfigMaps, Secrets, labels and tokens come through.
  */
 export class VolumeManager {
+  /** Since when pods have waited for volumes of theirs (monotonic). */
+  readonly #waitingSince_ms = new Map<string, number>();
+
   constructor(readonly options: VolumeManagerOptions) {}
 
   podFolder(podUid: string): string {
@@ -69,16 +83,43 @@ export class VolumeManager {
 
   /**
    * All volumes of the pod by name. What a volume shows already stands when it cannot be had anew: a container is
-   * restarted although the ConfigMap has gone. Rejects with VolumeError naming the first volume that cannot be had.
+   * restarted although the ConfigMap has gone. Rejects with VolumeError naming the first volume that cannot be had, and
+   * with VolumePending while one is being attached.
    */
   async mount(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
+    const uid = podUid(facts.pod);
+    try {
+      const mounted = await this.#mountAll(facts);
+      this.#waitingSince_ms.delete(uid);
+      return mounted;
+    } catch (error) {
+      if (error instanceof VolumePending) this.#tellWhenLate(facts.pod, error);
+      throw error;
+    }
+  }
+
+  /** Throws VolumeError, in upstream's words, once a pod has waited long for a volume; then again after as long. */
+  #tellWhenLate(pod: Pod, cause: VolumePending): void {
+    const uid = podUid(pod);
+    const now_ms = performance.now();
+    const since_ms = this.#waitingSince_ms.get(uid) ?? now_ms;
+    const isLate = now_ms - since_ms >= patience_ms;
+    this.#waitingSince_ms.set(uid, isLate ? now_ms : since_ms);
+    if (!isLate) return;
+    const names = (pod.spec.volumes ?? []).filter((volume) => claimNameOf(pod, volume)).map(({ name }) => name);
+    const list = `[${names.join(" ")}]`;
+    const text = `Unable to attach or mount volumes: unmounted volumes=${list}, unattached volumes=${list}, failed to process volumes=[]: ${cause.message}`;
+    throw new VolumeError(text, { cause });
+  }
+
+  async #mountAll(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
     const mounted = new Map<string, MountedVolume>();
     for (const volume of facts.pod.spec.volumes ?? []) {
       try {
         mounted.set(volume.name, await this.#mountOne(volume, facts));
       } catch (error) {
         const shown = await this.#shown(volume, facts.pod);
-        if (!shown) throw mountError(volume, error);
+        if (!shown) throw error instanceof VolumePending ? error : mountError(volume, error);
         this.options.log.warn("a volume stays as it is", { pod: facts.pod.metadata.name, volume: volume.name, error });
         mounted.set(volume.name, shown);
       }
@@ -86,11 +127,22 @@ export class VolumeManager {
     return mounted;
   }
 
-  /** Brings only what shows API objects up to date. Rejects with VolumeError, the other volumes refreshed. */
+  /** When something of the pod's volumes wants refreshing next: tokens, what a driver publishes again and again. */
+  refreshAt_ms(podUid: string): number | undefined {
+    const times = [this.options.tokens.refreshAt_ms(podUid), this.options.csi?.loaded?.refreshAt_ms(podUid)];
+    const known = times.filter((time) => time !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
+  }
+
+  /**
+   * Brings what shows API objects up to date, and CSI volumes that their drivers want to see to again. Rejects with
+   * VolumeError, the other volumes refreshed.
+   */
   async refresh(facts: PodFacts): Promise<void> {
     const failures: VolumeError[] = [];
+    const csiIsDue = (this.options.csi?.loaded?.refreshAt_ms(podUid(facts.pod)) ?? Infinity) <= Date.now();
     for (const volume of facts.pod.spec.volumes ?? []) {
-      if (!payloadKind(volume)) continue;
+      if (!payloadKind(volume) && !(csiIsDue && mayBeCsi(facts.pod, volume))) continue;
       await this.#mountOne(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
     }
     if (failures[0]) throw failures[0];
@@ -99,6 +151,8 @@ export class VolumeManager {
   /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
   async unmount(podUid: string): Promise<void> {
     const hadImages = (await statIfPresent(volumeFolder(this.podFolder(podUid), imageKind, ""))) !== undefined;
+    this.#waitingSince_ms.delete(podUid);
+    await this.options.csi?.loaded?.unmount(podUid);
     for (const folder of [this.podFolder(podUid), this.volatilePodFolder(podUid)]) {
       this.options.host.unmountTree(folder, { lazy: true });
       await rm(folder, { recursive: true, force: true });
@@ -121,7 +175,13 @@ export class VolumeManager {
     const names = await Promise.all(
       [this.options.podsFolder, this.options.volatileFolder].map((folder) => readdir(folder).catch(() => [])),
     );
-    return [...new Set(names.flat())];
+    const withCsi = (await this.options.csi?.loaded?.podsWithVolumes()) ?? [];
+    return [...new Set([...names.flat(), ...withCsi])];
+  }
+
+  /** Takes off what a crash has left of volumes that no pod here uses. */
+  async sweep(): Promise<void> {
+    await this.options.csi?.loaded?.unstageUnused();
   }
 
   async #mountOne(volume: Volume, facts: PodFacts): Promise<MountedVolume> {
@@ -150,6 +210,12 @@ export class VolumeManager {
       // Mounted when the image is there, which is after the sandbox.
       const path = await this.#folder(this.podFolder(podUid(pod)), imageKind, volume.name, 0o755);
       return { path, readOnly: true, kind: "image" };
+    }
+    if (volume.csi) {
+      const { driver, readOnly = false, fsType = "", volumeAttributes = {} } = volume.csi;
+      const handle = ephemeralHandle(pod, volume.name);
+      const source = { driver, volumeHandle: handle, specVolID: volume.name, fsType, attributes: volumeAttributes };
+      return this.#csi(pod, { ...source, volume: undefined, readOnly, block: false });
     }
     const claim = claimNameOf(pod, volume);
     if (claim) return this.#persistent(pod, volume.name, claim);
@@ -202,7 +268,14 @@ export class VolumeManager {
   async #persistent(pod: Pod, name: string, claim: { name: string; readOnly: boolean }): Promise<MountedVolume> {
     const { volume, readOnly } = await resolveClaim(this.options.client, pod, claim.name, claim.readOnly);
     const { spec } = volume;
-    if (spec.volumeMode === "Block") throw new Error("block volumes are not supported by this node");
+    const block = spec.volumeMode === "Block";
+    if (spec.csi) {
+      const { driver, volumeHandle, fsType = "", volumeAttributes: attributes = {} } = spec.csi;
+      const specVolID = volume.metadata.name ?? "";
+      return this.#csi(pod, { volume, driver, volumeHandle, specVolID, fsType, attributes, readOnly, block });
+    }
+    if (block && spec.local) return { path: await blockDevice(spec.local.path), readOnly, kind: "persistent", block };
+    if (block) throw new Error(`no volume plugin matched: ${sourceKind(spec)} volumes cannot be block devices here`);
     if (spec.hostPath) {
       const path = await prepareHostPath(spec.hostPath);
       return { path, readOnly, kind: "persistent" };
@@ -221,6 +294,13 @@ export class VolumeManager {
       return this.#nfs(pod, name, source, readOnly || (spec.nfs.readOnly ?? false), spec.mountOptions ?? []);
     }
     throw new Error(`no volume plugin matched: ${sourceKind(spec)} volumes are not supported by this node`);
+  }
+
+  async #csi(pod: Pod, source: CsiVolume): Promise<MountedVolume> {
+    const { csi } = this.options;
+    if (!csi) throw new Error("no volume plugin matched: csi volumes are not supported by this node");
+    const path = await (await csi.load()).mount(source, pod);
+    return { path, readOnly: source.readOnly, kind: "persistent", block: source.block };
   }
 
   async #nfs(
@@ -287,8 +367,19 @@ async function makeMountPoint(path: string): Promise<void> {
   });
 }
 
+/** Claims may be bound to CSI volumes: that is known after a look at them. */
+const mayBeCsi = (pod: Pod, volume: Volume): boolean =>
+  volume.csi !== undefined || claimNameOf(pod, volume) !== undefined;
+
+async function blockDevice(path: string): Promise<string> {
+  if (!(await stat(path)).isBlockDevice()) throw new Error(`${path} is not a block device`);
+  return path;
+}
+
 const mountError = ({ name }: Volume, cause: unknown): VolumeError =>
-  new VolumeError(`MountVolume.SetUp failed for volume "${name}" : ${(cause as Error).message}`, { cause });
+  cause instanceof VolumeError
+    ? cause
+    : new VolumeError(`MountVolume.SetUp failed for volume "${name}" : ${(cause as Error).message}`, { cause });
 
 async function statIfPresent(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
   try {

@@ -143,6 +143,7 @@ export const ContainerConfig = message({
   stdinOnce: bool(13),
   tty: bool(14),
   linux: nested(15, message({ resources: nested(1, Resources), securityContext: nested(2, ContainerSecurity) })),
+  cdiDevices: repeated(17, message({ name: string(1) })),
   stopSignal: integer(18),
 });
 export type ContainerConfig = MessageOf<typeof ContainerConfig>;

@@ -120,6 +120,7 @@ export function containerRequest(config: ContainerConfig, namespaces: NamespaceO
       recursiveReadOnly,
     })),
     devices: config.devices,
+    cdiDevices: (config.cdiDevices ?? []).map((name) => ({ name })),
     labels: { ...podLabels(config.labels, config.pod), [label.containerName]: config.name },
     annotations: config.annotations,
     logPath: join(config.name, `${config.attempt}.log`),

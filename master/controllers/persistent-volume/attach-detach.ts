@@ -22,9 +22,9 @@ import { podsByNode } from "../node/node-lifecycle.ts";
 import {
   type AttachmentFacts,
   type AttachmentStep,
-  attachmentName,
+  attachmentOf,
   planAttachments,
-  uniqueVolumeName,
+  reportedName,
   type WantedVolume,
 } from "./attachment-plan.ts";
 import { claimKeysOf } from "./protection.ts";
@@ -83,7 +83,7 @@ export function attachDetachController(): ControllerDefinition {
       if (node && node.metadata.annotations?.[managedAnnotation] === undefined) return undefined;
       const present = presentAttachments(nodeName, context);
       const wanted = wantedVolumes(nodeName, context);
-      const wantedNames = new Set(wanted.map(({ volume }) => attachmentName(volume, nodeName)));
+      const wantedNames = new Set(wanted.map(({ volume }) => attachmentOf(volume, nodeName)));
       for (const { attachment } of present) {
         const name = attachment.metadata.name ?? "";
         if (wantedNames.has(name)) unneededSince_ms.delete(name);
@@ -130,7 +130,7 @@ function presentAttachments(nodeName: string, { lister }: ControllerContext): At
     .byIndex("node", nodeName)
     .flatMap((attachment) => {
       const volume = lister(persistentVolumes).get(volumeOf(attachment)[0] ?? "");
-      const ours = volume?.spec?.csi && attachment.metadata.name === attachmentName(volume, nodeName);
+      const ours = volume?.spec?.csi && attachment.metadata.name === attachmentOf(volume, nodeName);
       return volume && ours ? [{ attachment, volume }] : [];
     });
 }
@@ -228,7 +228,7 @@ function tellAttached(
   news: ReadonlySet<string>,
   context: ControllerContext,
 ): void {
-  if (!news.has(uniqueVolumeName(volume))) return;
+  if (!news.has(reportedName(volume))) return;
   const message = `AttachVolume.Attach succeeded for volume "${volume.metadata.name}" `;
   for (const pod of users) context.events.record(pod, { type: "Normal", reason: "SuccessfulAttachVolume", message });
 }

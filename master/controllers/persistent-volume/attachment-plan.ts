@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { attachmentName, type CsiVolumeName, uniqueVolumeName } from "#shared/api/csi-names.ts";
 import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
@@ -39,15 +39,15 @@ export interface AttachmentPlan {
   readonly reported: readonly string[];
 }
 
-/** As kubelet and every attacher work it out too. */
-export function attachmentName({ spec }: PersistentVolume, nodeName: string): string {
-  const { volumeHandle = "", driver = "" } = spec?.csi ?? {};
-  return `csi-${createHash("sha256").update(`${volumeHandle}${driver}${nodeName}`).digest("hex")}`;
-}
+const csiName = ({ spec }: PersistentVolume): CsiVolumeName => ({
+  driver: spec?.csi?.driver ?? "",
+  volumeHandle: spec?.csi?.volumeHandle ?? "",
+});
 
-/** The volume's name in a node's `volumesInUse` and `volumesAttached`. */
-export const uniqueVolumeName = ({ spec }: PersistentVolume): string =>
-  `kubernetes.io/csi/${spec?.csi?.driver}^${spec?.csi?.volumeHandle}`;
+export const attachmentOf = (volume: PersistentVolume, nodeName: string): string =>
+  attachmentName(csiName(volume), nodeName);
+
+export const reportedName = (volume: PersistentVolume): string => uniqueVolumeName(csiName(volume));
 
 const manyNodes = new Set(["ReadWriteMany", "ReadOnlyMany"]);
 
@@ -62,14 +62,14 @@ export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
     const { name = "", deletionTimestamp } = attachment.metadata;
     if (wantedNames.has(volume.metadata.name) && !deletionTimestamp) {
       kept.set(name, attachment);
-    } else if (!deletionTimestamp && mayDetach(facts, name, inUse.has(uniqueVolumeName(volume)))) {
+    } else if (!deletionTimestamp && mayDetach(facts, name, inUse.has(reportedName(volume)))) {
       steps.push({ kind: "detach", attachment, volume });
     } else {
       kept.set(name, attachment);
     }
   }
   for (const one of wanted) {
-    const name = attachmentName(one.volume, nodeName);
+    const name = attachmentOf(one.volume, nodeName);
     const attachment = kept.get(name);
     const there = facts.elsewhere(one.volume.metadata.name ?? "");
     const exclusive = !(one.volume.spec?.accessModes ?? []).some((mode) => manyNodes.has(mode));
@@ -86,7 +86,7 @@ export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
   }
   const reported = present
     .filter(({ attachment }) => kept.has(attachment.metadata.name ?? "") && attachment.status?.attached)
-    .map(({ volume }) => uniqueVolumeName(volume))
+    .map(({ volume }) => reportedName(volume))
     .sort();
   return { steps, reported };
 }

@@ -7,7 +7,7 @@ import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
 import { attachDetachController } from "./attach-detach.ts";
-import { type AttachmentFacts, attachmentName, longestUnmount_ms, planAttachments } from "./attachment-plan.ts";
+import { type AttachmentFacts, attachmentOf, longestUnmount_ms, planAttachments } from "./attachment-plan.ts";
 import { volumeExpander } from "./expansion.ts";
 
 const volume = (name: string, mode = "ReadWriteOnce", claim?: string): PersistentVolume => ({
@@ -24,7 +24,7 @@ const volume = (name: string, mode = "ReadWriteOnce", claim?: string): Persisten
 const attachment = (of: PersistentVolume, nodeName: string, attached = true): VolumeAttachment => ({
   apiVersion: "storage.k8s.io/v1",
   kind: "VolumeAttachment",
-  metadata: { name: attachmentName(of, nodeName) },
+  metadata: { name: attachmentOf(of, nodeName) },
   spec: { attacher: "disk.example.com", nodeName, source: { persistentVolumeName: of.metadata.name } },
   status: { attached },
 });
@@ -51,7 +51,7 @@ const kinds = (more: Partial<AttachmentFacts>): string[] => planAttachments(fact
 test("the attachment's name is the one that every kubelet and attacher works out", () => {
   // sha256 of "handle-v" + "disk.example.com" + "a", by sha256sum.
   const digest = new Bun.CryptoHasher("sha256").update("handle-vdisk.example.coma").digest("hex");
-  expect(attachmentName(volume("v"), "a")).toBe(`csi-${digest}`);
+  expect(attachmentOf(volume("v"), "a")).toBe(`csi-${digest}`);
 });
 
 test("a volume that pods need is attached, once, and on one node unless it allows more", () => {
@@ -116,7 +116,7 @@ test("attachments come with a node's pods and go with them, and the node's statu
   const uses = { volumes: [{ name: "data", persistentVolumeClaim: { claimName: "c" } }] };
   await client.create(pods, testPod("p", { nodeName: "a", ...uses }));
   await client.create(pods, testPod("q", { nodeName: "unmanaged", ...uses }));
-  const name = attachmentName(volume("v"), "a");
+  const name = attachmentOf(volume("v"), "a");
   const all = async () => (await client.list(volumeAttachments)).items;
   await eventually(async () => (await all()).length === 1, "the attachment");
   const [made] = await all();

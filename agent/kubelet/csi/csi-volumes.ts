@@ -1,0 +1,433 @@
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Host } from "#agent/host/host.ts";
+import { attachmentName, uniqueVolumeName } from "#shared/api/csi-names.ts";
+import { isNotFound } from "#shared/api/errors.ts";
+import { wholeValue } from "#shared/api/quantity.ts";
+import { csiDrivers, secrets, volumeAttachments } from "#shared/api/resources.ts";
+import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.generated.ts";
+import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { Log } from "#shared/client/log.ts";
+import { errnoOf } from "../files.ts";
+import { podUid } from "../pod-containers.ts";
+import { PodEvents } from "../pod-events.ts";
+import { setGroupOwnership } from "../volumes/ownership.ts";
+import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
+import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
+import type { CsiDriver } from "./csi-driver.ts";
+import type { CsiDrivers } from "./csi-drivers.ts";
+import { nodeCapabilities, type VolumeCapability } from "./csi-messages.ts";
+import {
+  accessMode,
+  assertLifecycleMode,
+  type CsiSource,
+  capabilityOf,
+  ownsFiles,
+  tokensKey,
+  volumeContext,
+} from "./csi-requests.ts";
+import { KeyedTasks } from "./keyed-tasks.ts";
+import { claimToGrow, tellGrown } from "./volume-growth.ts";
+import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
+
+export interface CsiVolumesOptions {
+  /** The kubelet's folder that drivers know: /var/lib/kubelet. */
+  readonly root: string;
+  readonly nodeName: string;
+  readonly host: Host;
+  readonly client: Client;
+  readonly tokens: ServiceAccountTokens;
+  readonly drivers: CsiDrivers;
+  /** The board's Node as the API has it. */
+  node(): Node | undefined;
+  readonly events: EventRecorder;
+  /** What `inUse` tells has changed. */
+  readonly onInUse: () => void;
+  readonly log: Log;
+}
+
+/** Drivers that want a volume published again and again, and volumes that may have grown, are seen to this often. */
+const refresh_ms = 60_000;
+
+/** Stages and publishes volumes by their CSI drivers, and takes them off again: the node side of CSI. */
+export class CsiVolumes {
+  readonly #options: CsiVolumesOptions;
+  readonly #folders: CsiFolders;
+  /** By pod and volume: what may be published. */
+  readonly #records = new Map<string, PodVolumeRecord>();
+  readonly #staged = new Map<string, StagedRecord>();
+  /** Staged by this process: a driver need not mount anything. */
+  readonly #stagedNow = new Set<string>();
+  /** Attachable volumes that pods here need, mounted or not: by name in the Node, with the pods. */
+  readonly #wanted = new Map<string, Set<string>>();
+  /** Published by this process, likewise. */
+  readonly #published = new Set<string>();
+  /** When pods' volumes are to be seen to again. */
+  readonly #refreshAt_ms = new Map<string, number>();
+  readonly #tasks = new KeyedTasks();
+  readonly #loaded: Promise<void>;
+
+  constructor(options: CsiVolumesOptions) {
+    this.#options = options;
+    this.#folders = new CsiFolders(options.root);
+    this.#loaded = this.#load();
+    this.#loaded.catch((error: unknown) => options.log.error("records of CSI volumes cannot be read", { error }));
+  }
+
+  async #load(): Promise<void> {
+    const onBroken = (path: string, error: unknown): void =>
+      this.#options.log.warn("a record of a CSI volume is damaged", { path, error });
+    for (const record of await this.#folders.podVolumes(onBroken)) {
+      this.#records.set(recordKey(record), record);
+      if (record.attachmentID !== "") this.#want(record, record.podUid);
+    }
+    for (const staged of await this.#folders.staged(onBroken)) this.#staged.set(stagedKey(staged), staged);
+  }
+
+  /** Names of attachable volumes as `status.volumesInUse` has them: those must not be detached. */
+  get inUse(): string[] {
+    return [...this.#wanted.keys()].toSorted();
+  }
+
+  /** Pods that have left volumes on this board, as far as is known. */
+  async podsWithVolumes(): Promise<string[]> {
+    await this.#loaded;
+    return [...new Set([...this.#records.values()].map((record) => record.podUid))];
+  }
+
+  /** When a pod's volumes are to be refreshed next; undefined for a pod without such. */
+  refreshAt_ms(podUid: string): number | undefined {
+    return this.#refreshAt_ms.get(podUid);
+  }
+
+  /**
+   * The path of the published volume. Idempotent; a volume whose driver asks for it is published anew. Rejects with
+   * VolumePending while the volume is being attached, with VolumeError where the driver refuses or is not there.
+   */
+  async mount(source: CsiSource, pod: Pod): Promise<string> {
+    await this.#loaded;
+    return this.#tasks.run(volumeKey(source.driver, source.volumeHandle), () => this.#mount(source, pod));
+  }
+
+  async #mount(source: CsiSource, pod: Pod): Promise<string> {
+    const setup = `MountVolume.SetUp failed for volume "${source.specVolID}" : `;
+    const about = await this.#describe(source.driver);
+    const record = this.#newRecord(source, pod, about);
+    const attached = await this.#attached(record);
+    const target = this.#folders.target(record);
+    try {
+      assertLifecycleMode(source, about);
+      const driver = this.#driver(source.driver);
+      const repeats = about?.spec.requiresRepublish === true;
+      if (this.#isPublished(record, target) && !repeats) {
+        await this.#grow(source, driver, pod, target);
+        return target;
+      }
+      await this.#folders.keepPodVolume(record);
+      this.#records.set(recordKey(record), record);
+      const staging = await this.#stage(source, driver, pod, attached);
+      await this.#publish({ source, driver, about, pod, target, staging, publishContext: attached });
+      this.#published.add(recordKey(record));
+      if (repeats) this.#seeToAgain(record.podUid);
+      await this.#grow(source, driver, pod, target);
+      return target;
+    } catch (error) {
+      if (error instanceof VolumeError || error instanceof VolumePending) throw error;
+      throw new VolumeError(setup + (error as Error).message, { cause: error });
+    }
+  }
+
+  #newRecord(source: CsiSource, pod: Pod, about: CSIDriver | undefined): PodVolumeRecord {
+    const { driver, volumeHandle, specVolID, block, volume } = source;
+    const { nodeName } = this.#options;
+    const isAttachable = volume !== undefined && about?.spec.attachRequired !== false;
+    return {
+      specVolID,
+      volumeHandle,
+      driverName: driver,
+      nodeName,
+      attachmentID: isAttachable ? attachmentName(source, nodeName) : "",
+      volumeLifecycleMode: volume ? "Persistent" : "Ephemeral",
+      podUid: podUid(pod),
+      block,
+    };
+  }
+
+  #isPublished(record: PodVolumeRecord, target: string): boolean {
+    return this.#published.has(recordKey(record)) || this.#options.host.isMountPoint(target);
+  }
+
+  #driver(name: string): CsiDriver {
+    try {
+      return this.#options.drivers.get(name);
+    } catch (error) {
+      throw new Error(`kubernetes.io/csi: failed to create newCsiDriverClient: ${(error as Error).message}`);
+    }
+  }
+
+  /** What the cluster says of the driver; undefined when it says nothing. */
+  async #describe(name: string): Promise<CSIDriver | undefined> {
+    try {
+      return await this.#options.client.get(csiDrivers, { name });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** What the attacher says of the attachment; nothing for a volume that needs none. */
+  async #attached(record: PodVolumeRecord): Promise<Readonly<Record<string, string>>> {
+    if (record.attachmentID === "") return {};
+    const name = this.#want(record, record.podUid);
+    const status = this.#options.node()?.status;
+    if (!status?.volumesInUse?.includes(name)) throw new VolumePending(`volume ${name} is not reported as in use yet`);
+    if (!status.volumesAttached?.some((attached) => attached.name === name))
+      throw new VolumePending(`volume ${name} is not attached to the node yet`);
+    const attachment = await this.#options.client.get(volumeAttachments, { name: record.attachmentID });
+    const trouble = attachment.status?.attachError?.message;
+    if (trouble)
+      throw new VolumeError(`MountVolume.WaitForAttach failed for volume "${record.specVolID}" : ${trouble}`);
+    if (!attachment.status?.attached) throw new VolumePending(`volume ${name} is not attached yet`);
+    return attachment.status.attachmentMetadata ?? {};
+  }
+
+  #want(record: PodVolumeRecord, podUid: string): string {
+    const name = uniqueVolumeName({ driver: record.driverName, volumeHandle: record.volumeHandle });
+    const users = this.#wanted.get(name) ?? new Set();
+    users.add(podUid);
+    if (this.#wanted.has(name)) return name;
+    this.#wanted.set(name, users);
+    this.#options.onInUse();
+    return name;
+  }
+
+  /** The path where the volume is staged; empty for a driver that does not stage. */
+  async #stage(
+    source: CsiSource,
+    driver: CsiDriver,
+    pod: Pod,
+    publishContext: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const { volume, specVolID, volumeHandle, block } = source;
+    if (!volume || !(await driver.can(nodeCapabilities.stageUnstage))) return "";
+    const path = this.#folders.staging(driver.name, volumeHandle, specVolID, block);
+    const key = volumeKey(driver.name, volumeHandle);
+    if (this.#stagedNow.has(key) || this.#options.host.isMountPoint(path)) return path;
+    const staged: StagedRecord = { driverName: driver.name, volumeHandle, path, block };
+    try {
+      await mkdir(path, { recursive: true, mode: 0o750 });
+      await this.#folders.keepStaged(staged);
+      this.#staged.set(key, staged);
+      await driver.stage({
+        volumeId: volumeHandle,
+        publishContext,
+        stagingTargetPath: path,
+        volumeCapability: await this.#capability(
+          source,
+          driver,
+          await this.#mountGroup(driver, pod.spec.securityContext?.fsGroup),
+        ),
+        secrets: await this.#secrets(volume.spec.csi?.nodeStageSecretRef),
+        volumeContext: { ...source.attributes },
+      });
+      this.#stagedNow.add(key);
+      return path;
+    } catch (error) {
+      const operation = block ? "MapVolume.SetUpDevice" : "MountVolume.MountDevice";
+      throw new VolumeError(`${operation} failed for volume "${specVolID}" : ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #publish(input: {
+    readonly source: CsiSource;
+    readonly driver: CsiDriver;
+    readonly about: CSIDriver | undefined;
+    readonly pod: Pod;
+    readonly target: string;
+    readonly staging: string;
+    readonly publishContext: Readonly<Record<string, string>>;
+  }): Promise<void> {
+    const { source, driver, about, pod, target, staging, publishContext } = input;
+    const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
+    const mountGroup = await this.#mountGroup(driver, fsGroup);
+    const tokens = await this.#tokens(pod, about);
+    const inSecrets = about?.spec.serviceAccountTokenInSecrets === true;
+    await mkdir(dirname(target), { recursive: true, mode: 0o750 });
+    await driver.publish({
+      volumeId: source.volumeHandle,
+      publishContext,
+      stagingTargetPath: staging,
+      targetPath: target,
+      volumeCapability: await this.#capability(source, driver, mountGroup),
+      readonly: source.readOnly,
+      secrets: { ...(await this.#secrets(publishSecret(source, pod))), ...(inSecrets ? tokens : {}) },
+      volumeContext: { ...volumeContext(source, about, pod), ...(inSecrets ? {} : tokens) },
+    });
+    if (fsGroup === undefined || mountGroup !== undefined || !ownsFiles(source, about)) return;
+    const onlyOnRootMismatch = fsGroupChangePolicy === "OnRootMismatch";
+    await setGroupOwnership(target, { fsGroup, readOnly: source.readOnly, onlyOnRootMismatch });
+  }
+
+  #seeToAgain(podUid: string): void {
+    this.#refreshAt_ms.set(podUid, Date.now() + refresh_ms);
+  }
+
+  /** Grows the volume's file system where the volume has become larger. A pod runs with what it has meanwhile. */
+  async #grow(source: CsiSource, driver: CsiDriver, pod: Pod, target: string): Promise<void> {
+    const { volume, volumeHandle, specVolID, block } = source;
+    if (!volume || source.readOnly || !(await driver.can(nodeCapabilities.expand))) return;
+    this.#seeToAgain(podUid(pod));
+    const { client, events, nodeName } = this.#options;
+    try {
+      const claim = await claimToGrow(client, volume);
+      if (!claim) return;
+      const requiredBytes = wholeValue(volume.spec.capacity?.["storage"] ?? "0");
+      const stages = await driver.can(nodeCapabilities.stageUnstage);
+      await driver.expand({
+        volumeId: volumeHandle,
+        volumePath: target,
+        capacityRange: { requiredBytes, limitBytes: 0 },
+        stagingTargetPath: stages ? this.#folders.staging(driver.name, volumeHandle, specVolID, block) : "",
+        volumeCapability: await this.#capability(source, driver, undefined),
+        secrets: await this.#secrets(volume.spec.csi?.nodeExpandSecretRef),
+      });
+      await tellGrown(client, volume, claim);
+      const message = `MountVolume.NodeExpandVolume succeeded for volume "${specVolID}" ${nodeName}`;
+      new PodEvents(events, pod).normal("FileSystemResizeSuccessful", message);
+    } catch (error) {
+      const message = `NodeExpandVolume.NodeExpandVolume failed for volume "${specVolID}" : ${(error as Error).message}`;
+      new PodEvents(events, pod).warning("VolumeResizeFailed", message);
+      this.#options.log.warn("a volume could not be grown", { volume: specVolID, error });
+    }
+  }
+
+  /** The group that the driver itself gives the volume to; undefined where that is the kubelet's to do. */
+  async #mountGroup(driver: CsiDriver, fsGroup: number | undefined): Promise<number | undefined> {
+    if (fsGroup === undefined) return undefined;
+    return (await driver.can(nodeCapabilities.volumeMountGroup)) ? fsGroup : undefined;
+  }
+
+  async #capability(source: CsiSource, driver: CsiDriver, group: number | undefined): Promise<VolumeCapability> {
+    const knowsSingleWriters = await driver.can(nodeCapabilities.singleNodeMultiWriter);
+    return capabilityOf(source, accessMode(source.volume, knowsSingleWriters), group);
+  }
+
+  async #secrets(reference: SecretReference | undefined): Promise<Record<string, string>> {
+    if (!reference?.name) return {};
+    const { namespace = "", name } = reference;
+    const { data = {} } = await this.#options.client.get(secrets, { namespace, name });
+    return Object.fromEntries(
+      Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
+    );
+  }
+
+  async #tokens(pod: Pod, about: CSIDriver | undefined): Promise<Record<string, string>> {
+    const requests = about?.spec.tokenRequests ?? [];
+    if (requests.length === 0) return {};
+    const byAudience: Record<string, { token: string; expirationTimestamp: string }> = {};
+    for (const { audience, expirationSeconds } of requests) {
+      const bound = await this.#options.tokens.boundToken(pod, { audience, expirationSeconds });
+      if (!bound) throw new VolumePending("the master is away, and it alone gives tokens");
+      byAudience[audience] = {
+        token: bound.token,
+        expirationTimestamp: new Date(bound.expiresAt_ms).toISOString().replace(".000Z", "Z"),
+      };
+    }
+    return { [tokensKey]: JSON.stringify(byAudience) };
+  }
+
+  /**
+   * Takes all CSI volumes of a pod off the board, and what no other pod uses any more off its drivers. Rejects when a
+   * driver is not there or refuses; what was done stays done.
+   */
+  async unmount(podUid: string): Promise<void> {
+    await this.#loaded;
+    for (const record of [...this.#records.values()].filter((each) => each.podUid === podUid)) {
+      const key = volumeKey(record.driverName, record.volumeHandle);
+      await this.#tasks.run(key, async () => {
+        await this.#unpublish(record);
+        if (this.#users(key).length === 0) await this.#unstage(key);
+      });
+    }
+    this.#refreshAt_ms.delete(podUid);
+    this.#dismiss(podUid);
+  }
+
+  /** Unstages what a crash has left behind: staged volumes that no pod here uses. */
+  async unstageUnused(): Promise<void> {
+    await this.#loaded;
+    for (const key of [...this.#staged.keys()]) {
+      try {
+        await this.#tasks.run(key, async () => {
+          if (this.#users(key).length === 0) await this.#unstage(key);
+        });
+      } catch (error) {
+        this.#options.log.warn("a volume that nobody uses could not be unstaged", { volume: key, error });
+      }
+    }
+  }
+
+  async #unpublish(record: PodVolumeRecord): Promise<void> {
+    const target = this.#folders.target(record);
+    await this.#driver(record.driverName).unpublish(record.volumeHandle, target);
+    this.#published.delete(recordKey(record));
+    await this.#removeTarget(target, record.block);
+    await this.#folders.forgetPodVolume(record);
+    this.#records.delete(recordKey(record));
+  }
+
+  async #unstage(key: string): Promise<void> {
+    const staged = this.#staged.get(key);
+    if (!staged) return;
+    await this.#driver(staged.driverName).unstage(staged.volumeHandle, staged.path);
+    this.#stagedNow.delete(key);
+    await this.#removeTarget(staged.path, false);
+    await this.#folders.forgetStaged(staged);
+    this.#staged.delete(key);
+  }
+
+  /** Never with what is in it: that may still be the volume. */
+  async #removeTarget(path: string, isFile: boolean): Promise<void> {
+    if (this.#options.host.isMountPoint(path)) throw new Error(`${path} is still mounted after the driver's answer`);
+    if (isFile) await rm(path, { force: true });
+    else await removeFolder(path);
+  }
+
+  #users(key: string): PodVolumeRecord[] {
+    return [...this.#records.values()].filter((each) => volumeKey(each.driverName, each.volumeHandle) === key);
+  }
+
+  #dismiss(podUid: string): void {
+    let changed = false;
+    for (const [name, users] of this.#wanted) {
+      users.delete(podUid);
+      if (users.size > 0) continue;
+      this.#wanted.delete(name);
+      changed = true;
+    }
+    if (changed) this.#options.onInUse();
+  }
+}
+
+const recordKey = ({ podUid, specVolID }: Pick<PodVolumeRecord, "podUid" | "specVolID">): string =>
+  `${podUid}/${specVolID}`;
+const volumeKey = (driver: string, volumeHandle: string): string => `${driver}^${volumeHandle}`;
+const stagedKey = ({ driverName, volumeHandle }: StagedRecord): string => volumeKey(driverName, volumeHandle);
+
+function publishSecret({ volume, specVolID }: CsiSource, pod: Pod): SecretReference | undefined {
+  if (volume) return volume.spec.csi?.nodePublishSecretRef;
+  const inline = pod.spec.volumes?.find(({ name }) => name === specVolID)?.csi?.nodePublishSecretRef;
+  return inline && { ...inline, namespace: pod.metadata.namespace };
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}

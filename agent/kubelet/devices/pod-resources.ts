@@ -1,0 +1,83 @@
+/** What monitoring of devices asks a kubelet: which container has which (podresources.v1). */
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
+import { type MessageOf, message, nested, repeated, string } from "#shared/grpc/message.ts";
+import { GrpcServer } from "#shared/grpc/server.ts";
+import { isTerminalPhase, podUid } from "../pod-containers.ts";
+import type { DeviceManager } from "./device-manager.ts";
+import { type Device, TopologyInfo } from "./device-messages.ts";
+
+const ContainerDevices = message({
+  resourceName: string(1),
+  deviceIds: repeated(2, "string"),
+  topology: nested(3, TopologyInfo),
+});
+const ContainerResources = message({ name: string(1), devices: repeated(2, ContainerDevices) });
+export const PodResources = message({
+  name: string(1),
+  namespace: string(2),
+  containers: repeated(3, ContainerResources),
+});
+export const ListPodResourcesResponse = message({ podResources: repeated(1, PodResources) });
+export const AllocatableResourcesResponse = message({
+  devices: repeated(1, ContainerDevices),
+  cpuIds: repeated(2, "integer"),
+});
+export const GetPodResourcesRequest = message({ podName: string(1), podNamespace: string(2) });
+export const GetPodResourcesResponse = message({ podResources: nested(1, PodResources) });
+
+const service = "/v1.PodResourcesLister";
+export const podResourcesPaths = {
+  list: `${service}/List`,
+  allocatable: `${service}/GetAllocatableResources`,
+  get: `${service}/Get`,
+} as const;
+
+export interface PodResourcesSource {
+  readonly manager: DeviceManager;
+  pods(): readonly Pod[];
+}
+
+/** The server of /var/lib/kubelet/pod-resources/kubelet.sock. */
+export function podResourcesServer(source: PodResourcesSource): GrpcServer {
+  return new GrpcServer({
+    unary: {
+      [podResourcesPaths.list]: () => {
+        const active = source.pods().filter(({ status }) => !isTerminalPhase(status?.phase));
+        return ListPodResourcesResponse.encode({ podResources: active.map((pod) => resourcesOf(pod, source.manager)) });
+      },
+      [podResourcesPaths.get]: (request) => {
+        const { podName, podNamespace } = GetPodResourcesRequest.decode(request);
+        const pod = source
+          .pods()
+          .find(({ metadata }) => metadata.name === podName && metadata.namespace === podNamespace);
+        if (!pod) throw new GrpcError(GrpcCode.NotFound, `pod ${podName} in namespace ${podNamespace} not found`, true);
+        return GetPodResourcesResponse.encode({ podResources: resourcesOf(pod, source.manager) });
+      },
+      [podResourcesPaths.allocatable]: () =>
+        AllocatableResourcesResponse.encode({
+          devices: source.manager
+            .devices()
+            .flatMap(({ resource, devices }) => devices.map((device) => deviceOf(resource, device))),
+        }),
+    },
+  });
+}
+
+const deviceOf = (resourceName: string, { id, topology }: Device): MessageOf<typeof ContainerDevices> => ({
+  resourceName,
+  deviceIds: [id],
+  topology,
+});
+
+function resourcesOf(pod: Pod, { allocations }: DeviceManager): MessageOf<typeof PodResources> {
+  const { name = "", namespace = "" } = pod.metadata;
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  const containers = [...sidecars, ...pod.spec.containers].map((container) => ({
+    name: container.name,
+    devices: allocations
+      .of(podUid(pod), container.name)
+      .map(({ resource, deviceIds }) => ({ resourceName: resource, deviceIds, topology: undefined })),
+  }));
+  return { name, namespace, containers };
+}

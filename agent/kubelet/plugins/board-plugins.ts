@@ -1,0 +1,165 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Host } from "#agent/host/host.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { Log } from "#shared/client/log.ts";
+import { GrpcDoor } from "#shared/grpc/door.ts";
+import type { CsiDrivers } from "../csi/csi-drivers.ts";
+import { CsiNodeInfo } from "../csi/csi-node.ts";
+import type { CsiVolumes } from "../csi/csi-volumes.ts";
+import { Allocations } from "../devices/allocations.ts";
+import { DeviceManager } from "../devices/device-manager.ts";
+import type { DevicePlugins } from "../devices/device-plugins.ts";
+import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
+import type { CsiLoader } from "../volumes/volume-manager.ts";
+import { PluginWatcher } from "./plugin-watcher.ts";
+
+export interface BoardPluginsOptions {
+  /** The folder that drivers and plug-ins know as the kubelet's: /var/lib/kubelet. */
+  readonly root: string;
+  readonly nodeName: string;
+  readonly host: Host;
+  readonly client: Client;
+  readonly tokens: ServiceAccountTokens;
+  readonly recorder: EventRecorder;
+  readonly log: Log;
+  /** The board's Node as the API has it. */
+  node(): Node | undefined;
+  /** The Node is to report something new. */
+  readonly onReport: () => void;
+  /** Pods may go on: a driver is there, a volume is attached. */
+  readonly onProgress: () => void;
+  /** Pods on this board, for those who ask what they have. */
+  pods(): readonly Pod[];
+}
+
+interface Csi {
+  readonly drivers: CsiDrivers;
+  readonly volumes: CsiVolumes;
+}
+
+/** What others bring to a board by the kubelet's plug-in interfaces. A board without plug-ins only watches a folder. */
+export class BoardPlugins implements CsiLoader {
+  readonly #options: BoardPluginsOptions;
+  readonly #watcher: PluginWatcher;
+  readonly #csiNode: CsiNodeInfo;
+  #csi: Csi | undefined;
+  #loading: Promise<Csi> | undefined;
+  #attachments = "";
+  readonly devices: DeviceManager;
+  #devicePlugins: Promise<DevicePlugins> | undefined;
+  readonly #registration: GrpcDoor;
+  readonly #podResources: GrpcDoor;
+
+  constructor(options: BoardPluginsOptions) {
+    this.#options = options;
+    const checkpoint = join(options.root, "device-plugins", "kubelet_internal_checkpoint");
+    this.devices = new DeviceManager(new Allocations(checkpoint, options.log), options.log, options.onReport);
+    this.#csiNode = new CsiNodeInfo(options.client, options.nodeName);
+    this.#watcher = new PluginWatcher({
+      folder: join(options.root, "plugins_registry"),
+      log: options.log,
+      register: async (socket) => {
+        const { registerPlugin } = await import("./plugin-registration.ts");
+        return registerPlugin(socket, async (type) => {
+          if (type === "CSIPlugin") return (await this.#loadCsi()).drivers;
+          return type === "DevicePlugin" ? this.#loadDevicePlugins() : undefined;
+        });
+      },
+    });
+    const onError = (error: unknown): void => options.log.warn("a plug-in could not be served", { error });
+    this.#registration = new GrpcDoor(async () => (await this.#loadDevicePlugins()).server, onError);
+    this.#podResources = new GrpcDoor(async () => {
+      const { podResourcesServer } = await import("../devices/pod-resources.ts");
+      return podResourcesServer({ manager: this.devices, pods: () => options.pods() });
+    }, onError);
+  }
+
+  /** Finds what an earlier run has left mounted, then waits for plug-ins. */
+  async start(): Promise<void> {
+    const { root } = this.#options;
+    if ((await hasEntries(join(root, "pods"))) || (await hasEntries(join(root, "plugins", "kubernetes.io", "csi"))))
+      await this.load();
+    await this.devices.start();
+    await this.#watcher.start();
+    // Plug-ins see by this socket that a kubelet has started, and register anew.
+    await this.#registration.listen(join(root, "device-plugins", "kubelet.sock"));
+    await this.#podResources.listen(join(root, "pod-resources", "kubelet.sock"));
+  }
+
+  async stop(): Promise<void> {
+    await this.#watcher.stop();
+    (await this.#devicePlugins)?.stop();
+    await this.#registration.stop();
+    await this.#podResources.stop();
+  }
+
+  #loadDevicePlugins(): Promise<DevicePlugins> {
+    this.#devicePlugins ??= import("../devices/device-plugins.ts").then(
+      ({ DevicePlugins }) =>
+        new DevicePlugins(join(this.#options.root, "device-plugins"), this.devices, this.#options.log),
+    );
+    return this.#devicePlugins;
+  }
+
+  get loaded(): CsiVolumes | undefined {
+    return this.#csi?.volumes;
+  }
+
+  async load(): Promise<CsiVolumes> {
+    return (await this.#loadCsi()).volumes;
+  }
+
+  #loadCsi(): Promise<Csi> {
+    this.#loading ??= this.#newCsi();
+    return this.#loading;
+  }
+
+  async #newCsi(): Promise<Csi> {
+    const [{ CsiDrivers }, { CsiVolumes }] = await Promise.all([
+      import("../csi/csi-drivers.ts"),
+      import("../csi/csi-volumes.ts"),
+    ]);
+    const { root, nodeName, host, client, tokens, recorder, log, onReport, onProgress } = this.#options;
+    const drivers = new CsiDrivers(this.#csiNode, log, onProgress);
+    const volumes = new CsiVolumes({
+      root,
+      nodeName,
+      host,
+      client,
+      tokens,
+      drivers,
+      events: recorder,
+      node: () => this.#options.node(),
+      onInUse: onReport,
+      log,
+    });
+    this.#csi = { drivers, volumes };
+    return this.#csi;
+  }
+
+  /** Attachable volumes that pods here need, as the Node's status has them. */
+  volumesInUse(): string[] {
+    return this.loaded?.inUse ?? [];
+  }
+
+  /** The Node has been registered, for the first time or anew: its CSINode goes with it. */
+  async registered(): Promise<void> {
+    if (this.#csi) await this.#csi.drivers.publishAll();
+    else await this.#csiNode.ensure();
+  }
+
+  /** The Node as the API has it now: pods wait for their volumes to be attached. */
+  observe({ status }: Node): void {
+    const attachments = JSON.stringify([status?.volumesInUse, status?.volumesAttached]);
+    if (attachments === this.#attachments) return;
+    this.#attachments = attachments;
+    if (this.#csi) this.#options.onProgress();
+  }
+}
+
+async function hasEntries(folder: string): Promise<boolean> {
+  return (await readdir(folder).catch(() => [])).length > 0;
+}

@@ -1,0 +1,211 @@
+/** A kubelet with a dockerd and an API server, for what plug-ins bring to a board. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Seal } from "#agent/checkpoint/seal.ts";
+import { linuxHost } from "#agent/host/linux-host.ts";
+import { Kubelet } from "#agent/kubelet/kubelet.ts";
+import { CniNetwork } from "#agent/network/cni-network.ts";
+import { writeDefaultCniConfig } from "#agent/network/default-cni-config.ts";
+import { DockerRuntime } from "#agent/runtime/docker.ts";
+import { isNotFound } from "#shared/api/errors.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { events, nodes, pods, serviceAccounts } from "#shared/api/resources.ts";
+import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
+import { stderrLog } from "#shared/client/log.ts";
+import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
+import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
+
+export const nodeName = "board";
+const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
+const patience_ms = 90_000;
+
+export class PluginBoard {
+  kubelet: Kubelet | undefined;
+
+  private constructor(
+    readonly dockerd: TestDockerd,
+    readonly server: SecuredServer,
+    readonly client: Client,
+    readonly runtime: DockerRuntime,
+  ) {}
+
+  static async start(): Promise<PluginBoard> {
+    const dockerd = await startDockerd();
+    const configDirectory = join(dockerd.directory, "net.d");
+    mkdirSync(configDirectory);
+    await writeDefaultCniConfig(
+      { podCIDRs: ["10.88.0.0/24"], leaseDirectory: join(dockerd.directory, "leases") },
+      configDirectory,
+    );
+    const runtime = new DockerRuntime({
+      socketPath: dockerd.socketPath,
+      host: linuxHost(),
+      resolvConfDirectory: join(dockerd.directory, "resolv"),
+      warn: () => undefined,
+      network: new CniNetwork({
+        configDirectory,
+        binDirectories: [dockerd.cniBinDirectory],
+        stateDirectory: join(dockerd.directory, "cni"),
+        warn: () => undefined,
+      }),
+    });
+    const server = await startSecuredServer();
+    const { certificatePem, keyPem } = await issueCertificate(
+      server.pki.authorities.ca,
+      { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] },
+      [extendedKeyUsages.clientAuth],
+    );
+    const client = server.clientWith({ certificate: certificatePem, key: keyPem });
+    await server.admin.create(serviceAccounts, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "default", namespace: "default" },
+      automountServiceAccountToken: false,
+    });
+    const board = new PluginBoard(dockerd, server, client, runtime);
+    await board.startKubelet();
+    return board;
+  }
+
+  /** What drivers know as /var/lib/kubelet. */
+  get pluginDir(): string {
+    return join(this.dockerd.directory, "k");
+  }
+
+  get api(): Client {
+    return this.server.admin;
+  }
+
+  async startKubelet(): Promise<void> {
+    this.kubelet = new Kubelet({
+      client: this.client,
+      seal: await Seal.open(join(this.dockerd.directory, "checkpoint.key"), "test"),
+      runtime: this.runtime,
+      host: linuxHost(),
+      nodeName,
+      dataDir: join(this.dockerd.directory, "kubelet"),
+      runDir: join(this.dockerd.directory, "run"),
+      pluginDir: this.pluginDir,
+      clusterDns: ["10.43.0.10"],
+      clusterDomain: "cluster.local",
+      nodeIPs: () => ["192.0.2.1"],
+      log,
+    });
+    await this.kubelet.start();
+  }
+
+  async restartKubelet(): Promise<void> {
+    await this.kubelet?.stop();
+    await this.startKubelet();
+  }
+
+  async stop(): Promise<void> {
+    await this.kubelet?.stop();
+    linuxHost().unmountTree(this.dockerd.directory, { lazy: true });
+    await this.server.stop();
+    await this.dockerd.stop();
+  }
+
+  /** The first state of an object that is as wanted. */
+  async until<T extends { metadata: { name?: string | undefined } }>(
+    ref: ResourceRef<T>,
+    name: string,
+    ready: (object: T) => boolean,
+  ): Promise<T> {
+    for await (const { object, type } of this.api.watch(ref, {
+      fieldSelector: `metadata.name=${name}`,
+      sendInitialEvents: true,
+      signal: AbortSignal.timeout(patience_ms),
+    })) {
+      if (type !== "BOOKMARK" && object.metadata.name === name && ready(object)) return object;
+    }
+    throw new Error(`${ref.plural} ${name} did not become as wanted; events: ${await this.messagesOf(name)}`);
+  }
+
+  untilPod(name: string, ready: (pod: Pod) => boolean): Promise<Pod> {
+    return this.until(pods, name, ready);
+  }
+
+  untilNode(ready: (node: Node) => boolean): Promise<Node> {
+    return this.until(nodes, nodeName, ready);
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.api.delete(pods, { namespace: "default", name });
+    const deadline_ms = performance.now() + patience_ms;
+    while (performance.now() < deadline_ms) {
+      try {
+        await this.api.get(pods, { namespace: "default", name });
+      } catch (error) {
+        if (isNotFound(error)) return;
+        throw error;
+      }
+      await Bun.sleep(50);
+    }
+    throw new Error(`the pod ${name} did not go; events: ${await this.messagesOf(name)}`);
+  }
+
+  async messagesOf(name: string): Promise<string[]> {
+    const { items } = await this.api.list(events, { namespace: "default" });
+    return items
+      .filter(({ involvedObject }) => involvedObject.name === name)
+      .map(({ reason, message }) => `${reason}: ${message}`);
+  }
+
+  /** An event of an object whose text holds `text`. */
+  async untilTold(name: string, text: string): Promise<void> {
+    const deadline_ms = performance.now() + patience_ms;
+    while (performance.now() < deadline_ms) {
+      if ((await this.messagesOf(name)).some((message) => message.includes(text))) return;
+      await Bun.sleep(100);
+    }
+    throw new Error(`no event of ${name} says ${text}, but: ${(await this.messagesOf(name)).join("; ")}`);
+  }
+
+  async logsOf(name: string, container: string): Promise<string> {
+    const found = await this.kubelet?.findContainer("default", name, container);
+    if (!found) throw new Error(`no container ${container} in ${name}`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.runtime.logs(found.id, { follow: false, timestamps: false }))
+      chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString("utf8");
+  }
+}
+
+export function pod(name: string, spec: Partial<PodSpec>): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default" },
+    spec: {
+      nodeName,
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 2,
+      serviceAccountName: "default",
+      containers: [],
+      ...spec,
+    },
+  };
+}
+
+export function shell(name: string, script: string, more: Partial<Container> = {}): Container {
+  return {
+    name,
+    image: testImage,
+    imagePullPolicy: "IfNotPresent",
+    command: ["/bin/sh", "-c", script],
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "File",
+    ...more,
+  };
+}
+
+/** Ends at once when asked to. */
+export const wait = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+export const phaseIs =
+  (phase: string) =>
+  ({ status }: Pod): boolean =>
+    status?.phase === phase;
