@@ -48,6 +48,7 @@ export class BoardPlugins implements CsiLoader {
   #csi: Csi | undefined;
   #loading: Promise<Csi> | undefined;
   #attachments = "";
+  readonly #nodeIsThere = Promise.withResolvers<void>();
   readonly devices: DeviceManager;
   #devicePlugins: Promise<DevicePlugins> | undefined;
   readonly #registration: GrpcDoor;
@@ -62,6 +63,8 @@ export class BoardPlugins implements CsiLoader {
       folder: join(options.root, "plugins_registry"),
       log: options.log,
       register: async (socket) => {
+        // What a plug-in brings is told of in the Node: before that is there, a plug-in would only be refused.
+        await this.#nodeIsThere.promise;
         const { registerPlugin } = await import("./plugin-registration.ts");
         return registerPlugin(socket, async (type) => {
           if (type === "CSIPlugin") return (await this.#loadCsi()).drivers;
@@ -149,6 +152,7 @@ export class BoardPlugins implements CsiLoader {
   async registered(): Promise<void> {
     if (this.#csi) await this.#csi.drivers.publishAll();
     else await this.#csiNode.ensure();
+    this.#nodeIsThere.resolve();
   }
 
   /** The Node as the API has it now: pods wait for their volumes to be attached. */
