@@ -91,7 +91,7 @@ export function clausesOf(accept: string): Clause[] {
 
 function weightOf({ parameters }: Clause): number {
   const weight = Number(parameters.get("q") ?? "1");
-  return Number.isFinite(weight) ? weight : 1;
+  return Number.isFinite(weight) ? weight : 0;
 }
 
 const stars = ({ type }: Clause): number => (type === "*/*" ? 2 : type.endsWith("/*") ? 1 : 0);

@@ -75,7 +75,10 @@ export function applyConfiguration(request: ApplyRequest): Applied {
   } catch (error) {
     if (!(error instanceof UnindexableItem)) throw error;
     const problems = typeProblems(liveFields, atom, { allowDoubles: true }) ?? error.message;
-    throw unclassifiedError(`failed to create typed live object (${describe(liveFields)}): ${problems}`);
+    const failed = live?.metadata.managedFields?.length
+      ? `failed to create typed live object (${describe(liveFields)})`
+      : `failed to create manager for existing fields: failed to convert new object (${describe(liveFields)}) to smd typed`;
+    throw unclassifiedError(`${failed}: ${problems}`);
   }
 }
 

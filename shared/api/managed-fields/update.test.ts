@@ -47,7 +47,9 @@ test("a list whose items lack their key leaves the object without managers", () 
       force: true,
       now: at(3),
     }),
-  ).toThrow("failed to create typed live object (/a; /v1, Kind=ServiceAccount): .secrets: element 0: associative list");
+  ).toThrow(
+    "failed to convert new object (/a; /v1, Kind=ServiceAccount) to smd typed: .secrets: element 0: associative list",
+  );
 });
 
 describe("a write that changes nothing", () => {

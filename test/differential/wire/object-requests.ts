@@ -38,6 +38,8 @@ export const createGroups: readonly WireGroup[] = Object.entries(samples).map(([
   };
 });
 
+const generateName = "metadata.generateName";
+
 /** Of one kind, for what is the same whatever the kind. */
 const firstOfKind = (all: readonly Held[]): Held[] => {
   const seen = new Set<string>();
@@ -55,7 +57,7 @@ export const updateGroups: readonly WireGroup[] = held.map((each) => {
   const changes = placesOf(object).flatMap((place) =>
     othersOf(place).map(({ what, value }) => ({ what: `${at(place.path)} ${what}`, path: place.path, value })),
   );
-  const absent = absentOf(object).filter((_, index) => index % 3 === 0);
+  const absent = absentOf(object).filter(({ path: place }, index) => index % 3 === 0 || at(place) === generateName);
   return {
     name: `update ${sample}`,
     requests: [

@@ -1,6 +1,8 @@
+import { accessGroups } from "./access-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
 import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
 import { oddGroups } from "./odd-requests.ts";
+import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { readGroups } from "./read-requests.ts";
 import type { WireGroup } from "./request.ts";
@@ -18,4 +20,6 @@ export const groups: readonly WireGroup[] = [
   deleteGroup,
   ownershipGroup,
   ...furtherGroups,
+  ...ownershipGroups,
+  ...accessGroups,
 ];

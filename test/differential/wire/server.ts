@@ -20,6 +20,8 @@ import type { Target } from "./request.ts";
 
 export interface WireServer {
   readonly target: Target;
+  /** Gone when it stops. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function startWireServer(): Promise<WireServer> {
     extendedKeyUsages.clientAuth,
   ]);
   return {
+    folder: dataDir,
     target: {
       url: `https://127.0.0.1:${await api.open()}`,
       headers: {},

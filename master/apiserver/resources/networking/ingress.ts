@@ -34,6 +34,7 @@ export const ingress: ResourceDeclaration<Ingress> = {
     ageColumn,
   ],
   strategy: {
+    judgesNameOnUpdate: true,
     hasStatus: true,
     hasGeneration: true,
     validate: validateIngress,

@@ -93,7 +93,6 @@ function serviceWarnings(spec: ServiceSpec): string[] {
 }
 
 export const serviceStrategy: Strategy<Service> = {
-  judgesNameOnUpdate: true,
   hasStatus: true,
   answersDeleteWithObject: true,
   allowCreateOnUpdate: true,
