@@ -15,7 +15,10 @@ const caseOf = ({ seed, method, target, type, body }: Request): FuzzCase => {
   return { seed, shape: "regression", over: "tls", as: "admin", ending: "answer", head, rest: bytes };
 };
 
+const pods = "/api/v1/namespaces/fuzz-3/pods";
+const container = '{"name":"a","image":"a"}';
 const json = "application/json";
+const ranges = "/api/v1/namespaces/fuzz-3/limitranges";
 const maps = "/api/v1/namespaces/fuzz-1/configmaps";
 
 /** Requests that were answered with 500 once, with the seed that found them. */
@@ -33,4 +36,19 @@ export const regressions: readonly FuzzCase[] = [
   { seed: 12202, method: "DELETE", target: `${maps}/none`, type: "application/yaml", body: "a\u0001b" },
   { seed: 12202, method: "DELETE", target: `${maps}/none`, type: json, body: '{"kind":1}' },
   { seed: 12202, method: "DELETE", target: `${maps}/none`, type: json, body: '{"apiVersion":"a/b/c"}' },
+  // A LimitRange without limits, and a pod beside it.
+  {
+    seed: 1004758,
+    method: "POST",
+    target: ranges,
+    type: json,
+    body: '{"metadata":{"name":"a"},"spec":{"limits":null}}',
+  },
+  {
+    seed: 1004758,
+    method: "POST",
+    target: pods,
+    type: json,
+    body: `{"metadata":{"name":"b"},"spec":{"containers":[${container}]}}`,
+  },
 ].map(caseOf);

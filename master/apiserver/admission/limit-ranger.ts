@@ -33,7 +33,8 @@ export class LimitRanger implements AdmissionPlugin {
   }
 
   #rangesOf({ namespace }: AdmissionAttributes): readonly LimitRange[] {
-    return namespace ? this.reader.list(limitRanges, namespace) : [];
+    // One may stand there without any limits.
+    return namespace ? this.reader.list(limitRanges, namespace).filter(({ spec }) => spec?.limits) : [];
   }
 }
 
