@@ -1,8 +1,10 @@
 import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
+import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
 import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
 import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
@@ -57,6 +59,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
   const oidc = oidcSettingsOf(settings);
   const externalAddress = `${address}:${settings.httpsPort}`;
+  const configured = await configuredAuthentication(settings, issuer.issuer, log);
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const auditor = auditorOf(settings, log.named("audit"));
@@ -83,7 +86,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       security = createSecurity({
         reader,
         issuer,
-        moreTokens: oidc ? [new OidcTokens(oidc)] : [],
+        moreTokens: [...(oidc ? [new OidcTokens(oidc)] : []), ...(configured ? [configured] : [])],
+        allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
         client: () => client(apiServerUser),
         externalAddress,
         tolerationSeconds: {
@@ -166,8 +170,22 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       await auditor?.stop();
       extensions?.stop();
       security?.stop();
+      configured?.stop();
     },
   };
+}
+
+/** With its CEL, which few need. */
+async function configuredAuthentication(
+  settings: MasterSettings,
+  ownIssuer: string,
+  log: Log,
+): Promise<ConfiguredAuthentication | undefined> {
+  const { authenticationConfig, oidcIssuerUrl } = settings;
+  if (authenticationConfig === "") return undefined;
+  if (oidcIssuerUrl !== "") throw new ConfigError("authentication-config: the oidc-… flags cannot be given beside it");
+  const { ConfiguredAuthentication } = await import("./apiserver/authn/authentication-configuration.ts");
+  return new ConfiguredAuthentication(authenticationConfig, ownIssuer, log.named("authentication"));
 }
 
 function transportCertificates(pki: MasterPki): TransportCertificates {

@@ -29,6 +29,8 @@ export interface SecurityOptions {
   readonly issuer: ServiceAccountIssuer;
   /** Who else knows tokens, asked last. */
   readonly moreTokens?: readonly TokenAuthenticator[] | undefined;
+  /** Where who shows no credentials is the anonymous user; everywhere unless said otherwise. */
+  readonly allowsAnonymous?: ((path: string) => boolean) | undefined;
   /** The API server's own client (system:masters), called only while requests are served. */
   readonly client: () => Client;
   /** host:port at which clients outside reach the API. */
@@ -66,7 +68,7 @@ export function createSecurity(options: SecurityOptions): Security {
   const graph = new NodeGraph(reader);
   const authorizer = authorizerChain([privilegedGroup, new NodeAuthorizer(graph, bootstrapRules("system:node")), rbac]);
   return {
-    authenticator: authenticatorChain([new ClientCertificates(), bearerTokens(tokens)]),
+    authenticator: authenticatorChain([new ClientCertificates(), bearerTokens(tokens)], options.allowsAnonymous),
     authorizer,
     admission: admissionPlugins({
       reader,

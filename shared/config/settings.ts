@@ -201,6 +201,12 @@ export const masterOptions = {
   oidcRequiredClaim: texts("oidc-required-claim", "CLAIM=VALUE", "what a token must say to be taken"),
   oidcSigningAlgs: texts("oidc-signing-algs", "ALG", "algorithms of signatures that are taken (default: RS256)"),
   oidcCaFile: text("oidc-ca-file", "FILE", "the CA of the issuer's certificate (default: the system's)", ""),
+  authenticationConfig: text(
+    "authentication-config",
+    "FILE",
+    "AuthenticationConfiguration (apiserver.config.k8s.io/v1): issuers of tokens, anonymous requests; instead of oidc-…",
+    "",
+  ),
   auditPolicyFile: text("audit-policy-file", "FILE", "Policy (audit.k8s.io/v1): which requests are recorded", ""),
   auditLogPath: text("audit-log-path", "FILE", "where they are recorded; - for standard output", ""),
   auditLogFormat: choice("audit-log-format", "as JSON, or as upstream's old lines", ["json", "legacy"], "json"),

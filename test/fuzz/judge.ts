@@ -10,6 +10,10 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
   { says: /strconv.ParseUint: parsing/, why: "the resourceVersion of a read that is no number" },
   { says: /unable to find api field in struct|unknown patch type: /, why: "directives of a strategic merge patch" },
   { says: /couldn't get version\/kind; (json|yaml) parse error/, why: "DeleteOptions that are no object" },
+  {
+    says: /Too large resource version/,
+    why: "504: a revision that has not come within the time that a read waits for it",
+  },
   { says: /no endpoints available for service/, why: "503: nothing serves the Service that is proxied to" },
 ];
 

@@ -1,63 +1,37 @@
 /** ID tokens of an issuer outside (OpenID Connect), from an HTTPS server that is one. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import { ConfigError } from "#shared/config/option.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { OidcTokens, oidcSettingsOf } from "../../master/apiserver/authn/oidc-token.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
-
-interface SigningKey {
-  readonly kid: string;
-  readonly key: CryptoKey;
-  readonly jwk: JWK;
-}
+import {
+  type Claims,
+  type SigningKey,
+  signingKey,
+  startTokenIssuer,
+  type TokenIssuer,
+} from "../support/token-issuer.ts";
 
 const fallbacks = Object.fromEntries(
   Object.entries(masterOptions).map(([name, { fallback }]) => [name, fallback]),
 ) as unknown as MasterSettings;
 
-async function signingKey(kid: string): Promise<SigningKey> {
-  const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
-  return { kid, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: "RS256", use: "sig" } };
-}
-
-let issuer: Server;
+let issuer: TokenIssuer;
 let url: string;
 let ca: string;
 let first: SigningKey;
+let published: TokenIssuer["published"];
 let server: SecuredServer;
-/** What the issuer publishes, and how often it was asked for that. */
-const published = { keys: [] as JWK[], asked: 0, isAway: false };
 
 beforeAll(async () => {
-  const authority = await createCertificateAuthority("issuer-ca");
-  ca = authority.certificatePem;
-  const serving = await issueCertificate(
-    authority,
-    { commonName: "issuer", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
-    [extendedKeyUsages.serverAuth],
-  );
-  issuer = createServer({ key: serving.keyPem, cert: serving.certificatePem }, (request, response) => {
-    if (published.isAway) return void response.writeHead(503).end();
-    response.setHeader("content-type", "application/json");
-    if (request.url === "/.well-known/openid-configuration")
-      return void response.end(JSON.stringify({ issuer: url, jwks_uri: `${url}/keys` }));
-    published.asked += 1;
-    response.end(JSON.stringify({ keys: published.keys }));
-  });
-  await new Promise<void>((done) => issuer.listen(0, "127.0.0.1", done));
-  url = `https://127.0.0.1:${(issuer.address() as AddressInfo).port}`;
-  first = await signingKey("first");
-  published.keys = [first.jwk];
+  issuer = await startTokenIssuer();
+  ({ url, ca, first, published } = issuer);
   server = await startSecuredServer({ moreTokens: [tokens({ usernameClaim: "email", groupsClaim: "groups" })] });
 });
 afterAll(async () => {
   await server.stop();
-  issuer.closeAllConnections();
-  issuer.close();
+  issuer.stop();
 });
 
 function settings(more: Partial<NonNullable<ReturnType<typeof oidcSettingsOf>>> = {}) {
@@ -68,15 +42,7 @@ function settings(more: Partial<NonNullable<ReturnType<typeof oidcSettingsOf>>> 
 const tokens = (more: Parameters<typeof settings>[0] = {}): OidcTokens =>
   new OidcTokens(settings({ usernamePrefix: "", groupsPrefix: "corp:", ...more }));
 
-interface Claims {
-  readonly [claim: string]: unknown;
-}
-const sign = (claims: Claims = {}, by: SigningKey = first): Promise<string> => {
-  const now_s = Math.floor(Date.now() / 1000);
-  return new SignJWT({ iss: url, aud: "kubernetes", sub: "1", iat: now_s, exp: now_s + 600, ...claims })
-    .setProtectedHeader({ alg: "RS256", kid: by.kid })
-    .sign(by.key);
-};
+const sign = (claims: Claims = {}, by: SigningKey = first): Promise<string> => issuer.sign(claims, by);
 
 const whoAmI = async (token: string): Promise<unknown> => {
   const review = (await server.clientWith({ token }).raw({

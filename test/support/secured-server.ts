@@ -46,7 +46,7 @@ export interface SecuredServer {
   stop(): Promise<void>;
 }
 
-export interface SecuredServerOptions extends Pick<SecurityOptions, "moreTokens"> {
+export interface SecuredServerOptions extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous"> {
   readonly auditor?: Auditor | undefined;
 }
 

@@ -6,6 +6,8 @@ export interface Credentials {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Set only when TLS verified the chain against the client CA (`authorized === true`). */
   readonly clientCertificate?: PeerCertificate | undefined;
+  /** Of the request's URL. */
+  readonly path?: string | undefined;
   readonly remoteAddress?: string | undefined;
 }
 

@@ -32,9 +32,12 @@ export interface AuthenticatorChain extends Authenticator {
 
 /**
  * Asks each authenticator in turn. Whoever is known gets the group system:authenticated; who shows no credentials is
- * system:anonymous; who shows wrong ones is refused.
+ * system:anonymous, where that is allowed; who shows wrong ones is refused.
  */
-export function authenticatorChain(authenticators: readonly Authenticator[]): AuthenticatorChain {
+export function authenticatorChain(
+  authenticators: readonly Authenticator[],
+  allowsAnonymous: (path: string) => boolean = () => true,
+): AuthenticatorChain {
   return {
     async authenticate(credentials) {
       let refusal: StatusError | undefined;
@@ -49,6 +52,7 @@ export function authenticatorChain(authenticators: readonly Authenticator[]): Au
         }
       }
       if (refusal) throw refusal;
+      if (!allowsAnonymous(credentials.path ?? "")) throw unauthorized();
       return anonymousUser;
     },
   };

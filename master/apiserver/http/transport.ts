@@ -173,7 +173,7 @@ export class HttpsTransport {
     const headers = headersOf(request);
     const auditId = auditIdOf(headers);
     response.setHeader("audit-id", auditId);
-    const user = await this.#userOf(headers, socket).catch((error: unknown) => {
+    const user = await this.#userOf(headers, info.path, socket).catch((error: unknown) => {
       this.#auditStranger(auditedOf(request, info, headers), auditId, error);
       throw error;
     });
@@ -222,9 +222,10 @@ export class HttpsTransport {
     sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
   }
 
-  async #userOf(headers: ApiRequest["headers"], socket: TLSSocket): Promise<User> {
+  async #userOf(headers: ApiRequest["headers"], path: string, socket: TLSSocket): Promise<User> {
     const user = await this.#server.authenticate({
       headers,
+      path,
       clientCertificate: this.#certificates.get(socket),
       remoteAddress: socket.remoteAddress,
     });
@@ -289,7 +290,7 @@ export class HttpsTransport {
     const info = requestInfoOf(method, path, query);
     const headers = headersOf(request);
     const auditId = auditIdOf(headers);
-    const user = await this.#userOf(headers, tlsSocket).catch((error: unknown) => {
+    const user = await this.#userOf(headers, path, tlsSocket).catch((error: unknown) => {
       this.#auditStranger(auditedOf(request, info, headers), auditId, error);
       throw error;
     });

@@ -13,7 +13,7 @@ const groupVersionResource = objectOf("kubernetes.GroupVersionResource", {
   version: string,
   resource: string,
 });
-const userInfo = objectOf("kubernetes.UserInfo", {
+export const userInfoType = objectOf("kubernetes.UserInfo", {
   username: string,
   uid: string,
   groups: listOf(string),
@@ -30,7 +30,7 @@ export const requestType = objectOf("kubernetes.AdmissionRequest", {
   name: string,
   namespace: string,
   operation: string,
-  userInfo,
+  userInfo: userInfoType,
   dryRun: bool,
   options: dyn,
 });

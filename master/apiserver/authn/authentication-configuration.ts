@@ -1,0 +1,142 @@
+/** AuthenticationConfiguration (apiserver.config.k8s.io): issuers of tokens, and where anonymous requests are let in. */
+import { type FSWatcher, readFileSync, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import { parse } from "yaml";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import { type Mapped, type Report, userMapper } from "./claim-mappings.ts";
+import { type JwtIssuer, JwtTokens, knownAlgorithms } from "./jwt-tokens.ts";
+import { type TokenAuthenticator, unionOfTokens } from "./token-authenticator.ts";
+
+interface JwtEntry extends Mapped {
+  readonly issuer?: {
+    readonly url?: string;
+    readonly discoveryURL?: string;
+    /** PEM. */
+    readonly certificateAuthority?: string;
+    readonly audiences?: readonly string[];
+    readonly audienceMatchPolicy?: string;
+  };
+}
+
+interface Document {
+  readonly apiVersion?: unknown;
+  readonly kind?: unknown;
+  readonly jwt?: readonly JwtEntry[];
+  readonly anonymous?: { readonly enabled?: boolean; readonly conditions?: readonly { readonly path?: string }[] };
+}
+
+export interface AuthenticationConfiguration {
+  readonly issuers: readonly JwtIssuer[];
+  /** Whether who shows no credentials is the anonymous user at this path. */
+  readonly allowsAnonymous: (path: string) => boolean;
+}
+
+const MOST_ISSUERS = 64;
+const versions = ["v1", "v1beta1", "v1alpha1"].map((version) => `apiserver.config.k8s.io/${version}`);
+
+/** @param ownIssuer of service accounts: nobody else may be it. Throws Error with all faults. */
+export function parseAuthenticationConfiguration(text: string, ownIssuer: string): AuthenticationConfiguration {
+  const { apiVersion, kind, jwt = [], anonymous } = (parse(text) ?? {}) as Document;
+  if (kind !== "AuthenticationConfiguration" || !versions.includes(String(apiVersion)))
+    throw new Error(
+      `expected an AuthenticationConfiguration of ${versions[0]}, got ${String(kind)} of ${String(apiVersion)}`,
+    );
+  const faults: string[] = [];
+  const report: Report = (field, problem) => faults.push(`${field}: ${problem}`);
+  if (jwt.length > MOST_ISSUERS) report("jwt", `must have at most ${MOST_ISSUERS} items`);
+  const taken = new Set([ownIssuer]);
+  const issuers = jwt.map((entry, index) => issuerOf(entry, `jwt[${index}]`, taken, report));
+  const conditions = anonymous?.conditions ?? [];
+  if (!anonymous?.enabled && conditions.length > 0)
+    report("anonymous.conditions", "enabled should be set to true when conditions are defined");
+  if (faults.length > 0) throw new Error(faults.join("; "));
+  const paths = new Set(conditions.map(({ path }) => path));
+  const isEnabled = anonymous === undefined || anonymous.enabled === true;
+  return { issuers, allowsAnonymous: (path) => isEnabled && (paths.size === 0 || paths.has(path)) };
+}
+
+function issuerOf(entry: JwtEntry, field: string, taken: Set<string>, report: Report): JwtIssuer {
+  const { url = "", discoveryURL, certificateAuthority, audiences = [], audienceMatchPolicy = "" } = entry.issuer ?? {};
+  if (!isHttps(url)) report(`${field}.issuer.url`, `${JSON.stringify(url)}: URL scheme must be https`);
+  if (taken.has(url)) report(`${field}.issuer.url`, `Duplicate value: ${JSON.stringify(url)}`);
+  taken.add(url);
+  if (discoveryURL && !isHttps(discoveryURL)) report(`${field}.issuer.discoveryURL`, "URL scheme must be https");
+  if (discoveryURL && discoveryURL.replace(/\/$/, "") === url.replace(/\/$/, ""))
+    report(`${field}.issuer.discoveryURL`, "discoveryURL must be different from URL");
+  if (audiences.length === 0)
+    report(`${field}.issuer.audiences`, "Required value: at least one issuer.audiences is required");
+  if (audiences.some((audience) => typeof audience !== "string" || audience === ""))
+    report(`${field}.issuer.audiences`, "audience can't be empty");
+  if (audiences.length > 1 && audienceMatchPolicy !== "MatchAny")
+    report(`${field}.issuer.audienceMatchPolicy`, "audienceMatchPolicy must be MatchAny for multiple audiences");
+  if (!["", "MatchAny"].includes(audienceMatchPolicy))
+    report(`${field}.issuer.audienceMatchPolicy`, "audienceMatchPolicy must be empty or MatchAny for single audience");
+  return {
+    issuerUrl: url,
+    discoveryUrl: discoveryURL || undefined,
+    audiences,
+    signingAlgorithms: knownAlgorithms,
+    ca: certificateAuthority || undefined,
+    userOf: userMapper(entry, field, report),
+  };
+}
+
+const isHttps = (url: string): boolean => URL.canParse(url) && new URL(url).protocol === "https:";
+
+/** Goes by a configuration file as it is at the moment: it is read again when it has changed. */
+export class ConfiguredAuthentication implements TokenAuthenticator {
+  #configuration: AuthenticationConfiguration;
+  #tokens: TokenAuthenticator;
+  #text: string;
+  readonly #watcher: FSWatcher;
+
+  /** Throws ConfigError for a file that is no good. Later such a change is logged, and what held before holds on. */
+  constructor(
+    private readonly path: string,
+    private readonly ownIssuer: string,
+    private readonly log: Log,
+  ) {
+    try {
+      this.#text = readFileSync(path, "utf8");
+      this.#configuration = parseAuthenticationConfiguration(this.#text, ownIssuer);
+    } catch (error) {
+      throw new ConfigError(`authentication-config: ${path}: ${(error as Error).message}`);
+    }
+    this.#tokens = tokensOf(this.#configuration);
+    // Of the folder: an editor puts a new file in the place of the old one, and a mounted ConfigMap a new folder.
+    this.#watcher = watch(dirname(path), (_event, changed) => {
+      if (changed === basename(path) || changed === "..data") this.reload();
+    });
+    this.#watcher.on("error", (error) => log.error("changes of the authentication-config are not seen", { error }));
+  }
+
+  authenticateToken(token: string, audiences?: readonly string[]): ReturnType<TokenAuthenticator["authenticateToken"]> {
+    return this.#tokens.authenticateToken(token, audiences);
+  }
+
+  allowsAnonymous(path: string): boolean {
+    return this.#configuration.allowsAnonymous(path);
+  }
+
+  reload(): void {
+    try {
+      const text = readFileSync(this.path, "utf8");
+      if (text === this.#text) return;
+      this.#configuration = parseAuthenticationConfiguration(text, this.ownIssuer);
+      this.#text = text;
+    } catch (error) {
+      this.log.error("authentication-config: what held before holds on", { path: this.path, error });
+      return;
+    }
+    this.#tokens = tokensOf(this.#configuration);
+    this.log.info("authentication-config was read again", { path: this.path });
+  }
+
+  stop(): void {
+    this.#watcher.close();
+  }
+}
+
+const tokensOf = ({ issuers }: AuthenticationConfiguration): TokenAuthenticator =>
+  unionOfTokens(issuers.map((issuer) => new JwtTokens(issuer)));
