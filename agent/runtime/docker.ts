@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { release } from "node:os";
 import type { Duplex, Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
 import type { SandboxNetwork } from "../network/sandbox-network.ts";
@@ -64,6 +65,7 @@ export interface DockerRuntimeOptions {
 const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
 const defaultLogMaxFiles = 5;
 const defaultExecOutput_bytes = 10 * 1024;
+const settlePauses_ms = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000];
 const portForwardConnect_ms = 10_000;
 
 /** ContainerRuntime on a Docker daemon (20.10 and later, cgroup v1 and v2), with CNI for the pods' network. */
@@ -281,7 +283,18 @@ export class DockerRuntime implements ContainerRuntime {
     };
     for await (const event of watchEvents(this.#docker, signal, opened)) {
       for (const each of inspections) each.forget(event.containerId);
+      if (event.kind === "died") await this.#settled(event.containerId);
       yield event;
+    }
+  }
+
+  /** Podman tells of an end before it has noted it; who looks because of that must see it. */
+  async #settled(id: string): Promise<void> {
+    for (const pause_ms of settlePauses_ms) {
+      await delay(pause_ms);
+      const { inspections } = this.#containers;
+      inspections.forget(id);
+      if ((await inspections.one(id))?.State.Status !== "running") return;
     }
   }
 
