@@ -9,6 +9,12 @@ export interface Ran {
   readonly output: string;
 }
 
+/** A network that chance names, so that two checkouts can be tested at the same time. @param name at most six characters. */
+export function lanOf(name: string): Lan {
+  const [suffix = 0, third = 0] = crypto.getRandomValues(new Uint16Array(2));
+  return { cluster: name + suffix.toString(36), prefix: `10.198.${third % 256}` };
+}
+
 /** A machine without systemd on which nothing of Bramble is installed; board.sh says how. */
 export class InstallBoard {
   private constructor(

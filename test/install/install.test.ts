@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { createLan, type Lan, removeLan } from "#tools/local-cluster/lan.ts";
-import { InstallBoard } from "./install-board.ts";
+import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { InstallBoard, lanOf } from "./install-board.ts";
 import { binary, expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /**
@@ -10,7 +10,7 @@ import { binary, expectSuccess, host, makeRelease, ownVersion, removeReleases } 
  */
 const patience_ms = 900_000;
 setDefaultTimeout(patience_ms);
-const lan: Lan = { cluster: "bramble-ins", prefix: "10.198.77" };
+const lan = lanOf("ins");
 const masterAddress = `${lan.prefix}.11`;
 let release = "";
 let master: InstallBoard;
@@ -18,7 +18,6 @@ let worker: InstallBoard;
 
 beforeAll(async () => {
   release = makeRelease();
-  removeLan(lan);
   createLan(lan);
   master = await InstallBoard.start(lan, "box-1", masterAddress);
   worker = await InstallBoard.start(lan, "box-2", `${lan.prefix}.12`);

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createLan, type Lan, removeLan } from "#tools/local-cluster/lan.ts";
-import { InstallBoard } from "./install-board.ts";
+import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { InstallBoard, lanOf } from "./install-board.ts";
 import { expectSuccess, makeRelease, removeReleases } from "./release.ts";
 
 /** Three masters by install.sh, each with its member of etcd; their state to sqlite and back; what an uninstall leaves. */
 setDefaultTimeout(900_000);
-const lan: Lan = { cluster: "bramble-ima", prefix: "10.198.78" };
+const lan = lanOf("ima");
 const names = ["box-1", "box-2", "box-3"] as const;
 const boards: InstallBoard[] = [];
 let release = "";
@@ -14,7 +14,6 @@ const flags = "master --no-agent";
 
 beforeAll(async () => {
   release = makeRelease();
-  removeLan(lan);
   createLan(lan);
   for (const [index, name] of names.entries())
     boards.push(await InstallBoard.start(lan, name, `${lan.prefix}.${11 + index}`));
