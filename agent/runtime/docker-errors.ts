@@ -14,9 +14,14 @@ export async function ifFound<T>(what: string, request: () => Promise<T>): Promi
   try {
     return await request();
   } catch (error) {
-    if (statusCodeOf(error) === 404) return undefined;
+    if (statusCodeOf(error) === 404 || isVanished(error)) return undefined;
     throw toRuntimeError(what, error);
   }
+}
+
+/** Podman says 500 of a container that goes while it is asked about, or while all are listed. */
+export function isVanished(error: unknown): boolean {
+  return statusCodeOf(error) === 500 && /no such container/.test(dockerMessage(error));
 }
 
 /** As `asRuntime`, but content where Docker answers with one of `codes` (404: already gone, 304: already so). */

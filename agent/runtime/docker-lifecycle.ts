@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
+import { asRuntime, dockerMessage, isVanished, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { Inspections } from "./docker-inspection.ts";
 import { label } from "./docker-names.ts";
 import { RuntimeError } from "./runtime.ts";
@@ -84,9 +84,13 @@ export class DockerLifecycle {
   /** All of this type, or those with one more label (`key=value`), running or not. */
   async list(selector?: string): Promise<Docker.ContainerInfo[]> {
     const labels = [`${label.type}=${this.#type}`, ...(selector === undefined ? [] : [selector])];
-    const listed = await asRuntime("list containers", () =>
-      this.#docker.listContainers({ all: true, filters: { label: labels } }),
-    );
+    const ask = () => this.#docker.listContainers({ all: true, filters: { label: labels } });
+    // The next answer is without the one that went meanwhile.
+    const again = (error: unknown): ReturnType<typeof ask> => {
+      if (!isVanished(error)) throw error;
+      return ask();
+    };
+    const listed = await asRuntime("list containers", () => ask().catch(again).catch(again));
     if (selector === undefined) this.inspections.retain(new Set(listed.map(({ Id }) => Id)));
     return listed;
   }
