@@ -36,7 +36,7 @@ export class RoutedEngine implements Engine {
     this.#routes = routes;
     const start = Math.max(durable.newest(), durable.number(RESERVED) ?? 0, after);
     // Who knows a revision from before must list again: this file cannot show what has changed since.
-    if (start === after) durable.compact(after);
+    if (start === after) durable.beginAfter(after);
     this.#sequence = new RevisionSequence(start, (upTo) => durable.setNumber(RESERVED, upTo));
     this.#memory = new MemoryEngine(start);
     for (const value of durable.batched()) {

@@ -217,21 +217,40 @@ export class SqliteEngine implements Engine {
       );
   }
 
+  /** Where nothing of the log is old, only this process notes it: revisions of keys in memory go on by themselves on an idle
+   *  master, whose card is not written for them. A start that knows an earlier compaction shows the same. */
   compact(revision: Revision): void {
     if (revision <= this.#oldest) return;
-    this.transaction(() => {
-      this.#db
-        .query(
-          `DELETE FROM log WHERE revision IN
-             (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
-        )
-        .run(this.#oldest, revision);
-      this.#db
-        .query("DELETE FROM log WHERE revision > ? AND revision <= ? AND kind = ?")
-        .run(this.#oldest, revision, DELETE);
-      this.setNumber("compacted", revision);
-    });
+    if (this.#hasOldUpTo(revision)) {
+      this.transaction(() => {
+        this.#db
+          .query(
+            `DELETE FROM log WHERE revision IN
+               (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
+          )
+          .run(this.#oldest, revision);
+        this.#db
+          .query("DELETE FROM log WHERE revision > ? AND revision <= ? AND kind = ?")
+          .run(this.#oldest, revision, DELETE);
+        this.setNumber("compacted", revision);
+      });
+    }
     this.#oldest = revision;
+  }
+
+  /** Nothing before this revision can be shown, whatever the log holds; also at later starts. */
+  beginAfter(revision: Revision): void {
+    if (revision <= this.#oldest) return;
+    this.compact(revision);
+    this.setNumber("compacted", revision);
+  }
+
+  #hasOldUpTo(revision: Revision): boolean {
+    return (
+      this.#db
+        .query("SELECT 1 FROM log WHERE revision > ? AND revision <= ? AND (previous IS NOT NULL OR kind = ?) LIMIT 1")
+        .get(this.#oldest, revision, DELETE) !== null
+    );
   }
 
   oldest(within?: number): Revision {
