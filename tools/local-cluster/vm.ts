@@ -13,8 +13,6 @@ export interface VmPlan {
   readonly hostname: string;
   /** How it is reached; without a LAN only through this machine's loopback. */
   readonly lan?: VmLan | undefined;
-  /** What its hardware clock shows at each power-on, `1970-01-01T00:00:00`: a board without a battery. Absent: this machine's time. */
-  readonly hardwareClock?: string | undefined;
   /** Folders of this machine that the guest sees, read only, as /mnt/NAME. */
   readonly shares: Readonly<Record<string, string>>;
 }
@@ -160,7 +158,6 @@ export class Vm {
       ...["setsid", ...(lan ? ["nsenter", `--net=/run/netns/${lanNamespace(lan.lan)}`] : []), "qemu-system-x86_64"],
       ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-uuid", uuid],
       ...["-smp", String(plan.cpus), "-m", String(plan.memory_MiB), "-display", "none", "-serial", "stdio"],
-      ...(plan.hardwareClock ? ["-rtc", `base=${plan.hardwareClock},clock=vm`] : []),
       ...["-kernel", image.kernel, "-initrd", image.initrd],
       ...["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"],
       ...["-drive", `file=${this.disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
