@@ -9,7 +9,15 @@ import type { SubresourceCall, SubresourceHandler } from "../registry/subresourc
 import type { ApiResponse, RequestInfo } from "../request.ts";
 import type { Dialer } from "./board-dialer.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
-import { type ConnectTarget, containerOf, nodeTarget, podTarget, scheduledPod, serviceTarget } from "./target.ts";
+import {
+  type ConnectTarget,
+  containerOf,
+  nodeTarget,
+  podNamed,
+  podTarget,
+  scheduledPod,
+  serviceTarget,
+} from "./target.ts";
 
 export interface ConnectOptions {
   readonly dialer: Dialer;
@@ -37,9 +45,12 @@ const kubelet = { kind: "kubelet" } as const;
 
 async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<ApiResponse> {
   const { query, signal } = call.context;
-  const { pod, node } = scheduledPod(reader, call.namespace ?? "", call.name);
+  const pod = podNamed(reader, call.namespace ?? "", call.name);
   const container = containerOf(pod, query.get("container") ?? undefined);
   const passed = new URLSearchParams(validLogOptions(query));
+  const node = pod.spec?.nodeName;
+  // Nothing has run yet, so nothing was said.
+  if (!node) return { kind: "bytes", code: 200, contentType: "text/plain", body: "" };
   const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
   const stream = await dialer.dial(node, kubelet, signal);
   signal.addEventListener("abort", () => stream.destroy(), { once: true });

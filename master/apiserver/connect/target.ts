@@ -31,10 +31,15 @@ export function parseProxyName(text: string): ProxyName {
   throw badRequest(`invalid proxy request "${text}"`);
 }
 
-/** The pod's board, or the error that kubectl shows while it has none. */
-export function scheduledPod(reader: ResourceReader, namespace: string, name: string): { pod: Pod; node: string } {
+export function podNamed(reader: ResourceReader, namespace: string, name: string): Pod {
   const pod = reader.get(pods, { namespace, name });
   if (!pod) throw notFound(pods, name);
+  return pod;
+}
+
+/** The pod's board, or the error that kubectl shows while it has none. */
+export function scheduledPod(reader: ResourceReader, namespace: string, name: string): { pod: Pod; node: string } {
+  const pod = podNamed(reader, namespace, name);
   const node = pod.spec?.nodeName;
   if (!node) throw badRequest(`pod ${name} does not have a host assigned`);
   return { pod, node };
