@@ -96,18 +96,19 @@ export class Connections {
   /** Ends the connection when its client takes nothing of an answer that is written. */
   awaitReader(socket: TLSSocket, response: ServerResponse): void {
     let left_bytes = Number.POSITIVE_INFINITY;
+    // Of its own: a request that follows in the same connection must not take it back.
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const look = (): void => {
-      const connection = this.#open.get(socket);
-      if (!connection || response.writableFinished || response.closed) return;
+      if (!this.#open.has(socket) || response.closed) return;
       const waiting_bytes = socket.writableLength + response.writableLength;
       if (waiting_bytes >= left_bytes) {
         socket.destroy();
         return;
       }
       left_bytes = waiting_bytes;
-      clearTimeout(connection.deadline);
-      connection.deadline = setTimeout(look, this.#limits.stalledFor_ms);
+      timer = setTimeout(look, this.#limits.stalledFor_ms);
     };
+    response.once("close", () => clearTimeout(timer));
     look();
   }
 
