@@ -356,8 +356,10 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
     test("exec with a terminal has its size", async () => {
       await withSandbox({}, async (sandboxId, sandbox) => {
         const id = await start(sandboxId, sandbox, sleeper);
+        // A size that is told may take hold a moment later.
+        const untilSized = 'read line; until [ "$(stty size 2>&1)" = "45 123" ]; do sleep 0.1; done; stty size';
         const session = await runtime.exec(id, {
-          command: ["sh", "-c", "read line; stty size"],
+          command: ["sh", "-c", untilSized],
           stdin: true,
           stdout: true,
           stderr: true,

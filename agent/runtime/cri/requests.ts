@@ -202,6 +202,9 @@ export function containerStatus(
   const { labels, annotations, metadata } = listed;
   const state = states[status?.state ?? listed.state] ?? "unknown";
   const hasEnded = state === "exited";
+  const began_ms = milliseconds(status?.startedAt);
+  // Of a short life containerd notes the beginning after the end.
+  const ended_ms = hasEnded ? milliseconds(status?.finishedAt) : undefined;
   return {
     id: listed.id,
     sandboxId: listed.sandboxId,
@@ -210,8 +213,8 @@ export function containerStatus(
     attempt: metadata?.attempt ?? 0,
     state,
     createdAt_ms: milliseconds(status?.createdAt ?? listed.createdAt) ?? 0,
-    startedAt_ms: milliseconds(status?.startedAt),
-    finishedAt_ms: hasEnded ? milliseconds(status?.finishedAt) : undefined,
+    startedAt_ms: began_ms !== undefined && ended_ms !== undefined ? Math.min(began_ms, ended_ms) : began_ms,
+    finishedAt_ms: ended_ms,
     exitCode: hasEnded ? status?.exitCode : undefined,
     signal: undefined,
     oomKilled: status?.reason === "OOMKilled",

@@ -14,6 +14,14 @@ export const boardRows: Rows = {
       return metadata.annotations?.["node.alpha.kubernetes.io/ttl"] === "0";
     });
   },
+  async "board-authorities-controller"(stage) {
+    await joinBoard(stage.admin, "outdated");
+    const body = { metadata: { annotations: { "bramble.dev/trusted-authorities": "0123456789abcdef" } } };
+    await stage.admin.patch(nodes, { name: "outdated" }, { type: "merge", body });
+    await stage.until(nodes, { name: "outdated" }, ({ metadata }) => {
+      return /^[0-9a-f]{16}$/.test(metadata.annotations?.["bramble.dev/wanted-authorities"] ?? "");
+    });
+  },
   async "node-controller"(stage) {
     await joinBoard(stage.admin, "silent");
     const session = (state: string) => ({
