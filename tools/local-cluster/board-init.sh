@@ -13,14 +13,14 @@ own() { # path
 }
 mount --make-rprivate /
 mount -t proc proc /proc
-for path in /etc/bramble /etc/cni /opt/cni /var/lib/bramble /var/lib/docker /var/lib/containerd /var/lib/cni /var/lib/kubelet /var/log; do own "$path"; done
+for path in /etc/bramble /etc/cni /etc/docker /opt/cni /var/lib/bramble /var/lib/docker /var/lib/containerd /var/lib/cni /var/lib/kubelet /var/log; do own "$path"; done
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mkdir -p /run/lock
 printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 %s\n' "$name" >"$dir/hosts"
 [ -s "$dir/machine-id" ] || tr -d - </proc/sys/kernel/random/uuid >"$dir/machine-id"
 printf '%s\n' "$name" >"$dir/hostname"
-: >"$dir/resolv.conf"
+[ -e "$dir/resolv.conf" ] || : >"$dir/resolv.conf"
 for file in hosts machine-id hostname resolv.conf; do
   [ -e "/etc/$file" ] || : >"/etc/$file"
   mount --bind "$dir/$file" "/etc/$file"
