@@ -1,0 +1,80 @@
+/** Commands whose flags are settings, of a file too. */
+import { type Command, Option as Flag } from "commander";
+import { type ComponentForm, readComponentConfiguration } from "./component-configuration.ts";
+import { kindOfDocument, loadSettings } from "./load.ts";
+import type { Option, Options, ValuesOf } from "./option.ts";
+import { masterOptions, workerOptions } from "./settings.ts";
+
+export const configFile = "/etc/bramble/config.yaml";
+export const kubeconfigFile = "/etc/bramble/kubeconfig.yaml";
+
+/** Gives a command the flags of `options` and runs it with the settings of file and flags. */
+export function withSettings<O extends Options>(
+  command: Command,
+  options: O,
+  run: (
+    settings: ValuesOf<O>,
+    given: Readonly<Record<string, unknown>>,
+    args: readonly (string | undefined)[],
+  ) => Promise<void>,
+  /** A document of upstream's that `--config` may name instead of a file of settings. */
+  document?: UpstreamDocument,
+): Command {
+  const orDocument = document ? `, or a ${document.kind}` : "";
+  command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
+  for (const option of Object.values(options)) {
+    const flag = new Flag(usageOf(option), describe(option.description, option.fallback));
+    if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+    command.addOption(flag);
+  }
+  return command.action(async () => {
+    const given = command.opts();
+    const flags = Object.fromEntries(
+      Object.values(options).map((option) => [option.name, givenValue(given, option.name)]),
+    );
+    let named = given["config"] as string | undefined;
+    if (document && named !== undefined && kindOfDocument(named) === document.kind) {
+      for (const [name, value] of Object.entries(document.read(named))) flags[name] ??= value;
+      named = undefined;
+    }
+    // One file serves both roles, so a key of the other one is no mistake.
+    const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map(({ name }) => name);
+    await run(
+      loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }),
+      given,
+      command.args,
+    );
+  });
+}
+
+export interface UpstreamDocument {
+  readonly kind: string;
+  /** The settings that it stands for, by their names; flags win. Throws ConfigError. */
+  readonly read: (path: string) => Readonly<Record<string, unknown>>;
+}
+
+export function documentOf(form: ComponentForm): UpstreamDocument {
+  const read = (path: string): Readonly<Record<string, unknown>> => {
+    const { settings, withoutEffect } = readComponentConfiguration(path, form);
+    if (withoutEffect.length > 0) console.error(`bramble: ${path}: without effect here: ${withoutEffect.join(", ")}`);
+    return settings;
+  };
+  return { kind: form.kind, read };
+}
+
+function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): string {
+  if (placeholder === undefined) return `--${name}`;
+  return isValueOptional ? `--${name} [${placeholder}]` : `--${name} <${placeholder}>`;
+}
+
+function describe(description: string, fallback: unknown): string {
+  const shown = Array.isArray(fallback) ? fallback.join(",") : String(fallback);
+  return shown === "" || shown === "false" ? description : `${description} (default: ${shown})`;
+}
+
+/** commander keeps `--data-dir` as dataDir, and takes `--no-agent` for a negation: as agent, true unless it was given. */
+function givenValue(given: Record<string, unknown>, name: string): unknown {
+  const camelCase = (text: string): string => text.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  if (name.startsWith("no-")) return given[camelCase(name.slice(3))] === false ? true : undefined;
+  return given[camelCase(name)];
+}
