@@ -21,6 +21,8 @@ export interface KubeletOptions {
   readonly runDir: string;
   /** Where CSI drivers and device plug-ins look for a kubelet: /var/lib/kubelet. The board takes none when absent. */
   readonly pluginDir?: string | undefined;
+  /** Where /dev and /sys are, for what hangs on the board; "/" when absent. */
+  readonly hardwareRoot?: string | undefined;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** The board's addresses, the main one first. Asked whenever they are needed: DHCP may change them. */

@@ -127,6 +127,7 @@ export function registrarOptions(
     kubeletPort: options.kubeletPort ?? 10_250,
     reservedMemory_bytes: options.reservedMemory_bytes ?? 0,
     dataFolder: options.dataDir,
+    hardwareRoot: options.hardwareRoot,
     addresses: () => options.nodeIPs(),
     troubles: () => options.troubles?.() ?? [],
   };

@@ -199,10 +199,11 @@ export class Kubelet {
   }
 
   #newPlugins(tokens: ServiceAccountTokens, recorder: EventRecorder): BoardPlugins | undefined {
-    const { pluginDir, nodeName, host, client } = this.#options;
+    const { pluginDir, hardwareRoot, nodeName, host, client } = this.#options;
     if (pluginDir === undefined) return undefined;
     return new BoardPlugins({
       root: pluginDir,
+      hardwareRoot,
       nodeName,
       host,
       client,

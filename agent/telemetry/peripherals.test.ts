@@ -22,6 +22,7 @@ function usbDevice(name: string, ids: string, kind = "00"): void {
 test("what hangs on a board is found, and found gone", async () => {
   const scan = new PeripheralScan(root);
   expect(await scan.look()).toEqual([]);
+  const nothing = scan.fingerprint;
 
   for (const device of ["gpiochip0", "i2c-1", "spidev0.0", "video0", "null", "i2c", "tty1"]) file(`dev/${device}`);
   usbDevice("usb1", "1d6b:0002", "09");
@@ -30,7 +31,14 @@ test("what hangs on a board is found, and found gone", async () => {
   file("sys/bus/usb/devices/1-1:1.0/bInterfaceNumber", "00\n");
   expect(await scan.look()).toEqual(["camera", "coral", "gpio", "i2c", "spi", "usb-10c4-ea60", "usb-1a6e-089a"]);
 
+  const all = scan.fingerprint;
+  expect(all).not.toBe(nothing);
+  file("dev/tty2");
+  await scan.look();
+  expect(scan.fingerprint).toBe(all);
+
   rmSync(join(root, "sys/bus/usb/devices/1-2"), { recursive: true });
   rmSync(join(root, "dev/video0"));
   expect(await scan.look()).toEqual(["gpio", "i2c", "spi", "usb-10c4-ea60"]);
+  expect(scan.fingerprint).not.toBe(all);
 });

@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 export type Peripheral = "gpio" | "i2c" | "spi" | "camera" | "coral" | `usb-${string}-${string}`;
 
 /** Device files that tell of one. */
-const deviceFiles: readonly (readonly [Peripheral, RegExp])[] = [
+export const deviceFiles: readonly (readonly [Peripheral, RegExp])[] = [
   ["gpio", /^gpiochip\d+$/],
   ["i2c", /^i2c-\d+$/],
   ["spi", /^spidev\d+\.\d+$/],
@@ -19,7 +19,7 @@ const corals: ReadonlySet<string> = new Set(["1a6e:089a", "18d1:9302"]);
 /** Hubs, of which each board has some and which serve nobody by themselves. */
 const hubClass = "09";
 /** A Node carries its labels everywhere: more devices than this are not told. */
-const mostUsb = 16;
+export const mostUsb = 16;
 
 /**
  * What hangs on the board now, sorted. Two folders are read; the files of USB devices only when another device is there than
@@ -29,9 +29,15 @@ export class PeripheralScan {
   readonly #root: string;
   #seenUsb: string | undefined;
   #usb: readonly Peripheral[] = [];
+  #fingerprint = "";
 
   constructor(root = "/") {
     this.#root = root;
+  }
+
+  /** Another one after a look that found other device files or USB devices than the last. */
+  get fingerprint(): string {
+    return this.#fingerprint;
   }
 
   async look(): Promise<readonly Peripheral[]> {
@@ -44,26 +50,45 @@ export class PeripheralScan {
       this.#usb = await this.#readUsb(usb);
       this.#seenUsb = seen;
     }
-    const found = deviceFiles.flatMap(([name, file]) => (devices.some((device) => file.test(device)) ? [name] : []));
+    const files = deviceFiles.map(([name, file]) => ({ name, there: devices.filter((device) => file.test(device)) }));
+    this.#fingerprint = [...files.flatMap(({ there }) => there).sort(), seen].join(" ");
+    const found = files.flatMap(({ name, there }) => (there.length > 0 ? [name] : []));
     return [...new Set([...found, ...this.#usb])].sort();
   }
 
   async #readUsb(names: readonly string[]): Promise<readonly Peripheral[]> {
-    // Interfaces have a colon in their names.
-    const devices = names.filter((name) => !name.includes(":"));
-    const read = await Promise.all(
-      devices.map(async (name): Promise<Peripheral[]> => {
-        const text = (file: string): Promise<string> =>
-          readFile(`${this.#root}sys/bus/usb/devices/${name}/${file}`, "utf8").then(
-            (content) => content.trim().toLowerCase(),
-            () => "",
-          );
-        const [vendor, product, kind] = await Promise.all([text("idVendor"), text("idProduct"), text("bDeviceClass")]);
-        if (!/^[0-9a-f]{4}$/.test(vendor) || !/^[0-9a-f]{4}$/.test(product) || kind === hubClass) return [];
-        const coral: Peripheral[] = corals.has(`${vendor}:${product}`) ? ["coral"] : [];
-        return [...coral, `usb-${vendor}-${product}`];
-      }),
-    );
-    return [...new Set(read.flat())].slice(0, mostUsb);
+    const devices = await usbDevices(this.#root, names);
+    const found = devices.flatMap(({ peripheral, isCoral }): Peripheral[] => [
+      ...(isCoral ? ["coral" as const] : []),
+      peripheral,
+    ]);
+    return [...new Set(found)].slice(0, mostUsb);
   }
+}
+
+export interface UsbDevice {
+  /** The port it is plugged into, as the kernel names it: "1-1.2". */
+  readonly port: string;
+  readonly peripheral: Peripheral;
+  readonly isCoral: boolean;
+}
+
+/** USB devices but hubs, among the entries `names` of /sys/bus/usb/devices. One that goes meanwhile is left out. */
+export async function usbDevices(root: string, names: readonly string[]): Promise<UsbDevice[]> {
+  // Interfaces have a colon in their names.
+  const ports = names.filter((name) => !name.includes(":"));
+  const read = await Promise.all(
+    ports.map(async (port): Promise<UsbDevice[]> => {
+      const text = (file: string): Promise<string> =>
+        readFile(`${root}sys/bus/usb/devices/${port}/${file}`, "utf8").then(
+          (content) => content.trim().toLowerCase(),
+          () => "",
+        );
+      const [vendor, product, kind] = await Promise.all([text("idVendor"), text("idProduct"), text("bDeviceClass")]);
+      if (!/^[0-9a-f]{4}$/.test(vendor) || !/^[0-9a-f]{4}$/.test(product) || kind === hubClass) return [];
+      const isCoral = corals.has(`${vendor}:${product}`);
+      return [{ port, peripheral: `usb-${vendor}-${product}`, isCoral }];
+    }),
+  );
+  return read.flat();
 }

@@ -74,6 +74,11 @@ export class PluginBoard {
     return join(this.dockerd.directory, "k");
   }
 
+  /** Holds the board's /dev and /sys; nothing hangs on it before a test puts it there. */
+  get hardware(): string {
+    return join(this.dockerd.directory, "hardware");
+  }
+
   get api(): Client {
     return this.server.admin;
   }
@@ -88,6 +93,7 @@ export class PluginBoard {
       dataDir: join(this.dockerd.directory, "kubelet"),
       runDir: join(this.dockerd.directory, "run"),
       pluginDir: this.pluginDir,
+      hardwareRoot: `${this.hardware}/`,
       clusterDns: ["10.43.0.10"],
       clusterDomain: "cluster.local",
       nodeIPs: () => ["192.0.2.1"],

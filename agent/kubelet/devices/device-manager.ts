@@ -137,7 +137,7 @@ export class DeviceManager {
     }
     const preferred = (await source.prefer?.(available, mustInclude, count)) ?? [];
     const chosen = choose(available, mustInclude, preferred, count);
-    const response = ContainerAllocateResponse.decode(ContainerAllocateResponse.encode(await source.allocate(chosen)));
+    const response = whole(await source.allocate(chosen));
     this.allocations.add({ podUid: uid, container, resource, deviceIds: chosen, response });
     return chosen;
   }
@@ -154,8 +154,14 @@ export class DeviceManager {
   /** What a container has, for its start. Tells the sources of it first. Rejects when one is not ready for it. */
   async forStart(podUid: string, container: string): Promise<readonly Allocation[]> {
     const own = this.allocations.of(podUid, container);
-    for (const { resource, deviceIds } of own) await this.#resources.get(resource)?.source?.preStart?.(deviceIds);
-    return own;
+    const current: Allocation[] = [];
+    for (const allocation of own) {
+      const source = this.#resources.get(allocation.resource)?.source;
+      await source?.preStart?.(allocation.deviceIds);
+      const renewed = await source?.atStart?.(allocation.deviceIds);
+      current.push(renewed ? { ...allocation, response: whole(renewed) } : allocation);
+    }
+    return current;
   }
 
   /** The pod has ended. */
@@ -177,6 +183,10 @@ export class DeviceManager {
     }
   }
 }
+
+/** With what the source left out. */
+const whole = (response: Partial<ContainerAllocateResponse>): ContainerAllocateResponse =>
+  ContainerAllocateResponse.decode(ContainerAllocateResponse.encode(response));
 
 const healthyIds = (devices: readonly Device[]): string[] =>
   devices.filter(({ health }) => health === healthy).map(({ id }) => id);

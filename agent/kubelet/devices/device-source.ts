@@ -12,6 +12,8 @@ export interface DeviceSource {
   ): Promise<readonly string[] | undefined>;
   /** Called before each start of a container that has devices of it. */
   preStart?(deviceIds: readonly string[]): Promise<void>;
+  /** Asked at each start where what allocate gave may be out of date by then; takes its place. */
+  atStart?(deviceIds: readonly string[]): Promise<Partial<ContainerAllocateResponse>>;
 }
 
 export const healthy = "Healthy";

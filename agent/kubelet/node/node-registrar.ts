@@ -1,7 +1,7 @@
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
-import { PeripheralScan } from "#agent/telemetry/peripherals.ts";
+import { type Peripheral, PeripheralScan } from "#agent/telemetry/peripherals.ts";
 import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
 import { readSensors } from "#agent/telemetry/sensors.ts";
 import { StrainGauge } from "#agent/telemetry/strain.ts";
@@ -37,6 +37,8 @@ export interface NodeRegistrarOptions {
   readonly kubeletPort: number;
   readonly reservedMemory_bytes: number;
   readonly dataFolder: string;
+  /** Where /dev and /sys are; "/" when absent. */
+  readonly hardwareRoot?: string | undefined;
   addresses(): readonly string[];
   /** Troubles of the network and whatever else keeps pods from starting. */
   troubles(): readonly string[];
@@ -50,6 +52,8 @@ export interface NodePlugins {
   volumesInUse(): readonly string[];
   /** Extended resources by devices. */
   readonly devices: { counts(): ResourceCounts };
+  /** What hangs on the board, as looked at now; `fingerprint` is another one when that has changed. */
+  offer(peripherals: readonly Peripheral[], fingerprint: string): Promise<void>;
   /** The Node has been registered, or found again. */
   registered(): Promise<void>;
 }
@@ -67,7 +71,7 @@ const retry_ms = 5_000;
 export class NodeRegistrar {
   readonly #gauge = new PressureGauge();
   readonly #strainGauge = new StrainGauge();
-  readonly #peripherals = new PeripheralScan();
+  readonly #peripherals: PeripheralScan;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
@@ -79,7 +83,9 @@ export class NodeRegistrar {
   #runtimeTrouble: string | undefined;
   #pluginsAreTold = false;
 
-  constructor(readonly options: NodeRegistrarOptions) {}
+  constructor(readonly options: NodeRegistrarOptions) {
+    this.#peripherals = new PeripheralScan(options.hardwareRoot);
+  }
 
   /** The Node as last read or written; before that, what it will be. */
   get node(): Node | undefined {
@@ -233,10 +239,12 @@ export class NodeRegistrar {
     options.onLook(pressures);
     const disk = await options.host.statfs(options.dataFolder);
     const images = this.#runtimeTrouble ? [] : await options.runtime.listImages().catch(() => []);
+    const peripherals = await this.#peripherals.look();
+    await options.plugins?.offer(peripherals, this.#peripherals.fingerprint);
     return {
       name: options.name,
       board: options.board,
-      peripherals: await this.#peripherals.look(),
+      peripherals,
       runtime: this.#runtime,
       addresses: options.addresses(),
       maxPods: options.maxPods,

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
+import type { Peripheral } from "#agent/telemetry/peripherals.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
@@ -10,6 +11,7 @@ import type { CsiDrivers } from "../csi/csi-drivers.ts";
 import { CsiNodeInfo } from "../csi/csi-node.ts";
 import type { CsiVolumes } from "../csi/csi-volumes.ts";
 import { Allocations } from "../devices/allocations.ts";
+import type { BoardDevices } from "../devices/board-devices.ts";
 import { DeviceManager } from "../devices/device-manager.ts";
 import type { DevicePlugins } from "../devices/device-plugins.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
@@ -19,6 +21,8 @@ import { PluginWatcher } from "./plugin-watcher.ts";
 export interface BoardPluginsOptions {
   /** The folder that drivers and plug-ins know as the kubelet's: /var/lib/kubelet. */
   readonly root: string;
+  /** Where /dev and /sys are; "/" when absent. */
+  readonly hardwareRoot?: string | undefined;
   readonly nodeName: string;
   readonly host: Host;
   readonly client: Client;
@@ -51,6 +55,8 @@ export class BoardPlugins implements CsiLoader {
   readonly #nodeIsThere = Promise.withResolvers<void>();
   readonly devices: DeviceManager;
   #devicePlugins: Promise<DevicePlugins> | undefined;
+  #boardDevices: Promise<BoardDevices> | undefined;
+  #offerTrouble: string | undefined;
   readonly #registration: GrpcDoor;
   readonly #podResources: GrpcDoor;
 
@@ -105,6 +111,23 @@ export class BoardPlugins implements CsiLoader {
         new DevicePlugins(join(this.#options.root, "device-plugins"), this.devices, this.#options.log),
     );
     return this.#devicePlugins;
+  }
+
+  /** Called at each look at the board. One on which nothing ever hung loads nothing. */
+  async offer(peripherals: readonly Peripheral[], fingerprint: string): Promise<void> {
+    if (peripherals.length === 0 && !this.#boardDevices) return;
+    this.#boardDevices ??= import("../devices/board-devices.ts").then(
+      ({ BoardDevices }) => new BoardDevices(this.devices, this.#options.hardwareRoot),
+    );
+    try {
+      await (await this.#boardDevices).update(fingerprint);
+      this.#offerTrouble = undefined;
+    } catch (error) {
+      // Tried again at the next look: the Node is reported without these.
+      const { message } = error as Error;
+      if (message !== this.#offerTrouble) this.#options.log.warn("what hangs on the board is not offered", { error });
+      this.#offerTrouble = message;
+    }
   }
 
   get loaded(): CsiVolumes | undefined {
