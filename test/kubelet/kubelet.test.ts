@@ -114,9 +114,15 @@ async function until(name: string, ready: (pod: Pod) => boolean): Promise<Pod> {
 }
 
 async function untilGone(name: string): Promise<void> {
+  const deadline_ms = performance.now() + 60_000;
   for (;;) {
     try {
-      await api.get(pods, { namespace: "default", name });
+      const { metadata, status } = await api.get(pods, { namespace: "default", name });
+      if (performance.now() > deadline_ms) {
+        const left = await runtime.listContainers({ podUid: metadata.uid });
+        const sandboxes = await runtime.listSandboxes({ podUid: metadata.uid });
+        throw new Error(`the pod ${name} does not go: ${JSON.stringify({ status, left, sandboxes }, undefined, 1)}`);
+      }
     } catch (error) {
       if (isNotFound(error)) return;
       throw error;
@@ -784,5 +790,5 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await Promise.all(names.map((name) => until(name, isReady)));
     for (const name of names) await api.delete(pods, { namespace: "default", name });
     await Promise.all(names.map(untilGone));
-  }, 120_000);
+  }, 150_000);
 });
