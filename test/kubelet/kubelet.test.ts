@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
@@ -7,9 +6,7 @@ import { CacheFiles } from "#agent/checkpoint/cache-files.ts";
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet } from "#agent/kubelet/kubelet.ts";
-import { CniNetwork } from "#agent/network/cni-network.ts";
-import { writeDefaultCniConfig } from "#agent/network/default-cni-config.ts";
-import { DockerRuntime } from "#agent/runtime/docker.ts";
+import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
 import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
@@ -17,6 +14,7 @@ import type { Client } from "#shared/client/client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { dockerBoard } from "../support/docker-board.ts";
 import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 import { SeverableClient } from "./severable-client.ts";
@@ -156,24 +154,7 @@ async function eventsOf(name: string): Promise<string[]> {
 describe.skipIf(!canRunDockerd())("kubelet", () => {
   beforeAll(async () => {
     dockerd = await startDockerd();
-    const configDirectory = join(dockerd.directory, "net.d");
-    mkdirSync(configDirectory);
-    await writeDefaultCniConfig(
-      { podCIDRs: ["10.88.0.0/24"], leaseDirectory: join(dockerd.directory, "leases") },
-      configDirectory,
-    );
-    runtime = new DockerRuntime({
-      socketPath: dockerd.socketPath,
-      host: linuxHost(),
-      resolvConfDirectory: join(dockerd.directory, "resolv"),
-      warn: () => undefined,
-      network: new CniNetwork({
-        configDirectory,
-        binDirectories: [dockerd.cniBinDirectory],
-        stateDirectory: join(dockerd.directory, "cni"),
-        warn: () => undefined,
-      }),
-    });
+    runtime = await dockerBoard(dockerd);
     server = await startSecuredServer();
     api = server.admin;
     const { certificatePem, keyPem } = await issueCertificate(

@@ -1,12 +1,9 @@
 /** A kubelet with a dockerd and an API server, for what plug-ins bring to a board. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet } from "#agent/kubelet/kubelet.ts";
-import { CniNetwork } from "#agent/network/cni-network.ts";
-import { writeDefaultCniConfig } from "#agent/network/default-cni-config.ts";
-import { DockerRuntime } from "#agent/runtime/docker.ts";
+import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { events, nodes, pods, serviceAccounts } from "#shared/api/resources.ts";
@@ -14,6 +11,7 @@ import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.ge
 import type { Client } from "#shared/client/client.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { dockerBoard } from "../support/docker-board.ts";
 import { startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 
@@ -33,24 +31,7 @@ export class PluginBoard {
 
   static async start(): Promise<PluginBoard> {
     const dockerd = await startDockerd();
-    const configDirectory = join(dockerd.directory, "net.d");
-    mkdirSync(configDirectory);
-    await writeDefaultCniConfig(
-      { podCIDRs: ["10.88.0.0/24"], leaseDirectory: join(dockerd.directory, "leases") },
-      configDirectory,
-    );
-    const runtime = new DockerRuntime({
-      socketPath: dockerd.socketPath,
-      host: linuxHost(),
-      resolvConfDirectory: join(dockerd.directory, "resolv"),
-      warn: () => undefined,
-      network: new CniNetwork({
-        configDirectory,
-        binDirectories: [dockerd.cniBinDirectory],
-        stateDirectory: join(dockerd.directory, "cni"),
-        warn: () => undefined,
-      }),
-    });
+    const runtime = await dockerBoard(dockerd);
     const server = await startSecuredServer();
     const { certificatePem, keyPem } = await issueCertificate(
       server.pki.authorities.ca,
