@@ -1,7 +1,8 @@
 /**
- * Malformed requests against an API server in a process of its own. BRAMBLE_FUZZ_REQUESTS says how many (3,000), and
- * BRAMBLE_FUZZ_SEED which (the first of their seeds). What fails is printed with its seed; `BRAMBLE_FUZZ_REQUESTS=1` and
- * that seed repeat it. It is kept in regressions.ts once it is mended.
+ * Malformed requests against an API server in a process of its own. BRAMBLE_FUZZ_REQUESTS says how many (3,000),
+ * BRAMBLE_FUZZ_SEED which (the first of their seeds), BRAMBLE_FUZZ_BINARY which compiled program (else the sources). What
+ * fails is printed with its seed; `BRAMBLE_FUZZ_REQUESTS=1` and that seed repeat it. It is kept in regressions.ts once it
+ * is mended.
  */
 
 import { Database } from "bun:sqlite";

@@ -1,4 +1,7 @@
-/** Loaded before a program (bun --preload): at SIGUSR2 it collects its garbage and writes what is left to $MEASURE_FILE. */
+/**
+ * Loaded before a program (--preload by BUN_OPTIONS, which a compiled one heeds too): at SIGUSR2 it collects its garbage
+ * and writes what is left to $MEASURE_FILE.
+ */
 
 import { heapStats } from "bun:jsc";
 import { renameSync, writeFileSync } from "node:fs";

@@ -7,7 +7,10 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { freePort } from "../support/free-port.ts";
 import type { Place } from "./conversation.ts";
 
-const bramble = resolve(import.meta.dir, "../../bramble.ts");
+/** The sources, or what BRAMBLE_FUZZ_BINARY names. */
+const compiled = process.env["BRAMBLE_FUZZ_BINARY"];
+const program = compiled ? [resolve(compiled)] : [process.execPath, resolve(import.meta.dir, "../../bramble.ts")];
+const measuredProcess = join(import.meta.dir, "measured-process.ts");
 const START_WITHIN_MS = 120_000;
 
 export interface Measure {
@@ -31,9 +34,7 @@ export class ServerProcess {
     const log = openSync(this.logFile, "a");
     this.#child = Bun.spawn({
       cmd: [
-        process.execPath,
-        `--preload=${join(import.meta.dir, "measured-process.ts")}`,
-        bramble,
+        ...program,
         "apiserver",
         `--config=${this.folder}/none.yaml`,
         `--data-dir=${this.folder}/data`,
@@ -46,7 +47,7 @@ export class ServerProcess {
         "--audit-log-maxbackup=1",
         `--mqtt-port=${mqttPort}`,
       ],
-      env: { ...process.env, MEASURE_FILE: this.#measureFile },
+      env: { ...process.env, MEASURE_FILE: this.#measureFile, BUN_OPTIONS: `--preload=${measuredProcess}` },
       stdin: "ignore",
       stdout: log,
       stderr: log,
