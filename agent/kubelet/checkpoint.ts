@@ -1,7 +1,7 @@
 import { readdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
-import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { ConfigMap, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { errnoOf, readBytesIfPresent, readFileIfPresent } from "./files.ts";
@@ -132,11 +132,11 @@ function withoutVolatile<T extends object>(object: T): T {
     const { managedFields: _, resourceVersion: __, ...metadata } = copy.metadata as Record<string, unknown>;
     copy.metadata = metadata;
   }
-  const status = copy.status as { phase?: string; startTime?: string; reason?: string; message?: string } | undefined;
+  const status = copy.status as PodStatus | undefined;
   if (status && "containerStatuses" in status) {
     const final = status.phase === "Succeeded" || status.phase === "Failed";
-    const { phase, startTime, reason, message } = status;
-    copy.status = final ? { phase, startTime, reason, message } : { startTime };
+    const { phase, startTime, reason, message, resourceClaimStatuses } = status;
+    copy.status = final ? { phase, startTime, reason, message } : { startTime, resourceClaimStatuses };
   }
   return copy;
 }

@@ -70,6 +70,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       releaseImages: (uid) => runtime.releaseImages(uid),
     }),
     devices: input.plugins?.devices,
+    claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),

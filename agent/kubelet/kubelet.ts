@@ -376,7 +376,9 @@ export class Kubelet {
         .catch((error: unknown) => this.#log.warn("what a pod has left could not be taken off", { uid, error }));
     }
     await parts.volumes.sweep();
-    parts.devices?.retain((uid) => this.#workers.get(uid) !== undefined || uids.has(uid));
+    const isKnown = (uid: string): boolean => this.#workers.get(uid) !== undefined || uids.has(uid);
+    parts.devices?.retain(isKnown);
+    await parts.claims?.loadedClaims?.retain(isKnown);
     await parts.logs.sweep(new Set([...uids, ...this.#workers.all().map(({ uid }) => uid)]));
     await this.#garbage?.collect(containers, sandboxes);
     this.#imageGarbage?.observe(await this.runtime.listImages(), containers);

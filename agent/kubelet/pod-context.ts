@@ -10,6 +10,7 @@ import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
 import type { ResizeRefusal } from "./node/pod-resize.ts";
 import type { ObjectCache } from "./object-cache.ts";
+import type { ClaimLoader } from "./plugins/board-plugins.ts";
 import type { PodLogs } from "./pod-logs.ts";
 import type { ResourceList } from "./pod-qos.ts";
 import type { ProbeManager } from "./probes/probe-manager.ts";
@@ -25,6 +26,8 @@ export interface KubeletParts {
   readonly volumes: VolumeManager;
   /** Devices that containers are given; none when absent. */
   readonly devices: DeviceManager | undefined;
+  /** ResourceClaims of pods; none when absent. */
+  readonly claims: ClaimLoader | undefined;
   readonly logs: PodLogs;
   readonly images: ImagePuller;
   readonly probes: ProbeManager;

@@ -66,6 +66,17 @@ const executors: Executors = {
     }
   },
 
+  async prepareClaims(_, { parts, pod, events }) {
+    try {
+      if (!parts.claims) throw new Error("dynamic resources are not supported by this node");
+      await (await parts.claims.loadClaims()).prepare(pod);
+    } catch (error) {
+      const text = `Failed to prepare dynamic resources: ${(error as Error).message}`;
+      events.warning("FailedPrepareDynamicResources", text);
+      throw error;
+    }
+  },
+
   async killPod({ grace_s }, run) {
     await killPod(killContext(run), grace_s);
   },
@@ -250,7 +261,8 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
   });
   try {
     const own = (await parts.devices?.forStart(podUid(pod), container.name)) ?? [];
-    const complete = withDevices(config, own);
+    const claims = container.resources?.claims?.length ? await parts.claims?.loadClaims() : undefined;
+    const complete = withDevices(config, own, claims?.cdiDevices(pod, container));
     return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, complete));
   } catch (error) {
     throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });

@@ -366,6 +366,7 @@ export class PodWorker {
       if (!isStopped(after)) throw new Error("containers still run after the pod was stopped");
       parts.probes.stop(uid);
       this.#waiting.clear();
+      await parts.claims?.loadedClaims?.unprepare(uid);
       await parts.volumes.unmount(uid);
       parts.devices?.release(uid);
       await parts.objects.release(uid);

@@ -58,8 +58,15 @@ export interface DockerRuntimeOptions {
   readonly resolvConfDirectory: string;
   /** Where images of some registries are pulled from instead. */
   readonly mirrors?: RegistryMirrors | undefined;
+  /** Folders with descriptions of devices by CDI, for a daemon that reads none; the usual ones when absent. */
+  readonly cdiFolders?: readonly string[] | undefined;
   /** Gets what an operator should read once. */
   readonly warn: (message: string) => void;
+}
+
+interface DaemonTraits extends Pick<CreateContext, "cgroupDriver" | "isPodman"> {
+  /** From Docker 25 on, where it is switched on; Docker lists the folders that it reads then. */
+  readonly knowsCdi: boolean;
 }
 
 const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
@@ -78,7 +85,7 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #images: DockerImages;
   readonly #imageVolumes: DockerImageVolumes;
   readonly #stats: DockerStats;
-  #traits: Pick<CreateContext, "cgroupDriver" | "isPodman"> | undefined;
+  #traits: DaemonTraits | undefined;
 
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
@@ -143,7 +150,8 @@ export class DockerRuntime implements ContainerRuntime {
     const mounts = sandbox.resolvConfPath ? [...config.mounts, resolvConfMount(sandbox.resolvConfPath)] : config.mounts;
     // Only digests can have another name; the question costs a request.
     const image = config.image.includes("@") ? await this.#images.daemonName(config.image) : config.image;
-    const options = containerCreateOptions({ ...config, image, security, mounts }, sandbox, context);
+    const whole = await this.#withDevices({ ...config, image, security, mounts }, common.knowsCdi);
+    const options = containerCreateOptions(whole, sandbox, context);
     return await this.#containers.create(options, "image-not-found");
   }
 
@@ -298,7 +306,17 @@ export class DockerRuntime implements ContainerRuntime {
     }
   }
 
-  async #context(): Promise<Omit<CreateContext, "negativeOomScoreAdj">> {
+  /** A daemon without CDI gets what devices by CDI come to. */
+  async #withDevices(config: ContainerConfig, knowsCdi: boolean): Promise<ContainerConfig> {
+    if (!config.cdiDevices?.length || knowsCdi) return config;
+    const [{ withCdiResolved }, { cdiFolders }] = await Promise.all([
+      import("./cdi/apply-cdi.ts"),
+      import("./cdi/cdi-spec.ts"),
+    ]);
+    return await withCdiResolved(config, this.#options.cdiFolders ?? cdiFolders, this.#options.warn);
+  }
+
+  async #context(): Promise<Omit<CreateContext, "negativeOomScoreAdj"> & DaemonTraits> {
     this.#traits ??= await this.#askTraits();
     return {
       ...this.#traits,
@@ -307,11 +325,13 @@ export class DockerRuntime implements ContainerRuntime {
     };
   }
 
-  async #askTraits(): Promise<Pick<CreateContext, "cgroupDriver" | "isPodman">> {
+  async #askTraits(): Promise<DaemonTraits> {
     const [version, info] = await asRuntime("ask about Docker", () =>
       Promise.all([this.#docker.version(), this.#docker.info()]),
     );
-    return { cgroupDriver: String(info.CgroupDriver), isPodman: isPodman(version) };
+    const { CDISpecDirs = [] } = info as { readonly CDISpecDirs?: readonly string[] | null };
+    const knowsCdi = (CDISpecDirs ?? []).length > 0;
+    return { cgroupDriver: String(info.CgroupDriver), isPodman: isPodman(version), knowsCdi };
   }
 }
 

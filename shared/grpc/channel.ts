@@ -132,6 +132,16 @@ export class GrpcChannel {
     };
   }
 
+  /** Connects where that is needed; `ended` resolves when this connection is no more. Rejects with GrpcError. */
+  async connection(): Promise<{ readonly ended: Promise<void> }> {
+    const session = await this.#connected(this.#connect_ms);
+    const ended = new Promise<void>((resolve) => {
+      if (session.destroyed) resolve();
+      else session.once("close", () => resolve());
+    });
+    return { ended };
+  }
+
   async #connected(timeout_ms: number): Promise<ClientHttp2Session> {
     if (this.#closed) throw new GrpcError(GrpcCode.Cancelled, "the connection was closed", false);
     this.#session ??= this.#connect();

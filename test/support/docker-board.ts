@@ -19,6 +19,7 @@ export async function dockerBoard(dockerd: TestDockerd): Promise<DockerRuntime> 
     host: linuxHost(),
     resolvConfDirectory: join(dockerd.directory, "resolv"),
     warn: () => undefined,
+    cdiFolders: [join(dockerd.directory, "cdi")],
     network: new CniNetwork({
       configDirectory,
       binDirectories: [dockerd.cniBinDirectory],

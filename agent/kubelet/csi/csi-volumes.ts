@@ -11,6 +11,7 @@ import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { errnoOf } from "../files.ts";
+import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
@@ -28,7 +29,6 @@ import {
   tokensKey,
   volumeContext,
 } from "./csi-requests.ts";
-import { KeyedTasks } from "./keyed-tasks.ts";
 import { claimToGrow, tellGrown } from "./volume-growth.ts";
 import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
 

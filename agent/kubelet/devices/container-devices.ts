@@ -1,9 +1,16 @@
 import type { ContainerConfig, Mount } from "#agent/runtime/runtime.ts";
 import type { Allocation } from "./allocations.ts";
 
-/** The container with what the sources of its devices want it to have (pure). Its own environment and mounts win. */
-export function withDevices(config: ContainerConfig, allocations: readonly Allocation[]): ContainerConfig {
-  if (allocations.length === 0) return config;
+/**
+ * The container with what the sources of its devices want it to have, and with devices that drivers name by CDI (pure).
+ * Its own environment and mounts win.
+ */
+export function withDevices(
+  config: ContainerConfig,
+  allocations: readonly Allocation[],
+  claimed: readonly string[] = [],
+): ContainerConfig {
+  if (allocations.length === 0 && claimed.length === 0) return config;
   const responses = allocations.map(({ response }) => response);
   const named = new Set(config.env.map(({ name }) => name));
   const mounted = new Set(config.mounts.map(({ containerPath }) => containerPath));
@@ -24,7 +31,9 @@ export function withDevices(config: ContainerConfig, allocations: readonly Alloc
     mounts: [...config.mounts, ...uniqueByPath(mounts)],
     devices: [...config.devices, ...devices.values()],
     annotations: { ...Object.assign({}, ...responses.map(({ annotations }) => annotations)), ...config.annotations },
-    cdiDevices: [...new Set(responses.flatMap(({ cdiDevices }) => cdiDevices.map(({ name }) => name)))],
+    cdiDevices: [
+      ...new Set([...responses.flatMap(({ cdiDevices }) => cdiDevices.map(({ name }) => name)), ...claimed]),
+    ],
   };
 }
 

@@ -1,8 +1,9 @@
 /** What monitoring of devices asks a kubelet: which container has which (podresources.v1). */
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
-import { type MessageOf, message, nested, repeated, string } from "#shared/grpc/message.ts";
+import { type MessageOf, message, nested, optional, repeated, string } from "#shared/grpc/message.ts";
 import { GrpcServer } from "#shared/grpc/server.ts";
+import type { PreparedClaims } from "../dra/prepared-claims.ts";
 import { isTerminalPhase, podUid } from "../pod-containers.ts";
 import type { DeviceManager } from "./device-manager.ts";
 import { type Device, TopologyInfo } from "./device-messages.ts";
@@ -12,7 +13,23 @@ const ContainerDevices = message({
   deviceIds: repeated(2, "string"),
   topology: nested(3, TopologyInfo),
 });
-const ContainerResources = message({ name: string(1), devices: repeated(2, ContainerDevices) });
+const ClaimResource = message({
+  cdiDevices: repeated(1, message({ name: string(1) })),
+  driverName: string(2),
+  poolName: string(3),
+  deviceName: string(4),
+  shareId: optional(5, "string"),
+});
+const DynamicResource = message({
+  claimName: string(2),
+  claimNamespace: string(3),
+  claimResources: repeated(4, ClaimResource),
+});
+const ContainerResources = message({
+  name: string(1),
+  devices: repeated(2, ContainerDevices),
+  dynamicResources: repeated(5, DynamicResource),
+});
 export const PodResources = message({
   name: string(1),
   namespace: string(2),
@@ -35,6 +52,8 @@ export const podResourcesPaths = {
 
 export interface PodResourcesSource {
   readonly manager: DeviceManager;
+  /** Undefined while no pod has had a claim. */
+  claims(): PreparedClaims | undefined;
   pods(): readonly Pod[];
 }
 
@@ -44,7 +63,7 @@ export function podResourcesServer(source: PodResourcesSource): GrpcServer {
     unary: {
       [podResourcesPaths.list]: () => {
         const active = source.pods().filter(({ status }) => !isTerminalPhase(status?.phase));
-        return ListPodResourcesResponse.encode({ podResources: active.map((pod) => resourcesOf(pod, source.manager)) });
+        return ListPodResourcesResponse.encode({ podResources: active.map((pod) => resourcesOf(pod, source)) });
       },
       [podResourcesPaths.get]: (request) => {
         const { podName, podNamespace } = GetPodResourcesRequest.decode(request);
@@ -52,7 +71,7 @@ export function podResourcesServer(source: PodResourcesSource): GrpcServer {
           .pods()
           .find(({ metadata }) => metadata.name === podName && metadata.namespace === podNamespace);
         if (!pod) throw new GrpcError(GrpcCode.NotFound, `pod ${podName} in namespace ${podNamespace} not found`, true);
-        return GetPodResourcesResponse.encode({ podResources: resourcesOf(pod, source.manager) });
+        return GetPodResourcesResponse.encode({ podResources: resourcesOf(pod, source) });
       },
       [podResourcesPaths.allocatable]: () =>
         AllocatableResourcesResponse.encode({
@@ -70,7 +89,10 @@ const deviceOf = (resourceName: string, { id, topology }: Device): MessageOf<typ
   topology,
 });
 
-function resourcesOf(pod: Pod, { allocations }: DeviceManager): MessageOf<typeof PodResources> {
+function resourcesOf(
+  pod: Pod,
+  { manager: { allocations }, claims }: PodResourcesSource,
+): MessageOf<typeof PodResources> {
   const { name = "", namespace = "" } = pod.metadata;
   const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
   const containers = [...sidecars, ...pod.spec.containers].map((container) => ({
@@ -78,6 +100,28 @@ function resourcesOf(pod: Pod, { allocations }: DeviceManager): MessageOf<typeof
     devices: allocations
       .of(podUid(pod), container.name)
       .map(({ resource, deviceIds }) => ({ resourceName: resource, deviceIds, topology: undefined })),
+    dynamicResources: dynamicResources(pod, container, claims()),
   }));
   return { name, namespace, containers };
+}
+
+function dynamicResources(
+  pod: Pod,
+  container: Container,
+  claims: PreparedClaims | undefined,
+): MessageOf<typeof DynamicResource>[] {
+  const named = new Set((container.resources?.claims ?? []).map(({ name }) => name));
+  return (claims?.preparedFor(pod, named) ?? []).map(({ namespace, name, devices }) => ({
+    claimName: name,
+    claimNamespace: namespace,
+    claimResources: Object.entries(devices).flatMap(([driverName, own]) =>
+      own.map(({ poolName, deviceName, cdiDeviceIds, shareId }) => ({
+        cdiDevices: cdiDeviceIds.map((id) => ({ name: id })),
+        driverName,
+        poolName,
+        deviceName,
+        shareId,
+      })),
+    ),
+  }));
 }

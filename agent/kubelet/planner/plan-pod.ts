@@ -74,7 +74,7 @@ function planNewSandbox(pod: Pod, observed: ObservedPod, attempt: number, now_ms
     [
       ...clear,
       ...oldInits.map(({ id }) => ({ kind: "removeContainer" as const, containerId: id })),
-      { kind: "mountVolumes" },
+      ...present(pod),
       { kind: "createSandbox", attempt },
     ],
     start,
@@ -166,6 +166,12 @@ function faultOf(
   return undefined;
 }
 
+/** What a pod needs on the board before its containers. */
+const present = ({ spec }: Pod): PodStep[] => [
+  { kind: "mountVolumes" },
+  ...(spec.resourceClaims?.length ? [{ kind: "prepareClaims" as const }] : []),
+];
+
 const killStep = (kill: ContainerKill): PodStep => ({ kind: "killContainer", ...kill });
 const resizeStep = (target: { readonly container: string; readonly containerId: string }): PodStep => ({
   kind: "resizeContainer",
@@ -223,7 +229,7 @@ function assemble(
   }
   const mounted = before.some(({ kind }) => kind === "mountVolumes");
   return {
-    steps: [...before, ...(starts && !mounted ? [{ kind: "mountVolumes" as const }] : []), ...steps],
+    steps: [...before, ...(starts && !mounted ? present(pod) : []), ...steps],
     wakeAt_ms,
   };
 }

@@ -13,6 +13,8 @@ export type KillReason =
 export type PodStep =
   /** Makes every volume present and current. */
   | { readonly kind: "mountVolumes" }
+  /** Has drivers prepare the pod's ResourceClaims. */
+  | { readonly kind: "prepareClaims" }
   /** Stops all that runs, in the order of termination, then the sandbox. */
   | { readonly kind: "killPod"; readonly grace_s?: number | undefined }
   | { readonly kind: "createSandbox"; readonly attempt: number }

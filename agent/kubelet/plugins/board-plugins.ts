@@ -14,9 +14,13 @@ import { Allocations } from "../devices/allocations.ts";
 import type { BoardDevices } from "../devices/board-devices.ts";
 import { DeviceManager } from "../devices/device-manager.ts";
 import type { DevicePlugins } from "../devices/device-plugins.ts";
+import type { DraDrivers } from "../dra/dra-drivers.ts";
+import type { PreparedClaims } from "../dra/prepared-claims.ts";
+import { readFileIfPresent } from "../files.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import type { CsiLoader } from "../volumes/volume-manager.ts";
 import { PluginWatcher } from "./plugin-watcher.ts";
+import { ResourceSlices } from "./resource-slices.ts";
 
 export interface BoardPluginsOptions {
   /** The folder that drivers and plug-ins know as the kubelet's: /var/lib/kubelet. */
@@ -44,14 +48,30 @@ interface Csi {
   readonly volumes: CsiVolumes;
 }
 
+interface Dra {
+  readonly drivers: DraDrivers;
+  readonly claims: PreparedClaims;
+}
+
+/** Claims of pods, loaded when they are first needed. */
+export interface ClaimLoader {
+  /** What is loaded; undefined while nothing has been needed. */
+  readonly loadedClaims: PreparedClaims | undefined;
+  loadClaims(): Promise<PreparedClaims>;
+}
+
 /** What others bring to a board by the kubelet's plug-in interfaces. A board without plug-ins only watches a folder. */
-export class BoardPlugins implements CsiLoader {
+export class BoardPlugins implements CsiLoader, ClaimLoader {
   readonly #options: BoardPluginsOptions;
   readonly #watcher: PluginWatcher;
   readonly #csiNode: CsiNodeInfo;
   #csi: Csi | undefined;
   #loading: Promise<Csi> | undefined;
+  #dra: Dra | undefined;
+  #loadingDra: Promise<Dra> | undefined;
+  readonly #slices: ResourceSlices;
   #attachments = "";
+  #nodeIsKnown = false;
   readonly #nodeIsThere = Promise.withResolvers<void>();
   readonly devices: DeviceManager;
   #devicePlugins: Promise<DevicePlugins> | undefined;
@@ -64,6 +84,7 @@ export class BoardPlugins implements CsiLoader {
     this.#options = options;
     const checkpoint = join(options.root, "device-plugins", "kubelet_internal_checkpoint");
     this.devices = new DeviceManager(new Allocations(checkpoint, options.log), options.log, options.onReport);
+    this.#slices = new ResourceSlices(options.client, options.nodeName, options.log);
     this.#csiNode = new CsiNodeInfo(options.client, options.nodeName);
     this.#watcher = new PluginWatcher({
       folder: join(options.root, "plugins_registry"),
@@ -74,6 +95,7 @@ export class BoardPlugins implements CsiLoader {
         const { registerPlugin } = await import("./plugin-registration.ts");
         return registerPlugin(socket, async (type) => {
           if (type === "CSIPlugin") return (await this.#loadCsi()).drivers;
+          if (type === "DRAPlugin") return (await this.#loadDra()).drivers;
           return type === "DevicePlugin" ? this.#loadDevicePlugins() : undefined;
         });
       },
@@ -82,7 +104,8 @@ export class BoardPlugins implements CsiLoader {
     this.#registration = new GrpcDoor(async () => (await this.#loadDevicePlugins()).server, onError);
     this.#podResources = new GrpcDoor(async () => {
       const { podResourcesServer } = await import("../devices/pod-resources.ts");
-      return podResourcesServer({ manager: this.devices, pods: () => options.pods() });
+      const claims = (): PreparedClaims | undefined => this.loadedClaims;
+      return podResourcesServer({ manager: this.devices, claims, pods: () => options.pods() });
     }, onError);
   }
 
@@ -91,6 +114,7 @@ export class BoardPlugins implements CsiLoader {
     const { root } = this.#options;
     if ((await hasEntries(join(root, "pods"))) || (await hasEntries(join(root, "plugins", "kubernetes.io", "csi"))))
       await this.load();
+    if ((await readFileIfPresent(this.#claimRecords)) !== undefined) await this.#loadDra();
     await this.devices.start();
     await this.#watcher.start();
     // Plug-ins see by this socket that a kubelet has started, and register anew.
@@ -101,6 +125,8 @@ export class BoardPlugins implements CsiLoader {
   async stop(): Promise<void> {
     await this.#watcher.stop();
     (await this.#devicePlugins)?.stop();
+    this.#slices.stop();
+    (await this.#loadingDra)?.drivers.stop();
     await this.#registration.stop();
     await this.#podResources.stop();
   }
@@ -166,6 +192,36 @@ export class BoardPlugins implements CsiLoader {
     return this.#csi;
   }
 
+  get #claimRecords(): string {
+    return join(this.#options.root, "dra_manager_state");
+  }
+
+  get loadedClaims(): PreparedClaims | undefined {
+    return this.#dra?.claims;
+  }
+
+  async loadClaims(): Promise<PreparedClaims> {
+    return (await this.#loadDra()).claims;
+  }
+
+  #loadDra(): Promise<Dra> {
+    this.#loadingDra ??= this.#newDra();
+    return this.#loadingDra;
+  }
+
+  async #newDra(): Promise<Dra> {
+    const [{ DraDrivers }, { PreparedClaims }, { ClaimRecords }] = await Promise.all([
+      import("../dra/dra-drivers.ts"),
+      import("../dra/prepared-claims.ts"),
+      import("../dra/claim-record.ts"),
+    ]);
+    const { client, log, onProgress } = this.#options;
+    const drivers = new DraDrivers(this.#slices, log, onProgress);
+    const claims = new PreparedClaims(client, drivers, new ClaimRecords(this.#claimRecords, log), log);
+    this.#dra = { drivers, claims };
+    return this.#dra;
+  }
+
   /** Attachable volumes that pods here need, as the Node's status has them. */
   volumesInUse(): string[] {
     return this.loaded?.inUse ?? [];
@@ -175,6 +231,8 @@ export class BoardPlugins implements CsiLoader {
   async registered(): Promise<void> {
     if (this.#csi) await this.#csi.drivers.publishAll();
     else await this.#csiNode.ensure();
+    if (!this.#nodeIsKnown) this.#slices.withdrawAll();
+    this.#nodeIsKnown = true;
     this.#nodeIsThere.resolve();
   }
 
