@@ -1,5 +1,8 @@
 /** What clients rely on beyond kubectl's daily use, over the wire. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { gunzipSync } from "node:zlib";
 import { encodeProtobuf } from "#shared/api/codec/protobuf.ts";
 import type { StatusError } from "#shared/api/errors.ts";
@@ -469,9 +472,11 @@ describe("list", () => {
     expect([one.kind, one.metadata.name]).toEqual(["PartialObjectMetadata", "a"]);
   });
 
-  test("large lists arrive whole, compressed for who asks", async () => {
-    const names = Array.from({ length: 60 }, (_, n) => `big-${n}`);
-    await Promise.all(names.map((name) => send("POST", path, configMap(name, { data: { v: "x".repeat(10_000) } }))));
+  const names = Array.from({ length: 60 }, (_, n) => `big-${n}`);
+  const bigData = { v: "x".repeat(10_000) };
+
+  test("large lists arrive whole, in gzip for who asks", async () => {
+    await Promise.all(names.map((name) => send("POST", path, configMap(name, { data: bigData }))));
     const response = await server.fetch(path, {
       headers: { "accept-encoding": "gzip" },
       decompress: false,
@@ -481,6 +486,25 @@ describe("list", () => {
     expect(list.items.length).toBeGreaterThan(60);
     const plain = await send("GET", path, undefined, { "accept-encoding": "identity" });
     expect(plain.body.items).toEqual(list.items);
+  });
+
+  test("gzip compresses for other machines, and only frames for this one", async () => {
+    const { issue, authority, url } = server;
+    const { certificatePem: cert, keyPem: key } = await issue("kubernetes-admin", ["system:masters"]);
+    const bytesOver = async (localAddress: string): Promise<Buffer> => {
+      const socket = connectTcp({ host: "127.0.0.1", port: Number(new URL(url).port), localAddress });
+      await once(socket, "connect");
+      const secured = connectTls({ socket, ca: authority.certificatePem, cert, key, servername: "localhost" });
+      secured.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept-encoding: gzip\r\n\r\n`);
+      const parts: Buffer[] = [];
+      for await (const part of secured) parts.push(part as Buffer);
+      const answer = Buffer.concat(parts);
+      expect(answer.includes("\r\ncontent-encoding: gzip\r\n")).toBe(true);
+      return answer;
+    };
+    const text_bytes = names.length * bigData.v.length;
+    expect((await bytesOver("127.0.0.1")).length).toBeGreaterThan(text_bytes);
+    expect((await bytesOver("127.0.0.2")).length).toBeLessThan(text_bytes / 2);
   });
 });
 

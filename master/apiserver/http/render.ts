@@ -7,11 +7,12 @@ import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
-import type { ApiResponse, WatchFrame } from "../request.ts";
+import type { ApiResponse, CachedObject, WatchFrame } from "../request.ts";
 import { connectionLimits } from "./connections.ts";
 import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
+import { storedGzip } from "./stored-gzip.ts";
 
 /** Answers smaller than this are not compressed, as upstream has it. */
 const COMPRESS_FROM = 128 * 1024;
@@ -22,9 +23,12 @@ const compress = promisify(gzip);
 /** Of all lists of this process. */
 const pieces = new PieceCache();
 
+/** How a large answer travels to a client that takes gzip: compressed, or stored in gzip's framing; `none` for one that does not. */
+export type Packing = "none" | "stored" | "compressed";
+
 export interface Rendering {
   readonly accepted: Accepted;
-  readonly gzip: boolean;
+  readonly packing: Packing;
   readonly pretty: boolean;
 }
 
@@ -55,7 +59,7 @@ function objectText(answer: Extract<ApiResponse, { kind: "object" }>, rendering:
 }
 
 /** A value in the form that is accepted. */
-export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "gzip">): string | Uint8Array {
+export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "packing">): string | Uint8Array {
   switch (accepted.media) {
     case "json":
       return pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value);
@@ -76,17 +80,22 @@ async function renderText(
   body: string | Uint8Array,
   rendering: Rendering,
 ): Promise<void> {
+  const { accepted, packing } = rendering;
   let bytes: Uint8Array = typeof body === "string" ? Buffer.from(body) : body;
-  response.setHeader("content-type", contentTypes[rendering.accepted.media]);
-  if (rendering.gzip && bytes.length >= COMPRESS_FROM) {
-    bytes = await compress(bytes, { level: 1 });
-    response.setHeader("content-encoding", "gzip");
-    response.setHeader("vary", "Accept-Encoding");
+  response.setHeader("content-type", contentTypes[accepted.media]);
+  if (packing !== "none" && bytes.length >= COMPRESS_FROM) {
+    bytes = await compress(bytes, { level: packing === "stored" ? 0 : 1 });
+    setPacked(response);
   }
   response.setHeader("content-length", bytes.length);
   response.writeHead(code);
   if (bytes.length > JOIN_UP_TO) response.end(bytes);
   else joined(response, () => response.end(bytes));
+}
+
+function setPacked(response: ServerResponse): void {
+  response.setHeader("content-encoding", "gzip");
+  response.setHeader("vary", "Accept-Encoding");
 }
 
 /** Head, framing and body leave in one write: one TLS record and one system call instead of up to four. */
@@ -150,39 +159,43 @@ async function renderList(
   { code, apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>,
   rendering: Rendering,
 ): Promise<void> {
+  const { packing } = rendering;
   const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  let parts: string[] = [head];
+  const chunks = listChunks(head, items, packing === "none" ? CHUNK : COMPRESS_FROM);
+  const first = chunks.next().value ?? "";
+  const second = chunks.next();
+  if (second.done) return renderText(response, code, first, rendering);
+  response.setHeader("content-type", jsonType);
+  if (packing !== "none") setPacked(response);
+  response.writeHead(code);
+  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, items, "]}"));
+  const texts = withTurns(followedBy([first, second.value], chunks));
+  return renderParts(response, packing === "stored" ? storedGzip(texts) : bytesOf(texts));
+}
+
+function* listChunks(head: string, items: readonly CachedObject[], first_length: number): Generator<string, undefined> {
+  let parts = [head];
   let size = head.length;
-  let index = 0;
-  const fill = (upTo: number): string => {
-    for (; index < items.length && size < upTo; index += 1) {
-      const text = items[index]?.text() ?? "";
-      parts.push(index === 0 ? text : `,${text}`);
-      size += text.length;
-    }
-    if (index === items.length) parts.push("]}");
-    const text = parts.join("");
+  let most = first_length;
+  for (let index = 0; index < items.length; index += 1) {
+    const text = (items[index] as CachedObject).text();
+    parts.push(index === 0 ? text : `,${text}`);
+    size += text.length;
+    if (size < most || index === items.length - 1) continue;
+    yield parts.join("");
     parts = [];
     size = 0;
-    return text;
-  };
-  const first = fill(rendering.gzip ? COMPRESS_FROM : CHUNK);
-  if (index === items.length) return renderText(response, code, first, rendering);
-  response.setHeader("content-type", jsonType);
-  if (rendering.gzip) {
-    response.setHeader("content-encoding", "gzip");
-    response.setHeader("vary", "Accept-Encoding");
-    response.writeHead(code);
-    return renderParts(response, gzipOfList(pieces, head, items, "]}"));
+    most = CHUNK;
   }
-  response.writeHead(code);
-  const sink = new Sink(response);
-  if (!(await sink.write(first))) return;
-  while (index < items.length) {
+  parts.push("]}");
+  yield parts.join("");
+}
+
+async function* withTurns(texts: Iterable<string>): AsyncGenerator<string> {
+  for (const text of texts) {
+    yield text;
     await new Promise<void>((resolve) => setImmediate(resolve));
-    if (!(await sink.write(fill(CHUNK)))) return;
   }
-  response.end();
 }
 
 /** A list whose members are made for this answer: in turns, so that the largest holds nobody up. */
@@ -191,15 +204,13 @@ async function renderPieces(response: ServerResponse, answer: ListAnswer, render
   const first = (await chunks.next()).value ?? "";
   const second = await chunks.next();
   if (second.done) return renderText(response, answer.code, first, rendering);
-  const rest = followedBy([first, second.value], chunks);
+  const rest = resumed([first, second.value], chunks);
+  const { packing } = rendering;
   response.setHeader("content-type", jsonType);
-  if (!rendering.gzip) {
-    response.writeHead(answer.code);
-    return renderParts(response, bytesOf(rest));
-  }
-  response.setHeader("content-encoding", "gzip");
-  response.setHeader("vary", "Accept-Encoding");
+  if (packing !== "none") setPacked(response);
   response.writeHead(answer.code);
+  if (packing === "none") return renderParts(response, bytesOf(rest));
+  if (packing === "stored") return renderParts(response, storedGzip(rest));
   // The compressor has a thread of its own and takes a chunk at a time.
   const compressed = createGzip({ level: 1 });
   // Either end's failure ends the other; it is thrown where the parts are read.
@@ -207,7 +218,12 @@ async function renderPieces(response: ServerResponse, answer: ListAnswer, render
   return renderParts(response, compressed);
 }
 
-async function* followedBy(head: readonly string[], rest: AsyncIterable<string>): AsyncGenerator<string> {
+async function* resumed(head: readonly string[], rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield* head;
+  yield* rest;
+}
+
+function* followedBy(head: readonly string[], rest: Iterable<string>): Generator<string> {
   yield* head;
   yield* rest;
 }
@@ -222,7 +238,8 @@ async function renderParts(response: ServerResponse, parts: AsyncIterable<Uint8A
   let gathered: Uint8Array[] = [];
   let size = 0;
   const flush = (): Promise<boolean> => {
-    const bytes = Buffer.concat(gathered, size);
+    const [only] = gathered;
+    const bytes = only && gathered.length === 1 ? only : Buffer.concat(gathered, size);
     gathered = [];
     size = 0;
     return sink.write(bytes);

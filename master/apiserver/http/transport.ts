@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   createServer as createTlsServer,
@@ -25,7 +25,7 @@ import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
 import { negotiate } from "./negotiate.ts";
-import { contentTypes, render, valueText } from "./render.ts";
+import { contentTypes, type Packing, render, valueText } from "./render.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
@@ -261,7 +261,7 @@ export class HttpsTransport {
     const accepted = answer.kind === "bytes" ? negotiate(undefined) : acceptedBy(headers["accept"]);
     await render(response, answer, {
       accepted,
-      gzip: /\bgzip\b/.test(headers["accept-encoding"] ?? ""),
+      packing: packingFor(headers["accept-encoding"], request.socket),
       pretty: wantsPretty(query, headers["user-agent"], accepted.pretty),
     });
   }
@@ -388,6 +388,12 @@ function wantsPretty(query: URLSearchParams, userAgent: string | undefined, acce
   const asked = query.get("pretty");
   if (asked !== null) return asked === "" || asked === "true" || asked === "1";
   return accepted || /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent ?? "");
+}
+
+/** A client of this machine is spared the unpacking: between the two there is no network that a smaller answer would relieve. */
+function packingFor(acceptEncoding: string | undefined, { localAddress, remoteAddress }: Socket): Packing {
+  if (acceptEncoding === undefined || !/\bgzip\b/.test(acceptEncoding)) return "none";
+  return remoteAddress === localAddress ? "stored" : "compressed";
 }
 
 /** RFC 7234 warnings with code 299, each once, as clients print them. */
