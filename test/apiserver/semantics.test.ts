@@ -665,6 +665,7 @@ describe("other groups and versions", () => {
     expect((await send("GET", "/apis/autoscaling")).body.preferredVersion.version).toBe("v2");
     expect((await send("GET", "/apis/none.example.com/v1")).code).toBe(404);
     expect((await send("GET", "/version")).body).toMatchObject({ major: "1", minor: "35" });
+    expect((await send("POST", "/version")).code).toBe(405);
     expect((await send("GET", "/livez/ping")).body).toBe("ok");
   });
 });

@@ -5,12 +5,13 @@ interface Request {
   readonly method: string;
   readonly target: string;
   readonly type: string;
+  readonly accept?: string;
   readonly body: string;
 }
 
-const caseOf = ({ seed, method, target, type, body }: Request): FuzzCase => {
+const caseOf = ({ seed, method, target, type, accept = "*/*", body }: Request): FuzzCase => {
   const bytes = Buffer.from(body);
-  const lines = [`${method} ${target} HTTP/1.1`, "Host: localhost", `Content-Type: ${type}`];
+  const lines = [`${method} ${target} HTTP/1.1`, "Host: localhost", `Accept: ${accept}`, `Content-Type: ${type}`];
   const head = Buffer.from(`${[...lines, `Content-Length: ${bytes.length}`].join("\r\n")}\r\n\r\n`);
   return { seed, shape: "regression", over: "tls", as: "admin", ending: "answer", head, rest: bytes };
 };
@@ -21,7 +22,7 @@ const json = "application/json";
 const ranges = "/api/v1/namespaces/fuzz-3/limitranges";
 const maps = "/api/v1/namespaces/fuzz-1/configmaps";
 
-/** Requests that were answered with 500 once, with the seed that found them. */
+/** Requests that were answered with 500 once, or not at all, with the seed that found them. */
 export const regressions: readonly FuzzCase[] = [
   // A number that a double does not hold could not be compared.
   {
@@ -51,4 +52,15 @@ export const regressions: readonly FuzzCase[] = [
     type: json,
     body: `{"metadata":{"name":"b"},"spec":{"containers":[${container}]}}`,
   },
+  // What has no form but JSON.
+  {
+    seed: 1064962,
+    method: "PROPFIND",
+    target: "/version",
+    type: json,
+    accept: "application/vnd.kubernetes.protobuf",
+    body: "",
+  },
+  // Faults by the thousand on one line took minutes.
+  { seed: 1067434, method: "POST", target: maps, type: "application/yaml", body: `a: ${'"x" '.repeat(100_000)}` },
 ].map(caseOf);

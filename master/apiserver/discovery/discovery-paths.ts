@@ -1,7 +1,7 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
-import { clausesOf } from "../http/negotiate.ts";
+import { clausesOf, requireJson } from "../http/negotiate.ts";
 import { valueResponse } from "../registry/answer.ts";
 import { notServed } from "../registry/request-target.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
@@ -42,7 +42,7 @@ export class DiscoveryPaths {
   /** undefined: not a path of discovery, or nothing is served there. */
   handle(context: RequestContext): ApiResponse | undefined {
     const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");
-    if (first === "version" && rest.length === 0) return valueResponse(versionInfo());
+    if (first === "version" && rest.length === 0) return versionOf(context);
     if (first !== "api" && first !== "apis") return undefined;
     const found = this.#found(context, first, rest);
     // A group is described whatever the method: upstream has no router there.
@@ -145,6 +145,12 @@ function aggregated(
   const headers = { etag, vary: "Accept", "cache-control": "public" };
   if (context.headers["if-none-match"] === etag) return { kind: "bytes", code: 304, contentType, headers, body: "" };
   return { kind: "bytes", code: 200, contentType, headers, body };
+}
+
+function versionOf({ method, headers }: RequestContext): ApiResponse {
+  if (method !== "GET") throw notServed();
+  requireJson(headers["accept"]);
+  return valueResponse(versionInfo());
 }
 
 function versionInfo(): object {

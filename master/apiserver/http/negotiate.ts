@@ -54,6 +54,13 @@ export const noFormAccepted = (): StatusError =>
 const noTypeAccepted = (types = acceptedTypes): StatusError =>
   new StatusError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${types}`, { hasDetails: true });
 
+/** For what is served as JSON alone. The router of upstream that stands there knows no other wildcard. Throws 406. */
+export function requireJson(accept: string | undefined): void {
+  if (accept === undefined || accept.trim() === "") return;
+  if (clausesOf(accept).some(({ type }) => type === "application/json" || type === "*/*")) return;
+  throw noTypeAccepted("application/json");
+}
+
 const watchedTypes = `${acceptedTypes}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch`;
 
 /** The same for a verb of a kind. No router stands before custom resources, and they have no protobuf form. */

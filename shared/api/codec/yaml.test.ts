@@ -65,6 +65,12 @@ test("faults name the line", () => {
   expect(() => decodeYaml("a: *nowhere\n")).toThrow(/^yaml: /);
 });
 
+test("of faults without number the first is named", () => {
+  expect(() => decodeYaml(`x: 1\na: ${'"x" '.repeat(20_000)}`)).toThrow(
+    "yaml: line 2: Unexpected double-quoted-scalar at node end",
+  );
+});
+
 test("expansion by aliases is bounded", () => {
   let text = "a0: &a0 [x]\n";
   for (let i = 1; i < 30; i++) text += `a${i}: &a${i} [*a${i - 1}, *a${i - 1}, *a${i - 1}]\n`;

@@ -42,7 +42,7 @@ export function decodeYaml(body: string | Uint8Array): DecodedDocument {
   const document = parse(text, lines);
   for (const fault of document.errors) {
     if (fault.code === "MULTIPLE_DOCS") continue;
-    throw new YamlError(`yaml: line ${fault.linePos?.[0].line ?? 0}: ${fault.message.split(" at line")[0]}`);
+    throw new YamlError(`yaml: line ${lines.linePos(fault.pos[0]).line}: ${fault.message}`);
   }
   const reader = new YamlReader(lines);
   const value = reader.read(document.contents);
@@ -54,7 +54,9 @@ type YamlDocument = ReturnType<typeof parseDocument>;
 function parse(text: string, lineCounter: LineCounter): YamlDocument {
   if (flowDepth(text) > maxFlowDepth) throw new YamlError("yaml: exceeded max depth");
   try {
-    return parseDocument(text, { schema: "failsafe", uniqueKeys: false, lineCounter, logLevel: "silent" });
+    // Pretty errors quote the text around each: on a long line of many faults that takes minutes.
+    const options = { schema: "failsafe", uniqueKeys: false, logLevel: "silent", prettyErrors: false } as const;
+    return parseDocument(text, { ...options, lineCounter });
   } catch (cause) {
     // The package recurses without a bound of its own.
     if (cause instanceof RangeError) throw new YamlError("yaml: exceeded max depth", { cause });
