@@ -42,6 +42,10 @@ const installed = [
   "systemd/bramble-worker.service",
 ];
 
+/** How many times later than by itself the engine compiles a function to machine code, as long as a start lasts
+ *  (shared/board/quiet-collection.ts ends it): most of what a start calls is not called again. */
+const tierUpScale = 16;
+
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!(architectures as readonly string[]).includes(name)) {
@@ -56,9 +60,16 @@ for (const architecture of architectures) {
   await Bun.build({
     entrypoints: ["bramble.ts", ...workers, ...assets].map((file) => join(root, file)),
     root,
-    compile: { target: `bun-linux-${architecture}`, outfile: join(dist, `bramble-linux-${architecture}`) },
+    compile: {
+      target: `bun-linux-${architecture}`,
+      outfile: join(dist, `bramble-linux-${architecture}`),
+      jitPolicy: tierUpScale,
+    },
     // A command loads its own parts only: the less code a worker parses, the less memory it holds.
     splitting: true,
+    // Compiled ahead, code is read where it lies in the file instead of being made anew in each process's own memory.
+    bytecode: true,
+    format: "esm",
     // Names stay, so that a stack trace from the field can be read.
     minify: { whitespace: true, syntax: true, identifiers: false },
     plugins: [withoutUnusedDockerParts],

@@ -1,4 +1,5 @@
 import { Parts } from "#shared/board/parts.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
@@ -30,6 +31,7 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
     : startServerControllers(own, log);
   parts.add("control loops", loops);
   parts.add("manifests", await startManifests(given, own, log));
+  parts.add("collections", { stop: collectWhenQuiet(() => serving.server.forgetOld()) });
   const signal = await untilSignalled();
   log.info("ending", { signal });
   await parts.stop();

@@ -1,4 +1,5 @@
 import { type Part, Parts } from "#shared/board/parts.ts";
+import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
@@ -66,6 +67,7 @@ export async function runElected(
   check = () => part.check();
   // Ends also where the API server does not answer any more.
   parts.add(settings.leaderElectResourceName, part);
+  parts.add("collections", { stop: collectWhenQuiet() });
   const signal = await ended;
   log.info("ending", { signal });
   await parts.stop();

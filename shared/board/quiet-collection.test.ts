@@ -1,5 +1,6 @@
+import { numberOfDFGCompiles, optimizeNextInvocation } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { isWorthCollecting } from "./quiet-collection.ts";
+import { giveBack, isWorthCollecting } from "./quiet-collection.ts";
 
 const MiB = 1024 * 1024;
 const quiet = { cpu_ms: 300, elapsed_ms: 30_000 };
@@ -13,4 +14,20 @@ test("collects after a burst, when it is over", () => {
   const grown = { rss_bytes: 190 * MiB, settled_bytes: 100 * MiB };
   expect(isWorthCollecting({ cpu_ms: 20_000, elapsed_ms: 30_000, ...grown })).toBe(false);
   expect(isWorthCollecting({ ...quiet, ...grown })).toBe(true);
+});
+
+test("code compiled for a burst is given back, and what it was compiled from still runs", async () => {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+  const numbers = Array.from({ length: 100 }, (_, index) => index);
+  while (numberOfDFGCompiles(sum) === 0) {
+    for (let call = 0; call < 1000; call++) sum(numbers);
+    optimizeNextInvocation(sum);
+    // Compiled beside, and put in place between two turns.
+    await Bun.sleep(1);
+  }
+  giveBack();
+  // As soon as nothing runs.
+  await Bun.sleep(1);
+  expect(numberOfDFGCompiles(sum)).toBe(0);
+  expect(sum(numbers)).toBe(4950);
 });

@@ -28,11 +28,20 @@ export function isWorthCollecting({ rss_bytes, settled_bytes = 0, ...use }: Look
   return isQuiet(use) && rss_bytes - settled_bytes >= cacheBounds().collect_bytes;
 }
 
+/** Frees garbage and all code that the engine has made: what is called again starts from the code that the program was built
+ *  with, and is compiled if it is called often. */
+export function giveBack(): void {
+  Bun.gc(true);
+  Bun.shrink();
+}
+
 /**
- * Looks every half minute, which costs an idle board some microseconds, until the function that it gives is called.
+ * Called when the start is done: from now on the engine compiles as early as it does by itself (tools/build.ts). Then looks
+ * every half minute, which costs an idle board some microseconds, until the function that it gives is called.
  * At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is worth it for that.
  */
 export function collectWhenQuiet(letGo?: () => boolean): () => void {
+  Bun.unsafe.setJITPolicy(1);
   let settled_bytes: number | undefined;
   let hasCollected = false;
   let before = { cpu: process.cpuUsage(), at_ms: performance.now() };
@@ -46,7 +55,7 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
     const look = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms, rss_bytes, settled_bytes };
     const hasLetGo = isQuiet(look) && (letGo?.() ?? false);
     hasCollected = hasLetGo || isWorthCollecting(look);
-    if (hasCollected) Bun.gc(true);
+    if (hasCollected) giveBack();
     // Once more when it is quiet for longer: what is needed then is less than what the end of a burst touches.
     if (hasCollected || hadCollected) letGoOfProgramPages();
     before = now;
