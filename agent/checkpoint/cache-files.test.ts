@@ -82,6 +82,23 @@ describe("caches on the card", () => {
     expect(await (await open()).load(name)).toBeUndefined();
   });
 
+  test("are written at once where there is nothing yet, each; what is there of others stays", async () => {
+    await keep(service("a"));
+    const files = await open();
+    const slices = "discovery.k8s.io|v1|endpointslices|||";
+    files.changed(slices, () => [service("slice")]);
+    // A power cut: no time passes, and nothing is told to stop.
+    await files.flushed();
+    expect(await (await open()).load(slices)).toHaveLength(1);
+    expect(await (await open()).load(name)).toHaveLength(1);
+    files.changed(slices, () => [service("slice"), service("another")]);
+    await files.flushed();
+    expect(await (await open()).load(slices)).toHaveLength(1);
+    await clock.advance(3_000);
+    await files.flushed();
+    expect(await (await open()).load(slices)).toHaveLength(2);
+  });
+
   test("are written when what matters has changed, and not before the changes have come to rest", async () => {
     const files = await open();
     let objects = [service("a")];
@@ -90,8 +107,11 @@ describe("caches on the card", () => {
       files.changed(name, () => objects);
       await clock.advance(after_ms);
     };
-    await change([service("a")], 1_000);
-    expect(() => readdirSync(folder)).toThrow();
+    await change([service("a")], 0);
+    await files.flushed();
+    await change([service("a"), service("c")], 1_000);
+    await files.flushed();
+    expect(await (await open()).load(name)).toHaveLength(1);
     await change([service("a"), service("b")], 10_000);
     // The write itself goes on in the file system's time.
     while ((await (await open()).load(name))?.length !== 2) await Bun.sleep(5);
@@ -132,7 +152,10 @@ describe("caches on the card", () => {
     writeFileSync(join(folder, ".0123.tmp"), "half");
     writeFileSync(join(folder, "old-form.sealed"), "x");
     clock = new ManualClock(Date.now() + 3_600_000);
-    await keep(service("b"));
+    const files = await open();
+    await clock.advance(60_000);
+    files.changed(name, () => [service("b")]);
+    await files.stop();
     expect(readdirSync(folder)).toHaveLength(1);
   });
 });

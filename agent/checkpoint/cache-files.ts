@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,6 +33,8 @@ const burst_bytes = 2 * 1024 * 1024;
 const overhead_bytes = 16 * 1024;
 /** A cache that is bigger, as text, is not kept: reading it would take the memory of a small board. */
 const largest_bytes = 32 * 1024 * 1024;
+/** By then every informer of the process has said what it keeps; a file that is still nobody's is of another version. */
+const sweepAfter_ms = 60_000;
 /** A temporary file that is older was left by a power cut. */
 const longestWrite_ms = 60_000;
 const suffix = ".sealed";
@@ -42,6 +45,8 @@ const decompress = promisify(zstdDecompress);
 interface Kept {
   /** Of the text last written, so that an unchanged one is not written again. */
   digest: string | undefined;
+  /** There is a file, be it an older one; else what comes first is written at once. */
+  hasFile: boolean;
   objects: (() => readonly KubeObject[]) | undefined;
   cancel: (() => void) | undefined;
   writing: Promise<void>;
@@ -50,13 +55,14 @@ interface Kept {
 /**
  * The caches of a board's informers on its card: one small file for each (JSON, compressed, sealed), replaced as a whole
  * so that a power cut leaves the old or the new one. Written only when what matters has changed, seldom, and at a bounded
- * rate. A file that cannot be read counts as none.
+ * rate, but the first time at once: a board may be cut off right after it joined. A file that cannot be read counts as none.
  */
 export class CacheFiles implements CacheCheckpoint {
   readonly #options: CacheFilesOptions;
   readonly #clock: Clock;
   readonly #kept = new Map<string, Kept>();
   readonly #budget: WriteBudget;
+  readonly #opened_ms: number;
   #hasSwept = false;
   #stopped = false;
 
@@ -64,6 +70,7 @@ export class CacheFiles implements CacheCheckpoint {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#budget = new WriteBudget(this.#clock);
+    this.#opened_ms = this.#clock.now_ms();
   }
 
   keeps(ref: Parameters<CacheCheckpoint["keeps"]>[0], scope: ReadScope): boolean {
@@ -93,6 +100,11 @@ export class CacheFiles implements CacheCheckpoint {
     const kept = this.#of(name);
     kept.objects = objects;
     if (kept.cancel) return;
+    if (!kept.hasFile && this.#budget.wait_ms() <= 0) {
+      kept.hasFile = true;
+      void this.#write(name, kept);
+      return;
+    }
     const write = (): void => {
       const wait_ms = this.#budget.wait_ms();
       kept.cancel = wait_ms > 0 ? this.#clock.after(wait_ms, write) : undefined;
@@ -124,6 +136,7 @@ export class CacheFiles implements CacheCheckpoint {
     if (!kept) {
       kept = {
         digest: undefined,
+        hasFile: existsSync(this.#path(name)),
         objects: undefined,
         cancel: undefined,
         writing: Promise.resolve(),
@@ -164,7 +177,7 @@ export class CacheFiles implements CacheCheckpoint {
 
   /** Once: files of caches that this version does not keep any more, and what a power cut left of a write. */
   async #sweep(): Promise<void> {
-    if (this.#hasSwept) return;
+    if (this.#hasSwept || this.#clock.now_ms() - this.#opened_ms < sweepAfter_ms) return;
     this.#hasSwept = true;
     const known = new Set([...this.#kept.keys()].map((name) => this.#path(name)));
     for (const file of await readdir(this.#options.folder)) {
