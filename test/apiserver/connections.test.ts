@@ -66,6 +66,14 @@ test("headers that come bit by bit are not waited for, in a first request or a s
   await trickle(second, "X-A: b\r\n");
 });
 
+test("what came while the server was busy counts as come in time", async () => {
+  const socket = await tls();
+  const answer = answered(socket, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  Bun.sleepSync(2 * limits.headersWithin_ms);
+  expect(await answer).toBe("HTTP/1.1 200 OK");
+  socket.destroy();
+});
+
 test("who takes nothing of an answer is left", async () => {
   while (server.connectionCount() > 0) await Bun.sleep(50);
   const socket = await tls();

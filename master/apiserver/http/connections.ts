@@ -23,6 +23,9 @@ export const connectionLimits: ConnectionLimits = {
   stalledFor_ms: 60_000,
 };
 
+/** When the process was busy or starved, what a client sent meanwhile is read only after timers have run. */
+const READ_FIRST_MS = 500;
+
 interface Connection {
   /** Requests that are not answered yet. */
   requests: number;
@@ -116,6 +119,8 @@ export class Connections {
     const connection = this.#open.get(socket);
     if (!connection) return;
     clearTimeout(connection.deadline);
-    connection.deadline = setTimeout(() => socket.destroy(), within_ms);
+    connection.deadline = setTimeout(() => {
+      connection.deadline = setTimeout(() => socket.destroy(), READ_FIRST_MS);
+    }, within_ms);
   }
 }
