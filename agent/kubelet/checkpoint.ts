@@ -1,7 +1,8 @@
 import { readdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
-import type { ConfigMap, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { ConfigMap, PersistentVolume, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
+import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { errnoOf, readBytesIfPresent, readFileIfPresent } from "./files.ts";
@@ -12,8 +13,16 @@ export interface PodTokens {
   readonly tokens: Readonly<Record<string, { readonly token: string; readonly expiresAt_ms: number }>>;
 }
 
+/** What a pod's claims came to when they were last mounted, by their names. */
+export interface PodVolumes {
+  readonly metadata: { readonly uid: string };
+  readonly claims: Readonly<Record<string, { readonly volume: PersistentVolume; readonly readOnly: boolean }>>;
+}
+
 interface Kinds {
   tokens: PodTokens;
+  volumes: PodVolumes;
+  csidrivers: CSIDriver;
   pods: Pod;
   configmaps: ConfigMap;
   secrets: Secret;
@@ -85,6 +94,16 @@ export class Checkpoint {
     this.#written.delete(path);
     // Synced, or a power cut would bring it back: a pod that runs elsewhere by now must not start here again.
     await this.#inTurn(path, () => removeForGood(path));
+  }
+
+  /** Drops what belongs to pods that are not among these. */
+  async retainPods(uids: ReadonlySet<string>): Promise<void> {
+    for (const kind of ["pods", "tokens", "volumes"] as const) {
+      for (const { metadata } of await this.load(kind)) {
+        const { uid = "" } = metadata;
+        if (!uids.has(uid)) await this.remove(kind, uid);
+      }
+    }
   }
 
   /** Everything that was to be written is. */

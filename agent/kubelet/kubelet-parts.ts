@@ -22,6 +22,7 @@ import { PodLogs } from "./pod-logs.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
 import { StatusWriter } from "./status/status-writer.ts";
+import { BoundVolumes } from "./volumes/bound-volumes.ts";
 import type { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
 
@@ -60,7 +61,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     objects,
     volumes: new VolumeManager({
       host,
-      client,
+      bound: new BoundVolumes(client, input.checkpoint),
       objects,
       tokens: input.tokens,
       podsFolder: join(options.dataDir, "pods"),

@@ -207,6 +207,11 @@ export class Kubelet {
       nodeName,
       host,
       client,
+      checkpoint: this.#checkpoint,
+      secret: async (namespace, name) => {
+        if (!this.#parts) throw new Error("the kubelet has not been started");
+        return this.#parts.objects.secret(namespace, name);
+      },
       tokens,
       recorder,
       log: this.#log,
@@ -298,12 +303,7 @@ export class Kubelet {
     if (first === offline) for (const worker of this.#workers.all()) worker.refreshVolumes();
     parts.statuses.retryAll();
     this.#registrar?.prompt();
-    for (const pod of await this.#checkpoint.load("pods")) {
-      if (!known.has(podUid(pod))) await this.#checkpoint.remove("pods", podUid(pod));
-    }
-    for (const { metadata } of await this.#checkpoint.load("tokens")) {
-      if (!known.has(metadata.uid)) await this.#checkpoint.remove("tokens", metadata.uid);
-    }
+    await this.#checkpoint.retainPods(known);
     await this.#resync();
   }
 

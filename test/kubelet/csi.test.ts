@@ -20,6 +20,7 @@ import { InformerFactory } from "#shared/client/informer.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { attachDetachController } from "../../master/controllers/persistent-volume/attach-detach.ts";
 import { CsiTestDriver } from "../support/csi-driver.ts";
+import { TestDevicePlugin } from "../support/device-plugin.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { nodeName, PluginBoard, phaseIs, pod, shell, wait } from "./plugin-board.ts";
 
@@ -264,6 +265,56 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     await board.untilPod("late", isReady);
     await board.remove("late");
   }, 240_000);
+
+  test("a board that boots while the master is away starts its pods on their volumes, and tells of drivers after", async () => {
+    const driver = await startDriver("lonely.test", { attachRequired: false, podInfoOnMount: true });
+    await board.api.create(secrets, {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "staging", namespace: "default" },
+      data: { key: Buffer.from("open").toString("base64") },
+    });
+    await boundClaim("lonely", "lonely.test", {
+      csi: {
+        driver: "lonely.test",
+        volumeHandle: "handle-lonely",
+        nodeStageSecretRef: { name: "staging", namespace: "default" },
+      },
+    });
+    await board.api.create(pods, running("lonely", "lonely"));
+    await board.untilPod("lonely", isReady);
+    const resource = "example.test/late";
+    const plugin = new TestDevicePlugin(board.pluginDir, resource, ["a"], () => ({}));
+    const newcomer = new CsiTestDriver({ name: "newcomer.test", root: board.pluginDir, data });
+    drivers.push(newcomer);
+    try {
+      await board.losePower();
+      await driver.stop();
+      board.client.severed = true;
+      await board.startKubelet();
+      const calls = driver.calls.length;
+      await driver.start();
+      await newcomer.start();
+      await plugin.start();
+      const deadline_ms = performance.now() + 120_000;
+      const lines = (): number => readFileSync(join(data, "handle-lonely", "seen"), "utf8").split("\n").length - 1;
+      while (lines() < 2 && performance.now() < deadline_ms) await Bun.sleep(100);
+      expect(lines()).toBe(2);
+      expect(driver.calls.slice(calls)).toEqual(["stage handle-lonely", "publish handle-lonely"]);
+      expect(driver.staged.at(-1)?.secrets).toEqual({ key: "open" });
+      while (newcomer.verdicts.length === 0 && performance.now() < deadline_ms) await Bun.sleep(100);
+      expect(newcomer.verdicts).toEqual([{ registered: true, error: "" }]);
+      const unseen = await board.api.get(csiNodes, { name: nodeName });
+      expect(unseen.spec.drivers.some(({ name }) => name === "newcomer.test")).toBe(false);
+    } finally {
+      board.client.severed = false;
+    }
+    await board.until(csiNodes, nodeName, ({ spec }) => spec.drivers.some(({ name }) => name === "newcomer.test"));
+    await board.untilNode(({ status }) => status?.allocatable?.[resource] === "1");
+    await plugin.stop();
+    await board.remove("lonely");
+    expect(driver.calls.slice(-2)).toEqual(["unpublish handle-lonely", "unstage handle-lonely"]);
+  }, 400_000);
 
   test("a block volume is a device of its container", async () => {
     const driver = await startDriver("block.test", { attachRequired: false });

@@ -182,7 +182,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
       await reserve(claim, name);
       await board.untilPod(name, ({ status }) => status?.containerStatuses?.[0]?.state?.running !== undefined);
     }
-    await board.kubelet?.stop();
+    await board.stopKubelet();
     await board.api.delete(pods, { namespace: "default", name: "leaver" }, { gracePeriodSeconds: 0 });
     await board.startKubelet();
     await until("the claim of the pod that is gone is given up", () =>

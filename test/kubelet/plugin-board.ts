@@ -1,5 +1,6 @@
 /** A kubelet with a dockerd and an API server, for what plug-ins bring to a board. */
 import { join } from "node:path";
+import { type CacheFiles, openCacheFiles } from "#agent/checkpoint/cache-files.ts";
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet } from "#agent/kubelet/kubelet.ts";
@@ -9,11 +10,13 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { events, nodes, pods, serviceAccounts } from "#shared/api/resources.ts";
 import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { dockerBoard } from "../support/docker-board.ts";
 import { startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
+import { SeverableClient } from "./severable-client.ts";
 
 export const nodeName = "board";
 const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
@@ -21,11 +24,14 @@ const patience_ms = 90_000;
 
 export class PluginBoard {
   kubelet: Kubelet | undefined;
+  #caches: CacheFiles | undefined;
+  #informers: InformerFactory | undefined;
 
   private constructor(
     readonly dockerd: TestDockerd,
     readonly server: SecuredServer,
-    readonly client: Client,
+    /** The board's own. */
+    readonly client: SeverableClient,
     readonly runtime: DockerRuntime,
   ) {}
 
@@ -38,7 +44,7 @@ export class PluginBoard {
       { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] },
       [extendedKeyUsages.clientAuth],
     );
-    const client = server.clientWith({ certificate: certificatePem, key: keyPem });
+    const client = new SeverableClient(server.clientWith({ certificate: certificatePem, key: keyPem }));
     await server.admin.create(serviceAccounts, {
       apiVersion: "v1",
       kind: "ServiceAccount",
@@ -65,9 +71,14 @@ export class PluginBoard {
   }
 
   async startKubelet(): Promise<void> {
+    const seal = await Seal.open(join(this.dockerd.directory, "checkpoint.key"), "test");
+    this.#caches = openCacheFiles(this.dockerd.directory, seal, log);
+    const checkpoint = this.#caches;
+    this.#informers = new InformerFactory(this.client, { transform: withoutManagedFields, log, checkpoint });
     this.kubelet = new Kubelet({
       client: this.client,
-      seal: await Seal.open(join(this.dockerd.directory, "checkpoint.key"), "test"),
+      informers: this.#informers,
+      seal,
       runtime: this.runtime,
       host: linuxHost(),
       nodeName,
@@ -83,13 +94,28 @@ export class PluginBoard {
     await this.kubelet.start();
   }
 
-  async restartKubelet(): Promise<void> {
+  async stopKubelet(): Promise<void> {
     await this.kubelet?.stop();
+    await this.#informers?.stop();
+    await this.#caches?.stop();
+  }
+
+  async restartKubelet(): Promise<void> {
+    await this.stopKubelet();
     await this.startKubelet();
   }
 
+  /** What a power cut leaves of the board's pods: nothing runs, nothing is mounted. */
+  async losePower(): Promise<void> {
+    await this.stopKubelet();
+    for (const { id } of await this.runtime.listContainers()) await this.runtime.stopContainer(id, 0);
+    for (const { id } of await this.runtime.listSandboxes()) await this.runtime.stopSandbox(id);
+    for (const folder of [this.pluginDir, join(this.dockerd.directory, "run"), join(this.dockerd.directory, "kubelet")])
+      linuxHost().unmountTree(folder, { lazy: true });
+  }
+
   async stop(): Promise<void> {
-    await this.kubelet?.stop();
+    await this.stopKubelet();
     linuxHost().unmountTree(this.dockerd.directory, { lazy: true });
     await this.server.stop();
     await this.dockerd.stop();

@@ -20,6 +20,10 @@ export class SeverableClient implements Client {
 
   constructor(readonly inner: Client) {}
 
+  get isAway(): boolean {
+    return this.severed || this.inner.isAway === true;
+  }
+
   get #client(): Client {
     if (this.severed) throw new ConnectionError("connect ECONNREFUSED");
     return this.inner;

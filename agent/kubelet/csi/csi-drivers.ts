@@ -1,11 +1,20 @@
+import { ConnectionError } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { PluginHandler, PluginInfo } from "../plugins/plugin-registration.ts";
 import { CsiDriver } from "./csi-driver.ts";
 import type { CsiNodeInfo } from "./csi-node.ts";
 
+const firstRetry_ms = 2_000;
+const longestRetry_ms = 30_000;
+
 /** The CSI drivers that serve on this board. */
 export class CsiDrivers implements PluginHandler {
   readonly #drivers = new Map<string, CsiDriver>();
+  /** Drivers that have gone, which the master has not been told. */
+  readonly #left = new Set<string>();
+  /** Runs while there is something that the master has not been told. */
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
 
   constructor(
     readonly node: CsiNodeInfo,
@@ -27,7 +36,14 @@ export class CsiDrivers implements PluginHandler {
       throw new Error(`none of the CSI versions reported by this driver are supported: [${versions}]`);
     }
     const driver = new CsiDriver(name, endpoint);
-    await this.node.publish(name, await driver.info());
+    const info = await driver.info();
+    try {
+      await this.node.publish(name, info);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      // Pods of this board need the driver all the same.
+      this.#publishLater(firstRetry_ms);
+    }
     this.#drivers.set(name, driver);
     this.log.info("a CSI driver serves this board", { driver: name });
     this.onRegistered();
@@ -38,12 +54,39 @@ export class CsiDrivers implements PluginHandler {
     if (this.#drivers.get(name)?.endpoint !== endpoint) return;
     this.#drivers.delete(name);
     this.log.info("a CSI driver has left this board", { driver: name });
-    await this.node.withdraw(name);
+    try {
+      await this.node.withdraw(name);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.#left.add(name);
+      this.#publishLater(firstRetry_ms);
+    }
   }
 
-  /** The Node was made anew: it knows nothing of the drivers. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+  }
+
+  #publishLater(delay_ms: number): void {
+    if (this.#retry !== undefined || this.#stopped) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.publishAll().catch((error: unknown) => {
+        if (!(error instanceof ConnectionError))
+          this.log.warn("the board's CSI drivers could not be told of", { error });
+        this.#publishLater(Math.min(delay_ms * 2, longestRetry_ms));
+      });
+    }, delay_ms);
+  }
+
+  /** Says anew which drivers are here: the Node was made anew, or the master was away. */
   async publishAll(): Promise<void> {
     await this.node.ensure();
+    for (const name of this.#left) {
+      if (!this.#drivers.has(name)) await this.node.withdraw(name);
+      this.#left.delete(name);
+    }
     for (const driver of this.#drivers.values()) await this.node.publish(driver.name, await driver.info());
   }
 }

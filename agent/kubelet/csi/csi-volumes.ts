@@ -1,15 +1,16 @@
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Host } from "#agent/host/host.ts";
-import { attachmentName, uniqueVolumeName } from "#shared/api/csi-names.ts";
+import { attachmentName } from "#shared/api/csi-names.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
-import { csiDrivers, secrets, volumeAttachments } from "#shared/api/resources.ts";
-import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.generated.ts";
+import { csiDrivers } from "#shared/api/resources.ts";
+import type { Node, Pod, Secret, SecretReference } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
+import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import { errnoOf } from "../files.ts";
 import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
@@ -17,6 +18,7 @@ import { PodEvents } from "../pod-events.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
+import { CsiAttachments } from "./csi-attachments.ts";
 import type { CsiDriver } from "./csi-driver.ts";
 import type { CsiDrivers } from "./csi-drivers.ts";
 import { nodeCapabilities, type VolumeCapability } from "./csi-messages.ts";
@@ -38,6 +40,9 @@ export interface CsiVolumesOptions {
   readonly nodeName: string;
   readonly host: Host;
   readonly client: Client;
+  readonly checkpoint: Pick<Checkpoint, "read" | "save" | "remove">;
+  /** A Secret that a driver is to have; kept for when the master is away. */
+  secret(namespace: string, name: string): Promise<Secret>;
   readonly tokens: ServiceAccountTokens;
   readonly drivers: CsiDrivers;
   /** The board's Node as the API has it. */
@@ -60,8 +65,7 @@ export class CsiVolumes {
   readonly #staged = new Map<string, StagedRecord>();
   /** Staged by this process: a driver need not mount anything. */
   readonly #stagedNow = new Set<string>();
-  /** Attachable volumes that pods here need, mounted or not: by name in the Node, with the pods. */
-  readonly #wanted = new Map<string, Set<string>>();
+  readonly #attachments: CsiAttachments;
   /** Published by this process, likewise. */
   readonly #published = new Set<string>();
   /** When pods' volumes are to be seen to again. */
@@ -72,6 +76,7 @@ export class CsiVolumes {
   constructor(options: CsiVolumesOptions) {
     this.#options = options;
     this.#folders = new CsiFolders(options.root);
+    this.#attachments = new CsiAttachments(options);
     this.#loaded = this.#load();
     this.#loaded.catch((error: unknown) => options.log.error("records of CSI volumes cannot be read", { error }));
   }
@@ -81,14 +86,14 @@ export class CsiVolumes {
       this.#options.log.warn("a record of a CSI volume is damaged", { path, error });
     for (const record of await this.#folders.podVolumes(onBroken)) {
       this.#records.set(recordKey(record), record);
-      if (record.attachmentID !== "") this.#want(record, record.podUid);
+      if (record.attachmentID !== "") this.#attachments.want(record);
     }
     for (const staged of await this.#folders.staged(onBroken)) this.#staged.set(stagedKey(staged), staged);
   }
 
   /** Names of attachable volumes as `status.volumesInUse` has them: those must not be detached. */
   get inUse(): string[] {
-    return [...this.#wanted.keys()].toSorted();
+    return this.#attachments.inUse;
   }
 
   /** Pods that have left volumes on this board, as far as is known. */
@@ -115,13 +120,16 @@ export class CsiVolumes {
     const setup = `MountVolume.SetUp failed for volume "${source.specVolID}" : `;
     const about = await this.#describe(source.driver);
     const record = this.#newRecord(source, pod, about);
-    const attached = await this.#attached(record);
     const target = this.#folders.target(record);
+    const repeats = about?.spec.requiresRepublish === true && !this.#options.client.isAway;
+    const isThere = this.#isPublished(record, target) && !repeats;
+    // What is published is attached, and stays so while it is in use.
+    if (isThere && record.attachmentID !== "") this.#attachments.want(record);
+    const attached = isThere ? {} : await this.#attachments.attached(record);
     try {
       assertLifecycleMode(source, about);
       const driver = this.#driver(source.driver);
-      const repeats = about?.spec.requiresRepublish === true;
-      if (this.#isPublished(record, target) && !repeats) {
+      if (isThere) {
         await this.#grow(source, driver, pod, target);
         return target;
       }
@@ -169,38 +177,19 @@ export class CsiVolumes {
 
   /** What the cluster says of the driver; undefined when it says nothing. */
   async #describe(name: string): Promise<CSIDriver | undefined> {
+    const { client, checkpoint } = this.#options;
+    const kept = await checkpoint.read("csidrivers", name);
+    if (kept && client.isAway) return kept;
     try {
-      return await this.#options.client.get(csiDrivers, { name });
+      const about = await client.get(csiDrivers, { name });
+      await checkpoint.save("csidrivers", name, about);
+      return about;
     } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
+      if (kept && error instanceof ConnectionError) return kept;
+      if (!isNotFound(error)) throw error;
+      await checkpoint.remove("csidrivers", name);
+      return undefined;
     }
-  }
-
-  /** What the attacher says of the attachment; nothing for a volume that needs none. */
-  async #attached(record: PodVolumeRecord): Promise<Readonly<Record<string, string>>> {
-    if (record.attachmentID === "") return {};
-    const name = this.#want(record, record.podUid);
-    const status = this.#options.node()?.status;
-    if (!status?.volumesInUse?.includes(name)) throw new VolumePending(`volume ${name} is not reported as in use yet`);
-    if (!status.volumesAttached?.some((attached) => attached.name === name))
-      throw new VolumePending(`volume ${name} is not attached to the node yet`);
-    const attachment = await this.#options.client.get(volumeAttachments, { name: record.attachmentID });
-    const trouble = attachment.status?.attachError?.message;
-    if (trouble)
-      throw new VolumeError(`MountVolume.WaitForAttach failed for volume "${record.specVolID}" : ${trouble}`);
-    if (!attachment.status?.attached) throw new VolumePending(`volume ${name} is not attached yet`);
-    return attachment.status.attachmentMetadata ?? {};
-  }
-
-  #want(record: PodVolumeRecord, podUid: string): string {
-    const name = uniqueVolumeName({ driver: record.driverName, volumeHandle: record.volumeHandle });
-    const users = this.#wanted.get(name) ?? new Set();
-    users.add(podUid);
-    if (this.#wanted.has(name)) return name;
-    this.#wanted.set(name, users);
-    this.#options.onInUse();
-    return name;
   }
 
   /** The path where the volume is staged; empty for a driver that does not stage. */
@@ -282,6 +271,7 @@ export class CsiVolumes {
     if (!volume || source.readOnly || !(await driver.can(nodeCapabilities.expand))) return;
     this.#seeToAgain(podUid(pod));
     const { client, events, nodeName } = this.#options;
+    if (client.isAway) return;
     try {
       const claim = await claimToGrow(client, volume);
       if (!claim) return;
@@ -319,7 +309,7 @@ export class CsiVolumes {
   async #secrets(reference: SecretReference | undefined): Promise<Record<string, string>> {
     if (!reference?.name) return {};
     const { namespace = "", name } = reference;
-    const { data = {} } = await this.#options.client.get(secrets, { namespace, name });
+    const { data = {} } = await this.#options.secret(namespace, name);
     return Object.fromEntries(
       Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
     );
@@ -354,7 +344,7 @@ export class CsiVolumes {
       });
     }
     this.#refreshAt_ms.delete(podUid);
-    this.#dismiss(podUid);
+    this.#attachments.dismiss(podUid);
   }
 
   /** Unstages what a crash has left behind: staged volumes that no pod here uses. */
@@ -399,17 +389,6 @@ export class CsiVolumes {
 
   #users(key: string): PodVolumeRecord[] {
     return [...this.#records.values()].filter((each) => volumeKey(each.driverName, each.volumeHandle) === key);
-  }
-
-  #dismiss(podUid: string): void {
-    let changed = false;
-    for (const [name, users] of this.#wanted) {
-      users.delete(podUid);
-      if (users.size > 0) continue;
-      this.#wanted.delete(name);
-      changed = true;
-    }
-    if (changed) this.#options.onInUse();
   }
 }
 

@@ -1,12 +1,14 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "#agent/host/host.ts";
 import type { Peripheral } from "#agent/telemetry/peripherals.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { GrpcDoor } from "#shared/grpc/door.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import type { CsiDrivers } from "../csi/csi-drivers.ts";
 import { CsiNodeInfo } from "../csi/csi-node.ts";
 import type { CsiVolumes } from "../csi/csi-volumes.ts";
@@ -30,6 +32,9 @@ export interface BoardPluginsOptions {
   readonly nodeName: string;
   readonly host: Host;
   readonly client: Client;
+  readonly checkpoint: Checkpoint;
+  /** A Secret that a driver is to have. */
+  secret(namespace: string, name: string): Promise<Secret>;
   readonly tokens: ServiceAccountTokens;
   readonly recorder: EventRecorder;
   readonly log: Log;
@@ -52,6 +57,9 @@ interface Dra {
   readonly drivers: DraDrivers;
   readonly claims: PreparedClaims;
 }
+
+/** As long as the kubelet waits for the master before it starts pods from its checkpoint. */
+const patience_ms = 5_000;
 
 /** Claims of pods, loaded when they are first needed. */
 export interface ClaimLoader {
@@ -90,11 +98,12 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
       folder: join(options.root, "plugins_registry"),
       log: options.log,
       register: async (socket) => {
-        // What a plug-in brings is told of in the Node: before that is there, a plug-in would only be refused.
-        await this.#nodeIsThere.promise;
         const { registerPlugin } = await import("./plugin-registration.ts");
         return registerPlugin(socket, async (type) => {
-          if (type === "CSIPlugin") return (await this.#loadCsi()).drivers;
+          if (type === "CSIPlugin") {
+            await this.#nodeOrNobody();
+            return (await this.#loadCsi()).drivers;
+          }
           if (type === "DRAPlugin") return (await this.#loadDra()).drivers;
           return type === "DevicePlugin" ? this.#loadDevicePlugins() : undefined;
         });
@@ -126,9 +135,16 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
     await this.#watcher.stop();
     (await this.#devicePlugins)?.stop();
     this.#slices.stop();
+    (await this.#loading)?.drivers.stop();
     (await this.#loadingDra)?.drivers.stop();
     await this.#registration.stop();
     await this.#podResources.stop();
+  }
+
+  /** A driver is told of in the Node, so it waits for that; while no master can be asked it is taken without. */
+  async #nodeOrNobody(): Promise<void> {
+    if (!this.#options.client.isAway) await Promise.race([this.#nodeIsThere.promise, delay(patience_ms)]);
+    if (!this.#options.client.isAway) await this.#nodeIsThere.promise;
   }
 
   #loadDevicePlugins(): Promise<DevicePlugins> {
@@ -174,13 +190,15 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
       import("../csi/csi-drivers.ts"),
       import("../csi/csi-volumes.ts"),
     ]);
-    const { root, nodeName, host, client, tokens, recorder, log, onReport, onProgress } = this.#options;
+    const { root, nodeName, host, client, checkpoint, tokens, recorder, log, onReport, onProgress } = this.#options;
     const drivers = new CsiDrivers(this.#csiNode, log, onProgress);
     const volumes = new CsiVolumes({
       root,
       nodeName,
       host,
       client,
+      checkpoint,
+      secret: (namespace, name) => this.#options.secret(namespace, name),
       tokens,
       drivers,
       events: recorder,

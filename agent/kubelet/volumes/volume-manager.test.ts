@@ -8,7 +8,9 @@ import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { Checkpoint } from "../checkpoint.ts";
 import type { PodFacts } from "../container/field-ref.ts";
+import { BoundVolumes } from "./bound-volumes.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
 import { VolumeError } from "./volume-error.ts";
 import { VolumeManager } from "./volume-manager.ts";
@@ -25,12 +27,17 @@ function facts(volumes: NonNullable<Pod["spec"]["volumes"]>): PodFacts {
   return { pod, podIPs: [], hostIPs: [], allocatable: {} };
 }
 
+const plain = (_: string, content: Buffer): Buffer => content;
+
 function manager(maps: Map<string, ConfigMap>): VolumeManager {
   const client = {} as Client;
   return new VolumeManager({
     releaseImages: () => Promise.resolve(),
     host: linuxHost(),
-    client,
+    bound: new BoundVolumes(
+      client,
+      new Checkpoint(join(folder, "checkpoint"), silentLog, { open: plain, close: plain }),
+    ),
     objects: {
       async configMap(_, name) {
         const map = maps.get(name);

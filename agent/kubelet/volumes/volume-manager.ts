@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import { localPathFolder } from "#shared/api/local-path.ts";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
@@ -14,13 +13,14 @@ import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { podUid } from "../pod-containers.ts";
 import { wholeOf } from "../pod-qos.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
+import type { BoundVolumes } from "./bound-volumes.ts";
 import { folderSize } from "./folder-size.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { ensureLocalPathFolder } from "./local-path.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
-import { claimNameOf, resolveClaim, sourceKind } from "./persistent-volume.ts";
+import { claimNameOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { VolumeError, VolumePending } from "./volume-error.ts";
 
@@ -37,7 +37,7 @@ export interface MountedVolume {
 
 export interface VolumeManagerOptions {
   readonly host: Host;
-  readonly client: Client;
+  readonly bound: BoundVolumes;
   readonly objects: ObjectSource;
   readonly tokens: ServiceAccountTokens;
   /** Folder of what must outlive a reboot. */
@@ -159,6 +159,7 @@ export class VolumeManager {
     }
     if (hadImages) await this.options.releaseImages(podUid);
     this.options.tokens.forget(podUid);
+    await this.options.bound.forget(podUid);
   }
 
   /** Bytes on disk by name of the pod's emptyDirs. Walks them. */
@@ -266,7 +267,7 @@ export class VolumeManager {
   }
 
   async #persistent(pod: Pod, name: string, claim: { name: string; readOnly: boolean }): Promise<MountedVolume> {
-    const { volume, readOnly } = await resolveClaim(this.options.client, pod, claim.name, claim.readOnly);
+    const { volume, readOnly } = await this.options.bound.resolve(pod, claim.name, claim.readOnly);
     const { spec } = volume;
     const block = spec.volumeMode === "Block";
     if (spec.csi) {
