@@ -25,6 +25,7 @@ import { StatusWriter } from "./status/status-writer.ts";
 import { BoundVolumes } from "./volumes/bound-volumes.ts";
 import type { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
+import { VolumeStatsReader } from "./volumes/volume-stats.ts";
 
 /** What is created at once on one board. */
 const parallelCreations = 4;
@@ -52,6 +53,17 @@ export function kubeletParts(input: PartsInput): KubeletParts {
   const objects = new ObjectCache(client, input.checkpoint, (uids) => {
     for (const uid of uids) workers.get(uid)?.refreshVolumes();
   });
+  const volumes = new VolumeManager({
+    host,
+    bound: new BoundVolumes(client, input.checkpoint),
+    objects,
+    tokens: input.tokens,
+    podsFolder: join(options.dataDir, "pods"),
+    volatileFolder: input.volatileFolder,
+    csi: input.plugins,
+    log,
+    releaseImages: (uid) => runtime.releaseImages(uid),
+  });
   return {
     runtime,
     get runtimeName() {
@@ -59,17 +71,8 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     },
     host,
     objects,
-    volumes: new VolumeManager({
-      host,
-      bound: new BoundVolumes(client, input.checkpoint),
-      objects,
-      tokens: input.tokens,
-      podsFolder: join(options.dataDir, "pods"),
-      volatileFolder: input.volatileFolder,
-      csi: input.plugins,
-      log,
-      releaseImages: (uid) => runtime.releaseImages(uid),
-    }),
+    volumes,
+    volumeStats: new VolumeStatsReader({ host, volumes, events: recorder, log, now_ms: () => performance.now() }),
     devices: input.plugins?.devices,
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),

@@ -26,6 +26,7 @@ import { MirrorPods } from "./static-pods/mirror-pods.ts";
 import { StaticPodSource } from "./static-pods/static-pod-source.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
+import type { VolumeStats } from "./volumes/volume-stats.ts";
 
 export type { KubeletOptions } from "./kubelet-options.ts";
 export type { PodStats } from "./pod-workers.ts";
@@ -149,6 +150,11 @@ export class Kubelet {
   /** Runtime statistics of every running container, by pod. */
   async podStats(options?: StatsOptions): Promise<PodStats[]> {
     return this.#workers.podStats(options);
+  }
+
+  /** How full the volumes of the pods here are, by UID of the pod; measured at most once a minute. */
+  async volumeStats(): Promise<ReadonlyMap<string, readonly VolumeStats[]>> {
+    return (await this.#parts?.volumeStats.of(this.#workers.pods())) ?? new Map();
   }
 
   /** How the probes of the pods here went. */

@@ -16,6 +16,7 @@ import type { ResourceList } from "./pod-qos.ts";
 import type { ProbeManager } from "./probes/probe-manager.ts";
 import type { StatusWriter } from "./status/status-writer.ts";
 import type { VolumeManager } from "./volumes/volume-manager.ts";
+import type { VolumeStatsReader } from "./volumes/volume-stats.ts";
 
 /** What all pod workers of a board share. */
 export interface KubeletParts {
@@ -24,6 +25,7 @@ export interface KubeletParts {
   readonly host: Host;
   readonly objects: ObjectCache;
   readonly volumes: VolumeManager;
+  readonly volumeStats: VolumeStatsReader;
   /** Devices that containers are given; none when absent. */
   readonly devices: DeviceManager | undefined;
   /** ResourceClaims of pods; none when absent. */

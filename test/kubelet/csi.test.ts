@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { linuxHost } from "#agent/host/linux-host.ts";
+import { nodeCapabilities, usageUnits } from "#agent/kubelet/csi/csi-messages.ts";
+import { servedBoard } from "#agent/kubelet/server/served-board.ts";
 import { attachmentName } from "#shared/api/csi-names.ts";
 import {
   csiDrivers,
@@ -315,6 +317,63 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     await board.remove("lonely");
     expect(driver.calls.slice(-2)).toEqual(["unpublish handle-lonely", "unstage handle-lonely"]);
   }, 400_000);
+
+  test("how full volumes are is asked of their drivers when somebody wants to know, and not again at once", async () => {
+    const driver = await startDriver(
+      "full.test",
+      { attachRequired: false },
+      {
+        capabilities: [nodeCapabilities.stageUnstage, nodeCapabilities.volumeStats, nodeCapabilities.volumeCondition],
+        usage: [
+          { available: 600, total: 1000, used: 400, unit: usageUnits.bytes },
+          { available: 7, total: 10, used: 3, unit: usageUnits.inodes },
+        ],
+      },
+    );
+    driver.condition = { abnormal: true, message: "the disk squeaks" };
+    await boundClaim("full", "full.test");
+    const script = `head -c 65536 /dev/zero >/own/file; touch /data/x; ${wait}`;
+    const volumeMounts = [...mountedAt.volumeMounts, { name: "own", mountPath: "/own" }];
+    const spec = {
+      containers: [shell("main", script, { volumeMounts })],
+      volumes: [...claimed("full"), { name: "own", emptyDir: {} }],
+    };
+    await board.api.create(pods, pod("full", spec));
+    await board.untilPod("full", isReady);
+    while (!existsSync(join(data, "handle-full", "x"))) await Bun.sleep(50);
+    const { kubelet } = board;
+    if (!kubelet) throw new Error("no kubelet");
+    const served = servedBoard(kubelet);
+    expect(driver.calls).not.toContain("stats handle-full");
+    const summary = (await served.summary()) as { pods: { podRef: { name: string }; volume?: object[] }[] };
+    const volumes = summary.pods.find(({ podRef }) => podRef.name === "full")?.volume;
+    expect(volumes).toMatchObject([
+      {
+        name: "data",
+        pvcRef: { namespace: "default", name: "full" },
+        availableBytes: 600,
+        capacityBytes: 1000,
+        usedBytes: 400,
+        inodes: 10,
+        inodesFree: 7,
+        inodesUsed: 3,
+        volumeHealthStats: { abnormal: true },
+      },
+      { name: "own" },
+    ]);
+    const own = volumes?.[1] as { usedBytes: number; capacityBytes: number; pvcRef?: object };
+    expect(own.usedBytes).toBeGreaterThanOrEqual(65_536);
+    expect(own.usedBytes).toBeLessThan(own.capacityBytes);
+    expect(own.pvcRef).toBeUndefined();
+    const text = (await served.metrics("/metrics")) ?? "";
+    const labels = '{namespace="default",persistentvolumeclaim="full"}';
+    expect(text).toContain(`kubelet_volume_stats_used_bytes${labels} 400\n`);
+    expect(text).toContain(`kubelet_volume_stats_inodes_free${labels} 7\n`);
+    expect(text).toContain(`kubelet_volume_stats_health_status_abnormal${labels} 1\n`);
+    expect(driver.calls.filter((call) => call === "stats handle-full").length).toBe(1);
+    await board.untilTold("full", "VolumeConditionAbnormal: Volume data: the disk squeaks");
+    await board.remove("full");
+  }, 240_000);
 
   test("a block volume is a device of its container", async () => {
     const driver = await startDriver("block.test", { attachRequired: false });

@@ -9,6 +9,8 @@ import {
   NodeExpandVolumeResponse,
   NodeGetCapabilitiesResponse,
   NodeGetInfoResponse,
+  NodeGetVolumeStatsRequest,
+  NodeGetVolumeStatsResponse,
   NodePublishVolumeRequest,
   NodeStageVolumeRequest,
   NodeUnpublishVolumeRequest,
@@ -28,6 +30,8 @@ export interface CsiTestDriverOptions {
   readonly data: string;
   readonly topology?: Readonly<Record<string, string>>;
   readonly capabilities?: readonly number[];
+  /** What it says of every volume. */
+  readonly usage?: MessageOf<typeof NodeGetVolumeStatsResponse>["usage"];
 }
 
 const { stageUnstage, expand } = nodeCapabilities;
@@ -41,6 +45,8 @@ export class CsiTestDriver {
   readonly verdicts: MessageOf<typeof RegistrationStatus>[] = [];
   /** Publishing fails with this, while it is set. */
   refusal: GrpcError | undefined;
+  /** How it finds its volumes. */
+  condition = { abnormal: false, message: "" };
   readonly #servers: GrpcServer[] = [];
   readonly #host = linuxHost();
 
@@ -99,6 +105,13 @@ export class CsiTestDriver {
         this.#host.unmountTree(targetPath, { lazy: false });
         rmSync(targetPath, { recursive: true, force: true });
         return Empty.encode({});
+      },
+      [csiPaths.stats]: (request) => {
+        const { volumeId, volumePath } = NodeGetVolumeStatsRequest.decode(request);
+        this.calls.push(`stats ${volumeId}`);
+        if (!existsSync(volumePath)) throw new GrpcError(GrpcCode.NotFound, `no volume at ${volumePath}`, true);
+        const condition = this.condition;
+        return NodeGetVolumeStatsResponse.encode({ usage: this.options.usage ?? [], condition });
       },
       [csiPaths.expand]: (request) => {
         const asked = NodeExpandVolumeRequest.decode(request);

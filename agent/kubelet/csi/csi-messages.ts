@@ -89,6 +89,8 @@ export const NodeGetVolumeStatsRequest = message({
   volumePath: string(2),
   stagingTargetPath: string(3),
 });
+/** VolumeUsage.Unit */
+export const usageUnits = { bytes: 1, inodes: 2 } as const;
 const VolumeUsage = message({ available: integer(1), total: integer(2), used: integer(3), unit: integer(4) });
 export const NodeGetVolumeStatsResponse = message({
   usage: repeated(1, VolumeUsage),

@@ -1,9 +1,11 @@
-/** What a driver is told of a volume (pure). */
+/** What a driver is told of a volume, and what it says of one (pure). */
 import { createHash } from "node:crypto";
 import type { PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
+import type { MessageOf } from "#shared/grpc/message.ts";
 import { podUid } from "../pod-containers.ts";
-import { accessModes, type VolumeCapability } from "./csi-messages.ts";
+import type { VolumeUsage } from "../volumes/volume-stats.ts";
+import { accessModes, type NodeGetVolumeStatsResponse, usageUnits, type VolumeCapability } from "./csi-messages.ts";
 
 /** A CSI volume of a pod, from a PersistentVolume or from the pod's own spec. */
 export interface CsiSource {
@@ -90,3 +92,21 @@ export function assertLifecycleMode(source: CsiSource, driver: CSIDriver | undef
 }
 
 export const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens";
+
+/** What a driver says of a volume's use; of bytes and inodes either may be missing. */
+export function volumeUsage(
+  usage: MessageOf<typeof NodeGetVolumeStatsResponse>["usage"],
+  condition: VolumeUsage["condition"],
+): VolumeUsage {
+  const bytes = usage.find(({ unit }) => unit === usageUnits.bytes);
+  const inodes = usage.find(({ unit }) => unit === usageUnits.inodes);
+  return {
+    capacity_bytes: bytes?.total,
+    available_bytes: bytes?.available,
+    used_bytes: bytes?.used,
+    inodes: inodes?.total,
+    inodesFree: inodes?.available,
+    inodesUsed: inodes?.used,
+    condition,
+  };
+}

@@ -18,6 +18,7 @@ import { PodEvents } from "../pod-events.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
+import type { VolumeUsage } from "../volumes/volume-stats.ts";
 import { CsiAttachments } from "./csi-attachments.ts";
 import type { CsiDriver } from "./csi-driver.ts";
 import type { CsiDrivers } from "./csi-drivers.ts";
@@ -30,6 +31,7 @@ import {
   ownsFiles,
   tokensKey,
   volumeContext,
+  volumeUsage,
 } from "./csi-requests.ts";
 import { claimToGrow, tellGrown } from "./volume-growth.ts";
 import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
@@ -100,6 +102,20 @@ export class CsiVolumes {
   async podsWithVolumes(): Promise<string[]> {
     await this.#loaded;
     return [...new Set([...this.#records.values()].map((record) => record.podUid))];
+  }
+
+  /** How full a pod's volume is, by its driver's word; undefined where the driver tells nothing. */
+  async usage(podUid: string, specVolID: string): Promise<VolumeUsage | undefined> {
+    await this.#loaded;
+    const record = this.#records.get(recordKey({ podUid, specVolID }));
+    if (!record) return undefined;
+    const driver = this.#driver(record.driverName);
+    if (!(await driver.can(nodeCapabilities.volumeStats))) return undefined;
+    const stagingTargetPath = this.#staged.get(volumeKey(record.driverName, record.volumeHandle))?.path ?? "";
+    const volumePath = this.#folders.target(record);
+    const { usage, condition } = await driver.stats({ volumeId: record.volumeHandle, volumePath, stagingTargetPath });
+    const judges = await driver.can(nodeCapabilities.volumeCondition);
+    return volumeUsage(usage, judges ? condition : undefined);
   }
 
   /** When a pod's volumes are to be refreshed next; undefined for a pod without such. */

@@ -25,7 +25,8 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
     configuration: () => configurationOf(kubelet),
     summary: async () => {
       const { nodeName, dataDir } = kubelet.options;
-      return statsSummary(nodeName, await readUsage(dataDir), await kubelet.podStats(), rates);
+      const [usage, pods, volumes] = await Promise.all([readUsage(dataDir), kubelet.podStats(), kubelet.volumeStats()]);
+      return statsSummary({ nodeName, usage, pods, volumes, rates });
     },
     metrics: (path) => renderMetrics(path, kubelet),
   };

@@ -3,10 +3,21 @@ import type { ContainerStats } from "../../runtime/runtime.ts";
 import type { InterfaceCounters } from "../../telemetry/interface-counters.ts";
 import type { BoardUsage } from "../../telemetry/usage.ts";
 import type { PodStats } from "../kubelet.ts";
+import type { VolumeStats } from "../volumes/volume-stats.ts";
 import type { CpuRates } from "./cpu-rates.ts";
 
-/** The kubelet's stats/v1alpha1 Summary of the board and its pods. `rates` remembers the counters of the last one. */
-export function statsSummary(nodeName: string, usage: BoardUsage, pods: readonly PodStats[], rates: CpuRates): object {
+export interface SummaryInput {
+  readonly nodeName: string;
+  readonly usage: BoardUsage;
+  readonly pods: readonly PodStats[];
+  /** By UID of the pod. */
+  readonly volumes: ReadonlyMap<string, readonly VolumeStats[]>;
+  /** Remembers the counters of the last summary. */
+  readonly rates: CpuRates;
+}
+
+/** The kubelet's stats/v1alpha1 Summary of the board and its pods. */
+export function statsSummary({ nodeName, usage, pods, volumes, rates }: SummaryInput): object {
   const now_ms = Date.now();
   const time = new Date(now_ms).toISOString();
   const cores = rates.update(
@@ -21,7 +32,10 @@ export function statsSummary(nodeName: string, usage: BoardUsage, pods: readonly
   );
   return {
     node: { nodeName, startTime: bootTime(), ...nodeStats(usage, time, cores.get("")) },
-    pods: pods.map((pod) => podSummary(pod, time, cores)),
+    pods: pods.map((pod) => ({
+      ...podSummary(pod, time, cores),
+      ...volumesOf(volumes.get(pod.pod.metadata.uid ?? "") ?? []),
+    })),
   };
 }
 
@@ -53,6 +67,26 @@ function podSummary({ pod, containers }: PodStats, time: string, cores: Readonly
     ...networkOf(pod, containers, time),
     "ephemeral-storage": { time, usedBytes: sum(containers, ({ stats }) => stats.fsUsed_bytes ?? 0) },
     process_stats: { process_count: sum(containers, ({ stats }) => stats.cgroup?.processes ?? 0) },
+  };
+}
+
+function volumesOf(volumes: readonly VolumeStats[]): object {
+  if (volumes.length === 0) return {};
+  const now_ms = Date.now();
+  const monotonic_ms = performance.now();
+  return {
+    volume: volumes.map(({ name, claim, measured_ms, usage }) => ({
+      time: new Date(now_ms - (monotonic_ms - measured_ms)).toISOString(),
+      availableBytes: usage.available_bytes,
+      capacityBytes: usage.capacity_bytes,
+      usedBytes: usage.used_bytes,
+      inodesFree: usage.inodesFree,
+      inodes: usage.inodes,
+      inodesUsed: usage.inodesUsed,
+      name,
+      ...(claim ? { pvcRef: claim } : {}),
+      ...(usage.condition ? { volumeHealthStats: { abnormal: usage.condition.abnormal } } : {}),
+    })),
   };
 }
 

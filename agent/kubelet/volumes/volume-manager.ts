@@ -23,6 +23,7 @@ import { volumePayload } from "./payload.ts";
 import { claimNameOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { VolumeError, VolumePending } from "./volume-error.ts";
+import type { StatsSource } from "./volume-stats.ts";
 
 export interface MountedVolume {
   readonly path: string;
@@ -169,6 +170,25 @@ export class VolumeManager {
       sizes.set(name, await folderSize(volumeFolder(this.podFolder(podUid(pod)), "empty-dir", name)));
     }
     return sizes;
+  }
+
+  /** How to find out how full a volume is, which is mounted; undefined for those that are not measured. */
+  async statsSource(pod: Pod, volume: Volume): Promise<StatsSource | undefined> {
+    const [lasting, volatile] = [this.podFolder(podUid(pod)), this.volatilePodFolder(podUid(pod))];
+    const { name, emptyDir } = volume;
+    const payload = payloadKind(volume);
+    if (payload) return { kind: "folder", path: volumeFolder(volatile, payload, name) };
+    if (emptyDir?.medium) return { kind: "filesystem", path: volumeFolder(volatile, "empty-dir", name) };
+    if (emptyDir) return { kind: "folder", path: volumeFolder(lasting, "empty-dir", name) };
+    if (volume.nfs) return { kind: "filesystem", path: volumeFolder(volatile, "nfs", name) };
+    if (volume.csi) return { kind: "csi", specVolID: name };
+    const claim = claimNameOf(pod, volume);
+    const bound = claim && (await this.options.bound.known(pod, claim.name))?.volume;
+    if (!bound || (bound.spec.volumeMode === "Block" && !bound.spec.csi)) return undefined;
+    const { csi, local, nfs } = bound.spec;
+    if (csi) return { kind: "csi", specVolID: bound.metadata.name ?? "" };
+    if (local) return { kind: "filesystem", path: local.path };
+    return nfs && { kind: "filesystem", path: volumeFolder(volatile, "nfs", name) };
   }
 
   /** UIDs of pods that have left something on this board. */

@@ -2,6 +2,7 @@ import { gaugeFamily as gauge, processFamilies } from "#shared/metrics/process-f
 import type { Family, Sample } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerStatus } from "../../../runtime/runtime.ts";
 import type { Kubelet } from "../../kubelet.ts";
+import type { VolumeStats, VolumeUsage } from "../../volumes/volume-stats.ts";
 
 /** /metrics: the kubelet of itself. */
 export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
@@ -16,7 +17,38 @@ export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
     ]),
     gauge("kubelet_desired_pods", "Pods that this board is to run.", [{ labels: { static: "" }, value: pods.length }]),
     gauge("kubelet_running_containers", "Containers by their state.", byState(containers)),
+    ...volumeFamilies([...(await kubelet.volumeStats()).values()].flat()),
     ...processFamilies(),
+  ];
+}
+
+/** Of volumes by claims, each claim once however many pods use it. */
+export function volumeFamilies(volumes: readonly VolumeStats[]): Family[] {
+  const byClaim = new Map<string, { labels: Sample["labels"]; usage: VolumeUsage }>();
+  for (const { claim, usage } of volumes) {
+    if (!claim) continue;
+    const labels = { namespace: claim.namespace, persistentvolumeclaim: claim.name };
+    byClaim.set(`${claim.namespace}/${claim.name}`, { labels, usage });
+  }
+  const family = (name: string, help: string, value: (usage: VolumeUsage) => number | undefined): Family =>
+    gauge(
+      `kubelet_volume_stats_${name}`,
+      help,
+      [...byClaim.values()].flatMap(({ labels, usage }) => {
+        const measured = value(usage);
+        return measured === undefined ? [] : [{ labels, value: measured }];
+      }),
+    );
+  return [
+    family("capacity_bytes", "Capacity in bytes of the volume.", (usage) => usage.capacity_bytes),
+    family("available_bytes", "Number of available bytes in the volume.", (usage) => usage.available_bytes),
+    family("used_bytes", "Number of used bytes in the volume.", (usage) => usage.used_bytes),
+    family("inodes", "Maximum number of inodes in the volume.", (usage) => usage.inodes),
+    family("inodes_free", "Number of free inodes in the volume.", (usage) => usage.inodesFree),
+    family("inodes_used", "Number of used inodes in the volume.", (usage) => usage.inodesUsed),
+    family("health_status_abnormal", "1 when its driver finds the volume unhealthy.", ({ condition }) =>
+      condition ? Number(condition.abnormal) : undefined,
+    ),
   ];
 }
 
