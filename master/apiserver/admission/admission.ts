@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
 import type { User } from "../request.ts";
@@ -41,10 +42,35 @@ export interface Reinvocation {
  *  StatusError, usually forbidden(). */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** The only resources that it looks at; absent: all. */
+  readonly resources?: readonly Pick<ResourceRef, "group" | "plural">[] | undefined;
   /** Operations beside CREATE and UPDATE that `mutate` is called for. */
   readonly mutatesOn?: readonly Operation[] | undefined;
   /** Whether connections (exec, attach, port-forward, proxy) are shown to it. */
   readonly seesConnections?: boolean | undefined;
   mutate?(attributes: AdmissionAttributes): Promise<void>;
   validate?(attributes: AdmissionAttributes): Promise<void>;
+}
+
+const concerned = new WeakMap<readonly AdmissionPlugin[], WeakMap<ResourceDeclaration, readonly AdmissionPlugin[]>>();
+
+/** Those that look at a resource, in their order: most plugins are about one kind, and most writes are of others. */
+export function pluginsFor(
+  plugins: readonly AdmissionPlugin[],
+  declaration: ResourceDeclaration,
+): readonly AdmissionPlugin[] {
+  let byDeclaration = concerned.get(plugins);
+  if (!byDeclaration) {
+    byDeclaration = new WeakMap();
+    concerned.set(plugins, byDeclaration);
+  }
+  let found = byDeclaration.get(declaration);
+  if (!found) {
+    const { group, plural } = declaration.ref;
+    found = plugins.filter(
+      ({ resources }) => !resources || resources.some((each) => each.group === group && each.plural === plural),
+    );
+    byDeclaration.set(declaration, found);
+  }
+  return found;
 }

@@ -9,6 +9,7 @@ import { isWriteTo, refusal } from "./attributes.ts";
 /** Whoever approves a request needs the verb `approve` on its signer. */
 export class CertificateApproval implements AdmissionPlugin {
   readonly name = "CertificateApproval";
+  readonly resources = [certificateSigningRequests];
 
   constructor(private readonly authorizer: Authorizer) {}
 
@@ -23,6 +24,7 @@ export class CertificateApproval implements AdmissionPlugin {
 /** Whoever issues or fails a request needs the verb `sign` on its signer. */
 export class CertificateSigning implements AdmissionPlugin {
   readonly name = "CertificateSigning";
+  readonly resources = [certificateSigningRequests];
 
   constructor(private readonly authorizer: Authorizer) {}
 
@@ -41,6 +43,7 @@ export class CertificateSigning implements AdmissionPlugin {
 /** Nobody gets into system:masters by a signed request. */
 export class CertificateSubjectRestriction implements AdmissionPlugin {
   readonly name = "CertificateSubjectRestriction";
+  readonly resources = [certificateSigningRequests];
 
   async validate(attributes: AdmissionAttributes): Promise<void> {
     if (attributes.operation !== "CREATE" || !isWriteTo(attributes, certificateSigningRequests)) return;

@@ -10,6 +10,7 @@ import { draftOf } from "./attributes.ts";
  *  signature to be checked. */
 export class CertificateRequests implements AdmissionPlugin {
   readonly name = "CertificateRequests";
+  readonly resources = [certificateSigningRequests];
 
   async mutate(attributes: AdmissionAttributes): Promise<void> {
     const draft = draftOf(attributes, certificateSigningRequests);

@@ -7,6 +7,7 @@ import { newestDefault } from "./newest-default.ts";
 /** An Ingress that names no class gets the default one. */
 export class DefaultIngressClass implements AdmissionPlugin {
   readonly name = "DefaultIngressClass";
+  readonly resources = [ingresses];
 
   constructor(private readonly reader: ResourceReader) {}
 

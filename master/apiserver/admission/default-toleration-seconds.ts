@@ -13,6 +13,7 @@ export const defaultTolerationSeconds: TolerationSeconds = { notReady_s: 60, unr
 /** How long a pod that does not say so itself stays on a board that is not ready or cannot be reached. */
 export class DefaultTolerationSeconds implements AdmissionPlugin {
   readonly name = "DefaultTolerationSeconds";
+  readonly resources = [pods];
 
   constructor(private readonly seconds: TolerationSeconds = defaultTolerationSeconds) {}
 

@@ -12,6 +12,7 @@ const label = "resource.kubernetes.io/admin-access";
  *  kinds upstream; here admission sees the namespace. */
 export class DeviceAdminAccess implements AdmissionPlugin {
   readonly name = "DeviceAdminAccess";
+  readonly resources = [resourceClaims, resourceClaimTemplates];
 
   constructor(private readonly reader: ResourceReader) {}
 

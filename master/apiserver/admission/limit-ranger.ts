@@ -11,6 +11,7 @@ const annotation = "kubernetes.io/limit-ranger";
  *  outside their bounds. */
 export class LimitRanger implements AdmissionPlugin {
   readonly name = "LimitRanger";
+  readonly resources = [pods, persistentVolumeClaims];
 
   constructor(private readonly reader: ResourceReader) {}
 

@@ -10,6 +10,7 @@ const copied = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"] 
  *  pod by whoever serves it. */
 export class PodTopologyLabels implements AdmissionPlugin {
   readonly name = "PodTopologyLabels";
+  readonly resources = [pods, { group: "", plural: "bindings" }];
 
   constructor(private readonly reader: ResourceReader) {}
 

@@ -8,6 +8,7 @@ import { draftOf, refusal } from "./attributes.ts";
 /** Resolves a pod's priority class into its priority, and keeps to one global default class. */
 export class Priority implements AdmissionPlugin {
   readonly name = "Priority";
+  readonly resources = [pods, priorityClasses];
 
   constructor(private readonly reader: ResourceReader) {}
 

@@ -9,6 +9,7 @@ import { draftOf, refusal } from "./attributes.ts";
 /** A pod takes overhead, node selector and tolerations from its RuntimeClass. */
 export class RuntimeClassPlugin implements AdmissionPlugin {
   readonly name = "RuntimeClass";
+  readonly resources = [pods];
 
   constructor(private readonly reader: ResourceReader) {}
 

@@ -26,6 +26,7 @@ const patience_ms = 150;
  *  secrets. */
 export class ServiceAccountPlugin implements AdmissionPlugin {
   readonly name = "ServiceAccount";
+  readonly resources = [pods];
 
   constructor(private readonly reader: ResourceReader) {}
 

@@ -20,6 +20,7 @@ const protectedKinds = [
 /** Claims and volumes get the finalizer that keeps them while they are used; the protection controllers take it off. */
 export class StorageObjectInUseProtection implements AdmissionPlugin {
   readonly name = "StorageObjectInUseProtection";
+  readonly resources = protectedKinds.map(([ref]) => ref);
 
   async mutate(attributes: AdmissionAttributes): Promise<void> {
     const { object, operation } = attributes;
@@ -33,6 +34,7 @@ export class StorageObjectInUseProtection implements AdmissionPlugin {
 /** A claim that names no class gets the default one. */
 export class DefaultStorageClass implements AdmissionPlugin {
   readonly name = "DefaultStorageClass";
+  readonly resources = [persistentVolumeClaims];
 
   constructor(private readonly reader: ResourceReader) {}
 
@@ -50,6 +52,7 @@ export class DefaultStorageClass implements AdmissionPlugin {
 /** A claim grows only when it is bound and its class allows it. */
 export class PersistentVolumeClaimResize implements AdmissionPlugin {
   readonly name = "PersistentVolumeClaimResize";
+  readonly resources = [persistentVolumeClaims];
 
   constructor(private readonly reader: ResourceReader) {}
 

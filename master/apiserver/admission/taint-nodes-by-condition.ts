@@ -7,6 +7,7 @@ const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" } a
 /** A new node takes no pods before the node lifecycle controller has seen it ready. */
 export class TaintNodesByCondition implements AdmissionPlugin {
   readonly name = "TaintNodesByCondition";
+  readonly resources = [nodes];
 
   async mutate(attributes: AdmissionAttributes): Promise<void> {
     const node = draftOf(attributes, nodes);

@@ -5,7 +5,7 @@ import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { KeyExistsError } from "../../store/store.ts";
-import { type ObjectMetaRules, validateCommonMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
+import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
@@ -130,7 +130,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   const rules = metadataRulesOf(resource.workingDeclaration);
   const own = [...validateKindMeta(draft.metadata, rules), ...(strategy?.validate?.(draft) ?? [])];
   // What holds for every kind is said only where the kind has nothing to say.
-  const faults = own.length > 0 ? own : validateCommonMeta(draft.metadata, rules);
+  const faults = own.length > 0 ? own : validateFurtherMeta(draft.metadata, rules);
   if (faults.length > 0) throw invalid(resource.judgedKind, name, faults);
   scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
   strategy?.completeCreated?.(draft);

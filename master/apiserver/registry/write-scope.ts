@@ -2,7 +2,7 @@
 import { forbidden, type StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Store } from "../../store/store.ts";
-import type { AdmissionAttributes, AdmissionPlugin, Operation } from "../admission/admission.ts";
+import { type AdmissionAttributes, type AdmissionPlugin, type Operation, pluginsFor } from "../admission/admission.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
@@ -71,7 +71,9 @@ export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Adm
   const attributes = { ...attributesOf(scope, admitted), reinvocation };
   const { operation } = admitted;
   const isOrdinary = operation === "CREATE" || operation === "UPDATE";
-  const plugins = parts.admission.filter(({ mutatesOn }) => isOrdinary || mutatesOn?.includes(operation));
+  const plugins = pluginsFor(parts.admission, attributes.declaration).filter(
+    ({ mutate, mutatesOn }) => mutate && (isOrdinary || mutatesOn?.includes(operation)),
+  );
   for (const plugin of plugins) await plugin.mutate?.(attributes);
   if (!reinvocation.isWanted) return;
   reinvocation.round = 1;
@@ -80,9 +82,9 @@ export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Adm
 
 export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
   const attributes = attributesOf(scope, admitted);
-  for (const plugin of parts.admission) {
+  for (const plugin of pluginsFor(parts.admission, attributes.declaration)) {
     if (admitted.operation === "CONNECT" && !plugin.seesConnections) continue;
-    await plugin.validate?.(attributes);
+    if (plugin.validate) await plugin.validate(attributes);
   }
 }
 

@@ -117,6 +117,7 @@ const bucketName = "ancient-changes";
 
 /** Merges the oldest updaters of each API version into one entry until no more than ten updaters are left. */
 export function capUpdateManagers(managers: Managers): void {
+  if (managers.size <= updateManagersMax) return;
   const updaters = [...managers].filter(([, entry]) => entry.operation === "Update");
   let left = updaters.length;
   if (left <= updateManagersMax) return;

@@ -85,6 +85,8 @@ export class FieldSet {
   }
 
   union(other: FieldSet): FieldSet {
+    if (other.isEmpty) return this;
+    if (this.isEmpty) return other;
     const union = new FieldSet();
     for (const [element, node] of this.#nodes) {
       const same = other.#nodes.get(element);
@@ -108,6 +110,7 @@ export class FieldSet {
 
   /** Without the paths of `other`; a parent in `other` does not take its children along. */
   difference(other: FieldSet): FieldSet {
+    if (other.isEmpty) return this;
     const difference = new FieldSet();
     for (const [element, node] of this.#nodes) {
       const same = other.#nodes.get(element);

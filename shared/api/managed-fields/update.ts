@@ -181,9 +181,11 @@ export function withoutManagedFields(object: KubeObject): JsonObject {
 /** The manager of a request that names none: what stands before the first slash of its User-Agent. */
 export function managerOfRequest(fieldManager: string | undefined, userAgent: string | undefined): string {
   if (fieldManager) return fieldManager;
+  const product = userAgent?.split("/", 1)[0] ?? "";
+  if (product.length <= managerBytesMax && /^[ -~]*$/.test(product)) return product;
   let manager = "";
   let bytes = 0;
-  for (const character of userAgent?.split("/", 1)[0] ?? "") {
+  for (const character of product) {
     if (!/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character)) continue;
     bytes += Buffer.byteLength(character);
     if (bytes > managerBytesMax) break;

@@ -61,37 +61,36 @@ export function zeroValue(schema: Schema): unknown {
 class BuiltInSchema implements Schema {
   readonly nullable = true;
   readonly embeddedResource = false;
+  // What walkers of every object ask for is worked out once.
+  readonly type: SchemaType;
+  readonly goType: GoType | undefined;
+  readonly model: string | undefined;
+  readonly presence: Presence | undefined;
+  readonly pointer: boolean | undefined;
   private readonly expression: TypeExpression;
   private readonly field: FieldFacts | undefined;
   private readonly elementOf: FieldFacts | undefined;
   private element: Schema | undefined;
+  private fields: ReadonlyMap<string, Schema> | undefined;
   private requiredNames: readonly string[] | undefined;
 
   constructor(expression: TypeExpression, field: FieldFacts | undefined, elementOf: FieldFacts | undefined) {
     this.expression = expression;
     this.field = field;
     this.elementOf = elementOf;
-  }
-
-  get type(): SchemaType {
-    if (this.expression.kind === "scalar") return scalarForms[this.expression.scalar].type;
-    return this.expression.kind === "list" ? "array" : "object";
-  }
-
-  get goType(): GoType | undefined {
-    return this.expression.kind === "scalar" ? this.expression.scalar : undefined;
+    this.goType = expression.kind === "scalar" ? expression.scalar : undefined;
+    this.type = this.goType ? scalarForms[this.goType].type : expression.kind === "list" ? "array" : "object";
+    this.model = expression.kind === "model" ? `io.k8s.${expression.model}` : undefined;
+    this.presence = field && presenceOf(field);
+    this.pointer = field?.flags.includes("p");
   }
 
   get format(): string | undefined {
     return this.expression.kind === "scalar" ? scalarForms[this.expression.scalar].format : undefined;
   }
 
-  get model(): string | undefined {
-    return this.expression.kind === "model" ? `io.k8s.${this.expression.model}` : undefined;
-  }
-
   get properties(): ReadonlyMap<string, Schema> | undefined {
-    if (this.expression.kind !== "model") return undefined;
+    if (this.fields || this.expression.kind !== "model") return this.fields;
     const { model } = this.expression;
     let properties = propertiesOf.get(model);
     if (!properties) {
@@ -100,6 +99,7 @@ class BuiltInSchema implements Schema {
       );
       propertiesOf.set(model, properties);
     }
+    this.fields = properties;
     return properties;
   }
 
@@ -164,14 +164,9 @@ class BuiltInSchema implements Schema {
   get preserveUnknownFields(): boolean {
     return this.goType === "rawExtension" || this.goType === "fieldsV1" || this.goType === "json";
   }
+}
 
-  get presence(): Presence | undefined {
-    if (!this.field) return undefined;
-    if (this.field.flags.includes("z")) return "omitZero";
-    return this.field.flags.includes("o") ? "omitEmpty" : "always";
-  }
-
-  get pointer(): boolean | undefined {
-    return this.field?.flags.includes("p");
-  }
+function presenceOf({ flags }: FieldFacts): Presence {
+  if (flags.includes("z")) return "omitZero";
+  return flags.includes("o") ? "omitEmpty" : "always";
 }

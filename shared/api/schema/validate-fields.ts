@@ -71,7 +71,7 @@ class Normalizer {
   private readonly earlier: DecodedDocument["earlier"];
   private readonly names: string[] = [];
   private path = "";
-  private struct = "";
+  private struct: Schema | undefined;
   private quiet = 0;
 
   constructor(earlier?: DecodedDocument["earlier"]) {
@@ -124,7 +124,7 @@ class Normalizer {
         this.report();
         continue;
       }
-      this.struct = goName(schema);
+      this.struct = schema;
       this.names.push(key);
       const value = this.earlier ? filledTwice(property, fields[key], this.earlier) : fields[key];
       if (value !== null) given.set(key, this.value(property, value));
@@ -234,7 +234,7 @@ class Normalizer {
   private mismatch(schema: Schema, value: unknown, type = goTypeName(schema)): never {
     let found = jsonTypeName(value);
     if (found === "number" && isNumeric(type)) found = `number ${isRawNumber(value) ? value.rawJSON : String(value)}`;
-    const where = this.names.length === 0 ? "value" : `struct field ${this.struct}.${this.names.join(".")}`;
+    const where = this.names.length === 0 ? "value" : `struct field ${goName(this.struct)}.${this.names.join(".")}`;
     throw new DecodeError(`json: cannot unmarshal ${found} into Go ${where} of type ${type}`);
   }
 }
@@ -316,8 +316,8 @@ function sorted(fields: Record<string, unknown>): Record<string, unknown> {
   return result;
 }
 
-function goName(schema: Schema): string {
-  return schema.model?.slice(schema.model.lastIndexOf(".") + 1) ?? "";
+function goName(schema: Schema | undefined): string {
+  return schema?.model?.slice(schema.model.lastIndexOf(".") + 1) ?? "";
 }
 
 function goTypeName(schema: Schema): string {
@@ -398,5 +398,8 @@ function isWithin(path: string, field: string): boolean {
 }
 
 /** A field that an in-process client leaves undefined is not there, as in JSON. */
-const keysOf = (fields: Record<string, unknown>): string[] =>
-  Object.keys(fields).filter((key) => fields[key] !== undefined);
+function keysOf(fields: Record<string, unknown>): string[] {
+  const keys = Object.keys(fields);
+  for (const key of keys) if (fields[key] === undefined) return keys.filter((each) => fields[each] !== undefined);
+  return keys;
+}

@@ -6,29 +6,39 @@ import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 
 export class Field {
-  readonly path: string;
   readonly #errors: FieldError[];
+  readonly #parent: Field | undefined;
+  readonly #step: string;
 
-  constructor(path: string, errors: FieldError[]) {
-    this.path = path;
+  /** `path` leads on from the parent: `.spec`, `[0]`. */
+  constructor(path: string, errors: FieldError[], parent?: Field) {
+    this.#step = path;
     this.#errors = errors;
+    this.#parent = parent;
+  }
+
+  /** Put together when something is found wrong: most places are fine. */
+  get path(): string {
+    const before = this.#parent?.path;
+    if (before === undefined) return this.#step;
+    return before === "" && this.#step.startsWith(".") ? this.#step.slice(1) : before + this.#step;
   }
 
   /** A child, or a child's child: `at("spec", "ports")`. */
   at(...names: string[]): Field {
-    return new Field([...(this.path === "" ? [] : [this.path]), ...names].join("."), this.#errors);
+    return new Field(`.${names.length === 1 ? names[0] : names.join(".")}`, this.#errors, this);
   }
   index(index: number): Field {
-    return new Field(`${this.path}[${index}]`, this.#errors);
+    return new Field(`[${index}]`, this.#errors, this);
   }
   /** An entry of a map. */
   key(key: string): Field {
-    return new Field(`${this.path}[${key}]`, this.#errors);
+    return new Field(`[${key}]`, this.#errors, this);
   }
   /** The same place in a run of its own: to see whether something is wrong there before saying so. */
   apart(): { readonly field: Field; readonly errors: FieldError[] } {
     const errors: FieldError[] = [];
-    return { field: new Field(this.path, errors), errors };
+    return { field: new Field("", errors, this), errors };
   }
 
   required(detail = ""): void {

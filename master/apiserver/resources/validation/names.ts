@@ -35,7 +35,9 @@ export const inclusiveRange = (low: number, high: number): string => `must be be
 
 /** The rules that stand together, each with what to say when it is broken. */
 function broken(...rules: (readonly [boolean, string])[]): string[] {
-  return rules.filter(([isBroken]) => isBroken).map(([, message]) => message);
+  const messages: string[] = [];
+  for (const [isBroken, message] of rules) if (isBroken) messages.push(message);
+  return messages;
 }
 
 export function isDns1123Label(text: string): string[] {
@@ -47,14 +49,14 @@ export function isDns1123Label(text: string): string[] {
   return [...errors, regexError(message, label1123, "my-name", "123-abc")];
 }
 
-const subdomainMessage =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
+const subdomainComplaint = regexError(
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+  subdomain1123,
+  "example.com",
+);
 
 export function isDns1123Subdomain(text: string): string[] {
-  return broken(
-    [bytes(text) > 253, maxCharacters(253)],
-    [!patterns.subdomain1123.test(text), regexError(subdomainMessage, subdomain1123, "example.com")],
-  );
+  return broken([bytes(text) > 253, maxCharacters(253)], [!patterns.subdomain1123.test(text), subdomainComplaint]);
 }
 
 /** As isDns1123Subdomain, but with the limit worded in bytes, as newer parts of upstream do. */
@@ -89,15 +91,21 @@ export function isDns1035Label(text: string): string[] {
   );
 }
 
-const qualifiedMessage =
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const qualifiedComplaint = regexError(
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+  qualifiedPart,
+  "MyName",
+  "my.name",
+  "123-abc",
+);
 
 /** A label's key: `name` or `prefix/name`. */
 export function isQualifiedName(text: string): string[] {
   const parts = text.split("/");
-  const complaint = regexError(qualifiedMessage, qualifiedPart, "MyName", "my.name", "123-abc");
   if (parts.length > 2) {
-    return [`a valid label key ${complaint} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
+    return [
+      `a valid label key ${qualifiedComplaint} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ];
   }
   const errors: string[] = [];
   if (parts.length === 2) {
@@ -108,17 +116,20 @@ export function isQualifiedName(text: string): string[] {
   const name = parts.at(-1) ?? "";
   if (name === "") errors.push("name part must be non-empty");
   else if (bytes(name) > 63) errors.push(`name part ${maxBytes(63)}`);
-  if (!patterns.qualifiedPart.test(name)) errors.push(`name part ${complaint}`);
+  if (!patterns.qualifiedPart.test(name)) errors.push(`name part ${qualifiedComplaint}`);
   return errors;
 }
 
+const labelValueComplaint = regexError(
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+  `(${qualifiedPart})?`,
+  "MyValue",
+  "my_value",
+  "12345",
+);
+
 export function isLabelValue(text: string): string[] {
-  const message =
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
-  return broken(
-    [bytes(text) > 63, maxBytes(63)],
-    [!patterns.labelValue.test(text), regexError(message, `(${qualifiedPart})?`, "MyValue", "my_value", "12345")],
-  );
+  return broken([bytes(text) > 63, maxBytes(63)], [!patterns.labelValue.test(text), labelValueComplaint]);
 }
 
 export function isCIdentifier(text: string): string[] {
@@ -171,11 +182,18 @@ export function isEnvironmentName(text: string): string[] {
   );
 }
 
+const configKeyComplaint = regexError(
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+  "[-._a-zA-Z0-9]+",
+  "key.name",
+  "KEY_NAME",
+  "key-name",
+);
+
 export function isConfigMapKey(text: string): string[] {
-  const message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
   return broken(
     [bytes(text) > 253, maxCharacters(253)],
-    [!patterns.configKey.test(text), regexError(message, "[-._a-zA-Z0-9]+", "key.name", "KEY_NAME", "key-name")],
+    [!patterns.configKey.test(text), configKeyComplaint],
     [text === ".", "must not be '.'"],
     [text === "..", "must not be '..'"],
     [text.startsWith("..") && text !== "..", "must not start with '..'"],

@@ -93,9 +93,12 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[] | undefine
   }
 }
 
+const printableText = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
+
 /** A field manager's name, in managedFields or in the options of a write. */
 export function validateFieldManager(manager: string, field: Field): void {
   if (Buffer.byteLength(manager) > maxFieldManager_bytes) field.tooLong(maxFieldManager_bytes);
+  if (printableText.test(manager)) return;
   for (const [position, character] of [...manager].entries()) {
     if (/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character)) continue;
     const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
@@ -145,6 +148,17 @@ function judgeGenerateName({ generateName }: ObjectMeta, judge: (name: string) =
 /** What holds for the metadata of every kind. */
 export const validateCommonMeta = (metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "namespaced">): FieldError[] =>
   validateObjectMeta(metadata, rules, isPathSegment, false);
+
+/** What is left of the common rules for metadata in which those of its kind found nothing wrong: both are the same but for
+ *  what a name may be. */
+export function validateFurtherMeta(metadata: ObjectMeta, rules: ObjectMetaRules): FieldError[] {
+  if (rules.metadataRules === "common") return validateCommonMeta(metadata, rules);
+  return collect((root) => {
+    const field = root.at("metadata");
+    judgeGenerateName(metadata, isPathSegment, field);
+    field.at("name").invalidEach(metadata.name, isPathSegment(metadata.name ?? ""));
+  });
+}
 
 function validateObjectMeta(
   metadata: ObjectMeta,
