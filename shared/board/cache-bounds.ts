@@ -13,6 +13,8 @@ export interface CacheBounds {
   readonly viewedText: number;
   /** Growth since the last collection after which a quiet process collects. */
   readonly collect_bytes: number;
+  /** How eagerly the engine compiles what runs often; 1: as it does by itself. */
+  readonly eagerness: number;
 }
 
 const usual: CacheBounds = {
@@ -21,6 +23,7 @@ const usual: CacheBounds = {
   listPieces_bytes: 8 * MiB,
   viewedText: 3 * MiB,
   collect_bytes: 8 * MiB,
+  eagerness: 1,
 };
 
 const low: CacheBounds = {
@@ -29,6 +32,7 @@ const low: CacheBounds = {
   listPieces_bytes: MiB / 2,
   viewedText: MiB / 2,
   collect_bytes: 2 * MiB,
+  eagerness: 1 / 16,
 };
 
 let present = usual;

@@ -3,17 +3,23 @@ import { expect, test } from "bun:test";
 import { giveBack, isWorthCollecting } from "./quiet-collection.ts";
 
 const MiB = 1024 * 1024;
-const quiet = { cpu_ms: 300, elapsed_ms: 30_000 };
+const quiet = { cpu_ms: 300, elapsed_ms: 30_000, uncollected_ms: 60_000 };
 
 test("collects once what the start has left", () => {
-  expect(isWorthCollecting({ ...quiet, rss_bytes: 120 * MiB, settled_bytes: undefined })).toBe(true);
-  expect(isWorthCollecting({ ...quiet, rss_bytes: 101 * MiB, settled_bytes: 100 * MiB })).toBe(false);
+  expect(isWorthCollecting({ ...quiet, own_bytes: 120 * MiB, settled_bytes: undefined })).toBe(true);
+  expect(isWorthCollecting({ ...quiet, own_bytes: 101 * MiB, settled_bytes: 100 * MiB })).toBe(false);
 });
 
 test("collects after a burst, when it is over", () => {
-  const grown = { rss_bytes: 190 * MiB, settled_bytes: 100 * MiB };
-  expect(isWorthCollecting({ cpu_ms: 20_000, elapsed_ms: 30_000, ...grown })).toBe(false);
+  const grown = { own_bytes: 190 * MiB, settled_bytes: 100 * MiB };
+  expect(isWorthCollecting({ ...quiet, cpu_ms: 20_000, ...grown })).toBe(false);
   expect(isWorthCollecting({ ...quiet, ...grown })).toBe(true);
+});
+
+test("collects less than a burst's garbage after a long time", () => {
+  const grown = { own_bytes: 103 * MiB, settled_bytes: 100 * MiB };
+  expect(isWorthCollecting({ ...quiet, ...grown })).toBe(false);
+  expect(isWorthCollecting({ ...quiet, ...grown, uncollected_ms: 700_000 })).toBe(true);
 });
 
 test("code compiled for a burst is given back, and what it was compiled from still runs", async () => {

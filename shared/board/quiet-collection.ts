@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { cacheBounds } from "./cache-bounds.ts";
 import { letGoOfProgramPages } from "./program-pages.ts";
 
@@ -9,13 +10,19 @@ const lookEvery_ms = 30_000;
 /** Share of one core below which nothing is delayed by a collection's pause. */
 const quietShare = 0.05;
 
+/** From then on less is worth a collection, and program pages that rare work brought back have added up. */
+const longQuiet_ms = 10 * 60_000;
+
 export interface Look {
   /** CPU time used since the look before. */
   readonly cpu_ms: number;
   readonly elapsed_ms: number;
-  readonly rss_bytes: number;
-  /** What the last collection left; undefined before the first. */
+  /** Memory of the process's own. */
+  readonly own_bytes: number;
+  /** What the last collection left of it; undefined before the first. */
   readonly settled_bytes: number | undefined;
+  /** Since the last collection. */
+  readonly uncollected_ms: number;
 }
 
 /** Whether a full collection, some 100 ms on a small board, would now disturb nobody. */
@@ -24,8 +31,10 @@ export function isQuiet({ cpu_ms, elapsed_ms }: Pick<Look, "cpu_ms" | "elapsed_m
 }
 
 /** Whether a full collection would now disturb nobody and free something. */
-export function isWorthCollecting({ rss_bytes, settled_bytes = 0, ...use }: Look): boolean {
-  return isQuiet(use) && rss_bytes - settled_bytes >= cacheBounds().collect_bytes;
+export function isWorthCollecting({ own_bytes, settled_bytes = 0, uncollected_ms, ...use }: Look): boolean {
+  const { collect_bytes } = cacheBounds();
+  const worthwhile_bytes = uncollected_ms < longQuiet_ms ? collect_bytes : collect_bytes / 4;
+  return isQuiet(use) && own_bytes - settled_bytes >= worthwhile_bytes;
 }
 
 /** Frees garbage and all code that the engine has made: what is called again starts from the code that the program was built
@@ -36,30 +45,46 @@ export function giveBack(): void {
 }
 
 /**
- * Called when the start is done: from now on the engine compiles as early as it does by itself (tools/build.ts). Then looks
- * every half minute, which costs an idle board some microseconds, until the function that it gives is called.
- * At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is worth it for that.
+ * Called when the start is done: from now on the engine compiles as early as it does by itself (until now: tools/build.ts), or
+ * later on a board with little memory. Then looks every half minute, which costs an idle board some microseconds, until the function that
+ * it gives is called. At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is
+ * worth it for that.
  */
 export function collectWhenQuiet(letGo?: () => boolean): () => void {
-  Bun.unsafe.setJITPolicy(1);
+  Bun.unsafe.setJITPolicy(1 / cacheBounds().eagerness);
   let settled_bytes: number | undefined;
   let hasCollected = false;
-  let before = { cpu: process.cpuUsage(), at_ms: performance.now() };
+  let collectedAt_ms = performance.now();
+  let letGoAt_ms = collectedAt_ms;
+  let before = { cpu: process.cpuUsage(), at_ms: collectedAt_ms };
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before.cpu);
     const now = { cpu: process.cpuUsage(), at_ms: performance.now() };
-    const rss_bytes = process.memoryUsage.rss();
+    const own_bytes = ownMemory_bytes();
     // Pages go back with some delay, so what a collection has left shows only now.
-    if (hasCollected) settled_bytes = rss_bytes;
+    if (hasCollected) settled_bytes = own_bytes;
     const hadCollected = hasCollected;
-    const look = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms, rss_bytes, settled_bytes };
-    const hasLetGo = isQuiet(look) && (letGo?.() ?? false);
+    const use = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms };
+    const look = { ...use, own_bytes, settled_bytes, uncollected_ms: now.at_ms - collectedAt_ms };
+    const hasLetGo = isQuiet(use) && (letGo?.() ?? false);
     hasCollected = hasLetGo || isWorthCollecting(look);
-    if (hasCollected) giveBack();
+    if (hasCollected) {
+      giveBack();
+      collectedAt_ms = now.at_ms;
+    }
     // Once more when it is quiet for longer: what is needed then is less than what the end of a burst touches.
-    if (hasCollected || hadCollected) letGoOfProgramPages();
+    if (hasCollected || hadCollected || (isQuiet(use) && now.at_ms - letGoAt_ms >= longQuiet_ms)) {
+      letGoOfProgramPages();
+      letGoAt_ms = now.at_ms;
+    }
     before = now;
   }, lookEvery_ms);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** What no file backs: pages of the program come and go by themselves. */
+function ownMemory_bytes(): number {
+  const [, kB = ""] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return Number(kB) * 1024;
 }

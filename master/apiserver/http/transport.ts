@@ -1,6 +1,6 @@
 /**
- * HTTPS for the API server: express over node:http, fed by tls.createServer, which alone shows client certificates under
- * Bun. HTTP/1.1 only.
+ * HTTPS for the API server: node:http, and express for the pages of the web, fed by tls.createServer, which alone shows client
+ * certificates under Bun. HTTP/1.1 only.
  */
 import { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -12,7 +12,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from "node:tls";
-import express, { type Express } from "express";
+import type { Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { auditIdOf } from "../audit/auditor.ts";
@@ -55,8 +55,6 @@ const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
 
 export class HttpsTransport {
-  /** Other web routes (the dashboard) may be mounted here; they come before the API's. */
-  readonly routes: Express = express();
   readonly #server: ApiServer;
   readonly #options: TransportOptions;
   readonly #http: Server;
@@ -65,23 +63,17 @@ export class HttpsTransport {
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
   /** Requests, watches and connections left out. */
   #underWay = 0;
+  #web: Promise<Express> | undefined;
 
   constructor(server: ApiServer, options: TransportOptions) {
     this.#server = server;
     this.#options = options;
     this.#connections = new Connections({ ...connectionLimits, ...options.limits });
-    const app = express();
-    app.disable("x-powered-by");
-    app.disable("etag");
-    this.routes.disable("x-powered-by");
-    app.use(this.routes);
-    app.use((request: IncomingMessage, response: ServerResponse) => this.#begin(request, response));
     this.#http = createHttpServer(
       { maxHeaderSize: MAX_HEADERS_BYTES },
       (request: IncomingMessage, response: ServerResponse) => {
-        // The API's own paths are nobody else's: they need no router.
-        if (isApiPath(request.url ?? "")) this.#begin(request, response);
-        else app(request, response);
+        if (isWebPath(request.url ?? "")) this.#beginByWeb(request, response);
+        else this.#begin(request, response);
       },
     );
     this.#http.keepAliveTimeout = connectionLimits.idleFor_ms;
@@ -146,6 +138,14 @@ export class HttpsTransport {
     if (socket.authorized) this.#certificates.set(socket, socket.getPeerCertificate(true));
     this.#connections.secured(socket);
     this.#http.emit("connection", socket);
+  }
+
+  #beginByWeb(request: IncomingMessage, response: ServerResponse): void {
+    this.#web ??= webOf((asked, answer) => this.#begin(asked, answer));
+    this.#web.then(
+      (web) => web(request, response),
+      (error: unknown) => this.#fail(request, response, error),
+    );
   }
 
   #begin(request: IncomingMessage, response: ServerResponse): void {
@@ -474,4 +474,15 @@ function bytesOf(request: IncomingMessage, tooLarge: () => StatusError): Promise
 }
 
 /** `/api`, `/apis` and what lies below. */
-const isApiPath = (url: string): boolean => /^\/apis?(?:[/?]|$)/.test(url);
+/** What browsers and installers ask for; clients of the API ask for nothing below it. */
+const isWebPath = (url: string): boolean => /^\/(?:dashboard|install\.sh)(?:[/?]|$)/.test(url);
+
+/** With express, which takes 3 MB that a cluster does not need until somebody looks at it with a browser. */
+async function webOf(begin: (request: IncomingMessage, response: ServerResponse) => void): Promise<Express> {
+  const { default: express } = await import("express");
+  const web = express();
+  web.disable("x-powered-by");
+  web.disable("etag");
+  web.use(begin);
+  return web;
+}
