@@ -123,6 +123,7 @@ remove_files() {
   supervised_docker=''
   if [ -e "$etc/supervised/dockerd" ]; then supervised_docker=yes; fi
   remove "$units/bramble-master.service" "$units/bramble-worker.service" "$units/bramble-etcd.service"
+  remove "${units%/system}/logind.conf.d/99-bramble.conf"
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   give_back_etcd
   remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"

@@ -11,6 +11,7 @@ import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
+import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
@@ -82,6 +83,8 @@ export async function startAgent(start: AgentStart): Promise<RunningAgent> {
   return {
     nodeName,
     async stop() {
+      // First, while all that pods need in order to end is there.
+      await kubelet.endPodsWithBoard();
       ending.abort();
       await parts.stop();
     },
@@ -95,6 +98,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     logFolder: "/var/log",
     staticPodsFolder: staticPodsFolder(settings),
     reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
+    shutdown: gracePeriods(settings),
   };
 }
 

@@ -44,7 +44,14 @@ export interface BoardPodsStart {
   /** What differs between a board of Bramble's own and a kubelet alone. */
   readonly kubelet: Pick<
     KubeletOptions,
-    "dataDir" | "clusterDns" | "logFolder" | "staticPodsFolder" | "reservedMemory_bytes" | "resolvConf" | "onPodStatus"
+    | "dataDir"
+    | "clusterDns"
+    | "logFolder"
+    | "staticPodsFolder"
+    | "reservedMemory_bytes"
+    | "resolvConf"
+    | "onPodStatus"
+    | "shutdown"
   >;
 }
 

@@ -18,6 +18,7 @@ import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
+import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 const look_ms = 15_000;
@@ -41,12 +42,14 @@ export async function runKubelet(settings: KubeletSettings): Promise<void> {
   const parts = new Parts(log);
   const starting = startKubelet(settings, parts, log, signal);
   await Promise.race([starting, ended]);
-  log.info("ending; pods go on", { signal: await ended });
+  log.info("ending", { signal: await ended });
+  const running = await Promise.race([starting, undefined]);
+  await running?.kubelet.endPodsWithBoard();
   ending.abort();
   await parts.stop();
 }
 
-async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, signal: AbortSignal): Promise<void> {
+async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, signal: AbortSignal): Promise<Running> {
   const nodeName = (settings.hostnameOverride || hostname()).trim().toLowerCase();
   const identity = await KubeconfigIdentity.open(nodeName, settings, log, signal);
   log.info("this board is a node", { node: nodeName, server: identity.servers.join(",") });
@@ -75,6 +78,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
         reservedMemory_bytes:
           memoryOf("kube-reserved", settings.kubeReserved) + memoryOf("system-reserved", settings.systemReserved),
         resolvConf: settings.resolvConf,
+        shutdown: gracePeriods(settings),
       },
     },
     { nodeName, client, informers, seal },
@@ -87,6 +91,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
   parts.add("collections", { stop: collectWhenQuiet() });
   const keeping = Promise.all([keepLease(running), keepDoor(running)]);
   parts.add("lease and certificates", { stop: () => keeping.then(() => undefined) });
+  return running;
 }
 
 /** API servers of Bramble's reach the board by a tunnel; others know none, and take the kubelet's port. */

@@ -20,7 +20,7 @@ const openat2Call = 437;
 const openPath = 0o10000000;
 const resolveNoMagicLinks = 0x02;
 const resolveBeneath = 0x08;
-const closeOnExec = 0o2000000;
+export const closeOnExec = 0o2000000;
 const currentDirectory = -100;
 
 const { symbols: libc } = dlopen("libc.so.6", {
@@ -55,8 +55,11 @@ function errno(): number {
   return location === null ? 0 : read.i32(location, 0);
 }
 
-function check(call: string, result: number): number {
-  if (result < 0) throw new SystemCallError(call, errnoName(errno()));
+/** The name of the error that the last call ended with. */
+export const errnoCode = (): string => errnoName(errno());
+
+export function check(call: string, result: number): number {
+  if (result < 0) throw new SystemCallError(call, errnoCode());
   return result;
 }
 

@@ -2,6 +2,8 @@ export interface BackOffEntry {
   readonly delay_ms: number;
   /** When the delay last grew. */
   readonly lastUpdate_ms: number;
+  /** A failure whose time is yet to come, for the clock was put back since, counts as of when it was first seen so. */
+  readonly ahead?: { readonly event_ms: number; readonly as_ms: number } | undefined;
 }
 
 /**
@@ -24,7 +26,12 @@ export class BackOff {
   waitUntil(key: string, event_ms: number, now_ms: number): number | undefined {
     const entry = this.#entries.get(key);
     if (!entry || this.#expired(entry, event_ms)) return undefined;
-    const until_ms = event_ms + entry.delay_ms;
+    let since_ms = entry.ahead?.event_ms === event_ms ? entry.ahead.as_ms : event_ms;
+    if (since_ms > now_ms) {
+      since_ms = now_ms;
+      this.#entries.set(key, { ...entry, ahead: { event_ms, as_ms: now_ms } });
+    }
+    const until_ms = since_ms + entry.delay_ms;
     return now_ms < until_ms ? until_ms : undefined;
   }
 

@@ -7,6 +7,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
+import type { PriorityGrace } from "./shutdown/grace-periods.ts";
 
 export interface KubeletOptions {
   readonly client: Client;
@@ -47,6 +48,10 @@ export interface KubeletOptions {
   readonly troubles?: (() => readonly string[]) | undefined;
   /** Called when a pod of the board has another status than before. */
   readonly onPodStatus?: (() => void) | undefined;
+  /** How long pods have to end when the board shuts down, by priority; they are left alone when there is none. */
+  readonly shutdown?: readonly PriorityGrace[] | undefined;
+  /** The system bus' socket, and where logind is told to wait longer; the system's own when absent. */
+  readonly logind?: { readonly busPath: string; readonly configPath: string } | undefined;
   /** How long to wait for the API before pods start from the checkpoint. */
   readonly offlineAfter_ms?: number | undefined;
 }

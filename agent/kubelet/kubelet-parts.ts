@@ -21,6 +21,7 @@ import type { KubeletParts } from "./pod-context.ts";
 import { PodLogs } from "./pod-logs.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
+import type { NodeShutdown } from "./shutdown/node-shutdown.ts";
 import { StatusWriter } from "./status/status-writer.ts";
 import { BoundVolumes } from "./volumes/bound-volumes.ts";
 import type { ServiceAccountTokens } from "./volumes/service-account-token.ts";
@@ -42,6 +43,7 @@ export interface PartsInput {
   readonly hostDns: DnsConfig;
   readonly tokens: ServiceAccountTokens;
   readonly plugins: BoardPlugins | undefined;
+  readonly shutdown: Pick<NodeShutdown, "refuse">;
   services(): readonly Service[] | undefined;
 }
 
@@ -100,6 +102,8 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
     },
     admit: async (pod) => {
+      const late = input.shutdown.refuse();
+      if (late) return late;
       const devices = input.plugins?.devices;
       const lacking = await refuseDevices(devices, pod);
       const node = registrar.reported;
@@ -119,6 +123,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
 export function registrarOptions(
   options: KubeletOptions,
   board: BoardFacts,
+  shutdown: Pick<NodeShutdown, "trouble">,
 ): Omit<NodeRegistrarOptions, "recorder" | "log" | "onLook" | "plugins"> {
   return {
     client: options.client,
@@ -134,6 +139,6 @@ export function registrarOptions(
     dataFolder: options.dataDir,
     hardwareRoot: options.hardwareRoot,
     addresses: () => options.nodeIPs(),
-    troubles: () => options.troubles?.() ?? [],
+    troubles: () => [...(options.troubles?.() ?? []), ...(shutdown.trouble === undefined ? [] : [shutdown.trouble])],
   };
 }

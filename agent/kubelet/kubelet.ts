@@ -11,7 +11,6 @@ import { type Log, silentLog } from "#shared/client/log.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
-import { podFromContainers } from "./container-identity.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
@@ -22,8 +21,11 @@ import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
 import type { ProbeCount } from "./probes/probe-counts.ts";
+import { BoardShutdown } from "./shutdown/board-shutdown.ts";
+import { endedByShutdown } from "./shutdown/node-shutdown.ts";
 import { MirrorPods } from "./static-pods/mirror-pods.ts";
 import { StaticPodSource } from "./static-pods/static-pod-source.ts";
+import { sweep } from "./sweep.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
 import type { VolumeStats } from "./volumes/volume-stats.ts";
@@ -58,6 +60,7 @@ export class Kubelet {
   #mirrors: MirrorPods | undefined;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   #watching: Promise<void> | undefined;
+  #shutdown: BoardShutdown | undefined;
 
   constructor(options: KubeletOptions) {
     this.#options = options;
@@ -89,12 +92,19 @@ export class Kubelet {
     this.#informers.start();
     this.#watching = this.#watchRuntime();
     void this.#bringUp(parts);
+    await this.#shutdown?.watch();
+  }
+
+  /** Ends the pods if it is the board that goes down, and not the agent alone. To be called before `stop`. */
+  async endPodsWithBoard(): Promise<void> {
+    await this.#shutdown?.beforeAgentEnds();
   }
 
   /** Stops looking after pods, and leaves them running. */
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#resyncTimer);
+    await this.#shutdown?.stop();
     this.#staticPods?.stop();
     await this.#mirrors?.stop();
     this.#parts?.probes.stopAll();
@@ -186,7 +196,15 @@ export class Kubelet {
     const tokens = new ServiceAccountTokens(client, this.#checkpoint);
     const plugins = this.#newPlugins(tokens, recorder);
     this.#plugins = plugins;
-    const registrar = new NodeRegistrar({ ...registrarOptions(options, board), recorder, log, onLook, plugins });
+    const shutdown = this.#newShutdown(recorder);
+    this.#shutdown = shutdown;
+    const registrar = new NodeRegistrar({
+      ...registrarOptions(options, board, shutdown),
+      recorder,
+      log,
+      onLook,
+      plugins,
+    });
     this.#registrar = registrar;
     return kubeletParts({
       options,
@@ -201,6 +219,20 @@ export class Kubelet {
       hostDns: this.#hostDns,
       tokens,
       plugins,
+      shutdown,
+    });
+  }
+
+  #newShutdown(recorder: EventRecorder): BoardShutdown {
+    return new BoardShutdown({
+      classes: this.#options.shutdown ?? [],
+      logind: this.#options.logind,
+      nodeName: this.#options.nodeName,
+      recorder,
+      log: this.#log,
+      workers: () => this.#workers.all(),
+      isTold: (uid) => this.#parts?.statuses.isWritten(uid) ?? true,
+      reportNode: () => this.reportNode(),
     });
   }
 
@@ -293,9 +325,7 @@ export class Kubelet {
     const first = await Promise.race([synced, unreachable, late]);
     if (first === offline) {
       this.#log.warn("the master does not answer: pods start from the checkpoint");
-      for (const pod of await this.#checkpoint.load("pods")) {
-        if (!this.#workers.get(podUid(pod))) this.#workers.start(pod);
-      }
+      await this.#startFromCheckpoint(parts);
     }
     if (!(await synced) || this.#stop.signal.aborted) return;
     this.#synced = true;
@@ -311,6 +341,18 @@ export class Kubelet {
     this.#registrar?.prompt();
     await this.#checkpoint.retainPods(known);
     await this.#resync();
+  }
+
+  async #startFromCheckpoint(parts: KubeletParts): Promise<void> {
+    for (const pod of await this.#checkpoint.load("pods")) {
+      if (this.#workers.get(podUid(pod))) continue;
+      if (!endedByShutdown(pod)) this.#workers.start(pod);
+      else {
+        // Until somebody says what is in its place, the board does what it did.
+        parts.statuses.hold(podUid(pod));
+        this.#workers.start(withoutStatus(pod));
+      }
+    }
   }
 
   #take(given: Pod): void {
@@ -360,47 +402,23 @@ export class Kubelet {
   }
 
   async #sweep(): Promise<void> {
-    const parts = this.#parts;
-    if (!parts || !this.#synced) return;
-    const [containers, sandboxes] = await Promise.all([this.runtime.listContainers(), this.runtime.listSandboxes()]);
-    const uids = new Set([...containers, ...sandboxes].map(({ pod }) => pod.uid));
-    for (const uid of uids) {
-      if (this.#workers.get(uid)) continue;
-      const ofPod = containers.filter(({ pod }) => pod.uid === uid);
-      const sandbox = sandboxes.find(({ pod }) => pod.uid === uid);
-      const orphan = podFromContainers(ofPod) ?? (sandbox && bareOrphan(sandbox));
-      if (!orphan) continue;
-      this.#log.info("a pod that the API does not have is ended", {
-        pod: `${orphan.metadata.namespace}/${orphan.metadata.name}`,
-      });
-      this.#workers.end(orphan);
-    }
-    for (const uid of await parts.volumes.leftBehind()) {
-      if (this.#workers.get(uid) || uids.has(uid)) continue;
-      await parts.volumes
-        .unmount(uid)
-        .catch((error: unknown) => this.#log.warn("what a pod has left could not be taken off", { uid, error }));
-    }
-    await parts.volumes.sweep();
-    const isKnown = (uid: string): boolean => this.#workers.get(uid) !== undefined || uids.has(uid);
-    parts.devices?.retain(isKnown);
-    await parts.claims?.loadedClaims?.retain(isKnown);
-    await parts.logs.sweep(new Set([...uids, ...this.#workers.all().map(({ uid }) => uid)]));
-    await this.#garbage?.collect(containers, sandboxes);
-    this.#imageGarbage?.observe(await this.runtime.listImages(), containers);
-    for (const worker of this.#workers.all()) worker.prompt();
+    if (!this.#parts || !this.#synced) return;
+    await sweep({
+      parts: this.#parts,
+      workers: this.#workers,
+      containerGarbage: this.#garbage,
+      imageGarbage: this.#imageGarbage,
+    });
   }
 }
+
+const withoutStatus = ({ status: _, ...pod }: Pod): Pod => pod;
 
 /** Only this board's manifests make static pods: a pod of the API cannot call itself one. */
 function asFromApi(pod: Pod): Pod {
   if (!isStaticPod(pod)) return pod;
   const annotations = { ...pod.metadata.annotations, "kubernetes.io/config.source": "api" };
   return { ...pod, metadata: { ...pod.metadata, annotations } };
-}
-
-function bareOrphan({ pod }: SandboxStatus): Pod {
-  return { apiVersion: "v1", kind: "Pod", metadata: { ...pod }, spec: { containers: [] } };
 }
 
 function delay<T>(time_ms: number, value: T): Promise<T> {

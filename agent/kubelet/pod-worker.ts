@@ -27,6 +27,8 @@ export interface PodFailure {
   readonly message: string;
   /** Seconds that its containers get; the pod's own grace period when absent. */
   readonly grace_s?: number | undefined;
+  /** Ended for the board's sake, not for anything of its own: condition DisruptionTarget. */
+  readonly disrupts?: boolean | undefined;
 }
 
 const firstRetry_ms = 1_000;

@@ -77,6 +77,9 @@ export const kubeletOptions = {
     "memory=128Mi",
   ]),
   systemReserved: texts("system-reserved", "RESOURCE=QUANTITY", "what is kept from pods for the system; memory counts"),
+  shutdownGracePeriod: workerOptions.shutdownGracePeriod,
+  shutdownGracePeriodCriticalPods: workerOptions.shutdownGracePeriodCriticalPods,
+  shutdownGracePeriodByPodPriority: workerOptions.shutdownGracePeriodByPodPriority,
   nodeLeaseDurationSeconds: integer(
     "node-lease-duration-seconds",
     "SECONDS",

@@ -35,6 +35,8 @@ describe("a KubeletConfiguration", () => {
           { key: "a", value: "b", effect: "NoSchedule" },
           { key: "c", effect: "NoExecute" },
         ],
+        shutdownGracePeriod: "1m30s",
+        shutdownGracePeriodByPodPriority: [{ priority: -10, shutdownGracePeriodSeconds: 20 }],
         cgroupDriver: "systemd",
         serializeImagePulls: false,
       }),
@@ -47,6 +49,8 @@ describe("a KubeletConfiguration", () => {
       clientCaFile: "/ca",
       kubeReserved: ["cpu=100m", "memory=64Mi"],
       registerWithTaints: ["a=b:NoSchedule", "c:NoExecute"],
+      shutdownGracePeriod: 90_000,
+      shutdownGracePeriodByPodPriority: ["-10=20"],
       port: 10_250,
       healthzPort: 10_248,
     });

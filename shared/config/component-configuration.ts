@@ -103,6 +103,15 @@ function taints(field: Field): Record<string, unknown> {
   return { "register-with-taints": texts };
 }
 
+function shutdownClasses(field: Field): Record<string, unknown> {
+  const texts = field.items().map((item) => {
+    const { priority, shutdownGracePeriodSeconds } = item.fields(["priority", "shutdownGracePeriodSeconds"]);
+    const seconds = shutdownGracePeriodSeconds.integer(0, { min: 0, max: 86_400 });
+    return `${priority.integer(0, { min: -2_147_483_648, max: 2_147_483_647 })}=${seconds}`;
+  });
+  return { "shutdown-grace-period-by-pod-priority": texts };
+}
+
 /** KubeletConfiguration (kubelet.config.k8s.io/v1beta1). */
 export const kubeletConfiguration: ComponentForm = {
   kind: "KubeletConfiguration",
@@ -128,6 +137,9 @@ export const kubeletConfiguration: ComponentForm = {
     systemReserved: quantitiesTo("system-reserved"),
     kubeReserved: quantitiesTo("kube-reserved"),
     registerWithTaints: taints,
+    shutdownGracePeriod: textTo("shutdown-grace-period"),
+    shutdownGracePeriodCriticalPods: textTo("shutdown-grace-period-critical-pods"),
+    shutdownGracePeriodByPodPriority: shutdownClasses,
     containerRuntimeEndpoint: textTo("container-runtime-endpoint"),
     registerNode: (field) => {
       only(field, (value) => value === true, "a board always registers its Node: only true is possible");
@@ -139,7 +151,7 @@ export const kubeletConfiguration: ComponentForm = {
     },
   },
   others:
-    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader tlsCipherSuites tlsMinVersion registryPullQPS registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling oomScoreAdj streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency imageMinimumGCAge imageMaximumGCAge imageGCHighThresholdPercent imageGCLowThresholdPercent volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupRoot cgroupsPerQOS cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode podCIDR podPidsLimit runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxSize containerLogMaxFiles containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup enforceNodeAllocatable allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery shutdownGracePeriod shutdownGracePeriodCriticalPods shutdownGracePeriodByPodPriority crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor tracing localStorageCapacityIsolation imageServiceEndpoint failCgroupV1 userNamespaces",
+    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader tlsCipherSuites tlsMinVersion registryPullQPS registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling oomScoreAdj streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency imageMinimumGCAge imageMaximumGCAge imageGCHighThresholdPercent imageGCLowThresholdPercent volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupRoot cgroupsPerQOS cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode podCIDR podPidsLimit runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxSize containerLogMaxFiles containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup enforceNodeAllocatable allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor tracing localStorageCapacityIsolation imageServiceEndpoint failCgroupV1 userNamespaces",
 };
 
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1). */

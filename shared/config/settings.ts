@@ -1,4 +1,4 @@
-import { choice, flag, integer, seconds, text, texts, type ValuesOf } from "./option.ts";
+import { choice, duration, flag, integer, seconds, text, texts, type ValuesOf } from "./option.ts";
 
 const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 
@@ -109,6 +109,21 @@ const agentOptions = {
     "QUANTITY",
     "memory kept from pods for Bramble and the system",
     "128Mi",
+  ),
+  shutdownGracePeriod: duration(
+    "shutdown-grace-period",
+    "how long pods have to end when this board shuts down; 0: they are cut off, and go on after a reboot",
+    "30s",
+  ),
+  shutdownGracePeriodCriticalPods: duration(
+    "shutdown-grace-period-critical-pods",
+    "the last part of it, which is for critical pods",
+    "10s",
+  ),
+  shutdownGracePeriodByPodPriority: texts(
+    "shutdown-grace-period-by-pod-priority",
+    "PRIORITY=SECONDS",
+    "instead of these two: pods of this priority and more, up to the next that is named, have that long, the lowest first",
   ),
   mqttBroker: text(
     "mqtt-broker",

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { CacheFiles } from "#agent/checkpoint/cache-files.ts";
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
-import { Kubelet } from "#agent/kubelet/kubelet.ts";
+import { Kubelet, type KubeletOptions } from "#agent/kubelet/kubelet.ts";
 import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
@@ -32,7 +33,7 @@ let kubelet: Kubelet;
 /** Of the kubelet that runs or ran last: an agent stops its informers after the kubelet. */
 let endInformers = (): Promise<void> => Promise.resolve();
 
-async function newKubelet(): Promise<Kubelet> {
+async function newKubelet(more: Partial<KubeletOptions> = {}): Promise<Kubelet> {
   await endInformers();
   const seal = await Seal.open(join(dockerd.directory, "checkpoint.key"), "test");
   const caches = new CacheFiles({
@@ -61,6 +62,7 @@ async function newKubelet(): Promise<Kubelet> {
     staticPodsFolder: join(dockerd.directory, "manifests"),
     offlineAfter_ms: 200,
     log,
+    ...more,
   });
   await started.start();
   return started;
@@ -98,6 +100,21 @@ function shell(name: string, script: string, more: Partial<Container> = {}): Con
 
 /** Ends at once when asked to. */
 const wait = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+/** No bus: only what init says tells that the board goes down. */
+const absent = { busPath: "/nowhere/bus", configPath: "/nowhere/logind.conf" };
+
+/** A folder of programs that speak for an init, whichever it is, that stops the machine. */
+function stoppingInit(): string {
+  const folder = join(dockerd.directory, "init");
+  mkdirSync(folder);
+  for (const [name, words] of [
+    ["systemctl", "stopping"],
+    ["runlevel", "2 0"],
+  ] as const)
+    writeFileSync(join(folder, name), `#!/bin/sh\necho '${words}'\n`, { mode: 0o755 });
+  return folder;
+}
 
 async function until(name: string, ready: (pod: Pod) => boolean): Promise<Pod> {
   for await (const { object } of api.watch(pods, {
@@ -591,6 +608,37 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     );
     expect(after.status?.phase).toBe("Running");
   }, 60_000);
+
+  test("a board that boots with the master away runs what its shutdown had ended, until the master says otherwise", async () => {
+    await api.create(pods, pod("shut-down", { containers: [shell("main", wait)] }));
+    const { uid = "" } = (await until("shut-down", isReady)).metadata;
+    const runs = async (): Promise<boolean> =>
+      (await runtime.listContainers({ podUid: uid })).some(({ state }) => state === "running");
+    const until_ms = performance.now() + 100_000;
+    const becomes = async (running: boolean): Promise<void> => {
+      while ((await runs()) !== running && performance.now() < until_ms) await Bun.sleep(100);
+      expect(await runs()).toBe(running);
+    };
+    await kubelet.stop();
+    kubelet = await newKubelet({ shutdown: [{ priority: 0, grace_s: 10 }], logind: absent });
+    await kubelet.endPodsWithBoard();
+    expect(await runs()).toBe(true);
+    const path = process.env["PATH"];
+    process.env["PATH"] = `${stoppingInit()}:${path}`;
+    await kubelet.endPodsWithBoard();
+    process.env["PATH"] = path;
+    expect(await runs()).toBe(false);
+    await kubelet.stop();
+    boardClient.severed = true;
+    kubelet = await newKubelet();
+    await becomes(true);
+    boardClient.severed = false;
+    await becomes(false);
+    const key = { namespace: "default", name: "shut-down" };
+    expect((await api.get(pods, key)).status).toMatchObject({ phase: "Failed", reason: "Terminated" });
+    await api.delete(pods, key);
+    await untilGone("shut-down");
+  }, 120_000);
 
   test("volumes in memory, subpaths by expression, users and limits of privilege", async () => {
     const script = `

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type CacheFiles, openCacheFiles } from "#agent/checkpoint/cache-files.ts";
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
-import { Kubelet } from "#agent/kubelet/kubelet.ts";
+import { Kubelet, type KubeletOptions } from "#agent/kubelet/kubelet.ts";
 import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
@@ -33,9 +33,13 @@ export class PluginBoard {
     /** The board's own. */
     readonly client: SeverableClient,
     readonly runtime: DockerRuntime,
+    readonly more: Partial<KubeletOptions>,
   ) {}
 
-  static async start(): Promise<PluginBoard> {
+  /** @param more what this board's kubelet has beside the usual; the board's directory is known by then. */
+  static async start(
+    more: (directory: string) => Promise<Partial<KubeletOptions>> = async () => ({}),
+  ): Promise<PluginBoard> {
     const dockerd = await startDockerd();
     const runtime = await dockerBoard(dockerd);
     const server = await startSecuredServer();
@@ -51,7 +55,7 @@ export class PluginBoard {
       metadata: { name: "default", namespace: "default" },
       automountServiceAccountToken: false,
     });
-    const board = new PluginBoard(dockerd, server, client, runtime);
+    const board = new PluginBoard(dockerd, server, client, runtime, await more(dockerd.directory));
     await board.startKubelet();
     return board;
   }
@@ -90,6 +94,7 @@ export class PluginBoard {
       clusterDomain: "cluster.local",
       nodeIPs: () => ["192.0.2.1"],
       log,
+      ...this.more,
     });
     await this.kubelet.start();
   }

@@ -1,5 +1,6 @@
 import type { ContainerResources } from "#agent/runtime/runtime.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { systemCriticalPriority } from "../node/eviction.ts";
 import { isRestartableInit } from "../pod-containers.ts";
 import { limitsOf, milliOf, podQosClass, requestsOf, wholeOf } from "../pod-qos.ts";
 
@@ -9,8 +10,6 @@ const period_us = 100_000;
 const minQuota_us = 1_000;
 const guaranteedOomScore = -997;
 const bestEffortOomScore = 1000;
-/** Priority of system-cluster-critical; pods at or above it are killed last. */
-const systemCriticalPriority = 2_000_000_000;
 
 /** Cgroup settings of a container, computed as upstream's. A limit of the pod caps containers that have none. */
 export function containerResources(pod: Pod, container: Container, memoryCapacity_bytes: number): ContainerResources {

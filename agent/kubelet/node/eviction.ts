@@ -12,7 +12,8 @@ export interface PodUsage {
   readonly containers: readonly { readonly name: string; readonly used_bytes: number }[];
 }
 
-const systemCriticalPriority = 2_000_000_000;
+/** Of system-cluster-critical: pods of it and above are ended last. */
+export const systemCriticalPriority = 2_000_000_000;
 
 /** The node and the cluster cannot do without it: it is neither evicted nor refused. */
 export function isCritical(pod: Pod): boolean {

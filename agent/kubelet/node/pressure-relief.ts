@@ -55,7 +55,7 @@ export class PressureRelief {
     for (const worker of this.options.workers()) {
       if (!worker.active || !hasStorageLimits(worker.pod)) continue;
       const message = beyondStorageLimits(worker.pod, await this.options.storageUsage(worker.pod));
-      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1 });
+      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1, disrupts: true });
     }
   }
 
@@ -76,6 +76,6 @@ export class PressureRelief {
     if (!victim) return;
     const { namespace, name } = victim.pod.metadata;
     this.options.log.warn("a pod is evicted", { pod: `${namespace}/${name}`, resource });
-    workers.get(podUid(victim.pod))?.fail({ reason: "Evicted", message: victim.message, grace_s: 0 });
+    workers.get(podUid(victim.pod))?.fail({ reason: "Evicted", message: victim.message, grace_s: 0, disrupts: true });
   }
 }

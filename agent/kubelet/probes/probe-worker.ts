@@ -68,8 +68,9 @@ export class ProbeWorker {
     }
     if (!this.#wanted(probed)) this.#cancel();
     else if (this.#timer === undefined && !this.#busy) {
-      const first_ms = probed.startedAt_ms + (this.options.probe.initialDelaySeconds ?? 0) * 1000;
-      this.#schedule(Math.max(0, first_ms - Date.now()));
+      const delay_ms = (this.options.probe.initialDelaySeconds ?? 0) * 1000;
+      // No longer than asked for, also when the clock has been put back since.
+      this.#schedule(Math.min(delay_ms, Math.max(0, probed.startedAt_ms + delay_ms - Date.now())));
     }
   }
 

@@ -99,7 +99,7 @@ test("gRPC health", async () => {
 });
 
 describe("thresholds", () => {
-  function worker(spec: Probe, outcomes: ProbeOutcome["result"][]) {
+  function worker(spec: Probe, outcomes: ProbeOutcome["result"][], startedAt_ms = 1) {
     const settled: ProbeResult[] = [];
     const drained = Promise.withResolvers<void>();
     const made = new ProbeWorker({
@@ -118,7 +118,7 @@ describe("thresholds", () => {
       settle: (_, result) => settled.push(result),
       tell: () => undefined,
     });
-    made.update({ id: "1", running: true, startedAt_ms: 1, started: true, podIP: "" });
+    made.update({ id: "1", running: true, startedAt_ms, started: true, podIP: "" });
     return { settled, drained: drained.promise, made };
   }
 
@@ -135,5 +135,12 @@ describe("thresholds", () => {
     made.stop();
     // First what a new container starts with.
     expect(settled).toEqual(["failure", "success", "failure"]);
+  });
+
+  test("a clock that was put back since the container started does not put its probe off", async () => {
+    const { settled, drained, made } = worker({}, ["success"], Date.now() + 3_600_000);
+    await drained;
+    made.stop();
+    expect(settled).toEqual(["failure", "success"]);
   });
 });

@@ -2,7 +2,16 @@ import type { Kubelet } from "../kubelet.ts";
 
 /** What /configz shows: the fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that say how this kubelet runs. */
 export function configurationOf({ options }: Kubelet): Readonly<Record<string, unknown>> {
-  const { staticPodsFolder, kubeletPort, clusterDomain, clusterDns, maxPods, nodeTaints, resolvConf } = options;
+  const {
+    staticPodsFolder,
+    kubeletPort,
+    clusterDomain,
+    clusterDns,
+    maxPods,
+    nodeTaints,
+    resolvConf,
+    shutdown = [],
+  } = options;
   return {
     enableServer: true,
     ...(staticPodsFolder ? { staticPodPath: staticPodsFolder } : {}),
@@ -15,6 +24,14 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     resolvConf: resolvConf ?? "/etc/resolv.conf",
     ...(options.reservedMemory_bytes ? { kubeReserved: { memory: String(options.reservedMemory_bytes) } } : {}),
     ...(nodeTaints?.length ? { registerWithTaints: nodeTaints } : {}),
+    ...(shutdown.length > 0
+      ? {
+          shutdownGracePeriodByPodPriority: shutdown.map(({ priority, grace_s }) => ({
+            priority,
+            shutdownGracePeriodSeconds: grace_s,
+          })),
+        }
+      : {}),
     serializeImagePulls: false,
   };
 }

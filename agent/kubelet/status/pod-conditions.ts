@@ -12,6 +12,9 @@ export const kubeletConditions: ReadonlySet<string> = new Set([
   "PodResizeInProgress",
 ]);
 
+/** Written by others too: the kubelet sets it and never takes it away. */
+export const sharedConditions: ReadonlySet<string> = new Set(["DisruptionTarget"]);
+
 type Verdict = Pick<PodCondition, "status" | "reason" | "message">;
 const isTrue: Verdict = { status: "True" };
 const isFalse = (reason: string, message?: string): Verdict => ({

@@ -7,13 +7,20 @@ import { type ContainerStatusInput, containerStatuses, timestamp } from "./conta
 import { kubeletConditions, podConditions, withTransitionTimes } from "./pod-conditions.ts";
 import { podPhase } from "./pod-phase.ts";
 
+export interface Failure {
+  readonly reason: string;
+  readonly message: string;
+  /** For the board's sake: who counts disruptions, or ignores failures by them, is told. */
+  readonly disrupts?: boolean | undefined;
+}
+
 export interface PodStatusInput extends Omit<ContainerStatusInput, "old"> {
   /** The status last published, else the API's. */
   readonly oldStatus: PodStatus;
   /** All has been stopped because the pod was told to end. */
   readonly ended: boolean;
   /** The pod fails for a reason beside its containers: evicted, past its deadline, refused. */
-  readonly failure?: { readonly reason: string; readonly message: string } | undefined;
+  readonly failure?: Failure | undefined;
   /** Addresses of the board, the main one first. */
   readonly hostIPs: readonly string[];
   readonly now_ms: number;
@@ -33,7 +40,9 @@ export function podStatus(input: PodStatusInput): PodStatus {
 
   const { phase, reason, message } = settlePhase(input, statuses);
   const now = timestamp(input.now_ms);
-  const others = (pod.status?.conditions ?? []).filter(({ type }) => !kubeletConditions.has(type));
+  const ofOthers = (pod.status?.conditions ?? []).filter(({ type }) => !kubeletConditions.has(type));
+  const disruption = disruptionOf(input);
+  const others = disruption ? ofOthers.filter(({ type }) => type !== disruption.type) : ofOthers;
   const own = podConditions({
     pod,
     phase,
@@ -46,7 +55,14 @@ export function podStatus(input: PodStatusInput): PodStatus {
     phase,
     ...(reason ? { reason } : {}),
     ...(message ? { message } : {}),
-    conditions: [...others, ...withTransitionTimes([...input.moreConditions, ...own], oldStatus.conditions ?? [], now)],
+    conditions: [
+      ...others,
+      ...withTransitionTimes(
+        [...input.moreConditions, ...own, ...(disruption ? [disruption] : [])],
+        oldStatus.conditions ?? [],
+        now,
+      ),
+    ],
     ...addresses(input),
     startTime: oldStatus.startTime ?? now,
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
@@ -74,14 +90,30 @@ function settlePhase(
   });
   // A phase that is final never changes again.
   const final = [pod.status?.phase, oldStatus.phase].find(isTerminalPhase);
-  if (failure && final !== "Succeeded") return { phase: "Failed", ...failure };
+  if (failure && final !== "Succeeded") return { phase: "Failed", reason: failure.reason, message: failure.message };
   let phase = final ?? computed;
   if (input.ended && !isTerminalPhase(phase) && !isStaticPod(pod)) phase = "Failed";
-  if (phase !== oldStatus.phase) return { phase };
+  if (phase !== oldStatus.phase) {
+    // Somebody else has settled it, and said why.
+    const { reason, message } = pod.status?.phase === phase ? pod.status : {};
+    return { phase, reason, message };
+  }
   return {
     phase,
     reason: oldStatus.reason ?? pod.status?.reason,
     message: oldStatus.message ?? pod.status?.message,
+  };
+}
+
+function disruptionOf({ failure, pod }: PodStatusInput): PodCondition | undefined {
+  if (!failure?.disrupts) return undefined;
+  const { generation: observedGeneration } = pod.metadata;
+  return {
+    type: "DisruptionTarget",
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    status: "True",
+    reason: "TerminationByKubelet",
+    message: failure.message,
   };
 }
 

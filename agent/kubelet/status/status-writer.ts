@@ -6,7 +6,7 @@ import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { isMirrorPod, isStaticPod, isTerminalPhase, mirroredUid, podUid } from "../pod-containers.ts";
 import { timestamp } from "./container-statuses.ts";
-import { kubeletConditions } from "./pod-conditions.ts";
+import { kubeletConditions, sharedConditions } from "./pod-conditions.ts";
 
 interface Entry {
   /** The pod as the API last gave it; of a static pod, its mirror. */
@@ -30,6 +30,8 @@ const repeat_ms = 10_000;
  */
 export class StatusWriter {
   readonly #entries = new Map<string, Entry>();
+  /** Pods that started without asking the API, which may have given them up: nothing is written before it has said. */
+  readonly #held = new Set<string>();
   /** The API's pictures of static pods, by the UID of what they picture. */
   readonly #mirrors = new Map<string, Pod>();
   readonly #queue = new WorkQueue({ firstBackOff_ms: 200, longestBackOff_ms: 30_000 });
@@ -59,6 +61,7 @@ export class StatusWriter {
   /** Takes note of what the API says of a pod, which tells what is left to write. */
   observe(pod: Pod): void {
     const uid = mirroredUid(pod) ?? podUid(pod);
+    this.#held.delete(uid);
     if (isMirrorPod(pod)) this.#mirrors.set(uid, pod);
     const entry = this.#entries.get(uid);
     if (!entry || !isNewer(pod, entry.pod)) return;
@@ -66,6 +69,17 @@ export class StatusWriter {
     const patch = statusPatch(entry);
     if (patch && JSON.stringify(patch) === entry.lastSent) this.#queue.addAfter(uid, repeat_ms);
     else if (patch || mayDelete(entry)) this.#queue.add(uid);
+  }
+
+  /** Writes nothing of a pod until the API has shown it. */
+  hold(podUid: string): void {
+    this.#held.add(podUid);
+  }
+
+  /** Does the API have the status last set? Also when it does not want it any more. */
+  isWritten(podUid: string): boolean {
+    const entry = this.#entries.get(podUid);
+    return entry === undefined || statusPatch(entry) === undefined;
   }
 
   set(pod: Pod, status: PodStatus, state: { readonly mayRun: boolean; readonly finished: boolean }): void {
@@ -99,6 +113,7 @@ export class StatusWriter {
   forget(podUid: string): void {
     this.#mirrors.delete(podUid);
     this.#entries.delete(podUid);
+    this.#held.delete(podUid);
     this.#queue.forget(podUid);
   }
 
@@ -121,7 +136,7 @@ export class StatusWriter {
   async #write(uid: string): Promise<void> {
     const entry = this.#entries.get(uid);
     // Static pods without a mirror are not in the API yet.
-    if (!entry || (isStaticPod(entry.pod) && !isMirrorPod(entry.pod))) return;
+    if (!entry || this.#held.has(uid) || (isStaticPod(entry.pod) && !isMirrorPod(entry.pod))) return;
     const { namespace, name = "" } = entry.pod.metadata;
     const key = { namespace, name };
     const body = statusPatch(entry);
@@ -175,6 +190,8 @@ function isNewer(a: Pod, b: Pod): boolean {
 /** The strategic merge patch that makes the API's status this one; undefined when it is. */
 export function statusPatch({ pod, status, mayRun }: Omit<Entry, "finished">): object | undefined {
   const old = pod.status ?? {};
+  // What is over stays so, and its worker is about to learn it. A static pod begins again with each boot.
+  if (isTerminalPhase(old.phase) && !isTerminalPhase(status.phase) && !isStaticPod(pod)) return undefined;
   const wanted = settled(status, old, mayRun);
   const changes: Record<string, unknown> = {};
   for (const key of owned) {
@@ -225,7 +242,7 @@ function changedConditions(wanted: readonly PodCondition[], old: readonly PodCon
     .filter(({ type }) => kubeletConditions.has(type) && !wanted.some((condition) => condition.type === type))
     .map(({ type }) => ({ $patch: "delete", type }));
   const changed = wanted
-    .filter(({ type }) => kubeletConditions.has(type))
+    .filter(({ type }) => kubeletConditions.has(type) || sharedConditions.has(type))
     .flatMap((condition) => {
       const before = old.find(({ type }) => type === condition.type);
       if (before && equal(meaning(before), meaning(condition))) return [];

@@ -148,6 +148,15 @@ describe("what is written", () => {
     });
   });
 
+  test("a final phase is not taken back, but that of a static pod, which begins again", () => {
+    const ended = pod({ phase: "Failed" });
+    const status = { phase: "Running" };
+    expect(statusPatch({ pod: ended, status, mayRun: true })).toBeUndefined();
+    const annotations = { "kubernetes.io/config.source": "file", "kubernetes.io/config.mirror": "x" };
+    const mirror = { ...ended, metadata: { ...ended.metadata, annotations } };
+    expect(statusPatch({ pod: mirror, status, mayRun: true })).toMatchObject({ status });
+  });
+
   test("a final phase waits until nothing runs", () => {
     const status: PodStatus = { phase: "Failed", reason: "Evicted" };
     expect(statusPatch({ pod: pod({ phase: "Running" }), status, mayRun: true })).toBeUndefined();

@@ -1,0 +1,50 @@
+import type { SandboxStatus } from "#agent/runtime/runtime.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { ContainerGarbage } from "./container-garbage.ts";
+import { podFromContainers } from "./container-identity.ts";
+import type { ImageGarbage } from "./images/image-gc.ts";
+import type { KubeletParts } from "./pod-context.ts";
+import type { PodWorkers } from "./pod-workers.ts";
+
+export interface Swept {
+  readonly parts: KubeletParts;
+  readonly workers: PodWorkers;
+  readonly containerGarbage: ContainerGarbage | undefined;
+  readonly imageGarbage: ImageGarbage | undefined;
+}
+
+/** Finds what no event told of: pods that nobody wants, what is left of such, workers whose pod looks different now. */
+export async function sweep({ parts, workers, containerGarbage, imageGarbage }: Swept): Promise<void> {
+  const { runtime, log } = parts;
+  const [containers, sandboxes] = await Promise.all([runtime.listContainers(), runtime.listSandboxes()]);
+  const uids = new Set([...containers, ...sandboxes].map(({ pod }) => pod.uid));
+  for (const uid of uids) {
+    if (workers.get(uid)) continue;
+    const ofPod = containers.filter(({ pod }) => pod.uid === uid);
+    const sandbox = sandboxes.find(({ pod }) => pod.uid === uid);
+    const orphan = podFromContainers(ofPod) ?? (sandbox && bareOrphan(sandbox));
+    if (!orphan) continue;
+    log.info("a pod that the API does not have is ended", {
+      pod: `${orphan.metadata.namespace}/${orphan.metadata.name}`,
+    });
+    workers.end(orphan);
+  }
+  for (const uid of await parts.volumes.leftBehind()) {
+    if (workers.get(uid) || uids.has(uid)) continue;
+    await parts.volumes
+      .unmount(uid)
+      .catch((error: unknown) => log.warn("what a pod has left could not be taken off", { uid, error }));
+  }
+  await parts.volumes.sweep();
+  const isKnown = (uid: string): boolean => workers.get(uid) !== undefined || uids.has(uid);
+  parts.devices?.retain(isKnown);
+  await parts.claims?.loadedClaims?.retain(isKnown);
+  await parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)]));
+  await containerGarbage?.collect(containers, sandboxes);
+  imageGarbage?.observe(await runtime.listImages(), containers);
+  for (const worker of workers.all()) worker.prompt();
+}
+
+function bareOrphan({ pod }: SandboxStatus): Pod {
+  return { apiVersion: "v1", kind: "Pod", metadata: { ...pod }, spec: { containers: [] } };
+}
