@@ -150,6 +150,14 @@ program
     process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options);
   });
 
+program
+  .command("discover")
+  .description("list the masters that announce themselves on this network by mDNS")
+  .option("--token <TOKEN>", "only those that prove to be of this join token's cluster: their URLs, one a line")
+  .action(async (options) => {
+    process.exitCode = await (await import("./agent/discover.ts")).discover(options);
+  });
+
 addCredentialCommands(program);
 addFleetCommands(program);
 addStateCommands(program);

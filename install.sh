@@ -6,6 +6,7 @@
 #   sudo BRAMBLE_URL=https://MASTER:6443 BRAMBLE_TOKEN=T ./install.sh
 #                                                        a worker of that master; `bramble token create --print-join`
 #                                                        on the master prints the whole line
+#   sudo BRAMBLE_TOKEN=T ./install.sh                    a worker of the master that answers on this network by mDNS
 #   sudo INSTALL_BRAMBLE_EXEC="--store etcd" ./install.sh
 #                                                        a master that others can join, with a member of etcd beside it
 #   sudo BRAMBLE_URL=https://MASTER:6443 BRAMBLE_TOKEN=T INSTALL_BRAMBLE_EXEC=master ./install.sh
@@ -95,7 +96,10 @@ choose_role() {
       flags=${flags#"$first"}
       flags=${flags# }
       ;;
-    *) if [ -n "${BRAMBLE_URL:-}" ]; then role=worker; else role=${present:-master}; fi ;;
+    *)
+      if [ -n "${BRAMBLE_URL:-}" ]; then role=worker; else role=${present:-${BRAMBLE_TOKEN:+worker}}; fi
+      role=${role:-master}
+      ;;
   esac
   case $flags in *'
 '*) die "INSTALL_BRAMBLE_EXEC has several lines" "write its flags on one" ;; esac
@@ -104,7 +108,7 @@ choose_role() {
     die "this board is a $present already" "to make it a $role, first run bramble-uninstall.sh"
   fi
   if [ "$role" = worker ] && [ -z "$present" ]; then
-    [ -n "${BRAMBLE_URL:-}" ] || die "a worker needs its master's address" "set BRAMBLE_URL=https://MASTER:6443"
+    [ -n "${BRAMBLE_URL:-}${BRAMBLE_TOKEN:-}" ] || die "a worker needs its master's address or a join token" "set BRAMBLE_URL=https://MASTER:6443"
     [ -n "${BRAMBLE_TOKEN:-}" ] || [ -e "$data/agent/identity/board.json" ] ||
       die "a worker needs a join token" "run bramble token create --print-join on the master and use its line"
   fi
@@ -266,12 +270,38 @@ choose_source() {
   elif [ "$role" = worker ] || [ -n "${BRAMBLE_URL:-}" ]; then
     master_url=${BRAMBLE_URL:-$(server_url)}
     master_url=${master_url%%,*}
-    url_source=${master_url%/}/bramble/v1/dist
+    # Else it is looked for when there is something to look with.
+    if [ -n "$master_url" ]; then url_source=${master_url%/}/bramble/v1/dist; fi
   else
     die "there is nothing to install from: ${here:-this script} has no SHA256SUMS beside it and is no checkout" \
       "run install.sh from a checkout or a release folder, or set INSTALL_BRAMBLE_URL"
   fi
   url_source=${url_source%/}
+}
+
+# Before there is a program: by a tool that many systems have. The token says which of the masters is the right one.
+find_by_avahi() {
+  has avahi-browse || die "without a program this script finds no master" \
+    "set BRAMBLE_URL=https://MASTER:6443, install avahi-utils, or run it from a release folder"
+  for url in $(avahi-browse -rpt _bramble._tcp 2>/dev/null | awk -F';' '$1 == "=" && $3 == "IPv4" { print "https://" $8 ":" $9 }' | sort -u); do
+    master_url=$url
+    if (trust_master) >/dev/null 2>&1; then
+      BRAMBLE_URL=$url url_source=$url/bramble/v1/dist
+      say "found the master $url by mDNS"
+      return 0
+    fi
+  done
+  die "no master of this token answers by mDNS" "set BRAMBLE_URL=https://MASTER:6443"
+}
+
+# A worker that was given a token alone.
+find_master() {
+  if [ "$role" != worker ] || [ -n "${BRAMBLE_URL:-}" ] || [ -n "$(server_url)" ] || [ -z "${BRAMBLE_TOKEN:-}" ]; then return 0; fi
+  chmod 755 "$staged"
+  say "looking for the master by mDNS"
+  BRAMBLE_URL=$("$staged" discover --token "$BRAMBLE_TOKEN" | head -n 1) || true
+  [ -n "$BRAMBLE_URL" ] || die "no master of this token answers by mDNS" "set BRAMBLE_URL=https://MASTER:6443"
+  say "found $BRAMBLE_URL"
 }
 
 # Whoever owns the checkout builds, so that no file of root's is left in it.
@@ -410,6 +440,7 @@ fetch_release() {
     cp "$folder_source/SHA256SUMS" "$share/.sums"
   else
     has curl || die "downloads need curl" "sudo apt-get install curl ca-certificates"
+    if [ -z "$url_source" ]; then find_by_avahi; fi
     trust_master
     rm -f "$share/.sums" "$share/.sums.part"
     download SHA256SUMS "$share/.sums"
@@ -628,7 +659,7 @@ server_url() {
   if [ "$role" = master ]; then
     sed -n 's/^ *server: *"\{0,1\}\(https:[^"]*\)"\{0,1\} *$/\1/p' "$etc/kubeconfig.yaml" 2>/dev/null | head -n 1
   else
-    sed -n 's/^server: *"\{0,1\}\(https:[^",]*\).*/\1/p' "$etc/config.yaml" | head -n 1
+    sed -n 's/^server: *"\{0,1\}\(https:[^",]*\).*/\1/p' "$etc/config.yaml" 2>/dev/null | head -n 1
   fi
 }
 
@@ -718,6 +749,7 @@ main() {
   fetch_release
   place_supervisor
   start_docker
+  find_master
   write_settings
   check_machine
   place_files

@@ -4,11 +4,14 @@ import type { AgentStart } from "#shared/board/start-agent.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { Trust } from "#shared/discovery/proven-masters.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
+import { readIfPresent } from "#shared/pki/secure-file.ts";
 import { type CacheFiles, openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { dnsSettingsScope } from "./dns/cluster-dns.ts";
-import { joinedBoard } from "./joined-board.ts";
+import { type JoinDirectory, joinedBoard } from "./joined-board.ts";
+import { MasterSearch } from "./master-search.ts";
 import { Masters } from "./masters.ts";
 
 /** A board's way into the cluster: who it is there, whom it asks, and what it was told last. */
@@ -38,8 +41,27 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
     ownAddresses: () => boardAddresses(settings.nodeIp),
     log: log.named("masters"),
   });
-  const identity = await joinedBoard({ ...start, servers: masters.plan.servers }, log, signal);
-  const client = new HttpClient({
+  let identity: BoardIdentity | undefined;
+  const search = start.disabled.includes("mdns")
+    ? undefined
+    : new MasterSearch({
+        configured: start.servers,
+        trust: () => trustOf(identity, start.token, join(folder, "identity", "ca.crt")),
+        found: (servers) => masters.find(servers),
+        log: log.named("mdns"),
+        signal,
+      });
+  const directory: JoinDirectory = {
+    get servers() {
+      return masters.plan.servers;
+    },
+    unreachable: async () => search?.prompt(),
+  };
+  identity = await joinedBoard(start, directory, log, signal);
+  const client: HttpClient = new HttpClient({
+    onUnreachable: (server) => {
+      if (client.isAway || masters.hasFound(server)) void search?.prompt();
+    },
     get servers() {
       return masters.plan.servers;
     },
@@ -55,4 +77,16 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
     return { ca, cert: certificate, key };
   };
   return { nodeName: identity.nodeName, identity, masters, client, informers, caches, seal, certificates };
+}
+
+/** Until it is settled of which cluster the board is, its token says it. */
+async function trustOf(
+  identity: BoardIdentity | undefined,
+  token: string | undefined,
+  caFile: string,
+): Promise<Trust | undefined> {
+  if (identity) return { ca: identity.caCertificatePem };
+  if (token) return { token };
+  const ca = await readIfPresent(caFile);
+  return ca === undefined ? undefined : { ca };
 }

@@ -8,18 +8,33 @@ import type { Log } from "#shared/client/log.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
 
+/** Whom a board that joins asks. */
+export interface JoinDirectory {
+  readonly servers: readonly string[];
+  /** None of these answers, or there are none. */
+  readonly unreachable: () => Promise<void>;
+}
+
 const joinRetry_ms = 3_000;
 
 /** The identity that this board has in the cluster; joins first if it has none. Retries while no master can be reached; what
  *  a person has to mend ends it. */
-export async function joinedBoard(start: AgentStart, log: Log, signal: AbortSignal): Promise<BoardIdentity> {
+export async function joinedBoard(
+  start: AgentStart,
+  directory: JoinDirectory,
+  log: Log,
+  signal: AbortSignal,
+): Promise<BoardIdentity> {
   const folder = join(start.settings.dataDir, "agent", "identity");
   const serial = await boardSerial(start.settings.dataDir);
+  if (directory.servers.length === 0) await directory.unreachable();
   for (let attempt = 0; ; attempt++) {
     try {
       return await BoardIdentity.ensure({
         folder,
-        servers: start.servers,
+        get servers() {
+          return directory.servers;
+        },
         token: start.token,
         boardSerial: serial,
         log,
@@ -35,7 +50,8 @@ export async function joinedBoard(start: AgentStart, log: Log, signal: AbortSign
         )
       )
         throw error;
-      if (attempt % 20 === 0) log.warn("waiting for the master", { servers: start.servers.join(","), error });
+      if (attempt % 20 === 0) log.warn("waiting for the master", { servers: directory.servers.join(","), error });
+      await directory.unreachable();
       await pause(systemClock, joinRetry_ms, signal);
     }
   }

@@ -10,6 +10,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
+import { foundMastersFile, readList } from "./masters.ts";
 
 /** What a person ran cannot go on; the message says what to do. */
 class LeaveError extends Error {
@@ -30,7 +31,8 @@ export async function leave(options: {
   /** What runs the agent. It must be gone before its Node is, or it registers it again. */
   readonly program: BoardProgram;
 }): Promise<void> {
-  const { dataDir, timeout_s, servers } = options;
+  const { dataDir, timeout_s } = options;
+  const servers = [...options.servers, ...readList(join(dataDir, "agent", foundMastersFile))];
   if (servers.length === 0)
     throw new ConfigError("no master is named: give --server https://ADDRESS:6443, as `bramble worker` has it");
   const folder = join(dataDir, "agent", "identity");

@@ -33,4 +33,20 @@ describe("masters of a board", () => {
     expect(plan.tunnels).toEqual(["https://10.0.0.1:6443", "https://127.0.0.1:6443"]);
     expect(plan.brokers[0]).toBe("mqtts://localhost:8883");
   });
+
+  test("what was found on the LAN comes first, by one tunnel alone", () => {
+    const found = ["https://10.0.0.9:6443", "https://10.1.0.9:6443"];
+    expect(planMasters(["https://10.0.0.1:6443"], worker, [], found)).toEqual({
+      servers: [...found, "https://10.0.0.1:6443"],
+      tunnels: ["https://10.0.0.9:6443"],
+      brokers: ["mqtts://10.0.0.9:8883", "mqtts://10.1.0.9:8883", "mqtts://10.0.0.1:8883"],
+    });
+  });
+
+  test("of several whose addresses are known, those are asked before what was found", () => {
+    const listed = ["https://10.0.0.1:6443", "https://10.0.0.2:6443"];
+    const plan = planMasters(listed, worker, [], ["https://10.0.0.9:6443"]);
+    expect(plan.servers).toEqual([...listed, "https://10.0.0.9:6443"]);
+    expect(plan.tunnels).toEqual(listed);
+  });
 });

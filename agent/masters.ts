@@ -27,7 +27,7 @@ export interface MasterPlan {
 }
 
 /**
- * Pure. One master is reached as the board was told, whatever address it has for itself. Of several, each is reached at
+ * Pure. What was found on the LAN comes before what the board was told, which did not answer. One master is reached as the board was told, whatever address it has for itself. Of several, each is reached at
  * the address that it lists, one on this board by loopback if that is what the board was told; what the board was told is
  * asked last, for it may be a name that leads to any of them.
  */
@@ -35,16 +35,25 @@ export function planMasters(
   listed: readonly string[],
   { configured, brokers, mqttPort }: Pick<MastersOptions, "configured" | "brokers" | "mqttPort">,
   ownAddresses: readonly string[],
+  found: readonly string[] = [],
 ): MasterPlan {
-  if (listed.length < 2) return { servers: configured, tunnels: configured, brokers };
+  const brokersOf = (servers: readonly string[]): string[] =>
+    servers.map((server) => `mqtts://${new URL(server).hostname}:${mqttPort}`);
+  if (listed.length < 2)
+    return {
+      servers: [...new Set([...found, ...configured])],
+      // Several may be addresses of the one.
+      tunnels: found.length > 0 ? found.slice(0, 1) : configured,
+      brokers: [...new Set([...brokersOf(found), ...brokers])],
+    };
   const local = configured.find((server) => isLoopback(new URL(server).hostname));
   const reached = listed.map((server) =>
     local !== undefined && ownAddresses.includes(bare(new URL(server).hostname)) ? local : server,
   );
-  const others = listed.map((server) => `mqtts://${new URL(server).hostname}:${mqttPort}`);
+  const others = brokersOf([...listed, ...found]);
   const first = local === undefined ? reached : [local, ...reached.filter((server) => server !== local)];
   return {
-    servers: [...new Set([...first, ...configured])],
+    servers: [...new Set([...first, ...found, ...configured])],
     tunnels: [...new Set(reached)],
     brokers: [...new Set(local === undefined ? [...others, ...brokers] : [...brokers, ...others])],
   };
@@ -59,18 +68,33 @@ export class Masters {
   #plan: MasterPlan;
   readonly #options: MastersOptions;
   readonly #file: string;
+  readonly #foundFile: string;
   #listed: readonly string[];
+  #found: readonly string[];
   readonly #listeners = new Set<() => void>();
 
   constructor(options: MastersOptions) {
     this.#options = options;
     this.#file = join(options.folder, "masters.json");
     this.#listed = readList(this.#file);
-    this.#plan = planMasters(this.#listed, options, options.ownAddresses());
+    this.#foundFile = join(options.folder, foundMastersFile);
+    this.#found = readList(this.#foundFile);
+    this.#plan = this.#planned();
   }
 
   get plan(): MasterPlan {
     return this.#plan;
+  }
+
+  /** Servers that were found on the LAN because no other answered; kept until others are. */
+  find(servers: readonly string[]): void {
+    if (servers.join() === this.#found.join()) return;
+    this.#found = servers;
+    this.#replan(this.#foundFile, servers);
+  }
+
+  hasFound(server: string): boolean {
+    return this.#found.includes(server);
   }
 
   onChange(listener: () => void): void {
@@ -90,9 +114,17 @@ export class Masters {
   #take(listed: readonly string[]): void {
     if (listed.length === 0 || listed.join() === this.#listed.join()) return;
     this.#listed = listed;
+    this.#replan(this.#file, listed);
+  }
+
+  #planned(): MasterPlan {
+    return planMasters(this.#listed, this.#options, this.#options.ownAddresses(), this.#found);
+  }
+
+  #replan(file: string, servers: readonly string[]): void {
     const before = this.#plan;
-    this.#plan = planMasters(listed, this.#options, this.#options.ownAddresses());
-    writeSecureFile(this.#file, `${JSON.stringify(listed)}\n`).catch((error: unknown) =>
+    this.#plan = this.#planned();
+    writeSecureFile(file, `${JSON.stringify(servers)}\n`).catch((error: unknown) =>
       this.#options.log.warn("the list of masters could not be kept", { error }),
     );
     if (before.servers.join() === this.#plan.servers.join()) return;
@@ -100,6 +132,9 @@ export class Masters {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** Of a board's agent folder: the servers that were found on the LAN. */
+export const foundMastersFile = "found-masters.json";
 
 /** In order of address: lists of the same masters are the same text. */
 function serversOf({ endpoints, ports }: EndpointSlice): string[] {
@@ -111,7 +146,7 @@ function serversOf({ endpoints, ports }: EndpointSlice): string[] {
     .sort();
 }
 
-function readList(file: string): string[] {
+export function readList(file: string): string[] {
   let text: string;
   try {
     text = readFileSync(file, "utf8");

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { noteProcess } from "#shared/board/process-note.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
@@ -7,9 +9,11 @@ import { startAgent } from "./agent.ts";
 
 /** `bramble worker`: runs this board's agent until it is told to end. */
 export async function runWorker(settings: WorkerSettings): Promise<void> {
-  if (settings.server.length === 0) {
+  const isJoined = existsSync(join(settings.dataDir, "agent", "identity", "board.json"));
+  const maySearch = !settings.disable.includes("mdns") && (isJoined || settings.token !== "");
+  if (settings.server.length === 0 && !maySearch) {
     throw new ConfigError(
-      "no master is named: give --server https://ADDRESS:6443 (the master's `bramble token create --print-join` prints the whole line)",
+      "no master is named: give --server https://ADDRESS:6443 (the master's `bramble token create --print-join` prints the whole line), or --token alone to find the master on this network by mDNS",
     );
   }
   const servers = settings.server.map(serverUrl);

@@ -70,8 +70,8 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
       servers: [`https://127.0.0.1:${settings.httpsPort}`],
       token: formatJoinToken(keys.current.joinToken),
       brokers: [`mqtts://localhost:${settings.mqttPort}`],
-      // The master is what others are upgraded from: install.sh brings it up to date.
-      disabled: [...settings.disable, "upgrade"],
+      // The master is what others are upgraded from: install.sh brings it up to date; and it is never elsewhere.
+      disabled: [...settings.disable, "upgrade", "mdns"],
     }).then(
       (running) => {
         agent = running;

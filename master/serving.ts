@@ -9,7 +9,9 @@ import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { startAnnouncer } from "#shared/discovery/announcer.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
+import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
@@ -114,6 +116,15 @@ export async function startServing(
     after_ms: Math.round(performance.now() - began_ms),
   });
 
+  if (!settings.disable.includes("mdns")) {
+    const describe = () => ({
+      host: hostname(),
+      httpsPort: settings.httpsPort,
+      caHashes: bundleFingerprints(keys.current.authorities.trusted),
+      version,
+    });
+    parts.add("mDNS", startAnnouncer(describe, address, log.named("mdns")));
+  }
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
   if (store.isShared) {
     const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });

@@ -57,7 +57,7 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
     servers: [own, ...settings.server],
     token: formatJoinToken(keys.current.joinToken),
     brokers: [`mqtts://localhost:${settings.mqttPort}`],
-    disabled: [...settings.disable, "upgrade"],
+    disabled: [...settings.disable, "upgrade", "mdns"],
     componentPods: controlPlanePods(settings, { path, content }),
   });
   starting

@@ -11,6 +11,8 @@ export interface BoardAddress {
 /** Interfaces that lead to pods or containers, not to other boards. */
 const virtual = /^(lo|cni|docker|br-|veth|cali|flannel|bramble|kube|weave|tun|virbr)/;
 
+export const isVirtualInterface = (name: string): boolean => virtual.test(name);
+
 /**
  * The board's addresses for others to reach it, the main one first: those of the interface with the default route, then
  * the rest. Link-local ones and those of bridges and tunnels are left out.

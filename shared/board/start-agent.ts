@@ -11,7 +11,7 @@ export interface AgentStart {
   readonly token: string | undefined;
   /** MQTT brokers, `mqtts://host:port`. */
   readonly brokers: readonly string[];
-  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, and `upgrade` where the
+  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, `mdns`, and `upgrade` where the
    *  program is not the agent's own to replace. */
   readonly disabled: readonly string[];
   /** Further components that run on this board as static pods, with `asPods`. */

@@ -24,6 +24,8 @@ export interface HttpTransportOptions {
   /** For a whole request but a watch. */
   readonly timeout_ms?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** The server could not be reached, or its connection broke. `isAway` tells whether that is so of all. */
+  readonly onUnreachable?: ((server: string) => void) | undefined;
   /** Nobody answered a moment ago: `isAway` until somebody does. */
   readonly startsAway?: boolean | undefined;
 }
@@ -73,7 +75,6 @@ export class HttpTransport {
   #isAway: boolean;
 
   constructor(options: HttpTransportOptions) {
-    if (options.servers.length === 0) throw new Error("no API server is named");
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#isAway = options.startsAway ?? false;
@@ -115,6 +116,11 @@ export class HttpTransport {
 
   async #sendToSome(request: HttpRequest): Promise<Response> {
     for (let tried = 1; ; tried++) {
+      if (this.#options.servers.length === 0) {
+        this.#isAway = true;
+        this.#options.onUnreachable?.("");
+        throw new ConnectionError("no API server is known");
+      }
       const index = this.#server;
       const waiting = { since_ms: this.#clock.now_ms() };
       this.#unanswered.add(waiting);
@@ -127,6 +133,7 @@ export class HttpTransport {
         request.signal?.throwIfAborted();
         this.#isAway ||= tried >= this.#options.servers.length;
         const failure = connectionError(error, this.server);
+        this.#options.onUnreachable?.(this.server);
         // Many requests fail together: move on only once.
         if (index === this.#server) this.#server = (index + 1) % this.#options.servers.length;
         const repeatable = request.method === "GET" || notSent.has(codeOf(error));

@@ -85,7 +85,7 @@ const agentOptions = {
   disable: texts(
     "disable",
     "PART",
-    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server, dashboard",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server, dashboard, mdns",
   ),
   proxyMode: choice(
     "proxy-mode",

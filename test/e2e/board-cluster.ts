@@ -65,6 +65,8 @@ export interface TestClusterOptions {
   readonly apart?: boolean | undefined;
   readonly masterAgent?: boolean | undefined;
   readonly hostname?: string | undefined;
+  /** Workers are not told where the master is: they find it by mDNS. */
+  readonly finds?: boolean | undefined;
   /** The test looks at its workers only in ways that an emulated machine has too. */
   readonly takesGuests?: boolean | undefined;
 }
@@ -98,7 +100,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
             : `${prefix}.${101 + index}`,
           hostname: hostname ?? `worker-${index + 1}`,
           machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
-          args: ["worker", "--server", `https://${prefix}.11:6443`],
+          args: ["worker", ...(options.finds ? [] : ["--server", `https://${prefix}.11:6443`])],
         })),
       ],
     },

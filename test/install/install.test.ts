@@ -125,6 +125,17 @@ describe("a worker", () => {
     expect(expectSuccess(await worker.run("stat -c %a /etc/bramble/config.yaml")).trim()).toBe("600");
   });
 
+  test("finds the master by mDNS where a token is all that it is given", async () => {
+    const token = expectSuccess(await master.run("bramble token create")).trim();
+    const config = expectSuccess(await worker.run("cat /etc/bramble/config.yaml"));
+    expectSuccess(await worker.run("sed -i /^server:/d /etc/bramble/config.yaml"));
+    const output = expectSuccess(await worker.run(`${release}/install.sh`, { BRAMBLE_TOKEN: token }));
+    expect(output).toContain(`found https://${masterAddress}:6443`);
+    const found = expectSuccess(await worker.run("cat /etc/bramble/config.yaml"));
+    const server = (text: string) => text.split("\n").find((line) => line.startsWith("server:"));
+    expect(server(found)).toBe(server(config));
+  });
+
   test("a second run keeps its master and token, and downloads no program", async () => {
     const settings = await worker.run("cat /etc/bramble/config.yaml");
     const output = expectSuccess(

@@ -1,0 +1,103 @@
+import { createSocket, type Socket } from "node:dgram";
+import { BlockList } from "node:net";
+import { networkInterfaces } from "node:os";
+import { boardAddresses } from "#shared/board/addresses.ts";
+import type { Part } from "#shared/board/parts.ts";
+import type { Log } from "#shared/client/log.ts";
+import { lanAddresses } from "./find-masters.ts";
+import type { Announcement, Asker } from "./records.ts";
+import { mayAsk, mdnsGroup, mdnsPort } from "./service-type.ts";
+
+/** Interfaces come and go: Wi-Fi is often later than a master. */
+const look_ms = 60_000;
+/** Answers in a second; who asks more often gets none. */
+const mostAnswers = 20;
+
+/**
+ * Answers who asks the LAN for masters, and sends nothing unasked. Another responder, such as avahi, may run beside it: the
+ * socket is bound to the group, so that what is sent to this board's own address reaches that one alone. A LAN without
+ * multicast, or a port that is taken, is told once and keeps nothing from running.
+ */
+export function startAnnouncer(own: () => Omit<Announcement, "addresses">, preferredAddress: string, log: Log): Part {
+  const socket = createSocket({ type: "udp4", reuseAddr: true });
+  const joined = new Set<string>();
+  let answered = { second: 0, count: 0 };
+  const join = (): void => {
+    const present = lanAddresses();
+    for (const address of joined) if (!present.includes(address)) joined.delete(address);
+    for (const address of present) {
+      if (joined.has(address)) continue;
+      joined.add(address);
+      try {
+        socket.addMembership(mdnsGroup, address);
+      } catch (error) {
+        // An address of an interface that has joined already, or one without multicast.
+        log.debug("not heard by multicast here", { address, error });
+      }
+    }
+  };
+  const mayAnswer = (): boolean => {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== answered.second) answered = { second, count: 0 };
+    return answered.count++ < mostAnswers;
+  };
+  let looking: NodeJS.Timeout | undefined;
+  socket.on("error", (error) => log.warn("boards cannot find this master by mDNS", { error }));
+  socket.on("message", (message, asker) => {
+    if (!mayAsk(message) || !mayAnswer()) return;
+    answer(socket, message, asker, own(), preferredAddress).catch((error: unknown) =>
+      log.debug("a question by mDNS was not answered", { asker: asker.address, error }),
+    );
+  });
+  socket.bind({ port: mdnsPort, address: mdnsGroup }, () => {
+    socket.setMulticastTTL(255);
+    join();
+    looking = setInterval(join, look_ms);
+    looking.unref();
+  });
+  return {
+    stop() {
+      clearInterval(looking);
+      try {
+        socket.close();
+      } catch (error) {
+        // Where it could not be bound.
+        log.debug("the socket of mDNS was closed already", { error });
+      }
+    },
+  };
+}
+
+async function answer(
+  socket: Socket,
+  message: Uint8Array,
+  asker: Asker,
+  own: Omit<Announcement, "addresses">,
+  preferredAddress: string,
+): Promise<void> {
+  const near = addressBeside(asker.address);
+  // Only the LAN is answered.
+  if (near === undefined) return;
+  const addresses = [...new Set([near, ...boardAddresses(preferredAddress).filter((each) => each.includes("."))])];
+  // Only here: a master that nobody asks holds no DNS library for it.
+  const { answerTo } = await import("./records.ts");
+  const reply = answerTo(message, asker, { ...own, addresses });
+  if (!reply) return;
+  if (reply.isUnicast) {
+    socket.send(reply.packet, asker.port, asker.address);
+    return;
+  }
+  socket.setMulticastInterface(near);
+  socket.send(reply.packet, mdnsPort, mdnsGroup);
+}
+
+/** This board's address in the network of another. */
+function addressBeside(other: string): string | undefined {
+  for (const { address, cidr, family } of Object.values(networkInterfaces()).flatMap((each) => each ?? [])) {
+    if (family !== "IPv4" || cidr === null) continue;
+    const network = new BlockList();
+    network.addSubnet(address, Number(cidr.split("/")[1]), "ipv4");
+    if (network.check(other, "ipv4")) return address;
+  }
+  return undefined;
+}

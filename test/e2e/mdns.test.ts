@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:tls";
+import { nodes } from "#shared/api/resources.ts";
+import { HttpClient } from "#shared/client/http-client.ts";
+import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { silentLog } from "#shared/client/log.ts";
+import { startAnnouncer } from "#shared/discovery/announcer.ts";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { parseJoinToken } from "#shared/pki/join-token.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
+import { patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
+
+setDefaultTimeout(600_000);
+
+describe("a master is found on the LAN", () => {
+  let it: TestCluster;
+  let token: string;
+  let ca: string;
+  const readyAt = (server: string): Promise<unknown> => {
+    const { credentials } = loadKubeconfig(it.kubeconfig);
+    const client = new HttpClient({ servers: [server], credentials });
+    return waitFor("the board to be Ready", patience_s, async () => {
+      const node = await client.get(nodes, { name: "worker-1" }).catch(() => undefined);
+      return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") || undefined;
+    });
+  };
+
+  beforeAll(async () => {
+    it = await startCluster({ name: "mdns", network: "10.215", workers: 1, finds: true });
+    token = readFileSync(it.cluster.file("master-1", "/var/lib/bramble/token"), "utf8").trim();
+    ca = readFileSync(it.cluster.file("master-1", "/var/lib/bramble/pki/ca.crt"), "utf8");
+  });
+  afterAll(() => it.stop());
+
+  test("a board with nothing but a token joins it", async () => {
+    await readyAt(`https://${it.prefix}.11:6443`);
+  });
+
+  test("one that only says that it is the cluster's is not taken for it, though it shows the cluster's CA", async () => {
+    const rogue = await startRogue(`${it.prefix}.1`, ca, parseJoinToken(token).caHash);
+    try {
+      const listed = await it.bramble("worker-1", "discover");
+      expect(listed.stdout).toContain(`https://${it.prefix}.1:${rogue.port}\trogue`);
+      const proven = await it.bramble("worker-1", "discover", "--token", token);
+      expect(proven.stdout.trim()).toBe(`https://${it.prefix}.11:6443`);
+      // It was asked, and learned nothing.
+      expect(rogue.heard().length).toBeGreaterThan(0);
+      expect(rogue.heard()).not.toContain(parseJoinToken(token).secret);
+    } finally {
+      rogue.stop();
+    }
+  });
+
+  test("a token of another cluster finds none", async () => {
+    const other = await it.bramble("worker-1", "discover", "--token", `BR1${"0".repeat(64)}::abcdef.0123456789abcdef`);
+    expect([other.code, other.stdout]).toEqual([1, ""]);
+  });
+
+  test("is found again by a board that runs, and by one that restarts, when DHCP gave it another address", async () => {
+    const master = it.cluster.host("master-1");
+    await master.stopBramble("SIGTERM");
+    for (const change of ["del", "add"])
+      master.exec(["ip", "addr", change, `${it.prefix}.${change === "del" ? 11 : 77}/24`, "dev", "eth0"]);
+    master.exec(["ip", "route", "replace", "default", "via", `${it.prefix}.254`]);
+    master.startBramble();
+    const server = `https://${it.prefix}.77:6443`;
+    await waitFor("the tunnel of the board", patience_s, async () => {
+      const { credentials } = loadKubeconfig(it.kubeconfig);
+      const client = new HttpClient({ servers: [server], credentials });
+      return client.raw({ method: "GET", path: "/api/v1/nodes/worker-1/proxy/healthz" }).catch(() => undefined);
+    });
+    await readyAt(server);
+    const worker = it.cluster.host("worker-1");
+    await worker.stopBramble("SIGTERM");
+    worker.startBramble();
+    await readyAt(server);
+    expect(worker.read("/var/lib/bramble/agent/found-masters.json")).toContain(server);
+  });
+});
+
+/** Announces the cluster's own hash, hands out the cluster's own CA, and certifies itself by a CA of the same name. */
+async function startRogue(address: string, ca: string, caHash: string) {
+  const authority = await createCertificateAuthority("bramble");
+  const { certificatePem, keyPem } = await issueCertificate(
+    authority,
+    { commonName: "kube-apiserver", ipAddresses: [address] },
+    [extendedKeyUsages.serverAuth],
+  );
+  let heard = "";
+  const server = createServer({ cert: certificatePem, key: keyPem }, (socket) => {
+    socket.on("data", (data) => {
+      heard += data.toString("latin1");
+      socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(ca)}\r\n\r\n${ca}`);
+    });
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((done) => server.listen(0, "0.0.0.0", done));
+  const bound = server.address();
+  const port = typeof bound === "object" && bound ? bound.port : 0;
+  const own = { host: "rogue", httpsPort: port, caHashes: [caHash], version: "9" };
+  const announcer = startAnnouncer(() => own, "", silentLog);
+  return {
+    port,
+    heard: () => heard,
+    stop() {
+      void announcer.stop();
+      server.close();
+    },
+  };
+}
