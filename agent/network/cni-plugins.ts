@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
+import { runChild } from "./child-process.ts";
 import { type CniNetworkConfig, type CniPluginConfig, isRecord } from "./cni-config.ts";
 import { NetworkError } from "./sandbox-network.ts";
 
@@ -97,20 +97,22 @@ async function runPlugin(
   path: readonly string[],
 ): Promise<CniResult | undefined> {
   const executable = await findPlugin(plugin.type, path);
-  const { code, stdout, stderr } = await execute(
-    executable,
-    {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: attachment.containerId,
-      CNI_NETNS: attachment.namespacePath,
-      CNI_IFNAME: attachment.interfaceName,
-      CNI_ARGS: Object.entries(attachment.args)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(";"),
-      CNI_PATH: path.join(":"),
-    },
-    JSON.stringify(pluginInput(config, plugin, attachment, previous)),
-  );
+  const env = {
+    ...process.env,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: attachment.containerId,
+    CNI_NETNS: attachment.namespacePath,
+    CNI_IFNAME: attachment.interfaceName,
+    CNI_ARGS: Object.entries(attachment.args)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(";"),
+    CNI_PATH: path.join(":"),
+  };
+  const input = JSON.stringify(pluginInput(config, plugin, attachment, previous));
+  const limits = { timeout_ms: pluginTimeout_ms, maxOutput_bytes };
+  const { code, stdout, stderr } = await runChild(executable, [], { env, input, ...limits }).catch((error: Error) => {
+    throw new NetworkError(`${executable}: ${error.message}`, { cause: error });
+  });
   const output = parseOutput(stdout);
   if (code !== 0) {
     const said = output === undefined ? stderr.trim() || stdout.trim() : [output["msg"], output["details"]];
@@ -141,51 +143,5 @@ function parseOutput(text: string): CniResult | undefined {
   } catch {
     // Not JSON: a plugin that broke the specification; the caller shows its text.
     return undefined;
-  }
-}
-
-interface Execution {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function execute(executable: string, cniEnvironment: Record<string, string>, input: string): Promise<Execution> {
-  const { promise, resolve, reject } = Promise.withResolvers<Execution>();
-  const child = spawn(executable, [], {
-    env: { ...process.env, ...cniEnvironment },
-    stdio: ["pipe", "pipe", "pipe"],
-    timeout: pluginTimeout_ms,
-    killSignal: "SIGKILL",
-  });
-  const stdout = new BoundedText(() => child.kill("SIGKILL"));
-  const stderr = new BoundedText(() => child.kill("SIGKILL"));
-  child.stdout.on("data", (chunk: Buffer) => stdout.add(chunk));
-  child.stderr.on("data", (chunk: Buffer) => stderr.add(chunk));
-  child.once("error", (error) => reject(new NetworkError(`${executable}: ${error.message}`, { cause: error })));
-  child.once("close", (code) => resolve({ code, stdout: stdout.text, stderr: stderr.text }));
-  // A plugin that ends without reading its input breaks the pipe; its exit code tells what was wrong.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(input);
-  return promise;
-}
-
-class BoundedText {
-  readonly #chunks: Buffer[] = [];
-  readonly #onOverflow: () => void;
-  #size_bytes = 0;
-
-  constructor(onOverflow: () => void) {
-    this.#onOverflow = onOverflow;
-  }
-
-  add(chunk: Buffer): void {
-    this.#size_bytes += chunk.length;
-    if (this.#size_bytes > maxOutput_bytes) this.#onOverflow();
-    else this.#chunks.push(chunk);
-  }
-
-  get text(): string {
-    return Buffer.concat(this.#chunks).toString("utf8");
   }
 }
