@@ -1,7 +1,7 @@
-import { execFile } from "node:child_process";
 import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import { runChild } from "./child-process.ts";
 import {
   type BindOptions,
   type FilesystemMount,
@@ -26,6 +26,8 @@ import {
   toHostError,
   umount,
 } from "./system-calls.ts";
+
+const mostOutput_bytes = 64 * 1024;
 
 const propagationFlag: { readonly [P in Propagation]: number } = {
   private: mountFlag.private,
@@ -77,18 +79,17 @@ function mountTmpfs(target: string, options: TmpfsOptions): void {
   hostOperation("mount tmpfs on", target, () => mount("tmpfs", target, "tmpfs", flags, data));
 }
 
-function mountFilesystem(request: FilesystemMount): Promise<void> {
+async function mountFilesystem(request: FilesystemMount): Promise<void> {
   const { type, source, target, options, timeout_ms } = request;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const args = ["-t", type, ...(options.length > 0 ? ["-o", options.join(",")] : []), "--", source, target];
-  execFile("mount", args, { timeout: timeout_ms, killSignal: "SIGKILL" }, (error, _stdout, stderr) => {
-    if (error === null) return resolve();
-    const timedOut = error.killed === true;
-    const detail = timedOut ? `no answer for ${timeout_ms / 1000} s` : stderr.trim() || error.message;
-    const code = timedOut ? "ETIMEDOUT" : "EIO";
-    reject(new HostError(code, `mount ${type} ${source} on`, target, { cause: error, detail }));
+  const operation = `mount ${type} ${source} on`;
+  const limits = { input: "", timeout_ms, maxOutput_bytes: mostOutput_bytes };
+  const { code, stderr, timedOut } = await runChild("mount", args, limits).catch((cause: Error) => {
+    throw new HostError("EIO", operation, target, { cause, detail: cause.message });
   });
-  return promise;
+  if (code === 0) return;
+  const detail = timedOut ? `no answer for ${timeout_ms / 1000} s` : stderr.trim() || `mount ended with ${code}`;
+  throw new HostError(timedOut ? "ETIMEDOUT" : "EIO", operation, target, { detail });
 }
 
 function makeShared(path: string): void {

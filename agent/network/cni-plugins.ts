@@ -1,6 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
-import { runChild } from "./child-process.ts";
+import { runChild } from "#agent/host/child-process.ts";
 import { type CniNetworkConfig, type CniPluginConfig, isRecord } from "./cni-config.ts";
 import { NetworkError } from "./sandbox-network.ts";
 

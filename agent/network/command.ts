@@ -1,4 +1,4 @@
-import { runChild } from "./child-process.ts";
+import { runChild } from "#agent/host/child-process.ts";
 
 /** Runs a program of the board (ip, bridge, iptables) and resolves with its standard output. Rejects with CommandError. */
 export type CommandRunner = (command: string, args: readonly string[], input?: string) => Promise<string>;

@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { runChild } from "#agent/host/child-process.ts";
 import { type DockerConfig, matchesImage } from "#agent/runtime/image-credentials.ts";
 import { parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -98,31 +98,20 @@ export class CredentialProviders {
 }
 
 /** What the plugin writes. Rejects when it fails, takes longer than a minute or says too much. */
-function runPlugin(program: string, { args, env }: CredentialProvider, image: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, [...args], {
-      env: { ...process.env, ...env },
-      stdio: ["pipe", "pipe", "pipe"],
-      timeout: exec_ms,
-      killSignal: "SIGKILL",
-    });
-    let [answer, complaint] = ["", ""];
-    child.stdout.on("data", (chunk) => {
-      answer += String(chunk);
-      if (answer.length > longestAnswer_bytes) child.kill("SIGKILL");
-    });
-    child.stderr.on("data", (chunk) => {
-      complaint = `${complaint}${String(chunk)}`.slice(0, 1000);
-    });
-    child.once("error", reject);
-    child.once("close", (code, signal) => {
-      if (code === 0) resolve(answer);
-      else reject(new Error(`it ended with ${signal ?? `exit status ${code}`}: ${complaint.trim()}`));
-    });
-    // A plugin need not read what it is asked.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(JSON.stringify({ kind: "CredentialProviderRequest", apiVersion: requestVersion, image }));
+async function runPlugin(program: string, { args, env }: CredentialProvider, image: string): Promise<string> {
+  const { code, stdout, stderr, timedOut } = await runChild(program, args, {
+    env: { ...process.env, ...env },
+    input: JSON.stringify({ kind: "CredentialProviderRequest", apiVersion: requestVersion, image }),
+    timeout_ms: exec_ms,
+    maxOutput_bytes: longestAnswer_bytes,
   });
+  if (code === 0) return stdout;
+  const how = timedOut
+    ? `took more than ${exec_ms / 1000} s`
+    : code === null
+      ? "was killed"
+      : `ended with exit status ${code}`;
+  throw new Error(`it ${how}: ${stderr.trim().slice(0, 1000)}`);
 }
 
 function parseAnswer(text: string): Answer {

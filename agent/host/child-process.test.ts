@@ -9,18 +9,23 @@ const until = async (condition: () => boolean): Promise<void> => {
 };
 
 test("what a program says and how it ends", async () => {
-  expect(await run("cat; echo; echo err >&2; exit 3")).toEqual({ code: 3, stdout: "in\n", stderr: "err\n" });
+  expect(await run("cat; echo; echo err >&2; exit 3")).toEqual({
+    code: 3,
+    stdout: "in\n",
+    stderr: "err\n",
+    timedOut: false,
+  });
   expect(runChild("/no/such/program", [], { input: "", timeout_ms: 1, maxOutput_bytes: 1 })).rejects.toThrow("ENOENT");
 });
 
 test("one that takes too long is ended with what it waits for, which holds its output", async () => {
-  const { code, stdout } = await run("sleep 98764 & echo $!; wait", { timeout_ms: 300 });
-  expect(code).toBeNull();
+  const { code, stdout, timedOut } = await run("sleep 98764 & echo $!; wait", { timeout_ms: 300 });
+  expect([code, timedOut]).toEqual([null, true]);
   await until(() => !existsSync(`/proc/${Number(stdout)}/fd/1`));
 }, 20_000);
 
 test("one that says too much is ended", async () => {
-  expect((await run("yes")).code).toBeNull();
+  expect(await run("yes")).toMatchObject({ code: null, timedOut: false });
 }, 20_000);
 
 test("one that ends and leaves something behind with its output is not waited for", async () => {

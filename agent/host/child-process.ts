@@ -15,6 +15,7 @@ export interface ChildOutcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  readonly timedOut: boolean;
 }
 
 /** How long what a program said may take to arrive after its end: it may have left something behind that never closes its
@@ -24,9 +25,13 @@ const drain_ms = 1_000;
 /** Runs a program to its end. Rejects when it cannot be started. */
 export function runChild(program: string, args: readonly string[], options: ChildOptions): Promise<ChildOutcome> {
   const { promise, resolve, reject } = Promise.withResolvers<ChildOutcome>();
-  // In a group of its own: iptables, which a plugin waits for, would outlive it and hold its output open.
+  // In a group of its own: what it waits for, such as iptables or mount.nfs, would outlive it and hold its output open.
   const child = spawn(program, args, { env: options.env ?? process.env, stdio: "pipe", detached: true });
-  const timer = setTimeout(() => killGroup(child), options.timeout_ms);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup(child);
+  }, options.timeout_ms);
   let size_bytes = 0;
   const gather = (stream: NodeJS.ReadableStream): Buffer[] => {
     const chunks: Buffer[] = [];
@@ -42,7 +47,7 @@ export function runChild(program: string, args: readonly string[], options: Chil
   const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString("utf8");
   const finish = (code: number | null): void => {
     clearTimeout(timer);
-    resolve({ code, stdout: text(stdout), stderr: text(stderr) });
+    resolve({ code, stdout: text(stdout), stderr: text(stderr), timedOut });
   };
   child.once("error", (error) => {
     clearTimeout(timer);
