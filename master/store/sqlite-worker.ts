@@ -17,6 +17,9 @@ import { aesGcmTransformer, plainText } from "./value-transformer.ts";
 
 declare const self: Worker & { close(): void };
 
+/** Revisions that are forgotten at once: some milliseconds, for which writes wait. */
+const CUT_AT_ONCE = 1_000;
+
 const say = (message: FromWorker): void => self.postMessage(message);
 
 class StoreThread {
@@ -27,6 +30,10 @@ class StoreThread {
   /** Revisions with the time at which each was the newest, oldest first: where compaction may cut. */
   #marks: { readonly time_ms: number; readonly revision: Revision }[] = [];
   #superseded: number;
+  /** History up to here is to go. */
+  #cutTo: Revision = 0;
+  #isCutting = false;
+  #isClosed = false;
 
   constructor(options: SqliteOptions, sqlite: SqliteEngine) {
     this.#options = options;
@@ -67,9 +74,22 @@ class StoreThread {
     const old = this.#marks.findLast((mark) => now_ms - mark.time_ms >= this.#options.historyFor_ms);
     const cut = many ? this.#engine.now - Math.floor(this.#options.maxHistory / 2) : old?.revision;
     if (cut === undefined || cut <= this.#engine.oldest()) return;
-    this.#engine.compact(cut);
+    this.#cutTo = cut;
+    this.#cutSome();
     this.#marks = this.#marks.filter((mark) => mark.revision > cut);
     this.#superseded = many ? Math.floor(this.#options.maxHistory / 2) : 0;
+  }
+
+  /** In steps, between which writes are committed. Those that an end leaves out come at a later cut. */
+  #cutSome(): void {
+    if (this.#isCutting || this.#isClosed) return;
+    this.#engine.compact(Math.min(this.#cutTo, this.#engine.oldest() + CUT_AT_ONCE));
+    if (this.#engine.oldest() >= this.#cutTo) return;
+    this.#isCutting = true;
+    setImmediate(() => {
+      this.#isCutting = false;
+      this.#cutSome();
+    });
   }
 
   read(id: number, request: Extract<ToWorker, { type: "read" }>["request"]): void {
@@ -82,6 +102,7 @@ class StoreThread {
 
   close(): void {
     this.commit();
+    this.#isClosed = true;
     clearTimeout(this.#batchTimer);
     this.#engine.close();
   }

@@ -153,6 +153,28 @@ describe("sqlite store over restarts", () => {
     expect(rows).toBeLessThanOrEqual(21);
   });
 
+  test("a long history goes in steps, with writes in between, down to its bound", async () => {
+    const path = newPath();
+    const maxHistory = 6_000;
+    const store = await openSqliteStore({ path, maxHistory });
+    const keys = Array.from({ length: 100 }, (_, n) => `/registry/pods/a/x${n}`);
+    let revisions = await Promise.all(keys.map((key) => store.create(key, "0")));
+    const change = async (value: string): Promise<void> => {
+      revisions = await Promise.all(keys.map((key, n) => store.update(key, value, revisions[n] as number)));
+    };
+    // The last of these begins the cut; what it is to reach takes several steps.
+    for (let n = 1; n <= maxHistory / keys.length; n += 1) await change(String(n));
+    const cut = (await store.now()) - maxHistory / 2;
+    for (let n = 0; (await store.oldest()) < cut; n += 1) await change(`later ${n}`);
+    await change("last");
+    expect((await store.list("/registry/pods/", {})).items.map(({ value }) => value)).toEqual(keys.map(() => "last"));
+    await store.close();
+    const db = new Database(path, { readonly: true });
+    const rows = db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
+    db.close();
+    expect(rows).toBeLessThan(maxHistory + keys.length);
+  });
+
   test("Secrets rest encrypted, under a key that only root reads", async () => {
     const path = newPath();
     const keyFile = `${path}.key`;
