@@ -97,6 +97,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     clusterDns: [settings.clusterDns],
     logFolder: "/var/log",
     staticPodsFolder: staticPodsFolder(settings),
+    imagesFolder: join(settings.dataDir, "images"),
     reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
     shutdown: gracePeriods(settings),
   };

@@ -48,6 +48,7 @@ export interface BoardPodsStart {
     | "clusterDns"
     | "logFolder"
     | "staticPodsFolder"
+    | "imagesFolder"
     | "reservedMemory_bytes"
     | "resolvConf"
     | "onPodStatus"

@@ -34,6 +34,8 @@ export interface KubeletOptions {
   readonly log?: Log | undefined;
   readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
   readonly nodeTaints?: readonly Taint[] | undefined;
+  /** Folder of image archives that are read at the start; none when absent. */
+  readonly imagesFolder?: string | undefined;
   /** Folder of manifests of static pods; none when absent. */
   readonly staticPodsFolder?: string | undefined;
   /** Where logs of pods are linked for log collectors: /var/log. None when absent. */

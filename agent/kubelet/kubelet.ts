@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
@@ -11,6 +12,7 @@ import { type Log, silentLog } from "#shared/client/log.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
+import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
@@ -54,6 +56,7 @@ export class Kubelet {
   #plugins: BoardPlugins | undefined;
   #garbage: ContainerGarbage | undefined;
   #imageGarbage: ImageGarbage | undefined;
+  #imageFolder: ImageFolder | undefined;
   #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
   #synced = false;
   #staticPods: StaticPodSource | undefined;
@@ -84,6 +87,7 @@ export class Kubelet {
     const parts = this.#assemble(board, volatile);
     this.#parts = parts;
     this.#garbage = new ContainerGarbage(parts.runtime);
+    await this.#readImages(parts);
     await this.#plugins?.start();
     await this.#registrar?.start();
     parts.statuses.start();
@@ -180,7 +184,7 @@ export class Kubelet {
     const log = this.#log;
     const recorder =
       options.recorder ?? new ApiEventRecorder(client, { component: "kubelet", host: options.nodeName, log });
-    const imageGarbage = new ImageGarbage(runtime, log);
+    const imageGarbage = new ImageGarbage(runtime, log, (names) => this.#imageFolder?.keeps(names) ?? false);
     this.#imageGarbage = imageGarbage;
     const relief = new PressureRelief({
       host,
@@ -233,6 +237,19 @@ export class Kubelet {
       workers: () => this.#workers.all(),
       isTold: (uid) => this.#parts?.statuses.isWritten(uid) ?? true,
       reportNode: () => this.reportNode(),
+    });
+  }
+
+  /** Begins to; pods that need nothing of it do not wait. */
+  async #readImages({ runtime, images }: KubeletParts): Promise<void> {
+    const { imagesFolder: folder, dataDir } = this.#options;
+    if (folder === undefined || !existsSync(folder)) return;
+    const { ImageFolder } = await import("./images/image-folder.ts");
+    const noteFile = join(dataDir, "loaded-images.json");
+    const { signal } = this.#stop;
+    this.#imageFolder = new ImageFolder({ folder, noteFile, runtime, log: this.#log.named("images"), signal });
+    images.reading = this.#imageFolder.load().then(() => {
+      images.reading = undefined;
     });
   }
 

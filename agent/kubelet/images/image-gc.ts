@@ -20,6 +20,8 @@ export class ImageGarbage {
   constructor(
     readonly runtime: ContainerRuntime,
     readonly log: Log,
+    /** Whether an image of these names and id stays whatever the disk has left. */
+    readonly isKept: (names: readonly string[]) => boolean = () => false,
     readonly now_ms: () => number = () => performance.now(),
   ) {}
 
@@ -54,7 +56,12 @@ export class ImageGarbage {
   #removable(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): ImageStatus[] {
     const now_ms = this.now_ms();
     return images
-      .filter((image) => !image.pinned && !containers.some((container) => uses(container, image)))
+      .filter(
+        (image) =>
+          !image.pinned &&
+          !this.isKept([image.id, ...image.tags]) &&
+          !containers.some((container) => uses(container, image)),
+      )
       .filter(({ id }) => now_ms - (this.#firstSeen_ms.get(id) ?? now_ms) >= youngest_ms)
       .sort((a, b) => (this.#lastUsed_ms.get(a.id) ?? 0) - (this.#lastUsed_ms.get(b.id) ?? 0));
   }

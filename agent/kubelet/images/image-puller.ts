@@ -17,6 +17,8 @@ export class ImagePuller {
   readonly #backOff = new BackOff();
   readonly #lastError = new Map<string, string>();
   readonly #limiter = new Limiter(parallelPulls);
+  /** Images are just being read from archives: one that is missing may come of that. */
+  reading: Promise<void> | undefined;
   /** Pulls under way by image, for pods that want the same. */
   readonly #underway = new Map<string, Promise<string>>();
 
@@ -40,7 +42,11 @@ export class ImagePuller {
   ): Promise<ImageStatus> {
     const image = container.image ?? "";
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
-    const present = policy === "Always" ? undefined : await this.#inspect(image, container, events);
+    let present = policy === "Always" ? undefined : await this.#inspect(image, container, events);
+    if (!present && policy !== "Always" && this.reading) {
+      await this.reading;
+      present = await this.#inspect(image, container, events);
+    }
     if (present && !present.unfit) {
       const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
       events.normal("Pulled", message, container);
