@@ -126,6 +126,7 @@ remove_files() {
   remove "${units%/system}/logind.conf.d/99-bramble.conf"
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   give_back_etcd
+  unbound_journal
   remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
@@ -143,6 +144,14 @@ remove_files() {
     remove /usr/local/lib/bramble /var/log/bramble /etc/cron.d/bramble "$run"
     if [ -z "$keep_data" ]; then remove "$etc"; fi
   fi
+}
+
+# What bounded the system's journal.
+unbound_journal() {
+  [ -e /etc/systemd/journald.conf.d/50-bramble.conf ] || return 0
+  remove /etc/systemd/journald.conf.d/50-bramble.conf
+  rmdir /etc/systemd/journald.conf.d 2>/dev/null || true
+  if [ -d /run/systemd/system ]; then systemctl restart systemd-journald.service || true; fi
 }
 
 # The service of etcd's package was held back for ours. It would start with the next boot.

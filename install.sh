@@ -25,6 +25,8 @@
 #   INSTALL_BRAMBLE_BIN_DIR      where the program goes (default: /usr/local/bin)
 #   INSTALL_BRAMBLE_SKIP_START   1: install, and start nothing
 #   INSTALL_BRAMBLE_FIX          1: switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off
+#   INSTALL_BRAMBLE_JOURNAL      spares the card: volatile keeps the system's journal in memory (at most 32 MB), a size such as
+#                                64M bounds it on the card; none: leaves it to the system again. Without it nothing is changed
 #   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
 #   INSTALL_BRAMBLE_SKIP_PACKAGES 1: install no packages
 #   INSTALL_BRAMBLE_WAIT         seconds to wait for the board to be Ready (default: 300; 0: do not wait)
@@ -71,6 +73,10 @@ look_at_machine() {
     die "the kernel is 64-bit but the programs on this card are 32-bit" "write the card anew with Raspberry Pi OS (64-bit)"
   fi
   [ -e "$loader" ] || die "this system has no glibc ($loader)" "use Raspberry Pi OS, Debian, Ubuntu or another system with glibc"
+  case ${INSTALL_BRAMBLE_JOURNAL:-none} in
+    none | volatile) ;;
+    *[!0-9KMG]* | [KMG]*) die "INSTALL_BRAMBLE_JOURNAL: expected volatile, none or a size such as 64M, got $INSTALL_BRAMBLE_JOURNAL" ;;
+  esac
   need_space "$(dirname "$bin_dir")" 300
   need_space /var/lib 500
 }
@@ -472,6 +478,47 @@ fetch_signature() {
   fi
 }
 
+# Images of a bundle: the agent reads them from its folder when it starts. A master keeps all of them to hand out.
+fetch_images() {
+  local list=$share/.images own=$data/images home wanted
+  rm -f "$list"
+  if [ -n "$folder_source" ]; then
+    if [ -f "$folder_source/images.sha256" ]; then cp "$folder_source/images.sha256" "$list"; fi
+  else
+    # shellcheck disable=SC2086
+    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$list" "$url_source/images.sha256" 2>/dev/null || rm -f "$list"
+  fi
+  [ -s "$list" ] || { rm -f "$list"; return 0; }
+  mkdir -p "$own"
+  for name in $(sed -n 's/^[0-9a-f]\{64\} [ *]\(images-[A-Za-z0-9._-]*\)$/\1/p' "$list"); do
+    home=$own
+    case $name in
+      images-$arch-*) ;;
+      # Of the other processor: for boards that join.
+      images-arm64-* | images-x64-*) [ "$role" = master ] || continue; home=$share ;;
+    esac
+    wanted=$(sed -n "s/^\([0-9a-f]\{64\}\) [ *]$name\$/\1/p" "$list")
+    if ! has_sum "$wanted" "$home/$name"; then
+      say "fetching $name"
+      if [ -n "$folder_source" ]; then cp "$folder_source/$name" "$home/.$name"; else download "$name" "$home/.$name"; fi
+      if ! has_sum "$wanted" "$home/.$name"; then
+        rm -f "$home/.$name"
+        die "$name does not match images.sha256" "copy or build the bundle again"
+      fi
+      put "$home/.$name" "$home/$name"
+    fi
+    # One copy on the card, where both folders are on one file system.
+    if [ "$role" = master ] && ! [ "$home/$name" -ef "$share/$name" ]; then
+      ln -f "$home/$name" "$share/$name" 2>/dev/null || cp "$home/$name" "$share/$name"
+    fi
+  done
+  if [ "$role" = master ]; then put "$list" "$share/images.sha256"; else rm -f "$list"; fi
+}
+
+has_sum() { # sum file
+  [ -f "$2" ] && [ "$(sha256sum <"$2" | cut -d' ' -f1)" = "$1" ]
+}
+
 # What boards that join ask this master for.
 publish() {
   if [ "$role" = worker ]; then
@@ -628,6 +675,31 @@ start() {
   fi
 }
 
+# journald's own default is a tenth of the card.
+bound_journal() {
+  local folder=/etc/systemd/journald.conf.d settings
+  case ${INSTALL_BRAMBLE_JOURNAL:-} in
+    '') return 0 ;;
+    none) settings='' ;;
+    volatile) settings='Storage=volatile\nRuntimeMaxUse=32M' ;;
+    *) settings="SystemMaxUse=$INSTALL_BRAMBLE_JOURNAL\nRuntimeMaxUse=32M" ;;
+  esac
+  if [ -n "$settings" ]; then
+    mkdir -p "$folder"
+    printf "# bramble-uninstall.sh removes this file.\n[Journal]\n$settings\n" >"$folder/.bramble.new"
+    if cmp -s "$folder/.bramble.new" "$folder/50-bramble.conf"; then rm "$folder/.bramble.new"; return 0; fi
+    put "$folder/.bramble.new" "$folder/50-bramble.conf"
+    say "the system's journal is bounded ($INSTALL_BRAMBLE_JOURNAL): $folder/50-bramble.conf"
+  elif [ -e "$folder/50-bramble.conf" ]; then
+    rm "$folder/50-bramble.conf"
+    rmdir "$folder" 2>/dev/null || true
+    say "the system's journal is no longer bounded by Bramble"
+  else
+    return 0
+  fi
+  if has_systemd; then systemctl restart systemd-journald.service || say "journald takes it with the next boot"; fi
+}
+
 start_program() { # role, or etcd
   if has_systemd; then
     say "starting bramble-$1.service"
@@ -753,6 +825,8 @@ main() {
   write_settings
   check_machine
   place_files
+  bound_journal
+  fetch_images
   publish
   # What is said to be installed is still there when the power goes now.
   sync

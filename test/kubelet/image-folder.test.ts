@@ -40,6 +40,7 @@ describe.skipIf(!canRunDockerd())("a folder of image archives", () => {
     writeFileSync(join(root, "images", "c.tar.zst"), zstdCompressSync(busyboxArchive(image("zstd"), { Env: ["A=2"] })));
     writeFileSync(join(root, "images", "d.tar.gz"), gzipSync(busyboxArchive(image("half"))).subarray(0, 50_000));
     writeFileSync(join(root, "images", "README"), "not an archive");
+    writeFileSync(join(root, "images", ".images-e.tar"), "half of one that was cut");
     daemon = await startDockerd();
     const docker = await dockerBoard(daemon);
     runtime = new Proxy(docker, {

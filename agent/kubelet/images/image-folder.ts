@@ -55,6 +55,8 @@ export class ImageFolder {
       const present = await this.#presentImages();
       for (const file of (await readdir(folder)).sort()) {
         if (signal.aborted) return;
+        // A download that was cut.
+        if (file.startsWith(".")) continue;
         const opener = openers[/(\.tar|\.tgz)(\.gz|\.zst)?$/.exec(file)?.[0] ?? ""];
         if (opener) await this.#loadFile(file, opener, present);
       }

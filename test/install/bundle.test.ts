@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { busyboxArchive } from "../support/dockerd.ts";
+import { InstallBoard, lanOf } from "./install-board.ts";
+import { expectSuccess, host, makeRelease, removeReleases } from "./release.ts";
+
+/** A bundle with images: a master from its folder, a worker from that master, and no registry anywhere. */
+setDefaultTimeout(900_000);
+const lan = lanOf("bun");
+const other = host === "arm64" ? "x64" : "arm64";
+const archives = {
+  "web.tar.gz": "docker.io/bramble-test/web:1",
+  [`${host}-own.tar`]: "docker.io/bramble-test/own:1",
+  [`${other}-other.tar`]: "docker.io/bramble-test/other:1",
+};
+let folder = "";
+let bundle = "";
+let master: InstallBoard;
+let worker: InstallBoard;
+
+beforeAll(async () => {
+  // tools/bundle.sh packs the dist/ beside it.
+  folder = mkdtempSync("/var/tmp/bramble-bundle-");
+  cpSync(makeRelease(), join(folder, "dist"), { recursive: true });
+  cpSync(join(import.meta.dir, "../../tools/bundle.sh"), join(folder, "tools/bundle.sh"));
+  const files = Object.entries(archives).map(([name, image]) => {
+    const archive = busyboxArchive(image, { Env: [`IMAGE=${image}`] });
+    writeFileSync(join(folder, name), name.endsWith(".gz") ? gzipSync(archive) : archive);
+    return join(folder, name);
+  });
+  execFileSync(join(folder, "tools/bundle.sh"), [join(folder, "bundle.tar"), ...files]);
+  execFileSync("tar", ["-C", folder, "-xf", join(folder, "bundle.tar")]);
+  bundle = join(folder, "bramble-bundle");
+  createLan(lan);
+  master = await InstallBoard.start(lan, "box-1", `${lan.prefix}.11`);
+  worker = await InstallBoard.start(lan, "box-2", `${lan.prefix}.12`);
+});
+
+afterAll(() => {
+  master?.stop();
+  worker?.stop();
+  removeLan(lan);
+  removeReleases();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const images = "until docker image inspect bramble-test/web:1 bramble-test/own:1 >/dev/null 2>&1; do sleep 0.3; done";
+const sumOf = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
+
+test("a master has its images, and keeps those of the other processor for boards that join", async () => {
+  expectSuccess(await master.run(`${bundle}/install.sh`, { INSTALL_BRAMBLE_JOURNAL: "64M" }));
+  expectSuccess(await master.run(`timeout 300 sh -c '${images}'`));
+  expect((await master.run("docker image inspect bramble-test/other:1")).code).toBe(1);
+  expect(
+    expectSuccess(await master.run("ls /var/lib/bramble/images"))
+      .split("\n")
+      .filter(Boolean),
+  ).toEqual([`images-${host}-own.tar`, "images-web.tar.gz"].sort());
+  const got = expectSuccess(await master.run(`cat /usr/local/share/bramble/images-${other}-other.tar | sha256sum`));
+  expect(got).toContain(sumOf(join(folder, `${other}-other.tar`)));
+  expect(expectSuccess(await master.run(`${bundle}/install.sh`))).not.toContain("fetching");
+});
+
+test("a worker gets those for it from the master", async () => {
+  const line = expectSuccess(await master.run("bramble token create --print-join")).trim();
+  expect(expectSuccess(await worker.run(line.replace("| sudo ", "| env ")))).toContain("fetching images-web.tar.gz");
+  expectSuccess(await worker.run(`timeout 300 sh -c '${images}'`));
+  expect((await worker.run(`ls /var/lib/bramble/images/images-${other}-other.tar`)).code).not.toBe(0);
+});
+
+test("an image that was changed on its way is refused", async () => {
+  expectSuccess(await master.run(`echo x >${bundle}/images-web.tar.gz; rm /var/lib/bramble/images/images-web.tar.gz`));
+  const { code, output } = await master.run(`${bundle}/install.sh`);
+  expect(code).toBe(1);
+  expect(output).toContain("images-web.tar.gz does not match images.sha256");
+});
+
+test("the system's journal is bounded where that is asked for, until Bramble goes", async () => {
+  const file = "/etc/systemd/journald.conf.d/50-bramble.conf";
+  expect(expectSuccess(await master.run(`cat ${file}`))).toContain("[Journal]\nSystemMaxUse=64M\nRuntimeMaxUse=32M\n");
+  expect((await worker.run(`cat ${file}`)).code).toBe(1);
+  const install = `${bundle}/install.sh`;
+  const wrong = await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "a lot" });
+  expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining("expected volatile, none or a size")]);
+  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "volatile" }));
+  expect(expectSuccess(await worker.run(`cat ${file}`))).toContain("[Journal]\nStorage=volatile\n");
+  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "none" }));
+  expect((await worker.run(`ls ${file}`)).code).not.toBe(0);
+  expectSuccess(await master.run("bramble-uninstall.sh"));
+  const left = await master.run(`ls -d ${file} /var/lib/bramble/images /usr/local/share/bramble 2>/dev/null | wc -l`);
+  expect(left.output.trim()).toBe("0");
+});
