@@ -124,7 +124,7 @@ export function registrarOptions(
   options: KubeletOptions,
   board: BoardFacts,
   shutdown: Pick<NodeShutdown, "trouble">,
-): Omit<NodeRegistrarOptions, "recorder" | "log" | "onLook" | "plugins"> {
+): Omit<NodeRegistrarOptions, "recorder" | "log" | "history" | "onLook" | "plugins"> {
   return {
     client: options.client,
     runtime: options.runtime,

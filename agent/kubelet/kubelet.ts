@@ -4,8 +4,10 @@ import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
+import { UsageHistory } from "#agent/telemetry/usage-history.ts";
 import { nodes, pods, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import { cacheBounds } from "#shared/board/cache-bounds.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import { type Informer, InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
@@ -45,6 +47,8 @@ const secondTry_ms = 1_000;
  * prompts a worker (changes in the API, runtime events, probes, a slow resync); the worker looks at what is.
  */
 export class Kubelet {
+  /** What the board used lately. */
+  readonly history = new UsageHistory(cacheBounds().usageMeans);
   readonly #options: KubeletOptions;
   readonly #log: Log;
   readonly #informers: InformerFactory;
@@ -206,6 +210,7 @@ export class Kubelet {
       ...registrarOptions(options, board, shutdown),
       recorder,
       log,
+      history: this.history,
       onLook,
       plugins,
     });

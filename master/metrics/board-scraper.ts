@@ -1,3 +1,4 @@
+import { type BoardUsageSample, usageMeasures } from "#shared/board/usage-sample.ts";
 import { requestOver } from "#shared/http/http-over-stream.ts";
 import { readPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { BoardDialer } from "../apiserver/connect/board-dialer.ts";
@@ -7,7 +8,7 @@ const scrapeWithin_ms = 10_000;
 /** A board with the most pods that Kubernetes plans for tells well under half of this. */
 const longestAnswer_bytes = 4 * 1024 * 1024;
 
-/** Asks a board's kubelet for one of its /metrics pages, through the tunnel that the board keeps. */
+/** Asks a board's kubelet for one of its pages of figures, through the tunnel that the board keeps. */
 export async function scrapeBoard(dialer: Pick<BoardDialer, "dial">, node: string, path: string): Promise<string> {
   const stream = await dialer.dial(node, { kind: "kubelet" });
   const late = setTimeout(
@@ -29,6 +30,21 @@ export async function scrapeBoard(dialer: Pick<BoardDialer, "dial">, node: strin
     clearTimeout(late);
     stream.destroy();
   }
+}
+
+/** What a board's /stats/history told; throws SyntaxError for what is none. A board of before does not have it, and tells
+ *  its /stats/summary instead. */
+export function readHistory(text: string): BoardUsageSample[] {
+  const told: unknown = JSON.parse(text);
+  if (!Array.isArray(told)) return [];
+  return told.flatMap((each: unknown) => {
+    const sample = (each ?? {}) as Readonly<Record<string, unknown>>;
+    if (typeof sample["at_ms"] !== "number") return [];
+    const measured = usageMeasures.flatMap((measure) =>
+      typeof sample[measure] === "number" ? [[measure, sample[measure]] as const] : [],
+    );
+    return [{ at_ms: sample["at_ms"], ...Object.fromEntries(measured) }];
+  });
 }
 
 /** What a board's /metrics/board told. */

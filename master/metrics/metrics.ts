@@ -2,8 +2,9 @@ import type { Log } from "#shared/client/log.ts";
 import type { BoardDialer } from "../apiserver/connect/board-dialer.ts";
 import type { ResourceDeclaration } from "../apiserver/registry/declaration.ts";
 import type { ResourceReader } from "../apiserver/registry/reader.ts";
+import { boardHistoryResource } from "./board-history-resource.ts";
 import { boardResource } from "./board-resource.ts";
-import { type BoardReport, readBoardReport, scrapeBoard } from "./board-scraper.ts";
+import { type BoardReport, readBoardReport, readHistory, scrapeBoard } from "./board-scraper.ts";
 import { metricsResources } from "./metrics-resources.ts";
 import { UsageCollector } from "./usage-collector.ts";
 import { readUsageSample } from "./usage-sample.ts";
@@ -38,6 +39,11 @@ export function metricsDeclarations({ dialer, reader, log, metricsApi }: Metrics
   };
   return [
     boardResource({ reader, boards, report }),
+    boardHistoryResource({
+      reader,
+      boards,
+      history: async (board) => readHistory(await scrapeBoard(dialer, board, "/stats/history")),
+    }),
     ...(metricsApi === "served" ? metricsResources({ reader, collector, boards }) : []),
   ];
 }

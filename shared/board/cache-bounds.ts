@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 
 const MiB = 1024 * 1024;
 
-/** How much this process keeps only to be faster; read where it is kept. */
+/** How much this process keeps that it could do without; read where it is kept. */
 export interface CacheBounds {
   /** Of each resource: events for watches that resume, and the characters of their objects. */
   readonly watchEvents: number;
@@ -11,6 +11,8 @@ export interface CacheBounds {
   readonly listPieces_bytes: number;
   /** Characters of text whose parsed views are kept; a view takes about three times its text. */
   readonly viewedText: number;
+  /** Means of five minutes of what the board used. */
+  readonly usageMeans: number;
   /** Growth since the last collection after which a quiet process collects. */
   readonly collect_bytes: number;
   /** How eagerly the engine compiles what runs often; 1: as it does by itself. */
@@ -22,6 +24,7 @@ const usual: CacheBounds = {
   watchText: 4 * MiB,
   listPieces_bytes: 8 * MiB,
   viewedText: 3 * MiB,
+  usageMeans: 144,
   collect_bytes: 8 * MiB,
   eagerness: 1,
 };
@@ -31,6 +34,7 @@ const low: CacheBounds = {
   watchText: MiB / 2,
   listPieces_bytes: MiB / 2,
   viewedText: MiB / 2,
+  usageMeans: 24,
   collect_bytes: 2 * MiB,
   eagerness: 1 / 16,
 };

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
 setDefaultTimeout(400_000);
 
@@ -90,10 +90,28 @@ describe("the dashboard in Chromium", () => {
       .fill("apiVersion: v1\nusers:\n- name: a\n  user:\n    client-certificate-data: eA==\n");
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
-    await page.getByText("holds a client certificate").waitFor();
+    await page.getByText("with a client certificate, which a page cannot show").waitFor();
     forgetRefusals(401);
-    const kubeconfig = `apiVersion: v1\nkind: Config\nusers:\n- name: me\n  user:\n    token: ${token}\ncurrent-context: x\n`;
-    await signIn(page, kubeconfig);
+    const user = (name: string, content: object): object => ({ name, user: content });
+    const context = (name: string): object => ({ name, context: { cluster: "home", user: name } });
+    const kubeconfig = {
+      ...{ apiVersion: "v1", kind: "Config", "current-context": "program" },
+      contexts: [context("program"), context("me")],
+      users: [user("program", { exec: { command: "aws" } }), user("me", { token })],
+    };
+    await page.getByLabel("Token, or a kubeconfig").fill(JSON.stringify(kubeconfig));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("by the program aws, which a page cannot run").waitFor();
+    await picture(page, "sign-in-program");
+    const sent: string[] = [];
+    page.on("request", (request) => sent.push(request.postData() ?? ""));
+    await page.getByLabel("Open a kubeconfig…").setInputFiles({
+      name: "config",
+      mimeType: "application/yaml",
+      buffer: Buffer.from(JSON.stringify({ ...kubeconfig, "current-context": "me" })),
+    });
+    await page.getByRole("heading", { name: "Fleet" }).waitFor();
+    expect(sent.filter((body) => body.includes("current-context"))).toEqual([]);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token, or a kubeconfig").waitFor();
     expect(await page.context().cookies()).toEqual([]);
@@ -125,6 +143,11 @@ describe("the dashboard in Chromium", () => {
     await picture(page, "fleet");
     await page.getByRole("link", { name: "worker-1" }).click();
     await page.getByRole("img", { name: /^CPU of worker-1: \d/ }).waitFor();
+    // What the board itself has kept, not only what the page has seen.
+    await it.until(/^[2-9]/, "get", "boardhistory", "worker-1", "-o", "jsonpath={.status.samples[1].diskBytes}");
+    await page.getByRole("img", { name: /^Disk of worker-1: \d/ }).waitFor();
+    await page.getByText("As a table").click();
+    await page.getByRole("columnheader", { name: "Received" }).waitFor();
     await page.getByRole("button", { name: "Cordon" }).click();
     await page.locator(".chip").getByText("Takes no new pods").waitFor();
     await picture(page, "board");
@@ -215,6 +238,16 @@ describe("the dashboard in Chromium", () => {
     await page.getByText(/unknown field "dada"/).waitFor();
     forgetRefusals(400);
     await picture(page, "yaml-refused");
+    await page.getByRole("button", { name: /^Go to line/ }).click();
+    const selected = await field.evaluate((element) => {
+      const { value, selectionStart, selectionEnd } = element as HTMLTextAreaElement;
+      return value.slice(selectionStart, selectionEnd);
+    });
+    expect(selected).toBe("dada:");
+    await field.fill(yaml.replace("hello: world", "hello: [world"));
+    await page.getByRole("button", { name: "Check only" }).click();
+    await page.getByRole("heading", { name: "This is no YAML" }).waitFor();
+    await picture(page, "yaml-broken");
     await field.fill(yaml.replace("hello: world", "hello: fleet"));
     await page.getByRole("button", { name: "Check only" }).click();
     await page.getByText("Nothing was changed").waitFor();
@@ -247,9 +280,51 @@ describe("the dashboard in Chromium", () => {
     await page.context().close();
   });
 
+  test("pods are found by a label, and a board is drained after a question", async () => {
+    it.apply({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "alone" },
+      spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "rest", image, command: ["sleep", "100000"] }] },
+    });
+    it.kubectl("wait", "pod/alone", "--for=condition=Ready", "--timeout=180s");
+    const page = await open(desktop, "dark");
+    await signIn(page);
+    await inPlace(page, "Pods");
+    await page.getByRole("link", { name: "alone" }).waitFor();
+    await page.getByRole("searchbox", { name: "Search" }).fill("app=web");
+    await page.getByRole("link", { name: "alone" }).waitFor({ state: "detached" });
+    await page.getByRole("link", { name: /^web-/ }).first().waitFor();
+    await page.getByRole("searchbox", { name: "Search" }).fill("");
+    const before = it.kubectl("get", "pods", "-l", "app=web", "-o", "name").trim().split("\n");
+    await inPlace(page, "Fleet");
+    await page.getByRole("link", { name: "worker-1" }).click();
+    const drain = async (): Promise<void> => {
+      await page.getByRole("button", { name: "Drain" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Drain" }).click();
+    };
+    await drain();
+    // Nobody would make that pod again.
+    await page.getByText("alone belong to no controller").waitFor();
+    await picture(page, "drain-refused-dark");
+    await page.getByRole("dialog").getByRole("button", { name: "Leave it" }).click();
+    it.kubectl("delete", "pod", "alone");
+    await drain();
+    await page.getByText("worker-1 is drained").waitFor();
+    await it.until(
+      (output) => before.every((name) => !output.includes(name)),
+      ...["get", "pods", "-l", "app=web", "-o", "name"],
+    );
+    await page.getByRole("button", { name: "Uncordon" }).click();
+    it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
+    await page.context().close();
+  });
+
   test("on a phone nothing is cut off, and by keyboard all is reached", async () => {
     const page = await open(phone, "dark");
     await picture(page, "phone-sign-in");
+    const right = await page.locator(".sign-in .card").evaluate((card) => card.getBoundingClientRect().right);
+    expect(right).toBeLessThanOrEqual(phone.width);
     await signIn(page);
     await page.getByText(/heard \d+s ago/).waitFor();
     await picture(page, "phone-fleet");

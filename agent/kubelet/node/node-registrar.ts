@@ -3,8 +3,9 @@ import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/ru
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { type Peripheral, PeripheralScan } from "#agent/telemetry/peripherals.ts";
 import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
-import { readSensors } from "#agent/telemetry/sensors.ts";
+import { readSensors, type SensorReadings } from "#agent/telemetry/sensors.ts";
 import { StrainGauge } from "#agent/telemetry/strain.ts";
+import { readUsageCounters, type UsageHistory } from "#agent/telemetry/usage-history.ts";
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
@@ -43,6 +44,8 @@ export interface NodeRegistrarOptions {
   /** Troubles of the network and whatever else keeps pods from starting. */
   troubles(): readonly string[];
   readonly plugins: NodePlugins | undefined;
+  /** Takes what each look finds. */
+  readonly history: UsageHistory;
   /** Called after each look with what the board is short of at the moment. */
   readonly onLook: (pressures: Pressures) => void;
 }
@@ -238,6 +241,12 @@ export class NodeRegistrar {
     const pressures = pressuresOf(headroom);
     options.onLook(pressures);
     const disk = await options.host.statfs(options.dataFolder);
+    const sensors = await readSensors();
+    await this.#remember({
+      memoryUsed_bytes: options.board.memory_bytes - headroom.memoryAvailable_bytes,
+      diskUsed_bytes: disk.capacity_bytes - disk.available_bytes,
+      ...hottestOf(sensors),
+    });
     const images = this.#runtimeTrouble ? [] : await options.runtime.listImages().catch(() => []);
     const peripherals = await this.#peripherals.look();
     await options.plugins?.offer(peripherals, this.#peripherals.fingerprint);
@@ -255,9 +264,14 @@ export class NodeRegistrar {
       devices: options.plugins?.devices.counts() ?? { capacity: {}, allocatable: {} },
       images,
       pressures: this.#gauge.update(pressures, performance.now()),
-      strains: this.#strainGauge.update(await readSensors(), performance.now()),
+      strains: this.#strainGauge.update(sensors, performance.now()),
       troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
     };
+  }
+
+  async #remember(measured: Parameters<UsageHistory["record"]>[2]): Promise<void> {
+    const { history } = this.options;
+    if (history.isDue(performance.now())) history.record(performance.now(), await readUsageCounters(), measured);
   }
 
   async #askRuntime(): Promise<void> {
@@ -287,6 +301,12 @@ export class NodeRegistrar {
       { type: "Normal", reason, message: `Node ${name} status is now: ${reason}` },
     );
   }
+}
+
+function hottestOf({ temperatures }: SensorReadings): { temperature_celsius?: number } {
+  return temperatures.length === 0
+    ? {}
+    : { temperature_celsius: Math.max(...temperatures.map(({ celsius }) => celsius)) };
 }
 
 const statusOf = (status: NodeStatus | undefined, wanted: string): string | undefined =>

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { BoardUsageSample } from "#shared/board/usage-sample.ts";
 import type { Log } from "#shared/client/log.ts";
 import { prometheusContentType } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime, LogOptions } from "../../runtime/runtime.ts";
@@ -33,6 +34,8 @@ export interface ServedBoard {
   configuration(): Readonly<Record<string, unknown>>;
   /** The kubelet's stats.Summary. */
   summary(): Promise<object>;
+  /** What the board used lately, oldest first. */
+  history(): readonly BoardUsageSample[];
   /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /metrics/board. */
   metrics(path: string): Promise<string | undefined>;
 }
@@ -81,7 +84,7 @@ export class KubeletServer {
         sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: this.board.pods() });
         return;
       case "stats":
-        sendJson(response, await this.board.summary());
+        sendJson(response, segments[0] === "history" ? this.board.history() : await this.board.summary());
         return;
       case "metrics":
         await this.serveMetrics(url.pathname, response);

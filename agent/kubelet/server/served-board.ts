@@ -28,6 +28,7 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
       const [usage, pods, volumes] = await Promise.all([readUsage(dataDir), kubelet.podStats(), kubelet.volumeStats()]);
       return statsSummary({ nodeName, usage, pods, volumes, rates });
     },
+    history: () => kubelet.history.samples(performance.now(), Date.now()),
     metrics: (path) => renderMetrics(path, kubelet),
   };
 }

@@ -22,7 +22,7 @@ bramble:certificate-controller
 bramble:dashboard
   get head | /dashboard /dashboard/*
 bramble:board-reader into:view into:edit into:admin
-  read | bramble.dev | boards
+  read | bramble.dev | boardhistories boards
 system:aggregated-metrics-reader into:view into:edit into:admin
   read | metrics.k8s.io | nodes pods
 bramble:broker

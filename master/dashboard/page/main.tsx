@@ -83,6 +83,7 @@ function Frame() {
             ref={searchField}
             type="search"
             placeholder="Search  ( / )"
+            title="By name, by what a column shows, or by a label: app=web"
             value={search}
             onInput={(event) => setSearch(event.currentTarget.value)}
           />

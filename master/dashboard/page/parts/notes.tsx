@@ -37,24 +37,33 @@ export function Fault({
 }
 
 /** The reasons that the API server gives for refusing an object, field by field. */
-export function Causes({ error }: { readonly error: unknown }) {
+export function Causes({ error, children }: { readonly error: unknown; readonly children?: ComponentChildren }) {
   const causes = error instanceof ApiError ? (error.status.details?.causes ?? []) : [];
+  return (
+    <Refusal title="The API server refuses this">
+      {causes.length > 0 ? (
+        <ul>
+          {causes.map(({ field, message }) => (
+            <li key={`${field}${message}`}>
+              {field && <code>{field}</code>} {message}
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p>{explain(error)}</p>
+      )}
+      {children}
+    </Refusal>
+  );
+}
+
+export function Refusal({ title, children }: { readonly title: string; readonly children: ComponentChildren }) {
   return (
     <div class="fault" role="alert">
       <Icon name="alert" />
       <div>
-        <h3>The API server refuses this</h3>
-        {causes.length > 0 ? (
-          <ul>
-            {causes.map(({ field, message }) => (
-              <li key={`${field}${message}`}>
-                {field && <code>{field}</code>} {message}
-              </li>
-            ))}
-          </ul>
-        ) : (
-          <p>{explain(error)}</p>
-        )}
+        <h3>{title}</h3>
+        {children}
       </div>
     </div>
   );

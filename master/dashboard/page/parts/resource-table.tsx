@@ -48,7 +48,8 @@ export function ResourceTable({ resource, feed, usage, actions = false, hint }: 
       : feed.items.filter(
           ({ metadata, cells }) =>
             metadata.name.includes(wanted) ||
-            cells.some((cell) => typeof cell === "string" && cell.toLowerCase().includes(wanted)),
+            cells.some((cell) => typeof cell === "string" && cell.toLowerCase().includes(wanted)) ||
+            isLabelled(metadata, wanted),
         );
   if (feed.phase === "loading") return <p class="faint pad">Loading {what}…</p>;
   if (items.length === 0) {
@@ -86,6 +87,11 @@ export function ResourceTable({ resource, feed, usage, actions = false, hint }: 
       />
     </>
   );
+}
+
+/** `app=web`: without the sign most searches would find labels. */
+function isLabelled({ labels = {} }: Row["metadata"], wanted: string): boolean {
+  return wanted.includes("=") && Object.entries(labels).some((label) => label.join("=").toLowerCase() === wanted);
 }
 
 interface ColumnParts {

@@ -13,6 +13,12 @@ export function spanOf(seconds: number): string {
   return `${Math.floor(seconds / 86_400)}d`;
 }
 
+/** The hour of a moment, as the reader's country writes it. */
+export const timeOf = (at_ms: number): string => new Date(at_ms).toLocaleTimeString();
+
+export const minuteOf = (at_ms: number): string =>
+  new Date(at_ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 export function bytesOf(amount: number): string {
@@ -22,11 +28,12 @@ export function bytesOf(amount: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  return `${value >= 100 || Number.isInteger(value) || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
 /** `0.35 cores`, `12 m`. */
 export function coresOf(cores: number): string {
+  if (cores === 0) return "0";
   return cores < 0.1 ? `${Math.round(cores * 1000)} m` : `${cores.toFixed(2)}`;
 }
 

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { explain, request } from "../api/request.ts";
-import { Causes, tell } from "./notes.tsx";
+import { tell, tellFault } from "./notes.tsx";
+import { useYamlFault, YamlField } from "./yaml-field.tsx";
 
 const yamlType = "application/yaml";
 
@@ -8,22 +9,21 @@ const yamlType = "application/yaml";
 export function YamlEditor({ path, readOnly }: { readonly path: string; readonly readOnly: boolean }) {
   const [text, setText] = useState("");
   const [original, setOriginal] = useState("");
-  const [error, setError] = useState<unknown>();
+  const { fault, forget, checked } = useYamlFault();
   const [said, setSaid] = useState("");
   const [busy, setBusy] = useState(false);
   const load = async (): Promise<void> => {
     const yaml = withoutManagedFields(await (await request(path, { accept: yamlType })).text());
     setText(yaml);
     setOriginal(yaml);
-    setError(undefined);
+    forget();
     setSaid("");
   };
-  useEffect(() => void load().catch(setError), [path]);
+  useEffect(() => void load().catch(tellFault), [path]);
   const write = async (dryRun: boolean): Promise<void> => {
     setBusy(true);
-    setError(undefined);
     setSaid("");
-    try {
+    await checked(text, async () => {
       const query = new URLSearchParams({
         fieldValidation: "Strict",
         fieldManager: "bramble-dashboard",
@@ -35,25 +35,13 @@ export function YamlEditor({ path, readOnly }: { readonly path: string; readonly
         tell("Saved.");
         await load();
       }
-    } catch (fault) {
-      setError(fault);
-    }
+    });
     setBusy(false);
   };
   const changed = text !== original;
   return (
     <div class="yaml">
-      <label class="yaml-field">
-        <span class="hidden">YAML of the object</span>
-        <textarea
-          spellcheck={false}
-          autocapitalize="none"
-          readOnly={readOnly}
-          value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
-        />
-      </label>
-      {error !== undefined && <Causes error={error} />}
+      <YamlField label="YAML of the object" value={text} readOnly={readOnly} fault={fault} change={setText} />
       <div class="row wrap" role="status">
         {!readOnly && (
           <>

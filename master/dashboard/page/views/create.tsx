@@ -3,7 +3,8 @@ import { findResource, listPath, objectPath } from "../api/objects.ts";
 import { request } from "../api/request.ts";
 import { useTitle } from "../parts/hooks.ts";
 import { useFilter } from "../parts/namespace.tsx";
-import { Causes, tell } from "../parts/notes.tsx";
+import { tell } from "../parts/notes.tsx";
+import { useYamlFault, YamlField } from "../parts/yaml-field.tsx";
 import { go, objectLink } from "../route.ts";
 
 const example = `apiVersion: v1
@@ -19,12 +20,11 @@ export function Create() {
   useTitle("Create");
   const { namespace } = useFilter();
   const [text, setText] = useState(example);
-  const [error, setError] = useState<unknown>();
+  const { fault, checked } = useYamlFault();
   const [said, setSaid] = useState("");
   const create = async (dryRun: boolean): Promise<void> => {
-    setError(undefined);
     setSaid("");
-    try {
+    await checked(text, async () => {
       const top = (key: string): string => new RegExp(`^${key}:\\s*["']?([^\\s"']+)`, "m").exec(text)?.[1] ?? "";
       const resource = await findResource(top("apiVersion"), top("kind"));
       const named = /^ {2}namespace:\s*["']?([^\s"']+)/m.exec(text)?.[1];
@@ -45,9 +45,7 @@ export function Create() {
         tell(`${resource.kind} ${metadata.name} is created.`);
         go(objectLink(resource, metadata));
       }
-    } catch (fault) {
-      setError(fault);
-    }
+    });
   };
   return (
     <>
@@ -55,16 +53,7 @@ export function Create() {
         <h1>Create from YAML</h1>
       </header>
       <div class="yaml pad">
-        <label class="yaml-field">
-          <span class="hidden">YAML of one object</span>
-          <textarea
-            spellcheck={false}
-            autocapitalize="none"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </label>
-        {error !== undefined && <Causes error={error} />}
+        <YamlField label="YAML of one object" value={text} fault={fault} change={setText} />
         <div class="row wrap" role="status">
           <button type="button" class="primary" onClick={() => void create(false)}>
             Create

@@ -3,11 +3,13 @@ import { useEffect, useState } from "preact/hooks";
 import { allResources, type KubeObject, nodes, objectPath, pods, type Resource } from "../api/objects.ts";
 import { amountOf, historyOf } from "../api/usage.ts";
 import { Actions, CordonButton } from "../parts/actions.tsx";
+import { DrainButton } from "../parts/drain.tsx";
 import { useClock, useObjects, useTable, useTitle, useUsage } from "../parts/hooks.ts";
 import { LogView } from "../parts/log-view.tsx";
 import { Empty, Fault } from "../parts/notes.tsx";
 import { ResourceTable } from "../parts/resource-table.tsx";
 import { Meter, Pill } from "../parts/status.tsx";
+import { BoardUsageCard, PodUsageCard } from "../parts/usage-card.tsx";
 import { ageOf, bytesOf } from "../parts/words.ts";
 import { YamlEditor } from "../parts/yaml-editor.tsx";
 import { go, listLink, objectLink, type Route } from "../route.ts";
@@ -15,7 +17,6 @@ import { EventTable } from "./events.tsx";
 import { AmountMeter, type Node, PowerNotes, useBoards } from "./fleet.tsx";
 
 // Large, and seldom needed: loaded when somebody opens one.
-const Charts = lazy(() => import("../parts/chart.tsx"));
 const ShellTerminal = lazy(() => import("../parts/terminal.tsx"));
 
 type Place = Extract<Route, { view: "object" }>;
@@ -94,11 +95,14 @@ function Shown({ resource, place }: { readonly resource: Resource; readonly plac
         {object?.metadata.deletionTimestamp && <Pill word="Terminating" />}
         <span class="push">
           {isNode && (
-            <CordonButton
-              path={path}
-              name={name}
-              unschedulable={(object as Node | undefined)?.spec?.unschedulable === true}
-            />
+            <>
+              <CordonButton
+                path={path}
+                name={name}
+                unschedulable={(object as Node | undefined)?.spec?.unschedulable === true}
+              />{" "}
+              <DrainButton path={path} name={name} />{" "}
+            </>
           )}
           {object && <Actions resource={resource} metadata={object.metadata} gone={() => go(listLink(resource))} />}
         </span>
@@ -198,7 +202,6 @@ function NodeOverview({ node }: { readonly node: Node }) {
   const { name } = node.metadata;
   useUsage(`nodes/${name}`);
   const board = useBoards(name).get(name);
-  const points = historyOf(`nodes/${name}`);
   return (
     <>
       <div class="columns">
@@ -235,30 +238,9 @@ function NodeOverview({ node }: { readonly node: Node }) {
           </dl>
         </section>
       </div>
-      <ChartCard points={points} name={name} />
+      <BoardUsageCard name={name} fallback={historyOf(`nodes/${name}`)} />
       <PodsOf fieldSelector={`spec.nodeName=${name}`} />
     </>
-  );
-}
-
-function ChartCard({
-  points,
-  name,
-}: {
-  readonly points: Parameters<typeof Charts>[0]["points"];
-  readonly name: string;
-}) {
-  return (
-    <section class="card">
-      <h2>Usage</h2>
-      {points.length === 0 ? (
-        <p class="faint">No usage known yet. It is drawn from now on, a point every 15 s.</p>
-      ) : (
-        <Suspense fallback={<p class="faint">Loading the chart…</p>}>
-          <Charts points={[...points]} label={name} />
-        </Suspense>
-      )}
-    </section>
   );
 }
 
@@ -308,7 +290,7 @@ function PodOverview({ pod }: { readonly pod: Pod }) {
           <dd>{pod.status?.podIP ?? "–"}</dd>
         </dl>
       </section>
-      <ChartCard points={historyOf(`pods/${namespace}/${name}`)} name={name} />
+      <PodUsageCard name={name} points={historyOf(`pods/${namespace}/${name}`)} />
     </>
   );
 }

@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
-import { readCredential } from "../api/kubeconfig.ts";
 import { ApiError, explain, request } from "../api/request.ts";
 import { signIn } from "../api/session.ts";
 import { useTitle } from "../parts/hooks.ts";
 import { Icon, Logo } from "../parts/icons.tsx";
+
+const largest_bytes = 1024 * 1024;
 
 /** The only thing that is seen without a token. */
 export function SignIn({ reason, done }: { readonly reason: string | undefined; done(): void }) {
@@ -12,6 +13,8 @@ export function SignIn({ reason, done }: { readonly reason: string | undefined; 
   const [fault, setFault] = useState(reason ?? "");
   const [busy, setBusy] = useState(false);
   const enter = async (given: string): Promise<void> => {
+    // It reads YAML, which is large.
+    const { readCredential } = await import("../api/kubeconfig.ts");
     const credential = readCredential(given);
     if (credential.kind === "unusable") {
       setFault(credential.why);
@@ -33,7 +36,8 @@ export function SignIn({ reason, done }: { readonly reason: string | undefined; 
   };
   const upload = async (input: HTMLInputElement): Promise<void> => {
     const file = input.files?.[0];
-    if (file) await enter(await file.text());
+    if (file && file.size > largest_bytes) setFault("This file is too large for a kubeconfig.");
+    else if (file) await enter(await file.text());
     input.value = "";
   };
   return (
@@ -83,7 +87,10 @@ export function SignIn({ reason, done }: { readonly reason: string | undefined; 
         <pre>sudo bramble token dashboard</pre>
         <p>From anywhere with kubectl, for a ServiceAccount whose rights you choose:</p>
         <pre>kubectl create token NAME --namespace NAMESPACE</pre>
-        <p class="faint">The token stays in this tab and is forgotten when you close it.</p>
+        <p class="faint">
+          A kubeconfig is read in this browser and sent nowhere. The token stays in this tab and is forgotten when you
+          close it.
+        </p>
       </div>
     </main>
   );
