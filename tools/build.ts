@@ -18,7 +18,7 @@ const signingKey = process.env["BRAMBLE_SIGNING_KEY"]
 const releaseKey = signingKey && createPublicKey(signingKey).export({ type: "spki", format: "pem" }).toString();
 
 /** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
-const workers = ["master/store/sqlite-worker.ts"];
+const workers = ["master/store/sqlite-worker.ts", "master/apiserver/http/yaml-worker.ts"];
 
 /** Files that are found at run time among the binary's own, with the scripts that make them. */
 const made = {

@@ -1,3 +1,5 @@
+import type { DecodedDocument } from "#shared/api/codec/json.ts";
+import type { YamlError } from "#shared/api/codec/yaml.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { AuditRecord } from "./audit/record.ts";
 
@@ -45,7 +47,12 @@ export interface RequestInfo {
 /** A body is bytes from a socket, or an object handed over by an in-process client. */
 export type RequestBody =
   | { readonly kind: "none" }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "bytes";
+      readonly bytes: Uint8Array;
+      /** What YAML said that was too large to be read in passing, or why it could not be read. */
+      readonly yaml?: DecodedDocument | YamlError | undefined;
+    }
   | { readonly kind: "object"; readonly object: object };
 
 /** The typed context that every stage of the pipeline is a function of. */

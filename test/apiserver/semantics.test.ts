@@ -162,6 +162,49 @@ describe("create", () => {
   });
 });
 
+describe("large YAML", () => {
+  const type = { "content-type": "application/yaml" };
+  const named = (name: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata:\n`;
+  const entries = (count: number): string => Array.from({ length: count }, (_, n) => `  k${n}: "${n}"\n`).join("");
+
+  test("is read as small YAML is, while others are answered", async () => {
+    const order: string[] = [];
+    const note = (name: string) => (answer: Answer) => {
+      order.push(name);
+      return answer;
+    };
+    const large = send("POST", base, named("large") + entries(50_000), type).then(note("large"));
+    await send("GET", "/version").then(note("version"));
+    const { code, body } = await large;
+    expect(order).toEqual(["version", "large"]);
+    expect(code).toBe(201);
+    expect(Object.keys(body.data)).toHaveLength(50_000);
+    expect(body.data.k7).toBe("7");
+  });
+
+  test("says what is wrong in it where it is", async () => {
+    const twice = await send(
+      "POST",
+      `${base}?fieldValidation=Strict`,
+      `${named("twice")}${entries(5_000)}  k1: "2"\n`,
+      type,
+    );
+    expect(twice.body.message).toContain('line 5005: key "k1" already set in map');
+    const broken = await send("POST", base, `${named("broken")}${entries(5_000)}  a: b: c\n`, type);
+    expect(broken.code).toBe(400);
+    expect(broken.body.message).toContain("yaml: line 5005: ");
+  });
+
+  test("may be applied", async () => {
+    const path = `${base}/applied?fieldManager=test`;
+    const applied = await send("PATCH", path, named("applied") + entries(5_000), {
+      "content-type": "application/apply-patch+yaml",
+    });
+    expect(applied.code).toBe(201);
+    expect(applied.body.data.k4999).toBe("4999");
+  });
+});
+
 describe("update", () => {
   test("insists on the resource version that it names", async () => {
     const { body: made } = await send("POST", base, configMap("locked", { data: { a: "1" } }));

@@ -26,6 +26,7 @@ import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
 import { negotiate } from "./negotiate.ts";
 import { contentTypes, type Packing, render, valueText } from "./render.ts";
+import { readBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
@@ -47,8 +48,6 @@ export interface TransportOptions extends TransportCertificates {
   readonly log: (message: string) => void;
 }
 
-const MAX_BODY_BYTES = 3 * 1024 * 1024;
-const BODY_WITHIN_MS = 30_000;
 const ANSWER_WITHIN_MS = 60_000;
 /** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
 const MAX_HEADERS_BYTES = 256 * 1024;
@@ -429,51 +428,6 @@ function rawValues({ rawHeaders }: IncomingMessage, name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }
 
-async function readBody(request: IncomingMessage): Promise<RequestBody> {
-  const { method } = request;
-  if (method === "GET" || method === "HEAD") return { kind: "none" };
-  const tooLarge = (): StatusError =>
-    new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const bytes = await bytesOf(request, tooLarge);
-  return bytes.length === 0 ? { kind: "none" } : { kind: "bytes", bytes };
-}
-
-/** The whole body; listeners rather than an iterator, which costs more than most bodies. */
-function bytesOf(request: IncomingMessage, tooLarge: () => StatusError): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const late = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
-    const fail = (error: Error): void => {
-      clearTimeout(late);
-      reject(error);
-    };
-    request.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= MAX_BODY_BYTES) {
-        chunks.push(chunk);
-        return;
-      }
-      chunks.length = 0;
-      fail(tooLarge());
-      request.destroy();
-    });
-    request.on("end", () => {
-      clearTimeout(late);
-      const [only] = chunks;
-      resolve(only && chunks.length === 1 ? only : Buffer.concat(chunks));
-    });
-    const cut = (cause?: Error): void =>
-      fail(new StatusError("BadRequest", "the request's body did not come whole", { cause }));
-    request.on("error", cut);
-    request.on("close", () => {
-      if (!request.readableEnded) cut();
-    });
-  });
-}
-
-/** `/api`, `/apis` and what lies below. */
 /** What browsers and installers ask for; clients of the API ask for nothing below it. */
 const isWebPath = (url: string): boolean => /^\/(?:dashboard|install\.sh)(?:[/?]|$)/.test(url);
 

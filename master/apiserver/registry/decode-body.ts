@@ -41,7 +41,7 @@ export function decodeDocument(body: RequestBody, contentType: string | undefine
       case "application/json":
         return decodeJson(bytes);
       case "application/yaml":
-        return decodeYaml(bytes);
+        return yamlOf(body);
       case protobufContentType:
         return documentOf(decodeProtobuf(bytes).value);
       default:
@@ -59,6 +59,13 @@ export function decodeDocument(body: RequestBody, contentType: string | undefine
       throw new UnrecognizedBodyError(error.message, { cause: error });
     throw error;
   }
+}
+
+/** Throws YamlError. */
+export function yamlOf(body: Exclude<RequestBody, { readonly kind: "object" }>): DecodedDocument {
+  if (body.kind === "none") return decodeYaml("");
+  if (body.yaml instanceof YamlError) throw body.yaml;
+  return body.yaml ?? decodeYaml(body.bytes);
 }
 
 /**

@@ -76,6 +76,8 @@ test("expansion by aliases is bounded", () => {
   for (let i = 1; i < 30; i++) text += `a${i}: &a${i} [*a${i - 1}, *a${i - 1}, *a${i - 1}]\n`;
   expect(() => decodeYaml(text)).toThrow(/excessive aliasing|max depth/);
   expect(() => decodeYaml("[".repeat(100_000))).toThrow(/^yaml: /);
+  const long = `a: &a ${"x".repeat(100_000)}\nb: [${"*a, ".repeat(200)}*a]\n`;
+  expect(() => decodeYaml(long)).toThrow("document contains excessive aliasing");
 });
 
 test("control characters are not allowed", () => {

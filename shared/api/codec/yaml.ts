@@ -26,8 +26,9 @@ export class YamlError extends Error {
   override readonly name = "YamlError";
 }
 
-/** Nodes that the aliases of one body may expand to. */
+/** Nodes, and characters in them, that the aliases of one body may expand to. */
 const maxAliasedNodes = 200_000;
+const maxAliasedCharacters = 16 * 1024 * 1024;
 /** Brackets that may stand open in the text; far more than nesting may be deep, as text may hold some too. */
 const maxFlowDepth = 10_000;
 /** What no YAML may hold (YAML 1.2, 5.1), as upstream's reader has it. */
@@ -84,6 +85,7 @@ class YamlReader {
   private readonly anchors = new Map<string, Node>();
   private aliasDepth = 0;
   private aliasedNodes = 0;
+  private aliasedCharacters = 0;
 
   constructor(lines: LineCounter) {
     this.lines = lines;
@@ -93,7 +95,10 @@ class YamlReader {
     if (this.path.length > maxDepth) throw new YamlError("yaml: exceeded max depth");
     if (isAlias(node)) return this.readAlias(node);
     if (this.aliasDepth > 0) {
-      if (++this.aliasedNodes > maxAliasedNodes) throw new YamlError("yaml: document contains excessive aliasing");
+      this.aliasedNodes += 1;
+      if (isScalar(node)) this.aliasedCharacters += String(node.value ?? "").length;
+      if (this.aliasedNodes > maxAliasedNodes || this.aliasedCharacters > maxAliasedCharacters)
+        throw new YamlError("yaml: document contains excessive aliasing");
     } else if (isNode(node) && !isAlias(node) && node.anchor) {
       this.anchors.set(node.anchor, node);
     }
