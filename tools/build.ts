@@ -4,6 +4,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { lateScale } from "#shared/board/compiling.ts";
 import { signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
 import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
@@ -42,10 +43,6 @@ const installed = [
   "systemd/bramble-worker.service",
 ];
 
-/** How many times later than by itself the engine compiles a function to machine code, as long as a start lasts
- *  (shared/board/quiet-collection.ts ends it): most of what a start calls is not called again. */
-const tierUpScale = 16;
-
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!(architectures as readonly string[]).includes(name)) {
@@ -63,7 +60,7 @@ for (const architecture of architectures) {
     compile: {
       target: `bun-linux-${architecture}`,
       outfile: join(dist, `bramble-linux-${architecture}`),
-      jitPolicy: tierUpScale,
+      jitPolicy: lateScale,
     },
     // A command loads its own parts only: the less code a worker parses, the less memory it holds.
     splitting: true,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { cacheBounds } from "./cache-bounds.ts";
+import { compileEarly, compileLate } from "./compiling.ts";
 import { letGoOfProgramPages } from "./program-pages.ts";
 
 /**
@@ -45,13 +46,10 @@ export function giveBack(): void {
 }
 
 /**
- * Called when the start is done: from now on the engine compiles as early as it does by itself (until now: tools/build.ts), or
- * later on a board with little memory. Then looks every half minute, which costs an idle board some microseconds, until the function that
- * it gives is called. At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is
- * worth it for that.
+ * Looks every half minute, which costs an idle board some microseconds, until the function that it gives is called.
+ * At each quiet look `letGo` gives up what only speeds up a busy process, and says whether a collection is worth it for that.
  */
 export function collectWhenQuiet(letGo?: () => boolean): () => void {
-  Bun.unsafe.setJITPolicy(1 / cacheBounds().eagerness);
   let settled_bytes: number | undefined;
   let hasCollected = false;
   let collectedAt_ms = performance.now();
@@ -66,6 +64,8 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
     const hadCollected = hasCollected;
     const use = { cpu_ms: (user + system) / 1000, elapsed_ms: now.at_ms - before.at_ms };
     const look = { ...use, own_bytes, settled_bytes, uncollected_ms: now.at_ms - collectedAt_ms };
+    if (isQuiet(use)) compileLate();
+    else compileEarly();
     const hasLetGo = isQuiet(use) && (letGo?.() ?? false);
     hasCollected = hasLetGo || isWorthCollecting(look);
     if (hasCollected) {

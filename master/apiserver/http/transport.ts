@@ -14,6 +14,7 @@ import {
 } from "node:tls";
 import type { Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
+import { compileEarly } from "#shared/board/compiling.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
@@ -52,6 +53,8 @@ const ANSWER_WITHIN_MS = 60_000;
 /** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
 const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
+/** At once: that many only come when there is work. */
+const BUSY_REQUESTS = 4;
 
 export class HttpsTransport {
   readonly #server: ApiServer;
@@ -180,6 +183,7 @@ export class HttpsTransport {
     const asked = { info, query, headers, signal: gone.signal, audit };
     const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
     this.#underWay += limited ? 1 : 0;
+    if (this.#underWay >= BUSY_REQUESTS) compileEarly();
     let leave: (() => void) | undefined;
     try {
       leave = await this.#enter(asked, user, response);
