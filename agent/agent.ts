@@ -11,6 +11,7 @@ import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
+import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
@@ -98,7 +99,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     logFolder: "/var/log",
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),
-    reservedMemory_bytes: wholeValue(settings.kubeReservedMemory),
+    reserved: { ...nothingReserved, memory_bytes: wholeValue(settings.kubeReservedMemory) },
     shutdown: gracePeriods(settings),
   };
 }

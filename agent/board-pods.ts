@@ -49,7 +49,7 @@ export interface BoardPodsStart {
     | "logFolder"
     | "staticPodsFolder"
     | "imagesFolder"
-    | "reservedMemory_bytes"
+    | "reserved"
     | "resolvConf"
     | "onPodStatus"
     | "shutdown"

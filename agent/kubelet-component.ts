@@ -1,6 +1,5 @@
 import { hostname } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { wholeValue } from "#shared/api/quantity.ts";
 import { Parts } from "#shared/board/parts.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
@@ -19,6 +18,7 @@ import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
+import { reservedOf } from "./node-settings.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 const look_ms = 15_000;
@@ -75,8 +75,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
         clusterDns: settings.clusterDns,
         logFolder: logFolderOf(settings.podLogsDir),
         staticPodsFolder: settings.podManifestPath || undefined,
-        reservedMemory_bytes:
-          memoryOf("kube-reserved", settings.kubeReserved) + memoryOf("system-reserved", settings.systemReserved),
+        reserved: reservedOf(settings),
         resolvConf: settings.resolvConf,
         shutdown: gracePeriods(settings),
       },
@@ -172,15 +171,4 @@ function logFolderOf(podLogsDir: string): string {
   if (!isAbsolute(podLogsDir) || basename(podLogsDir) !== "pods")
     throw new ConfigError(`pod-logs-dir: expected a path that ends in /pods, got ${podLogsDir}`);
   return dirname(podLogsDir);
-}
-
-/** Of `RESOURCE=QUANTITY` texts the memory; other resources are not kept from pods here. Throws ConfigError. */
-function memoryOf(name: string, texts: readonly string[]): number {
-  let sum_bytes = 0;
-  for (const text of texts) {
-    const [, resource, quantity = ""] = /^([a-z-]+)=(\S+)$/.exec(text) ?? [];
-    if (resource === undefined) throw new ConfigError(`${name}: expected RESOURCE=QUANTITY, got ${text}`);
-    if (resource === "memory") sum_bytes += wholeValue(quantity);
-  }
-  return sum_bytes;
 }

@@ -1,7 +1,11 @@
 import { join } from "node:path";
+import { QuantityError, wholeValue } from "#shared/api/quantity.ts";
 import type { Taint } from "#shared/api/types/core-v1.generated.ts";
+import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import type { Reserved } from "./kubelet/node/node-status.ts";
+import { milliOf, type ResourceList, wholeOf } from "./kubelet/pod-qos.ts";
 
 /** Where the board's static pods are. */
 export const staticPodsFolder = ({
@@ -34,4 +38,36 @@ export function parseTaint(text: string): Taint {
   if (key === undefined || effect === undefined)
     throw new ConfigError(`node-taint: expected KEY=VALUE:EFFECT, got ${text}`);
   return { key, ...(value ? { value } : {}), effect };
+}
+
+/** What a board keeps from pods, for Kubernetes and for the system together. Throws ConfigError. */
+export function reservedOf(settings: Pick<KubeletSettings, "kubeReserved" | "systemReserved">): Reserved {
+  const lists = [
+    parseResources("kube-reserved", settings.kubeReserved),
+    parseResources("system-reserved", settings.systemReserved),
+  ];
+  const sum = (amountIn: (list: ResourceList) => number): number =>
+    lists.reduce((all, list) => all + amountIn(list), 0);
+  return {
+    cpu_m: sum((list) => milliOf(list, "cpu")),
+    memory_bytes: sum((list) => wholeOf(list, "memory")),
+    ephemeralStorage_bytes: sum((list) => wholeOf(list, "ephemeral-storage")),
+  };
+}
+
+/** Process numbers are taken and not counted: a Node offers none. */
+const reservable = ["cpu", "memory", "ephemeral-storage", "pid"];
+
+function parseResources(name: string, texts: readonly string[]): ResourceList {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, resource = "", quantity = ""] = /^([a-z-]+)=(\S+)$/.exec(text) ?? [];
+      try {
+        if (reservable.includes(resource) && wholeValue(quantity) >= 0) return [resource, quantity];
+      } catch (error) {
+        if (!(error instanceof QuantityError)) throw error;
+      }
+      throw new ConfigError(`${name}: expected RESOURCE=QUANTITY of ${reservable.join(", ")}, got ${text}`);
+    }),
+  );
 }

@@ -7,6 +7,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
+import type { Reserved } from "./node/node-status.ts";
 import type { PriorityGrace } from "./shutdown/grace-periods.ts";
 
 export interface KubeletOptions {
@@ -42,7 +43,7 @@ export interface KubeletOptions {
   readonly logFolder?: string | undefined;
   readonly maxPods?: number | undefined;
   readonly kubeletPort?: number | undefined;
-  readonly reservedMemory_bytes?: number | undefined;
+  readonly reserved?: Reserved | undefined;
   readonly resolvConf?: string | undefined;
   /** Exec plugins that know credentials of registries. */
   readonly credentialProviders?: CredentialProviders | undefined;

@@ -12,6 +12,7 @@ import { ImagePuller } from "./images/image-puller.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { Limiter } from "./limiter.ts";
 import type { NodeRegistrar, NodeRegistrarOptions } from "./node/node-registrar.ts";
+import { nothingReserved } from "./node/node-status.ts";
 import { refuse } from "./node/pod-admission.ts";
 import { refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
@@ -135,7 +136,7 @@ export function registrarOptions(
     taints: options.nodeTaints ?? [],
     maxPods: options.maxPods ?? 110,
     kubeletPort: options.kubeletPort ?? 10_250,
-    reservedMemory_bytes: options.reservedMemory_bytes ?? 0,
+    reserved: options.reserved ?? nothingReserved,
     dataFolder: options.dataDir,
     hardwareRoot: options.hardwareRoot,
     addresses: () => options.nodeIPs(),

@@ -73,10 +73,13 @@ export const kubeletOptions = {
     false,
   ),
   maxPods,
-  kubeReserved: texts("kube-reserved", "RESOURCE=QUANTITY", "what is kept from pods for Kubernetes; memory counts", [
-    "memory=128Mi",
-  ]),
-  systemReserved: texts("system-reserved", "RESOURCE=QUANTITY", "what is kept from pods for the system; memory counts"),
+  kubeReserved: texts(
+    "kube-reserved",
+    "RESOURCE=QUANTITY",
+    "what is kept from pods for Kubernetes: cpu, memory, ephemeral-storage",
+    ["memory=128Mi"],
+  ),
+  systemReserved: texts("system-reserved", "RESOURCE=QUANTITY", "what is kept from pods for the system, likewise"),
   shutdownGracePeriod: workerOptions.shutdownGracePeriod,
   shutdownGracePeriodCriticalPods: workerOptions.shutdownGracePeriodCriticalPods,
   shutdownGracePeriodByPodPriority: workerOptions.shutdownGracePeriodByPodPriority,

@@ -20,6 +20,7 @@ import {
   newNode,
   nodeStatus,
   ownLabels,
+  type Reserved,
   saysMore,
   strainMessages,
 } from "./node-status.ts";
@@ -36,7 +37,7 @@ export interface NodeRegistrarOptions {
   readonly taints: readonly Taint[];
   readonly maxPods: number;
   readonly kubeletPort: number;
-  readonly reservedMemory_bytes: number;
+  readonly reserved: Reserved;
   readonly dataFolder: string;
   /** Where /dev and /sys are; "/" when absent. */
   readonly hardwareRoot?: string | undefined;
@@ -258,7 +259,7 @@ export class NodeRegistrar {
       addresses: options.addresses(),
       maxPods: options.maxPods,
       kubeletPort: options.kubeletPort,
-      reservedMemory_bytes: options.reservedMemory_bytes,
+      reserved: options.reserved,
       ephemeralStorage_bytes: disk.capacity_bytes,
       volumesInUse: options.plugins?.volumesInUse() ?? [],
       devices: options.plugins?.devices.counts() ?? { capacity: {}, allocatable: {} },

@@ -14,6 +14,15 @@ import { timestamp } from "../status/container-statuses.ts";
 const mostImages = 50;
 const mostNamesOfImage = 5;
 
+/** What is kept from pods for the system and for Kubernetes itself. */
+export interface Reserved {
+  readonly cpu_m: number;
+  readonly memory_bytes: number;
+  readonly ephemeralStorage_bytes: number;
+}
+
+export const nothingReserved: Reserved = { cpu_m: 0, memory_bytes: 0, ephemeralStorage_bytes: 0 };
+
 export interface NodeFacts {
   readonly name: string;
   readonly board: BoardFacts;
@@ -22,8 +31,7 @@ export interface NodeFacts {
   readonly addresses: readonly string[];
   readonly maxPods: number;
   readonly kubeletPort: number;
-  /** Kept from pods. */
-  readonly reservedMemory_bytes: number;
+  readonly reserved: Reserved;
   readonly ephemeralStorage_bytes: number;
   /** Extended resources by devices. */
   readonly devices: ResourceCounts;
@@ -124,6 +132,17 @@ const othersResources = (resources: ResourceList = {}): ResourceList =>
 
 const bytes = (value: number): string => formatQuantity(quantityOf(Math.floor(value / 1024) * 1024, "BinarySI"));
 
+const cores = (cpu_m: number): string => (cpu_m % 1000 === 0 ? String(cpu_m / 1000) : `${cpu_m}m`);
+
+/** As the resources of a KubeletConfiguration; those of which nothing is kept are left out. */
+export function reservedResources({ cpu_m, memory_bytes, ephemeralStorage_bytes }: Reserved): ResourceList {
+  return {
+    ...(cpu_m > 0 ? { cpu: cores(cpu_m) } : {}),
+    ...(memory_bytes > 0 ? { memory: String(memory_bytes) } : {}),
+    ...(ephemeralStorage_bytes > 0 ? { "ephemeral-storage": String(ephemeralStorage_bytes) } : {}),
+  };
+}
+
 function capacity({ board, ephemeralStorage_bytes, maxPods }: NodeFacts): Record<string, string> {
   return {
     cpu: String(board.cpus),
@@ -135,12 +154,13 @@ function capacity({ board, ephemeralStorage_bytes, maxPods }: NodeFacts): Record
 }
 
 function allocatable(facts: NodeFacts): Record<string, string> {
-  const { board, ephemeralStorage_bytes, maxPods, reservedMemory_bytes } = facts;
+  const { board, ephemeralStorage_bytes, maxPods, reserved } = facts;
   const inHugepages = board.hugepages.reduce((sum, { size_bytes, count }) => sum + size_bytes * count, 0);
-  const memory = board.memory_bytes - reservedMemory_bytes - thresholds.memoryAvailable_bytes - inHugepages;
+  const memory = board.memory_bytes - reserved.memory_bytes - thresholds.memoryAvailable_bytes - inHugepages;
+  const storage = ephemeralStorage_bytes * (1 - thresholds.diskAvailable) - reserved.ephemeralStorage_bytes;
   return {
-    cpu: String(board.cpus),
-    "ephemeral-storage": String(Math.floor(ephemeralStorage_bytes * (1 - thresholds.diskAvailable))),
+    cpu: cores(Math.max(0, board.cpus * 1000 - reserved.cpu_m)),
+    "ephemeral-storage": String(Math.max(0, Math.floor(storage))),
     ...hugepages(board),
     memory: bytes(Math.max(0, memory)),
     pods: String(maxPods),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { gitVersion } from "#shared/version.ts";
+import { reservedOf } from "../../node-settings.ts";
 import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
-import { type NodeFacts, newNode, nodeStatus, saysMore } from "./node-status.ts";
+import { type NodeFacts, newNode, nodeStatus, nothingReserved, saysMore } from "./node-status.ts";
 import { refuse } from "./pod-admission.ts";
 import { refuseResize } from "./pod-resize.ts";
 import { beyondStorageLimits, hasStorageLimits } from "./storage-limits.ts";
@@ -40,7 +41,7 @@ const facts: NodeFacts = {
   addresses: ["192.0.2.1"],
   maxPods: 110,
   kubeletPort: 10_250,
-  reservedMemory_bytes: 128 * 1024 ** 2,
+  reserved: { ...nothingReserved, memory_bytes: 128 * 1024 ** 2 },
   volumesInUse: [],
   devices: { capacity: {}, allocatable: {} },
   ephemeralStorage_bytes: 32 * gibi,
@@ -81,11 +82,25 @@ describe("what a board reports", () => {
       memory: "4Gi",
       pods: "110",
     });
-    expect(status.allocatable?.["memory"]).toBe("3868Mi");
+    expect(status.allocatable).toMatchObject({ cpu: "4", memory: "3868Mi" });
     expect(status.nodeInfo).toMatchObject({
       kubeletVersion: gitVersion,
       containerRuntimeVersion: "docker://26.1.5",
     });
+  });
+
+  test("what is reserved for Kubernetes and the system is not for pods", () => {
+    const settings = {
+      kubeReserved: ["cpu=250m", "memory=64Mi", "pid=100"],
+      systemReserved: ["cpu=1", "memory=64Mi", "ephemeral-storage=1Gi"],
+    };
+    const before = nodeStatus(facts, undefined, 0).allocatable ?? {};
+    const { allocatable = {}, capacity } = nodeStatus({ ...facts, reserved: reservedOf(settings) }, undefined, 0);
+    expect(allocatable).toMatchObject({ cpu: "2750m", memory: "3868Mi" });
+    expect(Number(before["ephemeral-storage"]) - Number(allocatable["ephemeral-storage"])).toBe(1024 ** 3);
+    expect(capacity?.["cpu"]).toBe("4");
+    expect(() => reservedOf({ kubeReserved: ["disk=1Gi"], systemReserved: [] })).toThrow("kube-reserved");
+    expect(() => reservedOf({ kubeReserved: [], systemReserved: ["cpu"] })).toThrow("system-reserved");
   });
 
   test("conditions keep their transition until they change; time alone is no reason to write", () => {

@@ -1,4 +1,5 @@
 import type { Kubelet } from "../kubelet.ts";
+import { reservedResources } from "../node/node-status.ts";
 
 /** What /configz shows: the fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that say how this kubelet runs. */
 export function configurationOf({ options }: Kubelet): Readonly<Record<string, unknown>> {
@@ -22,7 +23,7 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     clusterDNS: clusterDns,
     maxPods,
     resolvConf: resolvConf ?? "/etc/resolv.conf",
-    ...(options.reservedMemory_bytes ? { kubeReserved: { memory: String(options.reservedMemory_bytes) } } : {}),
+    ...(options.reserved ? { kubeReserved: reservedResources(options.reserved) } : {}),
     ...(nodeTaints?.length ? { registerWithTaints: nodeTaints } : {}),
     ...(shutdown.length > 0
       ? {
