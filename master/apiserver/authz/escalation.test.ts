@@ -72,7 +72,7 @@ describe("EscalationCheck", () => {
     ).rejects.toThrow("attempting to grant RBAC permissions not currently held");
     await admit(checkWith(podRules("*")), writeOf(roleBindings, binding("powerful"), { user }));
     await expect(admit(checkWith(), writeOf(roleBindings, binding("ghost"), { user }))).rejects.toThrow(
-      'clusterroles.rbac.authorization.k8s.io "ghost" not found',
+      'rolebindings.rbac.authorization.k8s.io "ghost" not found',
     );
   });
 

@@ -58,7 +58,8 @@ export class EscalationCheck implements AdmissionPlugin {
     const plural = roleRef.kind === "ClusterRole" ? "clusterroles" : roleRef.kind === "Role" ? "roles" : undefined;
     if (plural && (await this.#mayDo(request, "bind", plural, roleRef.name))) return;
     const rules = this.rbac.rulesOfRole(roleRef, request.namespace ?? "");
-    if (typeof rules === "string") throw notFound({ group: rbacGroup, plural: plural ?? roleRef.kind }, roleRef.name);
+    // By the name of what was asked for, the binding, as everything that its storage answers.
+    if (typeof rules === "string") throw notFound(request.declaration.ref, roleRef.name);
     this.#assertHeld(request, rules);
   }
 

@@ -19,6 +19,7 @@ import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
 import { remove, warnOfPropagation } from "./remove.ts";
 import {
+  checkPathSegment,
   checkScope,
   connectsBy,
   matchNamespace,
@@ -37,7 +38,7 @@ import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
 import { deleteOptions, type WriteOptions, writeOptions } from "./write-options.ts";
-import { cacheKey, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** Handlers by group, then by `plural/subresource`; by the plural alone where a create is no object to be stored. */
 export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
@@ -140,6 +141,7 @@ export class ResourceEndpoint {
   async #entry({ info, behind }: RequestContext, resource: ServedResource): Promise<Entry> {
     const { namespaced } = resource.declaration.ref;
     const name = info.name ?? "";
+    checkPathSegment(name);
     const key = namespaced ? `${info.namespace ?? ""}/${name}` : name;
     const cache = resource.stored?.cache;
     const entry = behind === undefined ? cache?.get(key) : await this.#storedEntry(cache, key);
@@ -270,7 +272,7 @@ export class ResourceEndpoint {
     matchNamespace(request, object);
     const scope = this.#scope(request, options);
     const { strategy } = resource.workingDeclaration;
-    const missing = !scope.stored.cache.get(cacheKey(scope, name));
+    const missing = !scope.stored.cache.get(addressedKey(scope, name));
     if (
       missing &&
       strategy?.allowCreateOnUpdate &&
@@ -368,7 +370,8 @@ export class ResourceEndpoint {
     const { group, plural } = resource.declaration.ref;
     const declared = resource.declaration.subresources?.[subresource];
     const handler = this.#parts.handlers[group]?.[`${plural}/${subresource}`];
-    if (!declared && !handler) throw resource.declaration.custom ? pageNotFound() : pathNotFound();
+    if (!declared && !handler)
+      throw resource.declaration.custom ? notFound(resource.name, info.name ?? "") : pathNotFound();
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
     if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
     if (handler) {

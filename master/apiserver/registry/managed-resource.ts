@@ -1,6 +1,10 @@
-import type { ManagedResource } from "#shared/api/managed-fields/index.ts";
+import type { ManagedResource, OtherVersion } from "#shared/api/managed-fields/index.ts";
 import { FieldSet } from "#shared/api/managed-fields/index.ts";
-import type { Strategy } from "./declaration.ts";
+import { apiVersionOf, type KubeObject } from "#shared/api/object.ts";
+import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import type { ResourceDeclaration, Strategy } from "./declaration.ts";
+import type { ServedResource } from "./served-resource.ts";
 import type { WriteScope } from "./write-scope.ts";
 
 const status = FieldSet.ofFields(["status"]);
@@ -12,6 +16,44 @@ const fieldsNamed = (names: readonly string[]): FieldSet => FieldSet.ofFields(..
 function statusResetsOf(strategy: Strategy | undefined): FieldSet {
   if (strategy?.statusResetFields) return fieldsNamed(strategy.statusResetFields);
   return strategy?.statusResets ? FieldSet.ofFields(["spec"], ...strategy.statusResets) : spec;
+}
+
+/** Custom resources whose versions differ by a webhook are compared as they are: it answers too late for a merge. */
+function otherVersion(resource: ServedResource, apiVersion: string): OtherVersion | undefined {
+  const { declaration } = resource;
+  if (apiVersion === resource.apiVersion || declaration.converter || declaration.storedAs) return undefined;
+  const there = formOf(declaration, apiVersion);
+  const here = formOf(declaration, resource.apiVersion);
+  if (there === undefined || here === undefined || (!there.convert && !here.convert)) return undefined;
+  const toStored = (form: Form, object: JsonObject): KubeObject => {
+    const own = cloneJson(object) as unknown as KubeObject;
+    return form.convert?.toStored(own) ?? own;
+  };
+  const fromStored = (form: Form, object: KubeObject): JsonObject =>
+    withoutAbsent(form.convert?.fromStored(object) ?? object) as JsonObject;
+  return {
+    schema: schemaFor({ ...declaration.ref, version: there.version }),
+    convert: (object) => fromStored(there, toStored(here, object)),
+    revert: (object) => fromStored(here, toStored(there, object)),
+  };
+}
+
+/** A conversion of part of an object leaves members undefined, which no JSON has. */
+function withoutAbsent(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutAbsent);
+  if (!isJsonObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) if (item !== undefined) setMember(copy, key, withoutAbsent(item));
+  return copy;
+}
+
+type Form = Pick<NonNullable<ResourceDeclaration["versions"]>[number], "version" | "convert">;
+
+/** A served version and how it differs from the stored one, if it does. */
+function formOf({ ref, versions }: ResourceDeclaration, apiVersion: string): Form | undefined {
+  return [{ version: ref.version }, ...(versions ?? [])].find(
+    ({ version }) => apiVersionOf({ group: ref.group, version }) === apiVersion,
+  );
 }
 
 /** What field management needs to know of the endpoint that is written to. */
@@ -35,5 +77,6 @@ export function managedResource({ resource, stored, subresource }: WriteScope): 
       apiVersion === resource.apiVersion ||
       (versions ?? []).some(({ version }) => apiVersion === (group === "" ? version : `${group}/${version}`)) ||
       !custom,
+    otherVersion: (apiVersion) => otherVersion(resource, apiVersion),
   };
 }

@@ -19,7 +19,7 @@ import { documentOf, mediaTypeOf, objectOf, UnrecognizedBodyError, yamlOf } from
 import { managedResource } from "./managed-resource.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import type { WriteOptions } from "./write-options.ts";
-import { cacheKey, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 export type PatchType = "json" | "merge" | "strategic" | "apply";
 
@@ -110,13 +110,14 @@ export async function patchObject(
 ): Promise<{ entry: Entry; created: boolean }> {
   const { patch, name } = patching;
   if (patch.type !== "apply") return { entry: await patchPresent(parts, scope, patching), created: false };
+  const key = addressedKey(scope, name);
   for (;;) {
-    if (scope.stored.cache.get(cacheKey(scope, name))) {
+    if (scope.stored.cache.get(key)) {
       try {
         return { entry: await applyPresent(parts, scope, patching), created: false };
       } catch (error) {
         // Deleted in between: now it is a create.
-        if (!isNotFound(error) || scope.stored.cache.get(cacheKey(scope, name))) throw error;
+        if (!isNotFound(error) || scope.stored.cache.get(key)) throw error;
       }
     }
     if (scope.subresource !== undefined) throw notFound(scope.resource.name, name);

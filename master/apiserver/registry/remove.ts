@@ -9,7 +9,7 @@ import { toStoredText } from "../watch-cache/stored-text.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { rfc3339 } from "./rfc3339.ts";
-import { cacheKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
@@ -36,7 +36,7 @@ export async function remove(
   name: string,
   options: DeleteOptions,
 ): Promise<Removal> {
-  const key = cacheKey(scope, name);
+  const key = addressedKey(scope, name);
   warnOfPropagation(scope, options);
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);

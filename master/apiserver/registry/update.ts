@@ -14,7 +14,7 @@ import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { managedResource } from "./managed-resource.ts";
-import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** How often a write that does not insist on a revision begins anew when another one came first. */
 const MAX_ATTEMPTS = 100;
@@ -50,7 +50,7 @@ export interface Change {
 
 /** Changes an object and answers with it once every reader sees it; a change of nothing writes nothing. */
 export async function update(parts: WriteParts, scope: WriteScope, change: Change): Promise<Entry> {
-  const key = cacheKey(scope, change.name);
+  const key = addressedKey(scope, change.name);
   const attempts = change.attempts ?? MAX_ATTEMPTS;
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);

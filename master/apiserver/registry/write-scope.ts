@@ -6,6 +6,7 @@ import { type AdmissionAttributes, type AdmissionPlugin, type Operation, plugins
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
+import { checkPathSegment } from "./request-target.ts";
 import { rfc3339 } from "./rfc3339.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
 
@@ -37,6 +38,12 @@ export const timestamp = (parts: WriteParts): string => rfc3339(parts.now_ms());
 
 export function cacheKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
   return scope.resource.declaration.ref.namespaced ? `${scope.namespace ?? ""}/${name}` : name;
+}
+
+/** The key of the object that a request names. Throws 400 where no object can have such a name. */
+export function addressedKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
+  checkPathSegment(name);
+  return cacheKey(scope, name);
 }
 
 /** An entry for an answer where the cache holds none or a newer one: dry runs, overtaken writes. */

@@ -20,15 +20,16 @@ import {
   readEntries,
   sortedEntries,
 } from "./entries.ts";
-import { removeItems, toFieldSet } from "./extract.ts";
+import { toFieldSet } from "./extract.ts";
 import { FieldSet, treeWithout } from "./field-set.ts";
 import { allowedByLastApplied, withLastApplied } from "./last-applied.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { merge } from "./merge.ts";
+import { prune } from "./prune.ts";
+import { type TouchedFields, touchedFields, writable } from "./touched-fields.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import {
   dropUnknownVersions,
-  filtered,
   identityOfWriter,
   keepFields,
   type ManagedResource,
@@ -36,7 +37,6 @@ import {
   reconcileEntries,
   recordChange,
   withoutManagedFields,
-  writable,
 } from "./update.ts";
 import { typeProblems } from "./validate.ts";
 import { zeroObject } from "./zero-object.ts";
@@ -139,7 +139,10 @@ function startingManagers(request: ApplyRequest, live: JsonObject, atom: Atom): 
   const change = compare(zeroObject(request.schema), live, atom);
   if (!isSame(change)) {
     const identity = identityOfWriter({ ...request, manager: "before-first-apply" }, "Update");
-    recordChange(managers, change, atom, identity, request);
+    const touched = touchedFields(request, change, (other, otherAtom) =>
+      compare(zeroObject(other.schema), other.convert(live), otherAtom),
+    );
+    recordChange(managers, touched, atom, identity, request);
   }
   return managers;
 }
@@ -156,19 +159,21 @@ function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, ato
   const identity = identityOfWriter(request, "Apply");
   const id = managerIdentifier(identity);
   const previous = managers.get(id);
-  const lastSet = previous ? FieldSet.fromFieldsV1(fieldsOfEntry(previous)) : new FieldSet();
   const set = writable(toFieldSet(config, atom), request);
   managers.set(id, newEntry(identity, set.toFieldsV1(), previous?.time));
 
-  const merged = merge(live, config, atom);
-  const object = prune(merged, managers, lastSet, atom) as JsonObject;
+  const merged = merge(live, config, atom) as JsonObject;
+  const object = prune(merged, managers, previous, request);
 
-  const change = filtered(compare(live, object, atom), request);
-  const conflicts = force ? [] : conflictsOf(managers, id, change.taken);
+  const touched = touchedFields(request, compare(live, object, atom), (other, otherAtom) =>
+    compare(other.convert(live), other.convert(object), otherAtom),
+  );
+  const conflicts = force ? [] : conflictsOf(managers, id, touched);
   if (conflicts.length > 0) return { conflicts };
-  const touched = change.taken.union(change.removed);
   for (const [key, entry] of managers) {
-    if (key !== id) keepFields(managers, key, entry, treeWithout(fieldsOfEntry(entry), touched));
+    if (key === id) continue;
+    const { taken, removed } = touched(entry.apiVersion);
+    keepFields(managers, key, entry, treeWithout(fieldsOfEntry(entry), taken.union(removed)));
   }
   const isNoop = equalJson(live, object);
   const owned = set.difference(neverOwned);
@@ -177,27 +182,14 @@ function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, ato
   return { object: isNoop ? live : object, managers };
 }
 
-function conflictsOf(managers: Managers, ownId: string, taken: FieldSet): ApplyConflict[] {
+function conflictsOf(managers: Managers, ownId: string, touched: TouchedFields): ApplyConflict[] {
   const conflicts: ApplyConflict[] = [];
   for (const [id, owner] of managers) {
     if (id === ownId) continue;
+    const { taken } = touched(owner.apiVersion);
     for (const path of FieldSet.fromFieldsV1(fieldsOfEntry(owner)).intersection(taken).paths()) {
       conflicts.push({ id, owner, path });
     }
   }
   return conflicts;
-}
-
-/** Removes what the manager applied last time, does not apply now, and nobody else owns. */
-function prune(merged: unknown, managers: Managers, lastSet: FieldSet, atom: Atom): unknown {
-  if (lastSet.isEmpty) return merged;
-  const last = lastSet.withNamedFields(atom);
-  let managed = new FieldSet();
-  for (const entry of managers.values()) managed = managed.union(FieldSet.fromFieldsV1(fieldsOfEntry(entry)));
-  const mergedSet = toFieldSet(merged, atom).withNamedFields(atom);
-  let prunedSet = toFieldSet(removeItems(merged, last, atom), atom).withNamedFields(atom);
-  // What somebody owns comes back, then what nobody had applied.
-  const unowned = mergedSet.difference(prunedSet.union(managed.withNamedFields(atom)));
-  prunedSet = toFieldSet(removeItems(merged, unowned, atom), atom).withNamedFields(atom);
-  return removeItems(merged, mergedSet.difference(prunedSet).intersection(last), atom);
 }

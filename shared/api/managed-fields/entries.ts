@@ -1,5 +1,5 @@
 /** The list in metadata.managedFields: who an entry belongs to, its checks, its order and its bound. */
-import { equalJson, isJsonObject } from "../patch/json-value.ts";
+import { equalJson, isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { compareBytes, goQuote } from "../selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
 import { FieldSet, type FieldsTree } from "./field-set.ts";
@@ -63,6 +63,7 @@ export function readEntries(entries: readonly unknown[]): ManagedFieldsEntry[] {
       throw new MalformedManagedFields(`invalid fieldsType ${goQuote(fieldsType)} in managed fields entry ${index}`);
     }
     try {
+      if (isJsonObject(fieldsV1)) checkTree(fieldsV1);
       const tree = isJsonObject(fieldsV1) ? FieldSet.fromFieldsV1(fieldsV1).toFieldsV1() : {};
       return { ...(entry as ManagedFieldsEntry), fieldsV1: tree };
     } catch (error) {
@@ -70,6 +71,14 @@ export function readEntries(entries: readonly unknown[]): ManagedFieldsEntry[] {
       throw new MalformedManagedFields(`error decoding set: ${error.message}`);
     }
   });
+}
+
+/** Paths hold paths and nothing else. */
+function checkTree(tree: JsonObject): void {
+  for (const [key, below] of Object.entries(tree)) {
+    if (!isJsonObject(below)) throw new SyntaxError(`${goQuote(key)}: expected an object`);
+    checkTree(below);
+  }
 }
 
 /**

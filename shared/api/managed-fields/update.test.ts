@@ -6,6 +6,7 @@ import type { JsonObject } from "../patch/json-value.ts";
 import { schemaFor } from "../schema/schema.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
 import { applyConfiguration } from "./apply.ts";
+import { MalformedManagedFields, readEntries } from "./entries.ts";
 import { entriesAfterScale, scaleEntries } from "./scale.ts";
 import { settledManagedFields } from "./settle.ts";
 import { managerOfRequest, updateManagedFields } from "./update.ts";
@@ -156,6 +157,82 @@ test("free-form numbers that no double can carry are compared exactly", () => {
     });
   expect(change("9007199254740993")?.[0]?.time).toBe(at(1));
   expect(change("9007199254740992")?.[0]?.time).toBe(at(2));
+});
+
+describe("an entry of another API version", () => {
+  const renamed = (object: JsonObject, from: string, to: string, apiVersion: string): JsonObject => {
+    const { [from]: value, ...rest } = object;
+    return { ...rest, ...(value === undefined ? {} : { [to]: value }), apiVersion };
+  };
+  /** v1 calls `target` what is `goal` in v2. */
+  const v2 = {
+    schema: undefined,
+    apiVersion: "e/v2",
+    kind: "W",
+    otherVersion: (apiVersion: string) =>
+      apiVersion === "e/v1"
+        ? {
+            schema: undefined,
+            convert: (object: JsonObject) => renamed(object, "goal", "target", "e/v1"),
+            revert: (object: JsonObject) => renamed(object, "target", "goal", "e/v2"),
+          }
+        : undefined,
+  };
+  const config = (fields: JsonObject): JsonObject => ({
+    apiVersion: "e/v2",
+    kind: "W",
+    metadata: { name: "w" },
+    ...fields,
+  });
+  const live = stored(config({ goal: 1, size: 1 }) as unknown as KubeObject, [
+    {
+      manager: "old",
+      operation: "Apply",
+      apiVersion: "e/v1",
+      time: at(1),
+      fieldsType: "FieldsV1",
+      fieldsV1: { "f:target": {}, "f:size": {} },
+    },
+  ]);
+  const apply = (manager: string, fields: JsonObject, force = false) =>
+    applyConfiguration({ ...v2, live, config: config(fields), manager, force, now: at(2) });
+  const owned = (entries: readonly ManagedFieldsEntry[] | undefined) =>
+    Object.fromEntries((entries ?? []).map(({ manager = "", fieldsV1 }) => [manager, fieldsV1]));
+
+  test("conflicts by the name that the field has there", () => {
+    expect(() => apply("new", { goal: 2 })).toThrow('conflict with "old": .target');
+  });
+
+  test("loses it to force and to updates", () => {
+    expect(owned(apply("new", { goal: 2 }, true).managedFields)).toEqual({
+      old: { "f:size": {} },
+      new: { "f:goal": {} },
+    });
+    const next = { ...live, goal: 3 } as unknown as KubeObject;
+    expect(owned(updateManagedFields({ ...v2, live, next, manager: "editor", now: at(2) }))).toEqual({
+      old: { "f:size": {} },
+      editor: { "f:goal": {} },
+    });
+  });
+
+  test("shares it where both apply the same", () => {
+    expect(owned(apply("new", { goal: 1 }).managedFields)).toEqual({
+      old: { "f:target": {}, "f:size": {} },
+      new: { "f:goal": {} },
+    });
+  });
+
+  test("is what its applier no longer applies", () => {
+    const { object, managedFields } = apply("old", { size: 1 });
+    expect((object as unknown as JsonObject)["goal"]).toBeUndefined();
+    expect(owned(managedFields)).toEqual({ old: { "f:size": {} } });
+  });
+});
+
+test("entries whose paths hold no paths are not taken from a client", () => {
+  const entry = { manager: "x", operation: "Update", apiVersion: "v1", fieldsType: "FieldsV1" } as const;
+  expect(() => readEntries([{ ...entry, fieldsV1: { "f:spec": 1 } }])).toThrow(MalformedManagedFields);
+  expect(readEntries([{ ...entry, fieldsV1: { "f:spec": { "f:a": {} } } }])).toHaveLength(1);
 });
 
 describe("scale", () => {

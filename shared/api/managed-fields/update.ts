@@ -6,7 +6,7 @@ import { fieldsOf, type KubeObject } from "../object.ts";
 import { isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
-import { type Comparison, compare, isSame } from "./compare.ts";
+import { compare, isSame } from "./compare.ts";
 import {
   capUpdateManagers,
   fieldsOfEntry,
@@ -21,6 +21,7 @@ import {
 import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
+import { type OtherVersion, type TouchedFields, touchedFields } from "./touched-fields.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import { withNilFields, zeroObject } from "./zero-object.ts";
 
@@ -36,8 +37,10 @@ export interface ManagedResource {
   readonly resetFields?: FieldSet | undefined;
   /** For an endpoint that changes nothing but these (pods/resize, pods/ephemeralcontainers). */
   readonly onlyFields?: readonly FieldPattern[] | undefined;
-  /** Whether entries of another API version can be read; their paths are taken as they are. Absent: all can. */
+  /** Whether entries of another API version can be read. Absent: all can. */
   readonly isKnownVersion?: ((apiVersion: string) => boolean) | undefined;
+  /** An API version with other fields than this one; undefined where paths of its entries are taken as they are. */
+  readonly otherVersion?: ((apiVersion: string) => OtherVersion | undefined) | undefined;
 }
 
 export interface UpdateRequest extends ManagedResource {
@@ -56,29 +59,36 @@ export interface UpdateRequest extends ManagedResource {
  * managed fields stays so until something is applied to it.
  */
 export function updateManagedFields(request: UpdateRequest): readonly ManagedFieldsEntry[] | undefined {
-  const { live, next, schema } = request;
+  const { live, next } = request;
   const entries = startingEntries(live?.metadata.managedFields, next.metadata.managedFields, request.subresource);
   if (entries.length === 0 && live?.metadata.uid) return undefined;
-  const before = live ? withNilFields(schema, withoutManagedFields(live)) : zeroObject(schema);
-  const after = withNilFields(schema, withoutManagedFields(next));
-  const atom = rootAtom(schema);
-  const change = compareIfTyped(before, after, atom);
-  if (change === undefined) return undefined;
-  if (isSame(change)) return entries.length === 0 ? undefined : entries;
-  const managers = managersOf(entries);
-  const identity = identityOfWriter(request, "Update");
-  recordChange(managers, change, atom, identity, request);
-  capUpdateManagers(managers);
-  return managers.size === 0 ? undefined : sortedEntries(managers);
-}
-
-function compareIfTyped(before: JsonObject, after: JsonObject, atom: Atom): Comparison | undefined {
   try {
-    return compare(before, after, atom);
+    return entriesAfter(request, entries);
   } catch (error) {
     if (error instanceof UnindexableItem) return undefined;
     throw error;
   }
+}
+
+function entriesAfter(
+  request: UpdateRequest,
+  entries: readonly ManagedFieldsEntry[],
+): readonly ManagedFieldsEntry[] | undefined {
+  const { schema } = request;
+  const live = request.live && withoutManagedFields(request.live);
+  const next = withoutManagedFields(request.next);
+  const atom = rootAtom(schema);
+  const change = compare(live ? withNilFields(schema, live) : zeroObject(schema), withNilFields(schema, next), atom);
+  if (isSame(change)) return entries.length === 0 ? undefined : entries;
+  const touched = touchedFields(request, change, (other, otherAtom) => {
+    const form = (object: JsonObject): JsonObject => withNilFields(other.schema, other.convert(object));
+    return compare(live ? form(live) : zeroObject(other.schema), form(next), otherAtom);
+  });
+  const managers = managersOf(entries);
+  const identity = identityOfWriter(request, "Update");
+  recordChange(managers, touched, atom, identity, request);
+  capUpdateManagers(managers);
+  return managers.size === 0 ? undefined : sortedEntries(managers);
 }
 
 export function identityOfWriter(
@@ -95,21 +105,20 @@ interface ChangeContext extends ManagedResource {
 /** Moves what a change touched to one updater's entry. */
 export function recordChange(
   managers: Managers,
-  change: Comparison,
+  touched: TouchedFields,
   atom: Atom,
   identity: ManagerIdentity,
   context: ChangeContext,
 ): void {
   dropUnknownVersions(managers, context);
   reconcileEntries(managers, atom, context.schema);
-  const { taken, removed } = filtered(change, context);
-  const owned = taken.difference(neverOwned);
-  const touched = taken.union(removed);
+  const owned = touched(context.apiVersion).taken.difference(neverOwned);
   const id = managerIdentifier(identity);
   for (const [key, entry] of managers) {
     const tree = fieldsOfEntry(entry);
     // The writer's own entry keeps what it is about to take.
-    const lost = key === id && treeCovers(tree, owned) ? removed : touched;
+    const { taken, removed } = touched(entry.apiVersion);
+    const lost = key === id && treeCovers(tree, owned) ? removed : taken.union(removed);
     keepFields(managers, key, entry, treeWithout(tree, lost));
   }
   if (owned.isEmpty) return;
@@ -117,20 +126,6 @@ export function recordChange(
   const tree = own ? fieldsOfEntry(own) : {};
   const fields = own && treeCovers(tree, owned) ? tree : FieldSet.fromFieldsV1(tree).union(owned).toFieldsV1();
   managers.set(id, newEntry(identity, fields, context.now));
-}
-
-/** Paths that a change gives to its writer, and paths that are gone. */
-export function filtered(
-  { added, modified, removed }: Comparison,
-  endpoint: ManagedResource,
-): { taken: FieldSet; removed: FieldSet } {
-  return { taken: writable(added.union(modified), endpoint), removed: writable(removed, endpoint) };
-}
-
-/** What of a set can be written through an endpoint. */
-export function writable(set: FieldSet, { resetFields, onlyFields }: ManagedResource): FieldSet {
-  const kept = onlyFields ? set.matching(onlyFields) : set;
-  return resetFields ? kept.recursiveDifference(resetFields) : kept;
 }
 
 /** Bookkeeping that the server itself writes: in no entry of a writer. */

@@ -141,7 +141,7 @@ function normalized(value: unknown, key: string, sent: string): unknown {
     // Go writes some absent values as null; a client cannot tell one from the other.
     const entries = Object.entries(value)
       .filter(([, item]) => item !== null)
-      .map(([name, item]) => [name, normalized(item, name, sent)]);
+      .map(([name, item]) => [withoutChoices(name, sent), normalized(item, name, sent)]);
     return Object.fromEntries(entries);
   }
   if (typeof value === "number" && /^(nodePort|healthCheckNodePort)$/.test(key) && !sent.includes(String(value)))

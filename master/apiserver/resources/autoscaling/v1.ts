@@ -50,23 +50,23 @@ function withAnnotations<T extends KubeObject["metadata"]>(metadata: T, extra: R
 export function autoscalerToV1(object: KubeObject): AutoscalerV1 {
   const { metadata, spec, status } = object as HorizontalPodAutoscaler;
   const annotations: Record<string, string> = {};
-  const others = (spec.metrics ?? []).filter((metric) => !isCpuUtilization(metric)).map(metricToV1);
+  const others = (spec?.metrics ?? []).filter((metric) => !isCpuUtilization(metric)).map(metricToV1);
   if (others.length > 0) annotations[metricsAnnotation] = JSON.stringify(others);
   if (status?.currentMetrics?.length) {
     annotations[currentMetricsAnnotation] = JSON.stringify(status.currentMetrics.map(metricStatusToV1));
   }
-  if (spec.behavior) annotations[behaviorAnnotation] = JSON.stringify(behaviorToAnnotation(spec.behavior));
+  if (spec?.behavior) annotations[behaviorAnnotation] = JSON.stringify(behaviorToAnnotation(spec?.behavior));
   if (status?.conditions?.length) annotations[conditionsAnnotation] = JSON.stringify(status.conditions);
-  const target = spec.metrics?.find(isCpuUtilization)?.resource?.target.averageUtilization;
+  const target = spec?.metrics?.find(isCpuUtilization)?.resource?.target.averageUtilization;
   const current = status?.currentMetrics?.find(({ resource }) => resource?.name === "cpu")?.resource?.current;
   return {
     kind: "HorizontalPodAutoscaler",
     apiVersion: "autoscaling/v1",
     metadata: withAnnotations(metadata, annotations),
     spec: {
-      scaleTargetRef: spec.scaleTargetRef,
-      ...(spec.minReplicas === undefined ? {} : { minReplicas: spec.minReplicas }),
-      maxReplicas: spec.maxReplicas,
+      scaleTargetRef: spec?.scaleTargetRef,
+      ...(spec?.minReplicas === undefined ? {} : { minReplicas: spec?.minReplicas }),
+      maxReplicas: spec?.maxReplicas,
       ...(target === undefined ? {} : { targetCPUUtilizationPercentage: target }),
     },
     status: {

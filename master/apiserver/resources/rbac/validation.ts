@@ -33,7 +33,11 @@ export const validateClusterRole = ({ rules, aggregationRule }: ClusterRole): Fi
     const field = root.at("aggregationRule", "clusterRoleSelectors");
     if (selectors.length === 0)
       field.required("at least one clusterRoleSelector required if aggregationRule is non-nil");
-    for (const [index, selector] of selectors.entries()) validateLabelSelector(selector, field.index(index));
+    for (const [index, selector] of selectors.entries()) {
+      validateLabelSelector(selector, field.index(index));
+      const isInvalid = collect((own) => validateLabelSelector(selector, own)).length > 0;
+      if (isInvalid) field.index(index).invalid(null, "invalid label selector.");
+    }
   });
 
 export const validateRoleBinding = (binding: RoleBinding): FieldError[] => validateBinding(binding, "namespaced");
