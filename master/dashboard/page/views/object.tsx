@@ -190,10 +190,13 @@ function PodsOf({
   readonly fieldSelector?: string;
 }) {
   const feed = useTable(pods, { namespace, labelSelector, fieldSelector });
+  const selection = new URLSearchParams(labelSelector ? { labelSelector } : {});
+  // The metrics API selects by labels alone.
+  const usage = useUsage(namespace && labelSelector ? `namespaces/${namespace}/pods?${selection}` : "");
   return (
     <section class="card table-card">
       <h2>Pods</h2>
-      <ResourceTable resource={pods} feed={feed} />
+      <ResourceTable resource={pods} feed={feed} usage={usage} />
     </section>
   );
 }
