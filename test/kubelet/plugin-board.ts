@@ -15,7 +15,7 @@ import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { dockerBoard } from "../support/docker-board.ts";
 import { startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
-import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
+import { type SecuredServer, type SecuredServerOptions, startSecuredServer } from "../support/secured-server.ts";
 import { SeverableClient } from "./severable-client.ts";
 
 export const nodeName = "board";
@@ -39,10 +39,11 @@ export class PluginBoard {
   /** @param more what this board's kubelet has beside the usual; the board's directory is known by then. */
   static async start(
     more: (directory: string) => Promise<Partial<KubeletOptions>> = async () => ({}),
+    options: SecuredServerOptions = {},
   ): Promise<PluginBoard> {
     const dockerd = await startDockerd();
     const runtime = await dockerBoard(dockerd);
-    const server = await startSecuredServer();
+    const server = await startSecuredServer(options);
     const { certificatePem, keyPem } = await issueCertificate(
       server.pki.authorities.ca,
       { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] },

@@ -21,6 +21,7 @@ import { PluginInfo, RegistrationStatus, registrationPaths } from "#agent/kubele
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { MessageOf } from "#shared/grpc/message.ts";
 import { GrpcServer, type GrpcServerOptions } from "#shared/grpc/server.ts";
+import type { CsiTestController } from "./csi-controller.ts";
 
 export interface CsiTestDriverOptions {
   readonly name: string;
@@ -30,11 +31,16 @@ export interface CsiTestDriverOptions {
   readonly data: string;
   readonly topology?: Readonly<Record<string, string>>;
   readonly capabilities?: readonly number[];
+  /** Served at the same socket. */
+  readonly controller?: CsiTestController;
   /** What it says of every volume. */
   readonly usage?: MessageOf<typeof NodeGetVolumeStatsResponse>["usage"];
 }
 
 const { stageUnstage, expand } = nodeCapabilities;
+
+/** What the driver calls the board. */
+export const testNodeId = "node-of-test";
 
 export class CsiTestDriver {
   readonly calls: string[] = [];
@@ -59,7 +65,7 @@ export class CsiTestDriver {
   async start(): Promise<void> {
     const { name, root } = this.options;
     mkdirSync(dirname(this.endpoint), { recursive: true });
-    const node = new GrpcServer({ unary: this.#methods() });
+    const node = new GrpcServer({ unary: { ...this.#methods(), ...this.options.controller?.methods() } });
     await node.listenUnix(this.endpoint);
     const info = { type: "CSIPlugin", name, endpoint: this.endpoint, supportedVersions: ["1.0.0"] };
     const registrar = new GrpcServer({
@@ -85,7 +91,7 @@ export class CsiTestDriver {
     return {
       [csiPaths.getInfo]: () =>
         NodeGetInfoResponse.encode({
-          nodeId: "node-of-test",
+          nodeId: testNodeId,
           maxVolumesPerNode: 7,
           accessibleTopology: topology ? { segments: topology } : undefined,
         }),

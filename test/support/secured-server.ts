@@ -9,12 +9,14 @@ import { silentLog } from "#shared/client/log.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
 import type { Auditor } from "../../master/apiserver/audit/auditor.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
+import type { Authorizer } from "../../master/apiserver/authz/authorizer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import { Extensions } from "../../master/apiserver/extensions/extensions.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { createSecurity, type Security, type SecurityOptions } from "../../master/apiserver/security.ts";
-import { ApiServer } from "../../master/apiserver/server.ts";
+import { ApiServer, type ServerParts } from "../../master/apiserver/server.ts";
 import { certificateApprover } from "../../master/controllers/certificates/approver.ts";
 import { certificateSigner } from "../../master/controllers/certificates/signer.ts";
 import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
@@ -48,9 +50,15 @@ export interface SecuredServer {
 
 export interface SecuredServerOptions extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous"> {
   readonly auditor?: Auditor | undefined;
+  /** Serves what CustomResourceDefinitions define. */
+  readonly customResources?: boolean;
 }
 
-export async function startSecuredServer({ auditor, ...more }: SecuredServerOptions = {}): Promise<SecuredServer> {
+export async function startSecuredServer({
+  auditor,
+  customResources = false,
+  ...more
+}: SecuredServerOptions = {}): Promise<SecuredServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "secured-server-"));
   const pki = await ensureMasterPki({
     dataDir,
@@ -64,17 +72,21 @@ export async function startSecuredServer({ auditor, ...more }: SecuredServerOpti
   );
   const store = openMemoryStore();
   let security: Security | undefined;
+  let extensions: Extensions | undefined;
   const server = new ApiServer({
     store,
     auditor,
     declarations: builtinDeclarations,
     guards: (parts) => {
       const client = () => parts.client(apiServerUser);
-      const built = createSecurity({
+      const authorizer: Authorizer = { authorize: (attributes) => built.authorizer.authorize(attributes) };
+      if (customResources) extensions = extensionsOf(parts, authorizer, client());
+      const built: Security = createSecurity({
         reader: parts.reader,
         issuer,
         client,
         externalAddress: "127.0.0.1:6443",
+        admissionExtensions: extensions?.admission ?? [],
         ...more,
       });
       security = built;
@@ -94,6 +106,7 @@ export async function startSecuredServer({ auditor, ...more }: SecuredServerOpti
     },
   });
   await server.start();
+  await extensions?.start(server);
   const admin = server.client(apiServerUser);
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
@@ -126,6 +139,7 @@ export async function startSecuredServer({ auditor, ...more }: SecuredServerOpti
     },
     async stop() {
       await manager.stop();
+      extensions?.stop();
       security?.stop();
       server.stop();
       await transport.stop();
@@ -133,6 +147,22 @@ export async function startSecuredServer({ auditor, ...more }: SecuredServerOpti
       await rm(dataDir, { recursive: true });
     },
   };
+}
+
+function extensionsOf({ reader, resources }: ServerParts, authorizer: Authorizer, client: Client): Extensions {
+  const dial = async (): Promise<never> => Promise.reject(new Error("no board can be reached from here"));
+  const frontProxy = (): never => {
+    throw new Error("no API is aggregated here");
+  };
+  return new Extensions({
+    reader,
+    resources,
+    authorizer,
+    dialer: { boards: [], dial },
+    client,
+    log: silentLog,
+    frontProxy,
+  });
 }
 
 /** As of a master on etcd, which is not asked for anything here. */
