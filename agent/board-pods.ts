@@ -3,6 +3,7 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
+import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { boardRuntime, type RuntimeSettings } from "./board-runtime.ts";
@@ -64,9 +65,15 @@ export async function startBoardPods(
 ): Promise<BoardPods> {
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
+  const podNetworks = parseNetworks("cluster-cidr", settings.clusterCidr);
   const policies = disabled.includes("network-policy")
     ? undefined
-    : new PolicySync({ informers, nodeName, families: ["IPv4"], log: log.named("network-policy") });
+    : new PolicySync({
+        informers,
+        nodeName,
+        families: podNetworks.map(({ family }) => family),
+        log: log.named("network-policy"),
+      });
   const { runtime, networkTrouble } = await boardRuntime({
     settings,
     logFolder: given.logFolder,
@@ -101,7 +108,7 @@ export async function startBoardPods(
   const manageRoutes = !disabled.includes("routes");
   const network = new PodNetwork({
     nodeName,
-    podNetworks: [settings.clusterCidr],
+    podNetworks: podNetworks.map(({ cidr }) => cidr),
     cniConfigDirectory: settings.cniConfDir,
     manageRoutes,
     warn,

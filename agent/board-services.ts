@@ -3,6 +3,7 @@ import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
+import { proxyNetworks } from "#shared/config/networks.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { dropDnsAddress, startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
@@ -35,14 +36,11 @@ export async function startBoardServices(
     const proxy = new ServiceProxy({
       informers,
       mode: settings.proxyMode,
-      networks: [
-        {
-          family: "IPv4",
-          clusterCidr: settings.clusterCidr,
-          serviceCidr: settings.serviceCidr,
-          ownClusterIps: new Set(disabled.includes("dns") ? [] : [settings.clusterDns]),
-        },
-      ],
+      networks: proxyNetworks(
+        settings.clusterCidr,
+        settings.serviceCidr,
+        disabled.includes("dns") ? [] : [settings.clusterDns],
+      ),
       node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
       log: log.named("proxy"),
     });

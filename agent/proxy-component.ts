@@ -5,6 +5,7 @@ import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
+import { proxyNetworks } from "#shared/config/networks.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
@@ -22,14 +23,11 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const proxy = new ServiceProxy({
     informers,
     mode: settings.proxyMode,
-    networks: [
-      {
-        family: "IPv4",
-        clusterCidr: settings.clusterCidr,
-        serviceCidr: settings.serviceCidr,
-        ownClusterIps: new Set(settings.disable.includes("dns") ? [] : [settings.clusterDns]),
-      },
-    ],
+    networks: proxyNetworks(
+      settings.clusterCidr,
+      settings.serviceCidr,
+      settings.disable.includes("dns") ? [] : [settings.clusterDns],
+    ),
     node: () => ({ name, zone: zone() }),
     log: log.named("proxy"),
   });

@@ -1,5 +1,6 @@
 import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
+import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
@@ -70,7 +71,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     guards: ({ reader, resources, client }) => {
       const allocation = new ServiceAllocation({
         reader,
-        serviceRange: settings.serviceCidr,
+        serviceRanges: parseNetworks("service-cidr", settings.serviceCidr),
         nodePorts: parsePortRange(settings.serviceNodePortRange),
         shared: store.isShared ? new StoredReservations(store) : undefined,
       });

@@ -27,7 +27,8 @@ export interface BootstrapOptions {
   readonly masters: readonly string[] | undefined;
   readonly httpsPort: number;
   /** Where Services get their addresses from. */
-  readonly serviceCidr: string;
+  /** One, or one of each family. */
+  readonly serviceCidrs: readonly string[];
   /** The `kubernetes` Service's. */
   readonly serviceIp: string;
   /** Of the DNS Service; undefined: somebody else brings DNS. */
@@ -44,7 +45,7 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await ensure(client, namespaces, namespace(name));
   for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
-  await ensure(client, serviceCIDRs, defaultServiceCIDR(options.serviceCidr));
+  await ensureServiceCIDR(client, options.serviceCidrs);
   await ensure(client, services, kubernetesService(options));
   await ensure(client, configMaps, legacyTokenTracking(new Date()));
   if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
@@ -160,12 +161,21 @@ const systemPriorityClasses: readonly PriorityClass[] = [
   },
 ];
 
-function defaultServiceCIDR(cidr: string): ServiceCIDR {
+/** A cluster that got a second family has it in the default range from then on (KEP-1880); other changes are a person's. */
+async function ensureServiceCIDR(client: Client, cidrs: readonly string[]): Promise<void> {
+  await ensure(client, serviceCIDRs, defaultServiceCIDR(cidrs));
+  if (cidrs.length < 2) return;
+  const present = await client.get(serviceCIDRs, { name: "kubernetes" });
+  if (present.spec.cidrs?.length !== 1 || present.spec.cidrs[0] !== cidrs[0]) return;
+  await client.update(serviceCIDRs, { ...present, spec: { ...present.spec, cidrs: [...cidrs] } });
+}
+
+function defaultServiceCIDR(cidrs: readonly string[]): ServiceCIDR {
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "ServiceCIDR",
     metadata: { name: "kubernetes" },
-    spec: { cidrs: [cidr] },
+    spec: { cidrs: [...cidrs] },
   };
 }
 

@@ -7,6 +7,7 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Part, Parts } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { startAnnouncer } from "#shared/discovery/announcer.ts";
@@ -100,8 +101,8 @@ export async function startServing(
     client: own,
     masters: store.isShared ? undefined : [address],
     httpsPort: settings.httpsPort,
-    serviceCidr: settings.serviceCidr,
-    serviceIp: nthAddress(settings.serviceCidr, 1),
+    serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
+    serviceIp: nthAddress(primaryCidr(settings), 1),
     dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
     ingress: !settings.disable.includes("ingress"),
     localStorage: !settings.disable.includes("local-storage"),
@@ -188,11 +189,14 @@ export function pkiOptionsOf(
       hostNames: [hostname()],
       addresses: [...new Set([address, ...boardAddresses(settings.nodeIp), "127.0.0.1"])],
       extra: settings.tlsSan,
-      serviceIp: nthAddress(settings.serviceCidr, 1),
+      serviceIp: nthAddress(primaryCidr(settings), 1),
       clusterDomain: settings.clusterDomain,
     },
   };
 }
+
+const primaryCidr = ({ serviceCidr }: Pick<MasterSettings, "serviceCidr">): string =>
+  parseNetworks("service-cidr", serviceCidr)[0].cidr;
 
 async function startBroker(
   settings: MasterSettings,

@@ -16,9 +16,10 @@ test("the default route's IPv4 address is the main one; bridges and link-local o
   expect(orderAddresses(all, undefined)).toEqual(["192.168.7.9", "192.168.1.5", "fd00::2"]);
 });
 
-test("a preferred address comes first where the board has it", () => {
+test("preferred addresses come first where the board has them", () => {
   expect(orderAddresses(all, "eth0", "192.168.7.9")[0]).toBe("192.168.7.9");
   expect(orderAddresses(all, "eth0", "192.0.2.1")[0]).toBe("192.168.1.5");
+  expect(orderAddresses(all, "eth0", "192.168.7.9,fd00::2")).toEqual(["192.168.7.9", "fd00::2", "192.168.1.5"]);
 });
 
 test("of several default routes the one with the lowest metric counts", () => {

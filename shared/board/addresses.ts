@@ -16,19 +16,21 @@ export const isVirtualInterface = (name: string): boolean => virtual.test(name);
 /**
  * The board's addresses for others to reach it, the main one first: those of the interface with the default route, then
  * the rest. Link-local ones and those of bridges and tunnels are left out.
- * @param preferred an address or none; comes first when the board has it.
+ * @param preferred addresses with commas between them, or none; those that the board has come first, in this order.
  */
 export function orderAddresses(
   all: readonly BoardAddress[],
   defaultInterface: string | undefined,
   preferred = "",
 ): string[] {
+  const chosen = preferred.split(",").map((address) => address.trim());
+  const isChosen = (address: string): boolean => chosen.includes(address);
   const rank = ({ interfaceName, address, isIpv4 }: BoardAddress): number =>
-    (address === preferred ? -4 : 0) + (interfaceName === defaultInterface ? -2 : 0) + (isIpv4 ? -1 : 0);
+    (isChosen(address) ? -4 * (chosen.length - chosen.indexOf(address)) : 0) +
+    (interfaceName === defaultInterface ? -2 : 0) +
+    (isIpv4 ? -1 : 0);
   return all
-    .filter(
-      ({ interfaceName, address }) => address === preferred || !(virtual.test(interfaceName) || isLinkLocal(address)),
-    )
+    .filter(({ interfaceName, address }) => isChosen(address) || !(virtual.test(interfaceName) || isLinkLocal(address)))
     .map((each, index) => ({ ...each, index }))
     .sort((a, b) => rank(a) - rank(b) || a.index - b.index)
     .map(({ address }) => address);
@@ -38,7 +40,7 @@ export function orderAddresses(
 export function boardAddresses(preferred = ""): string[] {
   const all = Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses]) =>
     (addresses ?? [])
-      .filter(({ internal, address }) => !internal || address === preferred)
+      .filter(({ internal, address }) => !internal || preferred.split(",").includes(address))
       .map(({ address, family }) => ({ interfaceName, address, isIpv4: family === "IPv4" })),
   );
   return orderAddresses(all, defaultRouteInterface(readFileSync("/proc/net/route", "utf8")), preferred);

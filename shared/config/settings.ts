@@ -6,8 +6,13 @@ const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 const commonOptions = {
   dataDir: text("data-dir", "DIR", "where Bramble keeps its state", "/var/lib/bramble"),
   runDir: text("run-dir", "DIR", "sockets and other things that a reboot may forget", "/run/bramble"),
-  clusterCidr: text("cluster-cidr", "CIDR", "addresses of pods; every board gets a /24 of it", "10.42.0.0/16"),
-  serviceCidr: text("service-cidr", "CIDR", "addresses of Services", "10.43.0.0/16"),
+  clusterCidr: text(
+    "cluster-cidr",
+    "CIDR[,CIDR]",
+    "addresses of pods, IPv4 and then perhaps IPv6; every board gets a /24 and a /64 of them",
+    "10.42.0.0/16",
+  ),
+  serviceCidr: text("service-cidr", "CIDR[,CIDR]", "addresses of Services, IPv4 and then perhaps IPv6", "10.43.0.0/16"),
   clusterDns: text("cluster-dns", "IP", "address of the cluster's DNS Service", "10.43.0.10"),
   clusterDomain: text("cluster-domain", "DOMAIN", "domain of the cluster's DNS names", "cluster.local"),
   logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
@@ -36,7 +41,12 @@ const storeOptions = {
 /** What runs on a board. */
 const agentOptions = {
   nodeName: text("node-name", "NAME", "name of this board's Node (default: the host name)", ""),
-  nodeIp: text("node-ip", "IP", "this board's address (default: that of the default route)", ""),
+  nodeIp: text(
+    "node-ip",
+    "IP[,IP]",
+    "this board's address, or one of each family (default: those of the default route)",
+    "",
+  ),
   nodeLabel: texts("node-label", "KEY=VALUE", "label to register the Node with"),
   nodeTaint: texts("node-taint", "KEY=VALUE:EFFECT", "taint to register the Node with"),
   containerRuntimeEndpoint: text(

@@ -61,6 +61,8 @@ export interface TestClusterOptions {
   /** Further flags of every master. */
   readonly masterArgs?: readonly string[] | undefined;
   readonly workers: number;
+  /** Further flags of every worker. */
+  readonly workerArgs?: readonly string[] | undefined;
   /** Each worker in a subnet of its own: what goes from one to the other passes a router. */
   readonly apart?: boolean | undefined;
   readonly masterAgent?: boolean | undefined;
@@ -100,7 +102,11 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
             : `${prefix}.${101 + index}`,
           hostname: hostname ?? `worker-${index + 1}`,
           machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
-          args: ["worker", ...(options.finds ? [] : ["--server", `https://${prefix}.11:6443`])],
+          args: [
+            "worker",
+            ...(options.finds ? [] : ["--server", `https://${prefix}.11:6443`]),
+            ...(options.workerArgs ?? []),
+          ],
         })),
       ],
     },

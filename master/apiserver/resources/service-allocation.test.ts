@@ -48,7 +48,7 @@ describe("services", () => {
         admission: [
           new ServiceAllocation({
             reader,
-            serviceRange: "10.50.0.0/24",
+            serviceRanges: [{ family: "IPv4", cidr: "10.50.0.0/24" }],
             nodePorts: { first: 30_000, last: 30_039 },
           }),
         ],
@@ -134,7 +134,7 @@ describe("two API servers over one store", () => {
       () =>
         new ServiceAllocation({
           reader: nothingYet,
-          serviceRange: "10.50.0.0/27",
+          serviceRanges: [{ family: "IPv4", cidr: "10.50.0.0/27" }],
           nodePorts: { first: 30_000, last: 30_029 },
           shared: new StoredReservations(store),
         }),
@@ -168,5 +168,70 @@ describe("two API servers over one store", () => {
     expect(await one.reserve("default/c", ["30001"])).toEqual(["30001"]);
     now_ms += 120_000;
     expect(await one.reserve("default/c", ["30001"])).toEqual([]);
+  });
+});
+
+describe("a cluster of two families", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    const serviceRanges = [
+      { family: "IPv4", cidr: "10.50.0.0/24" },
+      { family: "IPv6", cidr: "fd50::/112" },
+    ] as const;
+    server = await startTestServer({
+      guards: ({ reader }) => ({ admission: [new ServiceAllocation({ reader, serviceRanges })] }),
+    });
+  });
+  afterAll(() => server.stop());
+
+  const create = (name: string, spec: Partial<Service["spec"]>): Promise<Service> =>
+    server.client.create(services, {
+      metadata: { name, namespace: "default" },
+      spec: { ports: [{ port: 80 }], selector: { a: "b" }, ...spec },
+    } as Service);
+  const change = (service: Service, spec: Partial<Service["spec"]>): Promise<Service> =>
+    server.client.update(services, { ...service, spec: { ...service.spec, ...spec } });
+  const families = ({ spec }: Service) => [spec.ipFamilyPolicy, spec.ipFamilies, spec.clusterIPs?.map(familyOf)];
+  const familyOf = (address: string): string =>
+    address === "None" ? address : address.startsWith("fd50::") ? "IPv6" : "IPv4";
+
+  test("gives one address of the first family unless asked for more", async () => {
+    expect(families(await create("plain", {}))).toEqual(["SingleStack", ["IPv4"], ["IPv4"]]);
+    expect(families(await create("six", { ipFamilies: ["IPv6"] }))).toEqual(["SingleStack", ["IPv6"], ["IPv6"]]);
+    const both = ["IPv4", "IPv6"];
+    expect(families(await create("prefer", { ipFamilyPolicy: "PreferDualStack" }))).toEqual([
+      "PreferDualStack",
+      both,
+      both,
+    ]);
+    const turned = await create("turned", { ipFamilyPolicy: "RequireDualStack", ipFamilies: ["IPv6"] });
+    expect(families(turned)).toEqual(["RequireDualStack", ["IPv6", "IPv4"], ["IPv6", "IPv4"]]);
+    expect(turned.spec.clusterIP).toBe(turned.spec.clusterIPs?.[0] ?? "");
+    const headless = await create("headless", { clusterIP: "None", ipFamilyPolicy: "PreferDualStack" });
+    expect(families(headless)).toEqual(["PreferDualStack", both, ["None"]]);
+    const bare = await create("bare", { clusterIP: "None", selector: undefined });
+    expect(families(bare)).toEqual(["RequireDualStack", both, ["None"]]);
+  });
+
+  test("gives the second address on an upgrade and takes it back on a downgrade", async () => {
+    const single = await create("changes", {});
+    const dual = await change(single, { ipFamilyPolicy: "RequireDualStack" });
+    expect(families(dual)).toEqual(["RequireDualStack", ["IPv4", "IPv6"], ["IPv4", "IPv6"]]);
+    expect(dual.spec.clusterIP).toBe(single.spec.clusterIP ?? "");
+    const second = dual.spec.clusterIPs?.[1] ?? "";
+    await expect(create("late", { ipFamilies: ["IPv6"], clusterIP: second })).rejects.toThrow(
+      "provided IP is already allocated",
+    );
+    const again = await change(dual, { ipFamilyPolicy: "SingleStack" });
+    expect(families(again)).toEqual(["SingleStack", ["IPv4"], ["IPv4"]]);
+    expect((await create("late", { ipFamilies: ["IPv6"], clusterIP: second })).spec.clusterIP).toBe(second);
+  });
+
+  test("knows an address however it is spelt, and one that is not in its range", async () => {
+    await create("spelt", { clusterIP: "fd50:0::0077", ipFamilies: ["IPv6"] });
+    await expect(create("other", { clusterIP: "fd50::77", ipFamilies: ["IPv6"] })).rejects.toThrow(
+      "provided IP is already allocated",
+    );
+    await expect(create("other", { clusterIP: "fd51::1" })).rejects.toThrow("is not in the valid range");
   });
 });

@@ -7,6 +7,7 @@ import { internalError, invalid, type StatusError } from "#shared/api/errors.ts"
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { FamilyNetwork, IpFamily } from "#shared/config/networks.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import {
@@ -20,14 +21,14 @@ import {
   wantsNodePorts,
 } from "./core/service/families.ts";
 import { validateClusterIPs } from "./core/service/validate.ts";
-import { AddressPool, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import { addressFamily, FamilyPools, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
 import type { SharedReservations } from "./shared-reservations.ts";
 import { collect, type Field } from "./validation/field.ts";
 
 export interface ServiceAllocationOptions {
   readonly reader: ResourceReader;
-  /** IPv4; default 10.43.0.0/16. */
-  readonly serviceRange?: string | undefined;
+  /** One of each family that Services have, the default first; 10.43.0.0/16 alone if absent. */
+  readonly serviceRanges?: readonly FamilyNetwork[] | undefined;
   /** Default 30000 to 32767. */
   readonly nodePorts?: { readonly first: number; readonly last: number } | undefined;
   /** Where other API servers give out of the same ranges. */
@@ -86,13 +87,13 @@ export function keepAllocatedValues(draft: Service, old: Readonly<Service>): voi
 /** Reads like an admission plugin that runs last of the mutating ones: what it sets is then validated as given. */
 export class ServiceAllocation implements AdmissionPlugin {
   readonly name = "ServiceAllocation";
-  readonly #addresses: AddressPool;
+  readonly #addresses: FamilyPools;
   readonly #ports: PortPool;
   readonly #shared: SharedReservations | undefined;
 
   constructor(options: ServiceAllocationOptions) {
     this.#shared = options.shared;
-    this.#addresses = new AddressPool(options.serviceRange ?? "10.43.0.0/16");
+    this.#addresses = new FamilyPools(options.serviceRanges ?? [{ family: "IPv4", cidr: "10.43.0.0/16" }]);
     const { first = 30_000, last = 32_767 } = options.nodePorts ?? {};
     this.#ports = new PortPool(first, last);
     for (const service of options.reader.list(services)) this.#observe(service, "ADDED");
@@ -121,7 +122,7 @@ export class ServiceAllocation implements AdmissionPlugin {
   async #allocate(service: Service, old: Readonly<Service> | undefined, dryRun: boolean): Promise<readonly string[]> {
     const held: Reservations = { owner: ownerOf(service), dryRun, addresses: [], ports: [] };
     try {
-      this.#allocateAddress(service, old, held);
+      this.#allocateAddresses(service, old, held);
       this.#allocatePorts(service, old, held);
       const items = [...held.addresses, ...held.ports];
       if (!this.#shared || dryRun || items.length === 0) return [];
@@ -143,7 +144,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     this.#addresses.release(held);
     this.#ports.release(held);
     const others: Reservations = { owner: elsewhere, dryRun: false, addresses: [], ports: [] };
-    for (const address of addresses) this.#addresses.take(address, others);
+    for (const address of addresses) this.#addresses.take(addressFamily(address), address, others);
     for (const port of ports) this.#ports.take(port, others);
   }
 
@@ -157,7 +158,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     this.#shared?.settle(ownerOf(service));
   }
 
-  /** Which families a Service has: one, IPv4, unless it says otherwise. */
+  /** Which families a Service has: the cluster's first, unless it says otherwise (KEP-563). */
   #initFamilies(service: Service, old: Readonly<Service> | undefined): void {
     const { spec } = service;
     if (spec.type === "ExternalName") return;
@@ -171,46 +172,59 @@ export class ServiceAllocation implements AdmissionPlugin {
       else this.#judgeFamilies(service, old, isBare, root.at("spec"));
     });
     if (errors.length > 0) throw invalid(serviceKind, service.metadata.name ?? "", errors);
-    spec.ipFamilies ??= [];
-    if (spec.ipFamilies.length === 0) spec.ipFamilies = ["IPv4"];
-    if (isBare && spec.ipFamilies.length < 2 && spec.ipFamilyPolicy !== "SingleStack") {
-      spec.ipFamilies = [...spec.ipFamilies, spec.ipFamilies[0] === "IPv4" ? "IPv6" : "IPv4"];
-    }
+    const { families } = this.#addresses;
+    const [first = families[0] ?? "IPv4", ...others] = spec.ipFamilies ?? [];
+    spec.ipFamilies = [first, ...others];
+    if (others.length > 0 || spec.ipFamilyPolicy === "SingleStack") return;
+    const second = first === "IPv4" ? "IPv6" : "IPv4";
+    // Endpoints that somebody else writes may be of a family that the cluster has not.
+    if (isBare || families.includes(second)) spec.ipFamilies.push(second);
   }
 
   #judgeFamilies({ spec }: Service, old: Readonly<Service> | undefined, isBare: boolean, field: Field): void {
+    const { families } = this.#addresses;
     if (spec.ipFamilyPolicy === "SingleStack") judgeSingleStack(spec, old, field.at("ipFamilyPolicy"));
     for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
       if (address === "None") break;
       if (index < (spec.ipFamilies?.length ?? 0)) continue;
-      if (address.includes(":")) {
-        field.at("clusterIPs").index(index).invalid(spec.clusterIPs, "IPv6 is not configured on this cluster");
-      } else spec.ipFamilies = [...(spec.ipFamilies ?? []), "IPv4"];
+      const family = addressFamily(address);
+      if (families.includes(family)) spec.ipFamilies = [...(spec.ipFamilies ?? []), family];
+      else field.at("clusterIPs").index(index).invalid(spec.clusterIPs, `${family} is not configured on this cluster`);
     }
     if (isBare) return;
-    if (spec.ipFamilyPolicy === "RequireDualStack") {
+    if (spec.ipFamilyPolicy === "RequireDualStack" && families.length < 2) {
       field.at("ipFamilyPolicy").invalid(spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services");
     }
     for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
-      if (family !== "IPv4") field.at("ipFamilies").index(index).invalid(family, "not configured on this cluster");
+      if (!families.some((each) => each === family))
+        field.at("ipFamilies").index(index).invalid(family, "not configured on this cluster");
     }
   }
 
-  #allocateAddress(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
+  #allocateAddresses(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
     const { spec } = service;
     if (spec.type === "ExternalName" || spec.clusterIPs?.[0] === "None") return;
-    // An address once given stays; validation says so to who would change it.
-    if (old && needsClusterIP(old) && (old.spec.clusterIPs?.length ?? 0) > 0) return;
-    const wanted = spec.clusterIPs?.[0] ?? "";
+    const kept = old && needsClusterIP(old) ? (old.spec.clusterIPs ?? []) : [];
+    const addresses = [...(spec.clusterIPs ?? [])];
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      // An address once given stays; validation says so to who would change it.
+      if (kept[index]) continue;
+      addresses[index] = this.#takeAddress(service, family as IpFamily, addresses[index] ?? "", held);
+      if (index === 0) spec.clusterIP = addresses[0];
+      spec.clusterIPs = addresses;
+    }
+  }
+
+  #takeAddress(service: Service, family: IpFamily, wanted: string, held: Reservations): string {
     try {
-      const address = wanted === "" ? this.#addresses.takeNext(held) : this.#addresses.take(wanted, held);
-      spec.clusterIP = address;
-      spec.clusterIPs = [address];
+      return this.#addresses.take(family, wanted, held);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       if (error instanceof PoolFullError) throw internalError(`failed to allocate a serviceIP: ${why}`, error);
       const which = wanted === "" ? "failed to allocate IP" : `failed to allocate IP ${wanted}`;
-      throw refuse(service, (root) => root.at("spec", "clusterIPs").invalid(spec.clusterIPs, `${which}: ${why}`));
+      throw refuse(service, (root) =>
+        root.at("spec", "clusterIPs").invalid(service.spec.clusterIPs, `${which}: ${why}`),
+      );
     }
   }
 

@@ -1,5 +1,6 @@
 /** What can be given out once: addresses and ports. Each pool knows what visible objects hold, and what is reserved for
  *  writes under way. */
+import type { FamilyNetwork, IpFamily } from "#shared/config/networks.ts";
 import { formatAddress, formatRange, parseAddress, parseRange } from "./validation/addresses.ts";
 
 /** What one write has taken so far. */
@@ -113,29 +114,33 @@ abstract class Pool {
 
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
-/** Cluster addresses. The network's own address and, in IPv4, the broadcast address are never given. */
+/** Offsets stay exact as numbers, and no cluster has that many Services. */
+const largestPool = 2 ** 48;
+
+/** Cluster addresses of one family. The network's own address and, in IPv4, the broadcast address are never given. */
 export class AddressPool extends Pool {
   protected readonly size: number;
   protected readonly staticSize: number;
+  readonly #bits: 32 | 128;
   readonly #base: bigint;
   readonly #range: string;
 
   constructor(range: string, random?: () => number) {
     super(random);
     const parsed = parseRange(range);
-    if (parsed === undefined || parsed.bits !== 32 || parsed.prefix > 30)
-      throw new Error(`not a usable IPv4 range: ${range}`);
-    const count = 2 ** (32 - parsed.prefix);
+    if (parsed === undefined || parsed.prefix > parsed.bits - 2) throw new Error(`not a usable range: ${range}`);
+    const count = Math.min(2 ** (parsed.bits - parsed.prefix), largestPool);
+    this.#bits = parsed.bits;
     this.#base = parsed.base;
     this.#range = formatRange(parsed);
-    this.size = count - 2;
+    this.size = parsed.bits === 32 ? count - 2 : count - 1;
     this.staticSize = count <= 16 ? 0 : clamp(Math.floor(count / 16), 16, 256);
   }
 
   /** Takes the address that was asked for. Throws NotAvailableError. */
   take(address: string, held: Reservations): string {
     const parsed = parseAddress(address);
-    const offset = parsed?.bits === 32 ? Number(parsed.value - this.#base) : -1;
+    const offset = parsed?.bits === this.#bits ? Number(parsed.value - this.#base) : -1;
     if (offset < 1 || offset > this.size) {
       throw new NotAvailableError(
         `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.#range}`,
@@ -146,7 +151,7 @@ export class AddressPool extends Pool {
   }
 
   protected at(offset: number): string {
-    return formatAddress({ bits: 32, value: this.#base + BigInt(offset + 1) });
+    return formatAddress({ bits: this.#bits, value: this.#base + BigInt(offset + 1) });
   }
   protected taken(): string {
     return "provided IP is already allocated";
@@ -155,6 +160,40 @@ export class AddressPool extends Pool {
     return held.addresses;
   }
 }
+
+/** Cluster addresses of the families that a cluster has, the first one its default. */
+export class FamilyPools {
+  readonly families: readonly IpFamily[];
+  readonly #pools: ReadonlyMap<IpFamily, AddressPool>;
+
+  constructor(ranges: readonly FamilyNetwork[]) {
+    this.families = ranges.map(({ family }) => family);
+    this.#pools = new Map(ranges.map(({ family, cidr }) => [family, new AddressPool(cidr)]));
+  }
+
+  /** Takes the address that was asked for, or any for "". Throws NotAvailableError, PoolFullError. */
+  take(family: IpFamily, wanted: string, held: Reservations): string {
+    const pool = this.#pools.get(family);
+    if (pool === undefined) throw new NotAvailableError(`${family} is not configured on this cluster`);
+    return wanted === "" ? pool.takeNext(held) : pool.take(wanted, held);
+  }
+
+  settle(owner: string, addresses: readonly string[]): void {
+    // One address has many spellings; pools know the canonical one.
+    const known = addresses.flatMap((text) => parseAddress(text) ?? []).map(formatAddress);
+    for (const [family, pool] of this.#pools) {
+      const own = known.filter((address) => addressFamily(address) === family);
+      pool.settle(owner, own);
+    }
+  }
+
+  release(held: Reservations): void {
+    for (const pool of this.#pools.values()) pool.release({ ...held, addresses: [...held.addresses] });
+    held.addresses.length = 0;
+  }
+}
+
+export const addressFamily = (address: string): IpFamily => (address.includes(":") ? "IPv6" : "IPv4");
 
 /** Node ports. */
 export class PortPool extends Pool {

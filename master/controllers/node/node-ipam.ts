@@ -1,22 +1,23 @@
 import { nodes } from "#shared/api/resources.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
+import { type IpFamily, parseNetworks } from "#shared/config/networks.ts";
+import { formatAddress, parseRange } from "../../apiserver/resources/validation/addresses.ts";
 
-/** A range of IPv4 addresses cut into equal parts, one for each node. */
+/** A range of addresses cut into equal parts, one for each node. */
 export class CidrPool {
-  readonly #base: number;
+  readonly #bits: 32 | 128;
+  readonly #base: bigint;
   readonly #parts: number;
   readonly #partBits: number;
 
   /** `cidr` as `10.42.0.0/16`; `partBits` is the prefix of a part, such as 24. Throws RangeError for what does not fit. */
   constructor(cidr: string, partBits: number) {
-    const match = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(cidr);
-    const numbers = (match ?? []).slice(1).map(Number);
-    const [a = 0, b = 0, c = 0, d = 0, bits = 0] = numbers;
-    if (!match || [a, b, c, d].some((byte) => byte > 255) || bits > partBits || partBits > 30)
+    const range = parseRange(cidr);
+    if (range === undefined || range.prefix > partBits || partBits > range.bits - 2)
       throw new RangeError(`${cidr} cannot be cut into ranges of /${partBits}`);
-    const address = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-    this.#base = bits === 0 ? 0 : (address & (~0 << (32 - bits))) >>> 0;
-    this.#parts = 2 ** (partBits - bits);
+    this.#bits = range.bits;
+    this.#base = range.base;
+    this.#parts = 2 ** (partBits - range.prefix);
     this.#partBits = partBits;
   }
 
@@ -30,16 +31,25 @@ export class CidrPool {
   }
 
   #at(index: number): string {
-    const address = this.#base + index * 2 ** (32 - this.#partBits);
-    return `${[24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".")}/${this.#partBits}`;
+    const value = this.#base + (BigInt(index) << BigInt(this.#bits - this.#partBits));
+    return `${formatAddress({ bits: this.#bits, value })}/${this.#partBits}`;
   }
 }
 
-/** Gives every node its range of pod addresses, for good. */
-export function nodeIpamController(clusterCidr = "10.42.0.0/16", partBits = 24): ControllerDefinition {
-  const pool = new CidrPool(clusterCidr, partBits);
+/** A node's part of a cluster's range, as upstream's --node-cidr-mask-size-ipv4 and -ipv6. */
+const partBits: Readonly<Record<IpFamily, number>> = { IPv4: 24, IPv6: 64 };
+
+/**
+ * Gives every node its range of pod addresses of each family, for good: a node from before the cluster got its second
+ * family keeps one until it joins anew, as the API forbids a change.
+ * @param clusterCidr one network, or one of each family with a comma between
+ */
+export function nodeIpamController(clusterCidr = "10.42.0.0/16"): ControllerDefinition {
+  const pools = parseNetworks("cluster-cidr", clusterCidr).map(
+    ({ family, cidr }) => new CidrPool(cidr, partBits[family]),
+  );
   /** Given and perhaps not yet seen in the cache, by node. */
-  const given = new Map<string, string>();
+  const given = new Map<string, readonly string[]>();
   return defineController({
     name: "node-ipam-controller",
     serviceAccount: "node-controller",
@@ -55,19 +65,19 @@ export function nodeIpamController(clusterCidr = "10.42.0.0/16", partBits = 24):
       }
       if (node.spec?.podCIDR) return;
       const taken = new Set([
-        ...given.values(),
+        ...[...given.values()].flat(),
         ...lister(nodes)
           .list()
-          .flatMap(({ spec }) => spec?.podCIDR ?? []),
+          .flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []),
       ]);
-      const cidr = given.get(key) ?? pool.free(taken);
-      if (!cidr) {
+      const cidrs = given.get(key) ?? pools.flatMap((pool) => pool.free(taken) ?? []);
+      if (cidrs.length < pools.length) {
         const message = `Node ${key} status is now: CIDRNotAvailable`;
         events.record(node, { type: "Normal", reason: "CIDRNotAvailable", message });
         throw new Error(`no pod addresses are left for ${key} in ${clusterCidr}`);
       }
-      given.set(key, cidr);
-      const body = { metadata: { uid: node.metadata.uid }, spec: { podCIDR: cidr, podCIDRs: [cidr] } };
+      given.set(key, cidrs);
+      const body = { metadata: { uid: node.metadata.uid }, spec: { podCIDR: cidrs[0], podCIDRs: [...cidrs] } };
       await client.patch(nodes, { name: key }, { type: "strategic", body });
     },
   });

@@ -138,6 +138,9 @@ test("ranges of pod addresses", () => {
   expect(pool.free(new Set(["10.42.0.0/24", "10.42.1.0/24"]))).toBe("10.42.2.0/24");
   expect(new CidrPool("192.168.0.0/23", 24).free(new Set(["192.168.0.0/24", "192.168.1.0/24"]))).toBeUndefined();
   expect(() => new CidrPool("10.42.0.0/25", 24)).toThrow(RangeError);
+  const six = new CidrPool("fd42:0:0:ff00::/56", 64);
+  expect(six.free(new Set(["fd42:0:0:ff00::/64"]))).toBe("fd42:0:0:ff01::/64");
+  expect(() => new CidrPool("fd42::/112", 64)).toThrow(RangeError);
 });
 
 test("a board that is lost and back again and again gets time to come back", () => {
@@ -201,6 +204,20 @@ describe("controllers", () => {
     const ranges = async () => (await harness.client.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
     await eventually(async () => (await ranges()).every((cidr) => cidr !== undefined));
     expect(new Set(await ranges())).toEqual(new Set(["10.42.0.0/24", "10.42.1.0/24", "10.42.2.0/24"]));
+  });
+
+  test("in a cluster of two families every node gets a range of each; one that has a range keeps it", async () => {
+    harness = await Harness.onApiServer();
+    await harness.client.create(nodes, {
+      ...testNode("old"),
+      spec: { podCIDR: "10.42.0.0/24", podCIDRs: ["10.42.0.0/24"] },
+    });
+    await harness.run(nodeIpamController("10.42.0.0/16,fd42::/56"));
+    await harness.client.create(nodes, testNode("new"));
+    const rangesOf = async (name: string) => (await harness.client.get(nodes, { name })).spec?.podCIDRs;
+    await eventually(async () => (await rangesOf("new")) !== undefined);
+    expect(await rangesOf("new")).toEqual(["10.42.1.0/24", "fd42::/64"]);
+    expect(await rangesOf("old")).toEqual(["10.42.0.0/24"]);
   });
 
   test("a lost session makes a node unreachable at once, its pods not ready, and evicts them in time", async () => {

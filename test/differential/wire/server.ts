@@ -66,7 +66,7 @@ export async function startWireServer(): Promise<WireServer> {
     client,
     masters: ["192.0.2.1"],
     httpsPort: 6443,
-    serviceCidr: settings.serviceCidr,
+    serviceCidrs: [settings.serviceCidr],
     serviceIp: "10.43.0.1",
     dnsIp: undefined,
     localStorage: false,
