@@ -4,13 +4,11 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { lateScale } from "#shared/board/compiling.ts";
 import { signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
-import { withoutUnusedDockerParts } from "./docker-parts.ts";
+import { architectures, buildProgram, embedded } from "./program.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
-const architectures = ["x64", "arm64"] as const;
 const version = releaseVersion();
 /** BRAMBLE_SIGNING_KEY names a PEM file with the Ed25519 key that signs releases; programs built with it take no others. */
 const signingKey = process.env["BRAMBLE_SIGNING_KEY"]
@@ -18,17 +16,7 @@ const signingKey = process.env["BRAMBLE_SIGNING_KEY"]
   : undefined;
 const releaseKey = signingKey && createPublicKey(signingKey).export({ type: "spki", format: "pem" }).toString();
 
-/** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
-const workers = ["master/store/sqlite-worker.ts", "master/apiserver/http/yaml-worker.ts"];
-
-/** Files that are found at run time among the binary's own, with the scripts that make them. */
-const made = {
-  // Descriptions for `kubectl explain`.
-  "shared/api/openapi/descriptions.generated.gz": "tools/schema/descriptions.ts",
-  "master/dashboard/page.generated.pack": "tools/dashboard.ts",
-};
-const assets = Object.keys(made);
-for (const script of Object.values(made)) {
+for (const script of Object.values(embedded)) {
   const run = Bun.spawnSync({ cmd: [process.execPath, script], cwd: root, stdout: "inherit", stderr: "inherit" });
   if (run.exitCode !== 0) process.exit(run.exitCode ?? 1);
 }
@@ -54,27 +42,10 @@ mkdirSync(dist, { recursive: true });
 
 for (const architecture of architectures) {
   if (wanted.length > 0 && !wanted.includes(architecture)) continue;
-  await Bun.build({
-    entrypoints: ["bramble.ts", ...workers, ...assets].map((file) => join(root, file)),
-    root,
-    compile: {
-      target: `bun-linux-${architecture}`,
-      outfile: join(dist, `bramble-linux-${architecture}`),
-      jitPolicy: lateScale,
-    },
-    // A command loads its own parts only: the less code a worker parses, the less memory it holds.
-    splitting: true,
-    // Compiled ahead, code is read where it lies in the file instead of being made anew in each process's own memory.
-    bytecode: true,
-    format: "esm",
-    // Names stay, so that a stack trace from the field can be read.
-    minify: { whitespace: true, syntax: true, identifiers: false },
-    plugins: [withoutUnusedDockerParts],
-    define: {
-      BRAMBLE_VERSION: JSON.stringify(version),
-      BRAMBLE_BUILT_AT_MS: String(buildTime_ms()),
-      ...(releaseKey ? { BRAMBLE_RELEASE_KEY: JSON.stringify(releaseKey) } : {}),
-    },
+  await buildProgram(architecture, join(dist, `bramble-linux-${architecture}`), {
+    version,
+    releaseKey,
+    builtAt_ms: buildTime_ms(),
   });
 }
 

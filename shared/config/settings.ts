@@ -123,12 +123,12 @@ const agentOptions = {
   shutdownGracePeriod: duration(
     "shutdown-grace-period",
     "how long pods have to end when this board shuts down; 0: they are cut off, and go on after a reboot",
-    "30s",
+    "0s",
   ),
   shutdownGracePeriodCriticalPods: duration(
     "shutdown-grace-period-critical-pods",
     "the last part of it, which is for critical pods",
-    "10s",
+    "0s",
   ),
   shutdownGracePeriodByPodPriority: texts(
     "shutdown-grace-period-by-pod-priority",

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { BunPlugin } from "bun";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { buildProgram } from "#tools/program.ts";
 import { InstallBoard, lanOf } from "./install-board.ts";
-import { binary, expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
+import { expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /**
  * install.sh and bramble-uninstall.sh on machines as they come, here without systemd: a master from a release folder, a
@@ -30,16 +33,28 @@ afterAll(() => {
   removeReleases();
 });
 
-/** The same program with some of its texts replaced by others of the same length. */
-function programWith(texts: Readonly<Record<string, string>>): Uint8Array {
-  const program = readFileSync(binary);
-  for (const [text, other] of Object.entries(texts)) {
-    if (text.length !== other.length) throw new Error(`${text} and ${other} differ in length`);
-    for (let at = program.indexOf(text); at >= 0; at = program.indexOf(text, at + 1))
-      program.write(other, at, "latin1");
+/** The same program with another version, and with what a plug-in changes. */
+async function programOf(version: string, ...plugins: BunPlugin[]): Promise<Uint8Array> {
+  const folder = mkdtempSync("/var/tmp/bramble-program-");
+  try {
+    const file = join(folder, "bramble");
+    await buildProgram(host, file, { version, builtAt_ms: Date.now(), plugins });
+    return readFileSync(file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  return program;
 }
+
+/** Ends every agent at its start. */
+const endingAgent: BunPlugin = {
+  name: "ending agent",
+  setup(build) {
+    build.onLoad({ filter: /\/agent\/worker\.ts$/ }, ({ path }) => ({
+      contents: `${readFileSync(path, "utf8")}\nthrow new Error("ended for a test");\n`,
+      loader: "ts",
+    }));
+  },
+};
 
 /** Versions are told apart by their last character. */
 const versionEnding = (end: string): string => ownVersion().slice(0, -1) + end;
@@ -158,7 +173,7 @@ describe("upgrading the fleet", () => {
 
   test("a board gets the master's version, and its identity stays", async () => {
     const next = versionEnding("X");
-    await publish(programWith({ [ownVersion()]: next }), next);
+    await publish(await programOf(next), next);
     const identity = expectSuccess(
       await worker.run(
         "sha256sum /var/lib/bramble/agent/identity/board.json /var/lib/bramble/agent/identity/client.pem",
@@ -189,7 +204,7 @@ describe("upgrading the fleet", () => {
 
   test("one whose agent ends again and again is taken back by the board itself", async () => {
     const next = versionEnding("Z");
-    await publish(programWith({ [ownVersion()]: next, '"libc.so.6"': '"libx.so.6"' }), next);
+    await publish(await programOf(next, endingAgent), next);
     const { code, output } = await master.run("bramble upgrade");
     expect(code).toBe(1);
     expect(output).toContain("it was started 3 times and was never well");
@@ -199,7 +214,7 @@ describe("upgrading the fleet", () => {
 
   test("what was wrong may be mended and tried again, and the board goes back on request", async () => {
     const next = versionEnding("Z");
-    await publish(programWith({ [ownVersion()]: next }), next);
+    await publish(await programOf(next), next);
     expect(expectSuccess(await master.run("bramble upgrade --node box-2"))).toContain(`box-2: runs ${next}`);
     expect(expectSuccess(await master.run("bramble upgrade --revert"))).toContain(`box-2: runs ${versionEnding("X")}`);
     expect(await versionOf(worker)).toBe(versionEnding("X"));
