@@ -10,6 +10,7 @@ import { type BoardPodsStart, startBoardPods } from "./board-pods.ts";
 import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
+import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
@@ -21,12 +22,13 @@ import { UpgradeFile } from "./upgrade/upgrade-state.ts";
 
 /** Starts everything that runs on a board, and joins the cluster first if it has not. Rejects only for what a person has to
  *  mend (ConfigError, JoinTokenError, BoardIdentityError); a master that is away is waited for. */
-export async function startAgent(start: AgentStart): Promise<RunningAgent> {
-  const { settings } = start;
-  const log = stderrLog(settings.logLevel).named("agent");
+export async function startAgent(own: AgentStart): Promise<RunningAgent> {
+  const log = stderrLog(own.settings.logLevel).named("agent");
   const ending = new AbortController();
   const { signal } = ending;
-  const access = await enterCluster(start, log, signal);
+  const access = await enterCluster(own, log, signal);
+  const settings = withClusterSettings(own.settings, access.identity.settings);
+  const start = { ...own, settings };
   const { nodeName, identity, client, informers, caches } = access;
   log.info("this board is a node", { node: nodeName });
 

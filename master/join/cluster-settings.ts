@@ -1,6 +1,6 @@
 import type { MasterSettings } from "#shared/config/settings.ts";
 
-/** What boards are told of the cluster when they join, and at each start. */
+/** What boards are told of the cluster when they join. */
 export function clusterSettings(settings: MasterSettings): Record<string, string> {
   const { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort, asPods } = settings;
   return {

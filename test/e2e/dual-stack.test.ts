@@ -16,7 +16,6 @@ describe("a cluster of two address families", () => {
       apart: true,
       masterAgent: false,
       masterArgs: networks,
-      workerArgs: networks,
     });
     it.apply([...webApp("web", 2), client("one", "worker-1"), client("two", "worker-2")]);
     await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}");
