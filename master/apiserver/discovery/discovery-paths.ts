@@ -92,7 +92,11 @@ export class DiscoveryPaths {
     const versions = group?.versions ?? external?.versions;
     if (!versions) return undefined;
     const names = versions.map(({ version }) => version);
-    return valueResponse({ kind: "APIGroup", apiVersion: "v1", ...apiGroup(name, names) });
+    const value = { kind: "APIGroup", apiVersion: "v1", ...apiGroup(name, names) };
+    // Where upstream's own router does not know the group, another writer answers, which ends the line.
+    return this.hasGroup(name)
+      ? valueResponse(value)
+      : { kind: "object", code: 200, value: () => value, text: () => `${JSON.stringify(value)}\n` };
   }
 
   #groupVersion(group: string, version: string): ApiResponse | undefined {

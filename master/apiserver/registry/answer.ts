@@ -2,6 +2,7 @@
 import { badRequest, notAcceptable } from "#shared/api/errors.ts";
 import type { Accepted } from "../http/negotiate.ts";
 import type { ApiResponse, CachedObject, ListShape, RequestContext, WatchFrame } from "../request.ts";
+import type { ResourceDeclaration } from "./declaration.ts";
 import type { ServedResource } from "./served-resource.ts";
 import { type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
 
@@ -22,8 +23,8 @@ function includeOf(context: RequestContext): IncludeObject {
 export function objectResponse(
   context: RequestContext,
   accepted: Accepted,
-  resource: ServedResource,
-  object: CachedObject,
+  { declaration }: { readonly declaration: Pick<ResourceDeclaration, "columns" | "custom"> },
+  object: Pick<CachedObject, "view" | "text">,
   code = 200,
 ): ApiResponse {
   if (accepted.as === undefined) return { kind: "object", code, value: () => object.view(), text: () => object.text() };
@@ -31,7 +32,7 @@ export function objectResponse(
   if (accepted.as !== "Table") throw notAcceptable(`you requested ${accepted.as} of a single object`);
   const { resourceVersion } = object.view().metadata;
   const options = { include: includeOf(context), withColumns: true, now_ms: Date.now() };
-  return valueResponse(table(resource.declaration, [object], { resourceVersion }, options), code);
+  return valueResponse(table(declaration, [object], { resourceVersion }, options), code);
 }
 
 export function listResponse(

@@ -31,7 +31,7 @@ import {
   selectorsOf,
   storedOf,
 } from "./request-target.ts";
-import { scaled, scaleOf } from "./scale.ts";
+import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import { parseSelection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
@@ -444,11 +444,15 @@ export class ResourceEndpoint {
   }
 
   async #scale(request: Request, paths: NonNullable<SubresourceDeclaration["scale"]>): Promise<ApiResponse> {
-    const { context, resource } = request;
+    const { context, resource, accepted } = request;
     const name = nameOf(context);
     const { verb } = context.info;
-    if (verb === "get")
-      return valueResponse(scaleOf(await resource.working(await this.#entry(context, resource)), paths));
+    const answer = async (entry: Entry): Promise<ApiResponse> => {
+      const scale = scaleOf(await resource.working(entry), paths);
+      const object = { view: () => scale, text: () => JSON.stringify(scale) };
+      return objectResponse(context, accepted, { declaration: { columns: scaleColumns } }, object);
+    };
+    if (verb === "get") return answer(await this.#entry(context, resource));
     const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
     const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
     const expected = { gvk, schema: schemaFor(gvk), custom: false };
@@ -479,7 +483,7 @@ export class ResourceEndpoint {
       next: async (live) => scaled(this.#parts, scope, await resource.working(live), { paths, name, body }),
       update: resource.declaration.custom ? undefined : { prepare: () => undefined },
     });
-    return valueResponse(scaleOf(await resource.working(entry), paths));
+    return answer(entry);
   }
 }
 

@@ -13,7 +13,8 @@ import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { formatLabelSelector, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
-import type { SubresourceDeclaration } from "./declaration.ts";
+import { ageColumn, integerColumn, nameColumn } from "../resources/columns.ts";
+import type { SubresourceDeclaration, TableColumn } from "./declaration.ts";
 import { documentOf, objectOf } from "./decode-body.ts";
 import { fitting, type PatchRequest, patched } from "./patch.ts";
 import type { Next } from "./update.ts";
@@ -74,6 +75,14 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): Scale {
     status: { replicas: typeof present === "number" ? present : 0, ...(selector === "" ? {} : { selector }) },
   } as Scale;
 }
+
+/** How a Scale is printed. */
+export const scaleColumns: readonly TableColumn<KubeObject>[] = [
+  nameColumn,
+  integerColumn<Scale>("Desired", ({ spec }) => spec?.replicas ?? 0),
+  integerColumn<Scale>("Available", ({ status }) => status?.replicas ?? 0),
+  ageColumn,
+];
 
 export interface ScaleWrite {
   readonly paths: ScalePaths;

@@ -10,10 +10,14 @@ export type IncludeObject = "None" | "Metadata" | "Object";
 /** Columns of kinds that declare none. */
 const plainColumns: readonly TableColumn<KubeObject>[] = [nameColumn, createdAtColumn];
 
-const columnsOf = (declaration: ResourceDeclaration): readonly TableColumn<KubeObject>[] =>
+/** What is printed: something that is stored, or what is made of it (a Scale). */
+type Printed = Pick<CachedObject, "view">;
+type Printing = Pick<ResourceDeclaration, "columns" | "custom">;
+
+const columnsOf = (declaration: Printing): readonly TableColumn<KubeObject>[] =>
   declaration.columns ?? (declaration.custom ? [nameColumn, ageColumn] : plainColumns);
 
-export function columnDefinitions(declaration: ResourceDeclaration): TableColumnDefinition[] {
+export function columnDefinitions(declaration: Printing): TableColumnDefinition[] {
   return columnsOf(declaration).map(
     ({ name, type, format = "", description = "", priority = 0, isVerbatim = false }) => ({
       name,
@@ -34,12 +38,7 @@ function cell(column: TableColumn<KubeObject>, object: KubeObject, custom: boole
   return Number.isNaN(time_ms) ? "<invalid>" : humanDuration(now_ms - time_ms);
 }
 
-export function tableRow(
-  declaration: ResourceDeclaration,
-  object: CachedObject,
-  include: IncludeObject,
-  now_ms: number,
-): TableRow {
+export function tableRow(declaration: Printing, object: Printed, include: IncludeObject, now_ms: number): TableRow {
   const view = object.view();
   const cells = columnsOf(declaration).map((column) => cell(column, view, declaration.custom === true, now_ms));
   if (include === "None") return { cells } as TableRow;
@@ -47,8 +46,8 @@ export function tableRow(
 }
 
 export function table(
-  declaration: ResourceDeclaration,
-  objects: readonly CachedObject[],
+  declaration: Printing,
+  objects: readonly Printed[],
   metadata: object,
   options: { readonly include: IncludeObject; readonly withColumns: boolean; readonly now_ms: number },
 ): Table {

@@ -158,7 +158,7 @@ function kindsOf(
 function renderField(field: FieldFacts, dialect: Dialect, description: string | undefined): JsonObject {
   const { more, flags } = field;
   const siblings: JsonObject = {};
-  if (description) siblings["description"] = description;
+  if (description) siblings["description"] = description + possibleValues(more.enum);
   if (dialect === "v3") {
     const fallback = more.default ?? (flags.includes("d") ? zeroDefault(field.type) : undefined);
     if (fallback !== undefined) siblings["default"] = fallback;
@@ -170,6 +170,11 @@ function renderField(field: FieldFacts, dialect: Dialect, description: string | 
   if (more.patchMergeKey) siblings["x-kubernetes-patch-merge-key"] = more.patchMergeKey;
   if (more.patchStrategy) siblings["x-kubernetes-patch-strategy"] = more.patchStrategy.join(",");
   return withSiblings(renderType(field.type, dialect, flags.includes("e")), siblings, dialect);
+}
+
+/** As upstream's descriptions end; what it says of single values is not in the package that carries the rest. */
+function possibleValues(values: readonly unknown[] | undefined): string {
+  return values ? `\n\nPossible enum values:\n${values.map((value) => ` - \`"${value}"\``).join("\n")}` : "";
 }
 
 /** OpenAPI 3.0 allows nothing beside a $ref, so it is wrapped there. */

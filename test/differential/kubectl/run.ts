@@ -57,6 +57,7 @@ const plain = (text: string): string =>
     .replace(/https:\/\/127\.0\.0\.1:\d+/g, "SERVER")
     .replace(/127\.0\.0\.1:\d+/g, "SERVER")
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UID")
+    .replace(/"resourceVersion":"\d+"/g, '"resourceVersion":"REVISION"')
     .replace(/^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+/gm, "LOG")
     .replace(/(resourceVersion: )"\d+"/g, '$1"REVISION"')
     .replace(/\b\d+(ms|s|m)\b(?= *$)/gm, "AGE");
