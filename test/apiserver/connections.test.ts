@@ -92,6 +92,16 @@ test("large headers are taken, larger ones refused", async () => {
   expect(await answered(await tls(), header(300_000))).toBe("HTTP/1.1 431 Request Header Fields Too Large");
 });
 
+test("who sends too large a body in pieces hears it", async () => {
+  const socket = await tls();
+  const piece = `10000\r\n${"a".repeat(0x10000)}\r\n`;
+  const request = "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: localhost\r\n";
+  const answer = answered(socket, `${request}Transfer-Encoding: chunked\r\n\r\n`);
+  socket.write(`${piece.repeat(60)}0\r\n\r\n`);
+  expect(await answer).toBe("HTTP/1.1 413 Payload Too Large");
+  socket.destroy();
+});
+
 test("the oldest of too many connections goes, if nobody authenticated by it", async () => {
   const known = await tls();
   await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -7,7 +7,7 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
     says: /resourceVersion should not be set on objects to be created/,
     why: "upstream's storage says so, as no status of its own",
   },
-  { says: /strconv.ParseUint: parsing/, why: "the resourceVersion of a read that is no number" },
+  { says: /strconv.ParseUint:\s+parsing/, why: "the resourceVersion of a read that is no number" },
   { says: /unable to find api field in struct|unknown patch type: /, why: "directives of a strategic merge patch" },
   { says: /couldn't get version\/kind; (json|yaml) parse error/, why: "DeleteOptions that are no object" },
   {

@@ -38,8 +38,9 @@ function bytesOf(request: IncomingMessage, tooLarge: () => StatusError): Promise
         return;
       }
       chunks.length = 0;
-      fail(tooLarge());
-      request.destroy();
+      reject(tooLarge());
+      // A client that writes on would lose the answer with the connection; not for ever, though.
+      if (size > 2 * MAX_BODY_BYTES) request.destroy();
     });
     request.on("end", () => {
       clearTimeout(late);
