@@ -31,6 +31,7 @@ mmdebstrap|mmdebstrap
 gcc|gcc
 chromium|chromium
 qemu-aarch64-static|qemu-user-static
+dbus-daemon|dbus-daemon
 "
 missing=
 while IFS='|' read -r program package; do
