@@ -120,6 +120,7 @@ describe("five masters", () => {
       (await endpoints()).includes(addressOf("master-5")) ? undefined : true,
     );
     await start("master-5", joining());
+    host.exec([host.binary, "etcd", "ready", "--wait", "120"]);
     await agree(names, "after-return");
   });
 
