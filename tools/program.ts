@@ -1,6 +1,7 @@
 /** How the one program is made of the sources. */
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
+import { workerFiles } from "#master/worker-threads.ts";
 import { lateScale } from "#shared/board/compiling.ts";
 import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
@@ -8,9 +9,6 @@ const root = join(import.meta.dir, "..");
 
 export const architectures = ["x64", "arm64"] as const;
 export type Architecture = (typeof architectures)[number];
-
-/** Files that run as Worker threads: each must be an entry point of its own to be found inside the binary. */
-const workers = ["master/store/sqlite-worker.ts", "master/apiserver/http/yaml-worker.ts"];
 
 /** Files that are found at run time among the binary's own, with the scripts that make them before it is built. */
 export const embedded = {
@@ -35,7 +33,9 @@ export async function buildProgram(
   { version, builtAt_ms, releaseKey, plugins = [] }: ProgramFacts,
 ): Promise<void> {
   await Bun.build({
-    entrypoints: ["bramble.ts", ...workers, ...Object.keys(embedded)].map((file) => join(root, file)),
+    entrypoints: ["bramble.ts", ...Object.values(workerFiles), ...Object.keys(embedded)].map((file) =>
+      join(root, file),
+    ),
     root,
     compile: { target: `bun-linux-${architecture}`, outfile, jitPolicy: lateScale },
     // A command loads its own parts only: the less code a worker parses, the less memory it holds.

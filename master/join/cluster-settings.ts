@@ -1,13 +1,11 @@
+import { clusterWide } from "#shared/config/cluster-settings.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 
 /** What boards are told of the cluster when they join. */
 export function clusterSettings(settings: MasterSettings): Record<string, string> {
-  const { clusterCidr, serviceCidr, clusterDns, clusterDomain, mqttPort, asPods } = settings;
+  const { mqttPort, asPods } = settings;
   return {
-    clusterCidr,
-    serviceCidr,
-    clusterDns,
-    clusterDomain,
+    ...Object.fromEntries(clusterWide.map((key) => [key, settings[key]])),
     mqttPort: String(mqttPort),
     ...(asPods ? { asPods: "true" } : {}),
   };

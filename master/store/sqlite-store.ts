@@ -1,3 +1,4 @@
+import { workerAddress } from "../worker-threads.ts";
 import { StoreDamagedError } from "./database-file.ts";
 import type { Outcome, Write } from "./engine.ts";
 import { type EngineLink, EngineStore, errorOf, type ReadRequest } from "./engine-store.ts";
@@ -39,20 +40,13 @@ export async function salvageSqliteStore(path: string): Promise<Salvage> {
   }
 }
 
-/** In a compiled binary the worker is an extra entry point, under the path that it has in the source tree. */
-function workerAddress(): string | URL {
-  return import.meta.url.includes("$bunfs")
-    ? "./master/store/sqlite-worker.ts"
-    : new URL("./sqlite-worker.ts", import.meta.url);
-}
-
 interface Reader {
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
 
 class WorkerLink implements EngineLink {
-  readonly #worker = new Worker(workerAddress());
+  readonly #worker = new Worker(workerAddress("sqlite"));
   readonly #readers = new Map<number, Reader>();
   #nextRead = 1;
   #onOutcomes: (outcomes: readonly Outcome[]) => void = () => undefined;

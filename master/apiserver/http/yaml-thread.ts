@@ -1,5 +1,6 @@
 import { type DecodedDocument, type DuplicateField, decodeJson, decodePlainJson } from "#shared/api/codec/json.ts";
 import { YamlError } from "#shared/api/codec/yaml.ts";
+import { workerAddress } from "../../worker-threads.ts";
 
 export type YamlAnswer =
   | { readonly kind: "read"; readonly json: string; readonly duplicates: readonly DuplicateField[] }
@@ -51,7 +52,7 @@ class YamlThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(workerAddress(), { ref: false });
+    const worker = new Worker(workerAddress("yaml"), { ref: false });
     worker.onmessage = ({ data }: MessageEvent<YamlAnswer>) => {
       this.#queue.shift()?.resolve(data);
       this.#next();
@@ -82,11 +83,4 @@ export async function readLargeYaml(bytes: Uint8Array): Promise<DecodedDocument 
     if (error instanceof YamlError) return error;
     throw error;
   }
-}
-
-/** In a compiled binary the worker is an extra entry point, under the path that it has in the source tree. */
-function workerAddress(): string | URL {
-  return import.meta.url.includes("$bunfs")
-    ? "./master/apiserver/http/yaml-worker.ts"
-    : new URL("./yaml-worker.ts", import.meta.url);
 }
