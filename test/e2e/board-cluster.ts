@@ -10,7 +10,7 @@ import { clientBinaries } from "../support/kubectl.ts";
 
 export const image = "docker.io/bramble-test/web:1";
 /** BRAMBLE_BINARY tries another build than dist/. */
-const binary = resolve(process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble-linux-x64"));
+export const binary = resolve(process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble-linux-x64"));
 
 /** A cluster of the compiled binary with real kubectl and Helm, one for a test file. */
 export interface TestCluster {
@@ -69,6 +69,8 @@ export interface TestClusterOptions {
   readonly hostname?: string | undefined;
   /** Workers are not told where the master is: they find it by mDNS. */
   readonly finds?: boolean | undefined;
+  /** What boards run in the binary's place. */
+  readonly program?: string | undefined;
   /** The test looks at its workers only in ways that an emulated machine has too. */
   readonly takesGuests?: boolean | undefined;
 }
@@ -86,7 +88,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
     {
       name,
       prefix,
-      binary,
+      binary: options.program ?? binary,
       boards: [
         ...masterBoards(prefix, {
           count: options.masters ?? 1,
