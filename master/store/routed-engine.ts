@@ -9,7 +9,7 @@
 import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 import { RevisionSequence } from "./revision-sequence.ts";
-import type { SqliteEngine } from "./sqlite-engine.ts";
+import { type SqliteEngine, StoreSyncError } from "./sqlite-engine.ts";
 import type { ListRange, ListResult, Revision, StoredValue, StoreEvent } from "./store.ts";
 
 export interface Routes {
@@ -66,7 +66,7 @@ export class RoutedEngine implements Engine {
 
   /**
    * Applies a group of writes as one transaction of the disk; one comparison that fails does not undo the others. When
-   * the disk refuses, every write that needed it fails and what rests in memory stands.
+   * the disk refuses, every write that needed it fails and what rests in memory stands. Throws StoreSyncError.
    */
   commit(writes: readonly Write[]): Outcome[] {
     const needsDisk = (write: Write): boolean => {
@@ -82,6 +82,7 @@ export class RoutedEngine implements Engine {
       });
       return outcomes;
     } catch (error) {
+      if (error instanceof StoreSyncError) throw error;
       this.#sequence.forgetReservation();
       for (const { key } of writes) if (this.#restOf(key) === "quiet") this.#dirty.add(key);
       const message = error instanceof Error ? error.message : String(error);

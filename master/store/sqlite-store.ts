@@ -23,9 +23,13 @@ export const sqliteDefaults = {
 } as const;
 
 /** Opens the store in a file, in a thread of its own. Rejects with StoreDamagedError for a file that is not as it was
- *  written, with StoreUnavailableError for one that cannot be opened. */
-export async function openSqliteStore(options: Pick<SqliteOptions, "path"> & Partial<SqliteOptions>): Promise<Store> {
-  const link = new WorkerLink();
+ *  written, with StoreUnavailableError for one that cannot be opened. `onLost` hears that an open one can go on no more: only
+ *  opening it anew shows what the disk has of it. */
+export async function openSqliteStore(
+  options: Pick<SqliteOptions, "path"> & Partial<SqliteOptions>,
+  onLost?: (error: Error) => void,
+): Promise<Store> {
+  const link = new WorkerLink(onLost);
   await link.open({ ...sqliteDefaults, ...options });
   return new EngineStore(link);
 }
@@ -51,11 +55,13 @@ class WorkerLink implements EngineLink {
   #nextRead = 1;
   #onOutcomes: (outcomes: readonly Outcome[]) => void = () => undefined;
   #onLost: (error: Error) => void = () => undefined;
+  readonly #tellOwner: ((error: Error) => void) | undefined;
   #opened: PromiseWithResolvers<void> | undefined;
   #salvaged: PromiseWithResolvers<Salvage> | undefined;
   #closed: (() => void) | undefined;
 
-  constructor() {
+  constructor(tellOwner?: (error: Error) => void) {
+    this.#tellOwner = tellOwner;
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#hear(event.data);
     this.#worker.onerror = (event) =>
       this.#lose(new StoreUnavailableError(`the store's thread died: ${event.message}`));
@@ -146,6 +152,7 @@ class WorkerLink implements EngineLink {
     this.#opened?.reject(error);
     this.#salvaged?.reject(error);
     this.#onLost(error);
+    this.#tellOwner?.(error);
   }
 
   /** Before it was open. */

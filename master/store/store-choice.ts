@@ -91,10 +91,12 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   const choice = parseStoreChoice(settings.store);
   const keyFile = join(settings.dataDir, encryptionKeyFile);
   if (choice.kind === "sqlite") {
-    return openSqliteStore({
-      path: options.path ?? databaseOf(settings),
-      encryption: { keyFile, prefixes: encryptedPrefixes },
-      after: options.after,
+    const path = options.path ?? databaseOf(settings);
+    const encryption = { keyFile, prefixes: encryptedPrefixes };
+    return openSqliteStore({ path, encryption, after: options.after }, (error) => {
+      // As etcd does: whoever starts it anew is answered from what the disk really has.
+      log.error("ending, since the store cannot go on: look at the disk", { path, error });
+      process.exit(1);
     });
   }
   if (!choice.endpoints) await untilPrepared(settings, log);

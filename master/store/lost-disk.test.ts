@@ -1,0 +1,59 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { openSqliteStore } from "./sqlite-store.ts";
+
+setDefaultTimeout(120_000);
+
+/** Creates a key for each line that it reads and says what became of it. */
+const program = (dataDir: string): string => `
+  import { stderrLog } from "#shared/client/log.ts";
+  import { openStore } from "#master/store/store-choice.ts";
+  const settings = { dataDir: ${JSON.stringify(dataDir)}, store: "sqlite", etcdCafile: "", etcdCertfile: "", etcdKeyfile: "" };
+  const store = await openStore(settings, stderrLog());
+  console.log("open");
+  for await (const key of console) {
+    const said = await store.create(\`/registry/\${key}\`, "value").then(() => "has", (error) => error.name);
+    console.log(\`\${said} \${key}\`);
+  }`;
+
+test("a disk that takes no more ends the process, and what was acknowledged is there at the next start", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "bramble-lost-disk-"));
+  mkdirSync(join(dir, "pki"));
+  const child = spawn(process.execPath, ["-e", program(dir)], { cwd: join(import.meta.dir, "../..") });
+  const ended = once(child, "exit");
+  let complaint = "";
+  child.stderr.on("data", (text) => {
+    complaint += text;
+  });
+  const said = linesOf(child.stdout);
+  try {
+    expect(await said()).toBe("open");
+    child.stdin.write("one\n");
+    expect(await said()).toBe("has one");
+    const failing = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO"];
+    const strace = spawn("strace", ["-f", "-o", "/dev/null", ...failing, "-p", String(child.pid)]);
+    expect(await linesOf(strace.stderr)()).toContain("attached");
+    child.stdin.write("two\n");
+    expect(await said()).not.toBe("has two");
+    expect(await ended).toEqual([1, null]);
+    expect(complaint).toContain("look at the disk");
+    const store = await openSqliteStore({ path: join(dir, "store/store.db") });
+    expect((await store.get("/registry/one"))?.value).toBe("value");
+    await store.close();
+  } finally {
+    child.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+/** Gives one line after the other; undefined after the last. */
+function linesOf(input: Readable): () => Promise<string | undefined> {
+  const lines = createInterface({ input })[Symbol.asyncIterator]();
+  return async () => ((await lines.next()) as { value: string | undefined }).value;
+}
