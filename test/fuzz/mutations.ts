@@ -111,7 +111,13 @@ function placesIn(value: Json): { holder: Json; key: string }[] {
 
 /** JSON text with what stands raw in the value. */
 export function textOf(value: Json): string {
-  return JSON.stringify(value).replace(/"\\u0001raw:((?:[^"\\]|\\.)*)"/g, (_, text) => JSON.parse(`"${text}"`));
+  const raws: string[] = [];
+  const text = JSON.stringify(value, (_, each: Json) => {
+    if (typeof each !== "string" || !each.startsWith(RAW)) return each;
+    raws.push(each.slice(RAW.length));
+    return `${RAW}${raws.length - 1}`;
+  });
+  return text.replace(/"\\u0001raw:(\d+)"/g, (_, index) => raws[Number(index)] ?? "");
 }
 
 /** Flips, drops, doubles, inserts or cuts bytes. */
