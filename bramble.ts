@@ -145,7 +145,10 @@ program
   .command("check")
   .description("see whether this machine can run Bramble, and how to mend what is missing")
   .option("--role <ROLE>", "master or worker", "master")
-  .option("--fix", "switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off")
+  .option(
+    "--fix [WHAT]",
+    "write what can be: cgroups (a Raspberry Pi's boot arguments), docker (log bounds and live-restore in daemon.json), journal (its bound); all, or those named with commas between",
+  )
   .action(async (options) => {
     process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options);
   });

@@ -184,6 +184,8 @@ missing_packages() {
   fi
   if [ -n "$own_etcd" ] && ! has etcd; then echo etcd-server; fi
   if [ -n "${builder_package:-}" ]; then echo "$builder_package"; fi
+  # Without a program it is what finds a master.
+  if [ "${role:-}" = worker ] && [ -z "$folder_source$url_source" ] && ! has avahi-browse; then echo avahi-utils; fi
 }
 
 # Bramble runs the package's program itself, at the ports that the package's own service takes.
@@ -245,13 +247,6 @@ start_docker() {
     sleep 1
   done
   die "Docker was started but does not answer at $socket" "$(log_command docker dockerd)"
-}
-
-recommend_live_restore() {
-  has docker || return 0
-  if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = false ]; then
-    say "note: pods end when Docker is restarted or updated. With \"live-restore\": true in /etc/docker/daemon.json they go on"
-  fi
 }
 
 # ---------------------------------------------------------------- where the program comes from
@@ -525,7 +520,7 @@ publish() {
     rm -f "$share"/bramble-linux-* "$share"/.sums "$share"/.ca.crt
     return 0
   fi
-  for name in bramble-linux-arm64 bramble-linux-x64; do
+  for name in bramble-linux-arm64 bramble-linux-x64 bramble-first-boot.sh; do
     if listed "$name"; then fetch "$name"; else rm -f "$share/$name"; fi
   done
   # As it was signed.
@@ -593,7 +588,7 @@ check_machine() {
     die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
   fi
   # shellcheck disable=SC2086
-  "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix} </dev/null && return 0
+  "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix cgroups} </dev/null && return 0
   [ -z "${INSTALL_BRAMBLE_SKIP_CHECK:-}" ] || { say "going on all the same, as you wished"; return 0; }
   die "this board cannot run Bramble yet" "do what the lines with \"mend\" say, then run this again (INSTALL_BRAMBLE_SKIP_CHECK=1 goes on all the same)"
 }
@@ -831,7 +826,6 @@ main() {
   # What is said to be installed is still there when the power goes now.
   sync
   start
-  recommend_live_restore
   wait_until_ready
   report
 }

@@ -1,7 +1,7 @@
 import { loadSettings } from "#shared/config/load.ts";
 import { masterOptions, workerOptions } from "#shared/config/settings.ts";
-import { backupOf, memoryCgroupArguments, switchOnMemoryCgroup } from "./boot-arguments.ts";
 import type { MachineFacts } from "./facts.ts";
+import { type Mendable, mendable, mendings } from "./mending.ts";
 import { probeMachine } from "./probe.ts";
 import { judge, type Role, type Verdict } from "./verdict.ts";
 
@@ -9,19 +9,24 @@ const configFile = "/etc/bramble/config.yaml";
 
 export interface CheckOptions {
   readonly role: string;
-  /** Mend without a question what can be. */
-  readonly fix?: boolean | undefined;
+  /** Mend without a question what can be: all of it, or what is named, with commas between. */
+  readonly fix?: boolean | string | undefined;
 }
 
 /**
  * `bramble check`: looks at this machine and prints a line for each thing that Bramble needs, with the mend for what is
  * missing. Resolves with the exit code: 0, or 1 when something must be mended first. Kernel features are tried in a network
- * namespace of their own. Nothing that lasts is changed but with consent (`fix`, or a yes at a terminal): the boot arguments
- * of a Raspberry Pi without memory cgroup.
+ * namespace of their own. Nothing that lasts is changed but with consent (`fix`, or a yes at a terminal): see mending.ts.
  */
 export async function runCheck({ role, fix = false }: CheckOptions): Promise<number> {
   if (role !== "master" && role !== "worker") {
     console.error(`--role: expected master or worker, got ${role}`);
+    return 2;
+  }
+  const wanted = fix === true ? mendable : fix === false ? [] : fix.split(",");
+  const unknown = wanted.find((name) => !(mendable as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    console.error(`--fix: expected ${mendable.join(", ")}, got ${unknown}`);
     return 2;
   }
   const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map((option) => option.name);
@@ -30,27 +35,24 @@ export async function runCheck({ role, fix = false }: CheckOptions): Promise<num
   const verdicts = judge(facts, role);
   for (const verdict of verdicts) console.log(renderVerdict(verdict));
   console.log(renderSummary(verdicts, role));
-  await mendBootArguments(facts, fix);
+  await mend(facts, wanted as readonly Mendable[]);
   return verdicts.some(({ level }) => level === "FAIL") ? 1 : 0;
 }
 
-/** Says what it did; a board with other arguments has to be restarted. */
-async function mendBootArguments({ cgroups, isRoot }: MachineFacts, fix: boolean): Promise<void> {
-  const { controllers, bootArgumentsFile: path, isAskedFor } = cgroups;
-  if (controllers.includes("memory") || path === undefined || isAskedFor) return;
-  if (!isRoot) {
-    if (fix) console.error(`${path} is root's: sudo bramble check --fix`);
-    return;
-  }
-  const isAllowed = fix || (process.stdin.isTTY && confirm(`Add "${memoryCgroupArguments}" to ${path} now?`));
-  if (!isAllowed) return;
-  try {
-    await switchOnMemoryCgroup(path);
-    console.log(
-      `${path} switches the memory controller on; as it was: ${backupOf(path)}. Restart this board: sudo reboot`,
-    );
-  } catch (error) {
-    console.error(`${path} was left as it is: ${(error as Error).message}`);
+/** Says what it did and what is to be done then. */
+async function mend(facts: MachineFacts, wanted: readonly Mendable[]): Promise<void> {
+  for (const { what, path, question, apply } of mendings(facts)) {
+    const isAsked = wanted.includes(what);
+    if (!facts.isRoot) {
+      if (isAsked) console.error(`${path} is root's: sudo bramble check --fix`);
+      continue;
+    }
+    if (!isAsked && !(process.stdin.isTTY && confirm(question))) continue;
+    try {
+      console.log(await apply());
+    } catch (error) {
+      console.error(`${path} was left as it is: ${(error as Error).message}`);
+    }
   }
 }
 

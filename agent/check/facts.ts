@@ -1,3 +1,6 @@
+import type { DockerDaemonFacts } from "./docker-daemon.ts";
+import type { JournalFacts } from "./journal.ts";
+
 /** What was seen of a machine; the probes fill it in, the judgement reads it. Undefined: it could not be found out. */
 export interface MachineFacts {
   readonly isRoot: boolean;
@@ -15,6 +18,9 @@ export interface MachineFacts {
   readonly kernelFeatures: readonly KernelFeature[];
   readonly cgroups: CgroupFacts;
   readonly runtime: RuntimeFacts;
+  /** Undefined where Docker does not answer or something else runs containers. */
+  readonly docker: DockerDaemonFacts | undefined;
+  readonly journal: JournalFacts | undefined;
   readonly missingPrograms: readonly MissingProgram[];
   readonly cni: { readonly folders: readonly string[]; readonly missingPlugins: readonly string[] };
   readonly ports: readonly PortFacts[];

@@ -9,7 +9,9 @@ import { linuxHost } from "../host/linux-host.ts";
 import { type CommandRunner, commandRunner } from "../network/command.ts";
 import { readSensors } from "../telemetry/sensors.ts";
 import { hasMemoryCgroup } from "./boot-arguments.ts";
+import { probeDocker } from "./docker-probe.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
+import { probeJournal } from "./journal.ts";
 import { tryKernelFeatures } from "./kernel-features.ts";
 import { probePorts, type WantedPort } from "./ports.ts";
 import type { Role } from "./verdict.ts";
@@ -31,20 +33,36 @@ const neededPrograms: readonly MissingProgram[] = [
 export async function probeMachine(settings: MasterSettings, role: Role): Promise<MachineFacts> {
   const run = commandRunner();
   const isRoot = process.getuid?.() === 0;
-  const [pageSize, swaps, routes, kernelFeatures, cgroups, runtime, missing, cni, ports, disk, sensors] =
-    await Promise.all([
-      run("getconf", ["PAGESIZE"]).catch(() => ""),
-      textOf("/proc/swaps"),
-      textOf("/proc/net/route"),
-      tryKernelFeatures(run, { isRoot }),
-      probeCgroups(),
-      probeRuntime(settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "")),
-      missingOf(neededPrograms),
-      probePlugins(settings.cniBinDir),
-      probePorts(wantedPorts(settings, role)),
-      probeDisk(settings.dataDir),
-      readSensors(),
-    ]);
+  const socket = settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "");
+  const [
+    pageSize,
+    swaps,
+    routes,
+    kernelFeatures,
+    cgroups,
+    runtime,
+    docker,
+    journal,
+    missing,
+    cni,
+    ports,
+    disk,
+    sensors,
+  ] = await Promise.all([
+    run("getconf", ["PAGESIZE"]).catch(() => ""),
+    textOf("/proc/swaps"),
+    textOf("/proc/net/route"),
+    tryKernelFeatures(run, { isRoot }),
+    probeCgroups(),
+    probeRuntime(socket),
+    speaksCri(socket) ? undefined : probeDocker(socket, settings),
+    probeJournal(),
+    missingOf(neededPrograms),
+    probePlugins(settings.cniBinDir),
+    probePorts(wantedPorts(settings, role)),
+    probeDisk(settings.dataDir),
+    readSensors(),
+  ]);
   return {
     isRoot,
     processor: await processorName(run),
@@ -58,6 +76,8 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     kernelFeatures,
     cgroups,
     runtime,
+    docker,
+    journal,
     missingPrograms: missing,
     cni,
     ports,

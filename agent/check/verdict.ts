@@ -1,5 +1,7 @@
 import { memoryCgroupArguments } from "./boot-arguments.ts";
+import { adviseDocker } from "./docker-daemon.ts";
 import type { CgroupFacts, DiskFacts, KernelFeature, MachineFacts, PortFacts, RuntimeFacts } from "./facts.ts";
+import { judgeJournal } from "./journal.ts";
 
 /** ok: fine. note: works, but a person should know. FAIL: Bramble cannot run, and `mend` says what to do. */
 export interface Verdict {
@@ -44,6 +46,8 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     programsVerdict(facts),
     cniVerdict(facts.cni),
     runtimeVerdict(facts.runtime),
+    ...(facts.docker ? adviseDocker(facts.docker).map(({ change: _, ...verdict }) => verdict) : []),
+    ...(facts.journal ? [judgeJournal(facts.journal)] : []),
     routeVerdict(facts.hasDefaultRoute),
     ...facts.ports.map(portVerdict),
   ];
