@@ -26,7 +26,7 @@ remove() { # files and folders that are there
 }
 
 stop_bramble() {
-  for role in master worker etcd; do
+  for role in first-boot master worker etcd; do
     if [ -d /run/systemd/system ] && [ -e "$units/bramble-$role.service" ]; then
       say "stopping bramble-$role.service"
       systemctl disable --quiet --now "bramble-$role.service" || say "it does not stop; going on"
@@ -121,6 +121,7 @@ remove_network() {
 # Where Bramble's supervisor also runs Docker, that much of it stays, for others' containers may run there.
 remove_files() {
   supervised_docker=''
+  remove "$units/bramble-first-boot.service" /var/lib/bramble-first-boot
   if [ -e "$etc/supervised/dockerd" ]; then supervised_docker=yes; fi
   remove "$units/bramble-master.service" "$units/bramble-worker.service" "$units/bramble-etcd.service"
   remove "${units%/system}/logind.conf.d/99-bramble.conf"

@@ -25,6 +25,7 @@ for (const script of Object.values(embedded)) {
 const installed = [
   "install.sh",
   "bramble-uninstall.sh",
+  "systemd/bramble-first-boot.sh",
   "systemd/bramble-supervise.sh",
   "systemd/bramble-master.service",
   "systemd/bramble-etcd.service",

@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { InstallBoard, lanOf } from "./install-board.ts";
+import { expectSuccess, makeRelease, removeReleases } from "./release.ts";
+
+/** Boards that join by themselves from what lies on their boot partition, cut off on the way as by a pulled plug. */
+setDefaultTimeout(900_000);
+const lan = lanOf("fst");
+const url = `https://${lan.prefix}.11:6443`;
+const script = join(import.meta.dir, "../../systemd/bramble-first-boot.sh");
+const boot = "/boot/firmware";
+const log = `${boot}/bramble-first-boot.log`;
+const armed = "/etc/systemd/system/multi-user.target.wants/bramble-first-boot.service";
+const runs = "/usr/local/lib/bramble/first-boot/first-boot.sh run";
+let release = "";
+let token = "";
+let master: InstallBoard;
+let worker: InstallBoard;
+let offline: InstallBoard;
+
+beforeAll(async () => {
+  release = makeRelease();
+  createLan(lan);
+  master = await InstallBoard.start(lan, "box-1", `${lan.prefix}.11`);
+  worker = await InstallBoard.start(lan, "box-2", `${lan.prefix}.12`);
+  offline = await InstallBoard.start(lan, "box-3", `${lan.prefix}.13`);
+  expectSuccess(await master.run(`${release}/install.sh`));
+  token = expectSuccess(await master.run("bramble token create")).trim();
+});
+
+afterAll(() => {
+  for (const board of [master, worker, offline]) board?.stop();
+  removeLan(lan);
+  removeReleases();
+});
+
+const write = async (board: InstallBoard, lines: readonly string[], end = "\n"): Promise<void> => {
+  const text = lines.map((line) => line + end).join("");
+  const encoded = Buffer.from(text).toString("base64");
+  expectSuccess(await board.run(`mkdir -p ${boot}; echo ${encoded} | base64 -d >${boot}/bramble.conf`));
+};
+const textOf = async (board: InstallBoard, file: string): Promise<string> =>
+  (await board.run(`cat ${file} 2>/dev/null`)).output;
+/** Runs what the unit runs, and pulls the plug once it has printed the words. */
+const cutAt = async (board: InstallBoard, words: string): Promise<void> => {
+  const line = `setsid ${runs} >/tmp/out 2>&1 & p=$!; until grep -q "${words}" /tmp/out; do sleep 0.05; kill -0 $p || exit 9; done; kill -KILL -$p`;
+  const { code, output } = await board.run(line);
+  if (code !== 0) throw new Error(`${words}: ${output}\n${await textOf(board, "/tmp/out")}`);
+};
+
+describe("a worker with a settings file", () => {
+  test("is armed from its boot partition", async () => {
+    const { code, output } = await worker.run(`sh ${script}`);
+    expect([code, output]).toEqual([1, expect.stringContaining("neither bramble.conf on the boot partition")]);
+    await write(worker, ["role=worker"]);
+    expectSuccess(await worker.run(`cp ${script} ${boot}/ && sh ${boot}/bramble-first-boot.sh`));
+    expect(await textOf(worker, armed)).toContain(
+      "ExecStart=/bin/sh /usr/local/lib/bramble/first-boot/first-boot.sh run",
+    );
+    expect(await textOf(worker, log)).toContain("armed: this board joins by itself");
+  });
+
+  test.each([
+    [["role=maste"], "line 1: role: expected master or worker, got maste"],
+    [["# note", "sever=https://x"], "line 2: there is no setting named sever"],
+    [["role worker"], "line 1: expected KEY=VALUE"],
+    [["label=a=$(reboot)"], "line 1: label: expected KEY=VALUE"],
+    [["server=http://x:6443"], "line 1: server: expected https://HOST:6443"],
+    [["role=worker"], "a worker needs token="],
+    [["token=abc", `server=${url}`], "the token names no cluster"],
+    [[`token=BR1${"0".repeat(64)}::abcdef.0123456789abcdef`, `server=${url}`], "is not the cluster that the token"],
+  ])("%p is told on the boot partition, and tried again", async (lines, problem) => {
+    await write(worker, lines);
+    await cutAt(worker, "it does not go on; trying again");
+    expect(await textOf(worker, log)).toContain(problem);
+  });
+
+  test("goes on after each cut, and joins", async () => {
+    // As an editor of Windows leaves it.
+    await write(
+      worker,
+      ["\ufeffrole=worker", `server = ${url}`, `token=${token}`, "name=by-itself", "label=disk=card", "# end"],
+      "\r\n",
+    );
+    const steps = [
+      "this board joins by itself",
+      "downloading bramble-uninstall.sh",
+      "downloading bramble-linux-",
+      "starting Docker",
+      "looking at this machine",
+      "installing /usr/local/bin/bramble",
+      "waiting for",
+    ];
+    for (const step of steps) await cutAt(worker, step);
+    expect(await textOf(worker, `${boot}/bramble.conf`)).toContain(token);
+    expectSuccess(await worker.run(runs));
+    expect(expectSuccess(await master.run("bramble kubectl get node by-itself --show-labels"))).toContain("disk=card");
+  });
+
+  test("leaves no token on the boot partition, nor what would begin again", async () => {
+    const settings = await textOf(worker, `${boot}/bramble.conf`);
+    expect(settings).not.toContain("BR1");
+    expect(settings).toContain("label=disk=card");
+    expect(await textOf(worker, log)).toContain("this board is Node by-itself and Ready");
+    expect(await textOf(worker, log)).toMatch(/done: this board has joined\. [^\n]*\n$/);
+    const places = "/etc/systemd /usr/local/lib/bramble /var/lib";
+    const left = await worker.run(`find ${places} -maxdepth 3 -name '*first-boot*'`);
+    expect(left.output).toBe("");
+  });
+});
+
+describe("a worker without internet or a master's address", () => {
+  test("restarts once, for boot arguments that were switched on", async () => {
+    await write(offline, [`token=${token}x`]);
+    // Its firmware does not take them; what a restart would do is told.
+    const restarting =
+      "printf '#!/bin/sh\\necho restarted >>/tmp/restarts\\n' >/usr/local/sbin/reboot; chmod 755 /usr/local/sbin/reboot";
+    expectSuccess(
+      await offline.run(
+        `${restarting}; cp ${script} ${boot}/; cp -r ${release} ${boot}/bramble-bundle; echo cgroup_enable=memory cgroup_memory=1 >${boot}/cmdline.txt`,
+      ),
+    );
+    expectSuccess(await offline.run(`sh ${boot}/bramble-first-boot.sh; ${runs}`));
+    expect(await textOf(offline, "/tmp/restarts")).toBe("restarted\n");
+    await cutAt(offline, "it does not go on; trying again");
+    expect(await textOf(offline, "/tmp/restarts")).toBe("restarted\n");
+  });
+
+  test("what is mended on the card counts; it finds the master by mDNS and joins from the card", async () => {
+    await write(offline, [`token=${token}`, "flags=--low-memory on"]);
+    const output = expectSuccess(await offline.run(runs));
+    expect(output).toContain(`found ${url}`);
+    expect(output).not.toContain("downloading");
+    expect(await textOf(offline, log)).toContain("this board is Node box-3 and Ready");
+    expect(await textOf(offline, "/etc/bramble/worker.env")).toContain("--low-memory on");
+  });
+});
+
+describe("user-data of cloud-init", () => {
+  test("has the settings and this script, and arms the board", async () => {
+    await write(offline, ["role=worker", `server=${url}`, `token=${token}`]);
+    const text = expectSuccess(await offline.run(`sh ${script} user-data ${boot}/bramble.conf`));
+    const parsed = Bun.YAML.parse(text) as {
+      write_files: { path: string; content: string; encoding?: string }[];
+      runcmd: string[][];
+    };
+    const [settings, program] = parsed.write_files;
+    expect(text).toStartWith("#cloud-config\n");
+    expect(settings).toMatchObject({
+      path: "/etc/bramble/first-boot.conf",
+      content: `role=worker\nserver=${url}\ntoken=${token}\n`,
+    });
+    expect(Buffer.from(program?.content ?? "", "base64").toString()).toBe(await Bun.file(script).text());
+    expect(parsed.runcmd).toEqual([["sh", program?.path ?? ""]]);
+    await write(offline, ["rol=worker"]);
+    expect((await offline.run(`sh ${script} user-data ${boot}/bramble.conf`)).code).toBe(1);
+  });
+});
