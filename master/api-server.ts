@@ -38,7 +38,8 @@ export interface ApiServerSetup {
   readonly settings: MasterSettings;
   readonly store: Store;
   readonly keys: MasterKeys;
-  readonly address: string;
+  /** Where this master is reached, at the moment. */
+  readonly address: () => string;
   /** What `kubectl get componentstatuses` asks; may grow while the server runs. */
   readonly components: ReadonlyMap<string, ComponentCheck>;
   readonly log: Log;
@@ -59,7 +60,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const dialer = new BoardDialer(log.named("tunnel"));
   const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
   const oidc = oidcSettingsOf(settings);
-  const externalAddress = `${address}:${settings.httpsPort}`;
+  const externalAddress = (): string => `${address()}:${settings.httpsPort}`;
   const configured = await configuredAuthentication(settings, issuer.issuer, log);
   let security: Security | undefined;
   let extensions: Extensions | undefined;

@@ -23,7 +23,7 @@ import type { ApiServer } from "./apiserver/server.ts";
 import { ensureKeysWhole } from "./backup/key-recovery.ts";
 import { scheduleBackups } from "./backup/schedule.ts";
 import { backupFolderOf, openStoreSafely } from "./backup/store-recovery.ts";
-import { ensureBootstrapObjects } from "./bootstrap-objects.ts";
+import { ensureBootstrapObjects, ensureMasterEndpoints } from "./bootstrap-objects.ts";
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
 import { reviewReaders } from "./broker/readers.ts";
@@ -32,6 +32,7 @@ import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
 import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
 import { nthAddress } from "./networks.ts";
+import { OwnAddress } from "./own-address.ts";
 import type { Identity } from "./pki/credentials.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { MasterKeys } from "./pki/master-keys.ts";
@@ -52,8 +53,6 @@ export interface ServingMaster {
   readonly issuer: ServiceAccountIssuer;
   /** Others serve over the same store. */
   readonly isShared: boolean;
-  /** `https://address:port`, as other boards reach it. */
-  readonly url: string;
   /** What `kubectl get componentstatuses` asks. */
   readonly components: Map<string, ComponentCheck>;
 }
@@ -73,9 +72,9 @@ export async function startServing(
   mkdirSync(given.runDir, { recursive: true, mode: 0o755 });
   const settings = await joinedSettings(given, log);
 
-  const address = advertisedAddress(settings);
+  const address = new OwnAddress(settings, log.named("address"));
   await ensureKeysWhole(settings, log);
-  const keys = await MasterKeys.open(pkiOptionsOf(settings, address, kubeconfigs), log.named("keys"));
+  const keys = await MasterKeys.open(() => pkiOptionsOf(settings, address.current, kubeconfigs), log.named("keys"));
   const store = await openStoreSafely(settings, log.named("store"));
   parts.add("store", { stop: () => store.close() });
   if (isOwnEtcd(settings.store)) {
@@ -83,7 +82,7 @@ export async function startServing(
     const { startKeeper } = await import("./etcd/keeper.ts");
     const { dataDir } = settings;
     const quota_bytes = wholeValue(settings.etcdQuota);
-    parts.add("etcd's upkeep", startKeeper({ dataDir, address, quota_bytes, log: log.named("etcd") }));
+    parts.add("etcd's upkeep", startKeeper({ dataDir, address: address.current, quota_bytes, log: log.named("etcd") }));
   }
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
@@ -91,15 +90,15 @@ export async function startServing(
     // Under the name that it has everywhere, whatever the store is.
     ["etcd-0", () => store.now().then(() => "ok")],
   ]);
-  const api = await startApiServer({ settings, store, keys, address, components, log });
+  const api = await startApiServer({ settings, store, keys, address: () => address.current, components, log });
   parts.add("API server", api);
   const { server } = api;
   const own = server.client(apiServerUser);
   // Before anybody is served: what the masters agreed on while this one was away.
-  await keys.takeShared(own, address);
+  await keys.takeShared(own, address.current);
   await ensureBootstrapObjects({
     client: own,
-    masters: store.isShared ? undefined : [address],
+    masters: store.isShared ? undefined : [address.current],
     httpsPort: settings.httpsPort,
     serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
     serviceIp: nthAddress(primaryCidr(settings), 1),
@@ -111,9 +110,14 @@ export async function startServing(
   await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
   await publishExtensionAuthentication(own, keys.current.authorities);
   keys.onChange(({ authorities }) => publishExtensionAuthentication(own, authorities));
+  // First the certificate, for it is what boards ask of a master that they find at another address.
+  address.onChange(async (now, before) => {
+    await keys.renew();
+    if (now !== before) await keys.takeShared(own, now);
+  });
   await api.open();
   log.info("the API server is ready", {
-    url: `https://${address}:${settings.httpsPort}`,
+    url: `https://${address.current}:${settings.httpsPort}`,
     after_ms: Math.round(performance.now() - began_ms),
   });
 
@@ -124,15 +128,16 @@ export async function startServing(
       caHashes: bundleFingerprints(keys.current.authorities.trusted),
       version,
     });
-    parts.add("mDNS", startAnnouncer(describe, address, log.named("mdns")));
+    const announcer = startAnnouncer(describe, () => address.current, log.named("mdns"));
+    address.onChange(() => announcer.addressesChanged());
+    parts.add("mDNS", announcer);
   }
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
-  if (store.isShared) {
-    const endpoints = new KubernetesEndpoints({ client: own, address, httpsPort: settings.httpsPort, log });
-    await endpoints.start();
-    parts.add("endpoints", endpoints);
-  }
-  parts.add("certificates", keys.keep(own, address));
+  await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
+  parts.add(
+    "certificates",
+    keys.keep(own, () => address.current),
+  );
   parts.add(
     "backups",
     scheduleBackups({
@@ -144,6 +149,7 @@ export async function startServing(
       log: log.named("backup"),
     }),
   );
+  parts.add("addresses", await address.follow());
   return {
     settings,
     server,
@@ -151,9 +157,40 @@ export async function startServing(
     keys,
     issuer: api.issuer,
     isShared: store.isShared,
-    url: `https://${address}:${settings.httpsPort}`,
     components,
   };
+}
+
+/** Keeps this master among those that the `kubernetes` Service leads to. One alone over its store was listed at its start. */
+async function listThisMaster(
+  { settings: { httpsPort, store }, isShared, client, address, log }: ListedMaster,
+  parts: Parts,
+): Promise<void> {
+  if (!isShared) {
+    address.onChange((now) => ensureMasterEndpoints({ client, masters: [now], httpsPort }));
+    return;
+  }
+  const start = async (now: string): Promise<KubernetesEndpoints> => {
+    const started = new KubernetesEndpoints({ client, address: now, httpsPort, log });
+    await started.start();
+    return started;
+  };
+  let listed = await start(address.current);
+  parts.add("endpoints", { stop: () => listed.stop() });
+  address.onChange(async (now, before) => {
+    if (now === before) return;
+    await listed.stop();
+    listed = await start(now);
+    if (isOwnEtcd(store)) log.warn("this board's member of etcd takes the new address when it starts again", { now });
+  });
+}
+
+interface ListedMaster {
+  readonly settings: MasterSettings;
+  readonly isShared: boolean;
+  readonly client: Client;
+  readonly address: OwnAddress;
+  readonly log: Log;
 }
 
 /** A cluster that lies in sqlite must not begin anew in an etcd that is empty. */
@@ -161,15 +198,6 @@ async function assertMoved({ dataDir }: MasterSettings, store: Store): Promise<v
   if (!existsSync(join(dataDir, "store", "store.db"))) return;
   if ((await store.list(stateRoot, { limit: 1 })).items.length > 0) return;
   throw new ConfigError("this cluster's state rests in sqlite yet: bring it to etcd with `bramble store move etcd`");
-}
-
-/** Where this master is reached. Throws ConfigError for a board without an address. */
-export function advertisedAddress(settings: Pick<MasterSettings, "advertiseAddress" | "nodeIp">): string {
-  const address = settings.advertiseAddress || boardAddresses(settings.nodeIp)[0];
-  if (address === undefined) {
-    throw new ConfigError("this board has no network address yet: connect it, or name one with --advertise-address");
-  }
-  return address;
 }
 
 export function pkiOptionsOf(

@@ -34,7 +34,7 @@ export interface SecurityOptions {
   /** The API server's own client (system:masters), called only while requests are served. */
   readonly client: () => Client;
   /** host:port at which clients outside reach the API. */
-  readonly externalAddress: string;
+  readonly externalAddress: () => string;
   readonly tolerationSeconds?: TolerationSeconds | undefined;
   /** Admission policies and webhooks. */
   readonly admissionExtensions?: readonly AdmissionPlugin[] | undefined;

@@ -73,7 +73,7 @@ export interface Guards {
   /** What those servers serve, for discovery. */
   readonly externalGroups?: ExternalGroups | undefined;
   /** `host:port` at which clients reach this server. */
-  readonly serverAddress?: string | undefined;
+  readonly serverAddress?: (() => string) | undefined;
 }
 
 export interface ApiServerOptions {

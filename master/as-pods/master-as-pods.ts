@@ -23,9 +23,10 @@ import { ensureKeysWhole } from "../backup/key-recovery.ts";
 import { clusterSettings } from "../join/cluster-settings.ts";
 import { joinedSettings } from "../join/control-plane.ts";
 import { nodeNameFrom } from "../join/node-name.ts";
+import { advertisedAddress } from "../own-address.ts";
 import { markControlPlane } from "../own-board.ts";
 import { MasterKeys } from "../pki/master-keys.ts";
-import { advertisedAddress, pkiOptionsOf } from "../serving.ts";
+import { pkiOptionsOf } from "../serving.ts";
 import { componentIdentities } from "./component-identities.ts";
 import { controlPlanePods, renderSettings } from "./control-plane-pods.ts";
 
@@ -40,7 +41,7 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
   const settings = await joinedSettings(given, log);
   await ensureKeysWhole(settings, log);
   const address = advertisedAddress(settings);
-  const keys = await MasterKeys.open(pkiOptionsOf(settings, address, componentIdentities), log.named("keys"));
+  const keys = await MasterKeys.open(() => pkiOptionsOf(settings, address, componentIdentities), log.named("keys"));
   // A further master's board joins by the others: they know which names are taken.
   if (settings.server.length === 0) await provideIdentity(settings, keys);
   const forget = noteProcess(given.runDir, "master");

@@ -14,7 +14,7 @@ import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
 import { EtcdMembers } from "../etcd/members.ts";
 import { prepareEtcd } from "../etcd/prepare.ts";
 import { joinedSettings, settingsFile } from "../join/control-plane.ts";
-import { advertisedAddress } from "../serving.ts";
+import { advertisedAddress } from "../own-address.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 import { isOwnEtcd } from "../store/store-choice.ts";
 import { UserError } from "./admin-client.ts";

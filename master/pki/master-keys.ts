@@ -27,15 +27,15 @@ export class MasterKeys {
   #working: Promise<void> = Promise.resolve();
 
   private constructor(
-    private readonly options: MasterPkiOptions,
+    private readonly options: () => MasterPkiOptions,
     first: MasterPki,
     private readonly log: Log,
   ) {
     this.#current = first;
   }
 
-  static async open(options: MasterPkiOptions, log: Log): Promise<MasterKeys> {
-    return new MasterKeys(options, await ensureMasterPki(options), log);
+  static async open(options: () => MasterPkiOptions, log: Log): Promise<MasterKeys> {
+    return new MasterKeys(options, await ensureMasterPki(options()), log);
   }
 
   get current(): MasterPki {
@@ -59,24 +59,27 @@ export class MasterKeys {
     }
   }
 
+  /** Looks at once whether certificates and kubeconfigs are good for the addresses of this master. */
+  renew(): Promise<void> {
+    return this.#serially(() => this.#refresh());
+  }
+
   /** Follows the shared keys, and looks after the certificates. */
-  keep(client: Client, address: string): Part {
+  keep(client: Client, address: () => string): Part {
     const informers = new InformerFactory(client, { log: this.log });
     informers.informer(secrets, clusterKeys).addHandler(({ type, object }) => {
       if (type === "delete") return;
-      this.#apply(object, client, address).catch((error: unknown) => {
+      this.#apply(object, client, address()).catch((error: unknown) => {
         // Comes again with the next event; a set that cannot be used is a person's to mend.
         this.log.error("the cluster's keys were not taken over", { error });
       });
     });
     informers.start();
     const look = async (): Promise<void> => {
-      await this.#serially(() => this.#refresh()).catch((error: unknown) =>
-        this.log.error("certificates cannot be renewed", { error }),
-      );
+      await this.renew().catch((error: unknown) => this.log.error("certificates cannot be renewed", { error }));
     };
     const timer = setInterval(look, renewalLook_ms);
-    const following = followRenewalMark(join(this.options.dataDir, "pki", renewalMarkFile), look, this.log);
+    const following = followRenewalMark(join(this.options().dataDir, "pki", renewalMarkFile), look, this.log);
     return {
       async stop() {
         clearInterval(timer);
@@ -96,7 +99,7 @@ export class MasterKeys {
     return this.#serially(async () => {
       const files = keysOf(secret);
       const digest = keysDigest(files);
-      const folder = join(this.options.dataDir, "pki");
+      const folder = join(this.options().dataDir, "pki");
       if (keysDigest(await readAuthorityFiles(folder)) !== digest) {
         await replaceAuthorityFiles(folder, files);
         await this.#refresh();
@@ -117,7 +120,7 @@ export class MasterKeys {
 
   async #refresh(): Promise<void> {
     const before = this.#current;
-    const after = await ensureMasterPki(this.options);
+    const after = await ensureMasterPki(this.options());
     if (Bun.deepEquals(essence(before), essence(after))) return;
     this.#current = after;
     for (const user of this.#users) {

@@ -8,20 +8,28 @@ import { lanAddresses } from "./find-masters.ts";
 import type { Announcement, Asker } from "./records.ts";
 import { mayAsk, mdnsGroup, mdnsPort } from "./service-type.ts";
 
-/** Interfaces come and go: Wi-Fi is often later than a master. */
-const look_ms = 60_000;
 /** Answers in a second; who asks more often gets none. */
 const mostAnswers = 20;
+
+export interface Announcer extends Part {
+  /** Interfaces come and go: Wi-Fi is often later than a master. To be called when addresses have changed. */
+  addressesChanged(): void;
+}
 
 /**
  * Answers who asks the LAN for masters, and sends nothing unasked. Another responder, such as avahi, may run beside it: the
  * socket is bound to the group, so that what is sent to this board's own address reaches that one alone. A LAN without
  * multicast, or a port that is taken, is told once and keeps nothing from running.
  */
-export function startAnnouncer(own: () => Omit<Announcement, "addresses">, preferredAddress: string, log: Log): Part {
+export function startAnnouncer(
+  own: () => Omit<Announcement, "addresses">,
+  preferredAddress: () => string,
+  log: Log,
+): Announcer {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   const joined = new Set<string>();
   let answered = { second: 0, count: 0 };
+  let isBound = false;
   const join = (): void => {
     const present = lanAddresses();
     for (const address of joined) if (!present.includes(address)) joined.delete(address);
@@ -41,23 +49,24 @@ export function startAnnouncer(own: () => Omit<Announcement, "addresses">, prefe
     if (second !== answered.second) answered = { second, count: 0 };
     return answered.count++ < mostAnswers;
   };
-  let looking: NodeJS.Timeout | undefined;
   socket.on("error", (error) => log.warn("boards cannot find this master by mDNS", { error }));
   socket.on("message", (message, asker) => {
     if (!mayAsk(message) || !mayAnswer()) return;
-    answer(socket, message, asker, own(), preferredAddress).catch((error: unknown) =>
+    answer(socket, message, asker, own(), preferredAddress()).catch((error: unknown) =>
       log.debug("a question by mDNS was not answered", { asker: asker.address, error }),
     );
   });
   socket.bind({ port: mdnsPort, address: mdnsGroup }, () => {
     socket.setMulticastTTL(255);
+    isBound = true;
     join();
-    looking = setInterval(join, look_ms);
-    looking.unref();
   });
   return {
+    addressesChanged() {
+      if (isBound) join();
+    },
     stop() {
-      clearInterval(looking);
+      isBound = false;
       try {
         socket.close();
       } catch (error) {

@@ -56,7 +56,7 @@ export async function startControlPlane(more: readonly ControllerDefinition[] = 
     store,
     declarations: builtinDeclarations,
     guards: ({ reader, client }) => {
-      security = createSecurity({ reader, issuer, client: () => client(own), externalAddress: "127.0.0.1:6443" });
+      security = createSecurity({ reader, issuer, client: () => client(own), externalAddress: () => "127.0.0.1:6443" });
       return security;
     },
   });

@@ -85,7 +85,7 @@ export async function startSecuredServer({
         reader: parts.reader,
         issuer,
         client,
-        externalAddress: "127.0.0.1:6443",
+        externalAddress: () => "127.0.0.1:6443",
         admissionExtensions: extensions?.admission ?? [],
         ...more,
       });

@@ -42,12 +42,12 @@ export function openIdDocuments(
 /** The same, for the API server's table of paths; also with a slash at the end, as old clients ask. */
 export function openIdPaths(
   issuer: ServiceAccountIssuer,
-  externalAddress: string,
+  externalAddress: () => string,
 ): Readonly<Record<string, PathHandler>> {
   const handlers = ([configurationPath, jwksPath] as const).flatMap((path) => {
     // Made for each request: keys are rotated while the server runs, and the documents are small and rarely asked for.
     const handler: PathHandler = async () => {
-      const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress)[path];
+      const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress())[path];
       return { kind: "bytes", code: 200, contentType, headers: { "cache-control": cacheControl }, body };
     };
     return [

@@ -20,7 +20,7 @@ export class DiscoveryPaths {
   #groups: { readonly generation: number; readonly list: DiscoveredGroup[] } | undefined;
   externalGroups: ExternalGroups = () => [];
   /** `host:port` at which clients reach this server. */
-  serverAddress: string | undefined;
+  serverAddress: (() => string) | undefined;
 
   constructor(table: ResourceTable) {
     this.#table = table;
@@ -67,7 +67,7 @@ export class DiscoveryPaths {
         kind: "APIVersions",
         versions: groups.flatMap(({ versions }) => versions.map((each) => each.version)),
         serverAddressByClientCIDRs: this.serverAddress
-          ? [{ clientCIDR: "0.0.0.0/0", serverAddress: this.serverAddress }]
+          ? [{ clientCIDR: "0.0.0.0/0", serverAddress: this.serverAddress() }]
           : [],
       });
     }

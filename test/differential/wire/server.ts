@@ -38,7 +38,7 @@ export async function startWireServer(): Promise<WireServer> {
     defaultTolerationSeconds: 300,
   };
   const keys = await MasterKeys.open(
-    {
+    () => ({
       dataDir,
       kubeconfigPath: join(dataDir, "kubeconfig.yaml"),
       server: "https://127.0.0.1:6443",
@@ -49,7 +49,7 @@ export async function startWireServer(): Promise<WireServer> {
         serviceIp: "10.43.0.1",
         clusterDomain: "cluster.local",
       },
-    },
+    }),
     silentLog,
   );
   const store = openMemoryStore();
@@ -57,7 +57,7 @@ export async function startWireServer(): Promise<WireServer> {
     settings,
     store,
     keys,
-    address: "127.0.0.1",
+    address: () => "127.0.0.1",
     components: new Map(),
     log: process.env["WIRE_LOG"] ? (await import("#shared/client/log.ts")).stderrLog("warn") : silentLog,
   });

@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "#shared/client/log.ts";
+import { OwnAddress } from "./own-address.ts";
+
+function follow(...found: (readonly string[])[]) {
+  const settings = { advertiseAddress: found[0]?.[0] ?? "", nodeIp: "" };
+  let at = 0;
+  const address = new OwnAddress(settings, silentLog, () => ({ address: found[at]?.[0], all: found[at] ?? [] }));
+  const told: string[] = [];
+  return {
+    address,
+    told,
+    next: () => {
+      at++;
+      return address.changed();
+    },
+  };
+}
+
+test("a new address is told with the former one, in the order of who asked", async () => {
+  const { address, told, next } = follow(["192.0.2.1"], ["192.0.2.7"]);
+  address.onChange(async (now, before) => void told.push(`first ${before} ${now}`));
+  address.onChange((now) => void told.push(`second ${now} ${address.current}`));
+  await next();
+  expect(told).toEqual(["first 192.0.2.1 192.0.2.7", "second 192.0.2.7 192.0.2.7"]);
+});
+
+test("what has not changed is not told, and a further address is", async () => {
+  const { address, told, next } = follow(["192.0.2.1"], ["192.0.2.1"], ["192.0.2.1", "2001:db8::1"]);
+  address.onChange((now) => void told.push(now));
+  await next();
+  expect(told).toEqual([]);
+  await next();
+  expect(told).toEqual(["192.0.2.1"]);
+});
+
+test("without any address the last one counts, until the board has one again", async () => {
+  const { address, told, next } = follow(["192.0.2.1"], [], ["192.0.2.1"], [], ["192.0.2.9"]);
+  address.onChange((now) => void told.push(now));
+  for (let i = 0; i < 3; i++) {
+    await next();
+    expect(address.current).toBe("192.0.2.1");
+  }
+  await next();
+  expect(told).toEqual(["192.0.2.9"]);
+});
+
+test("who fails keeps no other from going on", async () => {
+  const { address, told, next } = follow(["192.0.2.1"], ["192.0.2.7"]);
+  address.onChange(() => Promise.reject(new Error("no")));
+  address.onChange((now) => void told.push(now));
+  await next();
+  expect(told).toEqual(["192.0.2.7"]);
+});

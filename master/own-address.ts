@@ -1,0 +1,87 @@
+/** Where this master is reached, which DHCP may change while it runs. */
+
+import { watchAddresses } from "#shared/board/address-watch.ts";
+import { boardAddresses } from "#shared/board/addresses.ts";
+import type { Part } from "#shared/board/parts.ts";
+import type { Log } from "#shared/client/log.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
+
+type AddressSettings = Pick<MasterSettings, "advertiseAddress" | "nodeIp">;
+type Found = { readonly address: string | undefined; readonly all: readonly string[] };
+
+/** Of this board now; what a person has set comes first. */
+function lookUp({ advertiseAddress, nodeIp }: AddressSettings): Found {
+  const all = boardAddresses(nodeIp);
+  return { address: advertiseAddress || all[0], all };
+}
+
+/** Throws ConfigError for a board without an address. */
+export function advertisedAddress(settings: AddressSettings): string {
+  const { address } = lookUp(settings);
+  if (address === undefined) {
+    throw new ConfigError("this board has no network address yet: connect it, or name one with --advertise-address");
+  }
+  return address;
+}
+
+/** Told when the board has other addresses than before; the one at which this master is reached may be the same. */
+export type AddressUser = (now: string, before: string) => void | Promise<void>;
+
+/** The address at which others reach this master, as it is at the moment. While the board has none, the last one counts. */
+export class OwnAddress {
+  readonly #users: AddressUser[] = [];
+  #known: readonly string[];
+  #current: string;
+  #telling: Promise<void> = Promise.resolve();
+
+  /** Throws ConfigError for a board without an address. */
+  constructor(
+    private readonly settings: AddressSettings,
+    private readonly log: Log,
+    private readonly look: (settings: AddressSettings) => Found = lookUp,
+  ) {
+    this.#current = advertisedAddress(settings);
+    this.#known = look(settings).all;
+  }
+
+  get current(): string {
+    return this.#current;
+  }
+
+  onChange(user: AddressUser): void {
+    this.#users.push(user);
+  }
+
+  /** Follows the kernel's events. A kernel that sends none is told of once: then a restart finds a new address. */
+  async follow(): Promise<Part> {
+    try {
+      return await watchAddresses(() => void this.changed(), this.log);
+    } catch (error) {
+      this.log.warn("a change of this board's address is noticed at the next start only", { error });
+      return { stop: () => undefined };
+    }
+  }
+
+  /** Looks, and resolves when all users have gone on with what is there now. One that fails keeps no other from it. */
+  changed(): Promise<void> {
+    this.#telling = this.#telling.then(() => this.#tell());
+    return this.#telling;
+  }
+
+  async #tell(): Promise<void> {
+    const { address, all } = this.look(this.settings);
+    if (address === undefined || (address === this.#current && all.join() === this.#known.join())) return;
+    const before = this.#current;
+    this.#current = address;
+    this.#known = all;
+    this.log.info("this board's addresses have changed", { address, before, all: all.join(",") });
+    for (const user of this.#users) {
+      try {
+        await user(address, before);
+      } catch (error) {
+        this.log.error("a part of this master goes on with the former address until it starts again", { error });
+      }
+    }
+  }
+}
