@@ -42,7 +42,7 @@ function inNamespaceOfItsOwn(): never {
 const network = {
   family: "IPv4" as const,
   clusterCidr: "10.42.0.0/16",
-  serviceCidr: "10.43.0.0/16",
+  serviceCidrs: ["10.43.0.0/16"],
   ownClusterIps: new Set<string>(),
 };
 const node = { name: "pi-1", zone: undefined };

@@ -14,6 +14,7 @@ import {
   services,
   storageClasses,
 } from "#shared/api/resources.ts";
+import { defaultServiceCIDRName } from "#shared/api/service-addresses.ts";
 import type { ConfigMap, Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
@@ -26,8 +27,7 @@ export interface BootstrapOptions {
   /** Addresses of the API servers; undefined: somebody else keeps the list. */
   readonly masters: readonly string[] | undefined;
   readonly httpsPort: number;
-  /** Where Services get their addresses from. */
-  /** One, or one of each family. */
+  /** Where Services get their addresses from: one, or one of each family. */
   readonly serviceCidrs: readonly string[];
   /** The `kubernetes` Service's. */
   readonly serviceIp: string;
@@ -165,7 +165,7 @@ const systemPriorityClasses: readonly PriorityClass[] = [
 async function ensureServiceCIDR(client: Client, cidrs: readonly string[]): Promise<void> {
   await ensure(client, serviceCIDRs, defaultServiceCIDR(cidrs));
   if (cidrs.length < 2) return;
-  const present = await client.get(serviceCIDRs, { name: "kubernetes" });
+  const present = await client.get(serviceCIDRs, { name: defaultServiceCIDRName });
   if (present.spec.cidrs?.length !== 1 || present.spec.cidrs[0] !== cidrs[0]) return;
   await client.update(serviceCIDRs, { ...present, spec: { ...present.spec, cidrs: [...cidrs] } });
 }
@@ -174,7 +174,7 @@ function defaultServiceCIDR(cidrs: readonly string[]): ServiceCIDR {
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "ServiceCIDR",
-    metadata: { name: "kubernetes" },
+    metadata: { name: defaultServiceCIDRName },
     spec: { cidrs: [...cidrs] },
   };
 }

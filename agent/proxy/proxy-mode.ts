@@ -5,16 +5,25 @@ export interface ProxyNetwork {
   readonly family: IpFamily;
   /** Pods' addresses: traffic from elsewhere to a Service is masqueraded. */
   readonly clusterCidr: string;
-  readonly serviceCidr: string;
+  /** Those of the command line; ServiceCIDR objects may add to them. */
+  readonly serviceCidrs: readonly string[];
   /** Cluster addresses that this board answers itself (its DNS): they get no rules. */
   readonly ownClusterIps: ReadonlySet<string>;
 }
 
+export const withRanges = (network: ProxyNetwork, serviceCidrs = network.serviceCidrs): ProxyNetwork => ({
+  ...network,
+  serviceCidrs,
+});
+
 /** How Service ports of one family are made to work on a board. What a Service promises is in test/services. */
 export interface ProxyMode {
-  /** Makes these ports work and no others, whatever an earlier run left. Rejects when that is not certain; then the next
-   *  call finds out what there is. */
-  apply(ports: readonly ServicePort[]): Promise<void>;
+  /**
+   * Makes these ports work and no others, whatever an earlier run left. Rejects when that is not certain; then the next
+   * call finds out what there is.
+   * @param serviceCidrs of the network's family: what goes there and to no Service is refused; the network's if absent
+   */
+  apply(ports: readonly ServicePort[], serviceCidrs?: readonly string[]): Promise<void>;
   /** Does what an earlier run applied work still, as after a restart of the agent alone? */
   isInPlace(): Promise<boolean>;
   /** Rules stay, for the next run. */

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { KubeObject } from "#shared/api/object.ts";
+import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
 import type { Client } from "#shared/client/client.ts";
 import { ManualClock } from "#shared/client/clock.ts";
@@ -9,10 +10,10 @@ import type { ProxyMode } from "./proxy-mode.ts";
 import { ServiceProxy } from "./service-proxy.ts";
 
 /** A master that says nothing, and a board whose checkpoint is older than what stands in its kernel. */
-async function started(isInPlace: boolean, clock: ManualClock) {
+async function started(isInPlace: boolean, clock: ManualClock, kept: readonly KubeObject[] = []) {
   const checkpoint: CacheCheckpoint = {
     keeps: () => true,
-    load: async () => [] as KubeObject[],
+    load: async (name) => kept.filter(({ kind }) => name.includes(`${kind?.toLowerCase()}s`)),
     changed: () => undefined,
   };
   const silent = {
@@ -21,17 +22,19 @@ async function started(isInPlace: boolean, clock: ManualClock) {
   };
   const informers = new InformerFactory(silent as unknown as Client, { checkpoint, clock });
   let applied = 0;
+  let refused: readonly string[] | undefined;
   const mode: ProxyMode = {
     isInPlace: async () => isInPlace,
     stop: async () => undefined,
-    apply: async () => {
+    apply: async (_, serviceCidrs) => {
       applied++;
+      refused = serviceCidrs;
     },
   };
   const network = {
     family: "IPv4",
     clusterCidr: "10.42.0.0/16",
-    serviceCidr: "10.43.0.0/16",
+    serviceCidrs: ["10.43.0.0/16"],
     ownClusterIps: new Set<string>(),
   } as const;
   const proxy = new ServiceProxy({
@@ -46,7 +49,7 @@ async function started(isInPlace: boolean, clock: ManualClock) {
   informers.start();
   const start = proxy.start();
   await Bun.sleep(20);
-  return { applied: () => applied, start, stop: () => proxy.stop() };
+  return { applied: () => applied, refused: () => refused, start, stop: () => proxy.stop() };
 }
 
 test("a board that has booted makes Services work by its checkpoint at once", async () => {
@@ -65,5 +68,19 @@ test("rules that outlived an agent are not replaced by an older checkpoint befor
   await clock.advance(20_000);
   await start;
   while (applied() === 0) await Bun.sleep(1);
+  await stop();
+});
+
+test("ranges of ServiceCIDRs are the proxy's of their family too", async () => {
+  const range: ServiceCIDR = {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name: "more" },
+    spec: { cidrs: ["10.60.0.0/24", "fd60::/112"] },
+  };
+  const { refused, start, stop } = await started(false, new ManualClock(), [range]);
+  await start;
+  while (refused()?.length !== 2) await Bun.sleep(1);
+  expect(refused()).toEqual(["10.43.0.0/16", "10.60.0.0/24"]);
   await stop();
 });

@@ -1,4 +1,4 @@
-import { endpointSlices, services } from "#shared/api/resources.ts";
+import { endpointSlices, serviceCIDRs, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
@@ -70,7 +70,12 @@ export class ServiceProxy {
     const slices = informers.informer(endpointSlices);
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
-    this.detach.push(informers.informer(services).addHandler(enqueue), slices.addHandler(enqueue));
+    // Not waited for: Services work without knowing every range they may come from.
+    this.detach.push(
+      ...[informers.informer(services), slices, informers.informer(serviceCIDRs)].map((each) =>
+        each.addHandler(enqueue),
+      ),
+    );
     const sources = [informers.informer(services), slices];
     await Promise.all(sources.map(({ usable }) => usable));
     for (const network of networks) {
@@ -124,9 +129,18 @@ export class ServiceProxy {
       slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
     const all = informers.lister(services).list();
     for (const { network, mode, cache } of this.families) {
-      await mode.apply(await cache.servicePorts(all, slicesOf, node(), network.family));
+      const ports = await cache.servicePorts(all, slicesOf, node(), network.family);
+      await mode.apply(ports, this.serviceCidrsOf(network));
     }
     this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
+  }
+
+  /** Ranges that are not ready too: no Service gets an address there yet, and nobody else is to have it. */
+  private serviceCidrsOf({ family, serviceCidrs }: ProxyNetwork): string[] {
+    const objects = this.options.informers.lister(serviceCIDRs).list();
+    const added = objects.flatMap(({ spec }) => spec.cidrs ?? []);
+    const own = added.filter((cidr) => cidr.includes(":") === (family === "IPv6"));
+    return [...new Set([...serviceCidrs, ...own.sort()])];
   }
 }
 

@@ -27,12 +27,12 @@ test("the proxy serves families that have both pods and Services", () => {
   const v4 = {
     family: "IPv4" as const,
     clusterCidr: "10.42.0.0/16",
-    serviceCidr: "10.43.0.0/16",
+    serviceCidrs: ["10.43.0.0/16"],
     ownClusterIps: new Set([dns]),
   };
   expect(proxyNetworks("10.42.0.0/16,fd42::/56", "10.43.0.0/16", [dns])).toEqual([v4]);
   expect(proxyNetworks("10.42.0.0/16,fd42::/56", "10.43.0.0/16,fd43::/112", [dns])).toEqual([
     v4,
-    { family: "IPv6", clusterCidr: "fd42::/56", serviceCidr: "fd43::/112", ownClusterIps: new Set() },
+    { family: "IPv6", clusterCidr: "fd42::/56", serviceCidrs: ["fd43::/112"], ownClusterIps: new Set() },
   ]);
 });

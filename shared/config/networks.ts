@@ -34,7 +34,7 @@ export function parseNetworks(option: string, text: string): readonly [FamilyNet
 export interface ServiceNetwork {
   readonly family: IpFamily;
   readonly clusterCidr: string;
-  readonly serviceCidr: string;
+  readonly serviceCidrs: readonly string[];
   readonly ownClusterIps: ReadonlySet<string>;
 }
 
@@ -53,7 +53,7 @@ export function proxyNetworks(
     if (own === undefined) return [];
     // A rule about an address of the other family would have all of this one's rules refused.
     const answered = ownClusterIps.filter((address) => (family === "IPv4" ? isIPv4(address) : isIPv6(address)));
-    return [{ family, clusterCidr: own.cidr, serviceCidr: cidr, ownClusterIps: new Set(answered) }];
+    return [{ family, clusterCidr: own.cidr, serviceCidrs: [cidr], ownClusterIps: new Set(answered) }];
   });
 }
 

@@ -70,6 +70,37 @@ describe("the network of boards", () => {
     expect(new Set(answers).size).toBe(2);
   });
 
+  test("a ServiceCIDR gives Services addresses, which boards serve as any other, and stays until none is left", async () => {
+    it.apply({
+      apiVersion: "networking.k8s.io/v1",
+      kind: "ServiceCIDR",
+      metadata: { name: "more" },
+      spec: { cidrs: ["10.208.0.0/28"] },
+    });
+    const ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+    await it.until(/^True$/, "get", "servicecidr", "more", "-o", ready);
+    const address = "10.208.0.9";
+    it.apply({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "added" },
+      spec: { clusterIP: address, selector: { app: "web" }, ports: [{ port: 80, targetPort: 8080 }] },
+    });
+    await it.until(/added/, "get", "ipaddress", address, "-o", "jsonpath={.spec.parentRef.name}");
+    const ask = (to: string): string[] => [
+      ...["exec", "one", "--", "sh", "-c"],
+      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${to} 80 2>&1 | head -n 1; true`,
+    ];
+    await it.until(/200/, ...ask(address));
+    expect(inPod("one", `nslookup ${address} 2>&1; true`)).toContain("added.default.svc.cluster.local");
+    await it.until(/refused/i, ...ask("10.208.0.10"));
+    it.kubectl("delete", "servicecidr", "more", "--wait=false");
+    await it.until(/^False$/, "get", "servicecidr", "more", "-o", ready);
+    expect(inPod("one", "nslookup added.default.svc.cluster.local. 2>&1; true")).toContain(address);
+    it.kubectl("delete", "service", "added");
+    await it.until((output) => !output.includes("more"), "get", "servicecidrs", "-o", "name");
+  });
+
   test("a plugin that a DaemonSet drops takes over for new pods; those that run are not touched", async () => {
     const identity = (pod: string): string =>
       it.kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP} {.status.containerStatuses[0].containerID}");

@@ -21,13 +21,13 @@ const networks: Readonly<Record<string, ProxyNetwork>> = {
   IPv4: {
     family: "IPv4",
     clusterCidr: "10.42.0.0/16",
-    serviceCidr: "10.43.0.0/16",
+    serviceCidrs: ["10.43.0.0/16"],
     ownClusterIps: new Set(["10.43.0.10"]),
   },
   IPv6: {
     family: "IPv6",
     clusterCidr: "fd42::/56",
-    serviceCidr: "fd43::/112",
+    serviceCidrs: ["fd43::/112"],
     ownClusterIps: new Set(["fd43::a"]),
   },
 };

@@ -11,7 +11,7 @@ import { IptablesMode } from "./iptables-mode.ts";
 const network = {
   family: "IPv4" as const,
   clusterCidr: "10.42.0.0/16",
-  serviceCidr: "10.43.0.0/16",
+  serviceCidrs: ["10.43.0.0/16"],
   ownClusterIps: new Set<string>(),
 };
 
@@ -67,6 +67,21 @@ describe.skipIf(!canMakeNamespaces())("rules on a kernel", () => {
     expect(saved).toMatch(/-d 10\.43\.0\.8\/32 -p sctp .*--dport 80 -j KUBE-SVC-/);
     expect(saved).not.toContain("SCTP-PROBE");
   });
+
+  test("what goes to no Service of a range is refused, from when the range comes until it goes", async () => {
+    const mode = new IptablesMode({ network, log: silentLog, commandPrefix: board.prefix });
+    const refused = (): string[] =>
+      [...board.run("iptables-save", "-t", "filter").matchAll(/-d (\S+) .*"no such service" -j REJECT/g)].map(
+        ([, cidr = ""]) => cidr,
+      );
+    const ports = [port("TCP")];
+    await mode.apply(ports);
+    expect(refused()).toEqual(["10.43.0.0/16"]);
+    await mode.apply(ports, ["10.43.0.0/16", "10.60.0.0/24"]);
+    expect(refused()).toEqual(["10.43.0.0/16", "10.60.0.0/24"]);
+    await mode.apply(ports, ["10.43.0.0/16"]);
+    expect(refused()).toEqual(["10.43.0.0/16"]);
+  }, 60_000);
 
   test("where it cannot, a Service of SCTP keeps no other from working, and that is said once", async () => {
     const said: string[] = [];

@@ -9,7 +9,7 @@ import {
 } from "node-iptables";
 import type { Log } from "#shared/client/log.ts";
 import { Turn } from "#shared/client/turn.ts";
-import { boardIps, type ProxyMode, type ProxyNetwork } from "../proxy-mode.ts";
+import { boardIps, type ProxyMode, type ProxyNetwork, withRanges } from "../proxy-mode.ts";
 import type { ServicePort } from "../service-ports.ts";
 import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";
 import { type PortRules, portRules } from "./port-rules.ts";
@@ -22,6 +22,11 @@ export interface IptablesModeOptions {
   readonly commandPrefix?: readonly string[] | undefined;
 }
 
+interface Applied {
+  readonly rules: readonly PortRules[];
+  readonly network: ProxyNetwork;
+}
+
 /** Stands for what an earlier run left in a chain: unlike any rule that is planned. */
 const unknownRules = [["<left by an earlier run>"]];
 
@@ -31,7 +36,7 @@ export class IptablesMode implements ProxyMode {
   private readonly tracking: ConnectionTracking;
   private readonly planned = new WeakMap<ServicePort, PortRules>();
   /** What the kernel holds: a port's rules are the same object for as long as nothing of the port changes. */
-  private applied: readonly PortRules[] | undefined;
+  private applied: Applied | undefined;
   /** undefined: no Service has asked for it. */
   private knowsSctp: boolean | undefined;
   /** What was true of UDP Services when their stale flows were last looked for. */
@@ -42,16 +47,17 @@ export class IptablesMode implements ProxyMode {
     this.tracking = new ConnectionTracking(options.network.family, options.commandPrefix);
   }
 
-  async apply(all: readonly ServicePort[]): Promise<void> {
-    const { network } = this.options;
+  async apply(all: readonly ServicePort[], serviceCidrs?: readonly string[]): Promise<void> {
+    const network = withRanges(this.options.network, serviceCidrs);
     const others = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
     const ports = await this.withoutUnknownProtocols(others);
-    const rules = await this.plan(ports);
+    const next: Applied = { rules: await this.plan(ports), network };
     const before = this.applied;
     // Until this one is done it is uncertain what there is.
     this.applied = undefined;
-    if (before && (await this.isInPlace())) await this.change(before, rules);
-    else await this.replace(rules);
+    if (before && (await this.isInPlace())) await this.change(before, next);
+    else await this.replace(next);
+    this.applied = next;
     await this.endStaleFlows(ports);
   }
 
@@ -99,20 +105,20 @@ export class IptablesMode implements ProxyMode {
   }
 
   /** Only ports that differ are compared chain by chain. */
-  private async change(before: readonly PortRules[], after: readonly PortRules[]): Promise<void> {
-    const { network } = this.options;
-    const gone = new Set(before).difference(new Set(after));
-    const fresh = new Set(after).difference(new Set(before));
-    await this.restore(serviceRules(before, network, gone), serviceRules(after, network, fresh));
-    this.applied = after;
+  private async change(before: Applied, after: Applied): Promise<void> {
+    const gone = new Set(before.rules).difference(new Set(after.rules));
+    const fresh = new Set(after.rules).difference(new Set(before.rules));
+    await this.restore(
+      serviceRules(before.rules, before.network, gone),
+      serviceRules(after.rules, after.network, fresh),
+    );
   }
 
-  private async replace(rules: readonly PortRules[]): Promise<void> {
+  private async replace({ rules, network }: Applied): Promise<void> {
     const left = await this.leftByEarlierRun();
     if (left.nat?.has("KUBE-PORTALS")) await removeHooks(this.iptables, userspaceHooks);
-    await this.restore(left, serviceRules(rules, this.options.network));
+    await this.restore(left, serviceRules(rules, network));
     await this.hookIn(proxyHooks);
-    this.applied = rules;
   }
 
   private async restore(previous: Ruleset, next: Ruleset): Promise<void> {

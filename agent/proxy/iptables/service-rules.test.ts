@@ -12,7 +12,7 @@ import { isProxyChain, proxyHooks, serviceRules } from "./shared-rules.ts";
 const network: ProxyNetwork = {
   family: "IPv4",
   clusterCidr: "10.42.0.0/16",
-  serviceCidr: "10.43.0.0/16",
+  serviceCidrs: ["10.43.0.0/16"],
   ownClusterIps: new Set(["10.43.0.10"]),
 };
 

@@ -73,7 +73,7 @@ export function serviceRules(
       ["KUBE-POSTROUTING", postroutingRules()],
     ]),
     filter: new Map([
-      ["KUBE-SERVICES", [...ports.flatMap(({ refused }) => refused), noSuchService(network)]],
+      ["KUBE-SERVICES", [...ports.flatMap(({ refused }) => refused), ...noSuchService(network)]],
       ["KUBE-EXTERNAL-SERVICES", ports.flatMap(({ externallyRefused }) => externallyRefused)],
       ["KUBE-PROXY-FIREWALL", ports.flatMap(({ firewall }) => firewall)],
       ["KUBE-FIREWALL", [...localnetRules(network), ...patientDnsRules(network)]],
@@ -92,15 +92,16 @@ const toNodePorts: Rule = [
   "KUBE-NODEPORTS",
 ];
 
-/** What still goes to the service range after nat belongs to no Service: say so at once, send it nowhere. */
-const noSuchService = (network: ProxyNetwork): Rule => [
-  ...comment("no such service"),
-  "-d",
-  network.serviceCidr,
-  ...exceptions(network),
-  "-j",
-  "REJECT",
-];
+/** What still goes to a service range after nat belongs to no Service: say so at once, send it nowhere. */
+const noSuchService = (network: ProxyNetwork): Rule[] =>
+  network.serviceCidrs.map((cidr) => [
+    ...comment("no such service"),
+    "-d",
+    cidr,
+    ...exceptions(network),
+    "-j",
+    "REJECT",
+  ]);
 
 function postroutingRules(): Rule[] {
   return [

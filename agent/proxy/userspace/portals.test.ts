@@ -25,7 +25,7 @@ const port: ServicePort = {
 const network = {
   family: "IPv4" as const,
   clusterCidr: "10.42.0.0/16",
-  serviceCidr: "10.43.0.0/16",
+  serviceCidrs: ["10.43.0.0/16"],
   ownClusterIps: new Set(["10.43.0.10"]),
 };
 

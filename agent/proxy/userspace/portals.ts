@@ -103,9 +103,9 @@ export function portalRules(
     return [...words, "-j", "DNAT", "--to-destination", to(target)];
   });
   const own = [...network.ownClusterIps].map((ip): Rule => ["-d", `${ip}/${bits}`, "-j", "RETURN"]);
-  // What is left of the service range belongs to no Service.
-  const nobody = ["tcp", "udp"].map(
-    (name): Rule => ["-d", network.serviceCidr, "-p", name, "-j", "DNAT", "--to-destination", to(closedPort)],
+  // What is left of the service ranges belongs to no Service.
+  const nobody = network.serviceCidrs.flatMap((cidr) =>
+    ["tcp", "udp"].map((name): Rule => ["-d", cidr, "-p", name, "-j", "DNAT", "--to-destination", to(closedPort)]),
   );
   return { nat: new Map([["KUBE-PORTALS", [...own, ...rules, ...nobody]]]) };
 }

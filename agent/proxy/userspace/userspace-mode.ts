@@ -5,7 +5,7 @@ import type { Log } from "#shared/client/log.ts";
 import { type Cidr, contains, parseCidr } from "../../network/cidr.ts";
 import { proxyIptables } from "../iptables/iptables-mode.ts";
 import { isProxyChain, proxyHooks, removeHooks, userspaceHooks } from "../iptables/shared-rules.ts";
-import { boardIps, type ProxyMode, type ProxyNetwork, relayAddress } from "../proxy-mode.ts";
+import { boardIps, type ProxyMode, type ProxyNetwork, relayAddress, withRanges } from "../proxy-mode.ts";
 import type { ServicePort } from "../service-ports.ts";
 import { EndpointChoice } from "./endpoint-choice.ts";
 import { planPortals, portalRules, preferredPort, type RelayPlan } from "./portals.ts";
@@ -33,7 +33,7 @@ export class UserspaceMode implements ProxyMode {
     this.iptables = proxyIptables(options.network);
   }
 
-  async apply(all: readonly ServicePort[]): Promise<void> {
+  async apply(all: readonly ServicePort[], serviceCidrs?: readonly string[]): Promise<void> {
     const { network } = this.options;
     const ports = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
     const { relays, portals } = planPortals(ports, boardIps(network.family));
@@ -42,7 +42,7 @@ export class UserspaceMode implements ProxyMode {
     if (!before) await this.putAddress();
     await this.listen(relays);
     const listeningPorts = new Map([...this.listening].map(([key, { port }]) => [key, port]));
-    const rules = portalRules(portals, listeningPorts, network);
+    const rules = portalRules(portals, listeningPorts, withRanges(network, serviceCidrs));
     if (before && (await this.inPlace())) await this.restore(before, rules);
     else await this.replace(rules);
     this.closeAllBut(relays);

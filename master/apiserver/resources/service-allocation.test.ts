@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { services } from "#shared/api/resources.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { ipAddresses, serviceCIDRs, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import { startTestServer, type TestServer } from "../../../test/support/apiserver.ts";
 import { openMemoryStore } from "../../store/memory-store.ts";
 import type { AdmissionAttributes } from "../admission/admission.ts";
@@ -12,7 +13,7 @@ const reservations = (owner: string): Reservations => ({ owner, dryRun: false, a
 
 describe("pools", () => {
   test("give the static part only once the rest is gone", () => {
-    const pool = new AddressPool("10.0.0.0/27", () => 0);
+    const pool = new AddressPool(["10.0.0.0/27"], () => 0);
     const given = Array.from({ length: 30 }, (_, index) => pool.takeNext(reservations(`default/${index}`)));
     expect(given[0]).toBe("10.0.0.17");
     expect(given[14]).toBe("10.0.0.1");
@@ -21,7 +22,7 @@ describe("pools", () => {
   });
 
   test("never give the network's and the broadcast address", () => {
-    const pool = new AddressPool("10.0.0.0/30");
+    const pool = new AddressPool(["10.0.0.0/30"]);
     for (const address of ["10.0.0.0", "10.0.0.3", "10.0.1.1", "fd00::1", "x"])
       expect(() => pool.take(address, reservations("a/b"))).toThrow(NotAvailableError);
   });
@@ -232,6 +233,100 @@ describe("a cluster of two families", () => {
     await expect(create("other", { clusterIP: "fd50::77", ipFamilies: ["IPv6"] })).rejects.toThrow(
       "provided IP is already allocated",
     );
-    await expect(create("other", { clusterIP: "fd51::1" })).rejects.toThrow("is not in the valid range");
+    await expect(create("other", { clusterIP: "fd51::1" })).rejects.toThrow(
+      "the provided network does not match the current range",
+    );
+  });
+});
+
+describe("ServiceCIDR objects", () => {
+  let server: TestServer;
+  beforeEach(async () => {
+    const serviceRanges = [{ family: "IPv4", cidr: "10.50.0.0/30" }] as const;
+    server = await startTestServer({
+      guards: ({ reader }) => ({ admission: [new ServiceAllocation({ reader, serviceRanges })] }),
+    });
+  });
+  afterEach(() => server.stop());
+
+  const create = (name: string, clusterIP?: string): Promise<Service> =>
+    server.client.create(services, {
+      metadata: { name, namespace: "default" },
+      spec: { ports: [{ port: 80 }], clusterIP },
+    } as Service);
+  const addressOf = async (name: string): Promise<string> => (await create(name)).spec.clusterIP ?? "";
+  const addRange = (name: string, ...cidrs: string[]): Promise<ServiceCIDR> =>
+    server.client.create(serviceCIDRs, {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "ServiceCIDR",
+      metadata: { name, finalizers: ["networking.k8s.io/service-cidr-finalizer"] },
+      spec: { cidrs },
+    });
+  const setReady = async (name: string, status: "True" | "False"): Promise<void> => {
+    const object = await server.client.get(serviceCIDRs, { name });
+    const lastTransitionTime = "2026-01-01T00:00:00Z";
+    const conditions = [{ type: "Ready", status, reason: "Tested", message: "", lastTransitionTime }];
+    await server.client.update(serviceCIDRs, { ...object, status: { conditions } }, { subresource: "status" });
+  };
+
+  test("give addresses when the first range is full, of the cluster's families alone", async () => {
+    expect([await addressOf("a"), await addressOf("b")].sort()).toEqual(["10.50.0.1", "10.50.0.2"]);
+    await expect(create("c")).rejects.toThrow("failed to allocate a serviceIP: range is full");
+    await addRange("more", "10.60.0.0/29", "fd60::/112");
+    expect(await addressOf("c")).toMatch(/^10\.60\.0\.[1-6]$/);
+    expect((await create("d", "10.60.0.6")).spec.clusterIP).toBe("10.60.0.6");
+    await expect(create("e", "10.60.0.6")).rejects.toThrow("provided IP is already allocated");
+    await expect(create("e", "10.60.0.7")).rejects.toThrow("The range of valid IPs is 10.60.0.0/29");
+    await expect(create("e", "10.61.0.1")).rejects.toThrow("the provided network does not match the current range");
+    await expect(create("e", "fd60::1")).rejects.toThrow("IPv6 is not configured on this cluster");
+  });
+
+  test("that overlap give no address twice", async () => {
+    await addRange("wide", "10.60.0.0/28");
+    await addRange("narrow", "10.60.0.8/29");
+    const given = [];
+    for (let index = 0; index < 2 + 14; index++) given.push(await addressOf(`s${index}`));
+    expect(new Set(given).size).toBe(16);
+    await expect(create("late")).rejects.toThrow("range is full");
+    // The wide range may give what is the network's address in the narrow one.
+    expect(given).toContain("10.60.0.8");
+  });
+
+  test("give none while they are not ready or are being deleted", async () => {
+    await addRange("more", "10.60.0.0/29");
+    await setReady("more", "False");
+    await expect(create("a", "10.60.0.1")).rejects.toThrow("does not match the current range");
+    await setReady("more", "True");
+    await create("a", "10.60.0.1");
+    await server.client.delete(serviceCIDRs, { name: "more" });
+    await expect(create("b", "10.60.0.2")).rejects.toThrow("does not match the current range");
+    const kept = await server.client.get(services, { namespace: "default", name: "a" });
+    const labels = { still: "changes" };
+    const changed = await server.client.update(services, { ...kept, metadata: { ...kept.metadata, labels } });
+    expect(changed.spec.clusterIP).toBe("10.60.0.1");
+  });
+
+  test("stand for the ranges of the command line too", async () => {
+    await addRange("kubernetes", "10.50.0.0/30");
+    await addressOf("a");
+    await server.client.delete(serviceCIDRs, { name: "kubernetes" });
+    await expect(create("b")).rejects.toThrow("range is full");
+    await addRange("instead", "10.50.0.0/30");
+    expect(await addressOf("b")).toStartWith("10.50.0.");
+  });
+
+  test("share their addresses with IPAddress objects of others", async () => {
+    const parentRef = { group: "gateway.networking.k8s.io", resource: "gateways", namespace: "default", name: "edge" };
+    await server.client.create(ipAddresses, {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "IPAddress",
+      metadata: { name: "10.50.0.1", labels: { "ipaddress.kubernetes.io/managed-by": "example.com" } },
+      spec: { parentRef },
+    });
+    await expect(create("a", "10.50.0.1")).rejects.toThrow("provided IP is already allocated");
+    expect(await addressOf("a")).toBe("10.50.0.2");
+    await expect(create("b")).rejects.toThrow("range is full");
+    await server.client.delete(ipAddresses, { name: "10.50.0.1" });
+    expect(await addressOf("b")).toBe("10.50.0.1");
   });
 });

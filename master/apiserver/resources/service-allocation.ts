@@ -1,6 +1,7 @@
 /**
  * Gives Services their cluster addresses and node ports, before they are validated (pkg/registry/core/service/storage
- * of upstream). What is taken is what visible Services hold, plus reservations for writes that are not visible yet.
+ * of upstream). What is taken is what visible Services hold and IPAddress objects keep, plus reservations for writes that
+ * are not visible yet.
  */
 
 import { internalError, invalid, type StatusError } from "#shared/api/errors.ts";
@@ -22,12 +23,13 @@ import {
 } from "./core/service/families.ts";
 import { validateClusterIPs } from "./core/service/validate.ts";
 import { addressFamily, FamilyPools, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import { followForeignAddresses, followServiceCIDRs } from "./service-ranges.ts";
 import type { SharedReservations } from "./shared-reservations.ts";
 import { collect, type Field } from "./validation/field.ts";
 
 export interface ServiceAllocationOptions {
   readonly reader: ResourceReader;
-  /** One of each family that Services have, the default first; 10.43.0.0/16 alone if absent. */
+  /** One of each family that Services have, the default first; 10.43.0.0/16 alone if absent. ServiceCIDRs add to them. */
   readonly serviceRanges?: readonly FamilyNetwork[] | undefined;
   /** Default 30000 to 32767. */
   readonly nodePorts?: { readonly first: number; readonly last: number } | undefined;
@@ -93,11 +95,14 @@ export class ServiceAllocation implements AdmissionPlugin {
 
   constructor(options: ServiceAllocationOptions) {
     this.#shared = options.shared;
-    this.#addresses = new FamilyPools(options.serviceRanges ?? [{ family: "IPv4", cidr: "10.43.0.0/16" }]);
+    const { reader, serviceRanges = [{ family: "IPv4", cidr: "10.43.0.0/16" }] } = options;
+    this.#addresses = new FamilyPools(serviceRanges);
+    followServiceCIDRs(reader, this.#addresses, serviceRanges);
+    followForeignAddresses(reader, this.#addresses);
     const { first = 30_000, last = 32_767 } = options.nodePorts ?? {};
     this.#ports = new PortPool(first, last);
-    for (const service of options.reader.list(services)) this.#observe(service, "ADDED");
-    options.reader.onChange(services, (service, type) => this.#observe(service, type));
+    for (const service of reader.list(services)) this.#observe(service, "ADDED");
+    reader.onChange(services, (service, type) => this.#observe(service, type));
   }
 
   async mutate(attributes: AdmissionAttributes): Promise<void> {

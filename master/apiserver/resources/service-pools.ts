@@ -1,7 +1,15 @@
 /** What can be given out once: addresses and ports. Each pool knows what visible objects hold, and what is reserved for
  *  writes under way. */
 import type { FamilyNetwork, IpFamily } from "#shared/config/networks.ts";
-import { formatAddress, formatRange, parseAddress, parseRange } from "./validation/addresses.ts";
+import {
+  type Address,
+  type AddressRange,
+  formatAddress,
+  formatRange,
+  isInRange,
+  parseAddress,
+  parseRange,
+} from "./validation/addresses.ts";
 
 /** What one write has taken so far. */
 export interface Reservations {
@@ -34,6 +42,12 @@ interface Holder {
 /** A write that has not become visible by then has failed. Longer than any request may take. */
 const reservation_ms = 120_000;
 
+/** Places that are given before those of the next band. */
+interface Band {
+  readonly count: number;
+  readonly at: (offset: number) => string;
+}
+
 abstract class Pool {
   readonly #holders = new Map<string, Holder>();
   readonly #byOwner = new Map<string, readonly string[]>();
@@ -43,11 +57,11 @@ abstract class Pool {
     this.#random = random;
   }
 
-  protected abstract readonly size: number;
-  /** How many places at the start are given only to who asks for them by name (KEP-3070, KEP-3668). */
-  protected abstract readonly staticSize: number;
-  protected abstract at(offset: number): string;
+  /** What is there to give; last what is for those who ask by name, as long as there is anything else (KEP-3070, KEP-3668). */
+  protected abstract bands(): readonly Band[];
   protected abstract taken(): string;
+  /** Somebody has it who is no owner here. */
+  protected abstract isForeign(item: string): boolean;
   protected abstract ledger(held: Reservations): string[];
 
   /** Takes the place that was asked for. Throws NotAvailableError. */
@@ -57,17 +71,12 @@ abstract class Pool {
     return item;
   }
 
-  /** Takes any place, from the dynamic part as long as there is one. Throws PoolFullError. */
+  /** Takes any place of the first band that has one. Throws PoolFullError. */
   takeNext(held: Reservations): string {
-    const parts = [
-      [this.staticSize, this.size],
-      [0, this.staticSize],
-    ] as const;
-    for (const [first, end] of parts) {
-      const count = end - first;
+    for (const { count, at } of this.bands()) {
       const start = Math.floor(this.#random() * count);
       for (let step = 0; step < count; step++) {
-        const item = this.at(first + ((start + step) % count));
+        const item = at((start + step) % count);
         if (this.#isTaken(item, held) || this.ledger(held).includes(item)) continue;
         this.#hold(item, held);
         return item;
@@ -96,6 +105,7 @@ abstract class Pool {
   }
 
   #isTaken(item: string, held: Reservations): boolean {
+    if (this.isForeign(item)) return true;
     const holder = this.#holders.get(item);
     if (holder === undefined) return false;
     // A second try of the same write may have what the first one reserved.
@@ -117,44 +127,103 @@ const clamp = (value: number, low: number, high: number): number => Math.min(Mat
 /** Offsets stay exact as numbers, and no cluster has that many Services. */
 const largestPool = 2 ** 48;
 
-/** Cluster addresses of one family. The network's own address and, in IPv4, the broadcast address are never given. */
-export class AddressPool extends Pool {
-  protected readonly size: number;
-  protected readonly staticSize: number;
-  readonly #bits: 32 | 128;
-  readonly #base: bigint;
-  readonly #range: string;
+const band = (first: number, end: number, at: (offset: number) => string): Band => ({
+  count: end - first,
+  at: (offset) => at(first + offset),
+});
 
-  constructor(range: string, random?: () => number) {
+/** The network's own address and, in IPv4, the broadcast address are never given. */
+class ServiceRange {
+  readonly #size: number;
+  readonly #staticSize: number;
+
+  constructor(private readonly range: AddressRange) {
+    const count = Math.min(2 ** (range.bits - range.prefix), largestPool);
+    this.#size = range.bits === 32 ? count - 2 : count - 1;
+    this.#staticSize = count <= 16 ? 0 : clamp(Math.floor(count / 16), 16, 256);
+  }
+
+  get text(): string {
+    return formatRange(this.range);
+  }
+  get dynamicBand(): Band {
+    return band(this.#staticSize, this.#size, (offset) => this.#at(offset));
+  }
+  get staticBand(): Band {
+    return band(0, this.#staticSize, (offset) => this.#at(offset));
+  }
+
+  contains(address: Address): boolean {
+    return isInRange(address, this.range);
+  }
+
+  /** Whether an address that is contained may be given. */
+  gives({ value }: Address): boolean {
+    const offset = value - this.range.base;
+    return offset >= 1n && offset <= BigInt(this.#size);
+  }
+
+  #at(offset: number): string {
+    return formatAddress({ bits: this.range.bits, value: this.range.base + BigInt(offset + 1) });
+  }
+}
+
+/** An IPv6 range may be no larger, as upstream has it. */
+const shortestPrefix = { 32: 0, 128: 64 } as const;
+
+function serviceRange(text: string): ServiceRange | undefined {
+  const range = parseRange(text);
+  const isUsable = range && range.prefix <= range.bits - 2 && range.prefix >= shortestPrefix[range.bits];
+  return isUsable ? new ServiceRange(range) : undefined;
+}
+
+/** Cluster addresses of one family, out of ranges that may overlap. */
+export class AddressPool extends Pool {
+  #ranges: readonly ServiceRange[] = [];
+  /** Canonical addresses that IPAddress objects keep for other things than Services. */
+  readonly #foreign = new Set<string>();
+
+  constructor(ranges: readonly string[], random?: () => number) {
     super(random);
-    const parsed = parseRange(range);
-    if (parsed === undefined || parsed.prefix > parsed.bits - 2) throw new Error(`not a usable range: ${range}`);
-    const count = Math.min(2 ** (parsed.bits - parsed.prefix), largestPool);
-    this.#bits = parsed.bits;
-    this.#base = parsed.base;
-    this.#range = formatRange(parsed);
-    this.size = parsed.bits === 32 ? count - 2 : count - 1;
-    this.staticSize = count <= 16 ? 0 : clamp(Math.floor(count / 16), 16, 256);
+    this.setRanges(ranges);
+  }
+
+  /** From now on addresses come from these; what is held stays held. Ranges too small or too large give none. */
+  setRanges(ranges: readonly string[]): void {
+    this.#ranges = ranges.flatMap((text) => serviceRange(text) ?? []);
+  }
+
+  keepFromServices(address: string): void {
+    this.#foreign.add(address);
+  }
+  leaveToServices(address: string): void {
+    this.#foreign.delete(address);
   }
 
   /** Takes the address that was asked for. Throws NotAvailableError. */
   take(address: string, held: Reservations): string {
     const parsed = parseAddress(address);
-    const offset = parsed?.bits === this.#bits ? Number(parsed.value - this.#base) : -1;
-    if (offset < 1 || offset > this.size) {
+    const around = parsed ? this.#ranges.filter((range) => range.contains(parsed)) : [];
+    if (parsed === undefined || around[0] === undefined) {
+      throw new NotAvailableError("the provided network does not match the current range");
+    }
+    if (!around.some((range) => range.gives(parsed))) {
       throw new NotAvailableError(
-        `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.#range}`,
+        `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${around[0].text}`,
       );
     }
-    this.takeItem(this.at(offset - 1), held);
+    this.takeItem(formatAddress(parsed), held);
     return address;
   }
 
-  protected at(offset: number): string {
-    return formatAddress({ bits: this.#bits, value: this.#base + BigInt(offset + 1) });
+  protected bands(): Band[] {
+    return [...this.#ranges.map(({ dynamicBand }) => dynamicBand), ...this.#ranges.map(({ staticBand }) => staticBand)];
   }
   protected taken(): string {
     return "provided IP is already allocated";
+  }
+  protected isForeign(item: string): boolean {
+    return this.#foreign.has(item);
   }
   protected ledger(held: Reservations): string[] {
     return held.addresses;
@@ -168,7 +237,19 @@ export class FamilyPools {
 
   constructor(ranges: readonly FamilyNetwork[]) {
     this.families = ranges.map(({ family }) => family);
-    this.#pools = new Map(ranges.map(({ family, cidr }) => [family, new AddressPool(cidr)]));
+    this.#pools = new Map(ranges.map(({ family, cidr }) => [family, new AddressPool([cidr])]));
+  }
+
+  /** Ranges of any family; those of a family that the cluster has not give nothing. */
+  setRanges(cidrs: readonly string[]): void {
+    for (const [family, pool] of this.#pools) pool.setRanges(cidrs.filter((cidr) => addressFamily(cidr) === family));
+  }
+
+  /** An address that is in use outside of Services, or no longer. */
+  setForeign(address: string, use: "in use" | "free"): void {
+    const pool = this.#pools.get(addressFamily(address));
+    if (use === "in use") pool?.keepFromServices(address);
+    else pool?.leaveToServices(address);
   }
 
   /** Takes the address that was asked for, or any for "". Throws NotAvailableError, PoolFullError. */
@@ -197,29 +278,33 @@ export const addressFamily = (address: string): IpFamily => (address.includes(":
 
 /** Node ports. */
 export class PortPool extends Pool {
-  protected readonly size: number;
-  protected readonly staticSize: number;
+  readonly #size: number;
+  readonly #staticSize: number;
   readonly #first: number;
 
   constructor(first: number, last: number, random?: () => number) {
     super(random);
     this.#first = first;
-    this.size = last - first + 1;
-    this.staticSize = this.size <= 16 ? 0 : clamp(Math.floor(this.size / 32), 16, 128);
+    this.#size = last - first + 1;
+    this.#staticSize = this.#size <= 16 ? 0 : clamp(Math.floor(this.#size / 32), 16, 128);
   }
 
   take(port: string, held: Reservations): string {
     const offset = Number(port) - this.#first;
-    if (offset < 0 || offset >= this.size) {
+    if (offset < 0 || offset >= this.#size) {
       throw new NotAvailableError(
-        `provided port is not in the valid range. The range of valid ports is ${this.#first}-${this.#first + this.size - 1}`,
+        `provided port is not in the valid range. The range of valid ports is ${this.#first}-${this.#first + this.#size - 1}`,
       );
     }
     return this.takeItem(port, held);
   }
 
-  protected at(offset: number): string {
-    return String(this.#first + offset);
+  protected bands(): Band[] {
+    const at = (offset: number): string => String(this.#first + offset);
+    return [band(this.#staticSize, this.#size, at), band(0, this.#staticSize, at)];
+  }
+  protected isForeign(): boolean {
+    return false;
   }
   protected taken(): string {
     return "provided port is already allocated";

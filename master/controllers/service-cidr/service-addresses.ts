@@ -1,15 +1,17 @@
 import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { ipAddresses, services } from "#shared/api/resources.ts";
+import {
+  ipFamilyLabel,
+  isServiceAddress,
+  managedByLabel,
+  serviceAddressManager,
+} from "#shared/api/service-addresses.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { IPAddress } from "#shared/api/types/networking-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
 import { formatAddress, parseAddress } from "../../apiserver/resources/validation/addresses.ts";
-
-const managedBy = "ipaddress.kubernetes.io/managed-by";
-const familyLabel = "ipaddress.kubernetes.io/ip-family";
-const allocator = "ipallocator.k8s.io";
 
 /** The addresses that a Service holds, as IPAddress objects are named. */
 export function addressesOf({ spec }: Pick<Service, "spec">): string[] {
@@ -26,15 +28,13 @@ export function addressObject(name: string, { metadata }: Service): IPAddress {
     kind: "IPAddress",
     metadata: {
       name,
-      labels: { [familyLabel]: name.includes(":") ? "IPv6" : "IPv4", [managedBy]: allocator },
+      labels: { [ipFamilyLabel]: name.includes(":") ? "IPv6" : "IPv4", [managedByLabel]: serviceAddressManager },
     },
     spec: {
       parentRef: { group: "", resource: "services", namespace: metadata.namespace ?? "", name: metadata.name ?? "" },
     },
   };
 }
-
-const isManaged = ({ metadata }: IPAddress): boolean => metadata.labels?.[managedBy] === allocator;
 
 function isHeldBy({ metadata, spec }: IPAddress, service: Service): boolean {
   const { group = "", resource, namespace, name } = spec.parentRef;
@@ -53,14 +53,16 @@ export const serviceAddresses = defineController({
   name: "ipallocator-repair-controller",
   watches: [
     watching(services, { indexes: { address: addressesOf }, enqueue: addressesOf }),
-    watching(ipAddresses, { when: ({ object }) => isManaged(object) || object.spec.parentRef.resource === "services" }),
+    watching(ipAddresses, {
+      when: ({ object }) => isServiceAddress(object) || object.spec.parentRef.resource === "services",
+    }),
   ],
   async reconcile(name, { lister, client }) {
     const present = lister(ipAddresses).get(name);
     const holders = lister(services).byIndex("address", name);
     const holder = holders.find((service) => present && isHeldBy(present, service)) ?? first(holders);
     if (!holder) {
-      if (present && isManaged(present) && (await isForsaken(client, present))) await remove(client, present);
+      if (present && isServiceAddress(present) && (await isForsaken(client, present))) await remove(client, present);
       return;
     }
     if (present && isHeldBy(present, holder)) return;

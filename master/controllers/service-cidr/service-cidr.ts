@@ -1,10 +1,16 @@
 import { ipAddresses, serviceCIDRs } from "#shared/api/resources.ts";
+import { isServiceAddress } from "#shared/api/service-addresses.ts";
 import type { Condition } from "#shared/api/types/meta-v1.generated.ts";
 import type { IPAddress, ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { defineController, everyKeyOf, watching } from "#shared/client/controller.ts";
-import { type AddressRange, parseAddress, parseRange } from "../../apiserver/resources/validation/addresses.ts";
+import {
+  type AddressRange,
+  isInRange,
+  parseAddress,
+  parseRange,
+} from "../../apiserver/resources/validation/addresses.ts";
 import { keepFinalizer } from "../protection-finalizer.ts";
 
 const finalizer = "networking.k8s.io/service-cidr-finalizer";
@@ -13,16 +19,8 @@ const deletionGrace_ms = 10_000;
 
 const ranges = ({ spec }: ServiceCIDR): AddressRange[] => (spec.cidrs ?? []).flatMap((cidr) => parseRange(cidr) ?? []);
 
-const contains = (
-  outer: AddressRange,
-  { bits, value }: { readonly bits: 32 | 128; readonly value: bigint },
-): boolean => {
-  const free = BigInt(outer.bits - outer.prefix);
-  return outer.bits === bits && value >> free === outer.base >> free;
-};
-
 const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
-  inner.prefix >= outer.prefix && contains(outer, { bits: inner.bits, value: inner.base });
+  inner.prefix >= outer.prefix && isInRange({ bits: inner.bits, value: inner.base }, outer);
 
 /** Whether a Service's address would be left without a range if `going` went (KEP-1880). */
 export function leavesOrphans(
@@ -34,10 +32,10 @@ export function leavesOrphans(
   const own = ranges(going);
   if (own.every((range) => others.some((other) => isWithin(range, other)))) return false;
   return addresses
-    .filter(({ metadata }) => metadata.labels?.["ipaddress.kubernetes.io/managed-by"] === "ipallocator.k8s.io")
+    .filter(isServiceAddress)
     .flatMap(({ metadata }) => parseAddress(metadata.name ?? "") ?? [])
     .some(
-      (address) => own.some((range) => contains(range, address)) && !others.some((range) => contains(range, address)),
+      (address) => own.some((range) => isInRange(address, range)) && !others.some((range) => isInRange(address, range)),
     );
 }
 

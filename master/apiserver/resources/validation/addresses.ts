@@ -1,9 +1,14 @@
 /** IP addresses and ranges in fields (util/validation/ip.go of apimachinery). */
 import type { Field } from "./field.ts";
 
+export interface Address {
+  readonly bits: 32 | 128;
+  readonly value: bigint;
+}
+
 /** The address as a number with its width in bits; undefined for what is no address. Leading zeros in IPv4 are read as
  *  decimal, as old API fields always did. */
-export function parseAddress(text: string): { readonly bits: 32 | 128; readonly value: bigint } | undefined {
+export function parseAddress(text: string): Address | undefined {
   if (!text.includes(":")) {
     const parts = text.split(".");
     if (parts.length !== 4 || !parts.every((part) => /^[0-9]{1,3}$/.test(part) && Number(part) <= 255))
@@ -37,7 +42,7 @@ function parseIPv6(text: string): bigint | undefined {
 }
 
 /** An address in the form RFC 5952 asks for. */
-export function formatAddress({ bits, value }: { readonly bits: 32 | 128; readonly value: bigint }): string {
+export function formatAddress({ bits, value }: Address): string {
   const width = bits === 32 ? 8n : 16n;
   const count = bits === 32 ? 4 : 8;
   const parts = Array.from(
@@ -144,12 +149,15 @@ export function validateCanonicalRange(text: string, field: Field): void {
   if (text !== canonical) field.invalid(text, `must be in canonical form (${JSON.stringify(canonical)})`);
 }
 
+export function isInRange({ bits, value }: Address, range: AddressRange): boolean {
+  const free = BigInt(range.bits - range.prefix);
+  return bits === range.bits && value >> free === range.base >> free;
+}
+
 const within = (text: string, range: string): boolean => {
   const address = parseAddress(text);
   const area = parseRange(range);
-  if (address === undefined || area === undefined || address.bits !== area.bits) return false;
-  const free = BigInt(area.bits - area.prefix);
-  return address.value >> free === area.base >> free;
+  return address !== undefined && area !== undefined && isInRange(address, area);
 };
 
 /** Addresses that no endpoint may have: unspecified, loopback, link-local. */
