@@ -43,7 +43,8 @@ try {
     object,
   ];
   const [container] = deployment.spec.template.spec.containers;
-  const probe = { exec: { command: ["true"] }, periodSeconds: 10 };
+  // Long enough that a machine with other work makes none of them fail: a failure is an Event and a status, and so a write.
+  const probe = { exec: { command: ["true"] }, periodSeconds: 10, timeoutSeconds: 30 };
   deployment.spec.template.spec.containers = [{ ...container, readinessProbe: probe, livenessProbe: probe }];
   it.apply([deployment, service]);
   await it.until(/^10$/, "get", "deployment/web", "-o", "jsonpath={.status.readyReplicas}");

@@ -168,11 +168,12 @@ function mountSettings(mount: Mount): MountSettings {
     Target: mount.containerPath,
     ReadOnly: mount.readOnly,
     BindOptions: {
-      Propagation: mount.propagation === "private" ? "rprivate" : mount.propagation,
+      // Docker's default is rprivate, but for what its own files lie below (the whole root, say), which it takes as rslave alone.
+      ...(mount.propagation === "private" ? {} : { Propagation: mount.propagation }),
       // Docker 25 and later would make everything mounted below read-only too, which Kubernetes does only on
       // request; older ones do not know the field and behave so anyway.
       ...(mount.readOnly ? readOnlyMode(mount.recursiveReadOnly === true) : {}),
-    },
+    } as MountSettings["BindOptions"],
   };
 }
 

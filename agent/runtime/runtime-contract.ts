@@ -317,6 +317,18 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
       });
     });
 
+    test("the board's whole root is mounted, the runtime's own files below it too", async () => {
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        writeFileSync(join(scratch, "seen"), "from the board\n");
+        const id = await start(sandboxId, sandbox, {
+          ...shell(`cat /host${join(scratch, "seen")}`),
+          mounts: [{ hostPath: "/", containerPath: "/host", readOnly: false, propagation: "private" }],
+        });
+        await ended(id, sandbox.pod.uid);
+        expect(await output(id)).toBe("from the board\n");
+      });
+    });
+
     test("a shared process namespace shows the other containers, and pause reaps", async () => {
       await withSandbox({ shareProcessNamespace: true }, async (sandboxId, sandbox) => {
         const other = await start(sandboxId, sandbox, { ...sleeper, name: "other" });
