@@ -14,7 +14,7 @@ import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { staticPodsFolder } from "./node-settings.ts";
+import { podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
 import { InstalledProgram } from "./upgrade/program.ts";
@@ -102,6 +102,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),
     reserved: { ...nothingReserved, memory_bytes: wholeValue(settings.kubeReservedMemory) },
+    cgroups: podCgroupSettings(settings),
     shutdown: gracePeriods(settings),
   };
 }

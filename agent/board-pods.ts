@@ -51,6 +51,7 @@ export interface BoardPodsStart {
     | "staticPodsFolder"
     | "imagesFolder"
     | "reserved"
+    | "cgroups"
     | "resolvConf"
     | "onPodStatus"
     | "shutdown"

@@ -18,7 +18,7 @@ import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { reservedOf } from "./node-settings.ts";
+import { podCgroupSettings, reservedOf } from "./node-settings.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 const look_ms = 15_000;
@@ -77,6 +77,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
         staticPodsFolder: settings.podManifestPath || undefined,
         reserved: reservedOf(settings),
         resolvConf: settings.resolvConf,
+        cgroups: podCgroupSettings(settings),
         shutdown: gracePeriods(settings),
       },
     },

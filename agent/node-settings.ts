@@ -4,6 +4,7 @@ import type { Taint } from "#shared/api/types/core-v1.generated.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import type { PodCgroupSettings } from "./kubelet/cgroups/pod-cgroups.ts";
 import type { Reserved } from "./kubelet/node/node-status.ts";
 import { milliOf, type ResourceList, wholeOf } from "./kubelet/pod-qos.ts";
 
@@ -53,6 +54,24 @@ export function reservedOf(settings: Pick<KubeletSettings, "kubeReserved" | "sys
     memory_bytes: sum((list) => wholeOf(list, "memory")),
     ephemeralStorage_bytes: sum((list) => wholeOf(list, "ephemeral-storage")),
   };
+}
+
+/** How pods are grouped; undefined when they are not. Throws ConfigError. */
+export function podCgroupSettings({
+  cgroupsPerQos,
+  cgroupRoot,
+  podMaxPids,
+  enforceNodeAllocatable,
+}: Pick<AgentSettings, "cgroupsPerQos" | "cgroupRoot" | "podMaxPids" | "enforceNodeAllocatable">):
+  | PodCgroupSettings
+  | undefined {
+  const parts = enforceNodeAllocatable.filter((part) => part !== "none" && part !== "");
+  for (const part of parts) {
+    // The groups of Kubernetes and of the system are not made here, so nothing holds them to what is reserved.
+    if (part !== "pods") throw new ConfigError(`enforce-node-allocatable: expected pods or none, got ${part}`);
+  }
+  if (!cgroupsPerQos) return undefined;
+  return { root: cgroupRoot || "/", podPidsLimit: podMaxPids, enforceNodeAllocatable: parts.length > 0 };
 }
 
 /** Process numbers are taken and not counted: a Node offers none. */

@@ -46,6 +46,8 @@ export interface CgroupFacts {
   readonly version: 1 | 2;
   /** Controllers that pods can be limited by. */
   readonly controllers: readonly string[];
+  /** Groups can be made. */
+  readonly isWritable: boolean;
   /** Where this machine's boot arguments are kept, if it boots as a Raspberry Pi does. */
   readonly bootArgumentsFile: string | undefined;
   /** That file switches the memory controller on, from the next boot on if it is off. */

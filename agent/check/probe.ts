@@ -117,9 +117,24 @@ async function probeCgroups(): Promise<CgroupFacts> {
   const unified = await textOf("/sys/fs/cgroup/cgroup.controllers");
   const bootArgumentsFile = await firstPresent(["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"]);
   const isAskedFor = bootArgumentsFile !== undefined && hasMemoryCgroup(await textOf(bootArgumentsFile));
+  // Who is not root may not write there, which says nothing of the mount.
+  const canWrite = async (path: string): Promise<boolean> =>
+    process.getuid?.() !== 0 || (await isAccessible(path, constants.W_OK));
   return unified === ""
-    ? { version: 1, controllers: parseCgroupsV1(await textOf("/proc/cgroups")), bootArgumentsFile, isAskedFor }
-    : { version: 2, controllers: unified.trim().split(" "), bootArgumentsFile, isAskedFor };
+    ? {
+        version: 1,
+        controllers: parseCgroupsV1(await textOf("/proc/cgroups")),
+        isWritable: await canWrite("/sys/fs/cgroup/memory"),
+        bootArgumentsFile,
+        isAskedFor,
+      }
+    : {
+        version: 2,
+        controllers: unified.trim().split(" "),
+        isWritable: await canWrite("/sys/fs/cgroup"),
+        bootArgumentsFile,
+        isAskedFor,
+      };
 }
 
 /** Names of controllers that are switched on, from the text of /proc/cgroups. */

@@ -21,6 +21,7 @@ const sound: MachineFacts = {
   cgroups: {
     version: 2,
     controllers: ["cpu", "io", "memory", "pids"],
+    isWritable: true,
     bootArgumentsFile: "/boot/firmware/cmdline.txt",
     isAskedFor: false,
   },
@@ -54,6 +55,12 @@ test("a Pi without the memory cgroup gets the line that mends its own boot file"
   expect(faults({ cgroups: asked })[0]).toMatchObject({ level: "FAIL", mend: "sudo reboot" });
 });
 
+test("groups that cannot be written are told of, and stop nothing", () => {
+  const [found] = faults({ cgroups: { ...sound.cgroups, isWritable: false } });
+  expect(found).toMatchObject({ level: "note", subject: "cgroups" });
+  expect(found?.finding).toContain("pods as a whole are not");
+});
+
 test("a board of 512 MB is told of compressed memory, if it has none", () => {
   const memory_bytes = 416 * 1024 ** 2;
   expect(faults({ memory_bytes })[0]?.mend).toContain("zram-tools");
@@ -63,7 +70,13 @@ test("a board of 512 MB is told of compressed memory, if it has none", () => {
 
 test("elsewhere the words to add are named", () => {
   const [fault] = faults({
-    cgroups: { version: 1, controllers: ["cpu", "pids"], bootArgumentsFile: undefined, isAskedFor: false },
+    cgroups: {
+      version: 1,
+      controllers: ["cpu", "pids"],
+      isWritable: true,
+      bootArgumentsFile: undefined,
+      isAskedFor: false,
+    },
   });
   expect(fault?.mend).toContain('"cgroup_enable=memory cgroup_memory=1"');
 });

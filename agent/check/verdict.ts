@@ -122,11 +122,17 @@ function diskVerdict({ path, free_bytes, freeInodes, isWritable }: DiskFacts): V
   return free_bytes < comfortableDisk_bytes ? note("disk", `${finding}: few images fit`, mend) : ok("disk", finding);
 }
 
-function cgroupVerdict({ version, controllers, bootArgumentsFile, isAskedFor }: CgroupFacts): Verdict {
+function cgroupVerdict({ version, controllers, isWritable, bootArgumentsFile, isAskedFor }: CgroupFacts): Verdict {
   const missing = ["memory", "cpu", "pids"].filter((name) => !controllers.includes(name));
-  if (missing.length === 0) return ok("cgroups", `v${version} with memory, cpu and pids`);
+  if (missing.length === 0)
+    return isWritable
+      ? ok("cgroups", `v${version} with memory, cpu and pids`)
+      : note("cgroups", `v${version}, which cannot be written: containers are limited, pods as a whole are not`);
   if (!missing.includes("memory"))
-    return note("cgroups", `v${version} without ${missing.join(" and ")}: pods cannot be limited by it`);
+    return note(
+      "cgroups",
+      `v${version} without ${missing.join(" and ")}: pods cannot be limited by it${missing.includes("cpu") ? ", and have no groups of their own" : ""}`,
+    );
   const finding = "the memory controller is off, as Raspberry Pi OS has it: no pod could be limited";
   if (isAskedFor)
     return fail("cgroups", `${finding}; ${bootArgumentsFile} switches it on from the next boot on`, "sudo reboot");

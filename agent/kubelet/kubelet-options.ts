@@ -6,6 +6,7 @@ import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { PodCgroupSettings } from "./cgroups/pod-cgroups.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
 import type { Reserved } from "./node/node-status.ts";
 import type { PriorityGrace } from "./shutdown/grace-periods.ts";
@@ -43,6 +44,8 @@ export interface KubeletOptions {
   readonly logFolder?: string | undefined;
   readonly maxPods?: number | undefined;
   readonly kubeletPort?: number | undefined;
+  /** How pods get control groups of their own; they get none when absent. */
+  readonly cgroups?: PodCgroupSettings | undefined;
   readonly reserved?: Reserved | undefined;
   readonly resolvConf?: string | undefined;
   /** Exec plugins that know credentials of registries. */

@@ -5,6 +5,7 @@ import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { BackOff } from "./back-off.ts";
+import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { DnsConfig } from "./container/pod-dns.ts";
 import { refuseDevices } from "./devices/refuse-devices.ts";
@@ -76,6 +77,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     objects,
     volumes,
     volumeStats: new VolumeStatsReader({ host, volumes, events: recorder, log, now_ms: () => performance.now() }),
+    cgroups: options.cgroups && podCgroups(options.cgroups, input),
     devices: input.plugins?.devices,
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
@@ -118,6 +120,21 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     },
     onGone: (uid) => workers.drop(uid),
   };
+}
+
+function podCgroups(settings: PodCgroupSettings, { options, board, log, workers }: PartsInput): PodCgroups {
+  return new PodCgroups({
+    ...settings,
+    runtime: options.runtime,
+    board,
+    reserved: options.reserved ?? nothingReserved,
+    log: log.named("cgroups"),
+    pods: () =>
+      workers
+        .all()
+        .filter(({ active }) => active)
+        .map(({ granted }) => granted),
+  });
 }
 
 /** What the registrar takes straight from the options. */

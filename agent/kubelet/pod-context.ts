@@ -4,6 +4,7 @@ import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { BackOff } from "./back-off.ts";
+import type { PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
@@ -24,6 +25,8 @@ export interface KubeletParts {
   readonly runtimeName: string;
   readonly host: Host;
   readonly objects: ObjectCache;
+  /** Control groups of the pods; none when absent. */
+  readonly cgroups: PodCgroups | undefined;
   readonly volumes: VolumeManager;
   readonly volumeStats: VolumeStatsReader;
   /** Devices that containers are given; none when absent. */

@@ -18,6 +18,7 @@ import type { PodStep } from "./planner/pod-step.ts";
 import { findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
+import { ResizeError } from "./pod-resizer.ts";
 import { backOffKey } from "./pod-runtime-state.ts";
 import { VolumeError } from "./volumes/volume-error.ts";
 import type { MountedVolume } from "./volumes/volume-manager.ts";
@@ -38,11 +39,6 @@ export interface PlanRun {
   readonly started: Map<string, string>;
   /** Resources given to running containers, by container id. */
   readonly resized: Map<string, ResourceRequirements>;
-}
-
-/** A container cannot have the resources that it was granted, for now. */
-export class ResizeError extends Error {
-  override readonly name = "ResizeError";
 }
 
 export function newPlanRun(
@@ -86,9 +82,13 @@ const executors: Executors = {
     if (attempt > 0) events.normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
     const { dns, omitted } = podDns(pod, parts.hostDns(), parts.clusterDns);
     for (const message of omitted) events.warning("DNSConfigForming", message);
+    const cgroupParent = await podCgroup(run);
     try {
       const handler = await parts.runtimeHandler(pod);
-      const config = sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler.name || undefined);
+      const config = {
+        ...sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler.name || undefined),
+        cgroupParent,
+      };
       run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
     } catch (error) {
       events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
@@ -97,6 +97,14 @@ const executors: Executors = {
     const own = await parts.runtime.listSandboxes({ podUid: podUid(pod) });
     const created = own.find(({ id }) => id === run.sandboxId);
     run.podIPs = pod.spec.hostNetwork ? parts.hostIPs() : (created?.ips ?? []);
+  },
+
+  async raisePodLimits(_, { parts, pod }) {
+    await parts.cgroups?.raise(pod);
+  },
+
+  async settlePodLimits(_, { parts, pod }) {
+    await parts.cgroups?.settle(pod);
   },
 
   async killContainer({ containerId, message, reason }, run) {
@@ -232,6 +240,15 @@ function containerOf({ pod }: PlanRun, name: string): Container {
   const found = findContainer(pod.spec, name);
   if (!found) throw new Error(`the plan names container ${name}, which the pod does not have`);
   return found.container;
+}
+
+async function podCgroup({ parts, pod, events }: PlanRun): Promise<string | undefined> {
+  try {
+    return await parts.cgroups?.ensure(pod);
+  } catch (error) {
+    events.warning("FailedToCreatePodContainer", `unable to ensure pod container exists: ${(error as Error).message}`);
+    throw error;
+  }
 }
 
 async function createContainer(run: PlanRun, container: Container, attempt: number): Promise<string> {

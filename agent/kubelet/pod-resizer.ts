@@ -4,6 +4,11 @@ import { latest, type ObservedPod } from "./planner/observed-pod.ts";
 import { type Allocation, allocationOf, resizeWay, sameAllocation, withAllocation } from "./planner/resize.ts";
 import type { PodEvents } from "./pod-events.ts";
 
+/** A pod or a container cannot have the resources that it was granted, for now. */
+export class ResizeError extends Error {
+  override readonly name = "ResizeError";
+}
+
 /**
  * The resources that a pod has been granted on this board, apart from those its spec asks for: a resize that does not
  * fit waits, and the pod goes on with what it had (KEP-1287).
@@ -52,8 +57,8 @@ export class PodResizer {
     this.#pending = refusal;
   }
 
-  /** Takes note of how far the containers are. */
-  observe(pod: Pod, observed: ObservedPod, events: PodEvents): void {
+  /** Takes note of how far the containers are, and the pod as a whole. */
+  observe(pod: Pod, observed: ObservedPod, isPodBehind: boolean, events: PodEvents): void {
     const granted = this.granted(pod);
     const behind = [...(granted.spec.initContainers ?? []), ...granted.spec.containers].some((container) => {
       const status = latest(observed, container.name);
@@ -61,7 +66,7 @@ export class PodResizer {
       return resizeWay(container, observed.resources.get(status.id) ?? container.resources ?? {}) !== "none";
     });
     if (behind) this.#inProgress = true;
-    else if (this.#inProgress) {
+    else if (this.#inProgress && !isPodBehind) {
       this.#inProgress = false;
       this.#error = undefined;
       events.normal("ResizeCompleted", resizeSummary(granted, "Pod resize completed"));

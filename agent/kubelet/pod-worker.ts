@@ -2,14 +2,14 @@ import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { ContainerStartError } from "./container/container-error.ts";
 import { ignoreMissing } from "./kill.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
-import { type ObservedPod, podIPs } from "./planner/observed-pod.ts";
+import { type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
 import type { PodPlan, PodStep } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodEvents } from "./pod-events.ts";
-import { executeStep, factsOf, newPlanRun, ResizeError } from "./pod-executors.ts";
-import { PodResizer } from "./pod-resizer.ts";
+import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
+import { PodResizer, ResizeError } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, terminatedStatus } from "./status/pod-status.ts";
@@ -214,7 +214,7 @@ export class PodWorker {
       const events = new PodEvents(this.parts.recorder, this.#pod);
       if (!this.#ending) {
         this.#resizer.consider(this.#pod, (pod) => this.parts.refuseResize(pod), events);
-        this.#resizer.observe(this.#pod, observed, events);
+        this.#resizer.observe(this.#pod, observed, this.#isGroupBehind(observed), events);
       }
       const status = this.#publish(observed);
       if (this.#ending || isTerminalPhase(status.phase)) return this.#end(observed);
@@ -222,7 +222,7 @@ export class PodWorker {
       this.parts.probes.sync(this.#pod, status);
       this.parts.objects.retain(this.#pod);
       const refreshAt_ms = await this.#refreshVolumes(observed, events);
-      const plan = planPod({ pod: this.granted }, observed, this.parts.now_ms());
+      const plan = this.#withPodLimits(planPod({ pod: this.granted }, observed, this.parts.now_ms()), observed);
       const failedAt = await this.#execute(plan, observed);
       retryAt_ms = earliest(plan.wakeAt_ms, failedAt, refreshAt_ms);
       const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
@@ -234,6 +234,17 @@ export class PodWorker {
     const deadline_ms = this.#deadline_ms();
     const refresh_ms = this.parts.volumes.refreshAt_ms(this.uid);
     return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, refresh_ms);
+  }
+
+  /** A pod that runs gets its own limits in step with those of its containers. */
+  #withPodLimits(plan: PodPlan, observed: ObservedPod): PodPlan {
+    if (!this.#isGroupBehind(observed)) return plan;
+    return { ...plan, steps: [{ kind: "raisePodLimits" }, ...plan.steps, { kind: "settlePodLimits" }] };
+  }
+
+  /** A pod without a sandbox gets its group with one. */
+  #isGroupBehind(observed: ObservedPod): boolean {
+    return readySandbox(observed) !== undefined && (this.parts.cgroups?.isBehind(this.granted) ?? false);
   }
 
   async #observe(): Promise<ObservedPod> {
@@ -330,15 +341,19 @@ export class PodWorker {
     });
     const failed = new Set<string>();
     let retryAt_ms: number | undefined;
+    let hasResizeFailed = false;
     for (const step of plan.steps) {
       const container = containerOf(step);
       if (container !== undefined && failed.has(container)) continue;
+      // A container may still have more than the pod was granted.
+      if (step.kind === "settlePodLimits" && hasResizeFailed) continue;
       if (this.#abort.signal.aborted) throw new PodEnding();
       try {
         await executeStep(step, run);
         if (step.kind === "startContainer" || step.kind === "runPostStart") this.#waiting.delete(step.container);
       } catch (error) {
         if (error instanceof ResizeError) {
+          hasResizeFailed = true;
           this.#resizer.failed(this.#pod, error.message, events);
           retryAt_ms = earliest(retryAt_ms, this.parts.now_ms() + startRetry_ms);
           continue;
@@ -369,6 +384,7 @@ export class PodWorker {
       parts.probes.stop(uid);
       this.#waiting.clear();
       await parts.claims?.loadedClaims?.unprepare(uid);
+      await parts.cgroups?.remove(uid);
       await parts.volumes.unmount(uid);
       parts.devices?.release(uid);
       await parts.objects.release(uid);

@@ -37,6 +37,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage }: 
   }
   await parts.volumes.sweep();
   const isKnown = (uid: string): boolean => workers.get(uid) !== undefined || uids.has(uid);
+  await parts.cgroups?.sweep(isKnown);
   parts.devices?.retain(isKnown);
   await parts.claims?.loadedClaims?.retain(isKnown);
   await parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)]));

@@ -1,4 +1,4 @@
-import { choice, duration, flag, integer, seconds, text, texts, type ValuesOf } from "./option.ts";
+import { choice, duration, flag, integer, seconds, text, texts, toggle, type ValuesOf } from "./option.ts";
 
 const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 
@@ -119,6 +119,22 @@ const agentOptions = {
     "QUANTITY",
     "memory kept from pods for Bramble and the system",
     "128Mi",
+  ),
+  cgroupsPerQos: toggle(
+    "cgroups-per-qos",
+    "give each pod a control group of its own, by its class of service; off by itself where the kernel lacks what it takes",
+    true,
+  ),
+  cgroupRoot: text("cgroup-root", "GROUP", "the control group that holds those of all pods (default: the topmost)", ""),
+  podMaxPids: integer("pod-max-pids", "N", "processes that a pod may have; -1: no limit", -1, {
+    min: -1,
+    max: 4_194_304,
+  }),
+  enforceNodeAllocatable: texts(
+    "enforce-node-allocatable",
+    "PART",
+    "pods: all pods together get no more than the board has without what is reserved; none: they do",
+    ["pods"],
   ),
   shutdownGracePeriod: duration(
     "shutdown-grace-period",

@@ -148,6 +148,8 @@ for (const [title, kind, isPossible] of kinds) {
           authentication: { x509: { clientCAFile: cluster.signingFiles.certificate }, webhook: { enabled: true } },
           authorization: { mode: "Webhook" },
           kubeReserved: { memory: "64Mi" },
+          // The machine's own groups are not this board's.
+          cgroupRoot: "/bramble-composed",
           nodeLeaseDurationSeconds: 20,
         }),
       );

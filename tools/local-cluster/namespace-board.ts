@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CgroupsUnusable, CgroupTree } from "#agent/kubelet/cgroups/cgroup-tree.ts";
 import { type Board, type BoardHost, runtimeTool } from "./board.ts";
 import { type Lan, networkNamespace, plugIn, setLink, unplug } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
@@ -45,11 +46,12 @@ export class NamespaceBoard implements BoardHost {
 
   startBramble(extra: readonly string[] = []): void {
     if (this.bramblePid !== undefined) return;
+    const groups = ["--cgroup-root", this.cgroupRoot];
     this.writePid(
       "bramble",
       this.spawn(
         "bramble",
-        this.inside([this.binary, ...this.board.args, ...runtimeTool(this.board).brambleArgs, ...extra]),
+        this.inside([this.binary, ...this.board.args, ...runtimeTool(this.board).brambleArgs, ...groups, ...extra]),
       ),
     );
   }
@@ -113,8 +115,18 @@ export class NamespaceBoard implements BoardHost {
     return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n").slice(-lines).join("\n") : "";
   }
 
-  remove(): Promise<void> {
-    return this.cut();
+  async remove(): Promise<void> {
+    await this.cut();
+    const groups = await CgroupTree.open([]).catch((error: unknown) => {
+      if (error instanceof CgroupsUnusable) return undefined;
+      throw error;
+    });
+    await groups?.remove(this.cgroupRoot);
+  }
+
+  /** Boards share the machine's control groups: each has its own for those of its pods. */
+  private get cgroupRoot(): string {
+    return `/bramble-${this.lan.cluster}-${this.board.name}`;
   }
 
   private spawn(log: string, command: readonly string[]): number {

@@ -6,7 +6,8 @@ import { limitsOf, milliOf, podQosClass, requestsOf, wholeOf } from "../pod-qos.
 
 const minShares = 2;
 const maxShares = 262_144;
-const period_us = 100_000;
+/** The kernel counts a quota of CPU time anew after each of these. */
+export const cpuPeriod_us = 100_000;
 const minQuota_us = 1_000;
 const guaranteedOomScore = -997;
 const bestEffortOomScore = 1000;
@@ -22,7 +23,7 @@ export function containerResources(pod: Pod, container: Container, memoryCapacit
   const hugepages = Object.keys(limits).filter((name) => name.startsWith("hugepages-"));
   return {
     cpuShares: cpuSharesOf(cpuRequest_m),
-    ...(cpuLimit_m > 0 ? { cpuQuota_us: cpuQuotaOf(cpuLimit_m), cpuPeriod_us: period_us } : {}),
+    ...(cpuLimit_m > 0 ? { cpuQuota_us: cpuQuotaOf(cpuLimit_m), cpuPeriod_us } : {}),
     ...(memoryLimit_bytes > 0 ? { memoryLimit_bytes } : {}),
     oomScoreAdj: oomScoreAdjust(pod, container, memoryCapacity_bytes),
     ...(hugepages.length > 0
@@ -37,7 +38,7 @@ export function cpuSharesOf(request_m: number): number {
 }
 
 export function cpuQuotaOf(limit_m: number): number {
-  return Math.max(minQuota_us, Math.floor((limit_m * period_us) / 1000));
+  return Math.max(minQuota_us, Math.floor((limit_m * cpuPeriod_us) / 1000));
 }
 
 /** How readily the kernel kills the container when memory runs out: -997 to 1000. */

@@ -27,6 +27,10 @@ export type PodStep =
     }
   /** Gives a running container the resources of the spec. */
   | { readonly kind: "resizeContainer"; readonly container: string; readonly containerId: string }
+  /** Gives the pod's control group what the pod was granted, where that is more: before its containers get theirs. */
+  | { readonly kind: "raisePodLimits" }
+  /** Gives it exactly that: after them. */
+  | { readonly kind: "settlePodLimits" }
   | { readonly kind: "removeContainer"; readonly containerId: string }
   /** Not yet: the container failed too often. */
   | { readonly kind: "waitBackOff"; readonly container: string; readonly until_ms: number; readonly delay_ms: number }

@@ -12,6 +12,7 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     nodeTaints,
     resolvConf,
     shutdown = [],
+    cgroups,
   } = options;
   return {
     enableServer: true,
@@ -33,6 +34,14 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
           })),
         }
       : {}),
+    cgroupsPerQOS: cgroups !== undefined,
+    ...(cgroups
+      ? {
+          cgroupRoot: cgroups.root,
+          podPidsLimit: cgroups.podPidsLimit,
+          enforceNodeAllocatable: cgroups.enforceNodeAllocatable ? ["pods"] : ["none"],
+        }
+      : { enforceNodeAllocatable: ["none"] }),
     serializeImagePulls: false,
   };
 }

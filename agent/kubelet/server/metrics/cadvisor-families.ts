@@ -3,6 +3,8 @@ import type { InterfaceCounters } from "#agent/telemetry/interface-counters.ts";
 import { milliValue, wholeValue } from "#shared/api/quantity.ts";
 import type { Container, ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import type { Family, Sample } from "#shared/metrics/prometheus-text.ts";
+import { cgroupPath, PodCgroupNames } from "../../cgroups/cgroup-name.ts";
+import { podUid } from "../../pod-containers.ts";
 import type { PodStats } from "../../pod-workers.ts";
 import { podLabels } from "./resource-families.ts";
 
@@ -11,13 +13,14 @@ type Cgroup = NonNullable<Each["stats"]["cgroup"]>;
 
 /** /metrics/cadvisor: each container in cAdvisor's names and labels, as dashboards for Kubernetes query them. */
 export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
+  const names = new PodCgroupNames("/");
   const containers = pods.flatMap(({ pod, containers }) =>
     containers.map((each) => ({
       each,
       spec: specOf(pod, each.container.name),
       labels: {
         container: each.container.name,
-        id: `/kubepods/pod${pod.metadata.uid ?? ""}/${each.container.id}`,
+        id: `${cgroupPath(names.pod(pod, podUid(pod)), "cgroupfs")}/${each.container.id}`,
         image: each.container.image,
         name: each.container.id,
         ...podLabels(pod),

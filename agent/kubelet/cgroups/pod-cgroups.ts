@@ -1,0 +1,237 @@
+import { readFile } from "node:fs/promises";
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
+import type { BoardFacts } from "#agent/telemetry/board.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Log } from "#shared/client/log.ts";
+import { cpuSharesOf } from "../container/container-resources.ts";
+import type { Reserved } from "../node/node-status.ts";
+import { podUid } from "../pod-containers.ts";
+import { ResizeError } from "../pod-resizer.ts";
+import { type CgroupDriver, type CgroupName, cgroupPath, PodCgroupNames, podUidOfFolder } from "./cgroup-name.ts";
+import { CgroupsUnusable, CgroupTree } from "./cgroup-tree.ts";
+import { burstableShares, type CgroupLimits, nodeCgroupLimits, podCgroupLimits } from "./limits.ts";
+
+/** How a board groups the processes of its pods. */
+export interface PodCgroupSettings {
+  /** The group that holds those of all pods; "/" for the topmost. */
+  readonly root: string;
+  /** Processes of a pod at most; none when not positive. */
+  readonly podPidsLimit: number;
+  /** Keeps all pods together within what the board has for them. */
+  readonly enforceNodeAllocatable: boolean;
+  /** Where the kernel shows control groups; /sys/fs/cgroup when absent. */
+  readonly mount?: string | undefined;
+}
+
+export interface PodCgroupsOptions extends PodCgroupSettings {
+  readonly runtime: Pick<ContainerRuntime, "version">;
+  readonly board: BoardFacts;
+  readonly reserved: Reserved;
+  readonly log: Log;
+  /** Those that take up resources of the board, as granted. */
+  pods(): readonly Pod[];
+}
+
+interface Opened {
+  readonly driver: CgroupDriver;
+  readonly tree: CgroupTree;
+}
+
+/**
+ * Control groups by class of service: kubepods, in it burstable and besteffort, and in these (a guaranteed pod directly in
+ * kubepods) one a pod, which limits the pod as a whole. A pod whose sandbox began without one goes on so.
+ */
+export class PodCgroups {
+  readonly #names: PodCgroupNames;
+  #opening: Promise<Opened | undefined> | undefined;
+  /** Limits last given, by UID of the pod, as text; those of a pod without a group count as given. */
+  readonly #given = new Map<string, string>();
+  #burstableShares: number | undefined;
+  #isNodeLimited = false;
+
+  constructor(private readonly options: PodCgroupsOptions) {
+    this.#names = new PodCgroupNames(options.root);
+  }
+
+  /**
+   * Makes the pod's group if it is not there, and gives its path as the runtime takes it; undefined where pods have none.
+   * Rejects while the runtime does not say how it names groups.
+   */
+  async ensure(pod: Pod): Promise<string | undefined> {
+    const opened = await this.#opened();
+    const limits = this.#limitsOf(pod);
+    const path = opened && this.#pathOf(pod, opened);
+    if (path !== undefined) await opened?.tree.create(path, limits);
+    this.#given.set(podUid(pod), textOf(limits));
+    if (!opened) return undefined;
+    await this.#shareOut(opened);
+    return path;
+  }
+
+  /** Has the pod been granted other resources than its group has? */
+  isBehind(pod: Pod): boolean {
+    return this.#given.get(podUid(pod)) !== textOf(this.#limitsOf(pod));
+  }
+
+  /** Before the containers get what the pod was granted: more where it is more, never less. */
+  async raise(pod: Pod): Promise<void> {
+    const opened = await this.#opened();
+    if (!opened) return;
+    const path = this.#pathOf(pod, opened);
+    if (!opened.tree.exists(path)) return;
+    const wanted = this.#limitsOf(pod);
+    const current = await opened.tree.current(path);
+    const isMore = (value: number | undefined, than: number): boolean =>
+      value !== undefined && than !== 0 && (value === 0 || value > than);
+    await opened.tree.set(path, {
+      ...((wanted.cpuShares ?? 0) > current.cpuShares ? { cpuShares: wanted.cpuShares } : {}),
+      ...(isMore(wanted.cpuQuota_us, current.cpuQuota_us)
+        ? { cpuQuota_us: wanted.cpuQuota_us, cpuPeriod_us: wanted.cpuPeriod_us }
+        : {}),
+      ...(isMore(wanted.memoryLimit_bytes, current.memoryLimit_bytes)
+        ? { memoryLimit_bytes: wanted.memoryLimit_bytes }
+        : {}),
+    });
+  }
+
+  /** After them: exactly what the pod was granted. Rejects with ResizeError when it uses more memory than that. */
+  async settle(pod: Pod): Promise<void> {
+    const opened = await this.#opened();
+    const limits = this.#limitsOf(pod);
+    if (opened) {
+      const path = this.#pathOf(pod, opened);
+      if (opened.tree.exists(path)) await this.#lower(opened.tree, path, limits);
+      await this.#shareOut(opened);
+    }
+    this.#given.set(podUid(pod), textOf(limits));
+  }
+
+  /** Takes the pod's group away. What cannot be taken yet is found by `sweep`. */
+  async remove(uid: string): Promise<void> {
+    this.#given.delete(uid);
+    const opened = await this.#opened();
+    if (!opened) return;
+    for (const place of this.#names.places(uid)) await this.#take(opened, cgroupPath(place, opened.driver));
+    // The pod counts as active until all of it is gone.
+    await this.#shareOut(opened, uid);
+  }
+
+  /** Takes away groups of pods that are not known, and tries again what did not work. */
+  async sweep(isKnown: (uid: string) => boolean): Promise<void> {
+    const opened = await this.#opened();
+    if (!opened) return;
+    if (!this.#isNodeLimited) await this.#limitNode(opened);
+    for (const uid of this.#given.keys()) if (!isKnown(uid)) this.#given.delete(uid);
+    for (const name of this.#names.classes) {
+      const above = cgroupPath(name, opened.driver);
+      for (const folder of await opened.tree.children(above)) {
+        const uid = podUidOfFolder(folder, opened.driver);
+        if (uid !== undefined && !isKnown(uid)) await this.#take(opened, `${above}/${folder}`);
+      }
+    }
+    await this.#shareOut(opened);
+  }
+
+  #limitsOf(pod: Pod): CgroupLimits {
+    const { podPidsLimit } = this.options;
+    return { ...podCgroupLimits(pod), ...(podPidsLimit > 0 ? { pidsLimit: podPidsLimit } : {}) };
+  }
+
+  #pathOf(pod: Pod, { driver }: Opened): string {
+    return cgroupPath(this.#names.pod(pod, podUid(pod)), driver);
+  }
+
+  async #lower(tree: CgroupTree, path: string, limits: CgroupLimits): Promise<void> {
+    const { memoryLimit_bytes = 0 } = limits;
+    if (memoryLimit_bytes > 0) {
+      // The kernel would not refuse on version 2: it would kill.
+      const usage_bytes = await tree.memoryUsage_bytes(path);
+      if (memoryLimit_bytes < usage_bytes)
+        throw new ResizeError(
+          `attempting to set pod memory limit (${memoryLimit_bytes}) below current usage (${usage_bytes})`,
+        );
+    }
+    await tree.set(path, limits);
+  }
+
+  async #take({ tree }: Opened, path: string): Promise<void> {
+    await tree
+      .remove(path)
+      .catch((error: unknown) =>
+        this.options.log.warn("the control group of a pod that has ended stays", { path, error }),
+      );
+  }
+
+  /** Burstable pods together get what they request. */
+  async #shareOut({ tree, driver }: Opened, withoutUid?: string): Promise<void> {
+    const cpuShares = burstableShares(this.options.pods().filter((pod) => podUid(pod) !== withoutUid));
+    if (cpuShares === this.#burstableShares) return;
+    await tree.create(cgroupPath(this.#names.burstable, driver), { cpuShares });
+    this.#burstableShares = cpuShares;
+  }
+
+  #opened(): Promise<Opened | undefined> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /** Rejects while the runtime does not answer; undefined for good where groups cannot be had. */
+  async #open(): Promise<Opened | undefined> {
+    const { runtime, board, log, mount } = this.options;
+    const { cgroupDriver } = await runtime.version();
+    try {
+      if (cgroupDriver !== "cgroupfs") throw new CgroupsUnusable(`the container runtime names them by ${cgroupDriver}`);
+      const tree = await CgroupTree.open(
+        board.hugepages.map(({ size_bytes }) => size_bytes),
+        mount,
+      );
+      const opened: Opened = { driver: cgroupDriver, tree };
+      await this.#createClasses(opened);
+      await this.#limitNode(opened);
+      return opened;
+    } catch (error) {
+      log.warn("pods have no control groups of their own: only containers are limited", { error });
+      return undefined;
+    }
+  }
+
+  async #createClasses({ tree, driver }: Opened): Promise<void> {
+    const create = (name: CgroupName, limits: CgroupLimits): Promise<void> =>
+      tree.create(cgroupPath(name, driver), { ...limits, hugepages: "unbounded" });
+    await create(this.#names.kubepods, {});
+    await create(this.#names.bestEffort, { cpuShares: cpuSharesOf(0) });
+    const cpuShares = burstableShares(this.options.pods());
+    await create(this.#names.burstable, { cpuShares });
+    this.#burstableShares = cpuShares;
+  }
+
+  /** Pods that use more already end by eviction: until then the board goes without the limit. */
+  async #limitNode({ tree, driver }: Opened): Promise<void> {
+    const { board, reserved, enforceNodeAllocatable, log } = this.options;
+    const kept = enforceNodeAllocatable ? reserved : { ...reserved, cpu_m: 0, memory_bytes: 0 };
+    const limits = nodeCgroupLimits(board, kept, await mostProcesses());
+    try {
+      await tree.set(cgroupPath(this.#names.kubepods, driver), limits);
+      this.#isNodeLimited = true;
+    } catch (error) {
+      log.warn("all pods together could not be limited yet", { error });
+    }
+  }
+}
+
+function textOf({ hugepages, ...limits }: CgroupLimits): string {
+  return JSON.stringify([limits, hugepages instanceof Map ? [...hugepages] : hugepages]);
+}
+
+/** Of the whole machine; undefined where the kernel does not say. */
+async function mostProcesses(): Promise<number | undefined> {
+  const read = (name: string): Promise<number> => readFile(`/proc/sys/kernel/${name}`, "utf8").then(Number);
+  try {
+    return Math.min(await read("pid_max"), await read("threads-max"));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,13 @@
+import { expect, test } from "bun:test";
+import { podCgroupSettings } from "./node-settings.ts";
+
+const usual = { cgroupsPerQos: true, cgroupRoot: "", podMaxPids: -1, enforceNodeAllocatable: ["pods"] };
+
+test("how pods are grouped", () => {
+  expect(podCgroupSettings(usual)).toEqual({ root: "/", podPidsLimit: -1, enforceNodeAllocatable: true });
+  expect(podCgroupSettings({ ...usual, enforceNodeAllocatable: ["none"] })?.enforceNodeAllocatable).toBe(false);
+  expect(podCgroupSettings({ ...usual, cgroupsPerQos: false })).toBeUndefined();
+  expect(() => podCgroupSettings({ ...usual, enforceNodeAllocatable: ["pods", "system-reserved"] })).toThrow(
+    "enforce-node-allocatable: expected pods or none, got system-reserved",
+  );
+});
