@@ -39,7 +39,7 @@ export function cgroupSettings(resources: ContainerResources, version: 1 | 2): C
 }
 
 /** Shares of cgroup v1 (2 to 262144) on v2's scale (1 to 10000), as runc converts them. */
-const cpuWeight = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);
+export const cpuWeight = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);
 
 /** Changes the limits of the cgroup that a process is in, for runtimes that cannot be asked to. */
 export async function writeCgroupLimits(pid: number, resources: ContainerResources): Promise<void> {

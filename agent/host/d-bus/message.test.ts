@@ -39,6 +39,34 @@ test("what is written is read again, and no sooner than it is whole", () => {
   expect(next?.message.body).toEqual(["größer", 4_000_000_000, -1, true, 5_000_000n, 0]);
 });
 
+test("arrays, structures and what is in them", () => {
+  const bytes = encodeMessage({ type: "return", replySerial: 7 }, 9, [
+    { type: "s", value: "x" },
+    {
+      type: "a(sv)",
+      value: [
+        ["MemoryMax", { type: "t", value: 64n }],
+        ["Wants", { type: "as", value: ["a.slice", "b.slice"] }],
+      ],
+    },
+    { type: "a(sa(sv))", value: [] },
+    { type: "as", value: [] },
+    { type: "b", value: true },
+  ]);
+  const decoded = decodeMessage(bytes);
+  expect(decoded?.length).toBe(bytes.length);
+  expect(decoded?.message.body).toEqual([
+    "x",
+    [
+      ["MemoryMax", 64n],
+      ["Wants", ["a.slice", "b.slice"]],
+    ],
+    [],
+    [],
+    true,
+  ]);
+});
+
 test("what is no message, or claims to be endless, is refused", () => {
   expect(() => decodeMessage(Buffer.from("HTTP/1.1 400 Bad Request"))).toThrow(DBusError);
   const endless = Buffer.from(hello);

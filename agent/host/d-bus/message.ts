@@ -1,17 +1,26 @@
 /**
  * Messages of D-Bus (D-Bus Specification 0.43, "Message Protocol") as bytes, as far as a client of system services needs
- * them: bodies of basic types, and variants when read. Little-endian when written, either when read.
+ * them. Little-endian when written, either when read.
  */
 
-/** A basic value with the letter of its type: `s` text, `u` and `i` 32 bits, `t` 64 bits, `h` index of a descriptor. */
+/**
+ * A value with its type: `s` text, `u` and `i` 32 bits, `t` 64 bits, `h` index of a descriptor, `as` texts, `a(sv)` properties
+ * by name, `a(sa(sv))` units with theirs, of which nobody here has any.
+ */
 export type Argument =
   | { readonly type: "s" | "o" | "g"; readonly value: string }
   | { readonly type: "b"; readonly value: boolean }
   | { readonly type: "u" | "i" | "h"; readonly value: number }
   | { readonly type: "t"; readonly value: bigint }
-  | { readonly type: "v"; readonly value: Argument };
+  | { readonly type: "v"; readonly value: Argument }
+  | { readonly type: "as"; readonly value: readonly string[] }
+  | { readonly type: "a(sv)"; readonly value: readonly Property[] }
+  | { readonly type: "a(sa(sv))"; readonly value: readonly never[] };
 
-export type BodyValue = string | number | bigint | boolean;
+export type Property = readonly [name: string, value: Argument];
+
+/** Arrays, structures and entries of dictionaries are lists. */
+export type BodyValue = string | number | bigint | boolean | readonly BodyValue[];
 
 export type MessageType = "call" | "return" | "error" | "signal";
 
@@ -112,11 +121,7 @@ export function decodeMessage(input: Buffer): { readonly message: Message; reado
   reader.offset = bodyStart;
   const signature = String(found.signature ?? "");
   const body: BodyValue[] = [];
-  // Containers are skipped with all that follows: nothing here asks for what has some.
-  for (const letter of signature) {
-    if (!isBasic(letter)) break;
-    body.push(reader.value(letter));
-  }
+  for (const type of typesIn(signature)) body.push(reader.value(type));
   const text = (name: FieldName): string | undefined => found[name] as string | undefined;
   const count = (name: FieldName): number | undefined => found[name] as number | undefined;
   const message: Message = {
@@ -136,7 +141,27 @@ export function decodeMessage(input: Buffer): { readonly message: Message; reado
   return { message, length };
 }
 
-const isBasic = (letter: string): boolean => "ybnqiuxtsogvh".includes(letter);
+/** The complete types of a signature, one after the other: "sa(sv)u" has s, a(sv) and u. */
+function typesIn(signature: string): string[] {
+  const found: string[] = [];
+  for (let from = 0; from < signature.length; ) {
+    const to = endOfType(signature, from);
+    found.push(signature.slice(from, to));
+    from = to;
+  }
+  return found;
+}
+
+function endOfType(signature: string, from: number): number {
+  const first = signature[from];
+  if (first === "a") return endOfType(signature, from + 1);
+  if (first !== "(" && first !== "{") return from + 1;
+  let at = from + 1;
+  while (at < signature.length && !")}".includes(signature[at] ?? "")) at = endOfType(signature, at);
+  return at + 1;
+}
+
+const startsAtEight = (type: string): boolean => "({xtd".includes(type[0] ?? "");
 
 const aligned = (offset: number, to: number): number => Math.ceil(offset / to) * to;
 
@@ -199,7 +224,36 @@ class Writer {
       case "v":
         this.argument({ type: "g", value: value.type });
         this.argument(value);
+        return;
+      case "as":
+        this.#array(4, () => {
+          for (const text of value) this.argument({ type: "s", value: text });
+        });
+        return;
+      case "a(sv)":
+        this.#array(8, () => {
+          for (const [name, property] of value) {
+            this.align(8);
+            this.argument({ type: "s", value: name });
+            this.argument({ type: "v", value: property });
+          }
+        });
+        return;
+      case "a(sa(sv))":
+        this.#array(8, () => undefined);
     }
+  }
+
+  /** Its length, which leaves out what aligns the first element, comes before it. */
+  #array(alignment: 4 | 8, write: () => void): void {
+    this.uint32(0);
+    const lengthAt = this.length - 4;
+    this.align(alignment);
+    const start = this.length;
+    write();
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(this.length - start);
+    this.#bytes.splice(lengthAt, 4, ...bytes);
   }
 }
 
@@ -215,6 +269,7 @@ const numbers: Readonly<
   h: { size: 4, read: (view, at, little) => view.getUint32(at, little) },
   b: { size: 4, read: (view, at, little) => view.getUint32(at, little) !== 0 },
   x: { size: 8, read: (view, at, little) => view.getBigInt64(at, little) },
+  d: { size: 8, read: (view, at, little) => view.getFloat64(at, little) },
   t: { size: 8, read: (view, at, little) => view.getBigUint64(at, little) },
 };
 
@@ -252,7 +307,26 @@ class Reader {
     if (type === "s" || type === "o") return this.#text(Number(this.value("u")));
     if (type === "g") return this.#text(this.byte());
     if (type === "v") return this.value(String(this.value("g")));
+    if (type.startsWith("a")) return this.#array(type.slice(1));
+    if (type.startsWith("(") || type.startsWith("{")) {
+      this.align(8);
+      return typesIn(type.slice(1, -1)).map((each) => this.value(each));
+    }
     throw new DBusError(`a value of type ${type}, which is not read here`);
+  }
+
+  #array(element: string): BodyValue[] {
+    const length = Number(this.value("u"));
+    if (length > longest_bytes) throw new DBusError(`an array of ${length} bytes`);
+    if (startsAtEight(element)) this.align(8);
+    const end = this.offset + length;
+    const found: BodyValue[] = [];
+    while (this.offset < end) {
+      const from = this.offset;
+      found.push(this.value(element));
+      if (this.offset === from) throw new DBusError(`an array of ${element}, which is nothing`);
+    }
+    return found;
   }
 
   #text(length: number): string {

@@ -16,6 +16,20 @@ export interface CurrentLimits {
   readonly memoryLimit_bytes: number;
 }
 
+/** Control groups by their path below the mount of their hierarchy. */
+export interface GroupTree {
+  exists(path: string): boolean;
+  /** Makes the group and those above it, and limits it. One that is there already is limited anew. */
+  create(path: string, limits: CgroupLimits): Promise<void>;
+  set(path: string, limits: CgroupLimits): Promise<void>;
+  current(path: string): Promise<CurrentLimits>;
+  memoryUsage_bytes(path: string): Promise<number>;
+  /** Names of the groups directly below. */
+  children(path: string): Promise<string[]>;
+  /** Takes the group away with all below it. Rejects with EBUSY while a process is in it. */
+  remove(path: string): Promise<void>;
+}
+
 const needed = ["cpu", "memory"];
 const limited = [...needed, "pids", "hugetlb"];
 const removals = 5;
@@ -24,10 +38,10 @@ const firstRemoval_ms = 10;
 const unbounded_bytes = 2n ** 62n;
 
 /**
- * The kernel's control groups, by path below the mount of their hierarchy. Version 1 has a hierarchy for each controller, with
- * the same path in each; version 2 has one. Rejects with the kernel's errors.
+ * The kernel's own control groups. Version 1 has a hierarchy for each controller, with the same path in each; version 2 has
+ * one. Rejects with the kernel's errors.
  */
-export class CgroupTree {
+export class CgroupTree implements GroupTree {
   private constructor(
     readonly version: 1 | 2,
     readonly controllers: ReadonlySet<string>,
@@ -49,7 +63,6 @@ export class CgroupTree {
     return existsSync(this.#file("memory", path));
   }
 
-  /** Makes the group and those above it, and limits it. One that is there already is limited anew. */
   async create(path: string, limits: CgroupLimits): Promise<void> {
     if (this.version === 2) await this.#createUnified(path);
     else for (const name of limited.filter((each) => this.controllers.has(each))) await this.#make(name, path);
@@ -90,7 +103,7 @@ export class CgroupTree {
     return Number(await readFile(`${this.#file("memory", path)}/${file}`, "utf8"));
   }
 
-  /** Names of the groups directly below, in whatever hierarchy. */
+  /** In whatever hierarchy. */
   async children(path: string): Promise<string[]> {
     const found = new Set<string>();
     for (const hierarchy of await this.#hierarchies()) {
@@ -99,7 +112,7 @@ export class CgroupTree {
     return [...found];
   }
 
-  /** Takes the group away in every hierarchy, with all below it. Rejects with EBUSY while a process is in it. */
+  /** In every hierarchy, also those that runtimes alone made it in. */
   async remove(path: string): Promise<void> {
     for (const hierarchy of await this.#hierarchies()) await removeFolder(hierarchy + path);
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { canRunBus, TestBus, TestSystemd } from "../../../test/support/message-bus.ts";
 import { nothingReserved } from "../node/node-status.ts";
 import { ResizeError } from "../pod-resizer.ts";
 import { cgroupPath, PodCgroupNames, podUidOfFolder } from "./cgroup-name.ts";
@@ -110,9 +111,11 @@ function groups(given: {
   pods?: () => Pod[];
   podPidsLimit?: number;
   driver?: string;
+  busPath?: string;
 }): PodCgroups {
   return new PodCgroups({
     mount: given.mount,
+    busPath: given.busPath,
     root: given.root ?? "/",
     podPidsLimit: given.podPidsLimit ?? -1,
     enforceNodeAllocatable: true,
@@ -198,6 +201,100 @@ describe("version 2, as files", () => {
     expect(cgroups.isBehind(guaranteed)).toBe(false);
     expect(existsSync(join(mount, "kubepods/podg-1"))).toBe(false);
     await cgroups.remove("g-1");
+  });
+});
+
+describe.skipIf(!canRunBus())("slices of systemd", () => {
+  let directory: string;
+  let bus: TestBus;
+  let systemd: TestSystemd;
+  const none = 2n ** 64n - 1n;
+  const burstableSlice = "kubepods.slice/kubepods-burstable.slice";
+  const propertiesOf = (unit: string): Record<string, unknown> => Object.fromEntries(systemd.units.get(unit) ?? []);
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), "slices-"));
+    for (const path of ["", "kubepods.slice", burstableSlice, "kubepods.slice/kubepods-besteffort.slice"]) {
+      mkdirSync(join(directory, "cgroup", path), { recursive: true });
+      for (const name of ["cgroup.controllers", "cgroup.subtree_control"])
+        writeFileSync(join(directory, "cgroup", path, name), "cpu memory pids hugetlb\n");
+    }
+    bus = await TestBus.start(directory);
+    systemd = await TestSystemd.start(bus);
+  });
+  afterEach(async () => {
+    systemd.stop();
+    await bus.stop();
+    rmSync(directory, { recursive: true });
+  });
+  const slices = (): PodCgroups =>
+    groups({ mount: join(directory, "cgroup"), driver: "systemd", podPidsLimit: 50, busPath: bus.path });
+
+  test("start, change and end with their pods", async () => {
+    const cgroups = slices();
+    const path = `/${burstableSlice}/kubepods-burstable-podb_1.slice`;
+    expect(await cgroups.ensure(burstable)).toBe(path);
+    expect([...systemd.units.keys()]).toEqual([
+      "kubepods.slice",
+      "kubepods-besteffort.slice",
+      "kubepods-burstable.slice",
+      "kubepods-burstable-podb_1.slice",
+    ]);
+    expect(propertiesOf("kubepods.slice")).toMatchObject({
+      Wants: ["-.slice"],
+      MemoryMax: BigInt(896 * MiB),
+      CPUWeight: 118n,
+      MemoryAccounting: true,
+      DefaultDependencies: false,
+    });
+    expect(propertiesOf("kubepods-burstable-podb_1.slice")).toMatchObject({
+      Wants: ["kubepods-burstable.slice"],
+      CPUWeight: 4n,
+      TasksMax: 50n,
+    });
+    // What systemd knows nothing of stands in the files alone.
+    expect(readFileSync(join(directory, "cgroup", path, "hugetlb.2MB.max"), "utf8")).toBe("0");
+    const limits = { cpu: "155m", memory: "64Mi" };
+    const resized = pod("b-1", [container("a", { cpu: "100m", memory: "32Mi" }, limits)]);
+    for (const [name, text] of Object.entries({
+      "cpu.weight": "4",
+      "cpu.max": "max 100000",
+      "memory.max": "max",
+      "memory.current": "0",
+    }))
+      writeFileSync(join(directory, "cgroup", path, name), text);
+    await cgroups.raise(resized);
+    await cgroups.settle(resized);
+    expect(propertiesOf("kubepods-burstable-podb_1.slice")).toMatchObject({
+      // Whole percents of a processor; the file has what was granted.
+      CPUQuotaPerSecUSec: 160_000n,
+      MemoryMax: BigInt(64 * MiB),
+    });
+    expect(readFileSync(join(directory, "cgroup", path, "cpu.max"), "utf8")).toBe("15500 100000");
+    await cgroups.remove("b-1");
+    expect(systemd.units.has("kubepods-burstable-podb_1.slice")).toBe(false);
+  });
+
+  test("those that are there already are limited anew", async () => {
+    systemd.units.set("kubepods.slice", new Map([["MemoryMax", none]]));
+    await slices().sweep(() => true);
+    expect(propertiesOf("kubepods.slice")["MemoryMax"]).toBe(BigInt(896 * MiB));
+  });
+
+  test("a slice that does not start is said", async () => {
+    const cgroups = slices();
+    await cgroups.sweep(() => true);
+    systemd.outcome = "failed";
+    const failure = await cgroups.ensure(burstable).catch((error: Error) => error.message);
+    expect(failure).toBe("systemd: StartTransientUnit of kubepods-burstable-podb_1.slice: failed");
+  });
+
+  test("without systemd pods have no groups", async () => {
+    systemd.stop();
+    await bus.stop();
+    expect(await slices().ensure(burstable)).toBeUndefined();
+    bus = await TestBus.start(directory);
+    systemd = await TestSystemd.start(bus);
   });
 });
 

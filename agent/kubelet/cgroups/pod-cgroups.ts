@@ -8,8 +8,10 @@ import type { Reserved } from "../node/node-status.ts";
 import { podUid } from "../pod-containers.ts";
 import { ResizeError } from "../pod-resizer.ts";
 import { type CgroupDriver, type CgroupName, cgroupPath, PodCgroupNames, podUidOfFolder } from "./cgroup-name.ts";
-import { CgroupsUnusable, CgroupTree } from "./cgroup-tree.ts";
+import { CgroupsUnusable, CgroupTree, type GroupTree } from "./cgroup-tree.ts";
 import { burstableShares, type CgroupLimits, nodeCgroupLimits, podCgroupLimits } from "./limits.ts";
+import { SliceTree } from "./slice-tree.ts";
+import { SystemdUnits } from "./systemd-units.ts";
 
 /** How a board groups the processes of its pods. */
 export interface PodCgroupSettings {
@@ -21,6 +23,8 @@ export interface PodCgroupSettings {
   readonly enforceNodeAllocatable: boolean;
   /** Where the kernel shows control groups; /sys/fs/cgroup when absent. */
   readonly mount?: string | undefined;
+  /** Socket of the bus that systemd is on; the system's own when absent. */
+  readonly busPath?: string | undefined;
 }
 
 export interface PodCgroupsOptions extends PodCgroupSettings {
@@ -34,7 +38,7 @@ export interface PodCgroupsOptions extends PodCgroupSettings {
 
 interface Opened {
   readonly driver: CgroupDriver;
-  readonly tree: CgroupTree;
+  readonly tree: GroupTree;
 }
 
 /**
@@ -141,7 +145,7 @@ export class PodCgroups {
     return cgroupPath(this.#names.pod(pod, podUid(pod)), driver);
   }
 
-  async #lower(tree: CgroupTree, path: string, limits: CgroupLimits): Promise<void> {
+  async #lower(tree: GroupTree, path: string, limits: CgroupLimits): Promise<void> {
     const { memoryLimit_bytes = 0 } = limits;
     if (memoryLimit_bytes > 0) {
       // The kernel would not refuse on version 2: it would kill.
@@ -180,14 +184,16 @@ export class PodCgroups {
 
   /** Rejects while the runtime does not answer; undefined for good where groups cannot be had. */
   async #open(): Promise<Opened | undefined> {
-    const { runtime, board, log, mount } = this.options;
+    const { runtime, board, log, mount, busPath } = this.options;
     const { cgroupDriver } = await runtime.version();
     try {
-      if (cgroupDriver !== "cgroupfs") throw new CgroupsUnusable(`the container runtime names them by ${cgroupDriver}`);
-      const tree = await CgroupTree.open(
+      if (cgroupDriver !== "cgroupfs" && cgroupDriver !== "systemd")
+        throw new CgroupsUnusable(`the container runtime names them by ${cgroupDriver}`);
+      const kernel = await CgroupTree.open(
         board.hugepages.map(({ size_bytes }) => size_bytes),
         mount,
       );
+      const tree = cgroupDriver === "systemd" ? new SliceTree(kernel, new SystemdUnits(busPath)) : kernel;
       const opened: Opened = { driver: cgroupDriver, tree };
       await this.#createClasses(opened);
       await this.#limitNode(opened);
