@@ -8,6 +8,8 @@ import { auditorOf } from "./apiserver/audit/auditor.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
 import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
 import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { webhookTokensOf } from "./apiserver/authn/webhook-token.ts";
+import { authorizationOf } from "./apiserver/authz/authorization.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
@@ -62,6 +64,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const oidc = oidcSettingsOf(settings);
   const externalAddress = (): string => `${address()}:${settings.httpsPort}`;
   const configured = await configuredAuthentication(settings, issuer.issuer, log);
+  const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, log.named("authentication"));
+  const authorization = await authorizationOf(settings, log.named("authorization"));
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const auditor = auditorOf(settings, log.named("audit"));
@@ -88,7 +92,12 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       security = createSecurity({
         reader,
         issuer,
-        moreTokens: [...(oidc ? [new OidcTokens(oidc)] : []), ...(configured ? [configured] : [])],
+        moreTokens: [
+          ...(oidc ? [new OidcTokens(oidc)] : []),
+          ...(configured ? [configured] : []),
+          ...(webhookTokens ? [webhookTokens] : []),
+        ],
+        authorization,
         allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
         client: () => client(apiServerUser),
         externalAddress,

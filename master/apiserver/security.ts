@@ -13,6 +13,7 @@ import { TokenRequests } from "./authn/token-request.ts";
 import { authenticationReviews } from "./authn/token-review.ts";
 import { ClientCertificates } from "./authn/x509.ts";
 import { authorizationReviews } from "./authz/access-review.ts";
+import { type AuthorizationFactory, usualAuthorization } from "./authz/authorization.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { bootstrapRules } from "./authz/bootstrap-policy.ts";
 import { authorizerChain, privilegedGroup, rulesOfUser } from "./authz/chain.ts";
@@ -31,6 +32,8 @@ export interface SecurityOptions {
   readonly moreTokens?: readonly TokenAuthenticator[] | undefined;
   /** Where who shows no credentials is the anonymous user; everywhere unless said otherwise. */
   readonly allowsAnonymous?: ((path: string) => boolean) | undefined;
+  /** Who is asked whether a request may be made; Node and RBAC unless said otherwise. */
+  readonly authorization?: AuthorizationFactory | undefined;
   /** The API server's own client (system:masters), called only while requests are served. */
   readonly client: () => Client;
   /** host:port at which clients outside reach the API. */
@@ -55,7 +58,7 @@ export interface Security {
   stop(): void;
 }
 
-/** Builds them over the reader, in upstream's order: certificates, then tokens; system:masters, nodes, RBAC. */
+/** Builds them over the reader, in upstream's order: certificates, then tokens; system:masters before who is asked else. */
 export function createSecurity(options: SecurityOptions): Security {
   const { reader, issuer } = options;
   const secretUse = new SecretTokenUse(options.client);
@@ -66,7 +69,9 @@ export function createSecurity(options: SecurityOptions): Security {
   ]);
   const rbac = new RbacAuthorizer(reader);
   const graph = new NodeGraph(reader);
-  const authorizer = authorizerChain([privilegedGroup, new NodeAuthorizer(graph, bootstrapRules("system:node")), rbac]);
+  const parts = { Node: new NodeAuthorizer(graph, bootstrapRules("system:node")), RBAC: rbac };
+  const authorization = (options.authorization ?? usualAuthorization)(parts);
+  const authorizer = authorizerChain([privilegedGroup, authorization]);
   return {
     authenticator: authenticatorChain([new ClientCertificates(), bearerTokens(tokens)], options.allowsAnonymous),
     authorizer,
@@ -80,13 +85,14 @@ export function createSecurity(options: SecurityOptions): Security {
     }),
     declarations: [
       ...authenticationReviews(tokens, issuer.apiAudiences),
-      ...authorizationReviews(authorizer, (user, namespace) => rulesOfUser(rbac, user, namespace)),
+      ...authorizationReviews(authorizer, (user, namespace) => rulesOfUser(authorization.types, rbac, user, namespace)),
     ],
     subresources: { "": { "serviceaccounts/token": new TokenRequests(issuer, reader) } },
     paths: openIdPaths(issuer, options.externalAddress),
     stop() {
       rbac.stop();
       graph.stop();
+      authorization.stop();
     },
   };
 }

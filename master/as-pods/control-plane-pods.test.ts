@@ -40,6 +40,16 @@ describe("the control plane as pods", () => {
       expect(mounts.some(({ path }) => path === "/etc/oidc.crt")).toBe(name === "kube-apiserver");
     }
   });
+
+  test("the API server sees the files of who may do what: one by one, or with their folder where it is there anyway", () => {
+    const pathsOf = (file: string): readonly string[] =>
+      podsOf({ "authorization-config": file, "audit-policy-file": file })
+        .filter(({ name }) => name === "kube-apiserver")
+        .flatMap(({ mounts }) => mounts.map(({ path }) => path));
+    expect(pathsOf("/srv/who.yaml")).toContain("/srv/who.yaml");
+    expect(pathsOf("/etc/bramble/who.yaml")).toContain("/etc/bramble");
+    expect(pathsOf("/etc/bramble/who.yaml")).not.toContain("/etc/bramble/who.yaml");
+  });
 });
 
 test("a manifest is as kubeadm's: critical, on the board's network, with probes on loopback", () => {

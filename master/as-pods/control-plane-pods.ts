@@ -19,6 +19,12 @@ const fileSettings = [
   "mqttCa",
   "schedulerConfig",
   "oidcCaFile",
+  "authenticationConfig",
+  "authenticationTokenWebhookConfigFile",
+  "authorizationConfig",
+  "authorizationWebhookConfigFile",
+  "auditPolicyFile",
+  "auditWebhookConfigFile",
 ] as const;
 
 /** The settings that differ from what is usual, as a file that every component's --config takes. Pure. */
@@ -40,6 +46,9 @@ export function controlPlanePods(
 ): ComponentPod[] {
   const { dataDir } = settings;
   const digest = createHash("sha256").update(config.content).digest("hex");
+  const configFolder = dirname(settings.writeKubeconfig);
+  // What lies in a folder that is mounted anyway is seen with its changes; a single file is not once it is replaced.
+  const isSeen = (path: string): boolean => [dataDir, configFolder].some((folder) => path.startsWith(`${folder}/`));
   const files = fileSettings.map((name) => settings[name]).filter((path) => isAbsolute(path));
   const fileMounts = files.map((path): HostMount => ({ path, type: "File", isReadOnly: true }));
   const common = { tier: "control-plane", annotations: { "bramble.dev/config-hash": digest } } as const;
@@ -73,10 +82,10 @@ export function controlPlanePods(
       mounts: [
         data,
         { path: settings.runDir, type: "DirectoryOrCreate" },
-        { path: dirname(settings.writeKubeconfig), type: "DirectoryOrCreate" },
+        { path: configFolder, type: "DirectoryOrCreate" },
         { path: settings.dist, type: "DirectoryOrCreate", isReadOnly: true },
         ...(settings.backupDir === "" ? [] : [{ path: settings.backupDir, type: "DirectoryOrCreate" } as const]),
-        ...fileMounts,
+        ...fileMounts.filter(({ path }) => !isSeen(path)),
       ],
       probes: { port: settings.httpsPort, scheme: "HTTPS", liveness: "/livez", readiness: "/readyz" },
       cpu: "100m",

@@ -48,7 +48,8 @@ export interface SecuredServer {
   stop(): Promise<void>;
 }
 
-export interface SecuredServerOptions extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous"> {
+export interface SecuredServerOptions
+  extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous" | "authorization"> {
   readonly auditor?: Auditor | undefined;
   /** Serves what CustomResourceDefinitions define. */
   readonly customResources?: boolean;

@@ -1,5 +1,4 @@
-import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { ConfigError } from "#shared/config/option.ts";
+import { KubeconfigWebhook } from "../kubeconfig-webhook.ts";
 
 const ATTEMPTS = 5;
 const BACKOFF_FACTOR = 1.5;
@@ -13,51 +12,15 @@ export function webhookSender(
   configFile: string,
   initialBackoff_ms: number,
 ): (events: readonly string[]) => Promise<void> {
-  const { servers, credentials } = configOf(configFile);
-  const [url = ""] = servers;
+  const collector = new KubeconfigWebhook("audit-webhook-config-file", configFile, TIMEOUT_MS);
   return async (events) => {
     const body = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[${events.join(",")}]}`;
     for (let attempt = 1, pause_ms = initialBackoff_ms; ; attempt += 1, pause_ms *= BACKOFF_FACTOR) {
-      const failure = await post(url, credentials(), body);
-      if (!failure) return;
-      if (!failure.isWorthAnother || attempt === ATTEMPTS) throw new Error(`${url}: ${failure.why}`);
+      const { status, why } = await collector.post(body);
+      if (status !== undefined && status >= 200 && status < 300) return;
+      const isWorthAnother = status === undefined || status === 429 || status >= 500;
+      if (!isWorthAnother || attempt === ATTEMPTS) throw new Error(why ?? `${collector.url}: answered ${status}`);
       await new Promise((resolve) => setTimeout(resolve, pause_ms));
     }
   };
-}
-
-function configOf(file: string): ReturnType<typeof loadKubeconfig> {
-  try {
-    return loadKubeconfig(file);
-  } catch (error) {
-    throw new ConfigError(`audit-webhook-config-file: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-interface Failure {
-  readonly why: string;
-  readonly isWorthAnother: boolean;
-}
-
-async function post(
-  url: string,
-  { ca, certificate, key, token, insecureSkipTlsVerify }: ReturnType<ReturnType<typeof loadKubeconfig>["credentials"]>,
-  body: string,
-): Promise<Failure | undefined> {
-  const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-  const tls = {
-    ...(ca ? { ca } : {}),
-    ...(certificate && key ? { cert: certificate, key } : {}),
-    ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
-  };
-  try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(url, { method: "POST", body, headers, tls, signal, redirect: "error" } as RequestInit);
-    await response.arrayBuffer();
-    if (response.ok) return undefined;
-    const { status } = response;
-    return { why: `answered ${status}`, isWorthAnother: status === 429 || status >= 500 };
-  } catch (error) {
-    return { why: error instanceof Error ? error.message : String(error), isWorthAnother: true };
-  }
 }

@@ -1,9 +1,7 @@
 /** AuthenticationConfiguration (apiserver.config.k8s.io): issuers of tokens, and where anonymous requests are let in. */
-import { type FSWatcher, readFileSync, watch } from "node:fs";
-import { basename, dirname } from "node:path";
 import { parse } from "yaml";
 import type { Log } from "#shared/client/log.ts";
-import { ConfigError } from "#shared/config/option.ts";
+import { FollowedFile } from "../followed-file.ts";
 import { type Mapped, type Report, userMapper } from "./claim-mappings.ts";
 import { type JwtIssuer, JwtTokens, knownAlgorithms } from "./jwt-tokens.ts";
 import { type TokenAuthenticator, unionOfTokens } from "./token-authenticator.ts";
@@ -86,57 +84,34 @@ const isHttps = (url: string): boolean => URL.canParse(url) && new URL(url).prot
 
 /** Goes by a configuration file as it is at the moment: it is read again when it has changed. */
 export class ConfiguredAuthentication implements TokenAuthenticator {
-  #configuration: AuthenticationConfiguration;
-  #tokens: TokenAuthenticator;
-  #text: string;
-  readonly #watcher: FSWatcher;
+  readonly #file: FollowedFile<AuthenticationConfiguration & { readonly tokens: TokenAuthenticator }>;
 
   /** Throws ConfigError for a file that is no good. Later such a change is logged, and what held before holds on. */
-  constructor(
-    private readonly path: string,
-    private readonly ownIssuer: string,
-    private readonly log: Log,
-  ) {
-    try {
-      this.#text = readFileSync(path, "utf8");
-      this.#configuration = parseAuthenticationConfiguration(this.#text, ownIssuer);
-    } catch (error) {
-      throw new ConfigError(`authentication-config: ${path}: ${(error as Error).message}`);
-    }
-    this.#tokens = tokensOf(this.#configuration);
-    // Of the folder: an editor puts a new file in the place of the old one, and a mounted ConfigMap a new folder.
-    this.#watcher = watch(dirname(path), (_event, changed) => {
-      if (changed === basename(path) || changed === "..data") this.reload();
+  constructor(path: string, ownIssuer: string, log: Log) {
+    this.#file = new FollowedFile({
+      path,
+      setting: "authentication-config",
+      log,
+      parse(text) {
+        const configuration = parseAuthenticationConfiguration(text, ownIssuer);
+        return { ...configuration, tokens: unionOfTokens(configuration.issuers.map((each) => new JwtTokens(each))) };
+      },
     });
-    this.#watcher.on("error", (error) => log.error("changes of the authentication-config are not seen", { error }));
   }
 
   authenticateToken(token: string, audiences?: readonly string[]): ReturnType<TokenAuthenticator["authenticateToken"]> {
-    return this.#tokens.authenticateToken(token, audiences);
+    return this.#file.current.tokens.authenticateToken(token, audiences);
   }
 
   allowsAnonymous(path: string): boolean {
-    return this.#configuration.allowsAnonymous(path);
+    return this.#file.current.allowsAnonymous(path);
   }
 
   reload(): void {
-    try {
-      const text = readFileSync(this.path, "utf8");
-      if (text === this.#text) return;
-      this.#configuration = parseAuthenticationConfiguration(text, this.ownIssuer);
-      this.#text = text;
-    } catch (error) {
-      this.log.error("authentication-config: what held before holds on", { path: this.path, error });
-      return;
-    }
-    this.#tokens = tokensOf(this.#configuration);
-    this.log.info("authentication-config was read again", { path: this.path });
+    this.#file.reload();
   }
 
   stop(): void {
-    this.#watcher.close();
+    this.#file.stop();
   }
 }
-
-const tokensOf = ({ issuers }: AuthenticationConfiguration): TokenAuthenticator =>
-  unionOfTokens(issuers.map((issuer) => new JwtTokens(issuer)));

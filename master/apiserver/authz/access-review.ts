@@ -113,11 +113,12 @@ async function decide(authorizer: Authorizer, spec: Asked, user: User): Promise<
     const { ignored: how } = selectors[which];
     return how ? [`spec.resourceAttributes.${which}Selector ${how} due to parse error`] : [];
   });
+  const problems = [...ignored, ...(decision.error === undefined ? [] : [decision.error])];
   return {
     allowed: decision.outcome === "allow",
     ...(decision.outcome === "deny" ? { denied: true } : {}),
     ...(decision.reason ? { reason: decision.reason } : {}),
-    ...(ignored.length > 0 ? { evaluationError: ignored.join("; ") } : {}),
+    ...(problems.length > 0 ? { evaluationError: problems.join("; ") } : {}),
   };
 }
 

@@ -16,11 +16,15 @@ export interface Attributes {
   readonly fieldSelector?: string | undefined;
 }
 
-export type Decision =
-  | { readonly outcome: "allow"; readonly reason: string }
-  | { readonly outcome: "deny"; readonly reason: string }
-  /** This authoriser has nothing to say; the next is asked. When nobody has, the request is refused. */
-  | { readonly outcome: "no-opinion"; readonly reason: string };
+/**
+ * no-opinion: this authoriser has nothing to say; the next is asked. When nobody has, the request is refused.
+ * `error`: what kept it from deciding as it should; a request that is not allowed then fails rather than being forbidden.
+ */
+export interface Decision {
+  readonly outcome: "allow" | "deny" | "no-opinion";
+  readonly reason: string;
+  readonly error?: string | undefined;
+}
 
 export interface Authorizer {
   authorize(attributes: Attributes): Promise<Decision>;

@@ -1,5 +1,6 @@
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { User } from "../request.ts";
+import type { AuthorizerType } from "./authorization-configuration.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { nodeNameOf } from "./node.ts";
 import { joinErrors, type RbacAuthorizer } from "./rbac.ts";
@@ -18,12 +19,15 @@ export function authorizerChain(authorizers: readonly Authorizer[]): Authorizer 
   return {
     async authorize(attributes) {
       const reasons: string[] = [];
+      const errors: string[] = [];
       for (const authorizer of authorizers) {
         const decision = await authorizer.authorize(attributes);
         if (decision.outcome !== "no-opinion") return decision;
         if (decision.reason !== "") reasons.push(decision.reason);
+        if (decision.error !== undefined) errors.push(decision.error);
       }
-      return { outcome: "no-opinion", reason: reasons.join("\n") };
+      const error = errors.length > 0 ? { error: joinErrors(errors) } : {};
+      return { outcome: "no-opinion", reason: reasons.join("\n"), ...error };
     },
   };
 }
@@ -36,17 +40,38 @@ export interface ResolvedRules {
   readonly evaluationError?: string | undefined;
 }
 
-/** Rules of the whole chain: RBAC's, and for nodes a note that there are more. */
-export function rulesOfUser(rbac: RbacAuthorizer, user: User, namespace: string): ResolvedRules {
-  const { rules, errors } = rbac.rulesFor(user, namespace);
-  const isNode = nodeNameOf(user) !== undefined;
-  const problems = [
-    ...(isNode ? ["node authorizer does not support user rule resolution"] : []),
-    ...(errors.length > 0 ? [joinErrors(errors)] : []),
-  ];
-  return {
-    rules,
-    incomplete: isNode,
-    ...(problems.length > 0 ? { evaluationError: joinErrors(problems) } : {}),
-  };
+/** Rules of the whole chain, of each authoriser in turn: RBAC's, and notes of those that cannot list theirs. */
+export function rulesOfUser(
+  types: readonly AuthorizerType[],
+  rbac: RbacAuthorizer,
+  user: User,
+  namespace: string,
+): ResolvedRules {
+  const rules: PolicyRule[] = [];
+  const problems: string[] = [];
+  let incomplete = false;
+  for (const type of types) {
+    switch (type) {
+      case "AlwaysAllow":
+        rules.push({ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }, { verbs: ["*"], nonResourceURLs: ["*"] });
+        break;
+      case "AlwaysDeny":
+        break;
+      case "Node":
+        if (nodeNameOf(user) === undefined) break;
+        incomplete = true;
+        problems.push("node authorizer does not support user rule resolution");
+        break;
+      case "RBAC": {
+        const found = rbac.rulesFor(user, namespace);
+        rules.push(...found.rules);
+        if (found.errors.length > 0) problems.push(joinErrors(found.errors));
+        break;
+      }
+      case "Webhook":
+        incomplete = true;
+        problems.push("webhook authorizer does not support user rule resolution");
+    }
+  }
+  return { rules, incomplete, ...(problems.length > 0 ? { evaluationError: joinErrors(problems) } : {}) };
 }

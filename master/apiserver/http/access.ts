@@ -1,5 +1,5 @@
 /** May this user make this request? Authorisation, and impersonation before it. */
-import { badRequest, forbidden, StatusError } from "#shared/api/errors.ts";
+import { badRequest, forbidden, internalError, StatusError } from "#shared/api/errors.ts";
 import type { Attributes, Authorizer } from "../authz/authorizer.ts";
 import type { RequestContext, RequestInfo, User } from "../request.ts";
 
@@ -21,7 +21,7 @@ export function attributesOf(user: User, info: RequestInfo, query: URLSearchPara
   };
 }
 
-/** Throws Forbidden in upstream's words. What was decided and why is noted among the annotations, where there are some. */
+/** Throws Forbidden in upstream's words, or InternalError where an authoriser failed. What was decided and why is noted among the annotations, where there are some. */
 export async function assertAllowed(
   authorizer: Authorizer,
   attributes: Attributes,
@@ -30,9 +30,11 @@ export async function assertAllowed(
   const decision = await authorizer.authorize(attributes);
   if (annotations) {
     annotations["authorization.k8s.io/decision"] = decision.outcome === "allow" ? "allow" : "forbid";
-    annotations["authorization.k8s.io/reason"] = decision.reason;
+    const hasFailed = decision.outcome !== "allow" && decision.error !== undefined;
+    annotations["authorization.k8s.io/reason"] = hasFailed ? "internal error" : decision.reason;
   }
   if (decision.outcome === "allow") return;
+  if (decision.error !== undefined) throw internalError(decision.error);
   const message = refusal(attributes);
   throw forbiddenRequest(attributes, decision.reason === "" ? message : `${message}: ${decision.reason}`);
 }
