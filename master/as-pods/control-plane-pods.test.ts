@@ -28,6 +28,9 @@ describe("the control plane as pods", () => {
       "https-port": 7443,
       disable: ["dns", "ingress"],
     });
+    const waits = settingsOf({ "shutdown-grace-period": "1m30s", "authorization-mode": "RBAC" });
+    // As flags are read, so is the file.
+    expect(loadSettings(masterOptions, parse(renderSettings(waits)), undefined)).toEqual(waits);
     const hashOf = (flags: Record<string, unknown>) => podsOf(flags)[0]?.annotations?.["bramble.dev/config-hash"];
     expect(hashOf({})).toBe(hashOf({}));
     expect(hashOf({})).not.toBe(hashOf({ "log-level": "debug" }));

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname, isAbsolute, join } from "node:path";
 import { stringify } from "yaml";
 import type { ComponentPod, HostMount } from "#shared/board/component-pod.ts";
+import type { Option } from "#shared/config/option.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
 import { healthPort as etcdHealthPort } from "../etcd/files.ts";
 import { trustedFile } from "../pki/master-pki.ts";
@@ -29,9 +30,10 @@ const fileSettings = [
 
 /** The settings that differ from what is usual, as a file that every component's --config takes. Pure. */
 export function renderSettings(settings: MasterSettings): string {
-  const given = Object.entries(masterOptions).flatMap(([key, { name, fallback }]) => {
+  const options: Readonly<Record<string, Option<unknown>>> = masterOptions;
+  const given = Object.entries(options).flatMap(([key, { name, fallback, format }]) => {
     const value = settings[key as keyof MasterSettings];
-    return JSON.stringify(value) === JSON.stringify(fallback) ? [] : [[name, value] as const];
+    return JSON.stringify(value) === JSON.stringify(fallback) ? [] : [[name, format ? format(value) : value] as const];
   });
   return stringify(Object.fromEntries(given));
 }

@@ -12,6 +12,8 @@ export interface Option<V> {
   readonly isValueOptional?: boolean | undefined;
   /** From the command line's text or the config file's value. Throws ConfigError with what was expected. */
   parse(value: unknown): V;
+  /** As `parse` reads it in the config file, where that is not the value itself. */
+  format?(value: V): string;
 }
 
 export type Options = Readonly<Record<string, Option<unknown>>>;
@@ -109,7 +111,8 @@ export function duration(name: string, description: string, fallback: string): O
     if (parsed_ms === undefined) throw expected(name, "a duration such as 15s or 1m30s", value);
     return parsed_ms;
   };
-  return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse };
+  const format = (value_ms: number): string => `${value_ms}ms`;
+  return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse, format };
 }
 
 /** Whole seconds: as a number, or as a duration of Go's. */
