@@ -6,6 +6,7 @@ import {
   type Bindings,
   bool,
   bytes,
+  checkedTypeName,
   double,
   duration,
   dyn,
@@ -163,7 +164,7 @@ class Checker {
         return found ?? this.report(at, `undefined field '${field}'`);
       }
       default:
-        return this.report(at, `type '${typeName(type)}' does not support field selection`);
+        return this.report(at, `type '${checkedTypeName(type)}' does not support field selection`);
     }
   }
 
@@ -178,7 +179,10 @@ class Checker {
 
   private element(container: Type, key: Type, at: number): Type {
     const refuse = (): Type =>
-      this.report(at, `found no matching overload for '_[_]' applied to '(${typeName(container)}, ${typeName(key)})'`);
+      this.report(
+        at,
+        `found no matching overload for '_[_]' applied to '(${checkedTypeName(container)}, ${checkedTypeName(key)})'`,
+      );
     switch (container.kind) {
       case "dyn":
       case "parameter":
@@ -226,8 +230,8 @@ class Checker {
   }
 
   private noOverload(at: number, name: string, target: Type | undefined, args: readonly Type[]): Type {
-    const list = args.map(typeName).join(", ");
-    const shape = target ? `${typeName(target)}.(${list})` : `(${list})`;
+    const list = args.map(checkedTypeName).join(", ");
+    const shape = target ? `${checkedTypeName(target)}.(${list})` : `(${list})`;
     return this.report(at, `found no matching overload for '${name}' applied to '${shape}'`);
   }
 
@@ -236,7 +240,7 @@ class Checker {
     for (const { value, optional } of items) {
       const type = this.typeOf(value);
       if (optional && !isOptional(type) && !isDyn(type)) {
-        this.report(value.at, `expected type 'optional_type(dyn)' but found '${typeName(type)}'`);
+        this.report(value.at, `expected type 'optional_type(dyn)' but found '${checkedTypeName(type)}'`);
       }
       element = joined(element, optional ? unwrapped(type) : type);
     }
@@ -264,7 +268,7 @@ class Checker {
       else if (!assignable(field.optional ? unwrapped(given) : given, wanted, new Map())) {
         this.report(
           field.at,
-          `expected type of field '${field.name}' is '${typeName(wanted)}' but provided type is '${typeName(given)}'`,
+          `expected type of field '${field.name}' is '${checkedTypeName(wanted)}' but provided type is '${checkedTypeName(given)}'`,
         );
       }
     }
@@ -305,7 +309,7 @@ class Checker {
   private mustBeBool(expression: Expression): Type {
     const type = this.typeOf(expression);
     if (assignable(type, bool, new Map())) return bool;
-    return this.report(expression.at, `expected type 'bool' but found '${typeName(type)}'`);
+    return this.report(expression.at, `expected type 'bool' but found '${checkedTypeName(type)}'`);
   }
 
   /** What the variables of a macro over a list or map are. */
@@ -321,7 +325,7 @@ class Checker {
       default:
         this.report(
           at,
-          `expression of type '${typeName(over)}' cannot be range of a comprehension (must be list, map, or dynamic)`,
+          `expression of type '${checkedTypeName(over)}' cannot be range of a comprehension (must be list, map, or dynamic)`,
         );
         return [dyn, dyn];
     }

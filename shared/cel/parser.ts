@@ -156,17 +156,19 @@ class Parser {
     if (reserved.has(token.text)) throw new CelSyntaxError(token.at, `reserved identifier: ${token.text}`);
     this.index += 1;
     if (this.is("(")) {
-      const args = this.args();
-      return this.globalCall(token.text, args, token.at);
+      const { at: open } = this.token;
+      return this.globalCall(token.text, this.args(), open);
     }
     return { kind: "identifier", name: isRooted ? `.${token.text}` : token.text, at };
   }
 
+  /** @param at of the parenthesis, where cel-go places a call. */
   private globalCall(name: string, args: Expression[], at: number): Expression {
     if (name === "has" && args.length === 1) {
       const [field] = args;
-      if (field?.kind !== "select" || field.test) throw new CelSyntaxError(at, "invalid argument to has() macro");
-      return { ...field, test: true };
+      if (field?.kind !== "select" || field.test)
+        throw new CelSyntaxError(field?.at ?? at, "invalid argument to has() macro");
+      return { ...field, test: true, at };
     }
     return call(at, name, args);
   }
@@ -257,12 +259,12 @@ class Parser {
   }
 
   private member(operand: Expression, at: number): Expression {
-    const { token } = this;
     const field = this.fieldName();
     if (!this.is("(")) return { kind: "select", operand, field, optional: false, test: false, at };
+    const { at: open } = this.token;
     const args = this.args();
-    const macro = macroOf(operand, field, args, token.at);
-    return macro ?? { kind: "call", name: field, target: operand, args, at: token.at };
+    const macro = macroOf(operand, field, args, open);
+    return macro ?? { kind: "call", name: field, target: operand, args, at: open };
   }
 }
 
@@ -337,7 +339,7 @@ function macroOf(target: Expression, name: string, args: readonly Expression[], 
 function comprehension(form: MacroForm, range: Expression, args: readonly Expression[], at: number): Expression {
   const variables = args.slice(0, form.variables).map((arg) => {
     if (arg.kind === "identifier" && !arg.name.startsWith(".")) return arg.name;
-    throw new CelSyntaxError(arg.at, "argument is not an identifier");
+    throw new CelSyntaxError(arg.at, noVariable(form));
   });
   const rest = args.slice(form.variables);
   const body = rest.at(-1);
@@ -351,4 +353,20 @@ function comprehension(form: MacroForm, range: Expression, args: readonly Expres
     body,
     at,
   };
+}
+
+/** What cel-go says of a variable that is no name. */
+function noVariable({ macro, variables }: MacroForm): string {
+  switch (macro) {
+    case "bind":
+      return "cel.bind() variable names must be simple identifiers";
+    case "optMap":
+    case "optFlatMap":
+      return `${macro}() variable name must be a simple identifier`;
+    case "map":
+    case "filter":
+      return variables === 1 ? "argument is not an identifier" : "argument must be a simple name";
+    default:
+      return "argument must be a simple name";
+  }
 }

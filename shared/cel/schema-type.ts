@@ -50,7 +50,20 @@ export function escapedName(name: string): string | undefined {
     .replace(/\//g, "__slash__");
 }
 
-const formats: Readonly<Record<string, Type>> = { byte: bytes, date: timestamp, "date-time": timestamp, duration };
+/** Names by which expressions reach a field; a reserved word stands for itself too. Empty where it cannot be reached. */
+export function fieldNames(name: string): readonly string[] {
+  const escaped = escapedName(name);
+  if (escaped === undefined) return [];
+  return reserved.has(name) ? [escaped, name] : [escaped];
+}
+
+/** Types of strings of an OpenAPI format; of any other they are strings. */
+export const formats: Readonly<Record<string, Type>> = {
+  byte: bytes,
+  date: timestamp,
+  "date-time": timestamp,
+  duration,
+};
 
 /** undefined: nothing is known, so expressions cannot look at it. `path` names object types: two of one name are the same. */
 export function typeOfSchema(schema: JSONSchemaProps, path: string, isResource: boolean): Type | undefined {
@@ -95,11 +108,12 @@ function objectType(schema: JSONSchemaProps, path: string, isResource: boolean):
   const fields = new Map<string, Type>();
   const jsonNames = new Map<string, string>();
   for (const [name, property] of Object.entries(properties)) {
-    const escaped = escapedName(name);
     const type = typeOfSchema(property, `${path}.${name}`, false);
-    if (escaped === undefined || !type) continue;
-    fields.set(escaped, type);
-    if (escaped !== name) jsonNames.set(escaped, name);
+    if (!type) continue;
+    for (const written of fieldNames(name)) {
+      fields.set(written, type);
+      if (written !== name) jsonNames.set(written, name);
+    }
   }
   if (isResource) fields.set("apiVersion", string).set("kind", string).set("metadata", metadata);
   return { kind: "object", name: path, fields, jsonNames };

@@ -66,27 +66,34 @@ export const isDyn = (type: Type): boolean => type.kind === "dyn";
 export const isOptional = (type: Type): type is Extract<Type, { kind: "opaque" }> =>
   type.kind === "opaque" && type.name === optionalTypeName;
 
-/** As cel-go prints it. */
-export function typeName(type: Type): string {
+type TimeNames = Readonly<Record<"timestamp" | "duration", string>>;
+const runtimeNames: TimeNames = { timestamp: "google.protobuf.Timestamp", duration: "google.protobuf.Duration" };
+const checkedNames: TimeNames = { timestamp: "timestamp", duration: "duration" };
+
+/** As cel-go prints a type of values. */
+export const typeName = (type: Type): string => printed(type, runtimeNames);
+
+/** As the faults print it that cel-go's checker finds. */
+export const checkedTypeName = (type: Type): string => printed(type, checkedNames);
+
+function printed(type: Type, times: TimeNames): string {
   switch (type.kind) {
     case "list":
-      return `list(${typeName(type.element)})`;
+      return `list(${printed(type.element, times)})`;
     case "map":
-      return `map(${typeName(type.key)}, ${typeName(type.value)})`;
+      return `map(${printed(type.key, times)}, ${printed(type.value, times)})`;
     case "object":
-      return type.name;
-    case "opaque":
-      return type.parameters.length === 0 ? type.name : `${type.name}(${type.parameters.map(typeName).join(", ")})`;
-    case "type":
-      return `type(${typeName(type.of)})`;
     case "parameter":
       return type.name;
-    case "null":
-      return "null";
+    case "opaque": {
+      const parameters = type.parameters.map((each) => printed(each, times));
+      return parameters.length === 0 ? type.name : `${type.name}(${parameters.join(", ")})`;
+    }
+    case "type":
+      return `type(${printed(type.of, times)})`;
     case "timestamp":
-      return "google.protobuf.Timestamp";
     case "duration":
-      return "google.protobuf.Duration";
+      return times[type.kind];
     default:
       return type.kind;
   }

@@ -239,6 +239,6 @@ describe("a ValidatingAdmissionPolicy", () => {
       return status?.observedGeneration === metadata.generation ? status?.typeChecking?.expressionWarnings : undefined;
     });
     expect(warnings[0]?.fieldRef).toBe("spec.validations[0].expression");
-    expect(warnings[0]?.warning).toContain("v1, Kind=ConfigMap: ERROR: <input>:1:7: undefined field 'dta'");
+    expect(warnings[0]?.warning).toStartWith("/v1, Kind=ConfigMap: ERROR: <input>:1:7: undefined field 'dta'");
   });
 });

@@ -65,7 +65,8 @@ export const namespaceType = objectOf("kubernetes.Namespace", {
 const functions = new FunctionTable(standardLibrary, kubernetesLibrary, authorizerLibrary);
 
 export interface EnvironmentOptions {
-  readonly params?: boolean;
+  /** True where their type is not known. */
+  readonly params?: boolean | Type;
   readonly authorizer?: boolean;
   /** Types of `variables`, by name, in the order in which they may refer to each other. */
   readonly variables?: Readonly<Record<string, Type>>;
@@ -80,7 +81,7 @@ export function admissionEnvironment(options: EnvironmentOptions): Environment {
     ["namespaceObject", namespaceType],
     ["request", requestType],
   ]);
-  if (options.params) variables.set("params", dyn);
+  if (options.params) variables.set("params", options.params === true ? dyn : options.params);
   if (options.authorizer) {
     variables.set("authorizer", authorizerType);
     variables.set("authorizer.requestResource", resourceCheckType);

@@ -34,10 +34,8 @@ export function compiled(source: string, environment: Environment, gives: readon
   }
 }
 
-/** `object` types the object for a type check; it is dyn for evaluation. */
-export function compilePolicy({ spec }: ValidatingAdmissionPolicy, object?: Type): CompiledPolicy {
-  const params = spec.paramKind !== undefined;
-  const base = object ? { params, object } : { params };
+export function compilePolicy({ spec }: ValidatingAdmissionPolicy): CompiledPolicy {
+  const base = { params: spec.paramKind !== undefined };
   const types: Record<string, Type> = {};
   const variables = new Map<string, Program>();
   const variableFaults = new Map<string, ExpressionFault>();
