@@ -157,8 +157,33 @@ const contentTypes = [
   "application/apply-patch+cbor",
 ];
 
-/** The object itself, mutated in structure, in bytes, or told to be of another form than it is. */
+/** What an API server takes of a body. */
+const LIMIT_BYTES = 3 * 1024 * 1024;
+
+/** Around a filling that is repeated: how the body begins, the filling, how it ends. */
+const largeForms: readonly (readonly [contentType: string, begin: string, filling: string, end: string])[] = [
+  ["application/json", '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"large"},"data":{"a":"', "x", '"}}'],
+  ["application/json", "{}", " ", ""],
+  ["application/json", "", "[", ""],
+  ["application/json", "[", "0,", "0]"],
+  ["application/yaml", 'kind: ConfigMap\nmetadata: {name: large}\ndata: {a: "', "x", '"}\n'],
+  ["application/vnd.kubernetes.protobuf", "k8s\0", "\0", ""],
+  ["application/cbor", "", "x", ""],
+];
+
+/** A plain body around the limit, which costs nothing to make. */
+function largeBody(random: Random): Body {
+  const [contentType, begin, filling, end] = random.pick(largeForms);
+  const length = LIMIT_BYTES + random.pick([-1, 0, 1, 1_000_000]);
+  const bytes = Buffer.alloc(length, filling);
+  bytes.write(begin, 0, "latin1");
+  bytes.write(end, length - end.length, "latin1");
+  return { contentType, bytes };
+}
+
+/** The object itself, mutated in structure, in bytes, or told to be of another form than it is; a large body now and then. */
 export function bodyOf(sample: Sample, random: Random): Body {
+  if (random.once(100)) return largeBody(random);
   const named: Json = { ...sample.value, metadata: { name: random.word(6), labels: { app: "web" } } };
   const value = random.once(5) ? named : mutateValue(named, random);
   const contentType = random.once(8) ? random.pick(contentTypes) : undefined;
@@ -208,7 +233,7 @@ export function patchOf(sample: Sample, random: Random): Body {
   });
   switch (random.below(4)) {
     case 0: {
-      const length = random.pick([1, 3, 20, 10_001]);
+      const length = random.pick([1, 1, 1, 3, 3, 3, 20, 20, 10_001]);
       const operations: Json = Array.from({ length }, operation);
       return {
         contentType: "application/json-patch+json",

@@ -21,6 +21,8 @@ const requests = Number(process.env["BRAMBLE_FUZZ_REQUESTS"] ?? 3000);
 const firstSeed = Number(process.env["BRAMBLE_FUZZ_SEED"] ?? 1);
 const AT_ONCE = 12;
 const FAULTS_SHOWN = 20;
+/** A long run says how far it is. */
+const SAID_EACH = 2000;
 /** What may stay after any number of requests: caches are bounded, but they fill. */
 const HEAP_GROWTH_BYTES = 64 * 1024 * 1024;
 const FILES_GROWTH = 20;
@@ -80,7 +82,10 @@ async function run(
       const fuzzCase = next.value;
       const outcome = await converse(place, fuzzCase);
       const why = server.exitCode === null ? faultOf(fuzzCase, outcome) : "the server has ended";
-      if (why) faults.push({ fuzzCase, outcome, why });
+      if (why) {
+        faults.push({ fuzzCase, outcome, why });
+        console.log(`seed ${fuzzCase.seed}: ${why}`);
+      }
       const result = `${fuzzCase.shape} ${outcome.codes.length > 1 ? "several" : (outcome.codes[0] ?? outcome.end)}`;
       counts.set(result, (counts.get(result) ?? 0) + 1);
     }
@@ -90,7 +95,11 @@ async function run(
 }
 
 function* casesOf(count: number): Generator<FuzzCase> {
-  for (let index = 0; index < count; index += 1) yield make(firstSeed + index);
+  for (let index = 0; index < count; index += 1) {
+    if (index % SAID_EACH === 0 && index > 0)
+      console.log(`${index} sent after ${Math.round(performance.now() / 1000)} s`);
+    yield make(firstSeed + index);
+  }
 }
 
 const shown = ({ fuzzCase, outcome, why }: Fault): string =>

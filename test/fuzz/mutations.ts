@@ -35,7 +35,51 @@ export const oddTexts: readonly string[] = [
   "é".repeat(100),
 ];
 
-const oddValues: readonly ((random: Random) => Json)[] = [
+/** What all mutations of one value may add to it together: a mutation of a mutation would multiply it otherwise. */
+const GROWTH_BYTES = 1_500_000;
+
+/** How many bytes a value may still grow by. */
+class Growth {
+  #left_bytes = GROWTH_BYTES;
+
+  /** Takes the bytes, where there are so many left. */
+  take(bytes: number): boolean {
+    if (bytes > this.#left_bytes) return false;
+    this.#left_bytes -= bytes;
+    return true;
+  }
+
+  /** One of these sizes, in units of so many bytes; the first, the smallest, where the chosen one is too much. */
+  size(random: Random, sizes: readonly [number, ...number[]], unit_bytes: number): number {
+    const chosen = random.pick(sizes);
+    return this.take(chosen * unit_bytes) ? chosen : sizes[0];
+  }
+
+  /** Copies of a value, as many as there is room for. */
+  copies(value: Json, times: number): Json[] {
+    const bytes = sizeOf(value, this.#left_bytes + 1);
+    const copied: Json[] = [];
+    while (copied.length < times && this.take(bytes)) copied.push(structuredClone(value));
+    return copied;
+  }
+}
+
+/** About the bytes of a value's text; it stops to count above `most`. */
+function sizeOf(value: Json, most: number): number {
+  let bytes = 0;
+  const waiting: Json[] = [value];
+  for (let next = waiting.pop(); next !== undefined && bytes <= most; next = waiting.pop()) {
+    bytes += typeof next === "string" ? next.length + 3 : 6;
+    if (next === null || typeof next !== "object") continue;
+    for (const [key, inner] of Object.entries(next)) {
+      bytes += key.length + 4;
+      waiting.push(inner);
+    }
+  }
+  return bytes;
+}
+
+const oddValues: readonly ((random: Random, growth: Growth) => Json)[] = [
   () => null,
   () => [],
   () => ({}),
@@ -48,16 +92,18 @@ const oddValues: readonly ((random: Random) => Json)[] = [
   () => raw("-9223372036854775809"),
   () => raw("1.0"),
   (random) => raw("9".repeat(random.between(20, 4000))),
-  (random) => raw(nested("[", "]", random.pick([10, 511, 513, 10_000, 200_000]))),
-  (random) => raw(nested('{"a":', "}", random.pick([10, 511, 513, 10_000, 100_000]), "1")),
+  (random, growth) => raw(nested("[", "]", growth.size(random, [10, 511, 513, 10_000, 10_000, 200_000], 2))),
+  (random, growth) => raw(nested('{"a":', "}", growth.size(random, [10, 511, 513, 10_000, 10_000, 100_000], 6), "1")),
   () => raw('{"a":1,"a":2,"a":{"a":1,"a":2}}'),
   () => raw('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}'),
   () => raw('"\\ud800"'),
   () => raw('"\\u0000"'),
-  (random) => "x".repeat(random.pick([300, 70_000, 1_100_000])),
-  (random) => Array.from({ length: random.pick([10, 1000, 20_000]) }, (_, index) => index),
-  (random) => Array.from({ length: random.pick([10, 1000]) }, () => ({ name: "same", value: null })),
-  (random) => Object.fromEntries(Array.from({ length: random.pick([10, 5000]) }, (_, index) => [`k${index}`, "v"])),
+  (random, growth) => "x".repeat(growth.size(random, [300, 300, 300, 70_000, 70_000, 1_100_000], 1)),
+  (random, growth) => Array.from({ length: growth.size(random, [10, 1000, 20_000], 6) }, (_, index) => index),
+  (random, growth) =>
+    Array.from({ length: growth.size(random, [10, 1000], 28) }, () => ({ name: "same", value: null })),
+  (random, growth) =>
+    Object.fromEntries(Array.from({ length: growth.size(random, [10, 5000], 12) }, (_, index) => [`k${index}`, "v"])),
   (random) => random.pick(oddTexts),
 ];
 
@@ -65,16 +111,17 @@ function nested(open: string, close: string, depth: number, inner = ""): string 
   return open.repeat(depth) + inner + close.repeat(depth);
 }
 
-/** Replaces, drops, doubles or moves parts of a value, in place. */
+/** Replaces, drops, doubles or moves parts of a value. */
 export function mutateValue(value: Json, random: Random): Json {
+  const growth = new Growth();
   let changed = structuredClone(value);
-  for (let left = random.between(1, 3); left > 0; left -= 1) changed = mutateOnce(changed, random);
+  for (let left = random.between(1, 3); left > 0; left -= 1) changed = mutateOnce(changed, random, growth);
   return changed;
 }
 
-function mutateOnce(value: Json, random: Random): Json {
+function mutateOnce(value: Json, random: Random, growth: Growth): Json {
   const places = placesIn(value);
-  if (places.length === 0) return random.pick(oddValues)(random);
+  if (places.length === 0) return random.pick(oddValues)(random, growth);
   const { holder, key } = random.pick(places);
   const at = holder as Record<string, Json>;
   switch (random.below(7)) {
@@ -83,14 +130,14 @@ function mutateOnce(value: Json, random: Random): Json {
       else delete at[key];
       break;
     case 1:
-      at[key] = structuredClone(random.pick(places).holder);
+      at[key] = growth.copies(random.pick(places).holder, 1)[0] ?? null;
       break;
     case 2:
       if (!Array.isArray(holder)) at[random.pick(oddTexts)] = at[key] ?? null;
-      else for (let times = random.pick([1, 100]); times > 0; times -= 1) holder.push(structuredClone(at[key] ?? null));
+      else holder.push(...growth.copies(at[key] ?? null, random.pick([1, 100])));
       break;
     default:
-      at[key] = random.pick(oddValues)(random);
+      at[key] = random.pick(oddValues)(random, growth);
   }
   return value;
 }
