@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,3 +87,20 @@ test("a volume whose object has gone stays as it is, and the others follow", asy
   const shown = (name: string): Promise<string> => readFile(join(before.get(name)?.path ?? "", "a"), "utf8");
   expect([await shown("files"), await shown("labels")]).toEqual(["1", "2"]);
 });
+
+test.skipIf(process.getuid?.() !== 0 || !existsSync("/sys/kernel/mm/hugepages/hugepages-2048kB"))(
+  "huge pages are mounted as the medium says, once, and taken off with the pod",
+  async () => {
+    const given = facts([{ name: "huge", emptyDir: { medium: "HugePages-2Mi" } }]);
+    given.pod.spec.containers.push({ name: "c", resources: { limits: { "hugepages-2Mi": "4Mi" } } });
+    const volumes = manager(new Map());
+    const path = (await volumes.mount(given)).get("huge")?.path;
+    await volumes.mount(given);
+    const mounted = linuxHost()
+      .mounts()
+      .filter((each) => each.path === path);
+    expect(mounted.map(({ type }) => type)).toEqual(["hugetlbfs"]);
+    await volumes.unmount("uid-1");
+    expect(linuxHost().isMountPoint(path ?? "")).toBe(false);
+  },
+);

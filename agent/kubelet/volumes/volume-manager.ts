@@ -11,9 +11,9 @@ import type { CsiVolumes } from "../csi/csi-volumes.ts";
 import { errnoOf } from "../files.ts";
 import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { podUid } from "../pod-containers.ts";
-import { wholeOf } from "../pod-qos.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
 import type { BoundVolumes } from "./bound-volumes.ts";
+import { isVolatile, mountMedium } from "./empty-dir.ts";
 import { folderSize } from "./folder-size.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { ensureLocalPathFolder } from "./local-path.ts";
@@ -253,35 +253,14 @@ export class VolumeManager {
     return isShown ? { path, readOnly: true, kind: "api" } : undefined;
   }
 
-  async #emptyDir({ name, emptyDir }: Volume, facts: PodFacts): Promise<MountedVolume> {
+  async #emptyDir({ name, emptyDir = {} }: Volume, facts: PodFacts): Promise<MountedVolume> {
     const { pod } = facts;
     const uid = podUid(pod);
-    const { medium = "" } = emptyDir ?? {};
-    const inMemory = medium === "Memory";
-    const inHugePages = medium.startsWith("HugePages");
-    if (medium !== "" && !inMemory && !inHugePages) throw new Error(`unknown storage medium "${medium}"`);
-    const base = inMemory || inHugePages ? this.volatilePodFolder(uid) : this.podFolder(uid);
+    const base = isVolatile(emptyDir) ? this.volatilePodFolder(uid) : this.podFolder(uid);
     const path = volumeFolder(base, "empty-dir", name);
     const isNew = (await statIfPresent(path)) === undefined;
     await this.#folder(base, "empty-dir", name, 0o777);
-    if (inMemory && !this.options.host.isMountPoint(path)) {
-      const sizes = [
-        wholeOf({ size: emptyDir?.sizeLimit ?? 0 }, "size"),
-        pod.spec.containers.reduce((sum, container) => {
-          const limit = wholeOf(container.resources?.limits, "memory");
-          return limit === 0 ? Number.POSITIVE_INFINITY : sum + limit;
-        }, 0),
-        wholeOf(facts.allocatable, "memory"),
-      ].filter((size) => size > 0 && Number.isFinite(size));
-      const size_bytes = sizes.length > 0 ? Math.min(...sizes) : undefined;
-      this.options.host.mountTmpfs(path, { mode: 0o777, ...(size_bytes ? { size_bytes } : {}) });
-      await chmod(path, 0o777);
-    }
-    if (inHugePages && !this.options.host.isMountPoint(path)) {
-      const options = [`pagesize=${hugePageSize(medium, pod)}`, "mode=0777"];
-      const request = { type: "hugetlbfs", source: "nodev", target: path, options, timeout_ms: mount_timeout_ms };
-      await this.options.host.mountFilesystem(request);
-    }
+    await mountMedium(this.options.host, path, emptyDir, facts);
     if (isNew) await this.#own(path, pod, false);
     return { path, readOnly: false, kind: "empty-dir" };
   }
@@ -354,20 +333,6 @@ export class VolumeManager {
     if (fsGroup === undefined) return;
     await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
   }
-}
-
-/** `HugePages-2Mi` names its size; `HugePages` means the one size that the pod's containers ask for. Gives `2M`. */
-export function hugePageSize(medium: string, pod: Pod): string {
-  const prefix = "hugepages-";
-  const asked = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].flatMap(({ resources }) =>
-    Object.keys({ ...resources?.requests, ...resources?.limits }).filter((name) => name.startsWith(prefix)),
-  );
-  const sizes = new Set(asked.map((name) => name.slice(prefix.length)));
-  const named = medium.slice(prefix.length);
-  if (named !== "" && sizes.has(named)) return named.replace(/i$/, "");
-  const [only] = sizes;
-  if (named === "" && sizes.size === 1 && only) return only.replace(/i$/, "");
-  throw new Error(`medium ${medium} needs containers that ask for huge pages of ${named || "one"} size`);
 }
 
 const volumeFolder = (base: string, kind: string, name: string): string =>

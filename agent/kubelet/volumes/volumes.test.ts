@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { type Payload, writePayload } from "./atomic-writer.ts";
+import { hugePageSize, isVolatile, memorySize } from "./empty-dir.ts";
 import { folderSize } from "./folder-size.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
-import { hugePageSize } from "./volume-manager.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -100,19 +100,40 @@ test("a folder's size counts a file with two names once, and what is absent as n
   expect(await folderSize(join(folder, "absent"))).toBe(0);
 });
 
-test("the pages of a huge page volume are those that the containers ask for", () => {
-  const asking = (...sizes: string[]): Pod => ({
+function asking(list: Record<string, string>, spec: Partial<Pod["spec"]> = {}): Pod {
+  return {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name: "p", namespace: "n" },
-    spec: {
-      containers: [
-        { name: "c", resources: { limits: Object.fromEntries(sizes.map((size) => [`hugepages-${size}`, "64Mi"])) } },
-      ],
-    },
-  });
-  expect(hugePageSize("HugePages", asking("2Mi"))).toBe("2M");
-  expect(hugePageSize("HugePages-1Gi", asking("2Mi", "1Gi"))).toBe("1G");
-  expect(() => hugePageSize("HugePages", asking("2Mi", "1Gi"))).toThrow("of one size");
-  expect(() => hugePageSize("HugePages-1Gi", asking("2Mi"))).toThrow("of 1Gi size");
+    spec: { containers: [{ name: "c", resources: { limits: list } }], ...spec },
+  };
+}
+
+test("the pages of a huge page volume are those that the pod or its containers ask for", () => {
+  const both = { "hugepages-2Mi": "64Mi", "hugepages-1Gi": "1Gi" };
+  expect(hugePageSize("HugePages", asking({ "hugepages-2Mi": "64Mi" }))).toBe("2M");
+  expect(hugePageSize("HugePages-1Gi", asking(both))).toBe("1G");
+  expect(hugePageSize("HugePages", asking({}, { resources: { requests: { "hugepages-2Mi": "64Mi" } } }))).toBe("2M");
+  expect(() => hugePageSize("HugePages", asking(both))).toThrow("can't be used if container requests multiple");
+  expect(() => hugePageSize("HugePages-1Gi", asking({ "hugepages-2Mi": "64Mi" }))).toThrow(
+    "there is no resource request",
+  );
+  expect(() => hugePageSize("HugePages", asking({}))).toThrow("there is no resource request");
+});
+
+test("media of an empty directory", () => {
+  const media = ["", "Memory", "HugePages", "HugePages-2Mi"];
+  expect(media.map((medium) => isVolatile({ medium }))).toEqual([false, true, true, true]);
+  expect(() => isVolatile({ medium: "HugePages2" })).toThrow('unknown storage medium "HugePages2"');
+});
+
+test("a volume in memory is no larger than its pod", () => {
+  const MiB = 2 ** 20;
+  const size = (pod: Pod, sizeLimit?: string): number =>
+    memorySize({ medium: "Memory", sizeLimit }, { pod, podIPs: [], hostIPs: [], allocatable: { memory: "512Mi" } });
+  expect(size(asking({}))).toBe(512 * MiB);
+  expect(size(asking({ memory: "64Mi" }))).toBe(64 * MiB);
+  expect(size(asking({ memory: "64Mi" }), "16Mi")).toBe(16 * MiB);
+  // The pod's own limit counts where its containers have none.
+  expect(size(asking({}, { resources: { limits: { memory: "32Mi" } } }))).toBe(32 * MiB);
 });
