@@ -23,7 +23,7 @@ export function withSettings<O extends Options>(
   const orDocument = document ? `, or a ${document.kind}` : "";
   command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
   for (const option of Object.values(options)) {
-    const flag = new Flag(usageOf(option), describe(option.description, option.fallback));
+    const flag = new Flag(usageOf(option), describe(option));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
     command.addOption(flag);
   }
@@ -67,8 +67,8 @@ function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): strin
   return isValueOptional ? `--${name} [${placeholder}]` : `--${name} <${placeholder}>`;
 }
 
-function describe(description: string, fallback: unknown): string {
-  const shown = Array.isArray(fallback) ? fallback.join(",") : String(fallback);
+function describe({ description, fallback, format }: Option<unknown>): string {
+  const shown = Array.isArray(fallback) ? fallback.join(",") : (format?.(fallback) ?? String(fallback));
   return shown === "" || shown === "false" ? description : `${description} (default: ${shown})`;
 }
 

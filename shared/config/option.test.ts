@@ -14,6 +14,11 @@ describe("durations as Go writes them", () => {
     expect(parseDuration_ms(text)).toBeUndefined(),
   );
 
+  test.each(["2h", "90s", "5m", "250ms", "0ms"])("%p is written so that it is read again", (text) => {
+    const option = duration("retry-period", "", text);
+    expect(option.format?.(option.fallback)).toBe(text);
+  });
+
   test("what is none is refused by the setting's name", () => {
     expect(() => duration("retry-period", "", "2s").parse("soon")).toThrow("retry-period: expected a duration");
   });

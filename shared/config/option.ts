@@ -111,7 +111,10 @@ export function duration(name: string, description: string, fallback: string): O
     if (parsed_ms === undefined) throw expected(name, "a duration such as 15s or 1m30s", value);
     return parsed_ms;
   };
-  const format = (value_ms: number): string => `${value_ms}ms`;
+  const format = (value_ms: number): string => {
+    const unit = (["h", "m", "s"] as const).find((each) => value_ms > 0 && value_ms % (units_ms[each] ?? 1) === 0);
+    return `${value_ms / (units_ms[unit ?? "ms"] ?? 1)}${unit ?? "ms"}`;
+  };
   return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse, format };
 }
 
