@@ -54,6 +54,13 @@ remove_containers() {
   say "images stay; docker image prune -a removes those that nothing uses"
 }
 
+# What install.sh took from the flags or the config file. Such a folder may hold other things too.
+find_data() {
+  own_data=$(sed -n 's/^BRAMBLE_ARGS=.*--data-dir[= ]\([^ "]*\).*/\1/p' "$etc/master.env" "$etc/worker.env" 2>/dev/null || true)
+  own_data=${own_data:-$(sed -n 's/^data-dir: *"\{0,1\}\([^"]*\)"\{0,1\} *$/\1/p' "$etc/config.yaml" 2>/dev/null || true)}
+  data=${own_data:-$data}
+}
+
 # Volumes that were mounted for pods; the deepest first.
 unmount_volumes() {
   awk -v data="$data/" -v run="$run/" 'index($2, data) == 1 || index($2, run) == 1 { print $2 }' /proc/mounts | sort -r |
@@ -132,7 +139,7 @@ remove_files() {
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
   else
-    remove "$data"
+    if [ -n "$own_data" ]; then say "keeping $data, where you had the state put; remove it yourself"; else remove "$data"; fi
     remove_below "$etc" "$etc/supervised*"
   fi
   remove_below "$run" "$run/supervise*"
@@ -181,6 +188,7 @@ main() {
     esac
   done
   [ "$(id -u)" = 0 ] || { echo "bramble-uninstall: this needs root: put sudo before it" >&2; exit 1; }
+  find_data
   if [ ! -e "$data" ] && [ ! -e "$etc" ] && [ ! -e "$bin_dir/bramble" ]; then
     say "Bramble is not installed here"
     exit 0

@@ -141,17 +141,24 @@ withSettings(program.command("dns").description("run this board's cluster DNS al
   process.exit();
 });
 
-program
-  .command("check")
-  .description("see whether this machine can run Bramble, and how to mend what is missing")
-  .option("--role <ROLE>", "master or worker", "master")
-  .option(
-    "--fix [WHAT]",
-    "write what can be: cgroups (a Raspberry Pi's boot arguments), docker (log bounds and live-restore in daemon.json), journal (its bound); all, or those named with commas between",
-  )
-  .action(async (options) => {
-    process.exitCode = await (await import("./agent/check/check.ts")).runCheck(options);
-  });
+withSettings(
+  program
+    .command("check")
+    .description("see whether this machine can run Bramble with these settings, and how to mend what is missing")
+    .option("--role <ROLE>", "master or worker", "master")
+    .option(
+      "--fix [WHAT]",
+      "write what can be: cgroups (a Raspberry Pi's boot arguments), docker (log bounds and live-restore in daemon.json), journal (its bound); all, or those named with commas between",
+    ),
+  masterOptions,
+  async (settings, given) => {
+    const { runCheck } = await import("./agent/check/check.ts");
+    process.exitCode = await runCheck(settings, {
+      role: String(given["role"]),
+      fix: given["fix"] as boolean | string | undefined,
+    });
+  },
+);
 
 program
   .command("discover")

@@ -14,7 +14,7 @@ import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
+import { logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
 import { InstalledProgram } from "./upgrade/program.ts";
@@ -98,7 +98,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
   return {
     dataDir: join(settings.dataDir, "agent"),
     clusterDns: [settings.clusterDns],
-    logFolder: "/var/log",
+    logFolder: logFolderOf(settings.podLogsDir),
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),
     reserved: { ...nothingReserved, memory_bytes: wholeValue(settings.kubeReservedMemory) },

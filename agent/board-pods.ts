@@ -38,6 +38,7 @@ export interface BoardPodsStart {
       | "nodeTaint"
       | "maxPods"
       | "kubeletPort"
+      | "rootDir"
       | "imageCredentialProviderConfig"
       | "imageCredentialProviderBinDir"
     >;
@@ -91,7 +92,7 @@ export async function startBoardPods(
     log,
     seal,
     runDir: settings.runDir,
-    pluginDir: "/var/lib/kubelet",
+    pluginDir: settings.rootDir,
     clusterDomain: settings.clusterDomain,
     nodeIPs: () => boardAddresses(settings.nodeIp),
     nodeLabels: parseLabels(settings.nodeLabel),
@@ -111,6 +112,7 @@ export async function startBoardPods(
     nodeName,
     podNetworks: podNetworks.map(({ cidr }) => cidr),
     cniConfigDirectory: settings.cniConfDir,
+    leaseDirectory: join(settings.runDir, "ipam"),
     manageRoutes,
     warn,
   });

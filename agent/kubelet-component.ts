@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { Parts } from "#shared/board/parts.ts";
 import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
@@ -18,7 +18,7 @@ import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { podCgroupSettings, reservedOf } from "./node-settings.ts";
+import { logFolderOf, podCgroupSettings, reservedOf } from "./node-settings.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 const look_ms = 15_000;
@@ -165,11 +165,4 @@ async function readAuthorities(path: string): Promise<string> {
   const pem = await readIfPresent(path);
   if (pem === undefined) throw new ConfigError(`client-ca-file: ${path} is not there`);
   return pem;
-}
-
-/** The folder with `pods` and `containers` in it. Throws ConfigError. */
-function logFolderOf(podLogsDir: string): string {
-  if (!isAbsolute(podLogsDir) || basename(podLogsDir) !== "pods")
-    throw new ConfigError(`pod-logs-dir: expected a path that ends in /pods, got ${podLogsDir}`);
-  return dirname(podLogsDir);
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { QuantityError, wholeValue } from "#shared/api/quantity.ts";
 import type { Taint } from "#shared/api/types/core-v1.generated.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
@@ -89,4 +89,11 @@ function parseResources(name: string, texts: readonly string[]): ResourceList {
       throw new ConfigError(`${name}: expected RESOURCE=QUANTITY of ${reservable.join(", ")}, got ${text}`);
     }),
   );
+}
+
+/** The folder with `pods` and `containers` in it. Throws ConfigError. */
+export function logFolderOf(podLogsDir: string): string {
+  if (!isAbsolute(podLogsDir) || basename(podLogsDir) !== "pods")
+    throw new ConfigError(`pod-logs-dir: expected a path that ends in /pods, got ${podLogsDir}`);
+  return dirname(podLogsDir);
 }

@@ -1,11 +1,8 @@
-import { loadSettings } from "#shared/config/load.ts";
-import { masterOptions, workerOptions } from "#shared/config/settings.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import type { MachineFacts } from "./facts.ts";
 import { type Mendable, mendable, mendings } from "./mending.ts";
 import { probeMachine } from "./probe.ts";
 import { judge, type Role, type Verdict } from "./verdict.ts";
-
-const configFile = "/etc/bramble/config.yaml";
 
 export interface CheckOptions {
   readonly role: string;
@@ -18,7 +15,7 @@ export interface CheckOptions {
  * missing. Resolves with the exit code: 0, or 1 when something must be mended first. Kernel features are tried in a network
  * namespace of their own. Nothing that lasts is changed but with consent (`fix`, or a yes at a terminal): see mending.ts.
  */
-export async function runCheck({ role, fix = false }: CheckOptions): Promise<number> {
+export async function runCheck(settings: MasterSettings, { role, fix = false }: CheckOptions): Promise<number> {
   if (role !== "master" && role !== "worker") {
     console.error(`--role: expected master or worker, got ${role}`);
     return 2;
@@ -29,8 +26,6 @@ export async function runCheck({ role, fix = false }: CheckOptions): Promise<num
     console.error(`--fix: expected ${mendable.join(", ")}, got ${unknown}`);
     return 2;
   }
-  const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map((option) => option.name);
-  const settings = loadSettings(masterOptions, {}, { path: configFile, required: false, otherNames });
   const facts = await probeMachine(settings, role);
   const verdicts = judge(facts, role);
   for (const verdict of verdicts) console.log(renderVerdict(verdict));

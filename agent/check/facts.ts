@@ -25,6 +25,7 @@ export interface MachineFacts {
   readonly cni: { readonly folders: readonly string[]; readonly missingPlugins: readonly string[] };
   readonly ports: readonly PortFacts[];
   readonly disk: DiskFacts;
+  readonly folders: readonly FolderFacts[];
   readonly clock: { readonly now_ms: number; readonly builtAt_ms: number };
   /** The supply is too weak now, or was since the board started. */
   readonly undervoltage: { readonly now: boolean | undefined; readonly sinceBoot: boolean | undefined };
@@ -74,6 +75,15 @@ export interface PortFacts {
   readonly purpose: string;
   /** Who listens there, as `name (PID n)`. Undefined: nobody. */
   readonly holder: string | undefined;
+}
+
+/** A folder that Bramble writes to. */
+export interface FolderFacts {
+  readonly path: string;
+  /** The setting that moves it. */
+  readonly setting: string;
+  readonly purpose: string;
+  readonly isWritable: boolean;
 }
 
 export interface DiskFacts {

@@ -11,6 +11,7 @@ import { readSensors } from "../telemetry/sensors.ts";
 import { hasMemoryCgroup } from "./boot-arguments.ts";
 import { probeDocker } from "./docker-probe.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
+import { probeFolders, writtenFolders } from "./folders.ts";
 import { probeJournal } from "./journal.ts";
 import { tryKernelFeatures } from "./kernel-features.ts";
 import { probePorts, type WantedPort } from "./ports.ts";
@@ -47,6 +48,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     cni,
     ports,
     disk,
+    folders,
     sensors,
   ] = await Promise.all([
     run("getconf", ["PAGESIZE"]).catch(() => ""),
@@ -61,6 +63,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     probePlugins(settings.cniBinDir),
     probePorts(wantedPorts(settings, role)),
     probeDisk(settings.dataDir),
+    probeFolders(writtenFolders(settings, role)),
     readSensors(),
   ]);
   return {
@@ -82,6 +85,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     cni,
     ports,
     disk,
+    folders,
     clock: { now_ms: Date.now(), builtAt_ms },
     undervoltage: { now: sensors.undervoltage, sinceBoot: sensors.undervoltageSeen },
   };

@@ -32,6 +32,7 @@ const sound: MachineFacts = {
   cni: { folders: ["/opt/cni/bin", "/usr/lib/cni"], missingPlugins: [] },
   ports: [{ port: 6443, purpose: "the API server", holder: undefined }],
   disk: { path: "/var/lib", free_bytes: 20 * GiB, freeInodes: 1_000_000, isWritable: true },
+  folders: [{ path: "/var/lib/kubelet", setting: "root-dir", purpose: "drivers", isWritable: true }],
   clock: { now_ms: 2_000_000, builtAt_ms: 1_000_000 },
   undervoltage: { now: false, sinceBoot: false },
 };
@@ -138,6 +139,16 @@ test("a full card fails, by bytes or by files", () => {
   expect(faults({ disk: { ...sound.disk, free_bytes: 1 } })[0]?.level).toBe("FAIL");
   expect(faults({ disk: { ...sound.disk, freeInodes: 1 } })[0]?.level).toBe("FAIL");
   expect(faults({ disk: { ...sound.disk, isWritable: false } })[0]?.level).toBe("FAIL");
+});
+
+test("a folder that cannot be written is named with the setting that moves it", () => {
+  const folders = [
+    { path: "/var/log", setting: "pod-logs-dir", purpose: "logs", isWritable: false },
+    { path: "/var/lib/kubelet", setting: "root-dir", purpose: "drivers", isWritable: true },
+  ];
+  const found = faults({ folders });
+  expect(found.map(({ level, finding }) => [level, finding])).toEqual([["FAIL", "/var/log cannot be written (logs)"]]);
+  expect(found[0]?.mend).toStartWith("pod-logs-dir: /DISK/pod-logs-dir/pods in /etc/bramble/config.yaml");
 });
 
 test("a verdict is one line, and its mend another", () => {

@@ -1,6 +1,7 @@
 import { memoryCgroupArguments } from "./boot-arguments.ts";
 import { adviseDocker } from "./docker-daemon.ts";
 import type { CgroupFacts, DiskFacts, KernelFeature, MachineFacts, PortFacts, RuntimeFacts } from "./facts.ts";
+import { judgeFolders } from "./folders.ts";
 import { judgeJournal } from "./journal.ts";
 
 /** ok: fine. note: works, but a person should know. FAIL: Bramble cannot run, and `mend` says what to do. */
@@ -41,6 +42,7 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     clockVerdict(facts.clock),
     undervoltageVerdict(facts.undervoltage),
     diskVerdict(facts.disk),
+    ...judgeFolders(facts.folders),
     cgroupVerdict(facts.cgroups),
     ...facts.kernelFeatures.map(featureVerdict),
     programsVerdict(facts),
@@ -114,7 +116,11 @@ function diskVerdict({ path, free_bytes, freeInodes, isWritable }: DiskFacts): V
   const finding = `${Math.round(free_bytes / MiB)} MiB free at ${path}`;
   const mend = "docker system prune, sudo apt-get clean, or a larger card";
   if (!isWritable)
-    return fail("disk", `${path} cannot be written`, "sudo mount -o remount,rw /, and look at dmesg for a worn card");
+    return fail(
+      "disk",
+      `${path} cannot be written`,
+      "a card that wears out is mounted read-only (dmesg); a root that is to be so needs data-dir on another disk",
+    );
   if (free_bytes < smallestDisk_bytes)
     return fail("disk", `only ${finding}; ${smallestDisk_bytes / MiB} are needed`, mend);
   if (freeInodes !== undefined && freeInodes < fewestInodes)

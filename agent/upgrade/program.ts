@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { accessSync, constants } from "node:fs";
 import { link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -17,7 +18,13 @@ export class InstalledProgram {
 
   /** Why this program cannot be replaced; undefined when it can. */
   get obstacle(): string | undefined {
-    return basename(this.#path) === "bramble" ? undefined : `${this.#path} was not put there by install.sh`;
+    if (basename(this.#path) !== "bramble") return `${this.#path} was not put there by install.sh`;
+    try {
+      accessSync(dirname(this.#path), constants.W_OK);
+      return undefined;
+    } catch (error) {
+      return `${dirname(this.#path)} cannot be written: ${(error as Error).message}`;
+    }
   }
 
   /** Where a new one is made ready: on the same file system. */

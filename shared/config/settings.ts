@@ -91,6 +91,18 @@ const agentOptions = {
     "as-pods",
     "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
   ),
+  rootDir: text(
+    "root-dir",
+    "DIR",
+    "where CSI drivers, device plug-ins and DRA drivers look for the kubelet; theirs must name it too",
+    "/var/lib/kubelet",
+  ),
+  podLogsDir: text(
+    "pod-logs-dir",
+    "DIR",
+    "where logs of pods are linked, a folder named pods; those by container lie beside it",
+    "/var/log/pods",
+  ),
   podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
   disable: texts(
     "disable",

@@ -128,12 +128,14 @@ describe("a worker without internet or a master's address", () => {
   });
 
   test("what is mended on the card counts; it finds the master by mDNS and joins from the card", async () => {
-    await write(offline, [`token=${token}`, "flags=--low-memory on"]);
+    await write(offline, [`token=${token}`, "flags=--low-memory on --data-dir /var/lib/moved"]);
     const output = expectSuccess(await offline.run(runs));
     expect(output).toContain(`found ${url}`);
     expect(output).not.toContain("downloading");
     expect(await textOf(offline, log)).toContain("this board is Node box-3 and Ready");
     expect(await textOf(offline, "/etc/bramble/worker.env")).toContain("--low-memory on");
+    // Where install.sh looked for the name of its Node.
+    expect(await textOf(offline, "/var/lib/moved/agent/identity/board.json")).toContain("box-3");
   });
 });
 
