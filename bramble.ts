@@ -161,6 +161,16 @@ withSettings(
 );
 
 program
+  .command("verify-release")
+  .description(
+    "see whether the lists of a release folder, or of a bundle, are signed by who signed this program; install.sh asks",
+  )
+  .argument("<FOLDER>", "folder with SHA256SUMS, and with images.sha256 where there are images")
+  .action(async (folder: string) => {
+    process.exitCode = await (await import("./agent/upgrade/release-folder.ts")).verifyReleaseFolder(folder);
+  });
+
+program
   .command("discover")
   .description("list the masters that announce themselves on this network by mDNS")
   .option("--token <TOKEN>", "only those that prove to be of this join token's cluster: their URLs, one a line")

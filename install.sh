@@ -28,6 +28,7 @@
 #   INSTALL_BRAMBLE_JOURNAL      spares the card: volatile keeps the system's journal in memory (at most 32 MB), a size such as
 #                                64M bounds it on the card; none: leaves it to the system again. Without it nothing is changed
 #   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
+#   INSTALL_BRAMBLE_SKIP_SIGNATURE 1: take a release that is not of who signed the program that is here
 #   INSTALL_BRAMBLE_SKIP_PACKAGES 1: install no packages
 #   INSTALL_BRAMBLE_WAIT         seconds to wait for the board to be Ready (default: 300; 0: do not wait)
 set -eu
@@ -78,7 +79,6 @@ look_at_machine() {
     *[!0-9KMG]* | [KMG]*) die "INSTALL_BRAMBLE_JOURNAL: expected volatile, none or a size such as 64M, got $INSTALL_BRAMBLE_JOURNAL" ;;
   esac
   need_space "$(dirname "$bin_dir")" 300
-  need_space /var/lib 500
 }
 
 need_space() { # folder MiB
@@ -109,6 +109,7 @@ choose_role() {
   esac
   case $flags in *'
 '*) die "INSTALL_BRAMBLE_EXEC has several lines" "write its flags on one" ;; esac
+  choose_data
   choose_store
   if [ -n "$present" ] && [ "$present" != "$role" ]; then
     die "this board is a $present already" "to make it a $role, first run bramble-uninstall.sh"
@@ -151,6 +152,28 @@ choose_store() {
   if [ -n "$own_etcd" ] && [ -e "$data/store/store.db" ]; then
     die "this cluster's state rests in sqlite" "sudo bramble store move etcd"
   fi
+}
+
+# What Bramble is started with, now or from an earlier run.
+kept_flags() {
+  if [ -n "${INSTALL_BRAMBLE_EXEC+given}" ]; then echo "$flags"; else sed -n 's/^BRAMBLE_ARGS="\(.*\)"$/\1/p' "$etc/$role.env" 2>/dev/null || true; fi
+}
+
+# Where state is, on a board whose root is to be read-only for instance.
+choose_data() {
+  local word next='' given=''
+  set -f
+  for word in $(kept_flags); do
+    if [ -n "$next" ]; then
+      given=$word next=''
+    else
+      case $word in --data-dir) next=yes ;; --data-dir=*) given=${word#*=} ;; esac
+    fi
+  done
+  set +f
+  data=${given:-$(setting data-dir)}
+  data=${data:-/var/lib/bramble}
+  need_space "$(dirname "$data")" 500
 }
 
 setting() { # key of the config file
@@ -448,7 +471,6 @@ fetch_release() {
   fi
   listed "bramble-linux-$arch" || die "the release has no binary for $arch" "on the master, install from a release or checkout with both, and run its install.sh again"
   for name in bramble-uninstall.sh bramble-supervise.sh bramble-master.service bramble-etcd.service bramble-worker.service install.sh VERSION; do fetch "$name"; done
-  fetch_signature
   # A worker keeps no copy to hand out; what runs there already needs no download.
   if [ "$role" = worker ] && sum_matches "bramble-linux-$arch" "$bin_dir/bramble"; then
     staged=$bin_dir/bramble
@@ -459,30 +481,41 @@ fetch_release() {
   chmod 755 "$staged"
 }
 
-# Boards whose program is signed ask their master for the signature of its release.
-fetch_signature() {
-  local file=$share/SHA256SUMS.sig
-  [ "$role" = master ] || return 0
-  if [ -z "$folder_source" ]; then
+# A file that goes with a release where it is signed, or has images.
+fetch_beside() { # name file
+  rm -f "$2"
+  if [ -n "$folder_source" ]; then
+    if [ -f "$folder_source/$1" ]; then cp "$folder_source/$1" "$2"; fi
+  else
     # shellcheck disable=SC2086
-    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$file" "$url_source/SHA256SUMS.sig" 2>/dev/null || rm -f "$file"
-  elif [ ! -f "$folder_source/SHA256SUMS.sig" ]; then
-    rm -f "$file"
-  elif ! [ "$folder_source" -ef "$share" ]; then
-    cp "$folder_source/SHA256SUMS.sig" "$file"
+    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$2" "$url_source/$1" 2>/dev/null || rm -f "$2"
   fi
+}
+
+# By the program that is here already: one that comes with what it is to judge proves little. One that nobody signed takes all.
+verify_release() {
+  local judge=$staged status=0 offered=$share/.offered
+  if [ -x "$bin_dir/bramble" ]; then judge=$bin_dir/bramble; fi
+  rm -rf "$offered"
+  mkdir "$offered"
+  cp "$share/.sums" "$offered/SHA256SUMS"
+  for name in SHA256SUMS.sig images.sha256 images.sha256.sig; do fetch_beside "$name" "$offered/$name"; done
+  # 3: not signed as it must be. A program of before knows no such command.
+  "$judge" verify-release "$offered" >"$share/.verified" 2>&1 || status=$?
+  if [ "$status" = 3 ]; then
+    cat "$share/.verified" >&2
+    [ -n "${INSTALL_BRAMBLE_SKIP_SIGNATURE:-}" ] || die "this release is not of who signed the program here" \
+      "take one from where the first came from (INSTALL_BRAMBLE_SKIP_SIGNATURE=1 goes on all the same)"
+    say "going on with it all the same, as you wished"
+  fi
+  rm -f "$share/.verified"
 }
 
 # Images of a bundle: the agent reads them from its folder when it starts. A master keeps all of them to hand out.
 fetch_images() {
   local list=$share/.images own=$data/images home wanted
-  rm -f "$list"
-  if [ -n "$folder_source" ]; then
-    if [ -f "$folder_source/images.sha256" ]; then cp "$folder_source/images.sha256" "$list"; fi
-  else
-    # shellcheck disable=SC2086
-    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$list" "$url_source/images.sha256" 2>/dev/null || rm -f "$list"
-  fi
+  # As it was verified.
+  if [ -f "$share/.offered/images.sha256" ]; then cp "$share/.offered/images.sha256" "$list"; else rm -f "$list"; fi
   [ -s "$list" ] || { rm -f "$list"; return 0; }
   mkdir -p "$own"
   for name in $(sed -n 's/^[0-9a-f]\{64\} [ *]\(images-[A-Za-z0-9._-]*\)$/\1/p' "$list"); do
@@ -517,14 +550,19 @@ has_sum() { # sum file
 # What boards that join ask this master for.
 publish() {
   if [ "$role" = worker ]; then
-    rm -f "$share"/bramble-linux-* "$share"/.sums "$share"/.ca.crt
+    rm -rf "$share"/bramble-linux-* "$share"/.sums "$share"/.ca.crt "$share/.offered"
     return 0
   fi
   for name in bramble-linux-arm64 bramble-linux-x64 bramble-first-boot.sh; do
-    if listed "$name"; then fetch "$name"; else rm -f "$share/$name"; fi
+    # A bundle may be for one processor.
+    if listed "$name" && { [ -z "$folder_source" ] || [ -f "$folder_source/$name" ]; }; then fetch "$name"; else rm -f "$share/$name"; fi
   done
-  # As it was signed.
+  # As it was signed. Boards whose program is signed ask for the signatures too.
   put "$share/.sums" "$share/SHA256SUMS"
+  for name in SHA256SUMS.sig images.sha256.sig; do
+    if [ -f "$share/.offered/$name" ]; then put "$share/.offered/$name" "$share/$name"; else rm -f "$share/$name"; fi
+  done
+  rm -rf "$share/.offered"
   rm -f "$share/.ca.crt"
   chmod -R a+rX "$share"
 }
@@ -588,7 +626,7 @@ check_machine() {
     die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
   fi
   # shellcheck disable=SC2086
-  "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix cgroups} </dev/null && return 0
+  "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix cgroups} $(kept_flags) </dev/null && return 0
   [ -z "${INSTALL_BRAMBLE_SKIP_CHECK:-}" ] || { say "going on all the same, as you wished"; return 0; }
   die "this board cannot run Bramble yet" "do what the lines with \"mend\" say, then run this again (INSTALL_BRAMBLE_SKIP_CHECK=1 goes on all the same)"
 }
@@ -814,6 +852,7 @@ main() {
   install_packages
   build
   fetch_release
+  verify_release
   place_supervisor
   start_docker
   find_master

@@ -25,14 +25,21 @@ export function parseSums(text: string): Map<string, string> {
   return sums;
 }
 
+/** Of a bundle: the image archives beside a release, and the signature of that list. */
+export const imageSumsFile = "images.sha256";
+
 /**
  * Lets only pass what the holder of `key` has signed (Ed25519 over the file's bytes, base64). A signed program takes none
  * but signed releases: a master that is taken over cannot give its boards another program. Throws ReleaseError.
  */
-export function checkSignature(sums: string, signature: string | undefined, key = releaseKey): void {
+export function checkSignature(
+  sums: string,
+  signature: string | undefined,
+  key = releaseKey,
+  name: typeof sumsFile | typeof imageSumsFile = sumsFile,
+): void {
   if (key === undefined) return;
-  if (signature === undefined)
-    throw new ReleaseError(`the release has no ${signatureFile}, and this program is signed`);
+  if (signature === undefined) throw new ReleaseError(`the release has no ${name}.sig, and this program is signed`);
   if (!verify(undefined, Buffer.from(sums), createPublicKey(key), Buffer.from(signature.trim(), "base64")))
-    throw new ReleaseError(`the signature of ${sumsFile} is not that of who signed this program`);
+    throw new ReleaseError(`the signature of ${name} is not that of who signed this program`);
 }

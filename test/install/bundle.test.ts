@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
+import { buildProgram } from "#tools/program.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
 import { InstallBoard, lanOf } from "./install-board.ts";
-import { expectSuccess, host, makeRelease, removeReleases } from "./release.ts";
+import { expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /** A bundle with images: a master from its folder, a worker from that master, and no registry anywhere. */
 setDefaultTimeout(900_000);
@@ -78,6 +79,53 @@ test("an image that was changed on its way is refused", async () => {
   const { code, output } = await master.run(`${bundle}/install.sh`);
   expect(code).toBe(1);
   expect(output).toContain("images-web.tar.gz does not match images.sha256");
+});
+
+describe("a signed bundle", () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  let release = "";
+  const pack = (name: string): string => {
+    const place = join(folder, name);
+    cpSync(release, join(place, "dist"), { recursive: true });
+    cpSync(join(import.meta.dir, "../../tools/bundle.sh"), join(place, "tools/bundle.sh"));
+    const key = join(place, "key.pem");
+    writeFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }));
+    const env = { ...process.env, BRAMBLE_SIGNING_KEY: key };
+    const words = ["--arch", host, join(place, "bundle.tar"), join(folder, "web.tar.gz")];
+    execFileSync(join(place, "tools/bundle.sh"), words, { env });
+    execFileSync("tar", ["-C", place, "-xf", join(place, "bundle.tar")]);
+    return join(place, "bramble-bundle");
+  };
+
+  beforeAll(async () => {
+    const program = join(folder, "signed-program");
+    const releaseKey = publicKey.export({ type: "spki", format: "pem" }).toString();
+    await buildProgram(host, program, { version: ownVersion(), releaseKey, builtAt_ms: Date.now() });
+    release = makeRelease(readFileSync(program));
+    const sums = readFileSync(join(release, "SHA256SUMS"));
+    writeFileSync(join(release, "SHA256SUMS.sig"), sign(undefined, sums, privateKey).toString("base64"));
+  });
+
+  test("is installed, and hands out its signatures", async () => {
+    expectSuccess(await master.run(`${pack("first")}/install.sh`));
+    expectSuccess(await master.run("cd /usr/local/share/bramble && ls SHA256SUMS.sig images.sha256.sig"));
+    expect(expectSuccess(await master.run(`${join(folder, "first/bramble-bundle")}/install.sh`))).toContain(
+      "nothing has changed",
+    );
+  });
+
+  test("keeps out what the same key has not signed: another release, or other images", async () => {
+    const unsigned = await master.run(`${makeRelease()}/install.sh`);
+    expect([unsigned.code, unsigned.output]).toEqual([1, expect.stringContaining("has no SHA256SUMS.sig")]);
+    const other = pack("second");
+    writeFileSync(join(other, "images-extra.tar"), "x");
+    writeFileSync(join(other, "images.sha256"), `${sumOf(join(other, "images-extra.tar"))}  images-extra.tar\n`);
+    const images = await master.run(`${other}/install.sh`);
+    expect([images.code, images.output]).toEqual([1, expect.stringContaining("the signature of images.sha256 is not")]);
+    expect((await master.run("ls /var/lib/bramble/images/images-extra.tar")).code).not.toBe(0);
+    const wished = await master.run(`${other}/install.sh`, { INSTALL_BRAMBLE_SKIP_SIGNATURE: "1" });
+    expect(expectSuccess(wished)).toContain("going on with it all the same");
+  });
 });
 
 test("the system's journal is bounded where that is asked for, until Bramble goes", async () => {

@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { checkSignature, imageSumsFile, ReleaseError, releaseKey, sumsFile } from "#shared/release/sums.ts";
+
+/** So that who asks tells it from a program that does not know the command. */
+const notSigned = 3;
+
+/**
+ * `bramble verify-release`: whether the lists of sums in a folder are signed by who signed this program; a program that nobody
+ * signed takes all. What the lists name is for its sums to show. Says what is wrong. @returns the exit code: 0 or 3.
+ */
+export async function verifyReleaseFolder(folder: string, key = releaseKey): Promise<number> {
+  for (const name of [sumsFile, imageSumsFile] as const) {
+    const sums = await readIfPresent(join(folder, name));
+    if (sums === undefined) continue;
+    try {
+      checkSignature(sums, await readIfPresent(join(folder, `${name}.sig`)), key, name);
+    } catch (error) {
+      if (!(error instanceof ReleaseError)) throw error;
+      console.error(`bramble: ${error.message}`);
+      return notSigned;
+    }
+  }
+  return 0;
+}
