@@ -125,6 +125,20 @@ remove_network() {
   fi
 }
 
+# Control groups of pods, empty once their containers are gone; slices are systemd's to stop.
+remove_groups() {
+  for group in /sys/fs/cgroup/kubepods /sys/fs/cgroup/kubepods.slice /sys/fs/cgroup/*/kubepods /sys/fs/cgroup/*/kubepods.slice; do
+    [ -d "$group" ] || continue
+    if [ -n "$(find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null)" ]; then
+      say "keeping the control group $group: somebody else's processes are in it"
+      continue
+    fi
+    say "removing the control group $group"
+    case $group in *.slice) if [ -d /run/systemd/system ]; then systemctl stop kubepods.slice || true; fi ;; esac
+    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done
+}
+
 # Where Bramble's supervisor also runs Docker, that much of it stays, for others' containers may run there.
 remove_files() {
   supervised_docker=''
@@ -195,6 +209,7 @@ main() {
   fi
   stop_bramble
   remove_containers
+  remove_groups
   unmount_volumes
   remove_network
   remove_files
