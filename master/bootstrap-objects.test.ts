@@ -18,6 +18,7 @@ test("a cluster that gets a second address family has it in its default ServiceC
         serviceIp: "10.43.0.1",
         dnsIp: undefined,
         localStorage: false,
+        helm: false,
         ingress: false,
       });
     const ranges = async () => (await server.client.get(serviceCIDRs, { name: "kubernetes" })).spec.cidrs;

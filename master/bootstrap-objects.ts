@@ -5,6 +5,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
   configMaps,
+  customResourceDefinitions,
   endpointSlices,
   endpoints,
   ingressClasses,
@@ -15,12 +16,14 @@ import {
   storageClasses,
 } from "#shared/api/resources.ts";
 import { defaultServiceCIDRName } from "#shared/api/service-addresses.ts";
+import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { ConfigMap, Endpoints, Namespace, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { legacyTokens } from "./apiserver/authn/legacy-token-labels.ts";
+import { helmDefinitions } from "./controllers/helm-chart/definitions.ts";
 
 export interface BootstrapOptions {
   readonly client: Client;
@@ -37,6 +40,8 @@ export interface BootstrapOptions {
   readonly localStorage: boolean;
   /** Whether boards serve Ingresses. */
   readonly ingress: boolean;
+  /** Whether there are HelmCharts. */
+  readonly helm: boolean;
 }
 
 /** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. */
@@ -50,6 +55,7 @@ export async function ensureBootstrapObjects(options: BootstrapOptions): Promise
   await ensure(client, configMaps, legacyTokenTracking(new Date()));
   if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
   if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
+  if (options.helm) for (const definition of helmDefinitions) await applyDefinition(client, definition);
   if (options.ingress) await ensureIngressClass(client);
   if (options.localStorage) await ensureLocalPathClass(client);
 }
@@ -95,6 +101,13 @@ async function ensureLocalPathClass(client: Client): Promise<void> {
     volumeBindingMode: "WaitForFirstConsumer",
     allowVolumeExpansion: true,
   });
+}
+
+/** Another version may have other fields. */
+async function applyDefinition(client: Client, definition: CustomResourceDefinition): Promise<void> {
+  const { name = "" } = definition.metadata;
+  const how = { type: "apply", body: definition, force: true } as const;
+  await client.patch(customResourceDefinitions, { name }, how, { fieldManager: "bramble" });
 }
 
 async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {

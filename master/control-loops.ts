@@ -25,6 +25,7 @@ export type ControllerSettings = Pick<
   | "disable"
   | "defaultLocalStoragePath"
   | "httpsPort"
+  | "helmJobImage"
   | "mqttPort"
   | "kubeletPort"
   | "ingressHttpPort"
@@ -59,6 +60,9 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     mapper: new ResourceMapper(client),
     reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
     issueSecretToken: setup.issuer && secretTokens(setup.issuer),
+    helm: settings.disable.includes("helm-controller")
+      ? undefined
+      : { image: settings.helmJobImage, httpsPort: settings.httpsPort },
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
   const all = [...controllers, ...workloadControllers];

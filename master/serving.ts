@@ -104,6 +104,7 @@ export async function startServing(
     serviceIp: nthAddress(primaryCidr(settings), 1),
     dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
     ingress: !settings.disable.includes("ingress"),
+    helm: !settings.disable.includes("helm-controller"),
     localStorage: !settings.disable.includes("local-storage"),
   });
   await reconcilePolicy(own, bootstrapPolicy());

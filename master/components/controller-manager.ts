@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
+import { helmCharts } from "#shared/api/helm-chart.ts";
+import type { Client } from "#shared/client/client.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { stderrLog } from "#shared/client/log.ts";
+import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
@@ -38,7 +41,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     const clientFor = (account: string): HttpClient =>
       new HttpClient({ servers, credentials: () => tokens.credentials(account, credentials().ca) });
     const manager = await startControllerManager({
-      settings,
+      settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
       ca,
       rootCa,
       issuer,
@@ -56,6 +59,19 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     };
   });
 }
+
+/** An API server that is not Bramble's has no such kind, and who waits for it is never ready. */
+async function servesHelmCharts(client: Client, log: Log): Promise<boolean> {
+  const { group, version, kind } = helmCharts;
+  const isServed = (await new ResourceMapper(client).resourceOf(`${group}/${version}`, kind)) !== undefined;
+  if (!isServed) log.info("the API server has no HelmCharts: their controller does not run");
+  return isServed;
+}
+
+const withoutHelm = (settings: ControllerManagerSettings): ControllerManagerSettings => ({
+  ...settings,
+  disable: [...settings.disable, "helm-controller"],
+});
 
 /** The fields of KubeControllerManagerConfiguration that say how these controllers run. */
 function shownConfiguration(settings: ControllerManagerSettings): Readonly<Record<string, unknown>> {

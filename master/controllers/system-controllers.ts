@@ -11,6 +11,8 @@ import { endpointSliceController } from "./endpoints/endpoint-slice.ts";
 import { endpointSliceMirroringController } from "./endpoints/endpoint-slice-mirroring.ts";
 import { endpointsController } from "./endpoints/endpoints.ts";
 import { garbageCollector } from "./garbage-collector/garbage-collector.ts";
+import type { JobDefaults } from "./helm-chart/chart-job.ts";
+import { helmChartController } from "./helm-chart/helm-chart.ts";
 import { ingressStatus } from "./ingress-status.ts";
 import { legacyTokenCleaner } from "./legacy-token-cleaner.ts";
 import type { Service } from "./manager.ts";
@@ -51,6 +53,8 @@ export interface SystemControllerOptions {
   readonly localStoragePath?: string | undefined;
   /** `TCP/6443` and the like with who has it, for Services of type LoadBalancer; absent: the boards do not serve those. */
   readonly reservedBoardPorts?: ReadonlyMap<string, string> | undefined;
+  /** How HelmCharts are installed; absent: they are not. */
+  readonly helm?: JobDefaults | undefined;
   readonly mapper: ResourceMapper;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
   readonly issueSecretToken?: ServiceAccountTokenOptions["issue"] | undefined;
@@ -81,6 +85,7 @@ export function systemControllers(options: SystemControllerOptions): {
       endpointSliceMirroringController(),
       serviceCIDRController,
       ingressStatus,
+      ...(options.helm === undefined ? [] : [helmChartController(options.helm)]),
       ...(reservedBoardPorts === undefined ? [] : [serviceLoadBalancer(reservedBoardPorts)]),
       ttlAfterFinishedController,
       clusterRoleAggregation,

@@ -76,6 +76,7 @@ export const controllerManagerOptions = {
   strainedBoardTaint: masterOptions.strainedBoardTaint,
   disable: masterOptions.disable,
   defaultLocalStoragePath: masterOptions.defaultLocalStoragePath,
+  helmJobImage: masterOptions.helmJobImage,
   httpsPort: masterOptions.httpsPort,
   mqttPort: masterOptions.mqttPort,
   kubeletPort: masterOptions.kubeletPort,

@@ -107,7 +107,7 @@ const agentOptions = {
   disable: texts(
     "disable",
     "PART",
-    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, metrics-server, dashboard, mdns",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, helm-controller, metrics-server, dashboard, mdns",
   ),
   proxyMode: choice(
     "proxy-mode",
@@ -223,6 +223,12 @@ export const masterOptions = {
     "/etc/bramble/kubeconfig.yaml",
   ),
   noAgent: flag("no-agent", "run no pods on this board"),
+  helmJobImage: text(
+    "helm-job-image",
+    "IMAGE",
+    "what the Jobs of HelmCharts run: any image with helm and sh",
+    "docker.io/alpine/helm:3.19.0",
+  ),
   defaultLocalStoragePath: text(
     "default-local-storage-path",
     "DIR",

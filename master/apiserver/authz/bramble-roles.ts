@@ -47,6 +47,16 @@ bramble:agent
 export const brambleControllerRoleTable = `
 board-authorities-controller
   patch | core | nodes
+helm-controller
+  get list patch update watch | helm.cattle.io | helmcharts
+  patch update | helm.cattle.io | helmcharts/status helmcharts/finalizers
+  read | helm.cattle.io | helmchartconfigs
+  create delete get list patch update watch | batch | jobs
+  create get patch update | core | secrets serviceaccounts
+  get | core | namespaces
+  create delete get patch update | rbac.authorization.k8s.io | clusterrolebindings
+  bind | rbac.authorization.k8s.io | clusterroles | cluster-admin
+  create patch update | core events.k8s.io | events
 local-path-provisioner
   create delete get list patch update watch | core | persistentvolumes
   get list patch update watch | core | persistentvolumeclaims

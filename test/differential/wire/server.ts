@@ -70,6 +70,7 @@ export async function startWireServer(): Promise<WireServer> {
     serviceIp: "10.43.0.1",
     dnsIp: undefined,
     localStorage: false,
+    helm: false,
     ingress: false,
   });
   await reconcilePolicy(client, bootstrapPolicy());
