@@ -149,6 +149,7 @@ remove_files() {
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   give_back_etcd
   unbound_journal
+  move_probe_files_back
   remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
@@ -174,6 +175,18 @@ unbound_journal() {
   remove /etc/systemd/journald.conf.d/50-bramble.conf
   rmdir /etc/systemd/journald.conf.d 2>/dev/null || true
   if [ -d /run/systemd/system ]; then systemctl restart systemd-journald.service || true; fi
+}
+
+# Where containerd keeps the files by which it hands over exec probes. It takes that with its next start: nothing waits for it.
+move_probe_files_back() {
+  local unit file
+  for unit in containerd.service docker.service; do
+    file=$units/$unit.d/50-bramble.conf
+    [ -e "$file" ] || continue
+    remove "$file"
+    rmdir "${file%/*}" 2>/dev/null || true
+    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  done
 }
 
 # The service of etcd's package was held back for ours. It would start with the next boot.

@@ -27,6 +27,8 @@
 #   INSTALL_BRAMBLE_FIX          1: switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off
 #   INSTALL_BRAMBLE_JOURNAL      spares the card: volatile keeps the system's journal in memory (at most 32 MB), a size such as
 #                                64M bounds it on the card; none: leaves it to the system again. Without it nothing is changed
+#   INSTALL_BRAMBLE_PROBE_FILES  memory: containerd keeps the files by which it hands over exec probes in /run and not in /tmp, which
+#                                spares a card that holds /tmp; none: as it came. Without it memory, if this installs Docker
 #   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
 #   INSTALL_BRAMBLE_SKIP_SIGNATURE 1: take a release that is not of who signed the program that is here
 #   INSTALL_BRAMBLE_SKIP_PACKAGES 1: install no packages
@@ -77,6 +79,10 @@ look_at_machine() {
   case ${INSTALL_BRAMBLE_JOURNAL:-none} in
     none | volatile) ;;
     *[!0-9KMG]* | [KMG]*) die "INSTALL_BRAMBLE_JOURNAL: expected volatile, none or a size such as 64M, got $INSTALL_BRAMBLE_JOURNAL" ;;
+  esac
+  case ${INSTALL_BRAMBLE_PROBE_FILES:-none} in
+    none | memory) ;;
+    *) die "INSTALL_BRAMBLE_PROBE_FILES: expected memory or none, got $INSTALL_BRAMBLE_PROBE_FILES" ;;
   esac
   need_space "$(dirname "$bin_dir")" 300
 }
@@ -245,6 +251,7 @@ install_packages() {
   # shellcheck disable=SC2086
   apt_get install -y --no-install-recommends $packages ||
     die "apt could not install: $packages" "look at what apt says above; then run this again"
+  case " $packages" in *" docker.io "*) probe_files=memory ;; esac
   case " $packages" in *" etcd-server "*) if ! has_systemd && [ -x /etc/init.d/etcd ]; then /etc/init.d/etcd stop >/dev/null 2>&1 || true; fi ;; esac
   hold_back_etcd
 }
@@ -262,7 +269,8 @@ start_docker() {
   if has_systemd; then
     systemctl enable --now docker.service || die "Docker does not start" "journalctl -u docker.service"
   else
-    supervised dockerd 'exec dockerd --log-opt max-size=10m --log-opt max-file=3'
+    # See keep_probe_files.
+    supervised dockerd 'export XDG_RUNTIME_DIR=/run; exec dockerd --log-opt max-size=10m --log-opt max-file=3'
     "$lib/supervise" start dockerd
   fi
   for _ in $(seq 60); do
@@ -270,6 +278,32 @@ start_docker() {
     sleep 1
   done
   die "Docker was started but does not answer at $socket" "$(log_command docker dockerd)"
+}
+
+# A shim of containerd's hands each exec, so each exec probe, to runc by a file that lives for milliseconds: in XDG_RUNTIME_DIR,
+# else in /tmp (go-runc's Exec). Where that is on the card, ext4's journal records that the file came and went, some 20 MB an
+# hour. Containers that run go on; those that are started later use the new place.
+keep_probe_files() {
+  local unit=containerd.service folder file wanted=${INSTALL_BRAMBLE_PROBE_FILES:-$probe_files}
+  [ -n "$wanted" ] && has_systemd || return 0
+  systemctl cat "$unit" >/dev/null 2>&1 || unit=docker.service
+  folder=$units/$unit.d file=$units/$unit.d/50-bramble.conf
+  if [ "$wanted" = memory ]; then
+    mkdir -p "$folder"
+    printf '# bramble-uninstall.sh removes this file.\n[Service]\nEnvironment=XDG_RUNTIME_DIR=/run\n' >"$folder/.bramble.new"
+    if cmp -s "$folder/.bramble.new" "$file"; then rm "$folder/.bramble.new"; return 0; fi
+    put "$folder/.bramble.new" "$file"
+    say "exec probes leave no files in /tmp: $file"
+  elif [ -e "$file" ]; then
+    rm "$file"
+    rmdir "$folder" 2>/dev/null || true
+    say "exec probes have their files in /tmp again"
+  else
+    return 0
+  fi
+  systemctl daemon-reload
+  # Containers outlive containerd. With Docker itself some would end, so that waits for its next start.
+  if [ "$unit" = containerd.service ]; then systemctl try-restart "$unit"; else say "Docker takes it with its next start"; fi
 }
 
 # ---------------------------------------------------------------- where the program comes from
@@ -839,7 +873,7 @@ END
 }
 
 main() {
-  changed=''
+  changed='' probe_files=''
   # What `bramble store move etcd` needs of this script.
   if [ "${1:-}" = etcd ]; then
     own_etcd=yes
@@ -854,6 +888,7 @@ main() {
   fetch_release
   verify_release
   place_supervisor
+  keep_probe_files
   start_docker
   find_master
   write_settings

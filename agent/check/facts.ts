@@ -26,6 +26,8 @@ export interface MachineFacts {
   readonly ports: readonly PortFacts[];
   readonly disk: DiskFacts;
   readonly folders: readonly FolderFacts[];
+  /** Undefined also where no containerd runs. */
+  readonly probeFiles: ProbeFileFacts | undefined;
   readonly clock: { readonly now_ms: number; readonly builtAt_ms: number };
   /** The supply is too weak now, or was since the board started. */
   readonly undervoltage: { readonly now: boolean | undefined; readonly sinceBoot: boolean | undefined };
@@ -92,4 +94,10 @@ export interface DiskFacts {
   /** Undefined for file systems that have no fixed number. */
   readonly freeInodes: number | undefined;
   readonly isWritable: boolean;
+}
+
+/** Where containerd keeps the files by which it hands over execs, so also exec probes. */
+export interface ProbeFileFacts {
+  readonly folder: string;
+  readonly isInMemory: boolean;
 }

@@ -15,6 +15,7 @@ import { probeFolders, writtenFolders } from "./folders.ts";
 import { probeJournal } from "./journal.ts";
 import { tryKernelFeatures } from "./kernel-features.ts";
 import { probePorts, type WantedPort } from "./ports.ts";
+import { probeFilesOf } from "./probe-files.ts";
 import type { Role } from "./verdict.ts";
 
 const dockerAnswer_ms = 5_000;
@@ -49,6 +50,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     ports,
     disk,
     folders,
+    probeFiles,
     sensors,
   ] = await Promise.all([
     run("getconf", ["PAGESIZE"]).catch(() => ""),
@@ -64,6 +66,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     probePorts(wantedPorts(settings, role)),
     probeDisk(settings.dataDir),
     probeFolders(writtenFolders(settings, role)),
+    probeFilesOf(),
     readSensors(),
   ]);
   return {
@@ -86,6 +89,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     ports,
     disk,
     folders,
+    probeFiles,
     clock: { now_ms: Date.now(), builtAt_ms },
     undervoltage: { now: sensors.undervoltage, sinceBoot: sensors.undervoltageSeen },
   };

@@ -33,6 +33,7 @@ const sound: MachineFacts = {
   ports: [{ port: 6443, purpose: "the API server", holder: undefined }],
   disk: { path: "/var/lib", free_bytes: 20 * GiB, freeInodes: 1_000_000, isWritable: true },
   folders: [{ path: "/var/lib/kubelet", setting: "root-dir", purpose: "drivers", isWritable: true }],
+  probeFiles: { folder: "/tmp", isInMemory: true },
   clock: { now_ms: 2_000_000, builtAt_ms: 1_000_000 },
   undervoltage: { now: false, sinceBoot: false },
 };
@@ -60,6 +61,13 @@ test("groups that cannot be written are told of, and stop nothing", () => {
   const [found] = faults({ cgroups: { ...sound.cgroups, isWritable: false } });
   expect(found).toMatchObject({ level: "note", subject: "cgroups" });
   expect(found?.finding).toContain("pods as a whole are not");
+});
+
+test("files of exec probes on the card are told, with what moves them; no containerd, no word", () => {
+  const [told] = faults({ probeFiles: { folder: "/tmp", isInMemory: false } });
+  expect(told).toMatchObject({ level: "note", subject: "exec probes" });
+  expect(told?.mend).toContain("INSTALL_BRAMBLE_PROBE_FILES=memory");
+  expect(faults({ probeFiles: undefined })).toEqual([]);
 });
 
 test("a board of 512 MB is told of compressed memory, if it has none", () => {

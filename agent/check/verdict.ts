@@ -1,6 +1,14 @@
 import { memoryCgroupArguments } from "./boot-arguments.ts";
 import { adviseDocker } from "./docker-daemon.ts";
-import type { CgroupFacts, DiskFacts, KernelFeature, MachineFacts, PortFacts, RuntimeFacts } from "./facts.ts";
+import type {
+  CgroupFacts,
+  DiskFacts,
+  KernelFeature,
+  MachineFacts,
+  PortFacts,
+  ProbeFileFacts,
+  RuntimeFacts,
+} from "./facts.ts";
 import { judgeFolders } from "./folders.ts";
 import { judgeJournal } from "./journal.ts";
 
@@ -43,6 +51,7 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     undervoltageVerdict(facts.undervoltage),
     diskVerdict(facts.disk),
     ...judgeFolders(facts.folders),
+    ...(facts.probeFiles ? [probeFileVerdict(facts.probeFiles)] : []),
     cgroupVerdict(facts.cgroups),
     ...facts.kernelFeatures.map(featureVerdict),
     programsVerdict(facts),
@@ -126,6 +135,15 @@ function diskVerdict({ path, free_bytes, freeInodes, isWritable }: DiskFacts): V
   if (freeInodes !== undefined && freeInodes < fewestInodes)
     return fail("disk", `only ${freeInodes} files can still be made at ${path}; ${fewestInodes} are needed`, mend);
   return free_bytes < comfortableDisk_bytes ? note("disk", `${finding}: few images fit`, mend) : ok("disk", finding);
+}
+
+function probeFileVerdict({ folder, isInMemory }: ProbeFileFacts): Verdict {
+  if (isInMemory) return ok("exec probes", `their files are in memory (${folder})`);
+  return note(
+    "exec probes",
+    `each makes and removes a file in ${folder}, which is on the card: up to half a gigabyte a day is written for it`,
+    "run install.sh again with INSTALL_BRAMBLE_PROBE_FILES=memory before it, then start the pods anew",
+  );
 }
 
 function cgroupVerdict({ version, controllers, isWritable, bootArgumentsFile, isAskedFor }: CgroupFacts): Verdict {

@@ -176,6 +176,23 @@ describe("a new user on Debian 13", () => {
     expect(containers()).toEqual(before);
   });
 
+  test("files of exec probes move off /tmp, and back, while containers go on", async () => {
+    const before = containers();
+    const runtimeDir = "tr '\\0' '\\n' </proc/$(pidof -s containerd)/environ | grep ^XDG_RUNTIME_DIR= || true";
+    const install = `INSTALL_BRAMBLE_WAIT=${patience_s} /root/release/install.sh`;
+    for (const [where, shown] of [
+      ["memory", "XDG_RUNTIME_DIR=/run"],
+      ["none", ""],
+      // For the uninstallation to take away.
+      ["memory", "XDG_RUNTIME_DIR=/run"],
+    ] as const) {
+      inGuest(`INSTALL_BRAMBLE_PROBE_FILES=${where} ${install}`);
+      expect(inGuest(runtimeDir).trim()).toBe(shown);
+    }
+    await untilServing(2);
+    expect(containers()).toEqual(before);
+  });
+
   test("after a reboot the units come up by themselves, and the pods run again", async () => {
     const before = podsOf("app=hello").map(({ metadata }) => metadata.uid);
     await vm.reboot();

@@ -128,6 +128,17 @@ describe("a signed bundle", () => {
   });
 });
 
+test("an exec leaves no trace in /tmp, which may be on the card, with the Docker that Bramble's supervisor runs", async () => {
+  expectSuccess(await master.run("docker run --detach --name probed --network none bramble-test/web:1 sleep 600"));
+  const tmp = "stat --format=%z /tmp";
+  const before = expectSuccess(await master.run(tmp));
+  expectSuccess(await master.run("docker exec probed true"));
+  expect(expectSuccess(await master.run(tmp))).toBe(before);
+  expectSuccess(await master.run("docker rm --force probed"));
+  const wrong = await master.run(`${bundle}/install.sh`, { INSTALL_BRAMBLE_PROBE_FILES: "card" });
+  expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining("expected memory or none")]);
+});
+
 test("the system's journal is bounded where that is asked for, until Bramble goes", async () => {
   const file = "/etc/systemd/journald.conf.d/50-bramble.conf";
   expect(expectSuccess(await master.run(`cat ${file}`))).toContain("[Journal]\nSystemMaxUse=64M\nRuntimeMaxUse=32M\n");
