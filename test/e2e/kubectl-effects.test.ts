@@ -1,0 +1,150 @@
+/** What kubectl's commands bring about on boards, beyond what kubectl.test.ts has: containers by name, Services, rollouts. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { image, startCluster, type TestCluster } from "./board-cluster.ts";
+import { endRunningKubectls, type RunningOptions, runKubectl } from "./running-kubectl.ts";
+import { steadyWeb } from "./steady-web.ts";
+
+setDefaultTimeout(600_000);
+
+const second = "docker.io/bramble-test/web:2";
+
+describe("kubectl and what follows from it", () => {
+  let it: TestCluster;
+  const k = (line: string): string => it.kubectl(...line.split(" "));
+  const until = (pattern: RegExp, line: string): Promise<string> => it.until(pattern, ...line.split(" "));
+  const running = (line: string, options?: RunningOptions) => runKubectl(it.kubeconfig, line.split(" "), options);
+  const file = (name: string, content: string | object): string => {
+    const path = join(it.cluster.dir, name);
+    writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+    return path;
+  };
+  const ready = (pod: string): string => k(`wait --for=condition=Ready pod/${pod} --timeout=180s`);
+
+  beforeAll(async () => {
+    it = await startCluster({ name: "keff", network: "10.233", workers: 1 });
+    it.cluster.host("worker-1").exec(["docker", "-H", "unix:///run/docker.sock", "tag", image, second]);
+    const side = (name: string): object => ({
+      name,
+      image,
+      command: ["sh", "-c", `echo ${name} > /tmp/who; echo from ${name}; sleep 100000`],
+      resources: { requests: { memory: "16Mi" }, limits: { memory: "48Mi" } },
+    });
+    it.apply([
+      ...steadyWeb("web", 2),
+      {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "pair" },
+        spec: { terminationGracePeriodSeconds: 0, containers: [side("main"), side("beside")] },
+      },
+    ]);
+    k("rollout status deployment/web --timeout=180s");
+    ready("pair");
+  });
+  afterAll(async () => {
+    endRunningKubectls();
+    await it.stop();
+  });
+
+  test("exec, cp and logs take the container that is named, and say so where there is none", async () => {
+    expect(k("exec pair -c beside -- cat /tmp/who")).toBe("beside\n");
+    expect(k("exec pair -- cat /tmp/who")).toBe("main\n");
+    expect(k("exec deployment/web -- hostname")).toMatch(/^web-/);
+    expect(() => it.kubectl("exec", "pair", "--", "nothing-there")).toThrow(/exit code 12[67]/);
+    it.kubectl("cp", file("one", "one\n"), "pair:/tmp/one", "-c", "beside");
+    expect(k("exec pair -c beside -- cat /tmp/one")).toBe("one\n");
+    expect(() => k("exec pair -c main -- cat /tmp/one")).toThrow("exit code 1");
+    expect(k("logs pair -c beside")).toBe("from beside\n");
+    expect(() => k("logs pair -c none")).toThrow("container none is not valid for pod pair");
+    expect(() => k("logs pair -c main --previous")).toThrow(
+      'previous terminated container "main" in pod "pair" not found',
+    );
+    const shell = running("exec -it pair -c main -- sh", { terminal: true });
+    shell.write("echo $((40 + 2)); exit 5\n");
+    await shell.until(/\b42\b/);
+    expect(await shell.exited).toBe(5);
+  });
+
+  test("a copy for debugging sees the processes of what it copies", () => {
+    k(`debug pair --copy-to=shared --image=${image} -c extra --share-processes --attach=false -- sleep 7777`);
+    ready("shared");
+    expect(k("exec shared -c main -- ps -o args")).toContain("sleep 7777");
+    k("delete pod shared --now");
+  });
+
+  test("port-forward to a Service and a Deployment takes several connections, and tells of a port that is closed", async () => {
+    for (const [target, port] of [
+      ["service/web", 80],
+      ["deployment/web", 8080],
+    ] as const) {
+      const forward = running(`port-forward ${target} :${port}`);
+      const [, at] = await forward.until(/127\.0\.0\.1:(\d+)/);
+      const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${at}/`)).text();
+      const answers = await Promise.all(Array.from({ length: 8 }, ask));
+      expect(new Set(answers).size).toBe(1);
+      expect(answers[0]).toMatch(/^web-/);
+      await forward.interrupt();
+    }
+    const closed = running("port-forward pair :9");
+    const [, at] = await closed.until(/127\.0\.0\.1:(\d+)/);
+    await expect(fetch(`http://127.0.0.1:${at}/`)).rejects.toThrow();
+    await closed.until(/error forwarding port 9|connection refused/i);
+    await closed.interrupt();
+  });
+
+  test("labels choose a Service's pods, expose makes one that answers, resize changes a cgroup", async () => {
+    k(`run seen --image=${image} --port=8080 --expose --labels=app=seen -- sleep 100000`);
+    ready("seen");
+    const ip = k("get pod seen -o jsonpath={.status.podIP}");
+    const addresses =
+      "get endpointslices -l kubernetes.io/service-name=seen -o jsonpath={.items[*].endpoints[*].addresses[0]}";
+    await it.until((found) => found === ip, ...addresses.split(" "));
+    k("label pod seen app=hidden --overwrite");
+    await until(/^$/, addresses);
+    k("delete pod/seen service/seen --now");
+    k("expose deployment web --name=shown --port=8081 --target-port=8080");
+    await until(/^web-/, "exec deployment/web -- wget -qO- http://shown:8081/");
+    k("delete service shown");
+    const limits = '{"spec":{"containers":[{"name":"main","resources":{"limits":{"memory":"64Mi"}}}]}}';
+    it.kubectl("patch", "pod", "pair", "--subresource=resize", "-p", limits);
+    await until(
+      /^64Mi$/,
+      `get pod pair -o jsonpath={.status.containerStatuses[?(@.name=="main")].resources.limits.memory}`,
+    );
+    const cgroup = "exec pair -c main -- cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+    expect(Number(k(cgroup))).toBe(64 * 2 ** 20);
+  });
+
+  test("NoExecute ends a pod that does not tolerate it, and no other comes until the taint is gone", async () => {
+    k(`run brief --image=${image} -- sleep 100000`);
+    ready("brief");
+    k("taint node worker-1 oven=hot:NoExecute");
+    k("wait --for=delete pod/brief --timeout=180s");
+    await until(/untolerated taint/, "get pods -l app=web -o jsonpath={.items[*].status.conditions[*].message}");
+    k("taint nodes --all oven-");
+    k("rollout status deployment/web --timeout=180s");
+  });
+
+  test("rollout: history by revision, undo to one, a status that gives up, resources in the new pods", async () => {
+    k(`set image deployment/web web=${second}`);
+    k("annotate deployment/web kubernetes.io/change-cause=second");
+    k("rollout status deployment/web --timeout=180s");
+    expect(k("rollout history deployment/web")).toMatch(/^1\s+<none>\n2\s+second$/m);
+    expect(k("rollout history deployment/web --revision=2")).toContain(second);
+    k("rollout undo deployment/web --to-revision=1");
+    k("rollout status deployment/web --timeout=180s");
+    expect(k("get deployment web -o jsonpath={.spec.template.spec.containers[0].image}")).toBe(image);
+    k("set resources deployment/web --limits=memory=48Mi --requests=memory=32Mi");
+    k("rollout status deployment/web --timeout=180s");
+    await until(
+      new RegExp(`^${48 * 2 ** 20}$`, "m"),
+      "exec deployment/web -- cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+    );
+    k("set image deployment/web web=docker.io/bramble-test/none:1");
+    expect(() => k("rollout status deployment/web --timeout=3s")).toThrow("timed out waiting");
+    k("rollout undo deployment/web");
+    k("rollout status deployment/web --timeout=180s");
+  });
+});
