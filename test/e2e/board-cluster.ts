@@ -48,6 +48,8 @@ const probe_s = guests ? 60 : 1;
 export const patience_s = guests ? 1_200 : 180;
 const runFor_s = 120;
 const logLines = 15;
+/** More than any board writes, and a number that journalctl takes. */
+const allLines = 1_000_000_000;
 
 export interface TestClusterOptions {
   /** At most six characters. */
@@ -179,7 +181,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
       if (keep !== undefined) {
         mkdirSync(keep, { recursive: true });
         for (const host of cluster.hosts)
-          writeFileSync(join(keep, `${options.name}-${host.board.name}.log`), host.log(Number.MAX_SAFE_INTEGER));
+          writeFileSync(join(keep, `${options.name}-${host.board.name}.log`), host.log(allLines));
       }
       await cluster.down(() => undefined);
     },

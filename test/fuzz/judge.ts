@@ -18,8 +18,11 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
   { says: /no endpoints available for service/, why: "503: nothing serves the Service that is proxied to" },
 ];
 
+/** An answer to HEAD says nothing: here 503, since nothing serves the Service that is proxied to. */
+const asksProxyForHead = /^HEAD \S*\/services\/[^/\s]+\/proxy/;
+
 /** What an API server must not do to this request; undefined where all is well. */
-export function faultOf({ shape, ending, over }: FuzzCase, { codes, text, end }: Outcome): string | undefined {
+export function faultOf({ shape, ending, over, head }: FuzzCase, { codes, text, end }: Outcome): string | undefined {
   if (end === "waited") return "no answer";
   const odd = codes.find((code) => Number.isNaN(code));
   // Which of several answers is one to HEAD, and so without a body, is not followed here.
@@ -28,5 +31,6 @@ export function faultOf({ shape, ending, over }: FuzzCase, { codes, text, end }:
   if (shape === "framing" && codes.length > 1) return "the body was taken for a request";
   const failed = codes.find((code) => code >= 500);
   if (failed === undefined || rightful.some(({ says }) => says.test(text))) return undefined;
+  if (failed === 503 && asksProxyForHead.test(head.toString("latin1"))) return undefined;
   return `answered ${failed}`;
 }
