@@ -54,15 +54,19 @@ export function containerStatus(
   };
 }
 
+/** Docker's words, and Podman's for what is on its way: stopping still runs, stopped has ended and is not cleaned up yet. */
 function stateOf(status: string): ContainerStatus["state"] {
   switch (status) {
     case "created":
+    case "initialized":
       return "created";
     case "running":
     case "paused":
     case "restarting":
+    case "stopping":
       return "running";
     case "exited":
+    case "stopped":
     case "dead":
       return "exited";
     default:
