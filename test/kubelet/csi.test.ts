@@ -147,11 +147,14 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     await board.api.create(pods, running("second", "plain"));
     await board.untilPod("first", isReady);
     await board.untilPod("second", isReady);
-    expect(
+    // Each writes its name once it runs, which is a moment after it counts as ready.
+    const seen = (): string[] =>
       readFileSync(join(data, "handle-plain", "seen"), "utf8")
+        .trim()
         .split("\n")
-        .toSorted(),
-    ).toEqual(["", "first", "second"].toSorted());
+        .toSorted();
+    while (seen().length < 2) await Bun.sleep(20);
+    expect(seen()).toEqual(["first", "second"]);
     expect(driver.calls.filter((call) => call.startsWith("stage"))).toHaveLength(1);
     expect(driver.published[0]).toMatchObject({
       volumeId: "handle-plain",
