@@ -102,6 +102,16 @@ test("who sends too large a body in pieces hears it", async () => {
   socket.destroy();
 });
 
+test("a refused change of protocols leaves nothing, whatever its client sends after", async () => {
+  while (server.connectionCount() > 0) await Bun.sleep(50);
+  const request = "GET /none HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+  const leaver = await tls();
+  expect(await answered(leaver, request)).toContain("404");
+  leaver.write("x".repeat(300));
+  leaver.end();
+  while (server.connectionCount() > 0) await Bun.sleep(50);
+});
+
 test("the oldest of too many connections goes, if nobody authenticated by it", async () => {
   const known = await tls();
   await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -331,6 +331,9 @@ export class HttpsTransport {
   #refuseUpgrade(socket: Duplex, error: unknown): void {
     const status = this.#statusOf(error);
     const body = JSON.stringify(status.toStatus());
+    // What the client sends all the same is read and dropped: a stream with unread data never closes.
+    socket.resume();
+    this.#connections.requestEnded(socket as TLSSocket);
     socket.end(
       `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\nconnection: close\r\n` +
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
