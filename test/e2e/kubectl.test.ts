@@ -114,9 +114,9 @@ describe("kubectl on pods and boards that run", () => {
     it.kubectl("wait", "pod/listener", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s");
     expect(it.kubectl("logs", "listener")).toBe("got another\n");
 
-    expect(await atTerminal(`exec -it ${pod} -- sh`, "stty size; tty; exit 3\n")).toMatch(
-      /^31 87\n(.*\n)*\/dev\/pts\/\d/m,
-    );
+    // The size comes a moment after the shell: sooner than a person types, later than this does.
+    const typed = "until stty size | grep '^31 '; do sleep 0.1; done 2>/dev/null; tty; exit 3\n";
+    expect(await atTerminal(`exec -it ${pod} -- sh`, typed)).toMatch(/^31 87\n(.*\n)*\/dev\/pts\/\d/m);
   });
 
   test("logs follow, of the container before, since a time, of many pods", async () => {
