@@ -1,6 +1,5 @@
 import { HostError } from "#agent/host/host.ts";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
-import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { formatGoDuration } from "./back-off.ts";
 import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
@@ -355,9 +354,4 @@ async function pullSecrets({ parts, pod, events }: PlanRun): Promise<readonly Se
     );
   }
   return found;
-}
-
-/** Is this failure one of the board, not of the pod's own making? */
-export function isRuntimeTrouble(error: unknown): boolean {
-  return error instanceof RuntimeError && error.kind === "unavailable";
 }

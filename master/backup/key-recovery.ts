@@ -29,7 +29,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
 
 /** Keys of the cluster that are there and cannot be read, or that are gone while others are there; by path below the data
  *  folder. A first start that was interrupted has only some of them, too: `isFirst` tells. */
-export async function brokenKeys(dataDir: string, isFirst: boolean): Promise<string[]> {
+async function brokenKeys(dataDir: string, isFirst: boolean): Promise<string[]> {
   const broken: string[] = [];
   for (const [name, read] of Object.entries(readers)) {
     const text = await readIfPresent(join(dataDir, name));

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import { nextOf, replaceBy, StoreDamagedError } from "../store/database-file.ts";
 import { revisionMargin, type Salvage } from "../store/sqlite-salvage.ts";
 import { salvageSqliteStore } from "../store/sqlite-store.ts";
@@ -12,13 +13,10 @@ import { fillStore } from "../store/transfer.ts";
 import { type BackupHeader, readBackup } from "./archive.ts";
 import { isBackupName } from "./schedule.ts";
 
-/** What is done when something on the disk is damaged: take the newest good backup, keep what can still be read, or
- *  nothing until somebody has looked. */
-export const corruptionPolicies = ["restore", "salvage", "stop"] as const;
-export type CorruptionPolicy = (typeof corruptionPolicies)[number];
-
 export interface RecoverySettings extends StoreSettings {
-  readonly onCorruption: string;
+  /** When something on the disk is damaged: take the newest good backup, keep what can still be read, or do nothing
+   *  until somebody has looked. */
+  readonly onCorruption: MasterSettings["onCorruption"];
   readonly backupDir: string;
 }
 

@@ -23,7 +23,7 @@ export interface ElectedComponent {
 }
 
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
-export function componentClient(kubeconfig: string): HttpClient {
+function componentClient(kubeconfig: string): HttpClient {
   if (kubeconfig === "") throw new ConfigError("kubeconfig: name the file that says where the API server is");
   const { servers, credentials } = loadKubeconfig(kubeconfig);
   return new HttpClient({ servers, credentials });

@@ -10,7 +10,7 @@ export const isPodReady = (pod: Pod): boolean => podConditionOf(pod, "Ready")?.s
 
 /** The condition as it should be written: the transition time moves only with the status. Undefined when the pod says
  *  the same already (pure). */
-export function conditionToWrite(
+function conditionToWrite(
   pod: Pod,
   wanted: Omit<PodCondition, "lastTransitionTime">,
   now: string,

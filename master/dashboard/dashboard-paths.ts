@@ -6,7 +6,7 @@ import type { ApiResponse, RequestContext } from "../apiserver/request.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
 import { PagePack } from "./page-pack.ts";
 
-export const dashboardPath = "/dashboard";
+const dashboardPath = "/dashboard";
 
 const decompress = promisify(gunzip);
 /** In index.html; a new one in each answer. */

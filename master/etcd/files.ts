@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 
-export const clientPort = 2379;
+const clientPort = 2379;
 const peerPort = 2380;
 /** For loopback alone: /health and /metrics without certificates, as kubeadm's members have it. */
 export const healthPort = 2381;

@@ -29,7 +29,7 @@ import {
   type StoreSettings,
 } from "../store/store-choice.ts";
 
-export const controlPlanePath = "/bramble/v1/control-plane";
+const controlPlanePath = "/bramble/v1/control-plane";
 
 /** Settings that are the cluster's, not one master's. */
 const clusterSettings = [

@@ -33,9 +33,9 @@ export interface ManifestFolderOptions {
 }
 
 /** Who owns the fields that a manifest sets. */
-export const manifestManager = "bramble-manifests";
+const manifestManager = "bramble-manifests";
 /** On each applied object: the file that it came from. */
-export const manifestAnnotation = "bramble.dev/manifest";
+const manifestAnnotation = "bramble.dev/manifest";
 const gather_ms = 500;
 /** What the kernel's notices did not tell, such as changes in folders below. */
 const look_ms = 60_000;

@@ -28,7 +28,7 @@ export interface UsageSample {
   readonly sentBytesPerSecond?: number;
 }
 
-export const boardHistories: ResourceRef<BoardHistory> = {
+const boardHistories: ResourceRef<BoardHistory> = {
   group: "bramble.dev",
   version: "v1",
   kind: "BoardHistory",

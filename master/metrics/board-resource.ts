@@ -135,7 +135,7 @@ export function boardResource(parts: BoardParts): ResourceDeclaration {
   } as ResourceDeclaration;
 }
 
-export function powerOf({ status }: Board): string {
+function powerOf({ status }: Board): string {
   if (status.undervoltage) return "Undervoltage";
   if (status.throttled) return "Throttled";
   if (status.undervoltageSeen) return "WasLow";

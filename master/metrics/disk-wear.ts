@@ -25,7 +25,7 @@ const day_s = 86_400;
 const shortest_s = 600;
 /** How often a common card can be written from end to end, with what its controller writes beside that: makers of consumer
  *  cards state none; 300 is at the low end of what three-bit flash does. */
-export const fullWrites = 300;
+const fullWrites = 300;
 
 export function diskWear(counters: WriteCounters): DiskWear {
   const perDay = (bytes: number | undefined, seconds: number | undefined): number | undefined =>

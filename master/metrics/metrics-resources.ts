@@ -14,14 +14,14 @@ import type { Usage } from "./usage-sample.ts";
 
 const group = "metrics.k8s.io";
 const version = "v1beta1";
-export const nodeMetrics: ResourceRef<NodeMetrics> = {
+const nodeMetrics: ResourceRef<NodeMetrics> = {
   group,
   version,
   kind: "NodeMetrics",
   plural: "nodes",
   namespaced: false,
 };
-export const podMetrics: ResourceRef<PodMetrics> = {
+const podMetrics: ResourceRef<PodMetrics> = {
   group,
   version,
   kind: "PodMetrics",

@@ -9,7 +9,7 @@ const key = { namespace: "kube-system", name: "extension-apiserver-authenticatio
 const attempts = 5;
 
 /** What aggregated API servers need to know whom to trust. */
-export function extensionAuthentication({ trusted, frontProxyTrusted }: ClusterAuthorities): Record<string, string> {
+function extensionAuthentication({ trusted, frontProxyTrusted }: ClusterAuthorities): Record<string, string> {
   return {
     "client-ca-file": trusted,
     "requestheader-client-ca-file": frontProxyTrusted,

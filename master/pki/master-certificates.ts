@@ -40,7 +40,7 @@ export interface MasterCertificates {
   readonly renewAt: Date;
 }
 
-export const kubeletClientUser = "system:kube-apiserver-kubelet-client";
+const kubeletClientUser = "system:kube-apiserver-kubelet-client";
 export const frontProxyUser = "front-proxy-client";
 
 /** A file below the PKI folder that asks for new certificates before their time: `bramble certificate renew` makes it. */
@@ -74,7 +74,7 @@ export async function ensureMasterCertificates(
 }
 
 /** Every name under which clients, boards and pods reach an API server. */
-export function servingSubject(names: MasterNames): CertificateSubject {
+function servingSubject(names: MasterNames): CertificateSubject {
   const domain = names.clusterDomain;
   const dnsNames = [
     "kubernetes",

@@ -15,7 +15,7 @@ export const singleMasterRoutes = {
   quiet: ["/registry/leases/"],
 } as const;
 
-export const sqliteDefaults = {
+const sqliteDefaults = {
   routes: singleMasterRoutes,
   historyFor_ms: 5 * 60_000,
   maxHistory: 50_000,

@@ -6,7 +6,7 @@ export const ingressControllerName = "bramble.dev/ingress";
 /** The class that every cluster has. */
 export const ingressClassName = "bramble";
 /** Boards cannot set labels of this domain on themselves. Where one has it, only those that have it as "true" serve. */
-export const ingressBoardLabel = "bramble.node-restriction.kubernetes.io/ingress";
+const ingressBoardLabel = "bramble.node-restriction.kubernetes.io/ingress";
 const legacyClassAnnotation = "kubernetes.io/ingress.class";
 
 /** Is the Ingress of a class that boards serve? */

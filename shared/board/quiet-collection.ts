@@ -27,7 +27,7 @@ export interface Look {
 }
 
 /** Whether a full collection, some 100 ms on a small board, would now disturb nobody. */
-export function isQuiet({ cpu_ms, elapsed_ms }: Pick<Look, "cpu_ms" | "elapsed_ms">): boolean {
+function isQuiet({ cpu_ms, elapsed_ms }: Pick<Look, "cpu_ms" | "elapsed_ms">): boolean {
   return cpu_ms < elapsed_ms * quietShare;
 }
 

@@ -40,7 +40,7 @@ const reserved = new Set([
 ]);
 
 /** How a field's name is written in an expression; undefined where it cannot be. */
-export function escapedName(name: string): string | undefined {
+function escapedName(name: string): string | undefined {
   if (reserved.has(name)) return `__${name}__`;
   if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
   return name

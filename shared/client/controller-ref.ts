@@ -24,7 +24,7 @@ export type Claim = "keep" | "adopt" | "release" | "ignore";
 /** What a controller should do with one object that might be its child (pure). Orphans whose labels match are adopted,
  *  children whose labels no longer match are released; nothing is taken from another controller, and an owner on its
  *  way out takes and gives nothing. */
-export function decideClaim(child: KubeObject, owner: KubeObject, matches: boolean): Claim {
+function decideClaim(child: KubeObject, owner: KubeObject, matches: boolean): Claim {
   const reference = controllerReferenceOf(child);
   if (reference) {
     if (reference.uid !== owner.metadata.uid) return "ignore";

@@ -103,20 +103,6 @@ function furtherServers(cluster: Mapping): string[] {
   return Array.isArray(servers) ? servers.filter((each) => typeof each === "string" && URL.canParse(each)) : [];
 }
 
-const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/** The configuration of a pod: its service account's token and the `kubernetes` Service. Undefined outside of a pod. */
-export function inClusterConfig(environment: NodeJS.ProcessEnv = process.env): ClientConfig | undefined {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment;
-  if (!host || !port) return undefined;
-  const read = (name: string): string => readFileSync(`${serviceAccountFolder}/${name}`, "utf8").trim();
-  return {
-    servers: [`https://${host.includes(":") ? `[${host}]` : host}:${port}`],
-    namespace: read("namespace"),
-    credentials: remembered(() => ({ ca: read("ca.crt"), token: read("token") })),
-  };
-}
-
 const reread_ms = 60_000;
 
 /** Reads at most once a minute, and gives the former object while the texts are the same. */

@@ -31,7 +31,7 @@ export const jsonPage = (code: number, value: unknown): Page => ({
 export const textPage = (code: number, body: string): Page => ({ code, contentType: plain, body });
 
 /** The page at a path; 404 where there is none. */
-export async function componentPage(pages: ComponentPages, url: URL): Promise<Page> {
+async function componentPage(pages: ComponentPages, url: URL): Promise<Page> {
   const { pathname, searchParams } = url;
   const special = pages.more?.[pathname];
   if (special) return special();

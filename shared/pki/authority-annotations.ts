@@ -18,7 +18,7 @@ export function authorityAnnotations(trustedPem: string, issuer: string | undefi
 }
 
 /** Names all authorities of a PEM text, in its order: the first signs. */
-export function authoritiesText(pem: string): string {
+function authoritiesText(pem: string): string {
   return bundleFingerprints(pem)
     .map((fingerprint) => fingerprint.slice(0, shown))
     .join(",");

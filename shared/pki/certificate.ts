@@ -50,7 +50,7 @@ export interface Validity {
 }
 
 const dayMs = 86_400_000;
-export const caLifetimeDays = 20 * 365;
+const caLifetimeDays = 20 * 365;
 export const leafLifetimeDays = 365;
 /** A leaf is renewed when less than this remains of it. */
 const renewBeforeDays = 90;

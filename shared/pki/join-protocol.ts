@@ -24,5 +24,3 @@ export interface JoinAnswer {
   /** What the board needs to know of the cluster, by name of the setting: `clusterDomain`, `clusterDns`, … */
   readonly settings: Readonly<Record<string, string>>;
 }
-
-export const serialLabel = "bramble.dev/board-serial";

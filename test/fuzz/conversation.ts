@@ -92,7 +92,7 @@ function waiter(): { ring(): void; next(within_ms: number): Promise<void> } {
 }
 
 /** Reads HTTP/1.1 answers out of a stream, strictly. */
-export class AnswerReader {
+class AnswerReader {
   readonly codes: number[] = [];
   whole = 0;
   text = "";

@@ -7,7 +7,7 @@ import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
 import { makeNamespace, type TestNamespace } from "../support/namespace.ts";
 
 /** A process of ours in a namespace, asked and answering by lines of JSON. */
-export class Inhabitant {
+class Inhabitant {
   private readonly waiting = new Map<number, (answer: { error?: string; text?: string }) => void>();
   private next = 1;
 

@@ -251,7 +251,6 @@ export const ContainerStats = message({
 });
 export type ContainerStats = MessageOf<typeof ContainerStats>;
 export const ContainerStatsResponse = message({ stats: nested(1, ContainerStats) });
-export const containerEvent = { created: 0, started: 1, stopped: 2, deleted: 3 } as const;
 export const ContainerEvent = message({
   containerId: string(1),
   type: integer(2),

@@ -17,7 +17,7 @@ const mountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 const volumePrefix = "kube-api-access-";
 const mirror = "kubernetes.io/config.mirror";
 /** Seconds that a pod's token lives; the odd number marks tokens that may be extended while clients learn to renew. */
-export const podTokenLifetime_s = 3607;
+const podTokenLifetime_s = 3607;
 /** The default ServiceAccount comes a moment after its namespace. */
 const defaultPatience_ms = 1500;
 const patience_ms = 150;
@@ -110,7 +110,7 @@ function mountToken(spec: PodSpec): void {
 }
 
 /** The volume that gives a pod its identity. */
-export function tokenVolume(name: string): Volume {
+function tokenVolume(name: string): Volume {
   return {
     name,
     projected: {

@@ -72,7 +72,7 @@ export async function requestRemote(
 }
 
 /** Who asks, as request-header authentication reads it. */
-export function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
+function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
   const headers = ["X-Remote-User", name];
   if (uid) headers.push("X-Remote-Uid", uid);
   for (const group of groups) headers.push("X-Remote-Group", group);

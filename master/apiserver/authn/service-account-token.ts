@@ -149,7 +149,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 }
 
 /** The user that a service account is to authorisation and audit. */
-export function serviceAccountUser(
+function serviceAccountUser(
   namespace: string,
   account: BoundReference,
   bound: {

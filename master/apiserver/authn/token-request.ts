@@ -13,7 +13,7 @@ const kind = { group: "authentication.k8s.io", kind: "TokenRequest" } as const;
 const defaultExpiration_s = 3600;
 const leastExpiration_s = 600;
 /** Longer than a year is shortened, with a warning. */
-export const longestExpiration_s = 365 * 86_400;
+const longestExpiration_s = 365 * 86_400;
 /** What a pod's own token asks for: it is made to last a year, so that clients that never read it anew go on working,
  *  and says in `warnafter` when they should have. */
 const extendedFrom_s = 3607;

@@ -17,7 +17,7 @@ export const tokenReviews: ResourceRef<TokenReview> = {
   namespaced: false,
 };
 
-export const selfSubjectReviews: ResourceRef<SelfSubjectReview> = {
+const selfSubjectReviews: ResourceRef<SelfSubjectReview> = {
   group,
   version: "v1",
   kind: "SelfSubjectReview",
@@ -80,7 +80,7 @@ async function reviewToken(
 }
 
 /** A user as authentication.k8s.io/v1 and admission reviews show it. */
-export function userInfoOf(user: User): UserInfo {
+function userInfoOf(user: User): UserInfo {
   return {
     username: user.name,
     ...(user.uid ? { uid: user.uid } : {}),

@@ -34,8 +34,8 @@ const ref = <T>(kind: string, namespaced = false): ResourceRef<T> => ({
 });
 
 export const subjectAccessReviews = ref<SubjectAccessReview>("SubjectAccessReview");
-export const selfSubjectAccessReviews = ref<SelfSubjectAccessReview>("SelfSubjectAccessReview");
-export const localSubjectAccessReviews = ref<LocalSubjectAccessReview>("LocalSubjectAccessReview", true);
+const selfSubjectAccessReviews = ref<SelfSubjectAccessReview>("SelfSubjectAccessReview");
+const localSubjectAccessReviews = ref<LocalSubjectAccessReview>("LocalSubjectAccessReview", true);
 export const selfSubjectRulesReviews = ref<SelfSubjectRulesReview>("SelfSubjectRulesReview");
 
 /** Declarations of the virtual kinds of authorization.k8s.io. */

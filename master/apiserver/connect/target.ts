@@ -20,7 +20,7 @@ export interface ProxyName {
   readonly port: string;
 }
 
-export function parseProxyName(text: string): ProxyName {
+function parseProxyName(text: string): ProxyName {
   const parts = text.split(":");
   const [first = "", second = "", third = ""] = parts;
   if (parts.length === 1) return { scheme: "http", name: first, port: "" };

@@ -65,7 +65,7 @@ const verbsOf = (declaration: ResourceDeclaration): string[] => [
   ...(declaration.verbs ?? (declaration.virtual ? ["create"] : allVerbs)),
 ];
 
-export const singularOf = ({ singular, ref }: ResourceDeclaration): string => singular ?? ref.kind.toLowerCase();
+const singularOf = ({ singular, ref }: ResourceDeclaration): string => singular ?? ref.kind.toLowerCase();
 
 const subresourcesOf = (declaration: ResourceDeclaration): [string, SubresourceDeclaration][] =>
   Object.entries(declaration.subresources ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -132,5 +132,5 @@ export function isLongRunning({ verb, subresource }: RequestInfo): boolean {
   return verb === "watch" || (subresource !== undefined && connecting.includes(subresource));
 }
 
-export const isReading = ({ verb }: RequestInfo): boolean =>
+const isReading = ({ verb }: RequestInfo): boolean =>
   verb === "get" || verb === "list" || verb === "watch" || verb === "head";

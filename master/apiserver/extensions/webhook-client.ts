@@ -39,7 +39,7 @@ export interface WebhookCaller {
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
 /** The time that a webhook was given is over. */
-export class WebhookTimeout extends Error {
+class WebhookTimeout extends Error {
   override readonly name = "WebhookTimeout";
 }
 

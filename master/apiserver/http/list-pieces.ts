@@ -4,7 +4,7 @@ import type { ApiResponse, CachedObject } from "../request.ts";
 export type ListAnswer = Extract<ApiResponse, { kind: "list" }>;
 
 /** One member, as it is answered. */
-export function memberOf({ shape }: ListAnswer, item: CachedObject): object {
+function memberOf({ shape }: ListAnswer, item: CachedObject): object {
   return shape ? shape.member(item) : item.view();
 }
 

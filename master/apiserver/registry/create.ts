@@ -97,7 +97,7 @@ async function insertNamed(
   }
 }
 
-export function generatedName(base: string): string {
+function generatedName(base: string): string {
   let name = base.slice(0, MAX_GENERATED);
   for (const byte of crypto.getRandomValues(new Uint8Array(SUFFIX_LENGTH))) {
     name += suffixAlphabet[byte % suffixAlphabet.length];

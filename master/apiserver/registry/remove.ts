@@ -124,7 +124,7 @@ export type DeletionPlan =
   | { readonly kind: "mark"; readonly object: KubeObject };
 
 /** Whether an object can go at once, and if not, what it looks like while it waits. Pure. */
-export function planDeletion(
+function planDeletion(
   strategy: Strategy | undefined,
   old: KubeObject,
   options: DeleteOptions,

@@ -198,7 +198,7 @@ function withStatus({ stored }: WriteScope, draft: KubeObject, old: KubeObject):
   return merged as unknown as KubeObject;
 }
 
-export function keepField(next: KubeObject, old: KubeObject, field: string): void {
+function keepField(next: KubeObject, old: KubeObject, field: string): void {
   const value = fieldsOf(old)[field];
   if (value === undefined) delete fieldsOf(next)[field];
   else fieldsOf(next)[field] = cloneJson(value);

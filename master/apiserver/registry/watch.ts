@@ -182,11 +182,7 @@ function frameOf(event: CacheEvent, selection: Selection, resource: ServedResour
   return was ? objectFrame("DELETED", resource, resource.moved(previous, event.revision)) : undefined;
 }
 
-export function objectFrame(
-  type: "ADDED" | "MODIFIED" | "DELETED",
-  resource: ServedResource,
-  entry: Entry,
-): WatchFrame {
+function objectFrame(type: "ADDED" | "MODIFIED" | "DELETED", resource: ServedResource, entry: Entry): WatchFrame {
   const object: CachedObject = resource.serve(entry);
   return {
     type,

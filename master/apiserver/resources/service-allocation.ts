@@ -50,7 +50,7 @@ function refuse(service: Service, report: (root: Field) => void): StatusError {
 }
 
 /** clusterIP and clusterIPs[0] are one value; a client that knows only the older field speaks for both. */
-export function normalizeClusterIPs({ spec }: Service, old: Readonly<Service> | undefined): void {
+function normalizeClusterIPs({ spec }: Service, old: Readonly<Service> | undefined): void {
   const before = old?.spec;
   if (before === undefined) {
     if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
@@ -67,7 +67,7 @@ export function normalizeClusterIPs({ spec }: Service, old: Readonly<Service> | 
 }
 
 /** An update that leaves allocated values out means them to stay. */
-export function keepAllocatedValues(draft: Service, old: Readonly<Service>): void {
+function keepAllocatedValues(draft: Service, old: Readonly<Service>): void {
   const { spec } = draft;
   if (needsClusterIP(old) && needsClusterIP(draft)) {
     if (!spec.clusterIP && old.spec.clusterIP) spec.clusterIP = old.spec.clusterIP;

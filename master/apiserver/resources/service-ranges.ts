@@ -17,7 +17,7 @@ const isReady = ({ status }: ServiceCIDR): boolean =>
  * The ranges that give addresses: those of the command line, unless the object that stands for them is being deleted, and
  * those of every ready ServiceCIDR.
  */
-export function readyRanges(configured: readonly FamilyNetwork[], objects: readonly ServiceCIDR[]): string[] {
+function readyRanges(configured: readonly FamilyNetwork[], objects: readonly ServiceCIDR[]): string[] {
   const isDefaultGoing = objects.some((object) => object.metadata.name === defaultServiceCIDRName && isGoing(object));
   const own = isDefaultGoing ? [] : configured.map(({ cidr }) => cidr);
   const ready = objects.filter((object) => isReady(object) && !isGoing(object));

@@ -24,7 +24,7 @@ export function toUnstoredText(object: KubeObject): string {
 const metadataMark = '"metadata":{';
 
 /** Where the first field of metadata begins. */
-export function metadataStart(stored: string): number {
+function metadataStart(stored: string): number {
   return stored.indexOf(metadataMark) + metadataMark.length;
 }
 

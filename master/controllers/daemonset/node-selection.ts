@@ -18,7 +18,7 @@ const stoodBy: readonly { readonly key: string; readonly effect: string }[] = [
 ];
 
 /** The template's tolerations and those of every daemon. */
-export function daemonTolerations({ tolerations = [], hostNetwork }: PodSpec): Toleration[] {
+function daemonTolerations({ tolerations = [], hostNetwork }: PodSpec): Toleration[] {
   const added = hostNetwork ? [...stoodBy, { key: wellKnownTaints.networkUnavailable, effect: "NoSchedule" }] : stoodBy;
   const isAdded = ({ key, operator, value, effect }: Toleration): boolean =>
     operator === "Exists" && !value && added.some((one) => one.key === key && one.effect === effect);

@@ -6,8 +6,7 @@ import { desiredReplicasOf, maxReplicasOf } from "./annotations.ts";
 
 export const replicasOf = ({ spec }: Deployment | ReplicaSet): number => spec.replicas ?? 1;
 
-export const isRollingUpdate = ({ spec }: Deployment): boolean =>
-  (spec.strategy?.type ?? "RollingUpdate") === "RollingUpdate";
+const isRollingUpdate = ({ spec }: Deployment): boolean => (spec.strategy?.type ?? "RollingUpdate") === "RollingUpdate";
 
 /** Surge and unavailability in pods. Both zero would never get anywhere: then one pod may be unavailable. */
 function fenceposts({ spec }: Deployment): { surge: number; unavailable: number } {
@@ -82,7 +81,7 @@ export function scaleDownOld(deployment: Deployment, current: ReplicaSet, old: r
 }
 
 /** The one active ReplicaSet, or the newest when none is; undefined when several are active. */
-export function activeOrLatest(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): ReplicaSet | undefined {
+function activeOrLatest(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): ReplicaSet | undefined {
   const active = [...old, ...(current ? [current] : [])].filter(isActive);
   if (active.length === 0) return current ?? old.toSorted(byAge).at(-1);
   return active.length === 1 ? active[0] : undefined;

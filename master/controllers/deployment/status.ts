@@ -19,7 +19,7 @@ export const hasHistoryLimit = ({ spec }: Deployment): boolean =>
 export const conditionOf = (status: DeploymentStatus | undefined, type: string): DeploymentCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
 
-export const withoutCondition = (
+const withoutCondition = (
   conditions: readonly DeploymentCondition[] | undefined,
   type: string,
 ): DeploymentCondition[] => (conditions ?? []).filter((condition) => condition.type !== type);

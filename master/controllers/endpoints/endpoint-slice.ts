@@ -165,7 +165,7 @@ const hintFacts = (node: Node): string =>
   JSON.stringify([node.metadata.labels, node.status?.allocatable?.["cpu"], readyCondition(node)?.status]);
 
 /** The Service's labels, with those that are the controller's. */
-export function sliceLabels(service: Service): Record<string, string> {
+function sliceLabels(service: Service): Record<string, string> {
   const { [headlessLabel]: _, ...labels } = service.metadata.labels ?? {};
   return {
     ...labels,
@@ -175,7 +175,7 @@ export function sliceLabels(service: Service): Record<string, string> {
   };
 }
 
-export function addressTypesOf({ spec }: Service): Set<string> {
+function addressTypesOf({ spec }: Service): Set<string> {
   const families = (spec?.ipFamilies ?? []).filter((family) => family === "IPv4" || family === "IPv6");
   if (families.length > 0) return new Set(families);
   return new Set([spec?.clusterIP?.includes(":") ? "IPv6" : "IPv4"]);

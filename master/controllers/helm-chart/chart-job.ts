@@ -42,7 +42,7 @@ const nameOf = ({ metadata }: HelmChart): string => metadata.name ?? "";
 export const jobName = (chart: HelmChart, action: HelmAction): string => `helm-${action}-${nameOf(chart)}`;
 export const accountName = (chart: HelmChart): string => `helm-${nameOf(chart)}`;
 export const bindingName = ({ metadata }: HelmChart): string => `helm-${metadata.namespace}-${metadata.name}`;
-export const contentName = (chart: HelmChart): string => `chart-values-${nameOf(chart)}`;
+const contentName = (chart: HelmChart): string => `chart-values-${nameOf(chart)}`;
 
 /** Nothing to install: the object says of no chart where it is. */
 export const isEmpty = ({ spec }: HelmChart): boolean => !spec?.chart && !spec?.chartContent;

@@ -33,7 +33,7 @@ export const sameData = (a: object | undefined, b: object | undefined): boolean 
   canonicalText(a) === canonicalText(b);
 
 /** Oldest first. */
-export function compareRevisions(a: ControllerRevision, b: ControllerRevision): number {
+function compareRevisions(a: ControllerRevision, b: ControllerRevision): number {
   if (a.revision !== b.revision) return a.revision - b.revision;
   const [at = "", bt = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
   if (at !== bt) return at < bt ? -1 : 1;

@@ -42,7 +42,7 @@ interface Groups {
 }
 
 /** Sorts pods by how far their metrics can be trusted. `cpu` needs the care for pods that have just started. */
-export function groupPods(
+function groupPods(
   pods: readonly Pod[],
   metrics: PodMetricsByName,
   resource: string | undefined,

@@ -106,7 +106,7 @@ export function podFromTemplate<O extends KubeObject>(template: PodTemplateSpec,
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Creates one pod and says so in an event about the owner; a refusal is told too, unless the namespace is going. */
-export async function createPod({ client, events }: ControllerContext, owner: KubeObject, pod: Pod): Promise<Pod> {
+async function createPod({ client, events }: ControllerContext, owner: KubeObject, pod: Pod): Promise<Pod> {
   try {
     const created = await client.create(podResource, pod, { namespace: owner.metadata.namespace });
     const message = `Created pod: ${created.metadata.name}`;

@@ -22,7 +22,7 @@ export function claimNameBase(podName: string, entryName: string): string {
 }
 
 /** A claim as a template says, for one entry of a pod (pure). */
-export function claimFromTemplate({ spec }: ResourceClaimTemplate, pod: Pod, entryName: string): ResourceClaim {
+function claimFromTemplate({ spec }: ResourceClaimTemplate, pod: Pod, entryName: string): ResourceClaim {
   const { name: podName = "", namespace, uid = "" } = pod.metadata;
   const { labels, annotations } = spec.metadata ?? {};
   return {

@@ -24,7 +24,7 @@ export function released(claim: ResourceClaim, remaining: readonly ResourceClaim
   };
 }
 
-export const owningPod = ({ metadata }: ResourceClaim) =>
+const owningPod = ({ metadata }: ResourceClaim) =>
   metadata.ownerReferences?.find(
     ({ controller, apiVersion, kind }) => controller && apiVersion === "v1" && kind === "Pod",
   );

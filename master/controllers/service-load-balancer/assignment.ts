@@ -2,7 +2,7 @@ import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 
 /** `spec.loadBalancerClass` of Services that ask for the boards by name; those without a class get them too. */
-export const boardLoadBalancerClass = "bramble.dev/board";
+const boardLoadBalancerClass = "bramble.dev/board";
 /** Upstream's label for nodes that load balancers are to leave out. */
 const excludingLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 

@@ -25,7 +25,7 @@ const asSet = (set: StatefulSet): Owner => ({ ...set, apiVersion: "apps/v1", kin
 const asPod = (pod: Pod): Owner => ({ ...pod, apiVersion: "v1", kind: "Pod" });
 
 /** The claim still belongs to a former object of the owner's name, and will go with it. */
-export const belongsToFormer = ({ metadata }: PersistentVolumeClaim, owner: Owner): boolean =>
+const belongsToFormer = ({ metadata }: PersistentVolumeClaim, owner: Owner): boolean =>
   metadata.ownerReferences?.find((reference) => names(reference, owner))?.uid !== undefined &&
   metadata.ownerReferences?.find((reference) => names(reference, owner))?.uid !== owner.metadata.uid;
 

@@ -21,7 +21,7 @@ export type Route =
 const noNamespace = "_";
 const coreGroup = "core";
 
-export function parseRoute(hash: string): Route {
+function parseRoute(hash: string): Route {
   const [view = "", ...parts] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   const [group = "", version = "", plural = "", namespace = noNamespace, name = "", tab = ""] = parts;
   const place = { group: group === coreGroup ? "" : group, version, plural };

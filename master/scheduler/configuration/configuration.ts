@@ -38,7 +38,7 @@ export const defaultConfiguration = (): SchedulerConfiguration => ({
   kubeconfig: "",
 });
 
-export const configurationKind = "KubeSchedulerConfiguration";
+const configurationKind = "KubeSchedulerConfiguration";
 const apiVersion = "kubescheduler.config.k8s.io/v1";
 const infinity = Number.POSITIVE_INFINITY;
 
@@ -47,7 +47,7 @@ export const schedulerConfigurationOf = (path: string): SchedulerConfiguration =
   path === "" ? defaultConfiguration() : readSchedulerConfiguration(path);
 
 /** Throws ConfigError that names everything which is wrong in the file. */
-export function readSchedulerConfiguration(path: string): SchedulerConfiguration {
+function readSchedulerConfiguration(path: string): SchedulerConfiguration {
   let content: string;
   try {
     content = readFileSync(path, "utf8");

@@ -107,7 +107,7 @@ function alongShape(shape: readonly ShapePoint[], utilization: number): number {
 }
 
 /** 100 less the standard deviation of the used fractions. */
-export function balanceScore(resources: readonly WeighedResource[], pod: PodInfo, node: NodeInfo): number {
+function balanceScore(resources: readonly WeighedResource[], pod: PodInfo, node: NodeInfo): number {
   const fractions: number[] = [];
   for (const { name } of resources) {
     const allocatable = node.allocatable.get(name) ?? 0;

@@ -15,7 +15,7 @@ const requireLeader = { metadata: { hasleader: "true" } } as const;
 /** A message's length prefix beyond this is no message of etcd's. */
 const longestMessage_bytes = 512 * 1024 * 1024;
 
-export const readFor_ms = 6_000;
+const readFor_ms = 6_000;
 const attempt_ms = 2_000;
 const longestPause_ms = 400;
 

@@ -114,13 +114,6 @@ export function decodeGuardedResult(buffer: Buffer): GuardedResult {
   return { succeeded, revision, present };
 }
 
-export function encodePut(key: string, value: string): Buffer {
-  const put = new WireWriter();
-  text(put, 1, key);
-  text(put, 2, value);
-  return put.finish();
-}
-
 /** @param isPhysical the answer comes when the space is free for others, not when the revisions are out of reach. */
 export function encodeCompact(revision: number, isPhysical = false): Buffer {
   const writer = new WireWriter();

@@ -71,7 +71,7 @@ const plainScalars: { readonly [T in GoType]?: JsonObject } = {
 const zeroDefaults: { readonly [T in GoType]?: unknown } = { string: "", bool: false, int32: 0, int64: 0, uint32: 0 };
 
 /** Short names of the models that a model refers to. */
-export function referencedModels(model: string): string[] {
+function referencedModels(model: string): string[] {
   if (specialModels[model]) return [];
   return modelFacts(model).fields.flatMap((field) =>
     field.flags.includes("i") && field.type.kind === "model"

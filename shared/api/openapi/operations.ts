@@ -84,7 +84,7 @@ function capitalized(word: string): string {
 }
 
 /** Published name of the model of a kind; for a kind of no facts that of a custom resource. */
-export function modelName(gvk: GroupVersionKind): string {
+function modelName(gvk: GroupVersionKind): string {
   const model = modelOfKind(gvk);
   return model === undefined ? customModelName(gvk) : publishedName(model);
 }

@@ -36,7 +36,7 @@ export function identityText(value: unknown): string {
   return digits === undefined ? JSON.stringify(value) : isIntegerText(digits) ? digits : String(Number(digits));
 }
 
-export const sameScalar = (a: unknown, b: unknown): boolean => a === b || identityText(a) === identityText(b);
+const sameScalar = (a: unknown, b: unknown): boolean => a === b || identityText(a) === identityText(b);
 
 /** Lists of up to so many elements are ordered exactly as upstream does, whose ways with what no order names are its own. */
 const exactOrderMax = 20;

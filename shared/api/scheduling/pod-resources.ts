@@ -6,7 +6,7 @@ export type ResourceAmounts = Map<string, number>;
 
 type ResourceList = Readonly<Record<string, string | number>>;
 
-export const milliCpu = "cpu";
+const milliCpu = "cpu";
 
 /** One quantity in the unit of its resource. */
 export const amountOf = (resource: string, value: string | number): number =>
@@ -27,7 +27,7 @@ export function subtractAmounts(from: ResourceAmounts, less: ReadonlyMap<string,
 }
 
 /** Raises each resource of `to` to at least what the other has. */
-export function raiseAmounts(to: ResourceAmounts, other: ReadonlyMap<string, number>): void {
+function raiseAmounts(to: ResourceAmounts, other: ReadonlyMap<string, number>): void {
   for (const [resource, amount] of other) to.set(resource, Math.max(to.get(resource) ?? 0, amount));
 }
 

@@ -52,7 +52,7 @@ export function normalizeObject(
 }
 
 /** What a zero-valued field of Go's type is in JSON, with the fields inside it that are always written. */
-export function zeroOf(schema: Schema): unknown {
+function zeroOf(schema: Schema): unknown {
   const zero = zeroValue(schema);
   return schema.properties && zero !== null ? new Normalizer().value(schema, {}) : zero;
 }

@@ -7,7 +7,6 @@ import {
   labelSelectorOf,
   labelSelectorOfMap,
   parseLabelSelector,
-  toApiLabelSelector,
 } from "./label-selector.ts";
 
 describe("parseLabelSelector", () => {
@@ -138,18 +137,6 @@ describe("API selectors", () => {
     );
     expect(formatLabelSelector({ matchExpressions: [{ key: "a", operator: "In" }] })).toBe("<error>");
     expect(formatLabelSelector({})).toBe("<none>");
-  });
-
-  test("a query string becomes the API type", () => {
-    expect(toApiLabelSelector(parseLabelSelector("a=1,b in (2,3),!c,d"))).toEqual({
-      matchLabels: { a: "1" },
-      matchExpressions: [
-        { key: "b", operator: "In", values: ["2", "3"] },
-        { key: "c", operator: "DoesNotExist" },
-        { key: "d", operator: "Exists" },
-      ],
-    });
-    expect(() => toApiLabelSelector(parseLabelSelector("a>1"))).toThrow("isn't supported in label selectors");
   });
 });
 

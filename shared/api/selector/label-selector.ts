@@ -104,38 +104,11 @@ const expressionOperators: Readonly<Record<string, LabelOperator>> = {
   Exists: "exists",
   DoesNotExist: "!",
 };
-const apiOperators: Readonly<Partial<Record<LabelOperator, string>>> = {
-  in: "In",
-  notin: "NotIn",
-  exists: "Exists",
-  "!": "DoesNotExist",
-  "!=": "NotIn",
-};
 
 /** Selects objects that have all of these labels (ReplicationController and Service selectors); none selects everything. */
 export function labelSelectorOfMap(labels: Labels | undefined | null): LabelSelector {
   if (!labels) return LabelSelector.everything;
   return new LabelSelector(Object.entries(labels).map(([key, value]) => ({ key, operator: "=", values: [value] })));
-}
-
-/** A query string as an API LabelSelector; throws BadRequest for what that type cannot say (`gt`, `lt`). */
-export function toApiLabelSelector(selector: LabelSelector): ApiLabelSelector {
-  const matchLabels: Record<string, string> = {};
-  const matchExpressions: NonNullable<ApiLabelSelector["matchExpressions"]> = [];
-  for (const { key, operator, values } of selector.requirements) {
-    const [value] = values;
-    if ((operator === "=" || operator === "==") && value !== undefined) {
-      matchLabels[key] = value;
-      continue;
-    }
-    const apiOperator = apiOperators[operator];
-    if (apiOperator === undefined) throw badRequest(`${goQuote(operator)} isn't supported in label selectors`);
-    matchExpressions.push({ key, operator: apiOperator, ...(values.length > 0 ? { values: [...values] } : {}) });
-  }
-  return {
-    ...(Object.keys(matchLabels).length > 0 ? { matchLabels } : {}),
-    ...(matchExpressions.length > 0 ? { matchExpressions } : {}),
-  };
 }
 
 /** What tables show for an API selector: canonical form, `<none>`, or `<error>` for an invalid one. */

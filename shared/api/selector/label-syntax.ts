@@ -54,7 +54,7 @@ export function labelValueProblems(value: string): string[] {
 }
 
 /** What is wrong with a lower-case RFC 1123 subdomain; empty when nothing is. */
-export function subdomainProblems(value: string): string[] {
+function subdomainProblems(value: string): string[] {
   const problems: string[] = [];
   if (byteLength(value) > subdomainMaxBytes) problems.push(tooLong(subdomainMaxBytes));
   if (!dnsSubdomainRule.test(value)) {

@@ -1,9 +1,9 @@
 /** Policies whose expressions are checked against the kinds that they are about, by upstream (record.ts) and by us (the test). */
 
-export const policiesPath = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
-export const definitionPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const policiesPath = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+const definitionPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /** Answers once the custom kind is served. */
-export const customPath = "/apis/t.example.com/v1/namespaces/default/things";
+const customPath = "/apis/t.example.com/v1/namespaces/default/things";
 
 const text = { type: "string" };
 

@@ -97,7 +97,7 @@ export class PodEviction implements SubresourceHandler {
 }
 
 /** A pod that does not run any more, or not yet, or is going already, costs no budget. */
-export function ignoresBudgets({ status, metadata }: Pod): boolean {
+function ignoresBudgets({ status, metadata }: Pod): boolean {
   return (
     status?.phase === "Succeeded" ||
     status?.phase === "Failed" ||
@@ -110,7 +110,7 @@ const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
 
 /** A pod that is not ready may go where the budget says so (KEP-3017). */
-export function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolean {
+function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolean {
   if (isReady(pod)) return false;
   if (spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return true;
   const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
@@ -118,7 +118,7 @@ export function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget):
 }
 
 /** The budget with one disruption less. Throws 429 when there is none left, 403 when it cannot take more. */
-export function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): KubeObject {
+function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): KubeObject {
   const name = budget.metadata.name ?? "";
   const { status, metadata } = budget;
   const tooMany = (message: string): StatusError =>

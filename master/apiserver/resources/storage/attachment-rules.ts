@@ -24,7 +24,7 @@ export const validateNewAttachment = (attachment: VolumeAttachment): FieldError[
   }),
 ];
 
-export const validateAttachment = ({ spec, status }: VolumeAttachment): FieldError[] =>
+const validateAttachment = ({ spec, status }: VolumeAttachment): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");
     if (!spec.attacher) field.at("attacher").required();

@@ -43,7 +43,7 @@ export function isExtendedResource(name: string): boolean {
   if (isNativeResource(name) || name.startsWith("requests.")) return false;
   return isQualifiedName(`requests.${name}`).length === 0;
 }
-export const isIntegerResource = (name: string): boolean => objectCounts.includes(name) || isExtendedResource(name);
+const isIntegerResource = (name: string): boolean => objectCounts.includes(name) || isExtendedResource(name);
 
 export function compareAmounts(a: string | number, b: string | number): -1 | 0 | 1 {
   return compareQuantities(parseQuantity(a), parseQuantity(b));

@@ -55,7 +55,7 @@ export const daemonSets = resource("apps", "v1", "daemonsets", "DaemonSet");
 export const jobs = resource("batch", "v1", "jobs", "Job");
 export const cronJobs = resource("batch", "v1", "cronjobs", "CronJob");
 
-export function groupPath({ group, version }: Pick<Resource, "group" | "version">): string {
+function groupPath({ group, version }: Pick<Resource, "group" | "version">): string {
   return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
 }
 
@@ -88,17 +88,13 @@ interface Discovery {
 
 let known: Promise<Resource[]> | undefined;
 
-/** All that is served, each in its preferred version. Asked once; again after `forgetResources`. */
+/** All that is served, each in its preferred version. Asked once; again where that failed. */
 export function allResources(): Promise<Resource[]> {
   known ??= discover().catch((error: unknown) => {
     known = undefined;
     throw error;
   });
   return known;
-}
-
-export function forgetResources(): void {
-  known = undefined;
 }
 
 async function discover(): Promise<Resource[]> {

@@ -6,7 +6,7 @@ export function ageOf(time: string | undefined, now_ms = Date.now()): string {
 }
 
 /** `5s`, `12m`, `3h`, `4d`. */
-export function spanOf(seconds: number): string {
+function spanOf(seconds: number): string {
   if (seconds < 120) return `${Math.floor(seconds)}s`;
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`;

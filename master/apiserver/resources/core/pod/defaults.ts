@@ -48,7 +48,7 @@ function defaultContainer(container: Container): void {
 }
 
 /** Defaults that hold in a pod and in every template of one. */
-export function defaultPodSpec(spec: PodSpec): void {
+function defaultPodSpec(spec: PodSpec): void {
   spec.dnsPolicy ||= "ClusterFirst";
   spec.restartPolicy ||= "Always";
   spec.securityContext ??= {};

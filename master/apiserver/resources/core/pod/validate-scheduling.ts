@@ -13,7 +13,7 @@ import { isDns1123Label, isLabelValue, isQualifiedName } from "../../validation/
 import { validateLabelName } from "../../validation/object-meta.ts";
 import { validateLabelSelector, validateNodeSelector, validateNodeSelectorTerm } from "../../validation/selectors.ts";
 
-export const taintEffects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+const taintEffects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 function validateWeight(weight: number | undefined, field: Field): void {
   if (!weight || weight < 0 || weight > 100) field.at("weight").invalid(weight ?? 0, "must be in the range 1-100");

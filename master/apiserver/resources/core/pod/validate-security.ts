@@ -13,8 +13,8 @@ import { isDns1123Subdomain, isId } from "../../validation/names.ts";
 import { validateLocalDescendingPath } from "../volume-sources.ts";
 import { eachContainer } from "./containers.ts";
 
-export const seccompPodAnnotation = "seccomp.security.alpha.kubernetes.io/pod";
-export const seccompContainerAnnotation = "container.seccomp.security.alpha.kubernetes.io/";
+const seccompPodAnnotation = "seccomp.security.alpha.kubernetes.io/pod";
+const seccompContainerAnnotation = "container.seccomp.security.alpha.kubernetes.io/";
 export const appArmorAnnotation = "container.apparmor.security.beta.kubernetes.io/";
 const profileTypes = ["Localhost", "RuntimeDefault", "Unconfined"];
 const maxProfilePath_bytes = 4095;

@@ -111,7 +111,7 @@ export function validatePodTemplate(template: PodTemplateSpec | undefined, field
 }
 
 /** `pod` is the metadata of a real pod; absent in templates. */
-export function validatePodSpec(spec: PodSpec, pod: ObjectMeta | undefined, field: Field): void {
+function validatePodSpec(spec: PodSpec, pod: ObjectMeta | undefined, field: Field): void {
   if (spec.terminationGracePeriodSeconds === undefined) field.at("terminationGracePeriodSeconds").required();
   const isPod = pod !== undefined;
   const volumes = validateVolumes(spec.volumes, pod, field.at("volumes"), isPod);
