@@ -18,12 +18,16 @@ say() { echo "bramble-uninstall: $*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 remove() { # files and folders that are there
   for path in "$@"; do
-    if [ -e "$path" ] || [ -L "$path" ]; then
+    if mounted_below "$path"; then
+      say "NOT removed, for something is mounted below it: $path"
+    elif [ -e "$path" ] || [ -L "$path" ]; then
       say "removing $path"
       rm -rf -- "$path" || say "NOT removed: $path"
     fi
   done
 }
+# A volume that could not be unmounted must not lose what it holds.
+mounted_below() { awk -v folder="$1/" 'index($2, folder) == 1 { found = 1 } END { exit !found }' /proc/mounts; }
 
 stop_bramble() {
   for role in first-boot master worker etcd; do
@@ -54,16 +58,28 @@ remove_containers() {
   say "images stay; docker image prune -a removes those that nothing uses"
 }
 
-# What install.sh took from the flags or the config file. Such a folder may hold other things too.
-find_data() {
-  own_data=$(sed -n 's/^BRAMBLE_ARGS=.*--data-dir[= ]\([^ "]*\).*/\1/p' "$etc/master.env" "$etc/worker.env" 2>/dev/null || true)
-  own_data=${own_data:-$(sed -n 's/^data-dir: *"\{0,1\}\([^"]*\)"\{0,1\} *$/\1/p' "$etc/config.yaml" 2>/dev/null || true)}
+# A folder from the flags or the config file; nothing where it is the usual one.
+setting() { # name
+  local given
+  given=$(sed -n "s/^BRAMBLE_ARGS=.*--$1[= ]\([^ \"]*\).*/\1/p" "$etc/master.env" "$etc/worker.env" 2>/dev/null | head -n 1)
+  if [ -n "$given" ]; then echo "$given"; else sed -n "s/^$1: *\"\{0,1\}\([^\"]*\)\"\{0,1\} *\$/\1/p" "$etc/config.yaml" 2>/dev/null || true; fi
+}
+
+find_folders() {
+  # Such a folder may hold other things too.
+  own_data=$(setting data-dir)
   data=${own_data:-$data}
+  kubelet=$(setting root-dir)
+  kubelet=${kubelet:-/var/lib/kubelet}
+  logs=$(setting pod-logs-dir)
+  logs=${logs:-/var/log/pods}
 }
 
 # Volumes that were mounted for pods; the deepest first.
 unmount_volumes() {
-  awk -v data="$data/" -v run="$run/" 'index($2, data) == 1 || index($2, run) == 1 { print $2 }' /proc/mounts | sort -r |
+  awk -v folders="$data/ $run/ $kubelet/pods/ $kubelet/plugins/kubernetes.io/" '
+    BEGIN { count = split(folders, folder, " ") }
+    { for (i = 1; i <= count; i++) if (index($2, folder[i]) == 1) { print $2; next } }' /proc/mounts | sort -r |
     while IFS= read -r point; do
       point=$(printf '%b' "$point") # the kernel writes a blank as \040
       say "unmounting $point"
@@ -145,11 +161,12 @@ remove_files() {
   remove "$units/bramble-first-boot.service" /var/lib/bramble-first-boot
   if [ -e "$etc/supervised/dockerd" ]; then supervised_docker=yes; fi
   remove "$units/bramble-master.service" "$units/bramble-worker.service" "$units/bramble-etcd.service"
-  remove "${units%/system}/logind.conf.d/99-bramble.conf"
+  remove_drop_in "${units%/system}/logind.conf.d/99-bramble.conf"
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   give_back_etcd
   unbound_journal
   move_probe_files_back
+  remove_kubelet_folders
   remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"
   if [ -n "$keep_data" ]; then
     say "keeping $etc and $data"
@@ -169,11 +186,32 @@ remove_files() {
   fi
 }
 
+remove_drop_in() { # file
+  remove "$1"
+  rmdir "${1%/*}" 2>/dev/null || true
+}
+
+# Where drivers and plug-ins met the kubelet, and log collectors found the logs of pods. What others have there stays.
+remove_kubelet_folders() {
+  local folder dead
+  remove "$kubelet/device-plugins/kubelet.sock" "$kubelet/device-plugins/kubelet_internal_checkpoint" \
+    "$kubelet/pod-resources/kubelet.sock" "$kubelet/pods" "$kubelet/plugins/kubernetes.io/csi"
+  for folder in "$logs" "${logs%/*}/containers"; do
+    [ -d "$folder" ] || continue
+    dead=$(find "$folder" -xtype l | wc -l)
+    [ "$dead" = 0 ] || say "removing $dead links to logs of pods from $folder"
+    find "$folder" -xtype l -delete
+    find "$folder" -depth -type d -empty -delete
+  done
+  for folder in plugins/kubernetes.io plugins plugins_registry device-plugins pod-resources ''; do
+    rmdir "$kubelet/$folder" 2>/dev/null || true
+  done
+}
+
 # What bounded the system's journal.
 unbound_journal() {
   [ -e /etc/systemd/journald.conf.d/50-bramble.conf ] || return 0
-  remove /etc/systemd/journald.conf.d/50-bramble.conf
-  rmdir /etc/systemd/journald.conf.d 2>/dev/null || true
+  remove_drop_in /etc/systemd/journald.conf.d/50-bramble.conf
   if [ -d /run/systemd/system ]; then systemctl restart systemd-journald.service || true; fi
 }
 
@@ -183,8 +221,7 @@ move_probe_files_back() {
   for unit in containerd.service docker.service; do
     file=$units/$unit.d/50-bramble.conf
     [ -e "$file" ] || continue
-    remove "$file"
-    rmdir "${file%/*}" 2>/dev/null || true
+    remove_drop_in "$file"
     if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   done
 }
@@ -215,7 +252,7 @@ main() {
     esac
   done
   [ "$(id -u)" = 0 ] || { echo "bramble-uninstall: this needs root: put sudo before it" >&2; exit 1; }
-  find_data
+  find_folders
   if [ ! -e "$data" ] && [ ! -e "$etc" ] && [ ! -e "$bin_dir/bramble" ]; then
     say "Bramble is not installed here"
     exit 0
@@ -226,6 +263,10 @@ main() {
   unmount_volumes
   remove_network
   remove_files
+  for folder in /boot/firmware /boot; do
+    [ ! -e "$folder/cmdline.txt.before-bramble" ] ||
+      say "note: the memory cgroup stays switched on; $folder/cmdline.txt.before-bramble is the file of before"
+  done
   say "done. Packages that install.sh added (docker.io and others) stay, for others may use them"
 }
 

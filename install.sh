@@ -58,6 +58,31 @@ put() { # new old
   sync -f "$1" 2>/dev/null || sync
   mv "$1" "$2"
 }
+# By rename, as above. `changed` says afterwards whether anything is different.
+replace_if_changed() { # new old
+  if cmp -s "$1" "$2"; then
+    rm "$1"
+  else
+    put "$1" "$2"
+    changed=yes
+  fi
+}
+# What of systemd's we set differently, in a file of its own; without text the file goes. `dropped_in` says afterwards whether
+# anything is different.
+drop_in() { # folder text
+  local before=$changed file=$1/50-bramble.conf
+  changed=''
+  if [ -n "$2" ]; then
+    mkdir -p "$1"
+    printf '# bramble-uninstall.sh removes this file.\n%s\n' "$2" >"$1/.bramble.new"
+    replace_if_changed "$1/.bramble.new" "$file"
+  elif [ -e "$file" ]; then
+    rm "$file"
+    rmdir "$1" 2>/dev/null || true
+    changed=yes
+  fi
+  dropped_in=$changed changed=$before
+}
 has() { command -v "$1" >/dev/null 2>&1; }
 has_systemd() { [ -d /run/systemd/system ]; }
 
@@ -84,7 +109,18 @@ look_at_machine() {
     none | memory) ;;
     *) die "INSTALL_BRAMBLE_PROBE_FILES: expected memory or none, got $INSTALL_BRAMBLE_PROBE_FILES" ;;
   esac
+  # They stand in units, scripts and the config file, where a blank or a quote would mean something else.
+  one_word INSTALL_BRAMBLE_BIN_DIR "$bin_dir"
+  case $bin_dir in /*) ;; *) die "INSTALL_BRAMBLE_BIN_DIR must begin with /, not $bin_dir" ;; esac
+  one_word BRAMBLE_URL "${BRAMBLE_URL:-}"
+  one_word BRAMBLE_TOKEN "${BRAMBLE_TOKEN:-}"
+  one_word BRAMBLE_PIN "${BRAMBLE_PIN:-}"
+  one_word INSTALL_BRAMBLE_VERSION "${INSTALL_BRAMBLE_VERSION:-}"
   need_space "$(dirname "$bin_dir")" 300
+}
+
+one_word() { # variable value
+  case $2 in *[!]A-Za-z0-9.,:/_+=%@~[-]*) die "$1 holds a blank, a quote or another character that has no place there" ;; esac
 }
 
 need_space() { # folder MiB
@@ -162,7 +198,7 @@ choose_store() {
 
 # What Bramble is started with, now or from an earlier run.
 kept_flags() {
-  if [ -n "${INSTALL_BRAMBLE_EXEC+given}" ]; then echo "$flags"; else sed -n 's/^BRAMBLE_ARGS="\(.*\)"$/\1/p' "$etc/$role.env" 2>/dev/null || true; fi
+  if [ -n "${INSTALL_BRAMBLE_EXEC+given}" ]; then printf '%s\n' "$flags"; else sed -n 's/^BRAMBLE_ARGS="\(.*\)"$/\1/p' "$etc/$role.env" 2>/dev/null || true; fi
 }
 
 # Where state is, on a board whose root is to be read-only for instance.
@@ -284,22 +320,20 @@ start_docker() {
 # else in /tmp (go-runc's Exec). Where that is on the card, ext4's journal records that the file came and went, some 20 MB an
 # hour. Containers that run go on; those that are started later use the new place.
 keep_probe_files() {
-  local unit=containerd.service folder file wanted=${INSTALL_BRAMBLE_PROBE_FILES:-$probe_files}
+  local unit=containerd.service folder settings='' wanted=${INSTALL_BRAMBLE_PROBE_FILES:-$probe_files}
   [ -n "$wanted" ] && has_systemd || return 0
   systemctl cat "$unit" >/dev/null 2>&1 || unit=docker.service
-  folder=$units/$unit.d file=$units/$unit.d/50-bramble.conf
+  folder=$units/$unit.d
   if [ "$wanted" = memory ]; then
-    mkdir -p "$folder"
-    printf '# bramble-uninstall.sh removes this file.\n[Service]\nEnvironment=XDG_RUNTIME_DIR=/run\n' >"$folder/.bramble.new"
-    if cmp -s "$folder/.bramble.new" "$file"; then rm "$folder/.bramble.new"; return 0; fi
-    put "$folder/.bramble.new" "$file"
-    say "exec probes leave no files in /tmp: $file"
-  elif [ -e "$file" ]; then
-    rm "$file"
-    rmdir "$folder" 2>/dev/null || true
-    say "exec probes have their files in /tmp again"
+    settings='[Service]
+Environment=XDG_RUNTIME_DIR=/run'
+  fi
+  drop_in "$folder" "$settings"
+  [ -n "$dropped_in" ] || return 0
+  if [ -n "$settings" ]; then
+    say "exec probes leave no files in /tmp: $folder/50-bramble.conf"
   else
-    return 0
+    say "exec probes have their files in /tmp again"
   fi
   systemctl daemon-reload
   # Containers outlive containerd. With Docker itself some would end, so that waits for its next start.
@@ -312,8 +346,8 @@ choose_source() {
   local here=''
   case $0 in */install.sh | install.sh) if [ -f "$0" ]; then here=$(cd "$(dirname "$0")" && pwd); fi ;; esac
   if [ -n "${INSTALL_BRAMBLE_SOURCE:-}" ]; then
-    here=$INSTALL_BRAMBLE_SOURCE
-    [ -d "$here" ] || die "INSTALL_BRAMBLE_SOURCE: there is no folder $here"
+    [ -d "$INSTALL_BRAMBLE_SOURCE" ] || die "INSTALL_BRAMBLE_SOURCE: there is no folder $INSTALL_BRAMBLE_SOURCE"
+    here=$(cd "$INSTALL_BRAMBLE_SOURCE" && pwd)
   elif [ -n "${INSTALL_BRAMBLE_URL:-}" ]; then
     here=''
   fi
@@ -467,7 +501,9 @@ size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 fetch() { # name
   if [ -n "$folder_source" ]; then
     sums_hold "$folder_source" "$1" || die "$folder_source/$1 is missing or does not match SHA256SUMS" "copy or build the release again"
-    [ "$folder_source" -ef "$share" ] || { cp "$folder_source/$1" "$share/.$1.new" && put "$share/.$1.new" "$share/$1"; }
+    [ ! "$folder_source" -ef "$share" ] || return 0
+    cp "$folder_source/$1" "$share/.$1.new"
+    put "$share/.$1.new" "$share/$1"
     return 0
   fi
   sum_matches "$1" "$share/$1" && return 0
@@ -621,15 +657,6 @@ set_config() { # key value …
   replace_if_changed "$file.new" "$file"
 }
 
-replace_if_changed() { # new old
-  if cmp -s "$1" "$2"; then
-    rm "$1"
-  else
-    put "$1" "$2"
-    changed=yes
-  fi
-}
-
 write_settings() {
   local before=$changed
   changed=''
@@ -748,21 +775,19 @@ bound_journal() {
   case ${INSTALL_BRAMBLE_JOURNAL:-} in
     '') return 0 ;;
     none) settings='' ;;
-    volatile) settings='Storage=volatile\nRuntimeMaxUse=32M' ;;
-    *) settings="SystemMaxUse=$INSTALL_BRAMBLE_JOURNAL\nRuntimeMaxUse=32M" ;;
+    volatile) settings='[Journal]
+Storage=volatile
+RuntimeMaxUse=32M' ;;
+    *) settings="[Journal]
+SystemMaxUse=$INSTALL_BRAMBLE_JOURNAL
+RuntimeMaxUse=32M" ;;
   esac
+  drop_in "$folder" "$settings"
+  [ -n "$dropped_in" ] || return 0
   if [ -n "$settings" ]; then
-    mkdir -p "$folder"
-    printf "# bramble-uninstall.sh removes this file.\n[Journal]\n$settings\n" >"$folder/.bramble.new"
-    if cmp -s "$folder/.bramble.new" "$folder/50-bramble.conf"; then rm "$folder/.bramble.new"; return 0; fi
-    put "$folder/.bramble.new" "$folder/50-bramble.conf"
     say "the system's journal is bounded ($INSTALL_BRAMBLE_JOURNAL): $folder/50-bramble.conf"
-  elif [ -e "$folder/50-bramble.conf" ]; then
-    rm "$folder/50-bramble.conf"
-    rmdir "$folder" 2>/dev/null || true
-    say "the system's journal is no longer bounded by Bramble"
   else
-    return 0
+    say "the system's journal is no longer bounded by Bramble"
   fi
   if has_systemd; then systemctl restart systemd-journald.service || say "journald takes it with the next boot"; fi
 }

@@ -1,0 +1,126 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What install.sh and bramble-uninstall.sh do in cases that a whole installation seldom meets. */
+const root = join(import.meta.dir, "../..");
+
+interface Ran {
+  readonly code: number;
+  readonly output: string;
+}
+
+function run(command: string[], env: Readonly<Record<string, string>> = {}): Ran {
+  const { exitCode, stdout, stderr } = Bun.spawnSync({
+    cmd: [
+      "env",
+      "-i",
+      `PATH=${process.env["PATH"]}`,
+      ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      ...command,
+    ],
+    stdin: "ignore",
+  });
+  return { code: exitCode, output: `${stdout}${stderr}` };
+}
+
+/** Runs lines with the functions of a script, in a mount namespace where each of these folders is empty and 64 KiB large. */
+function withFunctions(script: string, emptied: readonly string[], lines: string): Ran {
+  const functions = readFileSync(join(root, script), "utf8").replace(/^main "\$@"[\s\S]*/m, "");
+  const mounts = emptied.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o size=64k tmpfs ${folder}`).join("\n");
+  return run([
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    `set -e\n${mounts}\n${functions}\n${lines}`,
+  ]);
+}
+
+test.each([
+  ["BRAMBLE_URL", "https://10.0.0.1:6443, https://10.0.0.2:6443"],
+  ["BRAMBLE_TOKEN", 'BR1"'],
+  ["INSTALL_BRAMBLE_BIN_DIR", "/opt/my programs"],
+  ["INSTALL_BRAMBLE_BIN_DIR", "bin"],
+  ["INSTALL_BRAMBLE_VERSION", "0.1/*"],
+])("%s=%s is refused before anything is done", (name, value) => {
+  const { code, output } = run(["sh", join(root, "install.sh")], { [name]: value });
+  expect([code, output]).toEqual([1, expect.stringContaining(`FAIL: ${name} `)]);
+});
+
+test("a release in a folder that is named from here is found from everywhere", () => {
+  const lines =
+    "mkdir /mnt/a; : >/mnt/a/SHA256SUMS; cd /mnt; INSTALL_BRAMBLE_SOURCE=a; choose_source; echo $folder_source";
+  expect(withFunctions("install.sh", ["/mnt"], lines)).toEqual({ code: 0, output: "/mnt/a\n" });
+});
+
+test("a file of the release for which there is no room ends the installation", () => {
+  const lines = [
+    "share=/mnt/share folder_source=/mnt/release; mkdir -p $share",
+    "mkdir /mnt/release; mount -t tmpfs tmpfs /mnt/release",
+    "head -c 100000 /dev/zero >/mnt/release/install.sh; cd /mnt/release; sha256sum install.sh >SHA256SUMS",
+    "fetch install.sh; echo goes on",
+  ];
+  const { code, output } = withFunctions("install.sh", ["/mnt"], lines.join("\n"));
+  expect(code).not.toBe(0);
+  expect(output).not.toContain("goes on");
+});
+
+test("a drop-in is written once, and leaves nothing when it goes", () => {
+  const lines = [
+    "changed=before",
+    'for text in "[Journal]" "[Journal]" "" ""; do drop_in /mnt/journald.conf.d "$text"; echo "changed: $dropped_in"; ls /mnt; done',
+    "echo $changed",
+  ];
+  const folder = "journald.conf.d\n";
+  expect(withFunctions("install.sh", ["/mnt"], lines.join("\n"))).toEqual({
+    code: 0,
+    output: `changed: yes\n${folder}changed: \n${folder}changed: yes\nchanged: \nbefore\n`,
+  });
+});
+
+test("uninstalling removes no folder below which something is mounted", () => {
+  const lines = [
+    "mkdir -p /mnt/pods/volume /mnt/photos; : >/mnt/photos/1.jpg; mount --bind /mnt/photos /mnt/pods/volume",
+    "remove /mnt/pods; ls /mnt/photos; umount /mnt/pods/volume; remove /mnt/pods; ls /mnt",
+  ];
+  expect(withFunctions("bramble-uninstall.sh", ["/mnt"], lines.join("\n"))).toEqual({
+    code: 0,
+    output: [
+      "bramble-uninstall: NOT removed, for something is mounted below it: /mnt/pods",
+      "1.jpg",
+      "bramble-uninstall: removing /mnt/pods",
+      "photos\n",
+    ].join("\n"),
+  });
+});
+
+test("uninstalling removes what the kubelet had in folders that it shares, and nothing else there", () => {
+  const lines = [
+    "kubelet=/mnt/kubelet; logs=/mnt/log/pods",
+    "mkdir -p $kubelet/device-plugins $kubelet/plugins/example.com $kubelet/pods/uid/volumes $logs/ns_web_1/web /mnt/log/containers",
+    ": >$kubelet/device-plugins/kubelet.sock; : >$kubelet/plugins/example.com/csi.sock; : >/mnt/log/syslog",
+    "ln -s /mnt/docker/gone.log $logs/ns_web_1/web/0.log; ln -s $logs/ns_web_1/web/0.log /mnt/log/containers/web.log",
+    "ln -s /mnt/log/syslog /mnt/log/containers/other.log",
+    "remove_kubelet_folders >/dev/null; cd /mnt; find . ! -type d | sort; find . -type d -empty",
+  ];
+  expect(withFunctions("bramble-uninstall.sh", ["/mnt"], lines.join("\n"))).toEqual({
+    code: 0,
+    output: "./kubelet/plugins/example.com/csi.sock\n./log/containers/other.log\n./log/syslog\n",
+  });
+});
+
+test("uninstalling finds folders that flags or the config file name", () => {
+  const lines = [
+    "etc=/mnt",
+    "printf 'BRAMBLE_ARGS=\"--data-dir /srv/data --root-dir=/srv/kubelet\"\\n' >$etc/worker.env",
+    "printf 'data-dir: /other\\npod-logs-dir: \"/srv/log/pods\"\\n' >$etc/config.yaml",
+    "find_folders; echo $data $own_data $kubelet $logs",
+  ];
+  expect(withFunctions("bramble-uninstall.sh", ["/mnt"], lines.join("\n"))).toEqual({
+    code: 0,
+    output: "/srv/data /srv/data /srv/kubelet /srv/log/pods\n",
+  });
+});
