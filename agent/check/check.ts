@@ -5,7 +5,7 @@ import { probeMachine } from "./probe.ts";
 import { judge, type Role, type Verdict } from "./verdict.ts";
 
 export interface CheckOptions {
-  readonly role: string;
+  readonly role: Role;
   /** Mend without a question what can be: all of it, or what is named, with commas between. */
   readonly fix?: boolean | string | undefined;
 }
@@ -16,10 +16,6 @@ export interface CheckOptions {
  * namespace of their own. Nothing that lasts is changed but with consent (`fix`, or a yes at a terminal): see mending.ts.
  */
 export async function runCheck(settings: MasterSettings, { role, fix = false }: CheckOptions): Promise<number> {
-  if (role !== "master" && role !== "worker") {
-    console.error(`--role: expected master or worker, got ${role}`);
-    return 2;
-  }
   const wanted = fix === true ? mendable : fix === false ? [] : fix.split(",");
   const unknown = wanted.find((name) => !(mendable as readonly string[]).includes(name));
   if (unknown !== undefined) {

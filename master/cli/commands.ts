@@ -1,6 +1,6 @@
 /** The commands with which people look after a cluster from a master. Each loads only what it needs. */
 import { type Command, Option as Flag } from "commander";
-import { configFile, kubeconfigFile, withSettings } from "#shared/config/command.ts";
+import { configFile, kubeconfigFile, wholeNumberFlag, withSettings } from "#shared/config/command.ts";
 import { masterOptions } from "#shared/config/settings.ts";
 
 /** Tokens, certificates and keys. */
@@ -12,19 +12,19 @@ export function addCredentialCommands(program: Command): void {
     .command("create")
     .description("make a token and print it")
     .addOption(kubeconfigFlag())
-    .option("--ttl <SECONDS>", "life of the token; 0 is for ever", "86400")
+    .addOption(wholeNumberFlag("--ttl <SECONDS>", "life of the token; 0 is for ever", { fallback: 86_400, min: 0 }))
     .option("--description <TEXT>", "what it is for", "")
     .option("--print-join", "print the whole line to run on the joining board")
     .option("--board <NAME>", "for one board alone, which becomes the node of that name")
     .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
-    .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+    .addOption(dataDirFlag())
     .action(async (options) => (await import("./token.ts")).createToken(options));
   token
     .command("dashboard")
     .description("print a token to sign in at the dashboard with, and its address")
     .addOption(kubeconfigFlag())
     .option("--role <CLUSTERROLE>", "what whoever has it may do", "cluster-admin")
-    .option("--ttl <SECONDS>", "life of the token", "43200")
+    .addOption(wholeNumberFlag("--ttl <SECONDS>", "life of the token", { fallback: 43_200, min: 600 }))
     .action(async (options) => (await import("./dashboard-token.ts")).createDashboardToken(options));
   token
     .command("list")
@@ -35,7 +35,7 @@ export function addCredentialCommands(program: Command): void {
     .command("delete")
     .alias("revoke")
     .description("end a token; boards that joined with it stay")
-    .argument("<id>")
+    .argument("<id>", "as `list` shows it")
     .addOption(kubeconfigFlag())
     .action(async (id: string, options) => (await import("./token.ts")).deleteToken(id, options));
 
@@ -64,6 +64,7 @@ export function addCredentialCommands(program: Command): void {
     certificate.command("list").description("list the certificates that lie on this board: names, issuer, end"),
     masterOptions,
     async (settings) => (await import("./certificates.ts")).listCertificates(settings),
+    { listedBy: "bramble master" },
   );
   withSettings(
     certificate
@@ -71,6 +72,7 @@ export function addCredentialCommands(program: Command): void {
       .description("have the running master and agent of this board make their certificates anew, before their time"),
     masterOptions,
     async (settings) => (await import("./certificates.ts")).renewCertificates(settings),
+    { listedBy: "bramble master" },
   );
   certificate
     .command("rotate-ca")
@@ -94,7 +96,7 @@ export function addCredentialCommands(program: Command): void {
     )
     .addOption(kubeconfigFlag())
     .addOption(dataDirFlag())
-    .option("--run-dir <DIR>", "where the running master's admin socket is", masterOptions.runDir.fallback)
+    .addOption(runDirFlag())
     .action(async (options) => (await import("./encryption.ts")).rotateEncryption(options));
 }
 
@@ -104,13 +106,13 @@ export function addFleetCommands(program: Command): void {
     .command("status")
     .description("what runs on this board and how the cluster is")
     .addOption(kubeconfigFlag())
-    .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
+    .addOption(dataDirFlag())
     .action(async (options) => (await import("./status.ts")).printStatus(options));
 
   program
     .command("kubectl")
     .description("run kubectl with the administrator's kubeconfig")
-    .argument("[arguments...]")
+    .argument("[arguments...]", "kubectl's own")
     .allowUnknownOption()
     .helpOption(false)
     .passThroughOptions()
@@ -122,9 +124,9 @@ export function addFleetCommands(program: Command): void {
     .command("upgrade")
     .description("bring the boards to the version that this master has (install.sh brings the master itself there)")
     .addOption(kubeconfigFlag())
-    .option("--node <NAME>", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
-    .option("--at-once <N>", "boards at a time", "1")
-    .option("--timeout <SECONDS>", "how long a board may take", "900")
+    .addOption(nodeFlag())
+    .addOption(wholeNumberFlag("--at-once <N>", "boards at a time", { fallback: 1, min: 1 }))
+    .addOption(wholeNumberFlag("--timeout <SECONDS>", "how long a board may take", { fallback: 900, min: 1 }))
     .option("--revert", "back to the version that each board had before")
     .option("--dist <DIR>", "the folder that this master hands out", masterOptions.dist.fallback)
     .action(async (options) => (await import("./upgrade.ts")).upgradeFleet(options));
@@ -134,9 +136,9 @@ export function addFleetCommands(program: Command): void {
     .description("container images of the fleet")
     .command("load")
     .description("put image archives (docker save) on every board")
-    .argument("<archive...>")
+    .argument("<archive...>", "made by `docker save`")
     .addOption(kubeconfigFlag())
-    .option("--node <NAME>", "only this board; repeatable", (value: string, list: string[]) => [...list, value], [])
+    .addOption(nodeFlag())
     .action(async (archives: string[], options) => (await import("./images.ts")).loadImages(archives, options));
 
   program
@@ -156,6 +158,7 @@ export function addStateCommands(program: Command): void {
       .argument("[file]", "where to (default: a name with the time, in --backup-dir)"),
     masterOptions,
     async (settings, _, [file]) => (await import("./backup.ts")).backup(settings, file),
+    { listedBy: "bramble master" },
   );
   withSettings(
     program
@@ -164,6 +167,7 @@ export function addStateCommands(program: Command): void {
       .argument("<file>", "made by `bramble backup`"),
     masterOptions,
     async (settings, _, [file = ""]) => (await import("./backup.ts")).restore(settings, file),
+    { listedBy: "bramble master" },
   );
 
   const etcd = withSettings(
@@ -179,14 +183,16 @@ export function addStateCommands(program: Command): void {
     etcd
       .command("ready")
       .description("fail unless this board's member votes")
-      .option("--wait <SECONDS>", "how long it may take", "0"),
+      .addOption(wholeNumberFlag("--wait <SECONDS>", "how long it may take", { fallback: 0, min: 0 })),
     masterOptions,
-    async (settings, given) => (await import("./etcd.ts")).awaitMember(settings, Number(given["wait"])),
+    async (settings, given) => (await import("./etcd.ts")).awaitMember(settings, given["wait"] as number),
+    { listedBy: "bramble master" },
   );
   withSettings(
     etcd.command("members").description("list the members and how they are"),
     masterOptions,
     async (settings) => (await import("./etcd.ts")).printMembers(settings),
+    { listedBy: "bramble master" },
   );
   withSettings(
     etcd
@@ -195,6 +201,7 @@ export function addStateCommands(program: Command): void {
       .argument("<name>", "as `members` has it"),
     masterOptions,
     async (settings, _, [name = ""]) => (await import("./etcd.ts")).removeMember(settings, name),
+    { listedBy: "bramble master" },
   );
 
   const store = program.command("store").description("look into the store of this master, or move it");
@@ -213,6 +220,7 @@ export function addStateCommands(program: Command): void {
       const file = (given["config"] as string | undefined) ?? configFile;
       await (await import("./move-store.ts")).moveStore(settings, to, file);
     },
+    { listedBy: "bramble master" },
   );
   store
     .command("get")
@@ -220,8 +228,8 @@ export function addStateCommands(program: Command): void {
     .argument("<key>", "such as /registry/pods/default/nginx")
     .option("--prefix", "all keys that begin with it")
     .option("--keys-only", "no values")
-    .option("--data-dir <DIR>", "where Bramble keeps its state", masterOptions.dataDir.fallback)
-    .option("--run-dir <DIR>", "where the running master's admin socket is", masterOptions.runDir.fallback)
+    .addOption(dataDirFlag())
+    .addOption(runDirFlag())
     .action(async (key: string, options) => {
       process.exitCode = await (await import("./store-get.ts")).storeGet(key, options);
     });
@@ -235,6 +243,18 @@ function dataDirFlag(): Flag {
   return new Flag("--data-dir <DIR>", "where Bramble keeps its state").default(masterOptions.dataDir.fallback);
 }
 
+function runDirFlag(): Flag {
+  return new Flag("--run-dir <DIR>", "where the running master's admin socket is").default(
+    masterOptions.runDir.fallback,
+  );
+}
+
+function nodeFlag(): Flag {
+  const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+  return new Flag("--node <NAME>", "only this board; repeatable").argParser(collect).default([], "all");
+}
+
 function rotationTimeoutFlag(): Flag {
-  return new Flag("--timeout <SECONDS>", "how long to wait for masters and boards at each step").default("600");
+  const description = "how long to wait for masters and boards at each step";
+  return wholeNumberFlag("--timeout <SECONDS>", description, { fallback: 600, min: 1 });
 }

@@ -22,8 +22,8 @@ import { SharedKeys, untilNobody } from "./shared-keys.ts";
 export interface RotationOptions {
   readonly kubeconfig: string;
   readonly dataDir: string;
-  /** Seconds, as text. */
-  readonly timeout: string;
+  /** Seconds. */
+  readonly timeout: number;
   readonly finish?: boolean | undefined;
 }
 
@@ -36,11 +36,8 @@ interface Rotation {
 }
 
 function rotationOf({ kubeconfig, dataDir, timeout }: RotationOptions): Rotation {
-  const timeout_s = Number(timeout);
-  if (!Number.isInteger(timeout_s) || timeout_s <= 0)
-    throw new UserError(`--timeout: expected whole seconds, got ${timeout}`);
   const { client } = adminAccess(kubeconfig);
-  return { client, keys: new SharedKeys(client, dataDir), timeout_s };
+  return { client, keys: new SharedKeys(client, dataDir), timeout_s: timeout };
 }
 
 /** `bramble certificate rotate-ca`: goes on where it stands, up to the step that a person has to be ready for. */

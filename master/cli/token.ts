@@ -13,8 +13,8 @@ import { adminAccess, UserError } from "./admin-client.ts";
 export interface CreateTokenOptions {
   readonly kubeconfig: string;
   readonly dataDir: string;
-  /** Seconds, as text; 0: no end. */
-  readonly ttl: string;
+  /** Seconds; 0: no end. */
+  readonly ttl: number;
   readonly description: string;
   readonly printJoin?: boolean | undefined;
   /** For a further master: it opens all of the cluster's keys. */
@@ -25,8 +25,6 @@ export interface CreateTokenOptions {
 
 /** `bramble token create`: the token alone on stdout, or the line to run on the joining board. */
 export async function createToken(options: CreateTokenOptions): Promise<void> {
-  const ttl_s = Number(options.ttl);
-  if (!Number.isInteger(ttl_s) || ttl_s < 0) throw new UserError(`--ttl: expected whole seconds, got ${options.ttl}`);
   if (options.master && options.printJoin && knownMembers(options.dataDir).length === 0)
     throw new UserError(
       "--print-join prints a line for masters where Bramble itself runs their etcd (--store etcd); see install.sh for others",
@@ -40,7 +38,7 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   if (ca === undefined)
     throw new UserError(`${options.kubeconfig} holds no CA certificate, so no token can be bound to it`);
   const token = createJoinToken(ca);
-  const expiresAt = ttl_s === 0 ? undefined : new Date(Date.now() + ttl_s * 1000);
+  const expiresAt = options.ttl === 0 ? undefined : new Date(Date.now() + options.ttl * 1000);
   const purpose = options.master ? "master" : "board";
   await client.create(secrets, bootstrapSecret(token, { purpose, board, description: options.description, expiresAt }));
   const text = formatJoinToken(token);

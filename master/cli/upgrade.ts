@@ -20,9 +20,10 @@ export interface UpgradeOptions {
   readonly dist: string;
   /** Only these; all boards that are not masters where it is empty. */
   readonly node: readonly string[];
-  /** Numbers, as text. */
-  readonly atOnce: string;
-  readonly timeout: string;
+  /** Boards. */
+  readonly atOnce: number;
+  /** Seconds for each. */
+  readonly timeout: number;
   /** Back to what each board ran before. */
   readonly revert?: boolean;
 }
@@ -35,8 +36,7 @@ const look_ms = 1_000;
  * and boards that were not begun stay as they are. May be interrupted and run again.
  */
 export async function upgradeFleet(options: UpgradeOptions): Promise<void> {
-  const atOnce = positive("at-once", options.atOnce);
-  const timeout_s = positive("timeout", options.timeout);
+  const { atOnce, timeout: timeout_s } = options;
   const { client } = adminAccess(options.kubeconfig);
   const fleet = (await client.list(nodes)).items.filter((node) => isChosen(node, options.node));
   const unknown = options.node.filter((name) => !fleet.some(({ metadata }) => metadata.name === name));
@@ -170,10 +170,4 @@ async function offeredVersion(dist: string): Promise<string> {
     throw new UserError(`${dist} holds no release with a version: run a newer install.sh on this master first`);
   checkSignature(sums, signature);
   return version.trim();
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new UserError(`--${name}: expected a number above 0, got ${text}`);
-  return value;
 }

@@ -1,5 +1,5 @@
 /** Commands whose flags are settings, of a file too. */
-import { type Command, Option as Flag } from "commander";
+import { type Command, Option as Flag, InvalidArgumentError } from "commander";
 import { type ComponentForm, readComponentConfiguration } from "./component-configuration.ts";
 import { kindOfDocument, loadSettings } from "./load.ts";
 import type { Option, Options, ValuesOf } from "./option.ts";
@@ -17,16 +17,17 @@ export function withSettings<O extends Options>(
     given: Readonly<Record<string, unknown>>,
     args: readonly (string | undefined)[],
   ) => Promise<void>,
-  /** A document of upstream's that `--config` may name instead of a file of settings. */
-  document?: UpstreamDocument,
+  { document, listedBy }: SettingsForm = {},
 ): Command {
   const orDocument = document ? `, or a ${document.kind}` : "";
   command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
   for (const option of Object.values(options)) {
     const flag = new Flag(usageOf(option), describe(option));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
-    command.addOption(flag);
+    command.addOption(flag.hideHelp(listedBy !== undefined));
   }
+  if (listedBy !== undefined)
+    command.addHelpText("after", `\nIt also takes the flags of \`${listedBy}\` and reads those that concern it.`);
   return command.action(async () => {
     const given = command.opts();
     const flags = Object.fromEntries(
@@ -45,6 +46,23 @@ export function withSettings<O extends Options>(
       command.args,
     );
   });
+}
+
+export interface SettingsForm {
+  /** A document of upstream's that `--config` may name instead of a file of settings. */
+  readonly document?: UpstreamDocument | undefined;
+  /** The command whose help lists these settings, where this one takes them only to know of a cluster that is there. */
+  readonly listedBy?: string | undefined;
+}
+
+/** A flag that is no setting and whose value is a whole number: 120 of `--timeout 120`. */
+export function wholeNumberFlag(usage: string, description: string, range: { fallback: number; min: number }): Flag {
+  const parse = (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= range.min) return value;
+    throw new InvalidArgumentError(`It is to be a whole number, ${range.min} or more.`);
+  };
+  return new Flag(usage, description).argParser(parse).default(range.fallback);
 }
 
 export interface UpstreamDocument {
