@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { FuzzCase } from "./cases.ts";
+import type { FuzzCase } from "./fuzz-case.ts";
 
 /** Where the server is, and how its admin is known there. */
 export interface Place {

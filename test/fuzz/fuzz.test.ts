@@ -9,11 +9,13 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { gadgetDefinition, validSamples } from "./bodies.ts";
-import { type CaseMaker, caseMaker, type FuzzCase, smuggledPath } from "./cases.ts";
+import { type CaseMaker, caseMaker } from "./cases.ts";
 import { converse, type Outcome } from "./conversation.ts";
+import type { FuzzCase } from "./fuzz-case.ts";
 import { faultOf } from "./judge.ts";
 import { regressions } from "./regressions.ts";
 import { type Measure, ServerProcess } from "./server-process.ts";
+import { smuggledPath } from "./wire-shapes.ts";
 
 setDefaultTimeout(3_600_000);
 

@@ -1,5 +1,5 @@
-import type { FuzzCase } from "./cases.ts";
 import type { Outcome } from "./conversation.ts";
+import type { FuzzCase } from "./fuzz-case.ts";
 
 /** Answers of 500 and above that upstream gives there too, by what the answer says. */
 const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [

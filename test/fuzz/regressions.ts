@@ -1,4 +1,4 @@
-import type { FuzzCase } from "./cases.ts";
+import type { FuzzCase } from "./fuzz-case.ts";
 
 interface Request {
   readonly seed: number;
