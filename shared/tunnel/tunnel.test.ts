@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { encodeFrame, frameType } from "./frames.ts";
 import { Tunnel, type TunnelTarget } from "./tunnel.ts";
 
 /** Two ends of a tunnel over a real TCP connection. */
@@ -85,10 +86,19 @@ describe("a tunnel", () => {
     expect(() => opener.open({ kind: "kubelet" })).toThrow("closed");
   });
 
-  test("garbage on the wire ends it", async () => {
-    const server = createServer((socket) => socket.write(Buffer.alloc(64, 0xff)));
+  test.each([
+    ["garbage", [Buffer.alloc(64, 0xff)]],
+    ["more data than there was credit for", Array(20).fill(encodeFrame(frameType.data, 1, Buffer.alloc(65_000)))],
+    ["a stream from the side that may open none", [encodeFrame(frameType.open, 7, Buffer.from('{"kind":"kubelet"}'))]],
+  ])("%s on the wire ends it", async (_, frames) => {
+    const server = createServer((socket) => {
+      for (const frame of frames) socket.write(frame);
+    });
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    await new Tunnel(connect((server.address() as AddressInfo).port, "127.0.0.1")).closed;
+    const tunnel = new Tunnel(connect((server.address() as AddressInfo).port, "127.0.0.1"));
+    const stream = tunnel.open({ kind: "kubelet" });
+    await tunnel.closed;
+    expect(stream.destroyed).toBe(true);
     server.close();
   });
 });

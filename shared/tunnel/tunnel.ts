@@ -23,7 +23,7 @@ export const tunnelPath = "/bramble/v1/tunnel";
 const mostStreams = 1024;
 
 export interface TunnelOptions {
-  /** The accepting side: called with each stream that the other side opens. Absent: opening is refused. */
+  /** The accepting side: called with each stream that the other side opens. Absent: opening one ends the tunnel. */
   readonly onStream?: ((target: TunnelTarget, stream: Duplex) => void) | undefined;
 }
 
@@ -92,20 +92,22 @@ export class Tunnel {
 
   private take({ type, stream: number, payload }: Frame): void {
     if (type === frameType.open) {
-      this.accept(number, payload);
+      const { onStream } = this.options;
+      if (!onStream) throw new TunnelProtocolError("this side opens the streams");
+      this.accept(number, payload, onStream);
       return;
     }
     // Frames for a stream that this side has reset already may still be on their way.
     this.streams.get(number)?.receive(type, payload);
   }
 
-  private accept(number: number, payload: Buffer): void {
+  private accept(number: number, payload: Buffer, onStream: NonNullable<TunnelOptions["onStream"]>): void {
     const target = parseTarget(payload);
-    if (!this.options.onStream || !target || this.streams.has(number) || this.streams.size >= mostStreams) {
+    if (!target || this.streams.has(number) || this.streams.size >= mostStreams) {
       this.send(frameType.reset, number, Buffer.from("the stream was refused"));
       return;
     }
-    this.options.onStream(target, this.add(number));
+    onStream(target, this.add(number));
   }
 }
 
@@ -128,8 +130,11 @@ class TunnelStream extends Duplex {
   receive(type: Frame["type"], payload: Buffer): void {
     switch (type) {
       case frameType.data:
-        this.push(payload);
         this.consumed_bytes += payload.length;
+        // A side that does not keep to it could fill this one's memory.
+        if (this.consumed_bytes > initialCredit_bytes)
+          throw new TunnelProtocolError("more data came than there was credit for");
+        this.push(payload);
         // While the reader is slow its buffer stays full and grants nothing.
         if (this.readableLength < initialCredit_bytes / 2) this.grant();
         return;
