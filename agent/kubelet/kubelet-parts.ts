@@ -122,10 +122,12 @@ export function kubeletParts(input: PartsInput): KubeletParts {
   };
 }
 
-function podCgroups(settings: PodCgroupSettings, { options, board, log, workers }: PartsInput): PodCgroups {
+function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder, workers }: PartsInput): PodCgroups {
   return new PodCgroups({
     ...settings,
     runtime: options.runtime,
+    nodeName: options.nodeName,
+    recorder,
     board,
     reserved: options.reserved ?? nothingReserved,
     log: log.named("cgroups"),

@@ -78,6 +78,7 @@ describe("a board to which things happen", () => {
       rules: count("iptables-save | grep -c '^-A'"),
       sets: count("ipset list -name | wc -l"),
       resolvers: count("ls /run/bramble/resolv | wc -l"),
+      cgroups: count(`find /sys/fs/cgroup -type d -path '*/bramble-${it.cluster.plan.name}-worker-1/*' | wc -l`),
     };
   };
   const untilHoldings = async (expected: Record<string, number>): Promise<void> => {
@@ -132,6 +133,8 @@ describe("a board to which things happen", () => {
       const during = holdings();
       expect(during["interfaces"]).toBe((before["interfaces"] ?? 0) + group.length);
       expect(during["sets"]).toBeGreaterThan(before["sets"] ?? 0);
+      // At the least one a pod, in each hierarchy that has any.
+      expect(during["cgroups"]).toBeGreaterThanOrEqual((before["cgroups"] ?? 0) + group.length);
       await Promise.all(group.map(remove));
     }
     it.kubectl("delete", "service/chaos", "networkpolicy/chaos", "configmap/chaos");

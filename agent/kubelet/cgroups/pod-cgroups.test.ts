@@ -112,6 +112,7 @@ function groups(given: {
   podPidsLimit?: number;
   driver?: string;
   busPath?: string;
+  told?: string[];
 }): PodCgroups {
   return new PodCgroups({
     mount: given.mount,
@@ -123,6 +124,11 @@ function groups(given: {
     reserved: { ...nothingReserved, cpu_m: 1000, memory_bytes: 128 * MiB },
     runtime: { version: async () => ({ cgroupDriver: given.driver ?? "cgroupfs" }) as never },
     log: silentLog,
+    nodeName: "pi-4",
+    recorder: {
+      record: (about, { type, reason, message }) =>
+        given.told?.push(`${about.kind} ${"name" in about ? about.name : ""} ${type} ${reason}: ${message}`),
+    },
     pods: given.pods ?? (() => []),
   });
 }
@@ -184,6 +190,24 @@ describe("version 2, as files", () => {
     );
     expect(text("kubepods/podg-1/memory.max")).toBe(String(128 * MiB));
     expect(cgroups.isBehind(small)).toBe(true);
+  });
+
+  test("what holds all pods together is told at the Node, and tried again when it failed", async () => {
+    const told: string[] = [];
+    const cgroups = groups({ mount, told });
+    const file = join(mount, "kubepods/memory.max");
+    mkdirSync(file);
+    await cgroups.sweep(() => true);
+    expect(told).toEqual([
+      expect.stringMatching(
+        /^Node pi-4 Warning FailedNodeAllocatableEnforcement: Failed to update Node Allocatable Limits "\/kubepods": EISDIR/,
+      ),
+    ]);
+    rmSync(file, { recursive: true });
+    for (let sweep = 0; sweep < 2; sweep++) await cgroups.sweep(() => true);
+    expect(told.slice(1)).toEqual([
+      "Node pi-4 Normal NodeAllocatableEnforced: Updated Node Allocatable limit across pods",
+    ]);
   });
 
   test("a pod from before has no group, and none is made while it runs", async () => {

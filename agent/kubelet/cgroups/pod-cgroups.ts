@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { cpuSharesOf } from "../container/container-resources.ts";
 import type { Reserved } from "../node/node-status.ts";
@@ -32,6 +33,9 @@ export interface PodCgroupsOptions extends PodCgroupSettings {
   readonly board: BoardFacts;
   readonly reserved: Reserved;
   readonly log: Log;
+  /** The board's Node, and where what happened to it is told. */
+  readonly nodeName: string;
+  readonly recorder: EventRecorder;
   /** Those that take up resources of the board, as granted. */
   pods(): readonly Pod[];
 }
@@ -122,9 +126,10 @@ export class PodCgroups {
 
   /** Takes away groups of pods that are not known, and tries again what did not work. */
   async sweep(isKnown: (uid: string) => boolean): Promise<void> {
+    const wasOpen = this.#opening !== undefined;
     const opened = await this.#opened();
     if (!opened) return;
-    if (!this.#isNodeLimited) await this.#limitNode(opened);
+    if (wasOpen && !this.#isNodeLimited) await this.#limitNode(opened);
     for (const uid of this.#given.keys()) if (!isKnown(uid)) this.#given.delete(uid);
     for (const name of this.#names.classes) {
       const above = cgroupPath(name, opened.driver);
@@ -216,14 +221,20 @@ export class PodCgroups {
 
   /** Pods that use more already end by eviction: until then the board goes without the limit. */
   async #limitNode({ tree, driver }: Opened): Promise<void> {
-    const { board, reserved, enforceNodeAllocatable, log } = this.options;
+    const { board, reserved, enforceNodeAllocatable, log, nodeName: name, recorder } = this.options;
     const kept = enforceNodeAllocatable ? reserved : { ...reserved, cpu_m: 0, memory_bytes: 0 };
     const limits = nodeCgroupLimits(board, kept, await mostProcesses());
+    const path = cgroupPath(this.#names.kubepods, driver);
+    const node = { kind: "Node", name, uid: name };
     try {
-      await tree.set(cgroupPath(this.#names.kubepods, driver), limits);
+      await tree.set(path, limits);
       this.#isNodeLimited = true;
+      const message = "Updated Node Allocatable limit across pods";
+      recorder.record(node, { type: "Normal", reason: "NodeAllocatableEnforced", message });
     } catch (error) {
       log.warn("all pods together could not be limited yet", { error });
+      const message = `Failed to update Node Allocatable Limits "${path}": ${(error as Error).message}`;
+      recorder.record(node, { type: "Warning", reason: "FailedNodeAllocatableEnforcement", message });
     }
   }
 }
