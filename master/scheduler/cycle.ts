@@ -73,19 +73,36 @@ export interface SearchState {
   nextStart: number;
 }
 
+/** Nodes that all plugins take the pod on, as many as are looked for. */
+export interface Feasible {
+  readonly kind: "feasible";
+  /** At least one. */
+  readonly nodes: readonly NodeInfo[];
+  /** The one node is the one that was cleared for this pod: no other was looked at. */
+  readonly isCleared: boolean;
+  readonly evaluated: number;
+  readonly cycle: Cycle;
+  /** How the search looks if none of these nodes will do either. */
+  readonly unfit: Unfit;
+}
+
+/** What a search is about; it changes `search.nextStart` alone. */
+export interface SearchQuestion {
+  readonly pod: PodInfo;
+  readonly plugins: readonly SchedulerPlugin[];
+  readonly cluster: ClusterView;
+  /** Pods nominated to a node by a preemption count as being there for those of no higher priority. */
+  readonly nominated: NominatedPods;
+  readonly search: SearchState;
+  readonly percentageOfNodesToScore?: number | undefined;
+}
+
 /**
- * Finds the best node for a pod. Pods nominated to a node by a preemption count as being there for those of no higher
- * priority. Pure but for `random`, which breaks ties, and the rotating start.
+ * The nodes that take a pod, before they are scored.
+ * @param cleared "first": a node that was cleared for this pod is enough when it takes it.
  */
-export function decide(
-  pod: PodInfo,
-  plugins: readonly SchedulerPlugin[],
-  cluster: ClusterView,
-  nominated: NominatedPods,
-  search: SearchState,
-  random: () => number,
-  percentageOfNodesToScore = 0,
-): Decision {
+export function findFeasible(question: SearchQuestion, cleared: "first" | "as any other"): Feasible | Unfit {
+  const { pod, plugins, cluster, nominated, search, percentageOfNodesToScore } = question;
   const all = cluster.nodes();
   const cycle = new Cycle(plugins, pod, cluster);
   const unfit = (rest: Partial<Unfit>): Unfit => ({
@@ -98,10 +115,9 @@ export function decide(
   const { general, onlyNodes } = cycle;
   if (general) return unfit({ general: general.rejection, plugins: new Set([general.plugin]) });
 
-  // A node that was cleared for this pod comes first.
-  const cleared = cluster.node(pod.pod.status?.nominatedNodeName ?? "");
-  if (cleared && !filterWithNominated(pod, cleared, cycle, plugins, cluster, nominated))
-    return { kind: "fits", node: cleared.name, evaluated: 1 };
+  const nominee = cleared === "first" ? cluster.node(pod.pod.status?.nominatedNodeName ?? "") : undefined;
+  if (nominee && !filterWithNominated(pod, nominee, cycle, plugins, cluster, nominated))
+    return { kind: "feasible", nodes: [nominee], isCleared: true, evaluated: 1, cycle, unfit: unfit({}) };
 
   const candidates = onlyNodes ? all.filter(({ name }) => onlyNodes.names.has(name)) : all;
   const wanted = feasibleWanted(candidates.length, percentageOfNodesToScore);
@@ -121,13 +137,20 @@ export function decide(
     }
   }
   if (candidates.length > 0) search.nextStart = (search.nextStart + looked) % candidates.length;
-  if (feasible.length === 0) {
-    for (const plugin of onlyNodes?.plugins ?? []) rejecting.add(plugin);
-    const absentReason = onlyNodes ? `node(s) didn't satisfy plugin(s) [${onlyNodes.plugins.join(" ")}]` : undefined;
-    return unfit({ rejections, plugins: rejecting, absentReason });
-  }
-  const node = feasible.length === 1 ? feasible[0] : pickBest(feasible, cycle.scores(feasible), random);
-  return { kind: "fits", node: node?.name ?? "", evaluated: looked };
+  for (const plugin of onlyNodes?.plugins ?? []) rejecting.add(plugin);
+  const absentReason = onlyNodes ? `node(s) didn't satisfy plugin(s) [${onlyNodes.plugins.join(" ")}]` : undefined;
+  const noneTakesIt = unfit({ rejections, plugins: rejecting, absentReason });
+  if (feasible.length === 0) return noneTakesIt;
+  return { kind: "feasible", nodes: feasible, isCleared: false, evaluated: looked, cycle, unfit: noneTakesIt };
+}
+
+/** The best node for a pod. Pure but for `random`, which breaks ties, and the rotating start. */
+export function decide(question: SearchQuestion, random: () => number): Decision {
+  const found = findFeasible(question, "first");
+  if (found.kind === "unfit") return found;
+  const { nodes, evaluated, cycle } = found;
+  const node = nodes.length === 1 ? nodes[0] : pickBest(nodes, cycle.scores(nodes), random);
+  return { kind: "fits", node: node?.name ?? "", evaluated };
 }
 
 /** With pods nominated there, the node must do both with them and, since they may never come, without. */
@@ -167,7 +190,12 @@ export function feasibleWanted(nodes: number, percentage = 0): number {
   return Math.max(minFeasible, Math.floor((nodes * percent) / 100));
 }
 
-function pickBest(nodes: readonly NodeInfo[], scores: readonly number[], random: () => number): NodeInfo | undefined {
+/** Of several that are equally good, any. */
+export function pickBest(
+  nodes: readonly NodeInfo[],
+  scores: readonly number[],
+  random: () => number,
+): NodeInfo | undefined {
   const best = Math.max(...scores);
   const ties = nodes.filter((_, index) => scores[index] === best);
   return ties[Math.floor(random() * ties.length)];

@@ -2,10 +2,9 @@ import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import type { PluginArgs } from "./configuration/plugin-args.ts";
-import { Cycle, explainUnfit, filterWithNominated, type Unfit, withNode } from "./cycle.ts";
-import type { ClusterView, Rejection, SchedulerPlugin } from "./framework.ts";
+import { Cycle, explainUnfit, filterWithNominated, type SearchQuestion, type Unfit, withNode } from "./cycle.ts";
+import { type ClusterView, type Rejection, rejection } from "./framework.ts";
 import type { NodeInfo } from "./node-info.ts";
-import type { NominatedPods } from "./nominated-pods.ts";
 import type { PodInfo } from "./pod-info.ts";
 
 export interface PreemptionCandidate {
@@ -15,25 +14,30 @@ export interface PreemptionCandidate {
   readonly budgetViolations: number;
 }
 
-export type PreemptionPlan =
-  | { readonly kind: "preempt"; readonly candidate: PreemptionCandidate }
+/** Why nobody has to go. */
+export type NoPreemption =
   /** `clearNomination`: no preemption can help any more, so that an earlier one's node is given up. */
-  | { readonly kind: "none"; readonly message: string; readonly clearNomination: boolean };
+  { readonly kind: "none"; readonly message: string; readonly clearNomination: boolean };
+
+export type PreemptionPlan = { readonly kind: "preempt"; readonly candidate: PreemptionCandidate } | NoPreemption;
+
+export interface PreemptionCandidates {
+  readonly kind: "candidates";
+  readonly candidates: readonly PreemptionCandidate[];
+}
 
 /**
- * Which pods of lower priority should go so that this one fits (pure). On each node that preemption could help, all lower
+ * Which pods of lower priority could go so that this one fits (pure). On each node that preemption could help, all lower
  * pods are thought away and then kept again one by one, those first whose disruption budget would be violated, then by
- * importance; the node is chosen that hurts least.
+ * importance.
  */
-export function planPreemption(
-  preemptor: PodInfo,
+export function preemptionCandidates(
+  question: SearchQuestion,
   unfit: Unfit,
-  plugins: readonly SchedulerPlugin[],
-  cluster: ClusterView,
-  nominated: NominatedPods,
   budgets: readonly PodDisruptionBudget[],
   { minCandidateNodesPercentage, minCandidateNodesAbsolute }: PluginArgs["DefaultPreemption"],
-): PreemptionPlan {
+): PreemptionCandidates | NoPreemption {
+  const { pod: preemptor, cluster } = question;
   const ineligible = whyIneligible(preemptor, unfit, cluster);
   if (ineligible) return { kind: "none", message: `preemption: ${ineligible}`, clearNomination: false };
   const rejections = new Map<string, Rejection>();
@@ -43,15 +47,22 @@ export function planPreemption(
   for (const node of nodes) {
     if (unfit.general || !unfit.rejections.get(node.name)?.preemptible) continue;
     if (candidates.length >= most) break;
-    const outcome = victimsOn(node, preemptor, plugins, cluster, nominated, budgets);
+    const outcome = victimsOn(node, question, budgets);
     if ("victims" in outcome) candidates.push(outcome);
     else rejections.set(node.name, outcome);
   }
-  const best = leastHarm(candidates);
-  if (best) return { kind: "preempt", candidate: best };
+  if (candidates.length > 0) return { kind: "candidates", candidates };
   const absentReason = "Preemption is not helpful for scheduling";
   const message = explainUnfit({ ...unfit, general: undefined, rejections, absentReason });
   return { kind: "none", message: `preemption: ${message}`, clearNomination: true };
+}
+
+/** The candidate that hurts least. */
+export function preemptionPlan(found: PreemptionCandidates | NoPreemption): PreemptionPlan {
+  if (found.kind === "none") return found;
+  const candidate = leastHarm(found.candidates);
+  if (candidate) return { kind: "preempt", candidate };
+  return { kind: "none", message: "preemption: no candidate node for preemption", clearNomination: false };
 }
 
 function whyIneligible({ pod, priority }: PodInfo, unfit: Unfit, cluster: ClusterView): string | undefined {
@@ -77,10 +88,7 @@ const isBeingPreempted = ({ metadata, status }: Pod): boolean =>
 
 function victimsOn(
   node: NodeInfo,
-  preemptor: PodInfo,
-  plugins: readonly SchedulerPlugin[],
-  cluster: ClusterView,
-  nominated: NominatedPods,
+  { pod: preemptor, plugins, cluster, nominated }: SearchQuestion,
   budgets: readonly PodDisruptionBudget[],
 ): PreemptionCandidate | Rejection {
   const lower = [...node.pods.values()].filter(({ priority }) => priority < preemptor.priority).sort(byImportance);
@@ -104,11 +112,13 @@ function victimsOn(
     victims.push(info);
     if (violating.includes(info)) budgetViolations++;
   }
+  // It was turned down for something that no pod on it is in the way of.
+  if (victims.length === 0) return rejection(`expected at least one victim pod on node "${node.name}"`, "final");
   return { node: node.name, victims: victims.sort(byImportance), budgetViolations };
 }
 
 /** Higher priority first, then those that run longer. */
-function byImportance(a: PodInfo, b: PodInfo): number {
+export function byImportance(a: PodInfo, b: PodInfo): number {
   return b.priority - a.priority || startOf(a).localeCompare(startOf(b));
 }
 

@@ -1,4 +1,4 @@
-import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
@@ -6,7 +6,6 @@ import {
   namespaces,
   nodes,
   persistentVolumeClaims,
-  podDisruptionBudgets,
   pods,
   resourceClaims,
   resourceSlices,
@@ -21,13 +20,17 @@ import { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
 import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
 import type { Profile } from "./configuration/profile.ts";
-import { decide, explainUnfit, type SearchState, type Unfit } from "./cycle.ts";
+import { type Decision, decide, explainUnfit, type SearchQuestion, type SearchState, type Unfit } from "./cycle.ts";
+import { decideWithExtenders } from "./extenders/decide.ts";
+import { Extenders } from "./extenders/extenders.ts";
+import { HttpExtender } from "./extenders/http-extender.ts";
 import type { ClusterEvent, ClusterView, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
 import { isTerminal } from "./pod-phase.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
-import { type PreemptionCandidate, planPreemption } from "./preemption.ts";
+import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
+import { Preemptor } from "./preemptor.ts";
 import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
@@ -38,7 +41,7 @@ export interface SchedulerOptions {
   /** Pods that name one of its profiles are this scheduler's own. */
   readonly configuration?: Pick<
     SchedulerConfiguration,
-    "profiles" | "podInitialBackoffSeconds" | "podMaxBackoffSeconds"
+    "profiles" | "extenders" | "podInitialBackoffSeconds" | "podMaxBackoffSeconds"
   >;
   readonly events?: EventRecorder | undefined;
   readonly clock?: Clock | undefined;
@@ -59,7 +62,8 @@ interface RunningProfile extends Profile {
 /**
  * Gives pods their nodes. Events fill the cache and the queue; one loop takes pods from the queue and decides on each at
  * once on the cache as it stands; what the decision asks for (binding, preemption, telling why not) goes to the API
- * beside the loop. A binding in flight is assumed, so that the next decision counts with it.
+ * beside the loop. A binding in flight is assumed, so that the next decision counts with it. Only what extenders say of a
+ * pod is waited for: the next pod's turn comes after it.
  */
 export class Scheduler {
   readonly #client: Client;
@@ -73,6 +77,8 @@ export class Scheduler {
   readonly #queue: SchedulingQueue;
   readonly #search: SearchState = { nextStart: 0 };
   readonly #statuses: PodStatusWriter;
+  readonly #extenders: Extenders;
+  readonly #preemptor: Preemptor;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #detach: (() => void)[] = [];
   #loop: Promise<void> | undefined;
@@ -84,8 +90,12 @@ export class Scheduler {
     this.#clock = options.clock ?? systemClock;
     this.#log = (options.log ?? silentLog).named("scheduler");
     this.#random = options.random ?? Math.random;
-    const { profiles, podInitialBackoffSeconds, podMaxBackoffSeconds } =
+    const { profiles, extenders, podInitialBackoffSeconds, podMaxBackoffSeconds } =
       options.configuration ?? defaultConfiguration();
+    this.#extenders = new Extenders(
+      extenders.map((settings) => new HttpExtender(settings)),
+      this.#log,
+    );
     this.#profiles = new Map(
       profiles.map((profile) => {
         const { schedulerName: component } = profile;
@@ -101,6 +111,13 @@ export class Scheduler {
       longestBackOff_ms: podMaxBackoffSeconds * 1000,
     });
     this.#statuses = new PodStatusWriter(options.client, this.#clock);
+    this.#preemptor = new Preemptor({
+      client: options.client,
+      informers: options.informers,
+      nominated: this.#nominated,
+      statuses: this.#statuses,
+      log: this.#log,
+    });
   }
 
   /** Resolves when the caches are full and the loop runs. */
@@ -160,7 +177,8 @@ export class Scheduler {
     let turnBegan_ms = this.#clock.now_ms();
     for (let info = await this.#queue.next(); info; info = await this.#queue.next()) {
       try {
-        this.#schedule(info);
+        const answers = this.#schedule(info);
+        if (answers) await answers;
       } catch (error) {
         this.#log.error("a decision failed", { pod: info.key, error });
         this.#queue.retry(info);
@@ -173,39 +191,74 @@ export class Scheduler {
     }
   }
 
-  /** One cycle; waits for nothing. */
-  #schedule(info: PodInfo): void {
+  /** One cycle; waits for nothing unless the pod concerns extenders. */
+  #schedule(info: PodInfo): Promise<void> | undefined {
     if (this.#cache.isAssumed(info.uid)) {
       this.#queue.delete(info.uid);
-      return;
+      return undefined;
     }
     const profile = this.#profileOf(info.pod);
     if (!profile) {
       this.#queue.delete(info.uid);
-      return;
+      return undefined;
     }
-    const { plugins, percentageOfNodesToScore } = profile;
-    const decision = decide(
-      info,
-      plugins,
-      this.#view,
-      this.#nominated,
-      this.#search,
-      this.#random,
-      percentageOfNodesToScore,
-    );
-    if (decision.kind === "fits") {
-      this.#cache.assume(info, decision.node);
-      for (const plugin of plugins) plugin.reserve?.(info, decision.node, this.#view);
-      this.#nominated.delete(info.uid);
-      this.#inBackground(this.#bind(info, decision.node, profile));
-    } else {
-      this.#reject(info, decision, profile);
-    }
+    const question = this.#question(info, profile);
+    const extenders = this.#extenders.for(info.pod);
+    if (extenders) return this.#scheduleWithExtenders(question, profile, extenders);
+    const decision = decide(question, this.#random);
+    if (decision.kind === "unfit") {
+      const plan = this.#preemptor.plan(question, decision, profile.preemption);
+      this.#reject(info, decision, plan, profile);
+    } else this.#take(info, decision, profile, undefined);
+    return undefined;
   }
 
-  async #bind(info: PodInfo, nodeName: string, { plugins, events }: RunningProfile): Promise<void> {
-    const { name = "", namespace = "", uid } = info.pod.metadata;
+  async #scheduleWithExtenders(question: SearchQuestion, profile: RunningProfile, extenders: Extenders): Promise<void> {
+    const { pod: info } = question;
+    let decision: Decision;
+    try {
+      decision = await decideWithExtenders(question, extenders, this.#random);
+    } catch (error) {
+      this.#log.warn("an extender failed", { pod: info.key, error });
+      this.#queue.retry(info);
+      profile.events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message: messageOf(error) });
+      this.#inBackground(this.#tellTrouble(info, error));
+      return;
+    }
+    const plan =
+      decision.kind === "unfit"
+        ? await this.#preemptor.planWithExtenders(question, decision, profile.preemption, extenders)
+        : undefined;
+    // It may have been deleted meanwhile, or bound by somebody else.
+    if (!this.#queue.has(info.uid)) return;
+    if (decision.kind === "unfit") this.#reject(info, decision, plan, profile);
+    else this.#take(info, decision, profile, extenders);
+  }
+
+  #question(pod: PodInfo, { plugins, percentageOfNodesToScore }: RunningProfile): SearchQuestion {
+    const [cluster, nominated, search] = [this.#view, this.#nominated, this.#search];
+    return { pod, plugins, cluster, nominated, search, percentageOfNodesToScore };
+  }
+
+  #take(
+    info: PodInfo,
+    { node }: Extract<Decision, { kind: "fits" }>,
+    profile: RunningProfile,
+    extenders: Extenders | undefined,
+  ): void {
+    this.#cache.assume(info, node);
+    for (const plugin of profile.plugins) plugin.reserve?.(info, node, this.#view);
+    this.#nominated.delete(info.uid);
+    this.#inBackground(this.#bind(info, node, profile, extenders));
+  }
+
+  async #bind(
+    info: PodInfo,
+    nodeName: string,
+    { plugins, events }: RunningProfile,
+    extenders: Extenders | undefined,
+  ): Promise<void> {
+    const { name = "", namespace = "" } = info.pod.metadata;
     try {
       for (const plugin of plugins) {
         const outcome = await plugin.preBind?.(info, nodeName, this.#client, this.#view);
@@ -214,12 +267,7 @@ export class Scheduler {
         this.#queue.park(info, new Set([plugin.name]));
         return;
       }
-      await this.#client.post(pods, { namespace, name }, "binding", {
-        apiVersion: "v1",
-        kind: "Binding",
-        metadata: { namespace, name, uid },
-        target: { kind: "Node", name: nodeName },
-      });
+      if (!(await extenders?.bind(info.pod, nodeName))) await this.#writeBinding(info.pod, nodeName);
       this.#queue.delete(info.uid);
       events.record(info.pod, {
         type: "Normal",
@@ -235,20 +283,33 @@ export class Scheduler {
       if (isConflict(error) || this.#stopping)
         return this.#log.debug("a binding was refused", { pod: info.key, error });
       this.#log.warn("a binding failed", { pod: info.key, error });
-      const message = error instanceof Error ? error.message : String(error);
-      await this.#statuses.unschedulable(info.pod, { reason: "SchedulerError", message });
+      await this.#tellTrouble(info, error);
     } finally {
       for (const plugin of plugins) plugin.release?.(info);
     }
   }
 
-  #reject(info: PodInfo, unfit: Unfit, profile: RunningProfile): void {
-    const { plugins, preemption, events } = profile;
-    const budgets = this.#informers.lister(podDisruptionBudgets).list();
-    const plan =
-      unfit.nodeCount === 0 || !preemption
-        ? undefined
-        : planPreemption(info, unfit, plugins, this.#view, this.#nominated, budgets, preemption);
+  async #writeBinding({ metadata }: Pod, nodeName: string): Promise<void> {
+    const { name = "", namespace = "", uid } = metadata;
+    await this.#client.post(pods, { namespace, name }, "binding", {
+      apiVersion: "v1",
+      kind: "Binding",
+      metadata: { namespace, name, uid },
+      target: { kind: "Node", name: nodeName },
+    });
+  }
+
+  /** What kept the pod from its node had nothing to do with the nodes. */
+  async #tellTrouble(info: PodInfo, error: unknown): Promise<void> {
+    try {
+      await this.#statuses.unschedulable(info.pod, { reason: "SchedulerError", message: messageOf(error) });
+    } catch (failure) {
+      if (!isNotFound(failure)) throw failure;
+    }
+  }
+
+  #reject(info: PodInfo, unfit: Unfit, plan: PreemptionPlan | undefined, profile: RunningProfile): void {
+    const { events } = profile;
     const message =
       unfit.nodeCount === 0
         ? "no nodes available to schedule pods"
@@ -280,36 +341,9 @@ export class Scheduler {
   ): Promise<void> {
     try {
       await this.#statuses.unschedulable(info.pod, { reason: "Unschedulable", message, nominatedNodeName });
-      if (candidate) await this.#preempt(info, candidate, profile);
+      if (candidate) await this.#preemptor.carryOut(info, candidate, profile);
     } catch (error) {
       if (!isNotFound(error)) this.#log.warn("could not finish a rejection", { pod: info.key, error });
-    }
-  }
-
-  async #preempt(
-    info: PodInfo,
-    { node, victims }: PreemptionCandidate,
-    { schedulerName, events }: RunningProfile,
-  ): Promise<void> {
-    // Pods of lower priority that were to come to this node have to look anew.
-    for (const other of this.#nominated.on(node)) {
-      if (other.priority >= info.priority) continue;
-      this.#nominated.delete(other.uid);
-      await this.#statuses.clearNomination(other.pod);
-    }
-    for (const { pod } of victims) {
-      try {
-        await this.#statuses.markPreempted(pod, schedulerName);
-        const { name = "", namespace, uid } = pod.metadata;
-        await this.#client.delete(pods, { namespace, name }, { preconditions: { uid } });
-        events.record(pod, {
-          type: "Normal",
-          reason: "Preempted",
-          message: `Preempted by pod ${info.uid} on node ${node}`,
-        });
-      } catch (error) {
-        if (!isNotFound(error) && !hasReason(error, "Conflict")) throw error;
-      }
     }
   }
 
@@ -390,6 +424,8 @@ export class Scheduler {
     lister: (ref) => this.#informers.lister(ref),
   };
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const sameLabels = (a: KubeObject, b: KubeObject): boolean =>
   JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels);

@@ -6,11 +6,11 @@ import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.
 import { ObjectStore } from "#shared/client/store-index.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { defaultProfile } from "./configuration/profile.ts";
-import { type Decision, decide, explainUnfit } from "./cycle.ts";
+import { type Decision, decide, explainUnfit, type SearchQuestion } from "./cycle.ts";
 import type { ClusterView } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
-import { planPreemption } from "./preemption.ts";
+import { preemptionCandidates, preemptionPlan } from "./preemption.ts";
 
 let sequence = 0;
 
@@ -96,8 +96,13 @@ export class TestCluster {
     lister: (ref) => this.store(ref as ResourceRef<never>) as never,
   };
 
+  question(pod: PodInfo): SearchQuestion {
+    const { view: cluster, nominated } = this;
+    return { pod, plugins: defaultPlugins, cluster, nominated, search: { nextStart: 0 } };
+  }
+
   decide(pod: Pod, random = 0): Decision {
-    return decide(new PodInfo(pod), defaultPlugins, this.view, this.nominated, { nextStart: 0 }, () => random);
+    return decide(this.question(new PodInfo(pod)), () => random);
   }
 
   node(pod: Pod): string {
@@ -108,6 +113,6 @@ export class TestCluster {
   preempt(pod: Pod, budgets: readonly PodDisruptionBudget[] = []) {
     const decision = this.decide(pod);
     if (decision.kind === "fits") throw new Error("it fits");
-    return planPreemption(new PodInfo(pod), decision, defaultPlugins, this.view, this.nominated, budgets, preemption);
+    return preemptionPlan(preemptionCandidates(this.question(new PodInfo(pod)), decision, budgets, preemption));
   }
 }

@@ -127,16 +127,81 @@ profiles:
     ]);
   });
 
-  test("what the scheduler cannot do without, and what it cannot do", () => {
+  test("what the scheduler cannot do without", () => {
     expect(
       complaints(`
-extenders: [{ urlPrefix: "http://x" }]
 profiles: [{ plugins: { multiPoint: { disabled: [{ name: "*" }] } } }]
 `),
     ).toEqual([
-      "extenders: extenders over HTTP are not supported",
       "profiles[0].plugins: no queue sort plugin is enabled: PrioritySort",
       "profiles[0].plugins: at least one bind plugin is needed: DefaultBinder",
+    ]);
+  });
+
+  test("extenders: those that can be done without come last, and what one counts the scheduler does not", () => {
+    const { extenders, profiles } = parse(`
+extenders:
+- urlPrefix: http://a/
+  filterVerb: filter
+  ignorable: true
+- urlPrefix: https://b/scheduler
+  prioritizeVerb: score
+  bindVerb: bind
+  weight: 3
+  enableHTTPS: true
+  httpTimeout: 1m30s
+  nodeCacheCapable: true
+  managedResources: [{ name: example.com/gpu, ignoredByScheduler: true }, { name: example.com/x }]
+- urlPrefix: https://c
+  tlsConfig: { caData: ${Buffer.from("PEM").toString("base64")}, serverName: s }
+profiles:
+- schedulerName: a
+  pluginConfig: [{ name: NodeResourcesFit, args: { ignoredResources: [example.com/other] } }]
+- schedulerName: b
+`);
+    expect(extenders.map(({ urlPrefix }) => urlPrefix)).toEqual(["https://b/scheduler", "https://c", "http://a/"]);
+    expect(extenders[0]).toEqual({
+      urlPrefix: "https://b/scheduler",
+      verbs: { filter: "", prioritize: "score", preempt: "", bind: "bind" },
+      weight: 3,
+      timeout_ms: 90_000,
+      nodeCacheCapable: true,
+      ignorable: false,
+      managedResources: ["example.com/gpu", "example.com/x"],
+      ignoredResources: ["example.com/gpu"],
+      tls: { rejectUnauthorized: false },
+    });
+    expect(extenders[1]).toMatchObject({ timeout_ms: 5000, tls: { ca: "PEM", serverName: "s" } });
+    const info = (resource: string) => new PodInfo(testPod("p", {}, { requests: { [resource]: "1" } }));
+    for (const { plugins } of profiles) {
+      const filter = (resource: string) =>
+        plugins
+          .find(({ name }) => name === "NodeResourcesFit")
+          ?.begin(info(resource), undefined as never)
+          ?.filter?.(new NodeInfo("n", testNode("n")))?.reasons;
+      expect(filter("example.com/gpu")).toBeUndefined();
+      expect(filter("example.com/other")).toEqual(["Insufficient example.com/other"]);
+    }
+  });
+
+  test("extenders that cannot be", () => {
+    expect(
+      complaints(`
+extenders:
+- { urlPrefix: "ftp://x", prioritizeVerb: p, bindVerb: b, httpTimeout: soon, tlsConfig: { caFile: /no/such/file } }
+- urlPrefix: http://y
+  bindVerb: b
+  managedResources: [{ name: cpu }, { name: a/b/c }, { name: example.com/x }, { name: example.com/x }]
+`),
+    ).toEqual([
+      "extenders[0].urlPrefix: expected a URL of HTTP",
+      "extenders[0].weight: must have a positive weight applied to it",
+      "extenders[0].httpTimeout: expected a duration such as 5s",
+      expect.stringMatching(/^extenders\[0\].tlsConfig.caFile: ENOENT/),
+      "extenders[1].managedResources[0].name: is an invalid extended resource name",
+      expect.stringMatching(/^extenders\[1\].managedResources\[1\].name: a valid label key/),
+      "extenders[1].managedResources[3].name: duplicate extender managed resource name",
+      "extenders: found 2 extenders implementing bind: only one extender can implement bind",
     ]);
   });
 

@@ -4,6 +4,7 @@ import { parseDocument } from "yaml";
 import { Field } from "#shared/config/field.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { defaultChoices } from "../plugins/registry.ts";
+import { decodeExtenders, type ExtenderSettings } from "./extender-settings.ts";
 import { type PluginArgs, readArgs } from "./plugin-args.ts";
 import {
   defaultArgs,
@@ -19,6 +20,8 @@ import {
 export interface SchedulerConfiguration {
   /** At least one; no two of a name. */
   readonly profiles: readonly Profile[];
+  /** As they are asked: one after the other. */
+  readonly extenders: readonly ExtenderSettings[];
   readonly podInitialBackoffSeconds: number;
   readonly podMaxBackoffSeconds: number;
   readonly leaderElection: {
@@ -32,6 +35,7 @@ export interface SchedulerConfiguration {
 
 export const defaultConfiguration = (): SchedulerConfiguration => ({
   profiles: [defaultProfile()],
+  extenders: [],
   podInitialBackoffSeconds: 1,
   podMaxBackoffSeconds: 10,
   leaderElection: { leaderElect: undefined, resourceName: undefined, resourceNamespace: undefined },
@@ -92,7 +96,7 @@ function decode(root: Field): SchedulerConfiguration {
   if (fields.kind.value !== configurationKind)
     fields.kind.complain(`expected ${configurationKind}, got ${JSON.stringify(fields.kind.value)}`);
   fields.parallelism.integer(16, { min: 1, max: infinity });
-  if (fields.extenders.items().length > 0) fields.extenders.complain("extenders over HTTP are not supported");
+  const extenders = decodeExtenders(fields.extenders);
   const first_s = fields.podInitialBackoffSeconds.integer(1, { min: 1, max: infinity });
   const longest_s = fields.podMaxBackoffSeconds.integer(10, { min: 1, max: infinity });
   if (longest_s < first_s)
@@ -117,7 +121,12 @@ function decode(root: Field): SchedulerConfiguration {
   ]);
   const given = (field: Field): string | undefined => (field.isAbsent ? undefined : field.text());
   return {
-    profiles: decodeProfiles(fields.profiles, percentage),
+    profiles: decodeProfiles(
+      fields.profiles,
+      percentage,
+      extenders.flatMap(({ ignoredResources }) => ignoredResources),
+    ),
+    extenders,
     podInitialBackoffSeconds: first_s,
     podMaxBackoffSeconds: longest_s,
     leaderElection: {
@@ -129,22 +138,27 @@ function decode(root: Field): SchedulerConfiguration {
   };
 }
 
-function decodeProfiles(list: Field, percentage: number): readonly Profile[] {
+/** @param uncounted resources that an extender counts in the scheduler's place */
+function decodeProfiles(list: Field, percentage: number, uncounted: readonly string[]): readonly Profile[] {
   const items = list.items();
-  if (items.length === 0) return [{ ...defaultProfile(), percentageOfNodesToScore: percentage }];
+  if (items.length === 0) return [decodeProfile(new Field({}, list.path, list.problems), percentage, uncounted)];
   const names = new Set<string>();
   return items.map((item) => {
-    const profile = decodeProfile(item, percentage);
+    const profile = decodeProfile(item, percentage, uncounted);
     if (names.has(profile.schedulerName)) item.complain(`schedulerName: Duplicate value: "${profile.schedulerName}"`);
     names.add(profile.schedulerName);
     return profile;
   });
 }
 
-function decodeProfile(item: Field, percentage: number): Profile {
+function decodeProfile(item: Field, percentage: number, uncounted: readonly string[]): Profile {
   const fields = item.fields(["schedulerName", "percentageOfNodesToScore", "plugins", "pluginConfig"]);
   const sets = decodeSets(fields.plugins);
-  const args = decodeArgs(fields.pluginConfig);
+  const given = decodeArgs(fields.pluginConfig);
+  const args: PluginArgs =
+    uncounted.length === 0
+      ? given
+      : { ...given, NodeResourcesFit: { ...given.NodeResourcesFit, ignoredResources: uncounted } };
   const serves = (point: keyof PluginSets, name: string): boolean =>
     pluginsAt(point, sets).some((choice) => choice.name === name);
   if (!serves("queueSort", "PrioritySort")) fields.plugins.complain("no queue sort plugin is enabled: PrioritySort");
