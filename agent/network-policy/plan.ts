@@ -54,12 +54,28 @@ export function planPolicies(state: PolicyState, family: IpFamily): PolicyPlan {
       if (ingress) jumps.push(["-d", ip, "-j", ingress]);
     }
   }
-  const established: Rule = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "RETURN"];
   return {
-    chains: new Map([...draft.chains, [policyChain, jumps.length === 0 ? [] : [established, ...jumps]]]),
+    chains: new Map([...draft.chains, [policyChain, jumps.length === 0 ? [] : [...alwaysOpen[family], ...jumps]]]),
     sets: draft.sets,
   };
 }
+
+const established: Rule = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "RETURN"];
+
+/**
+ * What no policy forbids. Pods of one bridge ask each other for their link addresses, in IPv6 by ICMP: these packets pass
+ * iptables on bridges as any other, belong to no connection, and without them no connection is made (RFC 4890, 4.3.1;
+ * ARP is not seen by iptables).
+ */
+const alwaysOpen: Readonly<Record<IpFamily, readonly Rule[]>> = {
+  IPv4: [established],
+  IPv6: [
+    established,
+    ...["neighbour-solicitation", "neighbour-advertisement"].map(
+      (type): Rule => ["-p", "ipv6-icmp", "-m", "icmp6", "--icmpv6-type", type, "-j", "RETURN"],
+    ),
+  ],
+};
 
 /** Which policies select a pod in a direction; none: it is open. */
 export function policiesOf(

@@ -2,12 +2,14 @@ import { createServer, type Server } from "node:http";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { IpFamily } from "./service-ports.ts";
 
 /** What a balancer outside the cluster is told of one Service on this board. */
 export interface ServiceHealth {
   readonly namespace: string;
   readonly name: string;
-  readonly localEndpoints: number;
+  /** A balancer that comes by one family is told of the endpoints that it reaches by it. */
+  readonly localEndpoints: Readonly<Record<IpFamily, number>>;
 }
 
 /** Services that ask for a health check port, by that port (externalTrafficPolicy Local). */
@@ -20,14 +22,21 @@ export function serviceHealth(
     services.flatMap((service): [number, ServiceHealth][] => {
       const { spec, metadata } = service;
       if (!spec?.healthCheckNodePort || spec.externalTrafficPolicy !== "Local") return [];
-      const ready = slicesOf(service).flatMap(({ endpoints }) =>
-        (endpoints ?? []).filter((each) => each.nodeName === nodeName && each.conditions?.ready !== false),
-      );
-      const { size } = new Set(ready.map(({ addresses }) => addresses[0]));
+      const localEndpoints = (family: IpFamily): number => {
+        const slices = slicesOf(service).filter(({ addressType }) => addressType === family);
+        const ready = slices.flatMap(({ endpoints }) =>
+          (endpoints ?? []).filter((each) => each.nodeName === nodeName && each.conditions?.ready !== false),
+        );
+        return new Set(ready.map(({ addresses }) => addresses[0])).size;
+      };
       return [
         [
           spec.healthCheckNodePort,
-          { namespace: metadata.namespace ?? "", name: metadata.name ?? "", localEndpoints: size },
+          {
+            namespace: metadata.namespace ?? "",
+            name: metadata.name ?? "",
+            localEndpoints: { IPv4: localEndpoints("IPv4"), IPv6: localEndpoints("IPv6") },
+          },
         ],
       ];
     }),
@@ -64,8 +73,11 @@ export class HealthChecks {
   }
 
   private listen(port: number, health: ServiceHealth): void {
-    const server = createServer((_request, response) => {
-      const { namespace, name, localEndpoints } = entry.health;
+    const server = createServer((request, response) => {
+      const { namespace, name } = entry.health;
+      // One socket for both families shows an IPv4 address as one of IPv6.
+      const isIpv4 = request.socket.remoteAddress?.includes(".") ?? false;
+      const localEndpoints = entry.health.localEndpoints[isIpv4 ? "IPv4" : "IPv6"];
       const serviceProxyHealthy = this.isProxyHealthy();
       response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
         "content-type": "application/json",

@@ -69,7 +69,7 @@ export function serviceRules(
       ["KUBE-MARK-MASQ", [["-j", "MARK", "--or-mark", serviceMark]]],
       ...[...withChainsOf].flatMap(({ chains }) => [...chains]),
       ["KUBE-NODEPORTS", ports.flatMap(({ nodePorts }) => nodePorts)],
-      ["KUBE-SERVICES", [...ports.flatMap(({ services }) => services), toNodePorts]],
+      ["KUBE-SERVICES", [...ports.flatMap(({ services }) => services), toNodePorts(network)]],
       ["KUBE-POSTROUTING", postroutingRules()],
     ]),
     filter: new Map([
@@ -82,12 +82,14 @@ export function serviceRules(
   };
 }
 
-const toNodePorts: Rule = [
+/** The kernel leads nothing from ::1 elsewhere, so what listens there itself keeps being reached, as with kube-proxy. */
+const toNodePorts = ({ family }: ProxyNetwork): Rule => [
   ...comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain"),
   "-m",
   "addrtype",
   "--dst-type",
   "LOCAL",
+  ...(family === "IPv6" ? ["!", "-d", "::1/128"] : []),
   "-j",
   "KUBE-NODEPORTS",
 ];
