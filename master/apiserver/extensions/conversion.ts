@@ -1,7 +1,7 @@
 /** Versions of a custom resource: what is stored in one is shown in another, unchanged or as a webhook converts it. */
-import { internalError } from "#shared/api/errors.ts";
-import { apiVersionOf, fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { apiVersionOf, fieldsOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject } from "#shared/api/patch/json-value.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
@@ -27,30 +27,34 @@ export function versionConverter(definition: CustomResourceDefinition, parts: Co
   const remote = conversion?.strategy === "Webhook" ? new ConversionWebhook(definition, parts.webhooks) : undefined;
   const to = (objects: readonly KubeObject[], apiVersion: string) =>
     remote ? remote.convert(objects, apiVersion) : objects.map((object) => ({ ...object, apiVersion }));
+  const one = (object: KubeObject, apiVersion: string): KubeObject | Promise<KubeObject> => {
+    if (object.apiVersion === apiVersion) return object;
+    const converted = to([object], apiVersion);
+    const first = (made: readonly KubeObject[]): KubeObject => made[0] ?? object;
+    return converted instanceof Promise ? converted.then(first) : first(converted);
+  };
   return {
     read(objects, version) {
       const apiVersion = apiVersionOf({ group, version });
       const schema = parts.schemas.get(version);
-      const others = objects.filter((object) => object.apiVersion !== apiVersion);
+      // What the version does not know that an object rests in, no other version shows.
+      const others = objects
+        .filter((object) => object.apiVersion !== apiVersion)
+        .map((object) => settled(object, parts.schemas.get(parseApiVersion(object.apiVersion).version)));
       if (others.length === 0) return objects.map((object) => settled(object, schema));
       const converted = to(others, apiVersion);
       const join = (made: readonly KubeObject[]): KubeObject[] => {
         const next = made[Symbol.iterator]();
         return objects.map((object) => {
           const shown = object.apiVersion === apiVersion ? object : next.next().value;
-          if (!shown) throw internalError(`an object was lost in conversion to ${apiVersion}`);
+          if (!shown) throw failed(`an object was lost in conversion to ${apiVersion}`);
           return settled(shown, schema);
         });
       };
       return converted instanceof Promise ? converted.then(join) : join(converted);
     },
-    write(object) {
-      const apiVersion = apiVersionOf({ group, version: storage });
-      if (object.apiVersion === apiVersion) return object;
-      const converted = to([object], apiVersion);
-      const first = (made: readonly KubeObject[]): KubeObject => made[0] ?? object;
-      return converted instanceof Promise ? converted.then(first) : first(converted);
-    },
+    convert: one,
+    write: (object) => one(object, apiVersionOf({ group, version: storage })),
   };
 }
 
@@ -98,7 +102,7 @@ class ConversionWebhook {
 
   async #review(objects: readonly KubeObject[], desiredAPIVersion: string): Promise<KubeObject[]> {
     const version = this.#reviewVersion;
-    if (version === undefined) throw internalError("no supported conversion review versions");
+    if (version === undefined) throw failed("no supported conversion review versions");
     const uid = crypto.randomUUID();
     const review = {
       kind: "ConversionReview",
@@ -126,7 +130,7 @@ class ConversionWebhook {
   }
 }
 
-const failed = (message: string, cause?: unknown): Error => internalError(message, cause);
+const failed = (message: string, cause?: unknown): Error => unclassifiedError(message, cause);
 
 function convertedObjects(answer: ConversionReview, version: string, uid: string, title: string): unknown[] {
   const { response } = answer;

@@ -97,14 +97,17 @@ function ofVersion(
 ): ResourceDeclaration {
   return {
     ...shared,
-    subresources: subresourcesOf(version),
+    subresources: subresourcesOf(version, definition),
     columns: columnsOf(version.additionalPrinterColumns),
     selectableFields: selectableFieldsOf(version),
     strategy: strategyOf(definition, version, schema),
   };
 }
 
-function subresourcesOf({ subresources }: CustomResourceDefinitionVersion): Record<string, SubresourceDeclaration> {
+function subresourcesOf(
+  { subresources }: CustomResourceDefinitionVersion,
+  { spec }: CustomResourceDefinition,
+): Record<string, SubresourceDeclaration> {
   const served: Record<string, SubresourceDeclaration> = {};
   if (subresources?.status) served["status"] = status;
   const { scale } = subresources ?? {};
@@ -116,6 +119,11 @@ function subresourcesOf({ subresources }: CustomResourceDefinitionVersion): Reco
         specReplicas: scale.specReplicasPath ?? "",
         statusReplicas: scale.statusReplicasPath ?? "",
         labelSelector: scale.labelSelectorPath || undefined,
+        specReplicasOf: Object.fromEntries(
+          spec.versions.flatMap(({ name, subresources: other }) =>
+            other?.scale ? [[`${spec.group}/${name}`, other.scale.specReplicasPath ?? ""]] : [],
+          ),
+        ),
       },
     };
   }

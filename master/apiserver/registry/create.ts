@@ -10,7 +10,7 @@ import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
-import { managedResource } from "./managed-resource.ts";
+import { reckonManagedFields } from "./version-conversions.ts";
 import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** As upstream: without vowels, so that no words come out. */
@@ -37,7 +37,7 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   delete metadata.selfLink;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
-  metadata.managedFields = [...(creation.managedFields ?? managedFieldsOf(parts, scope, draft) ?? [])];
+  metadata.managedFields = [...(creation.managedFields ?? (await managedFieldsOf(parts, scope, draft)) ?? [])];
   if (metadata.managedFields.length === 0) delete metadata.managedFields;
   await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });
   delete draft.metadata.deletionTimestamp;
@@ -69,14 +69,10 @@ function managedFieldsOf(
   parts: WriteParts,
   scope: WriteScope,
   draft: KubeObject,
-): readonly ManagedFieldsEntry[] | undefined {
-  return updateManagedFields({
-    ...managedResource(scope),
-    live: undefined,
-    next: scope.resource.fromWorking(draft),
-    manager: scope.manager,
-    now: timestamp(parts),
-  });
+): Promise<readonly ManagedFieldsEntry[] | undefined> {
+  const next = scope.resource.fromWorking(draft);
+  const written = { live: undefined, next, manager: scope.manager, now: timestamp(parts) };
+  return reckonManagedFields(scope, (managed) => updateManagedFields({ ...managed, ...written }));
 }
 
 /** Takes another name for `generateName` when the first is taken already. */

@@ -77,6 +77,8 @@ export interface VersionConverter {
   /** Stored objects (frozen, of whatever version they were stored in) as `version` shows them: pruned, with defaults. In
    *  the same order; the same object where nothing changes. */
   read(objects: readonly KubeObject[], version: string): readonly KubeObject[] | Promise<readonly KubeObject[]>;
+  /** One object, or part of one, in another version as the converter makes it: neither pruned nor with defaults. */
+  convert(object: KubeObject, apiVersion: string): KubeObject | Promise<KubeObject>;
   /** An object of a served version as it is to be stored. */
   write(object: KubeObject): KubeObject | Promise<KubeObject>;
 }
@@ -111,7 +113,13 @@ export interface SubresourceDeclaration {
   readonly takesOptionsMethod?: boolean | undefined;
   /** For `scale`: JSON paths as in CustomResourceSubresourceScale. */
   readonly scale?:
-    | { readonly specReplicas: string; readonly statusReplicas: string; readonly labelSelector?: string | undefined }
+    | {
+        readonly specReplicas: string;
+        readonly statusReplicas: string;
+        readonly labelSelector?: string | undefined;
+        /** `specReplicas` of every API version, where there are several. */
+        readonly specReplicasOf?: Readonly<Record<string, string>> | undefined;
+      }
     | undefined;
   /** A subresource that takes the resource's own kind and changes a part of it (pods/resize, namespaces/finalize,
    *  certificatesigningrequests/approval): `prepare` carries over all else from `old`. Served generically, as status is. */

@@ -18,7 +18,7 @@ function statusResetsOf(strategy: Strategy | undefined): FieldSet {
   return strategy?.statusResets ? FieldSet.ofFields(["spec"], ...strategy.statusResets) : spec;
 }
 
-/** Custom resources whose versions differ by a webhook are compared as they are: it answers too late for a merge. */
+/** Of built-in kinds; those of custom ones are converted as version-conversions.ts has it. */
 function otherVersion(resource: ServedResource, apiVersion: string): OtherVersion | undefined {
   const { declaration } = resource;
   if (apiVersion === resource.apiVersion || declaration.converter || declaration.storedAs) return undefined;

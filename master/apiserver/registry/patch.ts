@@ -2,7 +2,7 @@
 import { type DecodedDocument, decodeJson, decodePlainJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { YamlError } from "#shared/api/codec/yaml.ts";
 import { badRequest, conflict, invalid, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
-import { applyConfiguration } from "#shared/api/managed-fields/index.ts";
+import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch, unknownJsonPatchFields } from "#shared/api/patch/json-patch.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
@@ -16,8 +16,8 @@ import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
 import { documentOf, mediaTypeOf, objectOf, UnrecognizedBodyError, yamlOf } from "./decode-body.ts";
-import { managedResource } from "./managed-resource.ts";
 import { type PartialUpdate, update } from "./update.ts";
+import { reckonManagedFields } from "./version-conversions.ts";
 import type { WriteOptions } from "./write-options.ts";
 import { addressedKey, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -209,14 +209,20 @@ function checkDuplicates(scope: WriteScope, { patch, options }: Patching): void 
   scope.warnings.push(...repeated.filter((warning) => !scope.warnings.includes(warning)));
 }
 
-function applyOptions(parts: WriteParts, scope: WriteScope, { options }: Patching) {
-  return {
-    ...managedResource(scope),
+function applied(
+  parts: WriteParts,
+  scope: WriteScope,
+  { options }: Patching,
+  objects: { readonly live: KubeObject | undefined; readonly config: JsonObject },
+): Promise<Applied> {
+  const written = {
+    ...objects,
     kind: scope.resource.gvk.kind,
     manager: scope.manager,
     force: options.force === true,
     now: timestamp(parts),
   };
+  return reckonManagedFields(scope, (managed) => applyConfiguration({ ...managed, ...written }));
 }
 
 function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
@@ -244,21 +250,17 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
         );
       }
       const insists = metadata.resourceVersion;
-      const applied = applyConfiguration({
-        ...applyOptions(parts, scope, patching),
-        live: resource.serve(live).view(),
-        config,
-      });
+      const made = await applied(parts, scope, patching, { live: resource.serve(live).view(), config });
       checkDuplicates(scope, patching);
-      const object = normalizedApplied(scope, applied.object);
+      const object = normalizedApplied(scope, made.object);
       if (insists !== undefined) object.metadata.resourceVersion = insists;
       const fromPresent = insists === undefined;
-      return { draft: resource.toWorking(object), managedFields: applied.managedFields, fromPresent };
+      return { draft: resource.toWorking(object), managedFields: made.managedFields, fromPresent };
     },
   });
 }
 
-function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
+async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const config = configurationOf(patching);
   const { metadata } = config as unknown as KubeObject;
   if (metadata.uid) {
@@ -268,8 +270,8 @@ function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Pro
       `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
     );
   }
-  const applied = applyConfiguration({ ...applyOptions(parts, scope, patching), live: undefined, config });
+  const made = await applied(parts, scope, patching, { live: undefined, config });
   checkDuplicates(scope, patching);
-  const object = normalizedApplied(scope, applied.object);
-  return create(parts, scope, { object, managedFields: applied.managedFields ?? [] });
+  const object = normalizedApplied(scope, made.object);
+  return create(parts, scope, { object, managedFields: made.managedFields ?? [] });
 }

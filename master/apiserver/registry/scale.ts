@@ -96,7 +96,10 @@ export interface ScaleWrite {
 /** What writing the Scale of `live` (the form that writes work on, frozen) makes of the object. Throws StatusError. */
 export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, write: ScaleWrite): Next {
   const { resource } = scope;
-  const replicasPaths: ReplicasPaths = { [resource.apiVersion]: steps(write.paths.specReplicas) };
+  const { specReplicas, specReplicasOf = { [resource.apiVersion]: specReplicas } } = write.paths;
+  const replicasPaths: ReplicasPaths = Object.fromEntries(
+    Object.entries(specReplicasOf).map(([apiVersion, path]) => [apiVersion, steps(path)]),
+  );
   const before = scaleOf(live, write.paths);
   const entries = scaleEntries(live.metadata.managedFields, replicasPaths);
   const { scale, managedFields } = nextScale(parts, scope, before, entries, write);

@@ -13,7 +13,7 @@ import { toStoredText } from "../watch-cache/stored-text.ts";
 import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
-import { managedResource } from "./managed-resource.ts";
+import { reckonManagedFields } from "./version-conversions.ts";
 import { addressedKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** How often a write that does not insist on a revision begins anew when another one came first. */
@@ -81,7 +81,7 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   if (!named && !fromPresent && strategy?.allowUnconditionalUpdate === false)
     throw mustNameRevision(scope, change.name);
   strategy?.applyDefaults?.(draft);
-  setManagedFields(draft, managedFields ?? managedFieldsOf(parts, scope, draft, old));
+  setManagedFields(draft, managedFields ?? (await managedFieldsOf(parts, scope, draft, old)));
   if (!change.isInternal)
     await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
   const object = prepared(scope, change, draft, old);
@@ -139,15 +139,11 @@ function managedFieldsOf(
   scope: WriteScope,
   draft: KubeObject,
   old: KubeObject,
-): readonly ManagedFieldsEntry[] | undefined {
-  const { resource } = scope;
-  return updateManagedFields({
-    ...managedResource(scope),
-    live: resource.fromWorking(old),
-    next: resource.fromWorking(draft),
-    manager: scope.manager,
-    now: timestamp(parts),
-  });
+): Promise<readonly ManagedFieldsEntry[] | undefined> {
+  const { resource, manager } = scope;
+  const [live, next] = [resource.fromWorking(old), resource.fromWorking(draft)];
+  const written = { live, next, manager, now: timestamp(parts) };
+  return reckonManagedFields(scope, (managed) => updateManagedFields({ ...managed, ...written }));
 }
 
 function setManagedFields({ metadata }: KubeObject, entries: readonly ManagedFieldsEntry[] | undefined): void {

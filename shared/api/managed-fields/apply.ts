@@ -26,7 +26,7 @@ import { allowedByLastApplied, withLastApplied } from "./last-applied.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { merge } from "./merge.ts";
 import { prune } from "./prune.ts";
-import { type TouchedFields, touchedFields, writable } from "./touched-fields.ts";
+import { ConversionFailed, type TouchedFields, touchedFields, writable } from "./touched-fields.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import {
   dropUnknownVersions,
@@ -73,6 +73,7 @@ export function applyConfiguration(request: ApplyRequest): Applied {
   try {
     return applyTo(request, liveFields, atom);
   } catch (error) {
+    if (error instanceof ConversionFailed) throw unclassifiedError(error.message);
     if (!(error instanceof UnindexableItem)) throw error;
     const problems = typeProblems(liveFields, atom, { allowDoubles: true }) ?? error.message;
     const failed = live?.metadata.managedFields?.length
@@ -142,9 +143,16 @@ function startingManagers(request: ApplyRequest, live: JsonObject, atom: Atom): 
     const touched = touchedFields(request, change, (other, otherAtom) =>
       compare(zeroObject(other.schema), other.convert(live), otherAtom),
     );
-    recordChange(managers, touched, atom, identity, request);
+    recordChange(managers, touched, identity, request);
   }
   return managers;
+}
+
+/** Whoever applies must be able to see the object as every owner does. Throws ConversionFailed. */
+function checkConvertible(managers: Managers, live: JsonObject, { otherVersion }: ApplyRequest): void {
+  for (const apiVersion of new Set([...managers.values()].map((entry) => entry.apiVersion ?? ""))) {
+    otherVersion?.(apiVersion)?.convert(live);
+  }
 }
 
 type Outcome =
@@ -155,7 +163,8 @@ function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, ato
   const { config } = request;
   const managers: Managers = new Map(start);
   dropUnknownVersions(managers, request);
-  reconcileEntries(managers, atom, request.schema);
+  checkConvertible(managers, live, request);
+  reconcileEntries(managers, request);
   const identity = identityOfWriter(request, "Apply");
   const id = managerIdentifier(identity);
   const previous = managers.get(id);
@@ -165,9 +174,11 @@ function applyOnce(request: ApplyRequest, live: JsonObject, start: Managers, ato
   const merged = merge(live, config, atom) as JsonObject;
   const object = prune(merged, managers, previous, request);
 
-  const touched = touchedFields(request, compare(live, object, atom), (other, otherAtom) =>
-    compare(other.convert(live), other.convert(object), otherAtom),
-  );
+  const touched = touchedFields(request, compare(live, object, atom), (other, otherAtom) => {
+    const before = ConversionFailed.naming("failed to convert old object", () => other.convert(live));
+    const after = ConversionFailed.naming("failed to convert new object", () => other.convert(object));
+    return compare(before, after, otherAtom);
+  });
   const conflicts = force ? [] : conflictsOf(managers, id, touched);
   if (conflicts.length > 0) return { conflicts };
   for (const [key, entry] of managers) {

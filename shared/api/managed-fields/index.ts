@@ -4,5 +4,7 @@ export { MalformedManagedFields, readEntries } from "./entries.ts";
 export { type FieldPattern, FieldSet } from "./field-set.ts";
 export { entriesAfterScale, type ReplicasPaths, scaleEntries } from "./scale.ts";
 export { settledManagedFields } from "./settle.ts";
-export type { OtherVersion } from "./touched-fields.ts";
+export { ConversionFailed, type OtherVersion } from "./touched-fields.ts";
+export { rootAtom } from "./typed-schema.ts";
 export { type ManagedResource, managerOfRequest, type UpdateRequest, updateManagedFields } from "./update.ts";
+export { typeProblems } from "./validate.ts";

@@ -4,7 +4,7 @@ import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
 import { fieldsOfEntry, type Managers } from "./entries.ts";
 import { removeItems, toFieldSet } from "./extract.ts";
 import { FieldSet } from "./field-set.ts";
-import type { OtherVersion } from "./touched-fields.ts";
+import { ConversionFailed, type OtherVersion } from "./touched-fields.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import type { ManagedResource } from "./update.ts";
 
@@ -34,7 +34,8 @@ export function prune(
     return form;
   };
   const form = formOf(previous?.apiVersion);
-  const before = moved(merged, written, form);
+  const prefix = "failed to prune fields: failed to convert merged object to last applied version";
+  const before = ConversionFailed.naming(prefix, () => moved(merged, written, form));
   const last = lastSet.withNamedFields(form.atom);
   // What somebody owns comes back: first in the version of what was removed, as conversion may need such a field.
   const owned = new Map<Form, FieldSet>([[form, new FieldSet()]]);

@@ -41,8 +41,8 @@ export function scaleEntries(
 }
 
 /**
- * The object's entries after a write of its Scale: whoever no longer owns the Scale's replicas loses the object's. `apiVersion`
- * is the resource's version whose scale was written.
+ * The object's entries after a write of its Scale: whoever no longer owns the Scale's replicas loses the object's. Whoever
+ * takes them that way has no time, as upstream's. `apiVersion` is the resource's version whose scale was written.
  */
 export function entriesAfterScale(
   entries: readonly ManagedFieldsEntry[] | undefined,
@@ -64,13 +64,14 @@ export function entriesAfterScale(
     if (Object.keys(rest).length > 0) managers.set(id, { ...entry, fieldsV1: rest });
   }
   const owned = replicasOf(paths, apiVersion);
-  for (const entry of left.values()) {
+  const before = managersOf(entries ?? []);
+  for (const [idOfScale, entry] of left) {
     if (owned === undefined || !treeCovers(fieldsOfEntry(entry), replicasOfScale)) continue;
     const identity = { ...identityOf(entry), apiVersion };
     const id = managerIdentifier(identity);
     const same = managers.get(id);
     const fields = same ? FieldSet.fromFieldsV1(fieldsOfEntry(same)).union(owned) : owned;
-    managers.set(id, newEntry(identity, fields.toFieldsV1(), entry.time));
+    managers.set(id, newEntry(identity, fields.toFieldsV1(), before.get(idOfScale)?.time));
   }
   return managers.size === 0 ? undefined : sortedEntries(managers);
 }

@@ -6,7 +6,22 @@ import type { FieldSet } from "./field-set.ts";
 import { type Atom, rootAtom } from "./typed-schema.ts";
 import type { ManagedResource } from "./update.ts";
 
-/** An API version whose fields are others than those of the version that is written. */
+/** An object cannot be shown in the version of an entry. */
+export class ConversionFailed extends Error {
+  override readonly name = "ConversionFailed";
+
+  /** What a conversion gives; a failure of it says `what` failed before why. */
+  static naming<T>(what: string, convert: () => T): T {
+    try {
+      return convert();
+    } catch (error) {
+      if (!(error instanceof ConversionFailed)) throw error;
+      throw new ConversionFailed(`${what}: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+/** An API version whose fields are others than those of the version that is written. Conversions throw ConversionFailed. */
 export interface OtherVersion {
   readonly schema: Schema | undefined;
   /** An object of the written version in this one. Neither way changes its argument; parts of a whole object may be missing. */

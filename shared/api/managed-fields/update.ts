@@ -21,8 +21,8 @@ import {
 import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
-import { type OtherVersion, type TouchedFields, touchedFields } from "./touched-fields.ts";
-import { type Atom, rootAtom } from "./typed-schema.ts";
+import { ConversionFailed, type OtherVersion, type TouchedFields, touchedFields } from "./touched-fields.ts";
+import { rootAtom } from "./typed-schema.ts";
 import { withNilFields, zeroObject } from "./zero-object.ts";
 
 /** What field management needs to know of a resource. */
@@ -54,9 +54,10 @@ export interface UpdateRequest extends ManagedResource {
 }
 
 /**
- * The managedFields of the written object, undefined for none: also where a list of it cannot be told apart by its keys. A write that changes nothing gets the live entries back as
- * they are, without reading them; otherwise only entries that the change touches are read. An object that is stored without
- * managed fields stays so until something is applied to it.
+ * The managedFields of the written object, undefined for none: also where a list of it cannot be told apart by its keys, or
+ * where it cannot be shown in the version of an entry. A write that changes nothing gets the live entries back as they are,
+ * without reading them; otherwise only entries that the change touches are read. An object that is stored without managed
+ * fields stays so until something is applied to it.
  */
 export function updateManagedFields(request: UpdateRequest): readonly ManagedFieldsEntry[] | undefined {
   const { live, next } = request;
@@ -65,7 +66,7 @@ export function updateManagedFields(request: UpdateRequest): readonly ManagedFie
   try {
     return entriesAfter(request, entries);
   } catch (error) {
-    if (error instanceof UnindexableItem) return undefined;
+    if (error instanceof UnindexableItem || error instanceof ConversionFailed) return undefined;
     throw error;
   }
 }
@@ -86,7 +87,7 @@ function entriesAfter(
   });
   const managers = managersOf(entries);
   const identity = identityOfWriter(request, "Update");
-  recordChange(managers, touched, atom, identity, request);
+  recordChange(managers, touched, identity, request);
   capUpdateManagers(managers);
   return managers.size === 0 ? undefined : sortedEntries(managers);
 }
@@ -106,12 +107,11 @@ interface ChangeContext extends ManagedResource {
 export function recordChange(
   managers: Managers,
   touched: TouchedFields,
-  atom: Atom,
   identity: ManagerIdentity,
   context: ChangeContext,
 ): void {
   dropUnknownVersions(managers, context);
-  reconcileEntries(managers, atom, context.schema);
+  reconcileEntries(managers, context);
   const owned = touched(context.apiVersion).taken.difference(neverOwned);
   const id = managerIdentifier(identity);
   for (const [key, entry] of managers) {
@@ -155,9 +155,11 @@ export function dropUnknownVersions(managers: Managers, { isKnownVersion }: Mana
 }
 
 /** Schemas of built-in kinds change with the program only, and none has changed what is atomic. */
-export function reconcileEntries(managers: Managers, atom: Atom, schema: Schema | undefined): void {
+export function reconcileEntries(managers: Managers, { schema, otherVersion }: ManagedResource): void {
   if (schema === undefined || schema.model !== undefined) return;
   for (const [key, entry] of managers) {
+    const other = otherVersion?.(entry.apiVersion ?? "");
+    const atom = rootAtom(other ? other.schema : schema);
     const set = FieldSet.fromFieldsV1(fieldsOfEntry(entry));
     const reconciled = reconcileWithSchema(set, atom);
     if (reconciled !== set) managers.set(key, { ...entry, fieldsV1: reconciled.toFieldsV1() });

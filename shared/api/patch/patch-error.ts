@@ -9,8 +9,8 @@ export function patchDoesNotApply(why: string): StatusError {
 }
 
 /** What upstream answers for a plain error of its own code: 500 without a reason. */
-export function unclassifiedError(message: string): StatusError {
-  return new StatusError("", message, { code: 500 });
+export function unclassifiedError(message: string, cause?: unknown): StatusError {
+  return new StatusError("", message, { code: 500, cause });
 }
 
 export const tooLarge = (why: string): StatusError =>
