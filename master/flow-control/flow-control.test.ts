@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { FlowSchema } from "#shared/api/types/flowcontrol-v1.generated.ts";
+import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { eventually } from "../controllers/testing/eventually.ts";
 import { Harness } from "../controllers/testing/harness.ts";
 import type { RecordingClient } from "../controllers/testing/recording-client.ts";
@@ -31,21 +32,23 @@ test("what is deleted comes back, and what may not be changed is set right", asy
   await client.delete(priorityLevelConfigurations, { name: "system" });
   await eventually(async () => (await client.list(flowSchemas)).items.length === 11);
   await eventually(async () => (await client.list(priorityLevelConfigurations)).items.length === 8);
-  const schema = await client.get(flowSchemas, { name: "global-default" });
-  await client.update(flowSchemas, { ...schema, spec: { ...schema.spec, matchingPrecedence: 1234 } });
-  await eventually(
-    async () => (await client.get(flowSchemas, { name: "global-default" })).spec.matchingPrecedence === 9900,
-    "set right",
-  );
+  const key = { name: "global-default" };
+  await updateLatest(client, flowSchemas, key, ({ spec, ...schema }) => ({
+    ...schema,
+    spec: { ...spec, matchingPrecedence: 1234 },
+  }));
+  await eventually(async () => (await client.get(flowSchemas, key)).spec.matchingPrecedence === 9900, "set right");
 });
 
 test("what people took over stays as they want it", async () => {
   const { client } = harness;
   const key = { name: "global-default" };
-  const { metadata, ...schema } = await client.get(flowSchemas, key);
-  const annotations = { ...metadata.annotations, "apf.kubernetes.io/autoupdate-spec": "false" };
-  const spec = { ...schema.spec, matchingPrecedence: 1234 };
-  await client.update(flowSchemas, { ...schema, spec, metadata: { ...metadata, annotations } });
+  const theirs = { "apf.kubernetes.io/autoupdate-spec": "false" };
+  await updateLatest(client, flowSchemas, key, ({ metadata, spec, ...schema }) => ({
+    ...schema,
+    metadata: { ...metadata, annotations: { ...metadata.annotations, ...theirs } },
+    spec: { ...spec, matchingPrecedence: 1234 },
+  }));
   // A later object that needed work shows that this one has been looked at.
   await client.create(flowSchemas, own);
   await eventually(async () => (await danglingOf("mine")) === "True", "the other seen");

@@ -7,8 +7,10 @@ import { join, resolve } from "node:path";
 import { connect } from "node:tls";
 import { configMaps, namespaces, nodes, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
+import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
@@ -222,17 +224,19 @@ describe("the CA", () => {
   });
 
   test("survives a restart, and takes no set that does not fit together", async () => {
-    const secret = await admin().get(secrets, clusterKeysKey);
+    const { data } = await admin().get(secrets, clusterKeysKey);
     const ca = readFileSync(join(folder, "data/pki/ca.crt"), "utf8");
     const other = Buffer.from(readFileSync(join(folder, "data/pki/front-proxy-ca.key"))).toString("base64");
-    await admin().update(secrets, { ...secret, data: { ...secret.data, "ca.key": other } });
+    // The master notes in the same Secret what it goes by.
+    const put = (keys: Secret["data"]) =>
+      updateLatest(admin(), secrets, clusterKeysKey, (secret) => ({ ...secret, data: keys }));
+    await put({ ...data, "ca.key": other });
     master.kill("SIGTERM");
     await master.exited;
     start();
     await isReady();
     expect(readFileSync(join(folder, "data/pki/ca.crt"), "utf8")).toBe(ca);
-    const { metadata } = await admin().get(secrets, clusterKeysKey);
-    await admin().update(secrets, { ...secret, metadata });
+    await put(data);
   });
 });
 

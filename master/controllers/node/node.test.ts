@@ -3,6 +3,7 @@ import { leases, nodes, pods } from "#shared/api/resources.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { ManualClock } from "#shared/client/clock.ts";
+import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -189,10 +190,13 @@ describe("controllers", () => {
     spec: { holderIdentity: node, leaseDurationSeconds: 40, renewTime },
   });
   const renew = async (node: string, renewTime: string, state?: string): Promise<void> => {
-    const { metadata } = await harness.client.get(leases, { namespace: "kube-node-lease", name: node });
+    const key = { namespace: "kube-node-lease", name: node };
     const next = lease(node, renewTime, state);
-    const merged = { ...metadata, annotations: next.metadata.annotations };
-    await harness.client.update(leases, { ...next, metadata: merged });
+    const { annotations } = next.metadata;
+    await updateLatest(harness.client, leases, key, ({ metadata }) => ({
+      ...next,
+      metadata: { ...metadata, annotations },
+    }));
   };
   const ready = async (name: string) =>
     (await harness.client.get(nodes, { name })).status?.conditions?.find(({ type }) => type === "Ready")?.status;
@@ -276,8 +280,8 @@ describe("controllers", () => {
       await eventually(async () => (await settled()) && (await ready("bad")) === "Unknown", `loss ${round}`);
       // It is back and says so.
       await renew("bad", `2026-01-01T00:00:0${round}.000000Z`);
-      const node = await client.get(nodes, { name: "bad" });
-      await client.update(nodes, { ...node, status: readyNode("bad").status ?? {} }, { subresource: "status" });
+      const status = readyNode("bad").status ?? {};
+      await updateLatest(client, nodes, { name: "bad" }, (node) => ({ ...node, status }), { subresource: "status" });
       await eventually(async () => (await settled()) && (await ready("bad")) === "True", `return ${round}`);
     }
     await renew("good", renewTime, "lost");

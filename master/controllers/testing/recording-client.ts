@@ -12,6 +12,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "#shared/client/client.ts";
+import { updateLatest } from "#shared/client/testing/update-latest.ts";
 
 /** A client of tests: what it writes is kept as `verb resource[/subresource] key`, in order. */
 export interface TestClient extends Client {
@@ -57,7 +58,9 @@ export class RecordingClient implements TestClient {
     this.#record("create", ref, (created as { metadata: ObjectKey }).metadata);
     const { status } = object as { status?: object };
     if (!status || Object.keys(status).length === 0) return created;
-    return this.#inner.update(ref, { ...created, status }, { subresource: "status" });
+    // A controller at work may have written to it by now.
+    const { metadata } = created as { metadata: ObjectKey };
+    return updateLatest(this.#inner, ref, metadata, (latest) => ({ ...latest, status }), { subresource: "status" });
   }
 
   update<T>(ref: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T> {

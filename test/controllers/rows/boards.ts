@@ -1,4 +1,5 @@
 import { leases, nodes, pods } from "#shared/api/resources.ts";
+import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { joinBoard } from "../boards.ts";
 import type { Rows } from "./stage.ts";
 
@@ -62,9 +63,11 @@ export const boardRows: Rows = {
       { type: "strategic", body: { status: { conditions } } },
       { subresource: "status" },
     );
-    const { spec } = await stage.admin.get(nodes, key);
-    const taints = [...(spec?.taints ?? []), { key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }];
-    await stage.admin.patch(nodes, key, { type: "merge", body: { spec: { taints } } });
+    const outOfService = { key: "node.kubernetes.io/out-of-service", effect: "NoExecute" };
+    await updateLatest(stage.admin, nodes, key, ({ spec, ...node }) => ({
+      ...node,
+      spec: { ...spec, taints: [...(spec?.taints ?? []), outOfService] },
+    }));
     await stage.gone(pods, stage.key("stranded"));
     await stage.admin.delete(nodes, key);
   },
