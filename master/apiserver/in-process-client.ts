@@ -1,28 +1,20 @@
 /** The API for components in the same process: the same pipeline as a socket's, with shared frozen objects instead of text. */
 import { StatusError } from "#shared/api/errors.ts";
-import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
+import type { KubeObject } from "#shared/api/object.ts";
 import { apiVersionOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { DeleteOptions, Status } from "#shared/api/types/meta-v1.generated.ts";
+import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import type {
   Client,
   ListOptions,
   Page,
-  Patch,
   RawRequest,
   ReadScope,
   WatchEvent,
   WatchOptions,
-  WriteOptions,
 } from "#shared/client/client.ts";
-import {
-  collectionUrl,
-  listUrl,
-  objectUrl,
-  patchContentTypes,
-  watchUrl,
-  writeUrl,
-} from "#shared/client/request-url.ts";
+import { RequestClient } from "#shared/client/request-client.ts";
+import { listUrl, watchUrl } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
 import { listValue } from "./http/list-pieces.ts";
 import type { ApiResponse, WatchFrame } from "./request.ts";
@@ -44,11 +36,12 @@ export interface ServerAccess {
   sharedCache<T extends KubeObject>(ref: ResourceRef<T>): SharedCache<T> | undefined;
 }
 
-export class InProcessClient implements Client {
+export class InProcessClient extends RequestClient implements Client {
   readonly #access: ServerAccess;
   readonly #userAgent: string;
 
   constructor(access: ServerAccess, userAgent: string) {
+    super();
     this.#access = access;
     this.#userAgent = userAgent;
   }
@@ -64,16 +57,17 @@ export class InProcessClient implements Client {
     return this.#access.call({ method, url, headers, body: body && withoutAbsentFields(body), signal });
   }
 
-  async #object<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
+  protected async exchange<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
     return valueIn(await this.#send(method, url, body, { contentType })) as T;
   }
 
-  get<T>(
-    ref: ResourceRef<T>,
-    key: ObjectKey,
-    options?: { readonly subresource?: string; readonly resourceVersion?: string },
-  ): Promise<T> {
-    return this.#object("GET", objectUrl(ref, key, options));
+  protected async command(method: string, url: string, body?: object): Promise<void> {
+    await this.#send(method, url, body);
+  }
+
+  /** With the resource's type where it has none, as over a socket the encoder gives it. */
+  protected override sent<T>(ref: ResourceRef<T>, object: T): object {
+    return { apiVersion: apiVersionOf(ref), kind: ref.kind, ...(object as object) };
   }
 
   async list<T>(ref: ResourceRef<T>, options?: ListOptions): Promise<Page<T>> {
@@ -88,39 +82,6 @@ export class InProcessClient implements Client {
     for await (const frame of response.frames) yield eventOf<T>(frame);
   }
 
-  create<T>(
-    ref: ResourceRef<T>,
-    object: T,
-    options: WriteOptions & { readonly namespace?: string | undefined } = {},
-  ): Promise<T> {
-    const { metadata } = object as { metadata?: { namespace?: string; name?: string } };
-    const namespace = options.namespace ?? metadata?.namespace;
-    const name = options.subresource ? metadata?.name : undefined;
-    return this.#object("POST", writeUrl(ref, { namespace, name }, options), typed(ref, object));
-  }
-
-  update<T>(ref: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T> {
-    const { namespace, name } = (object as { metadata: { namespace?: string; name?: string } }).metadata;
-    return this.#object("PUT", writeUrl(ref, { namespace, name }, options), typed(ref, object));
-  }
-
-  patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: WriteOptions): Promise<T> {
-    const force = patch.type === "apply" ? patch.force : undefined;
-    return this.#object("PATCH", writeUrl(ref, key, { ...options, force }), patch.body, patchContentTypes[patch.type]);
-  }
-
-  async delete(ref: ResourceRef<unknown>, key: ObjectKey, options?: DeleteOptions): Promise<void> {
-    await this.#send("DELETE", objectUrl(ref, key), options);
-  }
-
-  async deleteCollection(ref: ResourceRef<unknown>, scope: ReadScope, options?: DeleteOptions): Promise<void> {
-    await this.#send("DELETE", collectionUrl(ref, scope), options);
-  }
-
-  post<B extends object>(ref: ResourceRef<unknown>, key: ObjectKey, subresource: string, body: B): Promise<B> {
-    return this.#object("POST", objectUrl(ref, key, { subresource }), body);
-  }
-
   sharedCache<T extends KubeObject>(ref: ResourceRef<T>, scope: ReadScope): SharedCache<T> | undefined {
     const { namespace, labelSelector, fieldSelector } = scope;
     return namespace || labelSelector || fieldSelector ? undefined : this.#access.sharedCache(ref);
@@ -130,11 +91,6 @@ export class InProcessClient implements Client {
     const response = await this.#send(method, path, body, { contentType, signal });
     return response.kind === "list" ? listValue(response) : valueIn(response);
   }
-}
-
-/** A body without its type gets that of the resource, as over a socket the encoder gives it. */
-function typed<T>(ref: ResourceRef<T>, object: T): object {
-  return { apiVersion: apiVersionOf(ref), kind: ref.kind, ...(object as object) };
 }
 
 /** What JSON would carry: a field that is undefined is not there. Copies only where there is such a field. */

@@ -5,7 +5,8 @@ import { type Token, tokenize } from "./lexer.ts";
 /** As deep as cel-go reads. */
 const MAX_DEPTH = 250;
 
-const reserved = new Set([
+/** Words that no identifier may be (CEL's grammar). */
+export const reserved: ReadonlySet<string> = new Set([
   "as",
   "break",
   "const",

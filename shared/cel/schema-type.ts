@@ -1,5 +1,6 @@
 /** The CEL type of values of an OpenAPI schema, as rules of CustomResourceDefinitions see them. */
 import type { JSONSchemaProps } from "../api/types/apiextensions-v1.generated.ts";
+import { reserved } from "./parser.ts";
 import {
   bool,
   bytes,
@@ -15,33 +16,12 @@ import {
   timestamp,
 } from "./types.ts";
 
-const reserved = new Set([
-  "true",
-  "false",
-  "null",
-  "in",
-  "as",
-  "break",
-  "const",
-  "continue",
-  "else",
-  "for",
-  "function",
-  "if",
-  "import",
-  "let",
-  "loop",
-  "package",
-  "namespace",
-  "return",
-  "var",
-  "void",
-  "while",
-]);
+/** Fields with these names are reached by an escaped name. */
+const reservedNames = new Set([...reserved, "true", "false", "null"]);
 
 /** How a field's name is written in an expression; undefined where it cannot be. */
 function escapedName(name: string): string | undefined {
-  if (reserved.has(name)) return `__${name}__`;
+  if (reservedNames.has(name)) return `__${name}__`;
   if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
   return name
     .replace(/__/g, "__underscores__")
@@ -54,7 +34,7 @@ function escapedName(name: string): string | undefined {
 export function fieldNames(name: string): readonly string[] {
   const escaped = escapedName(name);
   if (escaped === undefined) return [];
-  return reserved.has(name) ? [escaped, name] : [escaped];
+  return reservedNames.has(name) ? [escaped, name] : [escaped];
 }
 
 /** Types of strings of an OpenAPI format; of any other they are strings. */

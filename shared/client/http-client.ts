@@ -1,24 +1,14 @@
 import { StatusError } from "#shared/api/errors.ts";
-import { apiVersionOf, type ObjectKey } from "#shared/api/object.ts";
+import { apiVersionOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { DeleteOptions, ListMeta, Status } from "#shared/api/types/meta-v1.generated.ts";
-import type {
-  Client,
-  ListOptions,
-  Page,
-  Patch,
-  RawRequest,
-  ReadScope,
-  WatchEvent,
-  WatchEventType,
-  WatchOptions,
-  WriteOptions,
-} from "./client.ts";
+import type { ListMeta, Status } from "#shared/api/types/meta-v1.generated.ts";
+import type { Client, ListOptions, Page, RawRequest, WatchEvent, WatchEventType, WatchOptions } from "./client.ts";
 import { ConnectionError } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { connectionError, HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
 import { readLines } from "./line-stream.ts";
-import { collectionUrl, listUrl, objectUrl, patchContentTypes, watchUrl, writeUrl } from "./request-url.ts";
+import { RequestClient } from "./request-client.ts";
+import { listUrl, watchUrl } from "./request-url.ts";
 
 export interface HttpClientOptions extends HttpTransportOptions {
   /**
@@ -29,7 +19,7 @@ export interface HttpClientOptions extends HttpTransportOptions {
 }
 
 /** The API over a socket. */
-export class HttpClient implements Client {
+export class HttpClient extends RequestClient implements Client {
   readonly #transport: HttpTransport;
   readonly #watchSilence_ms: number;
   readonly #clock: Clock;
@@ -37,6 +27,7 @@ export class HttpClient implements Client {
   readonly #watches = new Set<{ heard_ms: number; readonly dead: AbortController }>();
 
   constructor(options: HttpClientOptions) {
+    super();
     this.#transport = new HttpTransport(options);
     this.#watchSilence_ms = options.watchSilence_ms ?? 150_000;
     this.#clock = options.clock ?? systemClock;
@@ -51,16 +42,8 @@ export class HttpClient implements Client {
     return this.#transport.isAway;
   }
 
-  get<T>(
-    ref: ResourceRef<T>,
-    key: ObjectKey,
-    options?: { readonly subresource?: string; readonly resourceVersion?: string },
-  ): Promise<T> {
-    return this.#json("GET", objectUrl(ref, key, options));
-  }
-
   async list<T>(ref: ResourceRef<T>, options?: ListOptions): Promise<Page<T>> {
-    const list = await this.#json<{ items: T[] | null; metadata: ListMeta }>("GET", listUrl(ref, options));
+    const list = await this.exchange<{ items: T[] | null; metadata: ListMeta }>("GET", listUrl(ref, options));
     // Servers may leave out of items what the list says already.
     const type = { apiVersion: apiVersionOf(ref), kind: ref.kind };
     return { items: (list.items ?? []).map((item) => ({ ...type, ...item })), metadata: list.metadata };
@@ -111,49 +94,19 @@ export class HttpClient implements Client {
     }
   }
 
-  create<T>(
-    ref: ResourceRef<T>,
-    object: T,
-    options: WriteOptions & { readonly namespace?: string | undefined } = {},
-  ): Promise<T> {
-    const { metadata } = object as { metadata?: { namespace?: string; name?: string } };
-    const namespace = options.namespace ?? metadata?.namespace;
-    const name = options.subresource ? metadata?.name : undefined;
-    return this.#json("POST", writeUrl(ref, { namespace, name }, options), object as object);
-  }
-
-  update<T>(ref: ResourceRef<T>, object: T, options?: WriteOptions): Promise<T> {
-    const { metadata } = object as { metadata: { namespace?: string; name?: string } };
-    const where = { namespace: metadata.namespace, name: metadata.name };
-    return this.#json("PUT", writeUrl(ref, where, options), object as object);
-  }
-
-  patch<T>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: WriteOptions): Promise<T> {
-    const force = patch.type === "apply" ? patch.force : undefined;
-    return this.#json("PATCH", writeUrl(ref, key, { ...options, force }), patch.body, patchContentTypes[patch.type]);
-  }
-
-  async delete(ref: ResourceRef<unknown>, key: ObjectKey, options?: DeleteOptions): Promise<void> {
-    await this.#json("DELETE", objectUrl(ref, key), options);
-  }
-
-  async deleteCollection(ref: ResourceRef<unknown>, scope: ReadScope, options?: DeleteOptions): Promise<void> {
-    await this.#json("DELETE", collectionUrl(ref, scope), options);
-  }
-
-  post<B extends object>(ref: ResourceRef<unknown>, key: ObjectKey, subresource: string, body: B): Promise<B> {
-    return this.#json("POST", objectUrl(ref, key, { subresource }), body);
-  }
-
   async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
     const response = await this.#transport.send({ method, url: path, body, contentType, signal });
     const text = await this.#text(response);
     return response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   }
 
-  async #json<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
+  protected async exchange<T>(method: string, url: string, body?: object, contentType?: string): Promise<T> {
     const response = await this.#transport.send({ method, url, body, contentType });
     return JSON.parse(await this.#text(response)) as T;
+  }
+
+  protected async command(method: string, url: string, body?: object): Promise<void> {
+    await this.exchange(method, url, body);
   }
 
   async #text(response: Response): Promise<string> {

@@ -1,7 +1,8 @@
 /** Commands whose flags are settings, of a file too. */
 import { type Command, Option as Flag, InvalidArgumentError } from "commander";
 import { type ComponentForm, readComponentConfiguration } from "./component-configuration.ts";
-import { kindOfDocument, loadSettings } from "./load.ts";
+import { kindOfDocument } from "./document.ts";
+import { loadSettings } from "./load.ts";
 import type { Option, Options, ValuesOf } from "./option.ts";
 import { masterOptions, workerOptions } from "./settings.ts";
 

@@ -1,8 +1,6 @@
 /** Upstream's configuration files of kubelet and kube-proxy, as the settings that their fields stand for. */
-import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
-import { Field } from "./field.ts";
-import { ConfigError } from "./option.ts";
+import { configurationText, readDocument } from "./document.ts";
+import type { Field } from "./field.ts";
 
 /** Settings by option name, and fields that have no effect here. */
 export interface ComponentConfiguration {
@@ -21,33 +19,18 @@ export interface ComponentForm {
 
 /** Throws ConfigError that names everything that is wrong in the file. */
 export function readComponentConfiguration(path: string, form: ComponentForm): ComponentConfiguration {
-  let content: string;
-  try {
-    content = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`cannot read ${path}: ${(error as Error).message}`);
-  }
-  const document = parseDocument(content, { uniqueKeys: true });
-  const fault = document.errors[0];
-  if (fault) throw new ConfigError(`${path}: ${fault.message}`);
-  const problems: string[] = [];
+  return readDocument(configurationText(path), path, form.kind, (root) => decode(root, form));
+}
+
+function decode(root: Field, form: ComponentForm): ComponentConfiguration {
   const others = form.others.split(" ");
-  const found = new Field(document.toJS(), "", problems).fields([
-    "apiVersion",
-    "kind",
-    ...Object.keys(form.fields),
-    ...others,
-  ]);
+  const found = root.fields(["apiVersion", "kind", ...Object.keys(form.fields), ...others]);
   found["kind"]?.choice(form.kind, [form.kind]);
   found["apiVersion"]?.choice(form.apiVersion, [form.apiVersion]);
   const settings: Record<string, unknown> = {};
   for (const [name, read] of Object.entries(form.fields)) {
     const field = found[name];
     if (field && !field.isAbsent) Object.assign(settings, read(field));
-  }
-  if (problems.length > 0) {
-    const lines = problems.map((problem) => `  ${problem.replace(/^: /, "")}`);
-    throw new ConfigError(`${path} is not a valid ${form.kind}:\n${lines.join("\n")}`);
   }
   return { settings, withoutEffect: others.filter((name) => found[name] && !found[name].isAbsent) };
 }

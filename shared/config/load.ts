@@ -21,15 +21,6 @@ export function loadSettings<O extends Options>(
   return values as ValuesOf<O>;
 }
 
-/** The `kind` at the top of a YAML document; undefined when it has none or cannot be read, which its reader then says. */
-export function kindOfDocument(path: string): unknown {
-  try {
-    return parseDocument(readFileSync(path, "utf8")).get("kind");
-  } catch {
-    return undefined;
-  }
-}
-
 function readConfigFile(
   options: Options,
   file: { readonly path: string; readonly required: boolean; readonly otherNames?: readonly string[] },

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseDocument } from "yaml";
-import { Field } from "#shared/config/field.ts";
+import { readDocument } from "#shared/config/document.ts";
+import type { Field } from "#shared/config/field.ts";
 import { ConfigError, parseDuration_ms } from "#shared/config/option.ts";
 
 /** One exec plugin that knows credentials of image registries (kubelet.config.k8s.io/v1, CredentialProvider). */
@@ -15,6 +15,7 @@ export interface CredentialProvider {
 }
 
 export const requestVersion = "credentialprovider.kubelet.k8s.io/v1";
+const configKind = "CredentialProviderConfig";
 const configVersion = "kubelet.config.k8s.io/v1";
 
 /**
@@ -42,18 +43,15 @@ export function readCredentialProviders(path: string): CredentialProvider[] {
 }
 
 /** From the text of a file (pure); `path` is for messages. Throws ConfigError. */
-export function parseCredentialProviders(text: string, path: string): CredentialProvider[] {
-  const document = parseDocument(text);
-  if (document.errors.length > 0) throw new ConfigError(`${path}: ${document.errors[0]?.message}`);
-  const problems: string[] = [];
-  const root = new Field(document.toJS(), "", problems).fields(["apiVersion", "kind", "providers"]);
-  if (root.apiVersion.text() !== configVersion) root.apiVersion.complain(`expected ${configVersion}`);
-  if (root.kind.text() !== "CredentialProviderConfig") root.kind.complain("expected CredentialProviderConfig");
-  const providers = root.providers.items().map(parseProvider);
-  if (providers.length === 0) root.providers.complain("at least 1 item in plugins is required");
-  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join("\n"));
-  return providers;
-}
+export const parseCredentialProviders = (text: string, path: string): CredentialProvider[] =>
+  readDocument(text, path, configKind, (root) => {
+    const { apiVersion, kind, providers } = root.fields(["apiVersion", "kind", "providers"]);
+    if (apiVersion.text() !== configVersion) apiVersion.complain(`expected ${configVersion}`);
+    if (kind.text() !== configKind) kind.complain(`expected ${configKind}`);
+    const found = providers.items().map(parseProvider);
+    if (found.length === 0) providers.complain("at least 1 item in plugins is required");
+    return found;
+  });
 
 function parseProvider(field: Field): CredentialProvider {
   const given = field.fields([

@@ -1,8 +1,6 @@
 /** KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles with their plugins, arguments and back-off. */
-import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
+import { configurationText, readDocument } from "#shared/config/document.ts";
 import { Field } from "#shared/config/field.ts";
-import { ConfigError } from "#shared/config/option.ts";
 import { defaultChoices } from "../plugins/registry.ts";
 import { decodeExtenders, type ExtenderSettings } from "./extender-settings.ts";
 import { type PluginArgs, readArgs } from "./plugin-args.ts";
@@ -46,34 +44,13 @@ const configurationKind = "KubeSchedulerConfiguration";
 const apiVersion = "kubescheduler.config.k8s.io/v1";
 const infinity = Number.POSITIVE_INFINITY;
 
-/** What the file says, or the defaults when none is named. Throws ConfigError. */
+/** What the file says, or the defaults when none is named. Throws ConfigError that names everything which is wrong in it. */
 export const schedulerConfigurationOf = (path: string): SchedulerConfiguration =>
-  path === "" ? defaultConfiguration() : readSchedulerConfiguration(path);
-
-/** Throws ConfigError that names everything which is wrong in the file. */
-function readSchedulerConfiguration(path: string): SchedulerConfiguration {
-  let content: string;
-  try {
-    content = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`cannot read ${path}: ${(error as Error).message}`);
-  }
-  return parseSchedulerConfiguration(content, path);
-}
+  path === "" ? defaultConfiguration() : parseSchedulerConfiguration(configurationText(path), path);
 
 /** From the text of a file (pure); `path` is for messages. */
-export function parseSchedulerConfiguration(content: string, path: string): SchedulerConfiguration {
-  const document = parseDocument(content, { uniqueKeys: true });
-  const fault = document.errors[0];
-  if (fault) throw new ConfigError(`${path}: ${fault.message}`);
-  const problems: string[] = [];
-  const configuration = decode(new Field(document.toJS(), "", problems));
-  if (problems.length > 0) {
-    const lines = problems.map((problem) => `  ${problem.replace(/^: /, "")}`);
-    throw new ConfigError(`${path} is not a valid ${configurationKind}:\n${lines.join("\n")}`);
-  }
-  return configuration;
-}
+export const parseSchedulerConfiguration = (content: string, path: string): SchedulerConfiguration =>
+  readDocument(content, path, configurationKind, decode);
 
 function decode(root: Field): SchedulerConfiguration {
   const fields = root.fields([

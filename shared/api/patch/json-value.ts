@@ -33,6 +33,15 @@ export function copyObject(object: JsonObject): JsonObject {
   return copy;
 }
 
+/** Drops null members, at any depth; null elements of arrays stay. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isJsonObject(value)) return value;
+  const kept: JsonObject = {};
+  for (const key of Object.keys(value)) if (value[key] !== null) setMember(kept, key, withoutNulls(value[key]));
+  return kept;
+}
+
 /** A deep copy; raw numbers are immutable and shared. */
 export function cloneJson<T>(value: T): T {
   if (Array.isArray(value)) return value.map((each) => cloneJson(each)) as T;

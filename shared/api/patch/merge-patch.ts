@@ -3,7 +3,7 @@
  * nulls inside arrays' objects are dropped where the array is new in the document.
  */
 import { badRequest } from "../errors.ts";
-import { copyObject, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
+import { copyObject, isJsonObject, type JsonObject, member, setMember, withoutNulls } from "./json-value.ts";
 import { jsonKind } from "./patch-error.ts";
 
 /** The object with the patch merged in; neither argument is changed. Throws BadRequest for a patch that is no object. */
@@ -33,15 +33,6 @@ function mergeObjects(object: JsonObject, patch: JsonObject): JsonObject {
     setMember(merged, key, result);
   }
   return merged;
-}
-
-/** Drops null members, at any depth; null elements of arrays stay. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isJsonObject(value)) return value;
-  const kept: JsonObject = {};
-  for (const key of Object.keys(value)) if (value[key] !== null) setMember(kept, key, withoutNulls(value[key]));
-  return kept;
 }
 
 /** The merge patch that turns one object into another. An object that itself holds nulls cannot be said by one. */

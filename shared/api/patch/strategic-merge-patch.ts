@@ -7,7 +7,7 @@
 import { badRequest, type StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Schema } from "../schema/schema.ts";
 import { goQuote } from "../selector/go-quote.ts";
-import { copyObject, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
+import { copyObject, isJsonObject, type JsonObject, member, setMember, withoutNulls } from "./json-value.ts";
 import { jsonKind, unclassifiedError } from "./patch-error.ts";
 import {
   type Elements,
@@ -265,14 +265,5 @@ function withoutDirectives(value: unknown): unknown {
     const plain = withoutDirectives(value[key]);
     if (plain !== removed) setMember(kept, key, plain);
   }
-  return kept;
-}
-
-/** Drops null members of objects, at any depth. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isJsonObject(value)) return value;
-  const kept: JsonObject = {};
-  for (const key of Object.keys(value)) if (value[key] !== null) setMember(kept, key, withoutNulls(value[key]));
   return kept;
 }

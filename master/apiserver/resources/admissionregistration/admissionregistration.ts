@@ -1,3 +1,4 @@
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
   mutatingWebhookConfigurations,
   validatingAdmissionPolicies,
@@ -24,37 +25,36 @@ import { applyMutatingWebhookDefaults, applyWebhookDefaults, validateWebhooks } 
 
 const categories = ["api-extensions"];
 
-export const mutatingWebhookConfiguration: ResourceDeclaration<MutatingWebhookConfiguration> = {
-  ref: mutatingWebhookConfigurations,
-  categories,
-  columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
-  strategy: {
-    metadataRules: "names",
-    judgesNameOnUpdate: true,
-    hasGeneration: true,
-    generationBasis: ({ webhooks }) => webhooks,
-    allowUnconditionalUpdate: false,
-    applyDefaults: applyMutatingWebhookDefaults,
-    validate: (configuration) => validateWebhooks(configuration),
-    validateUpdate: validateWebhooks,
-  },
-};
+/** The two kinds of webhook differ in a default alone. */
+function webhookConfiguration<T extends MutatingWebhookConfiguration | ValidatingWebhookConfiguration>(
+  ref: ResourceRef<T>,
+  applyDefaults: (draft: T) => void,
+): ResourceDeclaration<T> {
+  return {
+    ref,
+    categories,
+    columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
+    strategy: {
+      metadataRules: "names",
+      judgesNameOnUpdate: true,
+      hasGeneration: true,
+      generationBasis: ({ webhooks }) => webhooks,
+      allowUnconditionalUpdate: false,
+      applyDefaults,
+      validate: (configuration) => validateWebhooks(configuration),
+      validateUpdate: validateWebhooks,
+    },
+  };
+}
 
-export const validatingWebhookConfiguration: ResourceDeclaration<ValidatingWebhookConfiguration> = {
-  ref: validatingWebhookConfigurations,
-  categories,
-  columns: [nameColumn, integerColumn("Webhooks", ({ webhooks }) => webhooks?.length ?? 0), ageColumn],
-  strategy: {
-    metadataRules: "names",
-    judgesNameOnUpdate: true,
-    hasGeneration: true,
-    generationBasis: ({ webhooks }) => webhooks,
-    allowUnconditionalUpdate: false,
-    applyDefaults: applyWebhookDefaults,
-    validate: (configuration) => validateWebhooks(configuration),
-    validateUpdate: validateWebhooks,
-  },
-};
+export const mutatingWebhookConfiguration = webhookConfiguration(
+  mutatingWebhookConfigurations,
+  applyMutatingWebhookDefaults,
+);
+export const validatingWebhookConfiguration = webhookConfiguration(
+  validatingWebhookConfigurations,
+  applyWebhookDefaults,
+);
 
 export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionPolicy> = {
   ref: validatingAdmissionPolicies,
