@@ -2,26 +2,22 @@ import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import { attachmentName } from "#shared/api/csi-names.ts";
-import { isNotFound } from "#shared/api/errors.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
-import { csiDrivers } from "#shared/api/resources.ts";
-import type { Node, Pod, Secret, SecretReference } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
-import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import type { Checkpoint } from "../checkpoint.ts";
 import { errnoOf } from "../files.ts";
 import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
-import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
 import type { VolumeUsage } from "../volumes/volume-stats.ts";
 import { CsiAttachments } from "./csi-attachments.ts";
 import type { CsiDriver } from "./csi-driver.ts";
 import type { CsiDrivers } from "./csi-drivers.ts";
+import { CsiInputs, type CsiInputsOptions } from "./csi-inputs.ts";
 import { nodeCapabilities, type VolumeCapability } from "./csi-messages.ts";
 import {
   accessMode,
@@ -29,23 +25,17 @@ import {
   type CsiSource,
   capabilityOf,
   ownsFiles,
-  tokensKey,
   volumeContext,
   volumeUsage,
 } from "./csi-requests.ts";
 import { claimToGrow, tellGrown } from "./volume-growth.ts";
 import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
 
-export interface CsiVolumesOptions {
+export interface CsiVolumesOptions extends CsiInputsOptions {
   /** The kubelet's folder that drivers know: /var/lib/kubelet. */
   readonly root: string;
   readonly nodeName: string;
   readonly host: Host;
-  readonly client: Client;
-  readonly checkpoint: Pick<Checkpoint, "read" | "save" | "remove">;
-  /** A Secret that a driver is to have; kept for when the master is away. */
-  secret(namespace: string, name: string): Promise<Secret>;
-  readonly tokens: ServiceAccountTokens;
   readonly drivers: CsiDrivers;
   /** The board's Node as the API has it. */
   node(): Node | undefined;
@@ -68,6 +58,7 @@ export class CsiVolumes {
   /** Staged by this process: a driver need not mount anything. */
   readonly #stagedNow = new Set<string>();
   readonly #attachments: CsiAttachments;
+  readonly #inputs: CsiInputs;
   /** Published by this process, likewise. */
   readonly #published = new Set<string>();
   /** When pods' volumes are to be seen to again. */
@@ -79,6 +70,7 @@ export class CsiVolumes {
     this.#options = options;
     this.#folders = new CsiFolders(options.root);
     this.#attachments = new CsiAttachments(options);
+    this.#inputs = new CsiInputs(options);
     this.#loaded = this.#load();
     this.#loaded.catch((error: unknown) => options.log.error("records of CSI volumes cannot be read", { error }));
   }
@@ -134,7 +126,7 @@ export class CsiVolumes {
 
   async #mount(source: CsiSource, pod: Pod): Promise<string> {
     const setup = `MountVolume.SetUp failed for volume "${source.specVolID}" : `;
-    const about = await this.#describe(source.driver);
+    const about = await this.#inputs.describe(source.driver);
     const record = this.#newRecord(source, pod, about);
     const target = this.#folders.target(record);
     const repeats = about?.spec.requiresRepublish === true && !this.#options.client.isAway;
@@ -191,23 +183,6 @@ export class CsiVolumes {
     }
   }
 
-  /** What the cluster says of the driver; undefined when it says nothing. */
-  async #describe(name: string): Promise<CSIDriver | undefined> {
-    const { client, checkpoint } = this.#options;
-    const kept = await checkpoint.read("csidrivers", name);
-    if (kept && client.isAway) return kept;
-    try {
-      const about = await client.get(csiDrivers, { name });
-      await checkpoint.save("csidrivers", name, about);
-      return about;
-    } catch (error) {
-      if (kept && error instanceof ConnectionError) return kept;
-      if (!isNotFound(error)) throw error;
-      await checkpoint.remove("csidrivers", name);
-      return undefined;
-    }
-  }
-
   /** The path where the volume is staged; empty for a driver that does not stage. */
   async #stage(
     source: CsiSource,
@@ -234,7 +209,7 @@ export class CsiVolumes {
           driver,
           await this.#mountGroup(driver, pod.spec.securityContext?.fsGroup),
         ),
-        secrets: await this.#secrets(volume.spec.csi?.nodeStageSecretRef),
+        secrets: await this.#inputs.secrets(volume.spec.csi?.nodeStageSecretRef),
         volumeContext: { ...source.attributes },
       });
       this.#stagedNow.add(key);
@@ -259,7 +234,7 @@ export class CsiVolumes {
     const { source, driver, about, pod, target, staging, publishContext } = input;
     const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
     const mountGroup = await this.#mountGroup(driver, fsGroup);
-    const tokens = await this.#tokens(pod, about);
+    const tokens = await this.#inputs.tokens(pod, about);
     const inSecrets = about?.spec.serviceAccountTokenInSecrets === true;
     await mkdir(dirname(target), { recursive: true, mode: 0o750 });
     await driver.publish({
@@ -269,7 +244,7 @@ export class CsiVolumes {
       targetPath: target,
       volumeCapability: await this.#capability(source, driver, mountGroup),
       readonly: source.readOnly,
-      secrets: { ...(await this.#secrets(publishSecret(source, pod))), ...(inSecrets ? tokens : {}) },
+      secrets: { ...(await this.#inputs.secrets(publishSecret(source, pod))), ...(inSecrets ? tokens : {}) },
       volumeContext: { ...volumeContext(source, about, pod), ...(inSecrets ? {} : tokens) },
     });
     if (fsGroup === undefined || mountGroup !== undefined || !ownsFiles(source, about)) return;
@@ -299,7 +274,7 @@ export class CsiVolumes {
         capacityRange: { requiredBytes, limitBytes: 0 },
         stagingTargetPath: stages ? this.#folders.staging(driver.name, volumeHandle, specVolID, block) : "",
         volumeCapability: await this.#capability(source, driver, undefined),
-        secrets: await this.#secrets(volume.spec.csi?.nodeExpandSecretRef),
+        secrets: await this.#inputs.secrets(volume.spec.csi?.nodeExpandSecretRef),
       });
       await tellGrown(client, volume, claim);
       const message = `MountVolume.NodeExpandVolume succeeded for volume "${specVolID}" ${nodeName}`;
@@ -320,30 +295,6 @@ export class CsiVolumes {
   async #capability(source: CsiSource, driver: CsiDriver, group: number | undefined): Promise<VolumeCapability> {
     const knowsSingleWriters = await driver.can(nodeCapabilities.singleNodeMultiWriter);
     return capabilityOf(source, accessMode(source.volume, knowsSingleWriters), group);
-  }
-
-  async #secrets(reference: SecretReference | undefined): Promise<Record<string, string>> {
-    if (!reference?.name) return {};
-    const { namespace = "", name } = reference;
-    const { data = {} } = await this.#options.secret(namespace, name);
-    return Object.fromEntries(
-      Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
-    );
-  }
-
-  async #tokens(pod: Pod, about: CSIDriver | undefined): Promise<Record<string, string>> {
-    const requests = about?.spec.tokenRequests ?? [];
-    if (requests.length === 0) return {};
-    const byAudience: Record<string, { token: string; expirationTimestamp: string }> = {};
-    for (const { audience, expirationSeconds } of requests) {
-      const bound = await this.#options.tokens.boundToken(pod, { audience, expirationSeconds });
-      if (!bound) throw new VolumePending("the master is away, and it alone gives tokens");
-      byAudience[audience] = {
-        token: bound.token,
-        expirationTimestamp: new Date(bound.expiresAt_ms).toISOString().replace(".000Z", "Z"),
-      };
-    }
-    return { [tokensKey]: JSON.stringify(byAudience) };
   }
 
   /**
