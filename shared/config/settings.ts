@@ -226,7 +226,7 @@ export const masterOptions = {
   helmJobImage: text(
     "helm-job-image",
     "IMAGE",
-    "what the Jobs of HelmCharts run: any image with helm and sh",
+    "what the Jobs of HelmCharts run: any image with sh and helm (or helm_v3, as klipper-helm)",
     "docker.io/alpine/helm:3.19.0",
   ),
   defaultLocalStoragePath: text(

@@ -102,8 +102,12 @@ export async function startDockerd(options: TestDockerdOptions = {}): Promise<Te
   }
 }
 
-/** An image archive of the test image under another name, for what needs a second one. */
-export function busyboxArchive(reference: string, config: Readonly<Record<string, unknown>> = {}): Uint8Array {
+/** An image archive of the test image under another name, for what needs a second one, or one that holds more. */
+export function busyboxArchive(
+  reference: string,
+  config: Readonly<Record<string, unknown>> = {},
+  more: readonly TarEntry[] = [],
+): Uint8Array {
   const busybox = readFileSync("/usr/bin/busybox");
   const applets = execFileSync("/usr/bin/busybox", ["--list"], { encoding: "utf8" }).trim().split("\n");
   const entries: TarEntry[] = [
@@ -116,6 +120,7 @@ export function busyboxArchive(reference: string, config: Readonly<Record<string
     { path: "etc/passwd", content: "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n" },
     { path: "etc/group", content: "root:x:0:\nnogroup:x:65534:\n" },
     { path: "tmp", type: "directory", mode: 0o1777 },
+    ...more,
   ];
   const architecture = { x64: "amd64", arm64: "arm64" }[process.arch as string] ?? process.arch;
   return scratchImageArchive({

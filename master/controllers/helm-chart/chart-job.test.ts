@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { HelmChart, HelmChartConfig } from "#shared/api/helm-chart.ts";
 import { chartJob, contentSecret, hashAnnotation } from "./chart-job.ts";
 
@@ -105,6 +108,25 @@ test("a release goes without what it was installed from", () => {
   expect(pod?.containers[0]?.env?.map(({ name }) => name)).toEqual([
     ...["NAME", "CHART", "FAILURE_POLICY", "HELM_NAMESPACE", "HOME"],
   ]);
+});
+
+test("an image may call its Helm helm_v3", () => {
+  const folder = mkdtempSync(join(tmpdir(), "helm-v3-"));
+  try {
+    writeFileSync(join(folder, "helm_v3"), '#!/bin/sh\necho "helm_v3 $*"\n');
+    chmodSync(join(folder, "helm_v3"), 0o755);
+    const run = (action: "install" | "delete"): string => {
+      const pod = chartJob(chartOf({ chart: "web", version: "1" }), undefined, action, defaults, []).spec.template.spec;
+      const { command = [], args = [] } = pod?.containers[0] ?? {};
+      const cmd = [...command, ...args].map((word) => word.replaceAll("$$(", () => "$("));
+      const env = { PATH: `${folder}:/usr/bin:/bin`, NAME: "web", CHART: "web", FAILURE_POLICY: "reinstall" };
+      return Bun.spawnSync({ cmd, env }).stdout.toString().trim();
+    };
+    expect(run("install")).toBe("helm_v3 upgrade --install web web --version 1");
+    expect(run("delete")).toBe("helm_v3 uninstall web --ignore-not-found --wait");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("what asks for another Job", () => {

@@ -12,7 +12,7 @@ export const hashAnnotation = "helmcharts.helm.cattle.io/configHash";
 export type HelmAction = "install" | "delete";
 
 export interface JobDefaults {
-  /** Any image with `helm` and `sh`. */
+  /** Any image with `sh` and `helm`, or `helm_v3` as in k3s' klipper-helm. */
   readonly image: string;
   /** Where a chart that must come before the network finds the API: on a master's own board. */
   readonly httpsPort: number;
@@ -21,10 +21,13 @@ export interface JobDefaults {
 /** As upstream's helm-controller has it: what fails may be for want of a network that is still to come. */
 const defaultBackOffLimit = 1000;
 
+const findHelm = `set -eu
+helm=helm
+command -v helm >/dev/null || helm=helm_v3`;
 /** Left over from a Job that was ended, or failed: `upgrade` alone would refuse those. */
-const installScript = `set -eu
+const installScript = `${findHelm}
 if [ -d /ca ]; then cat /ca/* >/tmp/ca.pem; fi
-status=$(helm status "$NAME" 2>/dev/null | sed -n 's/^STATUS: //p')
+status=$($helm status "$NAME" 2>/dev/null | sed -n 's/^STATUS: //p')
 case "$status" in
   '' | deployed | superseded) ;;
   *)
@@ -32,11 +35,12 @@ case "$status" in
       echo "release $NAME is $status, and the failurePolicy is abort" >&2
       exit 1
     fi
-    helm uninstall "$NAME" --wait
+    $helm uninstall "$NAME" --wait
     ;;
 esac
-exec helm upgrade --install "$NAME" "$CHART" "$@"`;
-const deleteScript = `exec helm uninstall "$NAME" --ignore-not-found --wait "$@"`;
+exec $helm upgrade --install "$NAME" "$CHART" "$@"`;
+const deleteScript = `${findHelm}
+exec $helm uninstall "$NAME" --ignore-not-found --wait "$@"`;
 
 const nameOf = ({ metadata }: HelmChart): string => metadata.name ?? "";
 export const jobName = (chart: HelmChart, action: HelmAction): string => `helm-${action}-${nameOf(chart)}`;
