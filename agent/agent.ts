@@ -4,6 +4,7 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import { Parts } from "#shared/board/parts.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
+import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { startBoardLinks } from "./board-links.ts";
 import { type BoardPodsStart, startBoardPods } from "./board-pods.ts";
@@ -97,7 +98,7 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
 function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
   return {
     dataDir: join(settings.dataDir, "agent"),
-    clusterDns: [settings.clusterDns],
+    clusterDns: [dnsAddress(settings)],
     logFolder: logFolderOf(settings.podLogsDir),
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),

@@ -94,7 +94,7 @@ export async function startBoardPods(
     runDir: settings.runDir,
     pluginDir: settings.rootDir,
     clusterDomain: settings.clusterDomain,
-    nodeIPs: () => boardAddresses(settings.nodeIp),
+    nodeIPs: () => boardAddresses({ preferred: settings.nodeIp, family: podNetworks[0].family }),
     nodeLabels: parseLabels(settings.nodeLabel),
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,

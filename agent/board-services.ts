@@ -3,7 +3,7 @@ import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
-import { proxyNetworks } from "#shared/config/networks.ts";
+import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { dropDnsAddress, startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
@@ -18,7 +18,8 @@ export async function startBoardDns(
   { informers }: ClusterAccess,
   { parts, log }: { parts: Parts; log: Log },
 ): Promise<void> {
-  const { clusterDns: address, clusterDomain: domain } = settings;
+  const { clusterDomain: domain } = settings;
+  const address = dnsAddress(settings);
   if (disabled.includes("dns")) {
     await dropDnsAddress(address);
     return;
@@ -39,7 +40,7 @@ export async function startBoardServices(
       networks: proxyNetworks(
         settings.clusterCidr,
         settings.serviceCidr,
-        disabled.includes("dns") ? [] : [settings.clusterDns],
+        disabled.includes("dns") ? [] : [dnsAddress(settings)],
       ),
       node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
       log: log.named("proxy"),

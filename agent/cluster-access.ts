@@ -38,7 +38,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
     brokers: start.brokers,
     mqttPort: settings.mqttPort,
     folder,
-    ownAddresses: () => boardAddresses(settings.nodeIp),
+    ownAddresses: () => boardAddresses({ preferred: settings.nodeIp }),
     log: log.named("masters"),
   });
   let identity: BoardIdentity | undefined;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Informer } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { hostPort, outOfUrl } from "#shared/http/host-port.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
 
 export interface MastersOptions {
@@ -48,7 +49,7 @@ export function planMasters(
     };
   const local = configured.find((server) => isLoopback(new URL(server).hostname));
   const reached = listed.map((server) =>
-    local !== undefined && ownAddresses.includes(bare(new URL(server).hostname)) ? local : server,
+    local !== undefined && ownAddresses.includes(outOfUrl(new URL(server).hostname)) ? local : server,
   );
   const others = brokersOf([...listed, ...found]);
   const first = local === undefined ? reached : [local, ...reached.filter((server) => server !== local)];
@@ -59,8 +60,8 @@ export function planMasters(
   };
 }
 
-const bare = (host: string): string => host.replace(/^\[|\]$/g, "");
-const isLoopback = (host: string): boolean => host === "localhost" || bare(host) === "::1" || host.startsWith("127.");
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || outOfUrl(host) === "::1" || host.startsWith("127.");
 
 /** The masters that this board knows. The cluster's own list, the EndpointSlice of the `kubernetes` Service, is kept on
  *  the disk, so that a board finds the others after a boot at which the one that it was told of is away. */
@@ -142,7 +143,7 @@ function serversOf({ endpoints, ports }: EndpointSlice): string[] {
   return endpoints
     .filter(({ conditions }) => conditions?.ready !== false)
     .flatMap(({ addresses }) => addresses)
-    .map((address) => `https://${address.includes(":") ? `[${address}]` : address}:${port}`)
+    .map((address) => `https://${hostPort(address, port)}`)
     .sort();
 }
 

@@ -5,7 +5,7 @@ import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
 import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
-import { proxyNetworks } from "#shared/config/networks.ts";
+import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
@@ -26,7 +26,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
     networks: proxyNetworks(
       settings.clusterCidr,
       settings.serviceCidr,
-      settings.disable.includes("dns") ? [] : [settings.clusterDns],
+      settings.disable.includes("dns") ? [] : [dnsAddress(settings)],
     ),
     node: () => ({ name, zone: zone() }),
     log: log.named("proxy"),

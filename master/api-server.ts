@@ -3,6 +3,7 @@ import type { Log } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
@@ -31,7 +32,7 @@ import { encryptionKeyPaths } from "./join/encryption-key-path.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
-import { parsePortRange } from "./networks.ts";
+import { listenAddress, parsePortRange } from "./networks.ts";
 import type { MasterKeys } from "./pki/master-keys.ts";
 import { type MasterPki, serverCredentials } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
@@ -62,7 +63,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const dialer = new BoardDialer(log.named("tunnel"));
   const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
   const oidc = oidcSettingsOf(settings);
-  const externalAddress = (): string => `${address()}:${settings.httpsPort}`;
+  const externalAddress = (): string => hostPort(address(), settings.httpsPort);
   const configured = await configuredAuthentication(settings, issuer.issuer, log);
   const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, log.named("authentication"));
   const authorization = await authorizationOf(settings, log.named("authorization"));
@@ -160,7 +161,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   await server.start();
   await extensions?.start(server);
   const transport = new HttpsTransport(server, {
-    host: settings.bindAddress,
+    host: listenAddress(settings),
     port: settings.httpsPort,
     ...transportCertificates(keys.current),
     log: (message) => log.named("apiserver").error(message),

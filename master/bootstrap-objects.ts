@@ -226,7 +226,8 @@ function kubernetesSlice(masters: readonly string[], port: number): EndpointSlic
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
-    addressType: "IPv4",
+    // All masters advertise addresses of the cluster's first family.
+    addressType: masters[0]?.includes(":") ? "IPv6" : "IPv4",
     endpoints: masters.map((ip) => ({ addresses: [ip], conditions: { ready: true } })),
     ports: [{ name: "https", port, protocol: "TCP" }],
   };

@@ -3,7 +3,7 @@ import { silentLog } from "#shared/client/log.ts";
 import { OwnAddress } from "./own-address.ts";
 
 function follow(...found: (readonly string[])[]) {
-  const settings = { advertiseAddress: found[0]?.[0] ?? "", nodeIp: "" };
+  const settings = { advertiseAddress: found[0]?.[0] ?? "", nodeIp: "", clusterCidr: "10.42.0.0/16" };
   let at = 0;
   const address = new OwnAddress(settings, silentLog, () => ({ address: found[at]?.[0], all: found[at] ?? [] }));
   const told: string[] = [];

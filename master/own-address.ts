@@ -1,26 +1,34 @@
 /** Where this master is reached, which DHCP may change while it runs. */
-
+import { isIPv4, isIPv6 } from "node:net";
 import { watchAddresses } from "#shared/board/address-watch.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Part } from "#shared/board/parts.ts";
 import type { Log } from "#shared/client/log.ts";
+import { primaryFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 
-type AddressSettings = Pick<MasterSettings, "advertiseAddress" | "nodeIp">;
+type AddressSettings = Pick<MasterSettings, "advertiseAddress" | "nodeIp" | "clusterCidr">;
 type Found = { readonly address: string | undefined; readonly all: readonly string[] };
 
 /** Of this board now; what a person has set comes first. */
-function lookUp({ advertiseAddress, nodeIp }: AddressSettings): Found {
-  const all = boardAddresses(nodeIp);
-  return { address: advertiseAddress || all[0], all };
+function lookUp({ advertiseAddress, nodeIp, clusterCidr }: AddressSettings): Found {
+  const family = primaryFamily({ clusterCidr });
+  const all = boardAddresses({ preferred: nodeIp, family });
+  // A host name is of any family.
+  const ofOther = family === "IPv6" ? isIPv4 : isIPv6;
+  return { address: advertiseAddress || all.find((address) => !ofOther(address)), all };
 }
 
-/** Throws ConfigError for a board without an address. */
+/** Throws ConfigError for a board without an address of the cluster's first family: the `kubernetes` Service has one. */
 export function advertisedAddress(settings: AddressSettings): string {
   const { address } = lookUp(settings);
+  const family = primaryFamily(settings);
   if (address === undefined) {
-    throw new ConfigError("this board has no network address yet: connect it, or name one with --advertise-address");
+    throw new ConfigError(`this board has no ${family} address yet: connect it, or name one with --advertise-address`);
+  }
+  if (family === "IPv6" ? isIPv4(address) : isIPv6(address)) {
+    throw new ConfigError(`advertise-address: expected an ${family} address as the cluster's first, got ${address}`);
   }
   return address;
 }

@@ -7,11 +7,19 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Part, Parts } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
-import { parseNetworks } from "#shared/config/networks.ts";
+import {
+  assertSamePrimary,
+  dnsAddress,
+  nthAddress,
+  parseNetworks,
+  primaryFamily,
+  primaryServiceCidr,
+} from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { startAnnouncer } from "#shared/discovery/announcer.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
@@ -31,7 +39,7 @@ import { apiServerUser, brokerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
 import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
-import { nthAddress } from "./networks.ts";
+import { listenAddress } from "./networks.ts";
 import { OwnAddress } from "./own-address.ts";
 import type { Identity } from "./pki/credentials.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
@@ -71,6 +79,7 @@ export async function startServing(
   mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
   mkdirSync(given.runDir, { recursive: true, mode: 0o755 });
   const settings = await joinedSettings(given, log);
+  assertSamePrimary(settings);
 
   const address = new OwnAddress(settings, log.named("address"));
   await ensureKeysWhole(settings, log);
@@ -101,8 +110,8 @@ export async function startServing(
     masters: store.isShared ? undefined : [address.current],
     httpsPort: settings.httpsPort,
     serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
-    serviceIp: nthAddress(primaryCidr(settings), 1),
-    dnsIp: settings.disable.includes("dns") ? undefined : settings.clusterDns,
+    serviceIp: nthAddress(primaryServiceCidr(settings), 1),
+    dnsIp: settings.disable.includes("dns") ? undefined : dnsAddress(settings),
     ingress: !settings.disable.includes("ingress"),
     helm: !settings.disable.includes("helm-controller"),
     localStorage: !settings.disable.includes("local-storage"),
@@ -118,7 +127,7 @@ export async function startServing(
   });
   await api.open();
   log.info("the API server is ready", {
-    url: `https://${address.current}:${settings.httpsPort}`,
+    url: `https://${hostPort(address.current, settings.httpsPort)}`,
     after_ms: Math.round(performance.now() - began_ms),
   });
 
@@ -213,19 +222,23 @@ export function pkiOptionsOf(
       path: join(settings.dataDir, "kubeconfigs", `${name}.yaml`),
       identity,
     })),
-    server: `https://${address}:${settings.httpsPort}`,
+    server: `https://${hostPort(address, settings.httpsPort)}`,
     names: {
       hostNames: [hostname()],
-      addresses: [...new Set([address, ...boardAddresses(settings.nodeIp), "127.0.0.1"])],
+      addresses: [
+        ...new Set([
+          address,
+          ...boardAddresses({ preferred: settings.nodeIp, family: primaryFamily(settings) }),
+          "127.0.0.1",
+          "::1",
+        ]),
+      ],
       extra: settings.tlsSan,
-      serviceIp: nthAddress(primaryCidr(settings), 1),
+      serviceIp: nthAddress(primaryServiceCidr(settings), 1),
       clusterDomain: settings.clusterDomain,
     },
   };
 }
-
-const primaryCidr = ({ serviceCidr }: Pick<MasterSettings, "serviceCidr">): string =>
-  parseNetworks("service-cidr", serviceCidr)[0].cidr;
 
 async function startBroker(
   settings: MasterSettings,
@@ -252,7 +265,7 @@ async function startBroker(
     return sessions;
   }
   const broker = await Broker.start({
-    host: settings.bindAddress,
+    host: listenAddress(settings),
     port: settings.mqttPort,
     credentials: () => serverCredentials(keys.current),
     leases,

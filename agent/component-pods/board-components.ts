@@ -4,6 +4,7 @@ import type { ComponentPod, HostMount } from "#shared/board/component-pod.ts";
 import type { Part } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
+import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
@@ -86,7 +87,7 @@ function proxyPod(board: BoardComponents): ComponentPod {
       `--hostname-override=${nodeName}`,
       `--cluster-cidr=${settings.clusterCidr}`,
       `--service-cidr=${settings.serviceCidr}`,
-      `--cluster-dns=${settings.clusterDns}`,
+      `--cluster-dns=${dnsAddress(settings)}`,
       `--proxy-mode=${settings.proxyMode}`,
       `--checkpoint-dir=${checkpointOf(settings, "proxy")}`,
       `--log-level=${settings.logLevel}`,
@@ -114,7 +115,7 @@ function dnsPod(board: BoardComponents): ComponentPod {
     args: [
       "dns",
       `--kubeconfig=${kubeconfig}`,
-      `--cluster-dns=${settings.clusterDns}`,
+      `--cluster-dns=${dnsAddress(settings)}`,
       `--cluster-domain=${settings.clusterDomain}`,
       `--resolv-conf=${join(hostResolvFolder, basename(resolvConf))}`,
       `--health-port=${dnsHealthPort}`,

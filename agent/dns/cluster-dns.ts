@@ -25,7 +25,7 @@ const serviceByIp = "cluster-ip";
 export async function startClusterDns(options: ClusterDnsOptions): Promise<DnsServer> {
   const { informers, address, domain, resolvConf, log } = options;
   // On `lo` the address is the board's, whatever happens to other interfaces; it stays over a restart.
-  await promisify(execFile)("ip", ["address", "replace", `${address}/32`, "dev", "lo"]);
+  await promisify(execFile)("ip", ["address", "replace", wholeAddress(address), "dev", "lo", ...atOnce(address)]);
   const forwarder = new Forwarder(new Set([address]), resolvConf);
   const server = new DnsServer({
     addresses: [address],
@@ -58,10 +58,22 @@ function followSettings(informers: InformerFactory, forwarder: Forwarder, log: L
   return () => settings;
 }
 
+const wholeAddress = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+/** IPv6 looks for who else has an address before it may be used; on `lo` nobody has. */
+const atOnce = (address: string): string[] => (address.includes(":") ? ["nodad"] : []);
+
 /** The address is another DNS' now: what an earlier run put on `lo` goes. */
 export async function dropDnsAddress(address: string): Promise<void> {
-  const { stdout } = await promisify(execFile)("ip", ["-o", "address", "show", "dev", "lo", "to", `${address}/32`]);
-  if (stdout.trim() !== "") await promisify(execFile)("ip", ["address", "delete", `${address}/32`, "dev", "lo"]);
+  const { stdout } = await promisify(execFile)("ip", [
+    "-o",
+    "address",
+    "show",
+    "dev",
+    "lo",
+    "to",
+    wholeAddress(address),
+  ]);
+  if (stdout.trim() !== "") await promisify(execFile)("ip", ["address", "delete", wholeAddress(address), "dev", "lo"]);
 }
 
 const dnsInformers = (informers: InformerFactory) =>

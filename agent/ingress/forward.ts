@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
+import { hostPort } from "#shared/http/host-port.ts";
 import { endToEnd, requestOver } from "#shared/http/http-over-stream.ts";
 import type { Backend } from "./backends.ts";
 import { type Exchange, lowered, rawHeaders } from "./exchange.ts";
@@ -118,7 +119,7 @@ export class Forwarder {
       );
       const fail = (error: Error): void => {
         clearTimeout(late);
-        reject(new Unreachable(`${ip}:${port}: ${error.message}`));
+        reject(new Unreachable(`${hostPort(ip, port)}: ${error.message}`));
       };
       socket.once("error", fail);
       socket.once("connect", () => {
@@ -131,7 +132,7 @@ export class Forwarder {
 
   /** One for each endpoint, shared by all requests to it and ended when it has nothing to do. */
   private async session(endpoint: Endpoint): Promise<ClientHttp2Session> {
-    const key = `${endpoint.ip}:${endpoint.port}`;
+    const key = hostPort(endpoint.ip, endpoint.port);
     const known = this.sessions.get(key);
     if (known && !known.closed && !known.destroyed) return known;
     const socket = await this.connected(endpoint);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { runtimeClasses } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import { mainOfEachFamily } from "#shared/board/addresses.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { BackOff } from "./back-off.ts";
@@ -91,7 +92,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     seccompRoot: join(options.dataDir, "seccomp"),
     startedAt_ms,
-    hostIPs: () => options.nodeIPs(),
+    hostIPs: () => mainOfEachFamily(options.nodeIPs()),
     allocatable: () => registrar.status?.allocatable ?? {},
     memoryCapacity_bytes: () => board.memory_bytes,
     services: () => input.services(),

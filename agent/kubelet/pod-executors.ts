@@ -12,7 +12,7 @@ import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
-import { latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
+import { inOrderOfHost, latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
 import { findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -95,7 +95,7 @@ const executors: Executors = {
     }
     const own = await parts.runtime.listSandboxes({ podUid: podUid(pod) });
     const created = own.find(({ id }) => id === run.sandboxId);
-    run.podIPs = pod.spec.hostNetwork ? parts.hostIPs() : (created?.ips ?? []);
+    run.podIPs = pod.spec.hostNetwork ? parts.hostIPs() : inOrderOfHost(created?.ips ?? [], parts.hostIPs());
   },
 
   async raisePodLimits(_, { parts, pod }) {

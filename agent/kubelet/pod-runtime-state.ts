@@ -2,11 +2,13 @@ import type { ContainerRuntime, ContainerStatus } from "#agent/runtime/runtime.t
 import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import type { BackOff } from "./back-off.ts";
 import { resourcesOf } from "./container-identity.ts";
-import { newestFirst, type ObservedPod, type ProbeResult } from "./planner/observed-pod.ts";
+import { inOrderOfHost, newestFirst, type ObservedPod, type ProbeResult } from "./planner/observed-pod.ts";
 
 export interface ObserveInput {
   readonly runtime: ContainerRuntime;
   readonly podUid: string;
+  /** The board's own addresses: the order of theirs is that of the pod's. */
+  readonly hostIPs: readonly string[];
   readonly liveness: ReadonlyMap<string, ProbeResult>;
   readonly startup: ReadonlyMap<string, ProbeResult>;
   readonly backOff: BackOff;
@@ -23,7 +25,11 @@ export async function observePod(input: ObserveInput): Promise<ObservedPod> {
     runtime.listContainers({ podUid }),
   ]);
   return {
-    sandboxes: newestFirst(sandboxes.filter(({ pod }) => pod.uid === podUid)),
+    sandboxes: newestFirst(
+      sandboxes
+        .filter(({ pod }) => pod.uid === podUid)
+        .map((sandbox) => ({ ...sandbox, ips: inOrderOfHost(sandbox.ips, input.hostIPs) })),
+    ),
     containers: newestFirst(containers.filter(({ pod }) => pod.uid === podUid).map(settleFailedStart)),
     resources: new Map(
       containers.flatMap((status) => {

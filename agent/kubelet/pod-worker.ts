@@ -252,6 +252,7 @@ export class PodWorker {
     const observed = await observePod({
       runtime,
       podUid: this.uid,
+      hostIPs: this.parts.hostIPs(),
       liveness: probes.results("liveness"),
       startup: probes.results("startup"),
       backOff,

@@ -56,7 +56,8 @@ export class PodNetwork {
     }
     if (!this.#rulesStand) await applyForwarding(podNetworks, this.#run);
     this.#rulesStand = true;
-    const plan = planRoutes(nodes, { nodeName, interfaces: await readInterfaces(this.#run) });
+    const family = podNetworks[0]?.includes(":") ? "IPv6" : "IPv4";
+    const plan = planRoutes(nodes, { nodeName, family, interfaces: await readInterfaces(this.#run) });
     this.#warnOnce(plan.problems);
     // Pods that are made from now on send nothing that would have to be cut up for the tunnel.
     await this.#writeCniConfig(nodes, plan.tunnel?.mtu);

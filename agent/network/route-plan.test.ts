@@ -45,6 +45,23 @@ test("a board in another subnet is reached through the tunnel; its end computes 
   expect(here.tunnel?.mac).toBe(there.tunnel?.peers[0]?.mac ?? "none");
 });
 
+test("a cluster that is IPv6 first has its tunnel over IPv6, for pods of both families", () => {
+  const six = { ...self, family: "IPv6" } as const;
+  const own = node("a", ["fd42:0:0:1::/64", "10.42.0.0/24"], "fd01::10", "192.168.1.10");
+  const b = node("b", ["fd42:0:0:2::/64", "10.42.1.0/24"], "fd02::11");
+  const plan = planRoutes([own, b], six);
+  expect(plan.problems).toEqual([]);
+  expect(plan.routes.map(({ cidr, via, device }) => [cidr, via, device])).toEqual([
+    ["fd42:0:0:2::/64", "fd42:0:0:2::", "bramble.vxlan"],
+    ["10.42.1.0/24", "10.42.1.0", "bramble.vxlan"],
+  ]);
+  // The outer header is 20 bytes longer.
+  expect(plan.tunnel).toMatchObject({ localAddress: "fd01::10", parentDevice: "eth0", mtu: 1430 });
+  expect(plan.tunnel?.peers.map(({ nodeAddress }) => nodeAddress)).toEqual(["fd02::11", "fd02::11"]);
+  const onlyFour = planRoutes([own, node("c", ["fd42:0:0:3::/64"], "192.168.2.12")], six);
+  expect(onlyFour.problems).toEqual([expect.stringContaining("no IPv6 address for a tunnel")]);
+});
+
 test("container bridges do not make a board a neighbour", () => {
   const b = node("b", ["10.42.1.0/24"], "172.17.0.5");
   expect(planRoutes([a, b], self).tunnel?.peers).toHaveLength(1);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { baseAddress, type Cidr, contains, parseCidr } from "./cidr.ts";
+import { baseAddress, type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
 
 /** What is read of a Kubernetes Node; any Node fits. */
 export interface RoutedNode {
@@ -19,6 +19,8 @@ export interface RoutedNode {
 /** This board: its node's name and what its interfaces are. */
 export interface BoardNetwork {
   readonly nodeName: string;
+  /** The cluster's first family, by which boards reach each other; IPv4 if absent. */
+  readonly family?: "IPv4" | "IPv6" | undefined;
   readonly interfaces: readonly BoardInterface[];
 }
 
@@ -66,8 +68,8 @@ export const tunnelDevice = "bramble.vxlan";
 export const tunnelId = 4242;
 export const tunnelPort = 8472;
 
-/** Headers of VXLAN over IPv4: Ethernet, IP, UDP, VXLAN. */
-const tunnelOverhead_bytes = 50;
+/** Headers of VXLAN, by the bits of the outer addresses: Ethernet, IP, UDP, VXLAN. */
+const tunnelOverhead_bytes = { 32: 50, 128: 70 } as const;
 
 /** Bridges and tunnels of containers hold no other board, whatever subnets they have. */
 export const containerInterface = /^(lo|docker|br-|veth|cni|virbr|flannel|cali|kube|tunl|bramble)/;
@@ -83,7 +85,9 @@ export function planRoutes(nodes: readonly RoutedNode[], self: BoardNetwork): Ro
   const problems: string[] = [];
   const subnets = subnetsOf(self.interfaces);
   const own = nodes.find((node) => node.metadata?.name === self.nodeName);
-  const end = own === undefined ? undefined : tunnelEnd(own, subnets);
+  const family = self.family ?? "IPv4";
+  const isOfTunnel = (address: string): boolean => address.includes(":") === (family === "IPv6");
+  const end = own === undefined ? undefined : tunnelEnd(internalAddresses(own).filter(isOfTunnel), subnets);
   const others = nodes.filter((node) => node.metadata?.name !== self.nodeName);
   for (const node of others.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))) {
     const cidrs = podCidrsOf(node);
@@ -92,10 +96,12 @@ export function planRoutes(nodes: readonly RoutedNode[], self: BoardNetwork): Ro
     if (cidrs.length === 0 || addresses.length === 0) continue;
     for (const cidr of cidrs) {
       const direct = directRoute(cidr, addresses, subnets);
-      const nodeAddress = addresses.find((address) => !address.includes(":"));
+      const nodeAddress = addresses.find(isOfTunnel);
       if (direct !== undefined) routes.push(direct);
       else if (end === undefined || nodeAddress === undefined) {
-        problems.push(`pods of node ${nameOf(node)} (${cidr}): no common subnet, and no IPv4 address for a tunnel`);
+        problems.push(
+          `pods of node ${nameOf(node)} (${cidr}): no common subnet, and no ${family} address for a tunnel`,
+        );
       } else {
         const gateway = baseAddress(cidr);
         peers.push({ gateway, mac: macOf(nodeAddress), nodeAddress });
@@ -137,14 +143,14 @@ function directRoute(cidr: string, addresses: readonly string[], subnets: readon
 }
 
 function tunnelEnd(
-  own: RoutedNode,
+  addresses: readonly string[],
   subnets: readonly Subnet[],
 ): Pick<Tunnel, "localAddress" | "parentDevice" | "mtu"> | undefined {
-  for (const address of internalAddresses(own)) {
-    const subnet = subnets.find((candidate) => candidate.address === address && candidate.cidr.bits === 32);
-    if (subnet !== undefined) {
-      return { localAddress: address, parentDevice: subnet.device, mtu: subnet.mtu - tunnelOverhead_bytes };
-    }
+  for (const address of addresses) {
+    const subnet = subnets.find((candidate) => candidate.address === address);
+    if (subnet === undefined) continue;
+    const mtu = subnet.mtu - tunnelOverhead_bytes[subnet.cidr.bits];
+    return { localAddress: address, parentDevice: subnet.device, mtu };
   }
   return undefined;
 }

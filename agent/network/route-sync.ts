@@ -87,7 +87,8 @@ function isSameTunnel(link: Record<string, unknown>, tunnel: Tunnel): boolean {
   return (
     link["address"] === tunnel.mac &&
     info["id"] === tunnelId &&
-    info["local"] === tunnel.localAddress &&
+    // iproute2 has another name for it in IPv6.
+    (info["local"] ?? info["local6"]) === tunnel.localAddress &&
     info["link"] === tunnel.parentDevice &&
     info["port"] === tunnelPort
   );

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { endpointSlices } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { encryptionKeyPath } from "../join/encryption-key-path.ts";
 import { rewriteThrough } from "../store/admin.ts";
@@ -63,7 +64,7 @@ async function masters({ client, server }: AdminAccess): Promise<string[]> {
   const found = items.flatMap(({ endpoints, ports }) => {
     const port = ports?.[0]?.port ?? Number(new URL(server).port);
     const addresses = (endpoints ?? []).flatMap((endpoint) => endpoint.addresses);
-    return addresses.map((address) => `https://${address.includes(":") ? `[${address}]` : address}:${port}`);
+    return addresses.map((address) => `https://${hostPort(address, port)}`);
   });
   return found.length > 0 ? [...new Set(found)] : [server];
 }

@@ -1,6 +1,8 @@
 /** Where the etcd that Bramble runs itself has its files, and what stands in them. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { inUrl, outOfUrl } from "#shared/http/host-port.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 
@@ -23,7 +25,6 @@ export const etcdPaths = {
   members: "etcd-members.json",
 } as const;
 
-const inUrl = (address: string): string => (address.includes(":") ? `[${address}]` : address);
 export const clientUrl = (address: string): string => `https://${inUrl(address)}:${clientPort}`;
 export const peerUrl = (address: string): string => `https://${inUrl(address)}:${peerPort}`;
 
@@ -122,7 +123,7 @@ export async function keepEtcd(dataDir: string, { members, cluster }: KnownEtcd)
 /** Where a member is asked. One that has not started yet names no address for clients, and is where its peers find it. */
 export function clientUrlsOf({ clientUrls, peerUrls }: EtcdMember): string[] {
   const named = clientUrls.filter((url) => url.startsWith("https:"));
-  return named.length > 0 ? named : peerUrls.map((url) => clientUrl(new URL(url).hostname.replace(/^\[|\]$/g, "")));
+  return named.length > 0 ? named : peerUrls.map((url) => clientUrl(outOfUrl(new URL(url).hostname)));
 }
 
 export async function writeIfChanged(path: string, text: string): Promise<void> {

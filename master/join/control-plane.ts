@@ -1,9 +1,11 @@
 /** How a further master gets what all masters of a cluster share: keys, settings, and the way to the store. */
+
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { conflict, methodNotAllowed } from "#shared/api/errors.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { dnsAddress } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
@@ -87,7 +89,8 @@ async function sharedControlPlane(settings: StoreSettings & ClusterSettings): Pr
       : (["ca", "cert", "key"] as const).map((part) => [etcdFiles[part], etcd[part]] as const)),
   ];
   const files = await Promise.all(paths.map(async ([name, path]) => [name, await readFile(path, "utf8")] as const));
-  const shared = Object.fromEntries(clusterSettings.map((name) => [name, settings[name]])) as ClusterSettings;
+  const own = Object.fromEntries(clusterSettings.map((name) => [name, settings[name]])) as ClusterSettings;
+  const shared = { ...own, clusterDns: dnsAddress(settings) };
   return {
     files: Object.fromEntries(files),
     settings: shared,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { formatCidrAddress, parseCidr } from "./cidr.ts";
 
 /** An address of this board on one of its interfaces. */
 export interface BoardAddress {
@@ -13,22 +14,29 @@ const virtual = /^(lo|cni|docker|br-|veth|cali|flannel|bramble|kube|weave|tun|vi
 
 export const isVirtualInterface = (name: string): boolean => virtual.test(name);
 
+/** Which of a board's addresses come first. */
+export interface AddressOrder {
+  /** Addresses with commas between them, or none; those that the board has come first, in this order. */
+  readonly preferred?: string | undefined;
+  /** The cluster's first family, by which boards and masters reach each other; IPv4 if absent. */
+  readonly family?: "IPv4" | "IPv6" | undefined;
+}
+
 /**
- * The board's addresses for others to reach it, the main one first: those of the interface with the default route, then
- * the rest. Link-local ones and those of bridges and tunnels are left out.
- * @param preferred addresses with commas between them, or none; those that the board has come first, in this order.
+ * The board's addresses for others to reach it, the main one first: those of the cluster's first family, and among them
+ * those of the interface with the default route. Link-local ones and those of bridges and tunnels are left out.
  */
 export function orderAddresses(
   all: readonly BoardAddress[],
   defaultInterface: string | undefined,
-  preferred = "",
+  { preferred = "", family = "IPv4" }: AddressOrder = {},
 ): string[] {
   const chosen = preferred.split(",").map((address) => address.trim());
   const isChosen = (address: string): boolean => chosen.includes(address);
   const rank = ({ interfaceName, address, isIpv4 }: BoardAddress): number =>
     (isChosen(address) ? -4 * (chosen.length - chosen.indexOf(address)) : 0) +
-    (interfaceName === defaultInterface ? -2 : 0) +
-    (isIpv4 ? -1 : 0);
+    (isIpv4 === (family === "IPv4") ? -2 : 0) +
+    (interfaceName === defaultInterface ? -1 : 0);
   return all
     .filter(({ interfaceName, address }) => isChosen(address) || !(virtual.test(interfaceName) || isLinkLocal(address)))
     .map((each, index) => ({ ...each, index }))
@@ -37,13 +45,89 @@ export function orderAddresses(
 }
 
 /** As orderAddresses, read from the kernel now. */
-export function boardAddresses(preferred = ""): string[] {
+export function boardAddresses(order: AddressOrder = {}): string[] {
+  const { preferred = "", family = "IPv4" } = order;
+  const isNamed = (address: string): boolean => preferred.split(",").includes(address);
+  const flags = inet6Flags(read("/proc/net/if_inet6"));
   const all = Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses]) =>
-    (addresses ?? [])
-      .filter(({ internal, address }) => !internal || preferred.split(",").includes(address))
+    lastingOrder(addresses ?? [], flags)
+      .filter(
+        ({ internal, address }) =>
+          isNamed(address) || !(internal || ((flags.get(address) ?? 0) & addressFlags.passing) !== 0),
+      )
       .map(({ address, family }) => ({ interfaceName, address, isIpv4: family === "IPv4" })),
   );
-  return orderAddresses(all, defaultRouteInterface(readFileSync("/proc/net/route", "utf8")), preferred);
+  const byIpv4 = defaultRouteInterface(read("/proc/net/route"));
+  const byIpv6 = defaultRouteInterfaceV6(read("/proc/net/ipv6_route"));
+  return orderAddresses(all, family === "IPv6" ? (byIpv6 ?? byIpv4) : (byIpv4 ?? byIpv6), order);
+}
+
+/**
+ * An interface's addresses, those first that are likely to stay the first: of IPv6 those that somebody has set before
+ * those of a router's prefix, and among these the oldest, while the kernel names the newest first.
+ */
+export function lastingOrder<T extends { readonly address: string }>(
+  addresses: readonly T[],
+  flags: ReadonlyMap<string, number>,
+): T[] {
+  const isSet = ({ address }: T): boolean => ((flags.get(address) ?? 0) & addressFlags.permanent) !== 0;
+  const six = addresses.filter(({ address }) => address.includes(":")).reverse();
+  return [
+    ...addresses.filter(({ address }) => !address.includes(":")),
+    ...six.filter(isSet),
+    ...six.filter((each) => !isSet(each)),
+  ];
+}
+
+/** The main address of each family, in their order: what a pod on the host's network has, and says of its host. */
+export function mainOfEachFamily(addresses: readonly string[]): string[] {
+  const isIpv6 = (address: string): boolean => address.includes(":");
+  const [main] = addresses;
+  const other = main === undefined ? undefined : addresses.find((address) => isIpv6(address) !== isIpv6(main));
+  return [main, other].filter((address) => address !== undefined);
+}
+
+/** A kernel without IPv6 has not all of these files. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/** From the kernel's if_addr.h. Passing: for outgoing connections of a day (0x01), refused as somebody else's (0x08), no
+ *  longer to be used (0x20). */
+const addressFlags = { passing: 0x01 | 0x08 | 0x20, permanent: 0x80 } as const;
+
+/** The kernel's flags of each IPv6 address, by its short form, from the text of /proc/net/if_inet6. */
+export function inet6Flags(table: string): Map<string, number> {
+  return new Map(
+    table.split("\n").flatMap((line): [string, number][] => {
+      const [address = "", , , , flags = "0"] = line.trim().split(/\s+/);
+      if (!/^[0-9a-f]{32}$/.test(address)) return [];
+      const parsed = parseCidr(address.replace(/(.{4})(?!$)/g, "$1:"));
+      return parsed ? [[formatCidrAddress(parsed), Number.parseInt(flags, 16)]] : [];
+    }),
+  );
+}
+
+/** As defaultRouteInterface, from the text of /proc/net/ipv6_route. Routes that refuse are none. */
+export function defaultRouteInterfaceV6(table: string): string | undefined {
+  const refuses = 0x200;
+  const routes = table
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(
+      ([destination = "", length, , , , , , , flags = "0", device]) =>
+        /^0{32}$/.test(destination) &&
+        length === "00" &&
+        device !== "lo" &&
+        (Number.parseInt(flags, 16) & refuses) === 0,
+    )
+    .sort((a, b) => Number.parseInt(a[5] ?? "0", 16) - Number.parseInt(b[5] ?? "0", 16));
+  return routes[0]?.[9];
 }
 
 /** The interface of the default route with the lowest metric, from the text of /proc/net/route. */

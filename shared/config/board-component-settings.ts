@@ -142,7 +142,7 @@ export type ProxySettings = ValuesOf<typeof proxyOptions>;
 export const dnsOptions = {
   kubeconfig: proxyOptions.kubeconfig,
   resolvConf: text("resolv-conf", "FILE", "who is asked for names outside of the cluster", "/etc/resolv.conf"),
-  clusterDns: workerOptions.clusterDns,
+  clusterDns: text("cluster-dns", "IP", "address of the cluster's DNS Service", "10.43.0.10"),
   clusterDomain,
   healthPort: integer(
     "health-port",

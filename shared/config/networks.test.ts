@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseNetworks, proxyNetworks } from "./networks.ts";
+import { assertSamePrimary, dnsAddress, nthAddress, parseNetworks, proxyNetworks } from "./networks.ts";
 
 test("a cluster has one network or one of each family", () => {
   expect(parseNetworks("cluster-cidr", "10.42.0.0/16")).toEqual([{ family: "IPv4", cidr: "10.42.0.0/16" }]);
@@ -7,12 +7,32 @@ test("a cluster has one network or one of each family", () => {
     { family: "IPv4", cidr: "10.42.0.0/16" },
     { family: "IPv6", cidr: "fd42::/56" },
   ]);
+  expect(parseNetworks("cluster-cidr", "fd42::/56,10.42.0.0/16").map(({ family }) => family)).toEqual(["IPv6", "IPv4"]);
+  expect(parseNetworks("cluster-cidr", "fd42::/56")).toEqual([{ family: "IPv6", cidr: "fd42::/56" }]);
+});
+
+test("addresses of a network are counted from its first", () => {
+  expect(nthAddress("10.43.0.0/16", 1)).toBe("10.43.0.1");
+  expect(nthAddress("192.168.0.0/24", 255)).toBe("192.168.0.255");
+  expect(nthAddress("fd43::/112", 1)).toBe("fd43::1");
+  expect(nthAddress("fd43:0:0:1::/64", 10)).toBe("fd43:0:0:1::a");
+  for (const wrong of ["10.43.0.0", "10.43.0.300/16", "10.43.0.0/31", "fd43::/128"])
+    expect(() => nthAddress(wrong, 10)).toThrow("expected a network");
+});
+
+test("DNS is asked at the tenth address of Services, unless another is set", () => {
+  expect(dnsAddress({ clusterDns: "", serviceCidr: "10.43.0.0/16,fd43::/112" })).toBe("10.43.0.10");
+  expect(dnsAddress({ clusterDns: "", serviceCidr: "fd43::/112,10.43.0.0/16" })).toBe("fd43::a");
+  expect(dnsAddress({ clusterDns: "10.43.0.53", serviceCidr: "10.43.0.0/16" })).toBe("10.43.0.53");
+});
+
+test("pods and Services have the same first family", () => {
+  assertSamePrimary({ clusterCidr: "fd42::/56,10.42.0.0/16", serviceCidr: "fd43::/112" });
+  expect(() => assertSamePrimary({ clusterCidr: "fd42::/56", serviceCidr: "10.43.0.0/16" })).toThrow("must be IPv6");
 });
 
 test("what cannot be is refused in plain words", () => {
   const refusals: [string, string][] = [
-    ["fd42::/56", "the first network must be IPv4"],
-    ["fd42::/56,10.42.0.0/16", "the first network must be IPv4"],
     ["10.42.0.0/16,10.44.0.0/16", "of different address families"],
     ["10.42.0.0/16,fd42::/56,fd43::/56", "one of each address family"],
     ["10.42.0.0", "expected a network"],

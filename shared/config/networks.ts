@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
+import { formatCidrAddress, parseCidr } from "../board/cidr.ts";
 import { ConfigError } from "./option.ts";
 
 export type IpFamily = "IPv4" | "IPv6";
@@ -9,8 +10,9 @@ export interface FamilyNetwork {
 }
 
 /**
- * `10.42.0.0/16` or `10.42.0.0/16,fd42::/56`: the networks of a cluster, at most one of each family. Masters and boards
- * reach each other by IPv4, so that family is always there and the first. Throws ConfigError.
+ * `10.42.0.0/16`, `fd42::/56,10.42.0.0/16`, `fd42::/56`: the networks of a cluster, at most one of each family. The first
+ * one's family is that by which masters and boards reach each other, and that of what has one address only. Throws
+ * ConfigError.
  * @param option the flag's name without dashes, for messages
  */
 export function parseNetworks(option: string, text: string): readonly [FamilyNetwork, ...FamilyNetwork[]] {
@@ -19,16 +21,43 @@ export function parseNetworks(option: string, text: string): readonly [FamilyNet
   if (first === undefined || networks.length > 2) {
     throw new ConfigError(`${option}: expected one network or one of each address family, got ${text}`);
   }
-  if (first.family !== "IPv4") {
-    throw new ConfigError(
-      `${option}: the first network must be IPv4 (no IPv6-only and no IPv6-first clusters), got ${text}`,
-    );
-  }
   if (second === undefined) return [first];
   if (second.family === first.family) {
     throw new ConfigError(`${option}: two networks must be of different address families, got ${text}`);
   }
   return [first, second];
+}
+
+/** The family of a cluster's first network. Throws ConfigError. */
+export const primaryFamily = ({ clusterCidr }: { readonly clusterCidr: string }): IpFamily =>
+  parseNetworks("cluster-cidr", clusterCidr)[0].family;
+
+/** The first network of Services. Throws ConfigError. */
+export const primaryServiceCidr = ({ serviceCidr }: { readonly serviceCidr: string }): string =>
+  parseNetworks("service-cidr", serviceCidr)[0].cidr;
+
+/**
+ * The address of the cluster's DNS Service: the one that is set, or the tenth of the first network of Services. Throws
+ * ConfigError.
+ */
+export function dnsAddress(settings: { readonly clusterDns: string; readonly serviceCidr: string }): string {
+  return settings.clusterDns || nthAddress(primaryServiceCidr(settings), 10);
+}
+
+/** The n-th address of a network: `10.43.0.1`, `fd43::1` for n = 1. Throws ConfigError for what has not so many. */
+export function nthAddress(cidr: string, n: number): string {
+  const network = cidr.includes("/") ? parseCidr(cidr) : undefined;
+  if (network === undefined || BigInt(n) >= 1n << BigInt(network.bits - network.prefix)) {
+    throw new ConfigError(`expected a network of more than ${n} addresses such as 10.43.0.0/16, got ${cidr}`);
+  }
+  return formatCidrAddress({ ...network, address: network.address + BigInt(n) });
+}
+
+/** Throws ConfigError when pods and Services have not the same first family: a Service leads to pods of its own. */
+export function assertSamePrimary(settings: { readonly clusterCidr: string; readonly serviceCidr: string }): void {
+  const family = primaryFamily(settings);
+  if (parseNetworks("service-cidr", settings.serviceCidr)[0].family === family) return;
+  throw new ConfigError(`service-cidr: its first network must be ${family} as that of cluster-cidr`);
 }
 
 export interface ServiceNetwork {

@@ -9,11 +9,16 @@ const commonOptions = {
   clusterCidr: text(
     "cluster-cidr",
     "CIDR[,CIDR]",
-    "addresses of pods, IPv4 and then perhaps IPv6; every board gets a /24 and a /64 of them",
+    "addresses of pods: IPv4, IPv6, or both, the main one first; every board gets a /24 and a /64 of them",
     "10.42.0.0/16",
   ),
-  serviceCidr: text("service-cidr", "CIDR[,CIDR]", "addresses of Services, IPv4 and then perhaps IPv6", "10.43.0.0/16"),
-  clusterDns: text("cluster-dns", "IP", "address of the cluster's DNS Service", "10.43.0.10"),
+  serviceCidr: text("service-cidr", "CIDR[,CIDR]", "addresses of Services, of the families of pods", "10.43.0.0/16"),
+  clusterDns: text(
+    "cluster-dns",
+    "IP",
+    "address of the cluster's DNS Service (default: the tenth of service-cidr, 10.43.0.10)",
+    "",
+  ),
   clusterDomain: text("cluster-domain", "DOMAIN", "domain of the cluster's DNS names", "cluster.local"),
   logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
   lowMemory: choice(
@@ -207,7 +212,7 @@ export const masterOptions = {
   ...storeOptions,
   server: texts("server", "URL", "a master of the cluster to join as a further master, https://ADDRESS:6443"),
   token: text("token", "TOKEN", "token for masters; `bramble token create --master` on a master prints one", ""),
-  bindAddress: text("bind-address", "IP", "address to listen on", "0.0.0.0"),
+  bindAddress: text("bind-address", "IP", "address to listen on (default: all of the cluster's main family)", ""),
   advertiseAddress: text(
     "advertise-address",
     "IP",

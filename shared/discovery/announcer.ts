@@ -87,7 +87,9 @@ async function answer(
   const near = addressBeside(asker.address);
   // Only the LAN is answered.
   if (near === undefined) return;
-  const addresses = [...new Set([near, ...boardAddresses(preferredAddress).filter((each) => each.includes("."))])];
+  const addresses = [
+    ...new Set([near, ...boardAddresses({ preferred: preferredAddress }).filter((each) => each.includes("."))]),
+  ];
   // Only here: a master that nobody asks holds no DNS library for it.
   const { answerTo } = await import("./records.ts");
   const reply = answerTo(message, asker, { ...own, addresses });

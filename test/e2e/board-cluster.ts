@@ -2,7 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { inUrl } from "#shared/http/host-port.ts";
 import { Cluster } from "#tools/local-cluster/cluster.ts";
+import { addressIn } from "#tools/local-cluster/lan.ts";
 import { masterBoards } from "#tools/local-cluster/master-boards.ts";
 import { CommandError } from "#tools/local-cluster/run.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
@@ -15,7 +17,7 @@ export const binary = resolve(process.env["BRAMBLE_BINARY"] ?? join(import.meta.
 /** A cluster of the compiled binary with real kubectl and Helm, one for a test file. */
 export interface TestCluster {
   readonly cluster: Cluster;
-  /** The first three bytes of the boards' addresses: the master is .11, workers are .101 and following. */
+  /** The boards' prefix: the master is .11 (::11 in IPv6) there, workers are .101 and following. */
   readonly prefix: string;
   readonly kubeconfig: string;
   /** The administrator's client, for what is looked at too often for kubectl. */
@@ -54,7 +56,7 @@ const allLines = 1_000_000_000;
 export interface TestClusterOptions {
   /** At most six characters. */
   readonly name: string;
-  /** The boards' /16. Which /24 of it is left to chance, so that two checkouts can be tested at the same time. */
+  /** The boards' /16, `10.214` or in IPv6 `fd02`: then they have no other addresses. Which /24 of it is left to chance, so that two checkouts can be tested at the same time. */
   readonly network: string;
   /** One, unless said otherwise. */
   readonly masters?: number | undefined;
@@ -82,7 +84,11 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
   const { workers, hostname } = options;
   const chance = crypto.getRandomValues(new Uint16Array(2));
   const name = options.name + (chance[0] ?? 0).toString(36);
-  const prefix = `${options.network}.${(chance[1] ?? 0) % 256}`;
+  const prefixAt = (subnet: number): string =>
+    /^f/.test(options.network)
+      ? `${options.network}:0:0:${(1 + (subnet % 0xfff)).toString(16)}`
+      : `${options.network}.${subnet % 256}`;
+  const prefix = prefixAt(chance[1] ?? 0);
   // Not below /tmp, which a board covers with its own.
   const dir = mkdtempSync(`/var/tmp/bramble-${name}-`);
   rmSync(dir, { recursive: true });
@@ -101,14 +107,12 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,
-          address: options.apart
-            ? `${options.network}.${((chance[1] ?? 0) + 1 + index) % 256}.${101 + index}`
-            : `${prefix}.${101 + index}`,
+          address: addressIn(options.apart ? prefixAt((chance[1] ?? 0) + 1 + index) : prefix, 101 + index),
           hostname: hostname ?? `worker-${index + 1}`,
           machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
           args: [
             "worker",
-            ...(options.finds ? [] : ["--server", `https://${prefix}.11:6443`]),
+            ...(options.finds ? [] : ["--server", `https://${inUrl(addressIn(prefix, 11))}:6443`]),
             ...(options.workerArgs ?? []),
           ],
         })),

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { inUrl } from "#shared/http/host-port.ts";
 import { type Board, type BoardHost, runtimeTool } from "./board.ts";
 import { awaitVote, etcdctlArgs, killEtcd, startEtcd, storeArgs } from "./etcd.ts";
 import { GuestBoard } from "./guest-board.ts";
@@ -146,7 +147,7 @@ export class Cluster {
     const host = this.host(board.name);
     await waitFor(`${board.name}: API server (log: ${join(host.dir, "bramble.log")})`, 120, async () => {
       if (host.bramblePid === undefined) return undefined;
-      const answer = await fetch(`https://${board.address}:6443/readyz`, {
+      const answer = await fetch(`https://${inUrl(board.address)}:6443/readyz`, {
         tls: { rejectUnauthorized: false },
       }).catch(() => undefined);
       return (answer?.ok && host.read("/etc/bramble/kubeconfig.yaml") !== undefined) || undefined;

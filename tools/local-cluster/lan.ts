@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { attempt, run } from "./run.ts";
 
 /**
@@ -6,9 +7,20 @@ import { attempt, run } from "./run.ts";
  */
 export interface Lan {
   readonly cluster: string;
-  /** The first three bytes of the boards' /24. */
+  /** The first three bytes of the boards' /24, or the first four groups of their /64: then boards have no IPv4. */
   readonly prefix: string;
 }
+
+const isV6 = (text: string): boolean => text.includes(":");
+/** The LAN's n-th machine: `10.1.2.11`, or `fd00:0:0:2::11` with the same digits. */
+export const addressIn = (prefix: string, n: number): string => `${prefix}${isV6(prefix) ? "::" : "."}${n}`;
+const networkOf = (prefix: string): string => (isV6(prefix) ? `${prefix}::/64` : `${prefix}.0/24`);
+/** As `ip address` takes it. IPv6 would look for who else has the address for a second, in which it cannot be used. */
+const asInterface = (address: string): string[] => (isV6(address) ? [`${address}/64`, "nodad"] : [`${address}/24`]);
+const gatewayOf = (prefix: string): string => addressIn(prefix, 254);
+/** The prefix in which an address is. */
+const prefixOf = (address: string): string =>
+  isV6(address) ? (address.split("::")[0] ?? "") : address.split(".").slice(0, 3).join(".");
 
 /** The namespace with the LAN's bridge. */
 export const lanNamespace = (lan: Lan): string => `${lan.cluster}-lan`;
@@ -24,11 +36,11 @@ export function createLan(lan: Lan): void {
   ip(undefined, "netns", "add", namespace);
   ip(namespace, "link", "set", "lo", "up");
   ip(namespace, "link", "add", "lan", "type", "bridge");
-  ip(namespace, "addr", "add", `${lan.prefix}.254/24`, "dev", "lan");
+  ip(namespace, "addr", "add", ...asInterface(gatewayOf(lan.prefix)), "dev", "lan");
   ip(namespace, "link", "set", "lan", "up");
   ip(undefined, "link", "add", hostLink(lan), "type", "veth", "peer", "name", "host", "netns", namespace);
   ip(namespace, "link", "set", "host", "master", "lan", "up");
-  ip(undefined, "addr", "add", `${lan.prefix}.1/24`, "dev", hostLink(lan));
+  ip(undefined, "addr", "add", ...asInterface(addressIn(lan.prefix, 1)), "dev", hostLink(lan));
   ip(undefined, "link", "set", hostLink(lan), "up");
 }
 
@@ -44,12 +56,13 @@ export function networkNamespace(lan: Lan, board: string): string {
 /** Makes the LAN's bridge a router between subnets, and lets this machine reach boards in another one. */
 function joinSubnet(lan: Lan, subnet: string): void {
   const namespace = lanNamespace(lan);
-  ip(namespace, "addr", "replace", `${subnet}.254/24`, "dev", "lan");
-  // Boards of both subnets are on one wire, but are not to find that out.
-  for (const setting of ["ip_forward=1", "conf.all.send_redirects=0", "conf.lan.send_redirects=0"]) {
-    run(["ip", "netns", "exec", namespace, "sysctl", "-qw", `net.ipv4.${setting}`]);
-  }
-  ip(undefined, "route", "replace", `${subnet}.0/24`, "via", `${lan.prefix}.254`, "dev", hostLink(lan));
+  ip(namespace, "addr", "replace", ...asInterface(gatewayOf(subnet)), "dev", "lan");
+  // Boards of both subnets are on one wire, but are not to find that out. (In IPv6 those that forward do not listen.)
+  const settings = isV6(subnet)
+    ? ["ipv6.conf.all.forwarding=1"]
+    : ["ipv4.ip_forward=1", "ipv4.conf.all.send_redirects=0", "ipv4.conf.lan.send_redirects=0"];
+  for (const setting of settings) run(["ip", "netns", "exec", namespace, "sysctl", "-qw", `net.${setting}`]);
+  ip(undefined, "route", "replace", networkOf(subnet), "via", gatewayOf(lan.prefix), "dev", hostLink(lan));
 }
 
 /** A board's namespace with `eth0` on the LAN. The default route leads to the bridge, which answers "unreachable". */
@@ -75,11 +88,11 @@ export function plugIn(lan: Lan, board: string, address: string): void {
     lanNamespace(lan),
   );
   ip(lanNamespace(lan), "link", "set", board, "master", "lan", "up");
-  ip(namespace, "addr", "add", `${address}/24`, "dev", "eth0");
+  ip(namespace, "addr", "add", ...asInterface(address), "dev", "eth0");
   ip(namespace, "link", "set", "eth0", "up");
-  const subnet = address.split(".").slice(0, 3).join(".");
+  const subnet = prefixOf(address);
   if (subnet !== lan.prefix) joinSubnet(lan, subnet);
-  ip(namespace, "route", "add", "default", "via", `${subnet}.254`);
+  ip(namespace, "route", "add", "default", "via", gatewayOf(subnet));
 }
 
 /** A socket of the LAN for a machine that is no namespace: a tap interface of the board's name. */
@@ -91,7 +104,10 @@ export function plugInGuest(lan: Lan, board: string): void {
 
 /** A board keeps its hardware address when it loses power: its neighbours find it at once when it is back. */
 export function hardwareAddress(address: string): string {
-  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  const own = isV6(address)
+    ? createHash("sha256").update(address).digest().subarray(0, 4)
+    : Buffer.from(address.split(".").map(Number));
+  const bytes = [...own].map((byte) => byte.toString(16).padStart(2, "0"));
   return ["02", "42", ...bytes].join(":");
 }
 

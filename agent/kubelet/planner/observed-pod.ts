@@ -1,5 +1,6 @@
 import type { ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
 import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
+import { mainOfEachFamily } from "#shared/board/addresses.ts";
 import type { BackOffEntry } from "../back-off.ts";
 
 export type ProbeResult = "success" | "failure" | "unknown";
@@ -32,6 +33,13 @@ export function latest(observed: Pick<ObservedPod, "containers">, name: string):
 export function readySandbox(observed: Pick<ObservedPod, "sandboxes">): SandboxStatus | undefined {
   const ready = observed.sandboxes.filter((sandbox) => sandbox.state === "ready");
   return ready.length === 1 && ready[0] === observed.sandboxes[0] ? ready[0] : undefined;
+}
+
+/** A pod's addresses as its status has them: one of each family, its board's main family first (upstream's sortPodIPs). */
+export function inOrderOfHost(ips: readonly string[], hostIPs: readonly string[]): readonly string[] {
+  const isIpv6 = hostIPs[0]?.includes(":");
+  const first = ips.filter((ip) => ip.includes(":") === isIpv6);
+  return mainOfEachFamily([...first, ...ips.filter((ip) => !first.includes(ip))]);
 }
 
 /** Addresses of the pod on the pod network; empty with host network or before there is a sandbox. */

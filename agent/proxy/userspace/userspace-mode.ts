@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Iptables, type Ruleset, renderBatches } from "node-iptables";
+import { type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type Cidr, contains, parseCidr } from "../../network/cidr.ts";
 import { proxyIptables } from "../iptables/iptables-mode.ts";
 import { isProxyChain, proxyHooks, removeHooks, userspaceHooks } from "../iptables/shared-rules.ts";
 import { boardIps, type ProxyMode, type ProxyNetwork, relayAddress, withRanges } from "../proxy-mode.ts";

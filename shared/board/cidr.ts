@@ -23,6 +23,16 @@ export function contains(network: Cidr, address: Cidr): boolean {
   return network.address >> shift === address.address >> shift;
 }
 
+/** The address in the form of RFC 5952, without its prefix length. */
+export function formatCidrAddress({ bits, address }: Cidr): string {
+  const [width, count] = bits === 32 ? [8n, 4] : [16n, 8];
+  const mask = (1n << width) - 1n;
+  const parts = Array.from({ length: count }, (_, index) => (address >> (width * BigInt(count - 1 - index))) & mask);
+  if (bits === 32) return parts.join(".");
+  // The URL parser brings an address into its short form.
+  return new URL(`http://[${parts.map((part) => part.toString(16)).join(":")}]`).hostname.slice(1, -1);
+}
+
 /** The first address of a network, such as 10.42.1.0. */
 export function baseAddress(cidr: string): string {
   return cidr.split("/")[0] ?? cidr;
