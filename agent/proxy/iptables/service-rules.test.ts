@@ -122,8 +122,12 @@ test("UDP flows to endpoints that are gone are stale, and those that began witho
 test("the health check port of a Service tells how many of its endpoints are here", () => {
   const balanced = service({ type: "LoadBalancer", externalTrafficPolicy: "Local", healthCheckNodePort: 32_000 });
   const health = (...slices: EndpointSlice[]): unknown => serviceHealth([balanced], () => slices, "pi-1").get(32_000);
-  expect(health(slice([here, there]))).toEqual({ namespace: "default", name: "web", localEndpoints: 1 });
-  expect(health(slice([there]))).toMatchObject({ localEndpoints: 0 });
+  expect(health(slice([here, there]))).toEqual({
+    namespace: "default",
+    name: "web",
+    localEndpoints: { IPv4: 1, IPv6: 0 },
+  });
+  expect(health(slice([there]))).toMatchObject({ localEndpoints: { IPv4: 0, IPv6: 0 } });
   expect(serviceHealth([service()], () => [], "pi-1").size).toBe(0);
 });
 
