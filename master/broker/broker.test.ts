@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import mqtt, { type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import { silentLog } from "#shared/client/log.ts";
-import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
+import { nodeTopics, type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
+import { discoveryTopic, telemetryTopic } from "#shared/heartbeat/telemetry.ts";
 import {
   createCertificateAuthority,
   extendedKeyUsages,
@@ -72,7 +73,7 @@ describe("the broker", () => {
   });
   afterAll(() => broker.stop());
 
-  const connect = (name: string, identity: KeyAndCertificate): MqttClient =>
+  const connect = (name: string, identity: KeyAndCertificate, more: Partial<IClientOptions> = {}): MqttClient =>
     mqtt.connect(`mqtts://localhost:${broker.port}`, {
       ca: ca.certificatePem,
       cert: identity.certificatePem,
@@ -86,6 +87,7 @@ describe("the broker", () => {
         qos: 1,
         retain: true,
       },
+      ...more,
     });
   const closed = (client: MqttClient): Promise<void> => new Promise((done) => client.on("close", () => done()));
   const ended = (client: MqttClient): Promise<void> => {
@@ -148,6 +150,49 @@ describe("the broker", () => {
     ]);
     await ended(connect("pi-8", person));
     expect(heard.messages.some((each) => each.node === "pi-7" || each.node === "pi-8")).toBe(false);
+  });
+
+  test("ends whoever begins a packet that is longer than any needs to be", async () => {
+    const identity = await node("pi-13");
+    const client = connect("pi-13", identity);
+    await new Promise<void>((done) => client.on("connect", () => done()));
+    const gone = ended(client);
+    // PUBLISH, 256 MB.
+    client.stream.write(Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x74]));
+    await gone;
+  });
+
+  test("keeps nothing for a board that is away, and of its messages only the last on few topics", async () => {
+    const identity = await node("pi-14");
+    const lasting = connect("pi-14", identity, { clean: false });
+    await lasting.subscribeAsync(`${nodeTopics("pi-14")}orders`, { qos: 1 });
+    const topics = Array.from({ length: 20 }, (_, index) => discoveryTopic(`prefix-${index}`, "pi-14"));
+    for (const topic of [...topics, `${nodeTopics("pi-14")}notes`, sessionTopic("pi-14")])
+      await lasting.publishAsync(topic, "{}", { qos: 1, retain: true });
+    await lasting.endAsync();
+    const again = connect("pi-14", identity, { clean: false });
+    const { sessionPresent } = await new Promise<IConnackPacket>((done) => again.on("connect", done));
+    expect(sessionPresent).toBe(false);
+
+    const reader = mqtt.connect(`mqtts://localhost:${broker.port}`, {
+      ca: ca.certificatePem,
+      username: "anybody",
+      password: readerToken,
+      protocolVersion: 4,
+      reconnectPeriod: 0,
+    });
+    const kept: string[] = [];
+    const end = Promise.withResolvers<void>();
+    reader.on("message", (topic, _, { retain }) => {
+      if (!retain) end.resolve();
+      else if (topic.includes("pi-14")) kept.push(topic);
+      // All that is kept comes before this.
+      if (kept.length === 5) again.publish(telemetryTopic("pi-14"), "{}");
+    });
+    await reader.subscribeAsync("#");
+    await end.promise;
+    expect(kept.toSorted()).toEqual([sessionTopic("pi-14"), ...topics.slice(0, 4)]);
+    await Promise.all([again.endAsync(), reader.endAsync()]);
   });
 
   const board = async (

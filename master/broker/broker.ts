@@ -4,9 +4,16 @@ import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
 import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
-import { leaseDuration_s, nodeOfSessionTopic, nodeTopics, parseSessionMessage } from "#shared/heartbeat/messages.ts";
+import {
+  leaseDuration_s,
+  nodeOfSessionTopic,
+  nodeTopics,
+  parseSessionMessage,
+  sessionTopic,
+} from "#shared/heartbeat/messages.ts";
 import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
 import type { NodeLeases } from "./node-leases.ts";
+import { PacketLengths } from "./packet-lengths.ts";
 import type { ReaderReview } from "./readers.ts";
 
 export interface BrokerOptions {
@@ -54,6 +61,10 @@ interface Reader {
 /** Connections without a certificate, with and without a session. */
 const mostReaders = 32;
 const readerReview_ms = 10 * 60_000;
+/** Nobody has to say more at once. What a client sends of a longer packet would be kept until all of it is there. */
+const mostPacket_bytes = 64 * 1024;
+/** Prefixes of Home Assistant's below which a board may be described. */
+const mostDiscoveryTopics = 4;
 /** A reader with more than this unread is closed: its memory is the master's. */
 const unread_bytes = 256 * 1024;
 
@@ -69,6 +80,8 @@ export class Broker {
   /** and whose a session is, also when its will is published after the end of its connection. */
   private readonly connectionOf = new WeakMap<MqttSession, Connection>();
   private readonly readers = new Map<MqttSession, Reader>();
+  /** Where each node is described. */
+  private readonly discoveryTopics = new Map<string, Set<string>>();
   private readonly listening = new ListeningClock();
   private renewals: ReturnType<typeof setInterval> | undefined;
   private reviews: ReturnType<typeof setInterval> | undefined;
@@ -106,11 +119,12 @@ export class Broker {
       session ? this.connectionOf.get(session)?.node : undefined;
     // Whoever connects with the id of a session ends that session: none may take another board's.
     aedes.preConnect = (session, packet, done) => {
+      const own = packet as { clientId: string; clean: boolean };
+      // Nothing is kept for somebody who is away.
+      own.clean = true;
       if (this.readers.has(session)) {
-        const own = packet as { clientId: string; clean: boolean };
-        // No node is called so. And nothing is kept for a reader that is away.
+        // No node is called so.
         own.clientId = `:${packet.clientId || crypto.randomUUID()}`;
-        own.clean = true;
         return done(null, true);
       }
       const connection = this.connectionOf.get(session);
@@ -134,8 +148,10 @@ export class Broker {
     };
     aedes.authorizePublish = (session, packet, done) => {
       const node = nodeOf(session);
-      if (node !== undefined && (packet.topic.startsWith(nodeTopics(node)) || isDiscoveryTopicOf(node, packet.topic)))
+      if (node !== undefined && (packet.topic.startsWith(nodeTopics(node)) || isDiscoveryTopicOf(node, packet.topic))) {
+        if (!this.mayBeKept(node, packet.topic)) packet.retain = false;
         return done(null);
+      }
       if (session && this.readers.has(session) && isHomeAssistantStatus(packet.topic)) {
         packet.retain = false;
         return done(null);
@@ -157,6 +173,16 @@ export class Broker {
       if (message.state === "lost" && this.hasAnother(node, session)) return;
       void options.leases.take(node, message);
     });
+  }
+
+  /** May the last message on this topic of a node's own be kept for whoever comes later? There are few such topics. */
+  private mayBeKept(node: string, topic: string): boolean {
+    if (topic === sessionTopic(node)) return true;
+    if (!isDiscoveryTopicOf(node, topic)) return false;
+    const known = this.discoveryTopics.get(node) ?? new Set();
+    this.discoveryTopics.set(node, known);
+    if (known.size < mostDiscoveryTopics) known.add(topic);
+    return known.has(topic);
   }
 
   private async authenticateReader(
@@ -254,8 +280,22 @@ export class Broker {
   }
 
   private admit(socket: TLSSocket): void {
+    this.limitPackets(socket);
     if (Object.keys(socket.getPeerCertificate()).length > 0) this.admitBoard(socket);
     else this.admitReader(socket);
+  }
+
+  /** The library reads from the socket when it has room, and gathers a packet until it is whole. */
+  private limitPackets(socket: TLSSocket): void {
+    const lengths = new PacketLengths();
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number): Buffer | null => {
+      const bytes = read(size) as Buffer | null;
+      if (bytes === null || lengths.longestIn(bytes) <= mostPacket_bytes) return bytes;
+      this.options.log.warn("a packet is too long", { address: socket.remoteAddress });
+      socket.destroy();
+      return null;
+    };
   }
 
   private admitBoard(socket: TLSSocket): void {
