@@ -2,7 +2,7 @@ import { StatusError } from "#shared/api/errors.ts";
 import type { PublishedResource } from "#shared/api/openapi/published-resource.ts";
 import { OpenApiPublisher } from "#shared/api/openapi/publisher.ts";
 import { kubernetesVersion } from "#shared/version.ts";
-import { connectsBy, pathNotFound } from "./registry/endpoint.ts";
+import { connectsBy, pathNotFound } from "./registry/request-target.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
 import type { ApiResponse, RequestInfo } from "./request.ts";

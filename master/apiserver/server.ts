@@ -25,15 +25,10 @@ import { requestInfoOf } from "./http/request-info.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
-import {
-  connectsBy,
-  pageNotFound,
-  pathNotFound,
-  ResourceEndpoint,
-  type SubresourceHandlers,
-} from "./registry/endpoint.ts";
+import { ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
 import { EventExpiry } from "./registry/event-expiry.ts";
 import type { ResourceReader } from "./registry/reader.ts";
+import { connectsBy, pageNotFound, pathNotFound } from "./registry/request-target.ts";
 import { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import { PodBinding } from "./registry/subresources/binding.ts";

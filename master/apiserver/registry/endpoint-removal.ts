@@ -1,0 +1,77 @@
+/** DELETE of an object and of a collection: from a request that may be made to an answer. */
+import { isNotFound } from "#shared/api/errors.ts";
+import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { listResponse, objectResponse, valueResponse } from "./answer.ts";
+import { type EndpointRequest, scopeOf } from "./endpoint-request.ts";
+import { listEntries, listParameters } from "./list.ts";
+import { remove, warnOfPropagation } from "./remove.ts";
+import { nameOf, namespaceOf, selectorsOf, storedOf } from "./request-target.ts";
+import { parseSelection } from "./selection.ts";
+import { deleteOptions } from "./write-options.ts";
+import type { WriteParts, WriteScope } from "./write-scope.ts";
+
+/** Deletes of a collection that run at once. */
+const DELETES_AT_ONCE = 50;
+
+export async function removeOne(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
+  const { context, resource, accepted } = request;
+  const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+  context.audit?.requestObject(auditedOptions(context, options));
+  const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
+  const { entry, isGone } = await remove(parts, scope, nameOf(context), options);
+  if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
+    await resource.ready([entry]);
+    const answersLater =
+      !isGone && !scope.dryRun && (options.propagationPolicy === "Foreground" || options.orphanDependents === false);
+    return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
+  }
+  const { group, plural } = resource.declaration.ref;
+  const details = { name: entry.name, ...(group ? { group } : {}), kind: plural, uid: entry.view().metadata.uid };
+  return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
+}
+
+/** Deletes what a list with the same selectors would show; of a list in pages, the first. */
+export async function removeCollection(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
+  const { context, resource, accepted } = request;
+  const { hub, store } = parts;
+  const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+  const stored = storedOf(resource);
+  const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
+  const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
+  const parameters = listParameters(context.query);
+  const source = { hub, store, cache: stored.cache, resource, now_ms: () => parts.now_ms() };
+  const { entries, metadata } = await listEntries(source, selection, parameters);
+  warnOfPropagation(scope, options);
+  const removed: Entry[] = [];
+  for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
+    const group = entries.slice(from, from + DELETES_AT_ONCE);
+    removed.push(...(await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)))));
+  }
+  await resource.ready(removed);
+  const items = removed.map((entry) => resource.serve(entry));
+  return listResponse(context, accepted, resource, items, { resourceVersion: metadata.resourceVersion });
+}
+
+async function removeIfThere(
+  parts: WriteParts,
+  scope: WriteScope,
+  entry: Entry,
+  options: DeleteOptions,
+): Promise<Entry> {
+  const own = scope.resource.declaration.ref.namespaced ? { ...scope, namespace: entry.namespace } : scope;
+  try {
+    return (await remove(parts, own, entry.name, options)).entry;
+  } catch (error) {
+    if (isNotFound(error)) return entry;
+    throw error;
+  }
+}
+
+/** Those that a body brought, in the version that upstream has them in by then. */
+function auditedOptions({ body }: RequestContext, options: DeleteOptions & { readonly isDryRun: boolean }): unknown {
+  if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
+  const { isDryRun: _, metadata: __, ...given } = options as typeof options & { readonly metadata?: unknown };
+  return { ...given, kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
+}

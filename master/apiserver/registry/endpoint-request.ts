@@ -1,0 +1,76 @@
+/** What the verbs of a resource share of a request: in which form it is answered, what it writes, and as who. */
+import { badRequest } from "#shared/api/errors.ts";
+import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
+import type { KubeObject } from "#shared/api/object.ts";
+import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { type Accepted, negotiateFor } from "../http/negotiate.ts";
+import type { RequestContext } from "../request.ts";
+import { decodeObject } from "./decode-body.ts";
+import { namespaceOf, storedOf } from "./request-target.ts";
+import type { ServedResource } from "./served-resource.ts";
+import type { WriteOptions } from "./write-options.ts";
+import type { WriteScope } from "./write-scope.ts";
+
+export interface EndpointRequest {
+  readonly context: RequestContext;
+  readonly resource: ServedResource;
+  readonly accepted: Accepted;
+}
+
+export function acceptedFor({ info, headers }: RequestContext, { gvk, declaration }: ServedResource): Accepted {
+  const lists = info.subresource === undefined && (info.verb === "list" || info.verb === "watch");
+  return negotiateFor({ kind: gvk, custom: declaration.custom === true, lists }, headers["accept"]);
+}
+
+/** What a write is about. Throws MethodNotAllowed for a resource that is not stored. */
+export function scopeOf(
+  request: EndpointRequest,
+  options: WriteOptions | undefined,
+  dryRun = options?.dryRun ?? false,
+): WriteScope {
+  const { context, resource } = request;
+  return {
+    resource,
+    stored: storedOf(resource),
+    namespace: namespaceOf(context, resource),
+    subresource: context.info.subresource,
+    user: context.user,
+    manager: managerOfRequest(options?.fieldManager, context.headers["user-agent"]) || "unknown",
+    dryRun,
+    options: options ?? {},
+    warnings: context.warnings,
+    auditAnnotations: context.auditAnnotations,
+  };
+}
+
+/** The object of a write's body. Throws BadRequest. */
+export function decodedObject({ context, resource }: EndpointRequest, options: WriteOptions): KubeObject {
+  const { custom = false } = resource.declaration;
+  const object = decodeObject(
+    context.body,
+    context.headers["content-type"],
+    { gvk: resource.gvk, schema: resource.schema, custom },
+    options.fieldValidation,
+    context.warnings,
+  );
+  context.audit?.names(object.metadata);
+  if (context.audit?.wantsRequest) context.audit.requestObject(withDefaults(resource, object));
+  return object;
+}
+
+/** As upstream decodes it, and so records it. */
+function withDefaults(resource: ServedResource, object: KubeObject): KubeObject {
+  const draft = resource.toWorking(cloneJson(object));
+  resource.workingDeclaration.strategy?.applyDefaults?.(draft);
+  return resource.fromWorking(draft);
+}
+
+/** The object of a PUT, if it is the one that the URL names. Throws BadRequest. */
+export function namedFor(name: string, object: KubeObject): KubeObject {
+  const given = object.metadata.name;
+  if (!given)
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  if (given !== name)
+    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+  return object;
+}

@@ -1,0 +1,110 @@
+/** What subresources have of their own: bodies of another kind than their resource, connections, scales. */
+import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import { negotiate } from "../http/negotiate.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
+import type { Entry } from "../watch-cache/entry.ts";
+import { objectResponse } from "./answer.ts";
+import type { SubresourceDeclaration } from "./declaration.ts";
+import { decodeObject } from "./decode-body.ts";
+import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
+import { checkPatchOptions, decodePatch } from "./patch.ts";
+import { connectsBy, nameOf } from "./request-target.ts";
+import { scaleColumns, scaled, scaleOf } from "./scale.ts";
+import type { ServedResource } from "./served-resource.ts";
+import { update } from "./update.ts";
+import { writeOptions } from "./write-options.ts";
+import { judge, mutate, type WriteParts } from "./write-scope.ts";
+
+/** The object that a subresource's own kind of body is; undefined where it has none. Throws BadRequest. */
+export function subresourceBody(context: RequestContext, { body }: SubresourceDeclaration): KubeObject | undefined {
+  if (!body || context.info.verb === "get" || connectsBy(body.kind)) return undefined;
+  const { fieldValidation } = writeOptions(context.query, "CreateOptions");
+  const expected = { gvk: body, schema: schemaFor(body), custom: false };
+  const { headers, warnings } = context;
+  const object = decodeObject(context.body, headers["content-type"], expected, fieldValidation, warnings);
+  context.audit?.requestObject(object);
+  return object;
+}
+
+/** A body with a kind of its own goes through admission before its handler sees it. */
+export async function admitBody(
+  parts: WriteParts,
+  context: RequestContext,
+  resource: ServedResource,
+  name: string,
+  body: KubeObject,
+): Promise<void> {
+  const options = writeOptions(context.query, "CreateOptions");
+  const scope = scopeOf({ context, resource, accepted: negotiate(undefined) }, options);
+  await mutate(parts, scope, { operation: "CREATE", name, object: body });
+  await judge(parts, scope, { operation: "CREATE", name, object: body });
+}
+
+/** The options of a connection stand in the query. Logs are read, not connected to. */
+export async function admitConnection(
+  parts: WriteParts,
+  context: RequestContext,
+  resource: ServedResource,
+  name: string,
+  body: GroupVersionKind,
+): Promise<void> {
+  if (context.info.subresource === "log") return;
+  const options: Record<string, unknown> = { apiVersion: apiVersionOf(body), kind: body.kind };
+  for (const [key, value] of context.query)
+    options[key] = value === "true" || value === "false" ? value === "true" : value;
+  if (context.query.has("command")) options["command"] = context.query.getAll("command");
+  const object = { ...options, metadata: {} } as KubeObject;
+  const scope = scopeOf({ context, resource, accepted: negotiate(undefined) }, undefined);
+  await mutate(parts, scope, { operation: "CONNECT", name, object });
+  await judge(parts, scope, { operation: "CONNECT", name, object });
+}
+
+/** `entry`: of the object whose replicas these are. */
+export async function serveScale(
+  parts: WriteParts,
+  request: EndpointRequest,
+  paths: NonNullable<SubresourceDeclaration["scale"]>,
+  entry: () => Promise<Entry>,
+): Promise<ApiResponse> {
+  const { context, resource, accepted } = request;
+  const name = nameOf(context);
+  const { verb } = context.info;
+  const answer = async (scaledEntry: Entry): Promise<ApiResponse> => {
+    const scale = scaleOf(await resource.working(scaledEntry), paths);
+    const object = { view: () => scale, text: () => JSON.stringify(scale) };
+    return objectResponse(context, accepted, { declaration: { columns: scaleColumns } }, object);
+  };
+  if (verb === "get") return answer(await entry());
+  const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
+  const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
+  const expected = { gvk, schema: schemaFor(gvk), custom: false };
+  const body =
+    verb === "patch"
+      ? {
+          kind: "patch" as const,
+          patch: decodePatch(context.body, context.headers["content-type"]),
+          force: options.force === true,
+        }
+      : {
+          kind: "put" as const,
+          scale: namedFor(
+            name,
+            decodeObject(
+              context.body,
+              context.headers["content-type"],
+              expected,
+              options.fieldValidation,
+              context.warnings,
+            ),
+          ),
+        };
+  if (body.kind === "patch") checkPatchOptions(body.patch, options);
+  const scope = scopeOf(request, options);
+  const changed = await update(parts, scope, {
+    name,
+    next: async (live) => scaled(parts, scope, await resource.working(live), { paths, name, body }),
+    update: resource.declaration.custom ? undefined : { prepare: () => undefined },
+  });
+  return answer(changed);
+}
