@@ -222,6 +222,7 @@ async function prepare(settings: {
 }): Promise<void> {
   const { stderrLog } = await import("#shared/client/log.ts");
   const log = stderrLog(settings.logLevel);
+  (await import("#shared/board/prompt-thread.ts")).promptThread();
   (await import("#shared/board/clock-floor.ts")).liftClock(settings.dataDir, log.named("clock"));
   if ((await import("#shared/board/cache-bounds.ts")).boundCaches(settings.lowMemory))
     log.info("little memory: less is kept only to be faster");

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { promptThread } from "#shared/board/prompt-thread.ts";
 import { StoreDamagedError } from "./database-file.ts";
 import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";
@@ -124,6 +125,7 @@ function tell(error: unknown): void {
   } else say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
 }
 
+promptThread();
 let thread: StoreThread | undefined;
 
 self.onmessage = (event: MessageEvent<ToWorker>) => {

@@ -1,6 +1,6 @@
 import { numberOfDFGCompiles } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { compileEarly, compileLate } from "./compiling.ts";
+import { compileEarly, compileLate, RushOfRequests } from "./compiling.ts";
 
 /** More calls than the engine counts before it compiles by itself, and fewer than it counts late. */
 const enough = 2000;
@@ -26,3 +26,21 @@ test("less is compiled while little is done", async () => {
   // However slow the machine, it comes.
   while (numberOfDFGCompiles(early as () => unknown) === 0) await callOften(early as () => unknown);
 }, 60_000);
+
+test("requests tell of work by how many come at once, or one after another within a second", () => {
+  let told = 0;
+  let now_ms = 0;
+  const rush = new RushOfRequests(() => told++);
+  const inARow = (count: number, every_ms: number): void => {
+    for (let request = 0; request < count; request++) {
+      now_ms += every_ms;
+      rush.requestBegan(1, () => now_ms);
+    }
+  };
+  inARow(2_000, 10);
+  expect(told).toBe(0);
+  inARow(200, 1);
+  expect(told).toBe(1);
+  rush.requestBegan(4);
+  expect(told).toBe(2);
+});

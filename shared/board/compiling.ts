@@ -21,3 +21,28 @@ export function compileEarly(): void {
   isLate = false;
   Bun.unsafe.setJITPolicy(1 / cacheBounds().eagerness);
 }
+
+/** So many at once, or one after another in so short a time, only come when there is work. */
+const rush = { atOnce: 4, inARow: 200, within_ms: 1_000 } as const;
+
+/** Notices work by the requests for it, before the next look at the process does. Reads the clock once in many. */
+export class RushOfRequests {
+  #inARow = 0;
+  #since_ms = Number.NEGATIVE_INFINITY;
+  readonly #began: () => void;
+
+  constructor(began: () => void = compileEarly) {
+    this.#began = began;
+  }
+
+  /** @param underWay requests that have begun and not ended, with this one. */
+  requestBegan(underWay: number, now_ms: () => number = () => performance.now()): void {
+    if (underWay >= rush.atOnce) this.#began();
+    this.#inARow += 1;
+    if (this.#inARow < rush.inARow) return;
+    const at_ms = now_ms();
+    if (at_ms - this.#since_ms <= rush.within_ms) this.#began();
+    this.#inARow = 0;
+    this.#since_ms = at_ms;
+  }
+}

@@ -14,7 +14,7 @@ import {
 } from "node:tls";
 import type { Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
-import { compileEarly } from "#shared/board/compiling.ts";
+import { RushOfRequests } from "#shared/board/compiling.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
@@ -53,8 +53,6 @@ const ANSWER_WITHIN_MS = 60_000;
 /** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
 const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
-/** At once: that many only come when there is work. */
-const BUSY_REQUESTS = 4;
 
 export class HttpsTransport {
   readonly #server: ApiServer;
@@ -65,6 +63,7 @@ export class HttpsTransport {
   readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
   /** Requests, watches and connections left out. */
   #underWay = 0;
+  readonly #rush = new RushOfRequests();
   #web: Promise<Express> | undefined;
 
   constructor(server: ApiServer, options: TransportOptions) {
@@ -183,7 +182,7 @@ export class HttpsTransport {
     const asked = { info, query, headers, signal: gone.signal, audit };
     const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
     this.#underWay += limited ? 1 : 0;
-    if (this.#underWay >= BUSY_REQUESTS) compileEarly();
+    if (limited) this.#rush.requestBegan(this.#underWay);
     let leave: (() => void) | undefined;
     try {
       leave = await this.#enter(asked, user, response);
