@@ -176,8 +176,9 @@ export class RoutedEngine implements Engine {
     return [...durable, ...memory].sort((a, b) => a.revision - b.revision);
   }
 
-  compact(revision: Revision): void {
-    this.#durable.compact(revision);
+  /** As the engine of the disk does it. */
+  compact(revision: Revision, mayStay = 0): void {
+    this.#durable.compact(revision, mayStay);
     this.#memory.compact(revision);
   }
 

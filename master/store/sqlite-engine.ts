@@ -33,8 +33,18 @@ const schema = `
     sum INTEGER
   );
   CREATE TABLE IF NOT EXISTS current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+/** Older versions made `batched` WITHOUT ROWID, where a value of a kilobyte takes a page of its own. */
+const batchedWithRowids = `
+  BEGIN IMMEDIATE;
+  ALTER TABLE batched RENAME TO batched_before;
+  CREATE TABLE batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL);
+  INSERT INTO batched (key, value, revision) SELECT key, value, revision FROM batched_before ORDER BY revision;
+  DROP TABLE batched_before;
+  COMMIT;
 `;
 
 interface LogRow {
@@ -63,13 +73,18 @@ export class SqliteEngine implements Engine {
   readonly #transformer: ValueTransformer;
   /** File descriptor of the write-ahead log, of which each transaction is synced; none for a reader. */
   readonly #log: number | undefined;
+  /** What clients are shown begins here. */
   #oldest: Revision;
+  /** No change up to here has left an old row on the disk; between here and `#oldest` there are `#standing`. */
+  #cleared: Revision;
+  #standing = 0;
 
   private constructor(db: Database, transformer: ValueTransformer, log?: number) {
     this.#db = db;
     this.#transformer = transformer;
     this.#log = log;
     this.#oldest = this.number("compacted") ?? 0;
+    this.#cleared = this.#oldest;
   }
 
   /** Opens or makes the file. Throws StoreDamagedError when anything of it is not as it was written. */
@@ -92,6 +107,8 @@ export class SqliteEngine implements Engine {
       db.exec(schema);
       if (db.query("SELECT 1 FROM pragma_table_info('log') WHERE name = 'sum'").get() === null)
         db.exec("ALTER TABLE log ADD COLUMN sum INTEGER");
+      if (db.query("SELECT 1 FROM pragma_table_list('batched') WHERE wr = 1").get() !== null)
+        db.exec(batchedWithRowids);
       // After a kill the log may hold changes that are not on the disk yet: they must be before anybody is shown them.
       db.exec("PRAGMA wal_checkpoint(PASSIVE)");
       const engine = new SqliteEngine(db, transformer, openSync(log, "r"));
@@ -242,25 +259,27 @@ export class SqliteEngine implements Engine {
       );
   }
 
-  /** Where nothing of the log is old, only this process notes it: revisions of keys in memory go on by themselves on an idle
-   *  master, whose card is not written for them. A start that knows an earlier compaction shows the same. */
-  compact(revision: Revision): void {
-    if (revision <= this.#oldest) return;
-    if (this.#hasOldUpTo(revision)) {
-      this.transaction(() => {
-        this.#db
-          .query(
-            `DELETE FROM log WHERE revision IN
-               (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
-          )
-          .run(this.#oldest, revision);
-        this.#db
-          .query("DELETE FROM log WHERE revision > ? AND revision <= ? AND kind = ?")
-          .run(this.#oldest, revision, DELETE);
-        this.setNumber("compacted", revision);
-      });
-    }
-    this.#oldest = revision;
+  /** Up to `mayStay` old rows are left where they lie, and only this process notes the compaction: taking a row out writes the page
+   *  that it shares with others. So a card is not written for revisions of keys in memory, which go on by themselves, nor for the few
+   *  changes of an idle cluster. A later start shows what still lies there. */
+  compact(revision: Revision, mayStay = 0): void {
+    this.#standing += this.#oldBetween(this.#oldest, revision);
+    this.#oldest = Math.max(this.#oldest, revision);
+    if (this.#standing <= mayStay) return;
+    this.transaction(() => {
+      this.#db
+        .query(
+          `DELETE FROM log WHERE revision IN
+             (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
+        )
+        .run(this.#cleared, this.#oldest);
+      this.#db
+        .query("DELETE FROM log WHERE revision > ? AND revision <= ? AND kind = ?")
+        .run(this.#cleared, this.#oldest, DELETE);
+      this.setNumber("compacted", this.#oldest);
+    });
+    this.#cleared = this.#oldest;
+    this.#standing = 0;
   }
 
   /** Nothing before this revision can be shown, whatever the log holds; also at later starts. */
@@ -270,11 +289,14 @@ export class SqliteEngine implements Engine {
     this.transaction(() => this.setNumber("compacted", revision));
   }
 
-  #hasOldUpTo(revision: Revision): boolean {
+  /** Rows that the changes after the one revision and up to the other made old. */
+  #oldBetween(after: Revision, upTo: Revision): number {
     return (
       this.#db
-        .query("SELECT 1 FROM log WHERE revision > ? AND revision <= ? AND (previous IS NOT NULL OR kind = ?) LIMIT 1")
-        .get(this.#oldest, revision, DELETE) !== null
+        .query<{ n: number }, [number, number, number]>(
+          "SELECT COUNT(*) AS n FROM log WHERE revision > ? AND revision <= ? AND (previous IS NOT NULL OR kind = ?)",
+        )
+        .get(after, upTo, DELETE)?.n ?? 0
     );
   }
 
@@ -303,7 +325,10 @@ export class SqliteEngine implements Engine {
 
   writeBatched(value: StoredValue): void {
     this.#db
-      .query("INSERT OR REPLACE INTO batched (key, value, revision) VALUES (?, ?, ?)")
+      .query(
+        `INSERT INTO batched (key, value, revision) VALUES (?, ?, ?)
+           ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision`,
+      )
       .run(value.key, this.#transformer.toStorage(value.key, value.value), value.revision);
   }
 

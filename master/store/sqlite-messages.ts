@@ -15,6 +15,8 @@ export interface SqliteOptions {
   readonly after?: Revision | undefined;
   /** How long history is kept; what a client may have missed and still resume. */
   readonly historyFor_ms: number;
+  /** Rows that history no longer shows may stay on the disk until there are so many. */
+  readonly mayStay: number;
   /** At most this many superseded rows are kept, however young. */
   readonly maxHistory: number;
   /** How long what rests in batches may stay off the disk. */

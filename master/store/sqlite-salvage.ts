@@ -32,7 +32,7 @@ export function salvage({ path }: Pick<StoreDamagedError, "path">): Salvage {
     target.exec("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;");
     target.exec(
       `CREATE TABLE log (${tables.log});
-       CREATE TABLE batched (${tables.batched}) WITHOUT ROWID;
+       CREATE TABLE batched (${tables.batched});
        CREATE TABLE meta (${tables.meta}) WITHOUT ROWID;
        CREATE TABLE current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;`,
     );

@@ -18,6 +18,7 @@ export const singleMasterRoutes = {
 const sqliteDefaults = {
   routes: singleMasterRoutes,
   historyFor_ms: 5 * 60_000,
+  mayStay: 1_000,
   maxHistory: 50_000,
   batchEvery_ms: 10 * 60_000,
 } as const;

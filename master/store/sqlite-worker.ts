@@ -33,6 +33,8 @@ class StoreThread {
   #superseded: number;
   /** History up to here is to go. */
   #cutTo: Revision = 0;
+  /** Of it on the disk. */
+  #mayStay = 0;
   #isCutting = false;
   #isClosed = false;
 
@@ -76,6 +78,7 @@ class StoreThread {
     const cut = many ? this.#engine.now - Math.floor(this.#options.maxHistory / 2) : old?.revision;
     if (cut === undefined || cut <= this.#engine.oldest()) return;
     this.#cutTo = cut;
+    this.#mayStay = many ? 0 : this.#options.mayStay;
     this.#cutSome();
     this.#marks = this.#marks.filter((mark) => mark.revision > cut);
     this.#superseded = many ? Math.floor(this.#options.maxHistory / 2) : 0;
@@ -84,7 +87,7 @@ class StoreThread {
   /** In steps, between which writes are committed. Those that an end leaves out come at a later cut. */
   #cutSome(): void {
     if (this.#isCutting || this.#isClosed) return;
-    this.#engine.compact(Math.min(this.#cutTo, this.#engine.oldest() + CUT_AT_ONCE));
+    this.#engine.compact(Math.min(this.#cutTo, this.#engine.oldest() + CUT_AT_ONCE), this.#mayStay);
     if (this.#engine.oldest() >= this.#cutTo) return;
     this.#isCutting = true;
     setImmediate(() => {

@@ -15,7 +15,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { replaceBy, StoreDamagedError } from "./database-file.ts";
 import { openMemoryStore } from "./memory-store.ts";
-import { openSqliteStore, type SqliteOptions, salvageSqliteStore } from "./sqlite-store.ts";
+import { RoutedEngine } from "./routed-engine.ts";
+import { SqliteEngine } from "./sqlite-engine.ts";
+import { openSqliteStore, type SqliteOptions, salvageSqliteStore, singleMasterRoutes } from "./sqlite-store.ts";
 import { CompactedError, type Store } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
 
@@ -112,12 +114,10 @@ describe("sqlite store over restarts", () => {
     const path = newPath();
     const store = await openSqliteStore({ path });
     const first = await store.create("/registry/pods/a/x", "1");
-    const onDisk = (): string =>
-      Bun.hash(Buffer.concat([path, `${path}-wal`].map((file) => readFileSync(file)))).toString();
-    const before = onDisk();
+    const before = onDisk(path);
     const renewed = await store.create("/registry/leases/kube-node-lease/n", "1");
     await store.compact(renewed);
-    expect(onDisk()).toBe(before);
+    expect(onDisk(path)).toBe(before);
     expect(await rejection(take(store, "/registry/pods/", first - 1, 1))).toBeInstanceOf(CompactedError);
     // What is old goes all the same, however late.
     const second = await store.update("/registry/pods/a/x", "2", first);
@@ -126,6 +126,109 @@ describe("sqlite store over restarts", () => {
     const db = new Database(path, { readonly: true });
     expect(db.query("SELECT revision FROM log").all()).toEqual([{ revision: second }]);
     db.close();
+  });
+
+  const onDisk = (path: string): string =>
+    Bun.hash(Buffer.concat([path, `${path}-wal`].map((file) => readFileSync(file)))).toString();
+  const rowsOf = (path: string): number => {
+    const db = new Database(path, { readonly: true });
+    try {
+      return db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
+    } finally {
+      db.close();
+    }
+  };
+
+  test("history ends by time, but a few old rows stay on the disk until there are many", async () => {
+    const path = newPath();
+    // Every write cuts all history before it.
+    const store = await openSqliteStore({ path, historyFor_ms: 0, mayStay: 10 });
+    let revision = await store.create("/registry/pods/a/x", "0");
+    const first = revision;
+    const change = async (n: number): Promise<void> => {
+      revision = await store.update("/registry/pods/a/x", String(n), revision);
+    };
+    for (let n = 1; n <= 8; n += 1) await change(n);
+    expect(await store.oldest()).toBeGreaterThan(first);
+    expect(await rejection(take(store, "/registry/pods/", first, 1))).toBeInstanceOf(CompactedError);
+    expect(rowsOf(path)).toBe(9);
+    // What stayed is whole, so whoever opens the file anew is shown all of it.
+    const copy = await reopen(path);
+    expect(await take(copy, "/registry/pods/", first, 8)).toHaveLength(8);
+    await copy.close();
+    for (let n = 9; n <= 40; n += 1) await change(n);
+    // A reply comes after the last cut.
+    await store.oldest();
+    expect(rowsOf(path)).toBeLessThan(15);
+    // Who asks for it has the rest gone too.
+    await store.compact(revision);
+    expect(rowsOf(path)).toBe(1);
+    await store.close();
+  });
+
+  test("a compaction that finds a few old rows writes nothing", () => {
+    const path = newPath();
+    const engine = SqliteEngine.open(path);
+    engine.transaction(() => {
+      for (let n = 1; n <= 10; n += 1) engine.put("/registry/pods/a/x", String(n), n, n > 1 ? n - 1 : undefined);
+    });
+    const before = onDisk(path);
+    engine.compact(5, 9);
+    engine.compact(10, 9);
+    expect(onDisk(path)).toBe(before);
+    expect(engine.oldest()).toBe(10);
+    engine.compact(10);
+    expect(rowsOf(path)).toBe(1);
+    engine.close();
+  });
+
+  const eventOf = (n: number): string => JSON.stringify({ metadata: { name: `e${n}` }, message: "m".repeat(1_100) });
+
+  test("a batch of Events is written in little more than their bytes, and their end in a few pages", () => {
+    const path = newPath();
+    const sqlite = SqliteEngine.open(path);
+    const engine = new RoutedEngine(sqlite, singleMasterRoutes);
+    const keys = Array.from({ length: 60 }, (_, n) => `/registry/events/default/pod-${n}.18a7c0ffee${n}`);
+    let written = statSync(`${path}-wal`).size;
+    const sinceBefore = (): number => {
+      const size = statSync(`${path}-wal`).size;
+      const bytes = size - written;
+      written = size;
+      return bytes;
+    };
+    const write = (op: "create" | "delete"): void => {
+      const writes = keys.map((key, id) =>
+        op === "create" ? { op, id, key, value: eventOf(id) } : { op, id, key, expected: engine.revisionOf(key) ?? 0 },
+      );
+      for (const { kind } of engine.commit(writes)) expect(kind).toBe("committed");
+    };
+    write("create");
+    sinceBefore();
+    engine.flush();
+    expect(sinceBefore()).toBeLessThan(1.6 * keys.length * eventOf(0).length);
+    write("delete");
+    engine.flush();
+    expect(sinceBefore()).toBeLessThan(16 * 4_120);
+    engine.close();
+  });
+
+  test("batches of a file of an older version are there again, and later ones beside them", async () => {
+    const path = newPath();
+    SqliteEngine.open(path).close();
+    const old = new Database(path, { strict: true });
+    old.exec(`
+      DROP TABLE batched;
+      CREATE TABLE batched (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+      INSERT INTO batched VALUES ('/registry/events/a/x', 'x', 3), ('/registry/events/a/y', 'y', 2);`);
+    old.close();
+    const store = await openSqliteStore({ path, after: 10 });
+    expect((await store.list("/registry/events/")).items.map(({ value }) => value)).toEqual(["x", "y"]);
+    await store.delete("/registry/events/a/y", 2);
+    await store.update("/registry/events/a/x", "later", 3);
+    await store.close();
+    const again = await reopen(path);
+    expect((await again.list("/registry/events/")).items.map(({ value }) => value)).toEqual(["later"]);
+    await again.close();
   });
 
   test("Events reach the disk in batches and at a close", async () => {
@@ -147,10 +250,7 @@ describe("sqlite store over restarts", () => {
     let revision = await store.create("/registry/pods/a/x", "0");
     for (let n = 1; n <= 100; n += 1) revision = await store.update("/registry/pods/a/x", String(n), revision);
     await store.close();
-    const db = new Database(path, { readonly: true });
-    const rows = db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
-    db.close();
-    expect(rows).toBeLessThanOrEqual(21);
+    expect(rowsOf(path)).toBeLessThanOrEqual(21);
   });
 
   test("a long history goes in steps, with writes in between, down to its bound", async () => {
@@ -169,10 +269,7 @@ describe("sqlite store over restarts", () => {
     await change("last");
     expect((await store.list("/registry/pods/", {})).items.map(({ value }) => value)).toEqual(keys.map(() => "last"));
     await store.close();
-    const db = new Database(path, { readonly: true });
-    const rows = db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
-    db.close();
-    expect(rows).toBeLessThan(maxHistory + keys.length);
+    expect(rowsOf(path)).toBeLessThan(maxHistory + keys.length);
   });
 
   test("Secrets rest encrypted, under a key that only root reads", async () => {

@@ -10,6 +10,7 @@ export function openTestStore(folder: string): Promise<Store> {
     path: join(folder, "store.db"),
     encryption: { keyFile: join(folder, "../pki/encryption.key"), prefixes: encryptedPrefixes },
     historyFor_ms: 100,
+    mayStay: 20,
     maxHistory: 60,
     batchEvery_ms: 50,
   });
