@@ -11,12 +11,18 @@ setDefaultTimeout(900_000);
 /** What is moved to the board's other disk; the rest of it cannot be written. */
 const moved = ["data-dir", "root-dir", "pod-logs-dir", "cni-conf-dir"];
 const disk = "/mnt";
-const placeOf = (setting: string): string => `${disk}/${setting}${setting === "pod-logs-dir" ? "/pods" : ""}`;
+const endings: Readonly<Record<string, string>> = { "pod-logs-dir": "/pods", "write-kubeconfig": "/kubeconfig.yaml" };
+const placeOf = (setting: string): string => `${disk}/${setting}${endings[setting] ?? ""}`;
+const flagsOf = (settings: readonly string[]): string[] =>
+  settings.flatMap((setting) => [`--${setting}`, placeOf(setting)]);
 
-describe("a worker whose root is read-only", () => {
+describe.each([
+  { role: "worker", name: "worker-1", settings: moved },
+  { role: "master", name: "master-1", settings: [...moved, "write-kubeconfig"] },
+])("a $role whose root is read-only, with its agent", ({ role, name, settings }) => {
   const dir = mkdtempSync("/var/tmp/bramble-program-");
   let it: TestCluster;
-  let worker: BoardHost;
+  let board: BoardHost;
 
   beforeAll(async () => {
     // A mount over a folder, for Docker's own log is open for writing below it.
@@ -25,7 +31,7 @@ describe("a worker whose root is read-only", () => {
       program,
       `#!/bin/sh
 set -e
-if [ "$1" = worker ] && [ ! -e /run/read-only ]; then
+if [ "$1" = ${role} ] && [ ! -e /run/read-only ]; then
   mount -t tmpfs tmpfs ${disk}
   for path in /etc/bramble /etc/cni /opt/cni /var/lib/bramble /var/lib/cni /var/lib/kubelet /var/log; do
     mount --bind "$path" "$path"
@@ -41,11 +47,12 @@ exec ${binary} "$@"
     it = await startCluster({
       name: "ro",
       network: "10.236",
-      workers: 1,
+      workers: role === "worker" ? 1 : 0,
+      masterAgent: role === "master",
       program,
-      workerArgs: moved.flatMap((setting) => [`--${setting}`, placeOf(setting)]),
+      [`${role}Args`]: flagsOf(settings),
     });
-    worker = it.cluster.host("worker-1");
+    board = it.cluster.host(name);
   });
   afterAll(async () => {
     await it?.stop();
@@ -68,7 +75,7 @@ exec ${binary} "$@"
       kind: "Pod",
       metadata: { name: "here", namespace: "default" },
       spec: {
-        nodeName: "worker-1",
+        nodeName: name,
         terminationGracePeriodSeconds: 1,
         volumes: [
           { name: "words", configMap: { name: "words" } },
@@ -94,19 +101,19 @@ exec ${binary} "$@"
   });
 
   test("has all that it wrote on the other disk", () => {
-    expect(() => worker.exec(["touch", "/var/lib/kubelet/x"])).toThrow("Read-only");
-    expect(() => worker.exec(["touch", "/var/lib/x"])).toThrow("Read-only");
-    expect(worker.exec(["ls", placeOf("root-dir")])).toContain("device-plugins");
-    expect(worker.exec(["ls", placeOf("pod-logs-dir")])).toContain("default_here_");
-    expect(worker.exec(["ls", placeOf("cni-conf-dir")])).toContain("bramble");
+    expect(() => board.exec(["touch", "/var/lib/kubelet/x"])).toThrow("Read-only");
+    expect(() => board.exec(["touch", "/var/lib/x"])).toThrow("Read-only");
+    expect(board.exec(["ls", placeOf("root-dir")])).toContain("device-plugins");
+    expect(board.exec(["ls", placeOf("pod-logs-dir")])).toContain("default_here_");
+    expect(board.exec(["ls", placeOf("cni-conf-dir")])).toContain("bramble");
+    if (role === "master") expect(board.exec(["ls", placeOf("data-dir")])).toContain("store");
   });
 
   test("bramble check names what it could not write, and is content with the settings that move it", async () => {
-    const { stdout } = await it.bramble("worker-1", "check", "--role", "worker");
+    const { stdout } = await it.bramble(name, "check", "--role", role);
     for (const path of ["/var/lib/bramble", "/var/lib/kubelet", "/var/log", "/etc/cni/net.d"])
       expect(stdout).toContain(`FAIL  folders: ${path} cannot be written`);
-    const flags = moved.flatMap((setting) => [`--${setting}`, placeOf(setting)]);
-    const after = await it.bramble("worker-1", "check", "--role", "worker", ...flags);
+    const after = await it.bramble(name, "check", "--role", role, ...flagsOf(settings));
     expect(after.stdout).toContain("ok    folders: all that are written to can be");
   });
 });

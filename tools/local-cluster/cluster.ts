@@ -6,7 +6,7 @@ import { awaitVote, etcdctlArgs, killEtcd, startEtcd, storeArgs } from "./etcd.t
 import { GuestBoard } from "./guest-board.ts";
 import { createLan, type Lan, removeLan } from "./lan.ts";
 import { NamespaceBoard } from "./namespace-board.ts";
-import { waitFor } from "./run.ts";
+import { CommandError, waitFor } from "./run.ts";
 
 export interface ClusterPlan {
   readonly name: string;
@@ -99,7 +99,7 @@ export class Cluster {
   }
 
   copyKubeconfig(to: string): void {
-    writeFileSync(to, this.host("master-1").read("/etc/bramble/kubeconfig.yaml") ?? "", { mode: 0o600 });
+    writeFileSync(to, kubeconfigOf(this.host("master-1")) ?? "", { mode: 0o600 });
   }
 
   async load(archive: string, say: (line: string) => void): Promise<void> {
@@ -150,7 +150,20 @@ export class Cluster {
       const answer = await fetch(`https://${inUrl(board.address)}:6443/readyz`, {
         tls: { rejectUnauthorized: false },
       }).catch(() => undefined);
-      return (answer?.ok && host.read("/etc/bramble/kubeconfig.yaml") !== undefined) || undefined;
+      return (answer?.ok && kubeconfigOf(host) !== undefined) || undefined;
     });
+  }
+}
+
+/** What a master wrote for its administrator, wherever it was told to. */
+function kubeconfigOf(host: BoardHost): string | undefined {
+  const { args } = host.board;
+  const flag = args.indexOf("--write-kubeconfig");
+  if (flag < 0) return host.read("/etc/bramble/kubeconfig.yaml");
+  try {
+    return host.exec(["cat", args[flag + 1] ?? ""]);
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
   }
 }
