@@ -91,7 +91,10 @@ export async function startServing(
     const { startKeeper } = await import("./etcd/keeper.ts");
     const { dataDir } = settings;
     const quota_bytes = wholeValue(settings.etcdQuota);
-    parts.add("etcd's upkeep", startKeeper({ dataDir, address: address.current, quota_bytes, log: log.named("etcd") }));
+    const keeper = startKeeper({ dataDir, address: () => address.current, quota_bytes, log: log.named("etcd") });
+    parts.add("etcd's upkeep", keeper);
+    // Before all that writes to the store.
+    address.onChange(() => keeper.addressChanged());
   }
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
@@ -173,7 +176,7 @@ export async function startServing(
 
 /** Keeps this master among those that the `kubernetes` Service leads to. One alone over its store was listed at its start. */
 async function listThisMaster(
-  { settings: { httpsPort, store }, isShared, client, address, log }: ListedMaster,
+  { settings: { httpsPort }, isShared, client, address, log }: ListedMaster,
   parts: Parts,
 ): Promise<void> {
   if (!isShared) {
@@ -191,7 +194,6 @@ async function listThisMaster(
     if (now === before) return;
     await listed.stop();
     listed = await start(now);
-    if (isOwnEtcd(store)) log.warn("this board's member of etcd takes the new address when it starts again", { now });
   });
 }
 

@@ -9,7 +9,7 @@ import { noteProcess } from "#shared/board/process-note.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
-import { etcdCredentials, etcdPaths, knownMembers, ownClientUrl } from "../etcd/files.ts";
+import { clientUrlsOf, etcdCredentials, etcdPaths, knownMembers, ownClientUrl } from "../etcd/files.ts";
 import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
 import { EtcdMembers } from "../etcd/members.ts";
 import { prepareEtcd } from "../etcd/prepare.ts";
@@ -160,11 +160,11 @@ export async function describeMembers(dataDir: string): Promise<string[]> {
     const alarms = await members.alarms();
     return Promise.all(
       seen.map(async ({ member, isHealthy }) => {
-        const [endpoint] = member.clientUrls;
-        const status = isHealthy && endpoint ? await members.status(endpoint).catch(() => undefined) : undefined;
+        const endpoint = clientUrlsOf(member).at(-1) ?? "";
+        const status = isHealthy ? await members.status(endpoint).catch(() => undefined) : undefined;
         return [
           nameOf(member),
-          endpoint ?? member.peerUrls[0] ?? "",
+          endpoint,
           member.name === ""
             ? "not started"
             : isHealthy

@@ -1,6 +1,7 @@
 /** Where the etcd that Bramble runs itself has its files, and what stands in them. */
 
 import { readFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { inUrl, outOfUrl } from "#shared/http/host-port.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
@@ -49,12 +50,14 @@ export function renderConfig({ dataDir, name, address, quota_bytes, initial }: E
     "trusted-ca-file": join(dataDir, etcdPaths.ca),
     "client-cert-auth": true,
   });
+  const anywhere = isIPv6(address) ? "::" : "0.0.0.0";
   const settings = {
     name,
     "data-dir": join(dataDir, etcdPaths.data),
-    "listen-client-urls": `https://127.0.0.1:${clientPort},${clientUrl(address)}`,
+    // At every address of the board: DHCP may change them while it runs. Nobody is served without a certificate.
+    "listen-client-urls": clientUrl(anywhere),
     "advertise-client-urls": clientUrl(address),
-    "listen-peer-urls": peerUrl(address),
+    "listen-peer-urls": peerUrl(anywhere),
     "initial-advertise-peer-urls": peerUrl(address),
     "listen-metrics-urls": `http://127.0.0.1:${healthPort}`,
     "initial-cluster": initial.members.map(([member, url]) => `${member}=${url}`).join(","),
@@ -120,10 +123,11 @@ export async function keepEtcd(dataDir: string, { members, cluster }: KnownEtcd)
   await writeIfChanged(join(dataDir, etcdPaths.members), `${JSON.stringify(known)}\n`);
 }
 
-/** Where a member is asked. One that has not started yet names no address for clients, and is where its peers find it. */
+/** Where a member is asked. One that has not started yet names no address for clients, and one whose board got another address
+ *  names the former one until it starts again: both are where their peers find them. */
 export function clientUrlsOf({ clientUrls, peerUrls }: EtcdMember): string[] {
   const named = clientUrls.filter((url) => url.startsWith("https:"));
-  return named.length > 0 ? named : peerUrls.map((url) => clientUrl(outOfUrl(new URL(url).hostname)));
+  return [...new Set([...named, ...peerUrls.map((url) => clientUrl(outOfUrl(new URL(url).hostname)))])];
 }
 
 export async function writeIfChanged(path: string, text: string): Promise<void> {

@@ -3,15 +3,15 @@ import type { Part } from "#shared/board/parts.ts";
 import type { Log } from "#shared/client/log.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
-import { clientUrl, clientUrlsOf, etcdCredentials, keepEtcd, knownMembers, peerUrl } from "./files.ts";
+import { clientUrl, clientUrlsOf, etcdCredentials, keepEtcd, knownEtcd, knownMembers, peerUrl } from "./files.ts";
 import { hasRoom, planUpkeep, type Upkeep } from "./member-plan.ts";
 import { EtcdMembers } from "./members.ts";
 import { ensureEtcdCertificates } from "./prepare.ts";
 
 export interface EtcdKeeperOptions {
   readonly dataDir: string;
-  /** Of this board. */
-  readonly address: string;
+  /** Of this board, as it is at the moment. */
+  readonly address: () => string;
   readonly quota_bytes: number;
   readonly log: Log;
 }
@@ -23,7 +23,12 @@ const usualMembers = 3;
 /** A member that defragments answers nothing: in each turn one may. */
 const turn_ms = 10 * 60_000;
 
-export function startKeeper(options: EtcdKeeperOptions): Part {
+export interface EtcdKeeper extends Part {
+  /** Tells etcd of this board's new address, without waiting for the next look. */
+  addressChanged(): Promise<void>;
+}
+
+export function startKeeper(options: EtcdKeeperOptions): EtcdKeeper {
   const { log } = options;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
@@ -38,12 +43,19 @@ export function startKeeper(options: EtcdKeeperOptions): Part {
     if (!stopped) schedule(isBusy ? busy_ms : quiet_ms);
   };
   const schedule = (after_ms: number): void => {
+    clearTimeout(timer);
     timer = setTimeout(() => {
       running = round();
     }, after_ms);
   };
   schedule(busy_ms);
   return {
+    async addressChanged() {
+      // Whoever asks etcd next finds it, this master's store first.
+      await noteOwn(options);
+      await running;
+      if (!stopped) schedule(0);
+    },
     async stop() {
       stopped = true;
       clearTimeout(timer);
@@ -52,9 +64,18 @@ export function startKeeper(options: EtcdKeeperOptions): Part {
   };
 }
 
+/** The certificates, which etcd reads anew for each connection, and the list of whom to ask name this board's address. */
+async function noteOwn({ dataDir, address }: EtcdKeeperOptions): Promise<void> {
+  await ensureEtcdCertificates(dataDir, address());
+  const { members, cluster } = knownEtcd(dataDir);
+  await keepEtcd(dataDir, { members: [clientUrl(address()), ...members], cluster });
+}
+
 /** One look and at most one step. True: another look should follow soon. */
-async function lookAfter({ dataDir, address, quota_bytes, log }: EtcdKeeperOptions): Promise<boolean> {
-  await ensureEtcdCertificates(dataDir, address);
+async function lookAfter(options: EtcdKeeperOptions): Promise<boolean> {
+  const { dataDir, quota_bytes, log } = options;
+  await noteOwn(options);
+  const address = options.address();
   const endpoint = clientUrl(address);
   const members = new EtcdMembers({
     endpoints: knownMembers(dataDir),

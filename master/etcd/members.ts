@@ -19,6 +19,7 @@ import {
   maintenancePaths as paths,
 } from "../store/etcd/maintenance-messages.ts";
 import { decodeRange, encodeCompact, encodeRange, paths as keyPaths } from "../store/etcd/messages.ts";
+import { clientUrlsOf } from "./files.ts";
 
 export interface EtcdAccess {
   /** Client URLs, `https://host:2379`. */
@@ -98,9 +99,13 @@ export class EtcdMembers {
   }
 
   /** Does this member reach a majority? A learner is well when it answers at all. */
-  async isHealthy({ clientUrls, isLearner }: EtcdMember): Promise<boolean> {
-    const [endpoint] = clientUrls;
-    if (endpoint === undefined) return false;
+  async isHealthy(member: EtcdMember): Promise<boolean> {
+    if (member.clientUrls.length === 0) return false;
+    for (const endpoint of clientUrlsOf(member)) if (await this.#isHealthyAt(endpoint, member)) return true;
+    return false;
+  }
+
+  async #isHealthyAt(endpoint: string, { isLearner }: EtcdMember): Promise<boolean> {
     try {
       if (isLearner) await this.status(endpoint);
       else

@@ -37,8 +37,9 @@ test("a cluster does not begin anew where its data are lost, nor where others we
   expect(existsSync(join(further.dataDir, etcdPaths.config))).toBe(false);
 });
 
-test("a member that has not started is asked where its peers find it", () => {
+test("a member is asked where it says, and where its peers find it: it may not have started, or have another address since", () => {
   const member = { id: 1n, name: "", peerUrls: ["https://[2001:db8::1]:2380"], clientUrls: [], isLearner: true };
   expect(clientUrlsOf(member)).toEqual(["https://[2001:db8::1]:2379"]);
-  expect(clientUrlsOf({ ...member, clientUrls: [own] })).toEqual([own]);
+  expect(clientUrlsOf({ ...member, clientUrls: [own] })).toEqual([own, "https://[2001:db8::1]:2379"]);
+  expect(clientUrlsOf({ ...member, clientUrls: [own], peerUrls: [`https://${address}:2380`] })).toEqual([own]);
 });

@@ -1,5 +1,6 @@
 /** Bramble's own etcd as its members come and go: five masters of which two are lost, one that leaves, one whose disk is new. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { configMaps, endpointSlices } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
@@ -129,6 +130,49 @@ describe("five masters", () => {
     const { code, stdout } = await c.bramble("master-1", "etcd", "remove", "master-5");
     expect([code, stdout]).toEqual([0, expect.stringContaining("no member of etcd any more")]);
     await agree(names.slice(0, 4), "after-removal");
+  });
+});
+
+describe.each([1, 3])("of %d masters over etcd, the last one gets another address", (masters) => {
+  let c: TestCluster;
+  beforeAll(async () => {
+    c = await startCluster({ name: `adr${masters}`, network: "10.207", masters, workers: 0, etcd: true });
+  });
+  afterAll(() => c?.stop());
+
+  test("and its member goes on there without a restart, as one that a majority can count on", async () => {
+    const last = c.cluster.host(`master-${masters}`);
+    const [former, now] = [last.board.address, `${c.prefix}.77`];
+    const pids = (): string => last.exec(["cat", "/run/bramble/etcd.pid", "/run/bramble/master.pid"]);
+    const before = pids();
+    last.exec(["ip", "addr", "del", `${former}/24`, "dev", "eth0"]);
+    last.exec(["ip", "addr", "add", `${now}/24`, "dev", "eth0"]);
+    last.exec(["ip", "route", "replace", "default", "via", `${c.prefix}.254`]);
+    const { credentials } = loadKubeconfig(c.kubeconfig);
+    const client = new HttpClient({ servers: [`https://${now}:6443`], credentials, timeout_ms: 15_000 });
+    const wrote = (mark: string): Promise<unknown> =>
+      until(`a write by way of it: ${mark}`, () =>
+        client
+          .create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: mark, namespace: "default" } })
+          .catch((error: unknown) => (isAlreadyExists(error) ? true : undefined)),
+      );
+    await until("its member is told where it is", async () => {
+      const members = await membersOf(c, `master-${masters}`).catch(() => []);
+      const well = members.filter((line) => /, (well|leads), etcd 3/.test(line));
+      return (well.length === masters && well.some((line) => line.includes(`https://${now}:2379`))) || undefined;
+    });
+    await wrote("moved");
+    if (masters > 1) {
+      // With another member gone, nothing is written without this one.
+      c.cluster.killEtcd("master-2");
+      await wrote("counted-on");
+    }
+    expect(pids()).toBe(before);
+    // A restart finds the member where it is now.
+    c.cluster.killEtcd(last.board.name);
+    c.cluster.startEtcd(last.board.name);
+    last.exec([last.binary, "etcd", "ready", "--wait", "120"]);
+    await wrote("restarted");
   });
 });
 
