@@ -70,3 +70,15 @@ describe("bodies are decoded as upstream decodes them", () => {
     });
   }
 });
+
+test("a protobuf body that names no kind is of the kind that is expected, as JSON and YAML are", () => {
+  const configMap = expectedOf('{"apiVersion":"v1","kind":"ConfigMap"}');
+  // runtime.Unknown with `raw` alone: metadata.name is "a".
+  const bytes = Buffer.from("k8s\0\x12\x05\x0a\x03\x0a\x01a", "latin1");
+  const type = "application/vnd.kubernetes.protobuf";
+  expect(decodeObject({ kind: "bytes", bytes }, type, configMap, "Strict", [])).toMatchObject({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "a" },
+  });
+});

@@ -30,8 +30,13 @@ export class UnrecognizedBodyError extends Error {
   override readonly name = "UnrecognizedBodyError";
 }
 
-/** Decodes by content type. Throws UnrecognizedBodyError for a body that does not parse, 415 for a type that is not known. */
-export function decodeDocument(body: RequestBody, contentType: string | undefined): DecodedDocument {
+/** Decodes by content type. Throws UnrecognizedBodyError for a body that does not parse, 415 for a type that is not known.
+ *  @param fallback the kind of a protobuf body that names none */
+export function decodeDocument(
+  body: RequestBody,
+  contentType: string | undefined,
+  fallback?: GroupVersionKind,
+): DecodedDocument {
   if (body.kind === "object") return documentOf(body.object);
   const bytes = body.kind === "none" ? new Uint8Array() : body.bytes;
   const type = mediaTypeOf(contentType);
@@ -43,7 +48,7 @@ export function decodeDocument(body: RequestBody, contentType: string | undefine
       case "application/yaml":
         return yamlOf(body);
       case protobufContentType:
-        return documentOf(decodeProtobuf(bytes).value);
+        return documentOf(decodeProtobuf(bytes, fallback).value);
       default:
         throw unsupportedMediaType(
           `the body of the request was in an unknown format - accepted media types include: ${mediaTypes}`,
@@ -80,7 +85,7 @@ export function decodeObject(
   warnings: string[],
 ): KubeObject {
   try {
-    return objectOf(decodeDocument(body, contentType), expected, validation, warnings);
+    return objectOf(decodeDocument(body, contentType, expected.gvk), expected, validation, warnings);
   } catch (error) {
     if (!(error instanceof UnrecognizedBodyError)) throw error;
     const { kind } = expected.gvk;
