@@ -68,7 +68,7 @@ bun_tests() { # name path...
 
 # With ./ in front they are paths; without, Bun would take them for parts of names.
 mapfile -t folders < <(find ./test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name guest ! -name conformance ! -name fixtures ! -name support | sort)
-wanted unit && bun_tests unit ./command-line.test.ts ./shared ./master ./agent ./tools "${folders[@]}"
+wanted unit && bun_tests unit ./command-line.test.ts ./documents.test.ts ./shared ./master ./agent ./tools "${folders[@]}"
 wanted e2e && bun_tests e2e ./test/e2e
 
 wanted arm64 && check "arm64 binary on a Cortex-A53" tools/test-arm64.sh
