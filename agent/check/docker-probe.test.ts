@@ -4,7 +4,7 @@ import { canRunDockerd, startDockerd, type TestDockerd } from "../../test/suppor
 import { adviseDocker } from "./docker-daemon.ts";
 import { probeDocker } from "./docker-probe.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const cluster = { clusterCidr: "10.42.0.0/16,fd42::/56", serviceCidr: "10.43.0.0/16" };
 
 describe.skipIf(!canRunDockerd())("a daemon", () => {

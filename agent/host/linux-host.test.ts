@@ -177,16 +177,18 @@ describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
       const echo = 'require("net").createServer({ allowHalfOpen: true }, (s) => s.pipe(s)).listen(8080, "::1")';
       const server = Bun.spawn([...namespace.prefix, process.execPath, "-e", echo], { stdout: "ignore" });
       try {
-        let duplex = await host.connectInNetworkNamespace(namespace.path, 8080, 5000).catch(() => undefined);
+        let duplex = await host.connectInNetworkNamespace(namespace.path, 8080, 60_000).catch(() => undefined);
         while (duplex === undefined) {
           await Bun.sleep(50);
-          duplex = await host.connectInNetworkNamespace(namespace.path, 8080, 5000).catch(() => undefined);
+          duplex = await host.connectInNetworkNamespace(namespace.path, 8080, 60_000).catch(() => undefined);
         }
         duplex.end("there and back");
         let answer = "";
         for await (const chunk of duplex) answer += chunk;
         expect(answer).toBe("there and back");
-        const refused = await host.connectInNetworkNamespace(namespace.path, 9, 5000).catch((error: unknown) => error);
+        const refused = await host
+          .connectInNetworkNamespace(namespace.path, 9, 60_000)
+          .catch((error: unknown) => error);
         expect(refused).toBeInstanceOf(HostError);
         expect((refused as HostError).code).toBe("ECONNREFUSED");
         const home = createServer().listen(0, "127.0.0.1");

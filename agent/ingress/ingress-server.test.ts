@@ -25,7 +25,7 @@ import type { Backend } from "./backends.ts";
 import { IngressCertificates } from "./certificates.ts";
 import { IngressServer } from "./ingress-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 const big = Buffer.alloc(8 * 1024 * 1024, "x");
 
 describe("the ingress data path", () => {

@@ -9,7 +9,7 @@ import { canMakeNamespaces, connect, makeNamespace, type TestNamespace } from ".
 import type { IpFamily } from "./plan.ts";
 import { PolicySync } from "./policy-sync.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const nodeName = "pi-1";
 type PodName = "web" | "friend" | "stranger";
 

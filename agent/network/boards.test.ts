@@ -10,7 +10,7 @@ import { containerConfig, sandboxConfig } from "../runtime/runtime-contract.ts";
 import { CniNetwork } from "./cni-network.ts";
 import type { RoutedNode } from "./route-plan.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 interface Board {
   readonly name: string;

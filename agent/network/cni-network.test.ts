@@ -9,7 +9,7 @@ import { addressesOf } from "./cni-plugins.ts";
 import { renderDefaultCniConfig, writeDefaultCniConfig } from "./default-cni-config.ts";
 import { NetworkError, type SandboxAttachment } from "./sandbox-network.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 const pluginSource = "/usr/lib/cni";
 
 describe("configuration", () => {

@@ -6,7 +6,7 @@ import { planRoutes, type RoutedNode } from "./route-plan.ts";
 import { applyRoutes, readInterfaces } from "./route-sync.ts";
 
 // Each starts dozens of programs.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const open: TestNamespace[] = [];
 function namespace(): TestNamespace {

@@ -23,8 +23,12 @@ async function started(isInPlace: boolean, clock: ManualClock, kept: readonly Ku
   const informers = new InformerFactory(silent as unknown as Client, { checkpoint, clock });
   let applied = 0;
   let refused: readonly string[] | undefined;
+  const looked = Promise.withResolvers<void>();
   const mode: ProxyMode = {
-    isInPlace: async () => isInPlace,
+    isInPlace: async () => {
+      looked.resolve();
+      return isInPlace;
+    },
     stop: async () => undefined,
     apply: async (_, serviceCidrs) => {
       applied++;
@@ -48,7 +52,7 @@ async function started(isInPlace: boolean, clock: ManualClock, kept: readonly Ku
   });
   informers.start();
   const start = proxy.start();
-  await Bun.sleep(20);
+  await looked.promise;
   return { applied: () => applied, refused: () => refused, start, stop: () => proxy.stop() };
 }
 
@@ -63,7 +67,6 @@ test("rules that outlived an agent are not replaced by an older checkpoint befor
   const clock = new ManualClock();
   const { applied, start, stop } = await started(true, clock);
   await clock.advance(20_000);
-  await Bun.sleep(20);
   expect(applied()).toBe(0);
   await clock.advance(20_000);
   await start;

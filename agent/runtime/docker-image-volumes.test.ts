@@ -6,7 +6,7 @@ import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../../
 import { linuxHost } from "../host/linux-host.ts";
 import { DockerImageVolumes } from "./docker-image-volumes.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 describe.skipIf(!canRunDockerd())("files of images as volumes", () => {
   const pod = { uid: "uid-1", namespace: "default", name: "reader" };

@@ -8,7 +8,7 @@ import { pauseImageReference } from "./pause/pause-image.ts";
 import { RuntimeError } from "./runtime.ts";
 import { scratchImageArchive } from "./scratch-image.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 describe.skipIf(!canRunDockerd() || !canRunRegistry())("images of a registry", () => {
   let dockerd: TestDockerd;

@@ -70,7 +70,7 @@ export function containerConfig(
 }
 
 // Containers take their time on a board; nothing below depends on it.
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 /** What every ContainerRuntime must do, on the real thing. */
 export function describeRuntimeContract(name: string, open: () => Promise<RuntimeUnderTest>): void {

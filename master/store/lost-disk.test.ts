@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { openSqliteStore } from "./sqlite-store.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 /** Creates a key for each line that it reads and says what became of it. */
 const program = (dataDir: string): string => `

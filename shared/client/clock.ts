@@ -50,6 +50,11 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** How many calls of `after` wait for their time. */
+  get waiting(): number {
+    return this.#timers.length;
+  }
+
   /** Moves on by `ms`, running what falls due in order, and lets promises settle after each. */
   async advance(ms: number): Promise<void> {
     const end_ms = this.#now_ms + ms;

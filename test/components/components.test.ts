@@ -25,7 +25,7 @@ import type { TokenRequest } from "#shared/api/types/authentication-v1.generated
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 
 setDefaultTimeout(300_000);
 
@@ -46,7 +46,7 @@ function startProgram(name: string, cmd: readonly string[]): void {
 }
 
 async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const end_ms = performance.now() + 120_000;
+  const end_ms = performance.now() + 240_000;
   let last: unknown;
   for (;;) {
     try {

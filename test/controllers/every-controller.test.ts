@@ -21,11 +21,11 @@ beforeAll(async () => {
   plane = await startControlPlane(workloadControllers);
   for (const name of ["board-1", "board-2"]) await joinBoard(plane.admin, name);
   void playBoards(plane.admin, boards.signal);
-}, 60_000);
+}, 300_000);
 afterAll(async () => {
   boards.abort();
   await plane.stop();
-}, 60_000);
+}, 300_000);
 afterEach(() => expect(plane.complaints.filter((complaint) => complaint.includes("forbidden"))).toEqual([]));
 
 test("no controller is left out", () => {
@@ -40,4 +40,4 @@ for (const [name, shows] of Object.entries(rows))
     const stage = new Stage(admin, name, (ms) => plane.leap(ms));
     await eventually(() => stage.exists(serviceAccounts, account), "the namespace's account");
     await shows(stage);
-  }, 120_000);
+  }, 300_000);

@@ -33,11 +33,11 @@ beforeAll(async () => {
   await eventually(async () => (await admin.list(serviceAccounts, { namespace })).items.length > 0, "an account");
   for (const name of ["node-a", "node-b"]) await joinBoard(admin, name, { board: "pi" });
   void playBoards(admin, boards.signal);
-}, 60_000);
+}, 300_000);
 afterAll(async () => {
   boards.abort();
   await plane.stop();
-}, 60_000);
+}, 300_000);
 afterEach(async () => {
   const refused = (await plane.admin.list(events, { namespace })).items
     .filter(({ type, reason }) => type === "Warning" && reason !== "FailedScheduling")
@@ -104,7 +104,7 @@ test("a Deployment rolls, guarded by a budget and watched by an autoscaler, and 
   await admin.delete(podDisruptionBudgets, key);
   await admin.delete(deployments, key);
   await eventually(async () => (await podsOf("web")).length === 0, "everything gone");
-}, 120_000);
+}, 300_000);
 
 test("a DaemonSet is on every board, a ReplicationController keeps its number", async () => {
   const { admin } = plane;
@@ -129,7 +129,7 @@ test("a DaemonSet is on every board, a ReplicationController keeps its number", 
     const { status } = await admin.get(replicationControllers, { namespace, name: "old" });
     return status?.availableReplicas === 2;
   }, "two of the old kind");
-}, 120_000);
+}, 300_000);
 
 test("a StatefulSet brings its claims, in order", async () => {
   const { admin } = plane;
@@ -166,7 +166,7 @@ test("a StatefulSet brings its claims, in order", async () => {
     async () => (await admin.list(persistentVolumeClaims, { namespace })).items.length === 0,
     "the claims gone",
   );
-}, 120_000);
+}, 300_000);
 
 test("Jobs come to their end, by hand and by the clock", async () => {
   const { admin } = plane;
@@ -204,4 +204,4 @@ test("Jobs come to their end, by hand and by the clock", async () => {
     return status?.lastSuccessfulTime !== undefined;
   }, "a Job by the clock");
   await admin.delete(cronJobs, { namespace, name: "tick" });
-}, 120_000);
+}, 300_000);

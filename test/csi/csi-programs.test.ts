@@ -96,14 +96,14 @@ describe.skipIf(!canRunDockerd() || !canRunCsiPrograms())("a CSI driver with Kub
     });
     await driver.start();
     await programs.start(board.server, driver.endpoint);
-  }, 180_000);
+  }, 300_000);
 
   afterAll(async () => {
     await programs.stop();
     for (const part of running) await part.stop();
     await board?.stop();
     await driver?.stop();
-  }, 180_000);
+  }, 300_000);
 
   const claim = (metadataName: string, more: Partial<PersistentVolumeClaim["spec"]> = {}): PersistentVolumeClaim => ({
     apiVersion: "v1",
@@ -137,7 +137,7 @@ describe.skipIf(!canRunDockerd() || !canRunCsiPrograms())("a CSI driver with Kub
   }
 
   async function gone<T>(ref: ResourceRef<T>, key: { namespace?: string; name: string }): Promise<void> {
-    const deadline_ms = performance.now() + 90_000;
+    const deadline_ms = performance.now() + 240_000;
     while (performance.now() < deadline_ms) {
       try {
         await board.api.get(ref, key);

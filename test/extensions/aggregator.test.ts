@@ -11,7 +11,7 @@ import {
   startExtendedServer,
 } from "./extended-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 let backing: BackingServer;

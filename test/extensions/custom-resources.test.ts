@@ -7,7 +7,7 @@ import { startTestServer, type TestServer } from "../support/apiserver.ts";
 let server: TestServer;
 let definitions: Definitions;
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 beforeAll(async () => {
   server = await startTestServer({ namespaces: ["boards"] });

@@ -148,9 +148,9 @@ function sliceOf(namespace: string, name: string, port: number): EndpointSlice {
   };
 }
 
-/** Runs until it holds, for what happens a moment later. */
-export async function eventually<T>(look: () => Promise<T | undefined>, patience_ms = 15_000): Promise<T> {
-  const until = Date.now() + patience_ms;
+/** Runs until it holds, for what happens a moment later; fails after a minute, which only a broken program needs. */
+export async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
+  const until = Date.now() + 60_000;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;

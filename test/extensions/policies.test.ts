@@ -4,7 +4,7 @@ import { configMaps, customResourceDefinitions, validatingAdmissionPolicies } fr
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import { type ExtendedServer, eventually, startExtendedServer } from "./extended-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 beforeAll(async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExtendedServer, eventually, startExtendedServer } from "./extended-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 beforeAll(async () => {

@@ -23,7 +23,7 @@ import {
   startExtendedServer,
 } from "./extended-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 interface Review {
   readonly request: {

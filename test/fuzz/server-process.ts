@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 import type { Place } from "./conversation.ts";
 
 /** The sources, or what BRAMBLE_FUZZ_BINARY names. */

@@ -30,11 +30,11 @@ describe.skipIf(!canRunDockerd())("what hangs on the board itself", () => {
   beforeAll(async () => {
     board = await PluginBoard.start();
     await board.untilNode(({ status }) => status?.allocatable?.["cpu"] !== undefined);
-  }, 90_000);
+  }, 300_000);
 
   afterAll(async () => {
     await board?.stop();
-  }, 90_000);
+  }, 300_000);
 
   test("a pod has the files that it asked for, may use them, and another one has none", async () => {
     const before = await board.untilNode(allocatable(gpio, undefined));
@@ -53,7 +53,7 @@ describe.skipIf(!canRunDockerd())("what hangs on the board itself", () => {
     expect(await board.logsOf("asks-not", "main")).toBe("0\n");
     await board.remove("asks");
     await board.remove("asks-not");
-  }, 240_000);
+  }, 300_000);
 
   test("one pod alone has a Coral; none has it once it is gone", async () => {
     device("apex_0", "/dev/null");
@@ -80,5 +80,5 @@ describe.skipIf(!canRunDockerd())("what hangs on the board itself", () => {
     const node = await board.untilNode(allocatable(coral, "0"));
     expect(node.status?.allocatable?.[gpio]).toBe("10");
     for (const name of ["holder", "late", "later"]) await board.remove(name);
-  }, 240_000);
+  }, 300_000);
 });

@@ -44,14 +44,14 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
       informers,
       events: { record: () => undefined },
     });
-  }, 90_000);
+  }, 300_000);
 
   afterAll(async () => {
     await attaching?.stop();
     await informers?.stop();
     await board?.stop();
     for (const driver of drivers) await driver.stop();
-  }, 90_000);
+  }, 300_000);
 
   async function startDriver(
     name: string,
@@ -138,7 +138,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     expect(driver.verdicts).toEqual([{ registered: true, error: "" }]);
     await driver.stop();
     await board.until(csiNodes, nodeName, (csiNode) => csiNode.spec.drivers.length === 0);
-  }, 120_000);
+  }, 300_000);
 
   test("a volume is staged once, published to each pod, and taken off after the last", async () => {
     const driver = await startDriver("plain.test", { attachRequired: false, podInfoOnMount: true });
@@ -178,7 +178,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
         .filter(({ path }) => path.startsWith(board.pluginDir)),
     ).toEqual([]);
     expect(readFileSync(join(data, "handle-plain", "seen"), "utf8")).toContain("second");
-  }, 240_000);
+  }, 300_000);
 
   test("a volume that is to be attached waits for it, is in use, and let go of after its pod", async () => {
     const driver = await startDriver("attached.test", {});
@@ -201,7 +201,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     expect(driver.published[0]?.publishContext).toEqual({ lun: "4" });
     await board.remove("attached");
     await board.untilNode(({ status }) => !status?.volumesInUse?.includes(name));
-  }, 240_000);
+  }, 300_000);
 
   test("a pod's own volume has secrets, tokens and the group; it is published again where the driver asks", async () => {
     const driver = await startDriver(
@@ -238,7 +238,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     expect(await board.logsOf("inline", "main")).toBe("4321\n");
     await board.remove("inline");
     expect(driver.calls.at(-1)).toStartWith("unpublish csi-");
-  }, 240_000);
+  }, 300_000);
 
   test("what the driver refuses is told, and tried again", async () => {
     const driver = await startDriver("shy.test", { attachRequired: false });
@@ -252,7 +252,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     driver.refusal = undefined;
     await board.untilPod("shy", isReady);
     await board.remove("shy");
-  }, 240_000);
+  }, 300_000);
 
   test("a driver that is not there is told of; its volumes come when it does", async () => {
     await boundClaim("late", "late.test");
@@ -269,7 +269,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     await driver.start();
     await board.untilPod("late", isReady);
     await board.remove("late");
-  }, 240_000);
+  }, 300_000);
 
   test("a board that boots while the master is away starts its pods on their volumes, and tells of drivers after", async () => {
     const driver = await startDriver("lonely.test", { attachRequired: false, podInfoOnMount: true });
@@ -376,7 +376,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     expect(driver.calls.filter((call) => call === "stats handle-full").length).toBe(1);
     await board.untilTold("full", "VolumeConditionAbnormal: Volume data: the disk squeaks");
     await board.remove("full");
-  }, 240_000);
+  }, 300_000);
 
   test("a block volume is a device of its container", async () => {
     const driver = await startDriver("block.test", { attachRequired: false });
@@ -395,7 +395,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
       "unpublish handle-block",
       "unstage handle-block",
     ]);
-  }, 240_000);
+  }, 300_000);
 
   test("a volume that has become larger is grown, and the claim told", async () => {
     const driver = await startDriver("grow.test", { attachRequired: false });
@@ -410,5 +410,5 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     await board.until(persistentVolumeClaims, "grow", ({ status }) => status?.capacity?.["storage"] === "2Gi");
     expect(driver.expanded[0]?.capacityRange).toEqual({ requiredBytes: 2 * 1024 ** 3, limitBytes: 0 });
     await board.remove("grow");
-  }, 240_000);
+  }, 300_000);
 });

@@ -58,12 +58,12 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     plugin = newPlugin();
     await plugin.start();
     await board.untilNode(counts("3", "3"));
-  }, 90_000);
+  }, 300_000);
 
   afterAll(async () => {
     await board?.stop();
     for (const each of plugins) await each.stop();
-  }, 90_000);
+  }, 300_000);
 
   test("a container has what its plug-in gives with a device, and an init container's device serves it next", async () => {
     const script = 'echo $THINGS; cat /thing/file; test -c /dev/thing && echo " device"';
@@ -78,7 +78,7 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     expect(await board.logsOf("taker", "main")).toBe(`${main.join(",")}\nhere device\n`);
     expect(plugin.started).toEqual([first, main]);
     await board.remove("taker");
-  }, 240_000);
+  }, 300_000);
 
   test("what is not there is refused, and what a pod had is free after it", async () => {
     await board.api.create(pods, pod("holder", { containers: [wanting("main", "2", wait)] }));
@@ -114,7 +114,7 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     await board.api.create(pods, pod("all", { containers: [wanting("main", "3", "echo $THINGS")] }));
     await board.remove("third");
     await board.remove("all");
-  }, 240_000);
+  }, 300_000);
 
   test("a plug-in that goes leaves no healthy device; a pod that needs one is refused as upstream does", async () => {
     await plugin.stop();
@@ -127,7 +127,7 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     await board.remove("orphan");
     await board.restartKubelet();
     await board.untilNode(counts("0", "0"));
-  }, 240_000);
+  }, 300_000);
 
   test("a plug-in of another version, or with a path for a name, is refused", async () => {
     const kubelet = new GrpcChannel({
@@ -144,5 +144,5 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     expect(await register("v1beta1", "../x.sock", resource)).toContain("no name of a file");
     expect(await register("v1beta1", "x.sock", "cpu")).toContain('ResourceName "cpu" is invalid');
     kubelet.close();
-  }, 60_000);
+  }, 300_000);
 });

@@ -80,7 +80,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     JSON.parse(readFileSync(join(board.pluginDir, "dra_manager_state"), "utf8"));
 
   async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline_ms = performance.now() + 90_000;
+    const deadline_ms = performance.now() + 240_000;
     while (!(await holds())) {
       if (performance.now() > deadline_ms) throw new Error(`never: ${what}`);
       await Bun.sleep(50);
@@ -93,12 +93,12 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     driver = newDriver();
     await driver.start();
     await until("the driver is registered", () => driver.verdicts.length > 0);
-  }, 90_000);
+  }, 300_000);
 
   afterAll(async () => {
     await board?.stop();
     for (const each of drivers) await each.stop();
-  }, 90_000);
+  }, 300_000);
 
   test("a container has the devices of its request, and the claim is given up after the pod", async () => {
     expect(driver.verdicts).toEqual([{ registered: true, error: "" }]);
@@ -140,7 +140,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     await board.remove("taker");
     expect(driver.unprepared).toMatchObject([asked]);
     expect(record().claims).toEqual([]);
-  }, 240_000);
+  }, 300_000);
 
   test("a pod that has not reserved its claim waits; two pods share one, and the last gives it up", async () => {
     await allocated("shared", { all: "s1" });
@@ -156,7 +156,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     expect(driver.unprepared.filter(({ name }) => name === "shared")).toEqual([]);
     await board.remove("two");
     expect(driver.unprepared.filter(({ name }) => name === "shared").length).toBe(1);
-  }, 240_000);
+  }, 300_000);
 
   test("what the driver refuses is told, and tried again", async () => {
     driver.refusal = "the device is on fire";
@@ -172,7 +172,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     expect(await board.logsOf("patient", "main")).toBe("h1\n");
     await until("a pod that has ended gives up its claim", () => driver.unprepared.some(({ name }) => name === "hot"));
     await board.remove("patient");
-  }, 240_000);
+  }, 300_000);
 
   test("an agent that starts anew gives up what pods had that are gone, and asks for what runs no second time", async () => {
     await allocated("gone", { all: "g1" });
@@ -193,7 +193,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     expect(driver.prepared.filter(({ name }) => name === "stays").length).toBe(1);
     await board.remove("stayer");
     expect(driver.unprepared.filter(({ name }) => name === "stays").length).toBe(1);
-  }, 240_000);
+  }, 300_000);
 
   test("ResourceSlices of a driver that has gone are taken off, those of one that serves are not", async () => {
     const offer = async (name: string): Promise<void> => {
@@ -227,7 +227,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     // After a start of the agent, drivers have to say anew what they have.
     await board.restartKubelet();
     await until("no slices are left", async () => (await offered()).length === 0);
-  }, 240_000);
+  }, 300_000);
 
   test("a driver of a version that is unknown here is refused", async () => {
     const old = newDriver("old.example.test", ["v1alpha3.Node"]);
@@ -243,5 +243,5 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     await board.untilTold("orphan", "DRA driver old.example.test is not registered");
     // No driver was asked for anything, so the pod can go.
     await board.remove("orphan");
-  }, 240_000);
+  }, 300_000);
 });

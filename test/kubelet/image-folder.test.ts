@@ -9,7 +9,7 @@ import { type Log, silentLog } from "#shared/client/log.ts";
 import { dockerBoard } from "../support/docker-board.ts";
 import { busyboxArchive, canRunDockerd, startDockerd, type TestDockerd } from "../support/dockerd.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 describe.skipIf(!canRunDockerd())("a folder of image archives", () => {
   let daemon: TestDockerd;

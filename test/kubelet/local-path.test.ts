@@ -42,7 +42,7 @@ describe("folders of a board as volumes", () => {
       informers,
       events: { record: () => undefined },
     });
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await running?.stop();
     await informers?.stop();
@@ -76,7 +76,7 @@ describe("folders of a board as volumes", () => {
   });
 
   async function untilGone(name: string): Promise<void> {
-    for (let attempt = 0; attempt < 600; attempt++) {
+    for (let attempt = 0; attempt < 3_600; attempt++) {
       try {
         await api.get(persistentVolumes, { name });
       } catch (error) {

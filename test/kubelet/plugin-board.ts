@@ -20,7 +20,7 @@ import { SeverableClient } from "./severable-client.ts";
 
 export const nodeName = "board";
 const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
-const patience_ms = 90_000;
+const patience_ms = 240_000;
 
 export class PluginBoard {
   kubelet: Kubelet | undefined;

@@ -14,7 +14,7 @@ const higher: PriorityClass = {
   metadata: { name: "important" },
   value: 1000,
 };
-const patience_s = 60;
+const patience_s = 240;
 
 describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () => {
   let board: PluginBoard;
@@ -33,12 +33,12 @@ describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () 
         logind: { busPath: bus.path, configPath: logind.configPath },
       };
     });
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await board?.stop();
     logind?.stop();
     await bus?.stop();
-  }, 60_000);
+  }, 300_000);
 
   const isReady = ({ status }: Pod | Node): boolean =>
     status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
@@ -97,7 +97,7 @@ describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () 
     });
     expect(await board.runtime.listContainers({ podUid: late.metadata.uid ?? "" })).toEqual([]);
     for (const name of ["ordinary", "important", "late"]) await board.remove(name);
-  }, 120_000);
+  }, 300_000);
 
   test("a shutdown that is called off lets pods start again, and is delayed the next time", async () => {
     // The one before has not come to its end.
@@ -110,7 +110,7 @@ describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () 
     await board.untilNode(isReady);
     await always("again", wait);
     await board.untilPod("again", isReady);
-  }, 120_000);
+  }, 300_000);
 
   test("an agent that ends, or is started anew, leaves pods alone and gives its inhibitor back", async () => {
     const [before] = await board.runtime.listContainers({ podUid: (await get("again")).metadata.uid ?? "" });
@@ -123,7 +123,7 @@ describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () 
     const [after] = await board.runtime.listContainers({ podUid: (await get("again")).metadata.uid ?? "" });
     expect(after).toMatchObject({ id: before?.id, state: "running" });
     expect(isReady(await board.api.get(nodes, { name: nodeName }))).toBe(true);
-  }, 120_000);
+  }, 300_000);
 
   test("a bus that goes away is found again", async () => {
     await bus.stop();
@@ -132,5 +132,5 @@ describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () 
     logind = await TestLogind.start(bus, board.dockerd.directory, 60);
     await isHeld(true);
     expect(logind.delay_s).toBe(60);
-  }, 120_000);
+  }, 300_000);
 });

@@ -12,7 +12,7 @@ import { Definitions } from "../../master/apiserver/extensions/definitions.ts";
 import { ManifestFolder } from "../../master/manifests/manifest-folder.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 describe("the folder of manifests", () => {
   const root = mkdtempSync(join(tmpdir(), "bramble-manifests-"));

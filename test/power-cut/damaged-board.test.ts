@@ -7,7 +7,7 @@ import { BoardIdentityError } from "#shared/pki/board-identity.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 import { cacheName, openAgentImage } from "./agent-image.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const nowhere = ["https://127.0.0.1:1"];
 

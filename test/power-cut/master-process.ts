@@ -5,7 +5,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { configMaps, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { freePort } from "../support/free-port.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 
 /** What clients write in these runs. */
 export const kinds: readonly (readonly [kind: string, ref: ResourceRef<KubeObject>])[] = [

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startMaster } from "./master-process.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 // Not below /tmp: that is often a file system of its own, which stays writable.
 const disk = mkdtempSync("/var/tmp/bramble-read-only-");

@@ -14,11 +14,11 @@ import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 import { clusterKeysKey } from "../../master/pki/cluster-keys.ts";
 import { parseEncryptionKeys } from "../../master/store/encryption-keys.ts";
-import { freePort } from "../support/free-port.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const bramble = resolve(import.meta.dir, "../../bramble.ts");
 const folder = mkdtempSync(join(tmpdir(), "bramble-rotation-"));
@@ -29,7 +29,7 @@ let start: () => void;
 let master: Bun.Subprocess;
 
 async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const end_ms = performance.now() + 90_000;
+  const end_ms = performance.now() + 240_000;
   let last: unknown;
   while (performance.now() < end_ms) {
     try {

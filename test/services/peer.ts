@@ -14,6 +14,8 @@ export type PeerRequest = { readonly id: number } & (
       readonly ip: string;
       readonly port: number;
       readonly from?: number;
+      /** How long an answer may take. */
+      readonly wait_ms: number;
     }
   | { readonly do: "open"; readonly ip: string; readonly port: number }
   | { readonly do: "say"; readonly text: string }
@@ -27,7 +29,8 @@ export interface PeerAnswer {
 }
 
 const servedPort = 8080;
-const wait_ms = 1500;
+/** For what must come on a connection that is open. */
+const patience_ms = 60_000;
 
 function serve(name: string, address: string): void {
   const plain = (client = ""): string => client.replace("::ffff:", "");
@@ -47,7 +50,7 @@ const failed = (error: unknown): Outcome => ({
   error: error instanceof Error && "code" in error ? String(error.code) : String(error),
 });
 
-function askTcp(ip: string, port: number): Promise<Outcome> {
+function askTcp(ip: string, port: number, wait_ms: number): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = connect({ host: ip, port });
     socket.setTimeout(wait_ms, () => {
@@ -63,7 +66,7 @@ function askTcp(ip: string, port: number): Promise<Outcome> {
   });
 }
 
-function askUdp(ip: string, port: number, from = 0): Promise<Outcome> {
+function askUdp(ip: string, port: number, wait_ms: number, from = 0): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = createSocket(ip.includes(":") ? "udp6" : "udp4");
     const give = (outcome: Outcome): void => {
@@ -115,7 +118,7 @@ class Held {
     const began = performance.now();
     while (!isDone()) {
       if (this.ended) return { error: "closed" };
-      if (performance.now() - began > wait_ms) return { error: "timeout" };
+      if (performance.now() - began > patience_ms) return { error: "timeout" };
       await Bun.sleep(2);
     }
     const text = this.received.trim();
@@ -135,8 +138,8 @@ async function main(name: string, addresses: readonly string[]): Promise<void> {
     switch (request.do) {
       case "ask":
         return request.protocol === "TCP"
-          ? askTcp(request.ip, request.port)
-          : askUdp(request.ip, request.port, request.from);
+          ? askTcp(request.ip, request.port, request.wait_ms)
+          : askUdp(request.ip, request.port, request.wait_ms, request.from);
       case "open":
         held = Held.open(request.ip, request.port);
         return held.greeting();

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pauseImageArchive, pauseImageReference } from "#agent/runtime/pause/pause-image.ts";
-import { busyboxArchive, testImage } from "./dockerd.ts";
+import { busyboxArchive, startAttempts, testImage } from "./dockerd.ts";
 
 /** A containerd of a test's own with its CRI, and a board's network around it. */
 export interface TestContainerd {
@@ -97,7 +97,7 @@ export async function startContainerd(): Promise<TestContainerd> {
         ctr("version");
         break;
       } catch (error) {
-        if (attempt === 300 || daemon.exitCode !== null)
+        if (attempt === startAttempts || daemon.exitCode !== null)
           throw new Error(`containerd did not start:\n${readFileSync(logPath, "utf8").slice(-4000)}`, { cause: error });
         await delay(100);
       }

@@ -34,7 +34,8 @@ export interface TestDockerdOptions {
 export const testImage = "docker.io/bramble-test/busybox:1";
 
 const pluginSource = "/usr/lib/cni";
-const startAttempts = 300;
+/** Of 100 ms each: a daemon may take its time on a busy machine. */
+export const startAttempts = 2_400;
 
 /** Whether this machine can run the tests that need a daemon: root, dockerd and busybox-static. */
 export function canRunDockerd(): boolean {

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { loadTestImage, removeAllContainers, type TestDockerd, writePluginWrappers } from "./dockerd.ts";
+import { loadTestImage, removeAllContainers, startAttempts, type TestDockerd, writePluginWrappers } from "./dockerd.ts";
 
 /** Whether this machine can run the tests that need Podman. */
 export function canRunPodman(): boolean {
@@ -61,7 +61,7 @@ export async function startPodman(): Promise<TestDockerd> {
   };
   try {
     for (let attempt = 0; !existsSync(socketPath); attempt++) {
-      if (attempt === 300 || service.exitCode !== null)
+      if (attempt === startAttempts || service.exitCode !== null)
         throw new Error(`podman did not start:\n${readFileSync(logPath, "utf8").slice(-4000)}`);
       await delay(100);
     }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
-import type { TestDockerd } from "./dockerd.ts";
+import { startAttempts, type TestDockerd } from "./dockerd.ts";
 
 /** An image registry on a test daemon's loopback (Debian's docker-registry), which daemons take without TLS. */
 export interface TestRegistry {
@@ -72,13 +72,13 @@ export async function startRegistry(
 
 async function untilAnswers(docker: Docker, auth: object, server: { exitCode: number | null }): Promise<void> {
   let last: unknown;
-  for (let attempt = 0; attempt < 200 && server.exitCode === null; attempt++) {
+  for (let attempt = 0; attempt < startAttempts && server.exitCode === null; attempt++) {
     try {
       await docker.checkAuth(auth);
       return;
     } catch (error) {
       last = error;
-      await delay(50);
+      await delay(100);
     }
   }
   throw new Error("the registry did not start", { cause: last });

@@ -81,7 +81,7 @@ describe.skipIf(!canMakeNamespaces())("rules on a kernel", () => {
     expect(refused()).toEqual(["10.43.0.0/16", "10.60.0.0/24"]);
     await mode.apply(ports, ["10.43.0.0/16"]);
     expect(refused()).toEqual(["10.43.0.0/16"]);
-  }, 60_000);
+  }, 300_000);
 
   test("where it cannot, a Service of SCTP keeps no other from working, and that is said once", async () => {
     const said: string[] = [];

@@ -51,5 +51,5 @@ describe.skipIf(!canRunContainerd())("containerd", () => {
       runtime.close();
       await containerd.stop();
     }
-  }, 60_000);
+  }, 300_000);
 });

@@ -4,13 +4,13 @@ import { randomBytes } from "node:crypto";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { freePort } from "#shared/testing/free-port.ts";
 import { busyboxArchive, canRunDockerd, startDockerd, type TestDockerd } from "../../../test/support/dockerd.ts";
-import { freePort } from "../../../test/support/free-port.ts";
 import { canRunRegistry, startRegistry, type TestRegistry } from "../../../test/support/registry.ts";
 import { DockerImages } from "../docker-images.ts";
 import { RegistryMirrors } from "./registry-mirrors.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 describe.skipIf(!canRunDockerd() || !canRunRegistry())("pulls by mirrors", () => {
   const namespaceName = `brt-${randomBytes(4).toString("hex")}`;

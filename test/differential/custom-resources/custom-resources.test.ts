@@ -4,7 +4,7 @@ import { type ExtendedServer, eventually, startExtendedServer } from "../../exte
 import answers from "./answers.json";
 import { answerOf, definition, faultyDefinitions, type Request, requests, sent, served } from "./requests.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 beforeAll(async () => {

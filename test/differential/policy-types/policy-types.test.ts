@@ -4,7 +4,7 @@ import { type ExtendedServer, startExtendedServer } from "../../extensions/exten
 import answers from "./answers.json";
 import { checked, createDefinition, policies } from "./cases.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 beforeAll(async () => {

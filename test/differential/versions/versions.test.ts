@@ -7,7 +7,7 @@ import { type Converter, startConverter } from "./converter.ts";
 import { requestsWith } from "./requests.ts";
 import { sendInOrder } from "./send.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 let converter: Converter;

@@ -1,6 +1,5 @@
 /** Real etcd members for tests: Debian's etcd, TLS with client certificates between all. */
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChannelCredentials } from "#shared/grpc/channel.ts";
@@ -10,6 +9,7 @@ import {
   issueCertificate,
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 
 interface Member {
   readonly name: string;
@@ -44,7 +44,9 @@ export class EtcdServers {
       writeFileSync(join(folder, `${name}.crt`), made.certificatePem);
       writeFileSync(join(folder, `${name}.key`), made.keyPem, { mode: 0o600 });
     }
-    const ports = await freePorts(count * 2);
+    // etcd must know its addresses before it listens.
+    const ports: number[] = [];
+    while (ports.length < count * 2) ports.push(await freePort());
     const members = Array.from({ length: count }, (_, index) => ({
       name: `m${index + 1}`,
       clientUrl: `https://127.0.0.1:${ports[index * 2]}`,
@@ -121,7 +123,7 @@ export class EtcdServers {
 
   /** Until a majority serves. */
   async healthy(): Promise<void> {
-    const deadline_ms = performance.now() + 60_000;
+    const deadline_ms = performance.now() + 240_000;
     for (;;) {
       try {
         this.ctl("get", "anything");
@@ -155,22 +157,4 @@ export class EtcdServers {
     if (!member) throw new Error(`no etcd member named ${name}`);
     return member;
   }
-}
-
-/** Ports that are free now: etcd must know its addresses before it listens. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer();
-          server.once("error", reject);
-          server.listen(0, "127.0.0.1", () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
