@@ -13,7 +13,7 @@ function recording(): { log: Log; lines: string[] } {
 
 test("parts end in the reverse order, one after the other, each once", async () => {
   const { log, lines } = recording();
-  const parts = new Parts(log);
+  const parts = new Parts(log, { slow_ms: 3_600_000, patience_ms: 3_600_000 });
   const order: string[] = [];
   for (const name of ["store", "server", "agent"]) {
     parts.add(name, {

@@ -8,10 +8,6 @@ import { guests, patience_s, startCluster, type TestCluster, webApp } from "./bo
 
 setDefaultTimeout(guests ? 3_600_000 : 400_000);
 
-/** What is promised of a process that is told to end; a guest is told through an emulated network and shell. */
-const end_ms = guests ? 60_000 : 10_000;
-/** What an agent that is killed may take to be noticed. Promised: 2 s. Silence alone is found after 6 s at most. */
-const death_ms = guests ? 30_000 : 5_000;
 /** Rounds of 10 s of the link that comes and goes; BRAMBLE_FLAP_ROUNDS=60 for ten minutes. */
 const flaps = Number(process.env["BRAMBLE_FLAP_ROUNDS"] ?? 3);
 
@@ -49,12 +45,20 @@ describe("boards and masters that come and go", () => {
         ? all
         : undefined;
     });
-  const measure = async (what: string, work: () => Promise<unknown>): Promise<number> => {
+  /** Says how long it took. What is promised of times is measured on a quiet machine: bench/README.md. */
+  const measure = async (what: string, work: () => Promise<unknown>): Promise<void> => {
     const began_ms = performance.now();
     await work();
-    const took_ms = Math.round(performance.now() - began_ms);
-    console.log(`${what}: ${took_ms} ms`);
-    return took_ms;
+    console.log(`${what}: ${Math.round(performance.now() - began_ms)} ms`);
+  };
+  const sessionOf = async (name: string): Promise<string | undefined> =>
+    (await it.client.get(leases, { namespace: "kube-node-lease", name })).metadata.annotations?.[
+      sessionStateAnnotation
+    ];
+  /** It is not ready because its session broke, which tells at once, and not after the grace that silence has. */
+  const untilLost = async (name: string): Promise<void> => {
+    await untilReady(name, false);
+    expect(await sessionOf(name)).toBe("lost");
   };
 
   beforeAll(async () => {
@@ -79,14 +83,10 @@ describe("boards and masters that come and go", () => {
     const [before, since] = [await running("steady"), (await readyOf("worker-2"))?.lastTransitionTime];
     const worker = it.cluster.host("worker-2");
     await worker.stopBramble("SIGTERM");
-    const lease = await it.client.get(leases, { namespace: "kube-node-lease", name: "worker-2" });
-    expect(lease.metadata.annotations?.[sessionStateAnnotation]).toBe("leaving");
+    expect(await sessionOf("worker-2")).toBe("leaving");
     expect((await readyOf("worker-2"))?.status).toBe("True");
     worker.startBramble();
-    await waitFor("a new session", patience_s, async () => {
-      const { metadata } = await it.client.get(leases, { namespace: "kube-node-lease", name: "worker-2" });
-      return metadata.annotations?.[sessionStateAnnotation] === "online" || undefined;
-    });
+    await waitFor("a new session", patience_s, async () => (await sessionOf("worker-2")) === "online" || undefined);
     expect(await readyOf("worker-2")).toMatchObject({ status: "True", lastTransitionTime: since });
     expect(await running("steady")).toEqual(before);
   });
@@ -94,18 +94,17 @@ describe("boards and masters that come and go", () => {
   test("an agent that dies without a word is noticed at once, and its pods are adopted when it is back", async () => {
     const before = await running("steady");
     const worker = it.cluster.host("worker-2");
-    const took_ms = await measure("killed agent to NotReady", async () => {
+    await measure("killed agent to NotReady", async () => {
       await worker.stopBramble("SIGKILL");
-      await untilReady("worker-2", false);
+      await untilLost("worker-2");
     });
-    expect(took_ms).toBeLessThan(death_ms);
     worker.startBramble();
     await measure("agent started to Ready", () => untilReady("worker-2", true));
     await untilAllReady("steady", 2);
     expect(await running("steady")).toEqual(before);
   });
 
-  test("a board without power is NotReady within 5 s, its pods run elsewhere, and it takes part again when it is back", async () => {
+  test("a board without power is NotReady by its broken session, its pods run elsewhere, and it takes part again when it is back", async () => {
     // Spread anew: its pods flee from a board at its first trouble.
     it.kubectl("scale", "deployment/nimble", "--replicas=0");
     await untilAllReady("nimble", 0);
@@ -114,12 +113,10 @@ describe("boards and masters that come and go", () => {
     const lost = (await podsOf("nimble")).filter(({ spec }) => spec?.nodeName === "worker-2");
     expect(lost).toHaveLength(1);
     const worker = it.cluster.host("worker-2");
-    const took_ms = await measure("power cut to NotReady", async () => {
+    await measure("power cut to NotReady", async () => {
       await worker.cut();
-      await untilReady("worker-2", false);
+      await untilLost("worker-2");
     });
-    // Promised: 5 s; the rest is for a busy machine.
-    expect(took_ms).toBeLessThan(10_000);
     await measure("NotReady to new pods elsewhere", () =>
       waitFor("two pods on worker-1", patience_s, async () => {
         const there = await podsOf("nimble", "worker-1");
@@ -151,12 +148,10 @@ describe("boards and masters that come and go", () => {
   test("a link that is down and up again restarts nothing", async () => {
     const before = await running("steady");
     const worker = it.cluster.host("worker-2");
-    const took_ms = await measure("link down to NotReady", async () => {
+    await measure("link down to NotReady", async () => {
       worker.link("down");
-      await untilReady("worker-2", false);
+      await untilLost("worker-2");
     });
-    // Promised: 5 s.
-    expect(took_ms).toBeLessThan(10_000);
     worker.link("up");
     await measure("link up to Ready", () => untilReady("worker-2", true));
     await untilAllReady("steady", 2);
@@ -332,7 +327,7 @@ describe("boards and masters that come and go", () => {
     await untilServed();
   });
 
-  test("agent and master end within 10 s of SIGTERM with watches, exec sessions and forwards open", async () => {
+  test("agent and master end at SIGTERM, and leave nothing behind that does not, with watches, exec sessions and forwards open", async () => {
     const [pod] = await podsOf("steady", "worker-1");
     const name = pod?.metadata.name ?? "";
     const open = (...args: string[]): Bun.Subprocess =>
@@ -350,11 +345,12 @@ describe("boards and masters that come and go", () => {
     ];
     await it.until(/began/, "exec", name, "--", "ls", "/tmp");
     const [worker, master] = [it.cluster.host("worker-1"), it.cluster.host("master-1")];
-    expect(await measure("SIGTERM to the agent's end", () => worker.stopBramble("SIGTERM"))).toBeLessThan(end_ms);
+    await measure("SIGTERM to the agent's end", () => worker.stopBramble("SIGTERM"));
     worker.startBramble();
     await untilReady("worker-1", true);
     sessions.push(open("exec", "-i", name, "--", "cat"), open("get", "nodes", "--watch"));
-    expect(await measure("SIGTERM to the master's end", () => master.stopBramble("SIGTERM"))).toBeLessThan(end_ms);
+    await measure("SIGTERM to the master's end", () => master.stopBramble("SIGTERM"));
+    for (const host of [worker, master]) expect(host.log(1_000)).not.toContain("does not end; going on without it");
     for (const session of sessions) session.kill();
     await Promise.all(sessions.map((session) => session.exited));
     master.startBramble();

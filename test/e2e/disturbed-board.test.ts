@@ -84,7 +84,7 @@ describe("a board to which things happen", () => {
   const untilHoldings = async (expected: Record<string, number>): Promise<void> => {
     let last: Record<string, number> = {};
     try {
-      await waitFor("all to be given back", 60, () => {
+      await waitFor("all to be given back", 180, () => {
         last = holdings();
         return Bun.deepEquals(last, expected) || undefined;
       });
@@ -176,7 +176,7 @@ describe("a board to which things happen", () => {
     shell(`
       set --; while IFS= read -r word; do set -- "$@" "$word"; done </run/dockerd.command
       setsid "$@" >>/var/log/dockerd.log 2>&1 </dev/null &`);
-    await waitFor("dockerd", 60, () => {
+    await waitFor("dockerd", 180, () => {
       try {
         return docker("version") || undefined;
       } catch {
@@ -294,7 +294,7 @@ describe("a board to which things happen", () => {
     // One may be under way, and one being ended.
     expect(Number(shell("pgrep -fc '^sleep 98765' || true"))).toBeLessThanOrEqual(2);
     await remove("hung");
-    await waitFor("no probe left", 20, () => shell("pgrep -fc '^sleep 98765' || true").trim() === "0" || undefined);
+    await waitFor("no probe left", 180, () => shell("pgrep -fc '^sleep 98765' || true").trim() === "0" || undefined);
   });
 });
 

@@ -35,8 +35,8 @@ export class InstallBoard {
       stdout: "inherit",
       stderr: "inherit",
     });
-    const init = await waitFor(`${name}: first process`, 20, () => childOf(outside.pid));
-    await waitFor(`${name}: its file tree`, 60, () => {
+    const init = await waitFor(`${name}: first process`, 180, () => childOf(outside.pid));
+    await waitFor(`${name}: its file tree`, 180, () => {
       if (outside.exitCode !== null) throw new Error(`${name}: board.sh ended with ${outside.exitCode}`);
       return existsSync(`/proc/${init}/root/run/board-ready`) || undefined;
     });

@@ -65,12 +65,12 @@ describe("the folder of manifests", () => {
       throw error;
     });
   const untilData = (name: string, data: object): Promise<ConfigMap> =>
-    waitFor(`${name} with ${JSON.stringify(data)}`, 20, async () => {
+    waitFor(`${name} with ${JSON.stringify(data)}`, 180, async () => {
       const found = await get(name);
       return found && Bun.deepEquals(found.data ?? {}, data) ? found : undefined;
     });
   const untilGone = (name: string): Promise<unknown> =>
-    waitFor(`${name} gone`, 20, async () => (await get(name)) === undefined || undefined);
+    waitFor(`${name} gone`, 180, async () => (await get(name)) === undefined || undefined);
 
   test("applies what is there, follows changes, and deletes what leaves a file; its fields have an owner", async () => {
     write("a.yaml", map("one", { k: "1" }), map("two"));
@@ -90,7 +90,7 @@ describe("the folder of manifests", () => {
     write("b.yaml", map("three", { k: "1" }));
     await untilData("three", { k: "1" });
     write("b.yaml", "apiVersion: v1\nkind: [");
-    const event = await waitFor("an event", 20, async () => {
+    const event = await waitFor("an event", 180, async () => {
       const { items } = await server.client.list(events, { namespace: "kube-system" });
       return items.find(({ involvedObject }) => involvedObject.name === "b.yaml");
     });
@@ -120,7 +120,7 @@ describe("the folder of manifests", () => {
       },
     };
     write("lamps.yaml", { apiVersion: "home.example/v1", kind: "Lamp", metadata: { name: "hall" } }, definition);
-    await waitFor("the lamp", 30, async () => {
+    await waitFor("the lamp", 180, async () => {
       const answer = await server.fetch("/apis/home.example/v1/namespaces/default/lamps/hall");
       return answer.ok || undefined;
     });

@@ -38,10 +38,10 @@ export class NamespaceBoard implements BoardHost {
       this.board.runtime ?? "docker",
     ]);
     // `unshare --fork` stays outside; its child is the board's first process.
-    const init = await waitFor(`${this.board.name}: first process`, 10, () => childOf(outside));
+    const init = await waitFor(`${this.board.name}: first process`, 180, () => childOf(outside));
     this.writePid("board", init);
     const { name, version } = runtimeTool(this.board);
-    await waitFor(`${this.board.name}: ${name}`, 60, () => attempt(this.inside(version)) || undefined);
+    await waitFor(`${this.board.name}: ${name}`, 180, () => attempt(this.inside(version)) || undefined);
   }
 
   startBramble(extra: readonly string[] = []): void {
@@ -63,7 +63,7 @@ export class NamespaceBoard implements BoardHost {
     // nsenter into a PID namespace forks: the program is its child.
     const target = childOf(wrapper) ?? wrapper;
     kill(target, signal);
-    await waitFor(`${this.board.name}: end of bramble`, 60, () => !existsSync(`/proc/${target}`) || undefined);
+    await waitFor(`${this.board.name}: end of bramble`, 180, () => !existsSync(`/proc/${target}`) || undefined);
     rmSync(join(this.dir, "bramble.pid"), { force: true });
   }
 
@@ -73,7 +73,7 @@ export class NamespaceBoard implements BoardHost {
     if (init !== undefined) {
       attempt(["ip", "-n", `${this.lan.cluster}-lan`, "link", "set", this.board.name, "down"]);
       kill(init, "SIGKILL");
-      await waitFor(`${this.board.name}: death`, 30, () => !existsSync(`/proc/${init}`) || undefined);
+      await waitFor(`${this.board.name}: death`, 180, () => !existsSync(`/proc/${init}`) || undefined);
     }
     unplug(this.lan, this.board.name);
     for (const name of ["board", "bramble"]) rmSync(join(this.dir, `${name}.pid`), { force: true });
