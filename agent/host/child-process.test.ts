@@ -15,7 +15,8 @@ test("what a program says and how it ends", async () => {
     stderr: "err\n",
     timedOut: false,
   });
-  expect(runChild("/no/such/program", [], { input: "", timeout_ms: 1, maxOutput_bytes: 1 })).rejects.toThrow("ENOENT");
+  const absent = runChild("/no/such/program", [], { input: "", timeout_ms: 60_000, maxOutput_bytes: 1 });
+  await expect(absent).rejects.toThrow("ENOENT");
 });
 
 test("one that takes too long is ended with what it waits for, which holds its output", async () => {

@@ -37,7 +37,7 @@ test("mountinfo: escapes, optional fields, propagation", () => {
 test("statfs", async () => {
   const stats = await host.statfs("/");
   expect(stats.capacity_bytes).toBeGreaterThanOrEqual(stats.available_bytes);
-  expect(host.statfs("/no/such/path")).rejects.toThrow(HostError);
+  await expect(host.statfs("/no/such/path")).rejects.toThrow(HostError);
 });
 
 describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
@@ -167,7 +167,7 @@ describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
 
   test("mount(8): its words are handed on", async () => {
     const request = { type: "nosuchfs", source: "x", target: scratch, options: ["ro"], timeout_ms: 10_000 };
-    expect(host.mountFilesystem(request)).rejects.toThrow(/nosuchfs/);
+    await expect(host.mountFilesystem(request)).rejects.toThrow(/nosuchfs/);
   });
 
   test.skipIf(!canMakeNamespaces())(

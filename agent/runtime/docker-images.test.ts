@@ -68,7 +68,7 @@ describe.skipIf(!canRunDockerd() || !canRunRegistry())("images of a registry", (
     await registry.push(archive, tagged);
     const outcome = images.pull(tagged, auth());
     expect(await kindOf(outcome)).toBe("image-wrong-platform");
-    expect(outcome).rejects.toThrow("is for linux/s390x");
+    await expect(outcome).rejects.toThrow("is for linux/s390x");
   });
 
   test("an archive brings its images, and the pause image is made once", async () => {

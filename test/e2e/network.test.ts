@@ -46,6 +46,7 @@ describe("the network of boards", () => {
       output += data.toString();
     });
     const ended = new Promise((resolve) => asker.once("close", resolve));
+    await new Promise((resolve) => asker.stdout.once("data", resolve));
     await happens();
     asker.stdin.end();
     await ended;
@@ -132,14 +133,14 @@ describe("the network of boards", () => {
   test("a restart of the agent fails no query", async () => {
     const worker = it.cluster.host("worker-1");
     const report = await askWhile("worker-1", "web", async () => {
-      await Bun.sleep(1000);
       await worker.stopBramble("SIGTERM");
       worker.startBramble();
       await Bun.sleep(6000);
     });
     console.log(`DNS over a restart of the agent: ${JSON.stringify(report)}`);
     expect(report).toMatchObject({ failed: 0, refusals: [] });
-    expect(report.asked).toBeGreaterThan(100);
+    // Six seconds' worth and more, of a machine that is busy too.
+    expect(report.asked).toBeGreaterThan(20);
   });
 
   test("DNS settings hold as soon as their ConfigMap is there, and end with it", async () => {

@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pauseImageArchive, pauseImageReference } from "#agent/runtime/pause/pause-image.ts";
 import { busyboxArchive, startAttempts, testImage } from "./dockerd.ts";
+import { removeWithMounts } from "./remove-with-mounts.ts";
 
 /** A containerd of a test's own with its CRI, and a board's network around it. */
 export interface TestContainerd {
@@ -83,12 +84,8 @@ export async function startContainerd(): Promise<TestContainerd> {
       daemon.kill("SIGTERM");
       await exited;
     }
-    for (const line of readFileSync("/proc/self/mounts", "utf8").split("\n").reverse()) {
-      const path = line.split(" ")[1] ?? "";
-      if (path.startsWith(`${directory}/`)) execFileSync("umount", ["-l", path]);
-    }
     execFileSync("ip", ["netns", "delete", namespaceName]);
-    rmSync(directory, { recursive: true, force: true });
+    removeWithMounts(directory);
   };
 
   try {

@@ -1,6 +1,6 @@
 /**
  * Asks a DNS server for one name every 20 ms until its input ends, as a resolver does that asks again after a second, and
- * says then how that went: `bun dns-asker.ts SERVER NAME ADDRESS`.
+ * says then how that went: `bun dns-asker.ts SERVER NAME ADDRESS`. An empty line tells before that the first answer is there.
  */
 import { createSocket } from "node:dgram";
 import { decode, encode } from "dns-packet";
@@ -57,6 +57,8 @@ function askOnce(): Promise<string | undefined> {
 }
 
 const pending: Promise<number | undefined>[] = [];
+pending.push(resolve());
+void pending[0]?.then(() => process.stdout.write("\n"));
 const timer = setInterval(() => pending.push(resolve()), every_ms);
 process.stdin.on("end", async () => {
   clearInterval(timer);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import { scratchImageArchive } from "#agent/runtime/scratch-image.ts";
 import type { TarEntry } from "#agent/runtime/tar.ts";
+import { removeWithMounts } from "./remove-with-mounts.ts";
 
 /** A Docker daemon of a test's own, with a board's network around it. */
 export interface TestDockerd {
@@ -84,11 +85,7 @@ export async function startDockerd(options: TestDockerdOptions = {}): Promise<Te
       await exited;
     }
     if (ownNamespace) execFileSync("ip", ["netns", "delete", namespaceName]);
-    for (const line of readFileSync("/proc/self/mounts", "utf8").split("\n").reverse()) {
-      const path = line.split(" ")[1] ?? "";
-      if (path.startsWith(`${directory}/`)) execFileSync("umount", ["-l", path]);
-    }
-    rmSync(directory, { recursive: true, force: true });
+    removeWithMounts(directory);
   };
 
   try {
@@ -154,11 +151,23 @@ async function untilUp(docker: Docker, daemon: { exitCode: number | null }, logP
   throw new Error(`dockerd did not start:\n${readFileSync(logPath, "utf8").slice(-4000)}`);
 }
 
+/** Also those that somebody else is removing: until none is left. */
 export async function removeAllContainers(socketPath: string): Promise<void> {
   const docker = new Docker({ socketPath });
-  const containers = await docker.listContainers({ all: true });
-  await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+  for (;;) {
+    const containers = await docker.listContainers({ all: true });
+    if (containers.length === 0) return;
+    const removals = containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true }));
+    const outcomes = await Promise.allSettled(removals);
+    for (const outcome of outcomes)
+      if (outcome.status === "rejected" && !isBeingRemoved(outcome.reason)) throw outcome.reason;
+    if (outcomes.some(({ status }) => status === "rejected")) await delay(50);
+  }
 }
+
+/** Docker's 404 and 409: it is gone, or its removal is under way. */
+const isBeingRemoved = (error: { readonly statusCode?: number }): boolean =>
+  error.statusCode === 404 || error.statusCode === 409;
 
 /** CNI plugins work in the caller's namespace, which in a test is the machine's: these enter the board's first. */
 export function writePluginWrappers(directory: string, namespace: string): string {

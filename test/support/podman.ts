@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadTestImage, removeAllContainers, startAttempts, type TestDockerd, writePluginWrappers } from "./dockerd.ts";
+import { removeWithMounts } from "./remove-with-mounts.ts";
 
 /** Whether this machine can run the tests that need Podman. */
 export function canRunPodman(): boolean {
@@ -53,11 +54,7 @@ export async function startPodman(): Promise<TestDockerd> {
       await exited;
     }
     execFileSync("ip", ["netns", "delete", namespaceName]);
-    for (const line of readFileSync("/proc/self/mounts", "utf8").split("\n").reverse()) {
-      const path = line.split(" ")[1] ?? "";
-      if (path.startsWith(`${directory}/`)) execFileSync("umount", ["-l", path]);
-    }
-    rmSync(directory, { recursive: true, force: true });
+    removeWithMounts(directory);
   };
   try {
     for (let attempt = 0; !existsSync(socketPath); attempt++) {
