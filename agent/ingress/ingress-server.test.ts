@@ -83,16 +83,20 @@ describe("the ingress data path", () => {
       "half.test": { endpoints: [endpoint(1), endpoint(podPort)], protocol: "http1" },
       "empty.test": { endpoints: [], protocol: "http1" },
     };
-    ingress = new IngressServer({
+    ingress = await listeningIngress(60_000);
+  });
+  const listeningIngress = async (idle_ms: number): Promise<IngressServer> => {
+    const made = new IngressServer({
       httpPort: 0,
       httpsPort: 0,
-      idle_ms: 2_000,
+      idle_ms,
       log: silentLog,
       backendFor: (host) => backends[host.replace(/:\d+$/, "")],
       contextFor: async () => undefined,
     });
-    await ingress.listen();
-  });
+    await made.listen();
+    return made;
+  };
   afterAll(async () => {
     await ingress.close();
     pod.closeAllConnections();
@@ -107,7 +111,7 @@ describe("the ingress data path", () => {
       "curl",
       "-sk",
       "-m",
-      "30",
+      "240",
       "--connect-to",
       `::127.0.0.1:${port}`,
       ...words,
@@ -211,7 +215,14 @@ describe("the ingress data path", () => {
     expect(await status("unknown.test")).toBe("404");
     expect(await status("empty.test")).toBe("503");
     expect([await status("half.test"), await status("half.test")]).toEqual(["200", "200"]);
-    expect(await status("web.test", "/silent")).toBe("504");
+    const patient = ingress;
+    ingress = await listeningIngress(500);
+    try {
+      expect(await status("web.test", "/silent")).toBe("504");
+    } finally {
+      await ingress.close();
+      ingress = patient;
+    }
   });
 });
 
@@ -287,7 +298,7 @@ describe("certificates", () => {
     const ingress = new IngressServer({
       httpPort: 0,
       httpsPort: 0,
-      idle_ms: 10_000,
+      idle_ms: 60_000,
       log: silentLog,
       backendFor: () => ({ endpoints: [{ ip: "127.0.0.1", port }], protocol: "http1" }),
       contextFor: () => certificates.contextOf(key),

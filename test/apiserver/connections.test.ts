@@ -7,27 +7,28 @@ import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
 const limits = { unproven: 8, handshakeWithin_ms: 1500, headersWithin_ms: 1500, idleFor_ms: 1500, stalledFor_ms: 1500 };
 let server: TestServer;
-let identity: { readonly cert: string; readonly key: string };
+/** Has the usual patience: nothing ends there but what is one too many. */
+let patient: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer({ limits });
-  const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
-  identity = { cert, key };
+  patient = await startTestServer({ limits: { unproven: limits.unproven } });
 });
-afterAll(() => server.stop());
+afterAll(() => Promise.all([server.stop(), patient.stop()]));
 
-const port = (): number => Number(new URL(server.url).port);
+const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
 
-async function tls(as: "admin" | "anonymous" = "admin"): Promise<Socket> {
-  const ca = server.authority.certificatePem;
-  const socket = connectTls({ host: "127.0.0.1", port: port(), ca, ...(as === "admin" && identity) });
+async function tls(as: "admin" | "anonymous" = "admin", to = server): Promise<Socket> {
+  const ca = to.authority.certificatePem;
+  const { certificatePem: cert, keyPem: key } = await to.issue("kubernetes-admin", ["system:masters"]);
+  const socket = connectTls({ host: "127.0.0.1", port: portOf(to), ca, ...(as === "admin" && { cert, key }) });
   socket.on("error", () => socket.destroy());
   await once(socket, "secureConnect");
   return socket;
 }
 
 async function tcp(): Promise<Socket> {
-  const socket = connectTcp(port(), "127.0.0.1");
+  const socket = connectTcp(portOf(server), "127.0.0.1");
   socket.on("error", () => socket.destroy());
   await once(socket, "connect");
   return socket;
@@ -113,13 +114,13 @@ test("a refused change of protocols leaves nothing, whatever its client sends af
 });
 
 test("the oldest of too many connections goes, if nobody authenticated by it", async () => {
-  const known = await tls();
+  const known = await tls("admin", patient);
   await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  const watch = await tls();
+  const watch = await tls("admin", patient);
   await answered(watch, "GET /api/v1/namespaces?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  const strange = await Promise.all(Array.from({ length: limits.unproven }, () => tls("anonymous")));
+  const strange = await Promise.all(Array.from({ length: limits.unproven }, () => tls("anonymous", patient)));
   const closed = Promise.race(strange.map((socket) => once(socket.resume(), "close")));
-  const more = await tls("anonymous");
+  const more = await tls("anonymous", patient);
   await closed;
   expect(await answered(known, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")).toBe("HTTP/1.1 200 OK");
   expect(watch.destroyed).toBe(false);
