@@ -17,7 +17,8 @@ import {
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "../../master/control-loops.ts";
-import { PluginBoard, phaseIs, pod, shell, wait } from "../kubelet/plugin-board.ts";
+import { PluginBoard, phaseIs, pod, wait } from "../kubelet/plugin-board.ts";
+import { shell } from "../kubelet/shell-container.ts";
 import { attachedTo, CsiTestController } from "../support/csi-controller.ts";
 import { CsiTestDriver, testNodeId } from "../support/csi-driver.ts";
 import { canRunDockerd } from "../support/dockerd.ts";

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { pods } from "#shared/api/resources.ts";
 import type { Container, Node } from "#shared/api/types/core-v1.generated.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, phaseIs, pod, shell, wait } from "./plugin-board.ts";
+import { PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 const gpio = "board.bramble.dev/gpio";
 const coral = "board.bramble.dev/coral";

@@ -24,7 +24,8 @@ import { attachDetachController } from "../../master/controllers/persistent-volu
 import { CsiTestDriver } from "../support/csi-driver.ts";
 import { TestDevicePlugin } from "../support/device-plugin.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { nodeName, PluginBoard, phaseIs, pod, shell, wait } from "./plugin-board.ts";
+import { nodeName, PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
   let board: PluginBoard;

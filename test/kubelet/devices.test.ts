@@ -12,7 +12,8 @@ import type { Container, Node } from "#shared/api/types/core-v1.generated.ts";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { TestDevicePlugin } from "../support/device-plugin.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, phaseIs, pod, shell, wait } from "./plugin-board.ts";
+import { PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 const resource = "example.test/thing";
 

@@ -8,7 +8,8 @@ import type { ResourceClaim, ResourceClaimStatus } from "#shared/api/types/resou
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { DraTestDriver } from "../support/dra-driver.ts";
-import { nodeName, PluginBoard, phaseIs, pod, shell, wait } from "./plugin-board.ts";
+import { nodeName, PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 const driverName = "dra.example.test";
 

@@ -10,7 +10,7 @@ import { Kubelet, type KubeletOptions } from "#agent/kubelet/kubelet.ts";
 import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
-import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
@@ -19,6 +19,7 @@ import { dockerBoard } from "../support/docker-board.ts";
 import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 import { SeverableClient } from "./severable-client.ts";
+import { shell } from "./shell-container.ts";
 
 const nodeName = "board";
 const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
@@ -83,18 +84,6 @@ function pod(name: string, spec: Partial<PodSpec>): Pod {
       containers: [],
       ...spec,
     },
-  };
-}
-
-function shell(name: string, script: string, more: Partial<Container> = {}): Container {
-  return {
-    name,
-    image: testImage,
-    imagePullPolicy: "IfNotPresent",
-    command: ["/bin/sh", "-c", script],
-    terminationMessagePath: "/dev/termination-log",
-    terminationMessagePolicy: "File",
-    ...more,
   };
 }
 

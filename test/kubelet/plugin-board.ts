@@ -8,13 +8,13 @@ import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { events, nodes, pods, serviceAccounts } from "#shared/api/resources.ts";
-import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { dockerBoard } from "../support/docker-board.ts";
-import { startDockerd, type TestDockerd, testImage } from "../support/dockerd.ts";
+import { startDockerd, type TestDockerd } from "../support/dockerd.ts";
 import { type SecuredServer, type SecuredServerOptions, startSecuredServer } from "../support/secured-server.ts";
 import { SeverableClient } from "./severable-client.ts";
 
@@ -206,18 +206,6 @@ export function pod(name: string, spec: Partial<PodSpec>): Pod {
       containers: [],
       ...spec,
     },
-  };
-}
-
-export function shell(name: string, script: string, more: Partial<Container> = {}): Container {
-  return {
-    name,
-    image: testImage,
-    imagePullPolicy: "IfNotPresent",
-    command: ["/bin/sh", "-c", script],
-    terminationMessagePath: "/dev/termination-log",
-    terminationMessagePolicy: "File",
-    ...more,
   };
 }
 

@@ -5,7 +5,8 @@ import { events, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, pod, shell, wait } from "./plugin-board.ts";
+import { PluginBoard, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 const mount = "/sys/fs/cgroup";
 const isVersion1 = existsSync(`${mount}/memory/memory.limit_in_bytes`);

@@ -6,7 +6,8 @@ import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { canRunBus, TestBus, TestLogind } from "../support/message-bus.ts";
-import { nodeName, PluginBoard, pod, shell, wait } from "./plugin-board.ts";
+import { nodeName, PluginBoard, pod, wait } from "./plugin-board.ts";
+import { shell } from "./shell-container.ts";
 
 const higher: PriorityClass = {
   kind: "PriorityClass",

@@ -10,10 +10,12 @@ import {
 } from "#shared/api/resources.ts";
 import type { Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { MapReader } from "../../../test/support/map-reader.ts";
+import type { User } from "../request.ts";
 import type { Attributes } from "./authorizer.ts";
 import { bootstrapRules } from "./bootstrap-policy.ts";
 import { NodeAuthorizer } from "./node.ts";
 import { NodeGraph } from "./node-graph.ts";
+import { resourceAttributes } from "./testing.ts";
 
 function pod(name: string, spec: Partial<PodSpec>, annotations: Record<string, string> = {}): Pod {
   return {
@@ -108,21 +110,9 @@ for (const [name, ingressClassName, secretName] of [
 
 const graph = new NodeGraph(reader);
 const authorizer = new NodeAuthorizer(graph, bootstrapRules("system:node"));
-const ask = (verb: string, resource: string, more: Partial<Attributes> = {}) => {
-  const [path = "", group = ""] = resource.split("@");
-  const [plural = "", subresource] = path.split("/");
-  return authorizer.authorize({
-    user: { name: "system:node:a", groups: ["system:nodes"] },
-    verb,
-    isResourceRequest: true,
-    path: "",
-    group,
-    version: "v1",
-    resource: plural,
-    ...(subresource ? { subresource } : {}),
-    ...more,
-  });
-};
+const board: User = { name: "system:node:a", groups: ["system:nodes"] };
+const ask = (verb: string, resource: string, more: Partial<Attributes> = {}) =>
+  authorizer.authorize(resourceAttributes(board, verb, resource, more));
 
 describe("NodeAuthorizer", () => {
   const blue = (name: string): Partial<Attributes> => ({ namespace: "blue", name });

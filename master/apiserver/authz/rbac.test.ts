@@ -7,26 +7,14 @@ import type { Attributes } from "./authorizer.ts";
 import { bootstrapPolicy } from "./bootstrap-policy.ts";
 import { RbacAuthorizer } from "./rbac.ts";
 import { describeRule, missingRules, ruleAllows } from "./rbac-rules.ts";
+import { resourceAttributes } from "./testing.ts";
 
 const apiVersion = "rbac.authorization.k8s.io/v1" as const;
 const apiGroup = "rbac.authorization.k8s.io";
 const anna: User = { name: "anna", groups: ["developers"] };
 
-function resource(verb: string, what: string, more: Partial<Attributes> = {}): Attributes {
-  const [path = "", group = ""] = what.split("@");
-  const [plural = "", subresource] = path.split("/");
-  return {
-    user: anna,
-    verb,
-    isResourceRequest: true,
-    path: "",
-    group,
-    version: "v1",
-    resource: plural,
-    ...(subresource ? { subresource } : {}),
-    ...more,
-  };
-}
+const resource = (verb: string, what: string, more: Partial<Attributes> = {}): Attributes =>
+  resourceAttributes(anna, verb, what, more);
 
 const url = (verb: string, path: string): Attributes => ({
   user: anna,
