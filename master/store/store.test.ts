@@ -2,6 +2,8 @@ import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   closeSync,
+  copyFileSync,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -18,7 +20,7 @@ import { openMemoryStore } from "./memory-store.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import { openSqliteStore, type SqliteOptions, salvageSqliteStore, singleMasterRoutes } from "./sqlite-store.ts";
-import { CompactedError, type Store } from "./store.ts";
+import { CompactedError, type Store, StoreUnavailableError } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
 
 describeStoreContract({
@@ -66,8 +68,14 @@ describe("sqlite store over restarts", () => {
   };
   const lease = (renewTime: string, holder = "a"): string =>
     `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"x"},"spec":{"holderIdentity":"${holder}","renewTime":"${renewTime}"}}`;
-  /** Reopens as after a power cut: the file as it is now, without a close. */
+  /** The files as a power cut would leave them now, without a close, at another path: a store that is open has its file for itself. */
+  const cutOf = (path: string): string => {
+    const copy = newPath();
+    for (const suffix of ["", "-wal"]) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    return copy;
+  };
   const reopen = (path: string): Promise<Store> => openSqliteStore({ path });
+  const reopenCut = (path: string): Promise<Store> => reopen(cutOf(path));
 
   test("durable keys and their history are there again; revisions are never given twice", async () => {
     const path = newPath();
@@ -75,13 +83,26 @@ describe("sqlite store over restarts", () => {
     const x1 = await store.create("/registry/pods/a/x", "1");
     const x2 = await store.update("/registry/pods/a/x", "2", x1);
     const node = await store.create("/registry/leases/kube-node-lease/n", "volatile");
-    const again = await reopen(path);
+    const again = await reopenCut(path);
     expect(await again.get("/registry/pods/a/x")).toEqual({ key: "/registry/pods/a/x", value: "2", revision: x2 });
     expect(await again.get("/registry/leases/kube-node-lease/n")).toBeUndefined();
     expect(await take(again, "/registry/pods/", x1, 1)).toHaveLength(1);
     const next = await again.create("/registry/pods/a/y", "1");
     expect(next).toBeGreaterThan(node);
     await store.close();
+    await again.close();
+  });
+
+  test("a store that is open is nobody else's, and keeps no index of its log on the disk", async () => {
+    const path = newPath();
+    const store = await openSqliteStore({ path });
+    const revision = await store.create("/registry/pods/a/x", "1");
+    expect(existsSync(`${path}-shm`)).toBe(false);
+    expect(await rejection(openSqliteStore({ path }))).toBeInstanceOf(StoreUnavailableError);
+    await store.update("/registry/pods/a/x", "2", revision);
+    await store.close();
+    const again = await reopen(path);
+    expect((await again.get("/registry/pods/a/x"))?.value).toBe("2");
     await again.close();
   });
 
@@ -102,10 +123,10 @@ describe("sqlite store over restarts", () => {
     const key = "/registry/leases/kube-system/scheduler";
     const first = await store.create(key, lease("1"));
     const renewed = await store.update(key, lease("2"), first);
-    const copy = await reopen(path);
+    const copy = await reopenCut(path);
     expect((await copy.get(key))?.value).toBe(lease("1"));
     await store.update(key, lease("3", "b"), renewed);
-    const later = await reopen(path);
+    const later = await reopenCut(path);
     expect((await later.get(key))?.value).toBe(lease("3", "b"));
     await Promise.all([store.close(), copy.close(), later.close()]);
   });
@@ -131,7 +152,7 @@ describe("sqlite store over restarts", () => {
   const onDisk = (path: string): string =>
     Bun.hash(Buffer.concat([path, `${path}-wal`].map((file) => readFileSync(file)))).toString();
   const rowsOf = (path: string): number => {
-    const db = new Database(path, { readonly: true });
+    const db = new Database(cutOf(path));
     try {
       return db.query<{ n: number }, []>("SELECT COUNT(*) AS n FROM log").get()?.n ?? 0;
     } finally {
@@ -153,7 +174,7 @@ describe("sqlite store over restarts", () => {
     expect(await rejection(take(store, "/registry/pods/", first, 1))).toBeInstanceOf(CompactedError);
     expect(rowsOf(path)).toBe(9);
     // What stayed is whole, so whoever opens the file anew is shown all of it.
-    const copy = await reopen(path);
+    const copy = await reopenCut(path);
     expect(await take(copy, "/registry/pods/", first, 8)).toHaveLength(8);
     await copy.close();
     for (let n = 9; n <= 40; n += 1) await change(n);
@@ -235,7 +256,7 @@ describe("sqlite store over restarts", () => {
     const path = newPath();
     const store = await openSqliteStore({ path });
     await store.create("/registry/events/a/x", "1");
-    const cut = await reopen(path);
+    const cut = await reopenCut(path);
     expect(await cut.get("/registry/events/a/x")).toBeUndefined();
     await cut.close();
     await store.close();
