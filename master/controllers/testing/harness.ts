@@ -1,7 +1,9 @@
+import type { KubeObject } from "#shared/api/object.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import { type ControllerDefinition, type RunningController, runController } from "#shared/client/controller.ts";
 import { type EventRecorder, type EventToRecord, referenceTo } from "#shared/client/event-recorder.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
+import type { ResourceDeclaration } from "../../apiserver/registry/declaration.ts";
 import { builtinDeclarations } from "../../apiserver/resources/index.ts";
 import { ApiServer } from "../../apiserver/server.ts";
 import { openMemoryStore } from "../../store/memory-store.ts";
@@ -30,12 +32,13 @@ export class Harness<C extends TestClient = MemoryClient> {
     this.informers.start();
   }
 
-  /** On the real API server with its defaults and validation, without admission, as somebody who may do everything. */
+  /** On the real API server with its defaults and validation, without admission, as somebody who may do everything. An
+   *  object may be created with its status: tests say in one go how things stand, and no controller sees half of it. */
   static async onApiServer(): Promise<Harness<RecordingClient>> {
     const store = openMemoryStore();
     const server = new ApiServer({
       store,
-      declarations: builtinDeclarations,
+      declarations: builtinDeclarations.map(takingStatus),
       guards: () => ({
         authenticator: { authenticate: async () => undefined },
         authorizer: { authorize: async () => ({ outcome: "allow", reason: "" }) },
@@ -66,4 +69,16 @@ export class Harness<C extends TestClient = MemoryClient> {
     await this.informers.stop();
     await this.#close();
   }
+}
+
+/** The declaration, but what is created keeps the status that it brings, over the one that it would be given. */
+function takingStatus(declaration: ResourceDeclaration): ResourceDeclaration {
+  const { strategy } = declaration;
+  if (!strategy?.hasStatus) return declaration;
+  const prepareForCreate = (draft: KubeObject & { status?: object }): void => {
+    const brought = structuredClone(draft.status);
+    strategy.prepareForCreate?.(draft);
+    if (brought) draft.status = { ...draft.status, ...brought };
+  };
+  return { ...declaration, strategy: { ...strategy, keepsStatusOnCreate: true, prepareForCreate } };
 }
