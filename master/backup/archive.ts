@@ -92,7 +92,7 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   try {
     yield* createInterface({ input: unzipped, crlfDelay: Number.POSITIVE_INFINITY });
   } catch (error) {
-    throw new BackupError(`${path} cannot be read: ${(error as Error).message}`);
+    throw new BackupError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
   } finally {
     source.destroy();
   }
@@ -101,7 +101,7 @@ async function* linesOf(path: string): AsyncGenerator<string> {
 function parse(path: string, line: string): object {
   try {
     return JSON.parse(line) as object;
-  } catch {
-    throw new BackupError(`${path} is damaged`);
+  } catch (cause) {
+    throw new BackupError(`${path} is damaged`, { cause });
   }
 }

@@ -29,14 +29,15 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
 
 /** Keys of the cluster that are there and cannot be read, or that are gone while others are there; by path below the data
  *  folder. A first start that was interrupted has only some of them, too: `isFirst` tells. */
-async function brokenKeys(dataDir: string, isFirst: boolean): Promise<string[]> {
+async function brokenKeys(dataDir: string, isFirst: boolean, log: Log): Promise<string[]> {
   const broken: string[] = [];
   for (const [name, read] of Object.entries(readers)) {
     const text = await readIfPresent(join(dataDir, name));
     try {
       if (text !== undefined) read(text);
       else if (!isFirst && name !== joinToken) broken.push(name);
-    } catch {
+    } catch (error) {
+      log.error("a key of the cluster cannot be read", { file: name, error });
       broken.push(name);
     }
   }
@@ -48,14 +49,14 @@ async function brokenKeys(dataDir: string, isFirst: boolean): Promise<string[]> 
 export async function ensureKeysWhole(settings: RecoverySettings, log: Log): Promise<void> {
   const { dataDir } = settings;
   const isFirst = !existsSync(join(dataDir, "store", "store.db.made"));
-  const broken = await brokenKeys(dataDir, isFirst);
+  const broken = await brokenKeys(dataDir, isFirst, log);
   if (broken.length === 0) return;
   log.error("keys of the cluster are damaged or gone", { files: broken.join(","), policy: settings.onCorruption });
   if (settings.onCorruption === "stop") throw keysLost(settings, broken);
   const authority = broken.includes(authorityCertificate)
     ? undefined
     : await readIfPresent(join(dataDir, authorityCertificate));
-  for await (const { path, header } of readableBackups(settings)) {
+  for await (const { path, header } of readableBackups(settings, log)) {
     if (authority !== undefined && header.files[authorityCertificate] !== authority) continue;
     if (!broken.every((name) => header.files[name] !== undefined)) continue;
     for (const name of broken) await replace(join(dataDir, name), header.files[name] ?? "");

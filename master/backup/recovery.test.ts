@@ -12,14 +12,14 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentLog } from "#shared/client/log.ts";
+import { type LogFields, silentLog } from "#shared/client/log.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
 import { ensureMasterPki } from "../pki/master-pki.ts";
 import { databaseOf, openStore } from "../store/store-choice.ts";
 import { rejection } from "../store/store-contract.ts";
 import { ensureKeysWhole } from "./key-recovery.ts";
-import { backUp } from "./schedule.ts";
+import { backUp, isBackupName } from "./schedule.ts";
 import { backupFolderOf, openStoreSafely, StateLostError } from "./store-recovery.ts";
 
 const root = mkdtempSync(join(tmpdir(), "bramble-recovery-"));
@@ -172,6 +172,25 @@ describe("keys that are damaged", () => {
       await pki(settings);
     },
   );
+
+  test("a newer backup that is damaged is named, and the next one serves", async () => {
+    const settings = settingsOf();
+    await cluster(settings);
+    const path = join(settings.dataDir, "pki/ca.key");
+    const before = readFileSync(path, "utf8");
+    writeFileSync(path, Buffer.alloc(200));
+    const [whole = ""] = readdirSync(backupFolderOf(settings)).filter(isBackupName);
+    const damaged = whole.replace(/\d{4}/, "9999");
+    expect(isBackupName(damaged)).toBe(true);
+    writeFileSync(join(backupFolderOf(settings), damaged), "no backup");
+    const said: string[] = [];
+    const note = (message: string, { backup, file }: LogFields = {}): void =>
+      void said.push(`${message}: ${backup ?? file}`);
+    await ensureKeysWhole(settings, { ...silentLog, error: note });
+    expect(readFileSync(path, "utf8")).toBe(before);
+    expect(said).toContain("a key of the cluster cannot be read: pki/ca.key");
+    expect(said).toContain(`a backup cannot be used: ${join(backupFolderOf(settings), damaged)}`);
+  });
 
   test("without a backup the master stops and says which", async () => {
     const settings = settingsOf();

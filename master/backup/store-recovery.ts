@@ -115,17 +115,22 @@ async function stateLost(settings: RecoverySettings, damage: StoreDamagedError):
   );
 }
 
-/** Headers of whole backups, newest first; those that cannot be read are passed over. */
+/** Headers of whole backups, newest first; those that cannot be read are named and passed over. */
 export async function* readableBackups(
   settings: RecoverySettings,
+  log: Log,
 ): AsyncGenerator<{ path: string; header: BackupHeader }> {
   for (const path of await backupsOf(settings)) {
+    let header: BackupHeader;
     try {
-      const { header, state } = await readBackup(path);
-      for await (const _ of state);
-      yield { path, header };
-    } catch {
+      const read = await readBackup(path);
+      for await (const _ of read.state);
+      header = read.header;
+    } catch (error) {
       // The next one may be whole.
+      log.error("a backup cannot be used", { backup: path, error });
+      continue;
     }
+    yield { path, header };
   }
 }
