@@ -2,7 +2,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option as Flag } from "commander";
-import type { LowMemory } from "#shared/board/cache-bounds.ts";
 import { asPodsFolder } from "#shared/board/component-pod.ts";
 import type { Level } from "#shared/client/log.ts";
 import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
@@ -10,6 +9,7 @@ import { configFile, documentOf, wholeNumberFlag, withSettings } from "#shared/c
 import { kubeletConfiguration, kubeProxyConfiguration } from "#shared/config/component-configuration.ts";
 import { apiServerOptions, controllerManagerOptions, schedulerOptions } from "#shared/config/component-settings.ts";
 import { type MasterSettings, masterOptions, workerOptions } from "#shared/config/settings.ts";
+import type { LowMemory } from "#shared/process/cache-bounds.ts";
 import { version } from "#shared/version.ts";
 import { addCredentialCommands, addFleetCommands, addStateCommands } from "./master/cli/commands.ts";
 
@@ -222,9 +222,9 @@ async function prepare(settings: {
 }): Promise<void> {
   const { stderrLog } = await import("#shared/client/log.ts");
   const log = stderrLog(settings.logLevel);
-  (await import("#shared/board/prompt-thread.ts")).promptThread();
+  (await import("#shared/process/prompt-thread.ts")).promptThread();
   (await import("#shared/board/clock-floor.ts")).liftClock(settings.dataDir, log.named("clock"));
-  if ((await import("#shared/board/cache-bounds.ts")).boundCaches(settings.lowMemory))
+  if ((await import("#shared/process/cache-bounds.ts")).boundCaches(settings.lowMemory))
     log.info("little memory: less is kept only to be faster");
 }
 

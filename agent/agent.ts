@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { wholeValue } from "#shared/api/quantity.ts";
 import { endpointSlices } from "#shared/api/resources.ts";
-import { Parts } from "#shared/board/parts.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import { Parts } from "#shared/process/parts.ts";
 import { startBoardLinks } from "./board-links.ts";
 import { type BoardPodsStart, startBoardPods } from "./board-pods.ts";
 import { startBoardDns, startBoardServices } from "./board-services.ts";

@@ -1,10 +1,10 @@
 import { endpointSlices } from "#shared/api/resources.ts";
-import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
+import type { Parts } from "#shared/process/parts.ts";
 import { version } from "#shared/version.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";

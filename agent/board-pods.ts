@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { boardAddresses } from "#shared/board/addresses.ts";
-import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import type { Parts } from "#shared/process/parts.ts";
 import { boardRuntime, type RuntimeSettings } from "./board-runtime.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";

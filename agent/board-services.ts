@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
-import type { Parts } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
+import type { Parts } from "#shared/process/parts.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { dropDnsAddress, startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";

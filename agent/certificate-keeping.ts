@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
 import { systemClock } from "#shared/client/clock.ts";
@@ -16,6 +15,7 @@ import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
+import type { Part } from "#shared/process/parts.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Parts } from "#shared/board/parts.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import type { Parts } from "#shared/process/parts.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { dnsSettingsScope } from "./dns/cluster-dns.ts";

@@ -1,11 +1,11 @@
 import { endpointSlices, namespaces, services } from "#shared/api/resources.ts";
-import { Parts } from "#shared/board/parts.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { DnsSettings } from "#shared/config/board-component-settings.ts";
 import { textPage } from "#shared/http/component-pages.ts";
 import { servePages } from "#shared/http/component-server.ts";
+import { Parts } from "#shared/process/parts.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { componentAccess } from "./component-access.ts";
 import { startClusterDns } from "./dns/cluster-dns.ts";
 

@@ -1,8 +1,5 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { Parts } from "#shared/board/parts.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
@@ -11,6 +8,9 @@ import type { KubeletSettings } from "#shared/config/board-component-settings.ts
 import { ConfigError } from "#shared/config/option.ts";
 import { servePages } from "#shared/http/component-server.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { Parts } from "#shared/process/parts.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { type BoardPods, startBoardPods } from "./board-pods.ts";
 import { addressesOf, ServingDoor } from "./certificate-keeping.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { endProgram } from "#shared/board/end-program.ts";
-import type { BoardProgram } from "#shared/board/process-note.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
+import { endProgram } from "#shared/process/end-program.ts";
+import type { BoardProgram } from "#shared/process/process-note.ts";
 import { foundMastersFile, readList } from "./masters.ts";
 
 /** What a person ran cannot go on; the message says what to do. */

@@ -1,14 +1,14 @@
 import { hostname } from "node:os";
 import { nodes } from "#shared/api/resources.ts";
-import { Parts } from "#shared/board/parts.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
+import { Parts } from "#shared/process/parts.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { componentAccess } from "./component-access.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { noteProcess } from "#shared/board/process-note.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
+import { noteProcess } from "#shared/process/process-note.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { startAgent } from "./agent.ts";
 
 /** `bramble worker`: runs this board's agent until it is told to end. */

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { runLeaderElection } from "#shared/client/leader-election.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { Part } from "#shared/process/parts.ts";
 
 /** A part that says how it is: resolves with "ok", or rejects with what is wrong. */
 export interface CheckedPart extends Part {

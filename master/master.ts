@@ -1,12 +1,12 @@
-import { Parts } from "#shared/board/parts.ts";
-import { noteProcess } from "#shared/board/process-note.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import type { RunningAgent, StartAgent } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
+import { Parts } from "#shared/process/parts.ts";
+import { noteProcess } from "#shared/process/process-note.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";

@@ -2,11 +2,11 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { watchAddresses } from "#shared/board/address-watch.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { Log } from "#shared/client/log.ts";
 import { primaryFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import type { Part } from "#shared/process/parts.ts";
 
 type AddressSettings = Pick<MasterSettings, "advertiseAddress" | "nodeIp" | "clusterCidr">;
 type Found = { readonly address: string | undefined; readonly all: readonly string[] };

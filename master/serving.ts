@@ -4,7 +4,6 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
-import type { Part, Parts } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import {
@@ -21,6 +20,7 @@ import { startAnnouncer } from "#shared/discovery/announcer.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
+import type { Part, Parts } from "#shared/process/parts.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";

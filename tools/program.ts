@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import { workerFiles } from "#master/worker-threads.ts";
-import { lateScale } from "#shared/board/compiling.ts";
+import { lateScale } from "#shared/process/compiling.ts";
 import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
 const root = join(import.meta.dir, "..");

@@ -1,13 +1,13 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ComponentPod, HostMount } from "#shared/board/component-pod.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Log } from "#shared/client/log.ts";
 import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import type { Part } from "#shared/process/parts.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
 import { staticPodsFolder } from "../node-settings.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";

@@ -3,10 +3,10 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { type ComponentPod, renderComponentPod } from "#shared/board/component-pod.ts";
-import type { Part } from "#shared/board/parts.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import type { Part } from "#shared/process/parts.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import { ensureComponentImage, programInImage, removeOtherImages } from "./component-image.ts";
 

@@ -2,13 +2,13 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { become } from "#shared/board/become.ts";
 import { asPodsFolder } from "#shared/board/component-pod.ts";
-import { endProgram } from "#shared/board/end-program.ts";
-import { noteProcess } from "#shared/board/process-note.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
+import { become } from "#shared/process/become.ts";
+import { endProgram } from "#shared/process/end-program.ts";
+import { noteProcess } from "#shared/process/process-note.ts";
 import { clientUrlsOf, etcdCredentials, etcdPaths, knownMembers, ownClientUrl } from "../etcd/files.ts";
 import { nameOf, reasonToStay, type SeenMember } from "../etcd/member-plan.ts";
 import { EtcdMembers } from "../etcd/members.ts";

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { endProgram } from "#shared/board/end-program.ts";
-import { type BoardService, serviceOf } from "#shared/board/service.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { keepSettings } from "#shared/config/keep.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { endProgram } from "#shared/process/end-program.ts";
+import { type BoardService, serviceOf } from "#shared/process/service.ts";
 import { buildNext } from "../backup/store-recovery.ts";
 import { etcdPaths } from "../etcd/files.ts";
 import { joinedSettings, settingsFile } from "../join/control-plane.ts";

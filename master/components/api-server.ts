@@ -1,8 +1,8 @@
-import { Parts } from "#shared/board/parts.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import { Parts } from "#shared/process/parts.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { componentIdentities } from "../as-pods/component-identities.ts";
 import { startServerControllers } from "../control-loops.ts";
 import { onceInCluster } from "../leadership.ts";

@@ -1,6 +1,3 @@
-import { type Part, Parts } from "#shared/board/parts.ts";
-import { collectWhenQuiet } from "#shared/board/quiet-collection.ts";
-import { untilSignalled } from "#shared/board/signals.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -13,6 +10,9 @@ import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.t
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
 import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
+import { type Part, Parts } from "#shared/process/parts.ts";
+import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
+import { untilSignalled } from "#shared/process/signals.ts";
 import { type CheckedPart, onceInCluster } from "../leadership.ts";
 
 export interface ElectedComponent {

@@ -1,7 +1,8 @@
 /** Looks after this board's member of etcd while its master runs. Each master looks after its own. */
-import type { Part } from "#shared/board/parts.ts";
+
 import type { Log } from "#shared/client/log.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
+import type { Part } from "#shared/process/parts.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 import { clientUrl, clientUrlsOf, etcdCredentials, keepEtcd, knownEtcd, knownMembers, peerUrl } from "./files.ts";
 import { hasRoom, planUpkeep, type Upkeep } from "./member-plan.ts";

@@ -4,13 +4,13 @@ import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isNotFound } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import type { Part } from "#shared/process/parts.ts";
 import {
   inOrder,
   isManifest,

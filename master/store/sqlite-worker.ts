@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { promptThread } from "#shared/board/prompt-thread.ts";
+import { promptThread } from "#shared/process/prompt-thread.ts";
 import { StoreDamagedError } from "./database-file.ts";
 import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";

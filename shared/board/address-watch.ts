@@ -2,7 +2,7 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import type { Socket } from "bun";
 import type { Log } from "../client/log.ts";
-import type { Part } from "./parts.ts";
+import type { Part } from "../process/parts.ts";
 
 /** From the kernel's headers, the same on every architecture that Bramble runs on: socket(2), netlink(7). */
 const netlinkFamily = 16;

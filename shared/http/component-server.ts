@@ -1,11 +1,11 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
-import type { Part } from "#shared/board/parts.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { Part } from "#shared/process/parts.ts";
 import { type ComponentPages, servePage } from "./component-pages.ts";
 import type { Caller, DelegatedAccess } from "./delegated-access.ts";
 

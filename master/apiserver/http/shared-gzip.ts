@@ -5,7 +5,7 @@
 
 import { promisify } from "node:util";
 import { constants, crc32, deflateRaw, deflateRawSync } from "node:zlib";
-import { cacheBounds } from "#shared/board/cache-bounds.ts";
+import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
 import { crc32Combine } from "./crc32-combine.ts";
 

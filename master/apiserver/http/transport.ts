@@ -14,8 +14,8 @@ import {
 } from "node:tls";
 import type { Express } from "express";
 import { internalError, StatusError } from "#shared/api/errors.ts";
-import { RushOfRequests } from "#shared/board/compiling.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { RushOfRequests } from "#shared/process/compiling.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";

@@ -1,6 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Labels } from "#shared/api/selector/label-selector.ts";
-import { cacheBounds } from "#shared/board/cache-bounds.ts";
+import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
 import { parseFrozen, servedText } from "./stored-text.ts";
 

@@ -2,7 +2,7 @@
 
 import { expired } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { cacheBounds } from "#shared/board/cache-bounds.ts";
+import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
 import { deepFreeze, parseFrozen, servedText } from "./stored-text.ts";
