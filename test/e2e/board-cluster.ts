@@ -44,8 +44,9 @@ export interface BrambleRun {
  * distribution ships it, Bramble installed by install.sh. The master stays a board of namespaces.
  */
 export const guests = process.env["BRAMBLE_E2E_GUESTS"] === "1";
-/** An emulated board takes seconds for what is there in milliseconds elsewhere. */
-const probe_s = guests ? 60 : 1;
+/** A busy or emulated board takes seconds for what is there in milliseconds elsewhere; its containers are not to be
+ *  restarted for that. */
+export const probe_s = 60;
 /** How long to wait for what must come; an emulated machine takes its time. */
 export const patience_s = guests ? 1_200 : 180;
 const runFor_s = 120;

@@ -5,7 +5,7 @@ import type { Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { BoardHost } from "#tools/local-cluster/board.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { shiftClock, withShiftedClock } from "../support/shifted-clock.ts";
-import { binary, image, patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
+import { binary, image, patience_s, probe_s, startCluster, type TestCluster } from "./board-cluster.ts";
 
 setDefaultTimeout(3_600_000);
 
@@ -130,9 +130,9 @@ const probed = (): PodSpec["containers"][number] => ({
     exec: { command: ["test", "!", "-e", "/tmp/sick"] },
     periodSeconds: 1,
     failureThreshold: 2,
-    timeoutSeconds: 10,
+    timeoutSeconds: probe_s,
   },
-  readinessProbe: { exec: { command: ["true"] }, periodSeconds: 1, timeoutSeconds: 10 },
+  readinessProbe: { exec: { command: ["true"] }, periodSeconds: 1, timeoutSeconds: probe_s },
 });
 
 const conditionOf = ({ status }: Pod): string | undefined =>

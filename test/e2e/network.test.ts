@@ -7,7 +7,7 @@ import { scratchImageArchive } from "#agent/runtime/scratch-image.ts";
 import { networkNamespace } from "#tools/local-cluster/lan.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import type { AskerReport } from "../support/dns-asker.ts";
-import { image, patience_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { image, patience_s, probe_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
 setDefaultTimeout(400_000);
 
@@ -256,7 +256,11 @@ function pluginInstaller(): object {
                 { name: "opt", mountPath: "/opt-cni" },
                 { name: "net", mountPath: "/net.d" },
               ],
-              readinessProbe: { exec: { command: ["test", "-e", "/tmp/ready"] }, periodSeconds: 1 },
+              readinessProbe: {
+                exec: { command: ["test", "-e", "/tmp/ready"] },
+                periodSeconds: 1,
+                timeoutSeconds: probe_s,
+              },
             },
           ],
         },
@@ -324,7 +328,7 @@ function coreDnsObjects(): object[] {
                 image: coreDnsImage,
                 args: ["-conf", "/etc/coredns/Corefile"],
                 volumeMounts: [{ name: "config", mountPath: "/etc/coredns" }],
-                readinessProbe: { httpGet: { path: "/ready", port: 8181 }, periodSeconds: 1 },
+                readinessProbe: { httpGet: { path: "/ready", port: 8181 }, periodSeconds: 1, timeoutSeconds: probe_s },
               },
             ],
           },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configMaps, pods } from "#shared/api/resources.ts";
 import type { BoardHost } from "#tools/local-cluster/board.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
-import { binary, image, patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
+import { binary, image, patience_s, probe_s, startCluster, type TestCluster } from "./board-cluster.ts";
 
 setDefaultTimeout(900_000);
 
@@ -86,7 +86,7 @@ exec ${binary} "$@"
             name: "main",
             image,
             command: ["sh", "-c", "cat /words/word && cp /words/word /own/ && exec sleep 3600"],
-            readinessProbe: { exec: { command: ["test", "-s", "/own/word"] } },
+            readinessProbe: { exec: { command: ["test", "-s", "/own/word"] }, timeoutSeconds: probe_s },
             volumeMounts: mounts,
           },
         ],

@@ -10,7 +10,7 @@ import { Kubelet, type KubeletOptions } from "#agent/kubelet/kubelet.ts";
 import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, events, nodes, pods, secrets, serviceAccounts, services } from "#shared/api/resources.ts";
-import type { Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, PodSpec, Probe } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
@@ -86,6 +86,13 @@ function pod(name: string, spec: Partial<PodSpec>): Pod {
     },
   };
 }
+
+/** That the file is there, as soon and as late as a busy machine can tell. */
+const probe = (file: string): Probe => ({
+  exec: { command: ["test", "-e", file] },
+  periodSeconds: 1,
+  timeoutSeconds: 60,
+});
 
 /** Ends at once when asked to. */
 const wait = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
@@ -382,9 +389,9 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
       pod("probed", {
         containers: [
           shell("main", `touch /tmp/alive; sleep 1; touch /tmp/started; ${wait}`, {
-            startupProbe: { exec: { command: ["test", "-e", "/tmp/started"] }, periodSeconds: 1, failureThreshold: 30 },
-            readinessProbe: { exec: { command: ["test", "-e", "/tmp/alive"] }, periodSeconds: 1 },
-            livenessProbe: { exec: { command: ["test", "-e", "/tmp/alive"] }, periodSeconds: 1, failureThreshold: 1 },
+            startupProbe: { ...probe("/tmp/started"), failureThreshold: 300 },
+            readinessProbe: probe("/tmp/alive"),
+            livenessProbe: { ...probe("/tmp/alive"), failureThreshold: 1 },
           }),
         ],
       }),
@@ -434,6 +441,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
       pods,
       pod("sidecars", {
         restartPolicy: "Never",
+        terminationGracePeriodSeconds: 60,
         volumes: [{ name: "work", emptyDir: {} }],
         initContainers: [
           shell(
@@ -442,7 +450,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
             {
               ...mount,
               restartPolicy: "Always",
-              startupProbe: { exec: { command: ["test", "-e", "/share/side"] }, periodSeconds: 1 },
+              startupProbe: { ...probe("/share/side"), failureThreshold: 300 },
             },
           ),
         ],
