@@ -465,7 +465,7 @@ describe.skipIf(!canRunDockerd())("kubelet", () => {
     await api.create(
       pods,
       pod("hooked", {
-        terminationGracePeriodSeconds: 10,
+        terminationGracePeriodSeconds: 60,
         volumes: [{ name: "out", hostPath: { path: join(dockerd.directory, "hooks"), type: "DirectoryOrCreate" } }],
         containers: [
           shell("main", `trap 'echo term >> /out/order; exit 0' TERM; while :; do sleep 0.1; done`, {
