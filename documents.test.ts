@@ -18,11 +18,13 @@ function pathsIn(document: string): string[] {
 test("ARCHITECTURE.md has a place for every folder", () => {
   const text = read("ARCHITECTURE.md");
   const rows = [...text.matchAll(/^\| (.*?) \|/gm)].map(([, places = ""]) => places);
+  // What tests alone use stands beside what it tests, in folders of this name.
+  const isTold = (top: string, name: string): boolean =>
+    name === "testing" ||
+    rows.some((places) => places.includes(`\`${top}/`) && new RegExp(`[\`/]${name}[\`/]`).test(places));
   const missing = ["shared", "master", "agent"].flatMap((top) =>
     foldersIn(top)
-      .filter(
-        (name) => !rows.some((places) => places.includes(`\`${top}/`) && new RegExp(`[\`/]${name}[\`/]`).test(places)),
-      )
+      .filter((name) => !isTold(top, name))
       .map((name) => `${top}/${name}`),
   );
   expect(missing).toEqual([]);

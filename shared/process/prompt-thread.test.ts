@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import type { Scheduling } from "./prompt-thread.ts";
 
@@ -29,9 +30,12 @@ console.log(JSON.stringify({ before, taken, after: schedulingOf(), ofChild, ofWo
 process.exit();
 `;
 
-/** The program in a process that is favoured, as the service is. */
+/** The program in a process that is favoured, as the service is, however the tests themselves are run. */
 async function run(): Promise<Report> {
-  const child = Bun.spawn(["nice", "-n", "-5", process.execPath, "-e", program], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(["nice", "-n", String(-5 - getPriority()), process.execPath, "-e", program], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   return JSON.parse(await new Response(child.stdout).text()) as Report;
 }
 
