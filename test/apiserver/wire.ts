@@ -1,0 +1,69 @@
+/** A server of a test file's own, and requests to it as any client may make them. */
+import { afterAll, beforeAll } from "bun:test";
+import { startTestServer, type TestServer } from "../support/apiserver.ts";
+
+export interface Answer {
+  readonly code: number;
+  readonly headers: Headers;
+  // Answers are looked into freely here.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests assert.
+  readonly body: any;
+}
+
+export interface Wire {
+  /** Once the tests run. */
+  readonly server: TestServer;
+  /** A body that is no text is sent as JSON. */
+  send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+}
+
+/** With a namespace `test`; ended after the file's tests. */
+export function startWire(): Wire {
+  let server: TestServer | undefined;
+  beforeAll(async () => {
+    server = await startTestServer({ namespaces: ["test"] });
+  });
+  afterAll(() => server?.stop());
+  const started = (): TestServer => {
+    if (!server) throw new Error("the server starts before the first test");
+    return server;
+  };
+  return {
+    get server() {
+      return started();
+    },
+    send: (...request) => send(started(), ...request),
+  };
+}
+
+async function send(
+  server: TestServer,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await server.fetch(path, {
+    method,
+    headers: { "content-type": "application/json", ...headers },
+    body: (body === undefined || typeof body === "string" || body instanceof Uint8Array
+      ? (body ?? null)
+      : JSON.stringify(body)) as string | null,
+  });
+  const text = await response.text();
+  let parsed: unknown = text;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // Not JSON: the text itself is looked at.
+  }
+  return { code: response.status, headers: response.headers, body: parsed };
+}
+
+export const base = "/api/v1/namespaces/test/configmaps";
+export const configMap = (name: string, more: object = {}) => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name },
+  ...more,
+});
