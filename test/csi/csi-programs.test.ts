@@ -17,7 +17,7 @@ import {
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "../../master/control-loops.ts";
-import { PluginBoard, phaseIs, pod, wait } from "../kubelet/plugin-board.ts";
+import { KubeletBoard, phaseIs, pod, wait } from "../kubelet/kubelet-board.ts";
 import { shell } from "../kubelet/shell-container.ts";
 import { attachedTo, CsiTestController } from "../support/csi-controller.ts";
 import { CsiTestDriver, testNodeId } from "../support/csi-driver.ts";
@@ -38,7 +38,7 @@ interface Stoppable {
 }
 
 describe.skipIf(!canRunDockerd() || !canRunCsiPrograms())("a CSI driver with Kubernetes' own side programs", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   let driver: CsiTestDriver;
   let controller: CsiTestController;
   let data: string;
@@ -46,7 +46,7 @@ describe.skipIf(!canRunDockerd() || !canRunCsiPrograms())("a CSI driver with Kub
   const running: Stoppable[] = [];
 
   beforeAll(async () => {
-    board = await PluginBoard.start(undefined, { customResources: true });
+    board = await KubeletBoard.start(undefined, { customResources: true });
     data = join(board.dockerd.directory, "volumes");
     mkdirSync(data);
     const { admin, pki } = board.server;

@@ -4,14 +4,14 @@ import { dirname, join } from "node:path";
 import { pods } from "#shared/api/resources.ts";
 import type { Container, Node } from "#shared/api/types/core-v1.generated.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { KubeletBoard, phaseIs, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const gpio = "board.bramble.dev/gpio";
 const coral = "board.bramble.dev/coral";
 
 describe.skipIf(!canRunDockerd())("what hangs on the board itself", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
 
   /** A device file that behaves as `like` does. */
   function device(name: string, like: string): void {
@@ -29,7 +29,7 @@ describe.skipIf(!canRunDockerd())("what hangs on the board itself", () => {
     shell("main", script, { resources: { limits: { [resource]: "1" }, requests: { [resource]: "1" } } });
 
   beforeAll(async () => {
-    board = await PluginBoard.start();
+    board = await KubeletBoard.start();
     await board.untilNode(({ status }) => status?.allocatable?.["cpu"] !== undefined);
   }, 300_000);
 

@@ -24,18 +24,18 @@ import { attachDetachController } from "../../master/controllers/persistent-volu
 import { CsiTestDriver } from "../support/csi-driver.ts";
 import { TestDevicePlugin } from "../support/device-plugin.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { nodeName, PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { isReady, KubeletBoard, nodeName, phaseIs, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   let data: string;
   let informers: InformerFactory;
   let attaching: RunningController;
   const drivers: CsiTestDriver[] = [];
 
   beforeAll(async () => {
-    board = await PluginBoard.start();
+    board = await KubeletBoard.start();
     data = join(board.dockerd.directory, "volumes");
     mkdirSync(data);
     informers = new InformerFactory(board.api);
@@ -118,8 +118,6 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
       volumes: claimed(claim),
       ...more,
     });
-  const isReady = ({ status }: Pod): boolean =>
-    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 
   test("a driver is in CSINode and its topology on the Node; when it goes, it is taken off", async () => {
     const driver = await startDriver(

@@ -12,13 +12,13 @@ import type { Container, Node } from "#shared/api/types/core-v1.generated.ts";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { TestDevicePlugin } from "../support/device-plugin.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { KubeletBoard, phaseIs, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const resource = "example.test/thing";
 
 describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   let plugin: TestDevicePlugin;
   const plugins: TestDevicePlugin[] = [];
 
@@ -53,7 +53,7 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
   }
 
   beforeAll(async () => {
-    board = await PluginBoard.start();
+    board = await KubeletBoard.start();
     mkdirSync(join(board.dockerd.directory, "thing"));
     writeFileSync(join(board.dockerd.directory, "thing", "file"), "here");
     plugin = newPlugin();

@@ -8,13 +8,13 @@ import type { ResourceClaim, ResourceClaimStatus } from "#shared/api/types/resou
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { DraTestDriver } from "../support/dra-driver.ts";
-import { nodeName, PluginBoard, phaseIs, pod, wait } from "./plugin-board.ts";
+import { KubeletBoard, nodeName, phaseIs, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const driverName = "dra.example.test";
 
 describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resources", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   let driver: DraTestDriver;
   const drivers: DraTestDriver[] = [];
 
@@ -89,7 +89,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
   }
 
   beforeAll(async () => {
-    board = await PluginBoard.start();
+    board = await KubeletBoard.start();
     await board.untilNode(() => true);
     driver = newDriver();
     await driver.start();

@@ -5,7 +5,7 @@ import { events, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
-import { PluginBoard, pod, wait } from "./plugin-board.ts";
+import { isReady, KubeletBoard, nodeName, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const mount = "/sys/fs/cgroup";
@@ -15,19 +15,17 @@ const MiB = 2 ** 20;
 const patience_s = 240;
 
 describe.skipIf(!canRunDockerd() || !isVersion1)("control groups of pods, by Docker", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   const cgroups = { root, podPidsLimit: 100, enforceNodeAllocatable: true };
 
   beforeAll(async () => {
-    board = await PluginBoard.start(async () => ({ cgroups }));
+    board = await KubeletBoard.start(async () => ({ cgroups }));
   }, 300_000);
   afterAll(async () => {
     await board?.stop();
     await (await CgroupTree.open([])).remove(root);
   }, 300_000);
 
-  const isReady = ({ status }: Pod): boolean =>
-    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
   const value = (controller: string, path: string): number =>
     Number(readFileSync(`${mount}/${controller}${root}/kubepods/${path}`, "utf8"));
   const isThere = (path: string): boolean =>
@@ -69,6 +67,11 @@ describe.skipIf(!canRunDockerd() || !isVersion1)("control groups of pods, by Doc
     expect(value("pids", `burstable/pod${uidOf(some)}/pids.max`)).toBe(100);
     expect(value("cpu", `burstable/pod${uidOf(some)}/cpu.shares`)).toBe(204);
     expect(value("cpu", "burstable/cpu.shares")).toBe(204);
+    await waitFor(
+      "an event of the Node",
+      patience_s,
+      async () => (await board.reasonsOf(nodeName)).includes("NodeAllocatableEnforced") || undefined,
+    );
     const stats = await board.kubelet?.podStats();
     expect(stats?.every(({ containers }) => containers.every(({ stats }) => stats.memoryUsage_bytes > 0))).toBe(true);
     await Promise.all(["some", "least"].map(end));

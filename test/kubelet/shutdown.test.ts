@@ -6,7 +6,7 @@ import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { canRunBus, TestBus, TestLogind } from "../support/message-bus.ts";
-import { nodeName, PluginBoard, pod, wait } from "./plugin-board.ts";
+import { KubeletBoard, nodeName, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const higher: PriorityClass = {
@@ -18,12 +18,12 @@ const higher: PriorityClass = {
 const patience_s = 240;
 
 describe.skipIf(!canRunDockerd() || !canRunBus())("a board that shuts down", () => {
-  let board: PluginBoard;
+  let board: KubeletBoard;
   let bus: TestBus;
   let logind: TestLogind;
 
   beforeAll(async () => {
-    board = await PluginBoard.start(async (directory) => {
+    board = await KubeletBoard.start(async (directory) => {
       bus = await TestBus.start(directory);
       logind = await TestLogind.start(bus, directory);
       return {

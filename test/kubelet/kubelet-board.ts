@@ -1,4 +1,4 @@
-/** A kubelet with a dockerd and an API server, for what plug-ins bring to a board. */
+/** A kubelet with a dockerd and an API server. */
 import { join } from "node:path";
 import { type CacheFiles, openCacheFiles } from "#agent/checkpoint/cache-files.ts";
 import { Seal } from "#agent/checkpoint/seal.ts";
@@ -22,7 +22,7 @@ export const nodeName = "board";
 const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
 const patience_ms = 240_000;
 
-export class PluginBoard {
+export class KubeletBoard {
   kubelet: Kubelet | undefined;
   #caches: CacheFiles | undefined;
   #informers: InformerFactory | undefined;
@@ -40,7 +40,7 @@ export class PluginBoard {
   static async start(
     more: (directory: string) => Promise<Partial<KubeletOptions>> = async () => ({}),
     options: SecuredServerOptions = {},
-  ): Promise<PluginBoard> {
+  ): Promise<KubeletBoard> {
     const dockerd = await startDockerd();
     const runtime = await dockerBoard(dockerd);
     const server = await startSecuredServer(options);
@@ -56,7 +56,7 @@ export class PluginBoard {
       metadata: { name: "default", namespace: "default" },
       automountServiceAccountToken: false,
     });
-    const board = new PluginBoard(dockerd, server, client, runtime, await more(dockerd.directory));
+    const board = new KubeletBoard(dockerd, server, client, runtime, await more(dockerd.directory));
     await board.startKubelet();
     return board;
   }
@@ -75,7 +75,8 @@ export class PluginBoard {
     return this.server.admin;
   }
 
-  async startKubelet(): Promise<void> {
+  /** @param further what it has beside the usual this time */
+  async startKubelet(further: Partial<KubeletOptions> = {}): Promise<void> {
     const seal = await Seal.open(join(this.dockerd.directory, "checkpoint.key"), "test");
     this.#caches = openCacheFiles(this.dockerd.directory, seal, log);
     const checkpoint = this.#caches;
@@ -96,6 +97,7 @@ export class PluginBoard {
       nodeIPs: () => ["192.0.2.1"],
       log,
       ...this.more,
+      ...further,
     });
     await this.kubelet.start();
   }
@@ -153,6 +155,10 @@ export class PluginBoard {
 
   async remove(name: string): Promise<void> {
     await this.api.delete(pods, { namespace: "default", name });
+    await this.untilGone(name);
+  }
+
+  async untilGone(name: string): Promise<void> {
     const deadline_ms = performance.now() + patience_ms;
     while (performance.now() < deadline_ms) {
       try {
@@ -171,6 +177,11 @@ export class PluginBoard {
     return items
       .filter(({ involvedObject }) => involvedObject.name === name)
       .map(({ reason, message }) => `${reason}: ${message}`);
+  }
+
+  async reasonsOf(name: string): Promise<string[]> {
+    const { items } = await this.api.list(events, { namespace: "default" });
+    return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason = "" }) => reason);
   }
 
   /** An event of an object whose text holds `text`. */
@@ -209,6 +220,12 @@ export function pod(name: string, spec: Partial<PodSpec>): Pod {
   };
 }
 
+/** One that is restarted, as a Deployment's; with a label, the cluster's DNS and the environment of Services. */
+export const lasting = (name: string, spec: Partial<PodSpec>): Pod => ({
+  ...pod(name, { restartPolicy: "Always", dnsPolicy: "ClusterFirst", enableServiceLinks: true, ...spec }),
+  metadata: { name, namespace: "default", labels: { app: name } },
+});
+
 /** Ends at once when asked to. */
 export const wait = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
@@ -216,3 +233,6 @@ export const phaseIs =
   (phase: string) =>
   ({ status }: Pod): boolean =>
     status?.phase === phase;
+
+export const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
