@@ -375,7 +375,10 @@ choose_source() {
 find_by_avahi() {
   has avahi-browse || die "without a program this script finds no master" \
     "set BRAMBLE_URL=https://MASTER:6443, install avahi-utils, or run it from a release folder"
-  for url in $(avahi-browse -rpt _bramble._tcp 2>/dev/null | awk -F';' '$1 == "=" && $3 == "IPv4" { print "https://" $8 ":" $9 }' | sort -u); do
+  # An address of IPv6 that is of the link alone is none for a URL.
+  for url in $(avahi-browse -rpt _bramble._tcp 2>/dev/null | awk -F';' '
+    $1 != "=" || $8 ~ /^fe[89ab]/ { next }
+    { print "https://" ($8 ~ /:/ ? "[" $8 "]" : $8) ":" $9 }' | sort -u); do
     master_url=$url
     if (trust_master) >/dev/null 2>&1; then
       BRAMBLE_URL=$url url_source=$url/bramble/v1/dist

@@ -1,7 +1,7 @@
 import { access, constants, readFile, statfs } from "node:fs/promises";
 import { hostname, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { defaultRouteInterface } from "#shared/board/addresses.ts";
+import { defaultRouteInterface, defaultRouteInterfaceV6 } from "#shared/board/addresses.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { builtAt_ms } from "#shared/version.ts";
 import { speaksCri } from "../board-runtime.ts";
@@ -40,6 +40,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     pageSize,
     swaps,
     routes,
+    routesV6,
     kernelFeatures,
     cgroups,
     runtime,
@@ -56,6 +57,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     run("getconf", ["PAGESIZE"]).catch(() => ""),
     textOf("/proc/swaps"),
     textOf("/proc/net/route"),
+    textOf("/proc/net/ipv6_route"),
     tryKernelFeatures(run, { isRoot }),
     probeCgroups(),
     probeRuntime(socket),
@@ -78,7 +80,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     memory_bytes: totalmem(),
     swap: parseSwaps(swaps),
     hasZram: /^\/dev\/zram/m.test(swaps),
-    hasDefaultRoute: defaultRouteInterface(routes) !== undefined,
+    hasDefaultRoute: (defaultRouteInterface(routes) ?? defaultRouteInterfaceV6(routesV6)) !== undefined,
     kernelFeatures,
     cgroups,
     runtime,

@@ -48,8 +48,13 @@ export function orderAddresses(
 export function boardAddresses(order: AddressOrder = {}): string[] {
   const { preferred = "", family = "IPv4" } = order;
   const isNamed = (address: string): boolean => preferred.split(",").includes(address);
-  const flags = inet6Flags(read("/proc/net/if_inet6"));
-  const all = Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses]) =>
+  // Read for every pod that is looked at: no file more than is needed.
+  const interfaces = Object.entries(networkInterfaces()).filter(([name]) => preferred !== "" || !virtual.test(name));
+  const isOfRouter = ({ address }: { readonly address: string }): boolean =>
+    address.includes(":") && !isLinkLocal(address);
+  const hasIpv6 = interfaces.some(([name, addresses]) => name !== "lo" && addresses?.some(isOfRouter));
+  const flags = inet6Flags(hasIpv6 ? read("/proc/net/if_inet6") : "");
+  const all = interfaces.flatMap(([interfaceName, addresses]) =>
     lastingOrder(addresses ?? [], flags)
       .filter(
         ({ internal, address }) =>
@@ -57,9 +62,10 @@ export function boardAddresses(order: AddressOrder = {}): string[] {
       )
       .map(({ address, family }) => ({ interfaceName, address, isIpv4: family === "IPv4" })),
   );
-  const byIpv4 = defaultRouteInterface(read("/proc/net/route"));
-  const byIpv6 = defaultRouteInterfaceV6(read("/proc/net/ipv6_route"));
-  return orderAddresses(all, family === "IPv6" ? (byIpv6 ?? byIpv4) : (byIpv4 ?? byIpv6), order);
+  const byIpv4 = (): string | undefined => defaultRouteInterface(read("/proc/net/route"));
+  const byIpv6 = (): string | undefined =>
+    hasIpv6 ? defaultRouteInterfaceV6(read("/proc/net/ipv6_route")) : undefined;
+  return orderAddresses(all, family === "IPv6" ? (byIpv6() ?? byIpv4()) : (byIpv4() ?? byIpv6()), order);
 }
 
 /**

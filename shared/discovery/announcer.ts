@@ -4,8 +4,9 @@ import { networkInterfaces } from "node:os";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { Part } from "#shared/process/parts.ts";
-import { lanAddresses } from "./find-masters.ts";
-import type { Announcement, Asker } from "./records.ts";
+import { lanAddresses, lanInterfacesV6 } from "./find-masters.ts";
+import { closeSocket, LinkListeners } from "./link-listeners.ts";
+import type { Announcement, Asker, Reply } from "./records.ts";
 import { mayAsk, mdnsGroup, mdnsPort } from "./service-type.ts";
 
 /** Answers in a second; who asks more often gets none. */
@@ -28,9 +29,22 @@ export function startAnnouncer(
 ): Announcer {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   const joined = new Set<string>();
+  const links = new LinkListeners((message, asker, answer) => {
+    // Only the LAN is answered: who asks by its address of the link.
+    if (!/^fe[89ab]/i.test(asker.address) || !mayAsk(message) || !mayAnswer()) return;
+    const addresses = boardAddresses({ preferred: preferredAddress(), family: "IPv6" });
+    const described = { ...own(), addresses: addresses.filter((each) => each.includes(":")) };
+    replyTo(message, asker, described)
+      .then((reply) => reply && answer(reply))
+      .catch((error: unknown) => notAnswered(asker, error));
+  }, log);
+  const notAnswered = (asker: Asker, error: unknown): void =>
+    log.debug("a question by mDNS was not answered", { asker: asker.address, error });
   let answered = { second: 0, count: 0 };
   let isBound = false;
   const join = (): void => {
+    // Masters listen on IPv6 where that is the cluster's first family.
+    links.follow(preferredAddress().includes(":") ? lanInterfacesV6() : []);
     const present = lanAddresses();
     for (const address of joined) if (!present.includes(address)) joined.delete(address);
     for (const address of present) {
@@ -52,9 +66,7 @@ export function startAnnouncer(
   socket.on("error", (error) => log.warn("boards cannot find this master by mDNS", { error }));
   socket.on("message", (message, asker) => {
     if (!mayAsk(message) || !mayAnswer()) return;
-    answer(socket, message, asker, own(), preferredAddress()).catch((error: unknown) =>
-      log.debug("a question by mDNS was not answered", { asker: asker.address, error }),
-    );
+    answer(socket, message, asker, own(), preferredAddress()).catch((error: unknown) => notAnswered(asker, error));
   });
   socket.bind({ port: mdnsPort, address: mdnsGroup }, () => {
     socket.setMulticastTTL(255);
@@ -67,12 +79,8 @@ export function startAnnouncer(
     },
     stop() {
       isBound = false;
-      try {
-        socket.close();
-      } catch (error) {
-        // Where it could not be bound.
-        log.debug("the socket of mDNS was closed already", { error });
-      }
+      links.follow([]);
+      closeSocket(socket, log);
     },
   };
 }
@@ -90,9 +98,7 @@ async function answer(
   const addresses = [
     ...new Set([near, ...boardAddresses({ preferred: preferredAddress }).filter((each) => each.includes("."))]),
   ];
-  // Only here: a master that nobody asks holds no DNS library for it.
-  const { answerTo } = await import("./records.ts");
-  const reply = answerTo(message, asker, { ...own, addresses });
+  const reply = await replyTo(message, asker, { ...own, addresses });
   if (!reply) return;
   if (reply.isUnicast) {
     socket.send(reply.packet, asker.port, asker.address);
@@ -100,6 +106,12 @@ async function answer(
   }
   socket.setMulticastInterface(near);
   socket.send(reply.packet, mdnsPort, mdnsGroup);
+}
+
+async function replyTo(message: Uint8Array, asker: Asker, own: Announcement): Promise<Reply | undefined> {
+  // Only here: a master that nobody asks holds no DNS library for it.
+  const { answerTo } = await import("./records.ts");
+  return answerTo(message, asker, own);
 }
 
 /** This board's address in the network of another. */

@@ -1,9 +1,9 @@
 import { createSocket } from "node:dgram";
-import { isIPv4 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { isVirtualInterface } from "#shared/board/addresses.ts";
 import { type Candidate, candidatesIn, question } from "./records.ts";
-import { mdnsGroup, mdnsPort } from "./service-type.ts";
+import { mdnsGroup, mdnsGroupV6, mdnsPort } from "./service-type.ts";
 
 /** Asked so often and then no more: Wi-Fi loses multicast. */
 const askAt_ms = [0, 400, 1_200];
@@ -22,19 +22,23 @@ export async function findMasters(signal?: AbortSignal): Promise<Candidate[]> {
   const timers = [setTimeout(end, patience_ms)];
   signal?.addEventListener("abort", end);
   const packet = question();
-  const sockets = lanAddresses().map((address) => {
-    const socket = createSocket("udp4");
+  const links = [
+    ...lanAddresses().map((address) => ({ from: address, by: address, group: mdnsGroup })),
+    ...lanInterfacesV6().map((name) => ({ from: "::", by: `::%${name}`, group: mdnsGroupV6(name) })),
+  ];
+  const sockets = links.map(({ from, by, group }) => {
+    const socket = createSocket(from.includes(":") ? "udp6" : "udp4");
     socket.on("message", (message) => {
       for (const candidate of candidatesIn(message))
         if (found.size < mostCandidates || found.has(candidate.url)) found.set(candidate.url, candidate);
     });
     // A link that went away meanwhile: the others may have answers.
     socket.on("error", () => undefined);
-    socket.bind(0, address, () => {
+    socket.bind(0, from, () => {
       try {
-        socket.setMulticastInterface(address);
+        socket.setMulticastInterface(by);
         socket.setMulticastTTL(255);
-        const ask = (): void => socket.send(packet, mdnsPort, mdnsGroup, () => undefined);
+        const ask = (): void => socket.send(packet, mdnsPort, group, () => undefined);
         for (const after_ms of askAt_ms) timers.push(setTimeout(ask, after_ms));
       } catch {
         // As above.
@@ -55,5 +59,13 @@ export function lanAddresses(): string[] {
   return Object.entries(networkInterfaces()).flatMap(([name, addresses]) => {
     const first = (addresses ?? []).find(({ address, internal }) => !internal && isIPv4(address));
     return first && !isVirtualInterface(name) ? [first.address] : [];
+  });
+}
+
+/** Interfaces that lead to other boards and speak IPv6: each has an address of its link at least. */
+export function lanInterfacesV6(): string[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, addresses]) => {
+    const speaks = (addresses ?? []).some(({ address, internal }) => !internal && isIPv6(address));
+    return speaks && !isVirtualInterface(name) ? [name] : [];
   });
 }

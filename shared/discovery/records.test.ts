@@ -27,6 +27,14 @@ describe("masters announced by DNS-SD", () => {
     ]);
   });
 
+  test("a master of IPv6 is found by its addresses of that family, and by none that is of a link alone", () => {
+    const six = { ...own, addresses: ["fd00::5", "fe80::5"] };
+    const asked = answerTo(question(), { address: "fe80::9%eth0", port: 40_000 }, six);
+    expect(candidatesIn(asked?.packet ?? new Uint8Array())).toEqual([
+      { url: "https://[fd00::5]:6443", host: "raspberrypi fd00--5", caHashes: [hash], version: "1.2.3" },
+    ]);
+  });
+
   test("a resolver that is no responder gets its id and question back, and no cache-flush bit (RFC 6762, 6.7)", () => {
     const answer = decode(Buffer.from(answerTo(ask(serviceType), asker, own)?.packet ?? []));
     expect([answer.id, answer.questions?.[0]?.name]).toEqual([7, serviceType]);

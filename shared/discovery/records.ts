@@ -1,7 +1,8 @@
 /** How a master is found on the LAN: DNS-SD (RFC 6763) over multicast DNS (RFC 6762), as values. Nothing in it is secret, and
  *  nothing in it is believed: who asks proves a master by the hash in its token or by the CA that it trusts already. */
-import { isIPv4 } from "node:net";
-import { decode, encode, type Packet } from "dns-packet";
+import { isIPv4, isIPv6 } from "node:net";
+import { type Answer, decode, encode, type Packet, type StringAnswer } from "dns-packet";
+import { hostPort } from "#shared/http/host-port.ts";
 import { mdnsPort, serviceType } from "./service-type.ts";
 
 const allTypes = "_services._dns-sd._udp.local";
@@ -15,7 +16,7 @@ const legacy_s = 10;
 export interface Announcement {
   /** Tells masters apart for people: the host's name. */
   readonly host: string;
-  /** IPv4 addresses by which who asks can reach the master, the best first. */
+  /** Addresses by which who asks can reach the master, the best first. */
   readonly addresses: readonly string[];
   readonly httpsPort: number;
   /** SHA-256 of the cluster's CA certificates, hexadecimal; the first signs. */
@@ -53,7 +54,7 @@ export function answerTo(message: Uint8Array, asker: Asker, own: Announcement): 
   const query = decoded(message);
   if (address === undefined || query?.type !== "query") return undefined;
   // The address makes the names this master's alone, so that they need no probing.
-  const suffix = address.replaceAll(".", "-");
+  const suffix = address.replace(/[.:]/g, "-");
   const instance = `${own.host} ${suffix}.${serviceType}`;
   const target = `bramble-${suffix}.local`;
   const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
@@ -87,7 +88,9 @@ export function answerTo(message: Uint8Array, asker: Asker, own: Announcement): 
         data: { port: own.httpsPort, target, priority: 0, weight: 0 },
       },
       { name: instance, type: "TXT", ttl, flush, data: text },
-      ...own.addresses.map((data) => ({ name: target, type: "A", ttl, flush, data }) as const),
+      ...own.addresses.map(
+        (data) => ({ name: target, type: data.includes(":") ? "AAAA" : "A", ttl, flush, data }) as const,
+      ),
     ],
   };
   const wantsUnicast = asked.every((each) => String(each.class) === unicastIn);
@@ -108,10 +111,10 @@ export function candidatesIn(message: Uint8Array): Candidate[] {
     const values = (key: string): string[] =>
       texts.filter((text) => text.startsWith(`${key}=`)).map((text) => text.slice(key.length + 1));
     return records.flatMap((each) =>
-      each.type === "A" && isIPv4(each.data) && each.name === target && httpsPort > 0
+      isAddress(each) && each.name === target && httpsPort > 0
         ? [
             {
-              url: `https://${each.data}:${httpsPort}`,
+              url: `https://${hostPort(each.data, httpsPort)}`,
               host: printable(record.name.slice(0, -serviceType.length - 1)),
               caHashes: values("ca"),
               version: printable(values("version")[0] ?? ""),
@@ -121,6 +124,11 @@ export function candidatesIn(message: Uint8Array): Candidate[] {
     );
   });
 }
+
+/** One that is of a link alone is no address for a URL. */
+const isAddress = (record: Answer): record is StringAnswer & { readonly type: "A" | "AAAA" } =>
+  (record.type === "A" && isIPv4(record.data)) ||
+  (record.type === "AAAA" && isIPv6(record.data) && !/^fe[89ab]|%/i.test(record.data));
 
 const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 80);
 

@@ -1,6 +1,8 @@
 /** What masters announce themselves as (DNS-SD). */
 export const serviceType = "_bramble._tcp.local";
 export const mdnsGroup = "224.0.0.251";
+/** In IPv6 a group is one of a link: the interface goes with it. */
+export const mdnsGroupV6 = (interfaceName: string): string => `ff02::fb%${interfaceName}`;
 export const mdnsPort = 5353;
 
 /** Whether the bytes can be a question for masters, told without decoding: a LAN is full of questions for others. */

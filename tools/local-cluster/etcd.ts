@@ -1,3 +1,4 @@
+import { hostPort } from "#shared/http/host-port.ts";
 import type { Board, BoardHost } from "./board.ts";
 
 /** How the first master is told that it shares Bramble's own etcd; further ones learn it from the first. */
@@ -10,7 +11,7 @@ export const etcdctlArgs = (boards: readonly Board[]): string[] => [
   "env",
   "ETCDCTL_API=3",
   "etcdctl",
-  `--endpoints=${boards.map(({ address }) => `https://${address}:2379`).join(",")}`,
+  `--endpoints=${boards.map(({ address }) => `https://${hostPort(address, 2379)}`).join(",")}`,
   `--cacert=${pki}/ca.crt`,
   `--cert=${pki}/client.pem`,
   `--key=${pki}/client.pem`,
