@@ -87,7 +87,7 @@ describe("a cluster whose components are pods", () => {
         .map(([, node]) => node)
         .sort(),
     );
-    c.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s");
+    c.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=180s");
     expect(c.kubectl("get", "node", "master-1")).toContain("control-plane");
   });
 

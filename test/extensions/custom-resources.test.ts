@@ -95,7 +95,7 @@ const run = (args: string, input?: object | string) =>
 async function established(definition: { readonly metadata: { readonly name: string } }): Promise<void> {
   const made = await run("create -f -", definition);
   expect(made.stderr).toBe("");
-  const waited = await run(`wait --for=condition=established --timeout=10s crd/${definition.metadata.name}`);
+  const waited = await run(`wait --for=condition=established --timeout=240s crd/${definition.metadata.name}`);
   expect(waited.stderr).toBe("");
 }
 
@@ -173,7 +173,7 @@ describe("a custom resource", () => {
     for (let i = 0; i < 50 && mood !== "calm"; i += 1)
       mood = (await run("get lamp hall -n boards -o jsonpath={.spec.mood}")).stdout;
     expect(mood).toBe("calm");
-    expect((await run("delete crd lamps.home.example.com --timeout=20s")).stderr).toBe("");
+    expect((await run("delete crd lamps.home.example.com --timeout=240s")).stderr).toBe("");
     expect((await run("get lamps -n boards")).stderr).toMatch(
       /doesn't have a resource type|could not find the requested resource/,
     );

@@ -60,4 +60,4 @@ const plain = (text: string): string =>
     .replace(/"resourceVersion":"\d+"/g, '"resourceVersion":"REVISION"')
     .replace(/^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+/gm, "LOG")
     .replace(/(resourceVersion: )"\d+"/g, '$1"REVISION"')
-    .replace(/\b\d+(ms|s|m)\b(?= *$)/gm, "AGE");
+    .replace(/\b(\d+(ms|[smhd]))+(?= *$)/gm, "AGE");
