@@ -51,7 +51,7 @@ test("pods of a node that is gone go after the quarantine, marked as failed", as
   await client.create(pods, testPod("p", { nodeName: "a" }));
   await client.create(pods, testPod("q", { nodeName: "b" }));
   const running = await harness.run(podGarbageCollector(), clock);
-  await eventually(() => running.queue.length === 0);
+  await eventually(() => !running.queue.busy);
   await clock.advance(39_000);
   expect(client.count("delete pods")).toBe(0);
   await clock.advance(2_000);
@@ -107,7 +107,7 @@ test("finished Jobs go when their time is over", async () => {
   await client.create(jobs, job("soon", 10, true));
   await client.create(jobs, job("later", 100, true));
   const running = await harness.run(ttlAfterFinishedController, clock);
-  await eventually(() => running.queue.length === 0);
+  await eventually(() => !running.queue.busy);
   await clock.advance(11_000);
   await eventually(() => client.count("delete jobs default/soon") === 1);
   expect(client.count("delete jobs default/later")).toBe(0);

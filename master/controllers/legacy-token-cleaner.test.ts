@@ -76,6 +76,6 @@ test("only a Secret that its account lists is marked", async () => {
   const today = new Date(clock.wall_ms()).toISOString().slice(0, 10);
   await eventually(async () => (await labels("listed")) !== undefined, "the mark");
   expect(await labels("listed")).toEqual({ "kubernetes.io/legacy-token-invalid-since": today });
-  await eventually(() => running.queue.length === 0, "an idle queue");
+  await eventually(() => !running.queue.busy, "an idle queue");
   expect(await labels("by-hand")).toBeUndefined();
 });

@@ -44,9 +44,14 @@ export class WorkQueue {
     return this.#waiting.size;
   }
 
+  /** Something waits or runs; what is only delayed does neither. */
+  get busy(): boolean {
+    return this.#waiting.size > 0 || this.#processing.size > 0;
+  }
+
   /** Nothing waits, runs or is delayed. */
   get idle(): boolean {
-    return this.#waiting.size === 0 && this.#processing.size === 0 && this.#delayed.size === 0;
+    return !this.busy && this.#delayed.size === 0;
   }
 
   get isShutDown(): boolean {

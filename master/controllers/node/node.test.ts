@@ -271,7 +271,7 @@ describe("controllers", () => {
     await eventually(() => harness.recorded.length === 2);
     const settled = async () => {
       await clock.advance(100);
-      return running.queue.length === 0;
+      return !running.queue.busy;
     };
     const taints = async () => (await client.get(nodes, { name: "good" })).spec?.taints ?? [];
     const isBeingEmptied = async () => (await taints()).some(({ effect }) => effect === "NoExecute");
@@ -302,7 +302,7 @@ describe("controllers", () => {
     }
     const running = await harness.run(nodeLifecycleController(), clock);
     await eventually(() => harness.recorded.length === 3);
-    const caughtUp = () => running.queue.length === 0;
+    const caughtUp = () => !running.queue.busy;
     // Whoever has not been heard of since the controller began has longer: the master itself may have been away.
     await clock.advance(25_000);
     await eventually(() => caughtUp());

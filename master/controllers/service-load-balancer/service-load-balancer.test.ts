@@ -121,7 +121,7 @@ describe("the controller", () => {
       );
     const settled = async (): Promise<void> => {
       await clock.advance(300);
-      await eventually(() => running.queue.length === 0);
+      await eventually(() => !running.queue.busy);
     };
     await eventually(async () => {
       await settled();
