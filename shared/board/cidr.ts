@@ -9,11 +9,13 @@ export interface Cidr {
 
 /** Parses `10.42.1.0/24` or `fd00::/64`; an address alone is a network of one. undefined for anything else. */
 export function parseCidr(text: string): Cidr | undefined {
-  const [address = "", length] = text.split("/");
+  const [address = "", length, ...more] = text.split("/");
+  if (more.length > 0) return undefined;
   const value = parseAddress(address);
   if (value === undefined) return undefined;
+  if (length !== undefined && !/^\d{1,3}$/.test(length)) return undefined;
   const prefix = length === undefined ? value.bits : Number(length);
-  if (!Number.isInteger(prefix) || prefix < 0 || prefix > value.bits) return undefined;
+  if (prefix > value.bits) return undefined;
   return { ...value, prefix };
 }
 
