@@ -75,18 +75,20 @@ bound_log() {
 
 # ---------------------------------------------------------------- settings
 
-# The boot partition, if it has settings or this script; nothing where the settings came by cloud-init.
+# The boot partition, if it has settings, what to install from, or the user-data that the settings came with; else nothing.
 find_boot() {
-  local folder
+  local folder file
   boot=''
   for folder in $boots; do
-    if [ -f "$folder/bramble.conf" ]; then boot=$folder; return 0; fi
+    for file in bramble.conf bramble-bundle user-data; do
+      if [ -e "$folder/$file" ]; then boot=$folder; return 0; fi
+    done
   done
 }
 
 # What a person mends on the boot partition counts before what was kept.
 settings_file() {
-  if [ -n "$boot" ]; then echo "$boot/bramble.conf"; else echo "$etc/first-boot.conf"; fi
+  if [ -n "$boot" ] && [ -f "$boot/bramble.conf" ]; then echo "$boot/bramble.conf"; else echo "$etc/first-boot.conf"; fi
 }
 
 # Sets the variables of the settings. Editors of other systems end lines with CR and may begin the file with a mark.

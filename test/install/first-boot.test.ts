@@ -18,6 +18,7 @@ let token = "";
 let master: InstallBoard;
 let worker: InstallBoard;
 let offline: InstallBoard;
+let cloud: InstallBoard;
 
 beforeAll(async () => {
   release = makeRelease();
@@ -25,12 +26,13 @@ beforeAll(async () => {
   master = await InstallBoard.start(lan, "box-1", `${lan.prefix}.11`);
   worker = await InstallBoard.start(lan, "box-2", `${lan.prefix}.12`);
   offline = await InstallBoard.start(lan, "box-3", `${lan.prefix}.13`);
+  cloud = await InstallBoard.start(lan, "box-4", `${lan.prefix}.14`);
   expectSuccess(await master.run(`${release}/install.sh`));
   token = expectSuccess(await master.run("bramble token create")).trim();
 });
 
 afterAll(() => {
-  for (const board of [master, worker, offline]) board?.stop();
+  for (const board of [master, worker, offline, cloud]) board?.stop();
   removeLan(lan);
   removeReleases();
 });
@@ -157,5 +159,27 @@ describe("user-data of cloud-init", () => {
     expect(parsed.runcmd).toEqual([["sh", program?.path ?? ""]]);
     await write(offline, ["rol=worker"]);
     expect((await offline.run(`sh ${script} user-data ${boot}/bramble.conf`)).code).toBe(1);
+  });
+
+  test("beside a bundle on the boot partition it installs from there, and the token goes from user-data", async () => {
+    const settings = "/etc/bramble/first-boot.conf";
+    const lines = `role=worker\nserver=${url}\ntoken=${token}\nname=by-cloud-init\n`;
+    expectSuccess(
+      await cloud.run(
+        `mkdir -p ${boot} /etc/bramble; cp -r ${release} ${boot}/bramble-bundle; printf '${lines}' >${settings}; sh ${script} user-data ${settings} >${boot}/user-data`,
+      ),
+    );
+    expect(await textOf(cloud, `${boot}/user-data`)).toContain(token);
+    // As cloud-init leaves it and runs it.
+    expectSuccess(await cloud.run(`mkdir -p /opt/own; cp ${script} /opt/own/; sh /opt/own/bramble-first-boot.sh`));
+    const output = expectSuccess(await cloud.run(runs));
+    expect(output).not.toContain("downloading");
+    expect(await textOf(cloud, log)).toContain("this board is Node by-cloud-init and Ready");
+    const left = await textOf(cloud, `${boot}/user-data`);
+    expect(left).not.toContain(token);
+    expect((Bun.YAML.parse(left) as { write_files: { content: string }[] }).write_files[0]?.content).toContain(
+      `server=${url}\n# the token was removed`,
+    );
+    expect((await cloud.run(`test -e ${settings}`)).code).toBe(1);
   });
 });
