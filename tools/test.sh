@@ -59,6 +59,8 @@ bun_tests() { # name path...
   npx bun test --timeout 300000 "$@" 2>&1 | tee "$log/$name" | grep -E '^\(fail\)|^error:|^ +[0-9]+ (pass|fail|skip)' || true
   status=${PIPESTATUS[0]}
   count "$log/$name" '^ +([0-9]+) pass$' '^ +([0-9]+) fail$' '^ +([0-9]+) skip$'
+  # What each failure said before: a chance that struck once may not strike again for who looks for it.
+  [ "$status" = 0 ] || grep -B 40 '^(fail)' "$log/$name" | grep -v '^(pass)'
   # A crash of the runner itself must not pass for success.
   if [ "$status" != 0 ] && ! grep -qE '^ +[1-9][0-9]* fail$' "$log/$name"; then
     failed=$((failed + 1))
