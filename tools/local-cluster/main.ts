@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { wholeNumberFlag } from "#shared/config/command.ts";
 import type { Board } from "./board.ts";
 import { Cluster } from "./cluster.ts";
 import { masterBoards } from "./master-boards.ts";
@@ -19,9 +20,14 @@ program
   .command("up")
   .description("start a cluster and wait for its API server; boards are named master-1, worker-1, …")
   .addOption(nameOption)
-  .option("--masters <N>", "masters; several share Bramble's own etcd, with a member on each", "1")
+  .addOption(
+    wholeNumberFlag("--masters <N>", "masters; several share Bramble's own etcd, with a member on each", {
+      fallback: 1,
+      min: 1,
+    }),
+  )
   .option("--etcd", "a single master keeps its state in Bramble's own etcd too")
-  .option("--workers <N>", "workers", "2")
+  .addOption(wholeNumberFlag("--workers <N>", "workers", { fallback: 2, min: 0 }))
   .option("--prefix <A.B.C>", "the boards' network, a /24", "10.199.0")
   .option("--kubeconfig <FILE>", "where to copy the administrator's kubeconfig")
   .option("--binary <FILE>", "the binary to run", join(root, "dist/bramble-linux-x64"))
@@ -137,14 +143,14 @@ function planBoards(options: Record<string, unknown>): Board[] {
   if (run(["id", "-u"]).trim() !== "0") throw new Error("must run as root: it makes namespaces");
   const prefix = String(options["prefix"]);
   const masters = masterBoards(prefix, {
-    count: Number(options["masters"]),
+    count: options["masters"] as number,
     etcd: options["etcd"] === true,
     args: [...(options["masterAgent"] === false ? ["--no-agent"] : []), ...(options["masterArg"] as string[])],
   });
   const [a = 10, b = 0, c = 0] = prefix.split(".").map(Number);
   const subnetOf = (index: number): string => (options["apart"] ? `${a}.${b}.${(c + 1 + index) % 256}` : prefix);
   const workers = Array.from(
-    { length: Number(options["workers"]) },
+    { length: options["workers"] as number },
     (_, index): Board => ({
       name: `worker-${index + 1}`,
       role: "worker",

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { wholeNumberFlag } from "#shared/config/command.ts";
 import { Vm } from "./vm.ts";
 
 const root = resolve(import.meta.dir, "../..");
@@ -14,15 +15,15 @@ export function vmCommand(folder: (name: string) => string, say: (line: string) 
   vm.command("up")
     .description("boot a fresh guest and wait for its ssh; it sees this checkout as /mnt/checkout, read only")
     .addOption(nameOption)
-    .option("--memory <MIB>", "the guest's memory", "2048")
-    .option("--cpus <N>", "its processors", "2")
+    .addOption(wholeNumberFlag("--memory <MIB>", "the guest's memory", { fallback: 2048, min: 512 }))
+    .addOption(wholeNumberFlag("--cpus <N>", "its processors", { fallback: 2, min: 1 }))
     .option("--bare", "without the packages that install.sh adds by apt; the guest then needs the internet")
     .action(async (options) => {
       const guest = vmOf(options.name);
       await guest.create(
         {
-          memory_MiB: Number(options.memory),
-          cpus: Number(options.cpus),
+          memory_MiB: options.memory,
+          cpus: options.cpus,
           bare: options.bare === true,
           hostname: "debian",
           shares: { checkout: root },
