@@ -16,12 +16,12 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { replaceBy, StoreDamagedError } from "./database-file.ts";
-import { openMemoryStore } from "./memory-store.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import { openSqliteStore, type SqliteOptions, salvageSqliteStore, singleMasterRoutes } from "./sqlite-store.ts";
 import { CompactedError, type Store, StoreUnavailableError } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
+import { openMemoryStore } from "./testing/memory-store.ts";
 
 describeStoreContract({
   name: "memory",

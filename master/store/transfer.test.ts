@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { openMemoryStore } from "./memory-store.ts";
+import { openMemoryStore } from "./testing/memory-store.ts";
 import { fillAnew, type StateItem, stateRoot } from "./transfer.ts";
 
 const key = (name: string): string => `${stateRoot}configmaps/default/${name}`;

@@ -7,8 +7,8 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { computedComponentStatus } from "../../master/apiserver/resources/core/component-status.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
-import { openMemoryStore } from "../../master/store/memory-store.ts";
 import { rejection } from "../../master/store/store-contract.ts";
+import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
 import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
 
 const components = new Map([

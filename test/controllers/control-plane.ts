@@ -17,7 +17,7 @@ import { ControllerManager, controllerUser } from "../../master/controllers/mana
 import { secretTokens } from "../../master/controllers/service-account-token.ts";
 import { systemControllers } from "../../master/controllers/system-controllers.ts";
 import { Scheduler } from "../../master/scheduler/scheduler.ts";
-import { openMemoryStore } from "../../master/store/memory-store.ts";
+import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
 
 /** Real time, whose date can be set ahead: for what happens after hours or years. Durations stay as they are. */
 class LeapingClock implements Clock {

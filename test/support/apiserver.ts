@@ -19,9 +19,9 @@ import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { User } from "../../master/apiserver/request.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer, type Guards, type ServerParts } from "../../master/apiserver/server.ts";
-import { openMemoryStore } from "../../master/store/memory-store.ts";
 import { openSqliteStore } from "../../master/store/sqlite-store.ts";
 import type { Store } from "../../master/store/store.ts";
+import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
 import { type CommandResult, clientBinaries, runClient } from "./kubectl.ts";
 
 export const admin: User = { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };

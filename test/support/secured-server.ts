@@ -27,8 +27,8 @@ import { controlPlanePaths } from "../../master/join/control-plane.ts";
 import { joinPaths } from "../../master/join/join-paths.ts";
 import { renewalPaths } from "../../master/join/renewal-path.ts";
 import { ensureMasterPki, type MasterPki } from "../../master/pki/master-pki.ts";
-import { openMemoryStore } from "../../master/store/memory-store.ts";
 import { etcdFiles } from "../../master/store/store-choice.ts";
+import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
 
 const apiServerUser = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
 

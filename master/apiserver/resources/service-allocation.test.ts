@@ -3,7 +3,7 @@ import { ipAddresses, serviceCIDRs, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import { startTestServer, type TestServer } from "../../../test/support/apiserver.ts";
-import { openMemoryStore } from "../../store/memory-store.ts";
+import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import type { AdmissionAttributes } from "../admission/admission.ts";
 import { ServiceAllocation } from "./service-allocation.ts";
 import { AddressPool, NotAvailableError, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { openMemoryStore } from "../../store/memory-store.ts";
 import type { Store } from "../../store/store.ts";
+import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import { CacheHub } from "./cache-hub.ts";
 import type { CacheEvent, ResourceCache } from "./resource-cache.ts";
 import { parseFrozen, servedText, toStoredText } from "./stored-text.ts";

@@ -6,7 +6,7 @@ import { InformerFactory } from "#shared/client/informer.ts";
 import type { ResourceDeclaration } from "../../apiserver/registry/declaration.ts";
 import { builtinDeclarations } from "../../apiserver/resources/index.ts";
 import { ApiServer } from "../../apiserver/server.ts";
-import { openMemoryStore } from "../../store/memory-store.ts";
+import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import { MemoryClient } from "./memory-client.ts";
 import { RecordingClient, type TestClient } from "./recording-client.ts";
 

@@ -15,7 +15,7 @@ import { ensureBootstrapObjects } from "../../../master/bootstrap-objects.ts";
 import { flowControlConfiguration } from "../../../master/flow-control/flow-control.ts";
 import { apiServerUser } from "../../../master/identities.ts";
 import { MasterKeys } from "../../../master/pki/master-keys.ts";
-import { openMemoryStore } from "../../../master/store/memory-store.ts";
+import { openMemoryStore } from "../../../master/store/testing/memory-store.ts";
 import type { Target } from "./request.ts";
 
 export interface WireServer {

@@ -1,7 +1,7 @@
-import { applyWrite, type Outcome, type Write } from "./engine.ts";
-import { answerRead, type EngineLink, EngineStore, type ReadableEngine, type ReadRequest } from "./engine-store.ts";
-import { MemoryEngine } from "./memory-engine.ts";
-import type { Revision, Store } from "./store.ts";
+import { applyWrite, type Outcome, type Write } from "../engine.ts";
+import { answerRead, type EngineLink, EngineStore, type ReadableEngine, type ReadRequest } from "../engine-store.ts";
+import { MemoryEngine } from "../memory-engine.ts";
+import type { Revision, Store } from "../store.ts";
 
 class NumberedMemoryEngine extends MemoryEngine implements ReadableEngine {
   now: Revision = 0;
