@@ -29,6 +29,8 @@ import {
 export interface Environment {
   readonly variables: ReadonlyMap<string, Type>;
   readonly functions: FunctionTable;
+  /** Whether `cel.bind` may be used: expressions that choose devices have it, those of the API server have not. */
+  readonly hasBindings?: boolean | undefined;
   /** Objects that an expression may make, by name: `Object.spec`. */
   readonly types?: ReadonlyMap<string, Type> | undefined;
 }
@@ -55,8 +57,15 @@ export interface Checked {
   readonly issues: readonly Issue[];
 }
 
-export function check(expression: Expression, environment: Environment): Checked {
-  const checker = new Checker(environment);
+/** What was found of every part of an expression. */
+export interface CheckNotes {
+  readonly types: Map<Expression, Type>;
+  /** Those of a called function that fit. */
+  readonly overloads: Map<Expression, readonly Overload[]>;
+}
+
+export function check(expression: Expression, environment: Environment, notes: CheckNotes): Checked {
+  const checker = new Checker(environment, notes);
   const type = checker.typeOf(expression);
   return { type, issues: checker.issues };
 }
@@ -90,7 +99,10 @@ class Checker {
   readonly issues: Issue[] = [];
   private readonly scopes: Map<string, Type>[] = [];
 
-  constructor(private readonly environment: Environment) {}
+  constructor(
+    private readonly environment: Environment,
+    private readonly notes: CheckNotes,
+  ) {}
 
   private report(at: number, message: string): Type {
     this.issues.push({ at, message });
@@ -106,6 +118,12 @@ class Checker {
   }
 
   typeOf(expression: Expression): Type {
+    const type = this.found(expression);
+    this.notes.types.set(expression, type);
+    return type;
+  }
+
+  private found(expression: Expression): Type {
     switch (expression.kind) {
       case "literal":
         return literalTypes[expression.value.type];
@@ -207,8 +225,8 @@ class Checker {
       const fitting = given.every((type) => assignable(type, bool, new Map()));
       return fitting ? bool : this.noOverload(at, name, undefined, given);
     }
-    if (qualified !== undefined) return this.resolve(at, qualified, undefined, given);
-    return this.resolve(at, name, target && this.typeOf(target), given);
+    if (qualified !== undefined) return this.resolve(expression, qualified, undefined, given);
+    return this.resolve(expression, name, target && this.typeOf(target), given);
   }
 
   private conditional(given: readonly Type[], at: number): Type {
@@ -219,12 +237,20 @@ class Checker {
     return this.noOverload(at, "_?_:_", undefined, given);
   }
 
-  private resolve(at: number, name: string, target: Type | undefined, args: readonly Type[]): Type {
+  private resolve(expression: Expression, name: string, target: Type | undefined, args: readonly Type[]): Type {
+    const { at } = expression;
     const candidates = this.environment.functions.find(name, target !== undefined);
     if (candidates.length === 0) return this.report(at, `undeclared reference to '${name}' (in container '')`);
     const given = target ? [target, ...args] : args;
-    const results = candidates.flatMap((candidate) => resultOf(candidate, given) ?? []);
-    const [first, ...others] = results;
+    const fitting = candidates.flatMap((overload) => {
+      const result = resultOf(overload, given);
+      return result ? [{ overload, result }] : [];
+    });
+    this.notes.overloads.set(
+      expression,
+      fitting.map(({ overload }) => overload),
+    );
+    const [first, ...others] = fitting.map(({ result }) => result);
     if (!first) return this.noOverload(at, name, target, args);
     return others.every((other) => typeName(other) === typeName(first)) ? first : dyn;
   }
@@ -278,6 +304,9 @@ class Checker {
   private comprehension(expression: Extract<Expression, { kind: "comprehension" }>): Type {
     const { macro, range, variables, filter, body, at } = expression;
     const over = this.typeOf(range);
+    if (macro === "bind" && !this.environment.hasBindings) {
+      return this.report(at, "undeclared reference to 'cel' (in container '')");
+    }
     const bound = macro === "bind" || macro === "optMap" || macro === "optFlatMap";
     const types = bound ? [macro === "bind" ? over : unwrapped(over)] : this.variablesOf(over, variables.length, at);
     this.scopes.push(new Map(variables.map((name, index) => [name, types[index] ?? dyn])));

@@ -329,7 +329,7 @@ function macroOf(target: Expression, name: string, args: readonly Expression[], 
   if (name === "bind" && args.length === 3 && target.kind === "identifier" && target.name === "cel") {
     const [variable, range, body] = args;
     if (variable && range && body) {
-      return comprehension({ macro: "bind", variables: 1, hasFilter: false }, range, [variable, body], at);
+      return comprehension({ macro: "bind", variables: 1, hasFilter: false }, range, [variable, body], target.at);
     }
   }
   const form = macros[`${name}/${args.length}`];

@@ -1,7 +1,8 @@
 /** An expression, compiled once, that runs on values. */
 import { CelSyntaxError, type Expression, type Issue, renderIssues } from "./ast.ts";
-import { check, type Environment } from "./checker.ts";
+import { type CheckNotes, check, type Environment } from "./checker.ts";
 import { Frame, plan, type Step, type Variables } from "./evaluator.ts";
+import { literalFaults } from "./literal-checks.ts";
 import { parse } from "./parser.ts";
 import { assignable, isDyn, type Type, typeName } from "./types.ts";
 import type { Value } from "./values.ts";
@@ -30,11 +31,16 @@ export class Program {
     private readonly step: Step,
   ) {}
 
-  /** Throws CompileError. */
-  static compile(source: string, environment: Environment): Program {
+  /** Throws CompileError. Fills in the notes. */
+  static compile(
+    source: string,
+    environment: Environment,
+    notes: CheckNotes = { types: new Map(), overloads: new Map() },
+  ): Program {
     const expression = parsed(source);
-    const { type, issues } = check(expression, environment);
-    if (issues.length > 0) throw new CompileError(source, issues);
+    const { type, issues } = check(expression, environment, notes);
+    const faults = issues.length > 0 ? issues : literalFaults(expression, notes);
+    if (faults.length > 0) throw new CompileError(source, faults);
     return new Program(source, expression, type, plan(expression, environment));
   }
 

@@ -20,7 +20,7 @@ import {
 const reservedNames = new Set([...reserved, "true", "false", "null"]);
 
 /** How a field's name is written in an expression; undefined where it cannot be. */
-function escapedName(name: string): string | undefined {
+export function escapedName(name: string): string | undefined {
   if (reservedNames.has(name)) return `__${name}__`;
   if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
   return name

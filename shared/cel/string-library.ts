@@ -218,7 +218,6 @@ export const stringLibrary: readonly Overload[] = [
   overload("string.substring(int) -> string", (a: string, from: bigint) => substring(a, from, undefined), walkedTarget),
   overload("string.substring(int, int) -> string", substring as Implementation, walkedTarget),
   overload("string.trim() -> string", (a: string) => a.trim(), walkedTarget),
-  overload("string.reverse() -> string", (a: string) => points(a).reverse().join(""), walkedTarget),
   overload("string.format(list(dyn)) -> string", formatted as Implementation, walkedTarget),
   overload(
     "list(string).join() -> string",

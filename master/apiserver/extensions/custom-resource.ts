@@ -24,7 +24,7 @@ import { collect } from "../resources/validation/field.ts";
 import { isQualifiedName } from "../resources/validation/names.ts";
 import { versionConverter } from "./conversion.ts";
 import { applyDefaults } from "./defaulting.ts";
-import { JsonPath, printed } from "./json-path.ts";
+import { JsonPath, JsonPathError, printed } from "./json-path.ts";
 import { checkEmbedded, checkLists, checkScale } from "./object-rules.ts";
 import { RuleSet } from "./rule-set.ts";
 import { resourceSchema } from "./structural-schema.ts";
@@ -47,6 +47,7 @@ export function customResource(definition: CustomResourceDefinition, webhooks: W
       namespaced: scope === "Namespaced",
     },
     custom: true,
+    refusesNamespaceField: scope !== "Namespaced",
     singular: names.singular || kind.toLowerCase(),
     listKind: names.listKind || `${kind}List`,
     shortNames: names.shortNames,
@@ -137,15 +138,25 @@ function columnsOf(columns: readonly CustomResourceColumnDefinition[] | undefine
 
 function columnOf(column: CustomResourceColumnDefinition): TableColumn<KubeObject> {
   const { name = "", type = "string", format, description, priority, jsonPath = "" } = column;
-  const path = JsonPath.parse(jsonPath);
+  const path = columnPath(jsonPath);
   return {
     name,
     type: type as TableColumn<KubeObject>["type"],
     format,
     description: description || `Custom resource definition column (in JSONPath format): ${jsonPath}`,
     priority,
-    value: (object) => cellOf(path.find(object)[0], type),
+    value: (object) => cellOf(path?.find(object)[0], type),
   };
+}
+
+/** undefined for one that cannot be read: definitions may have any, and such a column stays empty. */
+function columnPath(text: string): JsonPath | undefined {
+  try {
+    return JsonPath.parse(text);
+  } catch (error) {
+    if (error instanceof JsonPathError) return undefined;
+    throw error;
+  }
 }
 
 function cellOf(value: unknown, type: string): string | number | boolean | undefined {
@@ -210,11 +221,16 @@ function strategyOf(
   const scale = version.subresources?.scale;
   const isTerminating = definition.metadata.deletionTimestamp !== undefined;
 
-  const judged = (errors: FieldError[], object: KubeObject, old: KubeObject | undefined): FieldError[] => {
+  const judged = (
+    errors: FieldError[],
+    object: KubeObject,
+    old: KubeObject | undefined,
+    warn?: (text: string) => void,
+  ): FieldError[] => {
     if (!rules) return errors;
     // A name that is missing is said elsewhere, but blocks as well.
     if (!object.metadata.name || errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
-    return [...errors, ...rules.check(object, old)];
+    return [...errors, ...rules.check(object, old, warn)];
   };
   const listErrors = (object: KubeObject): FieldError[] => collect((root) => checkLists(object, schema, root));
   const newListErrors = (object: KubeObject, old: KubeObject): FieldError[] =>
@@ -242,22 +258,22 @@ function strategyOf(
       ];
       return judged(errors, object, undefined);
     },
-    validateUpdate(object, old) {
+    validateUpdate(object, old, warn) {
       const errors = [
         ...validateValue(written, object, "", { value: old }),
         ...collect((root) => checkScale(object, scale, root, "all")),
         ...embedded(object),
         ...newListErrors(object, old),
       ];
-      return judged(errors, object, old);
+      return judged(errors, object, old, warn);
     },
-    validateStatusUpdate(object, old) {
+    validateStatusUpdate(object, old, warn) {
       const errors = [
         ...statusErrors(written, object, old),
         ...collect((root) => checkScale(object, scale, root, "status")),
         ...newListErrors(object, old),
       ];
-      return judged(errors, object, old);
+      return judged(errors, object, old, warn);
     },
     warnings: (object, old) => finalizerWarnings(object, old),
   };

@@ -92,7 +92,10 @@ function acceptedNames(
     (name) => !had?.shortNames?.includes(name) && taken.resources.has(name),
   );
   if (refused.length > 0) {
-    const each = refused.map((name) => `${JSON.stringify(name)} is already in use`);
+    // Its own names, which are taken by then, are none for a conflict to be solved.
+    const own = [accepted.plural, accepted.singular];
+    const told = (wanted.shortNames ?? []).filter((name) => refused.includes(name) || own.includes(name));
+    const each = told.map((name) => `${JSON.stringify(name)} is already in use`);
     conflict = { reason: "ShortNamesConflict", message: each.length === 1 ? (each[0] ?? "") : `[${each.join(", ")}]` };
   } else if (wanted.shortNames?.length) accepted.shortNames = wanted.shortNames;
   else delete accepted.shortNames;

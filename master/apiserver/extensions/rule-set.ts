@@ -1,17 +1,23 @@
 /** The CEL rules (x-kubernetes-validations) of a schema: compiled once, judged on every write (KEP-2876). */
 import type { FieldError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { equalJson, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import { isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { JSONSchemaProps, ValidationRule } from "#shared/api/types/apiextensions-v1.generated.ts";
+import type { Environment } from "#shared/cel/checker.ts";
 import { CostExceeded } from "#shared/cel/evaluator.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
 import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
+import { sizeOfSchema } from "#shared/cel/schema-size.ts";
 import { typeOfSchema } from "#shared/cel/schema-type.ts";
 import { standardLibrary } from "#shared/cel/standard-library.ts";
 import { bool, optionalOf, string, type Type } from "#shared/cel/types.ts";
 import { CelError, fromJson, Optional, type Value } from "#shared/cel/values.ts";
 import { Field } from "../resources/validation/field.ts";
+import { isUnchanged, keysOf } from "./correlation.ts";
+import { FieldPathError, fieldPathOf } from "./field-path.ts";
+import { partsOf, RuleCosts } from "./rule-costs.ts";
 
 /** What one rule may cost, and all rules of one object together (apiserver's apis/cel/config.go). */
 const PER_RULE_COST = 1_000_000;
@@ -25,6 +31,8 @@ interface Rule {
   readonly program: Program;
   readonly message: Program | undefined;
   readonly usesOld: boolean;
+  /** The field below that errors are told of; empty for the value itself. */
+  readonly place: string;
 }
 
 /** Text of what is wrong with a rule, and in which of its fields. */
@@ -38,13 +46,27 @@ const compileText = (error: unknown): string => {
   throw error;
 };
 
-function compiled(written: ValidationRule, self: Type): Rule | RuleFault {
-  const old = written.optionalOldSelf ? optionalOf(self) : self;
+function environmentOf({ optionalOldSelf }: ValidationRule, self: Type): Environment {
+  const old = optionalOldSelf ? optionalOf(self) : self;
   const variables = new Map([
     ["self", self],
     ["oldSelf", old],
   ]);
-  const environment = { variables, functions };
+  return { variables, functions };
+}
+
+function placeOf({ fieldPath = "" }: ValidationRule, schema: JSONSchemaProps): string {
+  try {
+    return fieldPathOf(fieldPath, schema).text;
+  } catch (error) {
+    // Such a path is refused where it is written.
+    if (error instanceof FieldPathError) return "";
+    throw error;
+  }
+}
+
+function compiled(written: ValidationRule, self: Type, schema: JSONSchemaProps): Rule | RuleFault {
+  const environment = environmentOf(written, self);
   let program: Program;
   try {
     program = Program.compile(written.rule, environment);
@@ -66,7 +88,7 @@ function compiled(written: ValidationRule, self: Type): Rule | RuleFault {
     if (!message.gives(string))
       return { part: "messageExpression", detail: "messageExpression must evaluate to a string" };
   }
-  return { written, program, message, usesOld };
+  return { written, program, message, usesOld, place: placeOf(written, schema) };
 }
 
 const rulesOf = (schema: JSONSchemaProps): readonly ValidationRule[] =>
@@ -99,7 +121,7 @@ class RuleNode {
     const type = written.length > 0 ? typeOfSchema(schema, path, isResource) : undefined;
     // What does not compile was refused when it was written; it judges nothing.
     const rules = type
-      ? written.map((each) => compiled(each, type)).filter((each): each is Rule => "program" in each)
+      ? written.map((each) => compiled(each, type, schema)).filter((each): each is Rule => "program" in each)
       : [];
     return new RuleNode(schema, type, rules, properties, additional, ofItems);
   }
@@ -126,14 +148,19 @@ export class RuleSet {
     return root && new RuleSet(root);
   }
 
-  /** What is wrong with the rules themselves, at their places below `field`. */
-  static checkRules(schema: JSONSchemaProps, field: Field): void {
-    checkNode(schema, "selfType", true, undefined, field);
+  /** What is wrong with the rules themselves, at their places below `field`. What one rule costs does not count in a schema
+   *  that `isUnchanged`. */
+  static checkRules(schema: JSONSchemaProps, isUnchanged: boolean, field: Field): void {
+    const costs = new RuleCosts(isUnchanged);
+    checkNode(schema, { path: "selfType", isResource: true, uncorrelated: undefined, count: 1 }, costs, field);
+    costs.judgeTotal(field);
   }
 
-  /** Judges an object, on an update with what it was. */
-  check(object: KubeObject, old: KubeObject | undefined): FieldError[] {
-    return new Judgement().run(this.#root, object, old && { value: old, unchanged: equalJson(object, old) }, "");
+  /** Judges an object, on an update with what it was. What is wrong with parts that have not changed is told by `warn`. */
+  check(object: KubeObject, old: KubeObject | undefined, warn?: (text: string) => void): FieldError[] {
+    const { schema } = this.#root;
+    const before = old && { value: old, unchanged: isUnchanged(schema, object, old) };
+    return new Judgement(warn).run(this.#root, object, before, "");
   }
 
   /** Judges a value alone, as on a create. */
@@ -159,40 +186,64 @@ const shownRule = ({
   OptionalOldSelf: optionalOldSelf ?? null,
 });
 
-/** `uncorrelated` is the path of the first ancestor whose parts cannot be found again in an old object. */
-function checkNode(
-  schema: JSONSchemaProps,
-  path: string,
-  isResource: boolean,
-  uncorrelated: string | undefined,
-  field: Field,
-): void {
-  const type = typeOfSchema(schema, path, isResource);
+const NO_TYPE =
+  "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations";
+
+interface NodePlace {
+  /** Names the type. */
+  readonly path: string;
+  readonly isResource: boolean;
+  /** The path of the first ancestor whose parts cannot be found again in an old object. */
+  readonly uncorrelated: string | undefined;
+  /** How many values of the node there can be, where something bounds it. */
+  readonly count: number | undefined;
+}
+
+function checkNode(schema: JSONSchemaProps, place: NodePlace, costs: RuleCosts, field: Field): void {
+  const { path, uncorrelated, count } = place;
+  const rules = field.at("x-kubernetes-validations");
+  const hasRules = (schema["x-kubernetes-validations"] ?? []).length > 0;
+  if (hasRules && !typeOfSchema(schema, path, place.isResource)) rules.internal(NO_TYPE);
   for (const [index, written] of (schema["x-kubernetes-validations"] ?? []).entries()) {
-    const at = field.at("x-kubernetes-validations").index(index);
-    if (!type || written.rule.trim() === "") continue;
-    const rule = compiled(written, type);
-    if ("part" in rule) {
-      at.at(rule.part).invalid(
-        rule.part === "optionalOldSelf" ? written.optionalOldSelf : shownRule(written),
-        rule.detail,
-      );
-    } else if (rule.usesOld && uncorrelated !== undefined) {
-      const detail = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`;
-      at.at("rule").invalid(written.rule, detail);
-    }
+    checkRule(written, schema, place, costs, rules.index(index));
   }
   const { properties = {}, additionalProperties, items } = schema;
-  const ofFields = schema["x-kubernetes-map-type"] === "atomic" ? (uncorrelated ?? field.path) : uncorrelated;
+  const ofItems = schema["x-kubernetes-list-type"] === "map" ? uncorrelated : (uncorrelated ?? field.path);
+  const below = (child: JSONSchemaProps, step: string, within: string | undefined, at: Field): void => {
+    const inner = { path: `${path}.${step}`, isResource: false, uncorrelated: within, count: partsOf(schema, count) };
+    checkNode(child, inner, costs, at);
+  };
   for (const [name, property] of Object.entries(properties)) {
-    checkNode(property, `${path}.${name}`, false, ofFields, field.at("properties").key(name));
+    below(property, name, uncorrelated, field.at("properties").key(name));
   }
   if (typeof additionalProperties === "object") {
-    checkNode(additionalProperties, `${path}.@prop`, false, uncorrelated, field.at("additionalProperties"));
+    below(additionalProperties, "@prop", uncorrelated, field.at("additionalProperties"));
   }
-  if (items && !Array.isArray(items)) {
-    const ofItems = schema["x-kubernetes-list-type"] === "map" ? uncorrelated : (uncorrelated ?? field.path);
-    checkNode(items as JSONSchemaProps, `${path}.@idx`, false, ofItems, field.at("items"));
+  if (items && !Array.isArray(items)) below(items as JSONSchemaProps, "@idx", ofItems, field.at("items"));
+}
+
+function checkRule(
+  written: ValidationRule,
+  schema: JSONSchemaProps,
+  { path, isResource, uncorrelated, count }: NodePlace,
+  costs: RuleCosts,
+  at: Field,
+): void {
+  const type = typeOfSchema(schema, path, isResource);
+  const size = sizeOfSchema(schema, isResource);
+  // What no expression can look at is told once, of all rules of the node.
+  if (!type || !size || written.rule.trim() === "") return;
+  const rule = compiled(written, type, schema);
+  const standing = { environment: environmentOf(written, type), size, count };
+  const faulty = "part" in rule ? rule.part : undefined;
+  if (faulty !== "rule") costs.rule(written, standing, at);
+  if (faulty === undefined && written.messageExpression) costs.message(written, standing, at);
+  if ("part" in rule) {
+    const { part, detail } = rule;
+    at.at(part).invalid(part === "optionalOldSelf" ? written.optionalOldSelf : shownRule(written), detail);
+  } else if (rule.usesOld && uncorrelated !== undefined) {
+    const detail = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`;
+    at.at("rule").invalid(written.rule, detail);
   }
 }
 
@@ -203,6 +254,8 @@ class OutOfBudget extends Error {}
 class Judgement {
   readonly #errors: FieldError[] = [];
   #budget = PER_OBJECT_COST;
+
+  constructor(private readonly warn?: (text: string) => void) {}
 
   run(root: RuleNode, value: unknown, before: Before | undefined, path: string): FieldError[] {
     try {
@@ -221,14 +274,13 @@ class Judgement {
   }
 
   #fields(node: RuleNode, object: JsonObject, before: Before | undefined, field: Field): void {
-    const isAtomic = node.schema["x-kubernetes-map-type"] === "atomic";
     for (const key of Object.keys(object)) {
       const property = node.properties.get(key);
       const child = property ?? (Object.hasOwn(node.schema.properties ?? {}, key) ? undefined : node.additional);
       if (!child) continue;
       const value = member(object, key);
-      const old = !isAtomic && isJsonObject(before?.value) ? member(before.value, key) : undefined;
-      this.#node(child, value, next(before, old, value), property ? field.at(key) : field.key(key));
+      const old = isJsonObject(before?.value) ? member(before.value, key) : undefined;
+      this.#node(child, value, next(before, old, value, child.schema), property ? field.at(key) : field.key(key));
     }
   }
 
@@ -237,15 +289,14 @@ class Judgement {
     if (!items) return;
     const keys =
       node.schema["x-kubernetes-list-type"] === "map" ? (node.schema["x-kubernetes-list-map-keys"] ?? []) : [];
-    const idOf = (item: unknown): string | undefined =>
-      isJsonObject(item) && keys.length > 0 ? JSON.stringify(keys.map((key) => member(item, key) ?? null)) : undefined;
+    const idOf = (item: unknown): string | undefined => (keys.length > 0 ? keysOf(item, keys) : undefined);
     const old = Array.isArray(before?.value)
       ? new Map(before.value.map((item: unknown) => [idOf(item), item]))
       : undefined;
     for (const [index, item] of list.entries()) {
       const id = idOf(item);
       const counterpart = id === undefined ? undefined : old?.get(id);
-      this.#node(items, item, next(before, counterpart, item), field.index(index));
+      this.#node(items, item, next(before, counterpart, item, items.schema), field.index(index));
     }
   }
 
@@ -285,31 +336,53 @@ class Judgement {
       );
       return;
     }
-    if (holds || (!usesOld && before?.unchanged)) return;
-    this.#report(rule, this.#messageOf(rule, variables) ?? `failed rule: ${written.rule.trim()}`, value, field);
+    if (holds) return;
+    const isBorneWith = !usesOld && before?.unchanged === true;
+    const faults = isBorneWith ? field.apart() : { field, errors: [] };
+    try {
+      const text = this.#messageOf(node, rule, variables, faults.field);
+      this.#report(rule, text ?? `failed rule: ${written.rule.trim()}`, value, faults.field);
+    } finally {
+      for (const error of faults.errors) this.warn?.(`${error.field}: ${error.message}`);
+    }
   }
 
-  #messageOf({ written, message }: Rule, variables: (name: string) => Value | undefined): string | undefined {
+  #messageOf(
+    { schema }: RuleNode,
+    rule: Rule,
+    variables: (name: string) => Value | undefined,
+    field: Field,
+  ): string | undefined {
+    const { written, message } = rule;
     const fixed = written.message?.trim() || undefined;
     if (!message) return fixed;
+    const limit = Math.min(PER_RULE_COST, this.#budget + 1);
     try {
-      const run = message.run(variables, Math.min(PER_RULE_COST, this.#budget + 1));
+      const run = message.run(variables, limit);
       this.#budget -= run.cost;
       const text = typeof run.value === "string" ? run.value.trim() : "";
       const isFit = text !== "" && !/[\n\r]/.test(text) && Buffer.byteLength(text) <= MAX_MESSAGE_BYTES;
       return isFit ? text : fixed;
     } catch (error) {
-      if (error instanceof CelError || error instanceof CostExceeded) return fixed;
-      throw error;
+      if (error instanceof CelError) return fixed;
+      if (!(error instanceof CostExceeded)) throw error;
+      const source = goQuote(written.messageExpression ?? "");
+      const detail =
+        limit < PER_RULE_COST
+          ? "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run"
+          : `no further validation rules will be run due to call cost exceeds limit for messageExpression: ${source}`;
+      this.#placeOf(rule, field).invalid(schema.type ?? "", detail);
+      throw new OutOfBudget();
     }
   }
 
-  #report({ written }: Rule, detail: string, value: unknown, field: Field): void {
-    const path = (written.fieldPath ?? "")
-      .trim()
-      .replace(/\['([^']*)'\]/g, ".$1")
-      .replace(/^\./, "");
-    const at = path === "" ? field : field.at(path);
+  #placeOf({ place }: Rule, field: Field): Field {
+    return place === "" ? field : field.at(place);
+  }
+
+  #report(rule: Rule, detail: string, value: unknown, field: Field): void {
+    const { written } = rule;
+    const at = this.#placeOf(rule, field);
     const isPlain = typeof value !== "object";
     switch (written.reason) {
       case "FieldValueRequired":
@@ -319,7 +392,8 @@ class Judgement {
         at.forbidden(detail);
         break;
       case "FieldValueDuplicate":
-        at.duplicate(value);
+        if (isPlain) at.duplicate(value);
+        else at.duplicateWithoutValue();
         break;
       default:
         if (isPlain) at.invalid(value, detail);
@@ -329,8 +403,13 @@ class Judgement {
 }
 
 /** The old side of a part. */
-function next(before: Before | undefined, counterpart: unknown, value: unknown): Before | undefined {
+function next(
+  before: Before | undefined,
+  counterpart: unknown,
+  value: unknown,
+  schema: JSONSchemaProps,
+): Before | undefined {
   if (!before) return undefined;
   if (counterpart === undefined) return { value: undefined, unchanged: before.unchanged };
-  return { value: counterpart, unchanged: before.unchanged || equalJson(counterpart, value) };
+  return { value: counterpart, unchanged: before.unchanged || isUnchanged(schema, value, counterpart) };
 }

@@ -8,6 +8,7 @@ import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
 import { equalJson, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { Field } from "../resources/validation/field.ts";
+import { isUnchanged, keysOf } from "./correlation.ts";
 import { hasFormat, isKnownFormat } from "./formats.ts";
 
 /** Everything that is wrong with `value`; paths begin at `path`, which is empty for a whole object. */
@@ -34,7 +35,7 @@ const NO_PATH = "<nil>";
 class Walk {
   node(schema: JSONSchemaProps, value: unknown, path: string, old: Old): Outcome {
     const outcome: Outcome = { errors: [], matches: 0 };
-    if (old && equalJson(old.value, value)) return outcome;
+    if (old && isUnchanged(schema, value, old.value)) return outcome;
     const report = reporter(path, outcome.errors);
     if (value === null || value === undefined) {
       checkNull(schema, path, report);
@@ -299,11 +300,9 @@ function checkEnum({ enum: allowed }: JSONSchemaProps, value: unknown, report: R
 function correlator(schema: JSONSchemaProps, old: Old): (item: unknown) => Old {
   const keys = schema["x-kubernetes-list-map-keys"];
   if (!old || !Array.isArray(old.value) || schema["x-kubernetes-list-type"] !== "map" || !keys) return () => undefined;
-  const idOf = (item: unknown): string | undefined =>
-    isJsonObject(item) ? JSON.stringify(keys.map((key) => member(item, key) ?? null)) : undefined;
-  const before = new Map(old.value.map((item: unknown) => [idOf(item), item]));
+  const before = new Map(old.value.map((item: unknown) => [keysOf(item, keys), item]));
   return (item) => {
-    const id = idOf(item);
+    const id = keysOf(item, keys);
     return id !== undefined && before.has(id) ? { value: before.get(id) } : undefined;
   };
 }

@@ -174,8 +174,9 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** What a change of raises metadata.generation, where that is not just the spec. Compared as JSON. */
   generationBasis?(object: Readonly<T>): unknown;
   validate?(object: T): FieldError[];
-  validateUpdate?(object: T, old: Readonly<T>): FieldError[];
-  validateStatusUpdate?(object: T, old: Readonly<T>): FieldError[];
+  /** `warn` takes what is wrong and borne with. */
+  validateUpdate?(object: T, old: Readonly<T>, warn?: (text: string) => void): FieldError[];
+  validateStatusUpdate?(object: T, old: Readonly<T>, warn?: (text: string) => void): FieldError[];
   warnings?(object: T, old: Readonly<T> | undefined): string[];
   /** Who judges metadata beyond what holds for every kind. Default: the kind, finalizers without a domain included. */
   readonly metadataRules?: MetadataRules | undefined;

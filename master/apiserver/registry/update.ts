@@ -223,11 +223,14 @@ function basisChanged(strategy: Strategy, object: KubeObject, old: KubeObject): 
 function validate(scope: WriteScope, change: Change, object: KubeObject, old: KubeObject): void {
   const { subresource, resource } = scope;
   const { strategy } = resource.workingDeclaration;
+  const warn = (text: string): void => {
+    if (!scope.warnings.includes(text)) scope.warnings.push(text);
+  };
   const own = change.update
     ? change.update.validate?.(object, old)
     : subresource === "status"
-      ? strategy?.validateStatusUpdate?.(object, old)
-      : strategy?.validateUpdate?.(object, old);
+      ? strategy?.validateStatusUpdate?.(object, old, warn)
+      : strategy?.validateUpdate?.(object, old, warn);
   if (change.isInternal) return;
   const rules = metadataRulesOf(resource.workingDeclaration);
   const faults = [

@@ -18,6 +18,7 @@ const deviceType = objectOf("DRADevice", {
 const environment: Environment = {
   variables: new Map([["device", deviceType]]),
   functions: new FunctionTable(standardLibrary, kubernetesLibrary),
+  hasBindings: true,
 };
 
 /** Upstream's limit of one evaluation. */

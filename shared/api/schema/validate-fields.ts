@@ -164,12 +164,26 @@ class Normalizer {
     for (const key of keysOf(fields)) {
       this.path = path === "" ? key : `${path}.${key}`;
       const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
-      if (property) setField(result, key, this.value(property, fields[key]));
+      if (property && schema.embeddedResource && key === "metadata") {
+        setField(result, key, this.embeddedMetadata(property, fields[key]));
+      } else if (property) setField(result, key, this.value(property, fields[key]));
       else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
       else this.report();
     }
     this.path = path;
     return sorted(result);
+  }
+
+  /** Read by a decoder of its own, which goes by names and tells the whole of what it cannot read. */
+  private embeddedMetadata(schema: Schema, value: unknown): unknown {
+    const given = isRecord(value) ? sorted(value) : value;
+    const { path } = this;
+    try {
+      return this.value(schema, given);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw new DecodeError(`${path}: Invalid value: ${JSON.stringify(given)}: ${error.message}`);
+    }
   }
 
   private scalar(schema: Schema, type: GoType, value: unknown): unknown {
@@ -260,6 +274,9 @@ function filledOver(schema: Schema, before: unknown, value: object, earlier: Rea
   if (!isMap(before) || !isMap(value)) return value;
   return filledTwice(schema, value, new Map([...earlier, [value, before]]));
 }
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 
 function isNumeric(goType: string): boolean {
   return /^(u?int(32|64)|float64)$/.test(goType);

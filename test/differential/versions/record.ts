@@ -4,26 +4,20 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { WireAnswer } from "../wire/answer.ts";
+import { sendInOrder } from "../in-order.ts";
+import { answerOf } from "../wire/answer.ts";
 import { startConverter } from "./converter.ts";
 import { requestsWith } from "./requests.ts";
-import { sendInOrder } from "./send.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
 const [url, ca, token] = [read("url"), read("ca.crt"), read("token")];
 
 const converter = await startConverter();
-const answers: Record<string, WireAnswer> = {};
-await sendInOrder(
-  requestsWith(converter),
-  (path, init) => {
-    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
-    return fetch(url + path, { ...init, headers, tls: { ca } } as RequestInit);
-  },
-  (name, answer) => {
-    answers[name] = answer;
-  },
-);
+const fetched = (path: string, init: RequestInit): Promise<Response> => {
+  const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
+  return fetch(url + path, { ...init, headers, tls: { ca } } as RequestInit);
+};
+const answers = await sendInOrder(requestsWith(converter), fetched, answerOf);
 converter.stop();
 writeFileSync(join(import.meta.dir, "answers.json"), `${JSON.stringify(answers, undefined, 1)}\n`);

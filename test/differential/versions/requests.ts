@@ -3,19 +3,8 @@
  * (record.ts) and to ours (the test). Versions of widgets are converted by the webhook of converter.ts; those of plains have
  * other fields and are not converted.
  */
+import type { OrderedRequest as Request } from "../in-order.ts";
 import type { Converter } from "./converter.ts";
-
-export interface Request {
-  readonly name: string;
-  readonly method: string;
-  readonly path: string;
-  readonly type?: string;
-  readonly body?: object;
-  /** Sent again until the answer has this status: what follows from a change of a definition comes a moment later. */
-  readonly until?: number;
-  /** Sent again until the answer lacks this text. */
-  readonly untilLacks?: string;
-}
 
 type Json = Readonly<Record<string, unknown>>;
 const group = "v.example.com";

@@ -1,23 +1,21 @@
 /** Who owns what of custom resources in several versions is as upstream's server has it (recorded by record.ts). */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type ExtendedServer, startExtendedServer } from "../../extensions/extended-server.ts";
-import type { WireAnswer } from "../wire/answer.ts";
+import { sendInOrder } from "../in-order.ts";
+import { answerOf, type WireAnswer } from "../wire/answer.ts";
 import answers from "./answers.json";
 import { type Converter, startConverter } from "./converter.ts";
 import { requestsWith } from "./requests.ts";
-import { sendInOrder } from "./send.ts";
 
 setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 let converter: Converter;
-const ours: Record<string, WireAnswer> = {};
+let ours: Readonly<Record<string, WireAnswer>>;
 beforeAll(async () => {
   server = await startExtendedServer([]);
   converter = await startConverter();
-  await sendInOrder(requestsWith(converter), server.fetch, (name, answer) => {
-    ours[name] = answer;
-  });
+  ours = await sendInOrder(requestsWith(converter), server.fetch, answerOf);
 });
 afterAll(async () => {
   converter?.stop();

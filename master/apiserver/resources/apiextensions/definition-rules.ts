@@ -10,13 +10,12 @@ import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
   CustomResourceSubresources,
-  JSONSchemaProps,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { approvalState, isEstablished, isProtectedGroup } from "../../extensions/definition-status.ts";
-import { JsonPath, JsonPathError } from "../../extensions/json-path.ts";
+import { type FieldPath, FieldPathError, fieldPathOf } from "../../extensions/field-path.ts";
 import { collect, type Field, immutable, requiredOneOf } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain } from "../validation/names.ts";
-import { checkSchema, leniencyOf, type SchemaLeniency, schemaAt, strict } from "./schema-rules.ts";
+import { checkSchema, leniencyOf, type SchemaLeniency, strict } from "./schema-rules.ts";
 
 const MAX_SELECTABLE_FIELDS = 8;
 const columnTypes = ["boolean", "date", "integer", "number", "string"];
@@ -51,10 +50,7 @@ export function validateDefinitionUpdate(
   return collect((root) => {
     const spec = root.at("spec");
     const [now, before] = [definition.spec, old.spec];
-    const schemas = (before.versions ?? []).flatMap(({ schema }) =>
-      schema?.openAPIV3Schema ? [schema.openAPIV3Schema] : [],
-    );
-    checkSpec(now, equalJson(now, before) ? undefined : leniencyOf(schemas), spec);
+    checkSpec(now, equalJson(now, before) ? undefined : leniencyOf(before, now), spec);
     if (isEstablished(old)) {
       immutable(now.scope, before.scope, spec.at("scope"));
       immutable(now.names.kind, before.names.kind, spec.at("names", "kind"));
@@ -146,7 +142,9 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
     checkDeprecation(version, at.at("deprecationWarning"));
     const hasStatus = version.subresources?.status !== undefined;
     const written = version.schema?.openAPIV3Schema;
-    if (!schema && written && leniency) checkSchema(written, hasStatus, leniency, at.at("schema", "openAPIV3Schema"));
+    if (!schema && written && leniency) {
+      checkSchema(written, { version: version.name, hasStatus }, leniency, at.at("schema", "openAPIV3Schema"));
+    }
     if (!subresources) checkSubresources(version.subresources, at.at("subresources"));
     if (!columns) checkColumns(version.additionalPrinterColumns, at.at("additionalPrinterColumns"));
     if (!selectable) checkSelectable(version, at.at("selectableFields"));
@@ -159,7 +157,8 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
   }
   if (schema?.openAPIV3Schema && leniency) {
     const hasStatus = versions.some((version) => version.subresources?.status !== undefined);
-    checkSchema(schema.openAPIV3Schema, hasStatus, leniency, field.at("validation", "openAPIV3Schema"));
+    const all = { version: versions[0]?.name ?? "", hasStatus };
+    checkSchema(schema.openAPIV3Schema, all, leniency, field.at("validation", "openAPIV3Schema"));
   }
   if (subresources) checkSubresources(subresources, field.at("subresources"));
   if (columns) checkColumns(columns, field.at("additionalPrinterColumns"));
@@ -221,15 +220,7 @@ function checkColumns(columns: readonly CustomResourceColumnDefinition[] | undef
 function checkPath(path: string, field: Field): boolean {
   if (path === "") field.invalid(path, "must not be empty");
   else if (!path.startsWith(".")) field.invalid(path, "must be a simple json path starting with .");
-  else {
-    try {
-      JsonPath.parse(path);
-      return true;
-    } catch (error) {
-      if (!(error instanceof JsonPathError)) throw error;
-      field.invalid(path, error.message);
-    }
-  }
+  else return true;
   return false;
 }
 
@@ -264,13 +255,16 @@ function checkSelectable({ selectableFields = [], schema }: CustomResourceDefini
       at.required();
       continue;
     }
-    const found = schemaAt(schema?.openAPIV3Schema ?? ({} as JSONSchemaProps), jsonPath);
-    if (!found) {
-      at.invalid(jsonPath, "is an invalid path: does not refer to a valid field");
+    let found: FieldPath;
+    try {
+      found = fieldPathOf(jsonPath, schema?.openAPIV3Schema ?? {}, { allowsBrackets: false });
+    } catch (error) {
+      if (!(error instanceof FieldPathError)) throw error;
+      at.invalid(jsonPath, `is an invalid path: ${error.message}`);
       continue;
     }
     if (/^\.metadata(\.|$)/.test(jsonPath)) at.invalid(jsonPath, "must not point to fields in metadata");
-    if (!scalarTypes.includes(found.type ?? "")) {
+    if (!scalarTypes.includes(found.schema.type ?? "")) {
       at.invalid(
         jsonPath,
         "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.",

@@ -6,9 +6,11 @@ import { equalJson, isJsonObject } from "#shared/api/patch/json-value.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import type {
   CustomResourceDefinitionSpec,
+  CustomResourceDefinitionVersion,
   JSONSchemaProps,
   ValidationRule,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { FieldPathError, fieldPathOf } from "../../extensions/field-path.ts";
 import { isKnownFormat } from "../../extensions/formats.ts";
 import { checkEmbedded } from "../../extensions/object-rules.ts";
 import { RuleSet } from "../../extensions/rule-set.ts";
@@ -22,9 +24,16 @@ export interface SchemaLeniency {
   readonly unprunedDefaults: boolean;
   readonly looseSets: boolean;
   readonly looseMapKeys: boolean;
+  /** Names of versions whose schema stays what it was. */
+  readonly unchanged: ReadonlySet<string>;
 }
 
-export const strict: SchemaLeniency = { unprunedDefaults: false, looseSets: false, looseMapKeys: false };
+export const strict: SchemaLeniency = {
+  unprunedDefaults: false,
+  looseSets: false,
+  looseMapKeys: false,
+  unchanged: new Set(),
+};
 
 /** Formats that no server knows: they are kept and mean nothing. */
 export function unknownFormats({ versions }: CustomResourceDefinitionSpec): string[] {
@@ -87,13 +96,19 @@ const allowedNames =
   "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations]";
 
 /** The whole schema of a version, at `field` (…schema.openAPIV3Schema). */
-export function checkSchema(schema: JSONSchemaProps, hasStatus: boolean, leniency: SchemaLeniency, field: Field): void {
+export function checkSchema(
+  schema: JSONSchemaProps,
+  { version, hasStatus }: { readonly version: string; readonly hasStatus: boolean },
+  leniency: SchemaLeniency,
+  field: Field,
+): void {
   if (hasStatus) checkBesideStatus(schema, field);
   if (schema.nullable) field.at("nullable").forbidden("nullable cannot be true at the root");
   const structure = field.apart();
-  checkStructure(schema, structure.field);
+  const isForeign = hasUnsupported(schema);
+  if (!isForeign) checkStructure(schema, structure.field);
   field.addAll(structure.errors.sort((a, b) => (`${a.field}: ${a.message}` < `${b.field}: ${b.message}` ? -1 : 1)));
-  const isStructural = structure.errors.length === 0;
+  const isStructural = !isForeign && structure.errors.length === 0;
   const defaults = field.apart();
   if (isStructural) checkDefaults(schema, false, leniency, defaults.field);
   field.addAll(defaults.errors);
@@ -102,7 +117,17 @@ export function checkSchema(schema: JSONSchemaProps, hasStatus: boolean, lenienc
   field.addAll(nodes.errors);
   if (!isStructural || defaults.errors.length + nodes.errors.length > 0) return;
   if (namesDialect(schema)) field.invalid("", "OpenAPIV3Schema 'schema' is not supported");
-  else RuleSet.checkRules(schema, field);
+  else RuleSet.checkRules(schema, leniency.unchanged.has(version), field);
+}
+
+/** Whether a part of the schema has what no structural schema can have: that alone is told then. */
+function hasUnsupported(schema: JSONSchemaProps): boolean {
+  let found = false;
+  visit(schema, ({ id, $ref, patternProperties, dependencies, additionalItems, definitions }) => {
+    const filled = [patternProperties, dependencies, definitions].some((each) => Object.keys(each ?? {}).length > 0);
+    found ||= !!id || !!$ref || filled || additionalItems !== undefined;
+  });
+  return found;
 }
 
 /** Whether a part of the schema says in what dialect of JSON Schema it is. */
@@ -337,27 +362,19 @@ function checkRuleParts(schema: JSONSchemaProps, rule: ValidationRule, at: Field
   if (fieldPath !== "" && fieldPath.trim() === "")
     at.at("fieldPath").invalid(fieldPath, "must be non-empty if specified");
   if (breaks(fieldPath)) at.at("fieldPath").invalid(fieldPath, "must not contain line breaks");
-  if (fieldPath !== "" && schemaAt(schema, fieldPath) === undefined) {
+  if (fieldPath !== "" && leadsNowhere(schema, fieldPath)) {
     at.at("fieldPath").invalid(fieldPath, "must be a valid path");
   }
 }
 
-const pathStep = /^(?:\.([A-Za-z_][A-Za-z0-9_]*)|\['([^']*)'\])/;
-
-/** The schema that a path of field names leads to; undefined where none is declared. */
-export function schemaAt(schema: JSONSchemaProps, path: string): JSONSchemaProps | undefined {
-  let node: JSONSchemaProps | undefined = schema;
-  let rest = path.trim();
-  while (rest !== "" && node) {
-    const step = pathStep.exec(rest);
-    if (!step) return undefined;
-    const name: string = step[1] ?? step[2] ?? "";
-    const { additionalProperties } = node as JSONSchemaProps;
-    const property: JSONSchemaProps | undefined = node.properties?.[name];
-    node = property ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
-    rest = rest.slice(step[0].length);
+function leadsNowhere(schema: JSONSchemaProps, path: string): boolean {
+  try {
+    fieldPathOf(path, schema);
+    return false;
+  } catch (error) {
+    if (error instanceof FieldPathError) return true;
+    throw error;
   }
-  return node;
 }
 
 /** Defaults must be values that the schema itself allows, with nothing in them that would be pruned. */
@@ -388,7 +405,8 @@ function checkDefaults(schema: JSONSchemaProps, insideMeta: boolean, leniency: S
 }
 
 /** What a definition already has wrong. */
-export function leniencyOf(schemas: readonly JSONSchemaProps[]): SchemaLeniency {
+export function leniencyOf(before: CustomResourceDefinitionSpec, now: CustomResourceDefinitionSpec): SchemaLeniency {
+  const schemas = (before.versions ?? []).flatMap(({ schema }) => schema?.openAPIV3Schema ?? []);
   let [unprunedDefaults, looseSets, looseMapKeys] = [false, false, false];
   for (const root of schemas) {
     visit(root, (schema) => {
@@ -401,7 +419,10 @@ export function leniencyOf(schemas: readonly JSONSchemaProps[]): SchemaLeniency 
       looseMapKeys ||= findsSomething((at) => checkMapKeys(schema, items, at));
     });
   }
-  return { unprunedDefaults, looseSets, looseMapKeys };
+  const isUnchanged = ({ name, schema }: CustomResourceDefinitionVersion): boolean =>
+    (before.versions ?? []).some((old) => old.name === name && equalJson(old.schema, schema));
+  const unchanged = new Set((now.versions ?? []).filter(isUnchanged).map(({ name }) => name));
+  return { unprunedDefaults, looseSets, looseMapKeys, unchanged };
 }
 
 const findsSomething = (check: (field: Field) => void): boolean => collect(check).length > 0;

@@ -19,6 +19,7 @@ function deviceEnvironment(): Environment {
   environment ??= {
     variables: new Map([["device", device]]),
     functions: new FunctionTable(standardLibrary, kubernetesLibrary),
+    hasBindings: true,
   };
   return environment;
 }

@@ -75,6 +75,9 @@ export class Field {
   duplicate(value: unknown, detail = ""): void {
     this.#add("FieldValueDuplicate", `Duplicate value: ${render(value)}`, detail);
   }
+  duplicateWithoutValue(): void {
+    this.#add("FieldValueDuplicate", "Duplicate value", "");
+  }
   tooLong(max_bytes: number): void {
     this.#add(
       "FieldValueTooLong",
