@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:tls";
+import { decode, encode } from "dns-packet";
 import { endpoints, nodes } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { startAnnouncer } from "#shared/discovery/announcer.ts";
+import { findMasters } from "#shared/discovery/find-masters.ts";
+import { mdnsGroup, mdnsPort } from "#shared/discovery/service-type.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { parseJoinToken } from "#shared/pki/join-token.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
@@ -94,6 +98,65 @@ describe("a master is found on the LAN", () => {
     expect(worker.read("/var/lib/bramble/agent/found-masters.json")).toContain(server);
   });
 });
+
+describe.skipIf(Bun.which("avahi-daemon") === null)("avahi on a master's board", () => {
+  const settings = "/etc/bramble/avahi.conf";
+  let it: TestCluster;
+  let avahi: Bun.Subprocess;
+
+  beforeAll(async () => {
+    it = await startCluster({ name: "avahi", network: "10.215", workers: 0 });
+    // Without a message bus of the board's own it must not go to this machine's.
+    writeFileSync(
+      it.cluster.file("master-1", settings),
+      "[server]\nhost-name=beside\nuse-ipv6=no\nenable-dbus=no\nallow-interfaces=eth0\n",
+    );
+    avahi = Bun.spawn({
+      cmd: it.cluster.host("master-1").inside(["avahi-daemon", "--file", settings, "--no-chroot", "--no-rlimits"]),
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+  });
+  afterAll(async () => {
+    avahi?.kill();
+    await avahi?.exited;
+    await it?.stop();
+  });
+
+  test.each(["first", "second"])("both answer, with Bramble started %s", async (which) => {
+    const master = it.cluster.host("master-1");
+    if (which === "second") {
+      await master.stopBramble("SIGTERM");
+      master.startBramble();
+    }
+    const address = `${it.prefix}.11`;
+    await waitFor("an answer of avahi's", patience_s, async () =>
+      (await addressOf("beside.local", `${it.prefix}.1`)) === address ? true : undefined,
+    );
+    await waitFor("an answer of the master's", patience_s, async () =>
+      (await findMasters()).some(({ url }) => url === `https://${address}:6443`) ? true : undefined,
+    );
+    expect(avahi.exitCode).toBeNull();
+    expect(master.log(1_000)).not.toContain("cannot find this master by mDNS");
+  });
+});
+
+/** What the LAN of `own` answers for a name within a second, asked as a simple resolver does (RFC 6762, section 5.1). */
+async function addressOf(name: string, own: string): Promise<string | undefined> {
+  const socket = createSocket("udp4");
+  try {
+    await new Promise<void>((done) => socket.bind(0, own, done));
+    socket.setMulticastInterface(own);
+    const answer = new Promise<Buffer>((done) => socket.once("message", done));
+    socket.send(encode({ type: "query", id: 1, questions: [{ type: "A", name }] }), mdnsPort, mdnsGroup);
+    const message = await Promise.race([answer, Bun.sleep(1_000)]);
+    const [found] = message ? (decode(message).answers ?? []) : [];
+    return found?.type === "A" ? found.data : undefined;
+  } finally {
+    socket.close();
+  }
+}
 
 /** Announces the cluster's own hash, hands out the cluster's own CA, and certifies itself by a CA of the same name. */
 async function startRogue(address: string, ca: string, caHash: string) {
