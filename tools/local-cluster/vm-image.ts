@@ -86,6 +86,9 @@ export function writeIntoDisk(disk: string, files: Readonly<Record<string, strin
     run(["debugfs", "-w", "-R", `rm ${path}`, disk]);
     run(["debugfs", "-w", "-R", `write ${source} ${path}`, disk]);
     rmSync(source);
-    if (run(["debugfs", "-R", `cat ${path}`, disk]) !== text) throw new Error(`${path} cannot be written into ${disk}`);
+    if (readFromDisk(disk, path) !== text) throw new Error(`${path} cannot be written into ${disk}`);
   }
 }
+
+/** Text of a file on an ext4 disk that nothing has mounted; empty where there is none. */
+export const readFromDisk = (disk: string, path: string): string => run(["debugfs", "-R", `cat ${path}`, disk]);

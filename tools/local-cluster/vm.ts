@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { hardwareAddress, type Lan, lanNamespace } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
-import { type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
+import { readFromDisk, type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
 
 export interface VmPlan {
   readonly memory_MiB: number;
@@ -15,6 +15,10 @@ export interface VmPlan {
   readonly lan?: VmLan | undefined;
   /** Folders of this machine that the guest sees, read only, as /mnt/NAME. */
   readonly shares: Readonly<Record<string, string>>;
+  /** Text of files that are to be on its disk; their folders are in the image. */
+  readonly files?: Readonly<Record<string, string>> | undefined;
+  /** Further disks: raw images of this machine, which outlive the guest. */
+  readonly disks?: readonly string[] | undefined;
 }
 
 /** A place on a local cluster's LAN; the tap interface `link` is there already. */
@@ -36,9 +40,14 @@ interface VmState {
   readonly apiPort: number | undefined;
 }
 
-// A guest without hardware virtualisation takes a minute; on a busy machine several.
-const boot_s = 600;
-const shutdown_s = 300;
+// A guest without hardware virtualisation takes a minute; on a busy machine many.
+const boot_s = 1_800;
+const shutdown_s = 900;
+/** systemd gives up on a disk or a service after 90 s, which may be before a busy machine's guest has got to it. */
+const ownArguments = [
+  "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet",
+  `systemd.default_device_timeout_sec=${boot_s} systemd.default_timeout_start_sec=${boot_s}`,
+];
 
 /**
  * A Debian 13 with systemd and a kernel of its own, in emulation: what namespaces cannot show (installing, units, boot,
@@ -62,6 +71,7 @@ export class Vm {
       "/etc/hostname": `${plan.hostname}\n`,
       "/etc/hosts": `127.0.0.1 localhost\n127.0.1.1 ${plan.hostname}\n::1 localhost\n`,
       ...(lan && { "/etc/systemd/network/05-lan.network": staticNetwork(lan) }),
+      ...plan.files,
     });
     const state: VmState = {
       plan,
@@ -76,11 +86,25 @@ export class Vm {
 
   /** Power on; resolves once its ssh answers and its shares are mounted. */
   async powerOn(): Promise<void> {
-    const log = openSync(this.console, "a");
-    const child = Bun.spawn({ cmd: this.#qemu(), stdin: "ignore", stdout: log, stderr: log });
+    const child = this.#start([]);
     child.unref();
-    writeFileSync(join(this.dir, "pid"), String(child.pid));
     await this.#untilUp(undefined, () => child.exitCode !== null);
+  }
+
+  /** Boots once with further boot arguments, up to its restart, which leaves it off. It need not get as far as ssh. */
+  async runOnce(bootArguments: readonly string[]): Promise<void> {
+    const child = this.#start(bootArguments, ["-no-reboot"]);
+    await waitFor(`the guest's restart (console: ${this.console})`, boot_s, () => child.exitCode !== null || undefined);
+    if (child.exitCode !== 0) throw new Error(`qemu ended: ${readFileSync(this.console, "utf8").slice(-2000)}`);
+  }
+
+  #start(bootArguments: readonly string[], options: readonly string[] = []): Bun.Subprocess {
+    const log = openSync(this.console, "a");
+    const cmd = [...this.#qemu(bootArguments), ...options];
+    const child = Bun.spawn({ cmd, stdin: "ignore", stdout: log, stderr: log });
+    closeSync(log);
+    writeFileSync(join(this.dir, "pid"), String(child.pid));
+    return child;
   }
 
   /** Reboots as a person does, and resolves when it is up again. */
@@ -104,6 +128,11 @@ export class Vm {
     if (!this.exists) throw new Error(`no guest in ${this.dir}; \`tools/cluster vm up\` makes one`);
     await this.cut();
     rmSync(this.dir, { recursive: true });
+  }
+
+  /** Text of a file of its disk while it is off; empty where there is none. */
+  fileOnDisk(path: string): string {
+    return readFromDisk(this.disk, path);
   }
 
   get powered(): boolean {
@@ -148,7 +177,7 @@ export class Vm {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(this.disk) ? pid : undefined;
   }
 
-  #qemu(): string[] {
+  #qemu(bootArguments: readonly string[]): string[] {
     const { plan, image, uuid, sshPort, apiPort } = this.#state;
     const { lan } = plan;
     const network = lan
@@ -159,8 +188,12 @@ export class Vm {
       ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-uuid", uuid],
       ...["-smp", String(plan.cpus), "-m", String(plan.memory_MiB), "-display", "none", "-serial", "stdio"],
       ...["-kernel", image.kernel, "-initrd", image.initrd],
-      ...["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"],
-      ...["-drive", `file=${this.disk},if=virtio,format=raw,cache=unsafe`, "-device", "virtio-rng-pci"],
+      ...["-append", [...ownArguments, ...bootArguments].join(" ")],
+      ...[this.disk, ...(plan.disks ?? [])].flatMap((file) => [
+        "-drive",
+        `file=${file},if=virtio,format=raw,cache=unsafe`,
+      ]),
+      ...["-device", "virtio-rng-pci"],
       ...["-netdev", network],
       ...["-device", `virtio-net-pci,netdev=lan${lan ? `,mac=${hardwareAddress(lan.address)}` : ""}`],
       ...Object.entries(plan.shares).flatMap(([name, path]) => [
