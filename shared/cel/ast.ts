@@ -55,6 +55,9 @@ export type Macro =
   | "optFlatMap"
   | "bind";
 
+/** What `sortBy` binds its list to: no expression can name it. */
+export const sortedList = "@sortBy";
+
 export interface Element {
   readonly value: Expression;
   readonly optional: boolean;

@@ -162,6 +162,7 @@ const byName: Readonly<Record<string, Estimator>> = {
     () => false,
   ),
   sort: squared(({ target }) => target, isText),
+  "@sortByAssociatedKeys": squared(({ args: [keys] }) => keys, isText),
   "sets.contains": sets(1),
   "sets.intersects": sets(1),
   "sets.equivalent": sets(2),

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { FunctionTable } from "./functions.ts";
+import { listLibrary } from "./list-library.ts";
 import { CompileError, Program } from "./program.ts";
 import { standardLibrary } from "./standard-library.ts";
 import { dyn, int, listOf, mapOf, objectOf, string, type Type } from "./types.ts";
 import { fromJson, toJson } from "./values.ts";
 
-const functions = new FunctionTable(standardLibrary);
+const functions = new FunctionTable(standardLibrary, listLibrary);
 const self = { name: "web", replicas: 3, ratio: 0.5, tags: ["a", "b"], labels: { app: "x", "a-b": "y" }, "my-key": 1 };
 const selfType = objectOf("Object", {
   name: string,
@@ -48,6 +49,14 @@ describe("CEL evaluates", () => {
     ["['x', 'y'].transformList(i, v, v + string(i))", ["x0", "y1"]],
     ["{'a': 1, 'b': 2}.transformMap(k, v, v * 2)", { a: 2, b: 4 }],
     ["cel.bind(x, 3, x * x)", 9],
+    ["[3, 1, 2].sort()", [1, 2, 3]],
+    ["[{'k': 2}, {'k': 1}].sortBy(x, x.k)", [{ k: 1 }, { k: 2 }]],
+    ["[1, 2, 1].distinct()", [1, 2]],
+    ["['a', 'b', 'c'].reverse()", ["c", "b", "a"]],
+    ["[1, 2, 3, 4].slice(1, 3)", [2, 3]],
+    ["[[1], [2, 3]].flatten()", [1, 2, 3]],
+    ["[[dyn(1), dyn([2])], [dyn(3)]].flatten(2)", [1, 2, 3]],
+    ["lists.range(3)", [0, 1, 2]],
     ["optional.of(1).orValue(2)", 1],
     ["self.?any.orValue('none')", "none"],
     ["self.?name.orValue('none')", "web"],

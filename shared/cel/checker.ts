@@ -1,5 +1,5 @@
 /** Finds the type of every part of an expression before it runs, and what cannot be right (cel-go's checker). */
-import type { Element, Expression, Issue } from "./ast.ts";
+import { type Element, type Expression, type Issue, sortedList } from "./ast.ts";
 import type { FunctionTable, Overload } from "./functions.ts";
 import {
   assignable,
@@ -304,7 +304,7 @@ class Checker {
   private comprehension(expression: Extract<Expression, { kind: "comprehension" }>): Type {
     const { macro, range, variables, filter, body, at } = expression;
     const over = this.typeOf(range);
-    if (macro === "bind" && !this.environment.hasBindings) {
+    if (macro === "bind" && !this.environment.hasBindings && variables[0] !== sortedList) {
       return this.report(at, "undeclared reference to 'cel' (in container '')");
     }
     const bound = macro === "bind" || macro === "optMap" || macro === "optFlatMap";

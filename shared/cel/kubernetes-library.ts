@@ -10,6 +10,7 @@ import {
 import { labelKeyProblems, labelValueProblems } from "../api/selector/label-syntax.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { ipLibrary } from "./ip-library.ts";
+import { listLibrary } from "./list-library.ts";
 import { patternOf } from "./string-library.ts";
 import {
   ArrayList,
@@ -362,6 +363,7 @@ const patches: readonly Overload[] = [
 
 export const kubernetesLibrary: readonly Overload[] = [
   ...lists,
+  ...listLibrary,
   ...expressions,
   ...urls,
   ...quantities,

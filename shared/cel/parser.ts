@@ -1,5 +1,13 @@
 /** Text to expressions, macros told apart from calls. */
-import { CelSyntaxError, type Element, type Entry, type Expression, type Macro, type ObjectField } from "./ast.ts";
+import {
+  CelSyntaxError,
+  type Element,
+  type Entry,
+  type Expression,
+  type Macro,
+  type ObjectField,
+  sortedList,
+} from "./ast.ts";
 import { type Token, tokenize } from "./lexer.ts";
 
 /** As deep as cel-go reads. */
@@ -332,9 +340,18 @@ function macroOf(target: Expression, name: string, args: readonly Expression[], 
       return comprehension({ macro: "bind", variables: 1, hasFilter: false }, range, [variable, body], target.at);
     }
   }
+  if (name === "sortBy" && args.length === 2) return sortBy(target, args, at);
   const form = macros[`${name}/${args.length}`];
   if (!form || !Object.hasOwn(macros, `${name}/${args.length}`)) return undefined;
   return comprehension(form, target, args, at);
+}
+
+/** `l.sortBy(x, key)`: the list, bound once, sorted by a list of the keys of its items. */
+function sortBy(target: Expression, args: readonly Expression[], at: number): Expression {
+  const list: Expression = { kind: "identifier", name: sortedList, at };
+  const keys = comprehension({ macro: "map", variables: 1, hasFilter: false }, list, args, at);
+  const body: Expression = { kind: "call", name: "@sortByAssociatedKeys", target: list, args: [keys], at };
+  return { kind: "comprehension", macro: "bind", range: target, variables: [sortedList], filter: undefined, body, at };
 }
 
 function comprehension(form: MacroForm, range: Expression, args: readonly Expression[], at: number): Expression {

@@ -143,6 +143,14 @@ const expressions: readonly string[] = [
   "self.emb.metadata.name == 'a' && self.emb.kind.startsWith('B')",
   "self.n == oldSelf.n",
   "self.u.all(x, x in oldSelf.u)",
+  "self.l.reverse() == self.l",
+  "self.ns.distinct().size() == self.ns.size()",
+  "self.l.sort() == self.l",
+  "self.l.slice(1, 3).size() == 2",
+  "self.ll.flatten().size() > 2",
+  "lists.range(10).all(x, x < self.n)",
+  "self.os.sortBy(x, x.n)[0].n == 1",
+  "self.s.reverse() == self.s",
 ];
 
 const lengths = [100, 30_000, 1_000_000];
