@@ -3,6 +3,7 @@ import { jobs, pods } from "#shared/api/resources.ts";
 import type { Job, JobSpec } from "#shared/api/types/batch-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { ManualClock } from "#shared/client/clock.ts";
+import type { RunningController } from "#shared/client/controller.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
@@ -108,21 +109,24 @@ test("a failure policy judges by exit codes and conditions, first rule first", (
 describe("a Job", () => {
   let harness: Harness<RecordingClient>;
   let clock: ManualClock;
-  let ticking: AbortController;
+  let controller: RunningController;
   beforeEach(async () => {
     harness = await Harness.onApiServer();
     clock = new ManualClock(Date.now());
-    ticking = new AbortController();
   });
   afterEach(async () => {
-    ticking.abort();
     await harness.stop();
   });
   const { client } = { client: () => harness.client };
   const get = () => client().get(jobs, key);
   const start = async (made: Job) => {
-    await harness.run(jobController({ gather_ms: 0 }), clock);
+    controller = await harness.run(jobController({ gather_ms: 0 }), clock);
     await client().create(jobs, made);
+  };
+  /** Time passes once the controller has done what there is to do: how long it waits is reckoned from before. */
+  const pass = async (ms: number) => {
+    await eventually(() => !controller.queue.busy, "the controller at rest");
+    await clock.advance(ms);
   };
   const running = async () =>
     (await livePods(client())).filter(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed");
@@ -131,9 +135,11 @@ describe("a Job", () => {
   const conditions = async () =>
     ((await get()).status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
   const has = (condition: string) => eventually(async () => (await conditions()).includes(condition), condition);
+  const ends = (pod: Pod, phase: "Succeeded" | "Failed", exitCode = 0) =>
+    finish(client(), pod, phase, exitCode, new Date(clock.wall_ms()));
   const end = async (phase: "Succeeded" | "Failed", exitCode = 0) => {
     const [pod] = await running();
-    if (pod) await finish(client(), pod, phase, exitCode);
+    if (pod) await ends(pod, phase, exitCode);
     return pod;
   };
 
@@ -165,7 +171,7 @@ describe("a Job", () => {
     await end("Failed", 1);
     await eventually(async () => (await get()).status?.failed === 1, "one failure");
     expect(await running()).toHaveLength(0);
-    await clock.advance(11_000);
+    await pass(11_000);
     await hasRunning(1);
     await end("Failed", 1);
     await has("Failed=True BackoffLimitExceeded");
@@ -187,7 +193,7 @@ describe("a Job", () => {
       spec: { hostname: "work-0", containers: [{ env: [{ name: "JOB_COMPLETION_INDEX" }] }] },
     });
     expect(first?.metadata.name).toStartWith("work-0-");
-    if (first) await finish(client(), first, "Succeeded");
+    if (first) await ends(first, "Succeeded");
     await eventually(async () => (await get()).status?.completedIndexes === "0", "index 0");
     await hasRunning(2);
     expect((await running()).map(indexOf).sort()).toEqual([1, 2]);
@@ -202,11 +208,12 @@ describe("a Job", () => {
     await hasRunning(2);
     const failIndex = async (index: number) => {
       const pod = (await running()).find((one) => indexOf(one) === index);
-      if (pod) await finish(client(), pod, "Failed", 1);
+      if (pod) await ends(pod, "Failed", 1);
       return pod;
     };
     await failIndex(1);
-    await clock.advance(11_000);
+    await eventually(async () => (await get()).status?.active === 1, "the failure seen");
+    await pass(11_000);
     await hasRunning(2);
     const retried = (await running()).find((one) => indexOf(one) === 1);
     expect(retried?.metadata.annotations?.["batch.kubernetes.io/job-index-failure-count"]).toBe("1");
@@ -236,7 +243,7 @@ describe("a Job", () => {
   test("ends at its deadline", async () => {
     await start(job({ activeDeadlineSeconds: 30 }));
     await hasRunning(2);
-    await clock.advance(31_000);
+    await pass(31_000);
     await has("Failed=True DeadlineExceeded");
     expect((await get()).status).toMatchObject({ failed: 2, terminating: 0 });
     expect(await conditions()).toContain("FailureTarget=True DeadlineExceeded");
@@ -282,7 +289,7 @@ describe("a Job", () => {
     await client().delete(jobs, key, { propagationPolicy: "Background" });
     await eventually(async () => !(await client().list(pods)).items.some(isTracked), "no finalizers");
     await client().create(jobs, job({ managedBy: "example.com/other" }));
-    await clock.advance(5_000);
+    await pass(5_000);
     expect((await get()).status).toEqual({});
   });
 });

@@ -28,9 +28,15 @@ export async function makeReady(client: Client, pod: Pod, since = "2020-01-01T00
   await client.patch(pods, keyOf(pod), { type: "merge", body: { status } }, { subresource: "status" });
 }
 
-/** The pod ends in the phase, its only container with the exit code. */
-export async function finish(client: Client, pod: Pod, phase: "Succeeded" | "Failed", exitCode = 0): Promise<void> {
-  const finishedAt = new Date().toISOString();
+/** The pod ends in the phase, its only container with the exit code; `at` is when, by the clock of who looks at that. */
+export async function finish(
+  client: Client,
+  pod: Pod,
+  phase: "Succeeded" | "Failed",
+  exitCode = 0,
+  at = new Date(),
+): Promise<void> {
+  const finishedAt = at.toISOString();
   const containerStatuses = [
     { name: pod.spec?.containers[0]?.name, state: { terminated: { exitCode, finishedAt } }, restartCount: 0 },
   ];
