@@ -46,7 +46,8 @@ const textOf = async (board: InstallBoard, file: string): Promise<string> =>
   (await board.run(`cat ${file} 2>/dev/null`)).output;
 /** Runs what the unit runs, and pulls the plug once it has printed the words, unless it has ended with them. */
 const cutAt = async (board: InstallBoard, words: string): Promise<void> => {
-  const line = `setsid ${runs} >/tmp/out 2>&1 & p=$!; until grep -q "${words}" /tmp/out; do sleep 0.05; kill -0 $p || grep -q "${words}" /tmp/out || exit 9; done; kill -KILL -$p || true`;
+  // What the run before printed must not be taken for its words.
+  const line = `: >/tmp/out; setsid ${runs} >/tmp/out 2>&1 & p=$!; until grep -q "${words}" /tmp/out; do sleep 0.05; kill -0 $p || grep -q "${words}" /tmp/out || exit 9; done; kill -KILL -$p || true`;
   const { code, output } = await board.run(line);
   if (code !== 0) throw new Error(`${words}: ${output}\n${await textOf(board, "/tmp/out")}`);
 };
