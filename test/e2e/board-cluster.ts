@@ -193,10 +193,13 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
   };
 }
 
+const script = "mkdir -p /www && hostname > /www/index.html && echo started && exec httpd -f -p 8080 -h /www";
+/** Says "started", then answers on port 8080 with its pod's name. */
+export const serveOwnName = ["sh", "-c", script];
+
 /** A Deployment of a small web server that answers with its pod's name, and a Service with a node port for it. */
 export function webApp(name: string, replicas: number): object[] {
   const labels = { app: name };
-  const script = "mkdir -p /www && hostname > /www/index.html && echo started && exec httpd -f -p 8080 -h /www";
   return [
     {
       apiVersion: "apps/v1",
@@ -213,7 +216,7 @@ export function webApp(name: string, replicas: number): object[] {
               {
                 name: "web",
                 image,
-                command: ["sh", "-c", script],
+                command: serveOwnName,
                 ports: [{ containerPort: 8080 }],
                 readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1, timeoutSeconds: probe_s },
                 livenessProbe: {

@@ -9,6 +9,12 @@ import { steadyWeb } from "./steady-web.ts";
 setDefaultTimeout(600_000);
 
 const second = "docker.io/bramble-test/web:2";
+/** A container's own limit in bytes, by control groups of version 2 or 1. */
+const showMemoryLimit = [
+  "sh",
+  "-c",
+  "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
 
 describe("kubectl and what follows from it", () => {
   let it: TestCluster;
@@ -113,8 +119,7 @@ describe("kubectl and what follows from it", () => {
       /^64Mi$/,
       `get pod pair -o jsonpath={.status.containerStatuses[?(@.name=="main")].resources.limits.memory}`,
     );
-    const cgroup = "exec pair -c main -- cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
-    expect(Number(k(cgroup))).toBe(64 * 2 ** 20);
+    expect(it.kubectl("exec", "pair", "-c", "main", "--", ...showMemoryLimit)).toBe(`${64 * 2 ** 20}\n`);
   });
 
   test("NoExecute ends a pod that does not tolerate it, and no other comes until the taint is gone", async () => {
@@ -138,10 +143,7 @@ describe("kubectl and what follows from it", () => {
     expect(k("get deployment web -o jsonpath={.spec.template.spec.containers[0].image}")).toBe(image);
     k("set resources deployment/web --limits=memory=48Mi --requests=memory=32Mi");
     k("rollout status deployment/web --timeout=180s");
-    await until(
-      new RegExp(`^${48 * 2 ** 20}$`, "m"),
-      "exec deployment/web -- cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
-    );
+    await it.until(new RegExp(`^${48 * 2 ** 20}$`, "m"), "exec", "deployment/web", "--", ...showMemoryLimit);
     k("set image deployment/web web=docker.io/bramble-test/none:1");
     expect(() => k("rollout status deployment/web --timeout=3s")).toThrow("timed out waiting");
     k("rollout undo deployment/web");

@@ -1,11 +1,9 @@
-import { image } from "./board-cluster.ts";
-
-const script = "mkdir -p /www && hostname > /www/index.html && echo started && exec httpd -f -p 8080 -h /www";
+import { image, serveOwnName } from "./board-cluster.ts";
 
 /** As webApp, but without probes: a busy machine is no reason to restart these, and their Service has no node port. */
 export function steadyWeb(name: string, replicas: number, container: object = {}): object[] {
   const labels = { app: name };
-  const containers = [{ name: "web", image, command: ["sh", "-c", script], ...container }];
+  const containers = [{ name: "web", image, command: serveOwnName, ...container }];
   const template = { metadata: { labels }, spec: { terminationGracePeriodSeconds: 0, containers } };
   const selector = { matchLabels: labels };
   return [

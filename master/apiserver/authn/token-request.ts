@@ -116,7 +116,7 @@ export class TokenRequests implements SubresourceHandler {
             `cannot bind token for serviceaccount "${account}" to pod running with different serviceaccount name.`,
           );
         const nodeName = pod.spec.nodeName ?? "";
-        return { pod: referenceTo(pod), ...(nodeName ? { node: this.#nodeReference(nodeName) } : {}) };
+        return { ...(nodeName ? { node: this.#nodeReference(nodeName) } : {}), pod: referenceTo(pod) };
       }
       case "Node":
         return { node: referenceTo(this.#get(nodes, reference, { name })) };

@@ -3,6 +3,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { SelfSubjectReview, TokenReview, UserInfo } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
+import { rfc3339 } from "../registry/rfc3339.ts";
 import type { User } from "../request.ts";
 import { withAuthenticatedGroup } from "./chain.ts";
 import { type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
@@ -42,6 +43,8 @@ export function authenticationReviews(
       virtual: async (object, { user }) => {
         const answer: KubeObject & Pick<SelfSubjectReview, "status"> = {
           ...object,
+          // All that upstream answers of the metadata.
+          metadata: { creationTimestamp: rfc3339(Date.now()) },
           status: { userInfo: userInfoOf(user) },
         };
         return answer;

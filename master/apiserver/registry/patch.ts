@@ -48,7 +48,8 @@ export function decodePatch(body: RequestBody, contentType: string | undefined):
     return { type, document: type === "apply" ? (decodePlainJson(bytes) ?? yamlOf(body)) : decodeJson(bytes) };
   } catch (error) {
     if (error instanceof JsonSyntaxError || error instanceof YamlError) {
-      throw badRequest(`error decoding patch: ${error.message}`);
+      // Upstream says of a strategic patch no more than its decoder did.
+      throw badRequest(type === "strategic" ? error.message : `error decoding patch: ${error.message}`);
     }
     throw error;
   }

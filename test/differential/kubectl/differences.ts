@@ -1,9 +1,42 @@
 const fieldsOfModels = "the package that descriptions come from has none of fields that hold another model";
+const enums = "the package that descriptions come from has none of single values, nor its line breaks";
+const metrics = "metrics are built in, so it is the pod or board that is not known";
+const lineEnd = "upstream ends what it answers with a line break";
+const nullTimes = "upstream writes times that are not set as null";
+const audiences = "upstream puts another authenticator's refusal before the reason";
 
-/** Commands whose answers differ from upstream's, with the reason. */
-export const differences: Readonly<Record<string, string>> = {
-  "71 top node board": "metrics are built in, so it is the board that is not known",
-  "75 explain deployment.spec --recursive --output=plaintext-openapiv2": fieldsOfModels,
-  "76 explain deployment.spec.strategy --recursive": fieldsOfModels,
-  "86 auth can-i --list --as=nobody": "paths by which boards join and renew, and the page, are open to all",
+/** By area: commands whose answers differ from upstream's, with the reason. */
+export const differences: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  everyday: {
+    "71 top node board": metrics,
+    "75 explain deployment.spec --recursive --output=plaintext-openapiv2": fieldsOfModels,
+    "76 explain deployment.spec.strategy --recursive": fieldsOfModels,
+    "86 auth can-i --list --as=nobody": "paths by which boards join and renew, and the page, are open to all",
+  },
+  apply: {
+    "89 delete --raw /api/v1/namespaces/commands-apply/configmaps/kept": lineEnd,
+  },
+  reading: {
+    "21 get pod a -o yaml": nullTimes,
+    "22 get pod a -o yaml --show-managed-fields": nullTimes,
+    "23 get pod a -o json": nullTimes,
+    "24 get pod a -o kyaml": nullTimes,
+    "38 get --raw /api/v1/namespaces/commands-reading/pods?limit=1&labelSelector=none": lineEnd,
+    "129 explain service.spec.type": enums,
+    "131 explain ingress.spec.rules.http.paths.pathType": enums,
+    "135 explain events": fieldsOfModels,
+  },
+  workloads: {
+    "130 top pod": metrics,
+    "131 top pod none": metrics,
+  },
+  boards: {
+    "43 top node none": metrics,
+  },
+  auth: {
+    '48 token=$(kubectl create token robot --audience=one) && echo \'{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"audiences":["other"],"token":"\'$token\'"}}\' | kubectl create -f - -o jsonpath=\'{.status.authenticated}{.status.user.username}{.status.user.groups}{.status.audiences}{.status.error}\'':
+      audiences,
+    '49 token=$(kubectl create token robot --audience=one) && echo \'{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"audiences":[],"token":"\'$token\'"}}\' | kubectl create -f - -o jsonpath=\'{.status.authenticated}{.status.user.username}{.status.user.groups}{.status.audiences}{.status.error}\'':
+      audiences,
+  },
 };

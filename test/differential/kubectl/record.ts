@@ -3,15 +3,14 @@
  *   bun test/differential/kubectl/record.ts DIR KUBECTL
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { runAll } from "./run.ts";
+import { join, resolve } from "node:path";
+import { areas } from "./areas.ts";
+import { runArea } from "./run.ts";
 
 const [folder = "", kubectl = "kubectl"] = process.argv.slice(2);
 const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
-const connection = [
-  `--server=${read("url")}`,
-  `--certificate-authority=${join(folder, "ca.crt")}`,
-  `--token=${read("token")}`,
-];
-const answers = await runAll(kubectl, connection);
-writeFileSync(join(import.meta.dir, "answers.json"), `${JSON.stringify(answers, undefined, 1)}\n`);
+const connection = { server: read("url"), ca: resolve(folder, "ca.crt"), user: { token: read("token") } };
+for (const area of Object.keys(areas)) {
+  const answers = await runArea(resolve(kubectl), connection, area);
+  writeFileSync(join(import.meta.dir, "answers", `${area}.json`), `${JSON.stringify(answers, undefined, 1)}\n`);
+}

@@ -46,10 +46,13 @@ export function defaultJob(job: Job): void {
   spec.template ??= {};
   defaultPodTemplate(spec.template);
   const labels = spec.template.metadata?.labels;
-  if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+  if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = labels;
 }
 
-/** Labels the pods with the Job's name and UID and selects them by the UID, so that no two Jobs share pods. */
+/**
+ * Labels the pods with the Job's name and UID and selects them by the UID, so that no two Jobs share pods. A Job that has
+ * its pods' labels by default (the very same object, as upstream's defaults share the map) gets these too.
+ */
 export function generateSelector(job: Job): void {
   const { name = "", uid = "" } = job.metadata;
   const { template } = job.spec;
@@ -57,7 +60,10 @@ export function generateSelector(job: Job): void {
     ...nameLabels.map((key) => [key, name]),
     ...uidLabels.map((key) => [key, uid]),
   ]);
-  template.metadata = { ...template.metadata, labels: { ...generated, ...template.metadata?.labels } };
+  const own = template.metadata?.labels;
+  const labels = { ...generated, ...own };
+  if (own && job.metadata.labels === own) job.metadata.labels = { ...labels };
+  template.metadata = { ...template.metadata, labels };
   job.spec.selector = {
     ...job.spec.selector,
     matchLabels: { [uidLabel]: uid, ...job.spec.selector?.matchLabels },

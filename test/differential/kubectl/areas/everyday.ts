@@ -1,19 +1,5 @@
-/** What people do with kubectl where no board is needed, in an order: each command finds what those before it left. */
-
-export interface KubectlCommand {
-  readonly args: readonly string[];
-  /** For `-f -`. */
-  readonly input?: string;
-  /** Run in its place as KUBE_EDITOR. */
-  readonly editor?: string;
-}
-
-const run = (line: string, input?: object): KubectlCommand => ({
-  args: line.split(" "),
-  ...(input && { input: JSON.stringify(input) }),
-});
-const withPatch = (line: string, patch: string): KubectlCommand => ({ args: [...line.split(" "), "-p", patch] });
-const edited = (line: string, editor: string): KubectlCommand => ({ args: line.split(" "), editor });
+/** What people do every day. */
+import { edited, type KubectlCommand, run, withPatch } from "../command.ts";
 
 const map = (data: Record<string, string>): object => ({
   apiVersion: "v1",
@@ -60,14 +46,14 @@ const roles = {
   rules: [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }],
 };
 
-export const commands: readonly KubectlCommand[] = [
+export const everyday: readonly KubectlCommand[] = [
   run("create serviceaccount default"),
   run("apply --server-side --field-manager=anna -f -", map({ a: "1", b: "2" })),
   run("apply --server-side --field-manager=ben -f -", map({ a: "9" })),
   run("apply --server-side --field-manager=ben --force-conflicts -f -", map({ a: "9" })),
   run("diff -f -", map({ a: "9", b: "3" })),
   run("diff -f -", map({ a: "9", b: "2" })),
-  edited("edit configmap one", "sed -i s/9/8/"),
+  edited("edit configmap one", `sed -i 's/a: "9"/a: "8"/'`),
   edited("edit configmap one", "true"),
   edited("edit configmap one", "sed -i s/kind:.ConfigMap/kind:/"),
   run("replace -f -", map({ c: "3" })),
