@@ -103,5 +103,6 @@ const plain = (text: string): string =>
     .replace(/\ngoroutine \d[\s\S]*/, "\nTRACE\n")
     .replace(/^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+/gm, "LOG")
     // A column after it moves with its width.
+    .replace(/\b\d+d (\(x\d+ over )\d+d\) */g, "AGE $1AGE) ")
     .replace(/\b\d+(ms|s|m\d+s)\b */g, "AGE ")
-    .replace(/(?<= {2})(\d+[mhd])+(?= {2}|$) */gm, "AGE ");
+    .replace(/(?<=^| {2})(\d+[mhd])+(?= {2}|$) */gm, "AGE ");
