@@ -25,7 +25,13 @@ export function webSocketClient(socket: MessageSocket, options: RemoteCommandOpt
   const isBase64 = protocol.includes("base64.");
   const hasStatus = protocol.startsWith("v4.") || protocol.startsWith("v5.");
   const stdin = options.stdin ? new PassThrough() : undefined;
-  let onResize: (columns: number, rows: number) => void = () => undefined;
+  let onResize: ((columns: number, rows: number) => void) | undefined;
+  /** Clients tell the size at once; the process of an exec may take its time to begin. */
+  let early: readonly [columns: number, rows: number] | undefined;
+  const resized = (columns: number, rows: number): void => {
+    if (onResize) onResize(columns, rows);
+    else early = [columns, rows];
+  };
 
   const send = (number: number, data: Uint8Array, done?: () => void): void => {
     if (isBase64) socket.send(`${number}${Buffer.from(data).toString("base64")}`, done);
@@ -37,7 +43,7 @@ export function webSocketClient(socket: MessageSocket, options: RemoteCommandOpt
   socket.onMessage((message) => {
     const { number, data } = isBase64 ? decodeBase64(message.toString()) : decodeBinary(message);
     if (number === channel.stdin) stdin?.write(data);
-    else if (number === channel.resize) applyResize(data, onResize);
+    else if (number === channel.resize) applyResize(data, resized);
     else if (number === channel.close && data[0] === channel.stdin) stdin?.end();
   });
   void socket.closed.then(() => stdin?.end());
@@ -51,6 +57,8 @@ export function webSocketClient(socket: MessageSocket, options: RemoteCommandOpt
     stderr: options.stderr ? output(channel.stderr) : undefined,
     onResize(handler) {
       onResize = handler;
+      if (early) handler(...early);
+      early = undefined;
     },
     async finish(outcome: Outcome) {
       const text = hasStatus ? JSON.stringify(outcomeStatus(outcome)) : outcomeText(outcome);
