@@ -69,7 +69,8 @@ async function runOne(
     stdout: "pipe",
     stderr: "pipe",
     env: {
-      PATH: `${dirname(kubectl)}:${process.env["PATH"] ?? ""}`,
+      // Not the one of whoever runs this: kubectl looks for plugins in all of it.
+      PATH: `${dirname(kubectl)}:/usr/bin:/bin`,
       HOME: home,
       KUBECONFIG: kubeconfig,
       ...(editor && { KUBE_EDITOR: editor }),

@@ -76,7 +76,8 @@ export const local: KubectlArea = {
     run("config use-context here"),
     run("config set contexts.far.namespace other"),
     run("config unset contexts.far.namespace"),
-    run("config get-clusters"),
+    // In no order.
+    script("kubectl config get-clusters | sort"),
     run("config get-users"),
     run("config delete-context far"),
     run("config delete-cluster there"),
