@@ -146,7 +146,8 @@ function readText(source: string, at: number, start: RegExpExecArray): { literal
   return { literal: { type: "string", value: isRaw ? body : unescaped(body, at) }, length };
 }
 
-const simple: Readonly<Record<string, string>> = {
+/** What a letter after a backslash stands for wherever text in single quotes is read: literals of CEL, paths of fields. */
+export const commonEscapes: Readonly<Record<string, string>> = {
   a: "\x07",
   b: "\b",
   f: "\f",
@@ -156,6 +157,9 @@ const simple: Readonly<Record<string, string>> = {
   v: "\v",
   "\\": "\\",
   "'": "'",
+};
+const simple: Readonly<Record<string, string>> = {
+  ...commonEscapes,
   '"': '"',
   "`": "`",
   "?": "?",

@@ -6,11 +6,9 @@ import { connect as connectTls } from "node:tls";
 import { gunzipSync } from "node:zlib";
 import type { StatusError } from "#shared/api/errors.ts";
 import { configMaps } from "#shared/api/resources.ts";
-import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
-import { ApiServer } from "../../master/apiserver/server.ts";
 import { rejection } from "../../master/store/store-contract.ts";
 import { admin } from "../support/apiserver.ts";
-import { type Answer, configMap, startWire } from "./wire.ts";
+import { type Answer, configMap, startAfterCompaction, startWire } from "./wire.ts";
 
 const wire = startWire();
 const { send } = wire;
@@ -57,14 +55,7 @@ describe("list", () => {
     const expired = Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: 1, start: "pages/b\u0000" })).toString(
       "base64url",
     );
-    await wire.server.store.compact(await wire.server.store.now());
-    const guards = {
-      authenticator: { authenticate: async () => undefined },
-      authorizer: { authorize: async () => ({ outcome: "allow" as const, reason: "" }) },
-      admission: [],
-    };
-    const later = new ApiServer({ store: wire.server.store, declarations: builtinDeclarations, guards: () => guards });
-    await later.start();
+    const later = await startAfterCompaction(wire.server);
     const client = later.client(admin);
     const error = (await rejection(client.list(configMaps, { namespace: "pages", continue: expired }))) as StatusError;
     expect([error.code, error.reason]).toEqual([410, "Expired"]);

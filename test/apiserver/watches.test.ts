@@ -1,11 +1,9 @@
 /** What clients rely on when they watch. */
 import { describe, expect, test } from "bun:test";
 import { configMaps } from "#shared/api/resources.ts";
-import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
-import { ApiServer } from "../../master/apiserver/server.ts";
 import { rejection } from "../../master/store/store-contract.ts";
 import { admin } from "../support/apiserver.ts";
-import { type Answer, base, configMap, startWire } from "./wire.ts";
+import { type Answer, base, configMap, startAfterCompaction, startWire } from "./wire.ts";
 
 const wire = startWire();
 const { send } = wire;
@@ -85,14 +83,7 @@ describe("watch", () => {
   });
 
   test("from a revision that is forgotten it is 410", async () => {
-    await wire.server.store.compact(await wire.server.store.now());
-    const guards = {
-      authenticator: { authenticate: async () => undefined },
-      authorizer: { authorize: async () => ({ outcome: "allow" as const, reason: "" }) },
-      admission: [],
-    };
-    const later = new ApiServer({ store: wire.server.store, declarations: builtinDeclarations, guards: () => guards });
-    await later.start();
+    const later = await startAfterCompaction(wire.server);
     const signal = new AbortController().signal;
     const events = later.client(admin).watch(configMaps, { resourceVersion: "1", signal })[Symbol.asyncIterator]();
     expect(await rejection(events.next())).toMatchObject({ code: 410, reason: "Expired" });

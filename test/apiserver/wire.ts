@@ -1,5 +1,7 @@
 /** A server of a test file's own, and requests to it as any client may make them. */
 import { afterAll, beforeAll } from "bun:test";
+import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { ApiServer } from "../../master/apiserver/server.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
 export interface Answer {
@@ -34,6 +36,19 @@ export function startWire(): Wire {
     },
     send: (...request) => send(started(), ...request),
   };
+}
+
+/** Another server over the same store, which anybody may ask, started when all that was has been compacted away. */
+export async function startAfterCompaction({ store }: TestServer): Promise<ApiServer> {
+  await store.compact(await store.now());
+  const guards = {
+    authenticator: { authenticate: async () => undefined },
+    authorizer: { authorize: async () => ({ outcome: "allow" as const, reason: "" }) },
+    admission: [],
+  };
+  const later = new ApiServer({ store, declarations: builtinDeclarations, guards: () => guards });
+  await later.start();
+  return later;
 }
 
 async function send(

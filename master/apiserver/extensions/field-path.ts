@@ -1,5 +1,6 @@
 /** Paths to declared fields, as rules' fieldPath and selectable fields are written (apiextensions' cel.ValidFieldPath). */
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { commonEscapes } from "#shared/cel/lexer.ts";
 
 /** What is wrong with a path. */
 export class FieldPathError extends Error {
@@ -11,18 +12,6 @@ export interface FieldPath {
   readonly text: string;
   readonly schema: JSONSchemaProps;
 }
-
-const escapes: Readonly<Record<string, string>> = {
-  a: "\x07",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-  "'": "'",
-  "\\": "\\",
-};
 
 /** Reads `.a.b` and, where brackets are allowed, `['a']`. Throws FieldPathError. */
 export function fieldPathOf(
@@ -71,7 +60,7 @@ function within({ text, schema }: FieldPath, name: string): FieldPath {
 
 function unescaped(text: string): string {
   return text.replace(/\\(.)/gs, (whole, directive: string) => {
-    const character = escapes[directive];
+    const character = commonEscapes[directive];
     if (character === undefined) throw new FieldPathError(`invalid string literal: invalid escape char ${whole}`);
     return character;
   });
