@@ -1,6 +1,6 @@
 import { numberOfDFGCompiles, optimizeNextInvocation } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { giveBack, isWorthCollecting } from "./quiet-collection.ts";
+import { giveBack, isWorthCollecting, RarePages } from "./quiet-collection.ts";
 
 const MiB = 1024 * 1024;
 const quiet = { cpu_ms: 300, elapsed_ms: 30_000, uncollected_ms: 60_000 };
@@ -20,6 +20,15 @@ test("collects less than a burst's garbage after a long time", () => {
   const grown = { own_bytes: 103 * MiB, settled_bytes: 100 * MiB };
   expect(isWorthCollecting({ ...quiet, ...grown })).toBe(false);
   expect(isWorthCollecting({ ...quiet, ...grown, uncollected_ms: 700_000 })).toBe(true);
+});
+
+test("pages of the program that come back at once are needed, and those that rare work brings back are not", () => {
+  const pages = new RarePages();
+  pages.haveBeenLetGo();
+  const looks = [20, 31, 32, 33, 34];
+  expect(looks.map((program_MiB) => pages.look(program_MiB * MiB))).toEqual([false, false, false, false, true]);
+  pages.haveBeenLetGo();
+  expect([34, 34, 36].map((program_MiB) => pages.look(program_MiB * MiB))).toEqual([false, false, false]);
 });
 
 test("code compiled for a burst is given back, and what it was compiled from still runs", async () => {

@@ -11,8 +11,13 @@ const lookEvery_ms = 30_000;
 /** Share of one core below which nothing is delayed by a collection's pause. */
 const quietShare = 0.05;
 
-/** From then on less is worth a collection, and program pages that rare work brought back have added up. */
-const longQuiet_ms = 10 * 60_000;
+/** From then on less is worth a collection. */
+const longQuiet_ms = 5 * 60_000;
+
+/** Looks after pages of the program were let go until those that every minute needs are back. */
+const looksToReturn = 2;
+/** So much more than those is worth letting go again: a node's half-hourly status alone brings in more. */
+const rarePages_bytes = 3 * 1024 * 1024;
 
 export interface Look {
   /** CPU time used since the look before. */
@@ -38,6 +43,23 @@ export function isWorthCollecting({ own_bytes, settled_bytes = 0, uncollected_ms
   return isQuiet(use) && own_bytes - settled_bytes >= worthwhile_bytes;
 }
 
+/** Tells when pages of the program that only rare work needed have added up since they were let go. */
+export class RarePages {
+  #looks = 0;
+  #needed_bytes = 0;
+
+  haveBeenLetGo(): void {
+    this.#looks = 0;
+  }
+
+  /** @returns whether there are enough of them to let go again. */
+  look(program_bytes: number): boolean {
+    this.#looks += 1;
+    if (this.#looks === looksToReturn) this.#needed_bytes = program_bytes;
+    return this.#looks > looksToReturn && program_bytes - this.#needed_bytes >= rarePages_bytes;
+  }
+}
+
 /** Frees garbage and all code that the engine has made: what is called again starts from the code that the program was built
  *  with, and is compiled if it is called often. */
 export function giveBack(): void {
@@ -53,12 +75,12 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
   let settled_bytes: number | undefined;
   let hasCollected = false;
   let collectedAt_ms = performance.now();
-  let letGoAt_ms = collectedAt_ms;
+  const rarePages = new RarePages();
   let before = { cpu: process.cpuUsage(), at_ms: collectedAt_ms };
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before.cpu);
     const now = { cpu: process.cpuUsage(), at_ms: performance.now() };
-    const own_bytes = ownMemory_bytes();
+    const { own_bytes, program_bytes } = residentMemory();
     // Pages go back with some delay, so what a collection has left shows only now.
     if (hasCollected) settled_bytes = own_bytes;
     const hadCollected = hasCollected;
@@ -72,10 +94,11 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
       giveBack();
       collectedAt_ms = now.at_ms;
     }
-    // Once more when it is quiet for longer: what is needed then is less than what the end of a burst touches.
-    if (hasCollected || hadCollected || (isQuiet(use) && now.at_ms - letGoAt_ms >= longQuiet_ms)) {
+    const hasRarePages = rarePages.look(program_bytes);
+    // Once more a look after a collection: what is needed then is less than what the end of a burst touches.
+    if (hasCollected || hadCollected || (isQuiet(use) && hasRarePages)) {
       letGoOfProgramPages();
-      letGoAt_ms = now.at_ms;
+      rarePages.haveBeenLetGo();
     }
     before = now;
   }, lookEvery_ms);
@@ -83,8 +106,15 @@ export function collectWhenQuiet(letGo?: () => boolean): () => void {
   return () => clearInterval(timer);
 }
 
-/** What no file backs: pages of the program come and go by themselves. */
-function ownMemory_bytes(): number {
-  const [, kB = ""] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
-  return Number(kB) * 1024;
+interface ResidentMemory {
+  /** What no file backs. */
+  readonly own_bytes: number;
+  /** Of the program and its libraries. */
+  readonly program_bytes: number;
+}
+
+function residentMemory(): ResidentMemory {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const bytesOf = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
+  return { own_bytes: bytesOf("RssAnon"), program_bytes: bytesOf("RssFile") };
 }

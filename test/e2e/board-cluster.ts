@@ -239,3 +239,33 @@ export function webApp(name: string, replicas: number): object[] {
     },
   ];
 }
+
+/** A web app with one pod on each board if it can be; its pods leave a board that is away after so long. */
+export function spreadApp(name: string, away_s: number): object[] {
+  const [deployment, service] = webApp(name, 2) as [{ spec: { template: { spec: object } } }, object];
+  const { template } = deployment.spec;
+  const tolerations = ["not-ready", "unreachable"].map((condition) => ({
+    key: `node.kubernetes.io/${condition}`,
+    operator: "Exists",
+    effect: "NoExecute",
+    tolerationSeconds: away_s,
+  }));
+  const topologySpreadConstraints = [
+    {
+      maxSkew: 1,
+      topologyKey: "kubernetes.io/hostname",
+      whenUnsatisfiable: "ScheduleAnyway",
+      labelSelector: { matchLabels: { app: name } },
+    },
+  ];
+  return [
+    {
+      ...deployment,
+      spec: {
+        ...deployment.spec,
+        template: { ...template, spec: { ...template.spec, tolerations, topologySpreadConstraints } },
+      },
+    },
+    service,
+  ];
+}

@@ -4,7 +4,7 @@ import type { Node, NodeCondition, Pod } from "#shared/api/types/core-v1.generat
 import { sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { clientBinaries } from "../support/kubectl.ts";
-import { guests, patience_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { guests, patience_s, spreadApp, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 
 setDefaultTimeout(guests ? 3_600_000 : 400_000);
 
@@ -64,7 +64,7 @@ describe("boards and masters that come and go", () => {
   beforeAll(async () => {
     it = await startCluster({ name: "boards", network: "10.191", workers: 2, takesGuests: true });
     await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
-    it.apply([...spread("steady", 600), ...spread("nimble", 5)]);
+    it.apply([...spreadApp("steady", 600), ...spreadApp("nimble", 5)]);
     await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);
     for (const app of ["steady", "nimble"])
       expect((await podsOf(app)).map(({ spec }) => spec?.nodeName).sort()).toEqual(["worker-1", "worker-2"]);
@@ -176,7 +176,7 @@ describe("boards and masters that come and go", () => {
 
   test("a whole fleet behind a switch without power loses no pod", async () => {
     // They bear more than may lie between the two boards' being noticed on a busy machine.
-    it.apply(spread("switched", 15));
+    it.apply(spreadApp("switched", 15));
     await untilAllReady("switched", 2);
     const before = [await running("steady"), await running("switched")];
     const workers = ["worker-1", "worker-2"].map((name) => it.cluster.host(name));
@@ -357,33 +357,3 @@ describe("boards and masters that come and go", () => {
     await it.until(/ok/, "get", "--raw", "/readyz");
   });
 });
-
-/** A web app with one pod on each board if it can be; its pods leave a board that is away after so long. */
-function spread(name: string, away_s: number): object[] {
-  const [deployment, service] = webApp(name, 2) as [{ spec: { template: { spec: object } } }, object];
-  const { template } = deployment.spec;
-  const tolerations = ["not-ready", "unreachable"].map((condition) => ({
-    key: `node.kubernetes.io/${condition}`,
-    operator: "Exists",
-    effect: "NoExecute",
-    tolerationSeconds: away_s,
-  }));
-  const topologySpreadConstraints = [
-    {
-      maxSkew: 1,
-      topologyKey: "kubernetes.io/hostname",
-      whenUnsatisfiable: "ScheduleAnyway",
-      labelSelector: { matchLabels: { app: name } },
-    },
-  ];
-  return [
-    {
-      ...deployment,
-      spec: {
-        ...deployment.spec,
-        template: { ...template, spec: { ...template.spec, tolerations, topologySpreadConstraints } },
-      },
-    },
-    service,
-  ];
-}
