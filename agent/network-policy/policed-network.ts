@@ -1,4 +1,4 @@
-import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../network/sandbox-network.ts";
+import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../runtime/sandbox-network.ts";
 import type { AttachedPod } from "./policy-sync.ts";
 
 /** What keeps a pod that has just got its addresses apart from others. */

@@ -3,11 +3,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canMakeNamespaces, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
+import { NetworkError, type SandboxAttachment } from "../runtime/sandbox-network.ts";
 import { findCniConfig, parseCniConfig } from "./cni-config.ts";
 import { CniNetwork } from "./cni-network.ts";
 import { addressesOf } from "./cni-plugins.ts";
 import { renderDefaultCniConfig, writeDefaultCniConfig } from "./default-cni-config.ts";
-import { NetworkError, type SandboxAttachment } from "./sandbox-network.ts";
 
 setDefaultTimeout(300_000);
 const pluginSource = "/usr/lib/cni";

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../runtime/sandbox-network.ts";
 import { type CniNetworkConfig, findCniConfig, isRecord, parseCniConfig } from "./cni-config.ts";
 import { addressesOf, type CniAttachment, type CniResult, cniAdd, cniCheck, cniDelete } from "./cni-plugins.ts";
-import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "./sandbox-network.ts";
 
 export interface CniNetworkOptions {
   /** Where configurations are found: /etc/cni/net.d. */

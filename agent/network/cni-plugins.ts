@@ -1,8 +1,8 @@
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { runChild } from "#agent/host/child-process.ts";
+import { NetworkError } from "../runtime/sandbox-network.ts";
 import { type CniNetworkConfig, type CniPluginConfig, isRecord } from "./cni-config.ts";
-import { NetworkError } from "./sandbox-network.ts";
 
 export type CniCommand = "ADD" | "DEL" | "CHECK";
 

@@ -2,13 +2,13 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import type { SandboxNetwork } from "../network/sandbox-network.ts";
 import { type CreateContext, type SandboxTraits, sandboxCreateOptions, sandboxTraits } from "./docker-create.ts";
 import { dockerMessage } from "./docker-errors.ts";
 import { DockerLifecycle } from "./docker-lifecycle.ts";
 import { label, sandboxType } from "./docker-names.ts";
 import { sandboxStatus } from "./docker-status.ts";
 import { RuntimeError, type SandboxConfig, type SandboxStatus } from "./runtime.ts";
+import type { SandboxNetwork } from "./sandbox-network.ts";
 
 /** How runc says that it could not lower the value: newer ones name the file, 1.1 only that its first process ended. */
 const mayBeOomScoreAdj = /oom_score_adj|can't get final child's PID/;

@@ -4,7 +4,6 @@ import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
-import type { SandboxNetwork } from "../network/sandbox-network.ts";
 import { writeCgroupLimits } from "./cgroup-limits.ts";
 import { openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
@@ -45,6 +44,7 @@ import {
   type SandboxStatus,
   type StatsOptions,
 } from "./runtime.ts";
+import type { SandboxNetwork } from "./sandbox-network.ts";
 
 export interface DockerRuntimeOptions {
   /** The daemon's socket. */
