@@ -12,6 +12,8 @@ import {
   supersedes,
 } from "#shared/heartbeat/messages.ts";
 
+const leastSweep_nodes = 64;
+
 /**
  * Writes boards' MQTT sessions into their Leases: the state when it changes, the renewal while a session lives. The Lease
  * is all that others see of a heartbeat, so whoever runs the node lifecycle controller need not know of MQTT.
@@ -19,6 +21,8 @@ import {
 export class NodeLeases {
   private readonly sessions = new Map<string, SessionMessage>();
   private readonly writes = new Map<string, Promise<void>>();
+  /** At so many names those of deleted nodes are looked for. */
+  private sweepAt = leastSweep_nodes;
 
   constructor(
     private readonly client: Client,
@@ -32,11 +36,36 @@ export class NodeLeases {
     this.sessions.set(node, message);
     this.log.info("session", { node, state: message.state, session: message.session });
     await this.write(node);
+    await this.sweep();
   }
 
   /** Renews the Leases of the boards whose session lives. @param isThere tells of a node whether it is still connected. */
   async renew(isThere: (node: string) => boolean): Promise<void> {
     for (const [node, { state }] of this.sessions) if (state === "online" && isThere(node)) await this.write(node);
+  }
+
+  /** Forgets boards without a session whose Node has been deleted. Called when there are twice as many as were left the last
+   *  time, so that it costs a request for each that came and what is kept is bounded by the nodes that there are. */
+  private async sweep(): Promise<void> {
+    if (this.sessions.size < this.sweepAt) return;
+    // None besides this one; set anew below.
+    this.sweepAt = Number.POSITIVE_INFINITY;
+    for (const [node, session] of this.sessions) {
+      if (session.state === "online") continue;
+      try {
+        await this.client.get(nodes, { name: node });
+      } catch (error) {
+        if (!isNotFound(error)) this.log.warn("cannot tell whether a Node is still there", { node, error });
+        // It may have come back meanwhile.
+        else if (this.sessions.get(node) === session) this.forget(node);
+      }
+    }
+    this.sweepAt = Math.max(leastSweep_nodes, 2 * this.sessions.size);
+  }
+
+  private forget(node: string): void {
+    this.sessions.delete(node);
+    this.writes.delete(node);
   }
 
   /** One write at a time for a node, each with the newest state. */
