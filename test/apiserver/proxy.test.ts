@@ -81,3 +81,20 @@ test("a container's log is asked for with the options of the request", async () 
   expect(await log("?tailLines=1&limitBytes=1")).toBe(`GET ${path}?tailLines=1&limitBytes=1`);
   expect(await log("?follow=1&previous=false&sinceSeconds=1")).toBe(`GET ${path}?follow=true&sinceSeconds=1`);
 });
+
+test("a container's log is not asked for with options that are no numbers, or none that may be", async () => {
+  const refused = async (query: string): Promise<unknown[]> => {
+    const answer = await ask("GET", query, "log");
+    const { reason, message } = (await answer.json()) as { reason: string; message: string };
+    return [answer.status, reason, message];
+  };
+  for (const name of ["tailLines", "limitBytes", "sinceSeconds"]) {
+    for (const text of ["x", "", "1.5", "0x10", "1e3"]) {
+      const message = `strconv.ParseInt: parsing "${text}": invalid syntax`;
+      expect(await refused(`?${name}=${text}`)).toEqual([400, "BadRequest", message]);
+    }
+    const message = 'strconv.ParseInt: parsing "9223372036854775808": value out of range';
+    expect(await refused(`?${name}=9223372036854775808`)).toEqual([400, "BadRequest", message]);
+    expect((await refused(`?${name}=-1`)).slice(0, 2)).toEqual([422, "Invalid"]);
+  }
+});

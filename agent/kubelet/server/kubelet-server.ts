@@ -5,7 +5,8 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { BoardUsageSample } from "#shared/board/usage-sample.ts";
 import type { Log } from "#shared/client/log.ts";
 import { prometheusContentType } from "#shared/metrics/prometheus-text.ts";
-import type { ContainerRuntime, LogOptions } from "../../runtime/runtime.ts";
+import type { ContainerRuntime } from "../../runtime/runtime.ts";
+import { logOptions } from "./log-options.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
   type Dial,
@@ -263,24 +264,6 @@ function portsOf(query: URLSearchParams): number[] {
     if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw badRequest(`unable to parse "${text}" as a port`);
     return port;
   });
-}
-
-/** PodLogOptions; the API server has validated them. */
-function logOptions(query: URLSearchParams): LogOptions {
-  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
-  const sinceSeconds = number("sinceSeconds");
-  const sinceTime = query.get("sinceTime");
-  const since_ms =
-    sinceSeconds !== undefined ? Date.now() - sinceSeconds * 1000 : sinceTime ? Date.parse(sinceTime) : undefined;
-  const stream = query.get("stream");
-  return {
-    follow: query.get("follow") === "true",
-    timestamps: query.get("timestamps") === "true",
-    tailLines: number("tailLines"),
-    limit_bytes: number("limitBytes"),
-    since_ms,
-    stream: stream === "Stdout" ? "stdout" : stream === "Stderr" ? "stderr" : "all",
-  };
 }
 
 function sendJson(response: ServerResponse, value: object): void {

@@ -65,8 +65,10 @@ function validLogOptions(query: URLSearchParams): [string, string][] {
   const values = ["sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"];
   const number = (name: string, least: number): void => {
     const text = query.get(name);
-    if (text === null || (/^-?\d+$/.test(text) && Number(text) >= least)) return;
-    const message = `Invalid value: ${text}: must be greater than or equal to ${least}`;
+    if (text === null) return;
+    const value = parsedInt64(text);
+    if (value >= least) return;
+    const message = `Invalid value: ${value}: must be greater than or equal to ${least}`;
     throw new StatusError("Invalid", `PodLogOptions "" is invalid: ${name}: ${message}`, {
       kind: "PodLogOptions",
       causes: [{ reason: "FieldValueInvalid", message, field: name }],
@@ -85,6 +87,15 @@ function validLogOptions(query: URLSearchParams): [string, string][] {
       return value === null ? [] : [[name, value]];
     }),
   ];
+}
+
+/** As upstream's conversion of a query reads an *int64: Go's strconv.ParseInt to base 10, with its errors. Throws BadRequest. */
+function parsedInt64(text: string): bigint {
+  const refuse = (why: string): StatusError => badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`);
+  if (!/^[+-]?[0-9]+$/.test(text)) throw refuse("invalid syntax");
+  const value = BigInt(text.replace(/^\+/, ""));
+  if (BigInt.asIntN(64, value) !== value) throw refuse("value out of range");
+  return value;
 }
 
 async function runCommand(
