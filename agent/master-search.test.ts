@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ManualClock } from "#shared/client/clock.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { MasterSearch } from "./master-search.ts";
 
 describe("a search for masters", () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { endpointSlices, endpoints } from "#shared/api/resources.ts";
-import { ManualClock } from "#shared/client/clock.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { startTestServer, type TestServer } from "../test/support/apiserver.ts";
 import { KubernetesEndpoints } from "./kubernetes-endpoints.ts";
 

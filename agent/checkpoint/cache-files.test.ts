@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KubeObject } from "#shared/api/object.ts";
-import { ManualClock } from "#shared/client/clock.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { CacheFiles } from "./cache-files.ts";
 import { Seal } from "./seal.ts";
 

@@ -81,20 +81,6 @@ export async function forwardingStands(podNetworks: readonly string[], run: Comm
   return true;
 }
 
-/** Takes all of it away again. */
-export async function removeForwarding(run: CommandRunner): Promise<void> {
-  for (const family of ["IPv4", "IPv6"] as const) {
-    for (const { table, from, to } of jumps) {
-      const rule = jumpRule(from, to);
-      const options = ["-w", "10", "-t", table];
-      while (await exists(run, tool(family), table, rule)) await run(tool(family), [...options, "-D", ...rule]);
-      if (!(await exists(run, tool(family), table, undefined, to))) continue;
-      await run(tool(family), [...options, "-F", to]);
-      await run(tool(family), [...options, "-X", to]);
-    }
-  }
-}
-
 function jumpRule(from: string, to: string): string[] {
   return [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
 }

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { canMakeNamespaces, connect, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
 import { commandRunner } from "./command.ts";
-import { applyForwarding, removeForwarding } from "./forwarding.ts";
+import { applyForwarding } from "./forwarding.ts";
 import { planRoutes, type RoutedNode } from "./route-plan.ts";
 import { applyRoutes, readInterfaces } from "./route-sync.ts";
 
@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 describe.skipIf(!canMakeNamespaces())("on the kernel", () => {
-  test("forwarding: applied twice is the same, other rules stay, removal leaves nothing", async () => {
+  test("forwarding: applied twice is the same, other rules stay", async () => {
     const board = namespace();
     const run = commandRunner(board.prefix);
     board.run("iptables", "-P", "FORWARD", "DROP");
@@ -32,8 +32,6 @@ describe.skipIf(!canMakeNamespaces())("on the kernel", () => {
     expect(rules(once)[0]).toContain("-j BRAMBLE-FORWARD");
     expect(once).toContain("-s 10.42.0.0/16 ! -d 224.0.0.0/4");
     expect(once).toContain("-s 192.0.2.1/32 -j DROP");
-    await removeForwarding(run);
-    expect(board.run("iptables-save")).not.toContain("BRAMBLE");
   });
 
   const tunnels = {

@@ -3,9 +3,9 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
 import type { Client } from "#shared/client/client.ts";
-import { ManualClock } from "#shared/client/clock.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import type { ProxyMode } from "./proxy-mode.ts";
 import { ServiceProxy } from "./service-proxy.ts";
 

@@ -12,8 +12,8 @@ import {
 import type { Job } from "#shared/api/types/batch-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ClusterRole } from "#shared/api/types/rbac-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../scheduler/testing.ts";
 import { aggregatedRules, clusterRoleAggregation } from "./cluster-role-aggregation.ts";
 import { fateOf, podGarbageCollector } from "./pod-gc.ts";

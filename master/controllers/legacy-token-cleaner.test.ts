@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { configMaps, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Secret, ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testPod } from "../scheduler/testing.ts";
 import { fateOfLegacyToken, type LegacyTokenFate, legacyTokenCleaner } from "./legacy-token-cleaner.ts";
 import { eventually } from "./testing/eventually.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { PodSpec } from "#shared/api/types/core-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { defaultProfile } from "./configuration/profile.ts";
 import type { ClusterEvent } from "./framework.ts";
 import { NodeInfo } from "./node-info.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Event, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
 import { type Client, ConnectionError } from "./client.ts";
-import { ManualClock } from "./clock.ts";
 import { ApiEventRecorder } from "./event-recorder.ts";
 
 const pod: Pod = {

@@ -11,8 +11,8 @@ import {
   issueCertificate,
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
 import { ConnectionError } from "./client.ts";
-import { ManualClock } from "./clock.ts";
 import { HttpClient } from "./http-client.ts";
 import { openInformer } from "./informer.ts";
 

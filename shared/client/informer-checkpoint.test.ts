@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { KubeObject } from "#shared/api/object.ts";
 import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
 import type { CacheCheckpoint } from "./cache-checkpoint.ts";
 import { type Client, ConnectionError, type WatchEvent } from "./client.ts";
-import { ManualClock } from "./clock.ts";
 import { InformerFactory } from "./informer.ts";
 
 const configMap = (name: string, value: string, resourceVersion?: string): ConfigMap => ({

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
 import type { Client } from "./client.ts";
-import { ManualClock } from "./clock.ts";
 import { runLeaderElection } from "./leader-election.ts";
 
 /** The few calls that elections make, with optimistic locking. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ManualClock } from "./clock.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 import { WorkQueue } from "./work-queue.ts";
 

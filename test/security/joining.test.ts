@@ -3,7 +3,6 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodes, secrets } from "#shared/api/resources.ts";
-import { ManualClock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-identity.ts";
 import { nodeSubject } from "#shared/pki/board-join.ts";
@@ -20,6 +19,7 @@ import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/jo
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { type RenewalRequest, renewalPath, renewalProof } from "#shared/pki/renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { bootstrapSecret, ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { joinControlPlane } from "../../master/join/control-plane.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";

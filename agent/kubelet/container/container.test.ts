@@ -6,7 +6,7 @@ import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { formatMap, resourceFieldValue } from "./field-ref.ts";
-import { parseResolvConf, podDns, renderResolvConf } from "./pod-dns.ts";
+import { parseResolvConf, podDns } from "./pod-dns.ts";
 import { podHostname, renderHostsFile } from "./pod-hostname.ts";
 import { serviceEnvironment } from "./service-environment.ts";
 
@@ -87,16 +87,18 @@ test("resource fields are rounded up in the divisor's unit, and fall back to wha
 describe("resolver settings", () => {
   const host = parseResolvConf("nameserver 192.0.2.53\nsearch lan. home\noptions timeout:1 rotate\n");
   const cluster = { servers: ["10.43.0.10"], domain: "cluster.local" };
-  const rendered = (spec: Partial<PodSpec>): string => renderResolvConf(podDns(pod(spec), host, cluster).dns);
+  const settings = (spec: Partial<PodSpec>) => podDns(pod(spec), host, cluster).dns;
 
   test("by policy", () => {
-    expect(rendered({ dnsPolicy: "ClusterFirst" })).toBe(
-      "search n.svc.cluster.local svc.cluster.local cluster.local lan home\nnameserver 10.43.0.10\noptions ndots:5\n",
-    );
-    const ofHost = "search lan home\nnameserver 192.0.2.53\noptions timeout:1 rotate\n";
-    expect(rendered({ dnsPolicy: "Default" })).toBe(ofHost);
-    expect(rendered({ dnsPolicy: "ClusterFirst", hostNetwork: true })).toBe(ofHost);
-    expect(rendered({ dnsPolicy: "ClusterFirstWithHostNet", hostNetwork: true })).toContain("10.43.0.10");
+    expect(settings({ dnsPolicy: "ClusterFirst" })).toEqual({
+      searches: ["n.svc.cluster.local", "svc.cluster.local", "cluster.local", "lan", "home"],
+      servers: ["10.43.0.10"],
+      options: ["ndots:5"],
+    });
+    const ofHost = { searches: ["lan", "home"], servers: ["192.0.2.53"], options: ["timeout:1", "rotate"] };
+    expect(settings({ dnsPolicy: "Default" })).toEqual(ofHost);
+    expect(settings({ dnsPolicy: "ClusterFirst", hostNetwork: true })).toEqual(ofHost);
+    expect(settings({ dnsPolicy: "ClusterFirstWithHostNet", hostNetwork: true }).servers).toEqual(["10.43.0.10"]);
   });
 
   test("with a configuration of the pod's own, within limits", () => {
@@ -109,9 +111,11 @@ describe("resolver settings", () => {
       host,
       cluster,
     );
-    expect(renderResolvConf(dns)).toBe(
-      "nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\noptions ndots:2 edns0\n",
-    );
+    expect(dns).toEqual({
+      searches: [],
+      servers: ["1.1.1.1", "2.2.2.2", "3.3.3.3"],
+      options: ["ndots:2", "edns0"],
+    });
     expect(omitted).toEqual([expect.stringContaining("applied nameserver line is: 1.1.1.1 2.2.2.2 3.3.3.3")]);
   });
 });

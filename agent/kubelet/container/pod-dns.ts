@@ -86,13 +86,3 @@ function mergeOptions(earlier: readonly string[], later: readonly string[]): str
 }
 
 const unique = (items: readonly string[]): string[] => [...new Set(items)];
-
-/** The file that containers see as /etc/resolv.conf. */
-export function renderResolvConf(dns: DnsConfig): string {
-  return [
-    ...(dns.searches.length > 0 ? [`search ${dns.searches.join(" ")}`] : []),
-    ...dns.servers.map((server) => `nameserver ${server}`),
-    ...(dns.options.length > 0 ? [`options ${dns.options.join(" ")}`] : []),
-    "",
-  ].join("\n");
-}

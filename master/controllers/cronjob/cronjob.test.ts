@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
 import type { CronJob, CronJobSpec } from "#shared/api/types/batch-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { controllerRevisions, daemonSets, nodes, pods } from "#shared/api/resources.ts";
 import type { DaemonSet, DaemonSetSpec } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { deployments, replicaSets } from "#shared/api/resources.ts";
 import type { Deployment, DeploymentSpec, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { replicaSetController } from "../replicaset/replicaset.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";

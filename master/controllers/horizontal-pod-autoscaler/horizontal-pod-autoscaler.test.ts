@@ -6,7 +6,7 @@ import type {
 } from "#shared/api/types/autoscaling-v2.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { RawRequest } from "#shared/client/client.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";

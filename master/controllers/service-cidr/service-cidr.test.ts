@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { isNotFound } from "#shared/api/errors.ts";
 import { ipAddresses, serviceCIDRs } from "#shared/api/resources.ts";
 import type { IPAddress, ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { ingressClasses, ingresses, nodes, services } from "#shared/api/resources.ts";
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import { ManualClock } from "#shared/client/clock.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode } from "../../scheduler/testing.ts";
 import { ingressStatus } from "../ingress-status.ts";
 import { eventually } from "../testing/eventually.ts";
