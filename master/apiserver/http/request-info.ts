@@ -61,7 +61,7 @@ function target(
   if (name !== undefined) return { verb, name, subresource };
   if (verb === "delete") return { verb: "deletecollection", name, subresource };
   if (verb !== "get" && verb !== "watch") return { verb, name, subresource };
-  const watches = verb === "watch" || ["true", "1"].includes(query.get("watch") ?? "");
+  const watches = verb === "watch" || !["false", "0"].includes((query.get("watch") ?? "false").toLowerCase());
   // One object named by a field selector is authorised as that object.
   const selected = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get("fieldSelector") ?? "")?.[1];
   return { verb: watches ? "watch" : "list", name: selected, subresource };

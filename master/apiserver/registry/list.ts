@@ -6,15 +6,11 @@ import { CompactedError, FutureRevisionError, type Store } from "../../store/sto
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
+import { type ListOptions, readListOptions } from "./list-options.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 
-export interface ListParameters {
-  readonly limit: number;
-  readonly continueToken: string;
-  readonly resourceVersion: string;
-  readonly match: string;
-}
+export type ListParameters = Pick<ListOptions, "limit" | "continueToken" | "resourceVersion" | "match">;
 
 export interface Listed {
   readonly entries: readonly Entry[];
@@ -40,38 +36,10 @@ export interface ListSource {
  *  what is older than five minutes, and clients must be able to count on either answer. */
 const continueFor_ms = 5 * 60_000;
 
-/** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
+/** Reads the query. Throws Invalid and BadRequest as upstream words them. */
 export function listParameters(query: URLSearchParams): ListParameters {
-  const resourceVersion = query.get("resourceVersion") ?? "";
-  const match = query.get("resourceVersionMatch") ?? "";
-  const continueToken = query.get("continue") ?? "";
-  const limit = numberOf(query.get("limit"));
-  numberOf(query.get("timeoutSeconds"));
-  const sendInitialEvents = query.get("sendInitialEvents");
-  const faults: [string, string][] = [];
-  if (sendInitialEvents !== null && sendInitialEvents !== "") {
-    faults.push(["sendInitialEvents", "sendInitialEvents is forbidden for list"]);
-  }
-  if (match !== "") {
-    if (resourceVersion === "") {
-      faults.push(["resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"]);
-    }
-    if (continueToken !== "") {
-      faults.push(["resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"]);
-    }
-    if (match !== "Exact" && match !== "NotOlderThan") {
-      throw listOptionsError(
-        "resourceVersionMatch",
-        "FieldValueNotSupported",
-        `Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`,
-      );
-    }
-    if (match === "Exact" && resourceVersion === "0") {
-      faults.push(["resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"']);
-    }
-  }
-  const [fault] = faults;
-  if (fault) throw listOptionsError(fault[0], "FieldValueForbidden", `Forbidden: ${fault[1]}`);
+  const options = readListOptions(query);
+  const { continueToken, resourceVersion } = options;
   if (continueToken !== "") {
     decodeContinue(continueToken, 0);
     if (resourceVersion !== "" && resourceVersion !== "0") {
@@ -80,26 +48,9 @@ export function listParameters(query: URLSearchParams): ListParameters {
   } else if (resourceVersion !== "" && !isRevision(resourceVersion)) {
     throw badRequest(`invalid resource version: ${badRevision(resourceVersion)}`);
   }
-  return { limit, continueToken, resourceVersion, match };
-}
-
-export function listOptionsError(field: string, reason: string, message: string): StatusError {
-  return new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: ${field}: ${message}`, {
-    group: "meta.k8s.io",
-    kind: "ListOptions",
-    causes: [{ reason, message, field }],
-  });
-}
-
-function numberOf(text: string | null): number {
-  if (text === null || text === "") return 0;
-  return Math.max(0, integerOf(text));
-}
-
-/** An integer in a query. Throws BadRequest in the words of Go's parser. */
-export function integerOf(text: string): number {
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
-  return Number(text);
+  // Whoever takes any revision is served from the cache, which knows no pages.
+  const isWhole = continueToken === "" && resourceVersion === "0";
+  return isWhole ? { ...options, limit: 0 } : options;
 }
 
 /** A resource version that a client sent, of one object or a watch. Throws upstream's 500 for what is no number. */
@@ -212,23 +163,44 @@ function encodeContinue(revision: number, after: string, begun_ms: number): stri
 }
 
 function decodeContinue(token: string, now_ms: number): Start {
-  const text = Buffer.from(token, "base64url").toString("utf8");
+  const { v, rv, start, begun_ms } = continueFields(Buffer.from(token, "base64url").toString("utf8"));
+  if (v !== "meta.k8s.io/v1") {
+    throw badContinue(`continue key is not valid: server does not recognize this encoded version ${v ?? ""}`);
+  }
+  if (typeof rv !== "number" || rv === 0) {
+    throw badContinue(`continue key is not valid: incorrect encoded start resourceVersion (version ${v})`);
+  }
+  if (typeof start !== "string" || start === "") {
+    throw badContinue(`continue key is not valid: encoded start key empty (version ${v})`);
+  }
+  if (
+    start
+      .replace(/^\//, "")
+      .split("/")
+      .some((part) => part === "" || part === "." || part === "..")
+  ) {
+    throw badContinue(`continue key is not valid: ${start}`);
+  }
+  const after = start.replace(/\0$/, "");
+  // Going on inconsistently is a list of its own, as of now.
+  if (rv < 0) return { revision: undefined, after, begun_ms: now_ms };
+  return { revision: rv, after, begun_ms: typeof begun_ms === "number" ? begun_ms : now_ms };
+}
+
+interface ContinueFields {
+  readonly v?: unknown;
+  readonly rv?: unknown;
+  readonly start?: unknown;
+  readonly begun_ms?: unknown;
+}
+
+function continueFields(text: string): ContinueFields {
   try {
-    const { v, rv, start, begun_ms } = decodeJson(text).value as {
-      v?: unknown;
-      rv?: unknown;
-      start?: unknown;
-      begun_ms?: unknown;
-    };
-    if (v === "meta.k8s.io/v1" && typeof rv === "number" && typeof start === "string" && start !== "") {
-      const after = start.replace(/\0$/, "");
-      // Going on inconsistently is a list of its own, as of now.
-      if (rv <= 0) return { revision: undefined, after, begun_ms: now_ms };
-      return { revision: rv, after, begun_ms: typeof begun_ms === "number" ? begun_ms : now_ms };
-    }
+    return (decodeJson(text).value ?? {}) as ContinueFields;
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
-    throw badRequest(`invalid continue token: continue key is not valid: ${error.message}`);
+    throw badContinue(`continue key is not valid: ${error.message}`);
   }
-  throw badRequest("invalid continue token: continue key is not valid: incorrect encoded start key");
 }
+
+const badContinue = (why: string): StatusError => badRequest(`invalid continue token: ${why}`);

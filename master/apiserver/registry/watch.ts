@@ -6,52 +6,27 @@ import type { CachedObject, WatchFrame } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { CacheEvent, ResourceCache } from "../watch-cache/resource-cache.ts";
-import { integerOf, listOptionsError, revisionOf } from "./list.ts";
+import { revisionOf } from "./list.ts";
+import { type ListOptions, readWatchOptions } from "./list-options.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 
-export interface WatchParameters {
-  readonly resourceVersion: string;
-  readonly sendInitialEvents: boolean | undefined;
-  readonly allowBookmarks: boolean;
-  readonly timeout_s: number;
-}
+export type WatchParameters = Pick<
+  ListOptions,
+  "resourceVersion" | "sendInitialEvents" | "allowBookmarks" | "timeout_s"
+>;
 
 /** Text that a watcher may have standing before it counts as too slow. */
 const MAX_PENDING_TEXT = 16 * 1024 * 1024;
 const FRAME_OVERHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
 
-/** Reads the query. Throws Invalid as upstream's ValidateListOptions words it. */
+/** Reads the query. Throws Invalid and BadRequest as upstream words them. */
 export function watchParameters(query: URLSearchParams): WatchParameters {
-  const initial = query.get("sendInitialEvents");
-  const sendInitialEvents = initial === null || initial === "" ? undefined : isTrue(initial);
-  const match = query.get("resourceVersionMatch") ?? "";
-  if (sendInitialEvents !== undefined && match !== "NotOlderThan") {
-    throw listOptionsError(
-      "resourceVersionMatch",
-      "FieldValueForbidden",
-      "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-    );
-  }
-  if (sendInitialEvents === undefined && match !== "") {
-    throw listOptionsError(
-      "resourceVersionMatch",
-      "FieldValueForbidden",
-      "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-    );
-  }
-  const timeout = integerOf(query.get("timeoutSeconds") || "0");
-  return {
-    resourceVersion: query.get("resourceVersion") ?? "",
-    sendInitialEvents,
-    allowBookmarks: isTrue(query.get("allowWatchBookmarks") ?? ""),
-    // Spread, so that clients that connected together do not return together.
-    timeout_s: timeout > 0 ? timeout : 1800 + Math.floor(Math.random() * 1800),
-  };
+  const options = readWatchOptions(query);
+  // Spread, so that clients that connected together do not return together.
+  return { ...options, timeout_s: options.timeout_s || 1800 + Math.floor(Math.random() * 1800) };
 }
-
-export const isTrue = (text: string): boolean => text === "true" || text === "1";
 
 /** One tick a minute for all watches that asked for bookmarks; none when nobody did. */
 export class BookmarkTicker {

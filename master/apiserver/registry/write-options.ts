@@ -7,8 +7,7 @@ import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
 import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
-import { integerOf } from "./list.ts";
-import { isTrue } from "./watch.ts";
+import { integerOf, isTrue } from "./list-options.ts";
 
 export interface WriteOptions {
   readonly dryRun: boolean;

@@ -2,15 +2,16 @@
  * Asks upstream's kube-apiserver (upstream.sh, with its default admission) and writes its answers:
  *   UPSTREAM_ADMISSION=default test/differential/upstream.sh DIR
  *   bun test/differential/wire/record.ts DIR; test/differential/upstream.sh DIR stop
+ * Names of groups that build on no other ones, after DIR, record those alone.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { answerOf, type WireAnswer } from "./answer.ts";
-import { saveAnswers } from "./recording.ts";
+import { allAnswers, saveAnswers } from "./recording.ts";
 import { sendGroup, type Target } from "./request.ts";
 import { groups } from "./requests.ts";
 
-const [folder = ""] = process.argv.slice(2);
+const [folder = "", ...only] = process.argv.slice(2);
 const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
 const target: Target = {
   url: read("url"),
@@ -18,8 +19,8 @@ const target: Target = {
   tls: { ca: read("ca.crt") },
 };
 
-const answers = new Map<string, WireAnswer>();
-for (const group of groups) {
+const answers = new Map<string, WireAnswer>(only.length > 0 ? allAnswers() : []);
+for (const group of groups.filter(({ name }) => only.length === 0 || only.includes(name))) {
   await sendGroup(target, group, async ({ name }, sent, response) => {
     answers.set(name, await answerOf(response, sent));
   });

@@ -26,9 +26,19 @@ export function saveAnswers(answers: ReadonlyMap<string, WireAnswer>): void {
   writeFileSync(file, brotliCompressSync(JSON.stringify(recording), { params: parameters }));
 }
 
+/** What was recorded before, by the name of the request. */
+export function allAnswers(): ReadonlyMap<string, WireAnswer> {
+  const { texts, answers } = read();
+  return new Map(
+    Object.entries(answers).map(([name, index]) => [name, JSON.parse(texts[index] ?? "null") as WireAnswer]),
+  );
+}
+
+const read = (): Recording => JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;
+
 /** undefined: it was never asked. */
 export function loadAnswers(): (name: string) => WireAnswer | undefined {
-  const { texts, answers } = JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;
+  const { texts, answers } = read();
   return (name) => {
     const text = texts[answers[name] ?? -1];
     return text === undefined ? undefined : (JSON.parse(text) as WireAnswer);

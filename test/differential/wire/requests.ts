@@ -2,6 +2,7 @@ import { accessGroups } from "./access-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
 import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
 import { oddGroups } from "./odd-requests.ts";
+import { optionGroups } from "./option-requests.ts";
 import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { readGroups } from "./read-requests.ts";
@@ -22,4 +23,5 @@ export const groups: readonly WireGroup[] = [
   ...furtherGroups,
   ...ownershipGroups,
   ...accessGroups,
+  ...optionGroups,
 ];
