@@ -4,7 +4,7 @@
 #   - the sectors that reached the block device, and ext4's commits;
 #   - what each process had the kernel write, to any disk, the children that it waited for among it;
 #   - the same by systemd's units, where cgroups v2 account for it; what is the kernel's own is ext4's journal;
-#   - the files that changed.
+#   - the files that changed, and which programs had lines for the system's journal.
 # Run as root on the board, idle: sudo sh flash-writers.sh [SECONDS]. The mount that holds FLASH_FOLDER (/var/lib) is looked at. It
 # writes to /run alone.
 set -eu
@@ -99,11 +99,12 @@ table() { # title; `bytes name` lines on stdin
 
 sync
 : >"$work/stamp"
+began=$(now) began_s=$(date +%s)
 snapshot before
-began=$(now)
 sleep "$seconds"
+ended=$(now)
 snapshot after
-elapsed=$(now | awk -v began="$began" '{ print $1 - began }')
+elapsed=$(echo "$ended" | awk -v began="$began" '{ print $1 - began }')
 
 echo "# $(uname -n), $mount_point on $partition ($(awk -v m="$mount_point" '$2 == m { print $3, $4 }' /proc/mounts | tail -n 1)), ${elapsed} s"
 paste -d' ' "$work/before.device" "$work/after.device" | awk -v s="$elapsed" '{
@@ -115,3 +116,11 @@ units_between | table "by unit"
 echo
 echo "## files that changed"
 find "$mount_point" -xdev -newer "$work/stamp" -printf '%s bytes  %T+  %p\n' 2>/dev/null | sort -k2 | tail -n 60
+
+if command -v journalctl >/dev/null; then
+  echo
+  echo "## lines that the system's journal took"
+  journalctl --quiet --no-pager --output short --since "@$began_s" |
+    awk '{ program = $5; sub(/(\[[0-9]+\])?:$/, "", program); lines[program]++ } END { for (program in lines) print lines[program], program }' |
+    sort -rn | head -n 15
+fi
