@@ -80,6 +80,8 @@ test("a container's log is asked for with the options of the request", async () 
   const path = "/containerLogs/default/web/c";
   expect(await log("?tailLines=1&limitBytes=1")).toBe(`GET ${path}?tailLines=1&limitBytes=1`);
   expect(await log("?follow=1&previous=false&sinceSeconds=1")).toBe(`GET ${path}?follow=true&sinceSeconds=1`);
+  // A flag is true that is not said to be false.
+  expect(await log("?follow=&previous=False&timestamps=yes")).toBe(`GET ${path}?follow=true&timestamps=true`);
 });
 
 test("a container's log is not asked for with options that are no numbers, or none that may be", async () => {

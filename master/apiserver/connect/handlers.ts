@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
+import { int64Of, isTrue } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo } from "../request.ts";
@@ -66,7 +67,7 @@ function validLogOptions(query: URLSearchParams): [string, string][] {
   const number = (name: string, least: number): void => {
     const text = query.get(name);
     if (text === null) return;
-    const value = parsedInt64(text);
+    const value = int64Of(text);
     if (value >= least) return;
     const message = `Invalid value: ${value}: must be greater than or equal to ${least}`;
     throw new StatusError("Invalid", `PodLogOptions "" is invalid: ${name}: ${message}`, {
@@ -81,21 +82,12 @@ function validLogOptions(query: URLSearchParams): [string, string][] {
     throw badRequest("at most one of `sinceTime` or `sinceSeconds` may be specified");
   }
   return [
-    ...flags.filter((name) => isTrue(query.get(name))).map((name): [string, string] => [name, "true"]),
+    ...flags.filter((name) => isTrue(query.get(name) ?? "false")).map((name): [string, string] => [name, "true"]),
     ...values.flatMap((name): [string, string][] => {
       const value = query.get(name);
       return value === null ? [] : [[name, value]];
     }),
   ];
-}
-
-/** As upstream's conversion of a query reads an *int64: Go's strconv.ParseInt to base 10, with its errors. Throws BadRequest. */
-function parsedInt64(text: string): bigint {
-  const refuse = (why: string): StatusError => badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`);
-  if (!/^[+-]?[0-9]+$/.test(text)) throw refuse("invalid syntax");
-  const value = BigInt(text.replace(/^\+/, ""));
-  if (BigInt.asIntN(64, value) !== value) throw refuse("value out of range");
-  return value;
 }
 
 async function runCommand(
@@ -115,7 +107,7 @@ async function runCommand(
     ["stderr", "error"],
     ["tty", "tty"],
   ] as const) {
-    if (isTrue(query.get(asked))) passed.set(parameter, "1");
+    if (isTrue(query.get(asked) ?? "false")) passed.set(parameter, "1");
   }
   for (const word of query.getAll("command")) passed.append("command", word);
   const stream = await dialer.dial(node, kubelet, call.context.signal);
@@ -259,5 +251,3 @@ function headerOf(headers: readonly string[], name: string): string | undefined 
   const index = headers.findIndex((each, position) => position % 2 === 0 && each.toLowerCase() === name);
   return index < 0 ? undefined : headers[index + 1];
 }
-
-const isTrue = (value: string | null): boolean => value === "true" || value === "1";

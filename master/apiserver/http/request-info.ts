@@ -1,5 +1,6 @@
 /** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
 import { StatusError } from "#shared/api/errors.ts";
+import { isTrue } from "../query-values.ts";
 import type { RequestInfo } from "../request.ts";
 
 const verbs: Readonly<Record<string, string>> = {
@@ -61,7 +62,7 @@ function target(
   if (name !== undefined) return { verb, name, subresource };
   if (verb === "delete") return { verb: "deletecollection", name, subresource };
   if (verb !== "get" && verb !== "watch") return { verb, name, subresource };
-  const watches = verb === "watch" || !["false", "0"].includes((query.get("watch") ?? "false").toLowerCase());
+  const watches = verb === "watch" || isTrue(query.get("watch") ?? "false");
   // One object named by a field selector is authorised as that object.
   const selected = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get("fieldSelector") ?? "")?.[1];
   return { verb: watches ? "watch" : "list", name: selected, subresource };

@@ -1,5 +1,6 @@
 /** What the query of a list or a watch asks for, read and validated (upstream's meta/internalversion validation). */
-import { badRequest, StatusError } from "#shared/api/errors.ts";
+import { StatusError } from "#shared/api/errors.ts";
+import { integerOf, isTrue } from "../query-values.ts";
 
 export interface ListOptions {
   readonly limit: number;
@@ -114,18 +115,4 @@ function throwFaults(causes: readonly Fault[]): void {
     kind: "ListOptions",
     causes,
   });
-}
-
-/** A flag that stands in a query: whatever is not said to be false is true, no text too. */
-export const isTrue = (text: string): boolean => text !== "0" && text.toLowerCase() !== "false";
-
-const largest = 2n ** 63n;
-
-/** An integer in a query. Throws BadRequest in the words of Go's parser. */
-export function integerOf(text: string): number {
-  const refused = (why: string): StatusError => badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`);
-  if (!/^[+-]?\d+$/.test(text)) throw refused("invalid syntax");
-  const value = BigInt(text.replace("+", ""));
-  if (value >= largest || value < -largest) throw refused("value out of range");
-  return Number(value);
 }

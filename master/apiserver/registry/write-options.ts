@@ -3,11 +3,11 @@ import { badRequest, invalid } from "#shared/api/errors.ts";
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
+import { integerOf, isTrue } from "../query-values.ts";
 import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
 import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
-import { integerOf, isTrue } from "./list-options.ts";
 
 export interface WriteOptions {
   readonly dryRun: boolean;
