@@ -2,7 +2,7 @@
  * What an idle cluster costs: one master with an agent and two workers, 10 pods probed by exec twice every 10 s. Samples each
  * process every minute over BENCH_SECONDS (an hour) from BENCH_SETTLE seconds after the pods were ready: bytes that it had the
  * kernel write to the disk (`write_bytes`), processor time of all its threads, resident memory. Writes
- * bench/results/idle-hour.json (BENCH_RESULT) and prints a line a process. BENCH_ETCD=1 keeps the state in Bramble's own etcd, with
+ * bench/results/idle-hour.json (BENCH_RESULT) and prints a line a process. BENCH_NO_AGENT=1 has the master run no agent. BENCH_ETCD=1 keeps the state in Bramble's own etcd, with
  * BENCH_MASTERS members, and counts its changes. Builds on dist/; root; a network of its own.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -35,7 +35,7 @@ const it = await startCluster({
   workers: 2,
   masters: Number(process.env["BENCH_MASTERS"] ?? 1),
   etcd: process.env["BENCH_ETCD"] === "1",
-  masterAgent: true,
+  masterAgent: process.env["BENCH_NO_AGENT"] !== "1",
 });
 try {
   const [deployment, service] = webApp("web", 10) as [

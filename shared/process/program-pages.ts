@@ -1,4 +1,4 @@
-import { dlopen, FFIType } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 
 /** From the kernel's headers, the same on every architecture: madvise(2). */
@@ -32,6 +32,14 @@ export function filePages(smaps: string, program: string): Mapping[] {
     found.push({ start: first, length_bytes: BigInt(`0x${end}`) - first });
   }
   return found;
+}
+
+/** All mappings of a program's file (pure). @param maps as the kernel gives it, proc_pid_maps(5), or smaps. */
+export function programMappings(maps: string, program: string): Mapping[] {
+  return [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(.+)$/gm)].flatMap(([, start, end, path]) => {
+    const first = BigInt(`0x${start}`);
+    return path === program ? [{ start: first, length_bytes: BigInt(`0x${end}`) - first }] : [];
+  });
 }
 
 /**
@@ -70,6 +78,47 @@ export function mappedAt(smaps: string, program: string, { offset_bytes, length_
   return undefined;
 }
 
+/** From the kernel's headers: userfaultfd(2), ioctl_userfaultfd(2). Only the call's number depends on the architecture. */
+const userfaultfd = {
+  calls: { x64: 323, arm64: 282 },
+  closeOnExec: 0o2000000,
+  userModeOnly: 1,
+  api: 0xc018_aa3fn,
+  version: 0xaan,
+  /** The kernel itself settles what a watch for writes finds, since 6.7: nobody has to answer. */
+  settledByKernel: 1n << 15n,
+  register: 0xc020_aa00n,
+  forWrites: 2n,
+} as const;
+
+/**
+ * From now on the kernel maps the pages of these mappings one by one. By itself it maps the fifteen around one that is needed
+ * too, which doubles what an idle process has of its program. It does not where somebody watches for writes; so this process
+ * does, and nothing is ever protected from being written. The program's pages stay one by one until it ends.
+ * @returns whether the kernel can: since 6.7 (on arm64 6.10), where it was built with userfaultfd.
+ */
+export function mapOneByOne(mappings: readonly Mapping[]): boolean {
+  const number = userfaultfd.calls[process.arch as keyof typeof userfaultfd.calls];
+  if (!number) return false;
+  const { syscall, ioctl, close } = dlopen("libc.so.6", {
+    syscall: { args: [FFIType.i64, FFIType.i64], returns: FFIType.i64 },
+    ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+    close: { args: [FFIType.i32], returns: FFIType.i32 },
+  }).symbols;
+  const watch = Number(syscall(number, userfaultfd.closeOnExec | userfaultfd.userModeOnly));
+  if (watch < 0) return false;
+  const ask = (request: bigint, words: readonly bigint[]): boolean =>
+    ioctl(watch, request, ptr(BigUint64Array.from(words))) === 0;
+  const isWatched =
+    ask(userfaultfd.api, [userfaultfd.version, userfaultfd.settledByKernel, 0n]) &&
+    mappings.every(({ start, length_bytes }) =>
+      ask(userfaultfd.register, [start, length_bytes, userfaultfd.forWrites, 0n]),
+    );
+  // While it is open the watch lasts.
+  if (!isWatched) close(watch);
+  return isWatched;
+}
+
 let madvise: ((start: bigint, length_bytes: bigint, advice: number) => number) | undefined;
 
 /** What `bun build --compile` added to the program: its code in bytecode and text, and its files. Mapped for writing with what
@@ -92,7 +141,8 @@ function payloadOf(program: string): Extent | undefined {
 
 /**
  * Gives up the pages of the program itself, most of which ran once at the start: they stay in the page cache, from where
- * those that are needed come back by themselves, and a board that is short of memory has them at once.
+ * those that are needed come back by themselves, one by one if the kernel can, and a board that is short of memory has the
+ * others at once.
  */
 export function letGoOfProgramPages(): void {
   madvise ??= dlopen("libc.so.6", {
@@ -102,7 +152,10 @@ export function letGoOfProgramPages(): void {
   // As the kernel names it also when an upgrade has put another in its place.
   const program = readlinkSync(self);
   const smaps = readFileSync("/proc/self/smaps", "utf8");
-  payload ??= { extent: payloadOf(self) };
+  if (!payload) {
+    payload = { extent: payloadOf(self) };
+    mapOneByOne(programMappings(smaps, program));
+  }
   const ofPayload = payload.extent && mappedAt(smaps, program, payload.extent);
   for (const { start, length_bytes } of [...filePages(smaps, program), ...(ofPayload ? [ofPayload] : [])])
     madvise(start, length_bytes, dontNeed);
