@@ -2,7 +2,15 @@
 /** The program: runs the command that it is given, and tells people what went wrong. */
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
-import { commandLine } from "./command-line.ts";
+import { type EngineOptions, runsLong, startWithOptions } from "#shared/process/engine-options.ts";
+
+/** Set by the build, which has tried them on the engine that the program has in it. */
+declare const BRAMBLE_ENGINE_OPTIONS: EngineOptions | undefined;
+// What the commands need is loaded after it, for else it would be loaded twice.
+if (typeof BRAMBLE_ENGINE_OPTIONS === "object" && runsLong(process.argv.slice(2)))
+  startWithOptions(BRAMBLE_ENGINE_OPTIONS);
+
+const { commandLine } = await import("./command-line.ts");
 
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
 const forPeople =

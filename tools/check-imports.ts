@@ -13,7 +13,7 @@ const allowed: Record<string, readonly string[]> = {
   master: ["shared"],
   agent: ["shared"],
   "command-line.ts": ["master", "agent", "shared"],
-  "bramble.ts": ["command-line.ts"],
+  "bramble.ts": ["command-line.ts", "shared"],
 };
 
 const transpilers = { ts: new Bun.Transpiler({ loader: "ts" }), tsx: new Bun.Transpiler({ loader: "tsx" }) };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import { workerFiles } from "#master/worker-threads.ts";
 import { lateScale } from "#shared/process/compiling.ts";
+import { type EngineOptions, engineOptions } from "#shared/process/engine-options.ts";
 import { withoutUnusedDockerParts } from "./docker-parts.ts";
 
 const root = join(import.meta.dir, "..");
@@ -32,6 +33,7 @@ export async function buildProgram(
   outfile: string,
   { version, builtAt_ms, releaseKey, plugins = [] }: ProgramFacts,
 ): Promise<void> {
+  assertKnown(engineOptions);
   await Bun.build({
     entrypoints: ["bramble.ts", ...Object.values(workerFiles), ...Object.keys(embedded)].map((file) =>
       join(root, file),
@@ -49,7 +51,19 @@ export async function buildProgram(
     define: {
       BRAMBLE_VERSION: JSON.stringify(version),
       BRAMBLE_BUILT_AT_MS: String(builtAt_ms),
+      BRAMBLE_ENGINE_OPTIONS: JSON.stringify(engineOptions),
       ...(releaseKey ? { BRAMBLE_RELEASE_KEY: JSON.stringify(releaseKey) } : {}),
     },
   });
+}
+
+/** Throws where the engine of this Bun, which the program gets, does not know one of them: it would end at every start. */
+export function assertKnown(options: EngineOptions): void {
+  const { exitCode, stderr } = Bun.spawnSync({
+    cmd: [process.execPath, "--print", "0"],
+    env: { ...process.env, ...options },
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  if (exitCode !== 0) throw new Error(`Bun ${Bun.version} does not take these options: ${stderr.toString()}`);
 }

@@ -18,4 +18,8 @@ if [ ! -e "$libs/lib/ld-linux-aarch64.so.1" ]; then
   [ -e "$libs/lib/ld-linux-aarch64.so.1" ] || ln -s aarch64-linux-gnu/ld-linux-aarch64.so.1 "$libs/lib/ld-linux-aarch64.so.1"
   rm -rf "$download"
 fi
-qemu-aarch64-static -cpu cortex-a53 -L "$libs" dist/bramble-linux-arm64 self-test
+# With what long-running commands start the engine with: one that does not know it would end at once.
+options=$(node_modules/.bin/bun --print \
+  'Object.entries(require("./shared/process/engine-options.ts").engineOptions).map((option) => `-E ${option.join("=")}`).join(" ")')
+# shellcheck disable=SC2086
+qemu-aarch64-static -cpu cortex-a53 -L "$libs" $options dist/bramble-linux-arm64 self-test

@@ -53,6 +53,13 @@ const supervisedService = (name: string, script: string): BoardService => ({
 });
 
 function execute(command: string[]): void {
-  const { exitCode, stderr } = Bun.spawnSync({ cmd: command, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const { exitCode, stderr } = Bun.spawnSync({
+    cmd: command,
+    // By itself it passes on what this process was started with.
+    env: process.env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   if (exitCode !== 0) throw new ServiceError(`\`${command.join(" ")}\` failed: ${stderr.toString().trim()}`);
 }

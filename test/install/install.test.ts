@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
+import { engineOptions } from "#shared/process/engine-options.ts";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
 import { buildProgram } from "#tools/program.ts";
 import { InstallBoard, lanOf } from "./install-board.ts";
@@ -81,6 +82,14 @@ describe("a master", () => {
     expect(kubeconfig).toContain(`https://${masterAddress}:6443`);
     const get = `curl -fsS --cacert /var/lib/bramble/agent/identity/ca.crt --resolve drawer.example:6443:${masterAddress} https://drawer.example:6443/readyz`;
     expect(expectSuccess(await master.run(get))).toBe("ok");
+  });
+
+  test("is the process that the supervisor started, with the engine's options", async () => {
+    const pid = await supervisedPid(master, "bramble-master");
+    expect(expectSuccess(await master.run(`cut -d' ' -f1 /run/bramble/master.pid`)).trim()).toBe(pid);
+    const environment = expectSuccess(await master.run(`tr '\\0' '\\n' </proc/${pid}/environ; cat /proc/${pid}/comm`));
+    for (const [name, value] of Object.entries(engineOptions)) expect(environment).toContain(`${name}=${value}\n`);
+    expect(environment).toEndWith("\nbramble\n");
   });
 
   test("a second run changes nothing; another flag restarts it", async () => {
