@@ -19,7 +19,7 @@ const selfType = objectOf("Object", {
 
 function evaluate(source: string, type: Type = selfType): unknown {
   const program = Program.compile(source, { variables: new Map([["self", type]]), functions, hasBindings: true });
-  const { value } = program.run((name) => (name === "self" ? fromJson(self, type) : undefined), 100_000);
+  const value = program.run((name) => (name === "self" ? fromJson(self, type) : undefined), 100_000);
   return toJson(value);
 }
 

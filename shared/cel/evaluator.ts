@@ -1,7 +1,13 @@
-/** Turns a checked expression into functions, once, and runs them on values, with a bound on what a run may cost. */
+/**
+ * Turns a checked expression into functions, once, and runs them on values, with a bound on what a run may cost. Costs are
+ * cel-go's, to the unit (its interpreter/runtimecost.go, on what its planner makes of macros): where a rule is refused for
+ * what it costs is part of the API.
+ */
 import type { Element, Expression } from "./ast.ts";
-import { type Environment, namedType, namespacedCall, qualifiedName } from "./checker.ts";
+import { type CheckNotes, type Environment, namedType, namespacedCall, qualifiedName } from "./checker.ts";
+import { LIST_COST, MAP_COST, OBJECT_COST } from "./cost-range.ts";
 import { type FunctionTable, fits } from "./functions.ts";
+import { type RunCost, runCostOf } from "./run-costs.ts";
 import { bool } from "./types.ts";
 import { ArrayList, CelError, List, MapValue, NativeMap, Optional, TypeValue, Uint, type Value } from "./values.ts";
 
@@ -53,15 +59,46 @@ export class Frame {
 
 export type Step = (frame: Frame) => Value;
 
-export function plan(expression: Expression, environment: Environment): Step {
-  return new Planner(environment).step(expression);
+export function plan(expression: Expression, environment: Environment, notes: CheckNotes): Step {
+  return new Planner(environment, notes).step(expression);
 }
+
+/** What is worked out before a run where its argument is a constant. */
+const conversions = new Set([
+  "bool",
+  "bytes",
+  "double",
+  "dyn",
+  "int",
+  "string",
+  "uint",
+  "timestamp",
+  "duration",
+  "type",
+]);
+
+/** How a function is called on what its arguments came to. */
+interface Application {
+  readonly cost: RunCost;
+  /** Each argument is worked out though another one failed, and the call has its cost: so it is of up to two arguments. */
+  readonly isTogether: boolean;
+  readonly call: (values: readonly Value[]) => Value;
+}
+
+/** With a pattern that is known before, the arguments are worked out like those of a call that has more of them. */
+const searching = new Set(["matches", "find", "findAll"]);
+
+/** `root` is what a value costs that names and indices then lead into; part of a chosen branch or of an index, it is free. */
+type Root = "charged" | "free";
 
 class Planner {
   private readonly locals: string[] = [];
   private readonly functions: FunctionTable;
 
-  constructor(private readonly environment: Environment) {
+  constructor(
+    private readonly environment: Environment,
+    private readonly notes: CheckNotes,
+  ) {
     this.functions = environment.functions;
   }
 
@@ -69,19 +106,18 @@ class Planner {
     return this.locals.includes(name) || this.environment.variables.has(name);
   }
 
-  step(expression: Expression): Step {
+  step(expression: Expression, root: Root = "charged"): Step {
+    const constant = this.constant(expression);
+    if (constant !== undefined) return () => constant;
     switch (expression.kind) {
-      case "literal": {
-        const { value: literal } = expression;
-        const value = literal.type === "uint" ? new Uint(literal.value) : literal.value;
-        return () => value;
-      }
       case "identifier":
-        return this.identifier(expression.name.replace(/^\./, ""));
+        return this.identifier(expression.name.replace(/^\./, ""), root);
       case "select":
-        return this.select(expression);
+        return this.select(expression, root);
       case "index":
-        return this.index(expression);
+        return this.index(expression, root);
+      case "literal":
+        throw new Error("a literal is a constant");
       case "call":
         return this.call(expression);
       case "list":
@@ -95,49 +131,110 @@ class Planner {
     }
   }
 
-  private identifier(name: string): Step {
+  /** What is known before a run costs nothing in it. */
+  private constant(expression: Expression): Value | undefined {
+    switch (expression.kind) {
+      case "literal": {
+        const { value } = expression;
+        return value.type === "uint" ? new Uint(value.value) : value.value;
+      }
+      case "list":
+        return this.constantList(expression.items);
+      case "map":
+        return this.constantMap(expression);
+      case "call":
+        return this.constantCall(expression);
+      default:
+        return undefined;
+    }
+  }
+
+  private constantList(items: readonly Element[]): Value | undefined {
+    const values: Value[] = [];
+    for (const { value, optional } of items) {
+      const constant = optional ? undefined : this.constant(value);
+      if (constant === undefined) return undefined;
+      values.push(constant);
+    }
+    return new ArrayList(values);
+  }
+
+  private constantMap({ entries }: Extract<Expression, { kind: "map" }>): Value | undefined {
+    const made: (readonly [Value, Value])[] = [];
+    for (const { key, value, optional } of entries) {
+      const [k, v] = optional ? [] : [this.constant(key), this.constant(value)];
+      if (k === undefined || v === undefined) return undefined;
+      made.push([k, v]);
+    }
+    return new NativeMap(made);
+  }
+
+  private constantCall({ name, target, args }: Extract<Expression, { kind: "call" }>): Value | undefined {
+    const [first, second] = args;
+    if (target || !first) return undefined;
+    if (name === "@in" && second) {
+      const list = this.constant(second);
+      return list instanceof List && list.size === 0 ? false : undefined;
+    }
+    const value = args.length === 1 && conversions.has(name) ? this.constant(first) : undefined;
+    if (value === undefined) return undefined;
+    try {
+      return this.functions.select(name, false, [value]).call(value);
+    } catch (error) {
+      if (error instanceof CelError) return undefined;
+      throw error;
+    }
+  }
+
+  private identifier(name: string, root: Root): Step {
     const type = this.isVariable(name) ? undefined : namedType(name);
     if (type !== undefined) return () => new TypeValue(type);
+    if (root === "free") return (frame) => frame.get(name);
     return (frame) => {
       frame.spend(1);
       return frame.get(name);
     };
   }
 
-  private select(expression: Extract<Expression, { kind: "select" }>): Step {
+  /** What a name or an index leads into. */
+  private operand(expression: Expression, root: Root): Step {
+    const { kind } = expression;
+    const isPath = kind === "identifier" || kind === "select" || kind === "index" || isConditional(expression);
+    const step = this.step(expression, root);
+    if (isPath || root === "free") return step;
+    return (frame) => {
+      frame.spend(1);
+      return step(frame);
+    };
+  }
+
+  private select(expression: Extract<Expression, { kind: "select" }>, root: Root): Step {
+    const { field, optional, test } = expression;
     const name = qualifiedName(expression);
-    if (name !== undefined && !expression.test && this.environment.variables.has(name)) return this.identifier(name);
+    if (name !== undefined && !test && this.environment.variables.has(name)) return this.identifier(name, root);
     const type = name === undefined || this.isVariable(name.split(".")[0] ?? "") ? undefined : namedType(name);
     if (type !== undefined) return () => new TypeValue(type);
-    const operand = this.step(expression.operand);
-    const { field, optional, test } = expression;
+    const operand = this.operand(expression.operand, test ? "free" : root);
     return (frame) => {
       const outer = operand(frame);
+      if (test) return isSet(frame, outer, field);
+      if (optional || outer instanceof Optional) return ifPresent(frame, outer, (inner) => lookUp(inner, field));
       frame.spend(1);
-      if (outer instanceof Optional) {
-        const found = outer.value === undefined ? undefined : lookUp(outer.value, field);
-        if (test) return found !== undefined;
-        return found === undefined ? Optional.none : new Optional(found);
-      }
       const found = lookUp(outer, field);
-      if (test) return found !== undefined;
-      if (optional) return found === undefined ? Optional.none : new Optional(found);
       if (found === undefined) throw new CelError(`no such key: ${field}`);
       return found;
     };
   }
 
-  private index({ operand, index, optional }: Extract<Expression, { kind: "index" }>): Step {
-    const [container, key] = [this.step(operand), this.step(index)];
+  private index({ operand, index, optional }: Extract<Expression, { kind: "index" }>, root: Root): Step {
+    const [container, key] = [this.operand(operand, root), this.step(index, "free")];
     return (frame) => {
       const outer = container(frame);
-      const at = key(frame);
-      frame.spend(1);
-      if (outer instanceof Optional || optional) {
-        const inner = outer instanceof Optional ? outer.value : outer;
-        const found = inner === undefined ? undefined : elementOf(inner, at);
-        return found === undefined ? Optional.none : new Optional(found);
+      if (optional || outer instanceof Optional) {
+        return ifPresent(frame, outer, (inner) => elementOf(inner, key(frame)));
       }
+      frame.spend(1);
+      const at = key(frame);
       const found = elementOf(outer, at);
       if (found !== undefined) return found;
       throw new CelError(outer instanceof List ? `index out of bounds: ${String(at)}` : `no such key: ${String(at)}`);
@@ -148,17 +245,61 @@ class Planner {
     const { name, target, args } = expression;
     const qualified = namespacedCall(expression, this.environment, (root) => this.isVariable(root));
     if (!target && args.length === 2 && (name === "_&&_" || name === "_||_")) return this.logical(name, args);
-    if (!target && name === "_?_:_") return this.conditional(args);
-    const steps = (target && qualified === undefined ? [target, ...args] : args).map((each) => this.step(each));
+    if (isConditional(expression)) return this.conditional(args);
     const isMember = target !== undefined && qualified === undefined;
+    const given = isMember ? [target, ...args] : args;
+    if (isMember && given.length === 2 && (name === "or" || name === "orValue")) return this.alternative(name, given);
+    const overloads = this.notes.overloads.get(expression) ?? [];
     const called = qualified ?? name;
+    const isLookedUp = called === "@in" && overloads.length === 1 && this.isSet(given[1]);
+    const cost = isLookedUp ? free : runCostOf(called, isMember, overloads);
+    const isTogether = given.length <= 2 && !(searching.has(called) && this.isText(given[1]));
+    return this.application(
+      given.map((each) => this.step(each)),
+      { cost, isTogether, call: (values) => this.functions.select(called, isMember, values).call(...values) },
+    );
+  }
+
+  private isText(expression: Expression | undefined): boolean {
+    return expression !== undefined && typeof this.constant(expression) === "string";
+  }
+
+  /** Whether a list is looked up by hash: what is known before, and of plain values. */
+  private isSet(list: Expression | undefined): boolean {
+    const constant = list && this.constant(list);
+    if (!(constant instanceof List)) return false;
+    return [...constant.values()].every(
+      (value) => value === null || typeof value !== "object" || value instanceof Uint,
+    );
+  }
+
+  private application(steps: readonly Step[], { cost, isTogether, call }: Application): Step {
     return (frame) => {
-      const values = steps.map((each) => each(frame));
-      const overload = this.functions.select(called, isMember, values);
-      frame.spend(1);
-      const result = overload.call(...values);
-      if (overload.cost) frame.spend(overload.cost(values, result));
-      return result;
+      const values: Value[] = [];
+      const outcomes: (Value | undefined)[] = [];
+      let failure: CelError | undefined;
+      for (const step of steps) {
+        const { value, error } = attempt(() => step(frame));
+        if (error && !isTogether) throw error;
+        failure ??= error;
+        outcomes.push(value);
+        if (value !== undefined) values.push(value);
+      }
+      const { value, error } = failure ? { error: failure } : attempt(() => call(values));
+      frame.spend(cost(outcomes, value));
+      if (value === undefined) throw error ?? new CelError("no such overload");
+      return value;
+    };
+  }
+
+  /** What stands in for an optional of nothing is only worked out where it has to. */
+  private alternative(name: "or" | "orValue", given: readonly Expression[]): Step {
+    const [optional, other] = given.map((each) => this.step(each)) as [Step, Step];
+    return (frame) => {
+      const first = optional(frame);
+      if (!(first instanceof Optional)) throw new CelError("no such overload");
+      if (first.value === undefined) return other(frame);
+      return name === "or" ? first : first.value;
     };
   }
 
@@ -178,18 +319,18 @@ class Planner {
   }
 
   private conditional(args: readonly Expression[]): Step {
-    const [condition, yes, no] = args.map((each) => this.step(each)) as [Step, Step, Step];
-    return (frame) => {
-      const isYes = truth(condition(frame));
-      frame.spend(1);
-      return isYes ? yes(frame) : no(frame);
-    };
+    const [condition, yes, no] = args.map((each, index) => this.step(each, index === 0 ? "charged" : "free")) as [
+      Step,
+      Step,
+      Step,
+    ];
+    return (frame) => (truth(condition(frame)) ? yes(frame) : no(frame));
   }
 
   private list(items: readonly Element[]): Step {
     const steps = items.map(({ value, optional }) => ({ step: this.step(value), optional }));
     return (frame) => {
-      frame.spend(10);
+      frame.spend(LIST_COST);
       const values: Value[] = [];
       for (const { step, optional } of steps) {
         const value = step(frame);
@@ -207,7 +348,7 @@ class Planner {
       optional,
     }));
     return (frame) => {
-      frame.spend(30);
+      frame.spend(MAP_COST);
       const made: (readonly [Value, Value])[] = [];
       for (const { key, value, optional } of steps) {
         const [k, v] = [key(frame), value(frame)];
@@ -221,7 +362,7 @@ class Planner {
   private object({ fields }: Extract<Expression, { kind: "object" }>): Step {
     const steps = fields.map(({ name, value, optional }) => ({ name, step: this.step(value), optional }));
     return (frame) => {
-      frame.spend(40);
+      frame.spend(OBJECT_COST);
       const made: (readonly [Value, Value])[] = [];
       for (const { name, step, optional } of steps) {
         const value = step(frame);
@@ -248,7 +389,7 @@ class Planner {
         };
       case "optMap":
       case "optFlatMap":
-        return (frame) => optionallyMapped(frame, range(frame), first, body, macro === "optMap");
+        return (frame) => optionallyMapped(frame, range, first, body, macro === "optMap");
       default:
         return (frame) => {
           const over = range(frame);
@@ -274,10 +415,18 @@ class Planner {
   }
 }
 
-function optionallyMapped(frame: Frame, over: Value, name: string, body: Step, wraps: boolean): Value {
+/** `o.hasValue() ? optional.of(…o.value()…) : optional.none()`: where there is a value, it is asked for twice. */
+function optionallyMapped(frame: Frame, range: Step, name: string, body: Step, wraps: boolean): Value {
+  const before = frame.cost;
+  frame.spend(1);
+  const over = range(frame);
   if (!(over instanceof Optional)) throw new CelError("no such overload");
   const { value } = over;
-  if (value === undefined) return Optional.none;
+  if (value === undefined) {
+    frame.spend(1);
+    return Optional.none;
+  }
+  frame.spend(frame.cost - before + (wraps ? 1 : 0));
   const result = frame.with([[name, value]], () => body(frame));
   return wraps ? new Optional(result) : result;
 }
@@ -312,65 +461,156 @@ class Loop {
     ];
   }
 
-  private *runs(over: Value): IterableIterator<{ readonly key: Value; readonly value: Value; run(): Value }> {
+  private *runs(over: Value): IterableIterator<Turn> {
+    const { filter, body, frame } = this;
     for (const [key, value] of this.bindings(over)) {
-      this.frame.spend(1);
       const bindings = this.bound(over, key, value);
-      const { filter, body, frame } = this;
-      if (filter && !frame.with(bindings, () => truth(filter(frame)))) continue;
-      yield { key, value, run: () => frame.with(bindings, () => body(frame)) };
+      yield {
+        key,
+        value,
+        isChosen: () => !filter || frame.with(bindings, () => truth(filter(frame))),
+        run: () => frame.with(bindings, () => body(frame)),
+      };
     }
   }
 
-  private decides(over: Value, decisive: boolean): boolean {
-    let failure: Error | undefined;
+  /** `check` is what asking costs whether it is decided. */
+  private decides(over: Value, decisive: boolean, check: number): boolean {
+    const { frame } = this;
+    let failure: CelError | undefined;
+    let isDecided = false;
     for (const { run } of this.runs(over)) {
+      frame.spend(check);
+      if (isDecided) break;
+      frame.spend(1);
       const { value, error } = attempt(() => truth(run()));
-      if (value === decisive) return decisive;
+      isDecided = value === decisive;
       failure ??= error;
     }
-    if (failure) throw failure;
-    return !decisive;
+    frame.spend(1);
+    if (failure && !isDecided) throw failure;
+    return isDecided ? decisive : !decisive;
   }
 
   all(over: Value): boolean {
-    return this.decides(over, false);
+    return this.decides(over, false, 2);
   }
 
   exists(over: Value): boolean {
-    return this.decides(over, true);
+    return this.decides(over, true, 3);
   }
 
   existsOne(over: Value): boolean {
     let count = 0;
-    for (const { run } of this.runs(over)) if (truth(run())) count += 1;
+    const tally = new Tally();
+    for (const { run } of this.runs(over)) {
+      if (!tally.chosen(() => truth(run()))) continue;
+      this.frame.spend(2);
+      count += 1;
+    }
+    this.frame.spend(2);
+    tally.settle();
     return count === 1;
   }
 
   filtered(over: Value): Value {
     const kept: Value[] = [];
-    for (const { key, value, run } of this.runs(over)) if (truth(run())) kept.push(over instanceof List ? value : key);
+    const tally = new Tally();
+    for (const { key, value, run } of this.runs(over)) {
+      if (!tally.chosen(() => truth(run()))) continue;
+      this.frame.spend(3 + LIST_COST);
+      kept.push(over instanceof List ? value : key);
+    }
+    this.frame.spend(1);
+    tally.settle();
     return new ArrayList(kept, over instanceof List ? over.keys : undefined);
   }
 
   mapped(over: Value): Value {
-    return new ArrayList([...this.runs(over)].map(({ run }) => run()));
+    const made: Value[] = [];
+    const tally = new Tally();
+    for (const { isChosen, run } of this.runs(over)) {
+      if (!tally.chosen(isChosen)) continue;
+      this.frame.spend(2 + LIST_COST);
+      tally.done(run, (value) => made.push(value));
+    }
+    this.frame.spend(1);
+    tally.settle();
+    return new ArrayList(made);
   }
 
   transformed(over: Value): Value {
-    return new NativeMap([...this.runs(over)].map(({ key, run }) => [key, run()] as const));
+    const made: (readonly [Value, Value])[] = [];
+    const tally = new Tally();
+    for (const { key, isChosen, run } of this.runs(over)) {
+      if (!tally.chosen(isChosen)) continue;
+      this.frame.spend(1);
+      if (tally.hasFailed) continue;
+      this.frame.spend(1);
+      tally.done(run, (value) => {
+        this.frame.spend(1);
+        made.push([key, value]);
+      });
+    }
+    this.frame.spend(1);
+    tally.settle();
+    return new NativeMap(made);
   }
 
   entriesOf(over: Value): Value {
     const entries: (readonly [Value, Value])[] = [];
-    for (const { run } of this.runs(over)) {
-      const made = run();
-      if (!(made instanceof MapValue)) throw new CelError("no such overload");
-      entries.push(...made.entries());
+    const tally = new Tally();
+    for (const { isChosen, run } of this.runs(over)) {
+      if (!tally.chosen(isChosen)) continue;
+      this.frame.spend(2);
+      tally.done(run, (made) => {
+        if (!(made instanceof MapValue)) throw new CelError("no such overload");
+        entries.push(...made.entries());
+      });
     }
+    this.frame.spend(1);
+    tally.settle();
     return new NativeMap(entries);
   }
 }
+
+/** One round of a loop. */
+interface Turn {
+  readonly key: Value;
+  readonly value: Value;
+  isChosen(): boolean;
+  run(): Value;
+}
+
+/** A loop goes on after what failed in it, at the cost of all of its rounds, and fails in the end. */
+class Tally {
+  #failure: CelError | undefined;
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+  /** Whether a round is of those that count. */
+  chosen(isChosen: () => boolean): boolean {
+    const { value, error } = attempt(isChosen);
+    if (error) this.#failure = error;
+    return value === true;
+  }
+  done(run: () => Value, keep: (value: Value) => void): void {
+    const { error } = attempt(() => {
+      keep(run());
+      return true;
+    });
+    this.#failure ??= error;
+  }
+  settle(): void {
+    if (this.#failure) throw this.#failure;
+  }
+}
+
+const isConditional = (expression: Expression): boolean =>
+  expression.kind === "call" && expression.name === "_?_:_" && !expression.target;
+
+const free: RunCost = () => 0;
 
 function truth(value: Value): boolean {
   if (fits(value, bool)) return value as boolean;
@@ -378,13 +618,30 @@ function truth(value: Value): boolean {
 }
 
 /** Errors of evaluation are values here; all others are not. */
-function attempt(run: () => boolean): { readonly value?: boolean; readonly error?: CelError } {
+function attempt<T extends Value>(run: () => T): { readonly value?: T; readonly error?: CelError } {
   try {
     return { value: run() };
   } catch (error) {
     if (error instanceof CelError) return { error };
     throw error;
   }
+}
+
+/** `has(…)`: the field alone costs, not what it is looked for in. */
+function isSet(frame: Frame, outer: Value, field: string): boolean {
+  const inner = outer instanceof Optional ? outer.value : outer;
+  if (inner === undefined) return false;
+  frame.spend(1);
+  return lookUp(inner, field) !== undefined;
+}
+
+/** What is not there costs nothing. */
+function ifPresent(frame: Frame, outer: Value, find: (inner: Value) => Value | undefined): Optional {
+  const inner = outer instanceof Optional ? outer.value : outer;
+  const found = inner === undefined ? undefined : find(inner);
+  if (found === undefined) return Optional.none;
+  frame.spend(1);
+  return new Optional(found);
 }
 
 function lookUp(outer: Value, field: string): Value | undefined {

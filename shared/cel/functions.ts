@@ -20,8 +20,6 @@ export interface Overload {
   readonly parameters: readonly Type[];
   readonly result: Type;
   readonly call: (...args: Value[]) => Value;
-  /** What a call costs beyond 1. */
-  readonly cost?: ((args: readonly Value[], result: Value) => number) | undefined;
 }
 
 export type Implementation = (...args: never[]) => Value;
@@ -29,10 +27,10 @@ export type Implementation = (...args: never[]) => Value;
 /**
  * Reads `size(list(A)) -> int`, or for a member `list(A).size() -> int`.
  */
-export function overload(signature: string, call: Implementation, cost?: Overload["cost"]): Overload {
+export function overload(signature: string, call: Implementation): Overload {
   const [declared = "", result = "dyn"] = signature.split("->");
   const { name, isMember, parameters } = readSignature(declared.trim());
-  return { name, isMember, parameters, result: parseType(result), call: call as Overload["call"], cost };
+  return { name, isMember, parameters, result: parseType(result), call: call as Overload["call"] };
 }
 
 function readSignature(text: string): Pick<Overload, "name" | "isMember" | "parameters"> {
@@ -68,8 +66,8 @@ function lastDot(head: string): number {
 }
 
 /** A global function in a namespace (`optional.of`) is declared by its whole name. */
-export function namespaced(name: string, signature: string, call: Implementation, cost?: Overload["cost"]): Overload {
-  const made = overload(`f${signature}`, call, cost);
+export function namespaced(name: string, signature: string, call: Implementation): Overload {
+  const made = overload(`f${signature}`, call);
   return { ...made, name, isMember: false };
 }
 

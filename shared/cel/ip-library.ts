@@ -9,6 +9,9 @@ class Address implements Opaque {
     readonly bits: 32 | 128,
     readonly value: bigint,
   ) {}
+  get size(): number {
+    return this.bits / 8;
+  }
   equals(other: Opaque): boolean {
     return other instanceof Address && other.bits === this.bits && other.value === this.value;
   }
@@ -26,6 +29,9 @@ class Range implements Opaque {
     readonly address: Address,
     readonly prefix: number,
   ) {}
+  get size(): number {
+    return Math.ceil(this.prefix / 8);
+  }
   equals(other: Opaque): boolean {
     return other instanceof Range && other.prefix === this.prefix && other.address.equals(this.address);
   }
@@ -97,12 +103,10 @@ const globalUnicast = (address: Address): boolean =>
   !linkLocal(address) &&
   !(address.bits === 32 && address.value === 0xffffffffn);
 
-const walk: Overload["cost"] = ([text]) => (typeof text === "string" ? Math.ceil(text.length * 0.1) : 1);
-
 export const ipLibrary: readonly Overload[] = [
-  overload("ip(string) -> net.IP", ip as Implementation, walk),
-  overload("isIP(string) -> bool", (text: string) => addressOf(text) !== undefined, walk),
-  namespaced("ip.isCanonical", "(string) -> bool", (text: string) => String(ip(text)) === text, walk),
+  overload("ip(string) -> net.IP", ip as Implementation),
+  overload("isIP(string) -> bool", (text: string) => addressOf(text) !== undefined),
+  namespaced("ip.isCanonical", "(string) -> bool", (text: string) => String(ip(text)) === text),
   overload("string(net.IP) -> string", (address: Address) => String(address) as Value),
   overload("net.IP.family() -> int", ({ bits }: Address) => (bits === 32 ? 4n : 6n)),
   overload("net.IP.isUnspecified() -> bool", unspecified as Implementation),
@@ -110,8 +114,8 @@ export const ipLibrary: readonly Overload[] = [
   overload("net.IP.isLinkLocalMulticast() -> bool", linkLocalMulticast as Implementation),
   overload("net.IP.isLinkLocalUnicast() -> bool", linkLocal as Implementation),
   overload("net.IP.isGlobalUnicast() -> bool", globalUnicast as Implementation),
-  overload("cidr(string) -> net.CIDR", cidr as Implementation, walk),
-  overload("isCIDR(string) -> bool", (text: string) => rangeOf(text) !== undefined, walk),
+  overload("cidr(string) -> net.CIDR", cidr as Implementation),
+  overload("isCIDR(string) -> bool", (text: string) => rangeOf(text) !== undefined),
   overload("string(net.CIDR) -> string", (range: Range) => String(range) as Value),
   overload("net.CIDR.ip() -> net.IP", (range: Range) => range.address as unknown as Value),
   overload("net.CIDR.prefixLength() -> int", (range: Range) => BigInt(range.prefix)),

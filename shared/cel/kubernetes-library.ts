@@ -28,9 +28,6 @@ import {
 } from "./values.ts";
 import { versionLibrary } from "./version-library.ts";
 
-const walk: Overload["cost"] = ([text]) => (typeof text === "string" ? Math.ceil(text.length * 0.1) : 1);
-const each: Overload["cost"] = ([list]) => (list as List).size;
-
 function add(a: Value, b: Value): Value {
   if (typeof a === "bigint" && typeof b === "bigint") return BigInt.asIntN(64, a + b);
   if (typeof a === "number" && typeof b === "number") return a + b;
@@ -62,26 +59,20 @@ const comparable = ["int", "uint", "double", "bool", "duration", "timestamp", "s
 
 const lists: readonly Overload[] = [
   ...comparable.flatMap((type) => [
-    overload(`list(${type}).isSorted() -> bool`, isSorted as Implementation, each),
-    overload(`list(${type}).min() -> ${type}`, (list: List) => extreme(list, (order) => order < 0, "min"), each),
-    overload(`list(${type}).max() -> ${type}`, (list: List) => extreme(list, (order) => order > 0, "max"), each),
+    overload(`list(${type}).isSorted() -> bool`, isSorted as Implementation),
+    overload(`list(${type}).min() -> ${type}`, (list: List) => extreme(list, (order) => order < 0, "min")),
+    overload(`list(${type}).max() -> ${type}`, (list: List) => extreme(list, (order) => order > 0, "max")),
   ]),
   ...Object.entries(zeros).map(([type, zero]) =>
-    overload(
-      `list(${type}).sum() -> ${type}`,
-      (list: List) => [...list.values()].reduce(add, list.size === 0 ? zero : sumStart(list)),
-      each,
+    overload(`list(${type}).sum() -> ${type}`, (list: List) =>
+      [...list.values()].reduce(add, list.size === 0 ? zero : sumStart(list)),
     ),
   ),
-  overload(
-    "list(A).indexOf(A) -> int",
-    (list: List, value: Value) => BigInt([...list.values()].findIndex((other) => equal(other, value))),
-    each,
+  overload("list(A).indexOf(A) -> int", (list: List, value: Value) =>
+    BigInt([...list.values()].findIndex((other) => equal(other, value))),
   ),
-  overload(
-    "list(A).lastIndexOf(A) -> int",
-    (list: List, value: Value) => BigInt([...list.values()].findLastIndex((other) => equal(other, value))),
-    each,
+  overload("list(A).lastIndexOf(A) -> int", (list: List, value: Value) =>
+    BigInt([...list.values()].findLastIndex((other) => equal(other, value))),
   ),
 ];
 
@@ -101,20 +92,12 @@ function findAll(text: string, pattern: string, limit: bigint): List {
 }
 
 const expressions: readonly Overload[] = [
-  overload(
-    "string.find(string) -> string",
-    (text: string, pattern: string) => {
-      const matcher = patternOf(pattern).matcher(text);
-      return matcher.find() ? (matcher.group() ?? "") : "";
-    },
-    walk,
-  ),
-  overload(
-    "string.findAll(string) -> list(string)",
-    (text: string, pattern: string) => findAll(text, pattern, -1n),
-    walk,
-  ),
-  overload("string.findAll(string, int) -> list(string)", findAll as Implementation, walk),
+  overload("string.find(string) -> string", (text: string, pattern: string) => {
+    const matcher = patternOf(pattern).matcher(text);
+    return matcher.find() ? (matcher.group() ?? "") : "";
+  }),
+  overload("string.findAll(string) -> list(string)", (text: string, pattern: string) => findAll(text, pattern, -1n)),
+  overload("string.findAll(string, int) -> list(string)", findAll as Implementation),
 ];
 
 class Url implements Opaque {
@@ -153,8 +136,8 @@ const port = ({ host }: Url): string => /:(\d*)$/.exec(host)?.[1] ?? "";
 const hostname = ({ host }: Url): string => host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
 
 const urls: readonly Overload[] = [
-  overload("url(string) -> kubernetes.URL", url as Implementation, walk),
-  overload("isURL(string) -> bool", (text: string) => urlOf(text) !== undefined, walk),
+  overload("url(string) -> kubernetes.URL", url as Implementation),
+  overload("isURL(string) -> bool", (text: string) => urlOf(text) !== undefined),
   overload("kubernetes.URL.getScheme() -> string", ({ scheme }: Url) => scheme),
   overload("kubernetes.URL.getHost() -> string", ({ host }: Url) => host),
   overload("kubernetes.URL.getHostname() -> string", hostname as Implementation),
@@ -203,9 +186,10 @@ const asQuantity = (value: Quantity): Value => new QuantityValue(value);
 const order = (a: QuantityValue, b: QuantityValue): number => compareQuantities(a.quantity, b.quantity);
 
 const quantities: readonly Overload[] = [
-  overload("quantity(string) -> kubernetes.Quantity", quantity as Implementation, walk),
-  overload("isQuantity(string) -> bool", (text: string) => quantityFrom(text) !== undefined, walk),
-  overload("kubernetes.Quantity.sign() -> int", ({ quantity: { unscaled } }: QuantityValue) =>
+  overload("quantity(string) -> kubernetes.Quantity", quantity as Implementation),
+  overload("isQuantity(string) -> bool", (text: string) => quantityFrom(text) !== undefined),
+  // A function, unlike all others of quantities: so it is declared upstream.
+  overload("sign(kubernetes.Quantity) -> int", ({ quantity: { unscaled } }: QuantityValue) =>
     unscaled > 0n ? 1n : unscaled < 0n ? -1n : 0n,
   ),
   overload("kubernetes.Quantity.isInteger() -> bool", (value: QuantityValue) => wholeOf(value) !== undefined),
@@ -249,6 +233,7 @@ class Format implements Opaque {
   readonly opaqueType = "kubernetes.NamedFormat";
   constructor(
     readonly formatName: string,
+    readonly patternSize: number,
     readonly problems: (text: string) => readonly string[],
   ) {}
   equals(other: Opaque): boolean {
@@ -267,6 +252,7 @@ const withoutDash = (text: string): string => text.replace(/-$/, "a");
 const namedFormats: readonly Format[] = [
   new Format(
     "dns1123Label",
+    30,
     unless(
       isLabel,
       "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
@@ -274,6 +260,7 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "dns1123Subdomain",
+    60,
     unless(
       isSubdomain,
       "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
@@ -281,6 +268,7 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "dns1035Label",
+    30,
     unless(
       isLabel1035,
       "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
@@ -288,6 +276,7 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "dns1123LabelPrefix",
+    30,
     unless(
       (text) => isLabel(withoutDash(text)),
       "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'",
@@ -295,6 +284,7 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "dns1123SubdomainPrefix",
+    60,
     unless(
       (text) => isSubdomain(withoutDash(text)),
       "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'",
@@ -302,19 +292,22 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "dns1035LabelPrefix",
+    30,
     unless(
       (text) => isLabel1035(withoutDash(text)),
       "a DNS-1035 label must consist of lower case alphanumeric characters or '-'",
     ),
   ),
-  new Format("qualifiedName", (text) => labelKeyProblems(text)),
-  new Format("labelValue", (text) => labelValueProblems(text)),
+  new Format("qualifiedName", 60, (text) => labelKeyProblems(text)),
+  new Format("labelValue", 40, (text) => labelValueProblems(text)),
   new Format(
     "uri",
+    1103,
     unless((text) => urlOf(text) !== undefined, "invalid URL"),
   ),
   new Format(
     "uuid",
+    70,
     unless(
       (text) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i.test(text),
       "does not match the UUID format",
@@ -322,14 +315,17 @@ const namedFormats: readonly Format[] = [
   ),
   new Format(
     "byte",
+    84,
     unless((text) => /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text), "invalid base64"),
   ),
   new Format(
     "date",
+    71,
     unless((text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && parseTimestamp(text) !== undefined, "invalid date"),
   ),
   new Format(
     "datetime",
+    71,
     unless((text) => text.length > 10 && parseTimestamp(text) !== undefined, "invalid datetime"),
   ),
 ];
@@ -342,22 +338,15 @@ const formats: readonly Overload[] = [
     const found = namedFormats.find(({ formatName }) => formatName === name);
     return found ? new Optional(found) : Optional.none;
   }),
-  overload(
-    "kubernetes.NamedFormat.validate(string) -> optional(list(string))",
-    (format: Format, text: string) => {
-      const problems = format.problems(text);
-      return problems.length === 0 ? Optional.none : new Optional(new ArrayList(problems));
-    },
-    ([, text]) => walk([text ?? null], null),
-  ),
+  overload("kubernetes.NamedFormat.validate(string) -> optional(list(string))", (format: Format, text: string) => {
+    const problems = format.problems(text);
+    return problems.length === 0 ? Optional.none : new Optional(new ArrayList(problems));
+  }),
 ];
 
 const patches: readonly Overload[] = [
-  namespaced(
-    "jsonpatch.escapeKey",
-    "(string) -> string",
-    (key: string) => key.replaceAll("~", "~0").replaceAll("/", "~1"),
-    walk,
+  namespaced("jsonpatch.escapeKey", "(string) -> string", (key: string) =>
+    key.replaceAll("~", "~0").replaceAll("/", "~1"),
   ),
 ];
 

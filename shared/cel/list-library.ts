@@ -1,7 +1,7 @@
 /** Functions of lists: cel-go's ext.Lists, as Kubernetes has it since 1.34. */
-import { LIST_COST, TEXT_COST } from "./cost-range.ts";
 import { CostExceeded } from "./evaluator.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
+import { compareAll } from "./run-costs.ts";
 import { ArrayList, CelError, compare, equal, List, type Value } from "./values.ts";
 
 /** More than any run may cost: what would come to it is not begun. */
@@ -10,13 +10,6 @@ const MOST_COST = 10_000_000;
 const affordable = (cost: number): void => {
   if (cost > MOST_COST) throw new CostExceeded();
 };
-
-/** Every item is compared with every other. */
-function comparisonCost(list: List): number {
-  const first = list.size > 0 ? list.get(0) : undefined;
-  const factor = typeof first === "string" || first instanceof Uint8Array ? 2 + TEXT_COST : 2;
-  return Math.floor(list.size * list.size * factor) + LIST_COST;
-}
 
 function slice(list: List, from: bigint, to: bigint): Value {
   const refuse = (why: string): never => {
@@ -39,14 +32,14 @@ function range(count: bigint): Value {
 }
 
 function distinct(list: List): Value {
-  affordable(comparisonCost(list));
+  affordable(compareAll(list));
   const kept: Value[] = [];
   for (const item of list.values()) if (!kept.some((other) => equal(other, item))) kept.push(item);
   return new ArrayList(kept);
 }
 
 function sorted(list: List, keys: List = list): Value {
-  affordable(comparisonCost(keys));
+  affordable(compareAll(keys));
   const indices = Array.from({ length: list.size }, (_, index) => index);
   indices.sort((a, b) => {
     const order = compare(keys.get(a), keys.get(b));
@@ -57,29 +50,16 @@ function sorted(list: List, keys: List = list): Value {
 }
 
 const comparable = ["int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"];
-const ofResult: Overload["cost"] = (_, result) => (result as List).size + LIST_COST;
-const compares =
-  (argument: number): Overload["cost"] =>
-  (args) =>
-    comparisonCost(args[argument] as List);
 
 export const listLibrary: readonly Overload[] = [
-  overload("list(A).slice(int, int) -> list(A)", slice as Implementation, ofResult),
-  overload(
-    "list(list(A)).flatten() -> list(A)",
-    (list: List) => new ArrayList(flat(list, 1n)),
-    ([list]) => (list as List).size + LIST_COST,
-  ),
-  overload(
-    "list(dyn).flatten(int) -> list(dyn)",
-    (list: List, depth: bigint) => new ArrayList(flat(list, depth)),
-    ([list, depth]) => (list as List).size * Number(depth) + LIST_COST,
-  ),
-  namespaced("lists.range", "(int) -> list(int)", range as Implementation, ofResult),
-  overload("list(A).reverse() -> list(A)", (list: List) => new ArrayList([...list.values()].reverse()), ofResult),
-  overload("list(A).distinct() -> list(A)", distinct as Implementation, compares(0)),
+  overload("list(A).slice(int, int) -> list(A)", slice as Implementation),
+  overload("list(list(A)).flatten() -> list(A)", (list: List) => new ArrayList(flat(list, 1n))),
+  overload("list(dyn).flatten(int) -> list(dyn)", (list: List, depth: bigint) => new ArrayList(flat(list, depth))),
+  namespaced("lists.range", "(int) -> list(int)", range as Implementation),
+  overload("list(A).reverse() -> list(A)", (list: List) => new ArrayList([...list.values()].reverse())),
+  overload("list(A).distinct() -> list(A)", distinct as Implementation),
   ...comparable.flatMap((type) => [
-    overload(`list(${type}).sort() -> list(${type})`, (list: List) => sorted(list), compares(0)),
-    overload(`list(A).@sortByAssociatedKeys(list(${type})) -> list(A)`, sorted as Implementation, compares(1)),
+    overload(`list(${type}).sort() -> list(${type})`, (list: List) => sorted(list)),
+    overload(`list(A).@sortByAssociatedKeys(list(${type})) -> list(A)`, sorted as Implementation),
   ]),
 ];

@@ -1,11 +1,11 @@
 /** An expression, compiled once, that runs on values. */
 import { CelSyntaxError, type Expression, type Issue, renderIssues } from "./ast.ts";
 import { type CheckNotes, check, type Environment } from "./checker.ts";
-import { Frame, plan, type Step, type Variables } from "./evaluator.ts";
+import { CostExceeded, Frame, plan, type Step, type Variables } from "./evaluator.ts";
 import { literalFaults } from "./literal-checks.ts";
 import { parse } from "./parser.ts";
 import { assignable, isDyn, type Type, typeName } from "./types.ts";
-import type { Value } from "./values.ts";
+import { CelError, type Value } from "./values.ts";
 
 /** An expression that cannot be compiled; the message has a line for each fault, as cel-go prints them. */
 export class CompileError extends Error {
@@ -18,10 +18,11 @@ export class CompileError extends Error {
   }
 }
 
-export interface Run {
-  readonly value: Value;
-  readonly cost: number;
-}
+/** What a run came to, and what it cost, in the units of cel-go. */
+export type Run = { readonly cost: number } & (
+  | { readonly value: Value; readonly error?: undefined }
+  | { readonly error: CelError | CostExceeded; readonly value?: undefined }
+);
 
 export class Program {
   private constructor(
@@ -41,7 +42,7 @@ export class Program {
     const { type, issues } = check(expression, environment, notes);
     const faults = issues.length > 0 ? issues : literalFaults(expression, notes);
     if (faults.length > 0) throw new CompileError(source, faults);
-    return new Program(source, expression, type, plan(expression, environment));
+    return new Program(source, expression, type, plan(expression, environment, notes));
   }
 
   /** Whether what it gives may be of this type. */
@@ -53,10 +54,23 @@ export class Program {
     return typeName(this.type);
   }
 
-  /** Throws CelError for an evaluation that fails, CostExceeded for one that goes on too long. */
-  run(variables: Variables, costLimit: number): Run {
+  /** One that fails has its cost too; it is stopped where it comes to more than `costLimit`. */
+  evaluate(variables: Variables, costLimit: number): Run {
     const frame = new Frame(variables, costLimit);
-    return { value: this.step(frame), cost: frame.cost };
+    try {
+      const value = this.step(frame);
+      return { value, cost: frame.cost };
+    } catch (error) {
+      if (error instanceof CelError || error instanceof CostExceeded) return { error, cost: frame.cost };
+      throw error;
+    }
+  }
+
+  /** Throws CelError for an evaluation that fails, CostExceeded for one that goes on too long. */
+  run(variables: Variables, costLimit: number): Value {
+    const run = this.evaluate(variables, costLimit);
+    if (run.error) throw run.error;
+    return run.value;
   }
 
   /** Whether a variable stands in it. */

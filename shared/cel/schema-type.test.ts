@@ -16,7 +16,7 @@ test("a field is reached by its escaped name, one named by a reserved word by ei
   const type = typeOfSchema(schema, "Object", false) ?? dyn;
   const run = (source: string): unknown => {
     const program = Program.compile(source, { variables: new Map([["self", type]]), functions });
-    return toJson(program.run(() => fromJson({ namespace: "a", "my-key": 1 }, type), 1000).value);
+    return toJson(program.run(() => fromJson({ namespace: "a", "my-key": 1 }, type), 1000));
   };
   expect(run("self.namespace + self.__namespace__")).toBe("aa");
   expect(run("has(self.namespace) && self.my__dash__key == 1")).toBe(true);

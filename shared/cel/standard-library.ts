@@ -1,6 +1,7 @@
 /** CEL's standard functions, and its extensions that Kubernetes has on: strings, sets, optionals. */
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
-import { formatDouble, stringLibrary, walked } from "./string-library.ts";
+import { stringLibrary } from "./string-library.ts";
+import { formatDouble } from "./text-format.ts";
 import {
   CelError,
   compare,
@@ -65,8 +66,8 @@ const otherOperators: readonly Overload[] = [
   overload("_*_(double, double) -> double", (a: number, b: number) => a * b),
   overload("_/_(double, double) -> double", (a: number, b: number) => a / b),
   overload("-_(double) -> double", (a: number) => -a),
-  overload("_+_(string, string) -> string", (a: string, b: string) => a + b, walked),
-  overload("_+_(bytes, bytes) -> bytes", (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b]), walked),
+  overload("_+_(string, string) -> string", (a: string, b: string) => a + b),
+  overload("_+_(bytes, bytes) -> bytes", (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b])),
   overload("_+_(list(A), list(A)) -> list(A)", (a: List, b: List) => concatenated(a, b)),
   overload("_+_(timestamp, duration) -> timestamp", (a: Timestamp, b: Duration) =>
     checkedTime(a.nanoseconds + b.nanoseconds),
@@ -87,13 +88,9 @@ const otherOperators: readonly Overload[] = [
     checkedDuration(a.nanoseconds - b.nanoseconds),
   ),
   overload("!_(bool) -> bool", (a: boolean) => !a),
-  overload("_==_(A, A) -> bool", (a: Value, b: Value) => equal(a, b), walked),
-  overload("_!=_(A, A) -> bool", (a: Value, b: Value) => !equal(a, b), walked),
-  overload(
-    "@in(A, list(A)) -> bool",
-    (a: Value, list: List) => includes(list, a),
-    ([, list]) => (list instanceof List ? list.size : 0),
-  ),
+  overload("_==_(A, A) -> bool", (a: Value, b: Value) => equal(a, b)),
+  overload("_!=_(A, A) -> bool", (a: Value, b: Value) => !equal(a, b)),
+  overload("@in(A, list(A)) -> bool", (a: Value, list: List) => includes(list, a)),
   overload("@in(A, map(A, B)) -> bool", (a: Value, map: MapValue) => map.get(a) !== undefined),
 ];
 
@@ -113,7 +110,7 @@ function relation(name: string, holds: (order: number) => boolean): Overload[] {
   const pairs = ordered.flatMap((left) =>
     numbers.includes(left) ? numbers.map((right) => [left, right]) : [[left, left]],
   );
-  return pairs.map(([left, right]) => overload(`${name}(${left}, ${right}) -> bool`, call, walked));
+  return pairs.map(([left, right]) => overload(`${name}(${left}, ${right}) -> bool`, call));
 }
 
 const relations: readonly Overload[] = [
@@ -277,26 +274,20 @@ const every = (list: List, holds: (value: Value) => boolean): boolean => {
   for (const each of list.values()) if (!holds(each)) return false;
   return true;
 };
-const product: Overload["cost"] = ([a, b]) => (a instanceof List ? a.size : 0) * (b instanceof List ? b.size : 0);
 
 const sets: readonly Overload[] = [
-  namespaced(
-    "sets.contains",
-    "(list(A), list(A)) -> bool",
-    (a: List, b: List) => every(b, (each) => includes(a, each)),
-    product,
+  namespaced("sets.contains", "(list(A), list(A)) -> bool", (a: List, b: List) =>
+    every(b, (each) => includes(a, each)),
   ),
   namespaced(
     "sets.equivalent",
     "(list(A), list(A)) -> bool",
     (a: List, b: List) => every(a, (each) => includes(b, each)) && every(b, (each) => includes(a, each)),
-    product,
   ),
   namespaced(
     "sets.intersects",
     "(list(A), list(A)) -> bool",
     (a: List, b: List) => !every(a, (each) => !includes(b, each)),
-    product,
   ),
 ];
 

@@ -1,33 +1,8 @@
 /** Functions on text: those of the language and its strings extension. */
 import { RE2JS } from "re2js";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
-import {
-  ArrayList,
-  CelError,
-  isOpaque,
-  List,
-  MapValue,
-  TypeValue,
-  toJson,
-  typeNameOf,
-  Uint,
-  type Value,
-} from "./values.ts";
-
-/** Texts cost a tenth of their length to walk. */
-export const walk = (...texts: Value[]): number =>
-  Math.ceil(
-    texts.reduce(
-      (sum: number, text) =>
-        sum + (typeof text === "string" ? text.length : text instanceof Uint8Array ? text.length : 0),
-      0,
-    ) * 0.1,
-  );
-export const walked: Overload["cost"] = (args) => walk(...args);
-const walkedTarget: Overload["cost"] = ([target]) => walk(target ?? null);
-
-export const formatDouble = (value: number): string =>
-  Number.isNaN(value) ? "NaN" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
+import { format } from "./text-format.ts";
+import { ArrayList, CelError, type List } from "./values.ts";
 
 const patterns = new Map<string, RE2JS>();
 const MAX_PATTERNS = 1000;
@@ -48,10 +23,6 @@ export function patternOf(text: string): RE2JS {
 }
 
 const matches = (text: string, pattern: string): boolean => patternOf(pattern).matcher(text).find();
-const matchCost: Overload["cost"] = ([text, pattern]) => {
-  const [a, b] = [typeof text === "string" ? text.length : 0, typeof pattern === "string" ? pattern.length : 0];
-  return Math.ceil((1 + a) * 0.1) * Math.ceil(b * 0.25);
-};
 
 /** Texts are counted in code points. */
 const points = (text: string): string[] => [...text];
@@ -122,110 +93,28 @@ function joined(list: List, separator: string): string {
 
 const ascii = (text: string, from: RegExp, to: (letter: string) => string): string => text.replace(from, to);
 
-function formatted(template: string, args: List): string {
-  let next = 0;
-  return template.replace(/%(?:\.(\d+))?([sdfexXob%])/g, (_, precision: string | undefined, verb: string) => {
-    if (verb === "%") return "%";
-    if (next >= args.size) throw new CelError(`index ${next} out of range`);
-    const value = args.get(next);
-    next += 1;
-    return formattedValue(value, verb, precision);
-  });
-}
-
-type Verb = (value: Value, precision: string | undefined) => string | undefined;
-
-const numberOf = (value: Value): bigint | number | undefined =>
-  typeof value === "bigint" || typeof value === "number" ? value : value instanceof Uint ? value.value : undefined;
-
-const wholeIn = (value: Value, base: number): string | undefined => {
-  const number = numberOf(value);
-  return typeof number === "bigint" ? number.toString(base) : undefined;
-};
-
-function fraction(value: Value, print: (value: number) => string): string | undefined {
-  const number = numberOf(value);
-  return number === undefined ? undefined : print(Number(number));
-}
-
-function hex(value: Value): string | undefined {
-  if (typeof value === "string" || value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  return wholeIn(value, 16);
-}
-
-/** undefined: the verb does not take such a value. */
-const verbs: Readonly<Record<string, Verb>> = {
-  s: shown,
-  d: (value) => wholeIn(value, 10),
-  f: (value, precision) => fraction(value, (number) => number.toFixed(Number(precision ?? 6))),
-  e: (value, precision) =>
-    fraction(value, (number) => number.toExponential(Number(precision ?? 6)).replace(/e([+-])(\d)$/, "e$10$2")),
-  b: (value) => (typeof value === "boolean" ? String(Number(value)) : wholeIn(value, 2)),
-  o: (value) => wholeIn(value, 8),
-  x: hex,
-  X: (value) => hex(value)?.toUpperCase(),
-};
-
-function formattedValue(value: Value, verb: string, precision: string | undefined): string {
-  const text = verbs[verb]?.(value, precision);
-  if (text !== undefined) return text;
-  throw new CelError(`error during formatting: ${verb} cannot take a value of type ${typeNameOf(value)}`);
-}
-
-function shown(value: Value): string {
-  if (typeof value === "string") return value;
-  if (value === null) return "null";
-  if (typeof value === "number") return formatDouble(value);
-  if (value instanceof Uint) return String(value.value);
-  if (typeof value !== "object") return String(value);
-  if (value instanceof List) return `[${[...value.values()].map(shown).join(", ")}]`;
-  if (value instanceof MapValue)
-    return `{${[...value.entries()].map(([key, each]) => `${shown(key)}: ${shown(each)}`).join(", ")}}`;
-  if (value instanceof TypeValue) return value.typeName;
-  if (isOpaque(value)) return value.opaqueType;
-  return String(toJson(value));
-}
-
 export const stringLibrary: readonly Overload[] = [
-  overload("string.contains(string) -> bool", (a: string, b: string) => a.includes(b), walkedTarget),
-  overload(
-    "string.startsWith(string) -> bool",
-    (a: string, b: string) => a.startsWith(b),
-    ([, b]) => walk(b ?? null),
-  ),
-  overload(
-    "string.endsWith(string) -> bool",
-    (a: string, b: string) => a.endsWith(b),
-    ([, b]) => walk(b ?? null),
-  ),
-  overload("string.matches(string) -> bool", matches as Implementation, matchCost),
-  overload("matches(string, string) -> bool", matches as Implementation, matchCost),
+  overload("string.contains(string) -> bool", (a: string, b: string) => a.includes(b)),
+  overload("string.startsWith(string) -> bool", (a: string, b: string) => a.startsWith(b)),
+  overload("string.endsWith(string) -> bool", (a: string, b: string) => a.endsWith(b)),
+  overload("string.matches(string) -> bool", matches as Implementation),
+  overload("matches(string, string) -> bool", matches as Implementation),
   overload("string.charAt(int) -> string", charAt as Implementation),
-  overload("string.indexOf(string) -> int", (a: string, b: string) => indexIn(a, b, 0n), walkedTarget),
-  overload("string.indexOf(string, int) -> int", indexIn as Implementation, walkedTarget),
-  overload("string.lastIndexOf(string) -> int", (a: string, b: string) => lastIndexIn(a, b, undefined), walkedTarget),
-  overload("string.lastIndexOf(string, int) -> int", lastIndexIn as Implementation, walkedTarget),
-  overload("string.lowerAscii() -> string", (a: string) => ascii(a, /[A-Z]/g, (c) => c.toLowerCase()), walkedTarget),
-  overload("string.upperAscii() -> string", (a: string) => ascii(a, /[a-z]/g, (c) => c.toUpperCase()), walkedTarget),
-  overload(
-    "string.replace(string, string) -> string",
-    (a: string, b: string, c: string) => replaced(a, b, c, -1n),
-    walkedTarget,
-  ),
-  overload("string.replace(string, string, int) -> string", replaced as Implementation, walkedTarget),
-  overload("string.split(string) -> list(string)", (a: string, b: string) => split(a, b, -1n), walkedTarget),
-  overload("string.split(string, int) -> list(string)", split as Implementation, walkedTarget),
-  overload("string.substring(int) -> string", (a: string, from: bigint) => substring(a, from, undefined), walkedTarget),
-  overload("string.substring(int, int) -> string", substring as Implementation, walkedTarget),
-  overload("string.trim() -> string", (a: string) => a.trim(), walkedTarget),
-  overload("string.format(list(dyn)) -> string", formatted as Implementation, walkedTarget),
-  overload(
-    "list(string).join() -> string",
-    (list: List) => joined(list, ""),
-    ([list]) => (list instanceof List ? list.size : 0),
-  ),
-  overload("list(string).join(string) -> string", joined as Implementation, ([list]) =>
-    list instanceof List ? list.size : 0,
-  ),
-  namespaced("strings.quote", "(string) -> string", (a: string) => JSON.stringify(a), walkedTarget),
+  overload("string.indexOf(string) -> int", (a: string, b: string) => indexIn(a, b, 0n)),
+  overload("string.indexOf(string, int) -> int", indexIn as Implementation),
+  overload("string.lastIndexOf(string) -> int", (a: string, b: string) => lastIndexIn(a, b, undefined)),
+  overload("string.lastIndexOf(string, int) -> int", lastIndexIn as Implementation),
+  overload("string.lowerAscii() -> string", (a: string) => ascii(a, /[A-Z]/g, (c) => c.toLowerCase())),
+  overload("string.upperAscii() -> string", (a: string) => ascii(a, /[a-z]/g, (c) => c.toUpperCase())),
+  overload("string.replace(string, string) -> string", (a: string, b: string, c: string) => replaced(a, b, c, -1n)),
+  overload("string.replace(string, string, int) -> string", replaced as Implementation),
+  overload("string.split(string) -> list(string)", (a: string, b: string) => split(a, b, -1n)),
+  overload("string.split(string, int) -> list(string)", split as Implementation),
+  overload("string.substring(int) -> string", (a: string, from: bigint) => substring(a, from, undefined)),
+  overload("string.substring(int, int) -> string", substring as Implementation),
+  overload("string.trim() -> string", (a: string) => a.trim()),
+  overload("string.format(list(dyn)) -> string", format as Implementation),
+  overload("list(string).join() -> string", (list: List) => joined(list, "")),
+  overload("list(string).join(string) -> string", joined as Implementation),
+  namespaced("strings.quote", "(string) -> string", (a: string) => JSON.stringify(a)),
 ];

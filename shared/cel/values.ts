@@ -53,6 +53,10 @@ export class Optional {
 export interface Opaque {
   /** As types name it: `kubernetes.Quantity`. */
   readonly opaqueType: string;
+  /** As which it counts in what calls cost; 1 where it has none. */
+  readonly size?: number;
+  /** Characters of the regular expression that it looks with. */
+  readonly patternSize?: number;
   equals(other: Opaque): boolean;
 }
 

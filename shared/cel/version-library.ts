@@ -2,8 +2,6 @@
 import { type Implementation, type Overload, overload } from "./functions.ts";
 import { CelError, type Opaque } from "./values.ts";
 
-const walk: Overload["cost"] = ([text]) => (typeof text === "string" ? Math.ceil(text.length * 0.1) : 1);
-
 class Version implements Opaque {
   readonly opaqueType = "kubernetes.Semver";
   constructor(
@@ -66,13 +64,12 @@ function comparePart(a: string, b: string): number {
 }
 
 export const versionLibrary: readonly Overload[] = [
-  overload("semver(string) -> kubernetes.Semver", (text: string) => version(text), walk),
-  overload("semver(string, bool) -> kubernetes.Semver", version as Implementation, walk),
-  overload("isSemver(string) -> bool", (text: string) => versionFrom(text) !== undefined, walk),
+  overload("semver(string) -> kubernetes.Semver", (text: string) => version(text)),
+  overload("semver(string, bool) -> kubernetes.Semver", version as Implementation),
+  overload("isSemver(string) -> bool", (text: string) => versionFrom(text) !== undefined),
   overload(
     "isSemver(string, bool) -> bool",
     (text: string, isLenient: boolean) => versionFrom(text, isLenient) !== undefined,
-    walk,
   ),
   overload("kubernetes.Semver.major() -> int", ({ numbers }: Version) => numbers[0]),
   overload("kubernetes.Semver.minor() -> int", ({ numbers }: Version) => numbers[1]),

@@ -194,7 +194,7 @@ function checkEmail({ claimMappings = {}, claimValidationRules = [] }: Mapped, a
 
 function run(program: Program, name: string, variable: Value, what: string): Value {
   try {
-    return program.run((asked) => (asked === name ? variable : undefined), COST_LIMIT).value;
+    return program.run((asked) => (asked === name ? variable : undefined), COST_LIMIT);
   } catch (error) {
     throw new TokenError(`oidc: ${what}: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -85,7 +85,7 @@ export function allMatch(programs: readonly Program[], spec: SubjectAccessReview
   const failures: string[] = [];
   for (const program of programs) {
     try {
-      const { value } = program.run((name) => (name === "request" ? request : undefined), COST_LIMIT);
+      const value = program.run((name) => (name === "request" ? request : undefined), COST_LIMIT);
       if (value !== true) return false;
     } catch (error) {
       if (!(error instanceof CelError || error instanceof CostExceeded)) throw error;

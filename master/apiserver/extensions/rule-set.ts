@@ -13,7 +13,7 @@ import { sizeOfSchema } from "#shared/cel/schema-size.ts";
 import { typeOfSchema } from "#shared/cel/schema-type.ts";
 import { standardLibrary } from "#shared/cel/standard-library.ts";
 import { bool, optionalOf, string, type Type } from "#shared/cel/types.ts";
-import { CelError, fromJson, Optional, type Value } from "#shared/cel/values.ts";
+import { type CelError, fromJson, Optional, type Value } from "#shared/cel/values.ts";
 import { Field } from "../resources/validation/field.ts";
 import { isUnchanged, keysOf } from "./correlation.ts";
 import { FieldPathError, fieldPathOf } from "./field-path.ts";
@@ -23,6 +23,7 @@ import { partsOf, RuleCosts } from "./rule-costs.ts";
 const PER_RULE_COST = 1_000_000;
 const PER_OBJECT_COST = 10_000_000;
 const MAX_MESSAGE_BYTES = 5 * 1024;
+const NO_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run";
 
 const functions = new FunctionTable(standardLibrary, kubernetesLibrary);
 
@@ -268,6 +269,10 @@ class Judgement {
 
   #node(node: RuleNode, value: unknown, before: Before | undefined, field: Field): void {
     if (value === null || value === undefined) return;
+    if (node.rules.length > 0 && this.#budget <= 0) {
+      field.invalid(node.schema.type ?? "", NO_BUDGET);
+      throw new OutOfBudget();
+    }
     for (const rule of node.rules) this.#rule(node, rule, value, before, field);
     if (Array.isArray(value)) this.#items(node, value, before, field);
     else if (isJsonObject(value)) this.#fields(node, value, before, field);
@@ -313,30 +318,17 @@ class Judgement {
       return written.optionalOldSelf ? new Optional(old) : (old ?? null);
     };
     const shown = written.message?.trim() || written.rule.trim();
-    let holds: boolean;
-    try {
-      const run = program.run(variables, Math.min(PER_RULE_COST, this.#budget + 1));
-      this.#budget -= run.cost;
-      holds = run.value === true;
-    } catch (error) {
-      if (error instanceof CostExceeded) {
-        const detail =
-          this.#budget < PER_RULE_COST
-            ? "validation failed due to running out of cost budget, no further validation rules will be run"
-            : `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${shown}`;
-        field.invalid(typeText, detail);
-        throw new OutOfBudget();
-      }
-      if (!(error instanceof CelError)) throw error;
-      field.invalid(
-        typeText,
-        error.message.startsWith("no such overload")
-          ? `'${error.message}': call arguments did not match a supported operator, function or macro signature for rule: ${shown}`
-          : `${error.message} evaluating rule: ${shown}`,
-      );
+    const run = program.evaluate(variables, PER_RULE_COST);
+    if (run.cost > this.#budget) {
+      field.invalid(typeText, NO_BUDGET);
+      throw new OutOfBudget();
+    }
+    this.#budget -= run.cost;
+    if (run.error) {
+      this.#fail(run.error, shown, typeText, field);
       return;
     }
-    if (holds) return;
+    if (run.value === true) return;
     const isBorneWith = !usesOld && before?.unchanged === true;
     const faults = isBorneWith ? field.apart() : { field, errors: [] };
     try {
@@ -345,6 +337,18 @@ class Judgement {
     } finally {
       for (const error of faults.errors) this.warn?.(`${error.field}: ${error.message}`);
     }
+  }
+
+  #fail(error: CelError | CostExceeded, rule: string, typeText: string, field: Field): void {
+    const { message } = error;
+    if (error instanceof CostExceeded) {
+      const why = "no further validation rules will be run due to call cost exceeds limit for rule";
+      field.invalid(typeText, `'${message}': ${why}: ${rule}`);
+      throw new OutOfBudget();
+    }
+    const isOverload = message.startsWith("no such overload");
+    const why = "call arguments did not match a supported operator, function or macro signature for rule";
+    field.invalid(typeText, isOverload ? `'${message}': ${why}: ${rule}` : `${message} evaluating rule: ${rule}`);
   }
 
   #messageOf(
@@ -356,24 +360,20 @@ class Judgement {
     const { written, message } = rule;
     const fixed = written.message?.trim() || undefined;
     if (!message) return fixed;
-    const limit = Math.min(PER_RULE_COST, this.#budget + 1);
-    try {
-      const run = message.run(variables, limit);
-      this.#budget -= run.cost;
-      const text = typeof run.value === "string" ? run.value.trim() : "";
-      const isFit = text !== "" && !/[\n\r]/.test(text) && Buffer.byteLength(text) <= MAX_MESSAGE_BYTES;
-      return isFit ? text : fixed;
-    } catch (error) {
-      if (error instanceof CelError) return fixed;
-      if (!(error instanceof CostExceeded)) throw error;
+    const run = message.evaluate(variables, PER_RULE_COST);
+    if (run.error instanceof CostExceeded || run.cost > this.#budget) {
       const source = goQuote(written.messageExpression ?? "");
       const detail =
-        limit < PER_RULE_COST
+        run.cost > this.#budget
           ? "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run"
           : `no further validation rules will be run due to call cost exceeds limit for messageExpression: ${source}`;
       this.#placeOf(rule, field).invalid(schema.type ?? "", detail);
       throw new OutOfBudget();
     }
+    this.#budget -= run.cost;
+    const text = typeof run.value === "string" ? run.value.trim() : "";
+    const isFit = text !== "" && !/[\n\r]/.test(text) && Buffer.byteLength(text) <= MAX_MESSAGE_BYTES;
+    return isFit ? text : fixed;
   }
 
   #placeOf({ place }: Rule, field: Field): Field {

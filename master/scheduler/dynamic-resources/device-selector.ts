@@ -94,5 +94,5 @@ export function deviceValue(
 export const selects = (selectors: readonly DeviceSelector[], device: Value): boolean =>
   selectors.every(({ cel }) => {
     if (!cel) return true;
-    return programFor(cel.expression).run((name) => (name === "device" ? device : undefined), costLimit).value === true;
+    return programFor(cel.expression).run((name) => (name === "device" ? device : undefined), costLimit) === true;
   });

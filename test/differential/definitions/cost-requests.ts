@@ -2,7 +2,7 @@
 import type { OrderedRequest } from "../in-order.ts";
 import { definition, type Json, judged, list, number, object, ruled, text } from "./definition.ts";
 
-const item = object(
+export const item = object(
   {
     s: text(10),
     t: text(),
@@ -30,7 +30,7 @@ const item = object(
 );
 
 /** Each is judged of the items of lists of several lengths, so that the factor by which it is too dear shows its cost. */
-const expressions: readonly string[] = [
+export const expressions: readonly string[] = [
   "true",
   "self.n == 1",
   "self.n > 1 && self.n < 5",

@@ -127,8 +127,6 @@ const P = "kubernetes.authorization.PathCheck";
 const G = "kubernetes.authorization.GroupCheck";
 const R = "kubernetes.authorization.ResourceCheck";
 const D = "kubernetes.authorization.Decision";
-/** As upstream: a check costs as much as a third of all that one expression may. */
-const dear: Overload["cost"] = () => 350_000;
 
 const refined = (field: keyof Resource, name: string = field): Overload =>
   overload(
@@ -156,8 +154,8 @@ export const authorizerLibrary: readonly Overload[] = [
   refined("name"),
   refined("fieldSelector"),
   refined("labelSelector"),
-  overload(`${P}.check(string) -> ${D}`, checkPath as Implementation, dear),
-  overload(`${R}.check(string) -> ${D}`, checkResource as Implementation, dear),
+  overload(`${P}.check(string) -> ${D}`, checkPath as Implementation),
+  overload(`${R}.check(string) -> ${D}`, checkResource as Implementation),
   overload(`${D}.allowed() -> bool`, ({ decision }: DecisionValue) => decision.outcome === "allow"),
   overload(`${D}.reason() -> string`, ({ decision }: DecisionValue) => decision.reason),
   overload(`${D}.errored() -> bool`, () => false),

@@ -1,7 +1,7 @@
 /** One request as expressions see it, and the running of expressions on it within one budget. */
 import type { KubeObject } from "#shared/api/object.ts";
-import { CostExceeded, type Variables } from "#shared/cel/evaluator.ts";
-import type { Program } from "#shared/cel/program.ts";
+import type { Variables } from "#shared/cel/evaluator.ts";
+import type { Program, Run } from "#shared/cel/program.ts";
 import { dyn } from "#shared/cel/types.ts";
 import { CelError, fromJson, MapValue, type Value } from "#shared/cel/values.ts";
 import type { Authorizer, Decision } from "../../authz/authorizer.ts";
@@ -60,7 +60,7 @@ class LazyVariables extends MapValue {
 
   constructor(
     private readonly programs: ReadonlyMap<string, Program>,
-    private readonly evaluate: (program: Program) => Value,
+    private readonly evaluate: (program: Program) => Run,
   ) {
     super();
   }
@@ -79,12 +79,9 @@ class LazyVariables extends MapValue {
     return value;
   }
   #evaluated(key: string, program: Program): Value | CelError {
-    try {
-      return this.evaluate(program);
-    } catch (error) {
-      if (!(error instanceof CelError)) throw error;
-      return new CelError(`composited variable ${JSON.stringify(key)} fails to evaluate: ${error.message}`);
-    }
+    const { value, error } = this.evaluate(program);
+    if (!error) return value;
+    return new CelError(`composited variable ${JSON.stringify(key)} fails to evaluate: ${error.message}`);
   }
   *entries(): IterableIterator<readonly [Value, Value]> {
     for (const key of this.programs.keys()) yield [key, this.get(key) ?? null];
@@ -103,8 +100,10 @@ export class Evaluation {
   readonly #options: EvaluationOptions;
   readonly #decisions = new Map<string, Decision>();
   readonly #fixed: ReadonlyMap<string, Value>;
-  #variables: LazyVariables;
+  readonly #variables: LazyVariables;
   #budget: number;
+  /** What variables have cost since the last expression. */
+  #variablesCost = 0;
 
   constructor(options: EvaluationOptions) {
     this.#options = options;
@@ -128,18 +127,22 @@ export class Evaluation {
       ["authorizer", authorizerOf(attributes.user, this.#decisions)],
       ["authorizer.requestResource", requestResourceOf(attributes.user, this.#decisions, resource)],
     ]);
-    this.#variables = this.#fresh();
-  }
-
-  #fresh(): LazyVariables {
-    return new LazyVariables(this.#options.variables ?? new Map(), (program) => this.#run(program));
+    this.#variables = new LazyVariables(options.variables ?? new Map(), (program) => {
+      const run = program.evaluate(this.#lookUp, PER_EXPRESSION_COST);
+      this.#variablesCost += run.cost;
+      return run;
+    });
   }
 
   readonly #lookUp: Variables = (name) => (name === "variables" ? this.#variables : this.#fixed.get(name));
 
   #run(program: Program): Value {
-    const run = program.run(this.#lookUp, Math.min(PER_EXPRESSION_COST, this.#budget));
-    this.#budget -= run.cost;
+    const run = program.evaluate(this.#lookUp, PER_EXPRESSION_COST);
+    const cost = run.cost + this.#variablesCost;
+    this.#variablesCost = 0;
+    if (cost > this.#budget) throw outOfBudget();
+    this.#budget -= cost;
+    if (run.error) throw new ExpressionError(`expression '${program.source}' resulted in error: ${run.error.message}`);
     return run.value;
   }
 
@@ -152,15 +155,9 @@ export class Evaluation {
       } catch (error) {
         if (error instanceof DecisionNeeded) {
           this.#decisions.set(error.key, await this.#options.authorizer.authorize(error.attributes));
-          this.#variables = this.#fresh();
           continue;
         }
-        if (error instanceof CostExceeded) {
-          if (this.#budget < PER_EXPRESSION_COST) throw outOfBudget();
-          throw new ExpressionError(`expression '${program.source}' resulted in error: ${error.message}`);
-        }
-        if (!(error instanceof CelError)) throw error;
-        throw new ExpressionError(`expression '${program.source}' resulted in error: ${error.message}`);
+        throw error;
       }
     }
     throw new ExpressionError(`expression '${program.source}' resulted in error: too many authorization checks`);

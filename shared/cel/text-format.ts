@@ -1,0 +1,143 @@
+/** CEL's `format`, as version 2 of cel-go's strings extension prints in English. */
+import { goQuote } from "../api/selector/go-quote.ts";
+import {
+  CelError,
+  Duration,
+  formatDuration,
+  formatTimestamp,
+  List,
+  MapValue,
+  Timestamp,
+  TypeValue,
+  typeNameOf,
+  Uint,
+  type Value,
+} from "./values.ts";
+
+const DIGITS = 6;
+
+export const formatDouble = (value: number): string =>
+  Number.isNaN(value) ? "NaN" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
+
+const problem = (message: string): CelError => new CelError(`error during formatting: ${message}`);
+
+/** A whole number in a base; undefined for what is none. */
+function whole(value: Value, base: number): string | undefined {
+  if (value instanceof Uint) return value.value.toString(base);
+  return typeof value === "bigint" ? value.toString(base) : undefined;
+}
+
+/** What clauses for doubles take; these texts stand for what no literal can say. */
+function doubleOf(value: Value): number | undefined {
+  if (typeof value === "number") return value;
+  return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : undefined;
+}
+
+const unbounded = (value: number): string | undefined =>
+  Number.isFinite(value) ? undefined : Number.isNaN(value) ? "NaN" : value < 0 ? "-∞" : "∞";
+
+function fixed(value: number, digits: number): string {
+  const [before = "", after] = value.toFixed(digits).split(".");
+  const grouped = before.replace(/\B(?=(\d{3})+$)/g, ",");
+  return unbounded(value) ?? (after === undefined ? grouped : `${grouped}.${after}`);
+}
+
+const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+function scientific(value: number, digits: number): string {
+  const [mantissa = "", exponent = "0"] = value.toExponential(digits).split("e");
+  const power = exponent.replace(/\D/g, "").padStart(2, "0");
+  const sign = exponent.startsWith("-") ? "⁻" : "";
+  return unbounded(value) ?? `${mantissa}×10${sign}${power.replace(/\d/g, (digit) => raised[Number(digit)] ?? "")}`;
+}
+
+function hex(value: Value): string | undefined {
+  if (typeof value === "string" || value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  return whole(value, 16);
+}
+
+function text(value: Value): string | undefined {
+  if (typeof value === "string") return value;
+  if (value === null) return "null";
+  if (typeof value === "number") return formatDouble(value);
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
+  if (value instanceof Uint) return String(value.value);
+  if (value instanceof Timestamp) return formatTimestamp(value);
+  if (value instanceof Duration) return formatDuration(value);
+  if (value instanceof TypeValue) return value.typeName;
+  if (value instanceof List) return `[${[...value.values()].map(inner).join(", ")}]`;
+  if (value instanceof MapValue) return `{${entries(value).join(", ")}}`;
+  return typeof value === "object" ? undefined : String(value);
+}
+
+/** In a list or map: as an expression would say it. */
+function inner(value: Value): string {
+  if (typeof value === "string") return goQuote(value);
+  if (value instanceof Uint8Array) return `b${goQuote(new TextDecoder().decode(value))}`;
+  if (value instanceof Timestamp) return `timestamp(${goQuote(formatTimestamp(value))})`;
+  if (value instanceof Duration) return `duration(${goQuote(formatDuration(value))})`;
+  if (typeof value === "number") return Number.isFinite(value) ? value.toFixed(DIGITS) : goQuote(formatDouble(value));
+  const shown = text(value);
+  if (shown === undefined) throw problem(`no formatting function for ${typeNameOf(value)}`);
+  return shown;
+}
+
+function entries(map: MapValue): string[] {
+  const pairs = [...map.entries()].map(([key, value]) => {
+    if (typeof key !== "object" && typeof key !== "number") return [inner(key), inner(value)] as const;
+    if (key instanceof Uint) return [String(key.value), inner(value)] as const;
+    throw problem(`no formatting function for map key of type ${typeNameOf(key)}`);
+  });
+  pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return pairs.map(([key, value]) => `${key}:${value}`);
+}
+
+interface Clause {
+  /** undefined: it takes no such value. */
+  readonly print: (value: Value, digits: number) => string | undefined;
+  readonly takes: string;
+}
+
+const doubles =
+  (print: (value: number, digits: number) => string) =>
+  (value: Value, digits: number): string | undefined => {
+    const double = doubleOf(value);
+    return double === undefined ? undefined : print(double, digits);
+  };
+const hexTakes = "only integers, byte buffers, and strings can be formatted as hex";
+const clauses: Readonly<Record<string, Clause>> = {
+  s: {
+    print: text,
+    takes:
+      "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
+  },
+  d: { print: (value) => whole(value, 10), takes: "decimal clause can only be used on integers" },
+  f: { print: doubles(fixed), takes: "fixed-point clause can only be used on doubles" },
+  e: { print: doubles(scientific), takes: "scientific clause can only be used on doubles" },
+  b: {
+    print: (value) => (typeof value === "boolean" ? String(Number(value)) : whole(value, 2)),
+    takes: "only integers and bools can be formatted as binary",
+  },
+  o: { print: (value) => whole(value, 8), takes: "octal clause can only be used on integers" },
+  x: { print: hex, takes: hexTakes },
+  X: { print: (value) => hex(value)?.toUpperCase(), takes: hexTakes },
+};
+
+/** Fills a template's clauses (`%s`, `%.2f`, …) in their order. Throws CelError. */
+export function format(template: string, args: List): string {
+  let next = 0;
+  return template.replace(/%(?:%|(?:\.(\d*))?(.?))/gsu, (whole, precision: string | undefined, verb: string) => {
+    if (whole === "%%") return "%";
+    if (next >= args.size) throw new CelError(`index ${next} out of range`);
+    const value = args.get(next);
+    next += 1;
+    if (whole === "%") throw new CelError("unexpected end of string");
+    const clause = Object.hasOwn(clauses, verb) ? clauses[verb] : undefined;
+    if (!clause || precision === "") {
+      throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
+    }
+    const shown = clause.print(value, precision === undefined ? DIGITS : Number(precision));
+    if (shown === undefined) throw problem(`${clause.takes}, was given ${typeNameOf(value)}`);
+    return shown;
+  });
+}
