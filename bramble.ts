@@ -10,7 +10,7 @@ declare const BRAMBLE_ENGINE_OPTIONS: EngineOptions | undefined;
 if (typeof BRAMBLE_ENGINE_OPTIONS === "object" && runsLong(process.argv.slice(2)))
   startWithOptions(BRAMBLE_ENGINE_OPTIONS);
 
-const { commandLine } = await import("./command-line.ts");
+const { commandLine, runAsked } = await import("./command-line.ts");
 
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
 const forPeople =
@@ -22,6 +22,7 @@ const statusOf = (error: unknown): number =>
 
 await commandLine()
   .parseAsync()
+  .then(() => runAsked())
   .catch((error: unknown) => {
     // Never the error itself: Bun would print the lines of the bundle around it.
     if (!(error instanceof Error)) console.error(`bramble: ${String(error)}`);

@@ -13,7 +13,9 @@ import type { LowMemory } from "#shared/process/cache-bounds.ts";
 import { version } from "#shared/version.ts";
 import { addCredentialCommands, addFleetCommands, addStateCommands } from "./master/cli/commands.ts";
 
-/** All commands; `parseAsync` of what comes back runs the one that is given. */
+export { runAsked } from "#shared/config/command.ts";
+
+/** All commands; `parseAsync` of what comes back runs the one that is given, or leaves it to `runAsked` if it has settings. */
 export function commandLine(): Command {
   const program = new Command("bramble")
     .description("Kubernetes v1.35 for fleets of Raspberry Pis, in one binary.")

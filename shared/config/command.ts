@@ -9,7 +9,18 @@ import { masterOptions, workerOptions } from "./settings.ts";
 export const configFile = "/etc/bramble/config.yaml";
 export const kubeconfigFile = "/etc/bramble/kubeconfig.yaml";
 
-/** Gives a command the flags of `options` and runs it with the settings of file and flags. */
+/** What the command line asked for with settings; the last one, for there is one command line to a process. */
+let asked: (() => Promise<void>) | undefined;
+
+/** Runs what the command line asked for, if that is a command with settings. Apart from reading it, so that while a master or
+ *  worker runs nothing holds all commands and their flags any more. */
+export async function runAsked(): Promise<void> {
+  const run = asked;
+  asked = undefined;
+  await run?.();
+}
+
+/** Gives a command the flags of `options`; once it was parsed, `runAsked` runs it with the settings of file and flags. */
 export function withSettings<O extends Options>(
   command: Command,
   options: O,
@@ -29,7 +40,7 @@ export function withSettings<O extends Options>(
   }
   if (listedBy !== undefined)
     command.addHelpText("after", `\nIt also takes the flags of \`${listedBy}\` and reads those that concern it.`);
-  return command.action(async () => {
+  return command.action(() => {
     const given = command.opts();
     const flags = Object.fromEntries(
       Object.values(options).map((option) => [option.name, givenValue(given, option.name)]),
@@ -41,12 +52,18 @@ export function withSettings<O extends Options>(
     }
     // One file serves both roles, so a key of the other one is no mistake.
     const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map(({ name }) => name);
-    await run(
-      loadSettings(options, flags, { path: named ?? configFile, required: named !== undefined, otherNames }),
-      given,
-      command.args,
-    );
+    const settings = loadSettings(options, flags, {
+      path: named ?? configFile,
+      required: named !== undefined,
+      otherNames,
+    });
+    asked = askedFor(run, settings, given, command.args);
   });
+}
+
+/** A function of its own, so that what it gives holds nothing else. */
+function askedFor<A extends readonly unknown[]>(run: (...args: A) => Promise<void>, ...args: A): () => Promise<void> {
+  return () => run(...args);
 }
 
 export interface SettingsForm {
