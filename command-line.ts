@@ -89,10 +89,13 @@ function addBoardCommands(program: Command): void {
   const worker = withSettings(
     program.command("worker").description("run this board's agent: kubelet and service proxy"),
     workerOptions,
-    async (settings) => {
+    async (settings, given) => {
       await prepare(settings);
       await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
-      await (await import("./agent/worker.ts")).runWorker(settings);
+      await (await import("./agent/worker.ts")).runWorker(
+        settings,
+        (given["config"] as string | undefined) ?? configFile,
+      );
       // As a master: a wait for a broker that is away must not keep the process.
       process.exit();
     },

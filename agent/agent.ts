@@ -13,6 +13,7 @@ import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
 import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
+import { forgetJoinToken } from "./join-token-files.ts";
 import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
@@ -83,6 +84,8 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
     }),
   );
   parts.add("heartbeat", heartbeat);
+  if (start.tokenFiles?.length)
+    void forgetJoinToken({ files: start.tokenFiles, client, nodeName, log: log.named("join-token"), signal });
 
   return {
     nodeName,

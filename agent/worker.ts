@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
 import { noteProcess } from "#shared/process/process-note.ts";
@@ -7,8 +7,9 @@ import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { startAgent } from "./agent.ts";
 
-/** `bramble worker`: runs this board's agent until it is told to end. */
-export async function runWorker(settings: WorkerSettings): Promise<void> {
+/** `bramble worker`: runs this board's agent until it is told to end.
+ *  @param settingsFile what the settings were read from, if it is there; install.sh's flags lie beside it. */
+export async function runWorker(settings: WorkerSettings, settingsFile: string): Promise<void> {
   const isJoined = existsSync(join(settings.dataDir, "agent", "identity", "board.json"));
   const maySearch = !settings.disable.includes("mdns") && (isJoined || settings.token !== "");
   if (settings.server.length === 0 && !maySearch) {
@@ -22,6 +23,7 @@ export async function runWorker(settings: WorkerSettings): Promise<void> {
     settings,
     servers,
     token: settings.token || undefined,
+    tokenFiles: settings.keepToken ? [] : [settingsFile, join(dirname(settingsFile), "worker.env")],
     brokers: servers.map((server) => `mqtts://${new URL(server).hostname}:${settings.mqttPort}`),
     disabled: settings.disable,
   });

@@ -279,6 +279,9 @@ finish() {
   local file
   : >"$state/joined"
   sync
+  # Known by nobody after a restart.
+  read_settings "$(settings_file)"
+  forget_copies
   for file in ${boot:+"$boot/bramble.conf" "$boot/user-data"}; do forget_token "$file"; done
   say "done: this board has joined. The token is removed from the boot partition"
   [ -z "$boot" ] || sync -f "$boot" 2>/dev/null || sync
@@ -287,6 +290,16 @@ finish() {
   sync
   # The unit, which runs this, ends by itself.
   if has_systemd; then systemctl daemon-reload; fi
+}
+
+# In what cloud-init keeps of user-data: by as many other letters, so that also a file that is no text stays what it is.
+forget_copies() {
+  local kept=/var/lib/cloud file
+  if [ -z "$token" ] || [ ! -d "$kept" ]; then return 0; fi
+  grep -rlF -e "$token" "$kept" 2>/dev/null | while IFS= read -r file; do
+    LC_ALL=C sed "s/$(printf %s "$token" | sed 's/[.]/\\./g')/$(printf %s "$token" | tr '[:graph:]' x)/g" "$file" >"$state/blank"
+    dd if="$state/blank" of="$file" conv=notrunc,fsync bs=64k status=none
+  done
 }
 
 # In its place on the card first, for a file that is written anew leaves the old text behind on FAT.

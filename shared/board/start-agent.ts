@@ -9,6 +9,8 @@ export interface AgentStart {
   readonly servers: readonly string[];
   /** For the first start of a board. */
   readonly token: string | undefined;
+  /** Files that may hold the token: it is removed from them once the board has joined. */
+  readonly tokenFiles?: readonly string[] | undefined;
   /** MQTT brokers, `mqtts://host:port`. */
   readonly brokers: readonly string[];
   /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, `mdns`, and `upgrade` where the

@@ -204,6 +204,10 @@ export const workerOptions = {
   ...agentOptions,
   server: texts("server", "URL", "the master's URL, https://ADDRESS:6443; several for several masters"),
   token: text("token", "TOKEN", "join token; `bramble token create` on the master prints one", ""),
+  keepToken: flag(
+    "keep-token",
+    "leave the join token in the file of settings once the board has joined, for a card that is to be copied to other boards",
+  ),
 } as const;
 
 export const masterOptions = {

@@ -17,6 +17,7 @@ import {
 } from "./certificate.ts";
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
+import { type BoardFile, loadBoard, storeBoard, storeTrust } from "./identity-files.ts";
 import { parseJoinToken } from "./join-token.ts";
 import { joinPem, splitPem } from "./pem.ts";
 import { readIfPresent, writeSecureFile } from "./secure-file.ts";
@@ -46,15 +47,7 @@ export const renewalMarkFile = "renew-now";
 /** A board that was a node before does not let its pods wait longer for a master that says nothing. */
 const patience_ms = 1_000;
 
-interface BoardFile {
-  readonly nodeName: string;
-  readonly boardSerial: string;
-  readonly settings: Readonly<Record<string, string>>;
-  /** Fingerprints of all authorities that the cluster has had since the board joined, oldest first. */
-  readonly authorities?: readonly string[] | undefined;
-}
-
-/** Who a board is: its node's name and its certificates, kept in files so that it starts with the master gone. */
+/** Who a board is: its node's name and its certificates, kept in files (identity-files.ts) so that it starts with the master gone. */
 export class BoardIdentity {
   #credentials: Credentials;
   #isConfirmed = true;
@@ -99,7 +92,7 @@ export class BoardIdentity {
    */
   static async ensure(options: BoardIdentityOptions): Promise<BoardIdentity> {
     const log = options.log ?? silentLog;
-    const stored = await loadBoard(options);
+    const stored = await loadBoard(options, log);
     if (stored === undefined) return BoardIdentity.#join(options, "this board has not joined a cluster yet");
     if (stored === "copied") {
       log.warn("this card was copied from another board: joining under a name of its own");
@@ -137,7 +130,7 @@ export class BoardIdentity {
     readonly boardSerial: string;
     readonly joined: () => Promise<JoinedBoard>;
   }): Promise<void> {
-    const stored = await loadBoard(options);
+    const stored = await loadBoard(options, silentLog);
     if (stored !== undefined && typeof stored !== "string") return;
     await BoardIdentity.#keep({ ...options, servers: [], hostName: "" }, await options.joined());
   }
@@ -163,7 +156,8 @@ export class BoardIdentity {
     const { token } = options;
     if (!token)
       throw new BoardIdentityError(
-        `${why}, and no join token is given. Run \`bramble token create\` on the master and start this board with --token`,
+        `${why}, and no join token is given: a board forgets the one that it joined by. Run \`bramble token create\` on the master, ` +
+          "and on this board `bramble worker --token TOKEN`, or install.sh with BRAMBLE_TOKEN=TOKEN",
       );
     return BoardIdentity.#keep(options, await joinCluster({ ...options, token }));
   }
@@ -177,10 +171,7 @@ export class BoardIdentity {
     const { nodeName, settings, caCertificatePem, client } = joined;
     const authorities = [...new Set([...before, ...bundleFingerprints(caCertificatePem)])];
     const board: BoardFile = { nodeName, boardSerial, settings, authorities };
-    await writeIfChanged(join(folder, "ca.crt"), caCertificatePem, 0o644);
-    await writeIfChanged(join(folder, "client.pem"), joinPem(client));
-    // Last: a start that finds it finds everything.
-    await writeIfChanged(join(folder, "board.json"), boardText(board));
+    await storeBoard(folder, { board, caCertificatePem, client });
     return new BoardIdentity(options, board, caCertificatePem, client);
   }
 
@@ -214,10 +205,8 @@ export class BoardIdentity {
     const pem = await fetchTrust(servers, { ca: this.trusted }, signal);
     if (pem === this.trusted) return;
     const authorities = [...new Set([this.clusterId, ...(this.board.authorities ?? []), ...bundleFingerprints(pem)])];
-    // The history first: by it a join token of before is known to be of this cluster.
     this.board = { ...this.board, authorities };
-    await writeIfChanged(join(folder, "board.json"), boardText(this.board));
-    await writeSecureFile(join(folder, "ca.crt"), pem, 0o644);
+    await storeTrust(folder, { board: this.board, caCertificatePem: pem, client: this.client });
     this.trusted = pem;
     this.#credentials = credentialsOf(pem, this.client);
   }
@@ -271,7 +260,7 @@ export class BoardIdentity {
 
   async #use(client: KeyAndCertificate): Promise<void> {
     this.client = client;
-    await writeSecureFile(join(this.options.folder, "client.pem"), joinPem(client));
+    await storeBoard(this.options.folder, { board: this.board, caCertificatePem: this.trusted, client });
     this.#credentials = credentialsOf(this.trusted, client);
   }
 
@@ -328,64 +317,8 @@ const isNobody = (error: unknown): boolean => hasReason(error, "Unauthorized") |
 const isOfOtherCluster = (token: string | undefined, authorities: readonly string[]): boolean =>
   Boolean(token) && !authorities.includes(parseJoinToken(token ?? "").caHash);
 
-const boardText = (board: BoardFile): string => `${JSON.stringify(board, undefined, 2)}\n`;
-
 const credentialsOf = (ca: string, { certificatePem, keyPem }: KeyAndCertificate): Credentials => ({
   ca,
   certificate: certificatePem,
   key: keyPem,
 });
-
-interface StoredBoard {
-  readonly board: BoardFile;
-  readonly caCertificatePem: string;
-  readonly client: KeyAndCertificate;
-}
-
-/** A card may hold damaged files: what they say is checked before it is used. */
-async function loadBoard(
-  options: Pick<BoardIdentityOptions, "folder" | "boardSerial">,
-): Promise<StoredBoard | "copied" | "damaged" | undefined> {
-  const { folder, boardSerial } = options;
-  const [boardText, caCertificatePem, clientText] = await Promise.all(
-    ["board.json", "ca.crt", "client.pem"].map((file) => readIfPresent(join(folder, file))),
-  );
-  if (boardText === undefined || caCertificatePem === undefined || clientText === undefined) return undefined;
-  const client = splitPem(clientText);
-  try {
-    parseCertificate(caCertificatePem);
-    if (!client) return "damaged";
-    createPrivateKey(client.keyPem);
-    const { commonName } = certificateSubject(client.certificatePem);
-    const board = parseBoard(boardText) ?? {
-      // The certificate knows the name, and the master tells the rest again.
-      nodeName: nodeNameOf(commonName),
-      boardSerial,
-      settings: {},
-    };
-    if (board.boardSerial !== boardSerial) return "copied";
-    return { board, caCertificatePem, client };
-  } catch {
-    return "damaged";
-  }
-}
-
-/** Throws for the certificate of anybody but a node. */
-function nodeNameOf(commonName: string | undefined): string {
-  const [, name] = /^system:node:(.+)$/.exec(commonName ?? "") ?? [];
-  if (name === undefined) throw new BoardIdentityError(`${commonName} is no node's certificate`);
-  return name;
-}
-
-function parseBoard(text: string): BoardFile | undefined {
-  try {
-    const { nodeName, boardSerial, settings, authorities } = JSON.parse(text) as Partial<BoardFile>;
-    return nodeName && boardSerial && settings ? { nodeName, boardSerial, settings, authorities } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function writeIfChanged(path: string, text: string, mode = 0o600): Promise<void> {
-  if ((await readIfPresent(path)) !== text) await writeSecureFile(path, text, mode);
-}

@@ -173,8 +173,13 @@ describe("user-data of cloud-init", () => {
     expect(await textOf(cloud, `${boot}/user-data`)).toContain(token);
     // As cloud-init leaves it and runs it.
     expectSuccess(await cloud.run(`mkdir -p /opt/own; cp ${script} /opt/own/; sh /opt/own/bramble-first-boot.sh`));
+    const kept = "/var/lib/cloud/instances/nocloud";
+    const keep = `mkdir -p ${kept}; cp ${boot}/user-data ${kept}/user-data.txt; (printf '\\0'; cat ${boot}/user-data) >${kept}/obj.pkl`;
+    const sizes = expectSuccess(await cloud.run(`${keep}; stat -c %s ${kept}/*`));
     const output = expectSuccess(await cloud.run(runs));
     expect(output).not.toContain("downloading");
+    expect(expectSuccess(await cloud.run(`! grep -r ${token} ${kept}; stat -c %s ${kept}/*`))).toBe(sizes);
+    expect(expectSuccess(await cloud.run(`cat ${kept}/user-data.txt`))).toContain(`token=${"x".repeat(token.length)}`);
     expect(await textOf(cloud, log)).toContain("this board is Node by-cloud-init and Ready");
     const left = await textOf(cloud, `${boot}/user-data`);
     expect(left).not.toContain(token);

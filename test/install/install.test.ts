@@ -160,7 +160,12 @@ describe("a worker", () => {
     expect(server(found)).toBe(server(config));
   });
 
-  test("a second run keeps its master and token, and downloads no program", async () => {
+  test("leaves no join token on its card once it has joined", async () => {
+    expectSuccess(await worker.run("while grep -qr BR1 /etc/bramble; do sleep 0.2; done"));
+    expect(expectSuccess(await worker.run("cat /etc/bramble/config.yaml"))).toContain("# The join token was removed");
+  });
+
+  test("a second run needs no token, keeps its master, and downloads no program", async () => {
     const settings = await worker.run("cat /etc/bramble/config.yaml");
     const output = expectSuccess(
       await worker.run(`cat ${release}/install.sh | sh -`, { BRAMBLE_URL: `https://${masterAddress}:6443` }),

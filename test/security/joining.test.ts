@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodes, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
+import { silentLog } from "#shared/client/log.ts";
 import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-identity.ts";
 import { nodeSubject } from "#shared/pki/board-join.ts";
 import {
@@ -20,6 +21,7 @@ import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { type RenewalRequest, renewalPath, renewalProof } from "#shared/pki/renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
+import { forgetJoinToken } from "../../agent/join-token-files.ts";
 import { bootstrapSecret, ensureBootstrapSecret } from "../../master/join/bootstrap-secret.ts";
 import { joinControlPlane } from "../../master/join/control-plane.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
@@ -107,6 +109,49 @@ describe("a board", () => {
     await cp(join(folder, "aaaa"), join(folder, "bare"), { recursive: true });
     const bare = BoardIdentity.ensure(board("bare", { boardSerial: "10000000dddd", token: undefined }));
     await expect(bare).rejects.toThrow("no join token is given");
+  });
+
+  test.each(["client.pem", "ca.crt", "board.json"])(
+    "whose %s the card has lost goes on without a token",
+    async (file) => {
+      for (const harm of [rm, (path: string) => writeFile(path, "\0".repeat(100))]) {
+        const card = `lost-${file}-${harm.length}`;
+        await cp(join(folder, "aaaa"), join(folder, card), { recursive: true });
+        await harm(join(folder, card, file));
+        const identity = await BoardIdentity.ensure(
+          board(card, { boardSerial: "10000000aaaa", token: undefined, servers: ["https://127.0.0.1:1"] }),
+        );
+        expect(identity.nodeName).toBe("raspberrypi");
+        expect((await clientOf(identity).get(nodes, { name: "raspberrypi" })).metadata.name).toBe("raspberrypi");
+      }
+    },
+  );
+
+  test("forgets the token that it joined by, once it is taken in by its certificate", async () => {
+    const card = join(folder, "forgets");
+    await mkdir(card);
+    const settings = join(card, "config.yaml");
+    const flags = join(card, "worker.env");
+    await writeFile(settings, `# Mine.\nserver: "${server.url}"\ntoken: "${server.joinToken}"\n`, { mode: 0o600 });
+    await writeFile(flags, `BRAMBLE_ARGS="--token ${server.joinToken} --low-memory on"\n`, { mode: 0o600 });
+    const old = await open(settings, "r");
+    const used = { files: [settings, flags], nodeName: "raspberrypi", log: silentLog };
+    const nobody = new AbortController();
+    const waiting = forgetJoinToken({ ...used, client: server.clientWith({}), signal: nobody.signal });
+    await expect(server.clientWith({}).get(nodes, { name: "raspberrypi" })).rejects.toThrow();
+    nobody.abort();
+    await waiting;
+    expect(await readFile(settings, "utf8")).toContain(server.joinToken);
+
+    const client = clientOf(await BoardIdentity.ensure(board("aaaa")));
+    await forgetJoinToken({ ...used, client, signal: new AbortController().signal });
+    expect(await readFile(settings, "utf8")).toBe(
+      `# Mine.\nserver: "${server.url}"\n# The join token was removed: this board has joined.\n`,
+    );
+    expect(await readFile(flags, "utf8")).toBe('BRAMBLE_ARGS="--low-memory on"\n');
+    // Nor is it left in the blocks of the file that was replaced.
+    expect((await old.readFile("utf8")).replaceAll("\0", "")).toBe("");
+    await old.close();
   });
 
   test("starts by what it has when no master answers", async () => {
