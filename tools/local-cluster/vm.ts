@@ -160,7 +160,8 @@ export class Vm {
     return join(this.dir, "console.log");
   }
 
-  private get disk(): string {
+  /** The raw image of its disk. */
+  get disk(): string {
     return join(this.dir, "disk.raw");
   }
 
