@@ -1,9 +1,11 @@
 /**
- * Who writes to the card of an idle worker under systemd: an emulated Debian 13 that is joined to a master on boards of namespaces,
- * 10 pods probed by exec twice every 10 s, then flash-writers.sh in it for BENCH_SECONDS (600) from BENCH_SETTLE seconds (180) after
- * the pods were ready: as the distribution ships it, and again after each line of BENCH_THEN, which is a shell's line for the guest, with
- * BENCH_SETTLE between. Prints flash-writers.sh's reports. BENCH_PODS is another number of pods. Builds on dist/; root; a network of
- * its own; what tools/test-guest.sh needs.
+ * Who writes to the card of an idle board under systemd: an emulated Debian 13, BENCH_PODS (10) pods on it probed twice every
+ * BENCH_PERIOD seconds (10) by exec, or by HTTP with BENCH_PROBE=http, then flash-writers.sh in it for BENCH_SECONDS (600) from BENCH_SETTLE seconds (180) after the pods were ready: as the
+ * distribution ships it, and again after each line of BENCH_THEN, which is a shell's line for the guest, with BENCH_SETTLE between.
+ * The board is a worker whose master is a board of namespaces, or with BENCH_ROLE=master a master that runs the pods itself. Where
+ * the emulated machine does not keep up with its exec probes, containerd fills the journal with that: take fewer pods, a longer
+ * period, or HTTP. Prints
+ * flash-writers.sh's reports. Builds on dist/ (BRAMBLE_BINARY: another build); root; a network of its own; what tools/test-guest.sh needs.
  */
 import { join } from "node:path";
 
@@ -13,13 +15,17 @@ const { startCluster, webApp } = await import("../test/e2e/board-cluster.ts");
 const seconds = Number(process.env["BENCH_SECONDS"] ?? 600);
 const settle_s = Number(process.env["BENCH_SETTLE"] ?? 180);
 const pods = Number(process.env["BENCH_PODS"] ?? 10);
+const period_s = Number(process.env["BENCH_PERIOD"] ?? 10);
+const isMaster = process.env["BENCH_ROLE"] === "master";
 const steps = ["", ...(process.env["BENCH_THEN"] ?? "").split("\n").filter((line) => line !== "")];
 const script = join(import.meta.dir, "flash-writers.sh");
 
 const it = await startCluster({
   name: "writes",
   network: process.env["BENCH_NETWORK"] ?? "10.208",
-  workers: 1,
+  workers: isMaster ? 0 : 1,
+  masterAgent: isMaster,
+  guestMasters: isMaster,
   takesGuests: true,
 });
 try {
@@ -29,21 +35,23 @@ try {
   ];
   const [container] = deployment.spec.template.spec.containers;
   // Long enough that an emulated machine makes none of them fail: a failure is an Event and a status, and so a write.
-  const probe = { exec: { command: ["true"] }, periodSeconds: 10, timeoutSeconds: 120, failureThreshold: 10 };
+  const how =
+    process.env["BENCH_PROBE"] === "http" ? { httpGet: { path: "/", port: 8080 } } : { exec: { command: ["true"] } };
+  const probe = { ...how, periodSeconds: period_s, timeoutSeconds: 120, failureThreshold: 10 };
   deployment.spec.template.spec.containers = [{ ...container, readinessProbe: probe, livenessProbe: probe }];
   it.apply([deployment, service]);
   await it.until(new RegExp(`^${pods}$`), "get", "deployment/web", "-o", "jsonpath={.status.readyReplicas}");
-  const worker = it.cluster.host("worker-1");
+  const board = it.cluster.host(isMaster ? "master-1" : "worker-1");
   for (const step of steps) {
     if (step !== "") {
       console.log(`\n# then: ${step}`);
-      const { exitCode, stdout, stderr } = Bun.spawnSync({ cmd: worker.inside(["sh", "-c", step]), stdin: "ignore" });
+      const { exitCode, stdout, stderr } = Bun.spawnSync({ cmd: board.inside(["sh", "-c", step]), stdin: "ignore" });
       console.log(`${stdout}${stderr}(${exitCode})`);
     }
     // What follows a start is not idle.
     await Bun.sleep(settle_s * 1000);
     const measuring = Bun.spawn({
-      cmd: worker.inside(["sh", "-s", String(seconds)]),
+      cmd: board.inside(["sh", "-s", String(seconds)]),
       stdin: Bun.file(script),
       stdout: "inherit",
       stderr: "inherit",

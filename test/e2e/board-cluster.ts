@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { inUrl } from "#shared/http/host-port.ts";
+import type { Board } from "#tools/local-cluster/board.ts";
 import { Cluster } from "#tools/local-cluster/cluster.ts";
 import { addressIn } from "#tools/local-cluster/lan.ts";
 import { masterBoards } from "#tools/local-cluster/master-boards.ts";
@@ -71,6 +72,8 @@ export interface TestClusterOptions {
   /** Each worker in a subnet of its own: what goes from one to the other passes a router. */
   readonly apart?: boolean | undefined;
   readonly masterAgent?: boolean | undefined;
+  /** Masters are emulated machines too, whatever BRAMBLE_E2E_GUESTS says of workers. */
+  readonly guestMasters?: boolean | undefined;
   readonly hostname?: string | undefined;
   /** Workers are not told where the master is: they find it by mDNS. */
   readonly finds?: boolean | undefined;
@@ -104,7 +107,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
           etcd: options.etcd,
           args: [...(options.masterAgent ? [] : ["--no-agent"]), ...(options.masterArgs ?? [])],
           hostname,
-        }),
+        }).map((board): Board => (options.guestMasters ? { ...board, machine: "guest" } : board)),
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,

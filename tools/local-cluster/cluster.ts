@@ -15,6 +15,9 @@ export interface ClusterPlan {
   readonly boards: readonly Board[];
 }
 
+/** An emulated machine first sorts out its own start. */
+const guestMaster_s = 1_200;
+
 /** A running local cluster; its plan is kept in `dir/cluster.json` so that later commands find it. */
 export class Cluster {
   private constructor(
@@ -145,7 +148,8 @@ export class Cluster {
   /** Until a master's API server is ready. */
   async ready(board: Board): Promise<void> {
     const host = this.host(board.name);
-    await waitFor(`${board.name}: API server (log: ${join(host.dir, "bramble.log")})`, 120, async () => {
+    const patience_s = board.machine === "guest" ? guestMaster_s : 120;
+    await waitFor(`${board.name}: API server (log: ${join(host.dir, "bramble.log")})`, patience_s, async () => {
       if (host.bramblePid === undefined) return undefined;
       const answer = await fetch(`https://${inUrl(board.address)}:6443/readyz`, {
         tls: { rejectUnauthorized: false },
