@@ -42,15 +42,34 @@ describe("a board whose card is damaged", () => {
     expect(found.nodeName).toStartWith("board");
   });
 
-  for (const file of ["client.pem", "ca.crt"])
-    test.each(damages)(`joins anew by its token, and says so without one: ${file} is %s`, async (_, damage) => {
+  test.each(damages)("makes its second copy whole: spare.json is %s", async (_, damage) => {
+    const whole = readFileSync(identity("spare.json"), "utf8");
+    damage(identity("spare.json"));
+    const { identity: found } = await openAgentImage(folder, [server.url], undefined, silentLog);
+    expect(found.nodeName).toStartWith("board");
+    expect(readFileSync(identity("spare.json"), "utf8")).toBe(whole);
+  });
+
+  for (const file of ["client.pem", "ca.crt"]) {
+    test.each(damages)(`goes on by its second copy: ${file} is %s`, async (_, damage) => {
       damage(identity(file));
-      const without = openAgentImage(folder, nowhere, undefined, silentLog);
-      await expect(without).rejects.toThrow(BoardIdentityError);
-      await expect(without).rejects.toThrow("bramble token create");
-      const { identity: found } = await openAgentImage(folder, [server.url], server.joinToken, silentLog);
+      const { identity: found } = await openAgentImage(folder, nowhere, undefined, silentLog);
       expect(found.nodeName).toStartWith("board");
     });
+
+    test.each(damages)(
+      `joins anew by a token, and says so without one: ${file} and the copy are %s`,
+      async (_, damage) => {
+        damage(identity(file));
+        damage(identity("spare.json"));
+        const without = openAgentImage(folder, nowhere, undefined, silentLog);
+        await expect(without).rejects.toThrow(BoardIdentityError);
+        await expect(without).rejects.toThrow("bramble token create");
+        const { identity: found } = await openAgentImage(folder, [server.url], server.joinToken, silentLog);
+        expect(found.nodeName).toStartWith("board");
+      },
+    );
+  }
 
   test.each(damages)(
     "sets broken checkpoints aside, a bounded number, and takes the master's: %s",
