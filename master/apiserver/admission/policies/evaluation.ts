@@ -146,9 +146,13 @@ export class Evaluation {
     return run.value;
   }
 
+  /** What is left of it. */
+  get budget(): number {
+    return this.#budget;
+  }
+
   /** Runs one expression. Throws ExpressionError, OutOfBudget. */
   async evaluate(program: Program): Promise<Value> {
-    if (this.#budget <= 0) throw outOfBudget();
     for (let attempt = 0; attempt < MAX_RUNS; attempt += 1) {
       try {
         return this.#run(program);

@@ -17,7 +17,15 @@ import type { ServedResource } from "../../registry/served-resource.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { isExempt, type Match, type MatchCriteria, type Matcher } from "../matching.ts";
 import { allHold, ConditionError } from "./conditions.ts";
-import { Evaluation, ExpressionError, OutOfBudget, POLICY_COST, type RequestView, viewOf } from "./evaluation.ts";
+import {
+  CONDITIONS_COST,
+  Evaluation,
+  ExpressionError,
+  OutOfBudget,
+  POLICY_COST,
+  type RequestView,
+  viewOf,
+} from "./evaluation.ts";
 import { type Compiled, type CompiledPolicy, compilePolicy, isFault } from "./policy.ts";
 
 export interface PolicyParts {
@@ -130,46 +138,39 @@ export class ValidatingPolicies implements AdmissionPlugin {
   ): Promise<Denial[]> {
     const compiled = this.#compiledOf(policy);
     const { authorizer } = this.#parts;
-    const evaluation = new Evaluation({ view, authorizer, budget: POLICY_COST, params, variables: compiled.variables });
+    const { variables } = compiled;
+    /** Of one group of expressions: each has a budget of its own, and works out variables anew. */
+    const withBudget = (budget: number, seen: RequestView = view): Evaluation =>
+      new Evaluation({ view: seen, authorizer, budget, params, variables });
     const failed = (message: string): Denial[] => (isLenient ? [] : [{ message }]);
     try {
-      if (!(await allHold(compiled.conditions.map(programOf), evaluation))) return [];
+      const conditions = withBudget(CONDITIONS_COST, { ...view, namespace: undefined });
+      if (!(await allHold(compiled.conditions.map(programOf), conditions))) return [];
     } catch (error) {
       if (error instanceof ConditionError || error instanceof ExpressionError) return failed(error.message);
       throw error;
     }
-    const denials: Denial[] = [];
     try {
-      for (const [index, { rule, message }] of compiled.validations.entries()) {
-        const denial = await this.#validation(policy, index, rule, message, evaluation, isLenient);
-        if (denial) denials.push(denial);
-      }
-      denials.push(...(await annotate(policy, compiled, evaluation, view.attributes, isLenient)));
+      const evaluation = withBudget(POLICY_COST);
+      const outcomes = await outcomesOf(compiled, evaluation);
+      const messages = await messagesOf(compiled, withBudget(evaluation.budget));
+      const denials = outcomes.flatMap((outcome, index): Denial[] => {
+        const written = policy.spec.validations?.[index];
+        if (outcome instanceof ExpressionError) return isLenient ? [] : [{ message: outcome.message, index }];
+        if (messages instanceof OutOfBudget) {
+          return isLenient ? [] : [{ message: `failed messageExpression: ${messages.message}`, index }];
+        }
+        if (outcome) return [];
+        const expression = `failed expression: ${written?.expression.trim()}`;
+        const message = messages[index] || written?.message?.trim() || expression;
+        return [{ message, reason: written?.reason, index }];
+      });
+      const audit = withBudget(POLICY_COST);
+      return [...denials, ...(await annotate(policy, compiled, audit, view.attributes, isLenient))];
     } catch (error) {
       if (!(error instanceof OutOfBudget)) throw error;
       return failed(error.message);
     }
-    return denials;
-  }
-
-  async #validation(
-    policy: Policy,
-    index: number,
-    rule: Compiled,
-    message: Compiled | undefined,
-    evaluation: Evaluation,
-    isLenient: boolean,
-  ): Promise<Denial | undefined> {
-    const written = policy.spec.validations?.[index];
-    try {
-      if ((await evaluation.evaluate(programOf(rule))) === true) return undefined;
-    } catch (error) {
-      if (!(error instanceof ExpressionError)) throw error;
-      return isLenient ? undefined : { message: error.message, index };
-    }
-    const own = message && (await messageOf(message, evaluation));
-    const text = own || written?.message?.trim() || `failed expression: ${written?.expression.trim()}`;
-    return { message: text, reason: written?.reason, index };
   }
 
   /** The objects that a binding parameterises its policy with; undefined stands for none at all. */
@@ -234,15 +235,41 @@ function programOf(compiled: Compiled): Program {
   throw new ExpressionError(`compilation error: ${compiled.problem}`);
 }
 
-async function messageOf(compiled: Compiled, evaluation: Evaluation): Promise<string | undefined> {
-  try {
-    const value = await evaluation.evaluate(programOf(compiled));
-    const text = typeof value === "string" ? value.trim() : "";
-    return text.includes("\n") || Buffer.byteLength(text) > MAX_MESSAGE_BYTES ? undefined : text;
-  } catch (error) {
-    if (error instanceof ExpressionError) return undefined;
-    throw error;
+/** Of each validation, whether it holds, or how it failed. Throws OutOfBudget. */
+async function outcomesOf(
+  { validations }: CompiledPolicy,
+  evaluation: Evaluation,
+): Promise<readonly (boolean | ExpressionError)[]> {
+  const outcomes: (boolean | ExpressionError)[] = [];
+  for (const { rule } of validations) {
+    try {
+      outcomes.push((await evaluation.evaluate(programOf(rule))) === true);
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      outcomes.push(error);
+    }
   }
+  return outcomes;
+}
+
+/** What the policy's expressions for messages say, of validations that hold too, from the budget that those have left. */
+async function messagesOf(
+  { validations }: CompiledPolicy,
+  evaluation: Evaluation,
+): Promise<readonly (string | undefined)[] | OutOfBudget> {
+  const messages: (string | undefined)[] = [];
+  for (const { message } of validations) {
+    try {
+      const value = message && (await evaluation.evaluate(programOf(message)));
+      const text = typeof value === "string" ? value.trim() : "";
+      messages.push(text.includes("\n") || Buffer.byteLength(text) > MAX_MESSAGE_BYTES ? undefined : text);
+    } catch (error) {
+      if (error instanceof OutOfBudget) return error;
+      if (!(error instanceof ExpressionError)) throw error;
+      messages.push(undefined);
+    }
+  }
+  return messages;
 }
 
 async function annotate(

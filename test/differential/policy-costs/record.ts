@@ -1,0 +1,20 @@
+/**
+ * Asks upstream's kube-apiserver and writes its answers to answers.json:
+ *   test/differential/upstream.sh DIR && bun test/differential/policy-costs/record.ts DIR && test/differential/upstream.sh DIR stop
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { toldBy } from "../definitions/told.ts";
+import { sendInOrder } from "../in-order.ts";
+import { requests } from "./requests.ts";
+
+const [folder = ""] = process.argv.slice(2);
+const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
+const [url, ca, token] = [read("url"), read("ca.crt"), read("token")];
+
+const fetched = (path: string, init: RequestInit): Promise<Response> => {
+  const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
+  return fetch(url + path, { ...init, headers, tls: { ca } } as RequestInit);
+};
+const answers = await sendInOrder(requests, fetched, toldBy);
+writeFileSync(join(import.meta.dir, "answers.json"), `${JSON.stringify(answers, undefined, 1)}\n`);
