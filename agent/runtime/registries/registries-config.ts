@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { rootCertificates } from "node:tls";
+import tls from "node:tls";
 import { RE2JS } from "re2js";
 import { parse } from "yaml";
 import type { ImageAuth } from "../runtime.ts";
@@ -119,7 +119,7 @@ function parseTls(value: unknown, at: string): RegistryTls {
   if (typeof unchecked !== "boolean") throw expected(`${at}.insecure_skip_verify`, "true or false", unchecked);
   const ca = content("ca_file");
   return {
-    ca: ca === undefined ? undefined : [...rootCertificates, ca],
+    ca: ca === undefined ? undefined : [...tls.rootCertificates, ca],
     cert: content("cert_file"),
     key: content("key_file"),
     rejectUnauthorized: !unchecked,
