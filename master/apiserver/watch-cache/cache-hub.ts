@@ -7,6 +7,7 @@ import {
   type Store,
   type StoreBatch,
   type StoredValue,
+  type StoreEvent,
   StoreUnavailableError,
 } from "../../store/store.ts";
 import { type Indexer, ResourceCache } from "./resource-cache.ts";
@@ -40,6 +41,10 @@ export class CacheHub {
   #revision = 0;
   #start: Promise<number> | undefined;
   #following = false;
+  #followedSince_ms = 0;
+  /** Changes since the start's first moment that no cache has taken: those of custom resources, whose caches come a moment
+   *  later. undefined: these are not all any more. */
+  #unclaimed: StoreEvent[] | undefined = [];
   readonly #stop = new AbortController();
   #failure: Error | undefined;
 
@@ -61,6 +66,7 @@ export class CacheHub {
   async start(): Promise<void> {
     this.#revision = await this.#from();
     this.#following = true;
+    this.#followedSince_ms = performance.now();
     const now = await this.#store.now();
     this.#follow(this.#revision).catch((error: unknown) => this.#fail(error));
     await this.waitFor(now);
@@ -73,9 +79,11 @@ export class CacheHub {
     // Before the start the list is of the oldest revision, and history comes with the watch.
     const cache = new ResourceCache(prefix, 0, indexer, (key, stored) => this.#takeOffer(key, stored));
     const attached: Attached = { cache, early: [] };
+    const missed = this.#following ? this.#claim(prefix) : [];
     this.#attached.set(prefix, attached);
-    const { items, revision } = await this.#firstList(prefix);
+    const { items, revision } = missed ? await this.#firstList(prefix) : await this.#listAll(prefix, undefined);
     cache.reset(items, revision);
+    for (const event of missed ?? []) cache.apply(event);
     const early = attached.early ?? [];
     attached.early = undefined;
     for (const batch of early) this.#feed(cache, batch);
@@ -83,7 +91,6 @@ export class CacheHub {
   }
 
   async #firstList(prefix: string): Promise<{ items: StoredValue[]; revision: number }> {
-    if (this.#following) return this.#listAll(prefix, undefined);
     try {
       return await this.#listAll(prefix, await this.#from());
     } catch (error) {
@@ -93,6 +100,19 @@ export class CacheHub {
     }
   }
 
+  /** What a cache that comes after the start has missed of its history; undefined where it must begin with the present. */
+  #claim(prefix: string): StoreEvent[] | undefined {
+    const claimed = this.#unclaimed?.filter(({ key }) => key.startsWith(prefix));
+    if (claimed && claimed.length > 0) this.#unclaimed = this.#unclaimed?.filter(({ key }) => !key.startsWith(prefix));
+    return claimed;
+  }
+
+  #keep(event: StoreEvent): void {
+    this.#unclaimed?.push(event);
+    const isOld = performance.now() - this.#followedSince_ms > HISTORY_FOR_MS;
+    if (isOld || (this.#unclaimed?.length ?? 0) > 2 * REPLAYED_EVENTS) this.#unclaimed = undefined;
+  }
+
   /** The one moment that all first lists show. */
   #from(): Promise<number> {
     this.#start ??= this.#store.oldest(REPLAYED_EVENTS);
@@ -100,6 +120,8 @@ export class CacheHub {
   }
 
   detach(cache: ResourceCache): void {
+    // What it has heard nobody has kept.
+    this.#unclaimed = undefined;
     this.#attached.delete(cache.prefix);
     cache.close();
   }
@@ -147,6 +169,7 @@ export class CacheHub {
   /** After a gap in the watch: every cache is filled again. */
   async #catchUp(): Promise<number> {
     const now = await this.#store.now();
+    this.#unclaimed = undefined;
     for (const { cache } of this.#attached.values()) {
       const { items } = await this.#listAll(cache.prefix, now);
       cache.reset(items, now);
@@ -159,7 +182,8 @@ export class CacheHub {
     for (const attached of this.#attached.values()) attached.early?.push(batch);
     for (const event of batch.events) {
       const attached = this.#owner(event.key);
-      if (attached && !attached.early) attached.cache.apply(event);
+      if (!attached) this.#keep(event);
+      else if (!attached.early) attached.cache.apply(event);
     }
     this.#reach(batch.revision);
   }
@@ -187,6 +211,7 @@ export class CacheHub {
   /** Gives up history that hardly anybody will ask for, and says how many events. Upstream's watch cache keeps as long. */
   forgetOld(): number {
     const at_ms = performance.now() - HISTORY_FOR_MS;
+    if (at_ms > this.#followedSince_ms) this.#unclaimed = undefined;
     let forgotten = 0;
     for (const { cache } of this.#attached.values()) forgotten += cache.forgetBefore(at_ms);
     return forgotten;

@@ -90,6 +90,42 @@ describe("watch cache", () => {
     expect(events).toHaveLength(2);
   });
 
+  test("a cache that comes after the start has the history from before it, and what comes while it is filled", async () => {
+    const other = (name: string): string => `/registry/g.example.com/others/a/${name}`;
+    const indexer = (view: KubeObject) => ({ labels: view.metadata.labels, fields: {} });
+    const first = await store.create(other("x"), toStoredText(object("x", "1")));
+    const second = await store.update(other("x"), toStoredText(object("x", "2")), first);
+    hub.stop();
+    hub = new CacheHub(store);
+    await hub.attach("/registry/things/", indexer);
+    await hub.start();
+    const third = await store.create(other("y"), toStoredText(object("y", "1")));
+    await hub.waitFor(third);
+    const attaching = hub.attach("/registry/g.example.com/others/", indexer);
+    const fourth = await store.delete(other("x"), second);
+    const late = await attaching;
+    await hub.waitFor(fourth);
+    const events: string[] = [];
+    late.subscribe(
+      first,
+      ({ type, entry, revision }) => events.push(`${type} ${entry.name} ${revision}`),
+      () => undefined,
+    );
+    expect(events).toEqual([`MODIFIED x ${second}`, `ADDED y ${third}`, `DELETED x ${fourth}`]);
+    expect(names(late.list())).toEqual(["y"]);
+
+    hub.detach(late);
+    const again = await hub.attach("/registry/g.example.com/others/", indexer);
+    expect(names(again.list())).toEqual(["y"]);
+    expect(() =>
+      again.subscribe(
+        first,
+        () => undefined,
+        () => undefined,
+      ),
+    ).toThrow(StatusError);
+  });
+
   test("refuses to resume from what it no longer knows", async () => {
     cache.reset([], 100);
     const subscribe = () =>
