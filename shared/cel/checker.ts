@@ -239,8 +239,10 @@ class Checker {
 
   private resolve(expression: Expression, name: string, target: Type | undefined, args: readonly Type[]): Type {
     const { at } = expression;
-    const candidates = this.environment.functions.find(name, target !== undefined);
-    if (candidates.length === 0) return this.report(at, `undeclared reference to '${name}' (in container '')`);
+    const { functions } = this.environment;
+    const candidates = functions.find(name, target !== undefined);
+    const isKnown = candidates.length > 0 || functions.find(name, target === undefined).length > 0;
+    if (!isKnown) return this.report(at, `undeclared reference to '${name}' (in container '')`);
     const given = target ? [target, ...args] : args;
     const fitting = candidates.flatMap((overload) => {
       const result = resultOf(overload, given);

@@ -80,12 +80,14 @@ const conversions = new Set([
 /** How a function is called on what its arguments came to. */
 interface Application {
   readonly cost: RunCost;
-  /** Each argument is worked out though another one failed, and the call has its cost: so it is of up to two arguments. */
+  /** Each argument is worked out though another one failed: so it is of up to two arguments. The call has its cost where all
+   *  have been. */
   readonly isTogether: boolean;
   readonly call: (values: readonly Value[]) => Value;
 }
 
-/** With a pattern that is known before, the arguments are worked out like those of a call that has more of them. */
+/** With a pattern that is known before, the arguments are worked out like those of a call that has more of them, as those of
+ *  `format` always are. */
 const searching = new Set(["matches", "find", "findAll"]);
 
 /** `root` is what a value costs that names and indices then lead into; part of a chosen branch or of an index, it is free. */
@@ -253,7 +255,8 @@ class Planner {
     const called = qualified ?? name;
     const isLookedUp = called === "@in" && overloads.length === 1 && this.isSet(given[1]);
     const cost = isLookedUp ? free : runCostOf(called, isMember, overloads);
-    const isTogether = given.length <= 2 && !(searching.has(called) && this.isText(given[1]));
+    const isSearch = searching.has(called) && this.isText(given[1]);
+    const isTogether = given.length <= 2 && !isSearch && called !== "format";
     return this.application(
       given.map((each) => this.step(each)),
       { cost, isTogether, call: (values) => this.functions.select(called, isMember, values).call(...values) },
@@ -280,7 +283,7 @@ class Planner {
       let failure: CelError | undefined;
       for (const step of steps) {
         const { value, error } = attempt(() => step(frame));
-        if (error && !isTogether) throw error;
+        if (error && !isTogether && outcomes.length + 1 < steps.length) throw error;
         failure ??= error;
         outcomes.push(value);
         if (value !== undefined) values.push(value);
@@ -546,11 +549,8 @@ class Loop {
       if (!tally.chosen(isChosen)) continue;
       this.frame.spend(1);
       if (tally.hasFailed) continue;
-      this.frame.spend(1);
-      tally.done(run, (value) => {
-        this.frame.spend(1);
-        made.push([key, value]);
-      });
+      this.frame.spend(2);
+      tally.done(run, (value) => made.push([key, value]));
     }
     this.frame.spend(1);
     tally.settle();

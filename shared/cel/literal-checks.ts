@@ -1,6 +1,7 @@
 /** Faults of literals that an expression could only fail with when it runs (cel-go's AST validators, as apiserver sets them). */
 import type { Element, Expression, Issue } from "./ast.ts";
 import type { CheckNotes } from "./checker.ts";
+import { formatFault } from "./format-checks.ts";
 import { patternOf } from "./string-library.ts";
 import { checkedTypeName, dyn, isOptional, type Type } from "./types.ts";
 import { CelError, parseDuration, parseTimestamp } from "./values.ts";
@@ -45,6 +46,8 @@ export function literalFaults(expression: Expression, notes: CheckNotes): Issue[
         issues.push({ at: argument.at, message: `invalid ${part.name} argument` });
       }
     }
+    const fault = formatFault(part, (each) => notes.types.get(each) ?? dyn);
+    if (fault) issues.push(fault);
     if (!isFormatted && part.kind === "list") alike(part.items);
     if (!isFormatted && part.kind === "map") {
       alike(part.entries.map(({ key }) => ({ value: key, optional: false })));

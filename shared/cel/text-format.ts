@@ -1,5 +1,6 @@
 /** CEL's `format`, as version 2 of cel-go's strings extension prints in English. */
 import { goQuote } from "../api/selector/go-quote.ts";
+import type { Type } from "./types.ts";
 import {
   CelError,
   Duration,
@@ -92,10 +93,12 @@ function entries(map: MapValue): string[] {
   return pairs.map(([key, value]) => `${key}:${value}`);
 }
 
-interface Clause {
+export interface Clause {
   /** undefined: it takes no such value. */
   readonly print: (value: Value, digits: number) => string | undefined;
   readonly takes: string;
+  /** Of values that it may take, as far as a type tells. */
+  readonly kinds: readonly Type["kind"][];
 }
 
 const doubles =
@@ -104,40 +107,65 @@ const doubles =
     const double = doubleOf(value);
     return double === undefined ? undefined : print(double, digits);
   };
+const integers: readonly Type["kind"][] = ["int", "uint"];
+/** Texts say what no double's literal can. */
+const numbers: readonly Type["kind"][] = ["double", "string"];
+const bits: readonly Type["kind"][] = [...integers, "string", "bytes"];
 const hexTakes = "only integers, byte buffers, and strings can be formatted as hex";
 const clauses: Readonly<Record<string, Clause>> = {
   s: {
+    kinds: [...integers, ...numbers, "list", "map", "bool", "bytes", "timestamp", "duration", "type", "null"],
     print: text,
     takes:
       "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
   },
-  d: { print: (value) => whole(value, 10), takes: "decimal clause can only be used on integers" },
-  f: { print: doubles(fixed), takes: "fixed-point clause can only be used on doubles" },
-  e: { print: doubles(scientific), takes: "scientific clause can only be used on doubles" },
+  d: { kinds: integers, print: (value) => whole(value, 10), takes: "decimal clause can only be used on integers" },
+  f: { kinds: numbers, print: doubles(fixed), takes: "fixed-point clause can only be used on doubles" },
+  e: { kinds: numbers, print: doubles(scientific), takes: "scientific clause can only be used on doubles" },
   b: {
+    kinds: [...integers, "bool"],
     print: (value) => (typeof value === "boolean" ? String(Number(value)) : whole(value, 2)),
     takes: "only integers and bools can be formatted as binary",
   },
-  o: { print: (value) => whole(value, 8), takes: "octal clause can only be used on integers" },
-  x: { print: hex, takes: hexTakes },
-  X: { print: (value) => hex(value)?.toUpperCase(), takes: hexTakes },
+  o: { kinds: integers, print: (value) => whole(value, 8), takes: "octal clause can only be used on integers" },
+  x: { kinds: bits, print: hex, takes: hexTakes },
+  X: { kinds: bits, print: (value) => hex(value)?.toUpperCase(), takes: hexTakes },
 };
 
-/** Fills a template's clauses (`%s`, `%.2f`, …) in their order. Throws CelError. */
-export function format(template: string, args: List): string {
+/** Puts texts in the place of a template's clauses (`%s`, `%.2f`, …), of which there are no more than `size`, and gives their
+ *  number too. Throws CelError. */
+export function fill(
+  template: string,
+  size: number,
+  textOf: (index: number, clause: Clause, digits: number) => string,
+): { readonly text: string; readonly clauses: number } {
   let next = 0;
-  return template.replace(/%(?:%|(?:\.(\d*))?(.?))/gsu, (whole, precision: string | undefined, verb: string) => {
-    if (whole === "%%") return "%";
-    if (next >= args.size) throw new CelError(`index ${next} out of range`);
-    const value = args.get(next);
-    next += 1;
-    if (whole === "%") throw new CelError("unexpected end of string");
-    const clause = Object.hasOwn(clauses, verb) ? clauses[verb] : undefined;
-    if (!clause || precision === "") {
-      throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
-    }
-    const shown = clause.print(value, precision === undefined ? DIGITS : Number(precision));
-    if (shown === undefined) throw problem(`${clause.takes}, was given ${typeNameOf(value)}`);
+  const filled = template.replace(
+    /%(?:%|(?:\.(\d*))?(.?))/gsu,
+    (whole, precision: string | undefined, verb: string) => {
+      if (whole === "%%") return "%";
+      const index = next;
+      if (index >= size) throw new CelError(`index ${index} out of range`);
+      next += 1;
+      if (whole === "%") throw new CelError("unexpected end of string");
+      const clause = Object.hasOwn(clauses, verb) ? clauses[verb] : undefined;
+      if (!clause || precision === "") {
+        throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
+      }
+      return textOf(index, clause, precision === undefined ? DIGITS : Number(precision));
+    },
+  );
+  return { text: filled, clauses: next };
+}
+
+export const refusal = ({ takes }: Clause, typeName: string): CelError => problem(`${takes}, was given ${typeName}`);
+
+/** Throws CelError. */
+export function format(template: string, args: List): string {
+  return fill(template, args.size, (index, clause, digits) => {
+    const value = args.get(index);
+    const shown = clause.print(value, digits);
+    if (shown === undefined) throw refusal(clause, typeNameOf(value));
     return shown;
-  });
+  }).text;
 }
