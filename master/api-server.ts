@@ -152,7 +152,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
           [tunnelPath]: tunnelHandler(dialer),
         },
         aggregator: (info) => aggregator.handlerFor(info),
-        externalGroups: () => aggregator.externalGroups(),
+        remoteVersions: () => aggregator.remoteVersions(),
         serverAddress: externalAddress,
         pathPrefixes: { ...openApi.prefixes, ...dist.prefixes, ...dashboard?.prefixes },
       };

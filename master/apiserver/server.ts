@@ -17,9 +17,10 @@ import { type Auditor, auditIdOf } from "./audit/auditor.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { DiscoveryPaths, type ExternalGroups } from "./discovery/discovery-paths.ts";
+import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
 import { RequestMetrics } from "./discovery/metrics.ts";
+import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
 import { requestInfoOf } from "./http/request-info.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
@@ -66,7 +67,7 @@ export interface Guards {
   /** Group versions that another server serves (APIService). undefined: not one of those. */
   readonly aggregator?: ((info: RequestInfo) => PathHandler | undefined) | undefined;
   /** What those servers serve, for discovery. */
-  readonly externalGroups?: ExternalGroups | undefined;
+  readonly remoteVersions?: RemoteVersions | undefined;
   /** `host:port` at which clients reach this server. */
   readonly serverAddress?: (() => string) | undefined;
 }
@@ -154,7 +155,7 @@ export class ApiServer {
     const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
     this.#discovery.serverAddress = built.serverAddress;
-    if (built.externalGroups) this.#discovery.externalGroups = built.externalGroups;
+    if (built.remoteVersions) this.#discovery.remoteVersions = built.remoteVersions;
     this.#endpoint = new ResourceEndpoint({
       ...parts,
       handlers: mergeHandlers(own, built.subresources ?? {}),

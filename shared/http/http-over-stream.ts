@@ -19,6 +19,11 @@ export interface StreamResponse {
   readonly body: Readable;
 }
 
+/** The connection ended, and no answer had come, or not the whole of it. */
+export class AnswerMissing extends Error {
+  override readonly name = "AnswerMissing";
+}
+
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const hopByHop = new Set([
   "connection",
@@ -77,10 +82,10 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
     stream.once("end", () => {
       // A body without a length ends with the connection.
       if (!isComplete) parser.finish();
-      if (!isComplete) fail(new Error("the connection ended before the answer"));
+      if (!isComplete) fail(new AnswerMissing("the connection ended before the answer"));
     });
     stream.once("close", () => {
-      if (!isComplete) fail(new Error("the connection closed before the answer"));
+      if (!isComplete) fail(new AnswerMissing("the connection closed before the answer"));
     });
     send(stream, request, fail);
   });
@@ -148,7 +153,8 @@ export function endToEnd(headers: readonly string[]): string[] {
 /** A browser's WebSocket can bring its token only as a subprotocol. */
 const bearerProtocol = "base64url.bearer.authorization.k8s.io.";
 
-function withoutCredentials(headers: readonly string[]): string[] {
+/** Headers without what proves to this server who asks, and as whom. */
+export function withoutCredentials(headers: readonly string[]): string[] {
   const kept = without(headers, (name) => name === "authorization" || name.startsWith("impersonate-"));
   return kept.flatMap((text, index) => {
     if (index % 2 === 1) return [];

@@ -15,7 +15,7 @@ import {
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
-import { Extensions } from "../../master/apiserver/extensions/extensions.ts";
+import { Extensions, type ExtensionsOptions } from "../../master/apiserver/extensions/extensions.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
 
@@ -25,7 +25,10 @@ export interface ExtendedServer extends TestServer {
   readonly frontProxyAuthority: KeyAndCertificate;
 }
 
-export async function startExtendedServer(names: readonly string[]): Promise<ExtendedServer> {
+export async function startExtendedServer(
+  names: readonly string[],
+  options: Pick<ExtensionsOptions, "discoveryWithin_ms"> = {},
+): Promise<ExtendedServer> {
   const frontProxyAuthority = await createCertificateAuthority("front-proxy");
   const frontProxy = await issueCertificate(frontProxyAuthority, { commonName: "front-proxy-client" }, [
     extendedKeyUsages.clientAuth,
@@ -43,13 +46,14 @@ export async function startExtendedServer(names: readonly string[]): Promise<Ext
         client: client(admin),
         log: silentLog,
         frontProxy: () => frontProxy,
+        ...options,
       });
       const { admission, aggregator } = extensions;
       const openApi = openApiPaths(resources, aggregator);
       return {
         admission,
         aggregator: (info) => aggregator.handlerFor(info),
-        externalGroups: () => aggregator.externalGroups(),
+        remoteVersions: () => aggregator.remoteVersions(),
         paths: openApi.exact,
         pathPrefixes: openApi.prefixes,
       };

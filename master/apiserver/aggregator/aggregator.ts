@@ -2,22 +2,23 @@
  * The aggregation layer: passes requests for group versions that an APIService gives to another server on to it, looks
  * whether these servers answer, shows what they serve in discovery and OpenAPI, and keeps the APIServices of what is served here.
  */
-import { isConflict, isNotFound, serviceUnavailable } from "#shared/api/errors.ts";
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { equalJson } from "#shared/api/patch/json-value.ts";
 import { apiServices, endpointSlices, services } from "#shared/api/resources.ts";
 import type { APIService, APIServiceCondition } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import type { ExternalGroup } from "../discovery/discovery-paths.ts";
+import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
-import type { RequestInfo, User } from "../request.ts";
+import type { RequestInfo } from "../request.ts";
 import type { PathHandler } from "../server.ts";
+import { type Availability, availabilityOf } from "./availability.ts";
 import { localServices, managedLabel } from "./local-services.ts";
-import { passOn } from "./pass-on.ts";
-import { groupsOf, type RemoteVersion, versionFrom } from "./remote-discovery.ts";
-import { type RemoteParts, requestRemote } from "./remote-service.ts";
+import { passOn, unavailable } from "./pass-on.ts";
+import { discoveryOf, type Told } from "./remote-discovery.ts";
+import type { RemoteParts } from "./remote-service.ts";
 
 export interface AggregatorOptions extends RemoteParts {
   readonly resources: ResourceTable;
@@ -26,19 +27,27 @@ export interface AggregatorOptions extends RemoteParts {
   readonly log: Log;
 }
 
-const aggregatorUser: User = { name: "system:kube-aggregator", groups: ["system:masters"] };
-/** While it answers, and while it does not. */
+interface ToldOnce extends Told {
+  /** The specification of the APIService that was asked by. */
+  readonly registered: string;
+  readonly at_ms: number;
+}
+
+/** One that hangs does not keep the others waiting. */
+const WORKERS = 5;
+/** While it answers. */
 const CHECK_EVERY_MS = 30_000;
-const CHECK_AGAIN_MS = 2_000;
-const CHECK_TIMEOUT_MS = 5_000;
-const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
+const DISCOVER_EVERY_MS = 60_000;
 /** Not the name of an APIService: has all local ones looked through. */
 const LOCAL = "";
 
 export class Aggregator {
   readonly #options: AggregatorOptions;
-  readonly #queue = new WorkQueue({ firstBackOff_ms: 50, longestBackOff_ms: 30_000 });
-  readonly #discovered = new Map<string, RemoteVersion>();
+  readonly #queue = new WorkQueue({
+    firstBackOff_ms: 50,
+    longestBackOff_ms: 30_000,
+  });
+  readonly #told = new Map<string, ToldOnce>();
   readonly #unlisten: (() => void)[] = [];
 
   constructor(options: AggregatorOptions) {
@@ -62,7 +71,7 @@ export class Aggregator {
     );
     this.#queue.add(LOCAL);
     for (const service of reader.list(apiServices)) look(service);
-    void this.#work();
+    for (let worker = 0; worker < WORKERS; worker++) void this.#work();
   }
 
   stop(): void {
@@ -86,8 +95,10 @@ export class Aggregator {
       if (name === undefined) return;
       try {
         if (name === LOCAL) await this.#keepLocal();
-        else await this.#check(name);
-        this.#queue.forget(name);
+        const isWell = name === LOCAL || (await this.#check(name));
+        // What is wrong may be mended where nobody tells of it; the longer it lasts, the more seldom this is looked for.
+        if (isWell) this.#queue.forget(name);
+        else this.#queue.addRateLimited(name);
       } catch (error) {
         if (!isConflict(error) && !isNotFound(error)) {
           this.#options.log.warn("an APIService could not be followed", { name, error });
@@ -117,117 +128,84 @@ export class Aggregator {
     }
   }
 
-  async #check(name: string): Promise<void> {
-    const { reader, client } = this.#options;
+  /** False where the server is not available. */
+  async #check(name: string): Promise<boolean> {
+    const { reader } = this.#options;
     const service = reader.get(apiServices, { name });
     if (!service?.spec.service) {
-      this.#discovered.delete(name);
-      return;
+      this.#told.delete(name);
+      return true;
     }
-    const condition = await this.#conditionOf(service);
+    const availability = await availabilityOf(this.#options, service);
+    const isAvailable = availability.status === "True";
+    if (isAvailable) this.#queue.addAfter(name, CHECK_EVERY_MS);
+    await this.#setCondition(service, availability);
+    await this.#discover(name, service, isAvailable);
+    return isAvailable;
+  }
+
+  async #setCondition(service: APIService, condition: Availability): Promise<void> {
     const conditions = [...(service.status?.conditions ?? []).filter(({ type }) => type !== "Available")];
     const present = service.status?.conditions?.find(({ type }) => type === "Available");
     const isAlike =
       present?.status === condition.status &&
       present.reason === condition.reason &&
       present.message === condition.message;
-    this.#queue.addAfter(name, condition.status === "True" ? CHECK_EVERY_MS : CHECK_AGAIN_MS);
     if (isAlike) return;
     const lastTransitionTime = present?.status === condition.status ? present.lastTransitionTime : rfc3339(Date.now());
     const status = {
       ...service.status,
       conditions: [...conditions, { ...condition, lastTransitionTime } as APIServiceCondition],
     };
-    await client.update(apiServices, { ...service, status }, { subresource: "status" });
+    await this.#options.client.update(apiServices, { ...service, status }, { subresource: "status" });
   }
 
-  /** Whether the server behind an APIService can be used, and why not. */
-  async #conditionOf(service: APIService): Promise<Omit<APIServiceCondition, "lastTransitionTime">> {
-    const missing = this.#missing(service);
-    if (missing) return { type: "Available", status: "False", ...missing };
-    const { group = "", version = "" } = service.spec;
-    const path = `/apis/${group}/${version}`;
-    try {
-      const document = await this.#document(service, path);
-      this.#discovered.set(service.metadata.name ?? "", versionFrom(document, group, version));
-      return { type: "Available", status: "True", reason: "Passed", message: "all checks passed" };
-    } catch (error) {
-      this.#markStale(service.metadata.name ?? "");
-      const why = error instanceof Error ? error.message : String(error);
-      const { name, namespace, port = 443 } = service.spec.service ?? {};
-      const message = `failing or missing response from https://${name}.${namespace}.svc:${port}${path}: ${why}`;
-      return { type: "Available", status: "False", reason: "FailedDiscoveryCheck", message };
-    }
+  /** Asks an available server what it serves: after a change of its registration, while it could not be read, and now and then. */
+  async #discover(name: string, service: APIService, isAvailable: boolean): Promise<void> {
+    const before = this.#told.get(name);
+    const now_ms = performance.now();
+    const registered = JSON.stringify(service.spec);
+    const isFresh =
+      before?.registered === registered &&
+      before.version.freshness === "Current" &&
+      now_ms - before.at_ms < DISCOVER_EVERY_MS;
+    if (isAvailable && isFresh) return;
+    const stale: Told = { version: { version: service.spec.version ?? "", freshness: "Stale" } };
+    const told = isAvailable
+      ? await discoveryOf(
+          this.#options,
+          service,
+          before?.registered === registered && before.version.freshness === "Current" ? before : undefined,
+        ).catch((error: unknown) => {
+          this.#options.log.info("what an aggregated server serves could not be read", { name, error });
+          return stale;
+        })
+      : stale;
+    // It may be gone, or another's, by now.
+    if (equalJson(this.#options.reader.get(apiServices, { name })?.spec, service.spec))
+      this.#told.set(name, { ...told, registered, at_ms: now_ms });
   }
 
-  #markStale(name: string): void {
-    const known = this.#discovered.get(name);
-    if (known) this.#discovered.set(name, { ...known, freshness: "Stale" });
-  }
-
-  #missing({ spec }: APIService): { reason: string; message: string } | undefined {
-    const { reader } = this.#options;
-    const { name = "", namespace = "", port = 443 } = spec.service ?? {};
-    const shown = `service/${name} in "${namespace}"`;
-    const service = reader.get(services, { namespace, name });
-    if (!service) return { reason: "ServiceNotFound", message: `${shown} is not present` };
-    if ((service.spec?.type ?? "ClusterIP") !== "ClusterIP") return undefined;
-    const found = service.spec?.ports?.find((each) => each.port === port);
-    if (!found) return { reason: "ServicePortError", message: `${shown} is not listening on port ${port}` };
-    const slices = reader
-      .list(endpointSlices, namespace)
-      .filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === name);
-    if (slices.length === 0) {
-      return { reason: "EndpointsNotFound", message: `cannot find endpointslices for ${shown}` };
-    }
-    const isActive = slices.some(
-      (slice) =>
-        (slice.endpoints ?? []).some(({ conditions }) => conditions?.ready !== false) &&
-        (slice.ports ?? []).some((each) => (each.name ?? "") === (found.name ?? "") && each.port !== undefined),
+  /** Registered versions of other servers; of one that is not available it is known that there is one. */
+  remoteVersions(): readonly RemoteGroupVersion[] {
+    const { resources } = this.#options;
+    const isOwn = new Set(
+      [...resources.all()]
+        .filter(({ declaration }) => !declaration.replaceable)
+        .map(({ gvk }) => `${gvk.version}.${gvk.group}`),
     );
-    if (isActive) return undefined;
-    const message = `endpointslices for ${shown} have no addresses with port name "${found.name ?? ""}"`;
-    return { reason: "MissingEndpoints", message };
-  }
-
-  async #document(service: APIService, path: string): Promise<unknown> {
-    const late = new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error("timed out")), CHECK_TIMEOUT_MS).unref?.();
-    });
-    const ask = async (): Promise<unknown> => {
-      const headers = ["Accept", "application/json"];
-      const answer = await requestRemote(this.#options, service, aggregatorUser, { method: "GET", path, headers });
-      if (answer.status < 200 || answer.status > 299) {
-        answer.body.destroy();
-        throw new Error(`bad status: ${answer.status}`);
-      }
-      const chunks: Buffer[] = [];
-      let size = 0;
-      for await (const chunk of answer.body) {
-        size += (chunk as Buffer).length;
-        if (size > MAX_DOCUMENT_BYTES) throw new Error("the answer is too long");
-        chunks.push(chunk as Buffer);
-      }
-      return JSON.parse(Buffer.concat(chunks).toString());
-    };
-    return Promise.race([ask(), late]);
-  }
-
-  /** Groups of other servers, for discovery: of those that have answered once. */
-  externalGroups(): readonly ExternalGroup[] {
-    const own = new Set([...this.#options.resources.all()].map(({ gvk }) => gvk.group));
-    const found = this.#remotes().flatMap(({ metadata, spec }) => {
-      const version = this.#discovered.get(metadata.name ?? "");
+    return this.#remotes().flatMap(({ metadata, spec }) => {
+      const name = metadata.name ?? "";
+      const shown = this.#told.get(name)?.version;
       const { group = "", groupPriorityMinimum: groupPriority, versionPriority } = spec;
-      return version && !own.has(group) ? [{ group, groupPriority, versionPriority, version }] : [];
+      return shown && !isOwn.has(name) ? [{ group, groupPriority, versionPriority, shown }] : [];
     });
-    return groupsOf(found);
   }
 
   /** OpenAPI v3 documents of other servers by name (`apis/metrics.k8s.io/v1beta1`). */
   openApiDocuments(): readonly string[] {
     return this.#remotes()
-      .filter(({ metadata }) => this.#discovered.has(metadata.name ?? ""))
+      .filter(({ metadata }) => this.#told.get(metadata.name ?? "")?.version.freshness === "Current")
       .map(({ spec }) => `apis/${spec.group}/${spec.version}`);
   }
 
@@ -247,7 +225,7 @@ export class Aggregator {
     if (!service?.spec.service) return undefined;
     return (context, exchange) => {
       const available = service.status?.conditions?.find(({ type }) => type === "Available");
-      if (available?.status !== "True") throw serviceUnavailable("service unavailable");
+      if (available?.status !== "True") throw unavailable();
       return passOn(this.#options, service, context, exchange);
     };
   }

@@ -1,12 +1,28 @@
 /** One request of a client, passed on to an aggregated API server, and its answer passed back. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { StatusError } from "#shared/api/errors.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
-import { connectRemote, passedHeaders, type RemoteParts, requestRemote, upgradeHead } from "./remote-service.ts";
+import {
+  discoveryDeadline,
+  endpointOf,
+  faultOfAuthorities,
+  passedHeaders,
+  type RemoteEndpoint,
+  type RemoteParts,
+  upgradeHead,
+} from "./remote-service.ts";
 
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
+
+/** Answers of the aggregator's own are text, as upstream's are. */
+function failed(reason: "ServiceUnavailable" | "InternalError", message: string): StatusError {
+  return new StatusError(reason, message, { plainText: `${message}\n` });
+}
+
+export const unavailable = (): StatusError => failed("ServiceUnavailable", "service unavailable");
 
 export async function passOn(
   parts: RemoteParts,
@@ -14,28 +30,72 @@ export async function passOn(
   context: RequestContext,
   exchange: Exchange | undefined,
 ): Promise<ApiResponse | "handled"> {
-  if (exchange?.kind === "upgrade") return upgraded(parts, service, context, exchange);
-  const { method, info, query, user, body } = context;
-  const search = query.size > 0 ? `?${query}` : "";
-  const path = `${exchange?.request.url?.split("?")[0] ?? info.path}${search}`;
+  const fault = faultOfAuthorities(service);
+  if (fault) throw failed("InternalError", fault);
+  const endpoint = resolved(parts, service);
+  const path = pathOf(context, exchange);
+  if (exchange?.kind === "upgrade") return upgraded(endpoint, path, context, exchange);
+  const { method, user, body } = context;
+  const signal = deadlineOf(parts, context);
+  const ask = (headers: readonly string[], sent: IncomingMessage | Uint8Array | undefined): Promise<StreamResponse> =>
+    endpoint.request(user, { method, path, headers, body: sent }, { signal }).catch((error: unknown) => {
+      throw unreached(error, signal);
+    });
   if (exchange) {
     const { request, response } = exchange;
     const sent = body.kind === "bytes" ? body.bytes : hasBody(request) ? request : undefined;
-    const answer = await requestRemote(parts, service, user, {
-      method,
-      path,
-      headers: passedHeaders(request),
-      body: sent,
-    });
-    passBack(answer, response);
+    const headers = [...passedHeaders(request), ...forwarding(endpoint, path, exchange)];
+    passBack(await ask(headers, sent), response);
     return "handled";
   }
   const text = body.kind === "object" ? Buffer.from(JSON.stringify(body.object)) : undefined;
   const headers = ["Accept", "application/json"];
   if (text) headers.push("Content-Type", context.headers["content-type"] ?? "application/json");
-  const answer = await requestRemote(parts, service, user, { method, path, headers, body: text });
-  return buffered(answer);
+  return buffered(await ask(headers, text));
 }
+
+function resolved(parts: RemoteParts, service: APIService): RemoteEndpoint {
+  try {
+    return endpointOf(parts, service);
+  } catch {
+    // What is missing stands in the APIService's condition.
+    throw unavailable();
+  }
+}
+
+function unreached(error: unknown, signal: AbortSignal): unknown {
+  const cause = signal.aborted ? (signal.reason as unknown) : error;
+  const isLate = cause instanceof DOMException && cause.name === "TimeoutError";
+  const why = isLate ? "context deadline exceeded" : cause instanceof Error ? cause.message : String(cause);
+  return failed("ServiceUnavailable", `error trying to reach service: ${why}`);
+}
+
+/** As it was sent, its parameters in the order in which upstream passes them on. */
+function pathOf({ info, query }: RequestContext, exchange: Exchange | undefined): string {
+  const sorted = new URLSearchParams(query);
+  sorted.sort();
+  return `${exchange?.request.url?.split("?")[0] ?? info.path}${sorted.size > 0 ? `?${sorted}` : ""}`;
+}
+
+/** `/apis/group/version` */
+function deadlineOf(parts: RemoteParts, { info, signal }: RequestContext): AbortSignal {
+  const isDiscovery = !info.isResourceRequest && info.path.split("/").filter((part) => part !== "").length === 3;
+  return isDiscovery ? AbortSignal.any([signal, discoveryDeadline(parts)]) : signal;
+}
+
+function forwarding({ host }: RemoteEndpoint, path: string, { request, response }: RequestExchange): string[] {
+  const auditId = response.getHeader("audit-id");
+  return [
+    ...forwardedFor(request),
+    ...["X-Forwarded-Host", host, "X-Forwarded-Proto", "https", "X-Forwarded-Uri", path.split("?")[0] ?? ""],
+    ...(typeof auditId === "string" ? ["Audit-Id", auditId] : []),
+  ];
+}
+
+type RequestExchange = Extract<Exchange, { kind: "request" }>;
+
+const forwardedFor = ({ socket }: IncomingMessage): string[] =>
+  socket.remoteAddress ? ["X-Forwarded-For", socket.remoteAddress] : [];
 
 function hasBody(request: IncomingMessage): boolean {
   return request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
@@ -45,6 +105,7 @@ function passBack(answer: StreamResponse, response: ServerResponse): void {
   for (let index = 0; index + 1 < answer.headers.length; index += 2) {
     response.appendHeader(answer.headers[index] ?? "", answer.headers[index + 1] ?? "");
   }
+  if (!response.hasHeader("cache-control")) response.setHeader("cache-control", "no-cache, private");
   response.writeHead(answer.status);
   response.flushHeaders();
   response.on("close", () => answer.body.destroy());
@@ -66,13 +127,15 @@ async function buffered(answer: StreamResponse): Promise<ApiResponse> {
 }
 
 async function upgraded(
-  parts: RemoteParts,
-  service: APIService,
-  { user }: RequestContext,
+  endpoint: RemoteEndpoint,
+  path: string,
+  { user, signal }: RequestContext,
   { socket, request, head }: Extract<Exchange, { kind: "upgrade" }>,
 ): Promise<"handled"> {
-  const stream = await connectRemote(parts, service);
-  stream.write(upgradeHead(service, user, request));
+  const stream = await endpoint.connect("verified", signal).catch((error: unknown) => {
+    throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
+  });
+  stream.write(upgradeHead(endpoint.host, path, user, request));
   if (head.length > 0) stream.write(head);
   socket.on("error", () => stream.destroy());
   stream.on("error", () => socket.destroy());

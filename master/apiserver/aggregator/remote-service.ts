@@ -2,9 +2,18 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
-import { serviceUnavailable } from "#shared/api/errors.ts";
+import { StatusError, serviceUnavailable } from "#shared/api/errors.ts";
+import { services } from "#shared/api/resources.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
-import { forwardedHeaders, requestOver, type StreamResponse } from "#shared/http/http-over-stream.ts";
+import { connectionFault } from "#shared/http/connection-fault.ts";
+import { hostPort } from "#shared/http/host-port.ts";
+import {
+  AnswerMissing,
+  forwardedHeaders,
+  requestOver,
+  type StreamResponse,
+  withoutCredentials,
+} from "#shared/http/http-over-stream.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
@@ -16,7 +25,14 @@ export interface RemoteParts {
   readonly dialer: Dialer;
   /** What proves to aggregated servers that it is this API server that asks. */
   readonly frontProxy: () => KeyAndCertificate;
+  /** How long a server may take to say what it serves; every client waits for that. */
+  readonly discoveryWithin_ms?: number | undefined;
 }
+
+const DISCOVERY_WITHIN_MS = 5_000;
+
+export const discoveryDeadline = ({ discoveryWithin_ms }: RemoteParts): AbortSignal =>
+  AbortSignal.timeout(discoveryWithin_ms ?? DISCOVERY_WITHIN_MS);
 
 export interface RemoteRequest {
   readonly method: string;
@@ -26,49 +42,112 @@ export interface RemoteRequest {
   readonly body?: Readable | Uint8Array | undefined;
 }
 
-/** `name.namespace.svc`: what the server's certificate is for. */
-const hostOf = ({ spec }: APIService): string => `${spec.service?.name}.${spec.service?.namespace}.svc`;
+/** Who may be trusted to be the server: whoever says so, where only its health is looked at. */
+export type Verification = "verified" | "unverified";
 
-/** A secured stream to an endpoint of the Service. Throws 503. */
-export async function connectRemote(parts: RemoteParts, service: APIService): Promise<Duplex> {
-  const { namespace = "", name = "", port = 443 } = service.spec.service ?? {};
-  const where = serviceTarget(parts.reader, namespace, `https:${name}:${port}`, parts.dialer.boards);
-  const raw = await parts.dialer.dial(where.node, where.target);
-  const { certificatePem, keyPem } = parts.frontProxy();
-  const ca = service.spec.caBundle ? [Buffer.from(service.spec.caBundle, "base64").toString()] : undefined;
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
+/** Where the requests for an APIService go. */
+export interface RemoteEndpoint {
+  /** `address:port` */
+  readonly host: string;
+  connect(verification?: Verification, signal?: AbortSignal): Promise<Duplex>;
+  /** The body of the answer follows as it arrives. */
+  request(user: User, request: RemoteRequest, asked?: Asked): Promise<StreamResponse>;
+}
+
+export interface Asked {
+  readonly verification?: Verification;
+  readonly signal?: AbortSignal;
+}
+
+/** `name.namespace.svc`: what the server's certificate is for. */
+const nameOf = ({ spec }: APIService): string => `${spec.service?.name}.${spec.service?.namespace}.svc`;
+
+/** An endpoint of the Service. Throws where there is none, saying what is missing. */
+export function endpointOf(parts: RemoteParts, service: APIService): RemoteEndpoint {
+  const { node, address, port } = addressOf(parts, service);
+  const host = hostPort(address, port);
+  const worded = (error: unknown): Error =>
+    error instanceof StatusError ? error : new Error(connectionFault(error as Error, host), { cause: error });
+  const connect: RemoteEndpoint["connect"] = async (verification = "verified", signal) => {
+    const raw = await parts.dialer.dial(node, { kind: "tcp", host: address, port }, signal);
+    signal?.addEventListener("abort", () => raw.destroy(signal.reason as Error), { once: true });
+    return secured(parts, service, raw, verification).catch((error: unknown) => {
       raw.destroy();
-      reject(serviceUnavailable(`error trying to reach service: ${error.message}`));
-    };
+      throw signal?.aborted ? signal.reason : worded(error);
+    });
+  };
+  return {
+    host,
+    connect,
+    async request(user, request, { verification, signal } = {}) {
+      const stream = await connect(verification, signal);
+      const headers = ["Host", host, ...identityHeaders(user), ...request.headers];
+      return requestOver(stream, { ...request, headers }).catch((error: unknown) => {
+        throw signal?.aborted ? signal.reason : worded(error);
+      });
+    },
+  };
+}
+
+function addressOf(
+  { reader, dialer }: RemoteParts,
+  { spec }: APIService,
+): { readonly node: string; readonly address: string; readonly port: number } {
+  const { namespace = "", name = "", port = 443 } = spec.service ?? {};
+  const service = reader.get(services, { namespace, name });
+  if (!service) throw new Error(`service ${JSON.stringify(name)} not found`);
+  if (service.spec?.type === "ExternalName") {
+    return { node: anyBoard(dialer), address: service.spec.externalName ?? "", port };
+  }
+  if (!service.spec?.ports?.some((each) => each.port === port))
+    throw new Error(`no service port ${port} found for service ${JSON.stringify(name)}`);
+  const { node, target } = serviceTarget(reader, namespace, `https:${name}:${port}`, dialer.boards);
+  if (target.kind !== "tcp") throw new Error(`no endpoints available for service ${JSON.stringify(name)}`);
+  return { node, address: target.host, port: target.port };
+}
+
+function anyBoard({ boards }: Dialer): string {
+  const [board] = boards;
+  if (board === undefined) throw serviceUnavailable("no board is connected to this API server");
+  return board;
+}
+
+/** Throws what was wrong with the connection or the certificate, or with the authorities to judge that by. */
+function secured(
+  { frontProxy }: RemoteParts,
+  service: APIService,
+  raw: Duplex,
+  verification: Verification,
+): Promise<Duplex> {
+  const { certificatePem, keyPem } = frontProxy();
+  const ca = verification === "verified" ? caOf(service) : undefined;
+  return new Promise((resolve, reject) => {
     const socket = connectTls({
       socket: raw,
-      servername: hostOf(service),
+      servername: nameOf(service),
       cert: certificatePem,
       key: keyPem,
       ALPNProtocols: ["http/1.1"],
-      rejectUnauthorized: service.spec.insecureSkipTLSVerify !== true,
+      rejectUnauthorized: verification === "verified" && service.spec.insecureSkipTLSVerify !== true,
       ...(ca ? { ca } : {}),
     });
     socket.once("secureConnect", () => resolve(socket));
-    socket.once("error", fail);
-    raw.once("error", fail);
-    raw.once("close", () => fail(new Error("the connection closed")));
+    socket.once("error", reject);
+    raw.once("error", reject);
+    // What TLS has against the other side is told after the connection is closed for it.
+    raw.once("close", () => setImmediate(() => reject(new AnswerMissing("the connection closed"))));
   });
 }
 
-/** One request; the answer's body follows as it arrives. */
-export async function requestRemote(
-  parts: RemoteParts,
-  service: APIService,
-  user: User,
-  request: RemoteRequest,
-): Promise<StreamResponse> {
-  const stream = await connectRemote(parts, service);
-  const headers = [...["Host", hostOf(service)], ...identityHeaders(user), ...request.headers];
-  return requestOver(stream, { ...request, headers }).catch((error: Error) => {
-    throw serviceUnavailable(`error trying to reach service: ${error.message}`);
-  });
+const caOf = ({ spec }: APIService): string[] | undefined =>
+  spec.caBundle ? [Buffer.from(spec.caBundle, "base64").toString()] : undefined;
+
+/** Why requests cannot be secured as the APIService has it; undefined: they can. */
+export function faultOfAuthorities(service: APIService): string | undefined {
+  const [bundle] = caOf(service) ?? [];
+  return bundle === undefined || /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.test(bundle)
+    ? undefined
+    : "unable to load root certificates: unable to parse bytes as PEM block";
 }
 
 /** Who asks, as request-header authentication reads it. */
@@ -84,28 +163,23 @@ function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
 
 /** A client's own headers without what only this server may say. */
 export function passedHeaders(request: IncomingMessage): string[] {
-  const headers = forwardedHeaders(request.rawHeaders);
+  return withoutIdentity(forwardedHeaders(request.rawHeaders));
+}
+
+/** The request line and head of an upgrade, for the stream that follows. */
+export function upgradeHead(host: string, path: string, user: User, request: IncomingMessage): string {
+  const own = ["Host", host, ...identityHeaders(user)];
+  const lines = [`${request.method ?? "GET"} ${path} HTTP/1.1`];
+  const all = [...own, ...withoutIdentity(withoutCredentials(request.rawHeaders))];
+  for (let index = 0; index < all.length; index += 2) lines.push(`${all[index]}: ${all[index + 1]}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+function withoutIdentity(headers: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = (headers[index] ?? "").toLowerCase();
     if (name !== "host" && !name.startsWith("x-remote-")) kept.push(headers[index] ?? "", headers[index + 1] ?? "");
   }
   return kept;
-}
-
-/** The request line and head of an upgrade, for the stream that follows. */
-export function upgradeHead(service: APIService, user: User, request: IncomingMessage): string {
-  const own = ["Host", hostOf(service), ...identityHeaders(user)];
-  const headers: string[] = [];
-  const raw = request.rawHeaders;
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = (raw[index] ?? "").toLowerCase();
-    const isOurs =
-      name === "host" || name === "authorization" || name.startsWith("x-remote-") || name.startsWith("impersonate-");
-    if (!isOurs) headers.push(raw[index] ?? "", raw[index + 1] ?? "");
-  }
-  const lines = [`${request.method ?? "GET"} ${request.url ?? "/"} HTTP/1.1`];
-  const all = [...own, ...headers];
-  for (let index = 0; index < all.length; index += 2) lines.push(`${all[index]}: ${all[index + 1]}`);
-  return `${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -3,6 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import { connectionFault } from "#shared/http/connection-fault.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
 import { int64Of, isTrue } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -145,7 +146,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   const sent =
     body.kind === "bytes" ? body.bytes : exchange && hasBody(exchange.request) ? exchange.request : undefined;
   const answer = await requestOver(stream, { method, path, headers, body: sent }).catch((error: Error) => {
-    throw serviceUnavailable(`error trying to reach service: ${error.message}`);
+    throw unreached(error, where);
   });
   if (exchange) {
     const hosts = [where.host, exchange.request.headers.host ?? ""];
@@ -177,13 +178,16 @@ function upgrade(call: SubresourceCall, stream: Duplex, path: string): void {
   socket.pipe(stream);
 }
 
+const unreached = (error: Error, { host }: ConnectTarget): StatusError =>
+  serviceUnavailable(`error trying to reach service: ${connectionFault(error, host)}`);
+
 /** A pod's own certificate is not checked: nobody told the cluster what to expect, and the tunnel leads to that pod only. */
 async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
   if (where.scheme === "http") return stream;
   return new Promise((resolve, reject) => {
     const socket = connectTls({ socket: stream, rejectUnauthorized: false });
     socket.once("secureConnect", () => resolve(socket));
-    socket.once("error", (error) => reject(serviceUnavailable(`error trying to reach service: ${error.message}`)));
+    socket.once("error", (error) => reject(unreached(error, where)));
   });
 }
 

@@ -1,24 +1,18 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
-import { clausesOf, requireJson } from "../http/negotiate.ts";
+import { clausesOf, requireJson, requireOwnForm } from "../http/negotiate.ts";
 import { valueResponse } from "../registry/answer.ts";
 import { notServed } from "../registry/request-target.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
-import { apiResources, type DiscoveredGroup, groupDiscovery, groupsOf } from "./group-resources.ts";
-
-/** Groups that another server serves, as items of an APIGroupDiscoveryList. */
-export type ExternalGroups = () => readonly ExternalGroup[];
-export interface ExternalGroup {
-  readonly metadata: { readonly name: string };
-  readonly versions: readonly { readonly version: string }[];
-}
+import { apiResources, type DiscoveredGroup, groupDiscovery, groupsOf, withRemote } from "./group-resources.ts";
+import type { RemoteVersions } from "./remote-version.ts";
 
 export class DiscoveryPaths {
   readonly #table: ResourceTable;
   #groups: { readonly generation: number; readonly list: DiscoveredGroup[] } | undefined;
-  externalGroups: ExternalGroups = () => [];
+  remoteVersions: RemoteVersions = () => [];
   /** `host:port` at which clients reach this server. */
   serverAddress: (() => string) | undefined;
 
@@ -26,7 +20,7 @@ export class DiscoveryPaths {
     this.#table = table;
   }
 
-  #discovered(): DiscoveredGroup[] {
+  #own(): DiscoveredGroup[] {
     const { generation } = this.#table;
     if (this.#groups?.generation !== generation) {
       this.#groups = { generation, list: groupsOf(this.#table.all()) };
@@ -34,9 +28,13 @@ export class DiscoveryPaths {
     return this.#groups.list;
   }
 
+  #all(): readonly DiscoveredGroup[] {
+    return withRemote(this.#own(), this.remoteVersions());
+  }
+
   /** Whether a group is one of this server's own, whose paths its router knows. */
   hasGroup(name: string): boolean {
-    return this.#discovered().some(({ group, versions }) => group === name && versions.some(isBuiltIn));
+    return this.#own().some(({ group, versions }) => group === name && versions.some(isBuiltIn));
   }
 
   /** undefined: not a path of discovery, or nothing is served there. */
@@ -48,6 +46,8 @@ export class DiscoveryPaths {
     // A group is described whatever the method: upstream has no router there.
     const isGroup = first === "apis" && rest.length === 1;
     if (found && !isGroup && context.method !== "GET" && context.method !== "HEAD") throw notServed();
+    const isRouted = first === "api" || (rest.length === 2 && this.hasGroup(rest[0] ?? ""));
+    if (found?.kind === "object") requireOwnForm(context.headers["accept"], isRouted);
     return found;
   }
 
@@ -60,8 +60,9 @@ export class DiscoveryPaths {
 
   #root(context: RequestContext, first: "api" | "apis"): ApiResponse {
     const version = aggregatedVersion(context.headers["accept"]);
-    const groups = this.#discovered().filter(({ group }) => (first === "api") === (group === ""));
-    if (version) return aggregated(context, groups, first === "api" ? [] : this.externalGroups(), version);
+    const all = first === "api" ? this.#own() : this.#all();
+    const groups = all.filter(({ group }) => (first === "api") === (group === ""));
+    if (version) return aggregated(context, groups, version);
     if (first === "api") {
       return valueResponse({
         kind: "APIVersions",
@@ -71,28 +72,13 @@ export class DiscoveryPaths {
           : [],
       });
     }
-    const external = this.externalGroups().map(({ metadata, versions }) =>
-      apiGroup(
-        metadata.name,
-        versions.map(({ version: each }) => each),
-      ),
-    );
-    const own = groups.map(({ group, versions }) =>
-      apiGroup(
-        group,
-        versions.map((each) => each.version),
-      ),
-    );
-    return valueResponse({ kind: "APIGroupList", apiVersion: "v1", groups: [...own, ...external] });
+    return valueResponse({ kind: "APIGroupList", apiVersion: "v1", groups: groups.map(apiGroup) });
   }
 
   #group(name: string): ApiResponse | undefined {
-    const group = this.#discovered().find((each) => each.group === name);
-    const external = this.externalGroups().find(({ metadata }) => metadata.name === name);
-    const versions = group?.versions ?? external?.versions;
-    if (!versions) return undefined;
-    const names = versions.map(({ version }) => version);
-    const value = { kind: "APIGroup", apiVersion: "v1", ...apiGroup(name, names) };
+    const group = this.#all().find((each) => each.group === name);
+    if (!group) return undefined;
+    const value = { kind: "APIGroup", apiVersion: "v1", ...apiGroup(group) };
     // Where upstream's own router does not know the group, another writer answers, which ends the line.
     return this.hasGroup(name)
       ? valueResponse(value)
@@ -100,7 +86,7 @@ export class DiscoveryPaths {
   }
 
   #groupVersion(group: string, version: string): ApiResponse | undefined {
-    const versions = this.#discovered().find((each) => each.group === group)?.versions;
+    const versions = this.#own().find((each) => each.group === group)?.versions;
     const found = versions?.find((each) => each.version === version);
     if (!found) return undefined;
     return valueResponse({
@@ -115,8 +101,8 @@ export class DiscoveryPaths {
 const isBuiltIn = ({ resources }: DiscoveredGroup["versions"][number]): boolean =>
   resources.some(({ declaration }) => !declaration.custom);
 
-function apiGroup(name: string, versions: readonly string[]): object {
-  const named = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
+function apiGroup({ group: name, versions }: DiscoveredGroup): object {
+  const named = versions.map(({ version }) => ({ groupVersion: `${name}/${version}`, version }));
   return { name, versions: named, preferredVersion: named[0] };
 }
 
@@ -125,24 +111,18 @@ function aggregatedVersion(accept: string | undefined): string | undefined {
   for (const { type, parameters } of clausesOf(accept ?? "")) {
     const version = parameters.get("v");
     const isList = parameters.get("as") === "APIGroupDiscoveryList" && parameters.get("g") === "apidiscovery.k8s.io";
-    const served = version === "v2" || version === "v2beta1";
-    if (type === "application/json" && isList && served) return version;
+    if (type === "application/json" && isList && version === "v2") return version;
     if (type === "application/json" && !parameters.has("as")) return undefined;
   }
   return undefined;
 }
 
-function aggregated(
-  context: RequestContext,
-  groups: readonly DiscoveredGroup[],
-  external: readonly ExternalGroup[],
-  version: string,
-): ApiResponse {
+function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[], version: string): ApiResponse {
   const body = JSON.stringify({
     kind: "APIGroupDiscoveryList",
     apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},
-    items: [...groups.map(groupDiscovery), ...external],
+    items: groups.map(groupDiscovery),
   });
   const etag = `"${createHash("sha256").update(body).digest("hex").toUpperCase()}"`;
   const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;

@@ -3,12 +3,18 @@ import { createHash } from "node:crypto";
 import type { APIResource } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceDeclaration, SubresourceDeclaration } from "../registry/declaration.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
+import { builtInPriority, customPriority, inOrder, type Priority } from "./group-order.ts";
+import type { RemoteGroupVersion, RemoteVersion } from "./remote-version.ts";
 
 const allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"] as const;
 
 export interface DiscoveredVersion {
   readonly version: string;
+  readonly priority: Priority;
+  /** Served here. */
   readonly resources: readonly ServedResource[];
+  /** Served elsewhere: this is shown. */
+  readonly remote?: RemoteVersion | undefined;
 }
 
 export interface DiscoveredGroup {
@@ -17,7 +23,7 @@ export interface DiscoveredGroup {
   readonly versions: readonly DiscoveredVersion[];
 }
 
-/** Groups in the order in which they were registered, each with its versions in Kubernetes' order of preference. */
+/** What is served here, in the order in which clients are shown it. */
 export function groupsOf(resources: Iterable<ServedResource>): DiscoveredGroup[] {
   const groups = new Map<string, Map<string, ServedResource[]>>();
   for (const resource of resources) {
@@ -28,37 +34,31 @@ export function groupsOf(resources: Iterable<ServedResource>): DiscoveredGroup[]
     versions.set(resource.version, list);
     list.push(resource);
   }
-  return [...groups].map(([group, versions]) => ({
+  const found = [...groups].map(([group, versions]) => ({
     group,
-    versions: [...versions]
-      .sort(([a], [b]) => compareVersions(a, b))
-      .map(([version, list]) => ({
-        version,
-        resources: list.sort((a, b) => (a.declaration.ref.plural < b.declaration.ref.plural ? -1 : 1)),
-      })),
+    versions: [...versions].map(([version, list]) => ({
+      version,
+      priority: builtInPriority(group, version) ?? customPriority,
+      resources: list.sort((a, b) => (a.declaration.ref.plural < b.declaration.ref.plural ? -1 : 1)),
+    })),
   }));
+  return inOrder(found);
 }
 
-const pattern = /^v(\d+)(?:(alpha|beta)(\d+))?$/;
-const stability = { alpha: 0, beta: 1 } as const;
-
-/** v2 before v1 before v1beta1 before v1alpha1 before anything else (apimachinery's CompareKubeAwareVersionStrings). */
-export function compareVersions(a: string, b: string): number {
-  const [rankA, rankB] = [rankOf(a), rankOf(b)];
-  if (!rankA || !rankB) return rankA ? -1 : rankB ? 1 : a < b ? -1 : a > b ? 1 : 0;
-  for (const [index, value] of rankA.entries()) {
-    const other = rankB[index] ?? 0;
-    if (value !== other) return other - value;
+/** With what other servers serve; a version that another one was put in the place of is that one's. */
+export function withRemote(
+  own: readonly DiscoveredGroup[],
+  remotes: readonly RemoteGroupVersion[],
+): readonly DiscoveredGroup[] {
+  if (remotes.length === 0) return own;
+  const groups = new Map(own.map((group) => [group.group, group]));
+  for (const { group, groupPriority, versionPriority, shown } of remotes) {
+    const others = (groups.get(group)?.versions ?? []).filter(({ version }) => version !== shown.version);
+    const priority = { group: groupPriority, version: versionPriority };
+    const added = { version: shown.version, priority, resources: [], remote: shown };
+    groups.set(group, { group, versions: [...others, added] });
   }
-  return 0;
-}
-
-function rankOf(version: string): [stable: number, major: number, minor: number] | undefined {
-  const match = pattern.exec(version);
-  if (!match) return undefined;
-  const kind = match[2];
-  const stable = kind === "alpha" || kind === "beta" ? stability[kind] : 2;
-  return [stable, Number(match[1]), Number(match[3] ?? 0)];
+  return inOrder(groups.values());
 }
 
 const verbsOf = (declaration: ResourceDeclaration): string[] => [
@@ -109,11 +109,14 @@ function storageVersionHash({ ref, storedAs }: ResourceDeclaration): string {
 export function groupDiscovery({ group, versions }: DiscoveredGroup): object {
   return {
     metadata: group === "" ? {} : { name: group },
-    versions: versions.map(({ version, resources }) => ({
-      version,
-      resources: resources.map((resource) => resourceDiscovery(resource)),
-      freshness: "Current",
-    })),
+    versions: versions.map(
+      ({ version, resources, remote }) =>
+        remote ?? {
+          version,
+          resources: resources.map((resource) => resourceDiscovery(resource)),
+          freshness: "Current",
+        },
+    ),
   };
 }
 

@@ -9,7 +9,7 @@ import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
-import { compareVersions } from "../discovery/group-resources.ts";
+import { compareVersions } from "../discovery/version-order.ts";
 import type {
   FieldGetter,
   ResourceDeclaration,

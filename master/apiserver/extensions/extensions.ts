@@ -1,32 +1,17 @@
-/** Puts together what extends the API at run time: custom resources, admission policies, webhooks, aggregated servers. */
-import type { Client } from "#shared/client/client.ts";
-import type { Log } from "#shared/client/log.ts";
-import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { AdmissionPlugin } from "../admission/admission.ts";
 import { Matcher } from "../admission/matching.ts";
 import { WebhookConditions } from "../admission/policies/conditions.ts";
 import { PolicyStatuses } from "../admission/policies/policy-statuses.ts";
 import { ValidatingPolicies } from "../admission/policies/validating-policies.ts";
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
-import { Aggregator } from "../aggregator/aggregator.ts";
+import { Aggregator, type AggregatorOptions } from "../aggregator/aggregator.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
-import type { Dialer } from "../connect/board-dialer.ts";
-import type { ResourceReader } from "../registry/reader.ts";
-import type { ResourceTable } from "../registry/resource-table.ts";
 import { Definitions, type Serving } from "./definitions.ts";
 import { WebhookClient } from "./webhook-client.ts";
 
-export interface ExtensionsOptions {
-  readonly reader: ResourceReader;
-  readonly resources: ResourceTable;
+export interface ExtensionsOptions extends AggregatorOptions {
   /** The whole chain; asked only while requests are served. */
   readonly authorizer: Authorizer;
-  readonly dialer: Dialer;
-  /** The API server's own: of system:masters. */
-  readonly client: Client;
-  readonly log: Log;
-  /** What this API server proves itself with to aggregated ones. */
-  readonly frontProxy: () => KeyAndCertificate;
 }
 
 export class Extensions {

@@ -3,7 +3,8 @@ import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import tls, { connect as connectTls } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
-import { requestOver } from "#shared/http/http-over-stream.ts";
+import { connectionFault } from "#shared/http/connection-fault.ts";
+import { AnswerMissing, requestOver } from "#shared/http/http-over-stream.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -68,7 +69,7 @@ export class WebhookClient implements WebhookCaller {
       return parsed;
     } catch (error) {
       const cause = abort.signal.aborted ? late : error;
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = cause instanceof Error ? connectionFault(cause, url.host) : String(cause);
       const message =
         isOfServer(error) && !abort.signal.aborted ? why : `Post ${JSON.stringify(shownUrl(target, url))}: ${why}`;
       throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
@@ -129,7 +130,8 @@ function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Du
     socket.once("secureConnect", () => resolve(socket));
     socket.once("error", reject);
     stream.once("error", reject);
-    stream.once("close", () => reject(new Error("the connection closed")));
+    // What TLS has against the other side is told after the connection is closed for it.
+    stream.once("close", () => setImmediate(() => reject(new AnswerMissing("the connection closed"))));
   });
 }
 

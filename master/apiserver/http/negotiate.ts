@@ -61,6 +61,17 @@ export function requireJson(accept: string | undefined): void {
   throw noTypeAccepted("application/json");
 }
 
+/** For what has no form but its own. Throws 406, as upstream's router does where one stands before it. */
+export function requireOwnForm(accept: string | undefined, isRouted: boolean): void {
+  let accepted: Accepted;
+  try {
+    accepted = negotiate(accept);
+  } catch (error) {
+    throw isRouted ? error : noFormAccepted();
+  }
+  if (accepted.as !== undefined) throw noFormAccepted();
+}
+
 const watchedTypes = `${acceptedTypes}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch`;
 
 /** The same for a verb of a kind. No router stands before custom resources, and they have no protobuf form. */

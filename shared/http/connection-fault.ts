@@ -1,0 +1,58 @@
+/** Why a server could not be reached or did not answer, in the words in which Kubernetes' programs, and whoever searches for them, know it. */
+import { AnswerMissing } from "./http-over-stream.ts";
+
+const ofKernel: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  EHOSTUNREACH: "no route to host",
+  ENETUNREACH: "network is unreachable",
+  ETIMEDOUT: "connection timed out",
+};
+
+const isAddress = /^([\d.]+|\[[\da-f:]+\]):\d+$/;
+
+const unknownAuthority = new Set([
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+]);
+
+interface NodeError extends Error {
+  readonly code?: string;
+  /** Of a certificate that is for other names. */
+  readonly host?: string;
+  readonly cert?: { readonly subjectaltname?: string };
+}
+
+/** Text for an error of a connection to `authority` (`host:port`); of an error that it does not know, that one's own. */
+export function connectionFault(error: Error, authority: string): string {
+  const { code = "", message } = error as NodeError;
+  // What a board says of a stream that it opened comes as text alone.
+  const kernel = Object.keys(ofKernel).find((name) => code === name || message.includes(name));
+  if (kernel) {
+    const [, found = authority] = new RegExp(`${kernel} (\\S+:\\d+)`).exec(message) ?? [];
+    return `dial tcp ${isAddress.test(authority) ? authority : found}: connect: ${ofKernel[kernel]}`;
+  }
+  if (message.includes("ENOTFOUND")) return `dial tcp: lookup ${authority.replace(/:\d+$/, "")}: no such host`;
+  if (message.includes("ECONNRESET")) return "read: connection reset by peer";
+  // TLS has this code where the other side ended the connection in the midst of the handshake.
+  if (error instanceof AnswerMissing || code === "ECONNRESET") return "EOF";
+  if (/wrong.version.number/i.test(message)) return "http: server gave HTTP response to HTTPS client";
+  const failed = "tls: failed to verify certificate: x509:";
+  if (unknownAuthority.has(code)) return `${failed} certificate signed by unknown authority`;
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
+    return `${failed} certificate has expired or is not yet valid`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `${failed} ${wrongName(error)}`;
+  return message;
+}
+
+function wrongName({ cert, host = "" }: NodeError): string {
+  const names = (cert?.subjectaltname ?? "").split(/, ?/).flatMap((each) => {
+    const [kind, name = ""] = each.split(/:(.*)/s);
+    return kind === "DNS" || kind === "IP Address" ? [name] : [];
+  });
+  return names.length === 0
+    ? `certificate is not valid for any names, but wanted to match ${host}`
+    : `certificate is valid for ${names.join(", ")}, not ${host}`;
+}
