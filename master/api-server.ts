@@ -160,6 +160,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   });
   await server.start();
   await extensions?.start(server);
+  server.metrics.add(() => extensions?.aggregator.families() ?? []);
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
     port: settings.httpsPort,

@@ -19,7 +19,8 @@ import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
-import { RequestMetrics } from "./discovery/metrics.ts";
+import { ServerMetrics } from "./discovery/metrics.ts";
+import { objectFamilies } from "./discovery/object-metrics.ts";
 import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
 import { requestInfoOf } from "./http/request-info.ts";
@@ -110,7 +111,7 @@ export class ApiServer {
   readonly health: HealthChecks;
   readonly auditor: Auditor | undefined;
   readonly gate = new RequestGate();
-  readonly metrics = new RequestMetrics(this.gate);
+  readonly metrics = new ServerMetrics(this.gate);
   readonly #options: ApiServerOptions;
   readonly #hub: CacheHub;
   readonly #discovery: DiscoveryPaths;
@@ -126,6 +127,7 @@ export class ApiServer {
     this.resources = new ResourceTable(this.#hub);
     this.reader = new CacheReader(this.resources);
     this.#discovery = new DiscoveryPaths(this.resources);
+    this.metrics.add(() => objectFamilies(this.resources));
     this.health = new HealthChecks({
       etcd: () => options.store.now(),
       "watch-cache": async () => this.#assertFollowing(),
@@ -139,11 +141,17 @@ export class ApiServer {
     const { store, declarations, guards } = this.#options;
     for (const declaration of inOrder(declarations)) await this.resources.register(declaration);
     await this.#hub.start();
-    const built = await guards({
+    const plain = await guards({
       reader: this.reader,
       resources: this.resources,
       client: (user, userAgent) => this.client(user, userAgent),
     });
+    const { access, admission } = this.metrics;
+    const built: Guards = {
+      ...plain,
+      authorizer: access.counted(plain.authorizer),
+      admission: admission.counted(plain.admission),
+    };
     const parts = {
       store,
       hub: this.#hub,
@@ -223,7 +231,11 @@ export class ApiServer {
   }
 
   /** Who a request is from. Throws Unauthorized. */
-  async authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
+  authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
+    return this.metrics.access.authenticating(() => this.#authenticate(credentials));
+  }
+
+  async #authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
     const { authenticator } = this.#ready();
     const user = await authenticator.authenticate(credentials).catch(async (error: unknown) => {
       // What proves who this is may have been written a moment ago, by way of another API server.
@@ -295,7 +307,7 @@ export class ApiServer {
       this.#discovery.handle(context) ??
       this.health.handle(context) ??
       flowControlDump(context, this.gate) ??
-      (await this.metrics.handle(context));
+      this.metrics.handle(context);
     if (answer) return answer;
     const elsewhere = guards.aggregator?.(context.info);
     if (elsewhere) return elsewhere(context, exchange);

@@ -1,41 +1,50 @@
+import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
 import type { PriorityLevel } from "./priority-level.ts";
 
 export type RejectReason = "queue-full" | "concurrency-limit" | "time-out" | "cancelled";
 
-export interface Sample {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-}
+const prefix = "apiserver_flowcontrol";
+/** Upstream's. */
+const waitBounds_s = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
 
-/** How many requests were let in and refused, by level and schema. */
+/** How many requests were let in and refused, by level and schema, and how long they waited for it. */
 export class FlowCounts {
-  readonly #dispatched = new Map<string, number>();
-  readonly #rejected = new Map<string, number>();
+  readonly #dispatched = new CounterTable({
+    name: `${prefix}_dispatched_requests_total`,
+    help: "Requests that were let in.",
+    labels: ["priority_level", "flow_schema"],
+  });
+  readonly #rejected = new CounterTable({
+    name: `${prefix}_rejected_requests_total`,
+    help: "Requests that were refused.",
+    labels: ["priority_level", "flow_schema", "reason"],
+  });
+  readonly #waits = new HistogramTable(
+    {
+      name: `${prefix}_request_wait_duration_seconds`,
+      help: "How long requests waited until they were let in or refused.",
+      labels: ["priority_level", "flow_schema", "execute"],
+    },
+    waitBounds_s,
+  );
 
   dispatched(level: string, schema: string): void {
-    count(this.#dispatched, `${level}|${schema}`);
+    this.#dispatched.add([level, schema]);
   }
 
   rejected(level: string, schema: string, reason: RejectReason): void {
-    count(this.#rejected, `${level}|${schema}|${reason}`);
+    this.#rejected.add([level, schema, reason]);
   }
 
-  dispatchedSamples(): Sample[] {
-    return samples(this.#dispatched, ["priority_level", "flow_schema"]);
+  waited(level: string, schema: string, took_s: number, outcome: "executed" | "refused"): void {
+    this.#waits.observe(took_s, [level, schema, String(outcome === "executed")]);
   }
 
-  rejectedSamples(): Sample[] {
-    return samples(this.#rejected, ["priority_level", "flow_schema", "reason"]);
+  families(): Family[] {
+    return [this.#dispatched.family(), this.#rejected.family(), this.#waits.family()];
   }
 }
-
-const count = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);
-
-const samples = (counts: ReadonlyMap<string, number>, names: readonly string[]): Sample[] =>
-  [...counts].map(([key, value]) => {
-    const parts = key.split("|");
-    return { labels: Object.fromEntries(names.map((name, index) => [name, parts[index] ?? ""])), value };
-  });
 
 /** Gauges of the levels as they stand, under upstream's names. */
 export const levelGauges: Readonly<Record<string, { readonly help: string; of(level: PriorityLevel): number }>> = {

@@ -142,9 +142,12 @@ describe("seats and queues", () => {
     for (const passage of inside) passage.leave();
     await Promise.all(waiting);
     expect(order).toHaveLength(6);
-    expect(gate.counts.rejectedSamples()).toEqual([
+    const [, rejected, waits] = gate.counts.families();
+    expect(rejected?.samples).toEqual([
       { labels: { priority_level: "low", flow_schema: "low", reason: "queue-full" }, value: 1 },
     ]);
+    const labels = { priority_level: "low", flow_schema: "low", execute: "false" };
+    expect(waits?.samples).toContainEqual({ suffix: "_count", labels, value: 1 });
     for (const each of gate.levels) expect([each.seats, each.executing, each.waiting]).toEqual([0, 0, 0]);
   });
 

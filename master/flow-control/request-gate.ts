@@ -69,12 +69,16 @@ export class RequestGate {
     const level = this.#levels.get(schema?.spec.priorityLevelConfiguration.name ?? "catch-all");
     if (!level) throw new Error("there is no priority level catch-all");
     const schemaName = schema?.metadata.name ?? "catch-all";
+    const came_ms = performance.now();
+    const waited = (outcome: "executed" | "refused"): void =>
+      this.counts.waited(level.name, schemaName, (performance.now() - came_ms) / 1000, outcome);
     const pass = (ended?: (took_s: number) => void): Passage => {
       const began_ms = performance.now();
       let left = false;
       level.seats += width;
       level.executing += 1;
       this.counts.dispatched(level.name, schemaName);
+      if (!level.isExempt) waited("executed");
       return {
         flowSchemaUid: schema?.metadata.uid ?? "",
         priorityLevelUid: level.uid,
@@ -91,6 +95,7 @@ export class RequestGate {
     if (level.isExempt || (level.waiting === 0 && hasSeats(level, width, this.levels))) return pass();
     const refusal = (reason: RejectReason): Error => {
       this.counts.rejected(level.name, schemaName, reason);
+      waited("refused");
       return tooManyRequests("Too many requests, please try again later.", 1);
     };
     if (!level.queues) throw refusal("concurrency-limit");

@@ -201,7 +201,7 @@ export async function runController(
   const { client, informers, events, clock = systemClock } = dependencies;
   const log = (dependencies.log ?? silentLog).named(definition.name);
   const stopping = new AbortController();
-  const queue = new WorkQueue({ clock });
+  const queue = new WorkQueue({ clock, name: definition.name });
   const watched = new Set(definition.watches.map((watch) => watch.id));
   const context: ControllerContext = {
     lister(ref, scope) {

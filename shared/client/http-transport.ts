@@ -1,5 +1,6 @@
 import { StatusError } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import { restDurations, restRequests } from "#shared/metrics/rest-client.ts";
 import { ConnectionError } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 
@@ -147,7 +148,22 @@ export class HttpTransport {
     }
   }
 
-  #sendOnce({ method, url, body, contentType, accept, signal, streams }: HttpRequest): Promise<Response> {
+  async #sendOnce(request: HttpRequest): Promise<Response> {
+    const { method } = request;
+    const host = new URL(this.server).host;
+    const began_ms = performance.now();
+    let code = "<error>";
+    try {
+      const response = await this.#fetched(request);
+      code = String(response.status);
+      return response;
+    } finally {
+      restRequests.add([code, host, method]);
+      restDurations.observe((performance.now() - began_ms) / 1000, [method, host]);
+    }
+  }
+
+  #fetched({ method, url, body, contentType, accept, signal, streams }: HttpRequest): Promise<Response> {
     const credentials = this.#options.credentials();
     const headers: Record<string, string> = {
       accept: accept ?? "application/json",

@@ -1,7 +1,17 @@
+import {
+  type NamedQueue,
+  namedQueues,
+  queueAdds,
+  queueRetries,
+  queueWaits,
+  queueWork,
+} from "#shared/metrics/work-queues.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 
 export interface WorkQueueOptions {
+  /** It is counted under this name; a queue without one is not. */
+  readonly name?: string | undefined;
   readonly clock?: Clock | undefined;
   /** First delay of `addRateLimited`; doubles with every failure of the same key. */
   readonly firstBackOff_ms?: number | undefined;
@@ -23,8 +33,11 @@ export class WorkQueue {
   readonly #clock: Clock;
   readonly #firstBackOff_ms: number;
   readonly #longestBackOff_ms: number;
-  readonly #waiting = new Set<string>();
-  readonly #processing = new Set<string>();
+  readonly #name: string | undefined;
+  #metered: NamedQueue | undefined;
+  /** Since when, in ms of the clock. */
+  readonly #waiting = new Map<string, number>();
+  readonly #processing = new Map<string, number>();
   readonly #dirtyAgain = new Set<string>();
   readonly #failures = new Map<string, number>();
   readonly #delayed = new DeadlineHeap();
@@ -37,6 +50,24 @@ export class WorkQueue {
     this.#clock = options.clock ?? systemClock;
     this.#firstBackOff_ms = options.firstBackOff_ms ?? 5;
     this.#longestBackOff_ms = options.longestBackOff_ms ?? 60_000;
+    this.#name = options.name;
+    if (options.name !== undefined) namedQueues.add(this.#meteredAs(options.name));
+  }
+
+  /** For /metrics, which reads it as it stands then. */
+  #meteredAs(name: string): NamedQueue {
+    const [waiting, processing, clock] = [this.#waiting, this.#processing, this.#clock];
+    this.#metered = {
+      name,
+      get length() {
+        return waiting.size;
+      },
+      get began_ms() {
+        return processing.values();
+      },
+      now_ms: () => clock.now_ms(),
+    };
+    return this.#metered;
   }
 
   /** Keys ready to be taken. */
@@ -65,13 +96,20 @@ export class WorkQueue {
       return;
     }
     if (this.#waiting.has(key)) return;
+    const now_ms = this.#clock.now_ms();
+    if (this.#name !== undefined) queueAdds.add([this.#name]);
     const taker = this.#takers.shift();
     if (taker) {
-      this.#processing.add(key);
+      this.#take(key, now_ms, now_ms);
       taker(key);
     } else {
-      this.#waiting.add(key);
+      this.#waiting.set(key, now_ms);
     }
+  }
+
+  #take(key: string, since_ms: number, now_ms: number): void {
+    this.#processing.set(key, now_ms);
+    if (this.#name !== undefined) queueWaits.observe((now_ms - since_ms) / 1000, [this.#name]);
   }
 
   /** Adds after the delay; at once for 0 or less. */
@@ -89,6 +127,7 @@ export class WorkQueue {
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    if (this.#name !== undefined) queueRetries.add([this.#name]);
     this.addAfter(key, Math.min(this.#firstBackOff_ms * 2 ** Math.min(failures, 40), this.#longestBackOff_ms));
   }
 
@@ -104,21 +143,25 @@ export class WorkQueue {
   /** Waits for the next key; undefined after shutDown. Each key taken must be given back by `done`. */
   get(): Promise<string | undefined> {
     if (this.#shutDown) return Promise.resolve(undefined);
-    for (const key of this.#waiting) {
+    for (const [key, since_ms] of this.#waiting) {
       this.#waiting.delete(key);
-      this.#processing.add(key);
+      this.#take(key, since_ms, this.#clock.now_ms());
       return Promise.resolve(key);
     }
     return new Promise((resolve) => this.#takers.push(resolve));
   }
 
   done(key: string): void {
+    const began_ms = this.#processing.get(key);
     this.#processing.delete(key);
+    if (this.#name !== undefined && began_ms !== undefined)
+      queueWork.observe((this.#clock.now_ms() - began_ms) / 1000, [this.#name]);
     if (this.#dirtyAgain.delete(key)) this.add(key);
   }
 
   shutDown(): void {
     this.#shutDown = true;
+    if (this.#metered) namedQueues.delete(this.#metered);
     this.#cancelTimer?.();
     this.#waiting.clear();
     this.#dirtyAgain.clear();

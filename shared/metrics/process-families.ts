@@ -1,6 +1,8 @@
 import { readdirSync } from "node:fs";
 import { gitVersion, kubernetesVersion } from "#shared/version.ts";
 import type { Family, Sample } from "./prometheus-text.ts";
+import { restClientFamilies } from "./rest-client.ts";
+import { workQueueFamilies } from "./work-queues.ts";
 
 const startedAt_s = Date.now() / 1000 - process.uptime();
 
@@ -22,6 +24,8 @@ export function processFamilies(): Family[] {
     single("process_resident_memory_bytes", "Resident memory in bytes.", process.memoryUsage().rss),
     single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s),
     single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
+    ...restClientFamilies(),
+    ...workQueueFamilies(),
   ];
 }
 

@@ -5,11 +5,13 @@ export interface Sample {
   readonly value: number;
   /** When it was measured, in ms since 1970; absent: when it was read. */
   readonly at_ms?: number | undefined;
+  /** Behind the family's name: `_bucket`, `_sum` and `_count` of a histogram. */
+  readonly suffix?: string | undefined;
 }
 
 export interface Family {
   readonly name: string;
-  readonly type: "counter" | "gauge";
+  readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
   readonly samples: readonly Sample[];
 }
@@ -28,10 +30,10 @@ export function renderPrometheus(families: readonly Family[]): string {
     .join("");
 }
 
-function line(name: string, { labels, value, at_ms }: Sample): string {
+function line(name: string, { labels, value, at_ms, suffix = "" }: Sample): string {
   const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
   const where = pairs.length > 0 ? `{${pairs.join(",")}}` : "";
-  return `${name}${where} ${value}${at_ms === undefined ? "" : ` ${Math.round(at_ms)}`}`;
+  return `${name}${suffix}${where} ${value}${at_ms === undefined ? "" : ` ${Math.round(at_ms)}`}`;
 }
 
 const escaped = (text: string): string => text.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n");

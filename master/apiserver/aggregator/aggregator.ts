@@ -9,6 +9,8 @@ import type { APIService, APIServiceCondition } from "#shared/api/types/apiregis
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { CounterTable } from "#shared/metrics/tables.ts";
 import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
@@ -44,10 +46,16 @@ const LOCAL = "";
 export class Aggregator {
   readonly #options: AggregatorOptions;
   readonly #queue = new WorkQueue({
+    name: "RemoteAvailabilityController",
     firstBackOff_ms: 50,
     longestBackOff_ms: 30_000,
   });
   readonly #told = new Map<string, ToldOnce>();
+  readonly #unavailable = new CounterTable({
+    name: "aggregator_unavailable_apiservice_total",
+    help: "How often an APIService that was available was not any more.",
+    labels: ["name", "reason"],
+  });
   readonly #unlisten: (() => void)[] = [];
 
   constructor(options: AggregatorOptions) {
@@ -158,6 +166,8 @@ export class Aggregator {
       conditions: [...conditions, { ...condition, lastTransitionTime } as APIServiceCondition],
     };
     await this.#options.client.update(apiServices, { ...service, status }, { subresource: "status" });
+    if (condition.status !== "True" && present?.status === "True")
+      this.#unavailable.add([service.metadata.name ?? "", condition.reason ?? ""]);
   }
 
   /** Asks an available server what it serves: after a change of its registration, while it could not be read, and now and then. */
@@ -200,6 +210,16 @@ export class Aggregator {
       const { group = "", groupPriorityMinimum: groupPriority, versionPriority } = spec;
       return shown && !isOwn.has(name) ? [{ group, groupPriority, versionPriority, shown }] : [];
     });
+  }
+
+  /** Which registered servers are not available, under upstream's names. */
+  families(): Family[] {
+    const samples = this.#remotes().map(({ metadata, status }) => {
+      const isAvailable = status?.conditions?.some((each) => each.type === "Available" && each.status === "True");
+      return { labels: { name: metadata.name ?? "" }, value: isAvailable ? 0 : 1 };
+    });
+    const help = "1 while an APIService is not available.";
+    return [{ name: "aggregator_unavailable_apiservice", type: "gauge", help, samples }, this.#unavailable.family()];
   }
 
   /** OpenAPI v3 documents of other servers by name (`apis/metrics.k8s.io/v1beta1`). */

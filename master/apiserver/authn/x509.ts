@@ -1,4 +1,5 @@
 import { unauthorized } from "#shared/api/errors.ts";
+import { HistogramTable } from "#shared/metrics/tables.ts";
 import { parseCertificateDer, subjectOf } from "#shared/pki/certificate.ts";
 import type { User } from "../request.ts";
 import type { Authenticator, Credentials } from "./authenticator.ts";
@@ -13,6 +14,17 @@ interface ClientIdentity {
 const cacheLimit = 1024;
 const clientAuth = "1.3.6.1.5.5.7.3.2";
 const anyUsage = "2.5.29.37.0";
+
+const day_s = 86_400;
+
+export const clientCertificateExpirations = new HistogramTable(
+  {
+    name: "apiserver_client_certificate_expiration_seconds",
+    help: "For how long the certificates of requests were still valid.",
+    labels: [],
+  },
+  [0, 1800, 3600, 7200, 21_600, 43_200, ...[1, 2, 4, 7, 30, 90, 180, 365].map((days) => days * day_s)],
+);
 
 /**
  * Takes the user from a verified client certificate: CN is the name, each O a group. The chain was checked in the
@@ -30,6 +42,7 @@ export class ClientCertificates implements Authenticator {
     const now_ms = this.now_ms();
     if (!identity.mayAuthenticateClients || now_ms < identity.notBefore_ms || now_ms > identity.notAfter_ms)
       throw unauthorized();
+    clientCertificateExpirations.observe((identity.notAfter_ms - now_ms) / 1000);
     return identity.user.name === "" ? undefined : identity.user;
   }
 

@@ -1,41 +1,46 @@
 import { expect, test } from "bun:test";
 import { RequestGate } from "../../flow-control/request-gate.ts";
 import { requestInfoOf } from "../http/request-info.ts";
-import { RequestMetrics } from "./metrics.ts";
+import { ServerMetrics } from "./metrics.ts";
 
 const query = new URLSearchParams();
 const pods = requestInfoOf("GET", "/api/v1/namespaces/a/pods/p", query);
 const watch = requestInfoOf("GET", "/api/v1/pods", new URLSearchParams("watch=true"));
 
-test("requests are counted under upstream's names", async () => {
-  const metrics = new RequestMetrics(new RequestGate());
+test("requests are counted under upstream's names", () => {
+  const metrics = new ServerMetrics(new RequestGate());
   metrics.begin(pods)(200);
   metrics.begin(pods)(404);
   const end = metrics.begin(watch);
   const open = metrics.begin(requestInfoOf("POST", "/api/v1/namespaces/a/pods", query));
-  const { text: during } = await metrics.read();
-  const labels = 'verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource"';
+  const during = metrics.read();
+  const labels =
+    'verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource",component="apiserver"';
   expect(during).toContain("# TYPE apiserver_request_duration_seconds histogram");
-  expect(during).toContain(`apiserver_request_total{${labels},code="200"} 1`);
-  expect(during).toContain(`apiserver_request_total{${labels},code="404"} 1`);
-  expect(during).toContain(`apiserver_request_duration_seconds_bucket{${labels},le="60"} 2`);
-  expect(during).toContain(`apiserver_request_duration_seconds_bucket{${labels},le="+Inf"} 2`);
-  expect(during).toContain(`apiserver_request_duration_seconds_count{${labels}} 2`);
+  expect(during).toContain(`apiserver_request_total{${labels},dry_run="",code="200"} 1`);
+  expect(during).toContain(`apiserver_request_total{${labels},dry_run="",code="404"} 1`);
+  expect(during).toContain(`apiserver_request_duration_seconds_bucket{${labels},dry_run="",le="60"} 2`);
+  expect(during).toContain(`apiserver_request_duration_seconds_bucket{${labels},dry_run="",le="+Inf"} 2`);
+  expect(during).toContain(`apiserver_request_duration_seconds_count{${labels},dry_run=""} 2`);
+  // Bounds on which the usual rules for alerts are drawn.
+  for (const bound of ["1", "5", "30"])
+    expect(during).toContain(`apiserver_request_sli_duration_seconds_bucket{${labels},le="${bound}"} 2`);
+  expect(during).not.toContain(`apiserver_request_sli_duration_seconds_bucket{${labels},le="0.005"}`);
   expect(during).toContain('apiserver_current_inflight_requests{request_kind="mutating"} 1');
   expect(during).toMatch(/apiserver_longrunning_requests\{verb="WATCH".*\} 1/);
   open(201);
   end(200);
-  const { text: after } = await metrics.read();
+  const after = metrics.read();
   expect(after).toContain('apiserver_current_inflight_requests{request_kind="mutating"} 0');
   expect(after).not.toMatch(/apiserver_longrunning_requests\{/);
 });
 
-test("paths that clients make up do not grow what is kept", async () => {
-  const metrics = new RequestMetrics(new RequestGate());
+test("paths that clients make up do not grow what is kept", () => {
+  const metrics = new ServerMetrics(new RequestGate());
   for (let index = 0; index < 5000; index += 1) {
     metrics.begin(requestInfoOf("GET", `/apis/g${index}/v1/things`, query))(404);
   }
-  const { text } = await metrics.read();
+  const text = metrics.read();
   expect(text.match(/^apiserver_request_total\{/gm)?.length).toBeLessThan(2100);
   expect(text).toMatch(/apiserver_request_total\{verb="other".*code="404"\} 3000/);
 });

@@ -1,67 +1,35 @@
 /** /metrics of the API server, under upstream's names. */
-import type { Metric, Registry } from "prom-client";
+import { processFamilies } from "#shared/metrics/process-families.ts";
+import { type Family, prometheusContentType, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
 import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
+import { webhookFamilies } from "../admission/webhooks/webhook-metrics.ts";
+import { clientCertificateExpirations } from "../authn/x509.ts";
+import { watchEvents } from "../registry/watch.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
-import { latencyBuckets_s, type Series, SeriesTable } from "./request-series.ts";
+import { AccessMetrics } from "./access-metrics.ts";
+import { AdmissionMetrics } from "./admission-metrics.ts";
+import { latencyBuckets_s, type Series, SeriesTable, sliBuckets_s } from "./request-series.ts";
 
-interface Value {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  readonly metricName?: string;
-}
+/** What refused a request before it was served, or gave up on it. */
+const terminations = new Set([429, 504]);
 
-export class RequestMetrics {
+/** Kept as numbers; what Prometheus reads is made of them when somebody asks. */
+export class ServerMetrics {
+  readonly access = new AccessMetrics();
+  readonly admission = new AdmissionMetrics();
+  readonly #gate: RequestGate;
   readonly #series = new SeriesTable();
   readonly #inflight = { readOnly: 0, mutating: 0 };
-  readonly #metrics: Metric[] = [];
-  #registry: Registry | undefined;
+  readonly #sources: (() => readonly Family[])[] = [];
 
   constructor(gate: RequestGate) {
-    this.#serve("counter", "apiserver_request_total", "Requests by verb, resource and answer.", ({ labels, codes }) =>
-      [...codes].map(([code, value]) => ({ labels: { ...labels, code }, value })),
-    );
-    this.#serve(
-      "histogram",
-      "apiserver_request_duration_seconds",
-      "How long requests took, watches and connections left out.",
-      durationsOf,
-    );
-    this.#serve(
-      "gauge",
-      "apiserver_longrunning_requests",
-      "Watches and connections that are open.",
-      ({ labels, longRunning }) => (longRunning > 0 ? [{ labels, value: longRunning }] : []),
-    );
-    this.#register("gauge", "apiserver_current_inflight_requests", "Requests that are being answered.", () =>
-      Object.entries(this.#inflight).map(([request_kind, value]) => ({ labels: { request_kind }, value })),
-    );
-    this.#registerGate(gate);
+    this.#gate = gate;
   }
 
-  #registerGate(gate: RequestGate): void {
-    for (const [name, { help, of }] of Object.entries(levelGauges)) {
-      this.#register("gauge", name, help, () =>
-        [...gate.levels].map((level) => ({ labels: { priority_level: level.name }, value: of(level) })),
-      );
-    }
-    const prefix = "apiserver_flowcontrol";
-    this.#register("counter", `${prefix}_dispatched_requests_total`, "Requests that were let in.", () =>
-      gate.counts.dispatchedSamples(),
-    );
-    this.#register("counter", `${prefix}_rejected_requests_total`, "Requests that were refused.", () =>
-      gate.counts.rejectedSamples(),
-    );
-  }
-
-  #serve(type: string, name: string, help: string, valuesOf: (series: Series) => Value[]): void {
-    this.#register(type, name, help, () => [...this.#series].flatMap(valuesOf));
-  }
-
-  /** The registry only ever asks a metric for its values; they are made when somebody reads them. */
-  #register(type: string, name: string, help: string, values: () => Value[]): void {
-    const metric = { name, help, type, aggregator: "sum", get: async () => ({ name, help, type, values: values() }) };
-    this.#metrics.push(metric as unknown as Metric);
+  /** Further families, of parts that keep their own numbers. */
+  add(source: () => readonly Family[]): void {
+    this.#sources.push(source);
   }
 
   /** Notes that a request has begun; call what it gives when it is answered. */
@@ -85,44 +53,88 @@ export class RequestMetrics {
   }
 
   /** undefined: another path. */
-  async handle({ info }: RequestContext): Promise<ApiResponse | undefined> {
+  handle({ info }: RequestContext): ApiResponse | undefined {
     if (info.path !== "/metrics") return undefined;
-    const { contentType, text } = await this.read();
-    return { kind: "bytes", code: 200, contentType, body: text };
+    return { kind: "bytes", code: 200, contentType: prometheusContentType, body: this.read() };
   }
 
   /** All of them, as Prometheus reads them. */
-  async read(): Promise<{ readonly contentType: string; readonly text: string }> {
-    this.#registry ??= await this.#firstRegistry();
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  read(): string {
+    return renderPrometheus([
+      ...this.#requestFamilies(),
+      ...this.access.families(),
+      ...this.admission.families(),
+      clientCertificateExpirations.family(),
+      watchEvents.family(),
+      ...webhookFamilies(),
+      ...this.#gateFamilies(),
+      ...this.#sources.flatMap((source) => source()),
+      ...processFamilies(),
+    ]);
   }
 
-  /** Most clusters have nobody who asks: the library is loaded for the first who does. */
-  async #firstRegistry(): Promise<Registry> {
-    const { collectDefaultMetrics, Registry } = await import("prom-client");
-    // Another may have asked meanwhile.
-    if (this.#registry) return this.#registry;
-    const registry = new Registry();
-    for (const metric of this.#metrics) registry.registerMetric(metric);
-    collectDefaultMetrics({ register: registry });
-    return registry;
+  #requestFamilies(): Family[] {
+    const of = (type: Family["type"], name: string, help: string, samplesOf: (series: Series) => Sample[]): Family => ({
+      name,
+      type,
+      help,
+      samples: [...this.#series].flatMap(samplesOf),
+    });
+    const durations =
+      (bounds: readonly number[], more: Sample["labels"]) =>
+      (series: Series): Sample[] =>
+        series.durations?.samples({ ...series.labels, ...more }, bounds) ?? [];
+    // Whether it was a dry run is not told apart.
+    const dry_run = "";
+    return [
+      of("counter", "apiserver_request_total", "Requests by verb, resource and answer.", ({ labels, codes }) =>
+        [...codes].map(([code, value]) => ({ labels: { ...labels, dry_run, code: String(code) }, value })),
+      ),
+      of(
+        "counter",
+        "apiserver_request_terminations_total",
+        "Requests that were refused or given up before they were served.",
+        ({ labels, codes }) =>
+          [...codes]
+            .filter(([code]) => terminations.has(code))
+            .map(([code, value]) => ({ labels: { ...labels, code: String(code) }, value })),
+      ),
+      of(
+        "histogram",
+        "apiserver_request_duration_seconds",
+        "How long requests took, watches and connections left out.",
+        durations(latencyBuckets_s, { dry_run }),
+      ),
+      of(
+        "histogram",
+        "apiserver_request_sli_duration_seconds",
+        "The same, for objectives of a service level.",
+        durations(sliBuckets_s, {}),
+      ),
+      of("gauge", "apiserver_longrunning_requests", "Watches and connections that are open.", (series) =>
+        series.longRunning > 0 ? [{ labels: series.labels, value: series.longRunning }] : [],
+      ),
+      {
+        name: "apiserver_current_inflight_requests",
+        type: "gauge",
+        help: "Requests that are being answered.",
+        samples: Object.entries(this.#inflight).map(([request_kind, value]) => ({ labels: { request_kind }, value })),
+      },
+    ];
   }
-}
 
-function durationsOf({ labels, count, sum_s, within }: Series): Value[] {
-  if (count === 0) return [];
-  const name = "apiserver_request_duration_seconds";
-  let below = 0;
-  const buckets = latencyBuckets_s.map((le, index) => {
-    below += within[index] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
-  });
-  return [
-    ...buckets,
-    { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count },
-    { metricName: `${name}_sum`, labels, value: sum_s },
-    { metricName: `${name}_count`, labels, value: count },
-  ];
+  #gateFamilies(): Family[] {
+    const levels = [...this.#gate.levels];
+    const gauges = Object.entries(levelGauges).map(
+      ([name, { help, of }]): Family => ({
+        name,
+        type: "gauge",
+        help,
+        samples: levels.map((level) => ({ labels: { priority_level: level.name }, value: of(level) })),
+      }),
+    );
+    return [...gauges, ...this.#gate.counts.families()];
+  }
 }
 
 const connecting = ["exec", "attach", "portforward", "log", "proxy"];

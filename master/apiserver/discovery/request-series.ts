@@ -1,19 +1,23 @@
 /** Counts of requests by what they asked for, kept as plain numbers: each request finds its series by one look-up. */
+import { Histogram } from "#shared/metrics/tables.ts";
 import type { RequestInfo } from "../request.ts";
 
-export const latencyBuckets_s = [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 60] as const;
+/** Upstream's, on which dashboards and alerts draw their lines. */
+export const latencyBuckets_s = [
+  0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+] as const;
+/** The service level's begin later. */
+export const sliBuckets_s = latencyBuckets_s.slice(2);
 
 export type SeriesLabels = Readonly<
-  Record<"verb" | "group" | "version" | "resource" | "subresource" | "scope", string>
+  Record<"verb" | "group" | "version" | "resource" | "subresource" | "scope" | "component", string>
 >;
 
 export class Series {
   readonly codes = new Map<number, number>();
   longRunning = 0;
-  count = 0;
-  sum_s = 0;
-  /** Requests within each bucket alone, not cumulated. */
-  readonly within: number[] = latencyBuckets_s.map(() => 0);
+  /** In seconds; made with the first request that is over, since some only ever last. */
+  durations: Histogram | undefined;
 
   constructor(readonly labels: SeriesLabels) {}
 
@@ -22,10 +26,8 @@ export class Series {
   }
 
   took(duration_s: number): void {
-    this.count += 1;
-    this.sum_s += duration_s;
-    const bucket = latencyBuckets_s.findIndex((limit_s) => duration_s <= limit_s);
-    if (bucket >= 0) this.within[bucket] = (this.within[bucket] ?? 0) + 1;
+    this.durations ??= new Histogram(latencyBuckets_s);
+    this.durations.observe(duration_s);
   }
 }
 
@@ -62,5 +64,5 @@ function labelsOf(
   subresource: string,
   scope: string,
 ): SeriesLabels {
-  return { verb, group, version, resource, subresource, scope };
+  return { verb, group, version, resource, subresource, scope, component: "apiserver" };
 }

@@ -43,7 +43,11 @@ const LOOK_AGAIN_MS = 1000;
 
 export class Definitions {
   readonly #options: DefinitionsOptions;
-  readonly #queue = new WorkQueue({ firstBackOff_ms: 20, longestBackOff_ms: 30_000 });
+  readonly #queue = new WorkQueue({
+    name: "crd_naming_condition_controller",
+    firstBackOff_ms: 20,
+    longestBackOff_ms: 30_000,
+  });
   readonly #served = new Map<string, Served>();
   #unlisten: (() => void) | undefined;
 

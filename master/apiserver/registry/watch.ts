@@ -1,6 +1,7 @@
 /** Watches: what happened to a selection of objects, from a revision on (KEP-365, KEP-956 bookmarks, KEP-3157 WatchList). */
 import type { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { CounterTable } from "#shared/metrics/tables.ts";
 import { BoundedQueue } from "../../store/bounded-queue.ts";
 import type { CachedObject, WatchFrame } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
@@ -27,6 +28,12 @@ export function watchParameters(query: URLSearchParams): WatchParameters {
   // Spread, so that clients that connected together do not return together.
   return { ...options, timeout_s: options.timeout_s || 1800 + Math.floor(Math.random() * 1800) };
 }
+
+export const watchEvents = new CounterTable({
+  name: "apiserver_watch_events_total",
+  help: "Events that watches were sent, bookmarks among them.",
+  labels: ["group", "version", "resource"],
+});
 
 /** One tick a minute for all watches that asked for bookmarks; none when nobody did. */
 export class BookmarkTicker {
@@ -124,14 +131,18 @@ async function* framesOf(
   selection: Selection,
   resource: ServedResource,
 ): AsyncGenerator<WatchFrame> {
+  const sent = watchEvents.of([resource.gvk.group, resource.gvk.version, resource.declaration.ref.plural]);
   try {
     await resource.ready(present);
     for (const entry of present) {
       if (queue.ended) return;
-      if (selection.matches(entry)) yield objectFrame("ADDED", resource, entry);
+      if (!selection.matches(entry)) continue;
+      sent.count += 1;
+      yield objectFrame("ADDED", resource, entry);
     }
     if (endOfInitial) yield endOfInitial;
     for await (const pending of queue) {
+      sent.count += 1;
       if (!("event" in pending)) {
         yield pending;
         continue;

@@ -55,8 +55,8 @@ class GarbageCollector {
     this.#dependencies = dependencies;
     this.#clock = clock;
     this.#log = log;
-    this.#examine = new WorkQueue({ clock });
-    this.#orphan = new WorkQueue({ clock });
+    this.#examine = new WorkQueue({ clock, name: "garbage_collector_attempt_to_delete" });
+    this.#orphan = new WorkQueue({ clock, name: "garbage_collector_attempt_to_orphan" });
     this.#collector = new Collector({
       client,
       graph: this.#graph,

@@ -13,6 +13,7 @@ import {
   answerOf,
   type ReviewVersion,
 } from "./admission-review.ts";
+import { webhookCall } from "./webhook-metrics.ts";
 
 export interface Hook {
   readonly webhook: MutatingWebhook | ValidatingWebhook;
@@ -64,13 +65,37 @@ export async function invocationOf(
 
 const harmless = ["None", "NoneOnDryRun"];
 
+interface Asked {
+  readonly answer: AdmissionAnswer;
+  readonly object: KubeObject | undefined;
+}
+
 /** Asks. Throws CallError, or BadRequest for a dry run that the webhook would not take as one. */
 export async function ask(
+  parts: WebhookParts,
+  invocation: Invocation,
+  attributes: AdmissionAttributes,
+  mutating: boolean,
+): Promise<Asked> {
+  const { name = "" } = invocation.hook.webhook;
+  const called = webhookCall(name, mutating ? "admit" : "validating", attributes.operation);
+  try {
+    const asked = await answered(parts, invocation, attributes, mutating);
+    called(asked.answer.allowed ? "allowed" : { refusedWith: rejection(name, asked.answer.result).code });
+    return asked;
+  } catch (error) {
+    const isBorne = error instanceof CallError && invocation.hook.webhook.failurePolicy === "Ignore";
+    called(isBorne ? "failed open" : "failed");
+    throw error;
+  }
+}
+
+async function answered(
   parts: WebhookParts,
   { hook, match }: Invocation,
   attributes: AdmissionAttributes,
   mutating: boolean,
-): Promise<{ answer: AdmissionAnswer; object: KubeObject | undefined }> {
+): Promise<Asked> {
   const { webhook } = hook;
   const { name = "", sideEffects = "", admissionReviewVersions = [], timeoutSeconds = 10 } = webhook;
   if (attributes.dryRun && !harmless.includes(sideEffects)) {
@@ -85,10 +110,10 @@ export async function ask(
   const object = await shownAs(attributes, match, attributes.object);
   const oldObject = await shownAs(attributes, match, attributes.oldObject);
   const review = admissionReview(version, admissionRequest(attributes, match, uid), object, oldObject);
-  let answered: unknown;
+  let sentBack: unknown;
   try {
     const call = { timeout_ms: timeoutSeconds * 1000, announcesTimeout: true };
-    answered = await parts.caller.call({ ...webhook.clientConfig, name }, review, call);
+    sentBack = await parts.caller.call({ ...webhook.clientConfig, name }, review, call);
   } catch (error) {
     throw new CallError(
       name,
@@ -98,7 +123,7 @@ export async function ask(
   }
   let answer: AdmissionAnswer;
   try {
-    answer = answerOf(answered, version, uid, mutating);
+    answer = answerOf(sentBack, version, uid, mutating);
   } catch (error) {
     throw new CallError(name, `received invalid webhook response: ${(error as Error).message}`, error);
   }

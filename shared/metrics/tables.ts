@@ -1,0 +1,123 @@
+/** Counts and histograms kept as plain numbers: nothing is made for a metric before it is read, and what is counted apart is bounded. */
+import type { Family, Sample } from "./prometheus-text.ts";
+
+/** Values of labels are mostly clients' to choose; beyond so many combinations they are counted together. */
+const MOST = 1000;
+const SEPARATOR = "\u0000";
+const OTHERS = "other";
+
+export interface TableOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+abstract class Table<Value> {
+  readonly #values = new Map<string, Value>();
+
+  constructor(protected readonly options: TableOptions) {}
+
+  protected valueOf(labels: readonly string[], make: () => Value): Value {
+    const key = labels.join(SEPARATOR);
+    const known = this.#values.get(key);
+    if (known !== undefined) return known;
+    if (this.#values.size >= MOST)
+      return this.valueOf(
+        Array.from(this.options.labels, () => OTHERS),
+        make,
+      );
+    const made = make();
+    this.#values.set(key, made);
+    return made;
+  }
+
+  protected labelled(): [labels: Record<string, string>, value: Value][] {
+    const { labels } = this.options;
+    return [...this.#values].map(([key, value]) => {
+      const parts = key.split(SEPARATOR);
+      return [Object.fromEntries(labels.map((label, index) => [label, parts[index] ?? ""])), value];
+    });
+  }
+}
+
+export class CounterTable extends Table<{ count: number }> {
+  add(labels: readonly string[] = [], by = 1): void {
+    this.of(labels).count += by;
+  }
+
+  /** For who counts often: the number itself. */
+  of(labels: readonly string[]): { count: number } {
+    return this.valueOf(labels, () => ({ count: 0 }));
+  }
+
+  family(): Family {
+    const { name, help } = this.options;
+    return {
+      name,
+      help,
+      type: "counter",
+      samples: this.labelled().map(([labels, { count }]) => ({ labels, value: count })),
+    };
+  }
+}
+
+/** How often a value was within each bound alone, how often in all, and the sum of the values. */
+export class Histogram {
+  readonly #within: Uint32Array;
+  count = 0;
+  sum = 0;
+
+  constructor(readonly bounds: readonly number[]) {
+    this.#within = new Uint32Array(bounds.length);
+  }
+
+  observe(value: number): void {
+    this.count += 1;
+    this.sum += value;
+    const bucket = this.bounds.findIndex((bound) => value <= bound);
+    if (bucket >= 0) this.#within[bucket] = (this.#within[bucket] ?? 0) + 1;
+  }
+
+  /** Buckets hold what those before them hold; of some bounds, where only these are asked for. */
+  samples(labels: Sample["labels"], shown: readonly number[] = this.bounds): Sample[] {
+    const wanted = new Set(shown);
+    let below = 0;
+    const buckets = this.bounds.flatMap((bound, index) => {
+      below += this.#within[index] ?? 0;
+      return wanted.has(bound) ? [{ suffix: "_bucket", labels: { ...labels, le: String(bound) }, value: below }] : [];
+    });
+    return [
+      ...buckets,
+      { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: this.count },
+      { suffix: "_sum", labels, value: this.sum },
+      { suffix: "_count", labels, value: this.count },
+    ];
+  }
+}
+
+export class HistogramTable extends Table<Histogram> {
+  constructor(
+    options: TableOptions,
+    private readonly bounds: readonly number[],
+  ) {
+    super(options);
+  }
+
+  observe(value: number, labels: readonly string[] = []): void {
+    this.valueOf(labels, () => new Histogram(this.bounds)).observe(value);
+  }
+
+  family(): Family {
+    const { name, help } = this.options;
+    return {
+      name,
+      help,
+      type: "histogram",
+      samples: this.labelled().flatMap(([labels, each]) => each.samples(labels)),
+    };
+  }
+}
+
+/** `first`, then each a `factor` of the one before. */
+export const exponential = (first: number, factor: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => Number((first * factor ** index).toPrecision(12)));
