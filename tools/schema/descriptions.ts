@@ -1,57 +1,108 @@
 /**
- * Collects the descriptions of models and their fields from the package that carries them, for `kubectl explain`:
+ * Collects the descriptions of models and their fields from the packages that carry them, for `kubectl explain`:
  * `bun tools/schema/descriptions.ts` writes shared/api/openapi/descriptions.generated.gz, which is not committed. The
  * build does so and puts the file into the binary. See shared/api/openapi/descriptions.ts for the format.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { reachableModels } from "#shared/api/openapi/models.ts";
+import { publishedName, reachableModels } from "#shared/api/openapi/models.ts";
 import { builtInKinds } from "#shared/api/schema/facts.ts";
 
-const models = join(dirname(Bun.resolveSync("@kubernetes/client-node", import.meta.dir)), "gen", "models");
+/** Of a model and its fields by their names in JSON; the model's own stands under "". */
+type Texts = Readonly<Record<string, string>>;
+
 const target = join(import.meta.dir, "..", "..", "shared", "api", "openapi", "descriptions.generated.gz");
+const modules = join(import.meta.dir, "..", "..", "node_modules");
+const comment = String.raw`/\*\*\n((?:\s*\*(?!/).*\n)+)\s*\*/\n`;
+
+const capitalized = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
+
+const textOf = (lines: string): string =>
+  lines
+    .replace(/^\s*\* ?/gm, "")
+    .replace(/\\([*/'"\\])/g, "$1")
+    .replace(/\n@deprecated\s*$/, "")
+    .trim();
+
+/**
+ * kubernetes-models has them as upstream's documents do, those of fields that are models themselves too, but none of
+ * `apiVersion` and `kind`.
+ */
+function fromDeclarations(): (model: string) => Texts {
+  const declared = new Map<string, string>();
+  for (const name of ["kubernetes-models", "@kubernetes-models/apimachinery"]) {
+    const folder = join(modules, name);
+    // All that is lost is part of the descriptions.
+    if (!existsSync(folder)) console.warn(`descriptions: ${name} is not installed (npm ci): many fields stay without`);
+    else for (const path of declarationFiles(folder)) declare(declared, readFileSync(path, "utf8"));
+  }
+  return (model) => descriptionsIn(declared.get(publishedName(model).split(/[.-]/).map(capitalized).join("")) ?? "");
+}
+
+function* declarationFiles(folder: string): Generator<string> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* declarationFiles(path);
+    else if (entry.name.endsWith(".d.ts")) yield path;
+  }
+}
+
+/** By the name that the model's interface or type is exported under: `io.k8s.api.core.v1.Pod` is `IoK8sApiCoreV1Pod`. */
+function declare(declared: Map<string, string>, declaration: string): void {
+  const alias = /\bas I?(IoK8s\w+)/.exec(declaration)?.[1];
+  if (alias !== undefined) declared.set(alias, declaration);
+}
+
+const ofInterface = new RegExp(`(?:${comment})?export interface I\\w+(?: extends [^{]*)? \\{\n([\\s\\S]*?)\n\\}`);
+const ofType = new RegExp(`${comment}export type I?\\w+ =`);
+const ofField = new RegExp(`${comment}\\s+"([^"]+)"\\??:`, "g");
+
+function descriptionsIn(declaration: string): Texts {
+  const whole = ofInterface.exec(declaration);
+  const own = whole?.[1] ?? ofType.exec(declaration)?.[1];
+  const fields = [...(whole?.[2] ?? "").matchAll(ofField)].map(([, lines = "", name = ""]) => [name, textOf(lines)]);
+  return { ...(own === undefined ? {} : { "": textOf(own) }), ...Object.fromEntries(fields) };
+}
+
+/** The client for Node has a class for each kind; fields that are models themselves have no description of their own. */
+function fromClasses(): (model: string) => Texts {
+  const folder = join(dirname(Bun.resolveSync("@kubernetes/client-node", import.meta.dir)), "gen", "models");
+  return (model) => {
+    const className = classNames(model).find((name) => existsSync(join(folder, `${name}.d.ts`)));
+    return className === undefined ? {} : descriptionsOf(join(folder, className));
+  };
+}
 
 /** Names under which the package may have a model: those of several groups carry the group in front. */
 function classNames(model: string): string[] {
-  const parts = model.split(".");
-  const [group = "", version = "", name = ""] = parts.slice(-3);
+  const [group = "", version = "", name = ""] = model.split(".").slice(-3);
   const plain = capitalized(version) + name;
   return [capitalized(group) + plain, plain];
 }
 
-function capitalized(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}
-
-/** Comments of a class and its fields, by the fields' names in JSON; the class's own stands under "". */
-function descriptionsOf(className: string): Record<string, string> {
-  const declaration = readFileSync(join(models, `${className}.d.ts`), "utf8");
+function descriptionsOf(path: string): Texts {
   const jsonNames = new Map(
-    [...readFileSync(join(models, `${className}.js`), "utf8").matchAll(/"name": "(.+?)",\s*"baseName": "(.+?)"/g)].map(
+    [...readFileSync(`${path}.js`, "utf8").matchAll(/"name": "(.+?)",\s*"baseName": "(.+?)"/g)].map(
       ([, name = "", jsonName = ""]) => [name, jsonName],
     ),
   );
   const found: Record<string, string> = {};
-  for (const [, comment = "", className2, field = ""] of declaration.matchAll(
-    /\/\*\*\n((?:\s*\*(?!\/).*\n)+)\s*\*\/\n(?:export declare class (\w+)|\s+'(.+?)'\??:)/g,
-  )) {
-    const text = comment
-      .replace(/^\s*\* ?/gm, "")
-      .replace(/\\(['"\\])/g, "$1")
-      .trim();
-    const name = className2 === undefined ? jsonNames.get(field) : "";
-    if (name !== undefined) found[name] = text;
+  const described = new RegExp(`${comment}(?:export declare class (\\w+)|\\s+'(.+?)'\\??:)`, "g");
+  for (const [, lines = "", className, field = ""] of readFileSync(`${path}.d.ts`, "utf8").matchAll(described)) {
+    const name = className === undefined ? jsonNames.get(field) : "";
+    if (name !== undefined) found[name] = textOf(lines);
   }
   return found;
 }
 
+const sources = [fromClasses(), fromDeclarations()];
 let text = "\n";
 let missing = 0;
 for (const model of reachableModels([...builtInKinds()].map((kind) => kind.model))) {
-  const className = classNames(model).find((name) => existsSync(join(models, `${name}.d.ts`)));
-  if (className === undefined) missing++;
-  else text += `${model}\t${JSON.stringify(descriptionsOf(className))}\n`;
+  const found: Texts = Object.assign({}, ...sources.map((textsOf) => textsOf(model)));
+  if (Object.keys(found).length === 0) missing++;
+  else text += `${model}\t${JSON.stringify(found)}\n`;
 }
 writeFileSync(target, gzipSync(text, { level: 9 }));
 console.log(`descriptions: ${text.length} characters, ${missing} models without`);

@@ -158,7 +158,7 @@ function kindsOf(
 function renderField(field: FieldFacts, dialect: Dialect, description: string | undefined): JsonObject {
   const { more, flags } = field;
   const siblings: JsonObject = {};
-  if (description) siblings["description"] = description + possibleValues(more.enum);
+  if (description) siblings["description"] = withPossibleValues(description, more.enum);
   if (dialect === "v3") {
     const fallback = more.default ?? (flags.includes("d") ? zeroDefault(field.type) : undefined);
     if (fallback !== undefined) siblings["default"] = fallback;
@@ -172,9 +172,18 @@ function renderField(field: FieldFacts, dialect: Dialect, description: string | 
   return withSiblings(renderType(field.type, dialect, flags.includes("e")), siblings, dialect);
 }
 
-/** As upstream's descriptions end; what it says of single values is not in the package that carries the rest. */
-function possibleValues(values: readonly unknown[] | undefined): string {
-  return values ? `\n\nPossible enum values:\n${values.map((value) => ` - \`"${value}"\``).join("\n")}` : "";
+const valuesHeading = "\n\nPossible enum values:\n";
+
+/** As upstream's descriptions end. The package that carries them may know other values; what it says of these is kept. */
+function withPossibleValues(description: string, values: readonly unknown[] | undefined): string {
+  if (!values) return description;
+  const [text = "", told = ""] = description.split(valuesHeading);
+  const ofValue = new Map(
+    [...told.matchAll(/^ - `"(.*?)"`(.*(?:\n(?! - `").*)*)/gm)].map(([, value = "", more = ""]) => [value, more]),
+  );
+  return (
+    text + valuesHeading + values.map((value) => ` - \`"${value}"\`${ofValue.get(String(value)) ?? ""}`).join("\n")
+  );
 }
 
 /** OpenAPI 3.0 allows nothing beside a $ref, so it is wrapped there. */

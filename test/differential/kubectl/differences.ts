@@ -1,5 +1,3 @@
-const fieldsOfModels = "the package that descriptions come from has none of fields that hold another model";
-const enums = "the package that descriptions come from has none of single values, nor its line breaks";
 const metrics = "metrics are built in, so it is the pod or board that is not known";
 const lineEnd = "upstream ends what it answers with a line break";
 const nullTimes = "upstream writes times that are not set as null";
@@ -9,8 +7,6 @@ const audiences = "upstream puts another authenticator's refusal before the reas
 export const differences: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   everyday: {
     "71 top node board": metrics,
-    "75 explain deployment.spec --recursive --output=plaintext-openapiv2": fieldsOfModels,
-    "76 explain deployment.spec.strategy --recursive": fieldsOfModels,
     "86 auth can-i --list --as=nobody": "paths by which boards join and renew, and the page, are open to all",
   },
   apply: {
@@ -22,9 +18,6 @@ export const differences: Readonly<Record<string, Readonly<Record<string, string
     "23 get pod a -o json": nullTimes,
     "24 get pod a -o kyaml": nullTimes,
     "38 get --raw /api/v1/namespaces/commands-reading/pods?limit=1&labelSelector=none": lineEnd,
-    "129 explain service.spec.type": enums,
-    "131 explain ingress.spec.rules.http.paths.pathType": enums,
-    "135 explain events": fieldsOfModels,
   },
   workloads: {
     "130 top pod": metrics,
