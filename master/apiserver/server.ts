@@ -25,6 +25,7 @@ import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
 import { requestInfoOf } from "./http/request-info.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
+import { valueResponse } from "./registry/answer.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
 import { ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
@@ -303,6 +304,7 @@ export class ApiServer {
       .sort((a, b) => b.length - a.length)[0];
     const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
     if (prefixed) return prefixed(context, exchange);
+    if (path === "/") return valueResponse({ paths: this.#paths(guards) });
     const answer =
       this.#discovery.handle(context) ??
       this.health.handle(context) ??
@@ -312,6 +314,12 @@ export class ApiServer {
     const elsewhere = guards.aggregator?.(context.info);
     if (elsewhere) return elsewhere(context, exchange);
     throw this.#nothingAt(path);
+  }
+
+  /** What `kubectl get --raw /` lists. */
+  #paths({ paths }: Guards): string[] {
+    const all = [...this.#discovery.paths(), ...this.health.paths(), ...Object.keys(paths ?? {}), "/metrics"];
+    return [...new Set(all)].sort();
   }
 
   /** The router of a group that is served answers otherwise than whoever is asked when there is none. */

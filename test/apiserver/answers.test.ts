@@ -124,6 +124,19 @@ test("component statuses are worked out when they are asked for", async () => {
   expect((body as { items: object[] }).items).toHaveLength(1);
   expect((await server.kubectl(["get", "cs", "scheduler"])).stdout).toMatch(/^scheduler +Unhealthy +it waits/m);
   expect((await send("POST", path, { kind: "ComponentStatus" })).code).toBe(405);
+  const { headers } = await server.fetch(path);
+  expect(headers.get("warning")).toBe('299 - "v1 ComponentStatus is deprecated in v1.19+"');
+});
+
+test("the root lists the paths that are served", async () => {
+  const { code, body } = await send("GET", "/");
+  const { paths } = body as { paths: string[] };
+  expect(code).toBe(200);
+  for (const path of ["/api", "/api/v1", "/apis", "/apis/", "/apis/apps", "/apis/autoscaling/v2", "/openapi/v2"])
+    expect(paths).toContain(path);
+  for (const path of ["/healthz", "/livez/etcd", "/readyz/informer-sync", "/metrics", "/openapi/v3", "/version"])
+    expect(paths).toContain(path);
+  expect(paths).toEqual([...paths].sort());
 });
 
 test("a list cannot be gone on with for longer than five minutes, unless anew", async () => {

@@ -37,6 +37,15 @@ export class DiscoveryPaths {
     return this.#own().some(({ group, versions }) => group === name && versions.some(isBuiltIn));
   }
 
+  /** Of each document of groups and their versions. */
+  paths(): string[] {
+    const groups = this.#all().flatMap(({ group, versions }) => {
+      const root = group === "" ? "/api" : `/apis/${group}`;
+      return [root, ...versions.map(({ version }) => `${root}/${version}`)];
+    });
+    return ["/apis", "/apis/", ...groups, "/version"];
+  }
+
   /** undefined: not a path of discovery, or nothing is served there. */
   handle(context: RequestContext): ApiResponse | undefined {
     const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");

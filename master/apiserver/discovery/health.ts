@@ -29,6 +29,14 @@ export class HealthChecks {
     return text(code, body);
   }
 
+  /** Of each page and of each check of it. */
+  paths(): string[] {
+    return roots.flatMap((root) => [
+      `/${root}`,
+      ...Object.keys(this.#checksOf(root)).map((name) => `/${root}/${name}`),
+    ]);
+  }
+
   #checksOf(root: Root): Record<string, HealthCheck> {
     if (root !== "readyz") return { ...this.#checks };
     const started = async (): Promise<void> => {

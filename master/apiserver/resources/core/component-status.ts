@@ -16,6 +16,7 @@ const healthy = ({ conditions }: ComponentStatus) => conditions?.find(({ type })
 /** Deprecated since v1.19, yet tools still list it. Nothing is stored under it. */
 export const componentStatus: ResourceDeclaration<ComponentStatus> = {
   ref: componentStatuses,
+  versions: [{ version: "v1", served: true, deprecationWarning: "v1 ComponentStatus is deprecated in v1.19+" }],
   shortNames: ["cs"],
   verbs: ["get", "list"],
   columns: [
