@@ -16,6 +16,7 @@ import { type Clock, systemClock } from "#shared/client/clock.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerEvent, InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
 import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
@@ -32,6 +33,7 @@ import { PodStatusWriter } from "./pod-status-writer.ts";
 import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
 import { Preemptor } from "./preemptor.ts";
 import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
+import { SchedulerMetrics } from "./scheduler-metrics.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
 export interface SchedulerOptions {
@@ -74,6 +76,7 @@ export class Scheduler {
   readonly #random: () => number;
   readonly #cache = new ClusterCache();
   readonly #nominated = new NominatedPods();
+  readonly #metrics = new SchedulerMetrics();
   readonly #queue: SchedulingQueue;
   readonly #search: SearchState = { nextStart: 0 };
   readonly #statuses: PodStatusWriter;
@@ -127,6 +130,7 @@ export class Scheduler {
     );
     // Before the caches are full, so that each object is looked at once.
     this.#detach.push(
+      tellAlso(() => this.#metrics.families(this.#queue.pending)),
       this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
       this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
       this.#informers.informer(namespaces).addHandler((event) => {
@@ -181,6 +185,7 @@ export class Scheduler {
         if (answers) await answers;
       } catch (error) {
         this.#log.error("a decision failed", { pod: info.key, error });
+        this.#metrics.ended(info, "error");
         this.#queue.retry(info);
       }
       while (this.#inFlight.size >= bindingsAtOnce) await Promise.race(this.#inFlight);
@@ -202,6 +207,7 @@ export class Scheduler {
       this.#queue.delete(info.uid);
       return undefined;
     }
+    this.#metrics.begun(info);
     const question = this.#question(info, profile);
     const extenders = this.#extenders.for(info.pod);
     if (extenders) return this.#scheduleWithExtenders(question, profile, extenders);
@@ -220,6 +226,7 @@ export class Scheduler {
       decision = await decideWithExtenders(question, extenders, this.#random);
     } catch (error) {
       this.#log.warn("an extender failed", { pod: info.key, error });
+      this.#metrics.ended(info, "error");
       this.#queue.retry(info);
       profile.events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message: messageOf(error) });
       this.#inBackground(this.#tellTrouble(info, error));
@@ -268,6 +275,7 @@ export class Scheduler {
         return;
       }
       if (!(await extenders?.bind(info.pod, nodeName))) await this.#writeBinding(info.pod, nodeName);
+      this.#metrics.ended(info, "scheduled");
       this.#queue.delete(info.uid);
       events.record(info.pod, {
         type: "Normal",
@@ -279,6 +287,7 @@ export class Scheduler {
       this.#queue.notice({ change: "podDeleted", freed: info });
       if (isNotFound(error)) return this.#queue.delete(info.uid);
       if (!this.#queue.has(info.uid)) return;
+      this.#metrics.ended(info, "error");
       this.#queue.retry(info);
       if (isConflict(error) || this.#stopping)
         return this.#log.debug("a binding was refused", { pod: info.key, error });
@@ -318,6 +327,8 @@ export class Scheduler {
     if (plan?.kind === "preempt") nominatedNodeName = plan.candidate.node;
     else if (plan?.clearNomination) nominatedNodeName = "";
     if (nominatedNodeName !== undefined) this.#nominated.nominate(info, nominatedNodeName);
+    this.#metrics.ended(info, "unschedulable");
+    if (plan?.kind === "preempt") this.#metrics.preempting(plan.candidate.victims.length);
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
     events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message });

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
+import type { PendingPods } from "./scheduler-metrics.ts";
 
 interface Entry {
   info: PodInfo;
@@ -90,6 +91,17 @@ export class SchedulingQueue {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** How many wait, by why they do. */
+  get pending(): PendingPods {
+    const counts = { active: 0, backoff: 0, unschedulable: 0, gated: 0 };
+    for (const { state } of this.#entries.values()) {
+      if (state === "ready") counts.active += 1;
+      else if (state === "backingOff") counts.backoff += 1;
+      else if (state !== "inFlight") counts[state] += 1;
+    }
+    return counts;
   }
 
   /** The next pod to decide on; undefined once closed. One caller at a time. */

@@ -6,6 +6,15 @@ import { workQueueFamilies } from "./work-queues.ts";
 
 const startedAt_s = Date.now() / 1000 - process.uptime();
 
+/** Of parts of this process that keep their own numbers. */
+const sources = new Set<() => readonly Family[]>();
+
+/** What a part tells from now on; call what it gives when the part ends. */
+export function tellAlso(source: () => readonly Family[]): () => void {
+  sources.add(source);
+  return () => void sources.delete(source);
+}
+
 /** What every component tells of its process, under the names of Prometheus' client libraries. */
 export function processFamilies(): Family[] {
   const cpu = process.cpuUsage();
@@ -26,6 +35,7 @@ export function processFamilies(): Family[] {
     single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
     ...restClientFamilies(),
     ...workQueueFamilies(),
+    ...[...sources].flatMap((source) => source()),
   ];
 }
 
