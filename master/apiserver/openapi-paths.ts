@@ -54,7 +54,7 @@ export function openApiPaths(
       if (elsewhere) return elsewhere(context, exchange);
       throw pathNotFound();
     }
-    const { "content-type": contentType = "application/json", ...rest } = lowerCased(answer.headers);
+    const { "content-type": contentType = "", ...rest } = lowerCased(answer.headers);
     return { kind: "bytes", code: answer.status, contentType, headers: rest, body: answer.body ?? "" };
   };
   return { exact: { "/openapi/v2": handler, "/openapi/v3": handler }, prefixes: { "/openapi/": handler } };

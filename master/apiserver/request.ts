@@ -2,6 +2,7 @@ import type { DecodedDocument } from "#shared/api/codec/json.ts";
 import type { YamlError } from "#shared/api/codec/yaml.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { AuditRecord } from "./audit/record.ts";
+import type { Accepted } from "./http/negotiate.ts";
 
 /** Who asks, once authenticated (authentication.k8s.io UserInfo). */
 export interface User {
@@ -107,9 +108,18 @@ export interface ListShape {
   member(item: CachedObject): object;
 }
 
-/** What a stage answers; the transport renders it (JSON, gzip, chunks) and in-process clients take values as they are. */
+/**
+ * What a stage answers; the transport renders it (JSON, gzip, chunks) and in-process clients take values as they are.
+ * `accepted`: what was settled for this answer; without it, what the client's header gives for an object's own form.
+ */
 export type ApiResponse =
-  | { readonly kind: "object"; readonly code: number; readonly value: () => object; readonly text: () => string }
+  | {
+      readonly kind: "object";
+      readonly code: number;
+      readonly value: () => object;
+      readonly text: () => string;
+      readonly accepted?: Accepted | undefined;
+    }
   | {
       readonly kind: "list";
       readonly code: number;
@@ -119,11 +129,13 @@ export type ApiResponse =
       readonly items: readonly CachedObject[];
       /** Another form than the objects' own (Table, metadata alone): made member by member as the answer is written. */
       readonly shape?: ListShape | undefined;
+      readonly accepted?: Accepted | undefined;
     }
-  | { readonly kind: "watch"; readonly frames: AsyncIterable<WatchFrame> }
+  | { readonly kind: "watch"; readonly frames: AsyncIterable<WatchFrame>; readonly accepted?: Accepted | undefined }
   | {
       readonly kind: "bytes";
       readonly code: number;
+      /** "" is not sent. */
       readonly contentType: string;
       readonly headers?: Readonly<Record<string, string>> | undefined;
       readonly body: string | Uint8Array | AsyncIterable<Uint8Array>;

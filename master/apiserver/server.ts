@@ -2,10 +2,11 @@
  * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
-import { internalError, StatusError } from "#shared/api/errors.ts";
+import { badRequest, internalError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
+import { DecodeError, parseDuration } from "#shared/api/schema/scalars.ts";
 import type { Client } from "#shared/client/client.ts";
 import { listUrl } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
@@ -19,7 +20,7 @@ import type { Authenticator } from "./authn/authenticator.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
-import { ServerMetrics } from "./discovery/metrics.ts";
+import { isLongRunning, ServerMetrics } from "./discovery/metrics.ts";
 import { objectFamilies } from "./discovery/object-metrics.ts";
 import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
@@ -267,6 +268,7 @@ export class ApiServer {
   /** Serves a request of a known user: impersonation, authorisation, and what the path names. */
   async handle(request: ApiRequest, user: User, exchange?: Exchange): Promise<ApiResponse | "handled"> {
     const { authorizer } = this.#ready();
+    checkTimeout(request);
     try {
       const behind = wantsNewest(request) ? await this.#hub.fresh() : undefined;
       const actor = await impersonated(authorizer, user, request.headers);
@@ -390,6 +392,18 @@ export class ApiServer {
       audit.complete(status.code);
       throw error;
     }
+  }
+}
+
+/** How long a client waits is its own affair, but it must be a time. Throws BadRequest. */
+function checkTimeout({ info, query }: ApiRequest): void {
+  const timeout = query.get("timeout");
+  if (!timeout || isLongRunning(info)) return;
+  try {
+    parseDuration(timeout);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw badRequest(`invalid timeout specified in the request URL - ${error.message}`);
   }
 }
 

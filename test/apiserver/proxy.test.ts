@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { connectHandlers } from "#master/apiserver/connect/handlers.ts";
-import { pods } from "#shared/api/resources.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { nodes, pods } from "#shared/api/resources.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
 const behind = createServer((request, response) => {
@@ -30,6 +30,7 @@ beforeAll(async () => {
     metadata: { name: "web", namespace: "default" },
     spec: { nodeName: "a", containers: [{ name: "c", image: "i" }] },
   } as Pod);
+  await server.client.create(nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "a" } } as Node);
   const pod = await server.client.get(pods, { namespace: "default", name: "web" });
   await server.client.update(pods, { ...pod, status: { podIP: "10.42.0.7", phase: "Running" } } as Pod, {
     subresource: "status",

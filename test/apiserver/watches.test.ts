@@ -115,6 +115,6 @@ describe("watch", () => {
     stop.abort();
     const [first, second] = text.split("\n").map((line) => (line ? JSON.parse(line) : undefined));
     expect(first.object.columnDefinitions.length).toBeGreaterThan(0);
-    expect(second.object.columnDefinitions).toEqual([]);
+    expect(second.object.columnDefinitions).toBeNull();
   });
 });

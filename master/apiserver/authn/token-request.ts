@@ -1,15 +1,20 @@
 import { badRequest, conflict, type FieldError, invalid, notFound } from "#shared/api/errors.ts";
+import { managerOfRequest, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { apiVersionOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { BoundObjectReference, TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
+import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
+import { rfc3339 } from "../registry/rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
-import type { ApiResponse } from "../request.ts";
+import type { ApiResponse, RequestContext } from "../request.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 
 const kind = { group: "authentication.k8s.io", kind: "TokenRequest" } as const;
+const apiVersion = apiVersionOf({ ...kind, version: "v1" }) as "authentication.k8s.io/v1";
 const defaultExpiration_s = 3600;
 const leastExpiration_s = 600;
 /** Longer than a year is shortened, with a warning. */
@@ -51,8 +56,25 @@ export class TokenRequests implements SubresourceHandler {
       );
       lifetime_s = longestExpiration_s;
     }
-    const answer = await this.#issue(account, { request, audiences, lifetime_s, bound });
+    const managedFields = this.#managedFields(request, context);
+    const asked = { ...request, metadata: { ...request.metadata, ...(managedFields && { managedFields }) } };
+    const answer = await this.#issue(account, { request: asked, audiences, lifetime_s, bound });
     return { kind: "object", code: 201, value: () => answer, text: () => JSON.stringify(answer) };
+  }
+
+  /** Who asked for what, though nothing is stored. */
+  #managedFields(request: TokenRequest, { query, headers }: RequestContext): ManagedFieldsEntry[] | undefined {
+    const { expirationSeconds = defaultExpiration_s } = request.spec;
+    const entries = updateManagedFields({
+      schema: schemaFor({ ...kind, version: "v1" }),
+      apiVersion,
+      subresource: "token",
+      live: undefined,
+      next: { ...request, spec: { ...request.spec, expirationSeconds } } as KubeObject,
+      manager: managerOfRequest(query.get("fieldManager") ?? "", headers["user-agent"]) || "unknown",
+      now: rfc3339(this.now_ms()),
+    });
+    return entries && [...entries];
   }
 
   async #issue(
@@ -85,7 +107,7 @@ export class TokenRequests implements SubresourceHandler {
     const timestamp = (seconds: number) => new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
     return {
       ...request,
-      apiVersion: apiVersionOf({ ...kind, version: "v1" }) as TokenRequest["apiVersion"],
+      apiVersion,
       kind: kind.kind,
       metadata: { ...request.metadata, name, namespace, uid, creationTimestamp: timestamp(now_s) },
       spec: { ...request.spec, audiences: [...audiences], expirationSeconds: lifetime_s },

@@ -2,24 +2,18 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
-import { int64Of, isTrue } from "../query-values.ts";
+import { isTrue } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo } from "../request.ts";
 import type { Dialer } from "./board-dialer.ts";
+import { logOptions } from "./log-options.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
-import {
-  type ConnectTarget,
-  containerOf,
-  nodeTarget,
-  podNamed,
-  podTarget,
-  scheduledPod,
-  serviceTarget,
-} from "./target.ts";
+import { type ConnectTarget, containerOf, hostOf, nodeTarget, podNamed, podTarget, serviceTarget } from "./target.ts";
 
 export interface ConnectOptions {
   readonly dialer: Dialer;
@@ -43,16 +37,17 @@ export function connectHandlers(options: ConnectOptions): Readonly<Record<string
   };
 }
 
+const NO_CONTENT = 204;
 const kubelet = { kind: "kubelet" } as const;
 
 async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<ApiResponse> {
   const { query, signal } = call.context;
+  const passed = new URLSearchParams(logOptions(call.name, query));
   const pod = podNamed(reader, call.namespace ?? "", call.name);
   const container = containerOf(pod, query.get("container") ?? undefined);
-  const passed = new URLSearchParams(validLogOptions(query));
-  const node = pod.spec?.nodeName;
   // Nothing has run yet, so nothing was said.
-  if (!node) return { kind: "bytes", code: 200, contentType: "text/plain", body: "" };
+  if (!pod.spec?.nodeName) return { kind: "bytes", code: NO_CONTENT, contentType: "", body: "" };
+  const node = hostOf(reader, pod);
   const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
   const stream = await dialer.dial(node, kubelet, signal);
   signal.addEventListener("abort", () => stream.destroy(), { once: true });
@@ -61,44 +56,15 @@ async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall)
   return { kind: "bytes", code: 200, contentType: "text/plain", body: answer.body };
 }
 
-/** PodLogOptions that the kubelet knows, checked as upstream checks them. */
-function validLogOptions(query: URLSearchParams): [string, string][] {
-  const flags = ["follow", "previous", "timestamps"];
-  const values = ["sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"];
-  const number = (name: string, least: number): void => {
-    const text = query.get(name);
-    if (text === null) return;
-    const value = int64Of(text);
-    if (value >= least) return;
-    const message = `Invalid value: ${value}: must be greater than or equal to ${least}`;
-    throw new StatusError("Invalid", `PodLogOptions "" is invalid: ${name}: ${message}`, {
-      kind: "PodLogOptions",
-      causes: [{ reason: "FieldValueInvalid", message, field: name }],
-    });
-  };
-  number("tailLines", 0);
-  number("limitBytes", 1);
-  number("sinceSeconds", 1);
-  if (query.has("sinceSeconds") && query.has("sinceTime")) {
-    throw badRequest("at most one of `sinceTime` or `sinceSeconds` may be specified");
-  }
-  return [
-    ...flags.filter((name) => isTrue(query.get(name) ?? "false")).map((name): [string, string] => [name, "true"]),
-    ...values.flatMap((name): [string, string][] => {
-      const value = query.get(name);
-      return value === null ? [] : [[name, value]];
-    }),
-  ];
-}
-
 async function runCommand(
   { dialer, reader }: ConnectOptions,
   call: SubresourceCall,
   action: "exec" | "attach",
 ): Promise<"handled"> {
   const { query } = call.context;
-  const { pod, node } = scheduledPod(reader, call.namespace ?? "", call.name);
+  const pod = podNamed(reader, call.namespace ?? "", call.name);
   const container = containerOf(pod, query.get("container") ?? undefined);
+  const node = hostOf(reader, pod);
   if (action === "exec" && query.getAll("command").every((word) => word === ""))
     throw badRequest("you must specify at least one command for the container");
   const passed = new URLSearchParams();
@@ -116,9 +82,17 @@ async function runCommand(
   return "handled";
 }
 
+/** As the options' ports are read. Throws BadRequest. */
+function assertPort(text: string): void {
+  const why = !/^\d+$/.test(text) ? "invalid syntax" : Number(text) > 65_535 ? "value out of range" : undefined;
+  if (why) throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`);
+}
+
 async function portForward({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<"handled"> {
-  const { node } = scheduledPod(reader, call.namespace ?? "", call.name);
-  const passed = new URLSearchParams(call.context.query.getAll("ports").map((port) => ["port", port]));
+  const ports = call.context.query.getAll("ports").flatMap((each) => each.split(","));
+  for (const port of ports) assertPort(port);
+  const node = hostOf(reader, podNamed(reader, call.namespace ?? "", call.name));
+  const passed = new URLSearchParams(ports.map((port) => ["port", port]));
   const stream = await dialer.dial(node, kubelet, call.context.signal);
   upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
   return "handled";

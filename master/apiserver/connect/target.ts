@@ -1,5 +1,7 @@
+import { BlockList, isIP } from "node:net";
 import { badRequest, notFound, serviceUnavailable } from "#shared/api/errors.ts";
 import { endpointSlices, nodes, pods, services } from "#shared/api/resources.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -20,15 +22,13 @@ export interface ProxyName {
   readonly port: string;
 }
 
-function parseProxyName(text: string): ProxyName {
+function parseProxyName(text: string, kind: "pod" | "service" | "node"): ProxyName {
   const parts = text.split(":");
-  const [first = "", second = "", third = ""] = parts;
-  if (parts.length === 1) return { scheme: "http", name: first, port: "" };
-  if (parts.length === 2) return { scheme: "http", name: first, port: second };
-  if (parts.length === 3 && (first === "http" || first === "https" || first === "")) {
-    return { scheme: first === "https" ? "https" : "http", name: second, port: third };
-  }
-  throw badRequest(`invalid proxy request "${text}"`);
+  const [name = "", port = ""] = parts.length === 3 ? parts.slice(1) : parts;
+  const scheme = parts.length === 3 ? (parts[0] ?? "") : "";
+  if (parts.length > 3 || name === "" || !["", "http", "https"].includes(scheme))
+    throw badRequest(`invalid ${kind} request ${goQuote(text)}`);
+  return { scheme: scheme === "https" ? "https" : "http", name, port };
 }
 
 export function podNamed(reader: ResourceReader, namespace: string, name: string): Pod {
@@ -38,11 +38,17 @@ export function podNamed(reader: ResourceReader, namespace: string, name: string
 }
 
 /** The pod's board, or the error that kubectl shows while it has none. */
-export function scheduledPod(reader: ResourceReader, namespace: string, name: string): { pod: Pod; node: string } {
-  const pod = podNamed(reader, namespace, name);
-  const node = pod.spec?.nodeName;
-  if (!node) throw badRequest(`pod ${name} does not have a host assigned`);
-  return { pod, node };
+function boardOf({ metadata, spec }: Pod): string {
+  if (!spec?.nodeName) throw badRequest(`pod ${metadata.name} does not have a host assigned`);
+  return spec.nodeName;
+}
+
+/** The same, as a node that is there: its kubelet is asked. */
+export function hostOf(reader: ResourceReader, pod: Pod): string {
+  const node = boardOf(pod);
+  // Upstream names it so.
+  if (!reader.get(nodes, { name: node })) throw notFound(pods, node);
+  return node;
 }
 
 /** The container meant: the one named, or the only one. Words as upstream's. */
@@ -56,19 +62,18 @@ export function containerOf(pod: Pod, asked: string | undefined): string {
     if (!isKnown) throw badRequest(`container ${asked} is not valid for pod ${name}`);
     return asked;
   }
-  const marked = pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"];
-  if (marked && containers.some((container) => container.name === marked)) return marked;
   const [only, ...others] = containers;
   if (only && others.length === 0) return only.name;
-  const init = initContainers.length > 0 ? ` or one of the init containers: [${names(initContainers)}]` : "";
-  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names(containers)}]${init}`);
+  const choice = names([...initContainers, ...containers, ...ephemeralContainers]);
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${choice}]`);
 }
 
 export function podTarget(reader: ResourceReader, namespace: string, text: string): ConnectTarget {
-  const { scheme, name, port } = parseProxyName(text);
-  const { pod, node } = scheduledPod(reader, namespace, name);
-  const ip = pod.status?.podIP;
-  if (!ip) throw serviceUnavailable("address not allowed");
+  const { scheme, name, port } = parseProxyName(text, "pod");
+  const pod = podNamed(reader, namespace, name);
+  const ip = pod.status?.podIP ?? "";
+  if (!isReachable(ip)) throw badRequest("address not allowed");
+  const node = boardOf(pod);
   const first = pod.spec?.containers.flatMap((container) => container.ports ?? [])[0]?.containerPort;
   const number = port === "" ? (first ?? 80) : portNumber(port);
   return { node, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
@@ -80,30 +85,31 @@ export function serviceTarget(
   text: string,
   boards: readonly string[],
 ): ConnectTarget {
-  const { scheme, name, port } = parseProxyName(text);
+  const { scheme, name, port } = parseProxyName(text, "service");
   const service = reader.get(services, { namespace, name });
   if (!service) throw notFound(services, name);
   const ports = service.spec?.ports ?? [];
-  const chosen =
-    port === "" && ports.length === 1
-      ? ports[0]
-      : ports.find((each) => each.name === port || String(each.port) === port);
-  if (!chosen) throw serviceUnavailable(`no service port "${port}" found for service "${name}"`);
-  const endpoints = reader
+  const isNumber = /^[+-]?\d+$/.test(port);
+  const chosen = ports.find((each) => (isNumber ? each.port === Number(port) : (each.name ?? "") === port));
+  if (!chosen && isNumber) throw serviceUnavailable(`no service port ${Number(port)} found for service "${name}"`);
+  // Endpoints may have ports of another name than their Service: whoever made them decides.
+  const portName = chosen ? (chosen.name ?? "") : port;
+  const slices = reader
     .list(endpointSlices, namespace)
-    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name)
-    .flatMap((slice) => {
-      const number = (slice.ports ?? []).find((each) => (each.name ?? "") === (chosen.name ?? ""))?.port;
-      return number === undefined
-        ? []
-        : (slice.endpoints ?? [])
-            .filter((endpoint) => endpoint.conditions?.ready !== false)
-            .flatMap((endpoint) =>
-              endpoint.addresses.slice(0, 1).map((ip) => ({ ip, number, node: endpoint.nodeName })),
-            );
-    });
+    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
+  const endpoints = slices.flatMap((slice) => {
+    const number = (slice.ports ?? []).find((each) => (each.name ?? "") === portName)?.port;
+    return number === undefined
+      ? []
+      : (slice.endpoints ?? [])
+          .filter((endpoint) => endpoint.conditions?.ready !== false)
+          .flatMap((endpoint) => endpoint.addresses.slice(0, 1).map((ip) => ({ ip, number, node: endpoint.nodeName })));
+  });
   const endpoint = endpoints[Math.floor(Math.random() * endpoints.length)];
-  if (!endpoint) throw serviceUnavailable(`no endpoints available for service "${name}"`);
+  if (!endpoint) {
+    const hasOthers = slices.some((slice) => (slice.endpoints ?? []).length > 0);
+    throw serviceUnavailable(`no endpoints available for service ${goQuote(hasOthers ? text : name)}`);
+  }
   // An endpoint that is no pod has no board: any board may reach it.
   const node = endpoint.node ?? boards[0];
   if (node === undefined) throw serviceUnavailable("no board is connected to this API server");
@@ -116,7 +122,7 @@ export function serviceTarget(
 }
 
 export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget {
-  const { scheme, name, port } = parseProxyName(text);
+  const { scheme, name, port } = parseProxyName(text, "node");
   const node = reader.get(nodes, { name });
   if (!node) throw notFound(nodes, name);
   const own = node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10_250;
@@ -125,6 +131,25 @@ export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget 
   if (number === own) return { node: name, target: { kind: "kubelet" }, scheme: "http", host: hostHeader(ip, number) };
   return { node: name, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
 }
+
+const unreachable = new BlockList();
+for (const [network, prefix] of [
+  ["0.0.0.0", 32],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["224.0.0.0", 4],
+  ["255.255.255.255", 32],
+] as const)
+  unreachable.addSubnet(network, prefix, "ipv4");
+for (const [network, prefix] of [
+  ["::", 127],
+  ["fe80::", 10],
+  ["ff00::", 8],
+] as const)
+  unreachable.addSubnet(network, prefix, "ipv6");
+
+/** An address that could be another's: no loopback, link-local or multicast one. */
+const isReachable = (ip: string): boolean => isIP(ip) !== 0 && !unreachable.check(ip, isIP(ip) === 6 ? "ipv6" : "ipv4");
 
 function internalIp(node: Node): string {
   return node.status?.addresses?.find((address) => address.type === "InternalIP")?.address ?? node.metadata.name ?? "";

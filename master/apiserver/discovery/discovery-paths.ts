@@ -1,7 +1,8 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
-import { clausesOf, requireJson, requireOwnForm } from "../http/negotiate.ts";
+import { type Media, negotiate, negotiateAggregated, requireJson, requireMedia } from "../http/negotiate.ts";
+import { contentTypes, valueText } from "../http/render.ts";
 import { valueResponse } from "../registry/answer.ts";
 import { notServed } from "../registry/request-target.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
@@ -52,12 +53,14 @@ export class DiscoveryPaths {
     if (first === "version" && rest.length === 0) return versionOf(context);
     if (first !== "api" && first !== "apis") return undefined;
     const found = this.#found(context, first, rest);
-    // A group is described whatever the method: upstream has no router there.
-    const isGroup = first === "apis" && rest.length === 1;
-    if (found && !isGroup && context.method !== "GET" && context.method !== "HEAD") throw notServed();
-    const isRouted = first === "api" || (rest.length === 2 && this.hasGroup(rest[0] ?? ""));
-    if (found?.kind === "object") requireOwnForm(context.headers["accept"], isRouted);
-    return found;
+    if (!found) return undefined;
+    // Upstream has no router where all groups are listed, nor before one group or custom kinds.
+    const [group = "", version] = rest;
+    const isGroup = first === "apis" && version === undefined && group !== "";
+    if (!isGroup && context.method !== "GET" && context.method !== "HEAD") throw notServed();
+    const accept = context.headers["accept"];
+    if (first === "api" || (version !== undefined && this.hasGroup(group))) requireMedia(accept);
+    return found.kind === "object" ? { ...found, accepted: negotiate(accept) } : found;
   }
 
   #found(context: RequestContext, first: "api" | "apis", rest: readonly string[]): ApiResponse | undefined {
@@ -68,10 +71,10 @@ export class DiscoveryPaths {
   }
 
   #root(context: RequestContext, first: "api" | "apis"): ApiResponse {
-    const version = aggregatedVersion(context.headers["accept"]);
+    const media = negotiateAggregated(context.headers["accept"]);
     const all = first === "api" ? this.#own() : this.#all();
     const groups = all.filter(({ group }) => (first === "api") === (group === ""));
-    if (version) return aggregated(context, groups, version);
+    if (media) return aggregated(context, groups, media);
     if (first === "api") {
       return valueResponse({
         kind: "APIVersions",
@@ -115,26 +118,16 @@ function apiGroup({ group: name, versions }: DiscoveredGroup): object {
   return { name, versions: named, preferredVersion: named[0] };
 }
 
-/** Which form of the aggregated list a client asks for; undefined: the old one. */
-function aggregatedVersion(accept: string | undefined): string | undefined {
-  for (const { type, parameters } of clausesOf(accept ?? "")) {
-    const version = parameters.get("v");
-    const isList = parameters.get("as") === "APIGroupDiscoveryList" && parameters.get("g") === "apidiscovery.k8s.io";
-    if (type === "application/json" && isList && version === "v2") return version;
-    if (type === "application/json" && !parameters.has("as")) return undefined;
-  }
-  return undefined;
-}
-
-function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[], version: string): ApiResponse {
-  const body = JSON.stringify({
+function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[], media: Media): ApiResponse {
+  const list = {
     kind: "APIGroupDiscoveryList",
-    apiVersion: `apidiscovery.k8s.io/${version}`,
+    apiVersion: "apidiscovery.k8s.io/v2",
     metadata: {},
     items: groups.map(groupDiscovery),
-  });
+  };
+  const body = valueText(list, { accepted: { media, pretty: false, as: undefined }, pretty: false });
   const etag = `"${createHash("sha256").update(body).digest("hex").toUpperCase()}"`;
-  const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+  const contentType = `${contentTypes[media]};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`;
   const headers = { etag, vary: "Accept", "cache-control": "public" };
   if (context.headers["if-none-match"] === etag) return { kind: "bytes", code: 304, contentType, headers, body: "" };
   return { kind: "bytes", code: 200, contentType, headers, body };
@@ -143,7 +136,7 @@ function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[],
 function versionOf({ method, headers }: RequestContext): ApiResponse {
   if (method !== "GET") throw notServed();
   requireJson(headers["accept"]);
-  return valueResponse(versionInfo());
+  return valueResponse(versionInfo(), 200, negotiate(undefined));
 }
 
 function versionInfo(): object {

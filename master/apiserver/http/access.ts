@@ -78,10 +78,13 @@ export async function impersonated(
   const asksMore = groups.length > 0 || uid !== "" || Object.keys(extra).length > 0;
   if (name === "" && !asksMore) return user;
   if (name === "") {
+    const authentication = "authentication.k8s.io/v1";
     const asked = [
       ...groups.map((each) => `{Group  ${each}    }`),
-      ...(uid === "" ? [] : [`{UID  ${uid}    }`]),
-      ...Object.entries(extra).flatMap(([key, values]) => values.map((value) => `{UserExtra  ${value}   ${key} }`)),
+      ...(uid === "" ? [] : [`{UID  ${uid}  ${authentication}  }`]),
+      ...Object.entries(extra).flatMap(([key, values]) =>
+        values.map((value) => `{UserExtra  ${value}  ${authentication}  ${key}}`),
+      ),
     ];
     throw badRequest(`requested [${asked.join(" ")}] without impersonating a user`);
   }

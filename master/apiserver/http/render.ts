@@ -19,6 +19,8 @@ const COMPRESS_FROM = 128 * 1024;
 const CHUNK = 256 * 1024;
 /** Larger bodies are not worth the copy that joining them with their head takes. */
 const JOIN_UP_TO = 64 * 1024;
+/** An answer without a body, and without a length of one. */
+const NO_CONTENT = 204;
 const compress = promisify(gzip);
 /** Of all lists of this process. */
 const pieces = new PieceCache();
@@ -35,7 +37,9 @@ export interface Rendering {
 const jsonType = "application/json";
 
 /** Sends a whole answer. Resolves when the last byte is handed to the socket, or the client is gone. */
-export async function render(response: ServerResponse, answer: ApiResponse, rendering: Rendering): Promise<void> {
+export async function render(response: ServerResponse, answer: ApiResponse, asked: Rendering): Promise<void> {
+  const settled = answer.kind === "bytes" ? undefined : answer.accepted;
+  const rendering = settled ? { ...asked, accepted: settled, pretty: asked.pretty || settled.pretty } : asked;
   switch (answer.kind) {
     case "object":
       return renderText(response, answer.code, objectText(answer, rendering), rendering);
@@ -109,12 +113,12 @@ function joined<T>({ socket }: ServerResponse, write: () => T): T {
 }
 
 async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse, { kind: "bytes" }>): Promise<void> {
-  response.setHeader("content-type", answer.contentType);
+  if (answer.contentType !== "") response.setHeader("content-type", answer.contentType);
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   const { body } = answer;
   if (typeof body === "string" || body instanceof Uint8Array) {
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
-    response.setHeader("content-length", bytes.length);
+    if (answer.code !== NO_CONTENT) response.setHeader("content-length", bytes.length);
     response.writeHead(answer.code);
     response.end(bytes);
     return;

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { negotiate } from "./negotiate.ts";
 import { requestInfoOf } from "./request-info.ts";
 
 const info = (method: string, url: string) => {
@@ -36,22 +35,4 @@ test.each([
 
 test("a path whose escapes are none is refused as text", () => {
   expect(() => info("GET", "/api/v1/namespaces/a/configmaps/a%zz")).toThrow("400 Bad Request");
-});
-
-test("what a client accepts", () => {
-  const protobuf = "application/vnd.kubernetes.protobuf";
-  const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
-  expect(negotiate(undefined)).toMatchObject({ media: "json", as: undefined });
-  expect(negotiate(`${protobuf},application/json`).media).toBe("json");
-  expect(negotiate(protobuf).media).toBe("protobuf");
-  expect(negotiate(`${table},application/json`).as).toBe("Table");
-  expect(negotiate("application/json;as=Table;v=v9;g=meta.k8s.io, */*")).toMatchObject({
-    media: "json",
-    as: undefined,
-  });
-  expect(negotiate("application/yaml").media).toBe("yaml");
-  expect(negotiate("application/yaml;q=0.1, application/json;q=0.9").media).toBe("json");
-  expect(negotiate("*/*, application/yaml").media).toBe("yaml");
-  expect(() => negotiate("application/json;as=Table;v=v9;g=meta.k8s.io")).toThrow("only the following media types");
-  expect(() => negotiate("text/html")).toThrow("Available representations: application/json");
 });

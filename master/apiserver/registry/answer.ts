@@ -1,14 +1,21 @@
 /** Answers in the form that the client asked for: the object itself, a Table, or metadata alone. */
-import { badRequest, notAcceptable } from "#shared/api/errors.ts";
-import type { Accepted } from "../http/negotiate.ts";
+import { badRequest, notAcceptable, type StatusError } from "#shared/api/errors.ts";
+import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import type { Accepted, Form } from "../http/negotiate.ts";
 import type { ApiResponse, CachedObject, ListShape, RequestContext, WatchFrame } from "../request.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import type { ServedResource } from "./served-resource.ts";
 import { type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
 
-export function valueResponse(value: object, code = 200): ApiResponse {
-  return { kind: "object", code, value: () => value, text: () => JSON.stringify(value) };
+export function valueResponse(value: object, code = 200, accepted?: Accepted): ApiResponse {
+  return { kind: "object", code, value: () => value, text: () => JSON.stringify(value), accepted };
 }
+
+/** What was made for this answer, as something that is answered. */
+export const ofValue = <T extends KubeObject>(value: T): { view: () => T; text: () => string } => ({
+  view: () => value,
+  text: () => JSON.stringify(value),
+});
 
 function includeOf(context: RequestContext): IncludeObject {
   const include = context.query.get("includeObject") ?? "";
@@ -27,12 +34,29 @@ export function objectResponse(
   object: Pick<CachedObject, "view" | "text">,
   code = 200,
 ): ApiResponse {
-  if (accepted.as === undefined) return { kind: "object", code, value: () => object.view(), text: () => object.text() };
-  if (accepted.as === "PartialObjectMetadata") return valueResponse(partialMetadata(object.view()), code);
-  if (accepted.as !== "Table") throw notAcceptable(`you requested ${accepted.as} of a single object`);
-  const { resourceVersion } = object.view().metadata;
-  const options = { include: includeOf(context), withColumns: true, now_ms: Date.now() };
-  return valueResponse(table(declaration, [object], { resourceVersion }, options), code);
+  const { as } = accepted;
+  if (as === undefined)
+    return { kind: "object", code, value: () => object.view(), text: () => object.text(), accepted };
+  const view = object.view();
+  if (as.kind === "PartialObjectMetadata") return valueResponse(partialMetadata(view, as.version), code, accepted);
+  if (as.kind !== "Table") throw notThisForm(as, `not a list (${internalType(view, declaration)})`);
+  const { resourceVersion } = view.metadata;
+  const options = { include: includeOf(context), version: as.version, withColumns: true, now_ms: Date.now() };
+  return valueResponse(table(declaration, [object], { resourceVersion }, options), code, accepted);
+}
+
+const notThisForm = ({ kind }: Form, actual: string): StatusError =>
+  notAcceptable(`you requested ${kind}, but the requested object is ${actual}`);
+
+/** Upstream names the type that it has in memory. */
+function internalType(
+  { apiVersion = "", kind = "" }: { readonly apiVersion?: string | undefined; readonly kind?: string | undefined },
+  { custom }: Pick<ResourceDeclaration, "custom">,
+): string {
+  if (custom) return `*unstructured.Unstructured${kind.endsWith("List") ? "List" : ""}`;
+  const { group } = parseApiVersion(apiVersion);
+  const [first = ""] = group.split(".");
+  return `*${group === "" || first === "events" ? "core" : first}.${kind}`;
 }
 
 export function listResponse(
@@ -42,53 +66,69 @@ export function listResponse(
   items: readonly CachedObject[],
   metadata: object,
 ): ApiResponse {
-  const list = { kind: "list", code: 200, apiVersion: resource.apiVersion, listKind: resource.listKind } as const;
-  const shape = accepted.as && listShape(accepted.as, context, resource, metadata);
-  return { ...list, metadata, items, shape };
+  const { apiVersion, listKind, declaration } = resource;
+  const { as } = accepted;
+  if (as?.kind === "PartialObjectMetadata")
+    throw notThisForm(as, `a list (${internalType({ apiVersion, kind: listKind }, declaration)})`);
+  const shape = as && listShape(as, context, resource, metadata);
+  // Upstream writes it out for what it has no Go type of.
+  const own = declaration.custom && !as ? { continue: "", ...metadata } : metadata;
+  return { kind: "list", code: 200, apiVersion, listKind, metadata: own, items, shape, accepted };
 }
 
 function listShape(
-  as: NonNullable<Accepted["as"]>,
+  { kind, version }: Form,
   context: RequestContext,
   { declaration }: ServedResource,
   metadata: object,
 ): ListShape {
-  if (as !== "Table") {
-    const head = { kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", metadata };
-    return { head, name: "items", member: (item) => partialMetadata(item.view()) };
+  if (kind !== "Table") {
+    const head = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}`, metadata };
+    return { head, name: "items", member: (item) => partialMetadata(item.view(), version) };
   }
-  const include = includeOf(context);
-  const now_ms = Date.now();
-  const { rows: _, ...head } = table(declaration, [], metadata, { include, withColumns: true, now_ms });
-  return { head, name: "rows", member: (item) => tableRow(declaration, item, include, now_ms) };
+  const options = { include: includeOf(context), version, withColumns: true, now_ms: Date.now() };
+  const { rows: _, ...head } = table(declaration, [], metadata, options);
+  return { head, name: "rows", member: (item) => tableRow(declaration, item, options) };
 }
 
-/** Frames in the asked form. Only the first Table of a watch names its columns. */
+/** Frames in the asked form. Only the first Table of a watch names its columns. One of lists ends with what would be its first. */
 export function watchResponse(
   context: RequestContext,
   accepted: Accepted,
   resource: ServedResource,
   frames: AsyncIterable<WatchFrame>,
 ): ApiResponse {
-  if (accepted.as === undefined) return { kind: "watch", frames };
+  const { as } = accepted;
+  if (as === undefined) return { kind: "watch", frames, accepted };
+  if (as.kind === "PartialObjectMetadataList") return { kind: "watch", frames: endingAtFirst(frames), accepted };
   const include = includeOf(context);
-  const isTable = accepted.as === "Table";
+  const { version } = as;
+  const isTable = as.kind === "Table";
   let withColumns = true;
   const shape = (frame: WatchFrame): WatchFrame => {
     const { object } = frame;
     if (!object && (!isTable || frame.type === "ERROR")) return frame;
     const view = (): object => {
-      if (!object)
-        return { ...table(resource.declaration, [], metadataOf(frame), { include, withColumns: false, now_ms: 0 }) };
-      if (!isTable) return partialMetadata(object.view());
-      const options = { include, withColumns, now_ms: Date.now() };
+      if (!object) {
+        const options = { include, version, withColumns: false, now_ms: 0 };
+        return { ...table(resource.declaration, [], metadataOf(frame), options) };
+      }
+      if (!isTable) return partialMetadata(object.view(), version);
+      const options = { include, version, withColumns, now_ms: Date.now() };
       withColumns = false;
       return table(resource.declaration, [object], { resourceVersion: String(object.revision) }, options);
     };
     const value = view();
     return { type: frame.type, weight: frame.weight, view: () => value, text: () => JSON.stringify(value) };
   };
-  return { kind: "watch", frames: mapped(frames, shape) };
+  return { kind: "watch", frames: mapped(frames, shape), accepted };
+}
+
+async function* endingAtFirst(frames: AsyncIterable<WatchFrame>): AsyncGenerator<WatchFrame> {
+  for await (const frame of frames) {
+    if (frame.object) return;
+    yield frame;
+  }
 }
 
 const metadataOf = (frame: WatchFrame): object => (frame.view() as { metadata?: object }).metadata ?? {};

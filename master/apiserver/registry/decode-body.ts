@@ -39,7 +39,7 @@ export function decodeDocument(
 ): DecodedDocument {
   if (body.kind === "object") return documentOf(body.object);
   const bytes = body.kind === "none" ? new Uint8Array() : body.bytes;
-  const type = mediaTypeOf(contentType);
+  const type = hasParameters(contentType) ? mediaTypeOf(contentType) : undefined;
   try {
     switch (type) {
       case "":
@@ -105,6 +105,13 @@ function beginningOf(body: RequestBody): string {
   const text = bytes[0] === "{".charCodeAt(0) ? shown.toString() : shown.toString("hex");
   return bytes.length > SHOWN_BYTES ? `${text} ...` : text;
 }
+
+/** Whether what stands behind the type, if anything, are parameters with values. */
+const hasParameters = (contentType = ""): boolean =>
+  contentType
+    .split(";")
+    .slice(1)
+    .every((each) => each.trim() === "" || /^[^\s=]+=("[^"]*"|[^\s"]+)$/.test(each.trim()));
 
 export const mediaTypeOf = (contentType: string | undefined): string =>
   (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";

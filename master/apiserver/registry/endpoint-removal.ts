@@ -29,7 +29,7 @@ export async function removeOne(parts: WriteParts, request: EndpointRequest): Pr
   }
   const { group, plural } = resource.declaration.ref;
   const details = { name: entry.name, ...(group ? { group } : {}), kind: plural, uid: entry.view().metadata.uid };
-  return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
+  return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }, 200, accepted);
 }
 
 /** Deletes what a list with the same selectors would show; of a list in pages, the first. */

@@ -17,9 +17,17 @@ export interface EndpointRequest {
   readonly accepted: Accepted;
 }
 
-export function acceptedFor({ info, headers }: RequestContext, { gvk, declaration }: ServedResource): Accepted {
-  const lists = info.subresource === undefined && (info.verb === "list" || info.verb === "watch");
-  return negotiateFor({ kind: gvk, custom: declaration.custom === true, lists }, headers["accept"]);
+/** `hasTable`: false for what is only created: reviews, bindings. */
+export function acceptedFor(
+  { info, headers }: RequestContext,
+  { gvk, declaration }: ServedResource,
+  hasTable = declaration.virtual === undefined,
+): Accepted {
+  const watches = info.verb === "watch";
+  const lists = info.subresource === undefined && (info.verb === "list" || watches);
+  const isText = info.subresource === "log";
+  const { custom = false } = declaration;
+  return negotiateFor({ kind: gvk, custom, lists, watches, hasTable, isText }, headers["accept"]);
 }
 
 /** What a write is about. Throws MethodNotAllowed for a resource that is not stored. */

@@ -8,7 +8,7 @@ import { objectResponse } from "./answer.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject } from "./decode-body.ts";
 import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
-import { checkPatchOptions, decodePatch } from "./patch.ts";
+import { checkPatchOptions, decodePatch, patchTypeOf } from "./patch.ts";
 import { connectsBy, nameOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import type { ServedResource } from "./served-resource.ts";
@@ -76,14 +76,15 @@ export async function serveScale(
     return objectResponse(context, accepted, { declaration: { columns: scaleColumns } }, object);
   };
   if (verb === "get") return answer(await entry());
+  const type = verb === "patch" ? patchTypeOf(context.headers["content-type"], resource.declaration) : undefined;
   const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
   const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const body =
-    verb === "patch"
+    type !== undefined
       ? {
           kind: "patch" as const,
-          patch: decodePatch(context.body, context.headers["content-type"]),
+          patch: decodePatch(context.body, type),
           force: options.force === true,
         }
       : {

@@ -4,18 +4,19 @@ import { managerOfRequest, updateManagedFields } from "#shared/api/managed-field
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
-import { noFormAccepted } from "../http/negotiate.ts";
+import type { Accepted } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
-import { listResponse, objectResponse, valueResponse, watchResponse } from "./answer.ts";
+import { listResponse, objectResponse, ofValue, watchResponse } from "./answer.ts";
 import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
+import type { SubresourceDeclaration } from "./declaration.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { admitBody, admitConnection, serveScale, subresourceBody } from "./endpoint-subresources.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
-import { checkPatchOptions, decodePatch, patchObject } from "./patch.ts";
+import { checkPatchOptions, decodePatch, patchObject, patchTypeOf } from "./patch.ts";
 import {
   checkPathSegment,
   checkScope,
@@ -79,9 +80,11 @@ export class ResourceEndpoint {
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
-    const request = { context, resource, accepted: acceptedFor(context, resource) };
     const allowed = resource.declaration.verbs;
+    const isOfOne = info.verb === "update" || info.verb === "patch";
     if (allowed && !allowed.includes(info.verb)) throw notServed();
+    if (info.name === undefined ? isOfOne : info.verb === "create") throw notServed();
+    const request = { context, resource, accepted: acceptedFor(context, resource) };
     switch (info.verb) {
       case "get":
         return this.#get(request);
@@ -178,30 +181,24 @@ export class ResourceEndpoint {
 
   async #create(request: EndpointRequest, handler: SubresourceHandler | undefined): Promise<ApiResponse | "handled"> {
     const { context, resource, accepted } = request;
-    if (context.info.name !== undefined) throw notServed();
     const options = writeOptions(context.query, "CreateOptions");
     const object = decodedObject(request, options);
     const { virtual } = resource.declaration;
     if (virtual) {
-      if (accepted.as !== undefined) throw noFormAccepted();
       const namespace = namespaceOf(context, resource);
       const answer = await virtual(object, { user: context.user, namespace });
       const { answersAnew = false } = resource.declaration;
-      return valueResponse(answersAnew ? answer : this.#managed(request, options, object, answer), 201);
+      const answered = answersAnew ? answer : this.#managed(request, options, object, answer);
+      return objectResponse(context, accepted, resource, ofValue(answered), 201);
     }
     if (handler) {
       const { name = "" } = object.metadata;
       matchNamespace(request, object);
       await admitBody(this.#parts, context, resource, name, object);
       const namespace = namespaceOf(context, resource);
-      return handler.handle({
-        declaration: resource.declaration,
-        context,
-        namespace,
-        name,
-        subresource: "",
-        body: object,
-      });
+      const { declaration } = resource;
+      const call = { declaration, context, namespace, name, subresource: "", body: object };
+      return inForm(await handler.handle(call), context, resource, accepted);
     }
     const entry = await create(this.#parts, scopeOf(request, options), { object });
     await resource.ready([entry]);
@@ -259,8 +256,9 @@ export class ResourceEndpoint {
 
   async #patch(request: EndpointRequest, change?: PartialUpdate): Promise<ApiResponse> {
     const { context, resource, accepted } = request;
+    const type = patchTypeOf(context.headers["content-type"], resource.declaration);
     const options = writeOptions(context.query, "PatchOptions");
-    const patch = decodePatch(context.body, context.headers["content-type"]);
+    const patch = decodePatch(context.body, type);
     context.audit?.requestObject(patch.document.value);
     checkPatchOptions(patch, options);
     const { entry, created } = await patchObject(this.#parts, scopeOf(request, options), {
@@ -272,6 +270,29 @@ export class ResourceEndpoint {
     });
     await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry), created ? 201 : 200);
+  }
+
+  async #handled(
+    context: RequestContext,
+    resource: ServedResource,
+    to: {
+      readonly subresource: string;
+      readonly declared: SubresourceDeclaration | undefined;
+      readonly handler: SubresourceHandler;
+      readonly exchange: Exchange | undefined;
+    },
+  ): Promise<ApiResponse | "handled"> {
+    const { subresource, declared, handler, exchange } = to;
+    const connection = declared?.body && connectsBy(declared.body.kind) ? declared.body : undefined;
+    const accepted = connection ? undefined : acceptedFor(context, resource, false);
+    const name = nameOf(context);
+    const body = declared ? subresourceBody(context, declared) : undefined;
+    const namespace = namespaceOf(context, resource);
+    if (body) await admitBody(this.#parts, context, resource, name, body);
+    if (connection) await admitConnection(this.#parts, context, resource, name, connection);
+    const { declaration } = resource;
+    const call = { declaration, context, namespace, name, subresource, body, exchange };
+    return inForm(await handler.handle(call), context, resource, accepted);
   }
 
   async #subresource(
@@ -288,23 +309,7 @@ export class ResourceEndpoint {
       throw resource.declaration.custom ? notFound(resource.name, info.name ?? "") : pathNotFound();
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
     if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
-    if (handler) {
-      const name = nameOf(context);
-      const body = declared ? subresourceBody(context, declared) : undefined;
-      const namespace = namespaceOf(context, resource);
-      if (body) await admitBody(this.#parts, context, resource, name, body);
-      if (declared?.body && connectsBy(declared.body.kind))
-        await admitConnection(this.#parts, context, resource, name, declared.body);
-      return handler.handle({
-        declaration: resource.declaration,
-        context,
-        namespace,
-        name,
-        subresource,
-        body,
-        exchange,
-      });
-    }
+    if (handler) return this.#handled(context, resource, { subresource, declared, handler, exchange });
     const request = { context, resource, accepted: acceptedFor(context, resource) };
     if (declared?.scale) return serveScale(this.#parts, request, declared.scale, () => this.#entry(context, resource));
     const change = declared?.update;
@@ -320,6 +325,19 @@ export class ResourceEndpoint {
         throw notServed();
     }
   }
+}
+
+/** An object that a handler made, in the form that was asked for. */
+function inForm(
+  answer: ApiResponse | "handled",
+  context: RequestContext,
+  resource: ServedResource,
+  accepted: Accepted | undefined,
+): ApiResponse | "handled" {
+  if (answer === "handled" || answer.kind !== "object" || !accepted) return answer;
+  const value = answer.value() as KubeObject;
+  if (value.kind === "Status") return { ...answer, accepted };
+  return objectResponse(context, accepted, resource, ofValue(value), answer.code);
 }
 
 /** No such path, method, or form of body or answer. */

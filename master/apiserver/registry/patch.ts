@@ -15,7 +15,8 @@ import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
-import { documentOf, mediaTypeOf, objectOf, UnrecognizedBodyError, yamlOf } from "./decode-body.ts";
+import { documentOf, objectOf, UnrecognizedBodyError, yamlOf } from "./decode-body.ts";
+import { checkNamespace } from "./request-target.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import type { WriteOptions } from "./write-options.ts";
@@ -35,12 +36,27 @@ export interface PatchRequest {
   readonly document: DecodedDocument;
 }
 
-/** Decodes a patch. Throws 415 for another content type, BadRequest for a body that does not parse. */
-export function decodePatch(body: RequestBody, contentType: string | undefined): PatchRequest {
-  const type = types[mediaTypeOf(contentType)];
-  if (!type) {
-    throw new StatusError("UnsupportedMediaType", "415: Unsupported Media Type", { hasDetails: true });
-  }
+/** Before custom resources stands no router, and they have no strategic patch. Throws 415. */
+export function patchTypeOf(
+  contentType: string | undefined,
+  { custom }: { readonly custom?: boolean | undefined },
+): PatchType {
+  const given = contentType ?? "";
+  const isRouted = given.split(",").some((each) => types[each.split(";", 1)[0]?.trim() ?? ""] !== undefined);
+  if (!custom && !isRouted) throw unsupported("415: Unsupported Media Type", { hasDetails: true });
+  const type = types[given.split(";", 1)[0] ?? ""];
+  if (type && !(custom && type === "strategic")) return type;
+  const known = Object.keys(types).filter((each) => !custom || types[each] !== "strategic");
+  throw unsupported(
+    `the body of the request was in an unknown format - accepted media types include: ${known.join(", ")}`,
+  );
+}
+
+const unsupported = (message: string, options?: { readonly hasDetails: boolean }): StatusError =>
+  new StatusError("UnsupportedMediaType", message, options);
+
+/** Decodes a patch. Throws BadRequest for a body that does not parse. */
+export function decodePatch(body: RequestBody, type: PatchType): PatchRequest {
   if (body.kind === "object") return { type, document: documentOf(body.object) };
   const bytes = body.kind === "bytes" ? body.bytes : new Uint8Array();
   try {
@@ -150,6 +166,7 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       if (odd.length > 0 && options.fieldValidation === "Warn") warnings.push(...odd);
       for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
       if (object.metadata.name !== live.name) throw renamed(object.metadata.name, live.name);
+      checkNamespace(object, scope.namespace);
       // Only a patch that names another revision insists on one.
       const fromPresent = object.metadata.resourceVersion === String(live.revision);
       return { draft: resource.toWorking(object), fromPresent };
@@ -242,15 +259,8 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     update: patching.update,
     async next(live) {
       await resource.ready([live]);
-      const { metadata } = config as unknown as KubeObject;
-      if (metadata.uid && metadata.uid !== live.view().metadata.uid) {
-        throw conflict(
-          resource.name,
-          patching.name,
-          `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
-        );
-      }
-      const insists = metadata.resourceVersion;
+      const insists = (config as unknown as KubeObject).metadata.resourceVersion ?? undefined;
+      checkNamespace(config as unknown as KubeObject, scope.namespace);
       const made = await applied(parts, scope, patching, { live: resource.serve(live).view(), config });
       checkDuplicates(scope, patching);
       const object = normalizedApplied(scope, made.object);

@@ -46,7 +46,11 @@ export function matchNamespace(
   { context, resource }: { readonly context: RequestContext; readonly resource: ServedResource },
   { metadata }: KubeObject,
 ): void {
-  const namespace = namespaceOf(context, resource);
+  checkNamespace({ metadata }, namespaceOf(context, resource));
+}
+
+/** An object that was sent, or that a patch has made, stays where it is. */
+export function checkNamespace({ metadata }: Pick<KubeObject, "metadata">, namespace: string | undefined): void {
   if (namespace && metadata.namespace && metadata.namespace !== namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }

@@ -78,7 +78,7 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): Scale {
 
 /** How a Scale is printed. */
 export const scaleColumns: readonly TableColumn<KubeObject>[] = [
-  nameColumn,
+  { ...nameColumn, format: "" },
   integerColumn<Scale>("Desired", ({ spec }) => spec?.replicas ?? 0),
   integerColumn<Scale>("Available", ({ status }) => status?.replicas ?? 0),
   ageColumn,

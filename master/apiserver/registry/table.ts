@@ -7,6 +7,14 @@ import type { ResourceDeclaration, TableColumn } from "./declaration.ts";
 
 export type IncludeObject = "None" | "Metadata" | "Object";
 
+export interface TableOptions {
+  readonly include: IncludeObject;
+  /** Of meta.k8s.io, of the table and of the metadata in it. */
+  readonly version: string;
+  readonly withColumns: boolean;
+  readonly now_ms: number;
+}
+
 /** Columns of kinds that declare none. */
 const plainColumns: readonly TableColumn<KubeObject>[] = [nameColumn, createdAtColumn];
 
@@ -38,28 +46,33 @@ function cell(column: TableColumn<KubeObject>, object: KubeObject, custom: boole
   return Number.isNaN(time_ms) ? "<invalid>" : humanDuration(now_ms - time_ms);
 }
 
-export function tableRow(declaration: Printing, object: Printed, include: IncludeObject, now_ms: number): TableRow {
+export function tableRow(
+  declaration: Printing,
+  object: Printed,
+  { include, version, now_ms }: Omit<TableOptions, "withColumns">,
+): TableRow {
   const view = object.view();
   const cells = columnsOf(declaration).map((column) => cell(column, view, declaration.custom === true, now_ms));
   if (include === "None") return { cells } as TableRow;
-  return { cells, object: include === "Metadata" ? partialMetadata(view) : view } as TableRow;
+  return { cells, object: include === "Metadata" ? partialMetadata(view, version) : view } as TableRow;
 }
 
 export function table(
   declaration: Printing,
   objects: readonly Printed[],
   metadata: object,
-  options: { readonly include: IncludeObject; readonly withColumns: boolean; readonly now_ms: number },
+  options: TableOptions,
 ): Table {
   return {
     kind: "Table",
-    apiVersion: "meta.k8s.io/v1",
+    apiVersion: `meta.k8s.io/${options.version}`,
     metadata,
-    columnDefinitions: options.withColumns ? columnDefinitions(declaration) : [],
-    rows: objects.map((object) => tableRow(declaration, object, options.include, options.now_ms)),
-  } as Table;
+    // As upstream: a list that is left out is null.
+    columnDefinitions: options.withColumns ? columnDefinitions(declaration) : null,
+    rows: objects.map((object) => tableRow(declaration, object, options)),
+  } as unknown as Table;
 }
 
-export function partialMetadata(object: KubeObject): KubeObject {
-  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
+export function partialMetadata(object: KubeObject, version: string): KubeObject {
+  return { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
 }

@@ -72,7 +72,9 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   const old = await resource.working(live);
   const { draft, managedFields, fromPresent = false } = await change.next(live);
   insistOnIdentity(scope, change, draft, old);
-  const named = draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== "";
+  const { resourceVersion = "" } = draft.metadata;
+  // Upstream's stores begin to count at 1: 0 is none.
+  const named = resourceVersion !== "" && !/^0+$/.test(resourceVersion);
   const insists = named && !fromPresent;
   if (insists && !/^\d+$/.test(draft.metadata.resourceVersion ?? "")) throw notANumber(draft.metadata.resourceVersion);
   if (insists && draft.metadata.resourceVersion !== String(live.revision)) {

@@ -1,13 +1,14 @@
 /** Options of writes: CreateOptions, UpdateOptions, PatchOptions in the query, DeleteOptions in query or body. */
-import { badRequest, invalid } from "#shared/api/errors.ts";
+import { badRequest, invalid, StatusError } from "#shared/api/errors.ts";
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { integerOf, isTrue } from "../query-values.ts";
 import type { RequestBody } from "../request.ts";
 import { collect } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
-import { decodeDocument, type FieldValidation, mediaTypeOf, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
+import { decodeDocument, type FieldValidation, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
 
 export interface WriteOptions {
   readonly dryRun: boolean;
@@ -93,7 +94,7 @@ export function deleteOptions(
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {
   if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
   try {
-    const document = decodeDocument(body, mediaTypeOf(contentType));
+    const document = decodeDocument(body, contentType);
     if (document.value === null || document.value === undefined) return undefined;
     const gvk = { group: "", version: "v1", kind: "DeleteOptions" };
     const value = ofCoreGroup(document.value);
@@ -101,14 +102,25 @@ function bodyOptions(body: RequestBody, contentType: string | undefined): Delete
     return options as unknown as DeleteOptions;
   } catch (error) {
     if (error instanceof UnrecognizedBodyError) throw badRequest(error.message);
+    if (error instanceof StatusError && error.reason === "BadRequest")
+      throw badRequest(
+        error.message.replace(/^DeleteOptions in version "v1" cannot be handled as a DeleteOptions: /, ""),
+      );
     throw error;
   }
 }
+
+/** Where upstream's source makes its table of kinds. */
+const scheme = "pkg/runtime/scheme.go:111";
 
 /** Clients send these in the group of the resource too (`apps/v1`), with the same fields. */
 function ofCoreGroup(given: unknown): unknown {
   if (!isJsonObject(given)) return given;
   const { apiVersion = "", kind = "" } = given;
+  if (typeof kind === "string" && kind !== "" && kind !== "DeleteOptions")
+    throw badRequest(
+      `no kind ${goQuote(kind)} is registered for version ${goQuote(String(apiVersion))} in scheme "${scheme}"`,
+    );
   const isVersion = typeof apiVersion === "string" && apiVersion.split("/").length <= 2;
   return {
     ...given,

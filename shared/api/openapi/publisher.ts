@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
+import { covers, mediaRanges } from "../../http/accept.ts";
 import { apiVersionOf } from "../object.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
 import {
@@ -255,21 +256,13 @@ function relativeUrl(name: string, etag: string): string {
 
 const notAcceptable: OpenApiResponse = { status: 406, headers: { Vary: "Accept" } };
 
-/** The first of the offered types in the client's order of preference, wildcards included. */
+/** The first of the offered types in the client's order of preference. */
 function accepted(accept: string | undefined, offered: readonly string[]): string | undefined {
-  const clauses = (accept ?? "").split(",").map(parseClause);
-  if (accept === undefined || accept.trim() === "") return offered[0];
-  for (const { type } of clauses.filter(({ quality }) => quality > 0).sort((a, b) => b.quality - a.quality)) {
-    if (type === "*/*" || type === "application/*") return offered[0];
-    if (offered.includes(type)) return type;
+  for (const range of mediaRanges(accept || "*/*")) {
+    const type = offered.find((each) => covers(range, each));
+    if (type !== undefined) return type;
   }
   return undefined;
-}
-
-function parseClause(clause: string): { type: string; quality: number } {
-  const [type = "", ...parameters] = clause.split(";").map((part) => part.trim());
-  const quality = parameters.find((parameter) => parameter.startsWith("q="));
-  return { type: type.toLowerCase(), quality: quality === undefined ? 1 : Number(quality.slice(2)) || 0 };
 }
 
 async function send(made: Document, request: OpenApiRequest): Promise<OpenApiResponse> {

@@ -132,7 +132,7 @@ export function parseDuration(text: string): bigint {
   if (rest === "0") return 0n;
   let total = 0n;
   let end = 0;
-  for (const match of rest.matchAll(/(\d+)?(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/gy)) {
+  for (const match of rest.matchAll(/(\d+)?(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)(?![^\d.])/gy)) {
     const [all, whole = "", fraction = "", unit = ""] = match;
     if (whole === "" && fraction === "") break;
     const unit_ns = BigInt(durationUnits_ns[unit] ?? 0);
@@ -140,9 +140,17 @@ export function parseDuration(text: string): bigint {
     if (fraction !== "") total += (BigInt(fraction) * unit_ns) / 10n ** BigInt(fraction.length);
     end += all.length;
   }
-  if (rest === "" || end !== rest.length) throw new DecodeError(`time: invalid duration ${JSON.stringify(text)}`);
+  if (rest === "" || end !== rest.length)
+    throw new DecodeError(`time: ${durationFault(rest.slice(end))} ${JSON.stringify(text)}`);
   if (total > 2n ** 63n - 1n) throw new DecodeError(`time: invalid duration ${JSON.stringify(text)}`);
   return sign === "-" ? -total : total;
+}
+
+/** What keeps the rest of a text from being a duration. */
+function durationFault(rest: string): string {
+  const [, unit] = /^(?:\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest) ?? [];
+  if (unit === undefined) return "invalid duration";
+  return unit === "" ? "missing unit in duration" : `unknown unit ${JSON.stringify(unit)} in duration`;
 }
 
 /** Go's notation of nanoseconds: `1h0m0.5s`, `1.5ms`, `0s`. */

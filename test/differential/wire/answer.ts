@@ -29,7 +29,10 @@ export async function answerOf(response: Response | undefined, sent: string): Pr
 
 /** YAML by its value: the order of its keys is nobody's business. */
 const unparsed = (type: string, text: string, sent: string): unknown =>
-  /yaml/.test(type) ? withoutCredentials(normalized(parseYaml(text), "", sent)) : withoutChoices(text, sent);
+  /yaml/.test(type) ? formless(parseYaml(text), sent) : withoutChoices(text, sent);
+
+const formless = (value: unknown, sent: string): Json =>
+  withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
 
 const warningsOf = (header: string | null): string[] =>
   [...(header ?? "").matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text).sort();
@@ -42,7 +45,7 @@ function parsed(text: string, sent: string): unknown {
     return events(text, sent);
   }
   if (isEvent(value)) return events(text, sent);
-  const body = withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
+  const body = formless(value, sent);
   return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
 }
 
@@ -53,8 +56,11 @@ const isEvent = (value: unknown): boolean =>
 function events(text: string, sent: string): unknown {
   const lines = text.split("\n").filter((line) => line !== "");
   try {
-    const values = lines.map((line) => normalized(JSON.parse(line), "", sent));
-    return values.map((value) => JSON.stringify(sortedKeys(withoutCredentials(value)))).sort();
+    const values = lines.map((line) => {
+      const { object, ...rest } = JSON.parse(line) as Json;
+      return { ...rest, ...(object !== undefined && { object: formless(object, sent) }) };
+    });
+    return values.map((value) => JSON.stringify(sortedKeys(value))).sort();
   } catch {
     return text;
   }
@@ -175,5 +181,6 @@ function withoutChoices(text: string, sent: string): string {
       // Where this server is reached; its port is a free one.
       .replace(/^127\.0\.0\.1:\d+$/, "SERVER-ADDRESS")
       .replace(/\b0x[0-9a-f]{6,}\b/g, "POINTER")
+      .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]+/g, unless("TOKEN"))
   );
 }

@@ -98,7 +98,51 @@ function sortRules({ status }: { readonly status?: Record<string, unknown[]> }):
   }
 }
 
+interface DiscoveredGroup {
+  readonly metadata: { readonly name?: string };
+  readonly versions: { readonly version: string; readonly resources?: readonly DiscoveredResource[] }[];
+}
+interface DiscoveredResource {
+  responseKind: { group: string; version: string };
+  readonly subresources?: readonly DiscoveredResource[];
+}
+
+/** The kinds of answers written out. */
+function sayKinds(body: { items?: DiscoveredGroup[] }): void {
+  for (const { metadata, versions } of body.items ?? [])
+    for (const { version, resources = [] } of versions)
+      for (const resource of resources)
+        for (const each of [resource, ...(resource.subresources ?? [])])
+          if (each.responseKind.version === "")
+            each.responseKind = { ...each.responseKind, group: metadata.name ?? "", version };
+}
+
 export const differences: readonly Difference[] = [
+  {
+    reason:
+      "Of a kind of answer that is its resource's, upstream's discovery leaves out group and version; Bramble says them.",
+    explains: ({ path }, upstream, ours) =>
+      path === "/api" &&
+      upstream.code === 200 &&
+      typeof upstream.body === "object" &&
+      Bun.deepEquals(withoutPart(upstream, sayKinds), ours as unknown),
+  },
+  {
+    reason: "Each says what it is built from.",
+    explains: ({ path }, upstream, ours) =>
+      path === "/version" &&
+      upstream.code === 200 &&
+      upstream.type === ours.type &&
+      Bun.deepEquals(Object.keys(upstream.body ?? {}).sort(), Object.keys(ours.body ?? {}).sort()),
+  },
+  {
+    reason:
+      "Upstream fails on a custom object asked for as a list, and tells of others that they are none; Bramble tells of all.",
+    explains: (_, upstream, ours) =>
+      upstream.code === 500 &&
+      (upstream.body as { message?: string }).message === "content is not a list" &&
+      ours.code === 406,
+  },
   {
     reason:
       "A list that every object of its kind has stays a list when it is empty; Go writes null, and its clients read either.",

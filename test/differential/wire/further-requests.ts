@@ -288,7 +288,7 @@ const custom: readonly WireRequest[] = [
   owned("of a bad count", "one", { parts: [{ name: "z", count: 10 }] }),
   owned("of no name", "one", { parts: [{ count: 1 }] }),
   owned("of a wrong type", "one", { parts: "text" }),
-  owned("against its rule", "one", { size: 1000 }),
+  owned("applied against its rule", "one", { size: 1000 }),
   send("custom strategic", "PATCH", `${gadgets}/g?dryRun=All`, {}, "application/strategic-merge-patch+json"),
   send("custom merged", "PATCH", `${gadgets}/g?dryRun=All`, { spec: { size: 7 } }, merge),
   send("custom status", "PATCH", `${gadgets}/g/status?dryRun=All`, { spec: { size: 8 }, status: { size: 2 } }, merge),

@@ -30,4 +30,6 @@ for (const { name } of groups[0]?.requests ?? []) {
   const answer = answers.get(name);
   if (answer && answer.code !== 201) console.error(name, JSON.stringify(answer));
 }
-saveAnswers(answers);
+// What is not asked any more is forgotten.
+const asked = new Set(groups.flatMap(({ requests }) => requests.map(({ name }) => name)));
+saveAnswers(new Map([...answers].filter(([name]) => asked.has(name))));

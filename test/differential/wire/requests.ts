@@ -1,5 +1,7 @@
 import { accessGroups } from "./access-requests.ts";
+import { formGroups } from "./form-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
+import { headerGroups } from "./header-requests.ts";
 import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
 import { oddGroups } from "./odd-requests.ts";
 import { optionGroups } from "./option-requests.ts";
@@ -7,6 +9,7 @@ import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { readGroups } from "./read-requests.ts";
 import type { WireGroup } from "./request.ts";
+import { streamGroups } from "./stream-requests.ts";
 import { world } from "./world.ts";
 
 /** In the order in which they are sent, to a server without any object of ours. */
@@ -24,4 +27,7 @@ export const groups: readonly WireGroup[] = [
   ...ownershipGroups,
   ...accessGroups,
   ...optionGroups,
+  ...formGroups,
+  ...streamGroups,
+  ...headerGroups,
 ];

@@ -15,6 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+test("no two requests are recorded under one name", () => {
+  const seen = new Set<string>();
+  const names = groups.flatMap(({ requests }) => requests.map(({ name }) => name));
+  expect(names.filter((name) => seen.size === seen.add(name).size)).toEqual([]);
+});
+
 describe("answers over the wire", () => {
   for (const group of groups) {
     test(`${group.name} (${group.requests.length})`, async () => {
