@@ -149,4 +149,77 @@ describe("kubectl and what follows from it", () => {
     k("rollout undo deployment/web");
     k("rollout status deployment/web --timeout=180s");
   });
+
+  test("logs of all pods are followed by their names; a watch tells what happens to a pod that a terminal runs", async () => {
+    const logs = running("logs deployment/web --all-pods --prefix -f");
+    const names = k("get pods -l app=web -o jsonpath={.items[*].metadata.name}").split(" ");
+    for (const name of names) await logs.until(new RegExp(`^\\[pod/${name}/web\\] started$`, "m"));
+    await logs.interrupt();
+
+    const watch = running("get pods --watch-only --output-watch-events -l run=brief");
+    const shell = running(`run brief -it --rm --restart=Never --image=${image} -- sh`, { terminal: true });
+    shell.write("echo $((40 + 2)); exit 0\n");
+    await shell.until(/\b42\b/);
+    await shell.until(/pod "brief" deleted/);
+    expect(await shell.exited).toBe(0);
+    for (const event of ["ADDED", "MODIFIED", "DELETED"]) await watch.until(new RegExp(`^${event} +brief `, "m"));
+    await watch.interrupt();
+  });
+
+  test("deletion: dependents stay or go first as told, and a pod that does not end is let go", async () => {
+    it.apply(steadyWeb("leaving", 1));
+    k("rollout status deployment/leaving --timeout=180s");
+    const uids = (): string => k("get replicasets,pods -l app=leaving -o jsonpath={.items[*].metadata.uid}");
+    const before = uids();
+    expect(k("delete deployment leaving --cascade=orphan")).toBe(
+      'deployment.apps "leaving" deleted from default namespace\n',
+    );
+    const set = k("get replicasets -l app=leaving -o name").trim();
+    await it.until(/^$/, "get", set, "-o", "jsonpath={.metadata.ownerReferences}");
+    expect(uids()).toBe(before);
+    k(`delete ${set} --cascade=foreground --timeout=180s`);
+    expect(k("get pods -l app=leaving -o name")).toBe("");
+    k("delete service leaving");
+
+    const trap = ["--command", "--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
+    it.kubectl("run", "stubborn", `--image=${image}`, ...trap);
+    ready("stubborn");
+    const waiting = running("wait pod/stubborn --for=delete --timeout=180s");
+    const deletion = running("delete pod stubborn");
+    await until(/./, "get pod stubborn -o jsonpath={.metadata.deletionTimestamp}");
+    k("delete pod stubborn --force --grace-period=0");
+    expect(await deletion.exited).toBe(0);
+    expect(await waiting.exited).toBe(0);
+    expect(waiting.output).toBe("pod/stubborn condition met\n");
+  });
+
+  test("rollouts of DaemonSets and StatefulSets: status, history, undo, restart", async () => {
+    const template = {
+      metadata: { labels: { app: "each" } },
+      spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "main", image, command: ["sleep", "100000"] }] },
+    };
+    const selector = { matchLabels: { app: "each" } };
+    for (const kind of ["DaemonSet", "StatefulSet"]) {
+      const name = `${kind.toLowerCase()}/each`;
+      it.apply({
+        apiVersion: "apps/v1",
+        kind,
+        metadata: { name: "each" },
+        spec: { selector, ...(kind === "StatefulSet" && { serviceName: "each" }), template },
+      });
+      k(`rollout status ${name} --timeout=180s`);
+      k(`set image ${name} main=${second}`);
+      expect(k(`rollout status ${name} --timeout=180s`)).toMatch(/successfully rolled out|roll out complete/);
+      expect(k(`rollout history ${name}`)).toMatch(/^1 +<none>\n2 +<none>$/m);
+      k(`rollout undo ${name}`);
+      k(`rollout status ${name} --timeout=180s`);
+      const images = "jsonpath={.items[*].spec.containers[0].image}";
+      expect(it.kubectl("get", "pods", "-l", "app=each", "-o", images)).toBe(image);
+      const old = k("get pods -l app=each -o jsonpath={.items[0].metadata.uid}");
+      k(`rollout restart ${name}`);
+      k(`rollout status ${name} --timeout=180s`);
+      await it.until((uid) => uid !== old, "get", "pods", "-l", "app=each", "-o", "jsonpath={.items[0].metadata.uid}");
+      k(`delete ${name} --cascade=foreground --timeout=180s`);
+    }
+  });
 });

@@ -5,6 +5,7 @@ import { certificateSigningRequests } from "#shared/api/resources.ts";
 import { createCertificateRequest } from "#shared/pki/certificate.ts";
 import { type CommandResult, clientBinaries, runClient } from "../support/kubectl.ts";
 import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { endRunningKubectls, type RunningKubectl, type RunningOptions, runKubectl } from "./running-kubectl.ts";
 
 setDefaultTimeout(600_000);
 
@@ -19,55 +20,36 @@ describe("kubectl on pods and boards that run", () => {
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
     pod = it.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}");
   });
-  afterAll(() => it.stop());
+  afterAll(async () => {
+    endRunningKubectls();
+    await it.stop();
+  });
 
   const run = (args: readonly string[], input?: string): Promise<CommandResult> =>
     runClient(clientBinaries().kubectl, it.kubeconfig, args, input);
-  /** One that goes on until it is ended. */
-  const begin = (...args: string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> =>
-    Bun.spawn([clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-  /** With a terminal of its own, as a person has it. */
-  const atTerminal = async (command: string, input: string): Promise<string> => {
-    const { kubectl } = clientBinaries();
-    const sized = `stty rows 31 cols 87; exec ${kubectl} --kubeconfig ${it.kubeconfig} ${command}`;
-    const child = Bun.spawn(["script", "-qec", sized, "/dev/null"], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "ignore",
-    });
-    child.stdin.write(input);
-    const text = await new Response(child.stdout).text();
-    child.stdin.end();
-    await child.exited;
-    return text.replaceAll("\r", "");
-  };
-  /** Gives what a script answers to a line; as long as nothing has come, who speaks stays. */
+  const running = (args: readonly string[], options?: RunningOptions): RunningKubectl =>
+    runKubectl(it.kubeconfig, args, options);
+  /** What a script answers to a line; as long as nothing has come, who speaks stays. */
   const say = async (args: readonly string[], script: string): Promise<string> => {
-    const command = [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args, "sh", "-c", script];
-    const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
-    child.stdin.write("\n");
-    const said = await firstText(child.stdout);
-    child.stdin.end();
-    expect(await child.exited).toBe(0);
+    const session = running([...args, "sh", "-c", script]);
+    session.write("\n");
+    const [said] = await session.until(/^.+$/m);
+    session.end();
+    expect(await session.exited).toBe(0);
     return said;
   };
   const nodeOf = (name: string): string => it.kubectl("get", "pod", name, "-o", "jsonpath={.spec.nodeName}");
 
   test("proxy gives the API and what pods and Services serve", async () => {
-    const proxy = begin("proxy", "--port=0");
-    const said = await firstText(proxy.stdout);
-    const base = `http://${/127\.0\.0\.1:\d+/.exec(said)?.[0]}`;
+    const proxy = running(["proxy", "--port=0"]);
+    const [at] = await proxy.until(/127\.0\.0\.1:\d+/);
+    const base = `http://${at}`;
     const pods = (await (await fetch(`${base}/api/v1/namespaces/default/pods`)).json()) as { kind: string };
     expect(pods.kind).toBe("PodList");
     const page = async (path: string): Promise<string> => (await (await fetch(`${base}${path}`)).text()).trim();
     expect(await page(`/api/v1/namespaces/default/pods/${pod}:8080/proxy/`)).toBe(pod);
     expect(await page("/api/v1/namespaces/default/services/web:80/proxy/")).toStartWith("web-");
-    proxy.kill();
-    await proxy.exited;
+    await proxy.interrupt();
   });
 
   test("cp takes folders both ways", () => {
@@ -116,7 +98,10 @@ describe("kubectl on pods and boards that run", () => {
 
     // The size comes a moment after the shell: sooner than a person types, later than this does.
     const typed = "until stty size | grep '^31 '; do sleep 0.1; done 2>/dev/null; tty; exit 3\n";
-    expect(await atTerminal(`exec -it ${pod} -- sh`, typed)).toMatch(/^31 87\n(.*\n)*\/dev\/pts\/\d/m);
+    const shell = running(["exec", "-it", pod, "--", "sh"], { terminal: { rows: 31, columns: 87 } });
+    shell.write(typed);
+    expect(await shell.exited).toBe(3);
+    expect(shell.output.replaceAll("\r", "")).toMatch(/^31 87\n(.*\n)*\/dev\/pts\/\d/m);
   });
 
   test("logs follow, of the container before, since a time, of many pods", async () => {
@@ -166,10 +151,10 @@ describe("kubectl on pods and boards that run", () => {
 
   test("debug adds a container to a pod, copies a pod, and looks at a board", async () => {
     const looked = await say(
-      ["debug", pod, `--image=${image}`, "--target=web", "-i", "--quiet", "--"],
+      ["debug", pod, `--image=${image}`, "--target=web", "-i", "--quiet", "--profile=general", "--"],
       "read line; ps | grep -c '[h]ttpd'",
     );
-    expect(looked).toBe("1\n");
+    expect(looked).toBe("1");
     expect(it.kubectl("get", "pod", pod, "-o", "jsonpath={.spec.ephemeralContainers[*].targetContainerName}")).toBe(
       "web",
     );
@@ -184,21 +169,16 @@ describe("kubectl on pods and boards that run", () => {
       ["debug", `node/${node}`, `--image=${image}`, "-i", "--quiet", "--profile=sysadmin", "--"],
       "read line; cat /host/etc/hostname",
     );
-    expect(onNode.trim()).toBe(node);
+    expect(onNode).toBe(node);
     it.kubectl("delete", "pods", "--field-selector", "status.phase=Succeeded", "--wait");
   });
 
   test("events are listed and watched, and cluster-info dump has all", async () => {
     expect(it.kubectl("events", "--for", `pod/${pod}`, "--types=Normal")).toContain("Started");
-    const watching = begin("events", "--watch", "--for", "pod/eventful");
+    const watching = running(["events", "--watch", "--for", "pod/eventful"]);
     it.kubectl("run", "eventful", `--image=${image}`, "--", "sleep", "100000");
-    let seen = "";
-    for await (const piece of watching.stdout) {
-      seen += new TextDecoder().decode(piece);
-      if (/Started/.test(seen)) break;
-    }
-    watching.kill();
-    await watching.exited;
+    await watching.until(/Started/);
+    await watching.interrupt();
     it.kubectl("delete", "pod", "eventful", "--now");
     expect(it.kubectl("cluster-info")).toContain("CoreDNS is running at");
     const folder = join(it.cluster.dir, "dump");
@@ -324,11 +304,3 @@ describe("kubectl on pods and boards that run", () => {
     it.kubectl("delete", "pdb", "web");
   });
 });
-
-/** What is said first, whole lines or not. */
-async function firstText(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const reader = stream.getReader();
-  const text = new TextDecoder().decode((await reader.read()).value);
-  reader.releaseLock();
-  return text;
-}

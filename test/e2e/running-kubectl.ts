@@ -17,8 +17,8 @@ export interface RunningKubectl {
 }
 
 export interface RunningOptions {
-  /** Give it a terminal (by script(1)), as for `-t`. */
-  readonly terminal?: boolean;
+  /** Give it a terminal (by script(1)), as for `-t`, of a size where one is said. */
+  readonly terminal?: boolean | { readonly rows: number; readonly columns: number };
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -36,8 +36,10 @@ export function runKubectl(
 ): RunningKubectl {
   const command = [clientBinaries().kubectl, "--kubeconfig", kubeconfig, ...args];
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const sized =
+    typeof terminal === "object" ? `stty rows ${terminal.rows} cols ${terminal.columns}; exec ${quoted}` : quoted;
   const child = Bun.spawn({
-    cmd: terminal ? ["script", "-qefc", quoted, "/dev/null"] : command,
+    cmd: terminal ? ["script", "-qefc", sized, "/dev/null"] : command,
     env: { ...process.env, TERM: "xterm", ...env },
     stdin: "pipe",
     stdout: "pipe",
