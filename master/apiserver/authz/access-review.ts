@@ -94,7 +94,7 @@ export function authorizationReviews(
         const review = object as SelfSubjectRulesReview;
         const namespace = review.spec.namespace ?? "";
         if (namespace === "") throw badRequest("no namespace on request");
-        return { ...review, spec: {}, status: rulesStatus(rulesOf(user, namespace)) };
+        return { ...review, metadata: {}, spec: {}, status: rulesStatus(rulesOf(user, namespace)) };
       },
     },
   ] satisfies ResourceDeclaration[];
@@ -259,7 +259,16 @@ function validateAskedSelector(
   });
 }
 
-function assertValid(kind: ResourceRef<KubeObject>, review: KubeObject, errors: readonly FieldError[]): void {
-  // Upstream leaves out the kind.
-  if (errors.length > 0) throw invalid({ group: kind.group, kind: "" }, review.metadata.name ?? "", errors);
+function assertValid(kind: ResourceRef<KubeObject>, { metadata }: KubeObject, errors: readonly FieldError[]): void {
+  const all = [...errors, ...metadataErrors(metadata, kind.namespaced)];
+  // Upstream leaves out the kind and the name.
+  if (all.length > 0) throw invalid({ group: kind.group, kind: "" }, "", all);
+}
+
+/** A review is nobody's object: it has no name, no labels, nothing but its place. */
+function metadataErrors(metadata: KubeObject["metadata"], namespaced: boolean): FieldError[] {
+  const { managedFields: _, namespace: __, ...rest } = metadata;
+  if (Object.values(rest).every((value) => value === undefined || value === null || value === "")) return [];
+  const why = namespaced ? "must be empty except for namespace" : "must be empty";
+  return collect((root) => root.at("metadata").invalid(metadata, why));
 }

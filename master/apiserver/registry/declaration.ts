@@ -109,6 +109,8 @@ export interface SubresourceDeclaration {
   readonly verbs: readonly string[];
   /** The kind of its body where that is not the resource's own. */
   readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  /** Whether it is never shown as a table, as upstream has it. */
+  readonly unprinted?: boolean | undefined;
   /** Whether OPTIONS, which is no verb, is served too: it is for the server behind a proxy. */
   readonly takesOptionsMethod?: boolean | undefined;
   /** For `scale`: JSON paths as in CustomResourceSubresourceScale. */

@@ -185,10 +185,12 @@ export class ResourceEndpoint {
     const object = decodedObject(request, options);
     const { virtual } = resource.declaration;
     if (virtual) {
+      matchNamespace(request, object);
       const namespace = namespaceOf(context, resource);
-      const answer = await virtual(object, { user: context.user, namespace });
+      const asked = placed(object, namespace);
+      const answer = await virtual(asked, { user: context.user, namespace });
       const { answersAnew = false } = resource.declaration;
-      const answered = answersAnew ? answer : this.#managed(request, options, object, answer);
+      const answered = answersAnew ? answer : this.#managed(request, options, asked, answer);
       return objectResponse(context, accepted, resource, ofValue(answered), 201);
     }
     if (handler) {
@@ -310,7 +312,7 @@ export class ResourceEndpoint {
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
     if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
     if (handler) return this.#handled(context, resource, { subresource, declared, handler, exchange });
-    const request = { context, resource, accepted: acceptedFor(context, resource) };
+    const request = { context, resource, accepted: acceptedFor(context, resource, !declared?.unprinted) };
     if (declared?.scale) return serveScale(this.#parts, request, declared.scale, () => this.#entry(context, resource));
     const change = declared?.update;
     if (subresource !== "status" && !change) throw pathNotFound();
@@ -325,6 +327,12 @@ export class ResourceEndpoint {
         throw notServed();
     }
   }
+}
+
+/** What is asked for and never kept: where the request says, and nobody's yet. */
+function placed({ metadata, ...object }: KubeObject, namespace: string | undefined): KubeObject {
+  const { uid: _, namespace: __, ...rest } = metadata;
+  return { ...object, metadata: { ...rest, ...(namespace !== undefined && { namespace }) } };
 }
 
 /** An object that a handler made, in the form that was asked for. */

@@ -3,6 +3,9 @@ import type { SubresourceDeclaration } from "../registry/declaration.ts";
 
 export const status: SubresourceDeclaration = { verbs: ["get", "patch", "update"] };
 
+/** The same of kinds whose subresources upstream shows in no table. */
+export const unprintedStatus: SubresourceDeclaration = { ...status, unprinted: true };
+
 /** Scale of a workload whose label selector stands in its status or spec under `labelSelector`. */
 export const scale: SubresourceDeclaration = {
   verbs: ["get", "patch", "update"],

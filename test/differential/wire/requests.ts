@@ -9,6 +9,7 @@ import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { readGroups } from "./read-requests.ts";
 import type { WireGroup } from "./request.ts";
+import { reviewGroups } from "./review-requests.ts";
 import { streamGroups } from "./stream-requests.ts";
 import { world } from "./world.ts";
 
@@ -30,4 +31,5 @@ export const groups: readonly WireGroup[] = [
   ...formGroups,
   ...streamGroups,
   ...headerGroups,
+  ...reviewGroups,
 ];

@@ -9,7 +9,7 @@ import { cleanupFinalizer, withConditions } from "../../extensions/definition-st
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { rfc3339 } from "../../registry/rfc3339.ts";
 import { createdAtColumn, nameColumn } from "../columns.ts";
-import { status } from "../subresources.ts";
+import { unprintedStatus as status } from "../subresources.ts";
 import {
   validateDefinition,
   validateDefinitionName,

@@ -2,7 +2,7 @@ import { apiServices } from "#shared/api/resources.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
-import { status } from "../subresources.ts";
+import { unprintedStatus as status } from "../subresources.ts";
 import { isPathSegment } from "../validation/names.ts";
 import { applyServiceDefaults, markLocal, validateAPIService, validateAPIServiceStatus } from "./rules.ts";
 

@@ -24,7 +24,7 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
   ref: certificateSigningRequests,
   shortNames: ["csr"],
   subresources: {
-    approval: { ...status, update: { prepare: prepareForApproval, validate: validateApproval } },
+    approval: { ...status, unprinted: true, update: { prepare: prepareForApproval, validate: validateApproval } },
     status,
   },
   columns: [

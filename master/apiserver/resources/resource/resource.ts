@@ -8,7 +8,7 @@ import type {
 } from "#shared/api/types/resource-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
-import { status } from "../subresources.ts";
+import { unprintedStatus as status } from "../subresources.ts";
 import { isLongName } from "../validation/names.ts";
 import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
 import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
