@@ -1,4 +1,5 @@
 import { publicJwk } from "#shared/pki/service-account-key.ts";
+import { requireOnly } from "../http/negotiate.ts";
 import type { PathHandler } from "../request-path.ts";
 import type { ServiceAccountIssuer } from "./service-account-issuer.ts";
 
@@ -46,8 +47,9 @@ export function openIdPaths(
 ): Readonly<Record<string, PathHandler>> {
   const handlers = ([configurationPath, jwksPath] as const).flatMap((path) => {
     // Made for each request: keys are rotated while the server runs, and the documents are small and rarely asked for.
-    const handler: PathHandler = async () => {
+    const handler: PathHandler = async ({ headers }) => {
       const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress())[path];
+      requireOnly(headers["accept"], contentType);
       return { kind: "bytes", code: 200, contentType, headers: { "cache-control": cacheControl }, body };
     };
     return [

@@ -1,7 +1,7 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
-import { type Media, negotiate, negotiateAggregated, requireJson, requireMedia } from "../http/negotiate.ts";
+import { type Media, negotiate, negotiateAggregated, requireMedia, requireOnly } from "../http/negotiate.ts";
 import { contentTypes, valueText } from "../http/render.ts";
 import { valueResponse } from "../registry/answer.ts";
 import { notServed } from "../registry/request-target.ts";
@@ -135,7 +135,7 @@ function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[],
 
 function versionOf({ method, headers }: RequestContext): ApiResponse {
   if (method !== "GET") throw notServed();
-  requireJson(headers["accept"]);
+  requireOnly(headers["accept"]);
   return valueResponse(versionInfo(), 200, negotiate(undefined));
 }
 

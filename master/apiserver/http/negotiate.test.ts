@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { negotiate, negotiateAggregated, negotiateFor, requireJson } from "./negotiate.ts";
+import { negotiate, negotiateAggregated, negotiateFor, requireOnly } from "./negotiate.ts";
 
 const protobuf = "application/vnd.kubernetes.protobuf";
 const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -53,8 +53,8 @@ test("what a router stands before", () => {
   expect(() => negotiateFor(configMaps, "application/*")).toThrow("Available representations: application/json");
   expect(negotiateFor({ ...configMaps, custom: true }, "application/*").media).toBe("json");
   expect(() => negotiateFor(watched, "application/yaml")).toThrow("application/json;stream=watch");
-  expect(() => requireJson("application/yaml")).toThrow("Available representations: application/json");
-  requireJson("application/json;as=Other, application/yaml");
+  expect(() => requireOnly("application/yaml")).toThrow("Available representations: application/json");
+  requireOnly("application/json;as=Other, application/yaml");
 });
 
 test("the aggregated list of discovery", () => {

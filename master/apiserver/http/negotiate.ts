@@ -164,9 +164,9 @@ export function negotiateFor(answered: AnsweredKind, accept: string | undefined)
 /** For what upstream's router takes as one of the three types. Throws 406. */
 export const requireMedia = (accept: string | undefined): void => requireRouted(accept, routedTypes, acceptedTypes);
 
-/** For what is served as JSON alone. Throws 406. */
-export const requireJson = (accept: string | undefined): void =>
-  requireRouted(accept, new Set([mediaTypes.json]), mediaTypes.json);
+/** For what is served as one media type alone. Throws 406. */
+export const requireOnly = (accept: string | undefined, mediaType = mediaTypes.json): void =>
+  requireRouted(accept, new Set([mediaType]), mediaType);
 
 const textType = "text/plain";
 const routedTypes: ReadonlySet<string> = new Set(Object.values(mediaTypes));

@@ -233,7 +233,11 @@ const refused = by(
   get("documents at /apis", "/apis"),
 );
 const custom = ["/apis/example.com", "/apis/nothing.example.com"].flatMap((path) => by(plain, get(path, path)));
-const discovered: readonly WireRequest[] = [...wholly, ...refused, ...custom];
+/** What they say is each server's own. */
+const openId = ["/.well-known/openid-configuration", "/openid/v1/jwks"].flatMap((path) =>
+  by(["application/*", "APPLICATION/JSON", cbor, html, "text/*", yaml, "json", "*"], get(path, path)),
+);
+const discovered: readonly WireRequest[] = [...wholly, ...refused, ...custom, ...openId];
 
 const documents: readonly WireRequest[] = by(
   // Upstream reads it as `application/json` there.
