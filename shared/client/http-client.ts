@@ -95,7 +95,9 @@ export class HttpClient extends RequestClient implements Client {
   }
 
   async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
-    const response = await this.#transport.send({ method, url: path, body, contentType, signal });
+    // A path may have one media type of its own.
+    const accept = "application/json, */*";
+    const response = await this.#transport.send({ method, url: path, body, contentType, accept, signal });
     const text = await this.#text(response);
     return response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   }
