@@ -2,18 +2,20 @@
 import { loadSamples } from "./bodies.ts";
 import type { FuzzCase, Shape } from "./fuzz-case.ts";
 import { bodyCase, headerCase, patchCase, readCase } from "./http-shapes.ts";
+import { http2Case } from "./http2-shapes.ts";
 import { Random } from "./random.ts";
 import { bytesCase, framingCase, garbageCase, pipelineCase, upgradeCase } from "./wire-shapes.ts";
 
 /** By how often of a hundred. */
 const shapes: Readonly<Record<string, { readonly weight: number; readonly make: Shape }>> = {
-  body: { weight: 34, make: bodyCase },
-  patch: { weight: 14, make: patchCase },
-  read: { weight: 16, make: readCase },
+  body: { weight: 30, make: bodyCase },
+  patch: { weight: 12, make: patchCase },
+  read: { weight: 14, make: readCase },
   headers: { weight: 10, make: headerCase },
   framing: { weight: 8, make: framingCase },
   bytes: { weight: 7, make: bytesCase },
   upgrade: { weight: 6, make: upgradeCase },
+  http2: { weight: 8, make: http2Case },
   garbage: { weight: 3, make: garbageCase },
   pipeline: { weight: 2, make: pipelineCase },
 };

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { FuzzCase } from "./fuzz-case.ts";
+import { Http2AnswerReader } from "./http2-answers.ts";
 
 /** Where the server is, and how its admin is known there. */
 export interface Place {
@@ -30,7 +31,7 @@ const SHOWN_BYTES = 2000;
 export async function converse(place: Place, { over, as, ending, head, rest }: FuzzCase): Promise<Outcome> {
   const socket = await connected(place, over, as);
   if (!socket) return { codes: [], text: "", end: "closed" };
-  const answers = new AnswerReader();
+  const answers = over === "h2" ? new Http2AnswerReader() : new AnswerReader();
   let isClosed = false;
   const closed = new Promise<void>((resolve) => {
     socket.once("close", () => {
@@ -62,10 +63,17 @@ export async function converse(place: Place, { over, as, ending, head, rest }: F
   return { codes: answers.codes, text: answers.text, end };
 }
 
-async function connected({ port, ca, cert, key }: Place, over: "tls" | "tcp", as: string): Promise<Socket | undefined> {
+async function connected(
+  { port, ca, cert, key }: Place,
+  over: FuzzCase["over"],
+  as: string,
+): Promise<Socket | undefined> {
   const options = { host: "127.0.0.1", port };
+  const ALPNProtocols = over === "h2" ? ["h2"] : [];
   const socket =
-    over === "tcp" ? connectTcp(options) : connectTls({ ...options, ca, ...(as === "admin" ? { cert, key } : {}) });
+    over === "tcp"
+      ? connectTcp(options)
+      : connectTls({ ...options, ca, ALPNProtocols, ...(as === "admin" ? { cert, key } : {}) });
   try {
     await once(socket, over === "tcp" ? "connect" : "secureConnect");
     return socket;

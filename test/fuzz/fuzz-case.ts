@@ -11,8 +11,8 @@ export type Ending = "answer" | "begin" | "leave";
 export interface FuzzCase {
   readonly seed: number;
   readonly shape: string;
-  /** Plain TCP: no TLS is spoken. */
-  readonly over: "tls" | "tcp";
+  /** HTTP/1.1 by TLS, or HTTP/2; by plain TCP no TLS is spoken. */
+  readonly over: "tls" | "h2" | "tcp";
   readonly as: "admin" | "anonymous";
   readonly ending: Ending;
   readonly head: Buffer;

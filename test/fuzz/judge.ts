@@ -26,7 +26,7 @@ export function faultOf({ shape, ending, over, head }: FuzzCase, { codes, text, 
   if (end === "waited") return "no answer";
   const odd = codes.find((code) => Number.isNaN(code));
   // Which of several answers is one to HEAD, and so without a body, is not followed here.
-  if (odd !== undefined && over === "tls" && shape !== "pipeline") return "an answer that is no HTTP";
+  if (odd !== undefined && over !== "tcp" && shape !== "pipeline") return "an answer that is no HTTP";
   if (ending === "answer" && codes.length === 0) return "the connection was closed without an answer";
   if (shape === "framing" && codes.length > 1) return "the body was taken for a request";
   const failed = codes.find((code) => code >= 500);

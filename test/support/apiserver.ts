@@ -47,6 +47,8 @@ export interface TestServer {
   readonly kubeconfig: string;
   readonly folder: string;
   connectionCount(): number;
+  /** From now on, client certificates count if they are of these authorities (PEM). */
+  trustClientsOf(authorities: string): void;
   clientAs(user: User): Client;
   /** A client certificate of this authority. */
   issue(commonName: string, organizations?: readonly string[]): Promise<KeyAndCertificate>;
@@ -81,11 +83,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     { commonName: "kube-apiserver", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
     [extendedKeyUsages.serverAuth],
   );
+  const own = { certificate: serving.certificatePem, key: serving.keyPem };
   const transport = new HttpsTransport(api, {
     host: "127.0.0.1",
     port: 0,
-    certificate: serving.certificatePem,
-    key: serving.keyPem,
+    ...own,
     clientAuthorities: authority.certificatePem,
     limits: options.limits,
     log: (message) => console.error(message),
@@ -107,6 +109,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     kubeconfig,
     folder,
     connectionCount: () => transport.connectionCount,
+    trustClientsOf: (clientAuthorities) => transport.useCertificates({ ...own, clientAuthorities }),
     clientAs: (user) => api.client(user),
     issue,
     fetch: (path, init) =>

@@ -1,8 +1,9 @@
 /** One request of a client, passed on to an aggregated API server, and its answer passed back. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
+import { type HttpResponse, pour } from "../http/arrival.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import {
@@ -37,14 +38,14 @@ export async function passOn(
   if (exchange?.kind === "upgrade") return upgraded(endpoint, path, context, exchange);
   const { method, user, body } = context;
   const signal = deadlineOf(parts, context);
-  const ask = (headers: readonly string[], sent: IncomingMessage | Uint8Array | undefined): Promise<StreamResponse> =>
+  const ask = (headers: readonly string[], sent: Readable | Uint8Array | undefined): Promise<StreamResponse> =>
     endpoint.request(user, { method, path, headers, body: sent }, { signal }).catch((error: unknown) => {
       throw unreached(error, signal);
     });
   if (exchange) {
     const { request, response } = exchange;
-    const sent = body.kind === "bytes" ? body.bytes : hasBody(request) ? request : undefined;
-    const headers = [...passedHeaders(request), ...forwarding(endpoint, path, exchange)];
+    const sent = body.kind === "bytes" ? body.bytes : request.hasBody ? request.body : undefined;
+    const headers = [...passedHeaders(request), ...forwarding(endpoint, path, context, exchange)];
     passBack(await ask(headers, sent), response);
     return "handled";
   }
@@ -83,10 +84,15 @@ function deadlineOf(parts: RemoteParts, { info, signal }: RequestContext): Abort
   return isDiscovery ? AbortSignal.any([signal, discoveryDeadline(parts)]) : signal;
 }
 
-function forwarding({ host }: RemoteEndpoint, path: string, { request, response }: RequestExchange): string[] {
+function forwarding(
+  { host }: RemoteEndpoint,
+  path: string,
+  { remoteAddress }: RequestContext,
+  { response }: RequestExchange,
+): string[] {
   const auditId = response.getHeader("audit-id");
   return [
-    ...forwardedFor(request),
+    ...(remoteAddress ? ["X-Forwarded-For", remoteAddress] : []),
     ...["X-Forwarded-Host", host, "X-Forwarded-Proto", "https", "X-Forwarded-Uri", path.split("?")[0] ?? ""],
     ...(typeof auditId === "string" ? ["Audit-Id", auditId] : []),
   ];
@@ -94,23 +100,14 @@ function forwarding({ host }: RemoteEndpoint, path: string, { request, response 
 
 type RequestExchange = Extract<Exchange, { kind: "request" }>;
 
-const forwardedFor = ({ socket }: IncomingMessage): string[] =>
-  socket.remoteAddress ? ["X-Forwarded-For", socket.remoteAddress] : [];
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
-}
-
-function passBack(answer: StreamResponse, response: ServerResponse): void {
+function passBack(answer: StreamResponse, response: HttpResponse): void {
   for (let index = 0; index + 1 < answer.headers.length; index += 2) {
     response.appendHeader(answer.headers[index] ?? "", answer.headers[index + 1] ?? "");
   }
   if (!response.hasHeader("cache-control")) response.setHeader("cache-control", "no-cache, private");
   response.writeHead(answer.status);
   response.flushHeaders();
-  response.on("close", () => answer.body.destroy());
-  answer.body.on("error", () => response.destroy());
-  answer.body.pipe(response);
+  pour(answer.body, response);
 }
 
 /** For clients in this process, which take whole answers. */

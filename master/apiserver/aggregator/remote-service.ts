@@ -17,6 +17,7 @@ import {
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
+import type { HttpRequest } from "../http/arrival.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { User } from "../request.ts";
 
@@ -162,12 +163,14 @@ function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
 }
 
 /** A client's own headers without what only this server may say. */
-export function passedHeaders(request: IncomingMessage): string[] {
+export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">): string[] {
   return withoutIdentity(forwardedHeaders(request.rawHeaders));
 }
 
+type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
+
 /** The request line and head of an upgrade, for the stream that follows. */
-export function upgradeHead(host: string, path: string, user: User, request: IncomingMessage): string {
+export function upgradeHead(host: string, path: string, user: User, request: Upgrading): string {
   const own = ["Host", host, ...identityHeaders(user)];
   const lines = [`${request.method ?? "GET"} ${path} HTTP/1.1`];
   const all = [...own, ...withoutIdentity(withoutCredentials(request.rawHeaders))];

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
@@ -6,6 +5,7 @@ import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
+import { type HttpResponse, pour } from "../http/arrival.ts";
 import { isTrue } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
@@ -106,7 +106,8 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   const search = context.query.size > 0 ? `?${context.query}` : "";
   // Relative links of the page need the slash.
   if (subpath === "" && exchange?.kind === "request" && (method === "GET" || method === "HEAD")) {
-    exchange.response.writeHead(301, { Location: `${root}/${search}` }).end();
+    exchange.response.writeHead(301, { Location: `${root}/${search}` });
+    exchange.response.end();
     return "handled";
   }
   const path = `${subpath === "" ? "/" : subpath}${search}`;
@@ -117,8 +118,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   }
   const headers = exchange ? withHost(forwardedHeaders(exchange.request.rawHeaders), where.host) : ["Host", where.host];
   // A body that was read already comes from the context, else it is passed through as it arrives.
-  const sent =
-    body.kind === "bytes" ? body.bytes : exchange && hasBody(exchange.request) ? exchange.request : undefined;
+  const sent = body.kind === "bytes" ? body.bytes : exchange?.request.hasBody ? exchange.request.body : undefined;
   const answer = await requestOver(stream, { method, path, headers, body: sent }).catch((error: Error) => {
     throw unreached(error, where);
   });
@@ -165,7 +165,7 @@ async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
   });
 }
 
-function passOn(answer: StreamResponse, response: ServerResponse, place: ProxiedPlace): void {
+function passOn(answer: StreamResponse, response: HttpResponse, place: ProxiedPlace): void {
   const location = headerOf(answer.headers, "location");
   const [type = ""] = (headerOf(answer.headers, "content-type") ?? "").split(";");
   const isPage = location === undefined && type.trim() === "text/html";
@@ -181,8 +181,7 @@ function passOn(answer: StreamResponse, response: ServerResponse, place: Proxied
   response.writeHead(answer.status);
   response.flushHeaders();
   response.on("close", () => answer.body.destroy());
-  body.on("error", () => response.destroy());
-  body.pipe(response);
+  pour(body, response);
 }
 
 /** The path up to the subresource; what follows is the path on the server behind. */
@@ -211,10 +210,6 @@ async function readAll(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString();
-}
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
 }
 
 function withHost(headers: readonly string[], host: string): string[] {

@@ -1,5 +1,5 @@
-import type { ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
+import type { Arrival } from "./arrival.ts";
 
 /** How many connections there may be, and how long each may keep the server waiting (ms). */
 export interface ConnectionLimits {
@@ -97,16 +97,17 @@ export class Connections {
     this.#unproven.delete(socket);
   }
 
-  /** Ends the connection when its client takes nothing of an answer that is written. */
-  awaitReader(socket: TLSSocket, response: ServerResponse): void {
+  /** Leaves a client that takes nothing of an answer that is written. */
+  awaitReader(arrival: Arrival): void {
+    const { response, connection } = arrival;
     let left_bytes = Number.POSITIVE_INFINITY;
     // Of its own: a request that follows in the same connection must not take it back.
     let timer: ReturnType<typeof setTimeout> | undefined;
     const look = (): void => {
-      if (!this.#open.has(socket) || response.closed) return;
-      const waiting_bytes = socket.writableLength + response.writableLength;
+      if (!this.#open.has(connection) || response.closed) return;
+      const waiting_bytes = arrival.untaken_bytes();
       if (waiting_bytes >= left_bytes) {
-        socket.destroy();
+        arrival.leave();
         return;
       }
       left_bytes = waiting_bytes;

@@ -1,5 +1,4 @@
 /** Writes answers to a socket: JSON texts joined as they rest, in chunks, compressed where that pays. */
-import type { ServerResponse } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGzip, gzip } from "node:zlib";
@@ -8,6 +7,7 @@ import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/a
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, CachedObject, WatchFrame } from "../request.ts";
+import type { HttpResponse } from "./arrival.ts";
 import { connectionLimits } from "./connections.ts";
 import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
@@ -37,7 +37,7 @@ export interface Rendering {
 const jsonType = "application/json";
 
 /** Sends a whole answer. Resolves when the last byte is handed to the socket, or the client is gone. */
-export async function render(response: ServerResponse, answer: ApiResponse, asked: Rendering): Promise<void> {
+export async function render(response: HttpResponse, answer: ApiResponse, asked: Rendering): Promise<void> {
   const settled = answer.kind === "bytes" ? undefined : answer.accepted;
   const rendering = settled ? { ...asked, accepted: settled, pretty: asked.pretty || settled.pretty } : asked;
   switch (answer.kind) {
@@ -79,7 +79,7 @@ export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "
 export const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
 
 async function renderText(
-  response: ServerResponse,
+  response: HttpResponse,
   code: number,
   body: string | Uint8Array,
   rendering: Rendering,
@@ -97,13 +97,13 @@ async function renderText(
   else joined(response, () => response.end(bytes));
 }
 
-function setPacked(response: ServerResponse): void {
+function setPacked(response: HttpResponse): void {
   response.setHeader("content-encoding", "gzip");
   response.setHeader("vary", "Accept-Encoding");
 }
 
-/** Head, framing and body leave in one write: one TLS record and one system call instead of up to four. */
-function joined<T>({ socket }: ServerResponse, write: () => T): T {
+/** By HTTP/1.1, head, framing and body leave in one write: one TLS record and one system call instead of up to four. */
+function joined<T>({ socket }: HttpResponse, write: () => T): T {
   socket?.cork();
   try {
     return write();
@@ -112,7 +112,7 @@ function joined<T>({ socket }: ServerResponse, write: () => T): T {
   }
 }
 
-async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse, { kind: "bytes" }>): Promise<void> {
+async function renderBytes(response: HttpResponse, answer: Extract<ApiResponse, { kind: "bytes" }>): Promise<void> {
   if (answer.contentType !== "") response.setHeader("content-type", answer.contentType);
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   const { body } = answer;
@@ -131,9 +131,9 @@ async function renderBytes(response: ServerResponse, answer: Extract<ApiResponse
 
 /** Waits where the client reads slower than the server writes; one that reads nothing is left. */
 class Sink {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
 
-  constructor(response: ServerResponse) {
+  constructor(response: HttpResponse) {
     this.#response = response;
   }
 
@@ -159,7 +159,7 @@ class Sink {
 
 /** A list is its objects' texts joined; between chunks the event loop gets its turn. */
 async function renderList(
-  response: ServerResponse,
+  response: HttpResponse,
   { code, apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>,
   rendering: Rendering,
 ): Promise<void> {
@@ -203,7 +203,7 @@ async function* withTurns(texts: Iterable<string>): AsyncGenerator<string> {
 }
 
 /** A list whose members are made for this answer: in turns, so that the largest holds nobody up. */
-async function renderPieces(response: ServerResponse, answer: ListAnswer, rendering: Rendering): Promise<void> {
+async function renderPieces(response: HttpResponse, answer: ListAnswer, rendering: Rendering): Promise<void> {
   const chunks = inTurns(jsonPieces(answer, rendering.pretty ? "indented" : "compact"));
   const first = (await chunks.next()).value ?? "";
   const second = await chunks.next();
@@ -237,7 +237,7 @@ async function* bytesOf(chunks: AsyncIterable<string>): AsyncGenerator<Uint8Arra
 }
 
 /** Small parts are gathered, so that each write is worth its system call. */
-async function renderParts(response: ServerResponse, parts: AsyncIterable<Uint8Array>): Promise<void> {
+async function renderParts(response: HttpResponse, parts: AsyncIterable<Uint8Array>): Promise<void> {
   const sink = new Sink(response);
   let gathered: Uint8Array[] = [];
   let size = 0;
@@ -259,7 +259,7 @@ async function renderParts(response: ServerResponse, parts: AsyncIterable<Uint8A
 
 /** One JSON document a line, as long as both sides stay. */
 async function renderWatch(
-  response: ServerResponse,
+  response: HttpResponse,
   frames: AsyncIterable<WatchFrame>,
   { accepted }: Rendering,
 ): Promise<void> {

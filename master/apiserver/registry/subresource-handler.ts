@@ -1,12 +1,13 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { KubeObject } from "#shared/api/object.ts";
+import type { HttpRequest, HttpResponse } from "../http/arrival.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 
 /** The raw HTTP exchange, for what streams or upgrades (exec, port-forward, proxy). Absent for in-process clients. */
 export type Exchange =
-  | { readonly kind: "request"; readonly request: IncomingMessage; readonly response: ServerResponse }
+  | { readonly kind: "request"; readonly request: HttpRequest; readonly response: HttpResponse }
   | { readonly kind: "upgrade"; readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer };
 
 export interface SubresourceCall {

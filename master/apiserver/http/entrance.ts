@@ -1,0 +1,77 @@
+import type { PeerCertificate, TLSSocket } from "node:tls";
+import { internalError, StatusError } from "#shared/api/errors.ts";
+import { auditIdOf } from "../audit/auditor.ts";
+import type { AuditRecord } from "../audit/record.ts";
+import { anonymousUser } from "../authn/chain.ts";
+import type { RequestInfo, User } from "../request.ts";
+import type { ApiRequest, ApiServer } from "../server.ts";
+import type { HttpRequest } from "./arrival.ts";
+import type { Connections } from "./connections.ts";
+import { headersOf } from "./request-headers.ts";
+
+const UNAUTHORIZED = 401;
+
+/** A request at the door, before anybody knows whose it is. */
+export interface Caller {
+  readonly request: Pick<HttpRequest, "method" | "url" | "headers" | "rawHeaders">;
+  readonly connection: TLSSocket;
+  readonly info: RequestInfo;
+}
+
+export interface Admitted {
+  readonly user: User;
+  readonly audit: AuditRecord | undefined;
+}
+
+export interface EntranceOptions {
+  readonly server: ApiServer;
+  readonly connections: Connections;
+  readonly certificateOf: (connection: TLSSocket) => PeerCertificate | undefined;
+  /** What went wrong inside; a client only hears that something did. */
+  readonly log: (message: string) => void;
+}
+
+/** Says who a request is of, and has the audit record it; the same for requests and upgrades, by every version of HTTP. */
+export class Entrance {
+  readonly #options: EntranceOptions;
+
+  constructor(options: EntranceOptions) {
+    this.#options = options;
+  }
+
+  /** The request's headers, and the ID by which the audit knows it. */
+  namesOf({ request }: Caller): { headers: ApiRequest["headers"]; auditId: string } {
+    const headers = headersOf(request);
+    return { headers, auditId: auditIdOf(headers) };
+  }
+
+  /** Throws what authentication refuses. */
+  async admit(caller: Caller, headers: ApiRequest["headers"], auditId: string): Promise<Admitted> {
+    const { server, connections, certificateOf } = this.#options;
+    const { request, connection, info } = caller;
+    const { remoteAddress } = connection;
+    const asked = { method: request.method, info, uri: request.url, headers, remoteAddress };
+    try {
+      const user = await server.authenticate({
+        headers,
+        path: info.path,
+        clientCertificate: certificateOf(connection),
+        remoteAddress,
+      });
+      if (user.name !== anonymousUser.name) connections.proven(connection);
+      return { user, audit: server.auditor?.begin(asked, user, auditId) };
+    } catch (error) {
+      if (error instanceof StatusError && error.code === UNAUTHORIZED)
+        server.auditor?.begin(asked, undefined, auditId)?.unauthenticated(error);
+      throw error;
+    }
+  }
+
+  /** What a client is told of an error; one that is no answer of the API's own is logged. */
+  statusOf(error: unknown, request: Pick<HttpRequest, "method" | "url">): StatusError {
+    if (error instanceof StatusError) return error;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#options.log(`${request.method} ${request.url}: ${text}`);
+    return internalError(error instanceof Error ? error.message : String(error), error);
+  }
+}

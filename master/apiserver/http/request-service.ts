@@ -1,0 +1,169 @@
+import { StatusError } from "#shared/api/errors.ts";
+import { RushOfRequests } from "#shared/process/compiling.ts";
+import type { AuditRecord } from "../audit/record.ts";
+import { isLongRunning } from "../discovery/metrics.ts";
+import type { Exchange } from "../registry/subresource-handler.ts";
+import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
+import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
+import { acceptedBy, packingFor, sendStatus, setWarnings, wantsPretty } from "./answer.ts";
+import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
+import type { Connections } from "./connections.ts";
+import type { Entrance } from "./entrance.ts";
+import { negotiate } from "./negotiate.ts";
+import { render } from "./render.ts";
+import { readBody } from "./request-body.ts";
+import { requestInfoOf } from "./request-info.ts";
+
+const ANSWER_WITHIN_MS = 60_000;
+
+/** Answers requests: who asks, whose turn it is, what the API server says to it, and in which form the client gets it. */
+export class RequestService {
+  readonly #server: ApiServer;
+  readonly #connections: Connections;
+  readonly #entrance: Entrance;
+  readonly #rush = new RushOfRequests();
+  #underWay = 0;
+
+  constructor(server: ApiServer, connections: Connections, entrance: Entrance) {
+    this.#server = server;
+    this.#connections = connections;
+    this.#entrance = entrance;
+  }
+
+  /** Requests that are not answered yet; those that last, such as watches, left out. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Resolves when nothing of the request goes on any more; never rejects. */
+  async serve(arrival: Arrival): Promise<void> {
+    try {
+      await this.#serve(arrival);
+    } catch (error) {
+      this.#fail(arrival, error);
+    }
+  }
+
+  async #serve(arrival: Arrival): Promise<void> {
+    const { request, response, connection } = arrival;
+    this.#connections.requestBegan(connection);
+    const { info, query } = targetOf(request, response);
+    const done = this.#server.metrics.begin(info);
+    const gone = new AbortController();
+    const limited = !isLongRunning(info);
+    let ended = false;
+    let audit: AuditRecord | undefined;
+    response.on("close", () => {
+      if (ended) return;
+      ended = true;
+      // Whoever was answered whole has nothing more to stop.
+      if (!response.writableFinished || !limited) gone.abort();
+      done(response.statusCode);
+      audit?.complete(response.statusCode);
+      this.#connections.requestEnded(connection);
+    });
+    const caller = { request, connection, info };
+    const { headers, auditId } = this.#entrance.namesOf(caller);
+    response.setHeader("audit-id", auditId);
+    const admitted = await this.#entrance.admit(caller, headers, auditId);
+    audit = admitted.audit;
+    const { user } = admitted;
+    const asked = { info, query, headers, signal: gone.signal, audit };
+    const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
+    this.#underWay += limited ? 1 : 0;
+    if (limited) this.#rush.requestBegan(this.#underWay);
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#enter(asked, user, response);
+      await this.#answer(arrival, asked, user, limited ? undefined : leave);
+    } catch (error) {
+      const status = this.#entrance.statusOf(error, request);
+      audit?.failed(status);
+      if (!limited) audit?.started(status.code);
+      throw status;
+    } finally {
+      clearTimeout(late);
+      leave?.();
+      if (response.writableEnded) this.#connections.awaitReader(arrival);
+      this.#underWay -= limited ? 1 : 0;
+    }
+  }
+
+  /** Waits for the request's turn by the cluster's flow schemas. Connections that last are let through; a watch counts until
+   *  its first event can be sent. */
+  async #enter(
+    { info, query, signal }: Pick<ApiRequest, "info" | "query" | "signal">,
+    user: User,
+    response: HttpResponse,
+  ): Promise<() => void> {
+    if (isLongRunning(info) && info.verb !== "watch") return () => undefined;
+    const { gate } = this.#server;
+    const entering = gate.enter(user, info, this.#server.widthOf(info, query), signal);
+    const passage = entering instanceof Promise ? await entering : entering;
+    response.setHeader("x-kubernetes-pf-flowschema-uid", passage.flowSchemaUid);
+    response.setHeader("x-kubernetes-pf-prioritylevel-uid", passage.priorityLevelUid);
+    return passage.leave;
+  }
+
+  /** An answer that has begun may take as long as the client reads; one that has not is given up. */
+  #answerLate(response: HttpResponse, gone: AbortController): void {
+    if (response.headersSent) return;
+    gone.abort();
+    const message = "request did not complete within the allotted timeout";
+    sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
+  }
+
+  async #answer(
+    { request, response, connection }: Arrival,
+    { info, query, headers, signal, audit }: Pick<ApiRequest, "info" | "query" | "headers" | "signal" | "audit">,
+    user: User,
+    isHandled: (() => void) | undefined,
+  ): Promise<void> {
+    const body: RequestBody = this.#server.readsBody(info) ? await readBody(request) : { kind: "none" };
+    const warnings: string[] = [];
+    const { method } = request;
+    const { remoteAddress } = connection;
+    const exchange: Exchange = { kind: "request", request, response };
+    const answer = await this.#server
+      .handle({ method, info, query, headers, body, signal, warnings, remoteAddress, audit }, user, exchange)
+      .catch((error: unknown) => {
+        // What was found odd is told of a refused request too.
+        if (!response.headersSent) setWarnings(response, warnings);
+        throw error;
+      });
+    isHandled?.();
+    if (answer !== "handled") audit?.answered(answer);
+    if (isLongRunning(info)) audit?.started(answer === "handled" ? response.statusCode : codeOf(answer));
+    if (answer === "handled" || response.headersSent) return;
+    setWarnings(response, warnings);
+    response.setHeader("cache-control", "no-cache, private");
+    const accepted = answer.kind === "bytes" ? negotiate(undefined) : acceptedBy(headers["accept"]);
+    await render(response, answer, {
+      accepted,
+      packing: packingFor(headers["accept-encoding"], connection),
+      pretty: wantsPretty(query, headers["user-agent"], accepted.pretty),
+    });
+  }
+
+  #fail({ request, response }: Arrival, error: unknown): void {
+    const status = this.#entrance.statusOf(error, request);
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    sendStatus(response, status, request.headers.accept);
+  }
+}
+
+const codeOf = (answer: ApiResponse): number => (answer.kind === "watch" ? 200 : answer.code);
+
+/** What a request is for; the connection of one whose path is no path is closed. */
+function targetOf(request: HttpRequest, response: HttpResponse): { info: RequestInfo; query: URLSearchParams } {
+  const { path, query } = splitUrl(request.url);
+  try {
+    return { info: requestInfoOf(request.method, path, query), query };
+  } catch (error) {
+    response.setHeader("connection", "close");
+    throw error;
+  }
+}

@@ -1,0 +1,487 @@
+import type { Duplex } from "node:stream";
+import { type ArrivedFrame, FrameReader } from "./frame-reader.ts";
+import {
+  type ErrorCode,
+  errorCodes,
+  FRAME_BYTES,
+  type Frame,
+  flags,
+  frameTypes,
+  goAwayFrame,
+  headerFrames,
+  LARGEST_WINDOW_BYTES,
+  LAST_STREAM_ID,
+  pingAck,
+  resetFrame,
+  settingIds,
+  settingsAck,
+  settingsFrame,
+  WINDOW_BYTES,
+  windowUpdateFrame,
+} from "./frames.ts";
+import { CompressionError, HeaderDecoder, type HeaderList } from "./header-decoder.ts";
+import { encodeHeaders } from "./header-encoder.ts";
+import { Output } from "./output.ts";
+import { Http2Request } from "./request.ts";
+import { isField, requestHeadOf } from "./request-head.ts";
+import { Http2Response } from "./response.ts";
+import type { StreamPort } from "./stream-port.ts";
+
+export interface Http2Options {
+  /** Requests that a client may have under way at once. */
+  readonly maxStreams: number;
+  /** Of one request's header list, and of what it is sent as. */
+  readonly maxHeaders_bytes: number;
+  /** For a client to take some of what is written; one that takes nothing is left (ms). */
+  readonly stalledFor_ms: number;
+}
+
+/** Answers one request. Resolves when nothing of it goes on any more, answered or not; never rejects. */
+export type Http2Handler = (request: Http2Request, response: Http2Response) => Promise<void>;
+
+interface Stream {
+  readonly request: Http2Request;
+  readonly response: Http2Response;
+}
+
+/** A header block that is not complete yet. */
+interface OpenBlock {
+  readonly stream: number;
+  readonly endsStream: boolean;
+  readonly dependsOnItself: boolean;
+  readonly parts: Buffer[];
+  bytes: number;
+}
+
+/** What all streams together may have on their way to us. Given back as it comes: each stream has a bound of its own. */
+const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+/** Frames in which one header block comes, beyond those that its length takes. A block may be twice as long as what is taken,
+ *  so that its client hears an answer. */
+const MAX_CONTINUATIONS = 64;
+/** Requests that go on after their client gave them up, as a multiple of those that it may have. */
+const MAX_LEFT_BEHIND = 4;
+/** Requests that a client may give up in a short time, and how many more each second. */
+const MAX_RESETS = 1000;
+const RESETS_A_SECOND = 200;
+/** Streams that ended on our word are remembered: what the client sent before it heard that is no fault. */
+const MAX_REMEMBERED = 128;
+const TOO_LARGE_HEADERS = 431;
+const FAREWELL_MS = 1000;
+
+/** An error for the whole connection (RFC 9113, 5.4.1). */
+class ConnectionError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A server's side of one HTTP/2 connection (RFC 9113), on a socket whose client will speak nothing else. */
+export class Http2Connection implements StreamPort {
+  readonly #socket: Duplex;
+  readonly #handler: Http2Handler;
+  readonly #options: Http2Options;
+  readonly #reader = new FrameReader();
+  readonly #decoder: HeaderDecoder;
+  readonly #output: Output;
+  readonly #streams = new Map<number, Stream>();
+  /** Those that have something to send, in turn. */
+  readonly #senders = new Set<Http2Response>();
+  /** Answered to their end, which is told once it has left. */
+  #answered: Http2Response[] = [];
+  readonly #remembered = new Set<number>();
+  #lastStream = 0;
+  /** Handlers that have not come to their end. */
+  #handling = 0;
+  #block: OpenBlock | undefined;
+  #hasSettings = false;
+  #isOver = false;
+  /** What the client takes: of the whole connection, of a new stream, in a frame. */
+  #window_bytes = WINDOW_BYTES;
+  #streamWindow_bytes = WINDOW_BYTES;
+  #frame_bytes = FRAME_BYTES;
+  /** What the client may send, and what of it is not given back yet. */
+  #credit_bytes = 0;
+  #tellTableSize = false;
+  #resets = MAX_RESETS;
+  #resetsAt_ms = 0;
+
+  constructor(socket: Duplex, handler: Http2Handler, options: Http2Options) {
+    this.#socket = socket;
+    this.#handler = handler;
+    this.#options = options;
+    this.#decoder = new HeaderDecoder(options.maxHeaders_bytes);
+    this.#output = new Output(socket, options.stalledFor_ms, () => this.#sendMore());
+    this.push(
+      settingsFrame([
+        [settingIds.maxConcurrentStreams, options.maxStreams],
+        [settingIds.maxHeaderListSize, options.maxHeaders_bytes],
+      ]),
+    );
+    this.push(windowUpdateFrame(0, CONNECTION_WINDOW_BYTES - WINDOW_BYTES));
+    socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.once("close", () => this.#closed());
+  }
+
+  /** Tells the client to make no more requests here. Those that it makes before it has heard so are served. */
+  goAway(): void {
+    if (!this.#isOver) this.push(goAwayFrame(LAST_STREAM_ID, errorCodes.noError, ""));
+  }
+
+  /** Ends all streams, and the connection behind them. The client hears which requests it may make again elsewhere. */
+  end(code: ErrorCode = errorCodes.noError, reason = ""): void {
+    if (this.#isOver) return;
+    this.push(goAwayFrame(this.#lastStream, code, reason));
+    this.#output.flush();
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), FAREWELL_MS).unref();
+    this.#closed();
+  }
+
+  push(frame: Frame): void {
+    if (!this.#isOver) this.#output.push(frame);
+  }
+
+  pushHeaders(stream: number, block: Buffer, endsStream: boolean): void {
+    // A client that made its table smaller must hear that none is used.
+    const whole = this.#tellTableSize ? Buffer.concat([noTable, block]) : block;
+    this.#tellTableSize = false;
+    for (const frame of headerFrames(stream, whole, endsStream, this.#frame_bytes)) this.push(frame);
+  }
+
+  send(response: Http2Response): void {
+    if (this.#isOver) return;
+    this.#senders.delete(response);
+    while (response.hasWaiting) {
+      if (!this.#mayUse(response)) {
+        this.#senders.add(response);
+        return;
+      }
+      this.#sendFrame(response);
+    }
+  }
+
+  ended(id: number): void {
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    // What is left of the request is not needed any more (RFC 9113, 8.1).
+    if (!stream.request.isWhole) this.#tellReset(id, errorCodes.noError);
+    this.#streams.delete(id);
+    stream.request.close();
+    this.#answered.push(stream.response);
+  }
+
+  reset(id: number, code: ErrorCode): void {
+    if (!this.#streams.has(id)) return;
+    this.#tellReset(id, code);
+    this.#drop(id);
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#isOver) return;
+    try {
+      for (const frame of this.#reader.read(bytes)) {
+        if (frame === "preface") throw new ConnectionError(errorCodes.protocolError, "not HTTP/2");
+        if (frame === "size") throw new ConnectionError(errorCodes.frameSizeError, "too large a frame");
+        this.#take(frame);
+        if (this.#isOver) return;
+      }
+    } catch (error) {
+      if (error instanceof ConnectionError) this.end(error.code, error.message);
+      else if (error instanceof CompressionError) this.end(errorCodes.compressionError, error.message);
+      else throw error;
+    }
+  }
+
+  #take(frame: ArrivedFrame): void {
+    const { type, stream, payload } = frame;
+    if (this.#block && (type !== frameTypes.continuation || stream !== this.#block.stream))
+      throw protocolError("a header block is not complete");
+    if (!this.#hasSettings && type !== frameTypes.settings) throw protocolError("the first frame is no SETTINGS");
+    switch (type) {
+      case frameTypes.data:
+        this.#takeData(frame);
+        break;
+      case frameTypes.headers:
+        this.#takeHeaders(frame);
+        break;
+      case frameTypes.priority:
+        this.#takePriority(stream, payload);
+        break;
+      case frameTypes.reset:
+        this.#takeReset(stream, payload);
+        break;
+      case frameTypes.settings:
+        this.#takeSettings(frame);
+        break;
+      case frameTypes.pushPromise:
+        throw protocolError("a client does not push");
+      case frameTypes.ping:
+        this.#takePing(frame);
+        break;
+      case frameTypes.goAway:
+        if (stream !== 0) throw protocolError("GOAWAY on a stream");
+        break;
+      case frameTypes.windowUpdate:
+        this.#takeWindowUpdate(stream, payload);
+        break;
+      case frameTypes.continuation:
+        this.#takeContinuation(frame);
+        break;
+      default:
+        // What nobody knows is to be ignored (RFC 9113, 4.1).
+        break;
+    }
+  }
+
+  #takeData({ stream: id, flags: flag, payload }: ArrivedFrame): void {
+    if (id === 0 || id > this.#lastStream) throw protocolError("DATA on a stream that is not open");
+    this.#credit_bytes += payload.length;
+    if (this.#credit_bytes > CONNECTION_WINDOW_BYTES)
+      throw new ConnectionError(errorCodes.flowControlError, "more than the connection's window");
+    if (this.#credit_bytes >= CONNECTION_WINDOW_BYTES / 2) {
+      this.push(windowUpdateFrame(0, this.#credit_bytes));
+      this.#credit_bytes = 0;
+    }
+    const data = unpadded(payload, flag, 0);
+    const stream = this.#streams.get(id);
+    if (!stream) {
+      this.#tellReset(id, errorCodes.streamClosed);
+      return;
+    }
+    const fault = stream.request.receive(data, payload.length, (flag & flags.endStream) !== 0);
+    if (fault !== undefined) this.reset(id, fault);
+  }
+
+  #takeHeaders({ stream, flags: flag, payload }: ArrivedFrame): void {
+    if (stream === 0 || stream % 2 === 0) throw protocolError("HEADERS on a stream that is no client's");
+    const hasPriority = (flag & flags.priority) !== 0;
+    const part = unpadded(payload, flag, hasPriority ? 5 : 0);
+    const dependsOnItself = hasPriority && (part.readUInt32BE(0) & 0x7fffffff) === stream;
+    this.#block = {
+      stream,
+      endsStream: (flag & flags.endStream) !== 0,
+      dependsOnItself,
+      parts: [hasPriority ? part.subarray(5) : part],
+      bytes: part.length,
+    };
+    if (flag & flags.endHeaders) this.#endBlock(this.#block);
+  }
+
+  #takeContinuation({ flags: flag, payload }: ArrivedFrame): void {
+    const block = this.#block;
+    if (!block) throw protocolError("CONTINUATION without a header block");
+    block.parts.push(payload);
+    block.bytes += payload.length;
+    const usual = Math.ceil(block.bytes / FRAME_BYTES);
+    if (block.bytes > 2 * this.#options.maxHeaders_bytes || block.parts.length > usual + MAX_CONTINUATIONS)
+      throw new ConnectionError(errorCodes.enhanceYourCalm, "too large a header block");
+    if (flag & flags.endHeaders) this.#endBlock(block);
+  }
+
+  #endBlock({ stream: id, endsStream, dependsOnItself, parts, bytes }: OpenBlock): void {
+    this.#block = undefined;
+    const [only] = parts;
+    const list = this.#decoder.decode(only && parts.length === 1 ? only : Buffer.concat(parts, bytes));
+    const stream = this.#streams.get(id);
+    if (stream) this.#endByTrailers(id, stream, list, endsStream);
+    else if (id > this.#lastStream) this.#open(id, list, endsStream, dependsOnItself);
+    else if (!this.#remembered.has(id))
+      throw new ConnectionError(errorCodes.streamClosed, "HEADERS on a stream that is closed");
+  }
+
+  /** Trailers say nothing that is used here. */
+  #endByTrailers(id: number, { request }: Stream, { fields }: HeaderList, endsStream: boolean): void {
+    if (request.isWhole) throw new ConnectionError(errorCodes.streamClosed, "HEADERS after a request's end");
+    const areFields = fields.every((name, index) => index % 2 === 1 || isField(name, fields[index + 1] ?? ""));
+    const fault = endsStream && areFields ? request.end() : errorCodes.protocolError;
+    if (fault !== undefined) this.reset(id, fault);
+  }
+
+  #open(id: number, { fields, isTooLong }: HeaderList, endsStream: boolean, dependsOnItself: boolean): void {
+    this.#lastStream = id;
+    const { maxStreams } = this.#options;
+    if (this.#handling >= MAX_LEFT_BEHIND * maxStreams) throw calm("too many requests given up");
+    if (this.#streams.size >= maxStreams) {
+      this.#tellReset(id, errorCodes.refusedStream);
+      return;
+    }
+    if (isTooLong) {
+      this.pushHeaders(id, encodeHeaders(TOO_LARGE_HEADERS, []), true);
+      if (!endsStream) this.#tellReset(id, errorCodes.noError);
+      return;
+    }
+    const head = requestHeadOf(fields);
+    if (!head || dependsOnItself || (endsStream && (head.contentLength ?? 0) > 0)) {
+      this.#tellReset(id, errorCodes.protocolError);
+      return;
+    }
+    const request = new Http2Request(id, this, head, endsStream);
+    const response = new Http2Response(id, this, head.method, this.#streamWindow_bytes);
+    this.#streams.set(id, { request, response });
+    this.#handling += 1;
+    void this.#handler(request, response).finally(() => {
+      this.#handling -= 1;
+    });
+  }
+
+  #takePriority(stream: number, payload: Buffer): void {
+    if (stream === 0) throw protocolError("PRIORITY of no stream");
+    const fault =
+      payload.length !== 5
+        ? errorCodes.frameSizeError
+        : (payload.readUInt32BE(0) & 0x7fffffff) === stream
+          ? errorCodes.protocolError
+          : undefined;
+    if (fault === undefined) return;
+    if (this.#streams.has(stream)) this.reset(stream, fault);
+    else this.#tellReset(stream, fault);
+  }
+
+  #takeReset(id: number, payload: Buffer): void {
+    if (payload.length !== 4) throw new ConnectionError(errorCodes.frameSizeError, "RST_STREAM of another size");
+    if (id === 0 || id > this.#lastStream) throw protocolError("RST_STREAM on a stream that is not open");
+    const now_ms = performance.now();
+    const more = ((now_ms - this.#resetsAt_ms) / 1000) * RESETS_A_SECOND;
+    this.#resets = Math.min(MAX_RESETS, this.#resets + more) - 1;
+    this.#resetsAt_ms = now_ms;
+    if (this.#resets < 0) throw calm("requests are given up too fast");
+    this.#drop(id);
+  }
+
+  #takeSettings({ stream, flags: flag, payload }: ArrivedFrame): void {
+    if (stream !== 0) throw protocolError("SETTINGS on a stream");
+    const isAck = (flag & flags.ack) !== 0;
+    if (payload.length % 6 !== 0 || (isAck && payload.length > 0))
+      throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of another size");
+    if (!this.#hasSettings && isAck) throw protocolError("the first frame acknowledges");
+    this.#hasSettings = true;
+    if (isAck) return;
+    for (let at = 0; at < payload.length; at += 6) this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+    this.push(settingsAck);
+    this.#sendMore();
+  }
+
+  #set(id: number, value: number): void {
+    switch (id) {
+      case settingIds.headerTableSize:
+        this.#tellTableSize = true;
+        return;
+      case settingIds.enablePush:
+        if (value > 1) throw protocolError("ENABLE_PUSH is neither 0 nor 1");
+        return;
+      case settingIds.initialWindowSize:
+        if (value > LARGEST_WINDOW_BYTES)
+          throw new ConnectionError(errorCodes.flowControlError, "too large an initial window");
+        for (const { response } of this.#streams.values())
+          this.#widen(response, value - this.#streamWindow_bytes, () => {
+            throw new ConnectionError(errorCodes.flowControlError, "too large a window");
+          });
+        this.#streamWindow_bytes = value;
+        return;
+      case settingIds.maxFrameSize:
+        if (value < FRAME_BYTES || value > 2 ** 24 - 1) throw protocolError("MAX_FRAME_SIZE out of its bounds");
+        // Larger ones would only let one stream hold up the others.
+        return;
+      default:
+        return;
+    }
+  }
+
+  #takePing({ stream, flags: flag, payload }: ArrivedFrame): void {
+    if (stream !== 0) throw protocolError("PING on a stream");
+    if (payload.length !== 8) throw new ConnectionError(errorCodes.frameSizeError, "PING of another size");
+    if ((flag & flags.ack) === 0) this.push(pingAck(payload));
+  }
+
+  #takeWindowUpdate(id: number, payload: Buffer): void {
+    if (payload.length !== 4) throw new ConnectionError(errorCodes.frameSizeError, "WINDOW_UPDATE of another size");
+    if (id > this.#lastStream) throw protocolError("WINDOW_UPDATE on a stream that is not open");
+    const more_bytes = payload.readUInt32BE(0) & 0x7fffffff;
+    const response = this.#streams.get(id)?.response;
+    if (id === 0) {
+      if (more_bytes === 0) throw protocolError("WINDOW_UPDATE by nothing");
+      this.#window_bytes += more_bytes;
+      if (this.#window_bytes > LARGEST_WINDOW_BYTES)
+        throw new ConnectionError(errorCodes.flowControlError, "too large a window");
+    } else if (response && more_bytes === 0) this.reset(id, errorCodes.protocolError);
+    else if (response) this.#widen(response, more_bytes, () => this.reset(id, errorCodes.flowControlError));
+    this.#sendMore();
+  }
+
+  #widen(response: Http2Response, more_bytes: number, tooFar: () => void): void {
+    response.window_bytes += more_bytes;
+    if (response.window_bytes > LARGEST_WINDOW_BYTES) tooFar();
+  }
+
+  #mayUse(response: Http2Response): boolean {
+    if (!this.#output.hasRoom) return false;
+    // The end alone needs no window.
+    return response.writableLength === 0 || (this.#window_bytes > 0 && response.window_bytes > 0);
+  }
+
+  #sendFrame(response: Http2Response): void {
+    const most_bytes = Math.min(this.#frame_bytes, this.#window_bytes, response.window_bytes);
+    this.#window_bytes -= response.sendFrame(most_bytes);
+  }
+
+  /** A frame of each stream in turn, as long as there is room for one. */
+  #sendMore(): void {
+    const answered = this.#answered;
+    if (answered.length > 0) {
+      this.#answered = [];
+      for (const response of answered) response.close(true);
+    }
+    for (const response of this.#senders) {
+      if (!this.#output.hasRoom) return;
+      if (!this.#mayUse(response)) continue;
+      this.#senders.delete(response);
+      this.#sendFrame(response);
+      if (response.hasWaiting) this.#senders.add(response);
+      else response.drained();
+    }
+  }
+
+  #tellReset(id: number, code: ErrorCode): void {
+    if (this.#remembered.has(id)) return;
+    this.push(resetFrame(id, code));
+    this.#remembered.add(id);
+    const [oldest] = this.#remembered;
+    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+  }
+
+  #drop(id: number): void {
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    this.#streams.delete(id);
+    this.#senders.delete(stream.response);
+    stream.request.close();
+    stream.response.close(false);
+  }
+
+  #closed(): void {
+    this.#isOver = true;
+    for (const response of this.#answered.splice(0)) response.close(true);
+    for (const id of [...this.#streams.keys()]) this.#drop(id);
+    this.#senders.clear();
+  }
+}
+
+/** An update of the dynamic table's size to nothing (RFC 7541, 6.3). */
+const noTable = Buffer.from([0x20]);
+
+const protocolError = (message: string): ConnectionError => new ConnectionError(errorCodes.protocolError, message);
+const calm = (message: string): ConnectionError => new ConnectionError(errorCodes.enhanceYourCalm, message);
+
+/** A frame's payload without its padding. @param least_bytes that must be there beside it. */
+function unpadded(payload: Buffer, flag: number, least_bytes: number): Buffer {
+  const isPadded = (flag & flags.padded) !== 0;
+  const padding = isPadded ? (payload[0] ?? 0) : 0;
+  const from = isPadded ? 1 : 0;
+  const to = payload.length - padding;
+  if (to < from || payload.length < from) throw protocolError("more padding than there is room for");
+  if (to - from < least_bytes) throw new ConnectionError(errorCodes.frameSizeError, "too small a frame");
+  return payload.subarray(from, to);
+}

@@ -1,0 +1,15 @@
+import type { ErrorCode, Frame } from "./frames.ts";
+import type { Http2Response } from "./response.ts";
+
+/** What the two halves of a stream do by way of their connection. */
+export interface StreamPort {
+  /** Whatever is pushed in one turn of the event loop leaves in one write. */
+  push(frame: Frame): void;
+  pushHeaders(stream: number, block: Buffer, endsStream: boolean): void;
+  /** Sends of what the response holds as much as client and socket take now; the rest follows as they take more. */
+  send(response: Http2Response): void;
+  /** The answer is sent to its end. */
+  ended(stream: number): void;
+  /** Ends the stream for both sides. */
+  reset(stream: number, code: ErrorCode): void;
+}
