@@ -165,6 +165,7 @@ remove_files() {
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   give_back_etcd
   unbound_journal
+  unspace_clock_saves
   move_probe_files_back
   remove_kubelet_folders
   remove "$etc/supervised/bramble-master" "$etc/supervised/bramble-worker" "$etc/supervised/bramble-etcd"
@@ -213,6 +214,13 @@ unbound_journal() {
   [ -e /etc/systemd/journald.conf.d/50-bramble.conf ] || return 0
   remove_drop_in /etc/systemd/journald.conf.d/50-bramble.conf
   if [ -d /run/systemd/system ]; then systemctl restart systemd-journald.service || true; fi
+}
+
+# What had systemd-timesyncd note the time more rarely.
+unspace_clock_saves() {
+  [ -e /etc/systemd/timesyncd.conf.d/50-bramble.conf ] || return 0
+  remove_drop_in /etc/systemd/timesyncd.conf.d/50-bramble.conf
+  if [ -d /run/systemd/system ]; then systemctl try-restart systemd-timesyncd.service || true; fi
 }
 
 # Where containerd keeps the files by which it hands over exec probes. It takes that with its next start: nothing waits for it.

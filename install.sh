@@ -27,6 +27,8 @@
 #   INSTALL_BRAMBLE_FIX          1: switch the memory cgroup on in a Raspberry Pi's boot arguments, if it is off
 #   INSTALL_BRAMBLE_JOURNAL      spares the card: volatile keeps the system's journal in memory (at most 32 MB), a size such as
 #                                64M bounds it on the card; none: leaves it to the system again. Without it nothing is changed
+#   INSTALL_BRAMBLE_CLOCK_SAVE   1h, 30min: how often systemd-timesyncd notes the time on the card, instead of each minute; none: as it came.
+#                                Without it nothing is changed
 #   INSTALL_BRAMBLE_PROBE_FILES  memory: containerd keeps the files by which it hands over exec probes in /run and not in /tmp, which
 #                                spares a card that holds /tmp; none: as it came. Without it memory, if this installs Docker
 #   INSTALL_BRAMBLE_SKIP_CHECK   1: go on although `bramble check` found something to mend
@@ -108,6 +110,16 @@ look_at_machine() {
   case ${INSTALL_BRAMBLE_PROBE_FILES:-none} in
     none | memory) ;;
     *) die "INSTALL_BRAMBLE_PROBE_FILES: expected memory or none, got $INSTALL_BRAMBLE_PROBE_FILES" ;;
+  esac
+  local interval=${INSTALL_BRAMBLE_CLOCK_SAVE:-none}
+  case $interval in
+    none) ;;
+    *min | *h) interval=${interval%min} interval=${interval%h} ;;
+    *) interval='' ;;
+  esac
+  case $interval in
+    none) ;;
+    '' | *[!0-9]*) die "INSTALL_BRAMBLE_CLOCK_SAVE: expected a time such as 1h or 30min, or none, got $INSTALL_BRAMBLE_CLOCK_SAVE" ;;
   esac
   # They stand in units, scripts and the config file, where a blank or a quote would mean something else.
   one_word INSTALL_BRAMBLE_BIN_DIR "$bin_dir"
@@ -795,6 +807,26 @@ RuntimeMaxUse=32M" ;;
   if has_systemd; then systemctl restart systemd-journald.service || say "journald takes it with the next boot"; fi
 }
 
+# timesyncd notes the time in a file so that a board without a clock begins there after a power cut; each note is a commit of the
+# file system. Bramble does not need it: it begins at the newest time that its own files show.
+space_clock_saves() {
+  local folder=/etc/systemd/timesyncd.conf.d settings
+  case ${INSTALL_BRAMBLE_CLOCK_SAVE:-} in
+    '') return 0 ;;
+    none) settings='' ;;
+    *) settings="[Time]
+SaveIntervalSec=$INSTALL_BRAMBLE_CLOCK_SAVE" ;;
+  esac
+  drop_in "$folder" "$settings"
+  [ -n "$dropped_in" ] || return 0
+  if [ -n "$settings" ]; then
+    say "systemd-timesyncd notes the time each $INSTALL_BRAMBLE_CLOCK_SAVE: $folder/50-bramble.conf"
+  else
+    say "systemd-timesyncd notes the time as it came"
+  fi
+  if has_systemd; then systemctl try-restart systemd-timesyncd.service || say "it takes that with the next boot"; fi
+}
+
 start_program() { # role, or etcd
   if has_systemd; then
     say "starting bramble-$1.service"
@@ -923,6 +955,7 @@ main() {
   check_machine
   place_files
   bound_journal
+  space_clock_saves
   fetch_images
   publish
   # What is said to be installed is still there when the power goes now.

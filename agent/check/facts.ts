@@ -1,3 +1,4 @@
+import type { ClockSaves } from "./clock-saves.ts";
 import type { DockerDaemonFacts } from "./docker-daemon.ts";
 import type { JournalFacts } from "./journal.ts";
 
@@ -21,6 +22,7 @@ export interface MachineFacts {
   /** Undefined where Docker does not answer or something else runs containers. */
   readonly docker: DockerDaemonFacts | undefined;
   readonly journal: JournalFacts | undefined;
+  readonly clockSaves: ClockSaves | undefined;
   readonly missingPrograms: readonly MissingProgram[];
   readonly cni: { readonly folders: readonly string[]; readonly missingPlugins: readonly string[] };
   readonly ports: readonly PortFacts[];

@@ -1,8 +1,8 @@
 /** The system's journal: where it is kept and how large it may become (journald.conf(5)). */
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { systemdSettings } from "./systemd-settings.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface JournalFacts {
@@ -13,8 +13,6 @@ export interface JournalFacts {
   readonly hasFolder: boolean;
 }
 
-/** In the order of precedence: a file of a name hides that of the same name in a later folder. */
-const folders = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
 /** install.sh writes it too, by INSTALL_BRAMBLE_JOURNAL, and bramble-uninstall.sh removes it. */
 const ownFile = "/etc/systemd/journald.conf.d/50-bramble.conf";
 const bound = "SystemMaxUse=64M";
@@ -22,36 +20,12 @@ const bound = "SystemMaxUse=64M";
 /** undefined where no journald runs. @param root another tree than this machine's. */
 export async function probeJournal(root = "/"): Promise<JournalFacts | undefined> {
   if (!existsSync(join(root, "run/systemd/journal"))) return undefined;
-  const settings = new Map<string, string>();
-  for (const text of await journalTexts(root))
-    for (const [key, value] of journalSettings(text)) settings.set(key, value);
+  const settings = await systemdSettings(root, "journald.conf");
   return {
     storage: settings.get("Storage") ?? "auto",
     systemMaxUse: settings.get("SystemMaxUse"),
     hasFolder: existsSync(join(root, "var/log/journal")),
   };
-}
-
-/** The main file, then the others by name, the last of which counts. */
-async function journalTexts(root: string): Promise<string[]> {
-  const paths = new Map<string, string>();
-  for (const folder of folders.toReversed()) {
-    const place = join(root, folder, "journald.conf.d");
-    if (!existsSync(place)) continue;
-    for (const name of await readdir(place)) if (name.endsWith(".conf")) paths.set(name, join(place, name));
-  }
-  const main = folders.map((folder) => join(root, folder, "journald.conf")).find((path) => existsSync(path));
-  const named = [...paths].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, path]) => path);
-  const texts = await Promise.all([...(main === undefined ? [] : [main]), ...named].map(readIfPresent));
-  return texts.filter((text) => text !== undefined);
-}
-
-/** Settings of one file (pure). An empty value takes a former one back. */
-export function journalSettings(text: string): [key: string, value: string][] {
-  return text.split("\n").flatMap((line): [string, string][] => {
-    const [, key, value] = /^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    return key === undefined || value === undefined ? [] : [[key, value]];
-  });
 }
 
 /** Whether it lasts on the card with journald's own bound. */

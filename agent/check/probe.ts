@@ -9,6 +9,7 @@ import { linuxHost } from "../host/linux-host.ts";
 import { type CommandRunner, commandRunner } from "../network/command.ts";
 import { readSensors } from "../telemetry/sensors.ts";
 import { hasMemoryCgroup } from "./boot-arguments.ts";
+import { probeClockSaves } from "./clock-saves.ts";
 import { probeDocker } from "./docker-probe.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
 import { probeFolders, writtenFolders } from "./folders.ts";
@@ -46,6 +47,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     runtime,
     docker,
     journal,
+    clockSaves,
     missing,
     cni,
     ports,
@@ -63,6 +65,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     probeRuntime(socket),
     speaksCri(socket) ? undefined : probeDocker(socket, settings),
     probeJournal(),
+    probeClockSaves(),
     missingOf(neededPrograms),
     probePlugins(settings.cniBinDir),
     probePorts(wantedPorts(settings, role)),
@@ -86,6 +89,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     runtime,
     docker,
     journal,
+    clockSaves,
     missingPrograms: missing,
     cni,
     ports,

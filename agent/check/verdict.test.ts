@@ -28,6 +28,7 @@ const sound: MachineFacts = {
   runtime: { isCri: false, socket: "/var/run/docker.sock", version: "26.1.5+dfsg1", problem: undefined },
   docker: undefined,
   journal: undefined,
+  clockSaves: undefined,
   missingPrograms: [],
   cni: { folders: ["/opt/cni/bin", "/usr/lib/cni"], missingPlugins: [] },
   ports: [{ port: 6443, purpose: "the API server", holder: undefined }],

@@ -1,4 +1,5 @@
 import { memoryCgroupArguments } from "./boot-arguments.ts";
+import { judgeClockSaves } from "./clock-saves.ts";
 import { adviseDocker } from "./docker-daemon.ts";
 import type {
   CgroupFacts,
@@ -59,6 +60,7 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     runtimeVerdict(facts.runtime),
     ...(facts.docker ? adviseDocker(facts.docker).map(({ change: _, ...verdict }) => verdict) : []),
     ...(facts.journal ? [judgeJournal(facts.journal)] : []),
+    ...(facts.clockSaves === undefined ? [] : [judgeClockSaves(facts.clockSaves)]),
     routeVerdict(facts.hasDefaultRoute),
     ...facts.ports.map(portVerdict),
   ];

@@ -139,17 +139,24 @@ test("an exec leaves no trace in /tmp, which may be on the card, with the Docker
   expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining("expected memory or none")]);
 });
 
-test("the system's journal is bounded where that is asked for, until Bramble goes", async () => {
+test("the system's journal is bounded, and its clock noted rarely, where that is asked for, until Bramble goes", async () => {
   const file = "/etc/systemd/journald.conf.d/50-bramble.conf";
   expect(expectSuccess(await master.run(`cat ${file}`))).toContain("[Journal]\nSystemMaxUse=64M\nRuntimeMaxUse=32M\n");
   expect((await worker.run(`cat ${file}`)).code).toBe(1);
   const install = `${bundle}/install.sh`;
   const wrong = await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "a lot" });
   expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining("expected volatile, none or a size")]);
-  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "volatile" }));
+  for (const value of ["often", "60", "h", "1d"]) {
+    const clock = await worker.run(install, { INSTALL_BRAMBLE_CLOCK_SAVE: value });
+    expect([clock.code, clock.output]).toEqual([1, expect.stringContaining("expected a time such as 1h or 30min")]);
+  }
+  const clockFile = "/etc/systemd/timesyncd.conf.d/50-bramble.conf";
+  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "volatile", INSTALL_BRAMBLE_CLOCK_SAVE: "1h" }));
   expect(expectSuccess(await worker.run(`cat ${file}`))).toContain("[Journal]\nStorage=volatile\n");
-  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "none" }));
+  expect(expectSuccess(await worker.run(`cat ${clockFile}`))).toContain("[Time]\nSaveIntervalSec=1h\n");
+  expectSuccess(await worker.run(install, { INSTALL_BRAMBLE_JOURNAL: "none", INSTALL_BRAMBLE_CLOCK_SAVE: "none" }));
   expect((await worker.run(`ls ${file}`)).code).not.toBe(0);
+  expect((await worker.run(`ls ${clockFile}`)).code).not.toBe(0);
   expectSuccess(await master.run("bramble-uninstall.sh"));
   const left = await master.run(`ls -d ${file} /var/lib/bramble/images /usr/local/share/bramble 2>/dev/null | wc -l`);
   expect(left.output.trim()).toBe("0");
