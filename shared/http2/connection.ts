@@ -348,6 +348,8 @@ export class Http2Connection implements StreamPort {
     this.#resets = Math.min(MAX_RESETS, this.#resets + more) - 1;
     this.#resetsAt_ms = now_ms;
     if (this.#resets < 0) throw calm("requests are given up too fast");
+    // What it sends on this stream from now on is its own fault, whatever it had heard before.
+    this.#remembered.delete(id);
     this.#drop(id);
   }
 
@@ -406,8 +408,10 @@ export class Http2Connection implements StreamPort {
       this.#window_bytes += more_bytes;
       if (this.#window_bytes > LARGEST_WINDOW_BYTES)
         throw new ConnectionError(errorCodes.flowControlError, "too large a window");
-    } else if (response && more_bytes === 0) this.reset(id, errorCodes.protocolError);
-    else if (response) this.#widen(response, more_bytes, () => this.reset(id, errorCodes.flowControlError));
+    } else if (more_bytes === 0) {
+      if (response) this.reset(id, errorCodes.protocolError);
+      else this.#tellReset(id, errorCodes.protocolError);
+    } else if (response) this.#widen(response, more_bytes, () => this.reset(id, errorCodes.flowControlError));
     this.#sendMore();
   }
 

@@ -302,6 +302,26 @@ test.each([
   client.close();
 });
 
+test("what a client does wrong on a stream that is answered already is told all the same", async () => {
+  const client = await connect(patient);
+  const answered = client.begin("GET", "/version");
+  expect((await client.answer(answered)).status).toBe(200);
+  widen(client, answered, 0);
+  await client.until(() => client.resetCode(answered) !== undefined);
+  expect(client.resetCode(answered)).toBe(errorCodes.protocolError);
+  const given = client.begin("GET", "/version", [], false);
+  expect((await client.answer(given)).status).toBe(200);
+  client.send(frameTypes.reset, 0, given, uint32(errorCodes.cancel));
+  client.send(frameTypes.data, flags.endStream, given, Buffer.from("x"));
+  await client.heard();
+  const codes = client
+    .of(given)
+    .filter(({ type }) => type === frameTypes.reset)
+    .map(({ payload }) => payload.readUInt32BE(0));
+  expect(codes).toEqual([errorCodes.noError, errorCodes.streamClosed]);
+  client.close();
+});
+
 test("a server that stops says so, and which requests it has seen", async () => {
   const stopping = await startTestServer();
   const client = await connect(stopping);

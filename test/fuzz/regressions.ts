@@ -61,6 +61,15 @@ export const regressions: readonly FuzzCase[] = [
     accept: "application/vnd.kubernetes.protobuf",
     body: "",
   },
+  // The list of paths, which is JSON whatever is asked for.
+  {
+    seed: 1682,
+    method: "GET",
+    target: "/",
+    type: json,
+    accept: "application/vnd.kubernetes.protobuf",
+    body: "",
+  },
   // Faults by the thousand on one line took minutes.
   { seed: 1067434, method: "POST", target: maps, type: "application/yaml", body: `a: ${'"x" '.repeat(100_000)}` },
 ].map(caseOf);
