@@ -128,6 +128,50 @@ test("component statuses are worked out when they are asked for", async () => {
   expect(headers.get("warning")).toBe('299 - "v1 ComponentStatus is deprecated in v1.19+"');
 });
 
+/** As Go's encoder writes them. */
+describe("JSON ends with a line break, and without one where it is indented for a person", () => {
+  const table = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
+  const answers: [name: string, path: string, headers?: Record<string, string>][] = [
+    ["an object", "/api/v1/namespaces/default"],
+    ["a list", "/api/v1/namespaces"],
+    ["an empty list", "/api/v1/namespaces/default/pods"],
+    ["a Table", "/api/v1/namespaces", table],
+    ["a refusal", "/api/v1/namespaces/none"],
+    ["discovery", "/api/v1"],
+  ];
+
+  test.each(answers)("%s", async (_name, path, headers = {}) => {
+    const plain = await (await server.fetch(path, { headers })).text();
+    expect(plain).toBe(`${JSON.stringify(JSON.parse(plain))}\n`);
+    const person = await (await server.fetch(path, { headers: { ...headers, "user-agent": "curl/8.5.0" } })).text();
+    expect(person).toBe(JSON.stringify(JSON.parse(person), undefined, 2));
+  });
+});
+
+test.each<[query: string, accept: string, userAgent: string, isIndented: boolean]>([
+  ["?pretty=true", "*/*", "client", true],
+  ["?pretty=T", "*/*", "client", true],
+  ["?pretty=yes", "*/*", "curl/8.5.0", false],
+  ["?pretty=0", "*/*", "curl/8.5.0", false],
+  ["?pretty=", "*/*", "client", false],
+  ["?pretty=", "*/*", "curl/8.5.0", true],
+  ["?pretty=false", "application/json;pretty=1", "client", true],
+])("a request %s for %s by %s: indented %p", async (query, accept, userAgent, isIndented) => {
+  const headers = { accept, "user-agent": userAgent };
+  const text = await (await server.fetch(`/api/v1/namespaces/default${query}`, { headers })).text();
+  expect(text.startsWith("{\n")).toBe(isIndented);
+});
+
+test("text that is no JSON is not to be taken for anything else", async () => {
+  const response = await server.fetch("/no/such/path");
+  expect([response.status, response.headers.get("content-type"), await response.text()]).toEqual([
+    404,
+    "text/plain; charset=utf-8",
+    "404 page not found\n",
+  ]);
+  expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+});
+
 test("the root lists the paths that are served", async () => {
   const { code, body } = await send("GET", "/");
   const { paths } = body as { paths: string[] };

@@ -3,24 +3,26 @@ import type { Socket } from "node:net";
 import { StatusError } from "#shared/api/errors.ts";
 import type { HttpResponse } from "./arrival.ts";
 import { negotiate } from "./negotiate.ts";
-import { contentTypes, type Packing, valueText } from "./render.ts";
+import { contentTypes, type Packing, type Rendering, valueText } from "./render.ts";
 
-export function sendStatus(response: HttpResponse, error: StatusError, accept?: string): void {
+type Form = Omit<Rendering, "packing">;
+
+export function sendStatus(response: HttpResponse, error: StatusError, form: Form = usualForm()): void {
   const { retryAfterSeconds, plainText } = error.options;
   if (retryAfterSeconds) response.setHeader("retry-after", String(retryAfterSeconds));
-  const accepted = acceptedBy(accept);
-  const text = plainText ?? valueText(error.toStatus(), { accepted, pretty: false });
-  const body =
-    plainText === undefined && typeof text === "string" ? Buffer.from(`${text.trimEnd()}\n`) : Buffer.from(text);
+  const body = Buffer.from(plainText ?? valueText(error.toStatus(), form));
   response.setHeader(
     "content-type",
-    plainText === undefined ? contentTypes[accepted.media] : "text/plain; charset=utf-8",
+    plainText === undefined ? contentTypes[form.accepted.media] : "text/plain; charset=utf-8",
   );
+  if (plainText !== undefined) response.setHeader("x-content-type-options", "nosniff");
   response.setHeader("cache-control", "no-cache, private");
   response.setHeader("content-length", body.length);
   response.writeHead(error.code);
   response.end(body);
 }
+
+const usualForm = (): Form => ({ accepted: negotiate(undefined), pretty: false });
 
 /** The form of the answer was settled by the handler; what it could not serve it has refused. */
 export function acceptedBy(accept: string | undefined): ReturnType<typeof negotiate> {
@@ -32,11 +34,15 @@ export function acceptedBy(accept: string | undefined): ReturnType<typeof negoti
   }
 }
 
-/** Asked for, or read by a person: curl and browsers get lines, as upstream has it. */
+/** What strconv.ParseBool takes for true. */
+const goTrue = /^(?:1|t|T|true|TRUE|True)$/;
+
+/** Asked for in Accept or in the query, or read by a person: curl and browsers get lines, as upstream has it. An empty value in
+ *  the query asks for nothing. */
 export function wantsPretty(query: URLSearchParams, userAgent: string | undefined, accepted: boolean): boolean {
-  const asked = query.get("pretty");
-  if (asked !== null) return asked === "" || asked === "true" || asked === "1";
-  return accepted || /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent ?? "");
+  const asked = query.get("pretty") ?? "";
+  if (accepted || asked !== "") return accepted || goTrue.test(asked);
+  return /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent ?? "");
 }
 
 /** A client of this machine is spared the unpacking: between the two there is no network that a smaller answer would relieve. */

@@ -29,8 +29,8 @@ const shaped = (items: readonly CachedObject[]): ListAnswer => ({
 test("pieces together are the JSON of the whole, indented or not", () => {
   for (const items of [[], [item("a")], [item("a"), item("b"), item("c")]]) {
     for (const answer of [list(items), shaped(items)]) {
-      expect([...jsonPieces(answer, "compact")].join("")).toBe(JSON.stringify(listValue(answer)));
-      expect([...jsonPieces(answer, "indented")].join("")).toBe(`${JSON.stringify(listValue(answer), undefined, 2)}\n`);
+      expect([...jsonPieces(answer, "compact")].join("")).toBe(`${JSON.stringify(listValue(answer))}\n`);
+      expect([...jsonPieces(answer, "indented")].join("")).toBe(JSON.stringify(listValue(answer), undefined, 2));
     }
   }
 });

@@ -19,7 +19,7 @@ function headOf({ shape, listKind, apiVersion, metadata }: ListAnswer): object {
   return shape ? shape.head : { kind: listKind, apiVersion, metadata };
 }
 
-/** The list's JSON: its head, a piece for each member, its end; together what JSON.stringify of the whole would give. */
+/** The list's JSON: its head, a piece for each member, its end; together what `valueText` of the whole would give. */
 export function* jsonPieces(answer: ListAnswer, form: "compact" | "indented"): Generator<string> {
   const space = form === "indented" ? 2 : undefined;
   const empty = JSON.stringify({ ...headOf(answer), [nameOf(answer)]: [] }, undefined, space);
@@ -30,7 +30,7 @@ export function* jsonPieces(answer: ListAnswer, form: "compact" | "indented"): G
     const text = JSON.stringify(memberOf(answer, item), undefined, space);
     yield (index === 0 ? before : between) + (space === undefined ? text : text.replaceAll("\n", "\n    "));
   }
-  yield `${answer.items.length > 0 ? after : ""}${empty.slice(end)}${space === undefined ? "" : "\n"}`;
+  yield `${answer.items.length > 0 ? after : ""}${empty.slice(end)}${space === undefined ? "\n" : ""}`;
 }
 
 const chunkChars = 256 * 1024;

@@ -58,15 +58,15 @@ export async function render(response: HttpResponse, answer: ApiResponse, asked:
 
 function objectText(answer: Extract<ApiResponse, { kind: "object" }>, rendering: Rendering): string | Uint8Array {
   return rendering.accepted.media === "json" && !rendering.pretty
-    ? answer.text()
+    ? `${answer.text()}\n`
     : valueText(answer.value(), rendering);
 }
 
-/** A value in the form that is accepted. */
+/** A value in the form that is accepted. JSON ends with a line break unless it is indented: upstream's encoder of Go has it so. */
 export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "packing">): string | Uint8Array {
   switch (accepted.media) {
     case "json":
-      return pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value);
+      return pretty ? JSON.stringify(value, undefined, 2) : `${JSON.stringify(value)}\n`;
     case "yaml":
       return stringifyYaml(JSON.parse(JSON.stringify(value)), { aliasDuplicateObjects: false });
     case "protobuf": {
@@ -172,10 +172,12 @@ async function renderList(
   response.setHeader("content-type", jsonType);
   if (packing !== "none") setPacked(response);
   response.writeHead(code);
-  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, items, "]}"));
+  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, items, LIST_END));
   const texts = withTurns(followedBy([first, second.value], chunks));
   return renderParts(response, packing === "stored" ? storedGzip(texts) : bytesOf(texts));
 }
+
+const LIST_END = "]}\n";
 
 function* listChunks(head: string, items: readonly CachedObject[], first_length: number): Generator<string, undefined> {
   let parts = [head];
@@ -191,7 +193,7 @@ function* listChunks(head: string, items: readonly CachedObject[], first_length:
     size = 0;
     most = CHUNK;
   }
-  parts.push("]}");
+  parts.push(LIST_END);
   yield parts.join("");
 }
 

@@ -151,7 +151,12 @@ export class RequestService {
       response.destroy();
       return;
     }
-    sendStatus(response, status, request.headers.accept);
+    const { accept, "user-agent": userAgent } = request.headers;
+    const accepted = acceptedBy(accept);
+    sendStatus(response, status, {
+      accepted,
+      pretty: wantsPretty(splitUrl(request.url).query, userAgent, accepted.pretty),
+    });
   }
 }
 

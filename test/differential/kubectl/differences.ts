@@ -1,5 +1,4 @@
 const metrics = "metrics are built in, so it is the pod or board that is not known";
-const lineEnd = "upstream ends what it answers with a line break";
 const nullTimes = "upstream writes times that are not set as null";
 const audiences = "upstream puts another authenticator's refusal before the reason";
 
@@ -9,15 +8,11 @@ export const differences: Readonly<Record<string, Readonly<Record<string, string
     "71 top node board": metrics,
     "86 auth can-i --list --as=nobody": "paths by which boards join and renew, and the page, are open to all",
   },
-  apply: {
-    "89 delete --raw /api/v1/namespaces/commands-apply/configmaps/kept": lineEnd,
-  },
   reading: {
     "21 get pod a -o yaml": nullTimes,
     "22 get pod a -o yaml --show-managed-fields": nullTimes,
     "23 get pod a -o json": nullTimes,
     "24 get pod a -o kyaml": nullTimes,
-    "38 get --raw /api/v1/namespaces/commands-reading/pods?limit=1&labelSelector=none": lineEnd,
   },
   workloads: {
     "130 top pod": metrics,
