@@ -24,7 +24,7 @@ import { isLongRunning, ServerMetrics } from "./discovery/metrics.ts";
 import { objectFamilies } from "./discovery/object-metrics.ts";
 import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
-import { negotiate } from "./http/negotiate.ts";
+import { jsonInLines } from "./http/negotiate.ts";
 import { requestInfoOf } from "./http/request-info.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
 import { valueResponse } from "./registry/answer.ts";
@@ -307,7 +307,7 @@ export class ApiServer {
       .sort((a, b) => b.length - a.length)[0];
     const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
     if (prefixed) return prefixed(context, exchange);
-    if (path === "/") return valueResponse({ paths: this.#paths(guards) }, 200, negotiate(undefined));
+    if (path === "/") return valueResponse({ paths: this.#paths(guards) }, 200, jsonInLines);
     const answer =
       this.#discovery.handle(context) ??
       this.health.handle(context) ??

@@ -138,6 +138,8 @@ describe("JSON ends with a line break, and without one where it is indented for 
     ["a Table", "/api/v1/namespaces", table],
     ["a refusal", "/api/v1/namespaces/none"],
     ["discovery", "/api/v1"],
+    ["discovery of groups", "/apis"],
+    ["discovery of a group", "/apis/apps"],
   ];
 
   test.each(answers)("%s", async (_name, path, headers = {}) => {
@@ -146,6 +148,11 @@ describe("JSON ends with a line break, and without one where it is indented for 
     const person = await (await server.fetch(path, { headers: { ...headers, "user-agent": "curl/8.5.0" } })).text();
     expect(person).toBe(JSON.stringify(JSON.parse(person), undefined, 2));
   });
+});
+
+test.each(["/", "/version"])("%s is indented for everybody", async (path) => {
+  const text = await (await server.fetch(path)).text();
+  expect(text).toBe(JSON.stringify(JSON.parse(text), undefined, 2));
 });
 
 test.each<[query: string, accept: string, userAgent: string, isIndented: boolean]>([

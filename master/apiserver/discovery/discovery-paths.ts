@@ -1,7 +1,14 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 import { createHash } from "node:crypto";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
-import { type Media, negotiate, negotiateAggregated, requireMedia, requireOnly } from "../http/negotiate.ts";
+import {
+  jsonInLines,
+  type Media,
+  negotiate,
+  negotiateAggregated,
+  requireMedia,
+  requireOnly,
+} from "../http/negotiate.ts";
 import { contentTypes, valueText } from "../http/render.ts";
 import { valueResponse } from "../registry/answer.ts";
 import { notServed } from "../registry/request-target.ts";
@@ -90,11 +97,7 @@ export class DiscoveryPaths {
   #group(name: string): ApiResponse | undefined {
     const group = this.#all().find((each) => each.group === name);
     if (!group) return undefined;
-    const value = { kind: "APIGroup", apiVersion: "v1", ...apiGroup(group) };
-    // Where upstream's own router does not know the group, another writer answers, which ends the line.
-    return this.hasGroup(name)
-      ? valueResponse(value)
-      : { kind: "object", code: 200, value: () => value, text: () => `${JSON.stringify(value)}\n` };
+    return valueResponse({ kind: "APIGroup", apiVersion: "v1", ...apiGroup(group) });
   }
 
   #groupVersion(group: string, version: string): ApiResponse | undefined {
@@ -136,7 +139,7 @@ function aggregated(context: RequestContext, groups: readonly DiscoveredGroup[],
 function versionOf({ method, headers }: RequestContext): ApiResponse {
   if (method !== "GET") throw notServed();
   requireOnly(headers["accept"]);
-  return valueResponse(versionInfo(), 200, negotiate(undefined));
+  return valueResponse(versionInfo(), 200, jsonInLines);
 }
 
 function versionInfo(): object {

@@ -11,6 +11,9 @@ export interface Accepted {
   readonly as: Form | undefined;
 }
 
+/** Of what upstream writes past its serializers: JSON in lines, whoever asks. */
+export const jsonInLines: Accepted = { media: "json", pretty: true, as: undefined };
+
 export type Media = "json" | "yaml" | "protobuf";
 
 export type FormKind = "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList";
