@@ -1,5 +1,5 @@
 /** Functions of lists: cel-go's ext.Lists, as Kubernetes has it since 1.34. */
-import { CostExceeded } from "./evaluator.ts";
+import { CostExceeded } from "./frame.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { compareAll } from "./run-costs.ts";
 import { ArrayList, CelError, compare, equal, List, type Value } from "./values.ts";

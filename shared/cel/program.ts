@@ -1,7 +1,8 @@
 /** An expression, compiled once, that runs on values. */
 import { CelSyntaxError, type Expression, type Issue, renderIssues } from "./ast.ts";
 import { type CheckNotes, check, type Environment } from "./checker.ts";
-import { CostExceeded, Frame, plan, type Step, type Variables } from "./evaluator.ts";
+import { plan } from "./evaluator.ts";
+import { CostExceeded, Frame, type Step, type Variables } from "./frame.ts";
 import { literalFaults } from "./literal-checks.ts";
 import { parse } from "./parser.ts";
 import { assignable, isDyn, type Type, typeName } from "./types.ts";

@@ -1,7 +1,7 @@
 /** matchConditions of authorization webhooks: CEL over the SubjectAccessReview that would be sent. */
 import type { SubjectAccessReviewSpec } from "#shared/api/types/authorization-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
-import { CostExceeded } from "#shared/cel/evaluator.ts";
+import { CostExceeded } from "#shared/cel/frame.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
 import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";

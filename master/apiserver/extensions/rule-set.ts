@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject, member } from "#shared/api/patch/json-va
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { JSONSchemaProps, ValidationRule } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
-import { CostExceeded } from "#shared/cel/evaluator.ts";
+import { CostExceeded } from "#shared/cel/frame.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
 import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";

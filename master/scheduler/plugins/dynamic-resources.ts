@@ -11,7 +11,7 @@ import {
 } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
-import { CostExceeded } from "#shared/cel/evaluator.ts";
+import { CostExceeded } from "#shared/cel/frame.ts";
 import { CompileError } from "#shared/cel/program.ts";
 import { CelError } from "#shared/cel/values.ts";
 import type { Client } from "#shared/client/client.ts";

@@ -1,6 +1,6 @@
 /** One request as expressions see it, and the running of expressions on it within one budget. */
 import type { KubeObject } from "#shared/api/object.ts";
-import type { Variables } from "#shared/cel/evaluator.ts";
+import type { Variables } from "#shared/cel/frame.ts";
 import type { Program, Run } from "#shared/cel/program.ts";
 import { dyn } from "#shared/cel/types.ts";
 import { CelError, fromJson, MapValue, type Value } from "#shared/cel/values.ts";
