@@ -156,7 +156,8 @@ describe("kubectl and what follows from it", () => {
     for (const name of names) await logs.until(new RegExp(`^\\[pod/${name}/web\\] started$`, "m"));
     await logs.interrupt();
 
-    const watch = running("get pods --watch-only --output-watch-events -l run=brief");
+    const watch = running("get pods --watch-only --output-watch-events -l run=brief -v=6");
+    await watch.until(/watch=true.*200 OK/);
     const shell = running(`run brief -it --rm --restart=Never --image=${image} -- sh`, { terminal: true });
     shell.write("echo $((40 + 2)); exit 0\n");
     await shell.until(/\b42\b/);

@@ -1,6 +1,6 @@
 /**
  * Lists and watches. A feed lists, follows the changes, and lists anew when it lost its place. It rests while the page is
- * hidden: a browser has six connections to one server, and every watch holds one.
+ * hidden: nobody looks, and the master has other work.
  */
 import { linesOf } from "./line-stream.ts";
 import type { KubeObject, Metadata, Resource } from "./objects.ts";
