@@ -73,11 +73,12 @@ find_folders() {
   kubelet=${kubelet:-/var/lib/kubelet}
   logs=$(setting pod-logs-dir)
   logs=${logs:-/var/log/pods}
+  own_run=$(setting run-dir)
 }
 
 # Volumes that were mounted for pods; the deepest first.
 unmount_volumes() {
-  awk -v folders="$data/ $run/ $kubelet/pods/ $kubelet/plugins/kubernetes.io/" '
+  awk -v folders="$data/ $run/ ${own_run:-$run}/ $kubelet/pods/ $kubelet/plugins/kubernetes.io/" '
     BEGIN { count = split(folders, folder, " ") }
     { for (i = 1; i <= count; i++) if (index($2, folder[i]) == 1) { print $2; next } }' /proc/mounts | sort -r |
     while IFS= read -r point; do
@@ -95,7 +96,10 @@ remove_rules() { # iptables|ip6tables
     saved=$("$1-save" -t "$table" 2>/dev/null) || continue
     # A pod's host port has a chain of its own, which names the network.
     ports=$(printf '%s\n' "$saved" | sed -nE 's/^-A (CNI-HOSTPORT-DNAT) .*dnat name: "?\\?"bramble\\?".* -j (CNI-DN-[0-9a-f]+)$/\2/p' | sort -u)
-    chains=$(printf '%s\n' "$saved" | sed -nE "s/^:($ours) .*/\1/p"; echo "$ports")
+    # The plugin makes those that lead there once and leaves them; it makes them again where it needs them.
+    shared='' others=$(printf '%s\n' "$saved" | grep '^-A CNI-HOSTPORT-DNAT ' | grep -cvE 'dnat name: "?\\?"bramble\\?"') || true
+    if [ "$others" = 0 ]; then shared='CNI-HOSTPORT-(DNAT|SETMARK|MASQ)'; fi
+    chains=$(printf '%s\n' "$saved" | sed -nE "s/^:($ours${shared:+|$shared}) .*/\1/p"; echo "$ports")
     chains=$(echo "$chains" | sed '/^$/d')
     [ -n "$chains" ] || continue
     say "removing $(echo "$chains" | wc -l) chains from $1's table $table"
@@ -110,8 +114,24 @@ remove_rules() { # iptables|ip6tables
   done
 }
 
+# What Bramble set of the kernel's network, as its agent noted it since this boot: the last first. Forwarding stays where Docker
+# runs, which needs it too.
+restore_kernel_settings() {
+  [ -f "${own_run:-$run}/kernel-settings" ] || return 0
+  tac "${own_run:-$run}/kernel-settings" | while read -r path value; do
+    case $path in
+      /proc/sys/net/ipv4/ip_forward) if has docker && docker version >/dev/null 2>&1; then continue; fi ;;
+      /proc/sys/net/*) [ -e "$path" ] || continue ;;
+      *) continue ;;
+    esac
+    say "setting $path to $value, as it was"
+    echo "$value" >"$path" || say "NOT set: $path"
+  done
+}
+
 # Interfaces, routes (marked with our protocol number) and the DNS address.
 remove_network() {
+  restore_kernel_settings
   has ip || return 0
   for link in bramble0 bramble.vxlan; do
     if ip link show "$link" >/dev/null 2>&1; then
@@ -130,7 +150,8 @@ remove_network() {
     ip address delete "$address" dev lo 2>/dev/null && say "removing $address from lo"
   done
   remove /etc/cni/net.d/99-bramble.conflist
-  rmdir /etc/cni/net.d /etc/cni 2>/dev/null || true
+  # containerd makes these folders when it starts, and watches them.
+  has containerd || rmdir /etc/cni/net.d /etc/cni 2>/dev/null || true
   remove_rules iptables
   remove_rules ip6tables
   if has ipset; then
@@ -176,6 +197,7 @@ remove_files() {
     remove_below "$etc" "$etc/supervised*"
   fi
   remove_below "$run" "$run/supervise*"
+  if [ -n "$own_run" ]; then say "keeping $own_run, where you had sockets put; remove it yourself"; fi
   remove /usr/local/share/bramble /var/log/bramble/bramble-* "$bin_dir/bramble" "$bin_dir/.bramble.previous" "$bin_dir/.bramble.upgrade" \
     "$bin_dir/bramble-uninstall.sh"
   if [ -n "$supervised_docker" ]; then

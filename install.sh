@@ -603,6 +603,7 @@ fetch_images() {
   if [ -f "$share/.offered/images.sha256" ]; then cp "$share/.offered/images.sha256" "$list"; else rm -f "$list"; fi
   [ -s "$list" ] || { rm -f "$list"; return 0; }
   mkdir -p "$own"
+  # shellcheck disable=SC2013
   for name in $(sed -n 's/^[0-9a-f]\{64\} [ *]\(images-[A-Za-z0-9._-]*\)$/\1/p' "$list"); do
     home=$own
     case $name in
@@ -701,7 +702,7 @@ check_machine() {
   if [ -n "${INSTALL_BRAMBLE_VERSION:-}" ] && [ "$version" != "$INSTALL_BRAMBLE_VERSION" ] && [ "${version%%+*}" != "$INSTALL_BRAMBLE_VERSION" ]; then
     die "this is version $version, not $INSTALL_BRAMBLE_VERSION" "choose another INSTALL_BRAMBLE_URL or INSTALL_BRAMBLE_SOURCE"
   fi
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2046,SC2086
   "$staged" check --role "$role" ${INSTALL_BRAMBLE_FIX:+--fix cgroups} $(kept_flags) </dev/null && return 0
   [ -z "${INSTALL_BRAMBLE_SKIP_CHECK:-}" ] || { say "going on all the same, as you wished"; return 0; }
   die "this board cannot run Bramble yet" "do what the lines with \"mend\" say, then run this again (INSTALL_BRAMBLE_SKIP_CHECK=1 goes on all the same)"

@@ -15,6 +15,7 @@ import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
+import { foundSettingsFile } from "./network/kernel-settings.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
@@ -113,6 +114,7 @@ export async function startBoardPods(
     podNetworks: podNetworks.map(({ cidr }) => cidr),
     cniConfigDirectory: settings.cniConfDir,
     leaseDirectory: join(settings.runDir, "ipam"),
+    foundSettings: foundSettingsFile(settings.runDir),
     manageRoutes,
     warn,
   });

@@ -9,6 +9,7 @@ import { dropDnsAddress, startClusterDns } from "./dns/cluster-dns.ts";
 import { IngressBoard } from "./ingress/ingress.ts";
 import { Checkpoint } from "./kubelet/checkpoint.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
+import { foundSettingsFile } from "./network/kernel-settings.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 
 /** Starts the board's DNS, if it is to have one: the first part to start and among the last to end, since pods that run ask
@@ -42,6 +43,7 @@ export async function startBoardServices(
         settings.serviceCidr,
         disabled.includes("dns") ? [] : [dnsAddress(settings)],
       ),
+      foundSettings: foundSettingsFile(settings.runDir),
       node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
       log: log.named("proxy"),
     });

@@ -1,15 +1,32 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { CommandRunner } from "./command.ts";
+
+/**
+ * Where a board notes what its kernel's settings were before: lines of a path and a value, the newest last. It is of the run
+ * directory, for a reboot forgets both. bramble-uninstall.sh sets them back from it.
+ */
+export const foundSettingsFile = (runDir: string): string => join(runDir, "kernel-settings");
 
 /**
  * Sets what routing pods needs of the kernel: forwarding, and iptables on bridged packets (Services between pods of one
  * board). Resolves with what could not be set, for a warning; pods then start but parts of their network may not work.
  */
-export async function prepareKernel(families: { readonly v6: boolean }, run: CommandRunner): Promise<string[]> {
+export async function prepareKernel(
+  families: { readonly v6: boolean },
+  run: CommandRunner,
+  foundSettings?: string,
+): Promise<string[]> {
   const problems: string[] = [];
   const set = async (path: string, value: string): Promise<void> => {
     try {
-      if ((await readFile(path, "utf8")).trim() !== value) await writeFile(path, value);
+      const found = (await readFile(path, "utf8")).trim();
+      if (found === value) return;
+      if (foundSettings !== undefined) {
+        await mkdir(dirname(foundSettings), { recursive: true });
+        await appendFile(foundSettings, `${path} ${found}\n`);
+      }
+      await writeFile(path, value);
     } catch (error) {
       problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -15,6 +15,8 @@ export interface PodNetworkOptions {
   readonly leaseDirectory?: string | undefined;
   /** False leaves routes and masquerading to another network plugin. */
   readonly manageRoutes?: boolean | undefined;
+  /** See foundSettingsFile. */
+  readonly foundSettings?: string | undefined;
   readonly run?: CommandRunner | undefined;
   /** Gets what an operator should know; the same text is not repeated. */
   readonly warn: (message: string) => void;
@@ -44,10 +46,10 @@ export class PodNetwork {
    * CommandError or a file system error; what was done by then stays done.
    */
   async sync(nodes: readonly RoutedNode[]): Promise<void> {
-    const { podNetworks, nodeName, manageRoutes } = this.#options;
+    const { podNetworks, nodeName, manageRoutes, foundSettings } = this.#options;
     if (!this.#prepared) {
       const v6 = podNetworks.some((cidr) => cidr.includes(":"));
-      this.#warnOnce(await prepareKernel({ v6 }, this.#run));
+      this.#warnOnce(await prepareKernel({ v6 }, this.#run, foundSettings));
       this.#prepared = true;
     }
     if (manageRoutes === false) {

@@ -17,6 +17,8 @@ export interface ServiceProxyOptions {
   /** One for each family of addresses. */
   readonly networks: readonly ProxyNetwork[];
   readonly mode: ProxyModeName;
+  /** See foundSettingsFile. */
+  readonly foundSettings?: string | undefined;
   /** Read at each sync: the zone may change. */
   readonly node: () => NodeView;
   readonly clock?: Clock | undefined;
@@ -79,7 +81,7 @@ export class ServiceProxy {
     const sources = [informers.informer(services), slices];
     await Promise.all(sources.map(({ usable }) => usable));
     for (const network of networks) {
-      const mode = await (this.options.makeMode ?? proxyMode)(this.options.mode, network, this.options.log);
+      const mode = await (this.options.makeMode ?? proxyMode)(this.options.mode, { ...this.options, network });
       this.families.push({ network, mode, cache: new ServicePortCache() });
     }
     // What stands in the kernel is newer than what a checkpoint says: that is for a board that has booted.
@@ -145,11 +147,14 @@ export class ServiceProxy {
 }
 
 /** Loads a mode only where it is used. */
-export async function proxyMode(name: ProxyModeName, network: ProxyNetwork, log: Log): Promise<ProxyMode> {
+export async function proxyMode(
+  name: ProxyModeName,
+  { network, log, foundSettings }: Pick<ServiceProxyOptions, "log" | "foundSettings"> & { network: ProxyNetwork },
+): Promise<ProxyMode> {
   switch (name) {
     case "iptables": {
       const { IptablesMode } = await import("./iptables/iptables-mode.ts");
-      return new IptablesMode({ network, log });
+      return new IptablesMode({ network, log, foundSettings });
     }
     case "userspace": {
       const { UserspaceMode } = await import("./userspace/userspace-mode.ts");

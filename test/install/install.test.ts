@@ -287,7 +287,9 @@ describe("uninstalling", () => {
     // Docker's own rules.
     expect(left).toContain("DOCKER-USER");
     if (role === "worker") expect(left).toMatch(/-A FORWARD -j MINE[\s\S]*\nmine\n/);
-    const files = await board.run("find /etc/bramble /run/bramble /usr/local/bin /usr/local/share/bramble /etc/cni");
+    const files = await board.run(
+      "find /etc/bramble /run/bramble /usr/local/bin /usr/local/share/bramble; find /etc/cni -type f",
+    );
     // What supervises Docker here stays.
     const bramble = files.output
       .split("\n")

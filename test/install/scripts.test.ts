@@ -24,12 +24,13 @@ function run(command: string[], env: Readonly<Record<string, string>> = {}): Ran
   return { code: exitCode, output: `${stdout}${stderr}` };
 }
 
-/** Runs lines with the functions of a script, in a mount namespace where each of these folders is empty and 64 KiB large. */
+/** Runs lines with the functions of a script, in a network of its own, with these folders empty and 64 KiB large. */
 function withFunctions(script: string, emptied: readonly string[], lines: string): Ran {
   const functions = readFileSync(join(root, script), "utf8").replace(/^main "\$@"[\s\S]*/m, "");
   const mounts = emptied.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o size=64k tmpfs ${folder}`).join("\n");
   return run([
     "unshare",
+    "--net",
     "--mount",
     "--propagation",
     "private",
@@ -123,4 +124,37 @@ test("uninstalling finds folders that flags or the config file name", () => {
     code: 0,
     output: "/srv/data /srv/data /srv/kubelet /srv/log/pods\n",
   });
+});
+
+test("uninstalling sets back what the agent changed of the kernel's network, the first that it found", () => {
+  const lines = [
+    "run=/mnt; ip link set lo up; cd /proc/sys/net/ipv4/conf/lo; echo 1 >route_localnet; echo 2 >accept_source_route",
+    "for line in 'lo/route_localnet 0' 'lo/accept_source_route 0' 'lo/accept_source_route 1' 'gone/forwarding 0'; do echo /proc/sys/net/ipv4/conf/$line; done >/mnt/kernel-settings",
+    'echo "/mnt/other 0" >>/mnt/kernel-settings',
+    "restore_kernel_settings; cat route_localnet accept_source_route; ls /mnt",
+  ];
+  const { code, output } = withFunctions("bramble-uninstall.sh", ["/mnt"], lines.join("\n"));
+  expect([code, output]).toEqual([0, expect.stringMatching(/as it was\n0\n0\nkernel-settings\n$/)]);
+});
+
+test.each([
+  ["go when only pods of Bramble's had any", "", ""],
+  [
+    "stay where somebody else's container has one",
+    `iptables -t nat -A CNI-HOSTPORT-DNAT -p tcp -m comment --comment 'dnat name: "podman" id: "b"' -j CNI-DN-b`,
+    "CNI-DN-b CNI-HOSTPORT-DNAT CNI-HOSTPORT-MASQ ",
+  ],
+])("uninstalling, chains of host ports %s", (_, more, left) => {
+  const lines = [
+    "for chain in CNI-HOSTPORT-DNAT CNI-HOSTPORT-MASQ CNI-DN-a; do iptables -t nat -N $chain; done",
+    more && "iptables -t nat -N CNI-DN-b",
+    `iptables -t nat -A CNI-HOSTPORT-DNAT -p tcp -m comment --comment 'dnat name: "bramble" id: "a"' -j CNI-DN-a`,
+    more,
+    "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
+    "iptables -t nat -A POSTROUTING -j CNI-HOSTPORT-MASQ",
+    "iptables -t nat -A POSTROUTING -s 192.0.2.1 -j MASQUERADE",
+    "remove_rules iptables >/dev/null; iptables-save -t nat | sed -n 's/^:\\(CNI[^ ]*\\).*/\\1/p' | sort | tr '\\n' ' '",
+    "iptables -t nat -S | grep -c MASQUERADE",
+  ];
+  expect(withFunctions("bramble-uninstall.sh", [], lines.join("\n"))).toEqual({ code: 0, output: `${left}1\n` });
 });

@@ -36,7 +36,7 @@ const [modeName = "iptables", family = "IPv4"] = process.argv.slice(2);
 const network = networks[family];
 if (!network) throw new Error(`no such family: ${family}`);
 const log = stderrLog("info");
-const mode = await proxyMode(modeName as ProxyModeName, network, log);
+const mode = await proxyMode(modeName as ProxyModeName, { network, log });
 const health = new HealthChecks(log, () => true);
 const cache = new ServicePortCache();
 const node = { name: "one", zone: "attic" };

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
@@ -59,6 +59,15 @@ describe.skipIf(!canMakeNamespaces())("rules on a kernel", () => {
     chmodSync(file, 0o755);
     return [file];
   }
+
+  test("what route_localnet was is noted once, for the uninstallation", async () => {
+    const foundSettings = join(folder, "run", "kernel-settings");
+    for (const _ of ["one start", "another"])
+      await new IptablesMode({ network, log: silentLog, foundSettings, commandPrefix: board.prefix }).apply([]);
+    const path = "/proc/sys/net/ipv4/conf/all/route_localnet";
+    expect(board.run("cat", path)).toBe("1\n");
+    expect(readFileSync(foundSettings, "utf8")).toBe(`${path} 0\n`);
+  });
 
   test("SCTP is translated where the kernel can match it", async () => {
     const mode = new IptablesMode({ network, log: silentLog, commandPrefix: board.prefix });

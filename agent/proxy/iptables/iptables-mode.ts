@@ -18,6 +18,8 @@ import { isProxyChain, type ProxyHook, proxyHooks, removeHooks, serviceRules, us
 export interface IptablesModeOptions {
   readonly network: ProxyNetwork;
   readonly log: Log;
+  /** See foundSettingsFile. */
+  readonly foundSettings?: string | undefined;
   /** Put before each command; how tests reach another network namespace. */
   readonly commandPrefix?: readonly string[] | undefined;
 }
@@ -155,13 +157,19 @@ export class IptablesMode implements ProxyMode {
     for (const { table, chain, rule } of hooks) await this.iptables.ensureRule(table, chain, rule, "first");
     if (this.options.network.family === "IPv4") {
       // Lets 127.0.0.1:nodePort be translated; KUBE-FIREWALL keeps strangers off 127/8.
-      await runProgram(this.options.commandPrefix ?? [], "sh", [
-        "-c",
-        "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet",
-      ]);
+      const file = this.options.foundSettings ?? "/dev/null";
+      await runProgram(this.options.commandPrefix ?? [], "sh", ["-c", allowLocalRoutes, "sh", file]);
     }
   }
 }
+
+/** Notes what was set before in the file that is its argument. */
+const allowLocalRoutes = `path=/proc/sys/net/ipv4/conf/all/route_localnet
+read -r found <"$path"
+[ "$found" = 1 ] && exit
+mkdir -p "$(dirname "$1")"
+echo "$path $found" >>"$1"
+echo 1 >"$path"`;
 
 /** The program that holds this network's rules. */
 export function proxyIptables({ family }: Pick<ProxyNetwork, "family">, prefix: readonly string[] = []): Iptables {
