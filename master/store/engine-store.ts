@@ -35,7 +35,8 @@ export interface Since {
  *  a reply shows nothing whose outcome has not been handed over before. */
 export interface EngineLink {
   start(onOutcomes: (outcomes: readonly Outcome[]) => void, onLost: (error: Error) => void): void;
-  commit(writes: readonly Write[]): void;
+  /** @param underWay writes without an outcome, these among them. */
+  commit(writes: readonly Write[], underWay: number): void;
   read(request: ReadRequest): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -107,7 +108,7 @@ export class EngineStore implements Store {
   #send(): void {
     const group = this.#group;
     this.#group = [];
-    if (group.length > 0) this.#link.commit(group);
+    if (group.length > 0) this.#link.commit(group, this.#waiting.size);
   }
 
   #settle(outcomes: readonly Outcome[]): void {

@@ -27,7 +27,8 @@ export type ToWorker =
   | { readonly type: "open"; readonly options: SqliteOptions }
   /** Builds what can be read of a damaged file beside it. */
   | { readonly type: "salvage"; readonly path: string }
-  | { readonly type: "commit"; readonly writes: readonly Write[] }
+  /** With how many writes wait for their outcome, these among them. */
+  | { readonly type: "commit"; readonly writes: readonly Write[]; readonly underWay: number }
   | { readonly type: "read"; readonly id: number; readonly request: ReadRequest }
   | { readonly type: "close" };
 

@@ -85,8 +85,8 @@ class WorkerLink implements EngineLink {
     this.#onLost = onLost;
   }
 
-  commit(writes: readonly Write[]): void {
-    this.#say({ type: "commit", writes });
+  commit(writes: readonly Write[], underWay: number): void {
+    this.#say({ type: "commit", writes, underWay });
   }
 
   read(request: ReadRequest): Promise<unknown> {

@@ -1,6 +1,6 @@
 /**
  * The thread that owns the SQLite file. Writes that arrive while one group is being synced to the disk form the next
- * group: the busier, the larger the groups. No timer runs when nothing was written.
+ * group: the busier, the larger the groups (GroupCommit). No timer runs when nothing was written.
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -9,6 +9,7 @@ import { StoreDamagedError } from "./database-file.ts";
 import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
@@ -26,7 +27,7 @@ const say = (message: FromWorker): void => self.postMessage(message);
 class StoreThread {
   readonly #engine: RoutedEngine;
   readonly #options: SqliteOptions;
-  #group: Write[] = [];
+  readonly #groups = new GroupCommit<Write>((group) => this.#commit(group));
   #batchTimer: ReturnType<typeof setTimeout> | undefined;
   /** Revisions with the time at which each was the newest, oldest first: where compaction may cut. */
   #marks: { readonly time_ms: number; readonly revision: Revision }[] = [];
@@ -45,16 +46,11 @@ class StoreThread {
     this.#marks.push({ time_ms: performance.now(), revision: this.#engine.now });
   }
 
-  enqueue(writes: readonly Write[]): void {
-    const first = this.#group.length === 0;
-    this.#group.push(...writes);
-    if (first) setImmediate(() => this.commit());
+  enqueue(writes: readonly Write[], underWay: number): void {
+    this.#groups.add(writes, underWay);
   }
 
-  commit(): void {
-    const group = this.#group;
-    this.#group = [];
-    if (group.length === 0) return;
+  #commit(group: readonly Write[]): void {
     say({ type: "outcomes", outcomes: this.#engine.commit(group) });
     this.#superseded += group.length;
     this.#cutHistory();
@@ -105,7 +101,7 @@ class StoreThread {
   }
 
   close(): void {
-    this.commit();
+    this.#groups.flush();
     this.#isClosed = true;
     clearTimeout(this.#batchTimer);
     this.#engine.close();
@@ -150,7 +146,7 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
       }
       return;
     case "commit":
-      thread?.enqueue(message.writes);
+      thread?.enqueue(message.writes, message.underWay);
       return;
     case "read":
       thread?.read(message.id, message.request);
