@@ -1,11 +1,10 @@
-import { StatusError } from "#shared/api/errors.ts";
 import type { PublishedResource } from "#shared/api/openapi/published-resource.ts";
 import { OpenApiPublisher } from "#shared/api/openapi/publisher.ts";
 import { kubernetesVersion } from "#shared/version.ts";
 import { connectsBy, pathNotFound } from "./registry/request-target.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
-import type { ApiResponse, RequestInfo } from "./request.ts";
+import type { RequestInfo } from "./request.ts";
 import type { PathHandler } from "./server.ts";
 
 const allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -38,20 +37,20 @@ export function openApiPaths(
     },
   });
   const handler: PathHandler = async (context, exchange) => {
-    const { info, headers, query, method } = context;
-    if (method !== "GET" && method !== "HEAD") throw new StatusError("MethodNotAllowed", "only GET is supported here");
-    const others = info.path === "/openapi/v3" ? (external?.openApiDocuments() ?? []) : [];
-    if (others.length > 0) return wholeIndex(publisher, others);
+    // As upstream's router has it, any method is answered.
+    const { info, headers, query } = context;
     const answer = await publisher.respond({
       path: info.path,
       accept: headers["accept"],
       acceptEncoding: headers["accept-encoding"],
       ifNoneMatch: headers["if-none-match"],
       hash: query.get("hash") ?? undefined,
+      elsewhere: external?.openApiDocuments(),
     });
     if (!answer) {
       const elsewhere = external?.handlerFor(info);
       if (elsewhere) return elsewhere(context, exchange);
+      if (info.path.startsWith("/openapi/v3/")) return { kind: "bytes", code: 404, contentType: "", body: "" };
       throw pathNotFound();
     }
     const { "content-type": contentType = "", ...rest } = lowerCased(answer.headers);
@@ -60,17 +59,8 @@ export function openApiPaths(
   return { exact: { "/openapi/v2": handler, "/openapi/v3": handler }, prefixes: { "/openapi/": handler } };
 }
 
-/** The list of documents, with those of other servers: they are asked for there each time. */
-async function wholeIndex(publisher: OpenApiPublisher, others: readonly string[]): Promise<ApiResponse> {
-  const answer = await publisher.respond({ path: "/openapi/v3" });
-  const own = JSON.parse(Buffer.from(answer?.body ?? "{}").toString()) as { paths?: object };
-  const more = others.map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}` }]);
-  const body = JSON.stringify({ paths: { ...own.paths, ...Object.fromEntries(more) } });
-  return { kind: "bytes", code: 200, contentType: "application/json", headers: { vary: "Accept" }, body };
-}
-
 function publishedResource({ declaration, gvk }: ServedResource): PublishedResource {
-  const { ref, verbs, virtual, subresources, listKind, published } = declaration;
+  const { ref, verbs, virtual, subresources, listKind, published, strategy } = declaration;
   return {
     ...gvk,
     plural: ref.plural,
@@ -81,8 +71,11 @@ function publishedResource({ declaration, gvk }: ServedResource): PublishedResou
       name,
       verbs: subresource.verbs,
       body: subresource.body,
-      connects: name === "log" || (subresource.body !== undefined && connectsBy(subresource.body.kind)),
+      connects: subresource.body !== undefined && connectsBy(subresource.body.kind),
+      textOptions: name === "log" ? { group: "", version: "v1", kind: "PodLogOptions" } : undefined,
     })),
+    // Upstream's documents do not tell it of a kind that has a gate of its own before it is gone.
+    answersDeleteWithObject: strategy?.isRemovable ? undefined : strategy?.answersDeleteWithObject,
     custom: published?.(gvk.version),
   };
 }

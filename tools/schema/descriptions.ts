@@ -74,6 +74,54 @@ function fromClasses(): (model: string) => Texts {
   };
 }
 
+/**
+ * Fields of options are parameters of the package's methods, so a method's request tells of them: connecting ones by the
+ * name of the options, others by what the method does.
+ */
+function fromRequests(): (model: string) => Texts {
+  const folder = join(dirname(Bun.resolveSync("@kubernetes/client-node", import.meta.dir)), "gen", "types");
+  const declarations = readFileSync(join(folder, "ObjectParamAPI.d.ts"), "utf8");
+  const texts = new Map<string, Record<string, string>>();
+  for (const [, method = "", fields = ""] of declarations.matchAll(ofRequest)) {
+    const found = Object.fromEntries(
+      [...fields.matchAll(ofRequestField)].map(([, lines = "", name = ""]) => [name, requestTextOf(lines)]),
+    );
+    const { pretty, name, namespace: _, body: __, ...further } = found;
+    // Beside the path that these connect to stands the one that all of the kind take.
+    const options = method.endsWith("WithPath") ? undefined : optionsOf(method, name ?? "");
+    if (options === undefined) continue;
+    Object.assign(
+      texts.getOrInsertComputed(options, () => ({})),
+      further,
+    );
+    if (pretty !== undefined) texts.set(metaOptions("Options"), { pretty });
+  }
+  return (model) => texts.get(model) ?? {};
+}
+
+const ofRequest = /export interface \w+?V\d\w*?Api(\w+)Request \{\n([\s\S]*?)\n\}/g;
+/** Words of the language have a line before them. */
+const ofRequestField = new RegExp(`${comment}\\s+_?(\\w+)\\??:`, "g");
+const entities: Readonly<Record<string, string>> = { quot: '"', lt: "<", gt: ">", amp: "&" };
+const requestTextOf = (lines: string): string =>
+  textOf(lines.replace(/\n\s*\* Defaults to: [\s\S]*$/, "\n")).replace(
+    /\\?&(?:#(x?\w+)|(quot|lt|gt|amp));/g,
+    (_, code: string | undefined, name: string) =>
+      code === undefined ? (entities[name] ?? "") : String.fromCodePoint(Number(code.replace(/^x/, "0x"))),
+  );
+const metaOptions = (kind: string): string => `apimachinery.pkg.apis.meta.v1.${kind}`;
+
+function optionsOf(method: string, nameText: string): string | undefined {
+  if (method.startsWith("Connect")) return `api.core.v1.${nameText.replace("name of the ", "")}`;
+  if (method === "ReadNamespacedPodLog") return "api.core.v1.PodLogOptions";
+  const kind = [
+    ["List", "ListOptions"],
+    ["Create", "CreateOptions"],
+    ["Patch", "PatchOptions"],
+  ].find(([verb = ""]) => method.startsWith(verb))?.[1];
+  return kind === undefined ? undefined : metaOptions(kind);
+}
+
 /** Names under which the package may have a model: those of several groups carry the group in front. */
 function classNames(model: string): string[] {
   const [group = "", version = "", name = ""] = model.split(".").slice(-3);
@@ -96,10 +144,11 @@ function descriptionsOf(path: string): Texts {
   return found;
 }
 
-const sources = [fromClasses(), fromDeclarations()];
+const sources = [fromRequests(), fromClasses(), fromDeclarations()];
+const models = reachableModels([...[...builtInKinds()].map((kind) => kind.model), "apimachinery.pkg.version.Info"]);
 let text = "\n";
 let missing = 0;
-for (const model of reachableModels([...builtInKinds()].map((kind) => kind.model))) {
+for (const model of [...models, metaOptions("Options")]) {
   const found: Texts = Object.assign({}, ...sources.map((textsOf) => textsOf(model)));
   if (Object.keys(found).length === 0) missing++;
   else text += `${model}\t${JSON.stringify(found)}\n`;

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/kube-openapi/pkg/common"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 )
@@ -52,6 +53,7 @@ type moreFacts struct {
 	PatchStrategy []string `json:"patchStrategy,omitempty"`
 	PatchMergeKey string   `json:"patchMergeKey,omitempty"`
 	Enum          []any    `json:"enum,omitempty"`
+	ElementEnum   []any    `json:"elementEnum,omitempty"`
 	Default       any      `json:"default,omitempty"`
 }
 
@@ -67,8 +69,11 @@ type factWriter struct {
 	models      map[string]json.RawMessage
 }
 
-// writeFacts writes the facts of every covered kind: kinds first, then one model a line, so that a reader finds a model
-// without parsing the rest.
+// furtherModels are published, but no kinds.
+var furtherModels = []any{version.Info{}}
+
+// writeFacts writes the facts of every covered kind: kinds and versions first, then one model a line, so that a reader
+// finds a model without parsing the rest.
 func writeFacts(scheme *runtime.Scheme, path string) error {
 	w := &factWriter{definitions: openAPIDefinitions(), models: map[string]json.RawMessage{}}
 	var out bytes.Buffer
@@ -94,7 +99,16 @@ func writeFacts(scheme *runtime.Scheme, path string) error {
 			out.Write(line)
 		}
 	}
-	out.WriteString("\n],\"models\":{\n")
+	for _, value := range furtherModels {
+		if err := w.addModel(reflect.TypeOf(value)); err != nil {
+			return err
+		}
+	}
+	versions, err := json.Marshal(optionVersions(scheme))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&out, "\n],\"optionVersions\":%s,\n\"models\":{\n", versions)
 	for i, name := range slices.Sorted(keys(w.models)) {
 		if i > 0 {
 			out.WriteString(",\n")
@@ -194,6 +208,9 @@ func (w *factWriter) describe(f field, property spec.Schema, required bool) (jso
 	}
 	facts.more.PatchMergeKey, _ = extensions.GetString("x-kubernetes-patch-merge-key")
 	facts.more.Enum = property.Enum
+	if element := elementOf(property); element != nil {
+		facts.more.ElementEnum = element.Enum
+	}
 	if property.Default != nil {
 		if isZeroDefault(property.Default) {
 			facts.flags += "d"
@@ -209,13 +226,19 @@ func (w *factWriter) describe(f field, property spec.Schema, required bool) (jso
 
 // elementHasDefault tells whether OpenAPI gives the elements of a list or map a (zero) default.
 func elementHasDefault(property spec.Schema) bool {
+	element := elementOf(property)
+	return element != nil && (element.Default != nil || elementHasDefault(*element))
+}
+
+// elementOf gives the schema of the elements of a list or map.
+func elementOf(property spec.Schema) *spec.Schema {
 	switch {
-	case property.Items != nil && property.Items.Schema != nil:
-		return property.Items.Schema.Default != nil || elementHasDefault(*property.Items.Schema)
-	case property.AdditionalProperties != nil && property.AdditionalProperties.Schema != nil:
-		return property.AdditionalProperties.Schema.Default != nil || elementHasDefault(*property.AdditionalProperties.Schema)
+	case property.Items != nil:
+		return property.Items.Schema
+	case property.AdditionalProperties != nil:
+		return property.AdditionalProperties.Schema
 	}
-	return false
+	return nil
 }
 
 func isZeroDefault(value any) bool {

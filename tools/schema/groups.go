@@ -3,17 +3,22 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	admissionv1beta1 "k8s.io/api/admission/v1beta1"
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	imagepolicyv1alpha1 "k8s.io/api/imagepolicy/v1alpha1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensionsv1beta1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	apiregistrationv1beta1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1beta1"
 	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 )
 
@@ -71,6 +76,9 @@ func newScheme() (*runtime.Scheme, error) {
 	for _, add := range []func(*runtime.Scheme) error{
 		clientscheme.AddToScheme, admissionv1.AddToScheme, apidiscoveryv2.AddToScheme, apiextensionsv1.AddToScheme,
 		apiregistrationv1.AddToScheme, metricsv1beta1.AddToScheme, metav1.AddMetaToScheme,
+		// Not covered, but among the versions of options.
+		admissionv1beta1.AddToScheme, apiextensionsv1beta1.AddToScheme, apiregistrationv1beta1.AddToScheme,
+		imagepolicyv1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err
@@ -114,4 +122,19 @@ func kindsOf(scheme *runtime.Scheme, group groupVersion) ([]kind, error) {
 	}
 	sort.Slice(kinds, func(i, j int) bool { return kinds[i].Kind < kinds[j].Kind })
 	return kinds, nil
+}
+
+// optionVersions lists group and version of every version that upstream's server has DeleteOptions and WatchEvent in,
+// those that it does not serve included: their models name them all.
+func optionVersions(scheme *runtime.Scheme) [][2]string {
+	var versions [][2]string
+	for gvk := range scheme.AllKnownTypes() {
+		// These are other servers'.
+		if gvk.Kind == "DeleteOptions" && gvk.Version != runtime.APIVersionInternal &&
+			gvk.Group != metricsv1beta1.GroupName && gvk.Group != apidiscoveryv2.GroupName {
+			versions = append(versions, [2]string{gvk.Group, gvk.Version})
+		}
+	}
+	sort.Slice(versions, func(i, j int) bool { return slices.Compare(versions[i][:], versions[j][:]) < 0 })
+	return versions
 }

@@ -3,7 +3,8 @@
  * carries them (tools/schema/descriptions.ts) and puts the file into the binary. Without it all else works the same.
  *
  * The file is compressed text, a line per model: its short name, a tab, and a JSON object with the model's description
- * under "" and those of its fields under their names. It is read while a document is made and then forgotten.
+ * under "" and those of its fields under their names. Options have lines too: their fields are parameters. It is read while
+ * a document is made and then forgotten.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +26,9 @@ export async function loadDescriptions(): Promise<Descriptions> {
   const compressed = await findFile();
   if (!compressed) return noDescriptions;
   const text = await decompress(await compressed.arrayBuffer());
-  return { of: (model) => lineOf(text, model) };
+  // Parameters are asked for once for each operation.
+  const known = new Map<string, Record<string, string>>();
+  return { of: (model) => known.getOrInsertComputed(model, () => lineOf(text, model)) };
 }
 
 async function findFile(): Promise<Blob | undefined> {

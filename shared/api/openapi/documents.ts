@@ -14,31 +14,12 @@ import {
   renderModel,
   shortName,
 } from "./models.ts";
-import {
-  deleteOptionsModel,
-  type Operation,
-  type Parameter,
-  type PathItem,
-  patchModel,
-  pathItems,
-} from "./operations.ts";
+import { deleteOptionsModel, type Operation, type Parameter, type PathItem } from "./operations.ts";
 import { customModelName, type PublishedResource } from "./published-resource.ts";
+import type { SharedParameters } from "./shared-parameters.ts";
 
-export interface GroupVersionName {
-  readonly group: string;
-  readonly version: string;
-}
-
-const mediaTypes = ["application/json", "application/vnd.kubernetes.protobuf", "application/yaml"];
-const watchMediaTypes = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
-const customMediaTypes = ["application/json", "application/yaml"];
-const patchMediaTypes = [
-  "application/apply-patch+yaml",
-  "application/json-patch+json",
-  "application/merge-patch+json",
-  "application/strategic-merge-patch+json",
-];
 const answerTexts: Readonly<Record<number, string>> = { 200: "OK", 201: "Created", 202: "Accepted" };
+const unauthorized = { description: "Unauthorized" } as const;
 
 /** One member of `paths`, `definitions` or `components.schemas`. */
 export interface Member {
@@ -51,13 +32,6 @@ export function memberText({ name, render }: Member): string {
   return `${JSON.stringify(name)}:${JSON.stringify(render())}`;
 }
 
-/** Text around two lists of members. */
-export interface Frame {
-  readonly before: string;
-  readonly between: string;
-  readonly after: string;
-}
-
 const bearerToken = {
   description: "Bearer Token authentication",
   type: "apiKey",
@@ -65,57 +39,82 @@ const bearerToken = {
   in: "header",
 } as const;
 
-/** Around `paths` and `components.schemas` of a document of OpenAPI 3.0. */
-export function v3Frame(version: string): Frame {
-  return {
-    before: `{"openapi":"3.0.0","info":${JSON.stringify({ title: "Kubernetes", version })},"paths":{`,
-    between: '},"components":{"schemas":{',
-    after: `},"securitySchemes":${JSON.stringify({ BearerToken: bearerToken })}}}`,
-  };
+export interface Info {
+  readonly title: string;
+  readonly version: string;
 }
 
-/** What a document of OpenAPI 2.0 holds beside `paths` and `definitions`. */
-export function v2Head(version: string) {
+/** Upstream makes the documents of custom resources apart. */
+export const customInfo: Info = { title: "Kubernetes CRD Swagger", version: "v0.1.0" };
+
+/** A document of OpenAPI 3.0 around its paths and models. */
+export function v3Text(info: Info, paths: readonly string[], models: readonly string[]): string {
+  const components = [
+    ...(models.length > 0 ? [`"schemas":{${models.join(",")}}`] : []),
+    ...(info === customInfo ? [] : [`"securitySchemes":${JSON.stringify({ BearerToken: bearerToken })}`]),
+  ];
+  return [
+    `{"openapi":"3.0.0","info":${JSON.stringify(info)},"paths":{`,
+    paths.join(","),
+    `},"components":{${components.join(",")}}}`,
+  ].join("");
+}
+
+/** What a document of OpenAPI 2.0 holds beside paths, definitions and parameters. */
+export function v2Head(info: Info) {
   return {
     swagger: "2.0",
-    info: { title: "Kubernetes", version },
+    info,
     securityDefinitions: { BearerToken: bearerToken },
     security: [{ BearerToken: [] as string[] }],
   } as const;
 }
 
-/** Around `paths` and `definitions` of a document of OpenAPI 2.0. */
-export function v2Frame(version: string): Frame {
-  const { swagger, info, ...security } = v2Head(version);
-  return {
-    before: `${JSON.stringify({ swagger, info }).slice(0, -1)},"paths":{`,
-    between: '},"definitions":{',
-    after: `},${JSON.stringify(security).slice(1)}`,
-  };
+/** A document of OpenAPI 2.0 around its paths, definitions and shared parameters. */
+export function v2Text(
+  head: Info,
+  paths: readonly string[],
+  models: readonly string[],
+  parameters: readonly string[],
+): string {
+  const { swagger, info, ...security } = v2Head(head);
+  return [
+    `${JSON.stringify({ swagger, info }).slice(0, -1)},"paths":{`,
+    paths.join(","),
+    '},"definitions":{',
+    models.join(","),
+    '},"parameters":{',
+    parameters.join(","),
+    `},${JSON.stringify(security).slice(1)}`,
+  ].join("");
 }
 
-/** Paths of some resources. */
-export function pathMembers(resources: readonly PublishedResource[], dialect: Dialect): Member[] {
-  const renderItem = dialect === "v3" ? v3PathItem : v2PathItem;
-  return resources.flatMap((resource) =>
-    pathItems(resource).map((item) => ({ name: item.path, render: () => renderItem(item, resource) })),
-  );
+export function v3PathMembers(items: readonly PathItem[], descriptions: Descriptions): Member[] {
+  return items.map((item) => ({ name: item.path, render: () => v3PathItem(item, descriptions) }));
 }
 
-/** Models that the paths of some resources reach, each once. `served` lists all group versions of the server. */
+/** What many paths have in common is found in `shared` once they are rendered. */
+export function v2PathMembers(
+  items: readonly PathItem[],
+  descriptions: Descriptions,
+  shared: SharedParameters,
+): Member[] {
+  return items.map((item) => ({ name: item.path, render: () => v2PathItem(item, descriptions, shared) }));
+}
+
+/** Models that paths reach, each once, those of the custom resources among them. */
 export function modelMembers(
+  items: readonly PathItem[],
   resources: readonly PublishedResource[],
-  served: readonly GroupVersionName[],
   dialect: Dialect,
   descriptions: Descriptions,
 ): Member[] {
-  const roots = new Set(resources.flatMap(builtInRoots));
-  const builtIn = reachableModels(roots).map((model) => ({
+  const customs = resources.filter(({ custom }) => custom);
+  const builtIn = reachableModels(builtInRoots(items, customs)).map((model) => ({
     name: publishedName(model),
-    render: () => renderModel(model, dialect, served, descriptions),
+    render: () => renderModel(model, dialect, descriptions),
   }));
-  const custom = resources
-    .filter((resource) => resource.custom)
+  const custom = customs
     .flatMap((resource) => renderCustomModels(resource, dialect))
     .map(([name, schema]) => ({ name, render: () => schema }));
   return [...builtIn, ...custom];
@@ -123,105 +122,114 @@ export function modelMembers(
 
 const metaRoots = ["ObjectMeta", "ListMeta"].map((model) => `apimachinery.pkg.apis.meta.v1.${model}`);
 
-/** Short names of the built-in models that a resource's operations name. */
-function builtInRoots(resource: PublishedResource): string[] {
-  const { group, version, kind, listKind = `${kind}List`, custom } = resource;
-  const own = custom ? [kind, listKind].map((name) => customModelName({ group, version, kind: name })) : [];
-  const named = pathItems(resource).flatMap(({ operations }) =>
-    operations.flatMap(({ body, answer }) => [body, answer]),
+/** Short names of the built-in models that operations name, and those that custom ones are made of. */
+function builtInRoots(items: readonly PathItem[], customs: readonly PublishedResource[]): Set<string> {
+  const own = new Set(
+    customs.flatMap(({ group, version, kind, listKind = `${kind}List` }) =>
+      [kind, listKind].map((name) => customModelName({ group, version, kind: name })),
+    ),
   );
-  const builtIn = named.filter((model) => model !== undefined && !own.includes(model)) as string[];
-  return [...builtIn.map(shortName), ...(custom ? metaRoots : [])];
+  const roots = new Set(customs.length > 0 ? metaRoots : []);
+  for (const { operations } of items) {
+    for (const { body, answer } of operations) {
+      for (const model of [body, answer]) if (model !== undefined && !own.has(model)) roots.add(shortName(model));
+    }
+  }
+  return roots;
 }
 
-function v3PathItem(item: PathItem, resource: PublishedResource): JsonObject {
+function descriptionOf({ name, description, model }: Parameter, descriptions: Descriptions): JsonObject {
+  const text = description ?? (model === undefined ? undefined : descriptions.of(model)[name]);
+  return text === undefined ? {} : { description: text };
+}
+
+function v3PathItem(item: PathItem, descriptions: Descriptions): JsonObject {
+  const parameterOf = (parameter: Parameter) => v3Parameter(parameter, descriptions);
   const rendered: JsonObject = {};
-  for (const operation of item.operations) rendered[operation.method] = v3Operation(operation, item, resource);
-  rendered["parameters"] = [
-    ...item.pathParameters.map((name) => ({ ...v3Parameter({ name, type: "string" }), in: "path", required: true })),
-    v3Parameter({ name: "pretty", type: "string" }),
-  ];
+  for (const operation of item.operations) rendered[operation.method] = v3Operation(operation, item.tag, parameterOf);
+  if (item.parameters.length > 0) rendered["parameters"] = item.parameters.map(parameterOf);
   return rendered;
 }
 
-function v3Parameter({ name, type }: Parameter): JsonObject {
-  return { name, in: "query", schema: { type, uniqueItems: true } };
+function v3Parameter(parameter: Parameter, descriptions: Descriptions): JsonObject {
+  const { name, in: place, type } = parameter;
+  return {
+    name,
+    in: place,
+    ...descriptionOf(parameter, descriptions),
+    ...(place === "path" ? { required: true } : {}),
+    schema: { type, uniqueItems: true },
+  };
 }
 
-function v3Operation(operation: Operation, item: PathItem, resource: PublishedResource): JsonObject {
-  const { operationId, action, gvk, parameters, body } = operation;
-  const rendered: JsonObject = { tags: [item.tag], operationId };
-  if (parameters.length > 0) rendered["parameters"] = parameters.map(v3Parameter);
+function v3Operation(operation: Operation, tag: string, parameterOf: (parameter: Parameter) => JsonObject): JsonObject {
+  const { operationId, description, parameters, body } = operation;
+  const rendered: JsonObject = { tags: [tag], description, operationId };
+  if (parameters.length > 0) rendered["parameters"] = parameters.map(parameterOf);
   if (body !== undefined) {
-    const content = Object.fromEntries(
-      bodyMediaTypes(body, resource).map((type) => [type, { schema: { $ref: reference("v3", body) } }]),
-    );
+    const content = contentOf(operation.consumes ?? [], body);
     rendered["requestBody"] = body === deleteOptionsModel ? { content } : { content, required: true };
   }
+  const content = contentOf(operation.produces, operation.answer);
   rendered["responses"] = Object.fromEntries([
-    ...operation.codes.map((code) => [code, v3Answer(operation, code, resource)]),
-    [401, { description: "Unauthorized" }],
+    ...operation.codes.map((code) => [code, { description: answerTexts[code], content }]),
+    [401, unauthorized],
   ]);
-  return { ...rendered, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk };
+  return { ...rendered, ...extensionsOf(operation) };
 }
 
-function bodyMediaTypes(body: string, { custom }: PublishedResource): readonly string[] {
-  if (body !== patchModel) return custom ? customMediaTypes : ["*/*"];
-  return custom ? patchMediaTypes.slice(0, 3) : patchMediaTypes;
+function contentOf(mediaTypes: readonly string[], model: string | undefined): JsonObject {
+  const schema = schemaOf(model, "v3");
+  return Object.fromEntries(mediaTypes.toSorted().map((type) => [type, { schema }]));
 }
 
-function answerMediaTypes({ action }: Operation, { custom }: PublishedResource): readonly string[] {
-  const types = custom ? customMediaTypes : mediaTypes;
-  return action === "list" && !custom ? [...types, ...watchMediaTypes] : types;
+function schemaOf(model: string | undefined, dialect: Dialect): JsonObject {
+  return model === undefined ? { type: "string" } : { $ref: reference(dialect, model) };
 }
 
-function v3Answer(operation: Operation, code: number, resource: PublishedResource): JsonObject {
-  const { answer } = operation;
-  const schema = answer === undefined ? { type: "string" } : { $ref: reference("v3", answer) };
-  const types = answer === undefined ? ["*/*"] : answerMediaTypes(operation, resource);
-  return {
-    description: answerTexts[code],
-    content: Object.fromEntries(types.map((type) => [type, { schema }])),
-  };
+function extensionsOf({ on }: Operation): JsonObject {
+  return on ? { "x-kubernetes-action": on.action, "x-kubernetes-group-version-kind": on.gvk } : {};
 }
 
-function v2PathItem(item: PathItem, resource: PublishedResource): JsonObject {
+function v2PathItem(item: PathItem, descriptions: Descriptions, shared: SharedParameters): JsonObject {
+  const parameterOf = (parameter: Parameter) => shared.sharing(v2Parameter(parameter, descriptions));
   const rendered: JsonObject = {};
-  for (const operation of item.operations) rendered[operation.method] = v2Operation(operation, item, resource);
-  rendered["parameters"] = [
-    ...item.pathParameters.map((name) => ({ ...v2Parameter({ name, type: "string" }), in: "path", required: true })),
-    v2Parameter({ name: "pretty", type: "string" }),
-  ];
+  for (const operation of item.operations) {
+    const parameters = operation.parameters.map(parameterOf);
+    if (operation.body !== undefined) parameters.unshift(shared.sharing(v2Body(operation.body)));
+    rendered[operation.method] = v2Operation(operation, item.tag, parameters);
+  }
+  if (item.parameters.length > 0) rendered["parameters"] = item.parameters.map(parameterOf);
   return rendered;
 }
 
-function v2Parameter({ name, type }: Parameter): JsonObject {
-  return { uniqueItems: true, type, name, in: "query" };
+function v2Parameter(parameter: Parameter, descriptions: Descriptions): JsonObject {
+  const { name, in: place, type } = parameter;
+  return {
+    uniqueItems: true,
+    type,
+    ...descriptionOf(parameter, descriptions),
+    name,
+    in: place,
+    ...(place === "path" ? { required: true } : {}),
+  };
 }
 
-function v2Operation(operation: Operation, item: PathItem, resource: PublishedResource): JsonObject {
-  const { operationId, action, gvk, parameters, body, answer } = operation;
-  const all: JsonObject[] = parameters.map(v2Parameter);
-  if (body !== undefined) {
-    const schema = { $ref: reference("v2", body) };
-    all.unshift(
-      body === deleteOptionsModel
-        ? { name: "body", in: "body", schema }
-        : { name: "body", in: "body", required: true, schema },
-    );
-  }
-  const schema = answer === undefined ? { type: "string" } : { $ref: reference("v2", answer) };
-  const rendered: JsonObject = {
-    consumes: body === undefined ? ["*/*"] : bodyMediaTypes(body, resource),
-    produces: answer === undefined ? ["*/*"] : answerMediaTypes(operation, resource),
-    schemes: ["https"],
-    tags: [item.tag],
-    operationId,
-  };
-  if (all.length > 0) rendered["parameters"] = all;
+function v2Body(model: string): JsonObject {
+  const required = model === deleteOptionsModel ? {} : { required: true };
+  return { name: "body", in: "body", ...required, schema: schemaOf(model, "v2") };
+}
+
+function v2Operation(operation: Operation, tag: string, parameters: readonly JsonObject[]): JsonObject {
+  const { operationId, description, consumes, produces, answer } = operation;
+  const rendered: JsonObject = { description };
+  if (consumes) rendered["consumes"] = consumes;
+  Object.assign(rendered, { produces, schemes: ["https"], tags: [tag], operationId });
+  if (parameters.length > 0) rendered["parameters"] = parameters;
+  const schema = schemaOf(answer, "v2");
   rendered["responses"] = Object.fromEntries([
     ...operation.codes.map((code) => [code, { description: answerTexts[code], schema }]),
-    [401, { description: "Unauthorized" }],
+    [401, unauthorized],
   ]);
-  return { ...rendered, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk };
+  return { ...rendered, ...extensionsOf(operation) };
 }

@@ -1,7 +1,7 @@
 /** Models of built-in kinds in the two dialects of OpenAPI. */
 
 import { jsonFields } from "../schema/built-in.ts";
-import { builtInKinds, type FieldFacts, modelFacts, type TypeExpression } from "../schema/facts.ts";
+import { builtInKinds, type FieldFacts, modelFacts, optionVersions, type TypeExpression } from "../schema/facts.ts";
 import type { GoType } from "../schema/schema.ts";
 import type { Descriptions } from "./descriptions.ts";
 
@@ -109,13 +109,8 @@ export function shortName(published: string): string {
   return published.slice(shortPrefix.length);
 }
 
-/** The schema of a model. `metaVersions` lists the group versions that options, Status and WatchEvent are said to belong to. */
-export function renderModel(
-  model: string,
-  dialect: Dialect,
-  metaVersions: readonly { readonly group: string; readonly version: string }[],
-  descriptions: Descriptions,
-): JsonObject {
+/** The schema of a model. */
+export function renderModel(model: string, dialect: Dialect, descriptions: Descriptions): JsonObject {
   const special = specialModels[model];
   const texts = descriptions.of(model);
   const own = texts[""] ? { description: texts[""] } : {};
@@ -131,7 +126,7 @@ export function renderModel(
       fields.map((field) => [field.name, renderField(field, dialect, texts[field.name])]),
     );
   }
-  const kinds = kindsOf(model, metaVersions);
+  const kinds = kindsOf(model);
   if (kinds.length > 0) schema["x-kubernetes-group-version-kind"] = kinds;
   if (facts.mapType) schema["x-kubernetes-map-type"] = facts.mapType;
   if (facts.unions) schema["x-kubernetes-unions"] = facts.unions;
@@ -141,15 +136,13 @@ export function renderModel(
 /** Kinds whose Go types are registered in every group. */
 const kindsOfEveryGroup = new Set(["DeleteOptions", "WatchEvent"]);
 
-function kindsOf(
-  model: string,
-  metaVersions: readonly { readonly group: string; readonly version: string }[],
-): JsonObject[] {
+function kindsOf(model: string): JsonObject[] {
   const kinds: JsonObject[] = [];
   for (const { group, version, kind, model: own } of builtInKinds()) {
     if (own !== model) continue;
     if (group !== "meta.k8s.io") kinds.push({ group, kind, version });
-    else if (kindsOfEveryGroup.has(kind)) kinds.push(...metaVersions.map((each) => ({ ...each, kind })));
+    else if (kindsOfEveryGroup.has(kind))
+      kinds.push(...optionVersions().map((each) => ({ group: each.group, kind, version: each.version })));
     else kinds.push({ group: "", kind, version: "v1" });
   }
   return kinds;
@@ -169,7 +162,8 @@ function renderField(field: FieldFacts, dialect: Dialect, description: string | 
   if (more.mapType) siblings["x-kubernetes-map-type"] = more.mapType;
   if (more.patchMergeKey) siblings["x-kubernetes-patch-merge-key"] = more.patchMergeKey;
   if (more.patchStrategy) siblings["x-kubernetes-patch-strategy"] = more.patchStrategy.join(",");
-  return withSiblings(renderType(field.type, dialect, flags.includes("e")), siblings, dialect);
+  const element: JsonObject = more.elementEnum ? { enum: more.elementEnum } : {};
+  return withSiblings(renderType(field.type, dialect, { hasDefault: flags.includes("e"), element }), siblings, dialect);
 }
 
 const valuesHeading = "\n\nPossible enum values:\n";
@@ -193,14 +187,20 @@ function withSiblings(schema: JsonObject, siblings: JsonObject, dialect: Dialect
   return { ...siblings, ...schema };
 }
 
-function renderType(type: TypeExpression, dialect: Dialect, elementDefault: boolean): JsonObject {
+/** What is said of the elements of a list or map, but for their type. */
+interface ElementKeywords {
+  readonly hasDefault: boolean;
+  readonly element: JsonObject;
+}
+
+function renderType(type: TypeExpression, dialect: Dialect, keywords: ElementKeywords): JsonObject {
   switch (type.kind) {
     case "model":
       return { $ref: reference(dialect, publishedName(type.model)) };
     case "list":
-      return { type: "array", items: renderElement(type.element, dialect, elementDefault) };
+      return { type: "array", items: renderElement(type.element, dialect, keywords) };
     case "map":
-      return { type: "object", additionalProperties: renderElement(type.element, dialect, elementDefault) };
+      return { type: "object", additionalProperties: renderElement(type.element, dialect, keywords) };
     case "scalar": {
       const model = scalarModels[type.scalar];
       return model === undefined
@@ -210,10 +210,11 @@ function renderType(type: TypeExpression, dialect: Dialect, elementDefault: bool
   }
 }
 
-function renderElement(type: TypeExpression, dialect: Dialect, withDefault: boolean): JsonObject {
-  const schema = renderType(type, dialect, withDefault);
-  const fallback = withDefault && dialect === "v3" ? zeroDefault(type) : undefined;
-  return fallback === undefined ? schema : withSiblings(schema, { default: fallback }, dialect);
+function renderElement(type: TypeExpression, dialect: Dialect, keywords: ElementKeywords): JsonObject {
+  const schema = renderType(type, dialect, keywords);
+  const fallback = keywords.hasDefault && dialect === "v3" ? zeroDefault(type) : undefined;
+  const siblings = fallback === undefined ? keywords.element : { default: fallback, ...keywords.element };
+  return withSiblings(schema, siblings, dialect);
 }
 
 function zeroDefault(type: TypeExpression): unknown {

@@ -1,7 +1,7 @@
 /** The operations of a resource, in the terms that both dialects of OpenAPI are rendered from. */
 import type { GroupVersionKind } from "../object.ts";
-import { modelOfKind } from "../schema/facts.ts";
-import { publishedName } from "./models.ts";
+import { type FieldFacts, modelFacts, modelOfKind } from "../schema/facts.ts";
+import { publishedName, shortName } from "./models.ts";
 import {
   customModelName,
   documentName,
@@ -9,31 +9,39 @@ import {
   type PublishedSubresource,
 } from "./published-resource.ts";
 
-export type Method = "get" | "post" | "put" | "patch" | "delete";
+export type Method = "get" | "put" | "post" | "delete" | "options" | "head" | "patch";
 
 export interface Parameter {
   readonly name: string;
+  readonly in: "query" | "path";
   readonly type: "string" | "integer" | "boolean";
+  readonly description?: string | undefined;
+  /** Short name of the model that this is a field of: the field's description is the parameter's. */
+  readonly model?: string | undefined;
 }
 
 export interface Operation {
   readonly method: Method;
   readonly operationId: string;
-  /** x-kubernetes-action */
-  readonly action: string;
-  readonly gvk: GroupVersionKind;
+  readonly description: string;
+  /** What it does to a resource. */
+  readonly on?: { readonly action: string; readonly gvk: GroupVersionKind } | undefined;
   readonly parameters: readonly Parameter[];
   /** Model of the request's body; `patch` has one of its own, DELETE's is optional. */
   readonly body?: string | undefined;
+  /** Media types of the body, told without a body too. */
+  readonly consumes?: readonly string[] | undefined;
   /** Model of the answer; absent: text. */
   readonly answer?: string | undefined;
+  readonly produces: readonly string[];
   readonly codes: readonly number[];
 }
 
 export interface PathItem {
   readonly path: string;
   readonly tag: string;
-  readonly pathParameters: readonly string[];
+  /** Those of all its operations. */
+  readonly parameters: readonly Parameter[];
   readonly operations: readonly Operation[];
 }
 
@@ -41,45 +49,97 @@ const metaModel = (name: string) => publishedName(`apimachinery.pkg.apis.meta.v1
 export const patchModel = metaModel("Patch");
 export const deleteOptionsModel = metaModel("DeleteOptions");
 
-const text = (name: string): Parameter => ({ name, type: "string" });
-const number = (name: string): Parameter => ({ name, type: "integer" });
-const flag = (name: string): Parameter => ({ name, type: "boolean" });
+const anything = ["*/*"];
+export const objectMediaTypes = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const streamMediaTypes = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+const customMediaTypes = ["application/json", "application/yaml"];
+const jsonPatch = "application/json-patch+json";
+const mergePatch = "application/merge-patch+json";
+const strategicMergePatch = "application/strategic-merge-patch+json";
+const applyPatch = "application/apply-patch+yaml";
 
-const createParameters = [text("dryRun"), text("fieldManager"), text("fieldValidation")];
-const patchParameters = [...createParameters, flag("force")];
+const optionsModel = (kind: string) => `apimachinery.pkg.apis.meta.v1.${kind}`;
+
+type ParameterType = Parameter["type"];
+const optionsOf =
+  (kind: string) =>
+  (name: string, type: ParameterType = "string"): Parameter => ({ name, in: "query", type, model: optionsModel(kind) });
+
+/** Of all requests for objects; no model of options has it, so its description stands under the name of none. */
+const pretty = optionsOf("Options")("pretty");
+const createOption = optionsOf("CreateOptions");
+const writeParameters = [createOption("dryRun"), createOption("fieldManager"), createOption("fieldValidation")];
+const patchOption = optionsOf("PatchOptions");
+const patchParameters = [
+  createOption("dryRun"),
+  patchOption("fieldManager"),
+  createOption("fieldValidation"),
+  patchOption("force", "boolean"),
+];
+const deleteOption = optionsOf("DeleteOptions");
 const deleteParameters = [
-  text("dryRun"),
-  number("gracePeriodSeconds"),
-  flag("ignoreStoreReadErrorWithClusterBreakingPotential"),
-  flag("orphanDependents"),
-  text("propagationPolicy"),
+  createOption("dryRun"),
+  deleteOption("gracePeriodSeconds", "integer"),
+  deleteOption("ignoreStoreReadErrorWithClusterBreakingPotential", "boolean"),
+  deleteOption("orphanDependents", "boolean"),
+  deleteOption("propagationPolicy"),
 ];
+const listOption = optionsOf("ListOptions");
 const selectionParameters = [
-  text("continue"),
-  text("fieldSelector"),
-  text("labelSelector"),
-  number("limit"),
-  text("resourceVersion"),
-  text("resourceVersionMatch"),
-  flag("sendInitialEvents"),
-  number("timeoutSeconds"),
+  listOption("continue"),
+  listOption("fieldSelector"),
+  listOption("labelSelector"),
+  listOption("limit", "integer"),
+  listOption("resourceVersion"),
+  listOption("resourceVersionMatch"),
+  listOption("sendInitialEvents", "boolean"),
+  listOption("timeoutSeconds", "integer"),
 ];
-const listParameters = [flag("allowWatchBookmarks"), ...selectionParameters, flag("watch")];
+const listParameters = [
+  listOption("allowWatchBookmarks", "boolean"),
+  ...selectionParameters,
+  listOption("watch", "boolean"),
+];
+const getParameters = [listOption("resourceVersion")];
 const deleteCollectionParameters = [...selectionParameters, ...deleteParameters];
 
+const pathParameter = (name: string, description: string): Parameter => ({
+  name,
+  in: "path",
+  type: "string",
+  description,
+});
+const nameParameter = (kind: string) => pathParameter("name", `name of the ${kind}`);
+const namespaceParameter = pathParameter("namespace", "object name and auth scope, such as for teams and projects");
+const furtherPathParameter = pathParameter("path", "path to the resource");
+
+interface GroupVersion {
+  readonly group: string;
+  readonly version: string;
+}
+
+/** Words of a group in tags and identifiers. */
+export function groupWords(group: string): string[] {
+  return group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(".");
+}
+
 /** `RbacAuthorizationV1`, `CoreV1`, `StableExampleComV1`: a group version within an operation's identifier. */
-function identifierOf({ group, version }: { readonly group: string; readonly version: string }): string {
-  const labels = group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(".");
-  return [...labels, version].map(capitalized).join("");
+export function identifierOf({ group, version }: GroupVersion): string {
+  return [...groupWords(group), version].map(capitalized).join("");
+}
+
+/** Tag of a group's operations, `rbacAuthorization`. */
+export function groupTag(group: string): string {
+  const [first = "", ...further] = groupWords(group);
+  return [first, ...further.map(capitalized)].join("");
 }
 
 /** Tag of a group version's operations, `rbacAuthorization_v1`. */
-export function tagOf({ group, version }: { readonly group: string; readonly version: string }): string {
-  const labels = group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(".");
-  return `${labels.map((label, index) => (index === 0 ? label : capitalized(label))).join("")}_${version}`;
+export function tagOf({ group, version }: GroupVersion): string {
+  return `${groupTag(group)}_${version}`;
 }
 
-function capitalized(word: string): string {
+export function capitalized(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
@@ -92,48 +152,61 @@ function modelName(gvk: GroupVersionKind): string {
 /** All paths of a resource, those of its subresources included. */
 export function pathItems(resource: PublishedResource): PathItem[] {
   const root = `/${documentName(resource)}`;
-  const names = {
-    tag: tagOf(resource),
-    id: identifierOf(resource),
-    scope: resource.namespaced ? "Namespaced" : "",
+  const { plural, namespaced, kind } = resource;
+  const tag = tagOf(resource);
+  const scope = namespaced ? [namespaceParameter] : [];
+  const below = namespaced ? `/namespaces/{namespace}/${plural}` : `/${plural}`;
+  const names = { id: identifierOf(resource), scope: namespaced ? "Namespaced" : "" };
+  const items: PathItem[] = [];
+  const add = (path: string, parameters: readonly Parameter[], operations: readonly Operation[]) => {
+    if (operations.length > 0) items.push(withShared({ path: root + path, tag, parameters, operations }));
   };
-  const prefix = resource.namespaced ? `${root}/namespaces/{namespace}` : root;
-  const scopeParameters = resource.namespaced ? ["namespace"] : [];
-  const items: PathItem[] = [
-    {
-      path: `${prefix}/${resource.plural}`,
-      tag: names.tag,
-      pathParameters: scopeParameters,
-      operations: collectionOperations(resource, names),
-    },
-    {
-      path: `${prefix}/${resource.plural}/{name}`,
-      tag: names.tag,
-      pathParameters: ["name", ...scopeParameters],
-      operations: itemOperations(resource, names),
-    },
-  ];
+  const lists = listOperations(resource, `list${names.id}${names.scope}${kind}`);
+  add(below, scope, [...lists, ...collectionOperations(resource, names)]);
+  add(`${below}/{name}`, [nameParameter(kind), ...scope], itemOperations(resource, names));
   for (const subresource of resource.subresources) {
-    const path = `${prefix}/${resource.plural}/{name}/${subresource.name}`;
-    const pathParameters = ["name", ...scopeParameters];
-    items.push({
-      path,
-      tag: names.tag,
-      pathParameters,
-      operations: subresourceOperations(resource, subresource, names),
-    });
+    const path = `${below}/{name}/${subresource.name}`;
+    const named = resource.custom ? kind : (subresource.body?.kind ?? kind);
+    const parameters = [nameParameter(named), ...scope];
+    const operations = subresourceOperations(resource, subresource, names);
+    add(path, parameters, operations);
+    if (takesFurtherPath(subresource)) {
+      const further = operations.map((each) => ({ ...each, operationId: `${each.operationId}WithPath` }));
+      add(`${path}/{path}`, [...parameters, furtherPathParameter], further);
+    }
   }
-  if (resource.namespaced && resource.verbs.includes("list")) {
-    const list = collectionOperations(resource, names).filter(({ action }) => action === "list");
-    const operationId = `list${names.id}${resource.kind}ForAllNamespaces`;
-    items.push({
-      path: `${root}/${resource.plural}`,
-      tag: names.tag,
-      pathParameters: [],
-      operations: list.map((operation) => ({ ...operation, operationId })),
-    });
+  if (namespaced) add(`/${plural}`, [], listOperations(resource, `list${names.id}${kind}ForAllNamespaces`));
+  // Upstream publishes these old paths of built-in resources alone.
+  if (!resource.custom && resource.verbs.includes("watch")) {
+    const watch = `watch${names.id}${names.scope}${kind}`;
+    const lists = resource.verbs.includes("list");
+    if (lists) add(`/watch${below}`, scope, [watchOperation(resource, `${watch}List`, watchesLists)]);
+    add(`/watch${below}/{name}`, [nameParameter(kind), ...scope], [watchOperation(resource, watch, watchesOne)]);
+    const everywhere = `watch${names.id}${kind}ListForAllNamespaces`;
+    if (lists && namespaced) add(`/watch/${plural}`, [], [watchOperation(resource, everywhere, watchesLists)]);
   }
-  return items.filter(({ operations }) => operations.length > 0);
+  return items;
+}
+
+const same = (one: Parameter, other: Parameter) =>
+  one.name === other.name && one.in === other.in && one.model === other.model;
+const byName = (one: Parameter, other: Parameter) =>
+  one.name === other.name ? Number(one.in > other.in) - 0.5 : one.name < other.name ? -1 : 1;
+
+/** What all operations of a path take stands beside them. */
+function withShared(item: PathItem): PathItem {
+  const [first, ...others] = item.operations;
+  const shared = (first?.parameters ?? []).filter((parameter) =>
+    others.every(({ parameters }) => parameters.some((each) => same(each, parameter))),
+  );
+  return {
+    ...item,
+    parameters: [...item.parameters, ...shared].sort(byName),
+    operations: item.operations.map((operation) => ({
+      ...operation,
+      parameters: operation.parameters.filter((each) => !shared.some((other) => same(each, other))),
+    })),
+  };
 }
 
 interface Names {
@@ -141,43 +214,80 @@ interface Names {
   readonly scope: string;
 }
 
-function collectionOperations(resource: PublishedResource, { id, scope }: Names): Operation[] {
-  const { group, version, kind, verbs } = resource;
-  const gvk = { group, version, kind };
-  const model = modelName(gvk);
-  const listModel = modelName({ group, version, kind: resource.listKind ?? `${kind}List` });
-  const operations: Operation[] = [];
-  if (verbs.includes("list")) {
-    operations.push({
+/** What operations of a resource have in common, by whether it is a custom one. */
+function mediaTypesOf({ custom }: PublishedResource) {
+  return custom
+    ? { consumes: customMediaTypes, produces: customMediaTypes }
+    : { consumes: anything, produces: objectMediaTypes };
+}
+
+function listOperations(resource: PublishedResource, operationId: string): Operation[] {
+  const { group, version, kind, verbs, custom, listKind = `${kind}List` } = resource;
+  if (!verbs.includes("list")) return [];
+  const watches = !custom && verbs.includes("watch");
+  return [
+    {
+      ...mediaTypesOf(resource),
+      ...(custom ? {} : { produces: [...objectMediaTypes, ...streamMediaTypes] }),
       method: "get",
-      operationId: `list${id}${scope}${kind}`,
-      action: "list",
-      gvk,
-      parameters: listParameters,
-      answer: listModel,
+      operationId,
+      description: `${watches ? "list or watch" : "list"} objects of kind ${kind}`,
+      on: { action: "list", gvk: { group, version, kind } },
+      parameters: [...listParameters, pretty],
+      answer: modelName({ group, version, kind: listKind }),
       codes: [200],
-    });
-  }
+    },
+  ];
+}
+
+interface Watching {
+  readonly action: string;
+  readonly description: (kind: string) => string;
+}
+
+const instead = "deprecated: use the 'watch' parameter with a list operation instead";
+const watchesLists: Watching = {
+  action: "watchlist",
+  description: (kind) => `watch individual changes to a list of ${kind}. ${instead}.`,
+};
+const watchesOne: Watching = {
+  action: "watch",
+  description: (kind) =>
+    `watch changes to an object of kind ${kind}. ${instead}, filtered to a single item with the 'fieldSelector' parameter.`,
+};
+
+function watchOperation(resource: PublishedResource, operationId: string, watching: Watching): Operation {
+  const { group, version, kind } = resource;
+  return {
+    ...mediaTypesOf(resource),
+    produces: [...objectMediaTypes, ...streamMediaTypes],
+    method: "get",
+    operationId,
+    description: watching.description(kind),
+    on: { action: watching.action, gvk: { group, version, kind } },
+    parameters: [...listParameters, pretty],
+    answer: metaModel("WatchEvent"),
+    codes: [200],
+  };
+}
+
+function collectionOperations(resource: PublishedResource, { id, scope }: Names): Operation[] {
+  const { group, version, kind, verbs, custom } = resource;
+  const gvk = { group, version, kind };
+  const operations: Operation[] = [];
   if (verbs.includes("create")) {
-    operations.push({
-      method: "post",
-      operationId: `create${id}${scope}${kind}`,
-      action: "post",
-      gvk,
-      parameters: createParameters,
-      body: model,
-      answer: model,
-      codes: [200, 201, 202],
-    });
+    operations.push(createOperation(resource, gvk, `create${id}${scope}${kind}`, `create ${withArticle(kind)}`));
   }
   if (verbs.includes("deletecollection")) {
     operations.push({
+      ...mediaTypesOf(resource),
       method: "delete",
       operationId: `delete${id}Collection${scope}${kind}`,
-      action: "deletecollection",
-      gvk,
-      parameters: deleteCollectionParameters,
-      body: deleteOptionsModel,
+      description: `delete collection of ${kind}`,
+      on: { action: "deletecollection", gvk },
+      // Upstream says so of custom resources, though it takes the same of all.
+      parameters: [...(custom ? listParameters : deleteCollectionParameters), pretty],
+      body: custom ? undefined : deleteOptionsModel,
       answer: metaModel("Status"),
       codes: [200],
     });
@@ -185,46 +295,111 @@ function collectionOperations(resource: PublishedResource, { id, scope }: Names)
   return operations;
 }
 
+/** As upstream speaks of kinds. */
+function withArticle(kind: string): string {
+  if (kind === "Endpoints") return kind;
+  return `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
+}
+
+function createOperation(
+  resource: PublishedResource,
+  gvk: GroupVersionKind,
+  operationId: string,
+  description: string,
+): Operation {
+  const model = modelName(gvk);
+  return {
+    ...mediaTypesOf(resource),
+    method: "post",
+    operationId,
+    description,
+    on: { action: "post", gvk },
+    parameters: [...writeParameters, pretty],
+    body: model,
+    answer: model,
+    codes: [200, 201, 202],
+  };
+}
+
 function itemOperations(resource: PublishedResource, { id, scope }: Names): Operation[] {
   const { group, version, kind, verbs } = resource;
   const gvk = { group, version, kind };
-  const operations = objectOperations(verbs, gvk, modelName(gvk), `${id}${scope}${kind}`);
+  const operations = objectOperations(resource, verbs, {
+    gvk,
+    model: modelName(gvk),
+    id: `${id}${scope}${kind}`,
+    of: kind,
+  });
   if (verbs.includes("delete")) {
     operations.push({
+      ...mediaTypesOf(resource),
       method: "delete",
       operationId: `delete${id}${scope}${kind}`,
-      action: "delete",
-      gvk,
-      parameters: deleteParameters,
+      description: `delete ${withArticle(kind)}`,
+      on: { action: "delete", gvk },
+      parameters: [...deleteParameters, pretty],
       body: deleteOptionsModel,
-      answer: metaModel("Status"),
+      answer: resource.answersDeleteWithObject ? modelName(gvk) : metaModel("Status"),
       codes: [200, 202],
     });
   }
   return operations;
 }
 
+interface ObjectNames {
+  readonly gvk: GroupVersionKind;
+  readonly model: string;
+  readonly id: string;
+  /** What is read and written, in words. */
+  readonly of: string;
+  readonly part?: string;
+}
+
 /** GET, PUT and PATCH of one object. */
-function objectOperations(verbs: readonly string[], gvk: GroupVersionKind, model: string, id: string): Operation[] {
+function objectOperations(
+  resource: PublishedResource,
+  verbs: readonly string[],
+  { gvk, model, id, of, part }: ObjectNames,
+): Operation[] {
+  const { custom } = resource;
+  const what = `${part === undefined ? "" : `${part} of `}the specified ${of}`;
+  const common = { ...mediaTypesOf(resource), answer: model };
   const operations: Operation[] = [];
-  const common = { gvk, answer: model };
   if (verbs.includes("get")) {
     operations.push({
       ...common,
       method: "get",
       operationId: `read${id}`,
-      action: "get",
-      parameters: [],
+      description: `read ${what}`,
+      on: { action: "get", gvk },
+      parameters: [...(custom ? getParameters : []), pretty],
       codes: [200],
     });
   }
   if (verbs.includes("update")) {
-    const operation = { method: "put", operationId: `replace${id}`, action: "put", body: model } as const;
-    operations.push({ ...common, ...operation, parameters: createParameters, codes: [200, 201] });
+    operations.push({
+      ...common,
+      method: "put",
+      operationId: `replace${id}`,
+      description: `replace ${what}`,
+      on: { action: "put", gvk },
+      parameters: [...writeParameters, pretty],
+      body: model,
+      codes: [200, 201],
+    });
   }
   if (verbs.includes("patch")) {
-    const operation = { method: "patch", operationId: `patch${id}`, action: "patch", body: patchModel } as const;
-    operations.push({ ...common, ...operation, parameters: patchParameters, codes: [200, 201] });
+    operations.push({
+      ...common,
+      method: "patch",
+      operationId: `patch${id}`,
+      description: `partially update ${what}`,
+      on: { action: "patch", gvk },
+      parameters: [...patchParameters, pretty],
+      body: patchModel,
+      consumes: custom ? [jsonPatch, mergePatch, applyPatch] : [jsonPatch, mergePatch, strategicMergePatch, applyPatch],
+      codes: custom ? [200] : [200, 201],
+    });
   }
   return operations;
 }
@@ -237,47 +412,91 @@ function subresourceOperations(
   const { group, version, kind } = resource;
   const own = { group, version, kind };
   const suffix = `${scope}${kind}${capitalized(subresource.name)}`;
-  if (subresource.connects) return connectOperations(subresource, subresource.body ?? own, id, suffix);
-  const gvk = subresource.body ?? own;
-  const model = modelName(gvk);
-  const operations = objectOperations(subresource.verbs, gvk, model, id + suffix);
+  if (subresource.connects) return connectOperations(kind, subresource, subresource.body ?? own, id, suffix);
+  const body = subresource.body ?? own;
+  // Upstream names the resource's own kind with every subresource of a custom one.
+  const gvk = resource.custom ? own : body;
+  const part = subresource.name;
+  const operations = objectOperations(resource, subresource.verbs, {
+    gvk,
+    model: modelName(body),
+    id: id + suffix,
+    of: kind,
+    part,
+  });
+  const { textOptions } = subresource;
+  if (textOptions) return operations.map((operation) => textOperation(operation, textOptions));
   if (subresource.verbs.includes("create")) {
-    operations.push({
-      method: "post",
-      operationId: `create${id}${suffix}`,
-      action: "post",
-      gvk,
-      parameters: createParameters,
-      body: model,
-      answer: model,
-      codes: [200, 201, 202],
-    });
+    operations.push(createOperation(resource, gvk, `create${id}${suffix}`, `create ${part} of ${withArticle(kind)}`));
   }
   return operations;
 }
 
+function textOperation(operation: Operation, options: GroupVersionKind): Operation {
+  return {
+    ...operation,
+    parameters: [...fieldParameters(options), pretty],
+    answer: undefined,
+    produces: ["text/plain", ...objectMediaTypes],
+  };
+}
+
 const connectMethods: readonly (readonly [verb: string, method: Method])[] = [
   ["get", "get"],
-  ["create", "post"],
   ["update", "put"],
-  ["patch", "patch"],
+  ["create", "post"],
   ["delete", "delete"],
+  ["get", "options"],
+  ["get", "head"],
+  ["patch", "patch"],
 ];
 
+/** What is behind it has paths of its own, and is asked with any method: proxy. */
+function takesFurtherPath({ connects, body }: PublishedSubresource): boolean {
+  return connects === true && body !== undefined && optionFields(body).some(({ name }) => name === "path");
+}
+
 function connectOperations(
-  { verbs }: PublishedSubresource,
+  kind: string,
+  subresource: PublishedSubresource,
   gvk: GroupVersionKind,
   id: string,
   suffix: string,
 ): Operation[] {
+  const { name, verbs } = subresource;
+  const any = takesFurtherPath(subresource);
   return connectMethods
-    .filter(([verb]) => verbs.includes(verb))
+    .filter(([verb, method]) => verbs.includes(verb) && (any || (method !== "options" && method !== "head")))
     .map(([, method]) => ({
       method,
       operationId: `connect${id}${capitalized(method)}${suffix}`,
-      action: "connect",
-      gvk,
-      parameters: [],
+      description: `connect ${method.toUpperCase()} requests to ${name} of ${kind}`,
+      on: { action: "connect", gvk },
+      parameters: fieldParameters(gvk),
+      consumes: anything,
+      produces: anything,
       codes: [200],
     }));
+}
+
+function optionFields(options: GroupVersionKind): readonly FieldFacts[] {
+  return modelFacts(shortName(modelName(options))).fields;
+}
+
+const parameterTypes: Readonly<Record<string, ParameterType>> = {
+  string: "string",
+  bool: "boolean",
+  int32: "integer",
+  int64: "integer",
+};
+
+/** Parameters for the fields of options, as far as they are plain values or lists of such. */
+function fieldParameters(options: GroupVersionKind): Parameter[] {
+  const model = shortName(modelName(options));
+  return optionFields(options).flatMap(({ name, type }) => {
+    const value = type.kind === "list" ? type.element : type;
+    const scalar = value.kind === "scalar" ? parameterTypes[value.scalar] : undefined;
+    const isOfTypeMeta = name === "kind" || name === "apiVersion";
+    return scalar === undefined || isOfTypeMeta ? [] : [{ name, in: "query" as const, type: scalar, model }];
+  });
 }

@@ -10,6 +10,8 @@ export interface PublishedResource extends GroupVersionKind {
   /** `create`, `delete`, `deletecollection`, `get`, `list`, `patch`, `update`, `watch`. */
   readonly verbs: readonly string[];
   readonly subresources: readonly PublishedSubresource[];
+  /** A delete is answered with the object, not with a Status. */
+  readonly answersDeleteWithObject?: boolean | undefined;
   /** Set for a CustomResourceDefinition. */
   readonly custom?: PublishedCustomResource | undefined;
 }
@@ -19,8 +21,10 @@ export interface PublishedSubresource {
   readonly verbs: readonly string[];
   /** The kind of its body; absent: the resource's own. */
   readonly body?: GroupVersionKind | undefined;
-  /** It is connected to and answers with text: exec, attach, log, portforward, proxy. */
+  /** It is connected to, and its body's fields are parameters: exec, attach, portforward, proxy. */
   readonly connects?: boolean | undefined;
+  /** It is read as text, and this kind's fields are parameters: log. */
+  readonly textOptions?: GroupVersionKind | undefined;
 }
 
 export interface PublishedCustomResource {

@@ -75,9 +75,18 @@ async function getJson(publisher: OpenApiPublisher, path: string): Promise<any> 
 describe("OpenAPI 3", () => {
   const publisher = publisherOf(builtIn);
 
-  test("the index names a document per group version, by its hash", async () => {
+  test("the index names a document per group version and per root, by its hash", async () => {
     const { paths } = await getJson(publisher, "/openapi/v3");
-    expect(Object.keys(paths)).toEqual(["api/v1", "apis/apps/v1"]);
+    expect(Object.keys(paths)).toEqual([
+      ".well-known/openid-configuration",
+      "api",
+      "api/v1",
+      "apis",
+      "apis/apps",
+      "apis/apps/v1",
+      "openid/v1/jwks",
+      "version",
+    ]);
     expect(paths["apis/apps/v1"].serverRelativeURL).toMatch(/^\/openapi\/v3\/apis\/apps\/v1\?hash=[0-9A-F]+$/);
   });
 

@@ -1,25 +1,28 @@
 /**
- * Serves /openapi/v2, /openapi/v3 and a document per group version below it. Documents are made when they are asked for,
+ * Serves /openapi/v2, /openapi/v3 and a document per group version and root path below it. Documents are made when they are asked for,
  * and kept compressed in a bounded cache; what is served to kubectl twice is seldom served to anyone again for hours.
  */
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { covers, mediaRanges } from "../../http/accept.ts";
-import { apiVersionOf } from "../object.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
 import {
-  type Frame,
-  type GroupVersionName,
+  customInfo,
+  type Info,
   type Member,
   memberText,
   modelMembers,
-  pathMembers,
-  v2Frame,
-  v3Frame,
+  v2PathMembers,
+  v2Text,
+  v3PathMembers,
+  v3Text,
 } from "./documents.ts";
+import { type PathItem, pathItems } from "./operations.ts";
 import { documentName, type PublishedResource } from "./published-resource.ts";
-import { encodeDefinition, encodeDocument, encodePath } from "./v2-protobuf.ts";
+import { resourceListItem, rootItems } from "./root-paths.ts";
+import { SharedParameters } from "./shared-parameters.ts";
+import { encodeDefinition, encodeDocument, encodeParameter, encodePath } from "./v2-protobuf.ts";
 
 export interface OpenApiRequest {
   /** `/openapi/v2`, `/openapi/v3`, `/openapi/v3/apis/apps/v1`. */
@@ -29,6 +32,8 @@ export interface OpenApiRequest {
   readonly ifNoneMatch?: string | undefined;
   /** The query parameter `hash`. */
   readonly hash?: string | undefined;
+  /** Names of documents that others serve: the index has them too. */
+  readonly elsewhere?: readonly string[] | undefined;
 }
 
 export interface OpenApiResponse {
@@ -71,26 +76,32 @@ export class OpenApiPublisher {
     this.source = source;
   }
 
-  /** Answers a GET of one of the paths; undefined for a path that is none of them. */
+  /** Answers a request for one of the paths; undefined for a path that is none of them. */
   async respond(request: OpenApiRequest): Promise<OpenApiResponse | undefined> {
     const snapshot = this.current();
-    const path = request.path.replace(/\/$/, "");
+    const { path, hash } = request;
     if (path === "/openapi/v2") return this.respondV2(request, snapshot);
-    if (path === "/openapi/v3") return send(await snapshot.index(), request);
+    if (path === "/openapi/v3") {
+      if (matches(request.ifNoneMatch, undefined)) return { status: 304, headers: {} };
+      // Upstream leaves the type to Go, which takes it for text.
+      const headers = { "Content-Type": "text/plain; charset=utf-8" };
+      return { status: 200, headers, body: snapshot.index(request.elsewhere ?? []) };
+    }
     const name = path.startsWith("/openapi/v3/") ? path.slice("/openapi/v3/".length) : undefined;
-    const group = name === undefined ? undefined : snapshot.groups.get(name);
-    if (name === undefined || !group) return undefined;
-    if (accepted(request.accept, [json]) === undefined) return notAcceptable;
-    if (request.hash !== undefined && request.hash !== group.etag) {
-      return { status: 301, headers: { Location: relativeUrl(name, group.etag) } };
+    const part = name === undefined ? undefined : snapshot.parts.get(name);
+    if (name === undefined || !part) return undefined;
+    if (accepted(request.accept, [json]) === undefined) return { status: 406, headers: { Vary: "Accept" } };
+    if (hash && hash !== part.etag) {
+      const headers = { Location: relativeUrl(name, part.etag), Etag: `"${part.etag}"`, Vary: "Accept" };
+      return { status: 301, headers: { ...headers, "Content-Type": json } };
     }
     const response = await send(await snapshot.v3(name), request);
-    return request.hash === undefined ? response : cacheable(response);
+    return hash ? cacheable(response) : response;
   }
 
   private async respondV2(request: OpenApiRequest, snapshot: Snapshot): Promise<OpenApiResponse> {
     const type = accepted(request.accept, [json, protobuf, protobufAlias]);
-    if (type === undefined) return notAcceptable;
+    if (type === undefined) return { status: 406, headers: { Vary: vary } };
     return send(await (type === json ? snapshot.v2Json() : snapshot.v2Protobuf()), request);
   }
 
@@ -103,87 +114,96 @@ export class OpenApiPublisher {
   }
 }
 
-interface Group {
+/** What one document of OpenAPI 3 tells of. */
+interface Part {
   readonly resources: readonly PublishedResource[];
+  items(): readonly PathItem[];
+  readonly custom: boolean;
   readonly etag: string;
 }
 
-/** The documents of one state of the served resources. Those of groups that did not change are taken over. */
+/** The documents of one state of the served resources. Those that did not change are taken over. */
 class Snapshot {
   readonly resources: readonly PublishedResource[];
-  readonly groups = new Map<string, Group>();
-  private readonly version: string;
+  readonly parts: ReadonlyMap<string, Part>;
+  private readonly info: Info;
   private readonly descriptions: () => Promise<Descriptions>;
-  private readonly served: readonly GroupVersionName[];
   private readonly cache: Map<string, Promise<Document>>;
   private readonly sizes = new Map<string, number>();
 
   constructor(resources: readonly PublishedResource[], source: OpenApiSource, previous: Snapshot | undefined) {
     this.resources = resources;
-    this.version = source.version;
+    this.info = { title: "Kubernetes", version: minorVersion(source.version) };
     this.descriptions = () => source.descriptions?.() ?? loadDescriptions();
-    const byGroup = Map.groupBy(resources, documentName);
-    // Custom groups are not named in the models of options, so that installing one leaves all other documents alone.
-    this.served = [...byGroup.values()].flatMap(([first]) =>
-      first && !first.custom ? [{ group: first.group, version: first.version }] : [],
-    );
-    const salt = source.version + this.served.map(apiVersionOf).join();
-    for (const [name, members] of byGroup)
-      this.groups.set(name, { resources: members, etag: digest(salt + JSON.stringify(members)) });
+    this.parts = partsOf(resources, source.version);
     this.cache = new Map();
     for (const [key, document] of previous?.cache ?? []) {
-      if (this.groups.get(key)?.etag === previous?.groups.get(key)?.etag && this.groups.has(key)) {
+      if (this.parts.get(key)?.etag === previous?.parts.get(key)?.etag && this.parts.has(key)) {
         this.cache.set(key, document);
         this.sizes.set(key, previous?.sizes.get(key) ?? 0);
       }
     }
   }
 
-  index(): Promise<Document> {
-    return this.cached("index", async () => {
-      const names = [...this.groups].map(([name, { etag }]) => [name, { serverRelativeURL: relativeUrl(name, etag) }]);
-      const text = JSON.stringify({ paths: Object.fromEntries(names) });
-      return document(digest(text), json, Buffer.from(text));
-    });
+  /** The documents that there are, by name. */
+  index(elsewhere: readonly string[]): Buffer {
+    const own = [...this.parts].map(([name, { etag }]): [string, string] => [name, relativeUrl(name, etag)]);
+    const others = elsewhere.map((name): [string, string] => [name, `/openapi/v3/${name}`]);
+    const urls = others.length === 0 ? own : [...own, ...others].sort(([one], [other]) => (one < other ? -1 : 1));
+    const paths = Object.fromEntries(urls.map(([name, serverRelativeURL]) => [name, { serverRelativeURL }]));
+    return Buffer.from(JSON.stringify({ paths }));
   }
 
   v3(name: string): Promise<Document> {
     return this.cached(name, async () => {
-      const group = this.groups.get(name);
-      if (!group) throw new RangeError(`no document for ${name}`);
-      const paths = pathMembers(group.resources, "v3");
-      const models = modelMembers(group.resources, this.served, "v3", await this.descriptions());
-      return document(group.etag, json, await renderText(v3Frame(this.version), paths, models));
+      const part = this.parts.get(name);
+      if (!part) throw new RangeError(`no document for ${name}`);
+      const descriptions = await this.descriptions();
+      const items = part.items();
+      const paths = await inTurns(v3PathMembers(items, descriptions), memberText);
+      const models = await inTurns(modelMembers(items, part.resources, "v3", descriptions), memberText);
+      const text = v3Text(part.custom ? customInfo : this.info, paths, models);
+      return document(part.etag, json, Buffer.from(text));
     });
   }
 
   v2Json(): Promise<Document> {
     return this.cached("v2", async () => {
-      const [paths, models] = await this.v2Members();
-      return document(this.v2Etag(), json, await renderText(v2Frame(this.version), paths, models));
+      const { paths, models, shared } = await this.v2Members();
+      const pathTexts = await inTurns(paths, memberText);
+      const modelTexts = await inTurns(models, memberText);
+      const parameters = [...shared.entries()].map(([name, each]) => memberText({ name, render: () => each }));
+      return document(this.v2Etag(), json, Buffer.from(v2Text(this.info, pathTexts, modelTexts, parameters)));
     });
   }
 
   v2Protobuf(): Promise<Document> {
     return this.cached("v2-protobuf", async () => {
-      const [paths, models] = await this.v2Members();
+      const { paths, models, shared } = await this.v2Members();
       const encoded = encodeDocument(
-        this.version,
+        this.info,
         await inTurns(paths, encodePath),
         await inTurns(models, encodeDefinition),
+        [...shared.entries()].map(encodeParameter),
       );
       // The type with an @ is asked for, but Go cannot parse it in an answer.
       return document(this.v2Etag(), protobufAlias, encoded);
     });
   }
 
-  private async v2Members(): Promise<[paths: Member[], models: Member[]]> {
-    const models = modelMembers(this.resources, this.served, "v2", await this.descriptions());
-    return [pathMembers(this.resources, "v2"), models];
+  private async v2Members() {
+    const descriptions = await this.descriptions();
+    const items = [...this.parts.values()].flatMap((part) => part.items());
+    const shared = new SharedParameters();
+    return {
+      paths: v2PathMembers(items, descriptions, shared),
+      models: modelMembers(items, this.resources, "v2", descriptions),
+      shared,
+    };
   }
 
   private v2Etag(): string {
-    return digest([...this.groups.values()].map(({ etag }) => etag).join());
+    return digest([...this.parts.values()].map(({ etag }) => etag).join());
   }
 
   /** Makes a document once, also when many ask at once, and forgets the oldest ones beyond the bound. */
@@ -221,15 +241,26 @@ async function document(etag: string, contentType: string, body: Uint8Array): Pr
   return { etag, contentType, compressed: await compress(body) };
 }
 
-async function renderText(frame: Frame, first: Iterable<Member>, second: Iterable<Member>): Promise<Buffer> {
-  const parts = [
-    frame.before,
-    (await inTurns(first, memberText)).join(","),
-    frame.between,
-    (await inTurns(second, memberText)).join(","),
-    frame.after,
-  ];
-  return Buffer.from(parts.join(""));
+function partsOf(resources: readonly PublishedResource[], version: string): Map<string, Part> {
+  const byDocument = Map.groupBy(resources, documentName);
+  const parts = [...byDocument].map(([name, members]): [string, Part] => {
+    // Upstream publishes no list of a custom group's resources, nor the group.
+    const custom = members.some((each) => each.custom);
+    const lists = () => members.slice(0, custom ? 0 : 1).map(resourceListItem);
+    const items = () => [...lists(), ...members.flatMap(pathItems)];
+    return [name, { resources: members, items, custom, etag: digest(version + JSON.stringify(members)) }];
+  });
+  const groups = new Set(resources.filter(({ custom }) => !custom).map(({ group }) => group));
+  const roots = [...rootItems(groups)].map(([name, item]): [string, Part] => [
+    name,
+    { resources: [], items: () => [item], custom: false, etag: digest(version + name) },
+  ]);
+  return new Map([...parts, ...roots].sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** `1.35` of `v1.35.4`. */
+function minorVersion(version: string): string {
+  return version.replace(/^v/, "").split(".").slice(0, 2).join(".");
 }
 
 /** Renders one after another and lets the event loop turn in between. */
@@ -254,7 +285,7 @@ function relativeUrl(name: string, etag: string): string {
   return `/openapi/v3/${name}?hash=${etag}`;
 }
 
-const notAcceptable: OpenApiResponse = { status: 406, headers: { Vary: "Accept" } };
+const vary = "Accept-Encoding, Accept";
 
 /** The first of the offered types in the client's order of preference. */
 function accepted(accept: string | undefined, offered: readonly string[]): string | undefined {
@@ -265,17 +296,26 @@ function accepted(accept: string | undefined, offered: readonly string[]): strin
   return undefined;
 }
 
+/** Whether If-None-Match names what there is. */
+function matches(ifNoneMatch: string | undefined, etag: string | undefined): boolean {
+  const tags = (ifNoneMatch ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return tags.includes("*") || (etag !== undefined && tags.includes(etag));
+}
+
 async function send(made: Document, request: OpenApiRequest): Promise<OpenApiResponse> {
-  const headers = { Etag: `"${made.etag}"`, "Content-Type": made.contentType, Vary: "Accept, Accept-Encoding" };
-  const tags = (request.ifNoneMatch ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  if (tags.includes(headers.Etag) || tags.includes("*")) return { status: 304, headers };
-  if (/\bgzip\b/.test(request.acceptEncoding ?? "")) {
+  const unchanged = { Etag: `"${made.etag}"`, Vary: vary };
+  if (matches(request.ifNoneMatch, unchanged.Etag)) return { status: 304, headers: unchanged };
+  const headers = { ...unchanged, "Content-Type": made.contentType };
+  if (/\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(request.acceptEncoding ?? "")) {
     return { status: 200, headers: { ...headers, "Content-Encoding": "gzip" }, body: made.compressed };
   }
   return { status: 200, headers, body: await decompress(made.compressed) };
 }
 
+const year_ms = 365 * 24 * 3600 * 1000;
+
 /** An address with a hash always names the same document. */
 function cacheable(response: OpenApiResponse): OpenApiResponse {
-  return { ...response, headers: { ...response.headers, "Cache-Control": "public, immutable" } };
+  const expires = new Date(Date.now() + year_ms).toUTCString().replace("GMT", "UTC");
+  return { ...response, headers: { ...response.headers, "Cache-Control": "public, immutable", Expires: expires } };
 }

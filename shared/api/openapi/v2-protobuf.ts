@@ -4,7 +4,7 @@
  * JSON does.
  */
 import { WireWriter, wireBytes, wireFixed64, wireVarint } from "../codec/wire.ts";
-import { type Member, v2Head } from "./documents.ts";
+import { type Info, type Member, v2Head } from "./documents.ts";
 import type { JsonObject } from "./models.ts";
 
 /** A member of `paths` as an entry of Paths. */
@@ -17,21 +17,30 @@ export function encodeDefinition({ name, render }: Member): Uint8Array {
   return named(1, name, encodeSchema(render()));
 }
 
-/** The whole Document around entries made by encodePath and encodeDefinition. */
+/** A shared parameter as an entry of ParameterDefinitions. */
+export function encodeParameter([name, parameter]: readonly [string, JsonObject]): Uint8Array {
+  const writer = new MessageWriter();
+  fillParameter(writer, parameter);
+  return named(1, name, writer.finish());
+}
+
+/** The whole Document around entries made by encodePath, encodeDefinition and encodeParameter. */
 export function encodeDocument(
-  version: string,
+  info: Info,
   paths: readonly Uint8Array[],
   definitions: readonly Uint8Array[],
+  parameters: readonly Uint8Array[],
 ): Buffer {
-  const head = v2Head(version);
+  const head = v2Head(info);
   const writer = new WireWriter(1024);
   writeString(writer, 1, head.swagger);
-  writeMessage(writer, 2, (info) => {
-    writeString(info, 1, head.info.title);
-    writeString(info, 2, head.info.version);
+  writeMessage(writer, 2, (message) => {
+    writeString(message, 1, info.title);
+    writeString(message, 2, info.version);
   });
   writeBytes(writer, 8, Buffer.concat(paths));
   writeBytes(writer, 9, Buffer.concat(definitions));
+  writeBytes(writer, 10, Buffer.concat(parameters));
   for (const requirement of head.security) {
     writeMessage(writer, 12, (message) => {
       for (const name of Object.keys(requirement)) message.bytesEntry(1, name, new Uint8Array());
@@ -120,7 +129,7 @@ function writeExtensions(writer: WireWriter, number: number, object: JsonObject)
   }
 }
 
-const methodNumbers = { get: 2, put: 3, post: 4, delete: 5, patch: 8 } as const;
+const methodNumbers = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 } as const;
 
 function encodePathItem(item: JsonObject): Uint8Array {
   const writer = new MessageWriter();
@@ -162,17 +171,21 @@ function encodeResponse(response: JsonObject): Uint8Array {
   return writer.finish();
 }
 
-/** ParametersItem{parameter = 1}, Parameter{body_parameter = 1, non_body_parameter = 2}. */
+/** ParametersItem{parameter = 1, json_reference = 2}, JsonReference{_ref = 1}. */
 function writeParameters(writer: WireWriter, number: number, parameters: unknown): void {
   if (!Array.isArray(parameters)) return;
   for (const parameter of parameters as JsonObject[]) {
-    writeMessage(writer, number, (item) =>
-      writeMessage(item, 1, (either) => {
-        if (parameter["in"] === "body") writeMessage(either, 1, (body) => fillBodyParameter(body, parameter));
-        else writeMessage(either, 2, (other) => fillOtherParameter(other, parameter));
-      }),
-    );
+    writeMessage(writer, number, (item) => {
+      if (parameter["$ref"] === undefined) writeMessage(item, 1, (either) => fillParameter(either, parameter));
+      else writeMessage(item, 2, (reference) => writeString(reference, 1, parameter["$ref"]));
+    });
   }
+}
+
+/** Parameter{body_parameter = 1, non_body_parameter = 2} */
+function fillParameter(either: MessageWriter, parameter: JsonObject): void {
+  if (parameter["in"] === "body") writeMessage(either, 1, (body) => fillBodyParameter(body, parameter));
+  else writeMessage(either, 2, (other) => fillOtherParameter(other, parameter));
 }
 
 function fillBodyParameter(message: MessageWriter, parameter: JsonObject): void {

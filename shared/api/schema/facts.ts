@@ -35,6 +35,8 @@ export interface FieldFacts {
     readonly patchStrategy?: readonly ("merge" | "replace" | "retainKeys")[];
     readonly patchMergeKey?: string;
     readonly enum?: readonly unknown[];
+    /** Of the elements of a list or map. */
+    readonly elementEnum?: readonly unknown[];
     readonly default?: unknown;
   };
 }
@@ -97,10 +99,19 @@ export function modelFacts(name: string): ModelFacts {
   return facts;
 }
 
+const versionsKey = '\n],"optionVersions":';
+
+/** Every version that upstream's server knows DeleteOptions and WatchEvent in: their models name them all. */
+export function optionVersions(): { readonly group: string; readonly version: string }[] {
+  const start = text.indexOf(versionsKey) + versionsKey.length;
+  const rows = JSON.parse(text.slice(start, text.indexOf(",\n", start))) as [string, string][];
+  return rows.map(([group, version]) => ({ group, version }));
+}
+
 function kindsByName(): Map<string, KindFacts> {
   if (kindTable) return kindTable;
   const start = text.indexOf("[");
-  const rows = JSON.parse(text.slice(start, text.indexOf('\n],"models"') + 2)) as [string, string, string, string][];
+  const rows = JSON.parse(text.slice(start, text.indexOf(versionsKey) + 2)) as [string, string, string, string][];
   kindTable = new Map(
     rows.map(([group, version, kind, model]) => [`${group}/${version}/${kind}`, { group, version, kind, model }]),
   );

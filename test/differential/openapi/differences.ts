@@ -1,0 +1,48 @@
+/** Where Bramble's documents are others than upstream's, on purpose. */
+import type { OpenApiAnswer } from "./requests.ts";
+
+export interface Difference {
+  readonly reason: string;
+  readonly places: RegExp;
+}
+
+/** Places are those of `differing`. */
+export const differences: readonly Difference[] = [
+  {
+    reason: "boards are resources of Bramble's own",
+    places:
+      /^\|v3\|apis\/bramble\.dev\/v1$|^\|v2\|paths\|\/apis\/bramble\.dev\/[^|]*$|^\|v2\|definitions\|dev\.bramble\.[^|]*$/,
+  },
+  {
+    reason: "metrics are built in",
+    places:
+      /^\|v3\|apis\/metrics\.k8s\.io(\/v1beta1)?$|^\|v2\|paths\|\/apis\/metrics\.k8s\.io\/[^|]*$|^\|v2\|definitions\|io\.k8s\.(metrics|apimachinery\.pkg\.apis\.meta\.v1\.Duration$)[^|]*$/,
+  },
+  {
+    reason: "upstream makes documents of custom resources with a scheme that has fewer versions of options",
+    places: /^\|v3\|apis\/stable\.example\.com\/.*\.DeleteOptions\|x-kubernetes-group-version-kind$/,
+  },
+  {
+    reason: "the packages that texts come from are older, or tell of what upstream's documents say nothing of",
+    places: /\.(Quantity|Patch|PodSpec\|properties\|workloadRef|JSONSchemaProps\|properties\|\w+)\|description$/,
+  },
+];
+
+export interface AnswerDifference {
+  readonly reason: string;
+  /** What was asked. */
+  readonly asked: RegExp;
+  /** An answer of ours without the difference. */
+  readonly without: (answer: OpenApiAnswer) => OpenApiAnswer;
+}
+
+export const answerDifferences: readonly AnswerDifference[] = [
+  {
+    reason: "documents are kept compressed, and go so to whoever takes that",
+    asked: /^\w+ \/openapi\/v3\/apis\/apps\/v1( |\?|$)/,
+    without: ({ headers: { "content-encoding": _, ...headers }, ...answer }) => ({
+      ...answer,
+      headers: { ...headers, vary: (headers["vary"] ?? "").replace("Accept-Encoding, ", "") },
+    }),
+  },
+];
