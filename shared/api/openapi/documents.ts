@@ -47,11 +47,16 @@ export interface Info {
 /** Upstream makes the documents of custom resources apart. */
 export const customInfo: Info = { title: "Kubernetes CRD Swagger", version: "v0.1.0" };
 
+/** `components.securitySchemes` of a document of OpenAPI 3.0. */
+export function v3Security(info: Info): Readonly<Record<string, typeof bearerToken>> {
+  return info === customInfo ? {} : { BearerToken: bearerToken };
+}
+
 /** A document of OpenAPI 3.0 around its paths and models. */
 export function v3Text(info: Info, paths: readonly string[], models: readonly string[]): string {
   const components = [
     ...(models.length > 0 ? [`"schemas":{${models.join(",")}}`] : []),
-    ...(info === customInfo ? [] : [`"securitySchemes":${JSON.stringify({ BearerToken: bearerToken })}`]),
+    ...(info === customInfo ? [] : [`"securitySchemes":${JSON.stringify(v3Security(info))}`]),
   ];
   return [
     `{"openapi":"3.0.0","info":${JSON.stringify(info)},"paths":{`,

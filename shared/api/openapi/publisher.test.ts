@@ -179,6 +179,28 @@ describe("OpenAPI 3", () => {
     expect(after).toMatchObject(before);
     expect(Object.keys(after)).toContain("apis/stable.example.com/v1");
   });
+
+  test("protobuf has the same paths and models, by names with and without @", async () => {
+    const path = "/openapi/v3/api/v1";
+    const document = await getJson(publisher, path);
+    for (const separator of ["@", "."]) {
+      const accept = `application/com.github.proto-openapi.spec.v3${separator}v1.0+protobuf`;
+      const { body, headers } = await get(publisher, { path, accept });
+      expect(headers["Content-Type"]).toBe(accept.replace("@", "."));
+      expect(headers["Etag"]).toBe((await get(publisher, { path })).headers["Etag"] ?? "");
+      const reader = new WireReader(Buffer.from(body ?? []));
+      const members: string[][] = [];
+      for (const number of [1, 2, 4, 5]) {
+        expect(reader.tag()).toEqual({ number, wireType: wireBytes });
+        const message = reader.message();
+        if (number === 4) members.push(entryNames(message));
+        if (number !== 5) continue;
+        message.tag();
+        members.push(entryNames(message.message()));
+      }
+      expect(members).toEqual([Object.keys(document.paths), Object.keys(document.components.schemas)]);
+    }
+  });
 });
 
 describe("OpenAPI 2", () => {

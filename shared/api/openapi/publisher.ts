@@ -22,7 +22,8 @@ import { type PathItem, pathItems } from "./operations.ts";
 import { documentName, type PublishedResource } from "./published-resource.ts";
 import { resourceListItem, rootItems } from "./root-paths.ts";
 import { SharedParameters } from "./shared-parameters.ts";
-import { encodeDefinition, encodeDocument, encodeParameter, encodePath } from "./v2-protobuf.ts";
+import * as v2Encoding from "./v2-protobuf.ts";
+import * as v3Encoding from "./v3-protobuf.ts";
 
 export interface OpenApiRequest {
   /** `/openapi/v2`, `/openapi/v3`, `/openapi/v3/apis/apps/v1`. */
@@ -58,9 +59,14 @@ interface Document {
 }
 
 const json = "application/json";
-const protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-const protobufAlias = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/** The type with an @ is asked for, but Go cannot parse it in an answer. */
+const protobufTypes = (version: "v2" | "v3") =>
+  ["@", "."].map((separator) => `application/com.github.proto-openapi.spec.${version}${separator}v1.0+protobuf`);
+const v2Protobuf = protobufTypes("v2");
+const v3Protobuf = protobufTypes("v3");
 const maxCachedBytes = 1024 * 1024;
+/** Of a cached document's key. */
+const protobufSuffix = "+protobuf";
 /** Work between two turns of the event loop. */
 const maxTurn_ms = 8;
 
@@ -90,17 +96,18 @@ export class OpenApiPublisher {
     const name = path.startsWith("/openapi/v3/") ? path.slice("/openapi/v3/".length) : undefined;
     const part = name === undefined ? undefined : snapshot.parts.get(name);
     if (name === undefined || !part) return undefined;
-    if (accepted(request.accept, [json]) === undefined) return { status: 406, headers: { Vary: "Accept" } };
+    const type = accepted(request.accept, [json, ...v3Protobuf]);
+    if (type === undefined) return { status: 406, headers: { Vary: "Accept" } };
     if (hash && hash !== part.etag) {
       const headers = { Location: relativeUrl(name, part.etag), Etag: `"${part.etag}"`, Vary: "Accept" };
       return { status: 301, headers: { ...headers, "Content-Type": json } };
     }
-    const response = await send(await snapshot.v3(name), request);
+    const response = await send(await (type === json ? snapshot.v3Json(name) : snapshot.v3Protobuf(name)), request);
     return hash ? cacheable(response) : response;
   }
 
   private async respondV2(request: OpenApiRequest, snapshot: Snapshot): Promise<OpenApiResponse> {
-    const type = accepted(request.accept, [json, protobuf, protobufAlias]);
+    const type = accepted(request.accept, [json, ...v2Protobuf]);
     if (type === undefined) return { status: 406, headers: { Vary: vary } };
     return send(await (type === json ? snapshot.v2Json() : snapshot.v2Protobuf()), request);
   }
@@ -138,7 +145,8 @@ class Snapshot {
     this.parts = partsOf(resources, source.version);
     this.cache = new Map();
     for (const [key, document] of previous?.cache ?? []) {
-      if (this.parts.get(key)?.etag === previous?.parts.get(key)?.etag && this.parts.has(key)) {
+      const name = key.replace(protobufSuffix, "");
+      if (this.parts.get(name)?.etag === previous?.parts.get(name)?.etag && this.parts.has(name)) {
         this.cache.set(key, document);
         this.sizes.set(key, previous?.sizes.get(key) ?? 0);
       }
@@ -154,17 +162,37 @@ class Snapshot {
     return Buffer.from(JSON.stringify({ paths }));
   }
 
-  v3(name: string): Promise<Document> {
+  v3Json(name: string): Promise<Document> {
     return this.cached(name, async () => {
-      const part = this.parts.get(name);
-      if (!part) throw new RangeError(`no document for ${name}`);
-      const descriptions = await this.descriptions();
-      const items = part.items();
-      const paths = await inTurns(v3PathMembers(items, descriptions), memberText);
-      const models = await inTurns(modelMembers(items, part.resources, "v3", descriptions), memberText);
-      const text = v3Text(part.custom ? customInfo : this.info, paths, models);
+      const { part, info, paths, models } = await this.v3Members(name);
+      const text = v3Text(info, await inTurns(paths, memberText), await inTurns(models, memberText));
       return document(part.etag, json, Buffer.from(text));
     });
+  }
+
+  v3Protobuf(name: string): Promise<Document> {
+    return this.cached(`${name}${protobufSuffix}`, async () => {
+      const { part, info, paths, models } = await this.v3Members(name);
+      const encoded = v3Encoding.encodeDocument(
+        info,
+        await inTurns(paths, v3Encoding.encodePath),
+        await inTurns(models, v3Encoding.encodeSchemaMember),
+      );
+      return document(part.etag, v3Protobuf.at(-1) ?? json, encoded);
+    });
+  }
+
+  private async v3Members(name: string) {
+    const part = this.parts.get(name);
+    if (!part) throw new RangeError(`no document for ${name}`);
+    const descriptions = await this.descriptions();
+    const items = part.items();
+    return {
+      part,
+      info: part.custom ? customInfo : this.info,
+      paths: v3PathMembers(items, descriptions),
+      models: modelMembers(items, part.resources, "v3", descriptions),
+    };
   }
 
   v2Json(): Promise<Document> {
@@ -180,14 +208,13 @@ class Snapshot {
   v2Protobuf(): Promise<Document> {
     return this.cached("v2-protobuf", async () => {
       const { paths, models, shared } = await this.v2Members();
-      const encoded = encodeDocument(
+      const encoded = v2Encoding.encodeDocument(
         this.info,
-        await inTurns(paths, encodePath),
-        await inTurns(models, encodeDefinition),
-        [...shared.entries()].map(encodeParameter),
+        await inTurns(paths, v2Encoding.encodePath),
+        await inTurns(models, v2Encoding.encodeDefinition),
+        [...shared.entries()].map(v2Encoding.encodeParameter),
       );
-      // The type with an @ is asked for, but Go cannot parse it in an answer.
-      return document(this.v2Etag(), protobufAlias, encoded);
+      return document(this.v2Etag(), v2Protobuf.at(-1) ?? json, encoded);
     });
   }
 

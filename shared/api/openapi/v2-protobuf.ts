@@ -1,11 +1,25 @@
 /**
  * OpenAPI 2.0 in protobuf, `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`: what clients before OpenAPI 3
- * ask for. Field numbers are those of gnostic's OpenAPIv2.proto; extensions and values are text in YAML there, for which
- * JSON does.
+ * ask for. Field numbers are those of gnostic's OpenAPIv2.proto.
  */
-import { WireWriter, wireBytes, wireFixed64, wireVarint } from "../codec/wire.ts";
+import { WireWriter, wireVarint } from "../codec/wire.ts";
 import { type Info, type Member, v2Head } from "./documents.ts";
 import type { JsonObject } from "./models.ts";
+import {
+  type FieldWriter,
+  MessageWriter,
+  named,
+  writeAny,
+  writeAnys,
+  writeBoolean,
+  writeBytes,
+  writeDouble,
+  writeExtensions,
+  writeInteger,
+  writeMessage,
+  writeString,
+  writeStrings,
+} from "./protobuf-messages.ts";
 
 /** A member of `paths` as an entry of Paths. */
 export function encodePath({ name, render }: Member): Uint8Array {
@@ -53,80 +67,6 @@ export function encodeDocument(
   writeBytes(item, 2, apiKey.finish());
   writeMessage(writer, 13, (message) => message.bytesEntry(1, "BearerToken", item.finish()));
   return Buffer.from(writer.finish());
-}
-
-class MessageWriter extends WireWriter {
-  /** A Named… message: name = 1, value = 2. */
-  bytesEntry(number: number, name: string, value: Uint8Array): void {
-    writeMessage(this, number, (entry) => {
-      writeString(entry, 1, name);
-      writeBytes(entry, 2, value);
-    });
-  }
-}
-
-function named(number: number, name: string, value: Uint8Array): Uint8Array {
-  const writer = new MessageWriter();
-  writer.bytesEntry(number, name, value);
-  return Buffer.from(writer.finish());
-}
-
-function writeMessage(writer: WireWriter, number: number, fill: (message: MessageWriter) => void): void {
-  const message = new MessageWriter();
-  fill(message);
-  writeBytes(writer, number, message.finish());
-}
-
-function writeBytes(writer: WireWriter, number: number, value: Uint8Array): void {
-  writer.tag(number, wireBytes);
-  writer.bytes(value);
-}
-
-function writeString(writer: WireWriter, number: number, value: unknown): void {
-  if (typeof value !== "string" || value === "") return;
-  writer.tag(number, wireBytes);
-  writer.string(value);
-}
-
-function writeStrings(writer: WireWriter, number: number, values: unknown): void {
-  if (!Array.isArray(values)) return;
-  for (const value of values) {
-    writer.tag(number, wireBytes);
-    writer.string(String(value));
-  }
-}
-
-function writeBoolean(writer: WireWriter, number: number, value: unknown): void {
-  if (value !== true) return;
-  writer.tag(number, wireVarint);
-  writer.integer(1);
-}
-
-function writeInteger(writer: WireWriter, number: number, value: unknown): void {
-  if (typeof value !== "number" || value === 0) return;
-  writer.tag(number, wireVarint);
-  writer.integer(Math.trunc(value));
-}
-
-function writeDouble(writer: WireWriter, number: number, value: unknown): void {
-  if (typeof value !== "number" || value === 0) return;
-  writer.tag(number, wireFixed64);
-  writer.double(value);
-}
-
-/** Any{yaml = 2} */
-function writeAny(writer: WireWriter, number: number, value: unknown): void {
-  writeMessage(writer, number, (any) => writeString(any, 2, `${JSON.stringify(value)}\n`));
-}
-
-function writeExtensions(writer: WireWriter, number: number, object: JsonObject): void {
-  for (const [name, value] of Object.entries(object)) {
-    if (!name.startsWith("x-")) continue;
-    writeMessage(writer, number, (entry) => {
-      writeString(entry, 1, name);
-      writeAny(entry, 2, value);
-    });
-  }
 }
 
 const methodNumbers = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 } as const;
@@ -208,8 +148,6 @@ function fillOtherParameter(message: MessageWriter, parameter: JsonObject): void
   });
 }
 
-type FieldWriter = (writer: WireWriter, number: number, value: unknown) => void;
-
 const schemaFields: readonly (readonly [name: string, number: number, write: FieldWriter])[] = [
   ["$ref", 1, writeString],
   ["format", 2, writeString],
@@ -244,10 +182,6 @@ function encodeSchema(schema: JsonObject): Uint8Array {
   }
   writeExtensions(writer, 31, schema);
   return writer.finish();
-}
-
-function writeAnys(writer: WireWriter, number: number, values: unknown): void {
-  for (const value of values as readonly unknown[]) writeAny(writer, number, value);
 }
 
 /** AdditionalPropertiesItem{schema = 1, boolean = 2} */

@@ -21,7 +21,10 @@ const mediaTypes = [
   "text/html",
   protobufOf("v2@v1.0"),
   protobufOf("v2.v1.0"),
+  protobufOf("v3@v1.0"),
+  protobufOf("v3.v1.0"),
   `${protobufOf("v2@v1.0")};q=0.5,application/json`,
+  `application/json;q=0.1,${protobufOf("v3@v1.0")}`,
 ];
 const encodings = ["gzip", "gzip, deflate, br", "deflate", "gzip;q=0", "*"];
 const otherPaths = ["nope", "", "apis/nope/v1", "apis/apps/v1/", "apis/stable.example.com", "logs"];
