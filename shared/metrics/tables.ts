@@ -104,7 +104,12 @@ export class HistogramTable extends Table<Histogram> {
   }
 
   observe(value: number, labels: readonly string[] = []): void {
-    this.valueOf(labels, () => new Histogram(this.bounds)).observe(value);
+    this.of(labels).observe(value);
+  }
+
+  /** For who observes often: the histogram itself. */
+  of(labels: readonly string[]): Histogram {
+    return this.valueOf(labels, () => new Histogram(this.bounds));
   }
 
   family(): Family {

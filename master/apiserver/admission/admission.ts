@@ -48,8 +48,9 @@ export interface AdmissionPlugin {
   readonly mutatesOn?: readonly Operation[] | undefined;
   /** Whether connections (exec, attach, port-forward, proxy) are shown to it. */
   readonly seesConnections?: boolean | undefined;
-  mutate?(attributes: AdmissionAttributes): Promise<void>;
-  validate?(attributes: AdmissionAttributes): Promise<void>;
+  /** Both give nothing where there is nothing to wait for: a plugin that looks at everything lets most of it pass. */
+  mutate?(attributes: AdmissionAttributes): Promise<void> | undefined;
+  validate?(attributes: AdmissionAttributes): Promise<void> | undefined;
 }
 
 const concerned = new WeakMap<readonly AdmissionPlugin[], WeakMap<ResourceDeclaration, readonly AdmissionPlugin[]>>();

@@ -40,9 +40,12 @@ export class NodeRestriction implements AdmissionPlugin {
     private readonly authorizer: Authorizer,
   ) {}
 
-  async mutate(attributes: AdmissionAttributes): Promise<void> {
+  mutate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const node = nodeNameOf(attributes.user);
-    if (node === undefined) return;
+    return node === undefined ? undefined : this.#mutate(node, attributes);
+  }
+
+  async #mutate(node: string, attributes: AdmissionAttributes): Promise<void> {
     if (node === "") throw refusal(attributes, `could not determine node from user "${attributes.user.name}"`);
     const { group, plural } = attributes.declaration.ref;
     switch (`${plural}.${group}`) {

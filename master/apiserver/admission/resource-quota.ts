@@ -27,13 +27,13 @@ export class ResourceQuotaPlugin implements AdmissionPlugin {
     private readonly now_ms: () => number = Date.now,
   ) {}
 
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const { namespace, object, operation, declaration } = attributes;
     if (!namespace || !object || (operation !== "CREATE" && operation !== "UPDATE")) return;
     const evaluator = evaluatorFor(declaration.ref);
     if (!evaluator || this.reader.list(resourceQuotas, namespace).length === 0) return;
     if (!evaluator.concerns({ ...attributes, object })) return;
-    await this.#inTurn(namespace, async () => {
+    return this.#inTurn(namespace, async () => {
       let quotas = this.reader.list(resourceQuotas, namespace);
       for (let attempt = 1; ; attempt++) {
         const verdict = checkQuotas(quotas, evaluator, { ...attributes, object }, this.now_ms());

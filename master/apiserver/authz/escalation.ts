@@ -27,7 +27,7 @@ export class EscalationCheck implements AdmissionPlugin {
     private readonly rbac: RbacAuthorizer,
   ) {}
 
-  async validate(request: AdmissionAttributes): Promise<void> {
+  validate(request: AdmissionAttributes): Promise<void> | undefined {
     const { declaration, operation, object, user } = request;
     if (declaration.ref.group !== rbacGroup || !object || request.subresource) return;
     if (operation !== "CREATE" && operation !== "UPDATE") return;

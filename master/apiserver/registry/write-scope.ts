@@ -81,7 +81,10 @@ export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Adm
   const plugins = pluginsFor(parts.admission, attributes.declaration).filter(
     ({ mutate, mutatesOn }) => mutate && (isOrdinary || mutatesOn?.includes(operation)),
   );
-  for (const plugin of plugins) await plugin.mutate?.(attributes);
+  for (const plugin of plugins) {
+    const changing = plugin.mutate?.(attributes);
+    if (changing) await changing;
+  }
   if (!reinvocation.isWanted) return;
   reinvocation.round = 1;
   for (const plugin of plugins) await plugin.mutate?.(attributes);
@@ -91,7 +94,8 @@ export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admi
   const attributes = attributesOf(scope, admitted);
   for (const plugin of pluginsFor(parts.admission, attributes.declaration)) {
     if (admitted.operation === "CONNECT" && !plugin.seesConnections) continue;
-    if (plugin.validate) await plugin.validate(attributes);
+    const judging = plugin.validate?.(attributes);
+    if (judging) await judging;
   }
 }
 

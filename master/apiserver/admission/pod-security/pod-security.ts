@@ -39,14 +39,16 @@ export class PodSecurity implements AdmissionPlugin {
 
   constructor(private readonly reader: ResourceReader) {}
 
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): undefined {
     const { operation, object, declaration } = attributes;
     if (!object || (operation !== "CREATE" && operation !== "UPDATE")) return;
-    if (isWriteTo(attributes, namespaces)) return this.#namespace(attributes, object as Namespace);
     const { group, plural } = declaration.ref;
-    if (group === pods.group && plural === pods.plural) return this.#pod(attributes, object as Pod);
-    const template = templates[`${plural}.${group}`];
-    if (template && !attributes.subresource) this.#template(attributes, template(fieldsOf(object)["spec"] as never));
+    if (isWriteTo(attributes, namespaces)) this.#namespace(attributes, object as Namespace);
+    else if (group === pods.group && plural === pods.plural) this.#pod(attributes, object as Pod);
+    else {
+      const template = templates[`${plural}.${group}`];
+      if (template && !attributes.subresource) this.#template(attributes, template(fieldsOf(object)["spec"] as never));
+    }
   }
 
   #pod(attributes: AdmissionAttributes, pod: Pod): void {

@@ -75,11 +75,13 @@ export class ValidatingPolicies implements AdmissionPlugin {
     this.#parts = parts;
   }
 
-  async validate(attributes: AdmissionAttributes): Promise<void> {
-    const { reader } = this.#parts;
-    const policies = reader.list(validatingAdmissionPolicies);
-    if (policies.length === 0 || isExempt(attributes)) return;
-    const bindings = reader.list(validatingAdmissionPolicyBindings);
+  validate(attributes: AdmissionAttributes): Promise<void> | undefined {
+    const policies = this.#parts.reader.list(validatingAdmissionPolicies);
+    return policies.length === 0 || isExempt(attributes) ? undefined : this.#validate(policies, attributes);
+  }
+
+  async #validate(policies: readonly Policy[], attributes: AdmissionAttributes): Promise<void> {
+    const bindings = this.#parts.reader.list(validatingAdmissionPolicyBindings);
     const denials: { readonly where: string; readonly denial: Denial }[] = [];
     for (const policy of policies.toSorted(byName)) {
       const own = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name).toSorted(byName);

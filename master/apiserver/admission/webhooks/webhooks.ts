@@ -54,9 +54,12 @@ export class MutatingWebhooks implements AdmissionPlugin {
     private readonly parts: WebhookParts,
   ) {}
 
-  async mutate(attributes: AdmissionAttributes): Promise<void> {
+  mutate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const configurations = this.reader.list(mutatingWebhookConfigurations);
-    if (configurations.length === 0 || isExempt(attributes)) return;
+    return configurations.length === 0 || isExempt(attributes) ? undefined : this.#mutate(configurations, attributes);
+  }
+
+  async #mutate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
     const round = attributes.reinvocation?.round ?? 0;
     const memory = this.#memoryOf(attributes);
     if (round === 1 && memory.output !== JSON.stringify(attributes.object)) requireAgain(memory);
@@ -146,9 +149,12 @@ export class ValidatingWebhooks implements AdmissionPlugin {
   ) {}
 
   /** All at once; the first refusal in order is the answer. */
-  async validate(attributes: AdmissionAttributes): Promise<void> {
+  validate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const configurations = this.reader.list(validatingWebhookConfigurations);
-    if (configurations.length === 0 || isExempt(attributes)) return;
+    return configurations.length === 0 || isExempt(attributes) ? undefined : this.#validate(configurations, attributes);
+  }
+
+  async #validate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
     const invocations: Invocation[] = [];
     for (const hook of hooksOf(configurations)) {
       const invocation = await invocationOf(this.parts, hook, attributes);
