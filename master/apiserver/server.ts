@@ -240,14 +240,17 @@ export class ApiServer {
 
   async #authenticate(credentials: Parameters<Authenticator["authenticate"]>[0]): Promise<User> {
     const { authenticator } = this.#ready();
-    const user = await authenticator.authenticate(credentials).catch(async (error: unknown) => {
+    let user: User | undefined;
+    try {
+      user = await authenticator.authenticate(credentials);
+    } catch (error) {
       // What proves who this is may have been written a moment ago, by way of another API server.
       if (!this.#options.store.isShared) throw error;
       await this.#hub.fresh().catch(() => {
         throw error;
       });
-      return authenticator.authenticate(credentials);
-    });
+      user = await authenticator.authenticate(credentials);
+    }
     if (!user) throw new StatusError("Unauthorized", "Unauthorized");
     return user;
   }
@@ -272,7 +275,8 @@ export class ApiServer {
     checkTimeout(request);
     try {
       const behind = wantsNewest(request) ? await this.#hub.fresh() : undefined;
-      const actor = await impersonated(authorizer, user, request.headers);
+      const acting = impersonated(authorizer, user, request.headers);
+      const actor = acting instanceof Promise ? await acting : acting;
       if (actor !== user) request.audit?.impersonated(actor);
       const auditAnnotations = request.audit?.annotations ?? {};
       const context: RequestContext = { ...request, user: actor, auditAnnotations, behind };

@@ -11,7 +11,8 @@ export interface Credentials {
   readonly remoteAddress?: string | undefined;
 }
 
-/** undefined: these are not credentials of mine. Throws unauthorized() when they are mine and wrong. */
+/** undefined: these are not credentials of mine. Throws unauthorized() when they are mine and wrong. No promise where there is
+ *  nothing to wait for: every request comes through here. */
 export interface Authenticator {
-  authenticate(credentials: Credentials): Promise<User | undefined>;
+  authenticate(credentials: Credentials): Promise<User | undefined> | User | undefined;
 }

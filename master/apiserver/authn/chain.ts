@@ -10,19 +10,22 @@ const webSocketProtocolPrefix = "base64url.bearer.authorization.k8s.io.";
 /** `Authorization: Bearer`, or for browsers' WebSockets the subprotocol that carries a token. */
 export function bearerTokens(tokens: TokenAuthenticator): Authenticator {
   return {
-    async authenticate({ headers }) {
+    authenticate({ headers }) {
       const token = bearerTokenOf(headers);
-      if (token === undefined) return undefined;
-      try {
-        const found = await tokens.authenticateToken(token);
-        if (!found) throw unauthorized();
-        return found.user;
-      } catch (error) {
-        if (error instanceof TokenError) throw unauthorized();
-        throw error;
-      }
+      return token === undefined ? undefined : userOf(tokens, token);
     },
   };
+}
+
+async function userOf(tokens: TokenAuthenticator, token: string): Promise<User> {
+  try {
+    const found = await tokens.authenticateToken(token);
+    if (!found) throw unauthorized();
+    return found.user;
+  } catch (error) {
+    if (error instanceof TokenError) throw unauthorized();
+    throw error;
+  }
 }
 
 /** Knows everyone, be it as the anonymous user. */
@@ -43,7 +46,8 @@ export function authenticatorChain(
       let refusal: StatusError | undefined;
       for (const authenticator of authenticators) {
         try {
-          const user = await authenticator.authenticate(credentials);
+          const asked = authenticator.authenticate(credentials);
+          const user = asked instanceof Promise ? await asked : asked;
           if (user) return withAuthenticatedGroup(user);
         } catch (error) {
           // Wrong credentials of one kind do not hide right ones of another.

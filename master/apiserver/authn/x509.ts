@@ -33,10 +33,12 @@ export const clientCertificateExpirations = new HistogramTable(
  */
 export class ClientCertificates implements Authenticator {
   readonly #identities = new Map<string, ClientIdentity>();
+  /** Of certificates that were seen before, by the bytes that their connections hold. */
+  readonly #seen = new WeakMap<Buffer, ClientIdentity>();
 
   constructor(private readonly now_ms: () => number = Date.now) {}
 
-  async authenticate({ clientCertificate }: Credentials): Promise<User | undefined> {
+  authenticate({ clientCertificate }: Credentials): User | undefined {
     if (!clientCertificate?.raw) return undefined;
     const identity = this.#identityOf(clientCertificate.raw);
     const now_ms = this.now_ms();
@@ -47,6 +49,15 @@ export class ClientCertificates implements Authenticator {
   }
 
   #identityOf(der: Buffer): ClientIdentity {
+    const seen = this.#seen.get(der);
+    if (seen) return seen;
+    const identity = this.#sharedIdentityOf(der);
+    this.#seen.set(der, identity);
+    return identity;
+  }
+
+  /** Connections of one client have one. */
+  #sharedIdentityOf(der: Buffer): ClientIdentity {
     const key = der.toString("latin1");
     const known = this.#identities.get(key);
     if (known) return known;

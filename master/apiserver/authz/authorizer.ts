@@ -26,6 +26,7 @@ export interface Decision {
   readonly error?: string | undefined;
 }
 
+/** No promise where there is nothing to wait for: every request comes through here. */
 export interface Authorizer {
-  authorize(attributes: Attributes): Promise<Decision>;
+  authorize(attributes: Attributes): Promise<Decision> | Decision;
 }

@@ -1,13 +1,13 @@
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { User } from "../request.ts";
 import type { AuthorizerType } from "./authorization-configuration.ts";
-import type { Authorizer } from "./authorizer.ts";
+import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { nodeNameOf } from "./node.ts";
 import { joinErrors, type RbacAuthorizer } from "./rbac.ts";
 
 /** Members may do everything, whatever the roles say: the way back in when roles are broken. */
 export const privilegedGroup: Authorizer = {
-  async authorize({ user }) {
+  authorize({ user }) {
     return user.groups.includes("system:masters")
       ? { outcome: "allow", reason: "" }
       : { outcome: "no-opinion", reason: "" };
@@ -15,21 +15,30 @@ export const privilegedGroup: Authorizer = {
 };
 
 /** Asks each in turn; the first that allows or denies decides. Reasons of those without an opinion are joined. */
-export function authorizerChain(authorizers: readonly Authorizer[]): Authorizer {
-  return {
-    async authorize(attributes) {
-      const reasons: string[] = [];
-      const errors: string[] = [];
-      for (const authorizer of authorizers) {
-        const decision = await authorizer.authorize(attributes);
-        if (decision.outcome !== "no-opinion") return decision;
-        if (decision.reason !== "") reasons.push(decision.reason);
-        if (decision.error !== undefined) errors.push(decision.error);
-      }
-      const error = errors.length > 0 ? { error: joinErrors(errors) } : {};
-      return { outcome: "no-opinion", reason: reasons.join("\n"), ...error };
-    },
-  };
+export const authorizerChain = (authorizers: readonly Authorizer[]): Authorizer => ({
+  authorize: (attributes) => ask(authorizers, 0, attributes, []),
+});
+
+/** @param passed what those before `from` have said, who had no opinion. */
+function ask(
+  authorizers: readonly Authorizer[],
+  from: number,
+  attributes: Attributes,
+  passed: readonly Decision[],
+): Promise<Decision> | Decision {
+  const authorizer = authorizers[from];
+  if (!authorizer) return undecided(passed);
+  const next = (decision: Decision): Promise<Decision> | Decision =>
+    decision.outcome === "no-opinion" ? ask(authorizers, from + 1, attributes, [...passed, decision]) : decision;
+  const decision = authorizer.authorize(attributes);
+  return decision instanceof Promise ? decision.then(next) : next(decision);
+}
+
+function undecided(passed: readonly Decision[]): Decision {
+  const reasons = passed.map(({ reason }) => reason).filter((reason) => reason !== "");
+  const errors = passed.flatMap(({ error }) => error ?? []);
+  const error = errors.length > 0 ? { error: joinErrors(errors) } : {};
+  return { outcome: "no-opinion", reason: reasons.join("\n"), ...error };
 }
 
 /** What a user may do in a namespace, as SelfSubjectRulesReview lists it. */

@@ -30,7 +30,7 @@ export class NodeAuthorizer implements Authorizer {
     private readonly nodeRules: readonly PolicyRule[],
   ) {}
 
-  async authorize(request: Attributes): Promise<Decision> {
+  authorize(request: Attributes): Decision {
     const node = nodeNameOf(request.user);
     if (node === undefined) return pass();
     if (node === "") return pass(`unknown node for user "${request.user.name}"`);

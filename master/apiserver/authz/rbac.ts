@@ -59,7 +59,7 @@ export class RbacAuthorizer implements Authorizer {
     for (const stop of this.#stops) stop();
   }
 
-  async authorize(attributes: Attributes): Promise<Decision> {
+  authorize(attributes: Attributes): Decision {
     const errors: string[] = [];
     for (const applied of this.#appliedTo(attributes.user, attributes.namespace ?? "")) {
       const { roleRef, metadata } = applied.binding;

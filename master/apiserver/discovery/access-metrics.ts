@@ -58,16 +58,26 @@ export class AccessMetrics {
       this.#decisions.add([result]);
       this.#decisionsTook.observe((performance.now() - began_ms) / 1000, [result]);
     };
+    const failed = (began_ms: number, error: unknown): never => {
+      note(began_ms, "error");
+      throw error;
+    };
+    const decided = (began_ms: number, decision: Decision): Decision => {
+      note(began_ms, results[decision.outcome]);
+      return decision;
+    };
     return {
-      authorize: async (attributes): Promise<Decision> => {
+      authorize: (attributes) => {
         const began_ms = performance.now();
         try {
-          const decision = await authorizer.authorize(attributes);
-          note(began_ms, results[decision.outcome]);
-          return decision;
+          const decision = authorizer.authorize(attributes);
+          if (!(decision instanceof Promise)) return decided(began_ms, decision);
+          return decision.then(
+            (made) => decided(began_ms, made),
+            (error: unknown) => failed(began_ms, error),
+          );
         } catch (error) {
-          note(began_ms, "error");
-          throw error;
+          return failed(began_ms, error);
         }
       },
     };

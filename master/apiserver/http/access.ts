@@ -27,7 +27,8 @@ export async function assertAllowed(
   attributes: Attributes,
   annotations?: Record<string, string>,
 ): Promise<void> {
-  const decision = await authorizer.authorize(attributes);
+  const asked = authorizer.authorize(attributes);
+  const decision = asked instanceof Promise ? await asked : asked;
   if (annotations) {
     annotations["authorization.k8s.io/decision"] = decision.outcome === "allow" ? "allow" : "forbid";
     const hasFailed = decision.outcome !== "allow" && decision.error !== undefined;
@@ -65,12 +66,15 @@ function asksToImpersonate(headers: RequestContext["headers"]): boolean {
 }
 
 /** The user to act as: the one that Impersonate- headers name, if the real one may. Throws Forbidden. */
-export async function impersonated(
+export function impersonated(
   authorizer: Authorizer,
   user: User,
   headers: RequestContext["headers"],
-): Promise<User> {
-  if (!asksToImpersonate(headers)) return user;
+): Promise<User> | User {
+  return asksToImpersonate(headers) ? actorOf(authorizer, user, headers) : user;
+}
+
+async function actorOf(authorizer: Authorizer, user: User, headers: RequestContext["headers"]): Promise<User> {
   const name = headers["impersonate-user"] ?? "";
   const groups = splitHeader(headers["impersonate-group"]);
   const uid = headers["impersonate-uid"] ?? "";
