@@ -14,14 +14,15 @@ export function dropNilFields(schema: Schema, value: unknown): void {
   if (!isJsonObject(value)) return;
   const { properties, additionalProperties } = schema;
   if (properties) {
-    for (const [key, field] of Object.entries(value)) {
+    for (const key in value) {
       const property = properties.get(key);
       if (!property) continue;
+      const field = value[key];
       if (field === null) delete value[key];
       else if (mayHoldFields(property)) dropNilFields(property, field);
     }
   } else if (additionalProperties && mayHoldFields(additionalProperties)) {
-    for (const field of Object.values(value)) dropNilFields(additionalProperties, field);
+    for (const key in value) dropNilFields(additionalProperties, value[key]);
   }
 }
 
@@ -37,9 +38,11 @@ export function dropEmptyLists(schema: Schema, value: unknown): void {
   }
   if (!isJsonObject(value)) return;
   const { properties, additionalProperties } = schema;
-  for (const [key, field] of Object.entries(value)) {
-    const part = properties?.get(key) ?? (properties ? undefined : additionalProperties);
+  if (!properties && !(additionalProperties && mayHoldFields(additionalProperties))) return;
+  for (const key in value) {
+    const part = properties ? properties.get(key) : additionalProperties;
     if (!part || !mayHoldFields(part)) continue;
+    const field = value[key];
     if (properties && Array.isArray(field) && field.length === 0) {
       if (part.presence !== "always") delete value[key];
     } else dropEmptyLists(part, field);

@@ -191,8 +191,8 @@ export class FieldSet {
   /** Every path in canonical order: the members of a level before what is below them. */
   *paths(prefix: Path = []): Generator<Path> {
     const sorted = this.#sorted();
-    for (const [element, node] of sorted) if (node.isMember) yield [...prefix, element];
-    for (const [element, node] of sorted) if (node.children) yield* node.children.paths([...prefix, element]);
+    for (const element of sorted) if (this.hasMember(element)) yield [...prefix, element];
+    for (const element of sorted) yield* this.below(element)?.paths([...prefix, element]) ?? [];
   }
 
   /** Elements of the first level with what they are. */
@@ -207,8 +207,9 @@ export class FieldSet {
   #tree(withSelf: boolean): FieldsTree {
     const tree: FieldsTree = {};
     if (withSelf) tree["."] = {};
-    for (const [element, node] of this.#sorted()) {
-      setMember(tree, element, node.children ? node.children.#tree(node.isMember) : {});
+    for (const element of this.#sorted()) {
+      const node = this.#nodes.get(element);
+      setMember(tree, element, node?.children ? node.children.#tree(node.isMember) : {});
     }
     return tree;
   }
@@ -233,8 +234,9 @@ export class FieldSet {
     if (isMember || kept !== undefined) this.#nodes.set(element, { isMember, children: kept });
   }
 
-  #sorted(): [PathElement, Node][] {
-    return [...this.#nodes].sort(([a], [b]) => compareElements(a, b));
+  #sorted(): PathElement[] {
+    const elements = [...this.#nodes.keys()];
+    return elements.length > 1 ? elements.sort(compareElements) : elements;
   }
 }
 

@@ -70,7 +70,8 @@ class Normalizer {
   readonly opaque: string[] = [];
   private readonly earlier: DecodedDocument["earlier"];
   private readonly names: string[] = [];
-  private path = "";
+  /** The way to the value that is walked: fields, keys of maps, indices of lists. */
+  private readonly steps: (string | number)[] = [];
   private struct: Schema | undefined;
   private quiet = 0;
 
@@ -93,12 +94,13 @@ class Normalizer {
       return this.mismatch(schema, value);
     }
     if (!items) return plainValue(value);
-    const { path } = this;
-    const result = value.map((item, index) => {
-      this.path = `${path}[${index}]`;
-      return item === null && !isStructural(items) ? zeroOf(items) : this.value(items, item);
-    });
-    this.path = path;
+    const result: unknown[] = [];
+    for (let index = 0; index < value.length; index += 1) {
+      this.steps.push(index);
+      const item: unknown = value[index];
+      result.push(item === null && !isStructural(items) ? zeroOf(items) : this.value(items, item));
+      this.steps.pop();
+    }
     return result;
   }
 
@@ -115,28 +117,28 @@ class Normalizer {
   }
 
   private goStruct(schema: Schema, properties: ReadonlyMap<string, Schema>, fields: Record<string, unknown>): unknown {
-    const given = new Map<string, unknown>();
-    const { path, struct } = this;
-    for (const key of keysOf(fields)) {
-      this.path = path === "" ? key : `${path}.${key}`;
+    const given = Object.create(null) as Record<string, unknown>;
+    const { struct } = this;
+    for (const key in fields) {
+      if (fields[key] === undefined) continue;
+      this.steps.push(key);
       const property = properties.get(key);
-      if (property === undefined) {
-        this.report();
-        continue;
+      if (property === undefined) this.report();
+      else {
+        this.struct = schema;
+        this.names.push(key);
+        const value = this.earlier ? filledTwice(property, fields[key], this.earlier) : fields[key];
+        if (value !== null) given[key] = this.value(property, value);
+        this.names.pop();
       }
-      this.struct = schema;
-      this.names.push(key);
-      const value = this.earlier ? filledTwice(property, fields[key], this.earlier) : fields[key];
-      if (value !== null) given.set(key, this.value(property, value));
-      this.names.pop();
+      this.steps.pop();
     }
-    this.path = path;
     this.struct = struct;
     const result: Record<string, unknown> = {};
     for (const [name, property] of properties) {
-      const value = given.get(name);
+      const value = given[name];
       // A pointer to a zero time is written as null, unlike a pointer to nothing.
-      const isAbsent = value === undefined || (value === null && !(property.pointer && given.has(name)));
+      const isAbsent = value === undefined || (value === null && !(property.pointer && name in given));
       const written = isAbsent ? absent(property) : value;
       if (isAbsent ? written !== undefined : !isOmitted(property, written)) result[name] = written;
     }
@@ -146,43 +148,42 @@ class Normalizer {
   private goMap(schema: Schema, fields: Record<string, unknown>): unknown {
     const element = schema.additionalProperties;
     const result: Record<string, unknown> = {};
-    const { path } = this;
-    for (const key of keysOf(fields).sort()) {
-      this.path = `${path}.${key}`;
+    for (const key of inOrder(keysOf(fields))) {
+      this.steps.push(key);
       const value = fields[key];
       if (!element) setField(result, key, value);
       else setField(result, key, value === null ? zeroOf(element) : this.value(element, value));
+      this.steps.pop();
     }
-    this.path = path;
     return result;
   }
 
   /** A node of a CRD's schema: prunes, sorts by name, and leaves types to validation. */
   private structural(schema: Schema, fields: Record<string, unknown>): unknown {
     const result: Record<string, unknown> = {};
-    const { path } = this;
     for (const key of keysOf(fields)) {
-      this.path = path === "" ? key : `${path}.${key}`;
+      this.steps.push(key);
       const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
       if (property && schema.embeddedResource && key === "metadata") {
         setField(result, key, this.embeddedMetadata(property, fields[key]));
       } else if (property) setField(result, key, this.value(property, fields[key]));
       else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
       else this.report();
+      this.steps.pop();
     }
-    this.path = path;
     return sorted(result);
   }
 
   /** Read by a decoder of its own, which goes by names and tells the whole of what it cannot read. */
   private embeddedMetadata(schema: Schema, value: unknown): unknown {
     const given = isRecord(value) ? sorted(value) : value;
-    const { path } = this;
+    const depth = this.steps.length;
     try {
       return this.value(schema, given);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      throw new DecodeError(`${path}: Invalid value: ${JSON.stringify(given)}: ${error.message}`);
+      this.steps.length = depth;
+      throw new DecodeError(`${this.path()}: Invalid value: ${JSON.stringify(given)}: ${error.message}`);
     }
   }
 
@@ -212,7 +213,7 @@ class Normalizer {
       case "rawExtension":
       case "fieldsV1":
       case "json":
-        this.opaque.push(this.path);
+        this.opaque.push(this.path());
         return value;
       case "schemaOrBool":
       case "schemaOrArray":
@@ -233,7 +234,7 @@ class Normalizer {
 
   /** A schema inside a schema is decoded by a decoder of its own that does not report unknown fields. */
   private nestedSchema(value: unknown): unknown {
-    this.opaque.push(this.path);
+    this.opaque.push(this.path());
     this.quiet++;
     const nested = this.value(schemaOfModel(schemaProps), value);
     this.quiet--;
@@ -242,7 +243,17 @@ class Normalizer {
 
   private report(): void {
     if (this.quiet > 0 || this.unknown.length >= maxReports) return;
-    this.unknown.push(this.path);
+    this.unknown.push(this.path());
+  }
+
+  /** `spec.containers[0].name`; put together when something is to be said of the place. */
+  private path(): string {
+    let path = "";
+    for (const step of this.steps) {
+      if (typeof step === "number") path += `[${step}]`;
+      else path += path === "" ? step : `.${step}`;
+    }
+    return path;
   }
 
   private mismatch(schema: Schema, value: unknown, type = goTypeName(schema)): never {
@@ -412,6 +423,13 @@ function strictError(messages: readonly string[]): string {
 
 function isWithin(path: string, field: string): boolean {
   return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
+}
+
+/** Sorted, in place where it is not yet: maps mostly come as Go's encoder writes them. */
+function inOrder(keys: string[]): string[] {
+  for (let index = 1; index < keys.length; index += 1)
+    if ((keys[index - 1] as string) > (keys[index] as string)) return keys.sort();
+  return keys;
 }
 
 /** A field that an in-process client leaves undefined is not there, as in JSON. */
