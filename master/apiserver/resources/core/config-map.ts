@@ -14,7 +14,8 @@ export const maxData_bytes = 1024 * 1024;
 function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
   return collect((root) => {
     let size_bytes = 0;
-    for (const [key, value] of Object.entries(data)) {
+    for (const key in data) {
+      const value = data[key] ?? "";
       const at = root.at("data").key(key);
       at.invalidEach(key, isConfigMapKey(key));
       if (Object.hasOwn(binaryData, key)) at.invalid(key, "duplicate of key present in binaryData");

@@ -8,10 +8,10 @@ import { goQuote } from "#shared/api/selector/go-quote.ts";
 export class Field {
   readonly #errors: FieldError[];
   readonly #parent: Field | undefined;
-  readonly #step: string;
+  readonly #step: string | number | readonly string[];
 
-  /** `path` leads on from the parent: `.spec`, `[0]`. */
-  constructor(path: string, errors: FieldError[], parent?: Field) {
+  /** `path` leads on from the parent: an index, or a path as it is written (`[key]`), or names of fields. */
+  constructor(path: string | number | readonly string[], errors: FieldError[], parent?: Field) {
     this.#step = path;
     this.#errors = errors;
     this.#parent = parent;
@@ -19,17 +19,19 @@ export class Field {
 
   /** Put together when something is found wrong: most places are fine. */
   get path(): string {
-    const before = this.#parent?.path;
-    if (before === undefined) return this.#step;
-    return before === "" && this.#step.startsWith(".") ? this.#step.slice(1) : before + this.#step;
+    const step = this.#step;
+    const before = this.#parent?.path ?? "";
+    if (typeof step === "number") return `${before}[${step}]`;
+    if (typeof step === "string") return before + step;
+    return before === "" ? step.join(".") : `${before}.${step.join(".")}`;
   }
 
   /** A child, or a child's child: `at("spec", "ports")`. */
   at(...names: string[]): Field {
-    return new Field(`.${names.length === 1 ? names[0] : names.join(".")}`, this.#errors, this);
+    return new Field(names, this.#errors, this);
   }
   index(index: number): Field {
-    return new Field(`[${index}]`, this.#errors, this);
+    return new Field(index, this.#errors, this);
   }
   /** An entry of a map. */
   key(key: string): Field {
@@ -122,7 +124,7 @@ export function each<T>(
   field: Field,
   validate: (item: T, field: Field) => void,
 ): void {
-  for (const [index, item] of (items ?? []).entries()) validate(item, field.index(index));
+  for (let index = 0; items && index < items.length; index += 1) validate(items[index] as T, field.index(index));
 }
 
 /** Whether one of a closed set; says what the set is where it is not. */

@@ -25,6 +25,9 @@ const patterns = {
 
 const bytes = (text: string): number => Buffer.byteLength(text);
 
+/** Whether there is nothing to say of a text: each of the patterns takes ASCII alone, so that characters are bytes. */
+const fits = (text: string, most: number, pattern: RegExp): boolean => text.length <= most && pattern.test(text);
+
 export function regexError(message: string, pattern: string, ...examples: string[]): string {
   if (examples.length === 0) return `${message} (regex used for validation is '${pattern}')`;
   return `${message} (e.g. ${examples.map((each) => `'${each}', `).join(" or ")}regex used for validation is '${pattern}')`;
@@ -41,6 +44,7 @@ function broken(...rules: (readonly [boolean, string])[]): string[] {
 }
 
 export function isDns1123Label(text: string): string[] {
+  if (fits(text, 63, patterns.label1123)) return [];
   const errors = broken([bytes(text) > 63, maxCharacters(63)]);
   if (patterns.label1123.test(text)) return errors;
   if (patterns.subdomain1123.test(text)) return [...errors, "must not contain dots"];
@@ -56,6 +60,7 @@ const subdomainComplaint = regexError(
 );
 
 export function isDns1123Subdomain(text: string): string[] {
+  if (fits(text, 253, patterns.subdomain1123)) return [];
   return broken([bytes(text) > 253, maxCharacters(253)], [!patterns.subdomain1123.test(text), subdomainComplaint]);
 }
 
@@ -101,6 +106,7 @@ const qualifiedComplaint = regexError(
 
 /** A label's key: `name` or `prefix/name`. */
 export function isQualifiedName(text: string): string[] {
+  if (fits(text, 63, patterns.qualifiedPart)) return [];
   const parts = text.split("/");
   if (parts.length > 2) {
     return [
@@ -129,6 +135,7 @@ const labelValueComplaint = regexError(
 );
 
 export function isLabelValue(text: string): string[] {
+  if (fits(text, 63, patterns.labelValue)) return [];
   return broken([bytes(text) > 63, maxBytes(63)], [!patterns.labelValue.test(text), labelValueComplaint]);
 }
 
@@ -191,6 +198,7 @@ const configKeyComplaint = regexError(
 );
 
 export function isConfigMapKey(text: string): string[] {
+  if (!text.startsWith(".") && fits(text, 253, patterns.configKey)) return [];
   return broken(
     [bytes(text) > 253, maxCharacters(253)],
     [!patterns.configKey.test(text), configKeyComplaint],
@@ -203,6 +211,7 @@ export function isConfigMapKey(text: string): string[] {
 /** What may not stand in a URL path segment. */
 export function isPathSegment(name: string): string[] {
   if (name === "." || name === "..") return [`may not be '${name}'`];
+  if (!name.includes("/") && !name.includes("%")) return [];
   return broken([name.includes("/"), "may not contain '/'"], [name.includes("%"), "may not contain '%'"]);
 }
 

@@ -2,7 +2,7 @@
 import type { FieldError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
-import { collect, type Field, immutable, nonNegative, oneOf } from "./field.ts";
+import { collect, each, type Field, immutable, nonNegative, oneOf } from "./field.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,
@@ -24,7 +24,8 @@ export function validateLabelName(name: string, field: Field): void {
 }
 
 export function validateLabels(labels: Readonly<Record<string, string>> | undefined, field: Field): void {
-  for (const [key, value] of Object.entries(labels ?? {})) {
+  for (const key in labels) {
+    const value = labels[key] ?? "";
     validateLabelName(key, field);
     field.invalidEach(value, isLabelValue(value));
   }
@@ -32,7 +33,8 @@ export function validateLabels(labels: Readonly<Record<string, string>> | undefi
 
 export function validateAnnotations(annotations: Readonly<Record<string, string>> | undefined, field: Field): void {
   let size_bytes = 0;
-  for (const [key, value] of Object.entries(annotations ?? {})) {
+  for (const key in annotations) {
+    const value = annotations[key] ?? "";
     field.invalidEach(key, isQualifiedName(key.toLowerCase()));
     size_bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
@@ -80,8 +82,7 @@ function validateFinalizers(finalizers: readonly string[], field: Field): void {
 }
 
 function validateManagedFields(entries: readonly ManagedFieldsEntry[] | undefined, field: Field): void {
-  for (const [index, entry] of (entries ?? []).entries()) {
-    const at = field.index(index);
+  each(entries, field, (entry, at) => {
     if (entry.operation !== "Apply" && entry.operation !== "Update") {
       at.at("operation").invalid(entry.operation ?? "", "must be `Apply` or `Update`");
     }
@@ -90,7 +91,7 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[] | undefine
     }
     validateFieldManager(entry.manager ?? "", at.at("manager"));
     if ((entry.subresource ?? "").length > maxSubresource_bytes) at.at("subresource").tooLong(maxSubresource_bytes);
-  }
+  });
 }
 
 const printableText = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
@@ -127,12 +128,11 @@ export function validateKindMeta(metadata: ObjectMeta, rules: ObjectMetaRules): 
   if (rules.metadataRules === "common") return [];
   const { metadataRules, ignoresGenerateName = false } = rules;
   const judge = rules.validateName ?? isDns1123Subdomain;
-  return [
-    ...validateObjectMeta(metadata, rules, judge, ignoresGenerateName),
-    ...collect((root) => {
-      if (metadataRules === "kind") validateKnownFinalizers(metadata, root.at("metadata", "finalizers"));
-    }),
-  ];
+  return collect((root) => {
+    const field = root.at("metadata");
+    validateObjectMeta(metadata, rules, judge, ignoresGenerateName, field);
+    if (metadataRules === "kind") validateKnownFinalizers(metadata, field.at("finalizers"));
+  });
 }
 
 /** What upstream's strategy of a kind finds wrong with what a name would be generated from. */
@@ -147,7 +147,7 @@ function judgeGenerateName({ generateName }: ObjectMeta, judge: (name: string) =
 
 /** What holds for the metadata of every kind. */
 export const validateCommonMeta = (metadata: ObjectMeta, rules: Pick<ObjectMetaRules, "namespaced">): FieldError[] =>
-  validateObjectMeta(metadata, rules, isPathSegment, false);
+  collect((root) => validateObjectMeta(metadata, rules, isPathSegment, false, root.at("metadata")));
 
 /** What is left of the common rules for metadata in which those of its kind found nothing wrong: both are the same but for
  *  what a name may be. */
@@ -165,21 +165,19 @@ function validateObjectMeta(
   rules: Pick<ObjectMetaRules, "namespaced">,
   judge: (name: string) => string[],
   ignoresGenerateName: boolean,
-): FieldError[] {
-  return collect((root) => {
-    const field = root.at("metadata");
-    const { name = "", namespace = "" } = metadata;
-    if (!ignoresGenerateName) judgeGenerateName(metadata, judge, field);
-    if (name === "") field.at("name").required("name or generateName is required");
-    else field.at("name").invalidEach(name, judge(name));
-    if (rules.namespaced) {
-      if (namespace === "") field.at("namespace").required();
-      else field.at("namespace").invalidEach(namespace, isDns1123Label(namespace));
-    } else if (namespace !== "") field.at("namespace").forbidden("not allowed on this type");
-    nonNegative(metadata.generation, field.at("generation"));
-    validateCommon(metadata, field);
-    validateFinalizers(metadata.finalizers ?? [], field.at("finalizers"));
-  });
+  field: Field,
+): void {
+  const { name = "", namespace = "" } = metadata;
+  if (!ignoresGenerateName) judgeGenerateName(metadata, judge, field);
+  if (name === "") field.at("name").required("name or generateName is required");
+  else field.at("name").invalidEach(name, judge(name));
+  if (rules.namespaced) {
+    if (namespace === "") field.at("namespace").required();
+    else field.at("namespace").invalidEach(namespace, isDns1123Label(namespace));
+  } else if (namespace !== "") field.at("namespace").forbidden("not allowed on this type");
+  nonNegative(metadata.generation, field.at("generation"));
+  validateCommon(metadata, field);
+  validateFinalizers(metadata.finalizers ?? [], field.at("finalizers"));
 }
 
 function validateCommon(metadata: ObjectMeta, field: Field): void {
@@ -190,8 +188,7 @@ function validateCommon(metadata: ObjectMeta, field: Field): void {
 }
 
 function validateKnownFinalizers(metadata: ObjectMeta, field: Field): void {
-  for (const [index, name] of (metadata.finalizers ?? []).entries())
-    validateStandardFinalizer(name, field.index(index));
+  each(metadata.finalizers, field, validateStandardFinalizer);
 }
 
 /** What upstream finds wrong with the metadata of an update, of an object or its status. */
