@@ -3,18 +3,23 @@ import { STATIC_COUNT, staticNames, staticValues } from "./static-table.ts";
 /**
  * Answers' header blocks (RFC 7541): names by the static table, values as they are. No dynamic table: what most answers
  * repeat is short, and no state has to be kept for each connection.
+ * @param fields name, value, name, value …
  */
-export function encodeHeaders(status: number, headers: Iterable<readonly [string, string]>): Buffer {
+export function encodeHeaders(status: number, fields: readonly string[]): Buffer {
   if (scratch.length > SCRATCH_BYTES) scratch = Buffer.allocUnsafe(SCRATCH_BYTES);
   let at = putStatus(status);
-  for (const [name, value] of headers) {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? "";
+    const value = fields[index + 1] ?? "";
     const needed = at + name.length + value.length + LENGTHS_BYTES;
     if (needed > scratch.length) scratch = Buffer.concat([scratch], 2 * needed);
     at = putName(name, at);
     at = putInteger(value.length, 7, 0, at);
     at += scratch.write(value, at, "latin1");
   }
-  return Buffer.from(scratch.subarray(0, at));
+  const block = Buffer.allocUnsafe(at);
+  scratch.copy(block, 0, 0, at);
+  return block;
 }
 
 const SCRATCH_BYTES = 16 * 1024;

@@ -58,6 +58,15 @@ export class Http2Request {
     return this.#body;
   }
 
+  /** The body, where all of it is here already and nobody has begun to read it: most are small, and come with their head. */
+  takeWhole(): Uint8Array | undefined {
+    if (!this.#isWhole || this.#body) return undefined;
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    const [only] = arrived;
+    return only && arrived.length === 1 ? only : Buffer.concat(arrived);
+  }
+
   /** @param counted_bytes what the client counts, padding included. The error that the stream ends with, if any. */
   receive(data: Uint8Array, counted_bytes: number, isLast: boolean): ErrorCode | undefined {
     if (this.#isWhole) return errorCodes.streamClosed;

@@ -83,7 +83,7 @@ export class Http2Response extends EventEmitter {
 
   writeHead(status: number, headers: Readonly<Record<string, HeaderValue>> = {}): this {
     this.statusCode = status;
-    for (const [name, value] of Object.entries(headers)) this.setHeader(name, value);
+    for (const name in headers) this.setHeader(name, headers[name] ?? "");
     this.headersSent = true;
     return this;
   }
@@ -184,13 +184,15 @@ export class Http2Response extends EventEmitter {
     this.#headers.clear();
   }
 
-  *#fields(): Generator<readonly [string, string]> {
-    if (!this.#headers.has("date")) yield ["date", dateText()];
-    for (const [name, value] of this.#headers) {
-      if (ofOneHop.has(name)) continue;
-      if (typeof value === "string") yield [name, value];
-      else for (const each of value) yield [name, each];
-    }
+  /** Name, value, name, value … */
+  #fields(): string[] {
+    const fields = this.#headers.has("date") ? [] : ["date", dateText()];
+    this.#headers.forEach((value, name) => {
+      if (ofOneHop.has(name)) return;
+      if (typeof value === "string") fields.push(name, value);
+      else for (const each of value) fields.push(name, each);
+    });
+    return fields;
   }
 }
 
@@ -203,8 +205,8 @@ function fieldName(name: string): string {
 
 function fieldValue(name: string, value: HeaderValue): string | readonly string[] {
   const texts = typeof value === "object" ? value : String(value);
-  for (const text of typeof texts === "string" ? [texts] : texts)
-    if (badValue.test(text)) throw new TypeError(`Invalid character in header content [${JSON.stringify(name)}]`);
+  const isBad = typeof texts === "string" ? badValue.test(texts) : texts.some((text) => badValue.test(text));
+  if (isBad) throw new TypeError(`Invalid character in header content [${JSON.stringify(name)}]`);
   return texts;
 }
 

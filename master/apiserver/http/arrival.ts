@@ -15,6 +15,8 @@ export interface HttpRequest {
   readonly hasBody: boolean;
   /** The body as it arrives; `close` without `end` where it does not come whole. */
   readonly body: Readable;
+  /** The body at once, where all of it is here and nobody reads it otherwise. */
+  takeWhole?(): Uint8Array | undefined;
 }
 
 type HeaderValue = string | number | readonly string[];

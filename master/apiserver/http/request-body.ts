@@ -16,7 +16,8 @@ export async function readBody(request: HttpRequest): Promise<RequestBody> {
   const tooLarge = (): StatusError =>
     new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const bytes = await bytesOf(request.body, tooLarge);
+  const bytes = request.takeWhole?.() ?? (await bytesOf(request.body, tooLarge));
+  if (bytes.length > MAX_BODY_BYTES) throw tooLarge();
   if (bytes.length === 0) return { kind: "none" };
   const isLargeYaml = bytes.length > LARGE_YAML_BYTES && yamlTypes.has(mediaTypeOf(request.headers["content-type"]));
   return { kind: "bytes", bytes, yaml: isLargeYaml ? await readLargeYaml(bytes) : undefined };
