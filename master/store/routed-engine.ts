@@ -54,9 +54,9 @@ export class RoutedEngine implements Engine {
 
   #restOf(key: string): Rest {
     const { volatile, batched, quiet } = this.#routes;
-    if (volatile.some((prefix) => key.startsWith(prefix))) return "volatile";
-    if (batched.some((prefix) => key.startsWith(prefix))) return "batched";
-    if (quiet.some((prefix) => key.startsWith(prefix))) return "quiet";
+    if (isUnder(volatile, key)) return "volatile";
+    if (isUnder(batched, key)) return "batched";
+    if (isUnder(quiet, key)) return "quiet";
     return "durable";
   }
 
@@ -191,6 +191,11 @@ export class RoutedEngine implements Engine {
     this.#durable.setNumber(RESERVED, this.#sequence.current);
     this.#durable.close();
   }
+}
+
+function isUnder(prefixes: readonly string[], key: string): boolean {
+  for (const prefix of prefixes) if (key.startsWith(prefix)) return true;
+  return false;
 }
 
 /** A Lease's text without what every renewal changes. Only compared, never parsed. */

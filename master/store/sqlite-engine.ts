@@ -57,7 +57,7 @@ interface LogRow {
 }
 
 /** SQLite checks the order of its pages, not what they hold. */
-export const rowSum = (key: string, value: string): number => Bun.hash.crc32(`${key}\n${value}`);
+export const rowSum = (key: string, value: string): number => Bun.hash.crc32(value, Bun.hash.crc32(`${key}\n`));
 
 /** What SQLite says of a file that is damaged, as opposed to one that cannot be reached. */
 const saysDamaged = /malformed|corrupt|not a database/i;
