@@ -32,7 +32,7 @@ class Turns {
       this.#isWaiting = false;
       const until_ms = performance.now() + turn_ms;
       while (this.#next < this.#work.length && performance.now() < until_ms) this.#work[this.#next++]?.();
-      this.#work = this.#work.slice(this.#next);
+      this.#work.splice(0, this.#next);
       this.#next = 0;
       if (this.#work.length > 0) this.#wait();
     });
@@ -231,46 +231,63 @@ export class SharedInformer<T extends KubeObject> implements Informer<T> {
 
   #deliver({ change, number }: Pending<T>): void {
     if (this.#stop.signal.aborted) return;
-    const told = [...this.#handlers].filter(([, after]) => number > after).map(([handler]) => handler);
-    this.#announce(told, eventOf(change), change.object.key);
+    const event = eventOf(change);
+    this.#handlers.forEach((after, handler) => {
+      if (number > after) this.#tell(handler, event, change.object.key);
+    });
   }
 
   #announce(handlers: Iterable<InformerHandler<T>>, event: InformerEvent<T>, key: string): void {
-    for (const handler of handlers) {
-      try {
-        handler(event);
-      } catch (error) {
-        this.#log.error(`a handler of ${this.#ref.plural} failed`, { key, error });
-      }
+    for (const handler of handlers) this.#tell(handler, event, key);
+  }
+
+  #tell(handler: InformerHandler<T>, event: InformerEvent<T>, key: string): void {
+    try {
+      handler(event);
+    } catch (error) {
+      this.#log.error(`a handler of ${this.#ref.plural} failed`, { key, error });
     }
   }
 }
 
 /** Parsed only for a handler that looks. */
-const addition = <T>(object: SharedObject<T>): InformerEvent<T> => ({
-  type: "add",
-  get object() {
-    return object.view();
-  },
-});
+class SharedEvent<T, Type extends "add" | "delete"> {
+  readonly #object: SharedObject<T>;
+
+  constructor(
+    readonly type: Type,
+    object: SharedObject<T>,
+  ) {
+    this.#object = object;
+  }
+
+  get object(): T {
+    return this.#object.view();
+  }
+}
+
+class SharedUpdate<T> {
+  readonly type = "update";
+  readonly #object: SharedObject<T>;
+  readonly #previous: SharedObject<T>;
+
+  constructor(object: SharedObject<T>, previous: SharedObject<T>) {
+    this.#object = object;
+    this.#previous = previous;
+  }
+
+  get object(): T {
+    return this.#object.view();
+  }
+
+  get old(): T {
+    return this.#previous.view();
+  }
+}
+
+const addition = <T>(object: SharedObject<T>): InformerEvent<T> => new SharedEvent("add", object);
 
 function eventOf<T>({ type, object, previous }: SharedChange<T>): InformerEvent<T> {
-  if (type === "MODIFIED" && previous) {
-    return {
-      type: "update",
-      get object() {
-        return object.view();
-      },
-      get old() {
-        return previous.view();
-      },
-    };
-  }
-  if (type !== "DELETED") return addition(object);
-  return {
-    type: "delete",
-    get object() {
-      return object.view();
-    },
-  };
+  if (type === "MODIFIED" && previous) return new SharedUpdate(object, previous);
+  return type === "DELETED" ? new SharedEvent("delete", object) : addition(object);
 }
