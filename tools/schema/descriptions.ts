@@ -54,7 +54,7 @@ function declare(declared: Map<string, string>, declaration: string): void {
   if (alias !== undefined) declared.set(alias, declaration);
 }
 
-const ofInterface = new RegExp(`(?:${comment})?export interface I\\w+(?: extends [^{]*)? \\{\n([\\s\\S]*?)\n\\}`);
+const ofInterface = new RegExp(`(?:${comment})?export interface I\\w+(?: extends [^{]*)? \\{\n((?:.*\n)*?)\\}`);
 const ofType = new RegExp(`${comment}export type I?\\w+ =`);
 const ofField = new RegExp(`${comment}\\s+"([^"]+)"\\??:`, "g");
 
@@ -145,7 +145,8 @@ function descriptionsOf(path: string): Texts {
 }
 
 const sources = [fromRequests(), fromClasses(), fromDeclarations()];
-const models = reachableModels([...[...builtInKinds()].map((kind) => kind.model), "apimachinery.pkg.version.Info"]);
+const furtherModels = ["apimachinery.pkg.version.Info", "apimachinery.pkg.apis.meta.v1.Patch"];
+const models = reachableModels([...[...builtInKinds()].map((kind) => kind.model), ...furtherModels]);
 let text = "\n";
 let missing = 0;
 for (const model of [...models, metaOptions("Options")]) {
