@@ -125,16 +125,22 @@ func kindsOf(scheme *runtime.Scheme, group groupVersion) ([]kind, error) {
 }
 
 // optionVersions lists group and version of every version that upstream's server has DeleteOptions and WatchEvent in,
-// those that it does not serve included: their models name them all.
-func optionVersions(scheme *runtime.Scheme) [][2]string {
-	var versions [][2]string
+// those that it does not serve included: their models name them all, but in documents of custom resources those alone that
+// clients know too, which have a third text here.
+func optionVersions(scheme *runtime.Scheme) [][]string {
+	var versions [][]string
 	for gvk := range scheme.AllKnownTypes() {
 		// These are other servers'.
-		if gvk.Kind == "DeleteOptions" && gvk.Version != runtime.APIVersionInternal &&
-			gvk.Group != metricsv1beta1.GroupName && gvk.Group != apidiscoveryv2.GroupName {
-			versions = append(versions, [2]string{gvk.Group, gvk.Version})
+		if gvk.Kind != "DeleteOptions" || gvk.Version == runtime.APIVersionInternal ||
+			gvk.Group == metricsv1beta1.GroupName || gvk.Group == apidiscoveryv2.GroupName {
+			continue
 		}
+		version := []string{gvk.Group, gvk.Version}
+		if clientscheme.Scheme.Recognizes(gvk) {
+			version = append(version, "client")
+		}
+		versions = append(versions, version)
 	}
-	sort.Slice(versions, func(i, j int) bool { return slices.Compare(versions[i][:], versions[j][:]) < 0 })
+	sort.Slice(versions, func(i, j int) bool { return slices.Compare(versions[i], versions[j]) < 0 })
 	return versions
 }

@@ -7,6 +7,7 @@ import { renderCustomModels } from "./custom-resource.ts";
 import type { Descriptions } from "./descriptions.ts";
 import {
   type Dialect,
+  type DocumentKind,
   type JsonObject,
   publishedName,
   reachableModels,
@@ -111,16 +112,16 @@ export function v2PathMembers(
 export function modelMembers(
   items: readonly PathItem[],
   resources: readonly PublishedResource[],
-  dialect: Dialect,
+  kind: DocumentKind,
   descriptions: Descriptions,
 ): Member[] {
   const customs = resources.filter(({ custom }) => custom);
   const builtIn = reachableModels(builtInRoots(items, customs)).map((model) => ({
     name: publishedName(model),
-    render: () => renderModel(model, dialect, descriptions),
+    render: () => renderModel(model, kind, descriptions),
   }));
   const custom = customs
-    .flatMap((resource) => renderCustomModels(resource, dialect))
+    .flatMap((resource) => renderCustomModels(resource, kind.dialect))
     .map(([name, schema]) => ({ name, render: () => schema }));
   return [...builtIn, ...custom];
 }

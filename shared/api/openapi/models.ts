@@ -109,8 +109,15 @@ export function shortName(published: string): string {
   return published.slice(shortPrefix.length);
 }
 
+/** What a document is made of. */
+export interface DocumentKind {
+  readonly dialect: Dialect;
+  /** Of custom resources alone. */
+  readonly custom: boolean;
+}
+
 /** The schema of a model. */
-export function renderModel(model: string, dialect: Dialect, descriptions: Descriptions): JsonObject {
+export function renderModel(model: string, { dialect, custom }: DocumentKind, descriptions: Descriptions): JsonObject {
   const special = specialModels[model];
   const texts = descriptions.of(model);
   const own = texts[""] ? { description: texts[""] } : {};
@@ -126,7 +133,7 @@ export function renderModel(model: string, dialect: Dialect, descriptions: Descr
       fields.map((field) => [field.name, renderField(field, dialect, texts[field.name])]),
     );
   }
-  const kinds = kindsOf(model);
+  const kinds = kindsOf(model, custom);
   if (kinds.length > 0) schema["x-kubernetes-group-version-kind"] = kinds;
   if (facts.mapType) schema["x-kubernetes-map-type"] = facts.mapType;
   if (facts.unions) schema["x-kubernetes-unions"] = facts.unions;
@@ -136,16 +143,20 @@ export function renderModel(model: string, dialect: Dialect, descriptions: Descr
 /** Kinds whose Go types are registered in every group. */
 const kindsOfEveryGroup = new Set(["DeleteOptions", "WatchEvent"]);
 
-function kindsOf(model: string): JsonObject[] {
+function kindsOf(model: string, custom: boolean): JsonObject[] {
   const kinds: JsonObject[] = [];
   for (const { group, version, kind, model: own } of builtInKinds()) {
     if (own !== model) continue;
     if (group !== "meta.k8s.io") kinds.push({ group, kind, version });
-    else if (kindsOfEveryGroup.has(kind))
-      kinds.push(...optionVersions().map((each) => ({ group: each.group, kind, version: each.version })));
+    else if (kindsOfEveryGroup.has(kind)) kinds.push(...inEveryGroup(kind, custom));
     else kinds.push({ group: "", kind, version: "v1" });
   }
   return kinds;
+}
+
+function inEveryGroup(kind: string, custom: boolean): JsonObject[] {
+  const versions = optionVersions().filter(({ ofClients }) => ofClients || !custom);
+  return versions.map(({ group, version }) => ({ group, kind, version }));
 }
 
 function renderField(field: FieldFacts, dialect: Dialect, description: string | undefined): JsonObject {

@@ -191,7 +191,7 @@ class Snapshot {
       part,
       info: part.custom ? customInfo : this.info,
       paths: v3PathMembers(items, descriptions),
-      models: modelMembers(items, part.resources, "v3", descriptions),
+      models: modelMembers(items, part.resources, { dialect: "v3", custom: part.custom }, descriptions),
     };
   }
 
@@ -224,7 +224,7 @@ class Snapshot {
     const shared = new SharedParameters();
     return {
       paths: v2PathMembers(items, descriptions, shared),
-      models: modelMembers(items, this.resources, "v2", descriptions),
+      models: modelMembers(items, this.resources, { dialect: "v2", custom: false }, descriptions),
       shared,
     };
   }

@@ -101,11 +101,19 @@ export function modelFacts(name: string): ModelFacts {
 
 const versionsKey = '\n],"optionVersions":';
 
-/** Every version that upstream's server knows DeleteOptions and WatchEvent in: their models name them all. */
-export function optionVersions(): { readonly group: string; readonly version: string }[] {
+/** A version that upstream's server knows DeleteOptions and WatchEvent in. */
+export interface OptionVersion {
+  readonly group: string;
+  readonly version: string;
+  /** Clients know the version too: documents of custom resources name it. */
+  readonly ofClients: boolean;
+}
+
+/** Their models name all of these. */
+export function optionVersions(): OptionVersion[] {
   const start = text.indexOf(versionsKey) + versionsKey.length;
-  const rows = JSON.parse(text.slice(start, text.indexOf(",\n", start))) as [string, string][];
-  return rows.map(([group, version]) => ({ group, version }));
+  const rows = JSON.parse(text.slice(start, text.indexOf(",\n", start))) as [string, string, "client"?][];
+  return rows.map(([group, version, known]) => ({ group, version, ofClients: known !== undefined }));
 }
 
 function kindsByName(): Map<string, KindFacts> {

@@ -19,10 +19,6 @@ export const differences: readonly Difference[] = [
       /^\|v3\|apis\/metrics\.k8s\.io(\/v1beta1)?$|^\|v2\|paths\|\/apis\/metrics\.k8s\.io\/[^|]*$|^\|v2\|definitions\|io\.k8s\.(metrics|apimachinery\.pkg\.apis\.meta\.v1\.Duration$)[^|]*$/,
   },
   {
-    reason: "upstream makes documents of custom resources with a scheme that has fewer versions of options",
-    places: /^\|v3\|apis\/stable\.example\.com\/.*\.DeleteOptions\|x-kubernetes-group-version-kind$/,
-  },
-  {
     reason:
       "the packages that texts come from are of another version, or tell of what upstream's documents say nothing of",
     places: /\.(Quantity|PodSpec\|properties\|workloadRef|JSONSchemaProps\|properties\|\w+)\|description$/,
