@@ -92,6 +92,9 @@ export class Http2Connection implements StreamPort {
   /** Answered to their end, which is told once it has left. */
   #answered: Http2Response[] = [];
   readonly #remembered = new Set<number>();
+  readonly #handled = (): void => {
+    this.#handling -= 1;
+  };
   #lastStream = 0;
   /** Handlers that have not come to their end. */
   #handling = 0;
@@ -322,9 +325,7 @@ export class Http2Connection implements StreamPort {
     const response = new Http2Response(id, this, head.method, this.#streamWindow_bytes);
     this.#streams.set(id, { request, response });
     this.#handling += 1;
-    void this.#handler(request, response).finally(() => {
-      this.#handling -= 1;
-    });
+    void this.#handler(request, response).then(this.#handled, this.#handled);
   }
 
   #takePriority(stream: number, payload: Buffer): void {

@@ -17,6 +17,7 @@ export class Output {
   #isBlocked = false;
   #drains = 0;
   #stalled: ReturnType<typeof setTimeout> | undefined;
+  readonly #flushNow = (): void => this.flush();
 
   /** @param onRoom called when frames have gone and more may come. */
   constructor(socket: Duplex, stalledFor_ms: number, onRoom: () => void) {
@@ -38,7 +39,7 @@ export class Output {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     // After the microtasks of this turn: whoever else has something to send to this client then has sent it.
-    process.nextTick(() => this.flush());
+    process.nextTick(this.#flushNow);
   }
 
   flush(): void {

@@ -49,9 +49,9 @@ const pseudoNames: ReadonlySet<string> = new Set([":method", ":scheme", ":path",
 
 /** The request of a header block; undefined for one that is malformed (RFC 9113, 8.1.1). */
 export function requestHeadOf(fields: readonly string[]): RequestHead | undefined {
-  const first = fields.findIndex((name, index) => index % 2 === 0 && !name.startsWith(":"));
-  const from = first < 0 ? fields.length : first;
-  const pseudo = pseudoOf(fields.slice(0, from));
+  let from = 0;
+  while (from < fields.length && fields[from]?.startsWith(":")) from += 2;
+  const pseudo = pseudoOf(fields, from);
   const rawHeaders = fields.slice(from);
   const headers = pseudo && headersOf(rawHeaders);
   if (!headers) return undefined;
@@ -67,10 +67,12 @@ export function requestHeadOf(fields: readonly string[]): RequestHead | undefine
   return { method, url, headers, rawHeaders, contentLength };
 }
 
-function pseudoOf(fields: readonly string[]): Record<string, string> | undefined {
+/** Of the fields before `end`. */
+function pseudoOf(fields: readonly string[], end: number): Record<string, string> | undefined {
   const pseudo: Record<string, string> = {};
-  for (let at = 0; at < fields.length; at += 2) {
-    const [name = "", value = ""] = [fields[at], fields[at + 1]];
+  for (let at = 0; at < end; at += 2) {
+    const name = fields[at] ?? "";
+    const value = fields[at + 1] ?? "";
     if (!pseudoNames.has(name) || pseudo[name] !== undefined || badValue.test(value)) return undefined;
     pseudo[name] = value;
   }
@@ -80,7 +82,8 @@ function pseudoOf(fields: readonly string[]): Record<string, string> | undefined
 function headersOf(fields: readonly string[]): Record<string, string> | undefined {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (let at = 0; at < fields.length; at += 2) {
-    const [name = "", value = ""] = [fields[at], fields[at + 1]];
+    const name = fields[at] ?? "";
+    const value = fields[at + 1] ?? "";
     if (!isField(name, value) || (name === "te" && value.toLowerCase() !== "trailers")) return undefined;
     const known = headers[name];
     if (known === undefined) headers[name] = value;

@@ -35,7 +35,9 @@ export class Http2Response extends EventEmitter {
   readonly stream: number;
   readonly #port: StreamPort;
   readonly #isHead: boolean;
-  readonly #headers = new Map<string, string | readonly string[]>();
+  /** Few enough that looking along them costs less than a map. */
+  #names: string[] = [];
+  #values: (string | readonly string[])[] = [];
   #hasSentHead = false;
   #waiting: Uint8Array[] = [];
   #waiting_bytes = 0;
@@ -64,20 +66,27 @@ export class Http2Response extends EventEmitter {
   }
 
   getHeader(name: string): string | readonly string[] | undefined {
-    return this.#headers.get(name.toLowerCase());
+    return this.#values[this.#names.indexOf(name.toLowerCase())];
   }
 
   hasHeader(name: string): boolean {
-    return this.#headers.has(name.toLowerCase());
+    return this.#names.includes(name.toLowerCase());
   }
 
   setHeader(name: string, value: HeaderValue): this {
-    this.#headers.set(fieldName(name), fieldValue(name, value));
+    const field = fieldName(name);
+    const texts = fieldValue(name, value);
+    const known = this.#names.indexOf(field);
+    if (known >= 0) this.#values[known] = texts;
+    else {
+      this.#names.push(field);
+      this.#values.push(texts);
+    }
     return this;
   }
 
   appendHeader(name: string, value: HeaderValue): this {
-    const known = this.#headers.get(fieldName(name));
+    const known = this.getHeader(fieldName(name));
     return this.setHeader(name, known === undefined ? value : [known, fieldValue(name, value)].flat());
   }
 
@@ -181,17 +190,21 @@ export class Http2Response extends EventEmitter {
     if (this.#hasSentHead || this.closed) return;
     this.headersSent = this.#hasSentHead = true;
     this.#port.pushHeaders(this.stream, encodeHeaders(this.statusCode, this.#fields()), endsStream);
-    this.#headers.clear();
+    this.#names = [];
+    this.#values = [];
   }
 
   /** Name, value, name, value … */
   #fields(): string[] {
-    const fields = this.#headers.has("date") ? [] : ["date", dateText()];
-    this.#headers.forEach((value, name) => {
-      if (ofOneHop.has(name)) return;
+    const names = this.#names;
+    const fields = names.includes("date") ? [] : ["date", dateText()];
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] ?? "";
+      const value = this.#values[index] ?? "";
+      if (ofOneHop.has(name)) continue;
       if (typeof value === "string") fields.push(name, value);
       else for (const each of value) fields.push(name, each);
-    });
+    }
     return fields;
   }
 }

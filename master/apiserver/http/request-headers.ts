@@ -7,7 +7,8 @@ type Headers = Pick<HttpRequest, "headers" | "rawHeaders">;
 /** Each header as one text. */
 export function headersOf(request: Headers): ApiRequest["headers"] {
   const headers: Record<string, string | undefined> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
+  for (const name in request.headers) {
+    const value = request.headers[name];
     headers[name] = name.startsWith(impersonationPrefix)
       ? rawValues(request, name).join(repeatedHeaderSeparator)
       : Array.isArray(value)
