@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { FuzzCase } from "./fuzz-case.ts";
 import { Http2AnswerReader } from "./http2-answers.ts";
+import { JUDGED_BYTES } from "./judge.ts";
 
 /** Where the server is, and how its admin is known there. */
 export interface Place {
@@ -25,7 +26,6 @@ export interface Outcome {
 const ANSWER_WITHIN_MS = 100_000;
 /** How long the client looks at what comes where nothing has to. */
 const LOOK_FOR_MS = 150;
-const SHOWN_BYTES = 2000;
 
 /** Sends a request as the case has it, over a connection of its own, and tells what came back. */
 export async function converse(place: Place, { over, as, ending, head, rest }: FuzzCase): Promise<Outcome> {
@@ -108,7 +108,7 @@ class AnswerReader {
   #left: number | "head" | "chunk" | "trailer" | "close" = "head";
 
   read(bytes: Buffer): void {
-    if (this.text.length < SHOWN_BYTES) this.text += bytes.subarray(0, SHOWN_BYTES).toString("latin1");
+    if (this.text.length < JUDGED_BYTES) this.text += bytes.subarray(0, JUDGED_BYTES).toString("latin1");
     this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
     while (this.#step());
   }

@@ -1,7 +1,6 @@
 import { FRAME_HEAD_BYTES, flags, frameTypes } from "#shared/http2/frames.ts";
 import { HeaderDecoder } from "#shared/http2/header-decoder.ts";
-
-const SHOWN_BYTES = 2000;
+import { JUDGED_BYTES } from "./judge.ts";
 
 /** Reads HTTP/2 answers out of a stream. */
 export class Http2AnswerReader {
@@ -22,8 +21,8 @@ export class Http2AnswerReader {
   }
 
   #take(type: number, flag: number, payload: Buffer): void {
-    if (type === frameTypes.data && this.text.length < SHOWN_BYTES)
-      this.text += payload.subarray(0, SHOWN_BYTES).toString("latin1");
+    if (type === frameTypes.data && this.text.length < JUDGED_BYTES)
+      this.text += payload.subarray(0, JUDGED_BYTES).toString("latin1");
     if (type === frameTypes.headers) {
       const { fields } = this.#decoder.decode(payload);
       const code = Number(fields[1]);

@@ -1,6 +1,9 @@
 import type { Outcome } from "./conversation.ts";
 import type { FuzzCase } from "./fuzz-case.ts";
 
+/** So much of what came back is kept: a failure is judged by what it says, be it behind other answers. */
+export const JUDGED_BYTES = 64 * 1024;
+
 /** Answers of 500 and above that upstream gives there too, by what the answer says. */
 const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
   {
