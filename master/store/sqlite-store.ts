@@ -10,7 +10,7 @@ export type { SqliteOptions } from "./sqlite-messages.ts";
 
 /** The resources that need not wear a card on a single master (DESIGN.md, the store). */
 export const singleMasterRoutes = {
-  volatile: ["/registry/leases/kube-node-lease/"],
+  volatile: ["/registry/leases/kube-node-lease/", "/registry/left-revision/"],
   batched: ["/registry/events/"],
   quiet: ["/registry/leases/"],
 } as const;

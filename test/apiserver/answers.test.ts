@@ -214,6 +214,8 @@ test("a list cannot be gone on with for longer than five minutes, unless anew", 
   expect([error.code, error.reason]).toEqual([410, "Expired"]);
   const rest = await page({ continue: error.toStatus().metadata?.continue });
   expect(rest.items.map(({ metadata }) => metadata.name)).toEqual(["e", "f"]);
+  // Nobody has written meanwhile, and still it is another list.
+  expect(Number(rest.metadata.resourceVersion)).toBeGreaterThan(Number(first.metadata.resourceVersion));
   api.stop();
   await store.close();
 });

@@ -6,6 +6,7 @@ import { CompactedError, FutureRevisionError, type Store } from "../../store/sto
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
+import { leaveRevision } from "./left-revision.ts";
 import { type ListOptions, readListOptions } from "./list-options.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
@@ -70,7 +71,10 @@ export async function listEntries(
   parameters: ListParameters,
 ): Promise<Listed> {
   const from = await startOf(source, parameters);
-  if (from.revision !== undefined && source.now_ms() - from.begun_ms > continueFor_ms) throw tooOld(from);
+  if (from.revision !== undefined && source.now_ms() - from.begun_ms > continueFor_ms) {
+    await leaveRevision(from.revision, source);
+    throw tooOld(from);
+  }
   const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
   const entries = all ?? source.cache.list(selection.namespace);
   // What is selected by fields must be there in the form that has them.
