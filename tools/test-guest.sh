@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `npm run test:guest`: what a new user does on an emulated Debian 13 (systemd, cgroups v2, Docker as it is shipped), a board that
-# is armed from its card, then the end-to-end suite with such machines as workers. Hours: emulated processors are
-# slow. Needs root, and qemu-system-x86, mmdebstrap, dosfstools and mtools; the first run makes the machines' images.
+# `npm run test:guest`: what a new user does on an emulated Debian 13 (systemd, cgroups v2, Docker as it is shipped), what an
+# uninstallation leaves on Debian 13 and 12, a board that is armed from its card, then the end-to-end suite with such machines as
+# workers. Hours: emulated processors are slow. Needs root, and qemu-system-x86, mmdebstrap, dosfstools and mtools; the first run makes the machines' images.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/prerequisites.sh

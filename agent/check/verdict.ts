@@ -229,8 +229,8 @@ function routeVerdict(hasDefaultRoute: boolean): Verdict {
     ? ok("network", "there is a default route")
     : note(
         "network",
-        "there is no default route, by which Bramble knows the board's address",
-        "name it with --node-ip",
+        "there is no default route, by which Bramble knows the board's address and what runs beside pods reaches Services",
+        "set one, be it to a router that does not answer; or name the address with --node-ip, and do without Services there",
       );
 }
 

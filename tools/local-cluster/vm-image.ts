@@ -3,7 +3,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { run } from "./run.ts";
 
-/** A guest's disk with Debian 13, and what boots it. Made once and never written again; guests run from copies. */
+/** Debian's releases that a guest may have: 13 and 12, whose systemd, Docker and iptables are some years older. */
+export type DebianRelease = "trixie" | "bookworm";
+
+/** A guest's disk with Debian, and what boots it. Made once and never written again; guests run from copies. */
 export interface VmImage {
   readonly disk: string;
   readonly kernel: string;
@@ -12,7 +15,6 @@ export interface VmImage {
   readonly sshKey: string;
 }
 
-const suite = "trixie";
 const disk_GiB = 6;
 
 /** A machine as a person gives it to install.sh: systemd, a network, ssh. */
@@ -21,16 +23,24 @@ const basePackages = [
   "openssh-server,sudo,iproute2,iputils-ping,netbase,curl,ca-certificates,busybox-static",
 ];
 /** What install.sh would add by apt; in the image so that a guest needs no internet. */
-const installedPackages = ["docker.io,docker-cli,apparmor,iptables,ipset,conntrack,containernetworking-plugins"];
+const installedPackages: Readonly<Record<DebianRelease, string>> = {
+  trixie: "docker.io,docker-cli,apparmor,iptables,ipset,conntrack,containernetworking-plugins",
+  // Docker's command line is in docker.io still.
+  bookworm: "docker.io,apparmor,iptables,ipset,conntrack,containernetworking-plugins",
+};
 
 /**
  * The image, made by mmdebstrap on first use (some minutes) and kept in the cache folder until other packages are wanted.
  * @param bare leaves out what install.sh installs by apt: the guest then needs the internet.
  */
-export function vmImage(options: { readonly bare: boolean }, say: (line: string) => void): VmImage {
+export function vmImage(
+  options: { readonly bare: boolean; readonly release?: DebianRelease | undefined },
+  say: (line: string) => void,
+): VmImage {
+  const release = options.release ?? "trixie";
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "bramble-test");
-  const packages = options.bare ? basePackages : [...basePackages, ...installedPackages];
-  const dir = join(cache, `vm-${suite}-${Bun.hash.crc32(packages.join(",")).toString(16)}`);
+  const packages = options.bare ? basePackages : [...basePackages, installedPackages[release]];
+  const dir = join(cache, `vm-${release}-${Bun.hash.crc32(packages.join(",")).toString(16)}`);
   const image: VmImage = {
     disk: join(dir, "disk.raw"),
     kernel: join(dir, "vmlinuz"),
@@ -38,19 +48,19 @@ export function vmImage(options: { readonly bare: boolean }, say: (line: string)
     sshKey: join(dir, "ssh-key"),
   };
   if (existsSync(dir)) return image;
-  say(`making a Debian guest in ${dir}; this takes some minutes, once`);
+  say(`making a guest of Debian ${release} in ${dir}; this takes some minutes, once`);
   const work = `${dir}.new`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  makeImage(work, packages);
+  makeImage(work, release, packages);
   renameSync(work, dir);
   return image;
 }
 
-function makeImage(dir: string, packages: readonly string[]): void {
+function makeImage(dir: string, release: DebianRelease, packages: readonly string[]): void {
   const root = join(dir, "root");
   run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bramble-test", "-f", join(dir, "ssh-key")]);
-  run(["mmdebstrap", "--quiet", "--variant=minbase", `--include=${packages.join(",")}`, suite, root]);
+  run(["mmdebstrap", "--quiet", "--variant=minbase", `--include=${packages.join(",")}`, release, root]);
   configure(root, readFileSync(join(dir, "ssh-key.pub"), "utf8"));
   for (const name of ["vmlinuz", "initrd.img"]) run(["cp", "--dereference", bootFile(root, name), join(dir, name)]);
   run(["mkfs.ext4", "-q", "-F", "-L", "root", "-d", root, join(dir, "disk.raw"), `${disk_GiB}G`]);

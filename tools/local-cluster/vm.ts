@@ -3,16 +3,20 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { hardwareAddress, type Lan, lanNamespace } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
-import { readFromDisk, type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
+import { type DebianRelease, readFromDisk, type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
 
 export interface VmPlan {
   readonly memory_MiB: number;
   readonly cpus: number;
   /** Without the packages that install.sh adds by apt. */
   readonly bare: boolean;
+  /** Debian 13 unless another is named. */
+  readonly release?: DebianRelease | undefined;
   readonly hostname: string;
   /** How it is reached; without a LAN only through this machine's loopback. */
   readonly lan?: VmLan | undefined;
+  /** Reaches nothing, and is reached only by its ports; on a LAN the LAN says. */
+  readonly isolated?: boolean | undefined;
   /** Folders of this machine that the guest sees, read only, as /mnt/NAME. */
   readonly shares: Readonly<Record<string, string>>;
   /** Text of files that are to be on its disk; their folders are in the image. */
@@ -50,7 +54,7 @@ const ownArguments = [
 ];
 
 /**
- * A Debian 13 with systemd and a kernel of its own, in emulation: what namespaces cannot show (installing, units, boot,
+ * A Debian with systemd and a kernel of its own, in emulation: what namespaces cannot show (installing, units, boot,
  * Docker's default flags, cgroups v2 whatever this machine has). Its disk lives as long as its folder.
  */
 export class Vm {
@@ -63,7 +67,7 @@ export class Vm {
   /** Makes its disk. Throws where there is a guest already. */
   async create(plan: VmPlan, say: (line: string) => void): Promise<void> {
     if (existsSync(this.dir)) throw new Error(`${this.dir} holds a guest; \`tools/cluster vm down\` ends it`);
-    const image = vmImage({ bare: plan.bare }, say);
+    const image = vmImage({ bare: plan.bare, release: plan.release }, say);
     mkdirSync(this.dir, { recursive: true });
     run(["cp", "--sparse=always", "--reflink=auto", image.disk, this.disk]);
     const { lan } = plan;
@@ -71,6 +75,7 @@ export class Vm {
       "/etc/hostname": `${plan.hostname}\n`,
       "/etc/hosts": `127.0.0.1 localhost\n127.0.1.1 ${plan.hostname}\n::1 localhost\n`,
       ...(lan && { "/etc/systemd/network/05-lan.network": staticNetwork(lan) }),
+      ...(plan.isolated && { "/etc/systemd/network/05-isolated.network": isolatedNetwork }),
       ...plan.files,
     });
     const state: VmState = {
@@ -183,7 +188,7 @@ export class Vm {
     const { lan } = plan;
     const network = lan
       ? `tap,id=lan,ifname=${lan.link},script=no,downscript=no`
-      : `user,id=lan,hostfwd=tcp:127.0.0.1:${sshPort}-:22,hostfwd=tcp:127.0.0.1:${apiPort}-:6443`;
+      : `user,id=lan${plan.isolated ? ",restrict=on" : ""},hostfwd=tcp:127.0.0.1:${sshPort}-:22,hostfwd=tcp:127.0.0.1:${apiPort}-:6443`;
     return [
       ...["setsid", ...(lan ? ["nsenter", `--net=/run/netns/${lanNamespace(lan.lan)}`] : []), "qemu-system-x86_64"],
       ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-uuid", uuid],
@@ -247,6 +252,9 @@ export class Vm {
 function staticNetwork({ lan, address }: VmLan): string {
   return `[Match]\nName=eth0\n[Network]\nAddress=${address}/24\nGateway=${lan.prefix}.254\n`;
 }
+
+/** The emulator tells an isolated guest of no router: with one that leads nowhere it is as behind a router without internet. */
+const isolatedNetwork = "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nGateway=10.0.2.2\n";
 
 async function freePort(): Promise<number> {
   const server = createServer();

@@ -1,0 +1,3 @@
+import { installAndUninstall } from "./install-and-uninstall.ts";
+
+installAndUninstall("bookworm");
