@@ -48,7 +48,7 @@ export function versionConverter(definition: CustomResourceDefinition, parts: Co
         return objects.map((object) => {
           const shown = object.apiVersion === apiVersion ? object : next.next().value;
           if (!shown) throw failed(`an object was lost in conversion to ${apiVersion}`);
-          return settled(shown, schema);
+          return object.apiVersion === apiVersion ? settled(shown, schema) : pruned(shown, schema);
         });
       };
       return converted instanceof Promise ? converted.then(join) : join(converted);
@@ -66,6 +66,13 @@ function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
   const draft = cloneJson(pruned);
   applyDefaults(draft, schema);
   return draft as unknown as KubeObject;
+}
+
+/** What has been converted gets no defaults: those of the version that it rests in it has already. */
+function pruned(object: KubeObject, schema: Schema | undefined): KubeObject {
+  if (!schema) return object;
+  const normalized = normalizeObject(schema, object);
+  return normalized.unknown.length === 0 ? object : (normalized.object as unknown as KubeObject);
 }
 
 interface ConversionReview {

@@ -7,9 +7,10 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
+import { atRest, toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
+import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -24,6 +25,8 @@ export interface Creation {
   readonly object: KubeObject;
   /** From an apply, which has worked them out already. */
   readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
+  /** By an update or apply of what is not there: upstream takes nothing out of what was sent, and asks of its revision only that it is a number. */
+  readonly byUpdate?: boolean;
 }
 
 /** Creates an object and answers with it once every reader sees it. Throws StatusError. */
@@ -34,24 +37,26 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
   matchNamespace(scope, draft);
-  delete metadata.selfLink;
-  delete metadata.deletionTimestamp;
-  delete metadata.deletionGracePeriodSeconds;
+  if (!creation.byUpdate) {
+    delete metadata.selfLink;
+    delete metadata.deletionTimestamp;
+    delete metadata.deletionGracePeriodSeconds;
+  }
   metadata.managedFields = [...(creation.managedFields ?? (await managedFieldsOf(parts, scope, draft)) ?? [])];
   if (metadata.managedFields.length === 0) delete metadata.managedFields;
   await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });
-  delete draft.metadata.deletionTimestamp;
-  delete draft.metadata.deletionGracePeriodSeconds;
+  if (creation.byUpdate) checkRevision(draft.metadata.resourceVersion);
   if (strategy?.hasStatus && !strategy.keepsStatusOnCreate) delete fieldsOf(draft)["status"];
   draft.metadata.creationTimestamp = timestamp(parts);
   draft.metadata.uid = crypto.randomUUID();
-  const generates = !draft.metadata.name && !!draft.metadata.generateName;
-  if (generates) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
+  const { name, generateName } = draft.metadata;
+  const generates = !name && !!generateName;
+  if (generates) draft.metadata.name = generatedName(generateName);
   // Sees the UID and the name: a Job selects its pods by them.
   strategy?.prepareForCreate?.(draft);
   strategy?.dropDisabled?.(draft);
   if (strategy?.hasGeneration === true) draft.metadata.generation = 1;
-  return insertNamed(parts, scope, draft, generates);
+  return insertNamed(parts, scope, draft, { generates, byUpdate: creation.byUpdate === true });
 }
 
 function matchNamespace({ namespace, resource }: WriteScope, { metadata }: KubeObject): void {
@@ -80,12 +85,12 @@ async function insertNamed(
   parts: WriteParts,
   scope: WriteScope,
   draft: KubeObject,
-  generates: boolean,
+  { generates, byUpdate }: { readonly generates: boolean; readonly byUpdate: boolean },
 ): Promise<Entry> {
   for (let attempt = 1; ; attempt += 1) {
     if (attempt > 1) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
     try {
-      return await insert(parts, scope, draft);
+      return await insert(parts, scope, draft, byUpdate);
     } catch (error) {
       if (!(error instanceof KeyExistsError)) throw error;
       if (!generates || attempt === GENERATE_ATTEMPTS) throw existsAlready(scope, draft.metadata.name ?? "");
@@ -119,7 +124,7 @@ function existsAlready(scope: WriteScope, name: string): StatusError {
   return error;
 }
 
-async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): Promise<Entry> {
+async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject, byUpdate: boolean): Promise<Entry> {
   const { resource, stored } = scope;
   const { strategy } = resource.workingDeclaration;
   const name = draft.metadata.name ?? "";
@@ -132,7 +137,8 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
   strategy?.completeCreated?.(draft);
   const judged = canonical(draft, resource.workingSchema);
   await judge(parts, scope, { operation: "CREATE", name, object: judged });
-  const object = await resource.toRest(judged);
+  const made = await resource.toRest(judged);
+  const object = scope.dryRun ? made : atRest(made);
   const key = cacheKey(scope, name);
   const text = toStoredText(object);
   if (scope.dryRun) {
@@ -140,7 +146,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject): 
     return entryFor(scope, key, 0, toUnstoredText(object), object);
   }
   // The store refuses it, after all that judges the object; a dry run does not get there.
-  if (draft.metadata.resourceVersion) {
+  if (!byUpdate && namesRevision(draft.metadata.resourceVersion)) {
     throw unclassifiedError("resourceVersion should not be set on objects to be created");
   }
   const storeKey = stored.cache.prefix + key;

@@ -167,6 +167,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly resetFields?: readonly string[] | undefined;
   /** The same for a write of status. Absent: spec, and what `statusResets` says. */
   readonly statusResetFields?: readonly string[] | undefined;
+  /** The same for writes of subresources, by their name and the paths of fields: goes before what is said of status elsewhere. */
+  readonly subresourceResetPaths?: Readonly<Record<string, readonly (readonly string[])[]>> | undefined;
   /** A create may bring a status (Nodes). */
   readonly keepsStatusOnCreate?: boolean | undefined;
   /** "once changed": a new object has none, and its first change gives it 1. */
@@ -189,6 +191,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validateName?(name: string): string[];
   /** PUT to a missing name creates it (Lease, Endpoints, ConfigMap do not; upstream allows it for a few). */
   readonly allowCreateOnUpdate?: boolean | undefined;
+  /** What is applied to the status of an object that is not there creates it, as upstream has it for two kinds. */
+  readonly statusApplyCreates?: boolean | undefined;
   /** PUT without resourceVersion is allowed (most kinds: yes). */
   readonly allowUnconditionalUpdate?: boolean | undefined;
   /** Graceful deletion (pods): seconds to wait before the object may go; 0 is at once. */

@@ -32,7 +32,7 @@ import {
 import { parseSelection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
-import { type PartialUpdate, update } from "./update.ts";
+import { anotherUid, type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
 import { type WriteOptions, writeOptions } from "./write-options.ts";
 import { addressedKey, timestamp, type WriteParts } from "./write-scope.ts";
@@ -234,14 +234,11 @@ export class ResourceEndpoint {
     const scope = scopeOf(request, options);
     const { strategy } = resource.workingDeclaration;
     const missing = !scope.stored.cache.get(addressedKey(scope, name));
-    if (
-      missing &&
-      strategy?.allowCreateOnUpdate &&
-      scope.subresource === undefined &&
-      !object.metadata.resourceVersion
-    ) {
+    if (missing && strategy?.allowCreateOnUpdate && scope.subresource === undefined) {
       await this.#parts.mayAlso(context, "create");
-      const entry = await create(this.#parts, scope, { object });
+      const { uid } = object.metadata;
+      if (uid) throw anotherUid(scope, name, { given: uid, present: "" });
+      const entry = await create(this.#parts, scope, { object, byUpdate: true });
       await resource.ready([entry]);
       return objectResponse(context, accepted, resource, resource.serve(entry), 201);
     }

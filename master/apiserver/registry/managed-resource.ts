@@ -1,6 +1,6 @@
 import type { ManagedResource, OtherVersion } from "#shared/api/managed-fields/index.ts";
 import { FieldSet } from "#shared/api/managed-fields/index.ts";
-import { apiVersionOf, type KubeObject } from "#shared/api/object.ts";
+import { apiVersionOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { ResourceDeclaration, Strategy } from "./declaration.ts";
@@ -9,7 +9,6 @@ import type { WriteScope } from "./write-scope.ts";
 
 const status = FieldSet.ofFields(["status"]);
 const spec = FieldSet.ofFields(["spec"]);
-const specAndMetadata = FieldSet.ofFields(["spec"], ["metadata"]);
 
 const fieldsNamed = (names: readonly string[]): FieldSet => FieldSet.ofFields(...names.map((name) => [name]));
 
@@ -56,6 +55,12 @@ function formOf({ ref, versions }: ResourceDeclaration, apiVersion: string): For
   );
 }
 
+/** Whether a version has such a kind. Those of its own group that are served no longer had it once. */
+function hasKind(apiVersion: string, { gvk }: ServedResource): boolean {
+  const { group, version } = parseApiVersion(apiVersion);
+  return group === gvk.group || group === "extensions" || schemaFor({ group, version, kind: gvk.kind }) !== undefined;
+}
+
 /** What field management needs to know of the endpoint that is written to. */
 export function managedResource({ resource, stored, subresource }: WriteScope): ManagedResource {
   const { strategy, custom, versions } = resource.declaration;
@@ -65,18 +70,22 @@ export function managedResource({ resource, stored, subresource }: WriteScope): 
     : own?.hasStatus || strategy?.hasStatus
       ? status
       : undefined;
-  const resets = custom ? specAndMetadata : statusResetsOf(own);
-  const resetFields = subresource === "status" ? resets : main;
+  const resetsOf = (): FieldSet | undefined => {
+    const paths = own?.subresourceResetPaths?.[subresource ?? ""];
+    if (paths) return FieldSet.ofFields(...paths);
+    if (subresource === "status") return custom ? spec : statusResetsOf(own);
+    return subresource === undefined ? main : undefined;
+  };
   const group = resource.gvk.group;
   return {
     schema: resource.schema,
     apiVersion: resource.apiVersion,
     subresource,
-    resetFields: subresource === undefined || subresource === "status" ? resetFields : undefined,
+    resetFields: resetsOf(),
     isKnownVersion: (apiVersion) =>
       apiVersion === resource.apiVersion ||
       (versions ?? []).some(({ version }) => apiVersion === (group === "" ? version : `${group}/${version}`)) ||
-      !custom,
+      (!custom && hasKind(apiVersion, resource)),
     otherVersion: (apiVersion) => otherVersion(resource, apiVersion),
   };
 }

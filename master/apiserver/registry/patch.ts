@@ -3,10 +3,11 @@ import { type DecodedDocument, decodeJson, decodePlainJson, JsonSyntaxError } fr
 import { YamlError } from "#shared/api/codec/yaml.ts";
 import { badRequest, conflict, invalid, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
 import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
-import type { KubeObject } from "#shared/api/object.ts";
+import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { applyJsonPatch, unknownJsonPatchFields } from "#shared/api/patch/json-patch.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { applyMergePatch } from "#shared/api/patch/merge-patch.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { goPrint } from "#shared/api/patch/strategic-list.ts";
 import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
@@ -137,7 +138,9 @@ export async function patchObject(
         if (!isNotFound(error) || scope.stored.cache.get(key)) throw error;
       }
     }
-    if (scope.subresource !== undefined) throw notFound(scope.resource.name, name);
+    const { statusApplyCreates } = scope.resource.workingDeclaration.strategy ?? {};
+    if (scope.subresource !== undefined && !(scope.subresource === "status" && statusApplyCreates))
+      throw notFound(scope.resource.name, name);
     await patching.mayCreate();
     return { entry: await applyNew(parts, scope, patching), created: true };
   }
@@ -181,7 +184,7 @@ export function fitting<T>(decode: () => T, { type, document }: PatchRequest, re
   } catch (error) {
     const isUnfit = error instanceof StatusError && error.reason === "BadRequest";
     if (!isUnfit && !(error instanceof UnrecognizedBodyError)) throw error;
-    const why = error.message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
+    const why = reasonOf(error);
     const isStrategic = type === "strategic";
     const value = isStrategic ? goPrint(document.value) : JSON.stringify(result);
     const message = `Invalid value: ${goQuote(value)}: ${isStrategic ? unconverted(why) : why}`;
@@ -211,9 +214,17 @@ function configurationOf({ patch, name }: Patching): JsonObject {
   const config = cloneJson(value) as JsonObject;
   const metadata = isJsonObject(config["metadata"]) ? config["metadata"] : {};
   config["metadata"] = metadata;
-  if (metadata["name"] !== undefined && metadata["name"] !== name) throw renamed(String(metadata["name"]), name);
-  metadata["name"] = name;
+  if (!("name" in metadata)) metadata["name"] = name;
   return config;
+}
+
+/** Throws BadRequest for a configuration that was for another object. */
+function checkApplied({ metadata }: KubeObject, { name }: Patching): void {
+  const given = metadata.name ?? "";
+  if (given === "") {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  if (given !== name) throw renamed(given, name);
 }
 
 /** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
@@ -245,9 +256,39 @@ function applied(
 
 function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
   const { resource } = scope;
-  const expected = { gvk: resource.gvk, schema: resource.schema, custom: resource.declaration.custom === true };
-  return objectOf(documentOf(object), expected, "Ignore", []);
+  const { gvk, schema } = resource;
+  const custom = resource.declaration.custom === true;
+  const expected = { gvk, schema, custom };
+  const decode = (each: KubeObject): KubeObject => objectOf(documentOf(each), expected, "Ignore", []);
+  try {
+    return decode(object);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.reason !== "BadRequest") throw error;
+    if (custom) return decode(withoutUnfitMetadata(object, decode));
+    const { apiVersion, kind, metadata } = object;
+    const { group, version } = parseApiVersion(apiVersion);
+    const type = `${group}/${version}, Kind=${kind}`;
+    throw unclassifiedError(
+      `failed to convert new object (${metadata.namespace ?? ""}/${metadata.name ?? ""}; ${type}) to proper version: ` +
+        `unable to convert unstructured object to ${type}: ${unconverted(reasonOf(error))}`,
+    );
+  }
 }
+
+/** Upstream reads a custom object's metadata field by field, and leaves out what does not fit. */
+function withoutUnfitMetadata(object: KubeObject, decode: (object: KubeObject) => KubeObject): KubeObject {
+  const fits = ([field, value]: readonly [string, unknown]): boolean => {
+    try {
+      decode({ apiVersion: object.apiVersion, kind: object.kind, metadata: { [field]: value } });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return { ...object, metadata: Object.fromEntries(Object.entries(object.metadata).filter(fits)) };
+}
+
+const reasonOf = ({ message }: Error): string => message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
 
 function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const { resource } = scope;
@@ -259,9 +300,12 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     update: patching.update,
     async next(live) {
       await resource.ready([live]);
-      const insists = (config as unknown as KubeObject).metadata.resourceVersion ?? undefined;
+      const { metadata } = config as unknown as KubeObject;
+      // Null takes the revision away: then none is named.
+      const insists = Object.hasOwn(metadata, "resourceVersion") ? (metadata.resourceVersion ?? "") : undefined;
       checkNamespace(config as unknown as KubeObject, scope.namespace);
       const made = await applied(parts, scope, patching, { live: resource.serve(live).view(), config });
+      checkApplied(made.object, patching);
       checkDuplicates(scope, patching);
       const object = normalizedApplied(scope, made.object);
       if (insists !== undefined) object.metadata.resourceVersion = insists;
@@ -274,6 +318,8 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
 async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const config = configurationOf(patching);
   const { metadata } = config as unknown as KubeObject;
+  const made = await applied(parts, scope, patching, { live: undefined, config });
+  checkApplied(made.object, patching);
   if (metadata.uid) {
     throw conflict(
       scope.resource.name,
@@ -281,8 +327,7 @@ async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching
       `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
     );
   }
-  const made = await applied(parts, scope, patching, { live: undefined, config });
   checkDuplicates(scope, patching);
   const object = normalizedApplied(scope, made.object);
-  return create(parts, scope, { object, managedFields: made.managedFields ?? [] });
+  return create(parts, scope, { object, managedFields: made.managedFields ?? [], byUpdate: true });
 }

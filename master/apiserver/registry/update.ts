@@ -1,18 +1,17 @@
 /** Updates: one read-compare-write loop for PUT, PATCH and apply (upstream's rest.BeforeUpdate and GuaranteedUpdate). */
-import { conflict, type FieldError, invalid, notFound, staleObject } from "#shared/api/errors.ts";
+import { conflict, type FieldError, invalid, notFound, type StatusError, staleObject } from "#shared/api/errors.ts";
 import { settledManagedFields, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
-import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
-import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
 import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { toStoredText } from "../watch-cache/stored-text.ts";
+import { atRest, toStoredText } from "../watch-cache/stored-text.ts";
 import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
+import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import { addressedKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -73,10 +72,9 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   const { draft, managedFields, fromPresent = false } = await change.next(live);
   insistOnIdentity(scope, change, draft, old);
   const { resourceVersion = "" } = draft.metadata;
-  // Upstream's stores begin to count at 1: 0 is none.
-  const named = resourceVersion !== "" && !/^0+$/.test(resourceVersion);
+  checkRevision(resourceVersion);
+  const named = namesRevision(resourceVersion);
   const insists = named && !fromPresent;
-  if (insists && !/^\d+$/.test(draft.metadata.resourceVersion ?? "")) throw notANumber(draft.metadata.resourceVersion);
   if (insists && draft.metadata.resourceVersion !== String(live.revision)) {
     throw staleObject(resource.name, change.name);
   }
@@ -99,6 +97,21 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   }
 }
 
+/** Conflict: the object that is meant has another UID than the present one; `present` is empty where there is none. */
+export function anotherUid(
+  { resource, namespace }: WriteScope,
+  name: string,
+  { given, present }: { readonly given: string; readonly present: string },
+): StatusError {
+  const key = [resource.name.plural, namespace, name].filter((part) => part !== undefined).join("/");
+  return conflict(
+    resource.name,
+    name,
+    `StorageError: invalid object, Code: 4, Key: /${key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
+      `Precondition failed: UID in precondition: ${given}, UID in object meta: ${present}`,
+  );
+}
+
 /** A replacement names the object that it is for; a patch would change what may not change. */
 function insistOnIdentity(
   scope: WriteScope,
@@ -108,21 +121,11 @@ function insistOnIdentity(
 ): void {
   // That a patch changes the UID is told together with what else is wrong.
   if (metadata.uid && metadata.uid !== old.metadata.uid && !isPatch) {
-    const { plural } = scope.resource.name;
-    const key = [plural, scope.namespace, name].filter((part) => part !== undefined).join("/");
-    throw conflict(
-      scope.resource.name,
-      name,
-      `StorageError: invalid object, Code: 4, Key: /${key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
-        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
-    );
+    throw anotherUid(scope, name, { given: metadata.uid, present: old.metadata.uid ?? "" });
   }
   if (scope.resource.declaration.ref.namespaced) metadata.namespace ||= old.metadata.namespace;
   else delete metadata.namespace;
 }
-
-const notANumber = (revision = ""): Error =>
-  unclassifiedError(`strconv.ParseUint: parsing ${goQuote(revision)}: invalid syntax`);
 
 function mustNameRevision({ resource }: WriteScope, name: string): Error {
   // Upstream's generic store knows the resource's name, not its kind.
@@ -247,7 +250,8 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
 /** Writes over what was seen; a deletion that only waited for its last finalizer is completed instead. */
 async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: KubeObject): Promise<Entry> {
   const { stored, resource } = scope;
-  const object = await resource.toRest(next);
+  const made = await resource.toRest(next);
+  const object = scope.dryRun ? made : atRest(made);
   const text = toStoredText(object);
   const storeKey = stored.cache.prefix + live.key;
   if (isFreed(stored.declaration.strategy, object, live.view())) {
@@ -267,11 +271,9 @@ async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: 
   }
 }
 
-/** True when this update took away the last thing that a begun deletion was waiting for. */
+/** True when a deletion was begun before and nothing holds the object any more. */
 function isFreed(strategy: Strategy | undefined, object: KubeObject, old: KubeObject): boolean {
-  const { metadata } = object;
-  if (!metadata.deletionTimestamp || (metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
-  const held = (each: KubeObject): boolean =>
-    (each.metadata.finalizers ?? []).length > 0 || strategy?.isRemovable?.(each) === false;
-  return held(old) && !held(object);
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  if (!deletionTimestamp || (deletionGracePeriodSeconds ?? 0) > 0) return false;
+  return (object.metadata.finalizers ?? []).length === 0 && strategy?.isRemovable?.(object) !== false;
 }

@@ -8,6 +8,13 @@ import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 /** Numbers that JSON.parse would change: long ones, `1.0`, exponents. May also match text, which only costs time. */
 const lossy = /(?:":|[,[])-?\d+(?:\d{15}|\.\d*0(?!\d)|\.?\d*[eE])/;
 
+/** An object as it is stored: a link that was sent is not kept. A dry run answers with it all the same. */
+export function atRest(object: KubeObject): KubeObject {
+  if (object.metadata.selfLink === undefined) return object;
+  const { selfLink: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
 /** Canonical text to be stored. */
 export function toStoredText(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = fieldsOf(object) as Record<string, unknown> & KubeObject;

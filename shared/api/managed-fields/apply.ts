@@ -39,7 +39,7 @@ import {
   withoutManagedFields,
 } from "./update.ts";
 import { typeProblems } from "./validate.ts";
-import { zeroObject } from "./zero-object.ts";
+import { withNilFields, zeroObject } from "./zero-object.ts";
 
 export interface ApplyRequest extends ManagedResource {
   /** Of the resource that is applied to. */
@@ -112,7 +112,8 @@ function checkConfiguration({ config, apiVersion, kind }: ApplyRequest): void {
   }
   const { metadata } = config;
   const managedFields = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
-  if (managedFields !== undefined && managedFields !== null) throw badRequest("metadata.managedFields must be nil");
+  // What is no list is found unfit with the rest.
+  if (Array.isArray(managedFields)) throw badRequest("metadata.managedFields must be nil");
 }
 
 function describeKind(apiVersion: unknown, kind: unknown): string {
@@ -137,11 +138,11 @@ function startingManagers(request: ApplyRequest, live: JsonObject, atom: Atom): 
     throw unclassifiedError(`failed to decode managed fields: ${error.message}`);
   }
   if (managers.size > 0 || request.live === undefined) return managers;
-  const change = compare(zeroObject(request.schema), live, atom);
+  const change = compare(zeroObject(request.schema), withNilFields(request.schema, live), atom);
   if (!isSame(change)) {
     const identity = identityOfWriter({ ...request, manager: "before-first-apply" }, "Update");
     const touched = touchedFields(request, change, (other, otherAtom) =>
-      compare(zeroObject(other.schema), other.convert(live), otherAtom),
+      compare(zeroObject(other.schema), withNilFields(other.schema, other.convert(live)), otherAtom),
     );
     recordChange(managers, touched, identity, request);
   }

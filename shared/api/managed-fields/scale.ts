@@ -3,15 +3,7 @@
  * (apimachinery managedfields ScaleHandler).
  */
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
-import {
-  fieldsOfEntry,
-  identityOf,
-  type Managers,
-  managerIdentifier,
-  managersOf,
-  newEntry,
-  sortedEntries,
-} from "./entries.ts";
+import { fieldsOfEntry, identityOf, type Managers, managersOf, newEntry, sortedEntries } from "./entries.ts";
 import { FieldSet, treeCovers, treeWithout } from "./field-set.ts";
 
 /** Where each API version of the resource has its replicas: `{ "apps/v1": ["spec", "replicas"] }`. */
@@ -68,10 +60,8 @@ export function entriesAfterScale(
   for (const [idOfScale, entry] of left) {
     if (owned === undefined || !treeCovers(fieldsOfEntry(entry), replicasOfScale)) continue;
     const identity = { ...identityOf(entry), apiVersion };
-    const id = managerIdentifier(identity);
-    const same = managers.get(id);
-    const fields = same ? FieldSet.fromFieldsV1(fieldsOfEntry(same)).union(owned) : owned;
-    managers.set(id, newEntry(identity, fields.toFieldsV1(), before.get(idOfScale)?.time));
+    // Beside another entry of the same manager, as upstream's: whoever reads both keeps the later one.
+    managers.set(`of the scale ${idOfScale}`, newEntry(identity, owned.toFieldsV1(), before.get(idOfScale)?.time));
   }
   return managers.size === 0 ? undefined : sortedEntries(managers);
 }

@@ -46,9 +46,10 @@ function changedItems(items: Schema, values: readonly unknown[]): readonly unkno
   return next.some((value, index) => value !== values[index]) ? next : values;
 }
 
-/** A list or map without `omitempty`, or a time, which as a struct is never empty to Go. */
+/** A list, map or pointer without `omitempty`, or a time, which as a struct is never empty to Go. */
 function isWrittenAsNil(field: Schema): boolean {
-  if (field.pointer || field.presence === "omitZero") return false;
+  if (field.presence === "omitZero") return false;
+  if (field.pointer) return field.presence === "always";
   if (field.goType === "time" || field.goType === "microTime") return true;
   return field.presence === "always" && field.goType === undefined && field.properties === undefined;
 }

@@ -1,4 +1,5 @@
 import { accessGroups } from "./access-requests.ts";
+import { applyGroups } from "./apply-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
 import { headerGroups } from "./header-requests.ts";
@@ -32,4 +33,5 @@ export const groups: readonly WireGroup[] = [
   ...streamGroups,
   ...headerGroups,
   ...reviewGroups,
+  ...applyGroups,
 ];

@@ -72,6 +72,7 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
     metadataRules: "names",
     judgesNameOnUpdate: true,
     hasStatus: true,
+    statusApplyCreates: true,
     statusResets: [["metadata"]],
     hasGeneration: true,
     allowUnconditionalUpdate: false,

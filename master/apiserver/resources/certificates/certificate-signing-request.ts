@@ -42,6 +42,10 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
   strategy: {
     hasStatus: true,
     resetFields: ["spec", "status"],
+    subresourceResetPaths: {
+      status: [["spec"], ["status", "conditions"]],
+      approval: [["spec"], ["status", "certificate"]],
+    },
     // Upstream takes any name that fits into a path.
     validateName: () => [],
     validate: validateRequest,

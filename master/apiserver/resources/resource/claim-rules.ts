@@ -30,6 +30,13 @@ export const validateTemplate = ({ spec }: ResourceClaimTemplate): FieldError[] 
 export const validateSameSpec = (object: { spec: unknown }, old: { readonly spec: unknown }): FieldError[] =>
   collect((root) => immutable(object.spec, old.spec, root.at("spec")));
 
+/** Nobody uses what is not allocated. */
+export const validateReservations = ({ status }: ResourceClaim): FieldError[] =>
+  collect((root) => {
+    if (!status?.reservedFor?.length || status.allocation !== undefined) return;
+    root.at("status").at("reservedFor").forbidden("may not be specified when `allocated` is not set");
+  });
+
 export const validateClass = ({ spec }: DeviceClass): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");

@@ -10,7 +10,13 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { unprintedStatus as status } from "../subresources.ts";
 import { isLongName } from "../validation/names.ts";
-import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
+import {
+  validateClaim,
+  validateClass,
+  validateReservations,
+  validateSameSpec,
+  validateTemplate,
+} from "./claim-rules.ts";
 import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
 
@@ -70,6 +76,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
     prepareForUpdate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
     validate: validateClaim,
     validateUpdate: validateSameSpec,
+    validateStatusUpdate: validateReservations,
   },
 };
 

@@ -93,6 +93,7 @@ function serviceWarnings(spec: ServiceSpec): string[] {
 }
 
 export const serviceStrategy: Strategy<Service> = {
+  statusApplyCreates: true,
   hasStatus: true,
   answersDeleteWithObject: true,
   allowCreateOnUpdate: true,
