@@ -34,7 +34,7 @@ describe("delete", () => {
   test("propagation becomes finalizers", async () => {
     await send("POST", base, configMap("parent"));
     const { code, body } = await send("DELETE", `${base}/parent`, { propagationPolicy: "Foreground" });
-    expect([code, body.metadata.finalizers]).toEqual([202, ["foregroundDeletion"]]);
+    expect([code, body.metadata.finalizers]).toEqual([200, ["foregroundDeletion"]]);
     const { body: orphan } = await send("DELETE", `${base}/parent`, { propagationPolicy: "Orphan" });
     expect(orphan.metadata.finalizers).toEqual(["orphan"]);
     await send("DELETE", `${base}/parent`, { propagationPolicy: "Background" });

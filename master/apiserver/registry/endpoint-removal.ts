@@ -5,7 +5,8 @@ import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse } from "./answer.ts";
 import { type EndpointRequest, scopeOf } from "./endpoint-request.ts";
-import { listEntries, listParameters } from "./list.ts";
+import { checkedParameters, listEntries } from "./list.ts";
+import { readListOptions } from "./list-options.ts";
 import { remove, warnOfPropagation } from "./remove.ts";
 import { nameOf, namespaceOf, selectorsOf, storedOf } from "./request-target.ts";
 import { parseSelection } from "./selection.ts";
@@ -23,8 +24,8 @@ export async function removeOne(parts: WriteParts, request: EndpointRequest): Pr
   const { entry, isGone } = await remove(parts, scope, nameOf(context), options);
   if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
     await resource.ready([entry]);
-    const answersLater =
-      !isGone && !scope.dryRun && (options.propagationPolicy === "Foreground" || options.orphanDependents === false);
+    // Upstream says so of the older of the two options alone.
+    const answersLater = !isGone && !scope.dryRun && options.orphanDependents === false;
     return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
   }
   const { group, plural } = resource.declaration.ref;
@@ -40,18 +41,19 @@ export async function removeCollection(parts: WriteParts, request: EndpointReque
   const stored = storedOf(resource);
   const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
   const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
-  const parameters = listParameters(context.query);
+  const asked = readListOptions(context.query);
+  warnOfPropagation(scope, options);
+  const parameters = checkedParameters(asked);
   const source = { hub, store, cache: stored.cache, resource, now_ms: () => parts.now_ms() };
   const { entries, metadata } = await listEntries(source, selection, parameters);
-  warnOfPropagation(scope, options);
-  const removed: Entry[] = [];
   for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
     const group = entries.slice(from, from + DELETES_AT_ONCE);
-    removed.push(...(await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)))));
+    await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)));
   }
-  await resource.ready(removed);
-  const items = removed.map((entry) => resource.serve(entry));
-  return listResponse(context, accepted, resource, items, { resourceVersion: metadata.resourceVersion });
+  // As they were listed, before anything was done to them.
+  await resource.ready(entries);
+  const items = entries.map((entry) => resource.serve(entry));
+  return listResponse(context, accepted, resource, items, metadata);
 }
 
 async function removeIfThere(
@@ -59,13 +61,12 @@ async function removeIfThere(
   scope: WriteScope,
   entry: Entry,
   options: DeleteOptions,
-): Promise<Entry> {
+): Promise<void> {
   const own = scope.resource.declaration.ref.namespaced ? { ...scope, namespace: entry.namespace } : scope;
   try {
-    return (await remove(parts, own, entry.name, options)).entry;
+    await remove(parts, own, entry.name, options);
   } catch (error) {
-    if (isNotFound(error)) return entry;
-    throw error;
+    if (!isNotFound(error)) throw error;
   }
 }
 

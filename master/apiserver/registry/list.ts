@@ -38,8 +38,10 @@ export interface ListSource {
 const continueFor_ms = 5 * 60_000;
 
 /** Reads the query. Throws Invalid and BadRequest as upstream words them. */
-export function listParameters(query: URLSearchParams): ListParameters {
-  const options = readListOptions(query);
+export const listParameters = (query: URLSearchParams): ListParameters => checkedParameters(readListOptions(query));
+
+/** Options that could be read, once the store has looked at them. Throws BadRequest. */
+export function checkedParameters(options: ListParameters): ListParameters {
   const { continueToken, resourceVersion } = options;
   if (continueToken !== "") {
     decodeContinue(continueToken, 0);

@@ -94,14 +94,15 @@ async function removeOnce(
   const storeKey = stored.cache.prefix + live.key;
   if (plan.kind === "wait") return { entry: live, isGone: false };
   if (plan.kind === "remove") {
+    let revision = live.revision;
     if (!scope.dryRun) {
-      const revision = await parts.store.delete(storeKey, live.revision);
+      revision = await parts.store.delete(storeKey, live.revision);
       await parts.hub.waitFor(revision);
-      return { entry: live.at(revision), isGone: true };
     }
-    if (!strategy?.gracePeriodSeconds) return { entry: live, isGone: true };
+    if (!strategy?.gracePeriodSeconds) return { entry: live.at(revision), isGone: true };
+    // Whoever deletes hears of the mark, which nobody else sees.
     const marked = mark(strategy, old, old.metadata.finalizers ?? [], { at_ms: parts.now_ms(), grace_s: 0 }).object;
-    return { entry: entryFor(scope, live.key, live.revision, toStoredText(marked), marked), isGone: true };
+    return { entry: entryFor(scope, live.key, revision, toStoredText(marked), marked), isGone: true };
   }
   const object = canonical(plan.object, scope.resource.storedSchema);
   const text = toStoredText(object);

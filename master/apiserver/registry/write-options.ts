@@ -137,6 +137,15 @@ function queryOptions(query: URLSearchParams): DeleteOptions {
     ...(grace === null ? {} : { gracePeriodSeconds: integerOf(grace) }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
     ...(orphan === null ? {} : { orphanDependents: isTrue(orphan) }),
+    ...preconditionsOf(query),
     dryRun: query.getAll("dryRun"),
   };
+}
+
+/** What upstream makes preconditions of, though it tells of it nowhere: of a collection's objects, too. */
+function preconditionsOf(query: URLSearchParams): Pick<DeleteOptions, "preconditions"> {
+  const uid = query.get("uid") ?? "";
+  const resourceVersion = query.get("resourceVersion") ?? "";
+  if (uid === "" && resourceVersion === "") return {};
+  return { preconditions: { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) } };
 }

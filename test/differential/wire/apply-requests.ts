@@ -564,11 +564,16 @@ const posts: readonly WireRequest[] = [...kinds, lease].flatMap(({ what, collect
   }),
 );
 
+/** One of each kind: further ones would want ports and addresses that are taken. */
+const firstOfKinds: readonly Held[] = [
+  ...new Map([...held].reverse().map((each) => [String(each.object["kind"]), each])).values(),
+].reverse();
+
 export const applyGroups: readonly WireGroup[] = [
   { name: "applies: setting", inOrder: true, requests: setting },
   { name: "applies that create", inOrder: true, requests: creates },
   { name: "creates with metadata", inOrder: true, requests: posts },
   { name: "applies with preconditions", inOrder: true, requests: updates },
-  { name: "first applies", inOrder: true, requests: [...held, gadgetFirst].flatMap(firstApplies) },
+  { name: "first applies", inOrder: true, requests: [...firstOfKinds, gadgetFirst].flatMap(firstApplies) },
   { name: "applies by versions", inOrder: true, requests: versionRequests() },
 ];

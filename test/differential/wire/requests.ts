@@ -9,6 +9,7 @@ import { optionGroups } from "./option-requests.ts";
 import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { readGroups } from "./read-requests.ts";
+import { removalGroups } from "./removal-requests.ts";
 import type { WireGroup } from "./request.ts";
 import { reviewGroups } from "./review-requests.ts";
 import { streamGroups } from "./stream-requests.ts";
@@ -34,4 +35,5 @@ export const groups: readonly WireGroup[] = [
   ...headerGroups,
   ...reviewGroups,
   ...applyGroups,
+  ...removalGroups,
 ];
