@@ -91,7 +91,7 @@ describe("a delete that removes at once", () => {
   test("answers with the object where the kind does so", async () => {
     await server.client.create(serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata });
     const answer = await send("DELETE", "/api/v1/namespaces/test/serviceaccounts/one?propagationPolicy=Foreground");
-    expect(answer).toMatchObject({ code: 202, body: { kind: "ServiceAccount", metadata: { name: "one" } } });
+    expect(answer).toMatchObject({ code: 200, body: { kind: "ServiceAccount", metadata: { name: "one" } } });
     const again = { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, name: "two" } } as const;
     await server.client.create(serviceAccounts, again);
     expect(await send("DELETE", "/api/v1/namespaces/test/serviceaccounts/two")).toMatchObject({
