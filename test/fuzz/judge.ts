@@ -11,7 +11,10 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
     why: "upstream's storage says so, as no status of its own",
   },
   { says: /strconv.ParseUint:\s+parsing/, why: "the resourceVersion of a read that is no number" },
-  { says: /unable to find api field in struct|unknown patch type: /, why: "directives of a strategic merge patch" },
+  {
+    says: /unable to find api field in struct|unknown patch type: |expected a \[\]interface \{\}, but received a/,
+    why: "directives of a strategic merge patch",
+  },
   { says: /failed to create typed patch object/, why: "an applied object that does not fit the schema" },
   { says: /couldn't get version\/kind; (json|yaml) parse error/, why: "DeleteOptions that are no object" },
   {
