@@ -20,8 +20,15 @@ interface Node {
   children: FieldSet | undefined;
 }
 
+/** Elements of a level that are looked along for one. */
+const LOOKED_ALONG = 8;
+
 export class FieldSet {
-  readonly #nodes = new Map<PathElement, Node>();
+  /** Side by side, in the order in which they came. */
+  readonly #elements: PathElement[] = [];
+  readonly #nodes: Node[] = [];
+  /** Where each element stands, of a set of many: most levels have few, and a map of five takes a kilobyte. */
+  #places: Map<PathElement, number> | undefined;
 
   static of(...paths: readonly Path[]): FieldSet {
     const set = new FieldSet();
@@ -35,13 +42,13 @@ export class FieldSet {
   }
 
   get isEmpty(): boolean {
-    return this.#nodes.size === 0;
+    return this.#elements.length === 0;
   }
 
   /** Number of paths. */
   get size(): number {
     let size = 0;
-    for (const node of this.#nodes.values()) size += Number(node.isMember) + (node.children?.size ?? 0);
+    for (const node of this.#nodes) size += Number(node.isMember) + (node.children?.size ?? 0);
     return size;
   }
 
@@ -50,10 +57,10 @@ export class FieldSet {
     let set: FieldSet = this;
     for (let i = 0; i < path.length; i++) {
       const element = path[i] ?? "";
-      let node = set.#nodes.get(element);
+      let node = set.#nodeOf(element);
       if (node === undefined) {
         node = { isMember: false, children: undefined };
-        set.#nodes.set(element, node);
+        set.#add(element, node);
       }
       if (i === path.length - 1) node.isMember = true;
       else {
@@ -67,7 +74,7 @@ export class FieldSet {
     let set: FieldSet | undefined = this;
     for (const [index, element] of path.entries()) {
       if (set === undefined) return false;
-      const node: Node | undefined = set.#nodes.get(element);
+      const node: Node | undefined = set.#nodeOf(element);
       if (node === undefined) return false;
       if (index === path.length - 1) return node.isMember;
       set = node.children;
@@ -76,31 +83,38 @@ export class FieldSet {
   }
 
   hasMember(element: PathElement): boolean {
-    return this.#nodes.get(element)?.isMember ?? false;
+    return this.#nodeOf(element)?.isMember ?? false;
   }
 
   /** The set below an element; undefined when it is empty. */
   below(element: PathElement): FieldSet | undefined {
-    return this.#nodes.get(element)?.children;
+    return this.#nodeOf(element)?.children;
   }
 
   union(other: FieldSet): FieldSet {
     if (other.isEmpty) return this;
     if (this.isEmpty) return other;
     const union = new FieldSet();
-    for (const [element, node] of this.#nodes) {
-      const same = other.#nodes.get(element);
-      if (same === undefined) union.#nodes.set(element, node);
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
+      const same = other.#nodeOf(element);
+      if (same === undefined) union.#add(element, node);
       else union.#put(element, node.isMember || same.isMember, unionOf(node.children, same.children));
     }
-    for (const [element, node] of other.#nodes) if (!this.#nodes.has(element)) union.#nodes.set(element, node);
+    for (let index = 0; index < other.#elements.length; index += 1) {
+      const element = other.#elements[index] as PathElement;
+      if (this.#placeOf(element) < 0) union.#add(element, other.#nodes[index] as Node);
+    }
     return union;
   }
 
   intersection(other: FieldSet): FieldSet {
     const intersection = new FieldSet();
-    for (const [element, node] of this.#nodes) {
-      const same = other.#nodes.get(element);
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
+      const same = other.#nodeOf(element);
       if (same === undefined) continue;
       const children = node.children && same.children ? node.children.intersection(same.children) : undefined;
       intersection.#put(element, node.isMember && same.isMember, children);
@@ -112,9 +126,11 @@ export class FieldSet {
   difference(other: FieldSet): FieldSet {
     if (other.isEmpty) return this;
     const difference = new FieldSet();
-    for (const [element, node] of this.#nodes) {
-      const same = other.#nodes.get(element);
-      if (same === undefined) difference.#nodes.set(element, node);
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
+      const same = other.#nodeOf(element);
+      if (same === undefined) difference.#add(element, node);
       else {
         const children = same.children ? node.children?.difference(same.children) : node.children;
         difference.#put(element, node.isMember && !same.isMember, children);
@@ -126,9 +142,11 @@ export class FieldSet {
   /** Without the paths of `other` and all that is below them. */
   recursiveDifference(other: FieldSet): FieldSet {
     const difference = new FieldSet();
-    for (const [element, node] of this.#nodes) {
-      const same = other.#nodes.get(element);
-      if (same === undefined) difference.#nodes.set(element, node);
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
+      const same = other.#nodeOf(element);
+      if (same === undefined) difference.#add(element, node);
       else if (!same.isMember) {
         const children = same.children ? node.children?.recursiveDifference(same.children) : node.children;
         difference.#put(element, node.isMember, children);
@@ -144,7 +162,9 @@ export class FieldSet {
   matching(patterns: readonly FieldPattern[]): FieldSet {
     const kept = new FieldSet();
     const any = patterns.find(([first]) => first === "*");
-    for (const [element, node] of this.#nodes) {
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
       const further = any
         ? [any]
         : patterns.filter(([first]) => first !== undefined && fieldElement(first) === element);
@@ -157,9 +177,11 @@ export class FieldSet {
   }
 
   equals(other: FieldSet): boolean {
-    if (this.#nodes.size !== other.#nodes.size) return false;
-    for (const [element, node] of this.#nodes) {
-      const same = other.#nodes.get(element);
+    if (this.#elements.length !== other.#elements.length) return false;
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
+      const same = other.#nodeOf(element);
       if (same === undefined || same.isMember !== node.isMember) return false;
       if ((node.children === undefined) !== (same.children === undefined)) return false;
       if (node.children && same.children && !node.children.equals(same.children)) return false;
@@ -173,7 +195,9 @@ export class FieldSet {
    */
   withNamedFields(atom: Atom | undefined): FieldSet {
     const set = new FieldSet();
-    for (const [element, node] of this.#nodes) {
+    for (let index = 0; index < this.#elements.length; index += 1) {
+      const element = this.#elements[index] as PathElement;
+      const node = this.#nodes[index] as Node;
       let isMember = node.isMember;
       let below: Atom | undefined;
       if (element.startsWith("f:")) {
@@ -197,7 +221,10 @@ export class FieldSet {
 
   /** Elements of the first level with what they are. */
   *level(): Generator<{ element: PathElement; isMember: boolean; children: FieldSet | undefined }> {
-    for (const [element, { isMember, children }] of this.#nodes) yield { element, isMember, children };
+    for (const [index, element] of this.#elements.entries()) {
+      const { isMember = false, children } = this.#nodes[index] ?? {};
+      yield { element, isMember, children };
+    }
   }
 
   toFieldsV1(): FieldsTree {
@@ -208,7 +235,7 @@ export class FieldSet {
     const tree: FieldsTree = {};
     if (withSelf) tree["."] = {};
     for (const element of this.#sorted()) {
-      const node = this.#nodes.get(element);
+      const node = this.#nodeOf(element);
       setMember(tree, element, node?.children ? node.children.#tree(node.isMember) : {});
     }
     return tree;
@@ -229,13 +256,34 @@ export class FieldSet {
     return set;
   }
 
+  #placeOf(element: PathElement): number {
+    return this.#places ? (this.#places.get(element) ?? -1) : this.#elements.indexOf(element);
+  }
+
+  #nodeOf(element: PathElement): Node | undefined {
+    const place = this.#placeOf(element);
+    return place < 0 ? undefined : this.#nodes[place];
+  }
+
+  /** One that is not there yet. */
+  #add(element: PathElement, node: Node): void {
+    const place = this.#elements.push(element) - 1;
+    this.#nodes.push(node);
+    if (this.#places) this.#places.set(element, place);
+    else if (place === LOOKED_ALONG) this.#places = new Map(this.#elements.map((each, index) => [each, index]));
+  }
+
   #put(element: PathElement, isMember: boolean, children: FieldSet | undefined): void {
     const kept = children === undefined || children.isEmpty ? undefined : children;
-    if (isMember || kept !== undefined) this.#nodes.set(element, { isMember, children: kept });
+    if (!isMember && kept === undefined) return;
+    const node = { isMember, children: kept };
+    const known = this.#placeOf(element);
+    if (known < 0) this.#add(element, node);
+    else this.#nodes[known] = node;
   }
 
   #sorted(): PathElement[] {
-    const elements = [...this.#nodes.keys()];
+    const elements = [...this.#elements];
     return elements.length > 1 ? elements.sort(compareElements) : elements;
   }
 }
