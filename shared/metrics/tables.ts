@@ -17,16 +17,16 @@ abstract class Table<Value> {
 
   constructor(protected readonly options: TableOptions) {}
 
-  protected valueOf(labels: readonly string[], make: () => Value): Value {
+  protected abstract make(): Value;
+
+  /** For who counts often: the value itself. */
+  of(labels: readonly string[]): Value {
     const key = labels.join(SEPARATOR);
     const known = this.#values.get(key);
     if (known !== undefined) return known;
-    if (this.#values.size >= MOST)
-      return this.valueOf(
-        Array.from(this.options.labels, () => OTHERS),
-        make,
-      );
-    const made = make();
+    const others = this.options.labels.map(() => OTHERS);
+    if (this.#values.size >= MOST && key !== others.join(SEPARATOR)) return this.of(others);
+    const made = this.make();
     this.#values.set(key, made);
     return made;
   }
@@ -45,9 +45,8 @@ export class CounterTable extends Table<{ count: number }> {
     this.of(labels).count += by;
   }
 
-  /** For who counts often: the number itself. */
-  of(labels: readonly string[]): { count: number } {
-    return this.valueOf(labels, () => ({ count: 0 }));
+  protected make(): { count: number } {
+    return { count: 0 };
   }
 
   family(): Family {
@@ -74,8 +73,12 @@ export class Histogram {
   observe(value: number): void {
     this.count += 1;
     this.sum += value;
-    const bucket = this.bounds.findIndex((bound) => value <= bound);
-    if (bucket >= 0) this.#within[bucket] = (this.#within[bucket] ?? 0) + 1;
+    const { bounds } = this;
+    for (let bucket = 0; bucket < bounds.length; bucket += 1) {
+      if (!(value <= (bounds[bucket] ?? 0))) continue;
+      this.#within[bucket] = (this.#within[bucket] ?? 0) + 1;
+      return;
+    }
   }
 
   /** Buckets hold what those before them hold; of some bounds, where only these are asked for. */
@@ -107,9 +110,8 @@ export class HistogramTable extends Table<Histogram> {
     this.of(labels).observe(value);
   }
 
-  /** For who observes often: the histogram itself. */
-  of(labels: readonly string[]): Histogram {
-    return this.valueOf(labels, () => new Histogram(this.bounds));
+  protected make(): Histogram {
+    return new Histogram(this.bounds);
   }
 
   family(): Family {
