@@ -1,9 +1,10 @@
-import { isJsonObject } from "#shared/api/patch/json-value.ts";
+import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 
 /**
  * Takes away, in place, the nulls that Go's encoder writes for nil lists and maps of typed kinds: absent says the same
- * to every client, and code here need not tell the two apart. Free-form parts, where null is a value, stay as they are.
+ * to every client, and code here need not tell the two apart. Bytes that are null in a map are there, and none: a Secret's key
+ * stays. Free-form parts, where null is a value, stay as they are.
  */
 export function dropNilFields(schema: Schema, value: unknown): void {
   if (Array.isArray(value)) {
@@ -21,8 +22,14 @@ export function dropNilFields(schema: Schema, value: unknown): void {
       if (field === null) delete value[key];
       else if (mayHoldFields(property)) dropNilFields(property, field);
     }
-  } else if (additionalProperties && mayHoldFields(additionalProperties)) {
-    for (const key in value) dropNilFields(additionalProperties, value[key]);
+  } else if (additionalProperties) dropNilInMap(additionalProperties, value);
+}
+
+function dropNilInMap(element: Schema, map: JsonObject): void {
+  if (element.goType === "bytes") {
+    for (const key in map) if (map[key] === null) map[key] = "";
+  } else if (mayHoldFields(element)) {
+    for (const key in map) dropNilFields(element, map[key]);
   }
 }
 

@@ -71,6 +71,17 @@ describe("bodies are decoded as upstream decodes them", () => {
   }
 });
 
+test("null in a map of bytes or texts is an empty value", () => {
+  for (const [kind, field] of [
+    ["Secret", "data"],
+    ["ConfigMap", "binaryData"],
+    ["ConfigMap", "data"],
+  ]) {
+    const body = `{"apiVersion":"v1","kind":"${kind}","metadata":{"name":"a"},"${field}":{"a":null,"b":"Yw=="}}`;
+    expect(decode({ body }, "Strict")).toMatchObject({ [field as string]: { a: "", b: "Yw==" } });
+  }
+});
+
 test("a protobuf body that names no kind is of the kind that is expected, as JSON and YAML are", () => {
   const configMap = expectedOf('{"apiVersion":"v1","kind":"ConfigMap"}');
   // runtime.Unknown with `raw` alone: metadata.name is "a".

@@ -132,11 +132,3 @@ test("what is no object is refused", () => {
     new DecodeError("json: cannot unmarshal array into Go value of type v1.Pod"),
   );
 });
-
-test("what is null in a map of bytes or texts is there, and empty", () => {
-  const body = (kind: string): string =>
-    `{"apiVersion":"v1","kind":"${kind}","metadata":{"name":"a"},"data":{"a":null,"b":"Yw=="}}`;
-  for (const kind of ["Secret", "ConfigMap"]) {
-    expect(decode(body(kind), "json").object).toMatchObject({ data: { a: "", b: "Yw==" } });
-  }
-});

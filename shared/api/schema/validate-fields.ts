@@ -51,9 +51,6 @@ export function normalizeObject(
   return { object, unknown: walk.unknown, opaque: walk.opaque };
 }
 
-/** Bytes that are null in a map are stored, and come back, as none. */
-const zeroOfElement = (schema: Schema): unknown => (schema.goType === "bytes" ? "" : zeroOf(schema));
-
 /** What a zero-valued field of Go's type is in JSON, with the fields inside it that are always written. */
 function zeroOf(schema: Schema): unknown {
   const zero = zeroValue(schema);
@@ -155,7 +152,7 @@ class Normalizer {
       this.steps.push(key);
       const value = fields[key];
       if (!element) setField(result, key, value);
-      else setField(result, key, value === null ? zeroOfElement(element) : this.value(element, value));
+      else setField(result, key, value === null ? zeroOf(element) : this.value(element, value));
       this.steps.pop();
     }
     return result;
