@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { CommandError, run, waitFor } from "#tools/local-cluster/run.ts";
+import { run } from "#tools/local-cluster/run.ts";
 import { Vm } from "#tools/local-cluster/vm.ts";
 import type { DebianRelease } from "#tools/local-cluster/vm-image.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 import { type Difference, differences, type MachineState, machineState } from "./machine-state.ts";
+import { patience_s, untilSo } from "./patience.ts";
 
-const patience_s = 2_400;
 const root = resolve(import.meta.dir, "../..");
 /** Where the guest sees the bundle. */
 const bundle = "/mnt/stick/bramble-bundle";
@@ -29,18 +29,9 @@ export function installAndUninstall(release: DebianRelease): void {
 
   const inGuest = (line: string): string => run(vm.inside(["sh", "-c", line]));
   const kubectl = (...args: string[]): string => run([clientBinaries().kubectl, "--kubeconfig", kubeconfig, ...args]);
-  /** Asks again while an answer is not there or not as awaited: an emulated machine may not answer in time. */
   const until = async (what: string, look: () => boolean): Promise<void> => {
     say(`waiting for ${what}`);
-    await waitFor(what, patience_s, async () => {
-      try {
-        if (look()) return true;
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error;
-      }
-      await Bun.sleep(2_000);
-      return undefined;
-    });
+    await untilSo(what, look);
   };
   const pods = (): Pod[] => (JSON.parse(kubectl("get", "pods", "-o", "json")) as { items: Pod[] }).items;
   const isReady = ({ status }: Pod): boolean =>

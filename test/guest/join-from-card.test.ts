@@ -8,13 +8,13 @@ import { run, waitFor } from "#tools/local-cluster/run.ts";
 import { Vm } from "#tools/local-cluster/vm.ts";
 import { binary, startCluster, type TestCluster } from "../e2e/board-cluster.ts";
 import { BootPartition } from "./boot-partition.ts";
+import { patience_s } from "./patience.ts";
 
 /**
  * A board without screen or keyboard: what lies on its card's boot partition makes it a Node of a master on its network, over the
  * restart that Raspberry Pi OS does after its first boot, and nothing by which another board could join stays on the card.
  */
 setDefaultTimeout(7_200_000);
-const patience_s = 2_400;
 const boot = "/boot/firmware";
 const release = resolve(binary, "..");
 const address = 101;

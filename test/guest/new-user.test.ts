@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { CommandError, run, waitFor } from "#tools/local-cluster/run.ts";
+import { CommandError, run } from "#tools/local-cluster/run.ts";
 import { Vm } from "#tools/local-cluster/vm.ts";
 import { clientBinaries } from "../support/kubectl.ts";
+import { patience_s, untilSo } from "./patience.ts";
 
 /**
  * What a new user does, on a Debian 13 with systemd, cgroups v2 and Docker as the distribution ships it: install from a
@@ -12,7 +13,6 @@ import { clientBinaries } from "../support/kubectl.ts";
  * journal in the end.
  */
 setDefaultTimeout(7_200_000);
-const patience_s = 2_400;
 const root = resolve(import.meta.dir, "../..");
 
 const dir = mkdtempSync("/var/tmp/bramble-guest-");
@@ -33,18 +33,6 @@ function client(binary: string, ...args: string[]): string {
 const kubectl = (...args: string[]): string => client(clientBinaries().kubectl, ...args);
 const helm = (...args: string[]): string => client(clientBinaries().helm, ...args);
 
-/** Asks again while an answer is not there or not as awaited: an emulated machine may not answer in time. */
-const until = (what: string, look: () => boolean): Promise<boolean> =>
-  waitFor(what, patience_s, async () => {
-    try {
-      if (look()) return true;
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-    }
-    await Bun.sleep(2_000);
-    return undefined;
-  });
-
 const podsOf = (selector: string): Pod[] =>
   (JSON.parse(kubectl("get", "pods", "--selector", selector, "-o", "json")) as { items: Pod[] }).items.filter(
     ({ metadata }) => metadata.deletionTimestamp === undefined,
@@ -52,7 +40,7 @@ const podsOf = (selector: string): Pod[] =>
 const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 const untilServing = (count: number): Promise<boolean> =>
-  until(`${count} pods of hello`, () => {
+  untilSo(`${count} pods of hello`, () => {
     const pods = podsOf("app=hello");
     return pods.length === count && pods.every(isReady);
   });
@@ -95,7 +83,7 @@ describe("a new user on Debian 13", () => {
     const here = forLaptops.replace(/server: .*/, `server: "https://127.0.0.1:${vm.apiPort}"`);
     writeFileSync(kubeconfig, here, { mode: 0o600 });
     // A machine as slow as this one may miss heartbeats while it starts.
-    await until("the board", () => /debian +Ready.*Debian GNU\/Linux 13/.test(kubectl("get", "nodes", "-o", "wide")));
+    await untilSo("the board", () => /debian +Ready.*Debian GNU\/Linux 13/.test(kubectl("get", "nodes", "-o", "wide")));
   });
 
   test("the example runs, reached by ClusterIP and NodePort", async () => {
@@ -169,9 +157,9 @@ describe("a new user on Debian 13", () => {
     const main = "systemctl show --property=MainPID --value bramble-master";
     const pid = inGuest(main);
     inGuest("systemctl kill --signal=KILL bramble-master");
-    await until("another process", () => !["0", pid.trim()].includes(inGuest(main).trim()));
-    await until("the API server", () => kubectl("get", "--raw", "/readyz") === "ok");
-    await until("the board", () => /debian +Ready/.test(kubectl("get", "nodes")));
+    await untilSo("another process", () => !["0", pid.trim()].includes(inGuest(main).trim()));
+    await untilSo("the API server", () => kubectl("get", "--raw", "/readyz") === "ok");
+    await untilSo("the board", () => /debian +Ready/.test(kubectl("get", "nodes")));
     await untilServing(2);
     expect(containers()).toEqual(before);
   });
@@ -196,10 +184,10 @@ describe("a new user on Debian 13", () => {
   test("after a reboot the units come up by themselves, and the pods run again", async () => {
     const before = podsOf("app=hello").map(({ metadata }) => metadata.uid);
     await vm.reboot();
-    await until("the unit", () => inGuest("systemctl is-active bramble-master").trim() === "active");
-    await until("the API server", () => kubectl("get", "--raw", "/readyz") === "ok");
-    await until("the board", () => /debian +Ready/.test(kubectl("get", "nodes")));
-    await until("containers of this boot", () => {
+    await untilSo("the unit", () => inGuest("systemctl is-active bramble-master").trim() === "active");
+    await untilSo("the API server", () => kubectl("get", "--raw", "/readyz") === "ok");
+    await untilSo("the board", () => /debian +Ready/.test(kubectl("get", "nodes")));
+    await untilSo("containers of this boot", () => {
       const booted_ms = Number(inGuest("sed -n 's/^btime //p' /proc/stat")) * 1000;
       const started = podsOf("app=hello").map(
         ({ status }) => status?.containerStatuses?.[0]?.state?.running?.startedAt,

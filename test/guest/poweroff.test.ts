@@ -6,6 +6,7 @@ import type { BoardHost } from "#tools/local-cluster/board.ts";
 import { CommandError, waitFor } from "#tools/local-cluster/run.ts";
 import { readFromDisk } from "#tools/local-cluster/vm-image.ts";
 import type { TestCluster } from "../e2e/board-cluster.ts";
+import { patience_s } from "./patience.ts";
 
 process.env["BRAMBLE_E2E_GUESTS"] = "1";
 const { image, startCluster } = await import("../e2e/board-cluster.ts");
@@ -15,7 +16,6 @@ const { image, startCluster } = await import("../e2e/board-cluster.ts");
  * preStop hook; the master is told, sends nobody away, and has the board back as it was.
  */
 setDefaultTimeout(7_200_000);
-const patience_s = 2_400;
 const ends = "/var/tmp/ends";
 const important = 1000;
 // An emulated machine takes its time for an exec.

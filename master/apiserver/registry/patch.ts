@@ -182,8 +182,7 @@ export function fitting<T>(decode: () => T, { type, document }: PatchRequest, re
   try {
     return decode();
   } catch (error) {
-    const isUnfit = error instanceof StatusError && error.reason === "BadRequest";
-    if (!isUnfit && !(error instanceof UnrecognizedBodyError)) throw error;
+    if (!isBadRequest(error) && !(error instanceof UnrecognizedBodyError)) throw error;
     const why = reasonOf(error);
     const isStrategic = type === "strategic";
     const value = isStrategic ? goPrint(document.value) : JSON.stringify(result);
@@ -263,7 +262,7 @@ function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
   try {
     return decode(object);
   } catch (error) {
-    if (!(error instanceof StatusError) || error.reason !== "BadRequest") throw error;
+    if (!isBadRequest(error)) throw error;
     if (custom) return decode(withoutUnfitMetadata(object, decode));
     const { apiVersion, kind, metadata } = object;
     const { group, version } = parseApiVersion(apiVersion);
@@ -281,12 +280,16 @@ function withoutUnfitMetadata(object: KubeObject, decode: (object: KubeObject) =
     try {
       decode({ apiVersion: object.apiVersion, kind: object.kind, metadata: { [field]: value } });
       return true;
-    } catch {
+    } catch (error) {
+      if (!isBadRequest(error)) throw error;
       return false;
     }
   };
   return { ...object, metadata: Object.fromEntries(Object.entries(object.metadata).filter(fits)) };
 }
+
+const isBadRequest = (error: unknown): error is StatusError =>
+  error instanceof StatusError && error.reason === "BadRequest";
 
 const reasonOf = ({ message }: Error): string => message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
 

@@ -5,7 +5,10 @@
 import { WireWriter, wireBytes, wireFixed64, wireVarint } from "../codec/wire.ts";
 import type { JsonObject } from "./models.ts";
 
-export type FieldWriter = (writer: WireWriter, number: number, value: unknown) => void;
+type FieldWriter = (writer: WireWriter, number: number, value: unknown) => void;
+
+/** How a member of a JSON object is written. */
+export type MessageField = readonly [name: string, number: number, write: FieldWriter];
 
 export class MessageWriter extends WireWriter {
   /** A Named… message: name = 1, value = 2. */
@@ -64,6 +67,13 @@ export function writeDouble(writer: WireWriter, number: number, value: unknown):
   if (typeof value !== "number" || value === 0) return;
   writer.tag(number, wireFixed64);
   writer.double(value);
+}
+
+/** What the object has of these fields, in their order. */
+export function writeFields(writer: WireWriter, fields: readonly MessageField[], object: JsonObject): void {
+  for (const [name, number, write] of fields) {
+    if (object[name] !== undefined) write(writer, number, object[name]);
+  }
 }
 
 /** Any{yaml = 2} */

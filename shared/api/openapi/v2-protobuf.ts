@@ -6,7 +6,7 @@ import { WireWriter, wireVarint } from "../codec/wire.ts";
 import { type Info, type Member, v2Head } from "./documents.ts";
 import type { JsonObject } from "./models.ts";
 import {
-  type FieldWriter,
+  type MessageField,
   MessageWriter,
   named,
   writeAny,
@@ -15,6 +15,7 @@ import {
   writeBytes,
   writeDouble,
   writeExtensions,
+  writeFields,
   writeInteger,
   writeMessage,
   writeString,
@@ -148,7 +149,7 @@ function fillOtherParameter(message: MessageWriter, parameter: JsonObject): void
   });
 }
 
-const schemaFields: readonly (readonly [name: string, number: number, write: FieldWriter])[] = [
+const schemaFields: readonly MessageField[] = [
   ["$ref", 1, writeString],
   ["format", 2, writeString],
   ["title", 3, writeString],
@@ -177,9 +178,7 @@ const schemaFields: readonly (readonly [name: string, number: number, write: Fie
 
 function encodeSchema(schema: JsonObject): Uint8Array {
   const writer = new MessageWriter();
-  for (const [name, number, write] of schemaFields) {
-    if (schema[name] !== undefined) write(writer, number, schema[name]);
-  }
+  writeFields(writer, schemaFields, schema);
   writeExtensions(writer, 31, schema);
   return writer.finish();
 }

@@ -6,7 +6,7 @@ import { type WireWriter, wireFixed64, wireVarint } from "../codec/wire.ts";
 import { type Info, type Member, v3Security } from "./documents.ts";
 import type { JsonObject } from "./models.ts";
 import {
-  type FieldWriter,
+  type MessageField,
   MessageWriter,
   named,
   writeAnys,
@@ -14,6 +14,7 @@ import {
   writeBytes,
   writeDouble,
   writeExtensions,
+  writeFields,
   writeInteger,
   writeMessage,
   writeString,
@@ -132,7 +133,7 @@ function writeParameters(writer: MessageWriter, number: number, parameters: unkn
   }
 }
 
-const schemaFields: readonly (readonly [name: string, number: number, write: FieldWriter])[] = [
+const schemaFields: readonly MessageField[] = [
   ["nullable", 1, writeBoolean],
   ["title", 9, writeString],
   ["multipleOf", 10, writeDouble],
@@ -165,9 +166,7 @@ const schemaFields: readonly (readonly [name: string, number: number, write: Fie
 
 function encodeSchema(schema: JsonObject): Uint8Array {
   const writer = new MessageWriter();
-  for (const [name, number, write] of schemaFields) {
-    if (schema[name] !== undefined) write(writer, number, schema[name]);
-  }
+  writeFields(writer, schemaFields, schema);
   writeExtensions(writer, 36, schema);
   return writer.finish();
 }

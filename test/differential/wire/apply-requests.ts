@@ -2,7 +2,7 @@
  * Server-side apply at its edges: metadata that only the server sets, preconditions, the first apply to a subresource of what
  * another manager made, and custom kinds of several versions that nothing converts.
  */
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
 import { type Held, held } from "./world.ts";
 
 const own = "wire-applies";
@@ -12,13 +12,7 @@ const merge = "application/merge-patch+json";
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const customGroup = "applies.example.com";
 
-const send = (what: string, method: string, path: string, body?: WireRequest["body"], type?: string): WireRequest => ({
-  name: `applying ${what}`,
-  method,
-  path,
-  ...(body !== undefined && { body }),
-  ...(type && { headers: { "content-type": type } }),
-});
+const send = sender("applying");
 const applied = (what: string, path: string, manager: string, body: WireRequest["body"], more = ""): WireRequest =>
   send(what, "PATCH", `${path}?fieldManager=${manager}${more}`, body, apply);
 const metadataOf = (object: Json): Json => object["metadata"] as Json;

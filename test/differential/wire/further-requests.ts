@@ -1,19 +1,13 @@
 /** What the generated requests leave out: other subresources, pages, broken watches, protobuf, and applies to lists of custom kinds. */
 import { encodeProtobuf } from "#shared/api/codec/protobuf.ts";
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
 import { namespace } from "./world.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const apply = "application/apply-patch+yaml";
 const merge = "application/merge-patch+json";
 
-const send = (what: string, method: string, path: string, body?: WireRequest["body"], type?: string): WireRequest => ({
-  name: `further ${what}`,
-  method,
-  path,
-  ...(body !== undefined && { body }),
-  ...(type && { headers: { "content-type": type } }),
-});
+const send = sender("further");
 
 const eviction = (more: Json = {}): Json => ({
   apiVersion: "policy/v1",

@@ -1,5 +1,5 @@
 /** Server-side apply where it is not plain: versions, subresources, moves between managers, sets and maps with doubles, numbers. */
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
 import { namespace } from "./world.ts";
 
 const apply = "application/apply-patch+yaml";
@@ -8,13 +8,7 @@ const json = "application/json-patch+json";
 const core = `/api/v1/namespaces/${namespace}`;
 const apps = `/apis/apps/v1/namespaces/${namespace}`;
 
-const send = (what: string, method: string, path: string, body?: WireRequest["body"], type?: string): WireRequest => ({
-  name: `owning ${what}`,
-  method,
-  path,
-  ...(body !== undefined && { body }),
-  ...(type && { headers: { "content-type": type } }),
-});
+const send = sender("owning");
 const applied = (what: string, path: string, manager: string, body: Json | string, more = ""): WireRequest =>
   send(what, "PATCH", `${path}?fieldManager=${manager}${more}`, body, apply);
 

@@ -1,17 +1,11 @@
 /** Deletes of collections and of objects, by every option that they take, in the body and in the query; and what is there afterwards. */
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
 
 const own = "wire-removals";
 const core = `/api/v1/namespaces/${own}`;
 const merge = "application/merge-patch+json";
 
-const send = (what: string, method: string, path: string, body?: WireRequest["body"], type?: string): WireRequest => ({
-  name: `removing ${what}`,
-  method,
-  path,
-  ...(body !== undefined && { body }),
-  ...(type && { headers: { "content-type": type } }),
-});
+const send = sender("removing");
 
 const template = { metadata: { labels: { app: "a" } }, spec: { containers: [{ name: "a", image: "a" }] } };
 

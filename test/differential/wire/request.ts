@@ -12,6 +12,17 @@ export interface WireRequest {
 export type Json = Record<string, unknown>;
 export type Body = Json | readonly unknown[] | string | Uint8Array;
 
+/** Makes requests whose names begin alike. */
+export const sender =
+  (about: string) =>
+  (what: string, method: string, path: string, body?: WireRequest["body"], type?: string): WireRequest => ({
+    name: `${about} ${what}`,
+    method,
+    path,
+    ...(body !== undefined && { body }),
+    ...(type && { headers: { "content-type": type } }),
+  });
+
 /** Requests that may run side by side; one group follows the other. */
 export interface WireGroup {
   readonly name: string;
