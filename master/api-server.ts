@@ -7,6 +7,11 @@ import { hostPort } from "#shared/http/host-port.ts";
 import { tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
+import {
+  type FollowedFrontProxyTrust,
+  type FrontProxyTrust,
+  frontProxyTrustOf,
+} from "./apiserver/authn/front-proxy-trust.ts";
 import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
 import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { webhookTokensOf } from "./apiserver/authn/webhook-token.ts";
@@ -52,6 +57,7 @@ export interface RunningApiServer {
   readonly server: ApiServer;
   readonly dialer: BoardDialer;
   readonly issuer: ServiceAccountIssuer;
+  readonly frontProxies: FollowedFrontProxyTrust;
   /** Begins to listen, and gives the port: in-process clients were served before. */
   open(): Promise<number>;
   stop(): Promise<void>;
@@ -67,6 +73,14 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const configured = await configuredAuthentication(settings, issuer.issuer, log);
   const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, log.named("authentication"));
   const authorization = await authorizationOf(settings, log.named("authorization"));
+  const frontProxies = frontProxyTrustOf({
+    settings,
+    own: {
+      clients: () => keys.current.authorities.trusted,
+      frontProxies: () => keys.current.authorities.frontProxyTrusted,
+    },
+    log: log.named("authentication"),
+  });
   let security: Security | undefined;
   let extensions: Extensions | undefined;
   const auditor = auditorOf(settings, log.named("audit"));
@@ -99,6 +113,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
           ...(webhookTokens ? [webhookTokens] : []),
         ],
         authorization,
+        frontProxies,
         allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
         client: () => client(apiServerUser),
         externalAddress,
@@ -164,17 +179,19 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
     port: settings.httpsPort,
-    ...transportCertificates(keys.current),
+    ...transportCertificates(keys.current, frontProxies),
     log: (message) => log.named("apiserver").error(message),
   });
   keys.onChange((pki) => {
     issuer.use(pki.authorities.serviceAccountKeys);
-    transport.useCertificates(transportCertificates(pki));
+    transport.useCertificates(transportCertificates(pki, frontProxies));
   });
+  frontProxies.onChange(() => transport.useCertificates(transportCertificates(keys.current, frontProxies)));
   return {
     server,
     dialer,
     issuer,
+    frontProxies,
     open: () => transport.listen(),
     async stop() {
       server.stop();
@@ -184,6 +201,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       extensions?.stop();
       security?.stop();
       configured?.stop();
+      frontProxies.stop();
     },
   };
 }
@@ -201,9 +219,9 @@ async function configuredAuthentication(
   return new ConfiguredAuthentication(authenticationConfig, ownIssuer, log.named("authentication"));
 }
 
-function transportCertificates(pki: MasterPki): TransportCertificates {
+function transportCertificates(pki: MasterPki, frontProxies: FrontProxyTrust): TransportCertificates {
   const { ca, cert, key } = serverCredentials(pki);
-  return { certificate: cert, key, clientAuthorities: ca };
+  return { certificate: cert, key, authorities: { clients: ca, frontProxies: frontProxies.authorities() } };
 }
 
 function tunnelHandler(dialer: BoardDialer): PathHandler {

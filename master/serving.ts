@@ -44,7 +44,7 @@ import { OwnAddress } from "./own-address.ts";
 import type { Identity } from "./pki/credentials.ts";
 import { publishExtensionAuthentication } from "./pki/extension-authentication.ts";
 import { MasterKeys } from "./pki/master-keys.ts";
-import { type MasterPkiOptions, serverCredentials } from "./pki/master-pki.ts";
+import { type MasterPki, type MasterPkiOptions, serverCredentials } from "./pki/master-pki.ts";
 import { serveStoreAdmin } from "./store/admin.ts";
 import type { Store } from "./store/store.ts";
 import { isOwnEtcd } from "./store/store-choice.ts";
@@ -121,8 +121,14 @@ export async function startServing(
   });
   await reconcilePolicy(own, bootstrapPolicy());
   await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
-  await publishExtensionAuthentication(own, keys.current.authorities);
-  keys.onChange(({ authorities }) => publishExtensionAuthentication(own, authorities));
+  const publish = ({ authorities }: MasterPki) => publishExtensionAuthentication(own, authorities, api.frontProxies);
+  await publish(keys.current);
+  keys.onChange(publish);
+  api.frontProxies.onChange(() => {
+    publish(keys.current).catch((error: unknown) => {
+      log.error("aggregated API servers are not told of other front proxies", { error });
+    });
+  });
   // First the certificate, for it is what boards ask of a master that they find at another address.
   address.onChange(async (now, before) => {
     await keys.renew();

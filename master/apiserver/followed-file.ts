@@ -10,6 +10,8 @@ export interface FollowedFileOptions<T> {
   readonly setting: string;
   /** Throws Error for a text that is no good. `former` is what held until now. */
   readonly parse: (text: string, former: T | undefined) => T;
+  /** Told after it was read again. */
+  readonly changed?: (() => void) | undefined;
   readonly log: Log;
 }
 
@@ -41,7 +43,7 @@ export class FollowedFile<T> {
   }
 
   reload(): void {
-    const { path, setting, parse, log } = this.#options;
+    const { path, setting, parse, changed, log } = this.#options;
     try {
       const text = readFileSync(path, "utf8");
       if (text === this.#text) return;
@@ -52,6 +54,7 @@ export class FollowedFile<T> {
       return;
     }
     log.info(`${setting} was read again`, { path });
+    changed?.();
   }
 
   stop(): void {

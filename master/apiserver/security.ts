@@ -4,7 +4,11 @@ import type { TolerationSeconds } from "./admission/default-toleration-seconds.t
 import { admissionPlugins } from "./admission/plugins.ts";
 import { BootstrapTokens } from "./authn/bootstrap-token.ts";
 import { type AuthenticatorChain, authenticatorChain, bearerTokens } from "./authn/chain.ts";
+import { ClientIdentities } from "./authn/client-identity.ts";
+import { type FrontProxyTrust, ownFrontProxies } from "./authn/front-proxy-trust.ts";
+import { IdentityHeaders } from "./authn/identity-headers.ts";
 import { openIdPaths } from "./authn/openid-discovery.ts";
+import { FrontProxies } from "./authn/request-header.ts";
 import { SecretTokenUse } from "./authn/secret-token-use.ts";
 import type { ServiceAccountIssuer } from "./authn/service-account-issuer.ts";
 import { ServiceAccountTokens } from "./authn/service-account-token.ts";
@@ -30,6 +34,8 @@ export interface SecurityOptions {
   readonly issuer: ServiceAccountIssuer;
   /** Who else knows tokens, asked last. */
   readonly moreTokens?: readonly TokenAuthenticator[] | undefined;
+  /** How far proxies in front are believed; undefined: as the cluster's own one is. */
+  readonly frontProxies?: Pick<FrontProxyTrust, "allowedNames" | "headers"> | undefined;
   /** Where who shows no credentials is the anonymous user; everywhere unless said otherwise. */
   readonly allowsAnonymous?: ((path: string) => boolean) | undefined;
   /** Who is asked whether a request may be made; Node and RBAC unless said otherwise. */
@@ -46,6 +52,7 @@ export interface SecurityOptions {
 /** The stages of the pipeline that decide who may do what, and the kinds and paths that come with them. */
 export interface Security {
   readonly authenticator: AuthenticatorChain;
+  readonly identityHeaders: IdentityHeaders;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
   /** TokenReview, SubjectAccessReview and the like. */
@@ -58,22 +65,30 @@ export interface Security {
   stop(): void;
 }
 
-/** Builds them over the reader, in upstream's order: certificates, then tokens; system:masters before who is asked else. */
+/** Builds them over the reader, in upstream's order: proxies, certificates, then tokens; system:masters before who is asked else. */
 export function createSecurity(options: SecurityOptions): Security {
-  const { reader, issuer } = options;
+  const { reader, issuer, frontProxies = ownFrontProxies } = options;
   const secretUse = new SecretTokenUse(options.client);
   const tokens = unionOfTokens([
     new ServiceAccountTokens(issuer, reader, { secretUse }),
     new BootstrapTokens(reader),
     ...(options.moreTokens ?? []),
   ]);
+  const identities = new ClientIdentities();
+  const identityHeaders = new IdentityHeaders(frontProxies.headers);
+  const authenticators = [
+    new FrontProxies(identities, identityHeaders, frontProxies.allowedNames),
+    new ClientCertificates(identities),
+    bearerTokens(tokens),
+  ];
   const rbac = new RbacAuthorizer(reader);
   const graph = new NodeGraph(reader);
   const parts = { Node: new NodeAuthorizer(graph, bootstrapRules("system:node")), RBAC: rbac };
   const authorization = (options.authorization ?? usualAuthorization)(parts);
   const authorizer = authorizerChain([privilegedGroup, authorization]);
   return {
-    authenticator: authenticatorChain([new ClientCertificates(), bearerTokens(tokens)], options.allowsAnonymous),
+    authenticator: authenticatorChain(authenticators, options.allowsAnonymous),
+    identityHeaders,
     authorizer,
     admission: admissionPlugins({
       reader,

@@ -17,6 +17,7 @@ import type { AdmissionPlugin } from "./admission/admission.ts";
 import { type Auditor, auditIdOf } from "./audit/auditor.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
+import { IdentityHeaders } from "./authn/identity-headers.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
@@ -58,6 +59,8 @@ export interface ServerParts {
 export interface Guards {
   /** Gives a user for every request, anonymous ones included, or throws Unauthorized. */
   readonly authenticator: Authenticator;
+  /** By which a proxy says whose a request is; the standard ones unless said otherwise. */
+  readonly identityHeaders?: IdentityHeaders | undefined;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
   /** Beyond the ones that the registry brings: logs, exec, tokens. */
@@ -113,6 +116,8 @@ export class ApiServer {
   readonly reader: ResourceReader;
   readonly health: HealthChecks;
   readonly auditor: Auditor | undefined;
+  /** Nobody behind the door sees these of a request. */
+  identityHeaders = new IdentityHeaders();
   readonly gate = new RequestGate();
   readonly metrics = new ServerMetrics(this.gate);
   readonly #options: ApiServerOptions;
@@ -165,6 +170,7 @@ export class ApiServer {
     const binding = new PodBinding(internal);
     const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
+    if (built.identityHeaders) this.identityHeaders = built.identityHeaders;
     this.#discovery.serverAddress = built.serverAddress;
     if (built.remoteVersions) this.#discovery.remoteVersions = built.remoteVersions;
     this.#endpoint = new ResourceEndpoint({

@@ -2,28 +2,43 @@ import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
+import type { FrontProxyTrust } from "../apiserver/authn/front-proxy-trust.ts";
+import { standardIdentityHeaders } from "../apiserver/authn/identity-headers.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 import { frontProxyUser } from "./master-certificates.ts";
 
 const key = { namespace: "kube-system", name: "extension-apiserver-authentication" };
 const attempts = 5;
 
-/** What aggregated API servers need to know whom to trust. */
-function extensionAuthentication({ trusted, frontProxyTrusted }: ClusterAuthorities): Record<string, string> {
+/** What aggregated API servers need to know whom to trust: whom this one trusts, and this one itself, which asks them as
+ *  `frontProxyUser` by the standard headers whatever proxies in front of it do. */
+function extensionAuthentication(
+  { trusted, frontProxyTrusted }: ClusterAuthorities,
+  { authorities, allowedNames, headers }: FrontProxyTrust,
+): Record<string, string> {
+  const list = (given: readonly string[], own: readonly string[]): string =>
+    JSON.stringify([...new Set([...given, ...own])]);
+  const standard = standardIdentityHeaders;
   return {
     "client-ca-file": trusted,
-    "requestheader-client-ca-file": frontProxyTrusted,
-    "requestheader-allowed-names": JSON.stringify([frontProxyUser]),
-    "requestheader-extra-headers-prefix": JSON.stringify(["X-Remote-Extra-"]),
-    "requestheader-group-headers": JSON.stringify(["X-Remote-Group"]),
-    "requestheader-username-headers": JSON.stringify(["X-Remote-User"]),
-    "requestheader-uid-headers": JSON.stringify(["X-Remote-Uid"]),
+    "requestheader-client-ca-file": joinCertificates(authorities(), frontProxyTrusted),
+    // None stands for any.
+    "requestheader-allowed-names": list(allowedNames, allowedNames.length > 0 ? [frontProxyUser] : []),
+    "requestheader-extra-headers-prefix": list(headers.extraPrefix, standard.extraPrefix),
+    "requestheader-group-headers": list(headers.group, standard.group),
+    "requestheader-username-headers": list(headers.username, standard.username),
+    "requestheader-uid-headers": list(headers.uid, standard.uid),
   };
 }
 
 /** Writes it to kube-system/extension-apiserver-authentication, where they look for it. */
-export async function publishExtensionAuthentication(client: Client, authorities: ClusterAuthorities): Promise<void> {
-  const data = extensionAuthentication(authorities);
+export async function publishExtensionAuthentication(
+  client: Client,
+  authorities: ClusterAuthorities,
+  frontProxies: FrontProxyTrust,
+): Promise<void> {
+  const data = extensionAuthentication(authorities, frontProxies);
   for (let attempt = 1; ; attempt++) {
     try {
       const found = await readConfigMap(client);

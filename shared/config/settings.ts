@@ -292,6 +292,28 @@ export const masterOptions = {
     "how long its answers are kept",
     "2m",
   ),
+  requestheaderClientCaFile: text(
+    "requestheader-client-ca-file",
+    "FILE",
+    "the CA of proxies in front that say whose requests they bring (default: the cluster's front-proxy CA)",
+    "",
+  ),
+  requestheaderAllowedNames: texts(
+    "requestheader-allowed-names",
+    "NAME",
+    "common names of their certificates (default: front-proxy-client, but any of a CA of one's own)",
+  ),
+  requestheaderUsernameHeaders: texts("requestheader-username-headers", "HEADER", "where they say the user's name", [
+    "X-Remote-User",
+  ]),
+  requestheaderUidHeaders: texts("requestheader-uid-headers", "HEADER", "its UID", ["X-Remote-Uid"]),
+  requestheaderGroupHeaders: texts("requestheader-group-headers", "HEADER", "its groups", ["X-Remote-Group"]),
+  requestheaderExtraHeadersPrefix: texts(
+    "requestheader-extra-headers-prefix",
+    "PREFIX",
+    "what headers with its other properties begin with",
+    ["X-Remote-Extra-"],
+  ),
   authorizationMode: texts(
     "authorization-mode",
     "MODE",

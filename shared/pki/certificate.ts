@@ -37,6 +37,8 @@ export interface SubjectAltNames {
 
 /** Extended key usages as RFC 5280 numbers them. */
 export const extendedKeyUsages = { serverAuth: "1.3.6.1.5.5.7.3.1", clientAuth: "1.3.6.1.5.5.7.3.2" } as const;
+/** In the place of these: whatever is asked for. */
+export const anyUsage = "2.5.29.37.0";
 
 export interface CertificateSubject extends SubjectAltNames {
   readonly commonName: string;
@@ -220,6 +222,27 @@ export function parseCertificateDer(der: Uint8Array): CertificateFacts {
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
   };
+}
+
+/** What such a certificate may be restricted by and is looked at for: usages, and what it may sign. */
+const understoodExtensions = new Set(["2.5.29.15", "2.5.29.19", "2.5.29.37"]);
+
+/** Whether a certificate may stand between a client's and an authority, with `below` more of its kind between itself and the
+ *  client's. One that restricts in ways that are not looked at here may not. */
+export function mayIssueClients(der: Uint8Array, below: number, now: Date): boolean {
+  const certificate = new X509Certificate(new Uint8Array(der));
+  const constraints = certificate.getExtension(BasicConstraintsExtension);
+  const keyUsages = certificate.getExtension(KeyUsagesExtension);
+  const usages = certificate.getExtension(ExtendedKeyUsageExtension)?.usages.map(String);
+  return (
+    constraints?.ca === true &&
+    below <= (constraints.pathLength ?? Number.POSITIVE_INFINITY) &&
+    (!keyUsages || (keyUsages.usages & KeyUsageFlags.keyCertSign) !== 0) &&
+    (!usages || usages.includes(extendedKeyUsages.clientAuth) || usages.includes(anyUsage)) &&
+    certificate.notBefore <= now &&
+    now <= certificate.notAfter &&
+    certificate.extensions.every(({ critical, type }) => !critical || understoodExtensions.has(type))
+  );
 }
 
 /** Lower-case hex SHA-256 of the certificate's DER: what a join token pins. */

@@ -99,14 +99,14 @@ describe("who may", () => {
     );
   });
 
-  test("a certificate of another authority is nobody's", async () => {
+  test("a certificate of another authority is refused", async () => {
     const other = await startTestServer();
     const rogue = await other.issue("kubernetes-admin", ["system:masters"]);
     await other.stop();
     const response = await fetch(`${wire.server.url}${base}`, {
       tls: { ca: wire.server.authority.certificatePem, cert: rogue.certificatePem, key: rogue.keyPem },
     } as RequestInit);
-    expect(response.status).toBe(403);
-    expect(((await response.json()) as Answer["body"]).message).toContain('User "system:anonymous"');
+    expect(response.status).toBe(401);
+    expect(((await response.json()) as Answer["body"]).reason).toBe("Unauthorized");
   });
 });

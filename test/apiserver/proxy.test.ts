@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { connectHandlers } from "#master/apiserver/connect/handlers.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -12,9 +13,17 @@ const behind = createServer((request, response) => {
     response.end('<a href="/next">next</a>');
   } else if (request.url === "/moved") {
     response.writeHead(302, { Location: "/new?a=b" }).end();
+  } else if (request.url === "/headers") {
+    response.end(Object.keys(request.headers).join());
   } else {
     response.end(`${request.method} ${request.url}`);
   }
+});
+
+behind.on("upgrade", (request, socket) => {
+  socket.end(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: own\r\nConnection: Upgrade\r\n\r\n${Object.keys(request.headers)}`,
+  );
 });
 
 let server: TestServer;
@@ -68,6 +77,30 @@ describe("a pod behind the proxy subresource", () => {
       expect([answer.status, answer.headers.get("location")]).toEqual([301, `${root}/?a=b`]);
     }
     expect(await (await ask("GET", "/")).text()).toBe("GET /");
+  });
+
+  test("is not told whose the request is, be it by whoever sends it", async () => {
+    const said = {
+      "X-Remote-User": "mallory",
+      "x-remote-group": "system:masters",
+      "X-Remote-Extra-a": "b",
+      authorization: "Basic bTpt",
+      "X-Own": "own",
+    };
+    const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+    const tls = { ca: server.authority.certificatePem, cert, key };
+    const answer = await fetch(`${server.url}${root}/headers`, { headers: said, tls } as RequestInit);
+    const names = (await answer.text()).split(",");
+    expect(names).toContain("x-own");
+    expect(names.filter((name) => name.startsWith("x-remote-") || name === "authorization")).toEqual([]);
+    const socket = connectTls({ host: "127.0.0.1", port: Number(new URL(server.url).port), ...tls });
+    const headers = { Host: "localhost", Connection: "Upgrade", Upgrade: "own", ...said };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+    socket.write(`GET ${root}/headers HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+    const switched = Buffer.concat(await socket.toArray()).toString();
+    expect(switched).toStartWith("HTTP/1.1 101");
+    expect(switched).toContain("x-own");
+    expect(switched).not.toContain("x-remote-");
   });
 
   test("is linked to and redirected to through the proxy", async () => {

@@ -5,6 +5,7 @@ import { configMaps, namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
+import { ClientIdentities } from "../../master/apiserver/authn/client-identity.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
@@ -35,7 +36,7 @@ beforeAll(async () => {
       store,
       declarations: builtinDeclarations,
       guards: () => ({
-        authenticator: authenticatorChain([new ClientCertificates()]),
+        authenticator: authenticatorChain([new ClientCertificates(new ClientIdentities())]),
         authorizer: authorizerChain([privilegedGroup]),
         admission: [],
       }),

@@ -122,14 +122,25 @@ test("a body is passed on as it came", async () => {
     metadata: { name: "two" },
     spec: { n: 1 },
   });
-  const headers = { "content-type": "application/json", "x-remote-user": "mallory" };
+  const headers = {
+    "content-type": "application/json",
+    "x-remote-user": "mallory",
+    "x-remote-group": "system:mallory",
+    "x-remote-uid": "m",
+    "x-remote-extra-scopes": "all",
+    "x-remote-address": "10.0.0.1",
+  };
   const answer = await server.fetch("/apis/sample.example.com/v1/namespaces/default/flunders", {
     method: "POST",
     body,
     headers,
   });
   expect(await answer.json()).toMatchObject({ metadata: { name: "two" }, spec: { n: 1 } });
-  expect(asked.at(-1)?.request.headers["x-remote-user"]).toBe("kubernetes-admin");
+  const passed = asked.at(-1)?.request.headers ?? {};
+  expect(passed["x-remote-user"]).toBe("kubernetes-admin");
+  expect(passed["x-remote-group"]).not.toContain("mallory");
+  expect([passed["x-remote-uid"], passed["x-remote-extra-scopes"]]).toEqual([undefined, undefined]);
+  expect(passed["x-remote-address"]).toBe("10.0.0.1");
 });
 
 test("a server that is away is not available, and says so", async () => {

@@ -11,6 +11,7 @@ import {
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
 import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
+import { ClientIdentities } from "../../master/apiserver/authn/client-identity.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import type { ConnectionLimits } from "../../master/apiserver/http/connections.ts";
@@ -66,7 +67,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     store,
     declarations: builtinDeclarations,
     guards: (parts) => ({
-      authenticator: authenticatorChain([new ClientCertificates()]),
+      authenticator: authenticatorChain([new ClientCertificates(new ClientIdentities())]),
       authorizer: authorizerChain([privilegedGroup]),
       admission: [],
       paths: openApiPaths(parts.resources).exact,
@@ -88,7 +89,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     host: "127.0.0.1",
     port: 0,
     ...own,
-    clientAuthorities: authority.certificatePem,
+    authorities: { clients: authority.certificatePem, frontProxies: "" },
     limits: options.limits,
     log: (message) => console.error(message),
   });
@@ -109,7 +110,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     kubeconfig,
     folder,
     connectionCount: () => transport.connectionCount,
-    trustClientsOf: (clientAuthorities) => transport.useCertificates({ ...own, clientAuthorities }),
+    trustClientsOf: (clients) => transport.useCertificates({ ...own, authorities: { clients, frontProxies: "" } }),
     clientAs: (user) => api.client(user),
     issue,
     fetch: (path, init) =>

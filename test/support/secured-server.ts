@@ -8,6 +8,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { formatJoinToken } from "#shared/pki/join-token.ts";
 import type { Auditor } from "../../master/apiserver/audit/auditor.ts";
+import type { ClientAuthorityBundles } from "../../master/apiserver/authn/client-authorities.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import type { Authorizer } from "../../master/apiserver/authz/authorizer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
@@ -49,8 +50,10 @@ export interface SecuredServer {
 }
 
 export interface SecuredServerOptions
-  extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous" | "authorization"> {
+  extends Pick<SecurityOptions, "moreTokens" | "allowsAnonymous" | "authorization" | "frontProxies"> {
   readonly auditor?: Auditor | undefined;
+  /** Other than the cluster's own, PEM. */
+  readonly authorities?: Partial<ClientAuthorityBundles>;
   /** Serves what CustomResourceDefinitions define. */
   readonly customResources?: boolean;
 }
@@ -58,6 +61,7 @@ export interface SecuredServerOptions
 export async function startSecuredServer({
   auditor,
   customResources = false,
+  authorities,
   ...more
 }: SecuredServerOptions = {}): Promise<SecuredServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "secured-server-"));
@@ -124,7 +128,7 @@ export async function startSecuredServer({
     port: 0,
     certificate: pki.certificates.serving.certificatePem,
     key: pki.certificates.serving.keyPem,
-    clientAuthorities: pki.authorities.ca.certificatePem,
+    authorities: { clients: pki.authorities.trusted, frontProxies: pki.authorities.frontProxyTrusted, ...authorities },
     log: (message) => process.stderr.write(`${message}\n`),
   });
   const url = `https://127.0.0.1:${await transport.listen()}`;

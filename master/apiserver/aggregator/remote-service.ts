@@ -162,9 +162,9 @@ function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
   return headers;
 }
 
-/** A client's own headers without what only this server may say. */
+/** A client's own headers that are passed on; what said whose request it is was taken out at the door. */
 export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">): string[] {
-  return withoutIdentity(forwardedHeaders(request.rawHeaders));
+  return withoutHost(forwardedHeaders(request.rawHeaders));
 }
 
 type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
@@ -173,16 +173,15 @@ type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
 export function upgradeHead(host: string, path: string, user: User, request: Upgrading): string {
   const own = ["Host", host, ...identityHeaders(user)];
   const lines = [`${request.method ?? "GET"} ${path} HTTP/1.1`];
-  const all = [...own, ...withoutIdentity(withoutCredentials(request.rawHeaders))];
+  const all = [...own, ...withoutHost(withoutCredentials(request.rawHeaders))];
   for (let index = 0; index < all.length; index += 2) lines.push(`${all[index]}: ${all[index + 1]}`);
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
-function withoutIdentity(headers: readonly string[]): string[] {
+function withoutHost(headers: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
-    const name = (headers[index] ?? "").toLowerCase();
-    if (name !== "host" && !name.startsWith("x-remote-")) kept.push(headers[index] ?? "", headers[index + 1] ?? "");
+    if (headers[index]?.toLowerCase() !== "host") kept.push(headers[index] ?? "", headers[index + 1] ?? "");
   }
   return kept;
 }

@@ -1,11 +1,13 @@
-import type { PeerCertificate } from "node:tls";
+import type { HttpRequest } from "../http/arrival.ts";
 import type { User } from "../request.ts";
+import type { ClientCertificate } from "./client-authorities.ts";
 
 /** What authentication looks at. */
 export interface Credentials {
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** Set only when TLS verified the chain against the client CA (`authorized === true`). */
-  readonly clientCertificate?: PeerCertificate | undefined;
+  /** Headers as they were sent; few ask for them, and only then are they made. */
+  readonly request?: Pick<HttpRequest, "rawHeaders"> | undefined;
+  readonly clientCertificate?: ClientCertificate | undefined;
   /** Of the request's URL. */
   readonly path?: string | undefined;
   readonly remoteAddress?: string | undefined;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { PeerCertificate } from "node:tls";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -15,6 +14,7 @@ import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/se
 import { MapReader } from "../../../test/support/map-reader.ts";
 import { BootstrapTokens } from "./bootstrap-token.ts";
 import { authenticatorChain, bearerTokens } from "./chain.ts";
+import { ClientIdentities } from "./client-identity.ts";
 import { openIdDocuments } from "./openid-discovery.ts";
 import { SecretTokenUse } from "./secret-token-use.ts";
 import { type KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
@@ -207,7 +207,7 @@ describe("the chain", () => {
     new ServiceAccountTokens(issuer, reader, { now_ms: () => start_s * 1000 }),
     new BootstrapTokens(reader),
   ]);
-  const chain = authenticatorChain([new ClientCertificates(), bearerTokens(tokens)]);
+  const chain = authenticatorChain([new ClientCertificates(new ClientIdentities()), bearerTokens(tokens)]);
   const certificate = async (usages: string[], validity: Validity = lenientValidity(1)) => {
     const ca = await createCertificateAuthority("ca");
     const { certificatePem } = await issueCertificate(
@@ -217,7 +217,7 @@ describe("the chain", () => {
       validity,
     );
     const raw = Buffer.from(certificatePem.replace(/-----[A-Z ]+-----|\s/g, ""), "base64");
-    return { raw } as unknown as PeerCertificate;
+    return { raw, isClients: true, isFrontProxys: false };
   };
 
   test("takes name and groups from a certificate", async () => {

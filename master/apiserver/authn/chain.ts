@@ -62,8 +62,9 @@ export function authenticatorChain(
   };
 }
 
-/** Adds system:authenticated, except to the anonymous user. */
+/** Adds system:authenticated, except to the anonymous user, whom a proxy may name too. */
 export function withAuthenticatedGroup(user: User): User {
+  if (user.name === anonymousUser.name) return user;
   if (user.groups.includes("system:authenticated") || user.groups.includes("system:unauthenticated")) return user;
   return { ...user, groups: [...user.groups, "system:authenticated"] };
 }

@@ -87,7 +87,7 @@ function userInfoOf(user: User): UserInfo {
   return {
     username: user.name,
     ...(user.uid ? { uid: user.uid } : {}),
-    groups: [...user.groups],
+    ...(user.groups.length > 0 ? { groups: [...user.groups] } : {}),
     ...(user.extra
       ? { extra: Object.fromEntries(Object.entries(user.extra).map(([key, values]) => [key, [...values]])) }
       : {}),

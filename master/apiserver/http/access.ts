@@ -1,5 +1,6 @@
 /** May this user make this request? Authorisation, and impersonation before it. */
 import { badRequest, forbidden, internalError, StatusError } from "#shared/api/errors.ts";
+import { unescapedKey } from "../authn/identity-headers.ts";
 import type { Attributes, Authorizer } from "../authz/authorizer.ts";
 import type { RequestContext, RequestInfo, User } from "../request.ts";
 
@@ -136,21 +137,11 @@ export const repeatedHeaderSeparator = "\n";
 const splitHeader = (text: string | undefined): string[] =>
   (text ?? "").split(repeatedHeaderSeparator).filter((part) => part !== "");
 
-/** Percent-encoded, as header names hold few characters; what is wrongly encoded stays as it is. */
-function extraKeyOf(header: string): string {
-  const key = header.slice(extraPrefix.length);
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key;
-  }
-}
-
 function extraOf(headers: RequestContext["headers"]): Record<string, string[]> {
   const extra: Record<string, string[]> = {};
   for (const [header, text] of Object.entries(headers)) {
     if (!header.startsWith(extraPrefix)) continue;
-    extra[extraKeyOf(header)] = splitHeader(text);
+    extra[unescapedKey(header.slice(extraPrefix.length))] = splitHeader(text);
   }
   return extra;
 }

@@ -1,13 +1,14 @@
-import type { PeerCertificate, TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { internalError, StatusError } from "#shared/api/errors.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
+import type { ClientCertificate } from "../authn/client-authorities.ts";
 import type { RequestInfo, User } from "../request.ts";
 import type { ApiRequest, ApiServer } from "../server.ts";
 import type { HttpRequest } from "./arrival.ts";
 import type { Connections } from "./connections.ts";
-import { headersOf } from "./request-headers.ts";
+import { dropIdentity, headersOf } from "./request-headers.ts";
 
 const UNAUTHORIZED = 401;
 
@@ -26,7 +27,7 @@ export interface Admitted {
 export interface EntranceOptions {
   readonly server: ApiServer;
   readonly connections: Connections;
-  readonly certificateOf: (connection: TLSSocket) => PeerCertificate | undefined;
+  readonly certificateOf: (connection: TLSSocket) => ClientCertificate | undefined;
   /** What went wrong inside; a client only hears that something did. */
   readonly log: (message: string) => void;
 }
@@ -41,7 +42,7 @@ export class Entrance {
 
   /** The request's headers, and the ID by which the audit knows it. */
   namesOf({ request }: Caller): { headers: ApiRequest["headers"]; auditId: string } {
-    const headers = headersOf(request);
+    const headers = headersOf(request, this.#options.server.identityHeaders);
     return { headers, auditId: auditIdOf(headers) };
   }
 
@@ -54,10 +55,12 @@ export class Entrance {
     try {
       const user = await server.authenticate({
         headers,
+        request,
         path: info.path,
         clientCertificate: certificateOf(connection),
         remoteAddress,
       });
+      dropIdentity(request, server.identityHeaders);
       if (user.name !== anonymousUser.name) connections.proven(connection);
       return { user, audit: server.auditor?.begin(asked, user, auditId) };
     } catch (error) {

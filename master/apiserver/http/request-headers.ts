@@ -1,16 +1,18 @@
+import { headerText, type IdentityHeaders } from "../authn/identity-headers.ts";
 import type { ApiRequest } from "../server.ts";
 import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import type { HttpRequest } from "./arrival.ts";
 
 type Headers = Pick<HttpRequest, "headers" | "rawHeaders">;
 
-/** Each header as one text. */
-export function headersOf(request: Headers): ApiRequest["headers"] {
+/** Each header as one text, without those that say whose the request is. */
+export function headersOf(request: Headers, identity: IdentityHeaders): ApiRequest["headers"] {
   const headers: Record<string, string | undefined> = {};
   for (const name in request.headers) {
+    if (identity.has(name)) continue;
     const value = request.headers[name];
     headers[name] = name.startsWith(impersonationPrefix)
-      ? rawValues(request, name).join(repeatedHeaderSeparator)
+      ? rawValues(request, name).map(headerText).join(repeatedHeaderSeparator)
       : Array.isArray(value)
         ? value.join(", ")
         : value;
@@ -21,4 +23,17 @@ export function headersOf(request: Headers): ApiRequest["headers"] {
 /** Of a header that may come several times, and whose values may hold commas. */
 function rawValues({ rawHeaders }: Headers, name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
+}
+
+/** Takes what says whose a request is out of it, for all who see it from now on: whoever is behind this server would believe it. */
+export function dropIdentity({ headers, rawHeaders }: Headers, identity: IdentityHeaders): void {
+  let isThere = false;
+  for (const name in headers) {
+    if (!identity.has(name)) continue;
+    isThere = true;
+    delete headers[name];
+  }
+  if (!isThere) return;
+  const kept = rawHeaders.filter((_, index) => !identity.has((rawHeaders[index - (index % 2)] ?? "").toLowerCase()));
+  (rawHeaders as string[]).splice(0, rawHeaders.length, ...kept);
 }

@@ -2,16 +2,15 @@
  * HTTPS for the API server: tls.createServer, which alone shows client certificates under Bun, and behind it HTTP/2 or
  * HTTP/1.1, as the client chooses in the handshake (ALPN, RFC 7301).
  */
-import { X509Certificate } from "node:crypto";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import {
   createServer as createTlsServer,
-  type PeerCertificate,
+  type DetailedPeerCertificate,
   type TLSSocket,
   type Server as TlsServer,
 } from "node:tls";
-import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
 import type { ApiServer } from "../server.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
 import { Entrance } from "./entrance.ts";
@@ -24,8 +23,8 @@ export interface TransportCertificates {
   /** PEM, with what leads from it to an authority that clients know. */
   readonly certificate: string;
   readonly key: string;
-  /** PEM of the authorities whose client certificates count. */
-  readonly clientAuthorities: string;
+  /** Whose certificates count. */
+  readonly authorities: ClientAuthorityBundles;
 }
 
 export interface TransportOptions extends TransportCertificates {
@@ -41,6 +40,8 @@ export interface TransportOptions extends TransportCertificates {
 /** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
 const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
+/** Certificates; more lie between a client and an authority in no cluster. */
+const LONGEST_CHAIN = 8;
 
 export class HttpsTransport {
   readonly #options: TransportOptions;
@@ -49,14 +50,18 @@ export class HttpsTransport {
   readonly #http2: Http2Server;
   readonly #tls: TlsServer;
   readonly #connections: Connections;
-  readonly #certificates = new WeakMap<TLSSocket, PeerCertificate>();
+  /** What clients showed, DER: their certificate, and what leads from it to an authority, where TLS found that it does. */
+  readonly #chains = new WeakMap<TLSSocket, readonly Buffer[]>();
+  readonly #certificates = new WeakMap<TLSSocket, ClientCertificate>();
+  #authorities: ClientAuthorities;
 
   constructor(server: ApiServer, options: TransportOptions) {
     this.#options = options;
-    const { certificate, key, clientAuthorities, log } = options;
+    const { certificate, key, authorities, log } = options;
+    this.#authorities = new ClientAuthorities(authorities);
     const limits = { ...connectionLimits, ...options.limits };
     const connections = new Connections(limits);
-    const certificateOf = (socket: TLSSocket): PeerCertificate | undefined => this.#certificates.get(socket);
+    const certificateOf = (socket: TLSSocket): ClientCertificate | undefined => this.#certificates.get(socket);
     const entrance = new Entrance({ server, connections, certificateOf, log });
     this.#connections = connections;
     this.#requests = new RequestService(server, connections, entrance);
@@ -74,7 +79,7 @@ export class HttpsTransport {
       {
         cert: certificate,
         key,
-        ca: clientAuthorities,
+        ca: this.#authorities.all,
         requestCert: true,
         // Who comes without a certificate may still bring a token; `authorized` says whether one counts.
         rejectUnauthorized: false,
@@ -103,13 +108,15 @@ export class HttpsTransport {
   }
 
   /** Renewed certificates, for connections from now on. One whose client's certificate does not count any more is ended. */
-  useCertificates({ certificate, key, clientAuthorities }: TransportCertificates): void {
-    this.#tls.setSecureContext({ cert: certificate, key, ca: clientAuthorities });
-    const authorities = splitCertificates(clientAuthorities).map((pem) => new X509Certificate(pem).publicKey);
+  useCertificates({ certificate, key, authorities }: TransportCertificates): void {
+    this.#authorities = new ClientAuthorities(authorities);
+    this.#tls.setSecureContext({ cert: certificate, key, ca: this.#authorities.all });
     for (const socket of this.#connections.sockets) {
-      const shown = this.#certificates.get(socket);
-      if (shown && !authorities.some((authority) => new X509Certificate(shown.raw).verify(authority)))
-        this.#end(socket);
+      const chain = this.#chains.get(socket);
+      if (!chain) continue;
+      const judged = this.#authorities.judge(chain);
+      this.#certificates.set(socket, judged);
+      if (!judged.isClients && !judged.isFrontProxys) this.#end(socket);
     }
   }
 
@@ -126,14 +133,39 @@ export class HttpsTransport {
   }
 
   #accept(socket: TLSSocket): void {
-    if (socket.authorized) this.#certificates.set(socket, socket.getPeerCertificate(true));
+    this.#lookAtCertificate(socket);
     this.#connections.secured(socket);
     if (socket.alpnProtocol === "h2") this.#http2.accept(socket);
     else this.#http1.emit("connection", socket);
+  }
+
+  /** One that leads to no authority counts as shown: whoever shows it is not nobody, but refused. */
+  #lookAtCertificate(socket: TLSSocket): void {
+    const chain = shownChain(socket);
+    const [raw] = chain;
+    if (!raw) return;
+    if (!socket.authorized) {
+      this.#certificates.set(socket, { raw, isClients: false, isFrontProxys: false });
+      return;
+    }
+    this.#chains.set(socket, chain);
+    this.#certificates.set(socket, this.#authorities.judge(chain));
   }
 
   /** A client that speaks HTTP/2 hears which of its requests nobody has seen. */
   #end(socket: TLSSocket): void {
     if (!this.#http2.end(socket)) socket.destroy();
   }
+}
+
+/** DER: what the client showed first, as far as each was issued by the next. */
+function shownChain(socket: TLSSocket): Buffer[] {
+  const chain: Buffer[] = [];
+  let shown: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  // An authority has issued itself.
+  while (shown?.raw && !chain.some((der) => der.equals(shown?.raw ?? der)) && chain.length < LONGEST_CHAIN) {
+    chain.push(shown.raw);
+    shown = shown.issuerCertificate;
+  }
+  return chain;
 }
