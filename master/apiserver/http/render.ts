@@ -17,6 +17,9 @@ import { storedGzip } from "./stored-gzip.ts";
 /** Answers smaller than this are not compressed, as upstream has it. */
 const COMPRESS_FROM = 128 * 1024;
 const CHUNK = 256 * 1024;
+const WORTH_A_WRITE = 48 * 1024;
+/** With the object that ends it, mostly within one block of stored gzip. */
+const STORED_CHUNK = 60 * 1024;
 /** Larger bodies are not worth the copy that joining them with their head takes. */
 const JOIN_UP_TO = 64 * 1024;
 /** An answer without a body, and without a length of one. */
@@ -165,7 +168,7 @@ async function renderList(
 ): Promise<void> {
   const { packing } = rendering;
   const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  const chunks = listChunks(head, items, packing === "none" ? CHUNK : COMPRESS_FROM);
+  const chunks = listChunks(head, items, packing);
   const first = chunks.next().value ?? "";
   const second = chunks.next();
   if (second.done) return renderText(response, code, first, rendering);
@@ -179,22 +182,25 @@ async function renderList(
 
 const LIST_END = "]}\n";
 
-function* listChunks(head: string, items: readonly CachedObject[], first_length: number): Generator<string, undefined> {
-  let parts = [head];
+/** The first is no shorter than what is compressed, if the list is not. */
+function* listChunks(head: string, items: readonly CachedObject[], packing: Packing): Generator<string, undefined> {
+  const usual = packing === "stored" ? STORED_CHUNK : CHUNK;
+  let most = packing === "none" ? CHUNK : COMPRESS_FROM;
+  let start = head;
+  let texts: string[] = [];
   let size = head.length;
-  let most = first_length;
   for (let index = 0; index < items.length; index += 1) {
     const text = (items[index] as CachedObject).text();
-    parts.push(index === 0 ? text : `,${text}`);
-    size += text.length;
+    texts.push(text);
+    size += text.length + 1;
     if (size < most || index === items.length - 1) continue;
-    yield parts.join("");
-    parts = [];
+    yield start + texts.join(",");
+    start = ",";
+    texts = [];
     size = 0;
-    most = CHUNK;
+    most = usual;
   }
-  parts.push(LIST_END);
-  yield parts.join("");
+  yield start + texts.join(",") + LIST_END;
 }
 
 async function* withTurns(texts: Iterable<string>): AsyncGenerator<string> {
@@ -253,7 +259,7 @@ async function renderParts(response: HttpResponse, parts: AsyncIterable<Uint8Arr
   for await (const part of parts) {
     gathered.push(part);
     size += part.length;
-    if (size >= CHUNK && !(await flush())) return;
+    if (size >= WORTH_A_WRITE && !(await flush())) return;
   }
   if (size > 0 && !(await flush())) return;
   response.end();

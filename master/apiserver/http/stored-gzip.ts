@@ -15,10 +15,12 @@ export async function* storedGzip(texts: AsyncIterable<string> | Iterable<string
   let length_bytes = 0;
   yield head;
   for await (const text of texts) {
-    const plain = Buffer.from(text);
-    crc = crc32(plain, crc);
-    length_bytes += plain.length;
-    yield blocksOf(plain);
+    const length = Buffer.byteLength(text);
+    const bytes = blocksOf(text, length);
+    for (let at = BLOCK_HEAD_BYTES; at < bytes.length; at += MAX_BLOCK_BYTES + BLOCK_HEAD_BYTES)
+      crc = crc32(bytes.subarray(at, at + MAX_BLOCK_BYTES), crc);
+    length_bytes += length;
+    yield bytes;
   }
   yield lastBlock;
   const trailer = Buffer.alloc(8);
@@ -27,17 +29,20 @@ export async function* storedGzip(texts: AsyncIterable<string> | Iterable<string
   yield trailer;
 }
 
-function blocksOf(plain: Buffer): Uint8Array {
-  const blocks = Math.ceil(plain.length / MAX_BLOCK_BYTES);
-  const bytes = Buffer.allocUnsafe(plain.length + blocks * BLOCK_HEAD_BYTES);
-  let at = 0;
-  for (let from = 0; from < plain.length; from += MAX_BLOCK_BYTES) {
-    const size = Math.min(MAX_BLOCK_BYTES, plain.length - from);
+/** The text is encoded where it is to stand, behind the head of the one block that it mostly fills. What is longer moves apart. */
+function blocksOf(text: string, length: number): Uint8Array {
+  const blocks = Math.ceil(length / MAX_BLOCK_BYTES);
+  const bytes = Buffer.allocUnsafeSlow(length + blocks * BLOCK_HEAD_BYTES);
+  const start = blocks * BLOCK_HEAD_BYTES;
+  bytes.write(text, start);
+  for (let block = 0; block < blocks; block += 1) {
+    const from = start + block * MAX_BLOCK_BYTES;
+    const size = Math.min(MAX_BLOCK_BYTES, bytes.length - from);
+    const at = block * (MAX_BLOCK_BYTES + BLOCK_HEAD_BYTES);
+    if (block < blocks - 1) bytes.copyWithin(at + BLOCK_HEAD_BYTES, from, from + size);
     bytes[at] = 0;
     bytes.writeUInt16LE(size, at + 1);
     bytes.writeUInt16LE(0xffff - size, at + 3);
-    plain.copy(bytes, at + BLOCK_HEAD_BYTES, from, from + size);
-    at += BLOCK_HEAD_BYTES + size;
   }
   return bytes;
 }
