@@ -1,19 +1,27 @@
-import type { PublishedResource } from "#shared/api/openapi/published-resource.ts";
-import { OpenApiPublisher } from "#shared/api/openapi/publisher.ts";
+import { documentName, type PublishedResource } from "#shared/api/openapi/published-resource.ts";
+import { OpenApiPublisher, type OtherServers } from "#shared/api/openapi/publisher.ts";
 import { kubernetesVersion } from "#shared/version.ts";
+import { openApiAnswer, openApiRequest } from "./openapi-answer.ts";
 import { connectsBy, pathNotFound } from "./registry/request-target.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
-import type { RequestInfo } from "./request.ts";
 import type { PathHandler } from "./server.ts";
 
 const allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /** Documents of other API servers (Aggregator). */
 export interface ExternalDocuments {
-  openApiDocuments(): readonly string[];
-  handlerFor(info: RequestInfo): PathHandler | undefined;
+  readonly openApi: OtherServers & { handlerFor(name: string): Promise<PathHandler | undefined> };
+  /** Group versions of ours that another server has taken over. */
+  replaced(): readonly GroupVersion[];
 }
+
+interface GroupVersion {
+  readonly group: string;
+  readonly version: string;
+}
+
+const v3Prefix = "/openapi/v3/";
 
 /** /openapi/v2 and /openapi/v3: made on demand from what is served at that moment. */
 export function openApiPaths(
@@ -23,38 +31,29 @@ export function openApiPaths(
   readonly exact: Record<string, PathHandler>;
   readonly prefixes: Record<string, PathHandler>;
 } {
-  let generation = -1;
+  let state = "";
   let published: readonly PublishedResource[] = [];
   const publisher = new OpenApiPublisher({
     version: kubernetesVersion,
     resources: () => {
+      const replaced = new Set(external?.replaced().map(documentName));
       // The publisher keeps what it made as long as it gets the same array.
-      if (generation !== table.generation) {
-        generation = table.generation;
-        published = [...table.all()].map(publishedResource);
+      const current = [table.generation, ...replaced].join();
+      if (state !== current) {
+        state = current;
+        published = [...table.all()].filter(({ gvk }) => !replaced.has(documentName(gvk))).map(publishedResource);
       }
       return published;
     },
   });
   const handler: PathHandler = async (context, exchange) => {
     // As upstream's router has it, any method is answered.
-    const { info, headers, query } = context;
-    const answer = await publisher.respond({
-      path: info.path,
-      accept: headers["accept"],
-      acceptEncoding: headers["accept-encoding"],
-      ifNoneMatch: headers["if-none-match"],
-      hash: query.get("hash") ?? undefined,
-      elsewhere: external?.openApiDocuments(),
-    });
-    if (!answer) {
-      const elsewhere = external?.handlerFor(info);
-      if (elsewhere) return elsewhere(context, exchange);
-      if (info.path.startsWith("/openapi/v3/")) return { kind: "bytes", code: 404, contentType: "", body: "" };
-      throw pathNotFound();
-    }
-    const { "content-type": contentType = "", ...rest } = lowerCased(answer.headers);
-    return { kind: "bytes", code: answer.status, contentType, headers: rest, body: answer.body ?? "" };
+    const { path } = context.info;
+    const answer = await publisher.respond({ ...openApiRequest(context), path, elsewhere: external?.openApi });
+    if (answer) return openApiAnswer(answer);
+    if (!path.startsWith(v3Prefix)) throw pathNotFound();
+    const elsewhere = await external?.openApi.handlerFor(path.slice(v3Prefix.length));
+    return elsewhere ? elsewhere(context, exchange) : { kind: "bytes", code: 404, contentType: "", body: "" };
   };
   return { exact: { "/openapi/v2": handler, "/openapi/v3": handler }, prefixes: { "/openapi/": handler } };
 }
@@ -78,8 +77,4 @@ function publishedResource({ declaration, gvk }: ServedResource): PublishedResou
     answersDeleteWithObject: strategy?.isRemovable ? undefined : strategy?.answersDeleteWithObject,
     custom: published?.(gvk.version),
   };
-}
-
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }

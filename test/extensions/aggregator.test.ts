@@ -33,12 +33,16 @@ const flunders = {
   ],
 };
 
+const documentName = "apis/sample.example.com/v1";
+
 beforeAll(async () => {
   server = await startExtendedServer(["aggregated"]);
   const answer = (served: ServedRequest, url: string): object => {
     if (url === "/apis/sample.example.com/v1") return flunders;
     asked.push(served);
-    if (url.startsWith("/openapi/v3")) return { openapi: "3.0.0", paths: {} };
+    if (url === "/openapi/v3")
+      return { paths: { [documentName]: { serverRelativeURL: `/openapi/v3/${documentName}?hash=A` } } };
+    if (url.startsWith("/openapi/v3/")) return { openapi: "3.0.0", paths: {} };
     if (served.request.method === "POST") return JSON.parse(served.body) as object;
     const item = { metadata: { name: "one", namespace: "default" } };
     return {

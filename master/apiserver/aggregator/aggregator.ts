@@ -20,6 +20,7 @@ import { type Availability, availabilityOf } from "./availability.ts";
 import { localServices, managedLabel } from "./local-services.ts";
 import { passOn, unavailable } from "./pass-on.ts";
 import { discoveryOf, type Told } from "./remote-discovery.ts";
+import { RemoteOpenApi } from "./remote-openapi.ts";
 import type { RemoteParts } from "./remote-service.ts";
 
 export interface AggregatorOptions extends RemoteParts {
@@ -57,9 +58,11 @@ export class Aggregator {
     labels: ["name", "reason"],
   });
   readonly #unlisten: (() => void)[] = [];
+  readonly openApi: RemoteOpenApi;
 
   constructor(options: AggregatorOptions) {
     this.#options = options;
+    this.openApi = new RemoteOpenApi(options, () => this.#remotes(), options.log);
   }
 
   /** Follows APIServices and what they stand on. */
@@ -222,25 +225,19 @@ export class Aggregator {
     return [{ name: "aggregator_unavailable_apiservice", type: "gauge", help, samples }, this.#unavailable.family()];
   }
 
-  /** OpenAPI v3 documents of other servers by name (`apis/metrics.k8s.io/v1beta1`). */
-  openApiDocuments(): readonly string[] {
+  /** Group versions that are served here too, in whose place another server is registered. */
+  replaced(): readonly { readonly group: string; readonly version: string }[] {
+    const replaceable = [...this.#options.resources.all()].filter(({ declaration }) => declaration.replaceable);
+    const names = new Set(replaceable.map(({ gvk }) => `${gvk.version}.${gvk.group}`));
     return this.#remotes()
-      .filter(({ metadata }) => this.#told.get(metadata.name ?? "")?.version.freshness === "Current")
-      .map(({ spec }) => `apis/${spec.group}/${spec.version}`);
+      .filter(({ metadata }) => names.has(metadata.name ?? ""))
+      .map(({ spec }) => ({ group: spec.group ?? "", version: spec.version ?? "" }));
   }
 
   /** The handler for requests that are another server's. undefined: not one of those. */
   handlerFor(info: RequestInfo): PathHandler | undefined {
-    const [first, second = "", third = "", fourth = "", fifth = ""] = info.path
-      .split("/")
-      .filter((part) => part !== "");
-    const [group, version] =
-      first === "openapi" && second === "v3" && third === "apis"
-        ? [fourth, fifth]
-        : first === "apis"
-          ? [second, third]
-          : ["", ""];
-    if (group === "" || version === "") return undefined;
+    const [first, group = "", version = ""] = info.path.split("/").filter((part) => part !== "");
+    if (first !== "apis" || group === "" || version === "") return undefined;
     const service = this.#options.reader.get(apiServices, { name: `${version}.${group}` });
     if (!service?.spec.service) return undefined;
     return (context, exchange) => {

@@ -5,9 +5,9 @@ import type { APIResource } from "#shared/api/types/meta-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import type { RemoteVersion } from "../discovery/remote-version.ts";
 import { aggregatorUser } from "./availability.ts";
+import { bytesOf, headerOf } from "./remote-answer.ts";
 import { discoveryDeadline, endpointOf, type RemoteParts } from "./remote-service.ts";
 
-const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 const aggregatedForms = ["v2", "v2beta1"].map(
   (version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
 );
@@ -48,11 +48,6 @@ export async function discoveryOf(parts: RemoteParts, service: APIService, befor
   return { version: fromResourceList(await documentOf(list), version) };
 }
 
-function headerOf({ headers }: StreamResponse, name: string): string {
-  const index = headers.findIndex((each, at) => at % 2 === 0 && each.toLowerCase() === name);
-  return index < 0 ? "" : (headers[index + 1] ?? "");
-}
-
 /** Whatever the order of the parameters, and what else there is. */
 function isForm(type: string, form: string): boolean {
   const parts = new Set(type.split(";").map((part) => part.trim().toLowerCase()));
@@ -60,16 +55,10 @@ function isForm(type: string, form: string): boolean {
 }
 
 /** undefined: it is empty. Throws on what is no JSON object. */
-async function documentOf({ body }: StreamResponse): Promise<Record<string, unknown> | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_DOCUMENT_BYTES) throw new Error("the answer is too long");
-    chunks.push(chunk as Buffer);
-  }
-  if (size === 0) return undefined;
-  const document: unknown = JSON.parse(Buffer.concat(chunks).toString());
+async function documentOf(answer: StreamResponse): Promise<Record<string, unknown> | undefined> {
+  const bytes = await bytesOf(answer);
+  if (bytes.length === 0) return undefined;
+  const document: unknown = JSON.parse(bytes.toString());
   if (!isJsonObject(document)) throw new Error("the answer is no object");
   return document;
 }

@@ -61,8 +61,10 @@ function publisherOf(resources: readonly PublishedResource[]) {
   });
 }
 
-async function get(publisher: OpenApiPublisher, request: OpenApiRequest) {
-  const response = await publisher.respond(request);
+const plainGet = { method: "GET", headers: {} } as const;
+
+async function get(publisher: OpenApiPublisher, request: Partial<OpenApiRequest> & Pick<OpenApiRequest, "path">) {
+  const response = await publisher.respond({ ...plainGet, ...request });
   if (!response) throw new Error(`no answer for ${request.path}`);
   return response;
 }
@@ -156,18 +158,18 @@ describe("OpenAPI 3", () => {
     const plain = await get(publisher, { path });
     const etag = plain.headers["Etag"] ?? "";
     const hash = etag.slice(1, -1);
-    expect((await get(publisher, { path, ifNoneMatch: etag })).status).toBe(304);
+    expect((await get(publisher, { path, headers: { "if-none-match": etag } })).status).toBe(304);
     expect((await get(publisher, { path, hash })).headers["Cache-Control"]).toBe("public, immutable");
     expect(await get(publisher, { path, hash: "OLD" })).toMatchObject({
       status: 301,
       headers: { Location: `${path}?hash=${hash}` },
     });
-    expect((await get(publisher, { path, accept: "application/xml" })).status).toBe(406);
-    const compressed = await get(publisher, { path, acceptEncoding: "gzip, deflate" });
+    expect((await get(publisher, { path, headers: { accept: "application/xml" } })).status).toBe(406);
+    const compressed = await get(publisher, { path, headers: { "accept-encoding": "gzip, deflate" } });
     expect(compressed.headers["Content-Encoding"]).toBe("gzip");
     expect(Bun.gunzipSync(new Uint8Array(compressed.body ?? []))).toEqual(new Uint8Array(plain.body ?? []));
-    expect(await publisher.respond({ path: "/openapi/v3/apis/nowhere/v1" })).toBeUndefined();
-    expect(await publisher.respond({ path: "/version" })).toBeUndefined();
+    expect(await publisher.respond({ ...plainGet, path: "/openapi/v3/apis/nowhere/v1" })).toBeUndefined();
+    expect(await publisher.respond({ ...plainGet, path: "/version" })).toBeUndefined();
   });
 
   test("a new custom resource changes no other document", async () => {
@@ -185,7 +187,7 @@ describe("OpenAPI 3", () => {
     const document = await getJson(publisher, path);
     for (const separator of ["@", "."]) {
       const accept = `application/com.github.proto-openapi.spec.v3${separator}v1.0+protobuf`;
-      const { body, headers } = await get(publisher, { path, accept });
+      const { body, headers } = await get(publisher, { path, headers: { accept } });
       expect(headers["Content-Type"]).toBe(accept.replace("@", "."));
       expect(headers["Etag"]).toBe((await get(publisher, { path })).headers["Etag"] ?? "");
       const reader = new WireReader(Buffer.from(body ?? []));
@@ -221,7 +223,7 @@ describe("OpenAPI 2", () => {
     const publisher = publisherOf(builtIn);
     const document = await getJson(publisher, "/openapi/v2");
     const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-    const { body, headers } = await get(publisher, { path: "/openapi/v2", accept });
+    const { body, headers } = await get(publisher, { path: "/openapi/v2", headers: { accept } });
     expect(headers["Content-Type"]).toBe(accept.replace("@", "."));
     const names = new Map<number, string[]>();
     const reader = new WireReader(Buffer.from(body ?? []));

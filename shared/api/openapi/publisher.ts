@@ -2,11 +2,22 @@
  * Serves /openapi/v2, /openapi/v3 and a document per group version and root path below it. Documents are made when they are asked for,
  * and kept compressed in a bounded cache; what is served to kubectl twice is seldom served to anyone again for hours.
  */
-import { createHash } from "node:crypto";
-import { promisify } from "node:util";
-import { gunzip, gzip } from "node:zlib";
-import { covers, mediaRanges } from "../../http/accept.ts";
+import { type ContentResponse, serveContent } from "../../http/serve-content.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
+import {
+  type AskedDocument,
+  accepted,
+  type Document,
+  digest,
+  document,
+  json,
+  relativeUrl,
+  sendDocument,
+  sendVersioned,
+  v2Protobuf,
+  v3Protobuf,
+  vary,
+} from "./document-answer.ts";
 import {
   customInfo,
   type Info,
@@ -18,6 +29,8 @@ import {
   v3PathMembers,
   v3Text,
 } from "./documents.ts";
+import type { ForeignDocument } from "./foreign-document.ts";
+import { type MergedMembers, mergedMembers } from "./merged-documents.ts";
 import { type PathItem, pathItems } from "./operations.ts";
 import { documentName, type PublishedResource } from "./published-resource.ts";
 import { resourceListItem, rootItems } from "./root-paths.ts";
@@ -25,22 +38,24 @@ import { SharedParameters } from "./shared-parameters.ts";
 import * as v2Encoding from "./v2-protobuf.ts";
 import * as v3Encoding from "./v3-protobuf.ts";
 
-export interface OpenApiRequest {
+export interface OpenApiRequest extends AskedDocument {
   /** `/openapi/v2`, `/openapi/v3`, `/openapi/v3/apis/apps/v1`. */
   readonly path: string;
-  readonly accept?: string | undefined;
-  readonly acceptEncoding?: string | undefined;
-  readonly ifNoneMatch?: string | undefined;
-  /** The query parameter `hash`. */
-  readonly hash?: string | undefined;
-  /** Names of documents that others serve: the index has them too. */
-  readonly elsewhere?: readonly string[] | undefined;
+  /** Asked where the answer tells of other servers too. */
+  readonly elsewhere?: OtherServers | undefined;
 }
 
-export interface OpenApiResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | undefined;
+/** What other API servers publish. */
+export interface OtherServers {
+  /** Where documents of OpenAPI 3 are, by name. */
+  documentUrls(): Promise<ReadonlyMap<string, string>>;
+  /** Documents of OpenAPI 2, what wins over others first. */
+  documents(): Promise<readonly OtherDocument[]>;
+}
+
+export interface OtherDocument {
+  readonly etag: string;
+  read(): Promise<ForeignDocument>;
 }
 
 export interface OpenApiSource {
@@ -52,26 +67,13 @@ export interface OpenApiSource {
   descriptions?(): Promise<Descriptions>;
 }
 
-interface Document {
-  readonly etag: string;
-  readonly contentType: string;
-  readonly compressed: Buffer;
-}
-
-const json = "application/json";
-/** The type with an @ is asked for, but Go cannot parse it in an answer. */
-const protobufTypes = (version: "v2" | "v3") =>
-  ["@", "."].map((separator) => `application/com.github.proto-openapi.spec.${version}${separator}v1.0+protobuf`);
-const v2Protobuf = protobufTypes("v2");
-const v3Protobuf = protobufTypes("v3");
 const maxCachedBytes = 1024 * 1024;
 /** Of a cached document's key. */
 const protobufSuffix = "+protobuf";
+const v2Key = (etag: string): string => `v2 ${etag}`;
 /** Work between two turns of the event loop. */
 const maxTurn_ms = 8;
 
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export class OpenApiPublisher {
@@ -83,33 +85,27 @@ export class OpenApiPublisher {
   }
 
   /** Answers a request for one of the paths; undefined for a path that is none of them. */
-  async respond(request: OpenApiRequest): Promise<OpenApiResponse | undefined> {
+  async respond(request: OpenApiRequest): Promise<ContentResponse | undefined> {
     const snapshot = this.current();
-    const { path, hash } = request;
-    if (path === "/openapi/v2") return this.respondV2(request, snapshot);
+    const { path, elsewhere } = request;
+    if (path === "/openapi/v2") return respondV2(request, snapshot, (await elsewhere?.documents()) ?? []);
     if (path === "/openapi/v3") {
-      if (matches(request.ifNoneMatch, undefined)) return { status: 304, headers: {} };
-      // Upstream leaves the type to Go, which takes it for text.
-      const headers = { "Content-Type": "text/plain; charset=utf-8" };
-      return { status: 200, headers, body: snapshot.index(request.elsewhere ?? []) };
+      const body = snapshot.index(await elsewhere?.documentUrls());
+      return serveContent(request, {
+        headers: {},
+        // Upstream leaves the type to Go, which takes it for text.
+        guessedType: "text/plain; charset=utf-8",
+        modified_ms: Date.now(),
+        whole: async () => ({ headers: {}, body }),
+        bytes: async () => body,
+      });
     }
     const name = path.startsWith("/openapi/v3/") ? path.slice("/openapi/v3/".length) : undefined;
     const part = name === undefined ? undefined : snapshot.parts.get(name);
     if (name === undefined || !part) return undefined;
-    const type = accepted(request.accept, [json, ...v3Protobuf]);
-    if (type === undefined) return { status: 406, headers: { Vary: "Accept" } };
-    if (hash && hash !== part.etag) {
-      const headers = { Location: relativeUrl(name, part.etag), Etag: `"${part.etag}"`, Vary: "Accept" };
-      return { status: 301, headers: { ...headers, "Content-Type": json } };
-    }
-    const response = await send(await (type === json ? snapshot.v3Json(name) : snapshot.v3Protobuf(name)), request);
-    return hash ? cacheable(response) : response;
-  }
-
-  private async respondV2(request: OpenApiRequest, snapshot: Snapshot): Promise<OpenApiResponse> {
-    const type = accepted(request.accept, [json, ...v2Protobuf]);
-    if (type === undefined) return { status: 406, headers: { Vary: vary } };
-    return send(await (type === json ? snapshot.v2Json() : snapshot.v2Protobuf()), request);
+    return sendVersioned(request, name, part.etag, v3Protobuf, (type) =>
+      type === json ? snapshot.v3Json(name) : snapshot.v3Protobuf(name),
+    );
   }
 
   private current(): Snapshot {
@@ -119,6 +115,16 @@ export class OpenApiPublisher {
     }
     return this.snapshot;
   }
+}
+
+async function respondV2(
+  request: OpenApiRequest,
+  snapshot: Snapshot,
+  others: readonly OtherDocument[],
+): Promise<ContentResponse> {
+  const type = accepted(request, [json, ...v2Protobuf]);
+  if (type === undefined) return { status: 406, headers: { Vary: vary } };
+  return sendDocument(await (type === json ? snapshot.v2Json(others) : snapshot.v2Protobuf(others)), request);
 }
 
 /** What one document of OpenAPI 3 tells of. */
@@ -154,9 +160,9 @@ class Snapshot {
   }
 
   /** The documents that there are, by name. */
-  index(elsewhere: readonly string[]): Buffer {
+  index(elsewhere: ReadonlyMap<string, string> = new Map()): Buffer {
     const own = [...this.parts].map(([name, { etag }]): [string, string] => [name, relativeUrl(name, etag)]);
-    const others = elsewhere.map((name): [string, string] => [name, `/openapi/v3/${name}`]);
+    const others = [...elsewhere].filter(([name]) => !this.parts.has(name));
     const urls = others.length === 0 ? own : [...own, ...others].sort(([one], [other]) => (one < other ? -1 : 1));
     const paths = Object.fromEntries(urls.map(([name, serverRelativeURL]) => [name, { serverRelativeURL }]));
     return Buffer.from(JSON.stringify({ paths }));
@@ -195,30 +201,36 @@ class Snapshot {
     };
   }
 
-  v2Json(): Promise<Document> {
-    return this.cached("v2", async () => {
-      const { paths, models, shared } = await this.v2Members();
-      const pathTexts = await inTurns(paths, memberText);
+  v2Json(others: readonly OtherDocument[]): Promise<Document> {
+    const etag = this.v2Etag(others);
+    return this.cached(v2Key(etag), async () => {
+      const own = await this.v2Members();
+      const pathTexts = await inTurns(own.paths, memberText);
+      const { paths, models, parameters } = await withOthers(own, others);
+      const otherTexts = await inTurns(paths, memberText);
       const modelTexts = await inTurns(models, memberText);
-      const parameters = [...shared.entries()].map(([name, each]) => memberText({ name, render: () => each }));
-      return document(this.v2Etag(), json, Buffer.from(v2Text(this.info, pathTexts, modelTexts, parameters)));
+      const text = v2Text(this.info, [...pathTexts, ...otherTexts], modelTexts, parameters.map(memberText));
+      return document(etag, json, Buffer.from(text));
     });
   }
 
-  v2Protobuf(): Promise<Document> {
-    return this.cached("v2-protobuf", async () => {
-      const { paths, models, shared } = await this.v2Members();
+  v2Protobuf(others: readonly OtherDocument[]): Promise<Document> {
+    const etag = this.v2Etag(others);
+    return this.cached(`${v2Key(etag)}${protobufSuffix}`, async () => {
+      const own = await this.v2Members();
+      const pathEntries = await inTurns(own.paths, v2Encoding.encodePath);
+      const { paths, models, parameters } = await withOthers(own, others);
       const encoded = v2Encoding.encodeDocument(
         this.info,
-        await inTurns(paths, v2Encoding.encodePath),
+        [...pathEntries, ...(await inTurns(paths, v2Encoding.encodePath))],
         await inTurns(models, v2Encoding.encodeDefinition),
-        [...shared.entries()].map(v2Encoding.encodeParameter),
+        parameters.map(v2Encoding.encodeParameter),
       );
-      return document(this.v2Etag(), v2Protobuf.at(-1) ?? json, encoded);
+      return document(etag, v2Protobuf.at(-1) ?? json, encoded);
     });
   }
 
-  private async v2Members() {
+  async v2Members() {
     const descriptions = await this.descriptions();
     const items = [...this.parts.values()].flatMap((part) => part.items());
     const shared = new SharedParameters();
@@ -229,8 +241,14 @@ class Snapshot {
     };
   }
 
-  private v2Etag(): string {
-    return digest([...this.parts.values()].map(({ etag }) => etag).join());
+  /** Of the document that tells of these others; what was made with others than these is forgotten. */
+  private v2Etag(others: readonly OtherDocument[]): string {
+    const etag = digest([...this.parts.values(), ...others].map((each) => each.etag).join());
+    const key = v2Key(etag);
+    for (const each of this.cache.keys()) {
+      if (each.startsWith(v2Key("")) && each.replace(protobufSuffix, "") !== key) this.cache.delete(each);
+    }
+    return etag;
   }
 
   /** Makes a document once, also when many ask at once, and forgets the oldest ones beyond the bound. */
@@ -264,8 +282,17 @@ class Snapshot {
   }
 }
 
-async function document(etag: string, contentType: string, body: Uint8Array): Promise<Document> {
-  return { etag, contentType, compressed: await compress(body) };
+/** Once the paths are rendered: what they share is known by then. */
+async function withOthers(
+  { paths, models, shared }: Awaited<ReturnType<Snapshot["v2Members"]>>,
+  others: readonly OtherDocument[],
+): Promise<MergedMembers> {
+  const parameters = [...shared.entries()];
+  if (others.length === 0) {
+    return { paths: [], models, parameters: parameters.map(([name, each]) => ({ name, render: () => each })) };
+  }
+  const documents = await Promise.all(others.map((each) => each.read()));
+  return mergedMembers({ paths: paths.map(({ name }) => name), models, parameters }, documents);
 }
 
 function partsOf(resources: readonly PublishedResource[], version: string): Map<string, Part> {
@@ -302,47 +329,4 @@ async function inTurns<T>(members: Iterable<Member>, render: (member: Member) =>
     }
   }
   return rendered;
-}
-
-function digest(text: string): string {
-  return createHash("sha512").update(text).digest("hex").toUpperCase();
-}
-
-function relativeUrl(name: string, etag: string): string {
-  return `/openapi/v3/${name}?hash=${etag}`;
-}
-
-const vary = "Accept-Encoding, Accept";
-
-/** The first of the offered types in the client's order of preference. */
-function accepted(accept: string | undefined, offered: readonly string[]): string | undefined {
-  for (const range of mediaRanges(accept || "*/*")) {
-    const type = offered.find((each) => covers(range, each));
-    if (type !== undefined) return type;
-  }
-  return undefined;
-}
-
-/** Whether If-None-Match names what there is. */
-function matches(ifNoneMatch: string | undefined, etag: string | undefined): boolean {
-  const tags = (ifNoneMatch ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes("*") || (etag !== undefined && tags.includes(etag));
-}
-
-async function send(made: Document, request: OpenApiRequest): Promise<OpenApiResponse> {
-  const unchanged = { Etag: `"${made.etag}"`, Vary: vary };
-  if (matches(request.ifNoneMatch, unchanged.Etag)) return { status: 304, headers: unchanged };
-  const headers = { ...unchanged, "Content-Type": made.contentType };
-  if (/\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(request.acceptEncoding ?? "")) {
-    return { status: 200, headers: { ...headers, "Content-Encoding": "gzip" }, body: made.compressed };
-  }
-  return { status: 200, headers, body: await decompress(made.compressed) };
-}
-
-const year_ms = 365 * 24 * 3600 * 1000;
-
-/** An address with a hash always names the same document. */
-function cacheable(response: OpenApiResponse): OpenApiResponse {
-  const expires = new Date(Date.now() + year_ms).toUTCString().replace("GMT", "UTC");
-  return { ...response, headers: { ...response.headers, "Cache-Control": "public, immutable", Expires: expires } };
 }

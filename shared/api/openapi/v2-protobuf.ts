@@ -33,9 +33,9 @@ export function encodeDefinition({ name, render }: Member): Uint8Array {
 }
 
 /** A shared parameter as an entry of ParameterDefinitions. */
-export function encodeParameter([name, parameter]: readonly [string, JsonObject]): Uint8Array {
+export function encodeParameter({ name, render }: Member): Uint8Array {
   const writer = new MessageWriter();
-  fillParameter(writer, parameter);
+  fillParameter(writer, render());
   return named(1, name, writer.finish());
 }
 
@@ -91,7 +91,8 @@ function encodeOperation(operation: JsonObject): Uint8Array {
   writeStrings(writer, 7, operation["consumes"]);
   writeParameters(writer, 8, operation["parameters"]);
   writeMessage(writer, 9, (responses) => {
-    for (const [code, response] of Object.entries(operation["responses"] as JsonObject)) {
+    for (const [code, response] of Object.entries((operation["responses"] ?? {}) as JsonObject)) {
+      if (code.startsWith("x-")) continue;
       responses.bytesEntry(1, code, encodeResponse(response as JsonObject));
     }
   });
@@ -133,7 +134,7 @@ function fillBodyParameter(message: MessageWriter, parameter: JsonObject): void 
   writeString(message, 2, parameter["name"]);
   writeString(message, 3, "body");
   writeBoolean(message, 4, parameter["required"]);
-  writeBytes(message, 5, encodeSchema(parameter["schema"] as JsonObject));
+  if (parameter["schema"] !== undefined) writeBytes(message, 5, encodeSchema(parameter["schema"] as JsonObject));
 }
 
 /** NonBodyParameter: query = 3, path = 4, whose numbers differ by the query's allow_empty_value. */
@@ -172,8 +173,11 @@ const schemaFields: readonly MessageField[] = [
   ["enum", 20, writeAnys],
   ["additionalProperties", 21, writeAdditionalProperties],
   ["type", 22, writeType],
-  ["items", 23, writeSchemaItem],
+  ["items", 23, writeSchemaItems],
+  ["allOf", 24, writeSchemas],
   ["properties", 25, writeProperties],
+  ["readOnly", 27, writeBoolean],
+  ["example", 30, writeAny],
 ];
 
 function encodeSchema(schema: JsonObject): Uint8Array {
@@ -196,12 +200,16 @@ function writeAdditionalProperties(writer: WireWriter, number: number, value: un
 
 /** TypeItem{value = 1} */
 function writeType(writer: WireWriter, number: number, value: unknown): void {
-  writeMessage(writer, number, (item) => writeStrings(item, 1, [value]));
+  writeMessage(writer, number, (item) => writeStrings(item, 1, [value].flat()));
 }
 
 /** ItemsItem{schema = 1} */
-function writeSchemaItem(writer: WireWriter, number: number, value: unknown): void {
-  writeMessage(writer, number, (item) => writeBytes(item, 1, encodeSchema(value as JsonObject)));
+function writeSchemaItems(writer: WireWriter, number: number, value: unknown): void {
+  writeMessage(writer, number, (items) => writeSchemas(items, 1, [value].flat()));
+}
+
+function writeSchemas(writer: WireWriter, number: number, schemas: unknown): void {
+  for (const schema of schemas as JsonObject[]) writeBytes(writer, number, encodeSchema(schema));
 }
 
 /** Properties{additional_properties = 1} */

@@ -14,9 +14,9 @@ const PATIENCE_MS = 120_000;
 
 export async function answersOf(fetch: Fetch, backings: Backings): Promise<Answers> {
   const answers: Answers = {};
-  await send(fetch, "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "aggregated" } });
+  await createNamespace(fetch);
   const ports: number[] = [];
-  for (const each of cases) ports.push(await set(fetch, backings, each));
+  for (const each of cases) ports.push(await register(fetch, backings, each));
   const normal = (text: string): string => normalized(text, backings, ports);
   for (const { name } of cases) await condition(fetch, `v1.${name}.example.com`);
   await listed(
@@ -45,7 +45,11 @@ export async function answersOf(fetch: Fetch, backings: Backings): Promise<Answe
 const nameOf = (item: Json): string =>
   (item["name"] ?? (item["metadata"] as Json | undefined)?.["name"] ?? "") as string;
 
-async function set(fetch: Fetch, backings: Backings, each: Case): Promise<number> {
+export const createNamespace = (fetch: Fetch): Promise<void> =>
+  send(fetch, "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "aggregated" } });
+
+/** Makes a case's objects. Gives the port of what stands behind them. */
+export async function register(fetch: Fetch, backings: Backings, each: Case): Promise<number> {
   const { name, service, slice, spec, behaviour = { kind: "nobody" } } = each;
   const port = await backings.start(name, behaviour);
   const namespace = "/api/v1/namespaces/aggregated/services";
@@ -86,7 +90,7 @@ async function set(fetch: Fetch, backings: Backings, each: Case): Promise<number
   return port;
 }
 
-async function send(fetch: Fetch, path: string, body: Json): Promise<void> {
+export async function send(fetch: Fetch, path: string, body: Json): Promise<void> {
   const headers = { "content-type": "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   if (response.status !== 201) throw new Error(`${path}: ${response.status} ${await response.text()}`);
@@ -120,7 +124,7 @@ async function heard(fetch: Fetch, { name }: Case): Promise<Answers> {
   return answers;
 }
 
-async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
+export async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();
@@ -130,7 +134,7 @@ async function until<T>(look: () => Promise<T | undefined>, what: string): Promi
   }
 }
 
-const condition = (fetch: Fetch, name: string): Promise<Json> =>
+export const condition = (fetch: Fetch, name: string): Promise<Json> =>
   until(async () => {
     const { status } = (await (await fetch(`${registration}/${name}`)).json()) as { status?: { conditions?: Json[] } };
     const found = status?.conditions?.find(({ type }) => type === "Available");

@@ -35,6 +35,11 @@ export interface AnswerDifference {
 
 export const answerDifferences: readonly AnswerDifference[] = [
   {
+    reason: "a part is of what would be sent whole; upstream sends another thing, that part compressed",
+    asked: /^GET \/openapi\/v2 range bytes=0-4999 accept-encoding gzip$/,
+    without: ({ headers, ...answer }) => ({ ...answer, headers: { ...headers, "content-encoding": "gzip" } }),
+  },
+  {
     reason: "documents are kept compressed, and go so to whoever takes that",
     asked: /^\w+ \/openapi\/v3\/apis\/apps\/v1( |\?|$)/,
     without: ({ headers: { "content-encoding": _, ...headers }, ...answer }) => ({
