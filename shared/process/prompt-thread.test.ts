@@ -30,23 +30,38 @@ console.log(JSON.stringify({ before, taken, after: schedulingOf(), ofChild, ofWo
 process.exit();
 `;
 
-/** The program in a process that is favoured, as the service is, however the tests themselves are run. */
-async function run(): Promise<Report> {
-  const child = Bun.spawn(["nice", "-n", String(-5 - getPriority()), process.execPath, "-e", program], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+async function run(...as: readonly string[]): Promise<Report> {
+  const child = Bun.spawn([...as, process.execPath, "-e", program], { stdout: "pipe", stderr: "inherit" });
   return JSON.parse(await new Response(child.stdout).text()) as Report;
 }
 
-test("a prompt thread asks for short turns and keeps its niceness; what it starts asks for nothing", async () => {
-  const { before, taken, after, ofChild, ofWorker } = await run();
-  const { niceness, slice_ns: usual_ns } = before;
-  // Before Linux 6.12 the kernel takes the length of a turn and forgets it.
-  const short_ns = usual_ns === 0 ? 0 : 100_000;
+/** However the tests themselves are run. */
+const withNiceness = (niceness: number): readonly string[] => ["nice", "-n", String(niceness - getPriority())];
+
+/** Before Linux 6.12 the kernel takes the length of a turn and forgets it. */
+const shortOf = (usual_ns: number): number => (usual_ns === 0 ? 0 : 100_000);
+
+test("a prompt thread asks for short turns and is favoured; what it starts is neither", async () => {
+  const { before, taken, after, ofChild, ofWorker } = await run(...withNiceness(0));
+  const { slice_ns: usual_ns } = before;
+  const prompt = { niceness: -5, slice_ns: shortOf(usual_ns) };
+  const usual = { niceness: 0, slice_ns: usual_ns };
+  expect(before).toEqual(usual);
   expect(taken).toBe(true);
-  expect(after).toEqual({ niceness, slice_ns: short_ns });
-  expect(ofChild).toEqual({ niceness: 0, slice_ns: usual_ns });
-  expect(ofWorker).toEqual([{ niceness: 0, slice_ns: usual_ns }, true, { niceness, slice_ns: short_ns }]);
-  expect(niceness).toBeLessThan(0);
+  expect(after).toEqual(prompt);
+  expect(ofChild).toEqual(usual);
+  expect(ofWorker).toEqual([usual, true, prompt]);
+});
+
+test("who favours the program more is heeded", async () => {
+  const { after, ofWorker } = await run(...withNiceness(-11));
+  expect(after.niceness).toBe(-11);
+  expect(ofWorker[2].niceness).toBe(-11);
+});
+
+test("where it may not be favoured it still asks for short turns", async () => {
+  const unprivileged = ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"];
+  const { before, taken, after } = await run(...withNiceness(0), ...unprivileged);
+  expect(taken).toBe(true);
+  expect(after).toEqual({ niceness: 0, slice_ns: shortOf(before.slice_ns) });
 });

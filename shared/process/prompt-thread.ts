@@ -1,7 +1,8 @@
 /**
  * Threads that the kernel lets run soon after they are woken. Since Linux 6.12 a thread says how long it wants to run at a time
  * (sched_setattr(2), `sched_runtime` of a thread of the usual policy), and one that is woken and asks for less goes before one
- * that runs and asks for more. Nobody's share of the processor changes.
+ * that runs and asks for more. Where the process may, they are also favoured over its other threads: a thread that was woken for
+ * little has, as the kernel counts, had more than its share, and would wait for a compiler's turn to end.
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 
@@ -16,6 +17,10 @@ const resetOnFork = 1n;
 /** The least that the kernel takes. What it gives unasked is some milliseconds, which it ends only at a tick, 100 to 250 of
  *  them a second. */
 const slice_ns = 100_000n;
+
+/** Of threads that answer. Not of the service: what its first thread starts before it asks for more - the engine's compilers, which
+ *  stay - would have it as well. */
+const favoured = -5;
 
 export interface Scheduling {
   readonly niceness: number;
@@ -35,10 +40,15 @@ export function promptThread(): boolean {
     // Those of the first thread, whose niceness is the program's: threads that it starts have none of it.
     const wanted = readAttributes(numbers.get, syscall, process.pid);
     if (wanted?.readUInt32LE(attributes.policyAt) !== usualPolicy) return false;
+    const given = wanted.readInt32LE(attributes.nicenessAt);
     wanted.writeUInt32LE(attributes.size_bytes, attributes.sizeAt);
     wanted.writeBigUInt64LE(wanted.readBigUInt64LE(attributes.flagsAt) | resetOnFork, attributes.flagsAt);
     wanted.writeBigUInt64LE(slice_ns, attributes.runtimeAt);
-    return syscall(numbers.set, 0, wanted, 0) === 0;
+    // In a container, say, it may not be favoured.
+    return [Math.min(given, favoured), given].some((niceness) => {
+      wanted.writeInt32LE(niceness, attributes.nicenessAt);
+      return syscall(numbers.set, 0, wanted, 0) === 0;
+    });
   }, false);
 }
 
