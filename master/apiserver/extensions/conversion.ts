@@ -6,7 +6,7 @@ import type { Schema } from "#shared/api/schema/schema.ts";
 import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { VersionConverter } from "../registry/declaration.ts";
-import { applyDefaults, lacksDefaults } from "./defaulting.ts";
+import { applyDefaults, dropUnwantedNulls, lacksDefaults } from "./defaulting.ts";
 import type { WebhookCaller, WebhookTarget } from "./webhook-client.ts";
 
 /** As upstream: the client's own limit is all that there is, but nothing waits for ever here. */
@@ -64,6 +64,7 @@ function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
   const { object: pruned, unknown } = normalizeObject(schema, object);
   if (unknown.length === 0 && !lacksDefaults(object, schema)) return object;
   const draft = cloneJson(pruned);
+  dropUnwantedNulls(draft, schema);
   applyDefaults(draft, schema);
   return draft as unknown as KubeObject;
 }

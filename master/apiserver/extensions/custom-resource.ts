@@ -23,7 +23,7 @@ import { status } from "../resources/subresources.ts";
 import { collect } from "../resources/validation/field.ts";
 import { isQualifiedName } from "../resources/validation/names.ts";
 import { versionConverter } from "./conversion.ts";
-import { applyDefaults } from "./defaulting.ts";
+import { applyDefaults, dropUnwantedNulls } from "./defaulting.ts";
 import { JsonPath, JsonPathError, printed } from "./json-path.ts";
 import { checkEmbedded, checkLists, checkScale } from "./object-rules.ts";
 import { RuleSet } from "./rule-set.ts";
@@ -242,6 +242,7 @@ function strategyOf(
     hasGeneration: true,
     allowUnconditionalUpdate: false,
     generationBasis: (object) => basisOf(object, hasStatus),
+    dropNulls: (draft) => dropUnwantedNulls(draft, schema),
     applyDefaults: (draft) => applyDefaults(draft, schema),
     prepareForCreate() {
       if (!isTerminating) return;

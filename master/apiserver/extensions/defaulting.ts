@@ -3,7 +3,20 @@ import { isRawNumber } from "#shared/api/codec/number.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 
-/** Fills in what is missing and drops nulls where null is no value, in place. */
+/** Drops nulls where null is no value and no default takes its place; in place. */
+export function dropUnwantedNulls(value: unknown, schema: Schema | undefined): void {
+  if (!schema?.structural) return;
+  if (Array.isArray(value)) for (const item of value) dropUnwantedNulls(item, schema.items);
+  else if (isJsonObject(value)) {
+    for (const key of Object.keys(value)) {
+      const child = schema.properties?.get(key) ?? schema.additionalProperties;
+      if (child?.structural && isUnwantedNull(value[key], child) && child.default === undefined) delete value[key];
+      else dropUnwantedNulls(value[key], child);
+    }
+  }
+}
+
+/** Fills in what is missing, or null where null is no value; in place. */
 export function applyDefaults(value: unknown, schema: Schema | undefined): void {
   if (!schema?.structural) return;
   if (Array.isArray(value)) defaultItems(value, schema.items);
@@ -20,10 +33,6 @@ function defaultItems(items: unknown[], schema: Schema | undefined): void {
 
 function defaultFields(object: JsonObject, schema: Schema): void {
   const { properties, additionalProperties } = schema;
-  for (const key of Object.keys(object)) {
-    const child = properties?.get(key) ?? additionalProperties;
-    if (child?.structural && isUnwantedNull(object[key], child) && child.default === undefined) delete object[key];
-  }
   for (const [name, child] of properties ?? []) {
     if (!child.structural || child.default === undefined) continue;
     if (!Object.hasOwn(object, name) || isUnwantedNull(object[name], child)) {
@@ -32,8 +41,9 @@ function defaultFields(object: JsonObject, schema: Schema): void {
   }
   for (const key of Object.keys(object)) {
     const property = properties?.get(key);
-    if (!property && additionalProperties && isUnwantedNull(object[key], additionalProperties)) {
-      setMember(object, key, cloneJson(additionalProperties.default));
+    const fallback = property ? undefined : additionalProperties?.default;
+    if (fallback !== undefined && additionalProperties && isUnwantedNull(object[key], additionalProperties)) {
+      setMember(object, key, cloneJson(fallback));
     }
     applyDefaults(object[key], property ?? additionalProperties);
   }
@@ -41,7 +51,7 @@ function defaultFields(object: JsonObject, schema: Schema): void {
 
 const isUnwantedNull = (value: unknown, schema: Schema): boolean => value === null && !schema.nullable;
 
-/** Whether `applyDefaults` would change something: what is read again and again need not be copied for nothing. */
+/** Whether `dropUnwantedNulls` or `applyDefaults` would change something: what is read again and again need not be copied for nothing. */
 export function lacksDefaults(value: unknown, schema: Schema | undefined): boolean {
   if (!schema?.structural || typeof value !== "object" || value === null || isRawNumber(value)) return false;
   if (Array.isArray(value)) {

@@ -34,6 +34,7 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   const { resource } = scope;
   const { strategy } = resource.workingDeclaration;
   const draft = resource.toWorking(creation.object);
+  if (creation.managedFields === undefined) strategy?.dropNulls?.(draft);
   strategy?.applyDefaults?.(draft);
   const { metadata } = draft;
   matchNamespace(scope, draft);

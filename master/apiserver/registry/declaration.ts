@@ -151,6 +151,8 @@ export interface TableColumn<T> {
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** Defaults that no schema fact states; schema defaults are applied before. Runs on every decode, so it must be idempotent. */
   applyDefaults?(draft: T): void;
+  /** Takes nulls that are no values out of what a client wrote as a whole object; what was applied keeps its own. */
+  dropNulls?(draft: T): void;
   /** Reset what a client may not set on create: status, generation (the registry sets metadata itself). */
   prepareForCreate?(draft: T): void;
   /** What upstream's defaults add when a new object is read again: nobody judges that. */

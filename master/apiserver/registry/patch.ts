@@ -168,7 +168,7 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
         throw badRequest(`strict decoding error: ${odd.join(", ")}`);
       if (odd.length > 0 && options.fieldValidation === "Warn") warnings.push(...odd);
       for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
-      if (object.metadata.name !== live.name) throw renamed(object.metadata.name, live.name);
+      checkName(object, live.name);
       checkNamespace(object, scope.namespace);
       // Only a patch that names another revision insists on one.
       const fromPresent = object.metadata.resourceVersion === String(live.revision);
@@ -203,8 +203,15 @@ function unconverted(why: string): string {
   return from === "int64" ? `cannot convert ${from} to ${target}` : `unrecognized type: ${target}`;
 }
 
-const renamed = (given: string | undefined, name: string): Error =>
-  badRequest(`the name of the object (${given ?? ""}) does not match the name on the URL (${name})`);
+/** Throws BadRequest where a patch has made of an object, or is, one of another name. */
+function checkName({ metadata }: KubeObject, name: string): void {
+  const given = metadata.name ?? "";
+  if (given === "") {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  if (given !== name)
+    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+}
 
 /** The configuration as an object that may be applied: its name is the URL's where it has none. */
 function configurationOf({ patch, name }: Patching): JsonObject {
@@ -215,15 +222,6 @@ function configurationOf({ patch, name }: Patching): JsonObject {
   config["metadata"] = metadata;
   if (!("name" in metadata)) metadata["name"] = name;
   return config;
-}
-
-/** Throws BadRequest for a configuration that was for another object. */
-function checkApplied({ metadata }: KubeObject, { name }: Patching): void {
-  const given = metadata.name ?? "";
-  if (given === "") {
-    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
-  }
-  if (given !== name) throw renamed(given, name);
 }
 
 /** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
@@ -253,7 +251,7 @@ function applied(
   return reckonManagedFields(scope, (managed) => applyConfiguration({ ...managed, ...written }));
 }
 
-function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
+function normalizedApplied(scope: WriteScope, object: KubeObject, config: JsonObject): KubeObject {
   const { resource } = scope;
   const { gvk, schema } = resource;
   const custom = resource.declaration.custom === true;
@@ -264,7 +262,8 @@ function normalizedApplied(scope: WriteScope, object: KubeObject): KubeObject {
   } catch (error) {
     if (!isBadRequest(error)) throw error;
     if (custom) return decode(withoutUnfitMetadata(object, decode));
-    const { apiVersion, kind, metadata } = object;
+    // Upstream names the configuration here.
+    const { apiVersion, kind, metadata } = config as unknown as KubeObject;
     const { group, version } = parseApiVersion(apiVersion);
     const type = `${group}/${version}, Kind=${kind}`;
     throw unclassifiedError(
@@ -308,9 +307,9 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       const insists = Object.hasOwn(metadata, "resourceVersion") ? (metadata.resourceVersion ?? "") : undefined;
       checkNamespace(config as unknown as KubeObject, scope.namespace);
       const made = await applied(parts, scope, patching, { live: resource.serve(live).view(), config });
-      checkApplied(made.object, patching);
+      checkName(made.object, patching.name);
       checkDuplicates(scope, patching);
-      const object = normalizedApplied(scope, made.object);
+      const object = normalizedApplied(scope, made.object, config);
       if (insists !== undefined) object.metadata.resourceVersion = insists;
       const fromPresent = insists === undefined;
       return { draft: resource.toWorking(object), managedFields: made.managedFields, fromPresent };
@@ -322,7 +321,7 @@ async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching
   const config = configurationOf(patching);
   const { metadata } = config as unknown as KubeObject;
   const made = await applied(parts, scope, patching, { live: undefined, config });
-  checkApplied(made.object, patching);
+  checkName(made.object, patching.name);
   if (metadata.uid) {
     throw conflict(
       scope.resource.name,
@@ -331,6 +330,6 @@ async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching
     );
   }
   checkDuplicates(scope, patching);
-  const object = normalizedApplied(scope, made.object);
+  const object = normalizedApplied(scope, made.object, config);
   return create(parts, scope, { object, managedFields: made.managedFields ?? [], byUpdate: true });
 }

@@ -80,6 +80,7 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   }
   if (!named && !fromPresent && strategy?.allowUnconditionalUpdate === false)
     throw mustNameRevision(scope, change.name);
+  if (managedFields === undefined) strategy?.dropNulls?.(draft);
   strategy?.applyDefaults?.(draft);
   setManagedFields(draft, managedFields ?? (await managedFieldsOf(parts, scope, draft, old)));
   if (!change.isInternal)

@@ -69,7 +69,9 @@ export function applyConfiguration(request: ApplyRequest): Applied {
   const { live } = request;
   checkConfiguration(request);
   const atom = rootAtom(request.schema);
-  const liveFields = live ? withoutManagedFields(live) : { apiVersion: request.apiVersion, kind: request.kind };
+  const liveFields = live
+    ? withNilFields(request.schema, withoutManagedFields(live))
+    : { apiVersion: request.apiVersion, kind: request.kind };
   try {
     return applyTo(request, liveFields, atom);
   } catch (error) {
@@ -112,8 +114,9 @@ function checkConfiguration({ config, apiVersion, kind }: ApplyRequest): void {
   }
   const { metadata } = config;
   const managedFields = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
-  // What is no list is found unfit with the rest.
-  if (Array.isArray(managedFields)) throw badRequest("metadata.managedFields must be nil");
+  // What is no list of objects is none to upstream: it is found unfit with the rest, or left out.
+  if (Array.isArray(managedFields) && managedFields.every(isJsonObject))
+    throw badRequest("metadata.managedFields must be nil");
 }
 
 function describeKind(apiVersion: unknown, kind: unknown): string {
@@ -138,7 +141,7 @@ function startingManagers(request: ApplyRequest, live: JsonObject, atom: Atom): 
     throw unclassifiedError(`failed to decode managed fields: ${error.message}`);
   }
   if (managers.size > 0 || request.live === undefined) return managers;
-  const change = compare(zeroObject(request.schema), withNilFields(request.schema, live), atom);
+  const change = compare(zeroObject(request.schema), live, atom);
   if (!isSame(change)) {
     const identity = identityOfWriter({ ...request, manager: "before-first-apply" }, "Update");
     const touched = touchedFields(request, change, (other, otherAtom) =>

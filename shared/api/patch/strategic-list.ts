@@ -15,6 +15,8 @@ export function elementsKind(...lists: readonly (readonly unknown[])[]): "object
     const elementKind = kindOf(element);
     if (kind === undefined) {
       if (elementKind === "list") throw patchDoesNotApply("lists of lists are not supported");
+      // Upstream panics here.
+      if (elementKind === "nil") throw patchDoesNotApply("the first element of a list is null");
       kind = elementKind;
     } else if (kind !== elementKind) {
       throw unclassifiedError(`list element types are not identical: ${goPrint(lists)}`);
@@ -25,6 +27,7 @@ export function elementsKind(...lists: readonly (readonly unknown[])[]): "object
 }
 
 function kindOf(element: unknown): string {
+  if (element === null) return "nil";
   if (Array.isArray(element)) return "list";
   if (isJsonObject(element)) return "object";
   return numberToken(element) === undefined ? typeof element : "number";

@@ -1,5 +1,6 @@
 import { parse as parseYaml } from "yaml";
-import type { Json } from "./request.ts";
+import { type Fields, fieldsOfMessage } from "./protobuf-fields.ts";
+import type { Json, WireRequest } from "./request.ts";
 
 /** What of an answer is compared. */
 export interface WireAnswer {
@@ -13,8 +14,13 @@ export interface WireAnswer {
 }
 
 /** Takes out what must differ: names that a server chose, times, revisions, allocated addresses and ports. */
-export async function answerOf(response: Response | undefined, sent: string): Promise<WireAnswer> {
+export async function answerOf(
+  response: Response | undefined,
+  sent: string,
+  { exact = false }: Pick<WireRequest, "exact"> = {},
+): Promise<WireAnswer> {
   if (response === undefined) return { code: 0, type: "" };
+  if (exact) return exactAnswer(response, sent);
   const text = await response.text();
   const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
   const warnings = warningsOf(response.headers.get("warning"));
@@ -25,6 +31,43 @@ export async function answerOf(response: Response | undefined, sent: string): Pr
     ...(warnings.length > 0 && { warnings }),
     ...(text !== "" && { body }),
   };
+}
+
+/** With its nulls, which other answers are compared without. */
+async function exactAnswer(response: Response, sent: string): Promise<WireAnswer> {
+  const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
+  const warnings = warningsOf(response.headers.get("warning"));
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const body = /protobuf/.test(type)
+    ? withoutChosenFields(fieldsOfMessage(bytes.subarray(PROTOBUF_MARK_BYTES)) ?? [], sent)
+    : withNulls(JSON.parse(new TextDecoder().decode(bytes)), sent);
+  return { code: response.status, type, ...(warnings.length > 0 && { warnings }), body };
+}
+
+const PROTOBUF_MARK_BYTES = 4;
+
+function withNulls(value: unknown, sent: string): unknown {
+  const body = value as Json;
+  if (body["kind"] === "Status" && body["apiVersion"] === "v1") return status(formless(body, sent));
+  return withoutCredentials(normalized(body, "", sent, true));
+}
+
+/** In the order in which they were written, by the second; answers in JSON tell of them. */
+const isManagedFields = ([field, value]: Fields[number]): boolean =>
+  field === "17" && typeof value !== "string" && value.some(([, text]) => text === '"FieldsV1"');
+
+/** Seconds of a time of these years are those of now. */
+const isNow = (number: string): boolean => /^(1[7-9]|2[01])\d{8}$/.test(number);
+
+function withoutChosenFields(fields: Fields, sent: string): unknown {
+  return fields
+    .filter((each) => !isManagedFields(each))
+    .map(([field, value]) => {
+      if (typeof value !== "string") return [field, withoutChosenFields(value, sent)];
+      if (isNow(value)) return [field, "TIME"];
+      if (/^"\d+"$/.test(value) && !sent.includes(value)) return [field, "REVISION"];
+      return [field, withoutChoices(value, sent)];
+    });
 }
 
 /** YAML by its value: the order of its keys is nobody's business. */
@@ -137,17 +180,17 @@ const chosen: Readonly<Record<string, string>> = {
   continue: "CONTINUE",
 };
 
-function normalized(value: unknown, key: string, sent: string): unknown {
+function normalized(value: unknown, key: string, sent: string, keepsNulls = false): unknown {
   if (Array.isArray(value)) {
-    const items = value.map((item) => normalized(item, key, sent));
+    const items = value.map((item) => normalized(item, key, sent, keepsNulls));
     // Ordered by the second in which each manager wrote last.
     return key === "managedFields" ? items.sort((a, b) => (writerOf(a) < writerOf(b) ? -1 : 1)) : items;
   }
   if (value !== null && typeof value === "object") {
     // Go writes some absent values as null; a client cannot tell one from the other.
     const entries = Object.entries(value)
-      .filter(([, item]) => item !== null)
-      .map(([name, item]) => [withoutChoices(name, sent), normalized(item, name, sent)]);
+      .filter(([, item]) => keepsNulls || item !== null)
+      .map(([name, item]) => [withoutChoices(name, sent), normalized(item, name, sent, keepsNulls)]);
     return Object.fromEntries(entries);
   }
   if (typeof value === "number" && /^(nodePort|healthCheckNodePort)$/.test(key) && !sent.includes(String(value)))

@@ -16,7 +16,7 @@ export interface Differing {
 export async function differing(target: Target, group: WireGroup): Promise<Differing[]> {
   const found: Differing[] = [];
   await sendGroup(target, group, async (request, sent, response) => {
-    const ours = await answerOf(response, sent);
+    const ours = await answerOf(response, sent, request);
     const upstream = recorded(request.name);
     if (upstream && Bun.deepEquals(ours, upstream)) return;
     if (upstream && differences.some(({ explains }) => explains(request, upstream, ours))) return;

@@ -21,8 +21,8 @@ const target: Target = {
 
 const answers = new Map<string, WireAnswer>(only.length > 0 ? allAnswers() : []);
 for (const group of groups.filter(({ name }) => only.length === 0 || only.includes(name))) {
-  await sendGroup(target, group, async ({ name }, sent, response) => {
-    answers.set(name, await answerOf(response, sent));
+  await sendGroup(target, group, async (request, sent, response) => {
+    answers.set(request.name, await answerOf(response, sent, request));
   });
   console.log(group.name, answers.size);
 }

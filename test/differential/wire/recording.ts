@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import type { WireAnswer } from "./answer.ts";
 
-const file = join(import.meta.dir, "answers.json.br");
+const wireAnswers = join(import.meta.dir, "answers.json.br");
 
 interface Recording {
   readonly texts: readonly string[];
@@ -12,7 +12,7 @@ interface Recording {
   readonly answers: Readonly<Record<string, number>>;
 }
 
-export function saveAnswers(answers: ReadonlyMap<string, WireAnswer>): void {
+export function saveAnswers(answers: ReadonlyMap<string, unknown>, file = wireAnswers): void {
   const texts: string[] = [];
   const known = new Map<string, number>();
   const indexes = [...answers].map(([name, answer]) => {
@@ -28,19 +28,19 @@ export function saveAnswers(answers: ReadonlyMap<string, WireAnswer>): void {
 
 /** What was recorded before, by the name of the request. */
 export function allAnswers(): ReadonlyMap<string, WireAnswer> {
-  const { texts, answers } = read();
+  const { texts, answers } = read(wireAnswers);
   return new Map(
     Object.entries(answers).map(([name, index]) => [name, JSON.parse(texts[index] ?? "null") as WireAnswer]),
   );
 }
 
-const read = (): Recording => JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;
+const read = (file: string): Recording => JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;
 
 /** undefined: it was never asked. */
-export function loadAnswers(): (name: string) => WireAnswer | undefined {
-  const { texts, answers } = read();
+export function loadAnswers<Answer = WireAnswer>(file = wireAnswers): (name: string) => Answer | undefined {
+  const { texts, answers } = read(file);
   return (name) => {
     const text = texts[answers[name] ?? -1];
-    return text === undefined ? undefined : (JSON.parse(text) as WireAnswer);
+    return text === undefined ? undefined : (JSON.parse(text) as Answer);
   };
 }

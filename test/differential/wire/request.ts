@@ -7,6 +7,8 @@ export interface WireRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** A value is sent as JSON, text and bytes as they are; a function is given the live object at `path`, without its query. */
   readonly body?: Body | ((live: Json) => Body);
+  /** Nulls of the answer count, and the fields of a protobuf message. */
+  readonly exact?: boolean;
 }
 
 export type Json = Record<string, unknown>;

@@ -3,6 +3,8 @@ import { applyGroups } from "./apply-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
 import { headerGroups } from "./header-requests.ts";
+import { nullPlaceGroups } from "./null-place-requests.ts";
+import { nullGroups } from "./null-requests.ts";
 import { createGroups, deleteGroup, updateGroups } from "./object-requests.ts";
 import { oddGroups } from "./odd-requests.ts";
 import { optionGroups } from "./option-requests.ts";
@@ -21,6 +23,7 @@ export const groups: readonly WireGroup[] = [
   ...createGroups,
   ...updateGroups,
   ...patchGroups,
+  ...nullPlaceGroups,
   subresourceGroup,
   ...readGroups,
   ...oddGroups,
@@ -36,4 +39,5 @@ export const groups: readonly WireGroup[] = [
   ...reviewGroups,
   ...applyGroups,
   ...removalGroups,
+  ...nullGroups,
 ];
