@@ -155,7 +155,7 @@ export class Kubelet {
     return this.#workers.findPod(...query);
   }
 
-  /** The container's last attempt, or the one before (`previous`). Asks the runtime. */
+  /** The container's last attempt. Asks the runtime. */
   async findContainer(...query: Parameters<PodWorkers["findContainer"]>): Promise<ContainerStatus | undefined> {
     return this.#workers.findContainer(...query);
   }

@@ -86,20 +86,15 @@ export class PodWorkers {
     );
   }
 
-  /** The container's last attempt, or the one before (`previous`). Asks the runtime. */
-  async findContainer(
-    namespace: string,
-    podName: string,
-    container: string,
-    options: { readonly previous?: boolean | undefined; readonly uid?: string | undefined } = {},
-  ): Promise<ContainerStatus | undefined> {
-    const pod = this.findPod(namespace, podName, options.uid);
+  /** The container's last attempt. Asks the runtime. */
+  async findContainer(namespace: string, podName: string, container: string): Promise<ContainerStatus | undefined> {
+    const pod = this.findPod(namespace, podName);
     if (!pod) return undefined;
     const all = await this.runtime.listContainers({ podUid: podUid(pod) });
-    const attempts = all
+    const [last] = all
       .filter(({ name }) => name === container)
       .sort((a, b) => b.createdAt_ms - a.createdAt_ms || b.attempt - a.attempt);
-    return options.previous ? attempts[1] : attempts[0];
+    return last;
   }
 
   /** The sandbox that serves a pod: where port-forward goes. Asks the runtime. */

@@ -26,7 +26,7 @@ export async function startExec(docker: Docker, id: string, options: ExecOptions
     exec.start({ hijack: true, stdin: options.stdin, Detach: false, Tty: options.tty }),
   );
   return openSession(connection, {
-    stdin: options.stdin,
+    stdin: options.stdin ? connection : undefined,
     tty: options.tty,
     exitCode: () => asRuntime(what, () => exitCodeOf(() => exec.inspect())),
     resize: async (columns, rows) => {
@@ -61,7 +61,7 @@ export interface ExecProcess {
   readonly Pid: number;
 }
 
-/** The exit code of an exec or a container whose output has ended; RuntimeError when it runs on nevertheless. */
+/** The exit code of an exec whose output has ended; RuntimeError when it runs on nevertheless. */
 export async function exitCodeOf(inspect: () => Promise<Pick<ExecProcess, "Running" | "ExitCode">>): Promise<number> {
   for (const pause_ms of exitCodePauses_ms) {
     if (pause_ms > 0) await delay(pause_ms);

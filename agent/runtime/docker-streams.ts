@@ -1,9 +1,9 @@
-import { type Duplex, PassThrough } from "node:stream";
+import { PassThrough, type Readable, type Writable } from "node:stream";
 import { FrameParser } from "./docker-frames.ts";
 import type { ExecSession } from "./runtime.ts";
 
 export interface SessionOptions {
-  readonly stdin: boolean;
+  readonly stdin: Writable | undefined;
   readonly tty: boolean;
   /** Asked once the output has ended. */
   readonly exitCode: () => Promise<number>;
@@ -11,10 +11,10 @@ export interface SessionOptions {
 }
 
 /**
- * A session over a hijacked connection to Docker. Output that nobody reads pauses the connection: nothing is gathered.
- * With a TTY the bytes are plain, else in frames.
+ * A session over hijacked connections to Docker, of which one is both where there is one. Output that nobody reads pauses
+ * its connection: nothing is gathered. With a TTY the bytes are plain, else in frames.
  */
-export function openSession(connection: Duplex, options: SessionOptions): ExecSession {
+export function openSession(output: Readable, options: SessionOptions): ExecSession {
   const stdout = new PassThrough();
   const stderr = options.tty ? undefined : new PassThrough();
   const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
@@ -25,16 +25,16 @@ export function openSession(connection: Duplex, options: SessionOptions): ExecSe
   const write = (target: PassThrough, data: Buffer): void => {
     if (target.destroyed || target.writableEnded) return;
     if (!target.write(data)) {
-      connection.pause();
-      target.once("drain", () => connection.resume());
+      output.pause();
+      target.once("drain", () => output.resume());
     }
   };
-  connection.on("data", (chunk: Buffer) => {
+  output.on("data", (chunk: Buffer) => {
     if (stderr === undefined) return write(stdout, chunk);
     try {
       for (const { stream, data } of parser.push(chunk)) write(stream === "stdout" ? stdout : stderr, data);
     } catch (error) {
-      connection.destroy(error instanceof Error ? error : new Error(String(error)));
+      output.destroy(error instanceof Error ? error : new Error(String(error)));
     }
   });
 
@@ -47,18 +47,19 @@ export function openSession(connection: Duplex, options: SessionOptions): ExecSe
     if (error !== undefined) reject(error);
     else options.exitCode().then(resolve, reject);
   };
-  connection.once("end", () => finish());
-  connection.once("close", () => finish());
-  connection.once("error", finish);
+  output.once("end", () => finish());
+  output.once("close", () => finish());
+  output.once("error", finish);
 
   return {
-    stdin: options.stdin ? connection : undefined,
+    stdin: options.stdin,
     stdout,
     stderr,
     exited,
     resize: options.resize,
     close: () => {
-      connection.destroy();
+      output.destroy();
+      options.stdin?.destroy();
       // A paused PassThrough that nobody reads would hold its buffer.
       stdout.resume();
       stderr?.resume();

@@ -27,6 +27,6 @@ describe.skipIf(!canRunDockerd())("Docker", () => {
     const resolvConfDirectory = join(dockerd.directory, "resolv");
     const host = linuxHost();
     const runtime = new DockerRuntime({ socketPath, network, host, resolvConfDirectory, warn: console.warn });
-    return { runtime, image: testImage, close: () => dockerd.stop() };
+    return { runtime, image: testImage, attachesFromTheStart: true, close: () => dockerd.stop() };
   });
 });

@@ -5,11 +5,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
 import { writeCgroupLimits } from "./cgroup-limits.ts";
-import { openAttachment } from "./docker-attach.ts";
+import { attachTo, openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
-import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
+import { EarlyOutput } from "./docker-early-output.ts";
+import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError } from "./docker-errors.ts";
 import { watchEvents } from "./docker-events.ts";
-import { exitCodeOf, startExec } from "./docker-exec.ts";
+import { startExec } from "./docker-exec.ts";
 import { execSync } from "./docker-exec-sync.ts";
 import { DockerImageVolumes } from "./docker-image-volumes.ts";
 import { DockerImages } from "./docker-images.ts";
@@ -19,10 +20,10 @@ import { containerType, label } from "./docker-names.ts";
 import { DockerSandboxes } from "./docker-sandboxes.ts";
 import { DockerStats } from "./docker-stats.ts";
 import { containerStatus } from "./docker-status.ts";
-import { openSession } from "./docker-streams.ts";
 import { ensureMountSource } from "./mount-source.ts";
 import type { RegistryMirrors } from "./registries/registry-mirrors.ts";
 import {
+  type AttachOptions,
   type ContainerConfig,
   type ContainerResources,
   type ContainerRuntime,
@@ -82,6 +83,7 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #options: DockerRuntimeOptions;
   readonly #sandboxes: DockerSandboxes;
   readonly #containers: DockerLifecycle;
+  readonly #earlyOutput: EarlyOutput;
   readonly #images: DockerImages;
   readonly #imageVolumes: DockerImageVolumes;
   readonly #stats: DockerStats;
@@ -93,6 +95,9 @@ export class DockerRuntime implements ContainerRuntime {
     this.#docker = new Docker({ socketPath: options.socketPath });
     this.#sandboxes = new DockerSandboxes(this.#docker, options);
     this.#containers = new DockerLifecycle(this.#docker, containerType);
+    this.#earlyOutput = new EarlyOutput((id) =>
+      openAttachment(this.#docker, id, { stdin: false, stdout: true, stderr: true }),
+    );
     this.#images = new DockerImages(this.#docker, options.mirrors);
     this.#imageVolumes = new DockerImageVolumes(this.#docker, options.host);
     this.#stats = new DockerStats(this.#docker);
@@ -152,11 +157,19 @@ export class DockerRuntime implements ContainerRuntime {
     const image = config.image.includes("@") ? await this.#images.daemonName(config.image) : config.image;
     const whole = await this.#withDevices({ ...config, image, security, mounts }, common.knowsCdi);
     const options = containerCreateOptions(whole, sandbox, context);
-    return await this.#containers.create(options, "image-not-found");
+    const id = await this.#containers.create(options, "image-not-found");
+    if (config.stdin) this.#earlyOutput.expect(id);
+    return id;
   }
 
   async startContainer(id: string): Promise<void> {
-    await this.#containers.start(id);
+    await this.#earlyOutput.hold(id);
+    try {
+      await this.#containers.start(id);
+    } catch (error) {
+      this.#earlyOutput.drop(id);
+      throw error;
+    }
   }
 
   async stopContainer(id: string, grace_s: number, signal?: string): Promise<void> {
@@ -164,6 +177,7 @@ export class DockerRuntime implements ContainerRuntime {
   }
 
   async removeContainer(id: string): Promise<void> {
+    this.#earlyOutput.drop(id);
     await this.#containers.remove(id);
   }
 
@@ -213,22 +227,8 @@ export class DockerRuntime implements ContainerRuntime {
     return await startExec(this.#docker, id, options);
   }
 
-  async attach(
-    id: string,
-    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
-  ): Promise<ExecSession> {
-    const container = this.#docker.getContainer(id);
-    const what = `attach to container ${id}`;
-    const { Config } = await this.#containers.configuration(id);
-    const connection = await asRuntime(what, () => openAttachment(this.#docker, id, options));
-    return openSession(connection, {
-      stdin: options.stdin,
-      tty: Config.Tty,
-      exitCode: () => exitCodeOf(() => this.#containers.inspect(id).then(({ State }) => State)),
-      resize: async (columns, rows) => {
-        await unless([201], what, () => container.resize({ w: columns, h: rows }));
-      },
-    });
+  async attach(id: string, options: AttachOptions): Promise<ExecSession> {
+    return await attachTo(this.#docker, await this.#containers.inspect(id), options, this.#earlyOutput);
   }
 
   async logs(id: string, options: LogOptions): Promise<Readable> {

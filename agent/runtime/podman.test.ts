@@ -28,6 +28,6 @@ describe.skipIf(!canRunPodman())("Podman", () => {
     const resolvConfDirectory = join(podman.directory, "resolv");
     const host = linuxHost();
     const runtime = new DockerRuntime({ socketPath, network, host, resolvConfDirectory, warn: console.warn });
-    return { runtime, image: testImage, close: () => podman.stop() };
+    return { runtime, image: testImage, attachesFromTheStart: true, close: () => podman.stop() };
   });
 });

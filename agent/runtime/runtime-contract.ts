@@ -18,6 +18,8 @@ import {
 export interface RuntimeUnderTest {
   readonly runtime: ContainerRuntime;
   readonly image: string;
+  /** Whether who gives input to a process that only just began gets what it said before. */
+  readonly attachesFromTheStart: boolean;
   close(): Promise<void>;
 }
 
@@ -77,13 +79,14 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
   describe(`ContainerRuntime: ${name}`, () => {
     let runtime: ContainerRuntime;
     let image: string;
+    let attachesFromTheStart: boolean;
     let close: () => Promise<void> = async () => undefined;
     let scratch: string;
 
     beforeAll(async () => {
       scratch = mkdtempSync(join(tmpdir(), "brt-files-"));
       const opened = await open();
-      ({ runtime, image } = opened);
+      ({ runtime, image, attachesFromTheStart } = opened);
       close = () => opened.close();
     });
     afterAll(async () => {
@@ -415,6 +418,50 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
         });
         session.stdin?.write("end\n");
         expect(await session.exited).toBe(0);
+      });
+    });
+
+    test("attach ends with the process, and tells no exit code", async () => {
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        const id = await start(sandboxId, sandbox, { ...shell("read line; exit 3"), stdin: true, stdinOnce: true });
+        const session = await runtime.attach(id, { stdin: true, stdout: true, stderr: true });
+        session.stdout.resume();
+        session.stderr?.resume();
+        session.stdin?.write("go\n");
+        expect(await session.exited).toBe(0);
+        expect((await ended(id, sandbox.pod.uid)).exitCode).toBe(3);
+      });
+    });
+
+    test("attach has what a process said that only just began", async () => {
+      if (!attachesFromTheStart) return;
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        const asking = { ...shell("echo name?; read line; echo $line"), stdin: true, stdinOnce: true };
+        const id = await start(sandboxId, sandbox, asking);
+        await eventually(async () => {
+          if ((await output(id)) !== "name?\n") throw new Error("nothing said yet");
+        });
+        const session = await runtime.attach(id, { stdin: true, stdout: true, stderr: true });
+        session.stderr?.resume();
+        session.stdin?.write("jane\n");
+        expect(await text(session.stdout)).toBe("name?\njane\n");
+      });
+    });
+
+    test("attach to a process that has ended does not wait for ever", async () => {
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        const id = await start(sandboxId, sandbox, { ...shell("echo said"), stdin: true, stdinOnce: true });
+        await ended(id, sandbox.pod.uid);
+        const ending = runtime.attach(id, { stdin: true, stdout: true, stderr: true }).then(async (session) => {
+          session.stderr?.resume();
+          const said = await text(session.stdout);
+          await session.exited;
+          return said;
+        });
+        const outcome = await ending.catch((error: unknown) => error instanceof RuntimeError);
+        if (attachesFromTheStart) expect(outcome).toBe("said\n");
+        // That there is nothing to attach to, or nothing more to hear.
+        else expect(outcome).toBeOneOf([true, ""]);
       });
     });
 

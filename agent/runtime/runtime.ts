@@ -30,10 +30,8 @@ export interface ContainerRuntime {
    *  bounded by `maxOutput_bytes` (default 10 KiB). */
   execSync(id: string, command: readonly string[], timeout_ms: number, maxOutput_bytes?: number): Promise<ExecResult>;
   exec(id: string, options: ExecOptions): Promise<ExecSession>;
-  attach(
-    id: string,
-    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
-  ): Promise<ExecSession>;
+  /** Joins the main process. Where a runtime can, who gives its input first also gets what it said, if it began just now. */
+  attach(id: string, options: AttachOptions): Promise<ExecSession>;
   logs(id: string, options: LogOptions): Promise<Readable>;
   /** A byte stream to 127.0.0.1:port inside the sandbox. */
   portForward(sandboxId: string, port: number): Promise<Duplex>;
@@ -230,7 +228,16 @@ export interface ExecOptions {
   readonly tty: boolean;
 }
 
-/** Streams of a running process. With a TTY there is no stderr. `exited` gives the exit code once output has ended. */
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/**
+ * Streams of a running process. With a TTY there is no stderr. `exited` gives the exit code once output has ended; of a
+ * container's main process 0, as CRI has it: how that ended is in the container's status.
+ */
 export interface ExecSession {
   readonly stdin: NodeJS.WritableStream | undefined;
   readonly stdout: Readable;

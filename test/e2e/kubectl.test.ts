@@ -77,6 +77,14 @@ describe("kubectl on pods and boards that run", () => {
     expect(ran.stdout).toContain("got a line");
     expect((await run(["get", "pod", "asked"])).stderr).toContain("NotFound");
 
+    // However soon they end: what they say is neither lost nor said twice, and nobody waits for more.
+    const brief = ["--rm", "-i", "--restart=Never", "--quiet", "--", "sh", "-c", "echo one; echo two; exit 9"];
+    const names = ["brief-1", "brief-2", "brief-3", "brief-4", "brief-5", "brief-6"];
+    const ends = await Promise.all(names.map((name) => run(["run", name, `--image=${image}`, ...brief])));
+    expect(ends.map(({ code, stdout }) => ({ code, stdout }))).toEqual(
+      names.map(() => ({ code: 9, stdout: "one\ntwo\n" })),
+    );
+
     it.kubectl(
       "run",
       "listener",

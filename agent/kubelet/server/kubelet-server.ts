@@ -22,14 +22,18 @@ import { spdyClient, spdyRemoteProtocols } from "./remote-spdy.ts";
 import { remoteCommandSubprotocols, webSocketClient } from "./remote-websocket.ts";
 import { serveSystemLogs } from "./system-logs.ts";
 
-/** What the server needs of the kubelet. Both look-ups throw StatusError with what `kubectl` shows. */
+/** What the server needs of the kubelet. Look-ups of a pod's parts throw StatusError with what `kubectl` shows. */
 export interface ServedBoard {
   readonly runtime: ContainerRuntime;
   /** The board's /var/log; undefined: it is not shown. */
   readonly logFolder: string | undefined;
   pods(): readonly Pod[];
-  /** The runtime's id of a container that has started; with `previous` of the one before the last restart. */
-  containerId(pod: PodName, container: string, options?: { readonly previous?: boolean }): Promise<string>;
+  /** The runtime's id of the container whose log is shown; with `previous` of the one that ended last. */
+  loggedContainer(pod: PodName, container: string, options: { readonly previous: boolean }): string;
+  /** The runtime's id of the container that runs. */
+  runningContainer(pod: PodName, container: string): Promise<string>;
+  /** As `runningContainer`, or of one that has ended: the runtime knows whether there is something to attach to yet. */
+  attachableContainer(pod: PodName, container: string): Promise<string>;
   sandboxId(pod: PodName): Promise<string>;
   /** KubeletConfiguration, as far as it says how this kubelet runs. */
   configuration(): Readonly<Record<string, unknown>>;
@@ -134,7 +138,7 @@ export class KubeletServer {
   ): Promise<void> {
     const [namespace = "", name = "", container = ""] = segments;
     const previous = query.get("previous") === "true";
-    const id = await this.board.containerId({ namespace, name }, container, { previous });
+    const id = this.board.loggedContainer({ namespace, name }, container, { previous });
     const stream = await this.board.runtime.logs(id, logOptions(query));
     response.writeHead(200, { "content-type": "text/plain" });
     response.flushHeaders();
@@ -158,13 +162,14 @@ export class KubeletServer {
       await this.portForward(pod, url.searchParams, request, socket, head);
     } else if (root === "exec" || root === "attach") {
       const options = commandOptions(url.searchParams);
-      const id = await this.board.containerId(pod, container);
-      const client = await this.remoteClient(options, request, socket, head);
       const { runtime } = this.board;
       const command = url.searchParams.getAll("command");
-      await bridge(client, () =>
-        root === "exec" ? runtime.exec(id, { ...options, command }) : runtime.attach(id, options),
-      );
+      const isExec = root === "exec";
+      const id = await (isExec
+        ? this.board.runningContainer(pod, container)
+        : this.board.attachableContainer(pod, container));
+      const client = await this.remoteClient(options, request, socket, head);
+      await bridge(client, () => (isExec ? runtime.exec(id, { ...options, command }) : runtime.attach(id, options)));
     } else {
       throw badRequest(`${url.pathname} cannot be upgraded`);
     }

@@ -1,9 +1,11 @@
-import { badRequest, notFound, type StatusError } from "#shared/api/errors.ts";
+import { notFound } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
-import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { ContainerStatus } from "../../runtime/runtime.ts";
 import { readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet } from "../kubelet.ts";
 import { configurationOf } from "./configuration.ts";
+import { loggedContainer, nothingToAttachTo, nothingToRunIn } from "./container-choice.ts";
 import { CpuRates } from "./cpu-rates.ts";
 import type { PodName, ServedBoard } from "./kubelet-server.ts";
 import { renderMetrics } from "./metrics/metrics.ts";
@@ -16,7 +18,9 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
     runtime: kubelet.runtime,
     logFolder: kubelet.options.logFolder,
     pods: () => kubelet.pods(),
-    containerId: (pod, container, options) => containerId(kubelet, pod, container, options?.previous ?? false),
+    loggedContainer: (name, container, options) => loggedContainer(podOf(kubelet, name), container, options),
+    runningContainer: (name, container) => runningContainer(kubelet, name, container),
+    attachableContainer: (name, container) => attachableContainer(kubelet, name, container),
     sandboxId: async ({ namespace, name }) => {
       const sandbox = await kubelet.findSandbox(namespace, name);
       if (!sandbox) throw notFound(pods, name);
@@ -33,36 +37,26 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
   };
 }
 
-async function containerId(
-  kubelet: Kubelet,
-  { namespace, name }: PodName,
-  container: string,
-  previous: boolean,
-): Promise<string> {
+function podOf(kubelet: Kubelet, { namespace, name }: PodName): Pod {
   const pod = kubelet.findPod(namespace, name);
   if (!pod) throw notFound(pods, name);
-  const found = await kubelet.findContainer(namespace, name, container, { previous });
-  if (found && found.state !== "created") return found.id;
-  if (previous) throw badRequest(`previous terminated container "${container}" in pod "${name}" not found`);
-  throw notStarted(pod, container);
+  return pod;
 }
 
-function notStarted(pod: Pod, container: string): StatusError {
-  const name = pod.metadata.name ?? "";
-  const waiting = statusOf(pod, container)?.state?.waiting;
-  if (waiting) {
-    const isImage = waiting.reason === "ErrImagePull" || waiting.reason === "ImagePullBackOff";
-    const why = isImage
-      ? `trying and failing to pull image`
-      : `waiting to start: ${waiting.reason ?? "ContainerCreating"}`;
-    return badRequest(`container "${container}" in pod "${name}" is ${why}`);
-  }
-  return badRequest(`container "${container}" in pod "${name}" is not available`);
+/** The last attempt of a container. */
+async function lastContainer(kubelet: Kubelet, pod: PodName, container: string): Promise<ContainerStatus | undefined> {
+  podOf(kubelet, pod);
+  return await kubelet.findContainer(pod.namespace, pod.name, container);
 }
 
-function statusOf(pod: Pod, container: string): ContainerStatus | undefined {
-  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
-  return [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(
-    (each) => each.name === container,
-  );
+async function runningContainer(kubelet: Kubelet, pod: PodName, container: string): Promise<string> {
+  const last = await lastContainer(kubelet, pod, container);
+  if (last?.state !== "running") throw nothingToRunIn(container);
+  return last.id;
+}
+
+async function attachableContainer(kubelet: Kubelet, pod: PodName, container: string): Promise<string> {
+  const last = await lastContainer(kubelet, pod, container);
+  if (last?.state !== "running" && last?.state !== "exited") throw nothingToAttachTo(pod, container);
+  return last.id;
 }

@@ -26,6 +26,7 @@ describe.skipIf(!canRunContainerd())("containerd", () => {
     return {
       runtime,
       image: testImage,
+      attachesFromTheStart: false,
       close: () => {
         runtime.close();
         return containerd.stop();

@@ -8,6 +8,7 @@ import type { Host } from "../../host/host.ts";
 import { ensureMountSource } from "../mount-source.ts";
 import { type Counted, placeOf, usageAt } from "../process-usage.ts";
 import {
+  type AttachOptions,
   type ContainerConfig,
   type ContainerResources,
   type ContainerRuntime,
@@ -292,10 +293,7 @@ export class CriRuntime implements ContainerRuntime {
     return this.#streams.exec(id, options);
   }
 
-  attach(
-    id: string,
-    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
-  ): Promise<ExecSession> {
+  attach(id: string, options: AttachOptions): Promise<ExecSession> {
     return this.#streams.attach(id, options);
   }
 

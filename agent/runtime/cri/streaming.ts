@@ -12,8 +12,8 @@ export interface StreamOptions {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly tty: boolean;
-  /** For what has no exit code of its own to tell: attach. */
-  readonly exitCode?: (() => Promise<number>) | undefined;
+  /** To a process that runs already, of which no exit code is told. */
+  readonly isAttachment?: boolean | undefined;
 }
 
 const protocol = "v4.channel.k8s.io";
@@ -60,8 +60,7 @@ export async function openStreams(url: string, options: StreamOptions, dial: Dia
     await Promise.all([stdout, stderr].map((stream) => stream && ended(stream)));
     connection.close();
     // Of an attachment some servers only close the streams.
-    const code = text === "" && options.exitCode ? 0 : exitCodeOf(text);
-    return code === 0 && options.exitCode ? await options.exitCode() : code;
+    return text === "" && options.isAttachment ? 0 : exitCodeOf(text);
   })();
   // Who only copies streams need not look at it.
   exited.catch(() => undefined);

@@ -1,7 +1,14 @@
 import type { Duplex, Readable } from "node:stream";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
-import { type ExecOptions, type ExecResult, type ExecSession, type LogOptions, RuntimeError } from "../runtime.ts";
+import {
+  type AttachOptions,
+  type ExecOptions,
+  type ExecResult,
+  type ExecSession,
+  type LogOptions,
+  RuntimeError,
+} from "../runtime.ts";
 import { type CallTypes, type CriCall, type CriClient, codeOf, longCall_ms, patience_ms } from "./client.ts";
 import { type ContainerDetails, type Details, required, type SandboxDetails } from "./details.ts";
 import { killExec } from "./exec.ts";
@@ -76,16 +83,12 @@ export class CriStreams {
     return await openStreams(url, streams, this.#dial);
   }
 
-  async attach(
-    id: string,
-    options: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
-  ): Promise<ExecSession> {
+  async attach(id: string, options: AttachOptions): Promise<ExecSession> {
     const tty = (await this.#containers.fresh(id))?.hasTerminal ?? false;
     const streams = { ...options, stderr: options.stderr && !tty, tty };
     const call = { what: `attach to container ${id}` };
     const { url } = await this.#call("Attach", [wire.AttachRequest, wire.UrlResponse], { id, ...streams }, call);
-    const exitCode = async (): Promise<number> => (await this.#containers.fresh(id))?.status.exitCode ?? 0;
-    return await openStreams(url, { ...streams, exitCode }, this.#dial);
+    return await openStreams(url, { ...streams, isAttachment: true }, this.#dial);
   }
 
   async logs(id: string, options: LogOptions): Promise<Readable> {
