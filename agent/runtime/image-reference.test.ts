@@ -27,6 +27,12 @@ test.each(["", "Nginx", "nginx:", "nginx:-x", "a//b", "nginx@sha256:12", "-x/y",
   },
 );
 
+test("an upper-case name is told what is wrong with it", () => {
+  expect(() => parseImageReference("registry.k8s.io/Web:1")).toThrow(
+    `couldn't parse image name "registry.k8s.io/Web:1": invalid reference format: repository name (Web) must be lowercase`,
+  );
+});
+
 test("ids are told from names", () => {
   expect(isImageId(digest)).toBe(true);
   expect(isImageId("a".repeat(64))).toBe(true);

@@ -8,8 +8,12 @@ export interface ImageReference {
 
 export class InvalidImageReference extends Error {
   override readonly name = "InvalidImageReference";
-  constructor(readonly reference: string) {
-    super(`couldn't parse image name "${reference}": invalid reference format`);
+  /** Worded as the kubelet of upstream does; `why`, where more is known of it than that it does not fit the grammar. */
+  constructor(
+    readonly reference: string,
+    why?: string,
+  ) {
+    super(`couldn't parse image name "${reference}": invalid reference format${why === undefined ? "" : `: ${why}`}`);
   }
 }
 
@@ -40,6 +44,8 @@ export function parseImageReference(reference: string): ImageReference {
   const rest = hasDomain ? name.slice(slash + 1) : name;
   const path = domain === "docker.io" && !rest.includes("/") ? `library/${rest}` : rest;
 
+  if (path !== path.toLowerCase())
+    throw new InvalidImageReference(reference, `repository name (${path}) must be lowercase`);
   if (!pathPattern.test(path) || !domainPattern.test(domain) || domain.length + path.length + 1 > 255) throw fail();
   if (tag !== undefined && !tagPattern.test(tag)) throw fail();
   if (digest !== undefined && !digestPattern.test(digest)) throw fail();

@@ -59,6 +59,12 @@ describe("kubectl and what follows from it", () => {
     expect(k("exec pair -- cat /tmp/who")).toBe("main\n");
     expect(k("exec deployment/web -- hostname")).toMatch(/^web-/);
     expect(() => it.kubectl("exec", "pair", "--", "nothing-there")).toThrow(/exit code 12[67]/);
+    k("run waits --image=none:1 --image-pull-policy=Never");
+    await until(/ErrImageNeverPull/, "get pod waits");
+    const refusal = "error: Internal error occurred: unable to upgrade connection: container not found";
+    expect(() => k("exec waits -- true")).toThrow(`${refusal} ("waits")`);
+    expect(() => k("logs waits")).toThrow('container "waits" in pod "waits" is waiting to start: ErrImageNeverPull');
+    k("delete pod waits --now");
     it.kubectl("cp", file("one", "one\n"), "pair:/tmp/one", "-c", "beside");
     expect(k("exec pair -c beside -- cat /tmp/one")).toBe("one\n");
     expect(() => k("exec pair -c main -- cat /tmp/one")).toThrow("exit code 1");

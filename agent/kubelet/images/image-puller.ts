@@ -1,4 +1,5 @@
 import { credentialsFor } from "#agent/runtime/image-credentials.ts";
+import { isImageId, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ContainerRuntime, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { BackOff, formatGoDuration } from "../back-off.ts";
@@ -41,6 +42,7 @@ export class ImagePuller {
     events: PodEvents,
   ): Promise<ImageStatus> {
     const image = container.image ?? "";
+    refuseInvalidName(image, container, events);
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
     let present = policy === "Always" ? undefined : await this.#inspect(image, container, events);
     if (!present && policy !== "Always" && this.reading) {
@@ -80,8 +82,7 @@ export class ImagePuller {
     } catch (error) {
       const message = `Failed to inspect image "${image}": ${(error as Error).message}`;
       events.warning("InspectFailed", message, container);
-      const invalid = /invalid reference format/.test((error as Error).message);
-      throw new ContainerStartError(invalid ? "InvalidImageName" : "ImageInspectError", message, { cause: error });
+      throw new ContainerStartError("ImageInspectError", message, { cause: error });
     }
   }
 
@@ -164,6 +165,18 @@ export class ImagePuller {
     }
     const id = await pull;
     return { id, took_ms: performance.now() - begun_ms };
+  }
+}
+
+/** Whatever the pull policy: throws ContainerStartError for what is no name of an image, nor the id of one. */
+function refuseInvalidName(image: string, container: Container, events: PodEvents): void {
+  if (isImageId(image)) return;
+  try {
+    parseImageReference(image);
+  } catch (error) {
+    const message = `Failed to apply default image tag "${image}": ${(error as Error).message}`;
+    events.warning("InspectFailed", message, container);
+    throw new ContainerStartError("InvalidImageName", message, { cause: error });
   }
 }
 

@@ -165,11 +165,15 @@ export class KubeletServer {
       const { runtime } = this.board;
       const command = url.searchParams.getAll("command");
       const isExec = root === "exec";
-      const id = await (isExec
-        ? this.board.runningContainer(pod, container)
-        : this.board.attachableContainer(pod, container));
+      const find = (): Promise<string> =>
+        isExec ? this.board.runningContainer(pod, container) : this.board.attachableContainer(pod, container);
+      // As upstream: a WebSocket is open before the kubelet is asked, and is told what it says; SPDY is not upgraded then.
+      const found = isWebSocket(request) ? undefined : await find();
       const client = await this.remoteClient(options, request, socket, head);
-      await bridge(client, () => (isExec ? runtime.exec(id, { ...options, command }) : runtime.attach(id, options)));
+      await bridge(client, async () => {
+        const id = found ?? (await find());
+        return isExec ? await runtime.exec(id, { ...options, command }) : await runtime.attach(id, options);
+      });
     } else {
       throw badRequest(`${url.pathname} cannot be upgraded`);
     }
