@@ -7,6 +7,8 @@ import { type AttachOptions, type ExecSession, RuntimeError } from "./runtime.ts
 
 /** Docker hands on what a process said last when it has ended; from then on its silence is the end. */
 const silence_ms = 1000;
+/** For the answer to the end of what a process was told. */
+const lastWords_ms = 500;
 
 /**
  * The streams of a container's main process, as ContainerRuntime.attach gives them. `details` are as of now. RuntimeError
@@ -32,7 +34,9 @@ export async function attachTo(
   if (held) {
     const takesInput = options.stdin && State.Running;
     const stdin = takesInput ? await open({ stdin: true, stdout: false, stderr: false }) : undefined;
-    return openSession(held, { ...session, stdin });
+    // The process waits for the next who gives it input: its output ends for this one, as Docker ends it by itself.
+    if (!Config.StdinOnce || Config.Tty) stdin?.once("close", () => setTimeout(held.detach, lastWords_ms));
+    return openSession(held.output, { ...session, stdin });
   }
   if (!State.Running) throw new RuntimeError("other", `${what}: it is not running`);
   const connection = await open(options);

@@ -3,6 +3,12 @@ import { type Duplex, PassThrough, type Readable } from "node:stream";
 const held_ms = 10_000;
 const held_bytes = 64 * 1024;
 
+export interface TakenOutput {
+  readonly output: Readable;
+  /** Ends the output, and lets the process go on without. */
+  detach(): void;
+}
+
 /**
  * What processes that wait for input say before whoever gives it has attached to them: `kubectl run -i` comes when it sees
  * them run, and they may have said all and ended by then. Held for 10 s and up to 64 kB a process.
@@ -31,7 +37,7 @@ export class EarlyOutput {
   }
 
   /** All that the process has said so far and will say; undefined when somebody took it before, or it is held no more. */
-  take(id: string): Readable | undefined {
+  take(id: string): TakenOutput | undefined {
     const held = this.#held.get(id);
     this.#held.delete(id);
     return held?.release();
@@ -76,16 +82,17 @@ class HeldOutput {
     this.#forget();
   }
 
-  release(): Readable {
+  release(): TakenOutput {
     clearTimeout(this.#timer);
     const connection = this.#connection;
     const output = new PassThrough();
+    const detach = (): unknown => connection.destroy();
     for (const chunk of this.#chunks) output.write(chunk);
-    if (this.#hasEnded) return output.end();
+    if (this.#hasEnded) return { output: output.end(), detach };
     connection.off("data", this.#gather).off("error", this.#fail);
     connection.once("error", (error) => output.destroy(error));
     connection.once("close", () => output.end());
-    output.once("close", () => connection.destroy());
-    return connection.pipe(output);
+    output.once("close", detach);
+    return { output: connection.pipe(output), detach };
   }
 }

@@ -448,6 +448,17 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
       });
     });
 
+    test("attach ends with its input where the process waits for more", async () => {
+      await withSandbox({}, async (sandboxId, sandbox) => {
+        const id = await start(sandboxId, sandbox, { ...shell("cat"), stdin: true });
+        const session = await runtime.attach(id, { stdin: true, stdout: true, stderr: true });
+        session.stdout.resume();
+        session.stderr?.resume();
+        session.stdin?.end("told\n");
+        expect(await session.exited).toBe(0);
+      });
+    });
+
     test("attach to a process that has ended does not wait for ever", async () => {
       await withSandbox({}, async (sandboxId, sandbox) => {
         const id = await start(sandboxId, sandbox, { ...shell("echo said"), stdin: true, stdinOnce: true });
