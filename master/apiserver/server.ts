@@ -13,6 +13,7 @@ import type { SharedCache } from "#shared/client/shared-cache.ts";
 import { flowControlDump } from "../flow-control/flow-dump.ts";
 import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
 import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
+import { StoreMetrics } from "../store/store-metrics.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { type Auditor, auditIdOf } from "./audit/auditor.ts";
 import type { AuditRecord } from "./audit/record.ts";
@@ -128,7 +129,9 @@ export class ApiServer {
   #unfollow: readonly (() => void)[] = [];
   #endpoint: ResourceEndpoint | undefined;
 
-  constructor(options: ApiServerOptions) {
+  constructor(given: ApiServerOptions) {
+    const storeMetrics = new StoreMetrics((key) => this.resources.ownerOf(key));
+    const options = { ...given, store: storeMetrics.measured(given.store) };
     this.#options = options;
     this.auditor = options.auditor;
     this.#hub = new CacheHub(options.store);
@@ -136,6 +139,7 @@ export class ApiServer {
     this.reader = new CacheReader(this.resources);
     this.#discovery = new DiscoveryPaths(this.resources);
     this.metrics.add(() => objectFamilies(this.resources));
+    this.metrics.add(() => storeMetrics.families());
     this.health = new HealthChecks({
       etcd: () => options.store.now(),
       "watch-cache": async () => this.#assertFollowing(),

@@ -29,6 +29,15 @@ export class FlowCounts {
     waitBounds_s,
   );
 
+  readonly #executions = new HistogramTable(
+    {
+      name: `${prefix}_request_execution_seconds`,
+      help: "How long requests ran once they were let in; a watch until its first event could be sent.",
+      labels: ["priority_level", "flow_schema", "type"],
+    },
+    waitBounds_s,
+  );
+
   dispatched(level: string, schema: string): void {
     this.#dispatched.add([level, schema]);
   }
@@ -41,8 +50,12 @@ export class FlowCounts {
     this.#waits.observe(took_s, [level, schema, String(outcome === "executed")]);
   }
 
+  executed(level: string, schema: string, took_s: number, type: "regular" | "watch"): void {
+    this.#executions.observe(took_s, [level, schema, type]);
+  }
+
   families(): Family[] {
-    return [this.#dispatched.family(), this.#rejected.family(), this.#waits.family()];
+    return [this.#dispatched, this.#rejected, this.#waits, this.#executions].map((table) => table.family());
   }
 }
 

@@ -87,7 +87,9 @@ export class RequestGate {
           left = true;
           level.seats -= width;
           level.executing -= 1;
-          ended?.((performance.now() - began_ms) / 1000);
+          const took_s = (performance.now() - began_ms) / 1000;
+          this.counts.executed(level.name, schemaName, took_s, info.verb === "watch" ? "watch" : "regular");
+          ended?.(took_s);
           this.#admit(level);
         },
       };

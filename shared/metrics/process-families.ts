@@ -1,9 +1,10 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { gitVersion, kubernetesVersion } from "#shared/version.ts";
 import type { Family, Sample } from "./prometheus-text.ts";
 import { restClientFamilies } from "./rest-client.ts";
 import { workQueueFamilies } from "./work-queues.ts";
 
+const mostFiles = Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? Number.NaN);
 const startedAt_s = Date.now() / 1000 - process.uptime();
 
 /** Of parts of this process that keep their own numbers. */
@@ -33,6 +34,7 @@ export function processFamilies(): Family[] {
     single("process_resident_memory_bytes", "Resident memory in bytes.", process.memoryUsage().rss),
     single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s),
     single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
+    single("process_max_fds", "How many may be open.", mostFiles),
     ...restClientFamilies(),
     ...workQueueFamilies(),
     ...[...sources].flatMap((source) => source()),

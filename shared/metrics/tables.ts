@@ -33,6 +33,8 @@ abstract class Table<Value> {
 
   protected labelled(): [labels: Record<string, string>, value: Value][] {
     const { labels } = this.options;
+    // What can be one series only is told before there is anything to tell: 0.
+    if (labels.length === 0) this.of([]);
     return [...this.#values].map(([key, value]) => {
       const parts = key.split(SEPARATOR);
       return [Object.fromEntries(labels.map((label, index) => [label, parts[index] ?? ""])), value];
@@ -120,6 +122,88 @@ export class HistogramTable extends Table<Histogram> {
       name,
       help,
       type: "histogram",
+      samples: this.labelled().flatMap(([labels, each]) => each.samples(labels)),
+    };
+  }
+}
+
+const SUMMARY_HALF_MS = 9_000_000;
+const SUMMARY_FROM = 1e-6;
+const SUMMARY_STEPS = 4;
+const SUMMARY_BUCKETS = 112;
+
+/**
+ * How often a value was seen, and below what value so many of the latest were: in the last 5 hours, of which half are forgotten at
+ * once. Values are kept to a factor of 2^(1/4), from a millionth to some 250: 900 bytes.
+ */
+export class Summary {
+  #recent = new Uint32Array(SUMMARY_BUCKETS);
+  #former = new Uint32Array(SUMMARY_BUCKETS);
+  #turnsAt_ms: number;
+  count = 0;
+  sum = 0;
+
+  constructor(private readonly now_ms: () => number = () => performance.now()) {
+    this.#turnsAt_ms = now_ms() + SUMMARY_HALF_MS;
+  }
+
+  observe(value: number): void {
+    this.#turn();
+    this.count += 1;
+    this.sum += value;
+    const step = Math.ceil(Math.log2(value / SUMMARY_FROM) * SUMMARY_STEPS);
+    const bucket = value > SUMMARY_FROM ? Math.min(step, SUMMARY_BUCKETS - 1) : 0;
+    this.#recent[bucket] = (this.#recent[bucket] ?? 0) + 1;
+  }
+
+  /** NaN where nothing was seen of late, as Prometheus' clients have it. */
+  quantile(share: number): number {
+    this.#turn();
+    const total = this.#recent.reduce((sum, seen) => sum + seen, 0) + this.#former.reduce((sum, seen) => sum + seen, 0);
+    if (total === 0) return Number.NaN;
+    let below = 0;
+    let bucket = 0;
+    while (bucket < SUMMARY_BUCKETS - 1) {
+      below += (this.#recent[bucket] ?? 0) + (this.#former[bucket] ?? 0);
+      if (below >= share * total) break;
+      bucket += 1;
+    }
+    return Number((SUMMARY_FROM * 2 ** (bucket / SUMMARY_STEPS)).toPrecision(6));
+  }
+
+  samples(labels: Sample["labels"]): Sample[] {
+    return [
+      ...[0.5, 0.9, 0.99].map((share) => ({
+        labels: { ...labels, quantile: String(share) },
+        value: this.quantile(share),
+      })),
+      { suffix: "_sum", labels, value: this.sum },
+      { suffix: "_count", labels, value: this.count },
+    ];
+  }
+
+  #turn(): void {
+    const now_ms = this.now_ms();
+    if (now_ms < this.#turnsAt_ms) return;
+    const isLongAgo = now_ms >= this.#turnsAt_ms + SUMMARY_HALF_MS;
+    [this.#former, this.#recent] = [this.#recent, this.#former];
+    this.#recent.fill(0);
+    if (isLongAgo) this.#former.fill(0);
+    this.#turnsAt_ms = now_ms + SUMMARY_HALF_MS;
+  }
+}
+
+export class SummaryTable extends Table<Summary> {
+  protected make(): Summary {
+    return new Summary();
+  }
+
+  family(): Family {
+    const { name, help } = this.options;
+    return {
+      name,
+      help,
+      type: "summary",
       samples: this.labelled().flatMap(([labels, each]) => each.samples(labels)),
     };
   }

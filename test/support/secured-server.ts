@@ -112,6 +112,7 @@ export async function startSecuredServer({
   });
   await server.start();
   await extensions?.start(server);
+  server.metrics.add(() => extensions?.aggregator.families() ?? []);
   const admin = server.client(apiServerUser);
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });

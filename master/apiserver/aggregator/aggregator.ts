@@ -217,8 +217,9 @@ export class Aggregator {
 
   /** Which registered servers are not available, under upstream's names. */
   families(): Family[] {
-    const samples = this.#remotes().map(({ metadata, status }) => {
-      const isAvailable = status?.conditions?.some((each) => each.type === "Available" && each.status === "True");
+    const samples = this.#options.reader.list(apiServices).map(({ metadata, spec, status }) => {
+      const isAvailable =
+        !spec.service || status?.conditions?.some((each) => each.type === "Available" && each.status === "True");
       return { labels: { name: metadata.name ?? "" }, value: isAvailable ? 0 : 1 };
     });
     const help = "1 while an APIService is not available.";

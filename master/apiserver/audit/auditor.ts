@@ -3,7 +3,8 @@ import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { User } from "../request.ts";
-import { EventBatch } from "./batch.ts";
+import { auditErrors, auditedEvents, auditLevels } from "./audit-metrics.ts";
+import { type BatchOptions, EventBatch } from "./batch.ts";
 import { legacyLine } from "./legacy-line.ts";
 import { RotatingLog } from "./log-file.ts";
 import { judge, type Policy, readPolicy } from "./policy.ts";
@@ -31,6 +32,7 @@ export class Auditor {
   /** A record of a request that has come; undefined where the policy wants none. Without a user it has not authenticated. */
   begin(request: AuditedRequest, user: User | undefined, auditId: string): AuditRecord | undefined {
     const verdict = judge(this.#policy, user ?? nobody, request.info);
+    auditLevels.add([verdict.level]);
     if (verdict.level === "None") return undefined;
     const record = new AuditRecord(request, user, auditId, verdict, (event) => this.#write(event));
     if (user) record.received();
@@ -38,6 +40,7 @@ export class Auditor {
   }
 
   #write(event: AuditEvent): void {
+    auditedEvents.add();
     for (const { render, batch } of this.#backends) batch.add(render(event));
   }
 
@@ -65,17 +68,24 @@ export function auditorOf(settings: MasterSettings, log: Log): Auditor | undefin
     log.warn("nothing is audited: audit-policy-file is not given");
     return undefined;
   }
-  const onLoss = (message: string): void => log.error(message);
+  const lossOf =
+    (plugin: string) =>
+    (message: string, events: number): void => {
+      auditErrors.add([plugin], events);
+      log.error(message);
+    };
   const backends: AuditBackend[] = [];
-  if (auditLogPath !== "") backends.push(logBackend(settings, onLoss));
-  if (auditWebhookConfigFile !== "") backends.push(webhookBackend(settings, onLoss));
+  if (auditLogPath !== "") backends.push(logBackend(settings, lossOf("log")));
+  if (auditWebhookConfigFile !== "") backends.push(webhookBackend(settings, lossOf("webhook")));
   return new Auditor(readPolicy(auditPolicyFile), backends);
 }
 
 const BUFFER_BYTES = 16 * 1024 * 1024;
 const asJson = ({ value }: AuditEvent): string => JSON.stringify(value);
 
-function logBackend(settings: MasterSettings, onLoss: (message: string) => void): AuditBackend {
+type OnLoss = BatchOptions["onLoss"];
+
+function logBackend(settings: MasterSettings, onLoss: OnLoss): AuditBackend {
   const file = new RotatingLog({
     path: settings.auditLogPath,
     maxSize_MB: settings.auditLogMaxsize,
@@ -93,7 +103,7 @@ function logBackend(settings: MasterSettings, onLoss: (message: string) => void)
   return { render: settings.auditLogFormat === "legacy" ? legacyLine : asJson, batch };
 }
 
-function webhookBackend(settings: MasterSettings, onLoss: (message: string) => void): AuditBackend {
+function webhookBackend(settings: MasterSettings, onLoss: OnLoss): AuditBackend {
   const batch = new EventBatch({
     maxWait_ms: settings.auditWebhookBatchMaxWait * 1000,
     maxEvents: settings.auditWebhookBatchMaxSize,

@@ -8,7 +8,7 @@ export interface BatchOptions {
   /** Writes events, in order. What it rejects with is logged, and the events are gone. */
   readonly send: (events: readonly string[]) => Promise<void>;
   /** Told of what could not be recorded. */
-  readonly onLoss: (message: string) => void;
+  readonly onLoss: (message: string, events: number) => void;
 }
 
 /** Gathers events so that a card is written to, or a collector asked, rarely. No timer runs while there are none. */
@@ -58,10 +58,10 @@ export class EventBatch {
       for (const event of batch) this.#bytes -= event.length;
       await this.#options.send(batch).catch((error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
-        this.#options.onLoss(`${batch.length} audit events are lost: ${why}`);
+        this.#options.onLoss(`${batch.length} audit events are lost: ${why}`, batch.length);
       });
       if (this.#dropped === 0) continue;
-      this.#options.onLoss(`${this.#dropped} audit events are lost: more came than could be written`);
+      this.#options.onLoss(`${this.#dropped} audit events are lost: more came than could be written`, this.#dropped);
       this.#dropped = 0;
     }
   }

@@ -8,6 +8,7 @@ import type { User } from "../request.ts";
 import type { SecretTokenUse } from "./secret-token-use.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
+import { staleTokens, validTokens } from "./token-metrics.ts";
 
 interface Claims {
   readonly iss?: string;
@@ -111,7 +112,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       throw new TokenError("service account token is not valid yet");
     if (claims.iat !== undefined && now_s + leeway_s < claims.iat)
       throw new TokenError("service account token is issued in the future");
-    const { namespace = "", serviceaccount, pod, secret, node } = claims["kubernetes.io"] ?? {};
+    const { namespace = "", serviceaccount, pod, secret, node, warnafter } = claims["kubernetes.io"] ?? {};
     if (!namespace || !serviceaccount?.name)
       throw new TokenError("service account token claims could not be validated");
 
@@ -130,6 +131,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     }
     if (pod) this.#assertBound("pod", pod, this.reader.get(pods, { namespace, name: pod.name }));
     if (node && !pod) this.#assertBound("node", node, this.reader.get(nodes, { name: node.name }));
+    if (warnafter !== undefined && now_s > warnafter) staleTokens.add();
+    else if (!secret) validTokens.add();
     return serviceAccountUser(namespace, serviceaccount, { pod, node, tokenId: claims.jti });
   }
 

@@ -6,6 +6,7 @@ import { FollowedFile } from "../followed-file.ts";
 import type { AuthorizerEntry, AuthorizerType } from "./authorization-configuration.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { authorizerChain } from "./chain.ts";
+import { countedDecisions } from "./decision-counts.ts";
 
 /** The authorisers that follow what is stored. */
 export interface StoredAuthorizers {
@@ -23,7 +24,7 @@ export type AuthorizationFactory = (stored: StoredAuthorizers) => Authorization;
 
 /** Node and RBAC. */
 export const usualAuthorization: AuthorizationFactory = ({ Node, RBAC }) => ({
-  ...authorizerChain([Node, RBAC]),
+  ...authorizerChain([countedDecisions("Node", "node", Node), countedDecisions("RBAC", "rbac", RBAC)]),
   types: ["Node", "RBAC"],
   stop: () => undefined,
 });
@@ -71,7 +72,7 @@ export async function authorizationOf(
     }
   };
   const chainOf = (entries: readonly AuthorizerEntry[], stored: StoredAuthorizers): Chain => ({
-    ...authorizerChain(entries.map((entry) => built(entry, stored))),
+    ...authorizerChain(entries.map((entry) => countedDecisions(entry.type, entry.name, built(entry, stored)))),
     types: entries.map(({ type }) => type),
   });
   if (path === "") {

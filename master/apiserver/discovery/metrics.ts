@@ -1,15 +1,25 @@
 /** /metrics of the API server, under upstream's names. */
 import { processFamilies } from "#shared/metrics/process-families.ts";
 import { type Family, prometheusContentType, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
+import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
 import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
+import { admissionStepFamilies } from "../admission/admission-steps.ts";
+import { podSecurityEvaluations } from "../admission/pod-security/evaluation-counts.ts";
 import { webhookFamilies } from "../admission/webhooks/webhook-metrics.ts";
+import { auditFamilies } from "../audit/audit-metrics.ts";
+import { tokenFamilies } from "../authn/token-metrics.ts";
 import { clientCertificateExpirations } from "../authn/x509.ts";
-import { watchEvents } from "../registry/watch.ts";
+import { authorizationDecisions } from "../authz/decision-counts.ts";
+import { ruleFamilies } from "../extensions/rule-metrics.ts";
+import { watchEventSizes, watchEvents } from "../registry/watch.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import { AccessMetrics } from "./access-metrics.ts";
 import { AdmissionMetrics } from "./admission-metrics.ts";
 import { latencyBuckets_s, type Series, SeriesTable, sliBuckets_s } from "./request-series.ts";
+
+/** Upstream's: about as far as a body may be. */
+const bodyBuckets_bytes = Array.from({ length: 31 }, (_, index) => 50_000 + 100_000 * index);
 
 /** What refused a request before it was served, or gave up on it. */
 const terminations = new Set([429, 504]);
@@ -20,6 +30,19 @@ export class ServerMetrics {
   readonly admission = new AdmissionMetrics();
   readonly #gate: RequestGate;
   readonly #series = new SeriesTable();
+  readonly #bodies = new HistogramTable(
+    {
+      name: "apiserver_request_body_size_bytes",
+      help: "Bytes of bodies of requests.",
+      labels: ["group", "resource", "verb"],
+    },
+    bodyBuckets_bytes,
+  );
+  readonly handshakeErrors = new CounterTable({
+    name: "apiserver_tls_handshake_errors_total",
+    help: "Handshakes of TLS that came to nothing.",
+    labels: [],
+  });
   readonly #inflight = { readOnly: 0, mutating: 0 };
   readonly #sources: (() => readonly Family[])[] = [];
 
@@ -32,8 +55,8 @@ export class ServerMetrics {
     this.#sources.push(source);
   }
 
-  /** Notes that a request has begun; call what it gives when it is answered. */
-  begin(info: RequestInfo): (code: number) => void {
+  /** Notes that a request has begun; call what it gives when it is answered, for a read with the size of the answer. */
+  begin(info: RequestInfo): (code: number, size_bytes?: number) => void {
     const series = this.#series.of(info);
     if (isLongRunning(info)) {
       series.longRunning += 1;
@@ -45,11 +68,17 @@ export class ServerMetrics {
     const began_ms = performance.now();
     const kind = isReading(info) ? "readOnly" : "mutating";
     this.#inflight[kind] += 1;
-    return (code) => {
+    return (code, size_bytes) => {
       series.answered(code);
       this.#inflight[kind] -= 1;
       series.took((performance.now() - began_ms) / 1000);
+      if (size_bytes !== undefined && isReading(info)) series.sent(size_bytes);
     };
+  }
+
+  /** Notes how long a body was that a client sent to a resource. */
+  bodyArrived({ isResourceRequest, group, resource, verb }: RequestInfo, size_bytes: number): void {
+    if (isResourceRequest) this.#bodies.observe(size_bytes, [group, resource, verb]);
   }
 
   /** undefined: another path. */
@@ -64,8 +93,17 @@ export class ServerMetrics {
       ...this.#requestFamilies(),
       ...this.access.families(),
       ...this.admission.families(),
+      ...admissionStepFamilies(),
+      podSecurityEvaluations.family(),
+      this.#bodies.family(),
+      this.handshakeErrors.family(),
+      ...auditFamilies(),
+      ...tokenFamilies(),
+      ...ruleFamilies(),
+      authorizationDecisions.family(),
       clientCertificateExpirations.family(),
       watchEvents.family(),
+      watchEventSizes.family(),
       ...webhookFamilies(),
       ...this.#gateFamilies(),
       ...this.#sources.flatMap((source) => source()),
@@ -110,6 +148,12 @@ export class ServerMetrics {
         "apiserver_request_sli_duration_seconds",
         "The same, for objectives of a service level.",
         durations(sliBuckets_s, {}),
+      ),
+      of(
+        "histogram",
+        "apiserver_response_sizes",
+        "Bytes of answers to get and list, as they were sent.",
+        (series) => series.sizes?.samples(series.labels) ?? [],
       ),
       of("gauge", "apiserver_longrunning_requests", "Watches and connections that are open.", (series) =>
         series.longRunning > 0 ? [{ labels: series.labels, value: series.longRunning }] : [],

@@ -1,5 +1,5 @@
 /** Counts of requests by what they asked for, kept as plain numbers: each request finds its series by one look-up. */
-import { Histogram } from "#shared/metrics/tables.ts";
+import { exponential, Histogram } from "#shared/metrics/tables.ts";
 import type { RequestInfo } from "../request.ts";
 
 /** Upstream's, on which dashboards and alerts draw their lines. */
@@ -8,6 +8,9 @@ export const latencyBuckets_s = [
 ] as const;
 /** The service level's begin later. */
 export const sliBuckets_s = latencyBuckets_s.slice(2);
+
+/** Upstream's. */
+const responseBuckets_bytes = exponential(1000, 10, 7);
 
 export type SeriesLabels = Readonly<
   Record<"verb" | "group" | "version" | "resource" | "subresource" | "scope" | "component", string>
@@ -19,6 +22,9 @@ export class Series {
   /** In seconds; made with the first request that is over, since some only ever last. */
   durations: Histogram | undefined;
 
+  /** Of answers to reads, in bytes as they were sent. */
+  sizes: Histogram | undefined;
+
   constructor(readonly labels: SeriesLabels) {}
 
   answered(code: number): void {
@@ -28,6 +34,11 @@ export class Series {
   took(duration_s: number): void {
     this.durations ??= new Histogram(latencyBuckets_s);
     this.durations.observe(duration_s);
+  }
+
+  sent(size_bytes: number): void {
+    this.sizes ??= new Histogram(responseBuckets_bytes);
+    this.sizes.observe(size_bytes);
   }
 }
 

@@ -18,6 +18,7 @@ import { Field } from "../resources/validation/field.ts";
 import { isUnchanged, keysOf } from "./correlation.ts";
 import { FieldPathError, fieldPathOf } from "./field-path.ts";
 import { partsOf, RuleCosts } from "./rule-costs.ts";
+import { ruleCompilations, ruleEvaluations, timed } from "./rule-metrics.ts";
 
 /** What one rule may cost, and all rules of one object together (apiserver's apis/cel/config.go). */
 const PER_RULE_COST = 1_000_000;
@@ -66,7 +67,10 @@ function placeOf({ fieldPath = "" }: ValidationRule, schema: JSONSchemaProps): s
   }
 }
 
-function compiled(written: ValidationRule, self: Type, schema: JSONSchemaProps): Rule | RuleFault {
+const compiled = (written: ValidationRule, self: Type, schema: JSONSchemaProps): Rule | RuleFault =>
+  timed(ruleCompilations, () => compile(written, self, schema));
+
+function compile(written: ValidationRule, self: Type, schema: JSONSchemaProps): Rule | RuleFault {
   const environment = environmentOf(written, self);
   let program: Program;
   try {
@@ -161,12 +165,12 @@ export class RuleSet {
   check(object: KubeObject, old: KubeObject | undefined, warn?: (text: string) => void): FieldError[] {
     const { schema } = this.#root;
     const before = old && { value: old, unchanged: isUnchanged(schema, object, old) };
-    return new Judgement(warn).run(this.#root, object, before, "");
+    return timed(ruleEvaluations, () => new Judgement(warn).run(this.#root, object, before, ""));
   }
 
   /** Judges a value alone, as on a create. */
   checkValue(value: unknown, path: string): FieldError[] {
-    return new Judgement().run(this.#root, value, undefined, path);
+    return timed(ruleEvaluations, () => new Judgement().run(this.#root, value, undefined, path));
   }
 }
 

@@ -244,11 +244,17 @@ async function* bytesOf(chunks: AsyncIterable<string>): AsyncGenerator<Uint8Arra
   for await (const chunk of chunks) yield Buffer.from(chunk);
 }
 
+/** Of answers that were sent in parts, in bytes. */
+const sizes = new WeakMap<HttpResponse, number>();
+
+export const sizeOfParts = (response: HttpResponse): number | undefined => sizes.get(response);
+
 /** Small parts are gathered, so that each write is worth its system call. */
 async function renderParts(response: HttpResponse, parts: AsyncIterable<Uint8Array>): Promise<void> {
   const sink = new Sink(response);
   let gathered: Uint8Array[] = [];
   let size = 0;
+  let whole_bytes = 0;
   const flush = (): Promise<boolean> => {
     const [only] = gathered;
     const bytes = only && gathered.length === 1 ? only : Buffer.concat(gathered, size);
@@ -259,9 +265,11 @@ async function renderParts(response: HttpResponse, parts: AsyncIterable<Uint8Arr
   for await (const part of parts) {
     gathered.push(part);
     size += part.length;
+    whole_bytes += part.length;
     if (size >= WORTH_A_WRITE && !(await flush())) return;
   }
   if (size > 0 && !(await flush())) return;
+  sizes.set(response, whole_bytes);
   response.end();
 }
 

@@ -10,7 +10,7 @@ import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
 import type { Connections } from "./connections.ts";
 import type { Entrance } from "./entrance.ts";
 import { negotiate } from "./negotiate.ts";
-import { render } from "./render.ts";
+import { render, sizeOfParts } from "./render.ts";
 import { readBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
 
@@ -58,7 +58,7 @@ export class RequestService {
       ended = true;
       // Whoever was answered whole has nothing more to stop.
       if (!response.writableFinished || !limited) gone.abort();
-      done(response.statusCode);
+      done(response.statusCode, sizeOf(response));
       audit?.complete(response.statusCode);
       this.#connections.requestEnded(connection);
     });
@@ -120,6 +120,7 @@ export class RequestService {
     isHandled: (() => void) | undefined,
   ): Promise<void> {
     const body: RequestBody = this.#server.readsBody(info) ? await readBody(request) : { kind: "none" };
+    if (body.kind === "bytes") this.#server.metrics.bodyArrived(info, body.bytes.length);
     const warnings: string[] = [];
     const { method } = request;
     const { remoteAddress } = connection;
@@ -158,6 +159,12 @@ export class RequestService {
       pretty: wantsPretty(splitUrl(request.url).query, userAgent, accepted.pretty),
     });
   }
+}
+
+/** Bytes of an answer's body as it was sent; undefined where nobody knows. */
+function sizeOf(response: HttpResponse): number | undefined {
+  const announced = response.getHeader("content-length");
+  return announced === undefined ? sizeOfParts(response) : Number(announced);
 }
 
 const codeOf = (answer: ApiResponse): number => (answer.kind === "watch" ? 200 : answer.code);

@@ -89,7 +89,7 @@ export class HttpsTransport {
       (socket) => this.#accept(socket),
     );
     this.#tls.on("connection", (socket: TLSSocket) => this.#connections.opened(socket));
-    this.#tls.on("tlsClientError", () => undefined);
+    this.#tls.on("tlsClientError", () => server.metrics.handshakeErrors.add());
   }
 
   /** Connections that are open. */

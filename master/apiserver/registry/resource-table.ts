@@ -21,6 +21,7 @@ export class ResourceTable {
   readonly #registered = new Map<string, Registered>();
   readonly #byAddress = new Map<string, ServedResource>();
   readonly #stored = new Map<string, StoredResource>();
+  readonly #builtin = new Map<string, readonly [group: string, plural: string]>();
   readonly #listeners = new Set<() => void>();
   /** Raised with every change: what is built from the table may be kept until it differs. */
   generation = 0;
@@ -62,8 +63,17 @@ export class ResourceTable {
     const present = this.#stored.get(id);
     const cache = present?.cache ?? (await this.#hub.attach(prefixOf(declaration), indexerOf(declaration)));
     const stored = { declaration, cache };
+    const { group, plural } = declaration.ref;
+    if (!declaration.custom) this.#builtin.set(plural, [group, plural]);
     this.#stored.set(id, stored);
     return stored;
+  }
+
+  /** Whose a key of the store is, or all keys that begin so; undefined: no resource's. */
+  ownerOf(key: string): readonly [group: string, plural: string] | undefined {
+    const [, , first = "", second = ""] = key.split("/", 4);
+    // Plurals have no dot, groups of custom resources do.
+    return first.includes(".") ? [first, second] : this.#builtin.get(first);
   }
 
   /** Serves it no more. Objects stay in the store. */

@@ -1,7 +1,7 @@
 /** Watches: what happened to a selection of objects, from a revision on (KEP-365, KEP-956 bookmarks, KEP-3157 WatchList). */
 import type { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
-import { CounterTable } from "#shared/metrics/tables.ts";
+import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
 import { BoundedQueue } from "../../store/bounded-queue.ts";
 import type { CachedObject, WatchFrame } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
@@ -34,6 +34,15 @@ export const watchEvents = new CounterTable({
   help: "Events that watches were sent, bookmarks among them.",
   labels: ["group", "version", "resource"],
 });
+
+export const watchEventSizes = new HistogramTable(
+  {
+    name: "apiserver_watch_events_sizes",
+    help: "Bytes of objects in events that watches were sent, as far as they are ASCII.",
+    labels: ["group", "version", "resource"],
+  },
+  exponential(1024, 2, 8),
+);
 
 /** One tick a minute for all watches that asked for bookmarks; none when nobody did. */
 export class BookmarkTicker {
@@ -131,13 +140,16 @@ async function* framesOf(
   selection: Selection,
   resource: ServedResource,
 ): AsyncGenerator<WatchFrame> {
-  const sent = watchEvents.of([resource.gvk.group, resource.gvk.version, resource.declaration.ref.plural]);
+  const labels = [resource.gvk.group, resource.gvk.version, resource.declaration.ref.plural];
+  const sent = watchEvents.of(labels);
+  const sizes = watchEventSizes.of(labels);
   try {
     await resource.ready(present);
     for (const entry of present) {
       if (queue.ended) return;
       if (!selection.matches(entry)) continue;
       sent.count += 1;
+      sizes.observe(entry.stored.length);
       yield objectFrame("ADDED", resource, entry);
     }
     if (endOfInitial) yield endOfInitial;
@@ -150,7 +162,9 @@ async function* framesOf(
       const { event } = pending;
       await resource.ready(event.previous ? [event.entry, event.previous] : [event.entry]);
       const frame = frameOf(event, selection, resource);
-      if (frame) yield frame;
+      if (!frame) continue;
+      sizes.observe(event.entry.stored.length);
+      yield frame;
     }
   } finally {
     queue.end();

@@ -3,6 +3,7 @@ import { forbidden, type StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Store } from "../../store/store.ts";
 import { type AdmissionAttributes, type AdmissionPlugin, type Operation, pluginsFor } from "../admission/admission.ts";
+import { stepEnded } from "../admission/admission-steps.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
@@ -73,7 +74,19 @@ function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttribute
   };
 }
 
+/** Has all mutating plugins look at the draft. */
 export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+  const began_ms = performance.now();
+  let rejected = true;
+  try {
+    await runMutating(parts, scope, admitted);
+    rejected = false;
+  } finally {
+    stepEnded("admit", admitted.operation, rejected, began_ms);
+  }
+}
+
+async function runMutating(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
   const reinvocation = { round: 0 as 0 | 1, isWanted: false, memory: new Map<string, unknown>() };
   const attributes = { ...attributesOf(scope, admitted), reinvocation };
   const { operation } = admitted;
@@ -90,12 +103,20 @@ export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Adm
   for (const plugin of plugins) await plugin.mutate?.(attributes);
 }
 
+/** Has all validating plugins look at what is to be written. */
 export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
   const attributes = attributesOf(scope, admitted);
-  for (const plugin of pluginsFor(parts.admission, attributes.declaration)) {
-    if (admitted.operation === "CONNECT" && !plugin.seesConnections) continue;
-    const judging = plugin.validate?.(attributes);
-    if (judging) await judging;
+  const began_ms = performance.now();
+  let rejected = true;
+  try {
+    for (const plugin of pluginsFor(parts.admission, attributes.declaration)) {
+      if (admitted.operation === "CONNECT" && !plugin.seesConnections) continue;
+      const judging = plugin.validate?.(attributes);
+      if (judging) await judging;
+    }
+    rejected = false;
+  } finally {
+    stepEnded("validate", admitted.operation, rejected, began_ms);
   }
 }
 

@@ -8,6 +8,7 @@ import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { isWriteTo, refusal } from "../attributes.ts";
 import type { CheckedPod } from "./check.ts";
 import { describeViolations, violations } from "./checks.ts";
+import { countEvaluation, type PolicyMode } from "./evaluation-counts.ts";
 import { describeLevel, isFullyPrivileged, isStricter, type LevelVersion, policyOf } from "./levels.ts";
 import { containersOf } from "./wording.ts";
 
@@ -54,10 +55,14 @@ export class PodSecurity implements AdmissionPlugin {
   #pod(attributes: AdmissionAttributes, pod: Pod): void {
     if (harmless.includes(attributes.subresource ?? "") || !pod.spec) return;
     const policy = this.#policyOf(attributes);
-    if (policy.errors.length === 0 && isFullyPrivileged(policy)) return;
+    if (policy.errors.length === 0 && isFullyPrivileged(policy)) {
+      countEvaluation("allow", "enforce", policy.enforce, attributes);
+      return;
+    }
     if (attributes.operation === "UPDATE" && !changesContainers(pod.spec, (attributes.oldObject as Pod).spec)) return;
     attributes.auditAnnotations[annotations.enforced] = describeLevel(policy.enforce);
     const found = violations(policy.enforce, pod);
+    countEvaluation(found.length > 0 ? "deny" : "allow", "enforce", policy.enforce, attributes);
     if (found.length > 0)
       throw refusal(
         attributes,
@@ -78,13 +83,13 @@ export class PodSecurity implements AdmissionPlugin {
       attributes.auditAnnotations[annotations.error] = `Failed to parse policy: ${errors
         .map(({ field, message }) => `${field}: ${message}`)
         .join(", ")}`;
-    const text = (level: LevelVersion): string | undefined => {
+    const text = (mode: PolicyMode, level: LevelVersion): string | undefined => {
       const found = violations(level, pod);
-      return found.length > 0
-        ? `would violate PodSecurity "${describeLevel(level)}": ${describeViolations(found)}`
-        : undefined;
+      if (found.length === 0) return undefined;
+      countEvaluation("deny", mode, level, attributes);
+      return `would violate PodSecurity "${describeLevel(level)}": ${describeViolations(found)}`;
     };
-    const [audited, warned] = [text(audit), text(warn)];
+    const [audited, warned] = [text("audit", audit), text("warn", warn)];
     if (audited) attributes.auditAnnotations[annotations.violated] = audited;
     if (warned) attributes.warnings.push(warned);
   }
