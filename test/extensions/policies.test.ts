@@ -200,6 +200,9 @@ describe("a ValidatingAdmissionPolicy", () => {
     );
     const refused = await create("strict", { a: "1", b: "2", c: "3" }).catch((error: unknown) => error);
     expect(refused).toMatchObject({ reason: "Invalid", code: 422 });
+    expect(server.api.metrics.read()).toContain(
+      'apiserver_validating_admission_policy_check_total{policy="limits",policy_binding="bound",error_type="invalid_error",enforcement_action="deny"} 2\n',
+    );
     await server.client.delete(configMaps, { namespace: "work", name: "params" });
     await expect(create("strict", { a: "1" })).rejects.toThrow(
       "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction",

@@ -27,6 +27,7 @@ import {
   viewOf,
 } from "./evaluation.ts";
 import { type Compiled, type CompiledPolicy, compilePolicy, isFault } from "./policy.ts";
+import { errorTypeOf, policyChecks } from "./policy-metrics.ts";
 
 export interface PolicyParts {
   readonly reader: ResourceReader;
@@ -302,6 +303,8 @@ async function annotate(
 function enforced(policy: Policy, binding: Binding, denial: Denial, attributes: AdmissionAttributes): boolean {
   const actions = binding.spec.validationActions ?? [];
   const [policyName, bindingName] = [policy.metadata.name ?? "", binding.metadata.name ?? ""];
+  for (const action of actions)
+    policyChecks.add([policyName, bindingName, errorTypeOf(denial.message), action.toLowerCase()]);
   if (actions.includes("Warn")) {
     const text = `Validation failed for ValidatingAdmissionPolicy '${policyName}' with binding '${bindingName}': ${denial.message}`;
     if (!attributes.warnings.includes(text)) attributes.warnings.push(text);
