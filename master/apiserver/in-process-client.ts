@@ -50,10 +50,14 @@ export class InProcessClient extends RequestClient implements Client {
     method: string,
     url: string,
     body?: object,
-    options: { readonly contentType?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: Pick<RawRequest, "contentType" | "accept" | "signal"> = {},
   ): Promise<ApiResponse> {
-    const { contentType = "application/json", signal = never } = options;
-    const headers = { "user-agent": this.#userAgent, ...(body ? { "content-type": contentType } : {}) };
+    const { contentType = "application/json", accept, signal = never } = options;
+    const headers = {
+      "user-agent": this.#userAgent,
+      ...(accept ? { accept } : {}),
+      ...(body ? { "content-type": contentType } : {}),
+    };
     return this.#access.call({ method, url, headers, body: body && withoutAbsentFields(body), signal });
   }
 
@@ -87,8 +91,8 @@ export class InProcessClient extends RequestClient implements Client {
     return namespace || labelSelector || fieldSelector ? undefined : this.#access.sharedCache(ref);
   }
 
-  async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
-    const response = await this.#send(method, path, body, { contentType, signal });
+  async raw({ method, path, body, contentType, accept, signal }: RawRequest): Promise<unknown> {
+    const response = await this.#send(method, path, body, { contentType, accept, signal });
     return response.kind === "list" ? listValue(response) : valueIn(response);
   }
 }

@@ -93,6 +93,8 @@ export interface RawRequest {
   readonly path: string;
   readonly body?: object | undefined;
   readonly contentType?: string | undefined;
+  /** Media types of the answer; JSON, or what the path has, if absent. */
+  readonly accept?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

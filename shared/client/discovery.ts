@@ -1,6 +1,6 @@
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { APIGroupList, APIResourceList } from "#shared/api/types/meta-v1.generated.ts";
+import type { APIGroupDiscoveryList } from "#shared/api/types/apidiscovery-v2.generated.ts";
 import type { Client } from "./client.ts";
 
 /** A resource that the server offers, in its group's preferred version among those that have it. */
@@ -11,41 +11,34 @@ export interface DiscoveredResource {
 
 export interface Discovery {
   readonly resources: readonly DiscoveredResource[];
-  /** Group versions that could not be asked (an aggregated API that is down), with the reason. */
+  /** Group versions of which it is not known what they serve (an aggregated API that is down), with the reason. */
   readonly failures: ReadonlyMap<string, Error>;
 }
 
-/** Asks the server for everything it serves. Rejects only when the list of groups itself cannot be had. */
+const aggregatedForm = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/** Asks the server for everything it serves, by the two documents that tell it all: no other server is waited for. */
 export async function discover(client: Client): Promise<Discovery> {
-  const groups = (await client.raw({ method: "GET", path: "/apis" })) as APIGroupList;
-  const groupVersions = [
-    "v1",
-    ...groups.groups.flatMap(({ preferredVersion, versions }) => {
-      const names = versions.map(({ groupVersion }) => groupVersion);
-      const preferred = preferredVersion?.groupVersion;
-      return preferred ? [preferred, ...names.filter((name) => name !== preferred)] : names;
-    }),
-  ];
-  const failures = new Map<string, Error>();
-  const lists = await Promise.all(
-    groupVersions.map(async (groupVersion) => {
-      const path = groupVersion.includes("/") ? `/apis/${groupVersion}` : `/api/${groupVersion}`;
-      try {
-        return { groupVersion, list: (await client.raw({ method: "GET", path })) as APIResourceList };
-      } catch (error) {
-        failures.set(groupVersion, error instanceof Error ? error : new Error(String(error)));
-        return undefined;
-      }
-    }),
+  const documents = await Promise.all(
+    ["/api", "/apis"].map((path) => client.raw({ method: "GET", path, accept: aggregatedForm })),
   );
+  const failures = new Map<string, Error>();
   const resources = new Map<string, DiscoveredResource>();
-  for (const found of lists) {
-    if (!found) continue;
-    const { group, version } = parseApiVersion(found.groupVersion);
-    for (const { name, kind, namespaced, verbs } of found.list.resources) {
-      const id = `${group}/${name}`;
-      if (name.includes("/") || resources.has(id)) continue;
-      resources.set(id, { ref: { group, version, kind, plural: name, namespaced }, verbs: new Set(verbs) });
+  for (const { metadata, versions = [] } of documents.flatMap((each) => (each as APIGroupDiscoveryList).items)) {
+    const group = metadata.name ?? "";
+    for (const { version = "", resources: served = [], freshness } of versions) {
+      if (freshness === "Stale") {
+        const groupVersion = `${group}/${version}`;
+        failures.set(groupVersion, new Error(`stale GroupVersion discovery: ${groupVersion}`));
+        continue;
+      }
+      for (const { resource: plural, responseKind, scope, verbs } of served) {
+        const id = `${group}/${plural}`;
+        // Versions come in the order of the group's preference.
+        if (resources.has(id)) continue;
+        const ref = { group, version, kind: responseKind?.kind ?? "", plural, namespaced: scope === "Namespaced" };
+        resources.set(id, { ref, verbs: new Set(verbs) });
+      }
     }
   }
   return { resources: [...resources.values()], failures };

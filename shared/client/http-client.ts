@@ -94,9 +94,15 @@ export class HttpClient extends RequestClient implements Client {
     }
   }
 
-  async raw({ method, path, body, contentType, signal }: RawRequest): Promise<unknown> {
-    // A path may have one media type of its own.
-    const accept = "application/json, */*";
+  // A path may have one media type of its own.
+  async raw({
+    method,
+    path,
+    body,
+    contentType,
+    accept = "application/json, */*",
+    signal,
+  }: RawRequest): Promise<unknown> {
     const response = await this.#transport.send({ method, url: path, body, contentType, accept, signal });
     const text = await this.#text(response);
     return response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;

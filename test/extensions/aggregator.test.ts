@@ -1,7 +1,11 @@
 /** Another API server behind an APIService. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { apiServices } from "#shared/api/resources.ts";
+import { namespaceController } from "#master/controllers/namespace/namespace.ts";
+import { apiServices, configMaps, namespaces } from "#shared/api/resources.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
+import { runController } from "#shared/client/controller.ts";
+import { ResourceMapper } from "#shared/client/discovery.ts";
+import { InformerFactory } from "#shared/client/informer.ts";
 import {
   type BackingServer,
   type ExtendedServer,
@@ -172,4 +176,38 @@ test("a server that is away is not available, and says so", async () => {
   });
   const answer = await server.fetch("/apis/away.example.com/v1/things");
   expect(answer.status).toBe(503);
+  // A document that it has never shown is not one that is away.
+  expect((await server.fetch("/openapi/v3/apis/away.example.com/v1")).status).toBe(404);
+});
+
+test("a namespace is emptied, but does not go while it is not known what that server has in it", async () => {
+  const { client } = server;
+  const informers = new InformerFactory(client);
+  informers.start();
+  const controller = await runController(namespaceController(new ResourceMapper(client)), {
+    client,
+    informers,
+    events: { record: () => undefined },
+  });
+  await client.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: "doomed" }, spec: {} });
+  const key = { namespace: "doomed", name: "c" };
+  await client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: key });
+  await client.delete(namespaces, { name: "doomed" });
+  const condition = await eventually(async () => {
+    const { status } = await client.get(namespaces, { name: "doomed" });
+    return status?.conditions?.find(({ type }) => type === "NamespaceDeletionDiscoveryFailure");
+  });
+  expect(condition).toMatchObject({
+    status: "True",
+    reason: "DiscoveryFailed",
+    message:
+      "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: away.example.com/v1: stale GroupVersion discovery: away.example.com/v1",
+  });
+  await expect(client.get(configMaps, key)).rejects.toThrow("not found");
+  await client.delete(apiServices, { name: "v1.away.example.com" });
+  await eventually(async () =>
+    (await client.list(namespaces)).items.every(({ metadata }) => metadata.name !== "doomed"),
+  );
+  await controller.stop();
+  await informers.stop();
 });

@@ -1,4 +1,5 @@
 /** What people do with kubectl where no board is needed. */
+import { apiServices } from "./areas/api-services.ts";
 import { apply } from "./areas/apply.ts";
 import { auth } from "./areas/auth.ts";
 import { boards } from "./areas/boards.ts";
@@ -20,5 +21,6 @@ export const areas: Readonly<Record<string, KubectlArea>> = {
   workloads,
   boards,
   auth,
+  broken: apiServices,
   local,
 };
