@@ -50,12 +50,15 @@ export class PressureRelief {
     await this.options.imageGarbage.collect(await this.options.host.statfs(folder));
   }
 
-  /** Pods that take more of the disk than they were granted go, whether the board is short of it or not. */
+  /**
+   * Pods that take more of the disk than they were granted go, whether the board is short of it or not. It is their own
+   * doing: a Job counts it as a failure, and no disruption.
+   */
   async #enforceLimits(): Promise<void> {
     for (const worker of this.options.workers()) {
       if (!worker.active || !hasStorageLimits(worker.pod)) continue;
       const message = beyondStorageLimits(worker.pod, await this.options.storageUsage(worker.pod));
-      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1, disrupts: true });
+      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1 });
     }
   }
 

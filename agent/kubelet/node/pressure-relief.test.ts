@@ -1,0 +1,39 @@
+import { expect, test } from "bun:test";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { PodFailure, PodWorker } from "../pod-worker.ts";
+import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
+
+const pod: Pod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "web", namespace: "default", uid: "u" },
+  spec: {
+    containers: [{ name: "main", image: "web:1" }],
+    volumes: [{ name: "cache", emptyDir: { sizeLimit: "1Mi" } }],
+  },
+};
+
+/** What is done to the pod when the board feels `pressures` and its cache holds `cache_bytes`. */
+async function relieved(memory: boolean, cache_bytes: number): Promise<PodFailure[]> {
+  const failures: PodFailure[] = [];
+  const fail = (failure: PodFailure): unknown => failures.push(failure);
+  const worker = { uid: "u", pod, active: true, evicting: false, fail } as unknown as PodWorker;
+  const options: Partial<PressureReliefOptions> = {
+    imageFolder: () => undefined,
+    workers: () => [worker],
+    podStats: () => Promise.resolve([{ pod, containers: [] }]),
+    storageUsage: () => Promise.resolve({ containers: new Map(), emptyDirs: new Map([["cache", cache_bytes]]) }),
+    log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
+  };
+  await new PressureRelief(options as PressureReliefOptions).relieve({ memory, disk: false, pids: false });
+  return failures;
+}
+
+test("a pod that goes for the board's sake is the target of a disruption", async () => {
+  expect(await relieved(true, 0)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
+});
+
+test("a pod that goes for its own limit is not", async () => {
+  const message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ';
+  expect(await relieved(false, 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
+});
