@@ -110,7 +110,8 @@ export class ControllerManager {
     const { clock } = this.#options;
     const account = definition.serviceAccount ?? definition.name;
     const client = account === "" ? this.#options.client : this.#options.clientFor(account);
-    const events = new ApiEventRecorder(client, { component: definition.name, clock, log: this.#log });
+    const component = definition.eventSource ?? definition.name;
+    const events = new ApiEventRecorder(client, { component, clock, log: this.#log });
     return runController(definition, { client, informers: this.#informers, events, clock, log: this.#log });
   }
 }

@@ -153,8 +153,10 @@ export const byControllerUid: IndexFunction<KubeObject> = ({ metadata }) => {
 };
 
 export interface ControllerDefinition {
-  /** As upstream names it: the events' source and the log's name. */
+  /** As upstream names it: the log's name. */
   readonly name: string;
+  /** Whom its Events come from, where upstream's controller gives another name in them. Default: `name`. */
+  readonly eventSource?: string | undefined;
   /** Of kube-system, whose rights the controller has (roles `system:controller:<this>`). Default: `name`. Empty: it acts
    *  as the controller manager itself. */
   readonly serviceAccount?: string | undefined;

@@ -35,6 +35,7 @@ export function disruptionController(): ControllerDefinition {
   let mapper: ResourceMapper | undefined;
   return defineController({
     name: "disruption-controller",
+    eventSource: "controllermanager",
     watches: [
       watching(podDisruptionBudgets),
       watching(podResource, { enqueue: keysOfPod }),

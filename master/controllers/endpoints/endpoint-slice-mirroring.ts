@@ -23,6 +23,7 @@ export function endpointSliceMirroringController(): ControllerDefinition {
   const versions = new WrittenVersions();
   return defineController({
     name: "endpointslice-mirroring-controller",
+    eventSource: "endpoint-slice-mirroring-controller",
     serviceAccount: "endpointslicemirroring-controller",
     watches: [
       watching(services),

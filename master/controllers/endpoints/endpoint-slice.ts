@@ -48,6 +48,7 @@ export function endpointSliceController(): ControllerDefinition {
   const told = new Map<string, ReadonlyMap<string, string>>();
   return defineController({
     name: "endpointslice-controller",
+    eventSource: "endpoint-slice-controller",
     watches: [
       watching(services),
       watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),

@@ -52,6 +52,7 @@ export function nodeIpamController(clusterCidr = "10.42.0.0/16"): ControllerDefi
   const given = new Map<string, readonly string[]>();
   return defineController({
     name: "node-ipam-controller",
+    eventSource: "cidrAllocator",
     serviceAccount: "node-controller",
     watches: [watching(nodes)],
     // One at a time, so that no range is given twice.

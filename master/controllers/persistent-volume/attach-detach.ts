@@ -46,6 +46,7 @@ export function attachDetachController(): ControllerDefinition {
   const unneededSince_ms = new Map<string, number>();
   return defineController({
     name: "persistentvolume-attach-detach-controller",
+    eventSource: "attachdetach-controller",
     serviceAccount: "attachdetach-controller",
     watches: [
       watching(pods, {

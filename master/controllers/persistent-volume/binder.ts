@@ -25,6 +25,7 @@ const volumeKey = (name: string): string => `volume/${name}`;
 /** Binds claims to volumes and keeps the phases of both. */
 export const volumeBinder = defineController({
   name: "persistentvolume-binder-controller",
+  eventSource: "persistentvolume-controller",
   serviceAccount: "persistent-volume-binder",
   watches: [
     watching(persistentVolumeClaims, {

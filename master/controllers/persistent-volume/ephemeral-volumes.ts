@@ -5,6 +5,7 @@ import { defineController, TerminalError, watching } from "#shared/client/contro
 /** Makes the claims of pods' generic ephemeral volumes (KEP-1698); they go with their pod. */
 export const ephemeralVolumeController = defineController({
   name: "ephemeral-volume-controller",
+  eventSource: "ephemeral_volume",
   watches: [
     watching(pods, {
       when: ({ type, object }) =>

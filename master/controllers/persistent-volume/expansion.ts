@@ -17,6 +17,7 @@ export function wantsToGrow(claim: PersistentVolumeClaim): boolean {
  *  every CSI driver. Folders of boards are grown by who made them. */
 export const volumeExpander = defineController({
   name: "persistentvolume-expander-controller",
+  eventSource: "volume_expand",
   serviceAccount: "expand-controller",
   watches: [
     watching(persistentVolumeClaims, {

@@ -19,6 +19,7 @@ const keysOfPod = (pod: Pod): string[] => {
 /** Makes ResourceClaims out of templates for pods, and takes back what pods have used (KEP-4381). */
 export const resourceClaimController = defineController({
   name: "resourceclaim-controller",
+  eventSource: "resource_claim",
   serviceAccount: "resource-claim-controller",
   watches: [
     watching(pods, {

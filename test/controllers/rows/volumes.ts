@@ -39,9 +39,15 @@ const using = (claimName: string) => ({ volumes: [{ name: "data", persistentVolu
 /** What brings claims and volumes together, and keeps them while they are used. */
 export const volumeRows: Rows = {
   async "persistentvolume-binder-controller"(stage) {
+    const failing = "persistentvolume-controller ProvisioningFailed";
     await makeVolume(stage, "folder", { hostPath: { path: "/x" } });
     await makeClaim(stage, "c");
     expect((await bound(stage, "c")).spec?.volumeName).toBe("folder");
+    await makeClaim(stage, "unmet", { storageClassName: "none" });
+    await eventually(async () => {
+      const { items } = await stage.admin.list(events, { namespace: stage.namespace });
+      return items.some(({ reason, source }) => `${source?.component} ${reason}` === failing);
+    }, failing);
   },
   async "persistentvolumeclaim-protection-controller"(stage) {
     await makeClaim(stage, "kept", { volumeName: "none" });
