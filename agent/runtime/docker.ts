@@ -21,6 +21,7 @@ import { DockerSandboxes } from "./docker-sandboxes.ts";
 import { DockerStats } from "./docker-stats.ts";
 import { containerStatus } from "./docker-status.ts";
 import { ensureMountSource } from "./mount-source.ts";
+import { portForwardFault } from "./port-forward-fault.ts";
 import type { RegistryMirrors } from "./registries/registry-mirrors.ts";
 import {
   type AttachOptions,
@@ -242,8 +243,7 @@ export class DockerRuntime implements ContainerRuntime {
     try {
       return await this.#host.connectInNetworkNamespace(`/proc/${State.Pid}/ns/net`, port, portForwardConnect_ms);
     } catch (error) {
-      const message = `connect to port ${port} of sandbox ${sandboxId}: ${dockerMessage(error)}`;
-      throw new RuntimeError("network", message, { cause: error });
+      throw portForwardFault(sandboxId, port, error as Error);
     }
   }
 

@@ -506,7 +506,8 @@ export function describeRuntimeContract(name: string, open: () => Promise<Runtim
         const answer = text(connection);
         connection.end(sent);
         expect((await answer).length).toBe(sent.length);
-        expect(await kindOf(runtime.portForward(sandboxId, 9))).toBe("network");
+        const refused = `failed to connect to localhost:9 inside namespace "${sandboxId}": dial tcp 127.0.0.1:9: connect: connection refused`;
+        await expect(runtime.portForward(sandboxId, 9)).rejects.toMatchObject({ kind: "network", message: refused });
       });
     });
 

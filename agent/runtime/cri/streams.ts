@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from "node:stream";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
+import { portForwardFault } from "../port-forward-fault.ts";
 import {
   type AttachOptions,
   type ExecOptions,
@@ -111,8 +112,7 @@ export class CriStreams {
     try {
       return await this.#host.connectInNetworkNamespace(`/proc/${pid}/ns/net`, port, portForwardConnect_ms);
     } catch (error) {
-      const message = `connect to port ${port} of sandbox ${sandboxId}: ${(error as Error).message}`;
-      throw new RuntimeError("network", message, { cause: error });
+      throw portForwardFault(sandboxId, port, error as Error);
     }
   }
 
