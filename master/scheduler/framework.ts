@@ -79,6 +79,8 @@ export interface SchedulerPlugin {
   mayHelp?(pod: PodInfo, event: ClusterEvent): boolean;
   /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
   begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
+  /** What it says of a pod that no node takes, and that it could not help (PostFilter). */
+  whyStillUnfit?(pod: PodInfo): string;
   /** The node is chosen: keeps what the pod will have there, so that the next decision counts with it. */
   reserve?(pod: PodInfo, nodeName: string, cluster: ClusterView): void;
   /** The pod is bound or will not be: what was kept is in the API or free again. */

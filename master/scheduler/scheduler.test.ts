@@ -60,7 +60,10 @@ test("tells why, and tries again when the cluster changes", async () => {
   await client.create(nodes, testNode("small", { allocatable: { cpu: "500m" } }));
   const message = async (): Promise<string | undefined> => (await get(client, "p")).status?.conditions?.[0]?.message;
   await eventually(
-    async () => (await message())?.startsWith("0/1 nodes are available: 1 Insufficient cpu. preemption: ") ?? false,
+    async () =>
+      (await message())?.startsWith(
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: ",
+      ) ?? false,
     "the reason",
   );
   expect((await get(client, "p")).status?.conditions?.[0]).toMatchObject({

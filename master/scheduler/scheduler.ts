@@ -322,7 +322,7 @@ export class Scheduler {
     const message =
       unfit.nodeCount === 0
         ? "no nodes available to schedule pods"
-        : explainUnfit(unfit, plan?.kind === "none" ? plan.message : "");
+        : explainUnfit(unfit, whyStillUnfit(info, unfit, plan, profile));
     let nominatedNodeName: string | undefined;
     if (plan?.kind === "preempt") nominatedNodeName = plan.candidate.node;
     else if (plan?.clearNomination) nominatedNodeName = "";
@@ -434,6 +434,19 @@ export class Scheduler {
     namespaceLabels: (name) => this.#informers.lister(namespaces).get(name)?.metadata.labels ?? {},
     lister: (ref) => this.#informers.lister(ref),
   };
+}
+
+/** What came of the attempts to make room; empty where there were none, or room is made. */
+function whyStillUnfit(
+  info: PodInfo,
+  unfit: Unfit,
+  plan: PreemptionPlan | undefined,
+  { plugins }: RunningProfile,
+): string {
+  if (plan?.kind === "preempt") return "";
+  // What is wrong with the pod itself is nothing that room would help.
+  const ofPlugins = unfit.general ? [] : plugins.flatMap((plugin) => plugin.whyStillUnfit?.(info) ?? []);
+  return [...ofPlugins, ...(plan ? [plan.message] : [])].join(", ");
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -4,7 +4,7 @@ import { allocationScore } from "../plugins/node-resources.ts";
 import { PodInfo } from "../pod-info.ts";
 import { testNode, testPod } from "../testing.ts";
 import { parseSchedulerConfiguration, type SchedulerConfiguration } from "./configuration.ts";
-import { defaultProfile, pluginsAt } from "./profile.ts";
+import { defaultArgs, defaultProfile, pluginsAt, schedulerPlugins } from "./profile.ts";
 
 const parse = (text: string): SchedulerConfiguration =>
   parseSchedulerConfiguration(
@@ -246,4 +246,11 @@ pluginConfig:
     expect(cycle?.filter?.(node)?.reasons).toEqual(["node(s) didn't match scheduler-enforced node affinity"]);
     expect(cycle?.filter?.(new NodeInfo("b", testNode("b", { labels: { board: "pi5" } })))).toBeUndefined();
   });
+});
+
+test("plugins that are taken from postFilter say nothing of pods that no node takes", () => {
+  const speaking = (sets: Parameters<typeof schedulerPlugins>[0]): string[] =>
+    schedulerPlugins(sets, defaultArgs()).flatMap(({ name, whyStillUnfit }) => (whyStillUnfit ? [name] : []));
+  expect(speaking({})).toEqual(["DynamicResources"]);
+  expect(speaking({ postFilter: { enabled: [], disabled: ["*"] } })).toEqual([]);
 });

@@ -70,6 +70,7 @@ function merged(defaults: readonly PluginChoice[], { enabled, disabled }: Plugin
 export function schedulerPlugins(sets: Partial<PluginSets>, args: PluginArgs): readonly SchedulerPlugin[] {
   const scoring = new Map(pluginsAt("score", sets).map(({ name, weight }) => [name, weight]));
   const filtering = pluginsAt("filter", sets).map(({ name }) => name);
+  const postFiltering = pluginsAt("postFilter", sets).map(({ name }) => name);
   const isOff = (point: ExtensionPoint, name: string): boolean => {
     const { disabled = [] } = sets[point] ?? none;
     return disabled.includes(name);
@@ -80,14 +81,19 @@ export function schedulerPlugins(sets: Partial<PluginSets>, args: PluginArgs): r
     if (!plugin) return [];
     const filters = filtering.includes(name) && !isOff("preFilter", name);
     const weight = isOff("preScore", name) ? 0 : (scoring.get(name) ?? 0);
-    return [restricted(plugin, filters, weight)];
+    return [restricted(plugin, { filters, weight, postFilters: postFiltering.includes(name) })];
   });
 }
 
 /** The plugin without the parts that the profile takes from it. */
-function restricted(plugin: SchedulerPlugin, filters: boolean, weight: number): SchedulerPlugin {
+function restricted(
+  { whyStillUnfit, ...plugin }: SchedulerPlugin,
+  parts: { readonly filters: boolean; readonly weight: number; readonly postFilters: boolean },
+): SchedulerPlugin {
+  const { filters, weight, postFilters } = parts;
   return {
     ...plugin,
+    ...(postFilters && whyStillUnfit ? { whyStillUnfit } : {}),
     weight,
     begin(pod, cluster) {
       const cycle = plugin.begin(pod, cluster);

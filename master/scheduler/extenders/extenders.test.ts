@@ -133,7 +133,7 @@ test("what it says against nodes is told, and any change may help", async () => 
   await eventually(
     async () =>
       (await condition(client, "p")).startsWith(
-        "Unschedulable: 0/2 nodes are available: 1 a is warm, 1 b is hot. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.",
+        "Unschedulable: 0/2 nodes are available: 1 a is warm, 1 b is hot. no new claims to deallocate, preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.",
       ),
     "both reasons",
   );

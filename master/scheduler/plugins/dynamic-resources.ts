@@ -47,6 +47,9 @@ export function dynamicResources(): SchedulerPlugin {
       // One that gave its devices back may help any pod.
       resourceClaim.status?.allocation === undefined ||
       resourceClaimKeysOf(pod).includes(`${resourceClaim.metadata.namespace}/${resourceClaim.metadata.name}`),
+    // Upstream's plugin would give back what claims of the pod hold elsewhere.
+    whyStillUnfit: ({ pod }) =>
+      (pod.spec?.resourceClaims ?? []).length > 0 ? "still not schedulable" : "no new claims to deallocate",
     begin(info, cluster) {
       const claims = claimsFor(info.pod, cluster);
       if (claims === undefined) return undefined;
