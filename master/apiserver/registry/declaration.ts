@@ -111,6 +111,9 @@ export interface SubresourceDeclaration {
   readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
   /** Whether it is never shown as a table, as upstream has it. */
   readonly unprinted?: boolean | undefined;
+  /** What whoever connects must be allowed as well, by whichever method: WebSockets begin with GET, but what follows is no
+   *  reading. */
+  readonly neededVerb?: string | undefined;
   /** Whether OPTIONS, which is no verb, is served too: it is for the server behind a proxy. */
   readonly takesOptionsMethod?: boolean | undefined;
   /** For `scale`: JSON paths as in CustomResourceSubresourceScale. */

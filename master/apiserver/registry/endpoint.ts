@@ -42,7 +42,8 @@ export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string
 
 export interface EndpointParts extends WriteParts {
   readonly handlers: SubresourceHandlers;
-  /** Whether this user may do another thing with the object of the request: create it by PUT or apply. Throws Forbidden. */
+  /** Whether this user may do another thing with the object of the request: create it by PUT or apply, connect to it. Throws
+   *  Forbidden. */
   mayAlso(context: RequestContext, verb: string): Promise<void>;
 }
 
@@ -289,6 +290,8 @@ export class ResourceEndpoint {
     const namespace = namespaceOf(context, resource);
     if (body) await admitBody(this.#parts, context, resource, name, body);
     if (connection) await admitConnection(this.#parts, context, resource, name, connection);
+    const needed = declared?.neededVerb;
+    if (needed && needed !== context.info.verb) await this.#parts.mayAlso(context, needed);
     const { declaration } = resource;
     const call = { declaration, context, namespace, name, subresource, body, exchange };
     return inForm(await handler.handle(call), context, resource, accepted);
