@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { type Duplex, Readable, Transform } from "node:stream";
 import { HTTPParser } from "http-parser-js";
 
@@ -24,10 +23,19 @@ export class AnswerMissing extends Error {
   override readonly name = "AnswerMissing";
 }
 
+/** The server answered by leaving HTTP, which nobody had asked for. */
+export class UnaskedSwitch extends Error {
+  override readonly name = "UnaskedSwitch";
+}
+
+const SWITCHED = 101;
+
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const hopByHop = new Set([
   "connection",
   "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
   "proxy-connection",
   "te",
   "trailer",
@@ -58,6 +66,11 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
       else reject(error);
     };
     parser[HTTPParser.kOnHeadersComplete] = (info) => {
+      if (info.statusCode === SWITCHED) {
+        const to = info.headers.find((_, index) => info.headers[index - 1]?.toLowerCase() === "upgrade") ?? "";
+        fail(new UnaskedSwitch(`backend tried to switch protocol ${JSON.stringify(to)} when "" was requested`));
+        return;
+      }
       // 100 Continue and its like come before the answer.
       if (info.statusCode < 200) return;
       isAnswered = true;
@@ -96,23 +109,22 @@ export function writeUpgradeOf(stream: Duplex, method: string, path: string, hea
   stream.write(renderHead(method, path, headers));
 }
 
-/** Writes an upgrade request; what follows on the stream, the answer's head included, is the caller's. */
-export function writeUpgrade(stream: Duplex, path: string, request: IncomingMessage, head: Buffer): void {
-  stream.write(renderHead(request.method ?? "GET", path, withoutCredentials(request.rawHeaders)));
-  if (head.length > 0) stream.write(head);
-}
-
 /** The headers of a client's request as they may be passed on: nothing of this hop, and no credentials for this server. */
 export function forwardedHeaders(rawHeaders: readonly string[]): string[] {
   return endToEnd(withoutCredentials(rawHeaders));
 }
+
+/** Methods whose requests say that they have no body. */
+const bodied = new Set(["PATCH", "POST", "PUT"]);
 
 function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => void): void {
   const { body } = request;
   const isFramed = request.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
   const framing =
     body === undefined || isFramed
-      ? []
+      ? isFramed || !bodied.has(request.method)
+        ? []
+        : ["Content-Length", "0"]
       : body instanceof Uint8Array
         ? ["Content-Length", String(body.length)]
         : ["Transfer-Encoding", "chunked"];
@@ -145,9 +157,14 @@ function renderHead(method: string, path: string, headers: readonly string[]): s
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
-/** Headers without those of this hop. */
+/** Headers without those of this hop: those that always are, and what `Connection` names. */
 export function endToEnd(headers: readonly string[]): string[] {
-  return without(headers, (name) => hopByHop.has(name));
+  const named = new Set<string>();
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if (headers[index]?.toLowerCase() !== "connection") continue;
+    for (const name of headers[index + 1]?.split(",") ?? []) named.add(name.trim().toLowerCase());
+  }
+  return without(headers, (name) => hopByHop.has(name) || named.has(name));
 }
 
 /** A browser's WebSocket can bring its token only as a subprotocol. */

@@ -4,16 +4,23 @@ import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
-import { forwardedHeaders, requestOver, type StreamResponse, writeUpgrade } from "#shared/http/http-over-stream.ts";
+import {
+  forwardedHeaders,
+  requestOver,
+  type StreamResponse,
+  UnaskedSwitch,
+  withoutCredentials,
+} from "#shared/http/http-over-stream.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import { isTrue } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
-import type { ApiResponse, RequestInfo } from "../request.ts";
+import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import type { Dialer } from "./board-dialer.ts";
 import { logOptions } from "./log-options.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
 import { type ConnectTarget, containerOf, hostOf, nodeTarget, podNamed, podTarget, serviceTarget } from "./target.ts";
+import { relayUpgrade } from "./upgrade-relay.ts";
 
 export interface ConnectOptions {
   readonly dialer: Dialer;
@@ -78,8 +85,7 @@ async function runCommand(
   }
   for (const word of query.getAll("command")) passed.append("command", word);
   const stream = await dialer.dial(node, kubelet, call.context.signal);
-  upgrade(call, stream, `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
-  return "handled";
+  return upgrade(call, stream, `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
 }
 
 /** As the options' ports are read. Throws BadRequest. */
@@ -94,8 +100,7 @@ async function portForward({ dialer, reader }: ConnectOptions, call: Subresource
   const node = hostOf(reader, podNamed(reader, call.namespace ?? "", call.name));
   const passed = new URLSearchParams(ports.map((port) => ["port", port]));
   const stream = await dialer.dial(node, kubelet, call.context.signal);
-  upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
-  return "handled";
+  return upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
 }
 
 async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall): Promise<ApiResponse | "handled"> {
@@ -103,24 +108,26 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   const { method, body } = context;
   const root = proxyRoot(context.info);
   const subpath = context.info.rawPath.slice(root.length);
-  const search = context.query.size > 0 ? `?${context.query}` : "";
+  const search = queryOf(call);
   // Relative links of the page need the slash.
   if (subpath === "" && exchange?.kind === "request" && (method === "GET" || method === "HEAD")) {
-    exchange.response.writeHead(301, { Location: `${root}/${search}` });
+    exchange.response.writeHead(301, { Location: `${root}/${search}`, "Content-Length": "0", ...uncached });
     exchange.response.end();
     return "handled";
   }
   const path = `${subpath === "" ? "/" : subpath}${search}`;
   const stream = await secured(await dialer.dial(where.node, where.target, context.signal), where);
-  if (exchange?.kind === "upgrade") {
-    upgrade(call, stream, path);
-    return "handled";
-  }
-  const headers = exchange ? withHost(forwardedHeaders(exchange.request.rawHeaders), where.host) : ["Host", where.host];
+  if (exchange?.kind === "upgrade") return upgrade(call, stream, path);
+  const headers = exchange
+    ? [
+        ...withForwardedFor(forwardedHeaders(exchange.request.rawHeaders), context),
+        ...["X-Forwarded-Uri", `${root}${subpath === "" ? "/" : subpath}`],
+      ]
+    : ["Host", where.host];
   // A body that was read already comes from the context, else it is passed through as it arrives.
   const sent = body.kind === "bytes" ? body.bytes : exchange?.request.hasBody ? exchange.request.body : undefined;
   const answer = await requestOver(stream, { method, path, headers, body: sent }).catch((error: Error) => {
-    throw unreached(error, where);
+    throw error instanceof UnaskedSwitch ? new StatusError("InternalError", error.message) : unreached(error, where);
   });
   if (exchange) {
     const hosts = [where.host, exchange.request.headers.host ?? ""];
@@ -135,44 +142,72 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   };
 }
 
-/** Passes the client's upgraded connection through, bytes as they are, the answer's head included. */
-function upgrade(call: SubresourceCall, stream: Duplex, path: string): void {
-  const { exchange } = call;
+async function upgrade({ exchange, context }: SubresourceCall, stream: Duplex, path: string): Promise<"handled"> {
   if (exchange?.kind !== "upgrade") {
     stream.destroy();
     throw badRequest("Upgrade request required");
   }
-  const { socket, request, head } = exchange;
-  writeUpgrade(stream, path, request, head);
-  socket.on("error", () => stream.destroy());
-  stream.on("error", () => socket.destroy());
-  socket.on("close", () => stream.destroy());
-  stream.on("close", () => socket.end());
-  stream.pipe(socket);
-  socket.pipe(stream);
+  const headers = withForwardedFor(withoutCredentials(exchange.request.rawHeaders), context);
+  await relayUpgrade(exchange, stream, path, headers);
+  return "handled";
+}
+
+/** Headers of a client for the server behind, which learns by whom the request came; the client keeps the host that it asked. */
+function withForwardedFor(headers: readonly string[], { remoteAddress }: RequestContext): string[] {
+  const others: string[] = [];
+  const before: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name = "", value = ""] = headers.slice(index, index + 2);
+    const lowerName = name.toLowerCase();
+    if (lowerName === "x-forwarded-for") before.push(value);
+    else if (lowerName !== "x-forwarded-uri") others.push(name, value);
+  }
+  const by = [...before, ...(remoteAddress ? [remoteAddress] : [])];
+  return by.length > 0 ? [...others, "X-Forwarded-For", by.join(", ")] : others;
 }
 
 const unreached = (error: Error, { host }: ConnectTarget): StatusError =>
   serviceUnavailable(`error trying to reach service: ${connectionFault(error, host)}`);
+
+/** A server that speaks another protocol may wait for the client, as the client does for it. */
+const HANDSHAKE_WITHIN_MS = 10_000;
 
 /** A pod's own certificate is not checked: nobody told the cluster what to expect, and the tunnel leads to that pod only. */
 async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
   if (where.scheme === "http") return stream;
   return new Promise((resolve, reject) => {
     const socket = connectTls({ socket: stream, rejectUnauthorized: false });
-    socket.once("secureConnect", () => resolve(socket));
-    socket.once("error", (error) => reject(unreached(error, where)));
+    const late = setTimeout(() => socket.destroy(new Error("TLS handshake timeout")), HANDSHAKE_WITHIN_MS);
+    socket.once("close", () => clearTimeout(late));
+    socket.once("secureConnect", () => {
+      clearTimeout(late);
+      resolve(socket);
+    });
+    socket.once("error", (error) => {
+      stream.destroy();
+      reject(unreached(error, where));
+    });
   });
 }
+
+/** As all answers of an API server are. */
+const uncached = { "Cache-Control": "no-cache, private" };
+
+/** Which pages of other origins may read the answer is the API server's to say: it lies at its origin. */
+const ofOrigins = new Set(
+  ["credentials", "headers", "methods", "origin"].map((what) => `access-control-allow-${what}`),
+);
 
 function passOn(answer: StreamResponse, response: HttpResponse, place: ProxiedPlace): void {
   const location = headerOf(answer.headers, "location");
   const [type = ""] = (headerOf(answer.headers, "content-type") ?? "").split(";");
   const isPage = location === undefined && type.trim() === "text/html";
   const page = isPage && proxiedPage(answer.body, headerOf(answer.headers, "content-encoding") ?? "", place);
+  for (const [name, value] of Object.entries(uncached)) response.appendHeader(name, value);
   for (let index = 0; index < answer.headers.length; index += 2) {
     const [name = "", value = ""] = answer.headers.slice(index, index + 2);
     const lowerName = name.toLowerCase();
+    if (ofOrigins.has(lowerName)) continue;
     // The page gets longer.
     if (page && lowerName === "content-length") continue;
     response.appendHeader(name, lowerName === "location" ? proxiedLink(value, place) : value);
@@ -182,6 +217,13 @@ function passOn(answer: StreamResponse, response: HttpResponse, place: ProxiedPl
   response.flushHeaders();
   response.on("close", () => answer.body.destroy());
   pour(body, response);
+}
+
+/** As it was sent, with its question mark. */
+function queryOf({ exchange, context }: SubresourceCall): string {
+  const url = exchange?.request.url;
+  if (url !== undefined) return url.includes("?") ? url.slice(url.indexOf("?")) : "";
+  return context.query.size > 0 ? `?${context.query}` : "";
 }
 
 /** The path up to the subresource; what follows is the path on the server behind. */
@@ -210,14 +252,6 @@ async function readAll(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString();
-}
-
-function withHost(headers: readonly string[], host: string): string[] {
-  const others: string[] = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() !== "host") others.push(headers[index] ?? "", headers[index + 1] ?? "");
-  }
-  return ["Host", host, ...others];
 }
 
 function headerOf(headers: readonly string[], name: string): string | undefined {

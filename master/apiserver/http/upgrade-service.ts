@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type ApiServer, splitUrl } from "../server.ts";
@@ -79,7 +79,8 @@ export class UpgradeService {
     socket.resume();
     connections.requestEnded(socket as TLSSocket);
     socket.end(
-      `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\nconnection: close\r\n` +
+      `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? status.reason}\r\ncontent-type: application/json\r\n` +
+        `cache-control: no-cache, private\r\nconnection: close\r\n` +
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
   }
