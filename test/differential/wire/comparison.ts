@@ -3,7 +3,7 @@ import { differences } from "./differences.ts";
 import { loadAnswers } from "./recording.ts";
 import { sendGroup, type Target, type WireGroup } from "./request.ts";
 
-const recorded = loadAnswers();
+const here = loadAnswers();
 
 export interface Differing {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Differing {
 }
 
 /** What `target` answers otherwise than upstream did, but for what differs on purpose. */
-export async function differing(target: Target, group: WireGroup): Promise<Differing[]> {
+export async function differing(target: Target, group: WireGroup, recorded = here): Promise<Differing[]> {
   const found: Differing[] = [];
   await sendGroup(target, group, async (request, sent, response) => {
     const ours = await answerOf(response, sent, request);

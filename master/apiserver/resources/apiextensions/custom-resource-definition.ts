@@ -50,6 +50,8 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
       draft.spec.conversion ??= { strategy: "None" };
       const service = draft.spec.conversion.webhook?.clientConfig?.service;
       if (service) service.port ??= 443;
+      // A status without any is read as one that knows of today's.
+      if (!draft.status?.storedVersions?.length) rememberStoredVersion(draft);
     },
     prepareForCreate: rememberStoredVersion,
     prepareForUpdate: rememberStoredVersion,

@@ -48,10 +48,14 @@ function isClassUpgrade(claim: Claim, old: Claim): "fromAnnotation" | "fromNothi
   return oldAnnotation === undefined ? "fromNothing" : undefined;
 }
 
+/** Where one has been set, groups were not looked at in the old days. */
+const namesGroup = ({ spec }: Readonly<PersistentVolumeClaim>): boolean =>
+  spec.dataSource?.apiGroup !== undefined || spec.dataSourceRef?.apiGroup !== undefined;
+
 export function validateClaimUpdate(claim: PersistentVolumeClaim, old: Claim): FieldError[] {
   return collect((root) => {
     const field = root.at("spec");
-    validateClaimSpec(claim.spec, field, old.spec.dataSource || old.spec.dataSourceRef ? "tolerant" : undefined);
+    validateClaimSpec(claim.spec, field, namesGroup(old) ? "tolerant" : undefined);
     const upgrade = isClassUpgrade(claim, old);
     if (upgrade !== "fromAnnotation") {
       const [after, before] = [claim, old].map(({ metadata }) => metadata.annotations?.[classAnnotation] ?? "");

@@ -6,7 +6,7 @@ import type {
 } from "#shared/api/types/core-v1.generated.ts";
 import { type Field, oneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label, isDns1123Subdomain } from "../validation/names.ts";
-import { validateAnnotations, validateLabels } from "../validation/object-meta.ts";
+import { validateTemplateMetadata } from "../validation/object-meta.ts";
 import { validateAmount, validatePositiveAmount } from "../validation/quantities.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
 
@@ -79,13 +79,6 @@ function validateDataSource({ name, kind, apiGroup }: TypedObjectReference, fiel
 
 /** A template of an ephemeral volume's claim: of its metadata only labels and annotations may be set. */
 export function validateClaimTemplate(template: PersistentVolumeClaimTemplate, field: Field): void {
-  const { metadata = {} } = template;
-  validateAnnotations(metadata.annotations, field.at("metadata", "annotations"));
-  validateLabels(metadata.labels, field.at("metadata", "labels"));
-  for (const [key, value] of Object.entries(metadata)) {
-    if (key !== "annotations" && key !== "labels" && value !== undefined) {
-      field.at("metadata", key).forbidden("cannot be set");
-    }
-  }
+  validateTemplateMetadata(template.metadata ?? {}, field.at("metadata"));
   validateClaimSpec(template.spec, field.at("spec"));
 }

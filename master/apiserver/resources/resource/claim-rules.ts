@@ -13,6 +13,7 @@ import type {
 import { validateCSIDriverName } from "../core/volume-sources.ts";
 import { collect, each, type Field, immutable } from "../validation/field.ts";
 import { isCIdentifier, isDns1123Label, isDns1123Subdomain } from "../validation/names.ts";
+import { validateTemplateMetadata } from "../validation/object-meta.ts";
 import { selectorProblem } from "./device-selector.ts";
 
 const maxItems = 32;
@@ -24,18 +25,16 @@ const maxId = 32;
 export const validateClaim = ({ spec }: ResourceClaim): FieldError[] =>
   collect((root) => validateDevices(spec.devices ?? {}, root.at("spec", "devices")));
 
+/** Claims are made of it: of what they are called by, only labels and annotations come from the template. */
 export const validateTemplate = ({ spec }: ResourceClaimTemplate): FieldError[] =>
-  collect((root) => validateDevices(spec.spec.devices ?? {}, root.at("spec", "spec", "devices")));
+  collect((root) => {
+    const field = root.at("spec");
+    validateTemplateMetadata(spec.metadata ?? {}, field.at("metadata"));
+    validateDevices(spec.spec.devices ?? {}, field.at("spec", "devices"));
+  });
 
 export const validateSameSpec = (object: { spec: unknown }, old: { readonly spec: unknown }): FieldError[] =>
   collect((root) => immutable(object.spec, old.spec, root.at("spec")));
-
-/** Nobody uses what is not allocated. */
-export const validateReservations = ({ status }: ResourceClaim): FieldError[] =>
-  collect((root) => {
-    if (!status?.reservedFor?.length || status.allocation !== undefined) return;
-    root.at("status").at("reservedFor").forbidden("may not be specified when `allocated` is not set");
-  });
 
 export const validateClass = ({ spec }: DeviceClass): FieldError[] =>
   collect((root) => {
@@ -45,7 +44,7 @@ export const validateClass = ({ spec }: DeviceClass): FieldError[] =>
   });
 
 /** A list that is not looked into where it is too long. */
-function limited<T>(
+export function limited<T>(
   items: readonly T[] | undefined,
   max: number,
   field: Field,
@@ -85,7 +84,7 @@ function validateDevices({ requests, constraints, config }: DeviceClaim, field: 
 }
 
 /** What constraints and settings may call a request: its name, or one of its alternatives. */
-const namesOf = ({ name, firstAvailable = [] }: DeviceRequest): string[] => [
+export const namesOf = ({ name, firstAvailable = [] }: DeviceRequest): string[] => [
   name,
   ...firstAvailable.map((alternative) => `${name}/${alternative.name}`),
 ];
@@ -142,34 +141,47 @@ function validateConstraint(constraint: DeviceConstraint, names: ReadonlySet<str
   else validateAttribute(matchAttribute, field.at("matchAttribute"));
 }
 
-function validateReferences(references: readonly string[] | undefined, names: ReadonlySet<string>, field: Field): void {
-  const unknown =
-    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
+export function validateReferences(
+  references: readonly string[] | undefined,
+  names: ReadonlySet<string>,
+  field: Field,
+): void {
   limitedSet(
     references,
     maxItems,
     field,
     (name) => name,
-    (name, at) => {
-      const segments = name.split("/");
-      if (segments.length <= 2) for (const segment of segments) at.invalidEach(segment, isDns1123Label(segment));
-      if (!names.has(name)) at.invalid(name, unknown);
-    },
+    (name, at) => validateReference(name, names, at),
   );
 }
 
-function validateOpaque(opaque: OpaqueDeviceConfiguration | undefined, field: Field): void {
+/** The name of one request among those of the claim. */
+export function validateReference(name: string, names: ReadonlySet<string>, field: Field): void {
+  const segments = name.split("/");
+  if (segments.length <= 2) for (const segment of segments) field.invalidEach(segment, isDns1123Label(segment));
+  if (names.has(name)) return;
+  field.invalid(
+    name,
+    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
+  );
+}
+
+export function validateOpaque(opaque: OpaqueDeviceConfiguration | undefined, field: Field): void {
   if (!opaque) {
     field.required();
     return;
   }
   validateCSIDriverName(opaque.driver, field.at("driver"));
-  const { parameters } = opaque;
-  const at = field.at("parameters");
-  if (parameters === undefined || parameters === null) at.required();
-  else if (Buffer.byteLength(JSON.stringify(parameters)) > maxParameters_bytes) at.tooLong(maxParameters_bytes);
-  else if (typeof parameters !== "object" || Array.isArray(parameters))
-    at.invalid("<value omitted>", "must be a valid JSON object");
+  validateJsonObject(opaque.parameters, maxParameters_bytes, field.at("parameters"));
+}
+
+/** What only a driver understands. */
+export function validateJsonObject(value: unknown, max_bytes: number, field: Field): void {
+  if (value === undefined || value === null) field.required();
+  else if (Buffer.byteLength(JSON.stringify(value)) > max_bytes) field.tooLong(max_bytes);
+  else if (typeof value !== "object" || Array.isArray(value)) {
+    field.invalid("<value omitted>", "must be a valid JSON object");
+  }
 }
 
 function validateAttribute(name: string, field: Field): void {

@@ -1,4 +1,4 @@
-import type { DeviceClaim, ResourceSlice } from "#shared/api/types/resource-v1.generated.ts";
+import type { DeviceClaim, ResourceClaim, ResourceSlice } from "#shared/api/types/resource-v1.generated.ts";
 
 /** SetDefaults_ExactDeviceRequest and SetDefaults_DeviceSubRequest. */
 export function applyDeviceDefaults({ requests = [] }: DeviceClaim): void {
@@ -7,6 +7,13 @@ export function applyDeviceDefaults({ requests = [] }: DeviceClaim): void {
       request.allocationMode ||= "ExactCount";
       if (request.allocationMode === "ExactCount") request.count ||= 1;
     }
+  }
+}
+
+/** Of devices that were allocated: what they tolerate is told in full. */
+export function applyAllocationDefaults({ status }: ResourceClaim): void {
+  for (const { tolerations = [] } of status?.allocation?.devices?.results ?? []) {
+    for (const toleration of tolerations) toleration.operator ||= "Equal";
   }
 }
 

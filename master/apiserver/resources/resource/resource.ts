@@ -10,14 +10,9 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { unprintedStatus as status } from "../subresources.ts";
 import { isLongName } from "../validation/names.ts";
-import {
-  validateClaim,
-  validateClass,
-  validateReservations,
-  validateSameSpec,
-  validateTemplate,
-} from "./claim-rules.ts";
-import { applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
+import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
+import { prepareClaimStatus, validateClaimStatus } from "./claim-status-rules.ts";
+import { applyAllocationDefaults, applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
 
 /** What stands behind gates that upstream keeps closed. */
@@ -25,7 +20,8 @@ function dropExtendedResource({ spec }: DeviceClass): void {
   delete spec.extendedResourceName;
 }
 
-function dropGatedDemands({ requests = [] }: DeviceClaim): void {
+function dropGatedDemands({ requests = [], constraints = [] }: DeviceClaim): void {
+  for (const constraint of constraints) delete constraint.distinctAttribute;
   for (const { exactly, firstAvailable = [] } of requests) {
     for (const request of [...(exactly ? [exactly] : []), ...firstAvailable]) {
       delete request.tolerations;
@@ -71,12 +67,16 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
     answersDeleteWithObject: true,
     hasStatus: true,
     statusResets: [["metadata"]],
-    applyDefaults: ({ spec }) => applyDeviceDefaults(spec.devices ?? {}),
+    applyDefaults(draft) {
+      applyDeviceDefaults(draft.spec.devices ?? {});
+      applyAllocationDefaults(draft);
+    },
     prepareForCreate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
     prepareForUpdate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
     validate: validateClaim,
     validateUpdate: validateSameSpec,
-    validateStatusUpdate: validateReservations,
+    prepareForStatusUpdate: prepareClaimStatus,
+    validateStatusUpdate: validateClaimStatus,
   },
 };
 

@@ -50,7 +50,7 @@ function validateSpec(spec: ResourceSliceSpec, field: Field): void {
   limitedSet(spec.devices, maxDevices, field.at("devices"), (device) => device.name, validateDevice);
 }
 
-function validatePoolName(name: string, field: Field): void {
+export function validatePoolName(name: string, field: Field): void {
   if (name === "") {
     field.required();
     return;

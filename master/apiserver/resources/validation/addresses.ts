@@ -149,6 +149,19 @@ export function validateCanonicalRange(text: string, field: Field): void {
   if (text !== canonical) field.invalid(text, `must be in canonical form (${JSON.stringify(canonical)})`);
 }
 
+/** An address of an interface: with the length of its network's prefix, in canonical form. */
+export function validateInterfaceAddress(text: string, field: Field): void {
+  const [given = ""] = text.split("/");
+  const address = parseAddress(given);
+  const range = parseRange(text);
+  if (address === undefined || range === undefined) {
+    field.invalid(text, "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)");
+    return;
+  }
+  const canonical = `${formatAddress(address)}/${range.prefix}`;
+  if (text !== canonical) field.invalid(text, `must be in canonical form (${JSON.stringify(canonical)})`);
+}
+
 export function isInRange({ bits, value }: Address, range: AddressRange): boolean {
   const free = BigInt(range.bits - range.prefix);
   return bits === range.bits && value >> free === range.base >> free;

@@ -41,6 +41,33 @@ export function validateAnnotations(annotations: Readonly<Record<string, string>
   if (size_bytes > maxAnnotations_bytes) field.tooLong(maxAnnotations_bytes);
 }
 
+/** What a template may not say of the objects that are made of it, by upstream's names of the fields. */
+const ownOfObjects: readonly (readonly [keyof ObjectMeta, string])[] = [
+  ["name", "name"],
+  ["generateName", "generateName"],
+  ["namespace", "namespace"],
+  ["selfLink", "selfLink"],
+  ["uid", "uID"],
+  ["resourceVersion", "resourceVersion"],
+  ["generation", "generation"],
+  ["creationTimestamp", "creationTimestamp"],
+  ["deletionTimestamp", "deletionTimestamp"],
+  ["deletionGracePeriodSeconds", "deletionGracePeriodSeconds"],
+  ["ownerReferences", "ownerReferences"],
+  ["finalizers", "finalizers"],
+  ["managedFields", "managedFields"],
+];
+
+/** Of an object that is made of a template and named by whoever makes it: only labels and annotations come from there. */
+export function validateTemplateMetadata(metadata: Readonly<ObjectMeta>, field: Field): void {
+  validateAnnotations(metadata.annotations, field.at("annotations"));
+  validateLabels(metadata.labels, field.at("labels"));
+  for (const [key, shown] of ownOfObjects) {
+    const value = metadata[key];
+    if (value !== undefined && value !== null && value !== "") field.at(shown).forbidden("cannot be set");
+  }
+}
+
 function validateOwnerReferences(owners: readonly OwnerReference[] | undefined, field: Field): void {
   let controller = "";
   for (const owner of owners ?? []) {

@@ -1,9 +1,9 @@
 /** Updates of a pod's status (ValidatePodStatusUpdate in pkg/apis/core/validation). */
 import type { FieldError } from "#shared/api/errors.ts";
 import type { Container, ContainerStatus, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
-import { isDualStack, validateAddress } from "../../validation/addresses.ts";
-import { collect, type Field, immutable, oneOf } from "../../validation/field.ts";
-import { isDns1123Label, isDns1123Subdomain, isId, isQualifiedName } from "../../validation/names.ts";
+import { isDualStack, parseAddress, validateAddress } from "../../validation/addresses.ts";
+import { collect, type Field, immutable } from "../../validation/field.ts";
+import { isDns1123Subdomain, isId, isQualifiedName } from "../../validation/names.ts";
 import { validateAnnotationUpdates } from "./update.ts";
 import { validatePodAnnotations } from "./validate.ts";
 
@@ -14,10 +14,16 @@ const statusLists = [
   ["ephemeralContainerStatuses", "ephemeralContainers"],
 ] as const;
 
-/** Keeps what a client that does not know of it would clear. */
+/** Keeps what a client that does not know of it would clear, and leaves out what stands behind gates that upstream keeps closed. */
 export function preparePodStatus(draft: Pod, old: Readonly<Pod>): void {
   draft.status ??= {};
   const { status } = draft;
+  delete status.resources;
+  delete status.allocatedResources;
+  delete status.extendedResourceClaimStatus;
+  for (const [list] of statusLists) {
+    for (const container of status[list] ?? []) delete container.allocatedResourcesStatus;
+  }
   if (!status.qosClass && old.status?.qosClass) status.qosClass = old.status.qosClass;
   if (!status.observedGeneration && old.status?.observedGeneration) {
     status.observedGeneration = old.status.observedGeneration;
@@ -58,7 +64,6 @@ export function validatePodStatus(pod: Pod, old: Readonly<Pod>): FieldError[] {
         field.at(statuses),
       );
       validateUsers(status[statuses] ?? [], pod.spec.os?.name, field.at(statuses));
-      validateAllocated(status[statuses] ?? [], pod.spec, containers, field.at(statuses));
     }
     validateClaimStatuses(pod, field);
     validateAddresses(pod, old, field);
@@ -117,47 +122,6 @@ function validateUsers(statuses: readonly ContainerStatus[], os: string | undefi
   }
 }
 
-function validateAllocated(
-  statuses: readonly ContainerStatus[],
-  spec: PodSpec,
-  list: "containers" | "initContainers" | "ephemeralContainers",
-  field: Field,
-): void {
-  for (const [index, { name, allocatedResourcesStatus: resources = [] }] of statuses.entries()) {
-    const at = field.index(index).at("allocatedResourcesStatus");
-    if (list === "ephemeralContainers") {
-      if (resources.length > 0) at.forbidden("must not be specified in container status");
-      continue;
-    }
-    const container = spec[list]?.find((each) => each.name === name);
-    for (const [j, resource] of resources.entries()) {
-      if (container) validateAllocatedName(resource.name, container, at.index(j).at("name"));
-      const seen = new Set<string>();
-      for (const [k, { health, resourceID }] of (resource.resources ?? []).entries()) {
-        const place = at.index(j).at("resources").index(k);
-        oneOf(health, ["Healthy", "Unhealthy", "Unknown"], place.at("health"));
-        if (seen.has(resourceID)) place.at("resourceID").duplicate(resourceID);
-        seen.add(resourceID);
-      }
-    }
-  }
-}
-
-function validateAllocatedName(name: string, { resources }: Container, field: Field): void {
-  if (name.startsWith("claim:")) {
-    const known = (resources?.claims ?? []).map(
-      (claim) => `claim:${claim.name}${claim.request ? `/${claim.request}` : ""}`,
-    );
-    if (known.includes(name)) return;
-    field.invalid(
-      name,
-      "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty",
-    );
-  } else if (!(name in (resources?.requests ?? {}))) {
-    field.invalid(name, "must match one of the container's resource requests");
-  }
-}
-
 function validateClaimStatuses({ spec, status }: Pod, field: Field): void {
   const seen = new Set<string>();
   for (const [index, { name, resourceClaimName }] of (status?.resourceClaimStatuses ?? []).entries()) {
@@ -169,14 +133,6 @@ function validateClaimStatuses({ spec, status }: Pod, field: Field): void {
     seen.add(name);
     if (resourceClaimName !== undefined) at.invalidEach(resourceClaimName, isDns1123Subdomain(resourceClaimName));
   }
-  const extended = status?.extendedResourceClaimStatus;
-  if (extended === undefined) return;
-  const at = field.at("extendedResourceClaimStatus");
-  if (!extended.requestMappings?.length) at.at("requestMappings").required("at least one request mapping is required");
-  for (const { requestName = "" } of extended.requestMappings ?? []) {
-    at.at("requestName").invalidEach(requestName, isDns1123Label(requestName));
-  }
-  if (!extended.resourceClaimName) at.at("resourceClaimName").required();
 }
 
 function validateAddresses(pod: Pod, old: Readonly<Pod>, field: Field): void {
@@ -189,7 +145,12 @@ function validateAddresses(pod: Pod, old: Readonly<Pod>, field: Field): void {
     const addresses = (pod.status?.[key] ?? []).map(({ ip }) => ip);
     const known = (old.status?.[key] ?? []).map(({ ip }) => ip);
     for (const [index, address] of addresses.entries()) validateAddress(address, at.index(index), known);
-    if (addresses.length > 1 && (!isDualStack(addresses) || addresses.length > 2)) {
+    if (addresses.length <= 1) continue;
+    const unreadable = addresses.findIndex((address) => parseAddress(address) === undefined);
+    if (unreadable >= 0) {
+      at.internal(`failed to check for dual stack with error:invalid IP[${unreadable}]: ${addresses[unreadable]}`);
+    }
+    if (unreadable >= 0 || !isDualStack(addresses) || addresses.length > 2) {
       at.invalid(
         addresses.map((IP) => ({ IP })),
         "may specify no more than one IP for each IP family",
