@@ -97,7 +97,9 @@ export class DockerRuntime implements ContainerRuntime {
     this.#sandboxes = new DockerSandboxes(this.#docker, options);
     this.#containers = new DockerLifecycle(this.#docker, containerType);
     this.#earlyOutput = new EarlyOutput((id) =>
-      openAttachment(this.#docker, id, { stdin: false, stdout: true, stderr: true }),
+      asRuntime(`attach to container ${id}`, () =>
+        openAttachment(this.#docker, id, { stdin: false, stdout: true, stderr: true }),
+      ),
     );
     this.#images = new DockerImages(this.#docker, options.mirrors);
     this.#imageVolumes = new DockerImageVolumes(this.#docker, options.host);
