@@ -77,7 +77,8 @@ test("TCP", async () => {
   expect((await probe({ tcpSocket: { port: "web" } })).output).toContain("connection refused");
 });
 
-test("gRPC health", async () => {
+/** grpc.health.v1.Health on a port: `bad` is not serving, `none` knows no such protocol. Gives the port. */
+async function serveHealth(port: number): Promise<number> {
   const server = createHttp2Server();
   servers.push(server);
   server.on("stream", (stream: ServerHttp2Stream) => {
@@ -90,13 +91,30 @@ test("gRPC health", async () => {
       stream.end(Buffer.from([0, 0, 0, 0, 2, 8, service === "bad" ? 2 : 1]));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+test("gRPC health", async () => {
+  const port = await serveHealth(0);
   const check = (service: string): Promise<ProbeOutcome> => checkGrpcHealth("127.0.0.1", port, service, 5_000);
   expect(await check("")).toEqual({ result: "success", output: "service healthy" });
   expect((await check("bad")).output).toBe('service unhealthy (responded with "NOT_SERVING")');
   expect((await check("none")).output).toContain("does not implement the grpc health protocol");
 });
+
+test("gRPC: a server that nobody reaches yet is tried again for as long as the probe may take", async () => {
+  const port = await serve(() => undefined);
+  servers.splice(0)[0]?.close();
+  expect(await checkGrpcHealth("127.0.0.1", port, "", 100)).toEqual({
+    result: "failure",
+    output: `timeout: failed to connect service "127.0.0.1:${port}" within 100ms: context deadline exceeded`,
+  });
+  const checking = checkGrpcHealth("127.0.0.1", port, "", 60_000);
+  await Bun.sleep(100);
+  await serveHealth(port);
+  expect(await checking).toEqual({ result: "success", output: "service healthy" });
+}, 60_000);
 
 describe("thresholds", () => {
   function worker(spec: Probe, outcomes: ProbeOutcome["result"][], startedAt_ms = 1) {
