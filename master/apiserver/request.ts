@@ -84,6 +84,8 @@ export interface CachedObject {
   readonly revision: number;
   /** JSON text as served, resourceVersion included. */
   text(): string;
+  /** The same without apiVersion and kind. */
+  bareText(): string;
   /** Deep-frozen. */
   view(): KubeObject;
 }
@@ -127,6 +129,8 @@ export type ApiResponse =
       readonly listKind: string;
       readonly metadata: object;
       readonly items: readonly CachedObject[];
+      /** Members leave out apiVersion and kind, which follow from the list's: so it is with all kinds but custom ones. */
+      readonly isBare: boolean;
       /** Another form than the objects' own (Table, metadata alone): made member by member as the answer is written. */
       readonly shape?: ListShape | undefined;
       readonly accepted?: Accepted | undefined;

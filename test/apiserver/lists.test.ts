@@ -34,6 +34,16 @@ describe("list", () => {
     expect(third.metadata.continue).toBeUndefined();
   });
 
+  test("members are without the kind that the list says", async () => {
+    const members = async (query: string, headers: Record<string, string> = {}) =>
+      (await send("GET", `/api/v1/namespaces/pages/configmaps${query}`, undefined, headers)).body.items;
+    for (const query of ["", "?pretty=true", "?limit=1"]) {
+      const [first] = await members(query);
+      expect(first.metadata.name).toBe("a");
+      expect([query, "kind" in first, "apiVersion" in first]).toEqual([query, false, false]);
+    }
+  });
+
   test("as of an exact revision, or not older than one", async () => {
     const { body: before } = await send("GET", path);
     const { resourceVersion } = before.metadata;

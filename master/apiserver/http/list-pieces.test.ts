@@ -5,7 +5,8 @@ import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.t
 
 function item(name: string): CachedObject {
   const object = { apiVersion: "v1", kind: "Thing", metadata: { name }, lines: ["a\nb", { deep: [] }] } as KubeObject;
-  return { key: name, revision: 1, text: () => JSON.stringify(object), view: () => object };
+  const text = (): string => JSON.stringify(object);
+  return { key: name, revision: 1, text, bareText: text, view: () => object };
 }
 
 const list = (items: readonly CachedObject[]): ListAnswer => ({
@@ -15,6 +16,7 @@ const list = (items: readonly CachedObject[]): ListAnswer => ({
   listKind: "ThingList",
   metadata: { resourceVersion: "7" },
   items,
+  isBare: false,
 });
 
 const shaped = (items: readonly CachedObject[]): ListAnswer => ({

@@ -1,12 +1,22 @@
 /** Lists whose members are made one by one: Tables, metadata alone, and what is indented for a person. */
 import type { ApiResponse, CachedObject } from "../request.ts";
+import { bareObject } from "../watch-cache/stored-text.ts";
 
 export type ListAnswer = Extract<ApiResponse, { kind: "list" }>;
 
 /** One member, as it is answered. */
-function memberOf({ shape }: ListAnswer, item: CachedObject): object {
-  return shape ? shape.member(item) : item.view();
+function memberOf({ shape, isBare }: ListAnswer, item: CachedObject): object {
+  if (shape) return shape.member(item);
+  return isBare ? bareObject(item.view()) : item.view();
 }
+
+/** The JSON of a list's members in the objects' own form. */
+export const memberText =
+  ({ isBare }: ListAnswer): TextOfMember =>
+  (item) =>
+    isBare ? item.bareText() : item.text();
+
+export type TextOfMember = (item: CachedObject) => string;
 
 /** The whole list as a value: for forms that cannot be written in pieces. */
 export function listValue(answer: ListAnswer): object {

@@ -9,7 +9,7 @@ import { parseApiVersion } from "#shared/api/object.ts";
 import type { ApiResponse, CachedObject, WatchFrame } from "../request.ts";
 import type { HttpResponse } from "./arrival.ts";
 import { connectionLimits } from "./connections.ts";
-import { inTurns, jsonPieces, type ListAnswer, listValue } from "./list-pieces.ts";
+import { inTurns, jsonPieces, type ListAnswer, listValue, memberText, type TextOfMember } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
 import { storedGzip } from "./stored-gzip.ts";
@@ -161,21 +161,19 @@ class Sink {
 }
 
 /** A list is its objects' texts joined; between chunks the event loop gets its turn. */
-async function renderList(
-  response: HttpResponse,
-  { code, apiVersion, listKind, metadata, items }: Extract<ApiResponse, { kind: "list" }>,
-  rendering: Rendering,
-): Promise<void> {
+async function renderList(response: HttpResponse, answer: ListAnswer, rendering: Rendering): Promise<void> {
+  const { code, apiVersion, listKind, metadata, items } = answer;
+  const textOf = memberText(answer);
   const { packing } = rendering;
   const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  const chunks = listChunks(head, items, packing);
+  const chunks = listChunks(head, items, textOf, packing);
   const first = chunks.next().value ?? "";
   const second = chunks.next();
   if (second.done) return renderText(response, code, first, rendering);
   response.setHeader("content-type", jsonType);
   if (packing !== "none") setPacked(response);
   response.writeHead(code);
-  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, items, LIST_END));
+  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, { items, textOf }, LIST_END));
   const texts = withTurns(followedBy([first, second.value], chunks));
   return renderParts(response, packing === "stored" ? storedGzip(texts) : bytesOf(texts));
 }
@@ -183,14 +181,19 @@ async function renderList(
 const LIST_END = "]}\n";
 
 /** The first is no shorter than what is compressed, if the list is not. */
-function* listChunks(head: string, items: readonly CachedObject[], packing: Packing): Generator<string, undefined> {
+function* listChunks(
+  head: string,
+  items: readonly CachedObject[],
+  textOf: TextOfMember,
+  packing: Packing,
+): Generator<string, undefined> {
   const usual = packing === "stored" ? STORED_CHUNK : CHUNK;
   let most = packing === "none" ? CHUNK : COMPRESS_FROM;
   let start = head;
   let texts: string[] = [];
   let size = head.length;
   for (let index = 0; index < items.length; index += 1) {
-    const text = (items[index] as CachedObject).text();
+    const text = textOf(items[index] as CachedObject);
     texts.push(text);
     size += text.length + 1;
     if (size < most || index === items.length - 1) continue;

@@ -20,12 +20,14 @@ function object(name: string, revision: number, extra = ""): CachedObject {
       texts += 1;
       return text;
     },
+    bareText: () => text,
   };
 }
 
 async function listed(cache: PieceCache, items: readonly CachedObject[]): Promise<string> {
   const parts: Uint8Array[] = [];
-  for await (const part of gzipOfList(cache, '{"items":[', items, "]}")) parts.push(part);
+  for await (const part of gzipOfList(cache, '{"items":[', { items, textOf: (item) => item.text() }, "]}"))
+    parts.push(part);
   return gunzipSync(Buffer.concat(parts)).toString();
 }
 

@@ -8,6 +8,7 @@ import { constants, crc32, deflateRaw, deflateRawSync } from "node:zlib";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
 import { crc32Combine } from "./crc32-combine.ts";
+import type { TextOfMember } from "./list-pieces.ts";
 
 export interface Deflated {
   readonly bytes: Uint8Array;
@@ -15,6 +16,12 @@ export interface Deflated {
   readonly crc: number;
   /** Of the text. */
   readonly length_bytes: number;
+}
+
+/** What a list holds, and how its members are written: an object is written alike in all lists. */
+interface Members {
+  readonly items: readonly CachedObject[];
+  readonly textOf: TextOfMember;
 }
 
 interface Piece {
@@ -49,7 +56,7 @@ export class PieceCache {
   #forget: ReturnType<typeof setTimeout> | undefined;
 
   /** The piece that starts at `items[from]`, made if need be. */
-  pieceAt(items: readonly CachedObject[], from: number): Piece {
+  pieceAt({ items, textOf }: Members, from: number): Piece {
     this.#forgetLater();
     const first = items[from] as CachedObject;
     const known = this.#pieces.get(first);
@@ -59,7 +66,7 @@ export class PieceCache {
       return known;
     }
     if (known) this.#drop(first, known);
-    const piece = newPiece(items, from);
+    const piece = newPiece({ items, textOf }, from);
     this.#pieces.set(first, piece);
     piece.deflated.then(
       ({ bytes }) => this.#keep(first, piece, bytes.length),
@@ -107,12 +114,12 @@ function standsAt(piece: readonly CachedObject[], items: readonly CachedObject[]
   return true;
 }
 
-function newPiece(items: readonly CachedObject[], from: number): Piece {
+function newPiece({ items, textOf }: Members, from: number): Piece {
   const texts: string[] = [];
   let size = 0;
   for (let index = from; index < items.length; index += 1) {
     const item = items[index] as CachedObject;
-    const text = item.text();
+    const text = textOf(item);
     texts.push(text);
     size += text.length;
     if (endsPiece(item) || texts.length === MAX_PIECE_ITEMS || size >= MAX_PIECE_TEXT) break;
@@ -130,7 +137,7 @@ let comma: Deflated | undefined;
 export async function* gzipOfList(
   cache: PieceCache,
   head: string,
-  items: readonly CachedObject[],
+  members: Members,
   tail: string,
 ): AsyncGenerator<Uint8Array> {
   comma ??= deflatedNow(",");
@@ -143,9 +150,9 @@ export async function* gzipOfList(
   };
   yield gzipHead;
   yield take(deflatedNow(head));
-  for (let index = 0; index < items.length; ) {
+  for (let index = 0; index < members.items.length; ) {
     if (index > 0) yield take(comma);
-    const piece = cache.pieceAt(items, index);
+    const piece = cache.pieceAt(members, index);
     index += piece.items.length;
     yield take(await piece.deflated);
   }

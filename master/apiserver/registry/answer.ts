@@ -73,7 +73,9 @@ export function listResponse(
   const shape = as && listShape(as, context, resource, metadata);
   // Upstream writes it out for what it has no Go type of.
   const own = declaration.custom && !as ? { continue: "", ...metadata } : metadata;
-  return { kind: "list", code: 200, apiVersion, listKind, metadata: own, items, shape, accepted };
+  // Upstream fills in the kinds of objects that it has Go types of at the top of an answer alone.
+  const isBare = !declaration.custom;
+  return { kind: "list", code: 200, apiVersion, listKind, metadata: own, items, isBare, shape, accepted };
 }
 
 function listShape(

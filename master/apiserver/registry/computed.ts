@@ -1,6 +1,7 @@
 /** Objects that nobody stored, in the form that answers and selections take. */
 import type { KubeObject } from "#shared/api/object.ts";
 import { Entry } from "../watch-cache/entry.ts";
+import { bareObject } from "../watch-cache/stored-text.ts";
 import type { ComputedScope } from "./declaration.ts";
 import { indexerOf, type ServedResource } from "./served-resource.ts";
 
@@ -16,6 +17,9 @@ class ComputedObject extends Entry {
 
   override text(): string {
     return JSON.stringify(this.#object);
+  }
+  override bareText(): string {
+    return JSON.stringify(bareObject(this.#object));
   }
   override view(): KubeObject {
     return this.#object;

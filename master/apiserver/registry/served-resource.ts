@@ -7,7 +7,7 @@ import type { Labels } from "#shared/api/selector/label-selector.ts";
 import type { CachedObject } from "../request.ts";
 import type { Entry, Indexed } from "../watch-cache/entry.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
-import { deepFreeze, servedText } from "../watch-cache/stored-text.ts";
+import { bareObject, bareText, deepFreeze, servedText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 
 /** Where a declaration's objects rest. Several served resources may share one (versions; events of two groups). */
@@ -195,6 +195,9 @@ class RenamedObject implements CachedObject {
   text(): string {
     return servedText(this.entry.stored, this.entry.revision, this.head);
   }
+  bareText(): string {
+    return bareText(this.entry.stored, this.entry.revision);
+  }
   view(): KubeObject {
     return Object.freeze({ ...this.entry.view(), apiVersion: this.apiVersion });
   }
@@ -221,6 +224,9 @@ class ViewedObject implements CachedObject {
   text(): string {
     return JSON.stringify(this.#object);
   }
+  bareText(): string {
+    return JSON.stringify(bareObject(this.#object));
+  }
   view(): KubeObject {
     return this.#object;
   }
@@ -242,6 +248,9 @@ class ConvertedObject implements CachedObject {
   }
   text(): string {
     return JSON.stringify(this.view());
+  }
+  bareText(): string {
+    return JSON.stringify(bareObject(this.view()));
   }
   view(): KubeObject {
     this.#view ??= deepFreeze(this.conversion.fromStored(this.entry.view()));

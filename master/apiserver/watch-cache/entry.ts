@@ -2,7 +2,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { Labels } from "#shared/api/selector/label-selector.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
-import { parseFrozen, servedText } from "./stored-text.ts";
+import { bareText, parseFrozen, servedText } from "./stored-text.ts";
 
 /** What is looked up often and therefore kept beside the text. */
 export interface Indexed {
@@ -29,6 +29,10 @@ export class Entry implements CachedObject {
 
   text(): string {
     return servedText(this.stored, this.revision);
+  }
+
+  bareText(): string {
+    return bareText(this.stored, this.revision);
   }
 
   view(): KubeObject {

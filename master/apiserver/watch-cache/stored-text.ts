@@ -43,6 +43,14 @@ export function servedText(stored: string, revision: number, head?: string): str
   return `${before}${spliced}${stored.slice(at)}`;
 }
 
+/** The served text without apiVersion and kind. */
+export const bareText = (stored: string, revision: number): string => servedText(stored, revision, "{");
+
+/** An object without apiVersion and kind, as a member of a list that says them. */
+export function bareObject({ apiVersion: _, kind: __, ...rest }: KubeObject): object {
+  return rest;
+}
+
 /** Parses without loss and freezes. */
 export function parseFrozen(text: string): KubeObject {
   const value = lossy.test(text) ? decodeJson(text).value : JSON.parse(text);

@@ -76,8 +76,11 @@ const objectForm: Form<KubeObject> = {
   accept: "application/json",
   query: {},
   read(document) {
-    const { items } = document as { items?: KubeObject[] };
-    return { items: items ?? [document as KubeObject] };
+    const { items, apiVersion, kind } = document as KubeObject & { readonly items?: readonly KubeObject[] };
+    if (!items) return { items: [document as KubeObject] };
+    // Lists leave out of their members what they say themselves.
+    const type = { apiVersion: apiVersion ?? "", kind: kind?.replace(/List$/, "") ?? "" };
+    return { items: items.map((item) => ({ ...type, ...item })) };
   },
   keyOf: ({ metadata }) => keyOf(metadata),
   versionOf: (document) => (document as KubeObject).metadata.resourceVersion,
