@@ -1,6 +1,8 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
+
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { trusting } from "#shared/pki/trusting.ts";
 
 /** A status, or why there is none. */
 export interface WebhookAnswer {
@@ -46,7 +48,7 @@ export class KubeconfigWebhook {
       ...(token ? { authorization: `Bearer ${token}` } : {}),
     };
     const tls = {
-      ...(ca ? { ca } : {}),
+      ...(ca ? trusting(ca) : {}),
       ...(certificate && key ? { cert: certificate, key } : {}),
       ...(serverName ? { serverName } : {}),
       ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),

@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
 import { nodes } from "#shared/api/resources.ts";
+import { trusting } from "#shared/pki/trusting.ts";
 import { adminAccess, UserError } from "./admin-client.ts";
 
 /** `bramble images load`: sends archives to boards, through the API server, one board after another. */
@@ -25,7 +26,7 @@ export async function loadImages(
         // A stream: an archive may be larger than this board's memory.
         body: createReadStream(archive) as unknown as BodyInit,
         headers: { "content-type": "application/x-tar" },
-        tls: { ...(ca ? { ca } : {}), ...(certificate ? { cert: certificate } : {}), ...(key ? { key } : {}) },
+        tls: { ...(ca ? trusting(ca) : {}), ...(certificate ? { cert: certificate } : {}), ...(key ? { key } : {}) },
       });
       const text = await response.text();
       if (!response.ok) throw new UserError(`${board} refused ${archive}: ${text.trim()}`);

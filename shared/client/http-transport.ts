@@ -1,6 +1,7 @@
 import { StatusError } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { restDurations, restRequests } from "#shared/metrics/rest-client.ts";
+import { trusting } from "#shared/pki/trusting.ts";
 import { ConnectionError } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 
@@ -192,7 +193,7 @@ export class HttpTransport {
     if (known) return known;
     const { ca, certificate, key, serverName, insecureSkipTlsVerify } = credentials;
     const options: TlsOptions = {
-      ...(ca ? { ca } : {}),
+      ...(ca ? trusting(ca) : {}),
       ...(certificate ? { cert: certificate } : {}),
       ...(key ? { key } : {}),
       ...(serverName ? { serverName } : {}),

@@ -88,6 +88,8 @@ export interface BackingServer {
   readonly port: number;
   /** For caBundle. */
   readonly caBundle: string;
+  /** The same of the server's certificate alone. */
+  readonly ownBundle: string;
   stop(): void;
 }
 
@@ -129,7 +131,10 @@ export async function startBacking(
   const { port } = tls.address() as { port: number };
   await server.client.create(services, serviceOf(namespace, name, port), { namespace });
   await server.client.create(endpointSlices, sliceOf(namespace, name, port), { namespace });
-  return { port, caBundle: Buffer.from(authority.certificatePem).toString("base64"), stop: () => void tls.close() };
+  const [caBundle, ownBundle] = [authority, certificate].map(({ certificatePem }) =>
+    Buffer.from(certificatePem).toString("base64"),
+  ) as [string, string];
+  return { port, caBundle, ownBundle, stop: () => void tls.close() };
 }
 
 function serviceOf(namespace: string, name: string, port: number): Service {

@@ -165,6 +165,16 @@ const create = (object: ConfigMap, dryRun = false): Promise<ConfigMap> =>
   server.client.create(configMaps, object, { namespace: "work", dryRun });
 
 describe("admission webhooks", () => {
+  test("are trusted by their own certificate as well as by its issuer's", async () => {
+    const { clientConfig, ...hookOf } = webhook("/deny");
+    const own = { ...hookOf, clientConfig: { ...clientConfig, caBundle: hook.ownBundle } };
+    await withHooks("Validating", [own], async () => {
+      await expect(create(configMap("trusted"))).rejects.toThrow(
+        'admission webhook "deny.example.com" denied the request',
+      );
+    });
+  });
+
   test("refuse in their own words, and only where they are meant", async () => {
     await withHooks("Validating", [webhook("/deny")], async () => {
       await expect(create(configMap("a"))).rejects.toThrow(

@@ -1,4 +1,5 @@
 /** Requests to one aggregated API server: TLS to its Service, with the caller's identity in headers (the front proxy). */
+
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
@@ -15,6 +16,7 @@ import {
   withoutCredentials,
 } from "#shared/http/http-over-stream.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { trusting } from "#shared/pki/trusting.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { HttpRequest } from "../http/arrival.ts";
@@ -130,7 +132,7 @@ function secured(
       key: keyPem,
       ALPNProtocols: ["http/1.1"],
       rejectUnauthorized: verification === "verified" && service.spec.insecureSkipTLSVerify !== true,
-      ...(ca ? { ca } : {}),
+      ...(ca ? trusting(ca) : {}),
     });
     socket.once("secureConnect", () => resolve(socket));
     socket.once("error", reject);

@@ -7,6 +7,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from "jose";
+import { trusting } from "#shared/pki/trusting.ts";
 import type { User } from "../request.ts";
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
 
@@ -126,7 +127,7 @@ export function groupsOf(value: unknown, claim: string): string[] {
 }
 
 async function boundedFetch(url: string, ca: string | undefined, signal: AbortSignal): Promise<Response> {
-  const response = await fetch(url, { signal, redirect: "error", ...(ca ? { tls: { ca } } : {}) } as RequestInit);
+  const response = await fetch(url, { signal, redirect: "error", ...(ca ? { tls: trusting(ca) } : {}) } as RequestInit);
   if (response.status !== 200) throw new OidcIssuerError(`${url} answers ${response.status}`);
   const parts: Uint8Array[] = [];
   let length = 0;

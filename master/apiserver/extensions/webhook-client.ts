@@ -1,10 +1,12 @@
 /** Calls to webhooks: HTTPS to a URL, or to a Service through the tunnel of the board that its endpoint is on. */
+
 import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import tls, { connect as connectTls } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { AnswerMissing, requestOver } from "#shared/http/http-over-stream.ts";
+import { trusting } from "#shared/pki/trusting.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -126,7 +128,7 @@ function caOf({ caBundle }: WebhookTarget): string[] {
 
 function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ socket: stream, servername, ca, ALPNProtocols: ["http/1.1"] });
+    const socket = connectTls({ socket: stream, servername, ...trusting(ca), ALPNProtocols: ["http/1.1"] });
     socket.once("secureConnect", () => resolve(socket));
     socket.once("error", reject);
     stream.once("error", reject);
@@ -142,7 +144,7 @@ function callUrl(url: URL, ca: string[], body: Buffer, signal: AbortSignal): Pro
       accept: "application/json",
       "content-length": String(body.length),
     };
-    const request = httpsRequest(url, { method: "POST", headers, ca, signal }, (response) => {
+    const request = httpsRequest(url, { method: "POST", headers, ...trusting(ca), signal }, (response) => {
       readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject);
     });
     request.on("error", reject);
