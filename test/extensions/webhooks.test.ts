@@ -175,6 +175,14 @@ describe("admission webhooks", () => {
     });
   });
 
+  test("are asked at a path without a slash at its end", async () => {
+    await withHooks("Validating", [{ ...webhook("/deny/"), name: "deny.example.com" }], async () => {
+      await expect(create(configMap("path"))).rejects.toThrow(
+        'admission webhook "deny.example.com" denied the request',
+      );
+    });
+  });
+
   test("refuse in their own words, and only where they are meant", async () => {
     await withHooks("Validating", [webhook("/deny")], async () => {
       await expect(create(configMap("a"))).rejects.toThrow(

@@ -1,6 +1,7 @@
 /** Calls to webhooks: HTTPS to a URL, or to a Service through the tunnel of the board that its endpoint is on. */
 
 import { request as httpsRequest } from "node:https";
+import { posix } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import tls, { connect as connectTls } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
@@ -111,9 +112,13 @@ function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookC
   const { namespace = "", name = "", path = "", port = 443 } = target.service ?? {};
   const base = target.service ? `https://${name}.${namespace}.svc:${port}${path}` : (target.url ?? "");
   const url = new URL(base);
+  url.pathname = cleanPath(url.pathname);
   if (announcesTimeout) url.searchParams.set("timeout", `${timeout_ms / 1000}s`);
   return url;
 }
+
+/** As Go's path.Join, by which upstream's client makes its requests: without empty segments and a slash at the end. */
+const cleanPath = (path: string): string => posix.join("/", path).replace(/(?<=.)\/$/, "");
 
 /** A Service's port is always said, also where it is the usual one. */
 function shownUrl({ service }: WebhookTarget, url: URL): string {
