@@ -279,6 +279,13 @@ export class ApiServer {
     return !(declared?.body && connectsBy(declared.body.kind));
   }
 
+  /** Whether a connection may leave HTTP, for a protocol, to what is at a place; elsewhere nobody minds that it would. */
+  takesUpgrade(info: RequestInfo, protocol: string): boolean {
+    if (!this.readsBody(info)) return true;
+    if (!info.isResourceRequest) return this.#guards?.paths?.[info.path] !== undefined;
+    return protocol === "websocket" && isLongRunning(info);
+  }
+
   /** Serves a request of a known user: impersonation, authorisation, and what the path names. */
   async handle(request: ApiRequest, user: User, exchange?: Exchange): Promise<ApiResponse | "handled"> {
     const { authorizer } = this.#ready();
@@ -341,7 +348,7 @@ export class ApiServer {
 
   /** The router of a group that is served answers otherwise than whoever is asked when there is none. */
   #nothingAt(path: string): StatusError {
-    const [first, group = ""] = path.split("/").filter((part) => part !== "");
+    const [first, group = ""] = path.slice(1).split("/");
     const isRouted = first === "api" || (first === "apis" && this.#discovery.hasGroup(group));
     return isRouted ? pathNotFound() : pageNotFound();
   }
@@ -450,8 +457,19 @@ export function splitUrl(url: string): { path: string; query: URLSearchParams } 
   const at = url.indexOf("?");
   return at < 0
     ? { path: url, query: new URLSearchParams() }
-    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
+    : { path: url.slice(0, at), query: new URLSearchParams(readable(url.slice(at + 1))) };
 }
+
+/** A query without the parameters that Go's parser does not read: with a semicolon, or with an escape that is none. */
+function readable(query: string): string {
+  if (!unreadable.test(query)) return query;
+  return query
+    .split("&")
+    .filter((parameter) => !unreadable.test(parameter))
+    .join("&");
+}
+
+const unreadable = /;|%(?![\da-f]{2})/i;
 
 /** What others are stored as comes before them. */
 const inOrder = (declarations: readonly ResourceDeclaration[]): ResourceDeclaration[] => [

@@ -1,3 +1,4 @@
+import { goQuote } from "./selector/go-quote.ts";
 import type { ListMeta, Status, StatusCause } from "./types/meta-v1.generated.ts";
 
 /** Reasons of metav1.Status with the HTTP code each goes with; the one table that ties them together. */
@@ -58,6 +59,8 @@ export interface StatusErrorOptions {
   readonly hasDetails?: boolean | undefined;
   /** Where the code is not the reason's usual one. */
   readonly code?: number | undefined;
+  /** That the answer has beside its usual ones, by lower-case name. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** What is answered instead of a Status, as text. */
   readonly plainText?: string | undefined;
   readonly cause?: unknown;
@@ -130,13 +133,13 @@ const about = (resource: ResourceName, name: string): StatusErrorOptions => ({
 export const badRequest = (message: string): StatusError => new StatusError("BadRequest", message);
 export const unauthorized = (message = "Unauthorized"): StatusError => new StatusError("Unauthorized", message);
 export const notFound = (resource: ResourceName, name: string): StatusError =>
-  new StatusError("NotFound", `${qualified(resource)} "${name}" not found`, about(resource, name));
+  new StatusError("NotFound", `${qualified(resource)} ${goQuote(name)} not found`, about(resource, name));
 export const alreadyExists = (resource: ResourceName, name: string): StatusError =>
-  new StatusError("AlreadyExists", `${qualified(resource)} "${name}" already exists`, about(resource, name));
+  new StatusError("AlreadyExists", `${qualified(resource)} ${goQuote(name)} already exists`, about(resource, name));
 export const conflict = (resource: ResourceName, name: string, why: string): StatusError =>
   new StatusError(
     "Conflict",
-    `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
+    `Operation cannot be fulfilled on ${qualified(resource)} ${goQuote(name)}: ${why}`,
     about(resource, name),
   );
 /** The answer to a stale resourceVersion; clients retry on it. */
@@ -149,7 +152,9 @@ export const staleObject = (resource: ResourceName, name: string): StatusError =
 export const forbidden = (resource: ResourceName, name: string, why: string): StatusError =>
   new StatusError(
     "Forbidden",
-    name ? `${qualified(resource)} "${name}" is forbidden: ${why}` : `${qualified(resource)} is forbidden: ${why}`,
+    name
+      ? `${qualified(resource)} ${goQuote(name)} is forbidden: ${why}`
+      : `${qualified(resource)} is forbidden: ${why}`,
     about(resource, name),
   );
 export const methodNotAllowed = (resource: ResourceName, action: string): StatusError =>
@@ -178,7 +183,7 @@ export function invalid(
   const texts = [...new Set(errors.map((error) => `${error.field}: ${error.message}`))];
   const list = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const title = kind.group === "" ? kind.kind : `${kind.kind}.${kind.group}`;
-  return new StatusError("Invalid", `${title} "${name}" is invalid: ${list}`, {
+  return new StatusError("Invalid", `${title} ${goQuote(name)} is invalid: ${list}`, {
     group: kind.group,
     kind: kind.kind,
     name,

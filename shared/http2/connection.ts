@@ -101,6 +101,7 @@ export class Http2Connection implements StreamPort {
   #block: OpenBlock | undefined;
   #hasSettings = false;
   #isOver = false;
+  #isRetiring = false;
   /** What the client takes: of the whole connection, of a new stream, in a frame. */
   #window_bytes = WINDOW_BYTES;
   #streamWindow_bytes = WINDOW_BYTES;
@@ -131,6 +132,13 @@ export class Http2Connection implements StreamPort {
   /** Tells the client to make no more requests here. Those that it makes before it has heard so are served. */
   goAway(): void {
     if (!this.#isOver) this.push(goAwayFrame(LAST_STREAM_ID, errorCodes.noError, ""));
+  }
+
+  /** Tells the client to make no more requests here, and ends once it has the answers to those that it made. */
+  retire(): void {
+    if (this.#isRetiring) return;
+    this.#isRetiring = true;
+    this.goAway();
   }
 
   /** Ends all streams, and the connection behind them. The client hears which requests it may make again elsewhere. */
@@ -174,6 +182,8 @@ export class Http2Connection implements StreamPort {
     this.#streams.delete(id);
     stream.request.close();
     this.#answered.push(stream.response);
+    // What is written in this turn leaves first.
+    if (this.#isRetiring && this.#streams.size === 0) setImmediate(() => this.end());
   }
 
   reset(id: number, code: ErrorCode): void {

@@ -45,6 +45,7 @@ const single: ReadonlySet<string> = new Set([
   "server",
   "user-agent",
 ]);
+const schemes: ReadonlySet<string> = new Set(["http", "https"]);
 const pseudoNames: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
 
 /** The request of a header block; undefined for one that is malformed (RFC 9113, 8.1.1). */
@@ -56,8 +57,8 @@ export function requestHeadOf(fields: readonly string[]): RequestHead | undefine
   const headers = pseudo && headersOf(rawHeaders);
   if (!headers) return undefined;
   const { ":method": method = "", ":scheme": scheme = "", ":path": url = "", ":authority": authority = "" } = pseudo;
-  // CONNECT, which has neither path nor scheme, is for proxies.
-  if (method === "" || scheme === "" || !isPath(url, method)) return undefined;
+  // CONNECT, which has neither path nor scheme, is for proxies, and malformed with them (RFC 9113, 8.5).
+  if (method === "" || method === "CONNECT" || !schemes.has(scheme) || !isPath(url, method)) return undefined;
   const contentLength = lengthOf(headers["content-length"]);
   if (contentLength === null) return undefined;
   if (authority !== "") {
@@ -97,7 +98,11 @@ function headersOf(fields: readonly string[]): Record<string, string> | undefine
 export const isField = (name: string, value: string): boolean =>
   namePattern.test(name) && !ofOneHop.has(name) && !badValue.test(value);
 
-const isPath = (url: string, method: string): boolean => url.startsWith("/") || (url === "*" && method === "OPTIONS");
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a path.
+const controls = /[\u0000-\u001f\u007f]/;
+
+const isPath = (url: string, method: string): boolean =>
+  (url.startsWith("/") && !controls.test(url)) || (url === "*" && method === "OPTIONS");
 
 /** Null for what is no length. */
 function lengthOf(text: string | undefined): number | undefined | null {

@@ -21,6 +21,9 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
     says: /Too large resource version/,
     why: "504: a revision that has not come within the time that a read waits for it",
   },
+  { says: /Unsupported transfer encoding/, why: "501: a coding of the body that is none of HTTP/1.1's" },
+  { says: /unsupported protocol version/, why: "505: a version of HTTP that is not spoken here" },
+  { says: /invalid key: "\/[^/"]*\/\.\.?"/, why: "a list of a namespace that is no name" },
   { says: /no endpoints available for service/, why: "503: nothing serves the Service that is proxied to" },
 ];
 

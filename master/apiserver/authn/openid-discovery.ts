@@ -1,5 +1,6 @@
 import { publicJwk } from "#shared/pki/service-account-key.ts";
 import { requireOnly } from "../http/negotiate.ts";
+import { notServed } from "../registry/request-target.ts";
 import type { PathHandler } from "../request-path.ts";
 import type { ServiceAccountIssuer } from "./service-account-issuer.ts";
 
@@ -47,7 +48,8 @@ export function openIdPaths(
 ): Readonly<Record<string, PathHandler>> {
   const handlers = ([configurationPath, jwksPath] as const).flatMap((path) => {
     // Made for each request: keys are rotated while the server runs, and the documents are small and rarely asked for.
-    const handler: PathHandler = async ({ headers }) => {
+    const handler: PathHandler = async ({ headers, method }) => {
+      if (method !== "GET") throw notServed();
       const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress())[path];
       requireOnly(headers["accept"], contentType);
       return { kind: "bytes", code: 200, contentType, headers: { "cache-control": cacheControl }, body };

@@ -56,17 +56,18 @@ export class DiscoveryPaths {
 
   /** undefined: not a path of discovery, or nothing is served there. */
   handle(context: RequestContext): ApiResponse | undefined {
-    const [first = "", ...rest] = context.info.path.split("/").filter((part) => part !== "");
+    const { method, headers, info } = context;
+    const [first = "", ...rest] = partsOf(info.path);
     if (first === "version" && rest.length === 0) return versionOf(context);
-    if (first !== "api" && first !== "apis") return undefined;
+    if ((first !== "api" && first !== "apis") || rest.includes("")) return undefined;
     const found = this.#found(context, first, rest);
     if (!found) return undefined;
     // Upstream has no router where all groups are listed, nor before one group or custom kinds.
     const [group = "", version] = rest;
-    const isGroup = first === "apis" && version === undefined && group !== "";
-    if (!isGroup && context.method !== "GET" && context.method !== "HEAD") throw notServed();
-    const accept = context.headers["accept"];
-    if (first === "api" || (version !== undefined && this.hasGroup(group))) requireMedia(accept);
+    const isRouted = first === "api" || (version !== undefined && this.hasGroup(group));
+    if (method !== "GET" && (isRouted || (version !== undefined && method !== "HEAD"))) throw notServed();
+    const accept = headers["accept"];
+    if (isRouted) requireMedia(accept);
     return found.kind === "object" ? { ...found, accepted: negotiate(accept) } : found;
   }
 
@@ -112,6 +113,9 @@ export class DiscoveryPaths {
     });
   }
 }
+
+/** The parts of a path; slashes at its end count for nothing. */
+const partsOf = (path: string): string[] => path.slice(1).replace(/\/+$/, "").split("/");
 
 const isBuiltIn = ({ resources }: DiscoveredGroup["versions"][number]): boolean =>
   resources.some(({ declaration }) => !declaration.custom);

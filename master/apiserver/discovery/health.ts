@@ -18,7 +18,7 @@ export class HealthChecks {
 
   /** undefined: no path of these. */
   handle({ info, query }: RequestContext): Promise<ApiResponse> | undefined {
-    const [root = "", name, ...more] = info.path.split("/").filter((part) => part !== "");
+    const [root = "", name, ...more] = info.path.slice(1).split("/");
     if (!isRoot(root) || more.length > 0) return undefined;
     const excluded = new Set(query.getAll("exclude"));
     return this.#answer(root, name, excluded, query.has("verbose"));
@@ -26,7 +26,7 @@ export class HealthChecks {
 
   async #answer(root: Root, only: string | undefined, excluded: Set<string>, verbose: boolean): Promise<ApiResponse> {
     const { code, body } = await healthPage(root, this.#checksOf(root), { only, excluded, verbose });
-    return text(code, body);
+    return text(code, body, only !== undefined && code === OK);
   }
 
   /** Of each page and of each check of it. */
@@ -46,10 +46,13 @@ export class HealthChecks {
   }
 }
 
-const text = (code: number, body: string): ApiResponse => ({
+const OK = 200;
+
+/** A check that passes is told of as whatever a browser takes it for, as upstream's pages of single checks are written. */
+const text = (code: number, body: string, isSniffed: boolean): ApiResponse => ({
   kind: "bytes",
   code,
   contentType: "text/plain; charset=utf-8",
-  headers: { "cache-control": "no-cache, private", "x-content-type-options": "nosniff" },
+  headers: { "cache-control": "no-cache, private", ...(isSniffed ? {} : { "x-content-type-options": "nosniff" }) },
   body,
 });

@@ -43,8 +43,11 @@ export async function assertAllowed(
 
 function forbiddenRequest(attributes: Attributes, message: string): StatusError {
   const { isResourceRequest, group, resource, name = "" } = attributes;
-  if (!isResourceRequest) return new StatusError("Forbidden", `forbidden: ${message}`);
-  return forbidden({ group, plural: resource }, name, message);
+  // It tells what was asked for: a browser must not take it for anything else.
+  const headers = { "x-content-type-options": "nosniff" };
+  if (!isResourceRequest) return new StatusError("Forbidden", `forbidden: ${message}`, { hasDetails: true, headers });
+  const error = forbidden({ group, plural: resource }, name, message);
+  return new StatusError(error.reason, error.message, { ...error.options, headers });
 }
 
 /** `User "x" cannot list resource "pods" in API group "" in the namespace "y"` */

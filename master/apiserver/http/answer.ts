@@ -8,7 +8,8 @@ import { contentTypes, type Packing, type Rendering, valueText } from "./render.
 type Form = Omit<Rendering, "packing">;
 
 export function sendStatus(response: HttpResponse, error: StatusError, form: Form = usualForm()): void {
-  const { retryAfterSeconds, plainText } = error.options;
+  const { retryAfterSeconds, plainText, headers = {} } = error.options;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (retryAfterSeconds) response.setHeader("retry-after", String(retryAfterSeconds));
   const body = Buffer.from(plainText ?? valueText(error.toStatus(), form));
   response.setHeader(
@@ -47,7 +48,8 @@ export function wantsPretty(query: URLSearchParams, userAgent: string | undefine
 
 /** A client of this machine is spared the unpacking: between the two there is no network that a smaller answer would relieve. */
 export function packingFor(acceptEncoding: string | undefined, { localAddress, remoteAddress }: Socket): Packing {
-  if (acceptEncoding === undefined || !/\bgzip\b/.test(acceptEncoding)) return "none";
+  // By its plain name, as upstream looks for it.
+  if (!acceptEncoding?.split(",").some((each) => each.trim() === "gzip")) return "none";
   return remoteAddress === localAddress ? "stored" : "compressed";
 }
 

@@ -56,6 +56,8 @@ export interface Arrival {
   untaken_bytes(): number;
   /** Leaves a client that takes nothing. */
   leave(): void;
+  /** Has the client make no more requests by this connection, where many may be under way on it at once. */
+  retire?(): void;
 }
 
 /** Answers one request. Resolves when nothing of it goes on any more; never rejects. */

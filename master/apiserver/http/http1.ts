@@ -1,25 +1,51 @@
 /** HTTP/1.1: node:http, and express for the pages of the web. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Express } from "express";
 import type { Arrival, HttpRequest, ServeArrival } from "./arrival.ts";
+import { expectationFailed, refusalFor, refusalOf, refuse } from "./http1-refusal.ts";
+
+const OK = 200;
 
 export interface Http1Options {
   readonly maxHeaders_bytes: number;
   readonly idleFor_ms: number;
   readonly serve: ServeArrival;
+  /** Whether one that asks for another protocol gets it. */
+  readonly isUpgrade: (request: IncomingMessage) => boolean;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly log: (message: string) => void;
 }
 
 /** Serves the connections that it is given by `connection`. */
-export function createHttp1Server({ maxHeaders_bytes, idleFor_ms, serve, upgrade, log }: Http1Options): Server {
-  const begin = (request: IncomingMessage, response: ServerResponse): void => {
-    void serve(new Http1Arrival(request, response));
+export function createHttp1Server(options: Http1Options): Server {
+  const { maxHeaders_bytes, idleFor_ms, serve, isUpgrade, upgrade, log } = options;
+  /** Connections with a request whose answer may have begun. */
+  const busy = new WeakSet<Duplex>();
+  const begin = (request: IncomingMessage, response: ServerResponse, awaitsWord = false): void => {
+    const refusal = refusalOf(request);
+    if (refusal) {
+      refuse(request.socket, refusal);
+      return;
+    }
+    staySilent(request, response);
+    if (request.method === "OPTIONS" && request.url === "*") {
+      response.writeHead(OK, { "content-length": 0 }).end();
+      return;
+    }
+    busy.add(request.socket);
+    response.once("close", () => busy.delete(request.socket));
+    void serve(new Http1Arrival(request, response, awaitsWord));
   };
   let web: Promise<Express> | undefined;
-  const server = createServer({ maxHeaderSize: maxHeaders_bytes }, (request, response) => {
+  const reading: ServerOptions & { readonly shouldUpgradeCallback: typeof isUpgrade } = {
+    maxHeaderSize: maxHeaders_bytes,
+    // Said in words of its own.
+    requireHostHeader: false,
+    shouldUpgradeCallback: isUpgrade,
+  };
+  const server = createServer(reading, (request, response) => {
     if (!isWebPath(request.url ?? "")) {
       begin(request, response);
       return;
@@ -35,44 +61,72 @@ export function createHttp1Server({ maxHeaders_bytes, idleFor_ms, serve, upgrade
   });
   server.keepAliveTimeout = idleFor_ms;
   server.on("upgrade", upgrade);
+  server.on("checkContinue", (request, response) => begin(request, response, true));
+  server.on("checkExpectation", (_, response) => response.writeHead(expectationFailed, { connection: "close" }).end());
+  server.on("clientError", (error, socket) => {
+    if (busy.has(socket) || !socket.writable) socket.destroy();
+    else refuse(socket, refusalFor(error));
+  });
   return server;
 }
 
-class Http1Arrival implements Arrival, HttpRequest {
-  readonly body: IncomingMessage;
-  readonly response: ServerResponse;
+/** That a connection stays open is what HTTP/1.1 means unless somebody says otherwise. */
+function staySilent({ httpVersion, headers }: IncomingMessage, response: ServerResponse): void {
+  if (httpVersion === "1.1" && !/\bclose\b/i.test(headers.connection ?? "")) response.removeHeader("connection");
+}
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
-    this.body = request;
+class Http1Arrival implements Arrival, HttpRequest {
+  readonly response: ServerResponse;
+  readonly #message: IncomingMessage;
+  #awaitsWord: boolean;
+
+  /** @param awaitsWord whether the client sends its body once it is told to go on (RFC 9110, 10.1.1) */
+  constructor(message: IncomingMessage, response: ServerResponse, awaitsWord: boolean) {
+    this.#message = message;
     this.response = response;
+    this.#awaitsWord = awaitsWord && this.hasBody && message.headers["content-length"] !== "0";
+    // Who is never told may send the body or not: what comes next by the connection cannot be known.
+    if (this.#awaitsWord) response.setHeader("connection", "close");
   }
 
   get request(): HttpRequest {
     return this;
   }
 
+  /** Whoever looks at it is about to read it. */
+  get body(): IncomingMessage {
+    if (this.#awaitsWord && !this.response.headersSent) {
+      this.#awaitsWord = false;
+      staySilent(this.#message, this.response);
+      this.response.writeContinue();
+    }
+    return this.#message;
+  }
+
   get connection(): TLSSocket {
-    return this.body.socket as TLSSocket;
+    return this.#message.socket as TLSSocket;
   }
 
   get method(): string {
-    return this.body.method ?? "GET";
+    return this.#message.method ?? "GET";
   }
 
+  /** Of a whole URL, as proxies are sent it (RFC 9112, 3.2.2), what a server is asked. */
   get url(): string {
-    return this.body.url ?? "/";
+    const { url = "/" } = this.#message;
+    return url.startsWith("/") ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, "") || "/";
   }
 
   get headers(): HttpRequest["headers"] {
-    return this.body.headers;
+    return this.#message.headers;
   }
 
   get rawHeaders(): readonly string[] {
-    return this.body.rawHeaders;
+    return this.#message.rawHeaders;
   }
 
   get hasBody(): boolean {
-    const { headers } = this.body;
+    const { headers } = this.#message;
     return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
   }
 

@@ -26,9 +26,9 @@ export class Http2Server {
 
   accept(socket: TLSSocket): void {
     const { serve, maxHeaders_bytes, stalledFor_ms } = this.#options;
-    const connection = new Http2Connection(
+    const connection: Http2Connection = new Http2Connection(
       socket,
-      (request, response) => serve(new Http2Arrival(request, response, socket)),
+      (request, response) => serve(new Http2Arrival(request, response, socket, () => connection.retire())),
       { maxStreams: MAX_STREAMS, maxHeaders_bytes, stalledFor_ms },
     );
     this.#open.set(socket, connection);
@@ -52,8 +52,10 @@ class Http2Arrival implements Arrival {
   readonly request: Http2Request;
   readonly response: Http2Response;
   readonly connection: TLSSocket;
+  readonly retire: () => void;
 
-  constructor(request: Http2Request, response: Http2Response, connection: TLSSocket) {
+  constructor(request: Http2Request, response: Http2Response, connection: TLSSocket, retire: () => void) {
+    this.retire = retire;
     this.request = request;
     this.response = response;
     this.connection = connection;

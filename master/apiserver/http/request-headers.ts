@@ -5,6 +5,9 @@ import type { HttpRequest } from "./arrival.ts";
 
 type Headers = Pick<HttpRequest, "headers" | "rawHeaders">;
 
+/** What a client takes is said once: upstream looks at no further header of the name. */
+const onlyFirst: ReadonlySet<string> = new Set(["accept", "accept-encoding"]);
+
 /** Each header as one text, without those that say whose the request is. */
 export function headersOf(request: Headers, identity: IdentityHeaders): ApiRequest["headers"] {
   const headers: Record<string, string | undefined> = {};
@@ -13,11 +16,22 @@ export function headersOf(request: Headers, identity: IdentityHeaders): ApiReque
     const value = request.headers[name];
     headers[name] = name.startsWith(impersonationPrefix)
       ? rawValues(request, name).map(headerText).join(repeatedHeaderSeparator)
-      : Array.isArray(value)
-        ? value.join(", ")
-        : value;
+      : onlyFirst.has(name)
+        ? firstValue(request, name)
+        : Array.isArray(value)
+          ? value.join(", ")
+          : value;
   }
   return headers;
+}
+
+/** Of a header that may come several times. */
+function firstValue({ rawHeaders }: Headers, name: string): string | undefined {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const given = rawHeaders[at] ?? "";
+    if (given.length === name.length && given.toLowerCase() === name) return rawHeaders[at + 1];
+  }
+  return undefined;
 }
 
 /** Of a header that may come several times, and whose values may hold commas. */

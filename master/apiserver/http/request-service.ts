@@ -1,6 +1,7 @@
 import { StatusError } from "#shared/api/errors.ts";
 import { RushOfRequests } from "#shared/process/compiling.ts";
 import type { AuditRecord } from "../audit/record.ts";
+import { anonymousUser } from "../authn/chain.ts";
 import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
@@ -65,7 +66,12 @@ export class RequestService {
     const caller = { request, connection, info };
     const { headers, auditId } = this.#entrance.namesOf(caller);
     response.setHeader("audit-id", auditId);
-    const admitted = await this.#entrance.admit(caller, headers, auditId);
+    const admitted = await this.#entrance.admit(caller, headers, auditId).catch((error: unknown) => {
+      arrival.retire?.();
+      throw error;
+    });
+    // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation.
+    if (admitted.user.name === anonymousUser.name) arrival.retire?.();
     audit = admitted.audit;
     const { user } = admitted;
     const asked = { info, query, headers, signal: gone.signal, audit };

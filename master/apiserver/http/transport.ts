@@ -71,6 +71,7 @@ export class HttpsTransport {
       maxHeaders_bytes: MAX_HEADERS_BYTES,
       idleFor_ms: connectionLimits.idleFor_ms,
       serve,
+      isUpgrade: (request) => upgrades.takes(request),
       upgrade: (request, socket, head) => void upgrades.serve(request, socket, head),
       log,
     });

@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { StatusError } from "#shared/api/errors.ts";
 import { type ApiServer, splitUrl } from "../server.ts";
 import type { Connections } from "./connections.ts";
 import type { Entrance } from "./entrance.ts";
@@ -22,6 +23,21 @@ export class UpgradeService {
 
   constructor(options: UpgradeServiceOptions) {
     this.#options = options;
+  }
+
+  /** Whether a request that asks for another protocol is one for `serve`. */
+  takes({ method = "GET", url = "/", headers }: IncomingMessage): boolean {
+    const { path, query } = splitUrl(url);
+    try {
+      return this.#options.server.takesUpgrade(
+        requestInfoOf(method, path, query),
+        headers.upgrade?.toLowerCase() ?? "",
+      );
+    } catch (error) {
+      // It is no path, which is said of it as of other requests.
+      if (error instanceof StatusError) return false;
+      throw error;
+    }
   }
 
   async serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

@@ -1,5 +1,6 @@
 /** Which objects of a resource a list, a watch or a deletecollection is about. */
 import { badRequest } from "#shared/api/errors.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { type FieldSelector, parseFieldSelector } from "#shared/api/selector/field-selector.ts";
 import { type LabelSelector, parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -32,12 +33,15 @@ export class Selection {
   }
 }
 
-/** Throws BadRequest for selectors that do not parse or name a field that this resource does not select by. */
+/** Throws upstream's 500 for a namespace that is no name, BadRequest for selectors that do not parse or name a field that this resource does not select by. */
 export function parseSelection(
   resource: ServedResource,
   namespace: string | undefined,
   selectors: { readonly labelSelector?: string | null; readonly fieldSelector?: string | null },
 ): Selection {
+  // Keys of the store are paths to upstream, and these would lead out of the resource's own.
+  if (namespace === "." || namespace === "..")
+    throw unclassifiedError(`invalid key: "/${resource.declaration.ref.plural}/${namespace}"`);
   const labels = parseLabelSelector(selectors.labelSelector ?? "");
   const fields = parseFieldSelector(selectors.fieldSelector ?? "");
   const { declaration } = resource;
