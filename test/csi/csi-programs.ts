@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { adminKubeconfig } from "../support/admin-kubeconfig.ts";
 import type { SecuredServer } from "../support/secured-server.ts";
 
 const cache = process.env["CSI_CACHE"] ?? join(homedir(), ".cache", "bramble-csi");
@@ -50,27 +50,4 @@ export class CsiPrograms {
     await Promise.all(this.#running.map(({ process }) => process.exited));
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function adminKubeconfig({ pki, url }: SecuredServer): Promise<string> {
-  const { ca } = pki.authorities;
-  const { certificatePem, keyPem } = await issueCertificate(
-    ca,
-    { commonName: "csi", organizations: ["system:masters"] },
-    [extendedKeyUsages.clientAuth],
-  );
-  const base64 = (text: string): string => Buffer.from(text).toString("base64");
-  return JSON.stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    "current-context": "it",
-    contexts: [{ name: "it", context: { cluster: "it", user: "it" } }],
-    clusters: [{ name: "it", cluster: { server: url, "certificate-authority-data": base64(ca.certificatePem) } }],
-    users: [
-      {
-        name: "it",
-        user: { "client-certificate-data": base64(certificatePem), "client-key-data": base64(keyPem) },
-      },
-    ],
-  });
 }
