@@ -1,12 +1,9 @@
 /** Every metric of upstream's API server is here under its name, with its type and labels, or absent.ts says why not. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { serviceAccounts } from "#shared/api/resources.ts";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
-import { type SecuredServer, startSecuredServer } from "../../support/secured-server.ts";
 import { absent, differing } from "./absent.ts";
-import { ask, familiesIn, type MetricsRequest, type SeenFamily } from "./requests.ts";
+import { familiesIn, type SeenFamily } from "./requests.ts";
 
 const recorded = JSON.parse(readFileSync(join(import.meta.dir, "families.json"), "utf8")) as Record<string, SeenFamily>;
 const reasonOf = (name: string): string | undefined =>
@@ -14,36 +11,15 @@ const reasonOf = (name: string): string | undefined =>
     names.some((each) => (each.endsWith("*") ? name.startsWith(each.slice(0, -1)) : name === each)),
   )?.why;
 
-let server: SecuredServer;
-let page: string;
+/** In a process of its own: what other tests of this one did would be counted too. */
+const page = await printed("own-page.ts");
 
-beforeAll(async () => {
-  server = await startSecuredServer({ customResources: true });
-  const metadata = { name: "default", namespace: "default" };
-  await server.admin.create(serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata });
-  const { authorities } = server.pki;
-  const subject = { commonName: "admin", organizations: ["system:masters"] };
-  const { certificatePem: cert, keyPem: key } = await issueCertificate(authorities.ca, subject, [
-    extendedKeyUsages.clientAuth,
-  ]);
-  const send = ({ method, path, body, type = "application/json", authorization }: MetricsRequest): Promise<Response> =>
-    fetch(`${server.url}${path}`, {
-      method,
-      tls: { ca: authorities.trusted, ...(authorization ? {} : { cert, key }) },
-      headers: { "content-type": type, connection: "close", ...(authorization ? { authorization } : {}) },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    } as RequestInit);
-  await ask(async (request) => {
-    const answer = await send(request);
-    await answer.text();
-    return answer.status;
-  });
-  // Open while the page is read.
-  const watch = await send({ method: "GET", path: "/api/v1/namespaces?watch=1" });
-  page = await (await send({ method: "GET", path: "/metrics" })).text();
-  await watch.body?.cancel();
-});
-afterAll(() => server.stop());
+async function printed(script: string): Promise<string> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, script)], { stdout: "pipe", stderr: "inherit" });
+  const text = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`${script} failed`);
+  return text;
+}
 
 test("what upstream has is here, or it is said why not", () => {
   const own = familiesIn(page);
