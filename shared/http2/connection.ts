@@ -101,7 +101,8 @@ export class Http2Connection implements StreamPort {
   #block: OpenBlock | undefined;
   #hasSettings = false;
   #isOver = false;
-  #isRetiring = false;
+  /** Requests after this one are refused: the connection is to be given up. */
+  #lastServed: number | undefined;
   /** What the client takes: of the whole connection, of a new stream, in a frame. */
   #window_bytes = WINDOW_BYTES;
   #streamWindow_bytes = WINDOW_BYTES;
@@ -134,17 +135,18 @@ export class Http2Connection implements StreamPort {
     if (!this.#isOver) this.push(goAwayFrame(LAST_STREAM_ID, errorCodes.noError, ""));
   }
 
-  /** Tells the client to make no more requests here, and ends once it has the answers to those that it made. */
+  /** Serves no more requests than those that came, tells the client so, and ends a while after it has their answers: what it sends
+   *  meanwhile it may make again elsewhere, and it would take an end without that while for a failure. */
   retire(): void {
-    if (this.#isRetiring) return;
-    this.#isRetiring = true;
-    this.goAway();
+    if (this.#lastServed !== undefined || this.#isOver) return;
+    this.#lastServed = this.#lastStream;
+    this.push(goAwayFrame(this.#lastServed, errorCodes.noError, ""));
   }
 
   /** Ends all streams, and the connection behind them. The client hears which requests it may make again elsewhere. */
   end(code: ErrorCode = errorCodes.noError, reason = ""): void {
     if (this.#isOver) return;
-    this.push(goAwayFrame(this.#lastStream, code, reason));
+    this.push(goAwayFrame(this.#lastServed ?? this.#lastStream, code, reason));
     this.#output.flush();
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), FAREWELL_MS).unref();
@@ -182,8 +184,7 @@ export class Http2Connection implements StreamPort {
     this.#streams.delete(id);
     stream.request.close();
     this.#answered.push(stream.response);
-    // What is written in this turn leaves first.
-    if (this.#isRetiring && this.#streams.size === 0) setImmediate(() => this.end());
+    if (this.#lastServed !== undefined && this.#streams.size === 0) setTimeout(() => this.end(), FAREWELL_MS).unref();
   }
 
   reset(id: number, code: ErrorCode): void {
@@ -317,7 +318,7 @@ export class Http2Connection implements StreamPort {
     this.#lastStream = id;
     const { maxStreams } = this.#options;
     if (this.#handling >= MAX_LEFT_BEHIND * maxStreams) throw calm("too many requests given up");
-    if (this.#streams.size >= maxStreams) {
+    if (this.#streams.size >= maxStreams || this.#lastServed !== undefined) {
       this.#tellReset(id, errorCodes.refusedStream);
       return;
     }

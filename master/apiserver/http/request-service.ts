@@ -70,8 +70,9 @@ export class RequestService {
       arrival.retire?.();
       throw error;
     });
-    // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation.
-    if (admitted.user.name === anonymousUser.name) arrival.retire?.();
+    // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation. But a browser loads the
+    // dashboard's files before anybody signed in, one after the other, and takes the end of a connection for a failure.
+    if (admitted.user.name === anonymousUser.name && !info.path.startsWith("/dashboard")) arrival.retire?.();
     audit = admitted.audit;
     const { user } = admitted;
     const asked = { info, query, headers, signal: gone.signal, audit };
