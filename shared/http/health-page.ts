@@ -15,7 +15,7 @@ export async function healthPage(
   checks: Readonly<Record<string, HealthCheck>>,
   { only, excluded, verbose }: HealthQuery,
 ): Promise<{ readonly code: number; readonly body: string }> {
-  if (only !== undefined) return singleCheck(checks[only]);
+  if (only !== undefined) return singleCheck(Object.hasOwn(checks, only) ? checks[only] : undefined);
   const names = Object.keys(checks).filter((name) => !excluded.has(name));
   const lines: string[] = [];
   let failed = false;

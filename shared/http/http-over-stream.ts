@@ -120,14 +120,7 @@ const bodied = new Set(["PATCH", "POST", "PUT"]);
 function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => void): void {
   const { body } = request;
   const isFramed = request.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
-  const framing =
-    body === undefined || isFramed
-      ? isFramed || !bodied.has(request.method)
-        ? []
-        : ["Content-Length", "0"]
-      : body instanceof Uint8Array
-        ? ["Content-Length", String(body.length)]
-        : ["Transfer-Encoding", "chunked"];
+  const framing = isFramed ? [] : framingOf(request);
   stream.write(renderHead(request.method, request.path, [...request.headers, ...framing, "Connection", "close"]));
   if (body === undefined) return;
   if (body instanceof Uint8Array) {
@@ -138,6 +131,12 @@ function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => vo
     // Piped, so that a slow receiver holds up the sender and nothing gathers here.
     body.on("error", fail).pipe(chunked()).pipe(stream, { end: false });
   }
+}
+
+/** Headers that say how long the body is. */
+function framingOf({ method, body }: StreamRequest): string[] {
+  if (body === undefined) return bodied.has(method) ? ["Content-Length", "0"] : [];
+  return body instanceof Uint8Array ? ["Content-Length", String(body.length)] : ["Transfer-Encoding", "chunked"];
 }
 
 /** The chunked coding of RFC 9112, 7.1. */

@@ -1,5 +1,7 @@
 /** What clients of the API rely on is the same by HTTP/1.1 and by HTTP/2. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders } from "node:http2";
 import { gunzipSync } from "node:zlib";
 import { configMaps } from "#shared/api/resources.ts";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
@@ -171,4 +173,31 @@ describe.each(protocols)("by %s", (protocol) => {
       .map((line) => JSON.parse(line) as { object: { metadata: { name: string } } });
     expect(events.map(({ object }) => object.metadata.name)).toEqual([`${own}-watched-one`, `${own}-watched-two`]);
   });
+});
+
+test("who says not who it is has one turn on a connection of HTTP/2, but a browser all its page's files", async () => {
+  const { url, ca } = securedPlace;
+  /** Statuses of one request after the other by one connection; undefined: refused. */
+  const inTurn = async (path: string): Promise<(number | undefined)[]> => {
+    const session = connect(url, { ca });
+    session.on("error", () => undefined);
+    const turn = async (): Promise<number | undefined> => {
+      try {
+        const stream = session.request({ ":path": path });
+        const [answer] = (await once(stream, "response")) as [IncomingHttpHeaders & { ":status"?: number }];
+        stream.resume();
+        if (!stream.readableEnded) await once(stream, "end");
+        return answer[":status"];
+      } catch {
+        return undefined;
+      }
+    };
+    const statuses = [await turn(), await turn()];
+    session.destroy();
+    return statuses;
+  };
+  expect(await inTurn("/version")).toEqual([200, undefined]);
+  const [first, second] = await inTurn("/dashboard");
+  expect(first).toBeNumber();
+  expect(second).toBe(first);
 });

@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import type { Express } from "express";
 import type { Arrival, HttpRequest, ServeArrival } from "./arrival.ts";
 import { expectationFailed, refusalFor, refusalOf, refuse } from "./http1-refusal.ts";
+import { isWebPath } from "./web-paths.ts";
 
 const OK = 200;
 
@@ -138,9 +139,6 @@ class Http1Arrival implements Arrival, HttpRequest {
     this.connection.destroy();
   }
 }
-
-/** What browsers and installers ask for; clients of the API ask for nothing below it. */
-const isWebPath = (url: string): boolean => /^\/(?:dashboard|install\.sh)(?:[/?]|$)/.test(url);
 
 /** With express, which takes 3 MB that a cluster does not need until somebody looks at it with a browser. */
 async function webOf(begin: (request: IncomingMessage, response: ServerResponse) => void): Promise<Express> {

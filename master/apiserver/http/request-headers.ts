@@ -13,16 +13,17 @@ export function headersOf(request: Headers, identity: IdentityHeaders): ApiReque
   const headers: Record<string, string | undefined> = {};
   for (const name in request.headers) {
     if (identity.has(name)) continue;
-    const value = request.headers[name];
-    headers[name] = name.startsWith(impersonationPrefix)
-      ? rawValues(request, name).map(headerText).join(repeatedHeaderSeparator)
-      : onlyFirst.has(name)
-        ? firstValue(request, name)
-        : Array.isArray(value)
-          ? value.join(", ")
-          : value;
+    headers[name] = textOf(request, name);
   }
   return headers;
+}
+
+function textOf(request: Headers, name: string): string | undefined {
+  if (name.startsWith(impersonationPrefix))
+    return rawValues(request, name).map(headerText).join(repeatedHeaderSeparator);
+  if (onlyFirst.has(name)) return firstValue(request, name);
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
 }
 
 /** Of a header that may come several times. */

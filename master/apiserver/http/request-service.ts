@@ -14,6 +14,7 @@ import { negotiate } from "./negotiate.ts";
 import { render, sizeOfParts } from "./render.ts";
 import { readBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
+import { isWebPath } from "./web-paths.ts";
 
 const ANSWER_WITHIN_MS = 60_000;
 
@@ -70,9 +71,9 @@ export class RequestService {
       arrival.retire?.();
       throw error;
     });
-    // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation. But a browser loads the
-    // dashboard's files before anybody signed in, one after the other, and takes the end of a connection for a failure.
-    if (admitted.user.name === anonymousUser.name && !info.path.startsWith("/dashboard")) arrival.retire?.();
+    // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation, which knows no pages of the
+    // web. A browser loads their files before anybody signed in, and takes the end of a connection for a failure.
+    if (admitted.user.name === anonymousUser.name && !isWebPath(info.path)) arrival.retire?.();
     audit = admitted.audit;
     const { user } = admitted;
     const asked = { info, query, headers, signal: gone.signal, audit };
