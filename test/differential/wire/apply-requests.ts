@@ -2,7 +2,7 @@
  * Server-side apply at its edges: metadata that only the server sets, preconditions, the first apply to a subresource of what
  * another manager made, and custom kinds of several versions that nothing converts.
  */
-import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
+import { type Json, ownNamespace, sender, type WireGroup, type WireRequest } from "./request.ts";
 import { type Held, held } from "./world.ts";
 
 const own = "wire-applies";
@@ -75,12 +75,7 @@ const gadgetVersions = [
 ];
 
 const setting: readonly WireRequest[] = [
-  send("namespace", "POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: own } }),
-  send("account", "POST", `${core}/serviceaccounts`, {
-    apiVersion: "v1",
-    kind: "ServiceAccount",
-    metadata: { name: "default" },
-  }),
+  ...ownNamespace(send, own),
   send("definition of gadgets", "POST", definitions, definition("gadgets", "Gadget", gadgetVersions)),
   pause("until gadgets are served"),
 ];

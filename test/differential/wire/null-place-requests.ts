@@ -2,7 +2,7 @@
 import { parseApiVersion } from "#shared/api/object.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { type Path, placesOf, withValue } from "./places.ts";
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
 import { collectionOf, type Held, held, placedObject } from "./world.ts";
 
 const merge = "application/merge-patch+json";
@@ -13,13 +13,10 @@ const apply = "application/apply-patch+yaml";
 function requestsOf(each: Held): WireRequest[] {
   const { sample, kind, object, path } = each;
   const made = placedObject(kind);
-  const send = (what: string, method: string, at: string, body: WireRequest["body"], type?: string): WireRequest => ({
-    name: `null in ${sample} ${what}`,
-    method,
-    path: `${at}${at.includes("?") ? "&" : "?"}dryRun=All`,
+  const make = sender(`null in ${sample}`);
+  const send: typeof make = (what, method, at, ...rest) => ({
+    ...make(what, method, `${at}${at.includes("?") ? "&" : "?"}dryRun=All`, ...rest),
     exact: true,
-    ...(body && { body }),
-    ...(type && { headers: { "content-type": type } }),
   });
   const applied = (what: string, body: Json): WireRequest =>
     send(`${what} applied`, "PATCH", `${path}?fieldManager=nuller&force=true`, body, apply);

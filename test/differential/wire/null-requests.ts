@@ -1,6 +1,6 @@
 /** Nulls that clients send, and times that are null or zero: what is kept of them and in what form it is served. */
 import { core, definition, metadatas, type NullKind, nullKinds, own } from "./null-objects.ts";
-import type { Json, WireGroup, WireRequest } from "./request.ts";
+import { type Json, ownNamespace, sender, type WireGroup, type WireRequest } from "./request.ts";
 
 const types = {
   merge: "application/merge-patch+json",
@@ -10,28 +10,19 @@ const types = {
 };
 const protobuf = "application/vnd.kubernetes.protobuf";
 
+const make = sender("null");
+/** Nulls of their answers count. */
+const counting: typeof make = (...asked) => ({ ...make(...asked), exact: true });
 const send = (
   what: string,
   method: string,
   path: string,
   body?: WireRequest["body"],
   headers?: Readonly<Record<string, string>>,
-): WireRequest => ({
-  name: `null ${what}`,
-  method,
-  path,
-  exact: true,
-  ...(body !== undefined && { body }),
-  ...(headers && { headers }),
-});
+): WireRequest => ({ ...counting(what, method, path, body), ...(headers && { headers }) });
 
 const setting: readonly WireRequest[] = [
-  send("namespace", "POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: own } }),
-  send("account", "POST", `${core}/serviceaccounts`, {
-    apiVersion: "v1",
-    kind: "ServiceAccount",
-    metadata: { name: "default" },
-  }),
+  ...ownNamespace(counting, own),
   send("definition", "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition),
   { ...send("pause", "GET", `${core}/configmaps?watch=1&labelSelector=none&timeoutSeconds=3`), exact: false },
 ];

@@ -1,5 +1,5 @@
 /** Deletes of collections and of objects, by every option that they take, in the body and in the query; and what is there afterwards. */
-import { type Json, sender, type WireGroup, type WireRequest } from "./request.ts";
+import { type Json, ownNamespace, sender, type WireGroup, type WireRequest } from "./request.ts";
 
 const own = "wire-removals";
 const core = `/api/v1/namespaces/${own}`;
@@ -181,14 +181,7 @@ function requestsOf({ what, collection, object }: Kind): WireRequest[] {
   ];
 }
 
-const setting: readonly WireRequest[] = [
-  send("namespace", "POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: own } }),
-  send("account", "POST", `${core}/serviceaccounts`, {
-    apiVersion: "v1",
-    kind: "ServiceAccount",
-    metadata: { name: "default" },
-  }),
-];
+const setting: readonly WireRequest[] = [...ownNamespace(send, own)];
 
 export const removalGroups: readonly WireGroup[] = [
   { name: "removals: setting", inOrder: true, requests: setting },

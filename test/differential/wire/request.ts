@@ -25,6 +25,16 @@ export const sender =
     ...(type && { headers: { "content-type": type } }),
   });
 
+/** Makes a namespace, with the account that its pods want. */
+export const ownNamespace = (send: ReturnType<typeof sender>, name: string): readonly WireRequest[] => [
+  send("namespace", "POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } }),
+  send("account", "POST", `/api/v1/namespaces/${name}/serviceaccounts`, {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "default" },
+  }),
+];
+
 /** Requests that may run side by side; one group follows the other. */
 export interface WireGroup {
   readonly name: string;
