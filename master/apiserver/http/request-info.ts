@@ -1,7 +1,9 @@
 /** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
 import { StatusError } from "#shared/api/errors.ts";
+import { parseFieldSelector } from "#shared/api/selector/field-selector.ts";
 import { isTrue } from "../query-values.ts";
 import type { RequestInfo } from "../request.ts";
+import { isPathSegment } from "../resources/validation/names.ts";
 
 const verbs: Readonly<Record<string, string>> = {
   POST: "create",
@@ -63,9 +65,20 @@ function target(
   if (verb === "delete") return { verb: "deletecollection", name, subresource };
   if (verb !== "get" && verb !== "watch") return { verb, name, subresource };
   const watches = verb === "watch" || isTrue(query.get("watch") ?? "false");
-  // One object named by a field selector is authorised as that object.
-  const selected = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get("fieldSelector") ?? "")?.[1];
-  return { verb: watches ? "watch" : "list", name: selected, subresource };
+  return { verb: watches ? "watch" : "list", name: selectedName(query.get("fieldSelector") ?? ""), subresource };
+}
+
+/** One object that a field selector pins is authorised as that object: so it is read by the parser that selects, since a value may
+ *  hold commas behind backslashes. A selector that does not parse names nobody; the request is refused for it later. */
+function selectedName(fieldSelector: string): string | undefined {
+  if (!fieldSelector.includes("metadata.name")) return undefined;
+  try {
+    const name = parseFieldSelector(fieldSelector).exactValue("metadata.name");
+    return name && isPathSegment(name).length === 0 ? name : undefined;
+  } catch (error) {
+    if (error instanceof StatusError) return undefined;
+    throw error;
+  }
 }
 
 const none = {
