@@ -63,7 +63,12 @@ export async function leave(options: {
   try {
     await client.delete(nodes, { name: nodeName });
   } catch (error) {
-    if (!isNotFound(error)) throw error;
+    // A board may not be rid of its taints in this way.
+    if (hasReason(error, "Forbidden"))
+      console.log(
+        `${nodeName}: its Node has taints and stays, until an administrator runs \`kubectl delete node ${nodeName}\``,
+      );
+    else if (!isNotFound(error)) throw error;
   }
   rmSync(folder, { recursive: true, force: true });
   console.log(`${nodeName} has left the cluster. \`bramble-uninstall.sh\` removes Bramble from this board.`);

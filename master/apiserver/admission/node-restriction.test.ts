@@ -57,6 +57,17 @@ describe("NodeRestriction", () => {
     await expect(admit(plugin, update(other, other))).rejects.toThrow('node "a" is not allowed to modify node "b"');
   });
 
+  test("a node that leaves deletes itself, but not its taints with it", async () => {
+    const remove = (oldObject: Node): AdmissionAttributes =>
+      writeOf(nodes, undefined, { ...asNode, operation: "DELETE", oldObject, name: "a" });
+    const tainted = (key: string): Node => node({}, { spec: { taints: [{ key, effect: "NoExecute" }] } });
+    await admit(plugin, remove(node()));
+    await admit(plugin, remove(tainted("node.kubernetes.io/unschedulable")));
+    await expect(admit(plugin, remove(tainted("stolen")))).rejects.toThrow(
+      'node "a" is not allowed to delete itself while it has taints: stolen',
+    );
+  });
+
   test("a node writes the status of its own pods alone", async () => {
     const status = (pod: Pod): AdmissionAttributes =>
       writeOf(pods, structuredClone(pod), { ...asNode, operation: "UPDATE", subresource: "status", oldObject: pod });

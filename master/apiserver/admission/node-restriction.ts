@@ -17,6 +17,7 @@ import type { TokenRequest } from "#shared/api/types/authentication-v1.generated
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { Node, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceSlice } from "#shared/api/types/resource-v1.generated.ts";
+import { strainTaint, strainTypes } from "#shared/board/strains.ts";
 import { parseCertificateRequest } from "#shared/pki/certificate.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { nodeNameOf } from "../authz/node.ts";
@@ -206,8 +207,11 @@ function ownNode(name: string, attributes: AdmissionAttributes): void {
   const node = attributes.object as Node | undefined;
   const requested = attributes.name || node?.metadata.name || "";
   if (requested !== name) throw refusal(attributes, `node "${name}" is not allowed to modify node "${requested}"`);
-  if (!node) return;
   const old = attributes.oldObject as Node | undefined;
+  if (!node) {
+    assertUntainted(name, old, attributes);
+    return;
+  }
   const labels = forbiddenNodeLabels(node.metadata.labels ?? {}, old?.metadata.labels ?? {}).join(", ");
   if (attributes.operation === "CREATE") {
     if (node.spec?.configSource)
@@ -223,6 +227,17 @@ function ownNode(name: string, attributes: AdmissionAttributes): void {
     throw refusal(attributes, `node "${name}" is not allowed to modify ownerReferences`);
   if (labels) throw refusal(attributes, `is not allowed to modify labels: ${labels}`);
 }
+
+/** A board that leaves deletes its Node, which upstream's may not: they would be rid of their taints when they register anew. So one
+ *  that somebody has tainted stays; what the control plane itself puts on a Node comes back by itself. */
+function assertUntainted(name: string, node: Node | undefined, attributes: AdmissionAttributes): void {
+  const keys = (node?.spec?.taints ?? []).map(({ key }) => key).filter((key) => !isControlPlanes(key));
+  if (keys.length === 0) return;
+  throw refusal(attributes, `node "${name}" is not allowed to delete itself while it has taints: ${keys.join(", ")}`);
+}
+
+const strainTaints: readonly string[] = strainTypes.map(strainTaint);
+const isControlPlanes = (key: string): boolean => key.startsWith("node.kubernetes.io/") || strainTaints.includes(key);
 
 function claimStatus(node: string, attributes: AdmissionAttributes): void {
   if (attributes.subresource !== "status") throw refusal(attributes, "may only update PVC status");
