@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { forbidden } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
@@ -35,6 +36,7 @@ import { controlPlanePaths } from "./join/control-plane.ts";
 import { distPaths } from "./join/dist-paths.ts";
 import { encryptionKeyPaths } from "./join/encryption-key-path.ts";
 import { joinPaths } from "./join/join-paths.ts";
+import { nodeNameFrom } from "./join/node-name.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
 import { listenAddress, parsePortRange } from "./networks.ts";
@@ -128,7 +130,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       const openApi = openApiPaths(resources, aggregator);
       const dist = distPaths(settings.dist);
       const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
-      const claims = new BoardClaims(client(apiServerUser));
+      const isBoard = !settings.noAgent || settings.asPods;
+      const claims = new BoardClaims(client(apiServerUser), isBoard ? [] : [nodeNameFrom(hostname())]);
       return {
         ...security,
         declarations: [

@@ -1,4 +1,5 @@
 /** What acts on the cluster's state beside the API server: each is a client of it, in this process or in another. */
+import { hostname } from "node:os";
 import type { Client } from "#shared/client/client.ts";
 import { runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -30,7 +31,8 @@ export type ControllerSettings = Pick<
   | "kubeletPort"
   | "ingressHttpPort"
   | "ingressHttpsPort"
->;
+> &
+  Partial<Pick<MasterSettings, "tlsSan">>;
 
 export interface ControllerManagerSetup {
   readonly settings: ControllerSettings;
@@ -59,6 +61,7 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     strainedBoardTaint: settings.strainedBoardTaint,
     mapper: new ResourceMapper(client),
     reservedBoardPorts: settings.disable.includes("servicelb") ? undefined : reservedBoardPorts(settings),
+    apiServerNames: [hostname(), ...(settings.tlsSan ?? [])],
     issueSecretToken: setup.issuer && secretTokens(setup.issuer),
     helm: settings.disable.includes("helm-controller")
       ? undefined

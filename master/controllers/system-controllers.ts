@@ -56,6 +56,8 @@ export interface SystemControllerOptions {
   /** How HelmCharts are installed; absent: they are not. */
   readonly helm?: JobDefaults | undefined;
   readonly mapper: ResourceMapper;
+  /** Names and addresses of API servers that the cluster's objects do not tell; no board gets a certificate for them. */
+  readonly apiServerNames?: readonly string[] | undefined;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
   readonly issueSecretToken?: ServiceAccountTokenOptions["issue"] | undefined;
 }
@@ -103,7 +105,7 @@ export function systemControllers(options: SystemControllerOptions): {
       bootstrapSigner,
       legacyTokenCleaner(),
       ...(issue ? [serviceAccountTokenController({ rootCa, issue })] : []),
-      certificateApprover,
+      certificateApprover(options.apiServerNames),
       certificateSigner(options.clientAuthority),
       certificateCleaner,
     ],

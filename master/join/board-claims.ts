@@ -14,6 +14,7 @@ const attempts = 20;
 export class BoardClaims {
   constructor(
     private readonly client: Client,
+    private readonly masterNames: readonly string[] = [],
     private readonly now_ms: () => number = Date.now,
   ) {}
 
@@ -24,7 +25,8 @@ export class BoardClaims {
       const claims = claimsOf(found);
       const now_ms = this.now_ms();
       const nodeExists = (name: string) => names.has(name);
-      const name = chooseNodeName({ hostName, boardSerial, claims, nodeExists, now_ms });
+      const { masterNames } = this;
+      const name = chooseNodeName({ hostName, boardSerial, claims, nodeExists, masterNames, now_ms });
       if (name === undefined || claims[name]?.boardSerial === boardSerial) return name;
       const kept = Object.entries(claims).filter(
         ([other, claim]) => nodeExists(other) || now_ms - claim.claimed_ms <= claimWithoutNode_ms,

@@ -41,6 +41,8 @@ describe("chooseNodeName", () => {
       },
       "raspberrypi-abcd4f2a",
     ],
+    ["a master's name is none for a board", { masterNames: ["raspberrypi"] }, "raspberrypi-4f2a"],
+    ["nor what all masters are called", { hostName: "kubernetes.lan" }, "kubernetes-4f2a"],
     ["nothing is left", { nodeExists: () => true }, undefined],
   ];
   test.each(cases)("%s", (_what, question, name) => {

@@ -10,11 +10,15 @@ export interface NameQuestion {
   readonly claims: Readonly<Record<string, Claim>>;
   /** Whether a Node of that name exists. */
   readonly nodeExists: (name: string) => boolean;
+  /** By which clients know an API server that is no board itself: no board gets a certificate for them. */
+  readonly masterNames?: readonly string[] | undefined;
   readonly now_ms: number;
 }
 
 /** A name whose board never became a Node, or whose Node was deleted, is free again after this. */
 export const claimWithoutNode_ms = 3_600_000;
+/** Names that every API server's certificate has. */
+const everyMastersNames = ["kubernetes", "localhost"];
 const longestName = 63;
 const suffixSteps = [4, 8, 12, 16];
 
@@ -34,8 +38,8 @@ export function chooseNodeName(question: NameQuestion): string | undefined {
   return own ?? candidates.find((name) => isFree(name, question));
 }
 
-function isFree(name: string, { claims, nodeExists, now_ms }: NameQuestion): boolean {
-  if (nodeExists(name)) return false;
+function isFree(name: string, { claims, nodeExists, masterNames = [], now_ms }: NameQuestion): boolean {
+  if (nodeExists(name) || everyMastersNames.includes(name) || masterNames.includes(name)) return false;
   const claim = claims[name];
   return claim === undefined || now_ms - claim.claimed_ms > claimWithoutNode_ms;
 }

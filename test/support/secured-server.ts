@@ -121,7 +121,7 @@ export async function startSecuredServer({
   const manager = new ControllerManager({
     client: server.client({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }),
     clientFor: (account) => server.client(controllerUser(account)),
-    controllers: [certificateApprover, certificateSigner(() => pki.authorities.ca)],
+    controllers: [certificateApprover(), certificateSigner(() => pki.authorities.ca)],
   });
   await manager.start();
   const transport = new HttpsTransport(server, {

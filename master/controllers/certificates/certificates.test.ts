@@ -6,9 +6,10 @@ import { createCertificateAuthority, createCertificateRequest } from "#shared/pk
 import { signerNames } from "#shared/pki/signers.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
-import { certificateApprover, mayServe } from "./approver.ts";
+import { certificateApprover } from "./approver.ts";
 import { endOf } from "./cleaner.ts";
 import { askedFor, hasCondition } from "./request-state.ts";
+import { mayServe, type Neighbours } from "./serving-names.ts";
 import { certificateSigner } from "./signer.ts";
 
 let harness: Harness | undefined;
@@ -17,11 +18,15 @@ afterEach(async () => {
   harness = undefined;
 });
 
-async function servingRequest(ips: string[], user = "system:node:a"): Promise<CertificateSigningRequest> {
+async function servingRequest(
+  ips: string[],
+  user = "system:node:a",
+  dnsNames = ["a"],
+): Promise<CertificateSigningRequest> {
   const { requestPem } = await createCertificateRequest({
     commonName: "system:node:a",
     organizations: ["system:nodes"],
-    dnsNames: ["a"],
+    dnsNames,
     ipAddresses: ips,
   });
   return {
@@ -46,15 +51,81 @@ const node = (...addresses: string[]): Node => ({
   status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
 });
 
+const others = (over: Partial<Neighbours>): Neighbours => ({
+  nodes: [],
+  apiService: {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "kubernetes" },
+    spec: { clusterIP: "10.43.0.1", clusterIPs: ["10.43.0.1", "fd43::1"] },
+  },
+  apiEndpoints: {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "kubernetes" },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["10.0.0.100"] }],
+  },
+  apiNames: ["api.lan", "10.0.0.101"],
+  ...over,
+});
+
+/** A board that says so of itself. */
+const neighbour = (name: string, ready: "True" | "Unknown", ...addresses: string[]): Node => {
+  const { status, ...rest } = node(...addresses);
+  return { ...rest, metadata: { name }, status: { ...status, conditions: [{ type: "Ready", status: ready }] } };
+};
+
 describe("mayServe", () => {
+  const decide = async (request: CertificateSigningRequest, neighbours: Neighbours): Promise<boolean | undefined> => {
+    const asked = await askedFor(request);
+    return asked && mayServe(request, asked, neighbours);
+  };
+
   test.each([
     [["10.0.0.1"], "system:node:a", ["10.0.0.1", "10.0.0.2"], true],
     [["10.0.0.1", "10.0.0.9"], "system:node:a", ["10.0.0.1"], false],
     [["10.0.0.1"], "system:node:b", ["10.0.0.1"], false],
+    [["fd00::7"], "system:node:a", ["fd00::7"], true],
+    // What a board may say of itself, but not have.
+    [["10.0.0.100"], "system:node:a", ["10.0.0.100"], false],
+    [["10.0.0.101"], "system:node:a", ["10.0.0.101"], false],
+    [["10.43.0.1"], "system:node:a", ["10.43.0.1"], false],
+    [["fd43::1"], "system:node:a", ["fd43::1"], false],
+    [["127.0.0.1"], "system:node:a", ["127.0.0.1"], false],
+    [["::ffff:a00:64"], "system:node:a", ["::ffff:a00:64"], false],
+    [["10.0.0.8"], "system:node:a", ["10.0.0.8"], false],
+    [["10.0.0.9"], "system:node:a", ["10.0.0.9"], true],
   ])("%j by %s on a node with %j: %p", async (ips, user, addresses, allowed) => {
-    const request = await servingRequest(ips, user);
-    const asked = await askedFor(request);
-    expect(asked && mayServe(request, asked, () => node(...addresses))).toBe(allowed);
+    const nodes = [
+      node(...addresses),
+      neighbour("ready", "True", "10.0.0.8"),
+      neighbour("away", "Unknown", "10.0.0.9"),
+    ];
+    expect(await decide(await servingRequest(ips, user), others({ nodes }))).toBe(allowed);
+  });
+
+  test.each([["kubernetes.default.svc"], ["api.lan"], ["10.0.0.1"]])(
+    "a Node that says it is called %s is not",
+    async (name) => {
+      const nodes = [node("10.0.0.1", name)];
+      expect(await decide(await servingRequest([], "system:node:a", [name]), others({ nodes }))).toBe(false);
+    },
+  );
+
+  test("a board of a name that API servers have is not one", async () => {
+    const nodes = [node("10.0.0.1")];
+    expect(await decide(await servingRequest(["10.0.0.1"]), others({ nodes, apiNames: ["A"] }))).toBe(false);
+  });
+
+  test("a master's board has the master's names and addresses", async () => {
+    const own = node("10.0.0.100");
+    const master: Node = {
+      ...own,
+      metadata: { ...own.metadata, labels: { "node-role.kubernetes.io/control-plane": "true" } },
+    };
+    const neighbours = others({ nodes: [master], apiNames: ["a"] });
+    expect(await decide(await servingRequest(["10.0.0.100"]), neighbours)).toBe(true);
   });
 });
 
@@ -65,7 +136,7 @@ describe("the certificate controllers", () => {
     const authority = await createCertificateAuthority("ca");
     await client.create(nodes, node());
     await client.create(certificateSigningRequests, await servingRequest(["10.0.0.1"]));
-    const approver = await harness.run(certificateApprover);
+    const approver = await harness.run(certificateApprover());
     await harness.run(certificateSigner(() => authority));
     const read = () => client.get(certificateSigningRequests, { name: "serving" });
     await eventually(() => approver.queue.idle, "rest");
