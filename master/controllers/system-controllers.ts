@@ -82,7 +82,7 @@ export function systemControllers(options: SystemControllerOptions): {
       taintEvictionController(),
       nodeTtlController,
       podGarbageCollector(),
-      endpointsController,
+      endpointsController(),
       endpointSliceController(),
       endpointSliceMirroringController(),
       serviceCIDRController,

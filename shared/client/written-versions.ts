@@ -18,6 +18,13 @@ export class WrittenVersions {
     this.#of(owner).set(key, "deleted");
   }
 
+  /** The cache saw somebody take the object away: what was written to it before is not to come any more. */
+  gone(owner: string, key: string): void {
+    const written = this.#byOwner.get(owner);
+    written?.delete(key);
+    if (written?.size === 0) this.#byOwner.delete(owner);
+  }
+
   forget(owner: string): void {
     this.#byOwner.delete(owner);
   }

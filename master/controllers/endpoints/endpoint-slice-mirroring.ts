@@ -9,7 +9,14 @@ import {
 } from "#shared/client/controller.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
-import { managedByLabel, serviceNameLabel, serviceOfSlice, slicesByService, writeSlices } from "./slice-writer.ts";
+import {
+  forgetDeletedSlice,
+  managedByLabel,
+  serviceNameLabel,
+  serviceOfSlice,
+  slicesByService,
+  writeSlices,
+} from "./slice-writer.ts";
 
 const manager = "endpointslicemirroring-controller.k8s.io";
 const mostInSubset = 1000;
@@ -28,7 +35,11 @@ export function endpointSliceMirroringController(): ControllerDefinition {
     watches: [
       watching(services),
       watching(endpoints),
-      watching(endpointSlices, { enqueue: serviceOfSlice, indexes: slicesByService }),
+      watching(endpointSlices, {
+        enqueue: serviceOfSlice,
+        indexes: slicesByService,
+        observe: forgetDeletedSlice(versions),
+      }),
     ],
     async reconcile(key, { lister, client, events }) {
       if (!versions.seen(key, lister(endpointSlices))) return undefined;

@@ -28,6 +28,7 @@ import {
 } from "./service-pods.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
 import {
+  forgetDeletedSlice,
   headlessLabel,
   managedByLabel,
   serviceNameLabel,
@@ -35,6 +36,7 @@ import {
   slicesByService,
   writeSlices,
 } from "./slice-writer.ts";
+import { TriggerTimes } from "./trigger-time.ts";
 import { cpuShares, wantsZoneHints, zoneHints } from "./zone-hints.ts";
 
 const manager = "endpointslice-controller.k8s.io";
@@ -44,6 +46,7 @@ const zoneLabel = "topology.kubernetes.io/zone";
 /** Keeps the EndpointSlices of Services that select pods. */
 export function endpointSliceController(): ControllerDefinition {
   const versions = new WrittenVersions();
+  const triggerTimes = new TriggerTimes();
   /** What was last told of a Service's hints by zones, per address family: `on`, or why there are none. */
   const told = new Map<string, ReadonlyMap<string, string>>();
   return defineController({
@@ -62,13 +65,18 @@ export function endpointSliceController(): ControllerDefinition {
           for (const service of lister(services).list()) if (wantsZoneHints(service)) queue.add(keyOf(service));
         },
       }),
-      watching(endpointSlices, { enqueue: serviceOfSlice, indexes: slicesByService }),
+      watching(endpointSlices, {
+        enqueue: serviceOfSlice,
+        indexes: slicesByService,
+        observe: forgetDeletedSlice(versions),
+      }),
     ],
     resync_s: 600,
     async reconcile(key, { lister, client, events }) {
       const service = lister(services).get(key);
-      if (!service || service.metadata.deletionTimestamp) {
+      if (!service) {
         versions.forget(key);
+        triggerTimes.forget(key);
         told.delete(key);
         return undefined;
       }
@@ -80,9 +88,9 @@ export function endpointSliceController(): ControllerDefinition {
       const own = lister(endpointSlices)
         .byIndex("service", key)
         .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
-      const groups = endpointGroups(service, selectedPods(service, lister(pods).list(namespace)), (node) =>
-        lister(nodes).get(node),
-      );
+      const selected = selectedPods(service, lister(pods).list(namespace));
+      const triggerTime = triggerTimes.next(key, service, selected);
+      const groups = endpointGroups(service, selected, (node) => lister(nodes).get(node));
       const hints = wantsZoneHints(service) ? addZoneHints(groups, cpuShares(lister(nodes).list())) : undefined;
       tellHints(service, told.get(key), hints, events);
       if (hints) told.set(key, hints);
@@ -100,6 +108,7 @@ export function endpointSliceController(): ControllerDefinition {
             namespace,
             name,
             labels: sliceLabels(service),
+            triggerTime,
             owner: {
               apiVersion: "v1",
               kind: "Service",
@@ -109,7 +118,12 @@ export function endpointSliceController(): ControllerDefinition {
               blockOwnerDeletion: true,
             },
           },
-          { ...plan, delete: [...plan.delete, ...strangers] },
+          {
+            ...plan,
+            // A Service on its way out: its slices may be going already, and new ones would come back for ever.
+            create: service.metadata.deletionTimestamp ? [] : plan.create,
+            delete: [...plan.delete, ...strangers],
+          },
           versions,
         );
       } catch (error) {

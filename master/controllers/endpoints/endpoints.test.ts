@@ -62,6 +62,16 @@ describe("planSlices", () => {
     expect(planSlices([], [slice("s", [])], families, 2)).toMatchObject({ create: [], delete: [], update: [] });
     expect(planSlices(group(["1"]), [slice("s", [])], families, 2).update).toHaveLength(1);
   });
+
+  test("a slice that is not needed becomes one that is, of its family of addresses", () => {
+    const ports = [{ name: "", port: 80, protocol: "TCP" }];
+    const wanted = [{ addressType: "IPv4", ports, endpoints: ["1", "2", "3"].map(endpoint) }];
+    const existing = [slice("s", []), { ...slice("s6", []), addressType: "IPv6" }];
+    const plan = planSlices(wanted, existing, families, 2);
+    expect(plan.update).toEqual([{ slice: slice("s", []), endpoints: [endpoint("3")], ports }]);
+    expect(plan.create).toEqual([{ addressType: "IPv4", ports, endpoints: [endpoint("1"), endpoint("2")] }]);
+    expect(plan.delete.map(({ metadata }) => metadata.name)).toEqual(["s6"]);
+  });
 });
 
 describe("endpoints of a Service", () => {
@@ -128,7 +138,7 @@ describe("controllers", () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
     await harness.run(endpointSliceController());
-    await harness.run(endpointsController);
+    await harness.run(endpointsController());
     await client.create(services, service("s"));
     await client.create(pods, webPod("p1", "10.42.0.1"));
     const addresses = async () =>
@@ -153,10 +163,30 @@ describe("controllers", () => {
     await eventually(async () => (await client.list(endpoints)).items.length === 0, "Endpoints gone");
   });
 
+  test("a Service on its way out gets no new slices, and those that it has follow its pods", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    await harness.run(endpointSliceController());
+    const { metadata, ...rest } = service("s");
+    await client.create(services, { ...rest, metadata: { ...metadata, finalizers: ["example.com/wait"] } });
+    const slices = async () =>
+      (await client.list(endpointSlices)).items.map((one) => one.endpoints.flatMap(({ addresses }) => addresses));
+    await eventually(async () => JSON.stringify(await slices()) === "[[]]", "an empty slice");
+    const first = (await client.list(endpointSlices)).items[0];
+    await client.delete(services, { namespace: "default", name: "s" });
+    await client.create(pods, webPod("p1", "10.42.0.1"));
+    await eventually(async () => JSON.stringify(await slices()) === '[["10.42.0.1"]]', "the pod's address");
+    await client.create(pods, webPod("p2", "10.42.0.2", true, 9090));
+    await client.delete(pods, { namespace: "default", name: "p1" }, { gracePeriodSeconds: 0 });
+    await eventually(async () => JSON.stringify(await slices()) === '[["10.42.0.2"]]', "the other pod's address");
+    const last = (await client.list(endpointSlices)).items[0];
+    expect(last?.metadata.uid).toBe(first?.metadata.uid);
+  });
+
   test("Endpoints made by hand are mirrored, and left alone", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
-    await harness.run(endpointsController);
+    await harness.run(endpointsController());
     await harness.run(endpointSliceMirroringController());
     const { spec } = service("s");
     const { selector: _, ...bare } = spec ?? {};

@@ -1,5 +1,5 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
-import { keyOf, splitKey } from "#shared/api/object.ts";
+import { keyOf } from "#shared/api/object.ts";
 import { endpoints, pods, services } from "#shared/api/resources.ts";
 import type {
   EndpointAddress,
@@ -9,7 +9,14 @@ import type {
   Pod,
   Service,
 } from "#shared/api/types/core-v1.generated.ts";
-import { defineController, isNamespaceTerminating, watching } from "#shared/client/controller.ts";
+import type { Client } from "#shared/client/client.ts";
+import {
+  type ControllerContext,
+  type ControllerDefinition,
+  defineController,
+  isNamespaceTerminating,
+  watching,
+} from "#shared/client/controller.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
 import {
@@ -24,6 +31,7 @@ import {
   servicesOfPod,
 } from "./service-pods.ts";
 import { headlessLabel } from "./slice-writer.ts";
+import { TriggerTimes, withTriggerTime } from "./trigger-time.ts";
 
 const managedByLabel = "endpoints.kubernetes.io/managed-by";
 const overCapacityAnnotation = "endpoints.kubernetes.io/over-capacity";
@@ -31,53 +39,84 @@ const leaderAnnotation = "control-plane.alpha.kubernetes.io/leader";
 const mostAddresses = 1000;
 
 /** Keeps the Endpoints of Services that select pods, for clients older than EndpointSlices. */
-export const endpointsController = defineController({
-  name: "endpoints-controller",
-  serviceAccount: "endpoint-controller",
-  watches: [
-    watching(services),
-    watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
-    watching(endpoints, {
-      // Those that somebody made by hand, with no Service or before it, are theirs.
-      enqueue: (object, { lister }) =>
-        object.metadata.labels?.[managedByLabel] || lister(services).get(keyOf(object)) ? [keyOf(object)] : [],
-    }),
-  ],
-  resync_s: 600,
-  async reconcile(key, { lister, client }) {
-    const service = lister(services).get(key);
-    const present = lister(endpoints).get(key);
-    if (!service) {
-      // With a Service go its Endpoints, also those made by hand.
-      if (!present || present.metadata.annotations?.[leaderAnnotation] !== undefined) return;
-      try {
-        await client.delete(endpoints, splitKey(key), { preconditions: { uid: present.metadata.uid } });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
+export function endpointsController(): ControllerDefinition {
+  const triggerTimes = new TriggerTimes();
+  return defineController({
+    name: "endpoints-controller",
+    eventSource: "endpoint-controller",
+    serviceAccount: "endpoint-controller",
+    watches: [
+      watching(services),
+      watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
+      watching(endpoints, {
+        // Those that somebody made by hand, with no Service or before it, are theirs.
+        enqueue: (object, { lister }) =>
+          object.metadata.labels?.[managedByLabel] || lister(services).get(keyOf(object)) ? [keyOf(object)] : [],
+      }),
+    ],
+    resync_s: 600,
+    async reconcile(key, context) {
+      const { lister, client } = context;
+      const service = lister(services).get(key);
+      const present = lister(endpoints).get(key);
+      if (!service) {
+        triggerTimes.forget(key);
+        // With a Service go its Endpoints, also those made by hand.
+        if (!present || present.metadata.annotations?.[leaderAnnotation] !== undefined) return;
+        return remove(client, present);
       }
-      return;
-    }
-    if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
-    const selected = selectedPods(service, lister(pods).list(service.metadata.namespace));
-    const wanted = endpointsOf(service, selected, present);
-    if (present && content(present) === content(wanted)) return;
-    try {
-      if (present) await client.update(endpoints, wanted);
-      else await client.create(endpoints, wanted);
-    } catch (error) {
-      if (!isNamespaceTerminating(error) && !isAlreadyExists(error)) throw error;
-    }
-  },
-});
+      if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
+      const selected = selectedPods(service, lister(pods).list(service.metadata.namespace));
+      const triggerTime = triggerTimes.next(key, service, selected);
+      const wanted = endpointsOf(service, selected, present, triggerTime);
+      if (present && content(present) === content(wanted)) return;
+      await write(service, wanted, present ? "update" : "create", context);
+    },
+  });
+}
+
+async function remove(client: Client, { metadata }: Endpoints): Promise<void> {
+  const { namespace = "", name = "", uid } = metadata;
+  try {
+    await client.delete(endpoints, { namespace, name }, { preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function write(
+  { metadata: { namespace, name } }: Service,
+  wanted: Endpoints,
+  verb: "create" | "update",
+  { client, events }: ControllerContext,
+): Promise<void> {
+  try {
+    await client[verb](endpoints, wanted);
+  } catch (error) {
+    if (isNamespaceTerminating(error) || isAlreadyExists(error)) return;
+    const why = (error as Error).message;
+    const [reason, message] =
+      verb === "create"
+        ? ["FailedToCreateEndpoint", `Failed to create endpoint for service ${namespace}/${name}: ${why}`]
+        : ["FailedToUpdateEndpoint", `Failed to update endpoint ${namespace}/${name}: ${why}`];
+    events.record(wanted, { type: "Warning", reason, message });
+    throw error;
+  }
+}
 
 const content = ({ subsets = [], metadata }: Endpoints): string =>
   canonicalText([subsets, metadata.labels ?? {}, metadata.annotations?.[overCapacityAnnotation]]);
 
-/** The Endpoints object of a Service (pure). */
-export function endpointsOf(service: Service, selected: readonly Pod[], present?: Endpoints): Endpoints {
+/** The Endpoints object of a Service (pure), to be written for a change of that time, if it has one (RFC 3339). */
+export function endpointsOf(
+  service: Service,
+  selected: readonly Pod[],
+  present?: Endpoints,
+  triggerTime?: string,
+): Endpoints {
   const { subsets, truncated } = cut(subsetsOf(service, selected));
   const { [headlessLabel]: _, ...labels } = service.metadata.labels ?? {};
-  const { [overCapacityAnnotation]: __, ...annotations } = present?.metadata.annotations ?? {};
+  const { [overCapacityAnnotation]: __, ...annotations } = withTriggerTime(present?.metadata.annotations, triggerTime);
   if (truncated) annotations[overCapacityAnnotation] = "truncated";
   return {
     apiVersion: "v1",

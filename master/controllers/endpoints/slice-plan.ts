@@ -8,9 +8,16 @@ export interface EndpointGroup {
   readonly endpoints: readonly Endpoint[];
 }
 
+export interface SliceUpdate {
+  readonly slice: EndpointSlice;
+  readonly endpoints: readonly Endpoint[];
+  /** Absent: those that it has. */
+  readonly ports?: readonly EndpointPort[] | undefined;
+}
+
 export interface SlicePlan {
   readonly create: readonly EndpointGroup[];
-  readonly update: readonly { readonly slice: EndpointSlice; readonly endpoints: readonly Endpoint[] }[];
+  readonly update: readonly SliceUpdate[];
   readonly delete: readonly EndpointSlice[];
   /** Right as they are, as far as endpoints go. */
   readonly keep: readonly EndpointSlice[];
@@ -19,7 +26,8 @@ export interface SlicePlan {
 /**
  * How to get from the slices that exist to the endpoints that should (pure). Endpoints stay in the slice they are in, so
  * that a change of one pod rewrites one slice; new ones fill slices that change anyway, then others with room, then new
- * slices. An address family without endpoints keeps one empty slice, which says that there are none.
+ * slices. An address family without endpoints keeps one empty slice, which says that there are none. A slice that is not
+ * needed any more becomes a new one that is: only its family of addresses cannot change.
  */
 export function planSlices(
   groups: readonly EndpointGroup[],
@@ -29,7 +37,7 @@ export function planSlices(
 ): SlicePlan {
   const plan = {
     create: [] as EndpointGroup[],
-    update: [] as { slice: EndpointSlice; endpoints: readonly Endpoint[] }[],
+    update: [] as SliceUpdate[],
     delete: [] as EndpointSlice[],
     keep: [] as EndpointSlice[],
   };
@@ -45,7 +53,17 @@ export function planSlices(
     planGroup(group, slices, mostInSlice, plan);
   }
   plan.delete.push(...left);
+  reuse(plan);
   return plan;
+}
+
+function reuse(plan: { create: EndpointGroup[]; update: SliceUpdate[]; delete: EndpointSlice[] }): void {
+  plan.delete = plan.delete.filter((slice) => {
+    const index = plan.create.findLastIndex(({ addressType }) => addressType === slice.addressType);
+    const [group] = index < 0 ? [] : plan.create.splice(index, 1);
+    if (group) plan.update.push({ slice, endpoints: group.endpoints, ports: group.ports });
+    return !group;
+  });
 }
 
 const portsKey = (ports: readonly EndpointPort[] | undefined): string =>
@@ -64,7 +82,7 @@ function planGroup(
   mostInSlice: number,
   plan: {
     create: EndpointGroup[];
-    update: { slice: EndpointSlice; endpoints: readonly Endpoint[] }[];
+    update: SliceUpdate[];
     delete: EndpointSlice[];
     keep: EndpointSlice[];
   },

@@ -4,9 +4,11 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { InformerEvent } from "#shared/client/informer.ts";
 import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import type { SlicePlan } from "./slice-plan.ts";
+import { withTriggerTime } from "./trigger-time.ts";
 
 export const serviceNameLabel = "kubernetes.io/service-name";
 export const managedByLabel = "endpointslice.kubernetes.io/managed-by";
@@ -20,6 +22,13 @@ export function serviceOfSlice({ metadata }: EndpointSlice): string[] {
 
 export const slicesByService = { service: serviceOfSlice };
 
+/** For a controller's watch of slices: one that somebody deleted is not waited for. */
+export const forgetDeletedSlice =
+  (versions: WrittenVersions) =>
+  ({ type, object }: InformerEvent<EndpointSlice>): void => {
+    if (type === "delete") for (const key of serviceOfSlice(object)) versions.gone(key, keyOf(object));
+  };
+
 /** What all slices of one Service have in common. */
 export interface SliceIdentity {
   /** The Service's `namespace/name`. */
@@ -28,7 +37,10 @@ export interface SliceIdentity {
   readonly name: string;
   readonly owner: OwnerReference;
   readonly labels: Readonly<Record<string, string>>;
+  /** All that a slice has. Absent: a slice keeps what it has, but for the time of what it is written for. */
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** Of the change that slices are written for now, if it has one; says by itself no slice out of date. */
+  readonly triggerTime?: string | undefined;
 }
 
 /** Carries out a plan, and brings labels and annotations of slices that stay up to date. */
@@ -38,15 +50,19 @@ export async function writeSlices(
   plan: SlicePlan,
   written: WrittenVersions,
 ): Promise<void> {
-  const { key, namespace, name, owner, labels } = identity;
-  for (const { slice, endpoints } of plan.update) {
-    const updated = await client.update(endpointSlices, { ...dressed(slice, identity), endpoints: [...endpoints] });
+  const { key, namespace, name, owner } = identity;
+  for (const { slice, endpoints, ports } of plan.update) {
+    const updated = await client.update(endpointSlices, {
+      ...stamped(dressed(slice, identity), identity),
+      ...(ports ? { ports: [...ports] } : {}),
+      endpoints: [...endpoints],
+    });
     written.wrote(key, updated);
   }
   for (const slice of plan.keep) {
     const wanted = dressed(slice, identity);
     if (canonicalText(wanted.metadata) === canonicalText(slice.metadata)) continue;
-    written.wrote(key, await client.update(endpointSlices, wanted));
+    written.wrote(key, await client.update(endpointSlices, stamped(wanted, identity)));
   }
   for (const { addressType, ports, endpoints } of plan.create) {
     const slice: EndpointSlice = {
@@ -55,15 +71,14 @@ export async function writeSlices(
       metadata: {
         generateName: `${name}-`,
         namespace,
-        labels: { ...labels },
-        ...(identity.annotations ? { annotations: { ...identity.annotations } } : {}),
         ownerReferences: [owner],
       },
       addressType,
       ports: [...ports],
       endpoints: [...endpoints],
     };
-    written.wrote(key, await client.create(endpointSlices, slice, { namespace }));
+    const wanted = stamped(dressed(slice, identity), identity);
+    written.wrote(key, await client.create(endpointSlices, wanted, { namespace }));
   }
   for (const slice of plan.delete) {
     try {
@@ -76,8 +91,15 @@ export async function writeSlices(
 }
 
 function dressed(slice: EndpointSlice, { labels, annotations }: SliceIdentity): EndpointSlice {
+  return annotated({ ...slice, metadata: { ...slice.metadata, labels: { ...labels } } }, annotations);
+}
+
+const stamped = (slice: EndpointSlice, { triggerTime }: SliceIdentity): EndpointSlice =>
+  annotated(slice, withTriggerTime(slice.metadata.annotations, triggerTime));
+
+function annotated(slice: EndpointSlice, annotations: SliceIdentity["annotations"]): EndpointSlice {
   const { annotations: present, ...metadata } = slice.metadata;
   const kept = annotations ?? present;
   const wanted = kept && Object.keys(kept).length > 0 ? { annotations: { ...kept } } : {};
-  return { ...slice, metadata: { ...metadata, labels: { ...labels }, ...wanted } };
+  return { ...slice, metadata: { ...metadata, ...wanted } };
 }
