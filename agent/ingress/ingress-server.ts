@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type Server, type Socket } from "node:
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContext } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
-import { writeUpgradeOf } from "#shared/http/http-over-stream.ts";
+import { writeHead } from "#shared/http/http-over-stream.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import type { Backend } from "./backends.ts";
 import { type Exchange, http1Exchange, http2Exchange, isSecure, plainAddress } from "./exchange.ts";
@@ -114,7 +114,7 @@ export class IngressServer {
     upstream.on("error", () => socket.destroy());
     upstream.on("close", () => socket.destroy());
     socket.on("close", () => upstream.destroy());
-    writeUpgradeOf(upstream, request.method ?? "GET", request.url ?? "/", headers);
+    writeHead(upstream, request.method ?? "GET", request.url ?? "/", headers);
     if (head.length > 0) upstream.write(head);
     upstream.pipe(socket);
     socket.pipe(upstream);

@@ -50,6 +50,21 @@ describe("a request over a stream", () => {
     expect(await read(unknown.body)).toBe("PUT /a hello");
   });
 
+  test("a header is one line, whoever's name stands in it", async () => {
+    for (const headers of [
+      ["X-Remote-User", "eve\r\nX-Remote-Group: system:masters"],
+      ["X-Remote-Extra-a\n", "b"],
+      ["X-Remote-Group", "a\u0000b"],
+    ]) {
+      const stream = dial();
+      const asked = requestOver(stream, { method: "GET", path: "/", headers: [...host, ...headers] });
+      await expect(asked).rejects.toThrow("invalid header field value");
+      expect(stream.destroyed).toBe(true);
+    }
+    const fine = await requestOver(dial(), { method: "GET", path: "/", headers: [...host, "X-Remote-User", "é\tb"] });
+    expect(fine.status).toBe(200);
+  });
+
   test("a connection that is cut while nobody reads the answer troubles nobody", async () => {
     const cut = createTcpServer((socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbeg"));
     await new Promise<void>((done) => cut.listen(0, "127.0.0.1", done));

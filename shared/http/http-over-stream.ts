@@ -28,6 +28,11 @@ export class UnaskedSwitch extends Error {
   override readonly name = "UnaskedSwitch";
 }
 
+/** A request's head cannot be written. */
+export class UnfitHead extends Error {
+  override readonly name = "UnfitHead";
+}
+
 const SWITCHED = 101;
 
 /** Headers of one hop only (RFC 9110, 7.6.1). */
@@ -104,10 +109,25 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
   });
 }
 
-/** Writes an upgrade request with these headers; what follows on the stream, the answer's head included, is the caller's. */
-export function writeUpgradeOf(stream: Duplex, method: string, path: string, headers: readonly string[]): void {
-  stream.write(renderHead(method, path, headers));
+/**
+ * Writes a request's head; what follows on the stream, the answer's head included, is the caller's.
+ * @throws UnfitHead for what would be more than one line, and ends the stream: a user's name may come from a certificate or from
+ *   somebody else's token, and must not become a header of its own.
+ */
+export function writeHead(stream: Duplex, method: string, path: string, headers: readonly string[]): void {
+  const lines = [`${method} ${path} HTTP/1.1`];
+  for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
+  const unfit = lines.find((line) => control.test(line));
+  if (unfit === undefined) {
+    stream.write(`${lines.join("\r\n")}\r\n\r\n`);
+    return;
+  }
+  stream.destroy();
+  throw new UnfitHead(`invalid header field value for ${JSON.stringify(unfit.split(":")[0])}`);
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in a line.
+const control = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
 /** The headers of a client's request as they may be passed on: nothing of this hop, and no credentials for this server. */
 export function forwardedHeaders(rawHeaders: readonly string[]): string[] {
@@ -121,7 +141,7 @@ function send(stream: Duplex, request: StreamRequest, fail: (error: Error) => vo
   const { body } = request;
   const isFramed = request.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
   const framing = isFramed ? [] : framingOf(request);
-  stream.write(renderHead(request.method, request.path, [...request.headers, ...framing, "Connection", "close"]));
+  writeHead(stream, request.method, request.path, [...request.headers, ...framing, "Connection", "close"]);
   if (body === undefined) return;
   if (body instanceof Uint8Array) {
     stream.write(body);
@@ -148,12 +168,6 @@ function chunked(): Transform {
     },
     flush: (done) => done(null, "0\r\n\r\n"),
   });
-}
-
-function renderHead(method: string, path: string, headers: readonly string[]): string {
-  const lines = [`${method} ${path} HTTP/1.1`];
-  for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
-  return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
 /** Headers without those of this hop: those that always are, and what `Connection` names. */

@@ -1,7 +1,7 @@
 import { connect as connectSocket } from "node:net";
 import { type Duplex, PassThrough, type Readable } from "node:stream";
 import { SpdyConnection } from "#agent/spdy/connection.ts";
-import { writeUpgradeOf } from "#shared/http/http-over-stream.ts";
+import { writeHead } from "#shared/http/http-over-stream.ts";
 import { type ExecSession, RuntimeError } from "../runtime.ts";
 
 /** A connection to the runtime's streaming server, which listens on loopback. */
@@ -124,7 +124,7 @@ function exitCodeOf(text: string): number {
 async function upgraded(url: URL, dial: Dial): Promise<Duplex> {
   const connection = await dial(url.hostname.replace(/^\[|\]$/g, ""), Number(url.port));
   const headers = { Host: url.host, Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol };
-  writeUpgradeOf(connection, "POST", url.pathname + url.search, [
+  writeHead(connection, "POST", url.pathname + url.search, [
     ...Object.entries(headers).flat(),
     ...["Content-Length", "0"],
   ]);

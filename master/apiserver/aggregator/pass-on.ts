@@ -13,7 +13,7 @@ import {
   passedHeaders,
   type RemoteEndpoint,
   type RemoteParts,
-  upgradeHead,
+  writeUpgrade,
 } from "./remote-service.ts";
 
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
@@ -132,7 +132,7 @@ async function upgraded(
   const stream = await endpoint.connect("verified", signal).catch((error: unknown) => {
     throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
   });
-  stream.write(upgradeHead(endpoint.host, path, user, request));
+  writeUpgrade(stream, endpoint.host, path, user, request);
   if (head.length > 0) stream.write(head);
   socket.on("error", () => stream.destroy());
   stream.on("error", () => socket.destroy());

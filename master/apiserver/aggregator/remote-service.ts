@@ -14,6 +14,7 @@ import {
   requestOver,
   type StreamResponse,
   withoutCredentials,
+  writeHead,
 } from "#shared/http/http-over-stream.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { trusting } from "#shared/pki/trusting.ts";
@@ -171,13 +172,10 @@ export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">): string[
 
 type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
 
-/** The request line and head of an upgrade, for the stream that follows. */
-export function upgradeHead(host: string, path: string, user: User, request: Upgrading): string {
+/** Writes the head of a client's upgrade; what follows on the stream is the caller's. */
+export function writeUpgrade(stream: Duplex, host: string, path: string, user: User, request: Upgrading): void {
   const own = ["Host", host, ...identityHeaders(user)];
-  const lines = [`${request.method ?? "GET"} ${path} HTTP/1.1`];
-  const all = [...own, ...withoutHost(withoutCredentials(request.rawHeaders))];
-  for (let index = 0; index < all.length; index += 2) lines.push(`${all[index]}: ${all[index + 1]}`);
-  return `${lines.join("\r\n")}\r\n\r\n`;
+  writeHead(stream, request.method ?? "GET", path, [...own, ...withoutHost(withoutCredentials(request.rawHeaders))]);
 }
 
 function withoutHost(headers: readonly string[]): string[] {

@@ -19,7 +19,15 @@ import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import type { Dialer } from "./board-dialer.ts";
 import { logOptions } from "./log-options.ts";
 import { type ProxiedPlace, proxiedLink, proxiedPage } from "./page-links.ts";
-import { type ConnectTarget, containerOf, hostOf, nodeTarget, podNamed, podTarget, serviceTarget } from "./target.ts";
+import {
+  type ConnectTarget,
+  containerOf,
+  hostOf,
+  nodeTarget,
+  podNamed,
+  podTarget,
+  serviceProxyTarget,
+} from "./target.ts";
 import { relayUpgrade } from "./upgrade-relay.ts";
 
 export interface ConnectOptions {
@@ -39,12 +47,13 @@ export function connectHandlers(options: ConnectOptions): Readonly<Record<string
     "pods/attach": { handle: (call) => runCommand(options, call, "attach") },
     "pods/portforward": { handle: (call) => portForward(options, call) },
     "pods/proxy": proxyTo((call) => podTarget(reader, call.namespace ?? "", call.name)),
-    "services/proxy": proxyTo((call) => serviceTarget(reader, call.namespace ?? "", call.name, dialer.boards)),
+    "services/proxy": proxyTo((call) => serviceProxyTarget(reader, call.namespace ?? "", call.name)),
     "nodes/proxy": proxyTo((call) => nodeTarget(reader, call.name)),
   };
 }
 
 const NO_CONTENT = 204;
+const MAX_REFUSAL_BYTES = 50_000;
 const kubelet = { kind: "kubelet" } as const;
 
 async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<ApiResponse> {
@@ -235,7 +244,7 @@ function proxyRoot({ path, rawPath, rest }: RequestInfo): string {
 /** The kubelet's own error, as it worded it. */
 async function throwIfRefused(answer: StreamResponse): Promise<void> {
   if (answer.status < 400) return;
-  const text = await readAll(answer.body);
+  const text = await readText(answer.body);
   let status: Status;
   try {
     status = JSON.parse(text) as Status;
@@ -248,10 +257,16 @@ async function throwIfRefused(answer: StreamResponse): Promise<void> {
   throw StatusError.fromStatus(status, answer.status);
 }
 
-async function readAll(body: Readable): Promise<string> {
+/** As much as a refusal may say, as upstream; leaving the loop ends the stream. */
+async function readText(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
+  let size_bytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk as Buffer);
+    size_bytes += (chunk as Buffer).length;
+    if (size_bytes >= MAX_REFUSAL_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, MAX_REFUSAL_BYTES).toString();
 }
 
 function headerOf(headers: readonly string[], name: string): string | undefined {

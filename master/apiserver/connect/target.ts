@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { badRequest, notFound, serviceUnavailable } from "#shared/api/errors.ts";
 import { endpointSlices, nodes, pods, services } from "#shared/api/resources.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, ObjectReference, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 
@@ -79,12 +79,52 @@ export function podTarget(reader: ResourceReader, namespace: string, text: strin
   return { node, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
 }
 
+/** Where the API server itself reaches a Service, for webhooks and aggregated servers: whoever made its endpoints decides. */
 export function serviceTarget(
   reader: ResourceReader,
   namespace: string,
   text: string,
   boards: readonly string[],
 ): ConnectTarget {
+  const found = endpointsOf(reader, namespace, text);
+  const endpoint = anyOf(found.endpoints) ?? noEndpoint(found, text);
+  // An endpoint that is no pod has no board: any board may reach it.
+  const node = endpoint.node ?? boards[0];
+  if (node === undefined) throw serviceUnavailable("no board is connected to this API server");
+  return tcpTarget(node, found.scheme, endpoint);
+}
+
+/**
+ * Where a client reaches a Service through the API server: pods of its namespace alone (upstream's isValidAddress). Whoever may write
+ * endpoints would else reach everything that boards do.
+ */
+export function serviceProxyTarget(reader: ResourceReader, namespace: string, text: string): ConnectTarget {
+  const found = endpointsOf(reader, namespace, text);
+  const ofPods = found.endpoints.flatMap((endpoint) => {
+    const node = boardOfAddress(reader, namespace, endpoint);
+    return node === undefined ? [] : [{ ...endpoint, node }];
+  });
+  const endpoint = anyOf(ofPods) ?? noEndpoint(found, text);
+  return tcpTarget(endpoint.node, found.scheme, endpoint);
+}
+
+interface Endpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly node: string | undefined;
+  readonly of: ObjectReference | undefined;
+}
+
+interface FoundEndpoints {
+  readonly scheme: ProxyName["scheme"];
+  readonly service: string;
+  /** Those that are ready at the port that is meant. */
+  readonly endpoints: readonly Endpoint[];
+  /** There are others. */
+  readonly hasOthers: boolean;
+}
+
+function endpointsOf(reader: ResourceReader, namespace: string, text: string): FoundEndpoints {
   const { scheme, name, port } = parseProxyName(text, "service");
   const service = reader.get(services, { namespace, name });
   if (!service) throw notFound(services, name);
@@ -99,27 +139,37 @@ export function serviceTarget(
     .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
   const endpoints = slices.flatMap((slice) => {
     const number = (slice.ports ?? []).find((each) => (each.name ?? "") === portName)?.port;
-    return number === undefined
-      ? []
-      : (slice.endpoints ?? [])
-          .filter((endpoint) => endpoint.conditions?.ready !== false)
-          .flatMap((endpoint) => endpoint.addresses.slice(0, 1).map((ip) => ({ ip, number, node: endpoint.nodeName })));
+    if (number === undefined) return [];
+    return (slice.endpoints ?? [])
+      .filter(({ conditions }) => conditions?.ready !== false)
+      .flatMap(({ addresses, nodeName: node, targetRef: of }) =>
+        addresses.slice(0, 1).map((ip) => ({ ip, port: number, node, of })),
+      );
   });
-  const endpoint = endpoints[Math.floor(Math.random() * endpoints.length)];
-  if (!endpoint) {
-    const hasOthers = slices.some((slice) => (slice.endpoints ?? []).length > 0);
-    throw serviceUnavailable(`no endpoints available for service ${goQuote(hasOthers ? text : name)}`);
-  }
-  // An endpoint that is no pod has no board: any board may reach it.
-  const node = endpoint.node ?? boards[0];
-  if (node === undefined) throw serviceUnavailable("no board is connected to this API server");
-  return {
-    node,
-    target: { kind: "tcp", host: endpoint.ip, port: endpoint.number },
-    scheme,
-    host: hostHeader(endpoint.ip, endpoint.number),
-  };
+  return { scheme, service: name, endpoints, hasOthers: slices.some((slice) => (slice.endpoints ?? []).length > 0) };
 }
+
+/** The board of the pod that has the address; undefined: the endpoint only says that a pod has it, or names none. */
+function boardOfAddress(reader: ResourceReader, namespace: string, { ip, of }: Endpoint): string | undefined {
+  if (of?.namespace !== namespace || !of.name) return undefined;
+  const pod = reader.get(pods, { namespace, name: of.name });
+  const { podIP, podIPs = [] } = pod?.status ?? {};
+  const isItsOwn = [podIP, ...podIPs.map((each) => each.ip)].includes(ip) && isReachable(ip);
+  return isItsOwn ? pod?.spec?.nodeName : undefined;
+}
+
+const anyOf = <T>(all: readonly T[]): T | undefined => all[Math.floor(Math.random() * all.length)];
+
+function noEndpoint({ service, hasOthers }: FoundEndpoints, text: string): never {
+  throw serviceUnavailable(`no endpoints available for service ${goQuote(hasOthers ? text : service)}`);
+}
+
+const tcpTarget = (node: string, scheme: ProxyName["scheme"], { ip, port }: Endpoint): ConnectTarget => ({
+  node,
+  target: { kind: "tcp", host: ip, port },
+  scheme,
+  host: hostHeader(ip, port),
+});
 
 export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget {
   const { scheme, name, port } = parseProxyName(text, "node");
@@ -129,6 +179,8 @@ export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget 
   const number = port === "" ? own : portNumber(port);
   const ip = internalIp(node);
   if (number === own) return { node: name, target: { kind: "kubelet" }, scheme: "http", host: hostHeader(ip, number) };
+  // The Node is its board's own word.
+  if (!isReachable(ip)) throw badRequest("address not allowed");
   return { node: name, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
 }
 

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
-import { writeUpgradeOf } from "#shared/http/http-over-stream.ts";
+import { writeHead } from "#shared/http/http-over-stream.ts";
 
 /** Of the answer; nobody needs more. */
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -29,7 +29,7 @@ export async function relayUpgrade(
   path: string,
   headers: readonly string[],
 ): Promise<void> {
-  writeUpgradeOf(stream, request.method ?? "GET", path, headers);
+  writeHead(stream, request.method ?? "GET", path, headers);
   const abandon = (): void => void stream.destroy();
   socket.on("close", abandon).on("error", abandon);
   const answer = await answerHead(stream).catch((error: unknown) => {
