@@ -11,6 +11,7 @@ import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recor
 import { type Informer, InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
+import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
@@ -173,6 +174,16 @@ export class Kubelet {
   /** How full the volumes of the pods here are, by UID of the pod; measured at most once a minute. */
   async volumeStats(): Promise<ReadonlyMap<string, readonly VolumeStats[]>> {
     return (await this.#parts?.volumeStats.of(this.#workers.pods())) ?? new Map();
+  }
+
+  /** What the kernel counts of the pods' control groups; undefined where they have none. */
+  async groupUsage(): Promise<GroupUsage | undefined> {
+    return this.#parts?.cgroups?.usage(this.#workers.pods());
+  }
+
+  /** Where the runtime keeps images; undefined before it has answered once. */
+  get imageFolder(): string | undefined {
+    return this.#registrar?.imageFolder;
   }
 
   /** How the probes of the pods here went. */

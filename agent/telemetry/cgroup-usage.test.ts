@@ -25,6 +25,11 @@ test("version 2 is read from one folder", async () => {
   const memory = "anon 300\nfile 600\nfile_mapped 50\ninactive_file 400\npgfault 12\npgmajfault 2\n";
   write(`${folder}/memory.stat`, memory);
   write(`${folder}/pids.current`, "4\n");
+  write(`${folder}/cgroup.procs`, "7\n8\n");
+  write(`${folder}/memory.max`, "5000\n");
+  const stall = "avg10=0.50 avg60=1.25 avg300=2.00 total=1234";
+  write(`${folder}/cpu.pressure`, `some ${stall}\n`);
+  write(`${folder}/io.pressure`, `some ${stall}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n`);
   const folders = await cgroupFolders(7, root);
   expect(folders && (await readCgroupUsage(folders))).toEqual({
     cpu_ns: 2_500_000,
@@ -41,7 +46,19 @@ test("version 2 is read from one folder", async () => {
     swap_bytes: 0,
     pageFaults: 12,
     majorPageFaults: 2,
-    processes: 4,
+    memoryLimit_bytes: 5000,
+    processes: 2,
+    threads: 4,
+    stalls: {
+      cpu: {
+        some: { total_us: 1234, avg10: 0.5, avg60: 1.25, avg300: 2 },
+        full: { total_us: 0, avg10: 0, avg60: 0, avg300: 0 },
+      },
+      io: {
+        some: { total_us: 1234, avg10: 0.5, avg60: 1.25, avg300: 2 },
+        full: { total_us: 9, avg10: 0, avg60: 0, avg300: 0 },
+      },
+    },
   });
 });
 

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { type ResourceStalls, readStalls } from "./stalls.ts";
 
 /** What the kernel counts of a container, read from its control groups: no daemon is asked. */
 export interface CgroupUsage {
@@ -17,7 +18,13 @@ export interface CgroupUsage {
   readonly swap_bytes: number;
   readonly pageFaults: number;
   readonly majorPageFaults: number;
+  /** Undefined: none. */
+  readonly memoryLimit_bytes: number | undefined;
+  /** Of the group itself, without those below it. */
   readonly processes: number;
+  readonly threads: number;
+  /** Empty where the kernel does not watch them by group: on version 1, or without PSI. */
+  readonly stalls: ResourceStalls;
 }
 
 /** Folders of one process's control groups. */
@@ -63,6 +70,11 @@ export function foldersFrom(text: string, mount: string): CgroupFolders | undefi
   return unified === undefined ? undefined : { version: 2, unified: mount + unified };
 }
 
+/** The group of all processes: nothing in particular is counted there. */
+export function isTopmost(folders: CgroupFolders, mount = "/sys/fs/cgroup"): boolean {
+  return folders.version === 2 ? folders.unified === `${mount}/` : folders.memory === `${mount}/memory/`;
+}
+
 /** Usage of the control groups now; undefined once they are gone, or where the kernel counts no memory for them. */
 export async function readCgroupUsage(folders: CgroupFolders): Promise<CgroupUsage | undefined> {
   try {
@@ -76,12 +88,15 @@ export async function readCgroupUsage(folders: CgroupFolders): Promise<CgroupUsa
 }
 
 async function readVersion2(folder: string): Promise<CgroupUsage> {
-  const [cpu, current, memory, swap, pids] = await Promise.all([
+  const [cpu, current, memory, swap, limit, processes, threads, stalls] = await Promise.all([
     fieldsOf(`${folder}/cpu.stat`),
     numberIn(`${folder}/memory.current`),
     fieldsOf(`${folder}/memory.stat`),
     numberIn(`${folder}/memory.swap.current`).catch(() => 0),
+    numberIn(`${folder}/memory.max`).catch(() => Number.NaN),
+    linesOf(`${folder}/cgroup.procs`),
     numberIn(`${folder}/pids.current`).catch(() => 0),
+    readStalls((resource) => `${folder}/${resource}.pressure`),
   ]);
   const of = (fields: ReadonlyMap<string, number>, name: string): number => fields.get(name) ?? 0;
   return {
@@ -99,17 +114,22 @@ async function readVersion2(folder: string): Promise<CgroupUsage> {
     swap_bytes: swap,
     pageFaults: of(memory, "pgfault"),
     majorPageFaults: of(memory, "pgmajfault"),
-    processes: pids,
+    memoryLimit_bytes: boundedOf(limit),
+    processes,
+    threads,
+    stalls,
   };
 }
 
 async function readVersion1(folders: Extract<CgroupFolders, { version: 1 }>): Promise<CgroupUsage> {
-  const [total_ns, ticks, throttling, usage, memory, pids] = await Promise.all([
+  const [total_ns, ticks, throttling, usage, memory, limit, processes, threads] = await Promise.all([
     numberIn(`${folders.cpuacct}/cpuacct.usage`),
     fieldsOf(`${folders.cpuacct}/cpuacct.stat`),
     fieldsOf(`${folders.cpu}/cpu.stat`).catch(() => new Map<string, number>()),
     numberIn(`${folders.memory}/memory.usage_in_bytes`),
     fieldsOf(`${folders.memory}/memory.stat`),
+    numberIn(`${folders.memory}/memory.limit_in_bytes`).catch(() => Number.NaN),
+    linesOf(`${folders.cpu}/cgroup.procs`),
     numberIn(`${folders.pids}/pids.current`).catch(() => 0),
   ]);
   // With total_ in front they count what is below too.
@@ -130,8 +150,20 @@ async function readVersion1(folders: Extract<CgroupFolders, { version: 1 }>): Pr
     swap_bytes: of("swap"),
     pageFaults: of("pgfault"),
     majorPageFaults: of("pgmajfault"),
-    processes: pids,
+    memoryLimit_bytes: boundedOf(limit),
+    processes,
+    threads,
+    stalls: {},
   };
+}
+
+/** Version 2 has a word for "none", version 1 a number near the largest. */
+const boundedOf = (limit: number): number | undefined => (limit < 2 ** 62 ? limit : undefined);
+
+/** A group of the kind "threaded" does not tell its processes. */
+async function linesOf(path: string): Promise<number> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  return text.split("\n").length - 1;
 }
 
 async function numberIn(path: string): Promise<number> {

@@ -70,7 +70,7 @@ export function pressuresOf(headroom: Headroom): Pressures {
 }
 
 /** A pressure that has gone counts until it has stayed away for this long. */
-const transition_ms = 5 * 60_000;
+export const transition_ms = 5 * 60_000;
 
 /** Pressures with memory: raised at once, lifted late, so that a node does not flap. */
 export class PressureGauge {

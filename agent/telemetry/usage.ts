@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { cpus } from "node:os";
 import { parseMeminfo } from "./board.ts";
+import { busy_ns } from "./node-figures.ts";
 
 /** What the board uses now; read when somebody asks, never on a timer. */
 export interface BoardUsage {
@@ -74,8 +74,4 @@ export async function readLoad(): Promise<BoardLoad> {
     memoryUsed_bytes: of("MemTotal") - of("MemAvailable"),
     swapUsed_bytes: of("SwapTotal") - of("SwapFree"),
   };
-}
-
-function busy_ns(): number {
-  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000_000;
 }

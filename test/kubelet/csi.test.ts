@@ -347,7 +347,7 @@ describe.skipIf(!canRunDockerd())("volumes by CSI drivers", () => {
     if (!kubelet) throw new Error("no kubelet");
     const served = servedBoard(kubelet);
     expect(driver.calls).not.toContain("stats handle-full");
-    const summary = (await served.summary()) as { pods: { podRef: { name: string }; volume?: object[] }[] };
+    const summary = (await served.summary("all")) as { pods: { podRef: { name: string }; volume?: object[] }[] };
     const volumes = summary.pods.find(({ podRef }) => podRef.name === "full")?.volume;
     expect(volumes).toMatchObject([
       {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { cgroupSettings } from "#agent/runtime/cgroup-limits.ts";
+import type { CgroupFolders } from "#agent/telemetry/cgroup-usage.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { CgroupLimits } from "./limits.ts";
 
@@ -24,6 +25,8 @@ export interface GroupTree {
   set(path: string, limits: CgroupLimits): Promise<void>;
   current(path: string): Promise<CurrentLimits>;
   memoryUsage_bytes(path: string): Promise<number>;
+  /** Where the kernel shows what it counts of the group. */
+  folders(path: string): CgroupFolders;
   /** Names of the groups directly below. */
   children(path: string): Promise<string[]>;
   /** Takes the group away with all below it. Rejects with EBUSY while a process is in it. */
@@ -101,6 +104,18 @@ export class CgroupTree implements GroupTree {
   async memoryUsage_bytes(path: string): Promise<number> {
     const file = this.version === 1 ? "memory.usage_in_bytes" : "memory.current";
     return Number(await readFile(`${this.#file("memory", path)}/${file}`, "utf8"));
+  }
+
+  folders(path: string): CgroupFolders {
+    if (this.version === 2) return { version: 2, unified: this.mount + path };
+    const folder = (controller: string): string => this.#file(controller, path);
+    return {
+      version: 1,
+      cpu: folder("cpu"),
+      cpuacct: folder("cpuacct"),
+      memory: folder("memory"),
+      pids: folder("pids"),
+    };
   }
 
   /** In whatever hierarchy. */

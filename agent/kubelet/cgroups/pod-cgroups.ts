@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
+import { type CgroupUsage, readCgroupUsage } from "#agent/telemetry/cgroup-usage.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -38,6 +39,13 @@ export interface PodCgroupsOptions extends PodCgroupSettings {
   readonly recorder: EventRecorder;
   /** Those that take up resources of the board, as granted. */
   pods(): readonly Pod[];
+}
+
+export interface GroupUsage {
+  /** By UID; without pods that have no group of their own. */
+  readonly pods: ReadonlyMap<string, CgroupUsage>;
+  /** Of all together. */
+  readonly all: CgroupUsage | undefined;
 }
 
 interface Opened {
@@ -112,6 +120,18 @@ export class PodCgroups {
       await this.#shareOut(opened);
     }
     this.#given.set(podUid(pod), textOf(limits));
+  }
+
+  /** What the kernel counts of them; undefined where groups cannot be had. */
+  async usage(pods: readonly Pod[]): Promise<GroupUsage | undefined> {
+    const opened = await this.#opened();
+    if (!opened) return undefined;
+    const read = (path: string): Promise<CgroupUsage | undefined> => readCgroupUsage(opened.tree.folders(path));
+    const [all, ...each] = await Promise.all([
+      read(cgroupPath(this.#names.kubepods, opened.driver)),
+      ...pods.map(async (pod) => [podUid(pod), await read(this.#pathOf(pod, opened))] as const),
+    ]);
+    return { all, pods: new Map(each.flatMap(([uid, usage]) => (usage ? [[uid, usage]] : []))) };
   }
 
   /** Takes the pod's group away. What cannot be taken yet is found by `sweep`. */

@@ -1,6 +1,7 @@
 import { basename, dirname } from "node:path";
 import type { Property } from "#agent/host/d-bus/message.ts";
 import { cpuWeight } from "#agent/runtime/cgroup-limits.ts";
+import type { CgroupFolders } from "#agent/telemetry/cgroup-usage.ts";
 import type { CgroupTree, CurrentLimits, GroupTree } from "./cgroup-tree.ts";
 import type { CgroupLimits } from "./limits.ts";
 import type { SystemdUnits } from "./systemd-units.ts";
@@ -40,6 +41,10 @@ export class SliceTree implements GroupTree {
 
   memoryUsage_bytes(path: string): Promise<number> {
     return this.tree.memoryUsage_bytes(path);
+  }
+
+  folders(path: string): CgroupFolders {
+    return this.tree.folders(path);
   }
 
   children(path: string): Promise<string[]> {

@@ -1,10 +1,9 @@
 import type { ContainerRuntime, ContainerStatus, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
 
-/** Fractions of the disk in use at which images go, and down to which. */
-const high = 0.85;
-const low = 0.8;
-const youngest_ms = 120_000;
+/** When images go: at which fraction of the disk in use, down to which, and not before they are so old. */
+export const imageGarbageRules = { high: 0.85, low: 0.8, youngest_ms: 120_000 } as const;
+const { high, low, youngest_ms } = imageGarbageRules;
 
 export interface ImageDisk {
   readonly capacity_bytes: number;

@@ -64,8 +64,8 @@ export interface NodePlugins {
 
 /** Looks at the board this often; writes only when something has changed, and at the latest after `report_ms`: upstream's
  *  five minutes are a megabyte an hour on the master's card for three boards. */
-const look_ms = 20_000;
-const report_ms = 1_800_000;
+export const look_ms = 20_000;
+export const report_ms = 1_800_000;
 const retry_ms = 5_000;
 
 /**

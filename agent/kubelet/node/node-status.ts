@@ -11,7 +11,7 @@ import type { ResourceCounts } from "../devices/device-manager.ts";
 import type { ResourceList } from "../pod-qos.ts";
 import { timestamp } from "../status/container-statuses.ts";
 
-const mostImages = 50;
+export const mostImages = 50;
 const mostNamesOfImage = 5;
 
 /** What is kept from pods for the system and for Kubernetes itself. */

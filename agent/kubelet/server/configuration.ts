@@ -1,5 +1,32 @@
+import { thresholds, transition_ms } from "../../telemetry/pressure.ts";
+import { formatGoDuration } from "../back-off.ts";
+import { imageGarbageRules } from "../images/image-gc.ts";
 import type { Kubelet } from "../kubelet.ts";
-import { reservedResources } from "../node/node-status.ts";
+import { look_ms, report_ms } from "../node/node-registrar.ts";
+import { mostImages, reservedResources } from "../node/node-status.ts";
+import { volumeStatsAge_ms } from "../volumes/volume-stats.ts";
+
+const percent = (fraction: number): string => `${Math.round(fraction * 100)}%`;
+
+/** What no option of ours changes. */
+const unchangeable = {
+  nodeStatusUpdateFrequency: formatGoDuration(look_ms),
+  nodeStatusReportFrequency: formatGoDuration(report_ms),
+  nodeStatusMaxImages: mostImages,
+  imageMinimumGCAge: formatGoDuration(imageGarbageRules.youngest_ms),
+  imageGCHighThresholdPercent: Math.round(imageGarbageRules.high * 100),
+  imageGCLowThresholdPercent: Math.round(imageGarbageRules.low * 100),
+  volumeStatsAggPeriod: formatGoDuration(volumeStatsAge_ms),
+  evictionHard: {
+    "imagefs.available": percent(thresholds.imageDiskAvailable),
+    "memory.available": `${thresholds.memoryAvailable_bytes / 2 ** 20}Mi`,
+    "nodefs.available": percent(thresholds.diskAvailable),
+    "nodefs.inodesFree": percent(thresholds.inodesFree),
+  },
+  evictionPressureTransitionPeriod: formatGoDuration(transition_ms),
+  enableControllerAttachDetach: true,
+  failSwapOn: false,
+};
 
 /** What /configz shows: the fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that say how this kubelet runs. */
 export function configurationOf({ options }: Kubelet): Readonly<Record<string, unknown>> {
@@ -15,6 +42,8 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     cgroups,
   } = options;
   return {
+    kind: "KubeletConfiguration",
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
     enableServer: true,
     ...(staticPodsFolder ? { staticPodPath: staticPodsFolder } : {}),
     port: kubeletPort,
@@ -43,5 +72,6 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
         }
       : { enforceNodeAllocatable: ["none"] }),
     serializeImagePulls: false,
+    ...unchangeable,
   };
 }

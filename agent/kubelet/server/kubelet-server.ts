@@ -38,7 +38,7 @@ export interface ServedBoard {
   /** KubeletConfiguration, as far as it says how this kubelet runs. */
   configuration(): Readonly<Record<string, unknown>>;
   /** The kubelet's stats.Summary. */
-  summary(): Promise<object>;
+  summary(what: "all" | "CPU and memory"): Promise<object>;
   /** What the board used lately, oldest first. */
   history(): readonly BoardUsageSample[];
   /** Prometheus text by path: /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /metrics/board. */
@@ -89,7 +89,11 @@ export class KubeletServer {
         sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: this.board.pods() });
         return;
       case "stats":
-        sendJson(response, segments[0] === "history" ? this.board.history() : await this.board.summary());
+        if (segments[0] === "history") sendJson(response, this.board.history());
+        else if (segments[0] === "summary") {
+          const isShort = url.searchParams.get("only_cpu_and_memory") === "true";
+          sendJson(response, await this.board.summary(isShort ? "CPU and memory" : "all"));
+        } else response.writeHead(404).end("404: Page Not Found");
         return;
       case "metrics":
         await this.serveMetrics(url.pathname, response);

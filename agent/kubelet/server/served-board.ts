@@ -2,7 +2,6 @@ import { notFound } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
-import { readUsage } from "../../telemetry/usage.ts";
 import type { Kubelet } from "../kubelet.ts";
 import { configurationOf } from "./configuration.ts";
 import { loggedContainer, nothingToAttachTo, nothingToRunIn } from "./container-choice.ts";
@@ -10,6 +9,7 @@ import { CpuRates } from "./cpu-rates.ts";
 import type { PodName, ServedBoard } from "./kubelet-server.ts";
 import { renderMetrics } from "./metrics/metrics.ts";
 import { statsSummary } from "./stats-summary.ts";
+import { summaryInput } from "./summary-input.ts";
 
 /** The kubelet as its server sees it, with errors worded as `kubectl logs` and `exec` show them. */
 export function servedBoard(kubelet: Kubelet): ServedBoard {
@@ -27,11 +27,7 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
       return sandbox.id;
     },
     configuration: () => configurationOf(kubelet),
-    summary: async () => {
-      const { nodeName, dataDir } = kubelet.options;
-      const [usage, pods, volumes] = await Promise.all([readUsage(dataDir), kubelet.podStats(), kubelet.volumeStats()]);
-      return statsSummary({ nodeName, usage, pods, volumes, rates });
-    },
+    summary: async (what) => statsSummary(await summaryInput(kubelet, what), rates),
     history: () => kubelet.history.samples(performance.now(), Date.now()),
     metrics: (path) => renderMetrics(path, kubelet),
   };

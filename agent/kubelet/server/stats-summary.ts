@@ -1,28 +1,42 @@
-import { readFileSync } from "node:fs";
+import { uptime } from "node:os";
 import type { ContainerStats } from "../../runtime/runtime.ts";
-import type { InterfaceCounters } from "../../telemetry/interface-counters.ts";
-import type { BoardUsage } from "../../telemetry/usage.ts";
+import type { CgroupUsage } from "../../telemetry/cgroup-usage.ts";
+import type { NodeFigures } from "../../telemetry/node-figures.ts";
 import type { PodStats } from "../kubelet.ts";
+import { podUid } from "../pod-containers.ts";
 import type { VolumeStats } from "../volumes/volume-stats.ts";
 import type { CpuRates } from "./cpu-rates.ts";
+import {
+  cpuField,
+  fsField,
+  headroomOf,
+  ioField,
+  type MemoryFigures,
+  memoryField,
+  memoryOfGroup,
+  networkField,
+} from "./summary-fields.ts";
+import type { StorageInput, SummaryInput } from "./summary-input.ts";
 
-export interface SummaryInput {
-  readonly nodeName: string;
-  readonly usage: BoardUsage;
-  readonly pods: readonly PodStats[];
-  /** By UID of the pod. */
-  readonly volumes: ReadonlyMap<string, readonly VolumeStats[]>;
-  /** Remembers the counters of the last summary. */
-  readonly rates: CpuRates;
-}
+type Rates = ReadonlyMap<string, number>;
+type Running = PodStats["containers"][number];
 
-/** The kubelet's stats/v1alpha1 Summary of the board and its pods. */
-export function statsSummary({ nodeName, usage, pods, volumes, rates }: SummaryInput): object {
-  const now_ms = Date.now();
-  const time = new Date(now_ms).toISOString();
+/** What a rate is kept under: a container's id, and these. */
+const ofNode = "";
+const ofPods = "pods";
+const ofAgent = "kubelet";
+
+/** The kubelet's stats/v1alpha1 Summary of the board and its pods. `rates` remembers the counters of the last one. */
+export function statsSummary(input: SummaryInput, rates: CpuRates): object {
+  const { node, pods, groups, agent, storage } = input;
+  const time = new Date(node.at_ms).toISOString();
+  const now = (cpu_ns: number) => ({ at_ms: node.at_ms, cpu_ns });
   const cores = rates.update(
     new Map([
-      ["", { at_ms: now_ms, cpu_ns: usage.cpu_ns }],
+      [ofNode, now(node.cpu_ns)],
+      ...(groups?.all ? [[ofPods, now(groups.all.cpu_ns)] as const] : []),
+      ...(agent ? [[ofAgent, now(agent.cpu_ns)] as const] : []),
+      ...[...(groups?.pods ?? [])].map(([uid, { cpu_ns }]) => [uid, now(cpu_ns)] as const),
       ...pods.flatMap(({ containers }) =>
         containers.map(
           ({ container, stats }) => [container.id, { at_ms: stats.timestamp_ms, cpu_ns: stats.cpuUsage_ns }] as const,
@@ -31,136 +45,189 @@ export function statsSummary({ nodeName, usage, pods, volumes, rates }: SummaryI
     ]),
   );
   return {
-    node: { nodeName, startTime: bootTime(), ...nodeStats(usage, time, cores.get("")) },
-    pods: pods.map((pod) => ({
-      ...podSummary(pod, time, cores),
-      ...volumesOf(volumes.get(pod.pod.metadata.uid ?? "") ?? []),
-    })),
+    node: { ...nodeSummary(input, time, cores), ...(storage ? nodeStorage(storage, node, time) : {}) },
+    pods: pods.map((pod) => {
+      const group = groups?.pods.get(podUid(pod.pod));
+      return {
+        ...podSummary(pod, group, time, cores, storage),
+        ...(storage ? podStorage(pod, group, time, storage) : {}),
+      };
+    }),
   };
 }
 
-function podSummary({ pod, containers }: PodStats, time: string, cores: ReadonlyMap<string, number>): object {
+function nodeSummary({ nodeName, node, groups, agent }: SummaryInput, time: string, cores: Rates): object {
+  const bootTime = new Date(Date.now() - uptime() * 1000).toISOString();
+  const agentStart = new Date(performance.timeOrigin).toISOString();
+  const swap = { time, swapAvailableBytes: node.swap.available_bytes, swapUsageBytes: node.swap.used_bytes };
+  return {
+    nodeName,
+    systemContainers: [
+      ...(agent ? [systemContainer("kubelet", agentStart, agent, time, cores.get(ofAgent))] : []),
+      ...(groups?.all ? [systemContainer("pods", bootTime, groups.all, time, cores.get(ofPods))] : []),
+    ],
+    startTime: bootTime,
+    cpu: cpuField(time, node.cpu_ns, cores.get(ofNode), node.stalls),
+    memory: memoryField(time, node.memory, node.stalls),
+    swap,
+  };
+}
+
+function systemContainer(
+  name: string,
+  startTime: string,
+  group: CgroupUsage,
+  time: string,
+  rate: number | undefined,
+): object {
+  return {
+    name,
+    startTime,
+    cpu: cpuField(time, group.cpu_ns, rate, group.stalls),
+    memory: memoryField(time, memoryOfGroup(group), group.stalls),
+    ...ioField(time, group.stalls),
+    swap: { time, swapUsageBytes: group.swap_bytes },
+  };
+}
+
+/** What only the whole summary has. */
+function nodeStorage({ filesystem, imageFilesystem }: StorageInput, node: NodeFigures, time: string): object {
+  // Neither runtime tells cheaply what of the file system its images take up.
+  const runtimeFs = imageFilesystem && fsField(time, imageFilesystem, {});
+  return {
+    ...ioField(time, node.stalls),
+    network: networkField(node.interfaces, time),
+    fs: fsField(time, filesystem, "all"),
+    ...(runtimeFs ? { runtime: { imageFs: runtimeFs, containerFs: runtimeFs } } : {}),
+    rlimit: { time, maxpid: node.tasks.most, curproc: node.tasks.present },
+  };
+}
+
+function podSummary(
+  { pod, containers }: PodStats,
+  group: CgroupUsage | undefined,
+  time: string,
+  cores: Rates,
+  storage: StorageInput | undefined,
+): object {
   const rates = containers.map(({ container }) => cores.get(container.id));
   const known = containers.length > 0 && rates.every((rate) => rate !== undefined);
+  const ofContainers = known ? sum(rates, (rate) => rate ?? 0) : undefined;
   return {
     podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
     startTime: pod.status?.startTime ?? null,
-    containers: containers.map(({ container, stats }) => ({
-      name: container.name,
-      startTime: new Date(container.startedAt_ms ?? container.createdAt_ms).toISOString(),
-      cpu: cpuOf(isoTime(stats), stats.cpuUsage_ns, cores.get(container.id)),
-      memory: memoryOf(stats),
-      ...(stats.fsUsed_bytes === undefined ? {} : { rootfs: { time: isoTime(stats), usedBytes: stats.fsUsed_bytes } }),
-      ...(stats.cgroup ? { swap: { time: isoTime(stats), swapUsageBytes: stats.cgroup.swap_bytes } } : {}),
-    })),
-    cpu: cpuOf(
-      time,
-      sum(containers, ({ stats }) => stats.cpuUsage_ns),
-      known ? sum(rates, (rate) => rate ?? 0) : undefined,
-    ),
-    memory: {
-      time,
-      usageBytes: sum(containers, ({ stats }) => stats.memoryUsage_bytes),
-      workingSetBytes: sum(containers, ({ stats }) => stats.memoryWorkingSet_bytes),
-      rssBytes: sum(containers, ({ stats }) => stats.memoryRss_bytes),
-    },
-    ...networkOf(pod, containers, time),
-    "ephemeral-storage": { time, usedBytes: sum(containers, ({ stats }) => stats.fsUsed_bytes ?? 0) },
-    process_stats: { process_count: sum(containers, ({ stats }) => stats.cgroup?.processes ?? 0) },
+    containers: containers.map((each) => containerSummary(each, cores.get(each.container.id), storage)),
+    cpu: group
+      ? cpuField(time, group.cpu_ns, cores.get(podUid(pod)), group.stalls)
+      : cpuField(
+          time,
+          sum(containers, ({ stats }) => stats.cpuUsage_ns),
+          ofContainers,
+        ),
+    memory: memoryField(time, group ? memoryOfGroup(group) : memoryTogether(containers), group?.stalls),
+    ...swapTogether(containers, group, time),
   };
 }
 
-function volumesOf(volumes: readonly VolumeStats[]): object {
-  if (volumes.length === 0) return {};
-  const now_ms = Date.now();
-  const monotonic_ms = performance.now();
+function swapTogether(containers: readonly Running[], group: CgroupUsage | undefined, time: string): object {
+  if (group) return { swap: { time, swapUsageBytes: group.swap_bytes } };
+  if (!containers.some(({ stats }) => stats.cgroup)) return {};
+  return { swap: { time, swapUsageBytes: sum(containers, ({ stats }) => stats.cgroup?.swap_bytes ?? 0) } };
+}
+
+const memoryTogether = (containers: readonly Running[]): MemoryFigures => ({
+  usage_bytes: sum(containers, ({ stats }) => stats.memoryUsage_bytes),
+  workingSet_bytes: sum(containers, ({ stats }) => stats.memoryWorkingSet_bytes),
+  rss_bytes: sum(containers, ({ stats }) => stats.memoryRss_bytes),
+});
+
+function containerSummary(
+  { container, stats }: Running,
+  rate: number | undefined,
+  storage: StorageInput | undefined,
+): object {
+  const time = new Date(stats.timestamp_ms).toISOString();
+  const { cgroup } = stats;
   return {
-    volume: volumes.map(({ name, claim, measured_ms, usage }) => ({
-      time: new Date(now_ms - (monotonic_ms - measured_ms)).toISOString(),
-      availableBytes: usage.available_bytes,
-      capacityBytes: usage.capacity_bytes,
-      usedBytes: usage.used_bytes,
-      inodesFree: usage.inodesFree,
-      inodes: usage.inodes,
-      inodesUsed: usage.inodesUsed,
-      name,
-      ...(claim ? { pvcRef: claim } : {}),
-      ...(usage.condition ? { volumeHealthStats: { abnormal: usage.condition.abnormal } } : {}),
-    })),
+    name: container.name,
+    startTime: new Date(container.startedAt_ms ?? container.createdAt_ms).toISOString(),
+    cpu: cpuField(time, stats.cpuUsage_ns, rate, cgroup?.stalls),
+    memory: memoryField(time, memoryOf(stats), cgroup?.stalls),
+    ...(cgroup ? { swap: { time, swapUsageBytes: cgroup.swap_bytes } } : {}),
+    ...(storage ? containerStorage(container.id, stats, time, storage) : {}),
+  };
+}
+
+function containerStorage(id: string, { cgroup, fsUsed_bytes }: ContainerStats, time: string, storage: StorageInput) {
+  const log = storage.logs.get(id);
+  const logUsed = log && { used_bytes: log.size_bytes, inodesUsed: log.inodes };
+  return {
+    ...ioField(time, cgroup?.stalls),
+    ...(fsUsed_bytes === undefined
+      ? {}
+      : { rootfs: fsField(time, storage.imageFilesystem, { used_bytes: fsUsed_bytes }) }),
+    ...(logUsed ? { logs: fsField(time, storage.filesystem, logUsed) } : {}),
+  };
+}
+
+function memoryOf(stats: ContainerStats): MemoryFigures {
+  const { cgroup } = stats;
+  return {
+    usage_bytes: stats.memoryUsage_bytes,
+    workingSet_bytes: stats.memoryWorkingSet_bytes,
+    rss_bytes: stats.memoryRss_bytes,
+    ...(cgroup
+      ? {
+          pageFaults: cgroup.pageFaults,
+          majorPageFaults: cgroup.majorPageFaults,
+          available_bytes: headroomOf(cgroup),
+        }
+      : {}),
+  };
+}
+
+function podStorage(pod: PodStats, group: CgroupUsage | undefined, time: string, storage: StorageInput): object {
+  const { containers } = pod;
+  const volumes = storage.volumes.get(podUid(pod.pod)) ?? [];
+  const ephemeral = volumes.filter(({ isEphemeral }) => isEphemeral);
+  const logs = containers.map(({ container }) => storage.logs.get(container.id));
+  const used_bytes =
+    sum(containers, ({ stats }) => stats.fsUsed_bytes ?? 0) +
+    sum(logs, (log) => log?.size_bytes ?? 0) +
+    sum(ephemeral, ({ usage }) => usage.used_bytes ?? 0);
+  const inodesUsed = sum(logs, (log) => log?.inodes ?? 0) + sum(ephemeral, ({ usage }) => usage.inodesUsed ?? 0);
+  const counted = containers.flatMap(({ stats }) => stats.cgroup ?? []);
+  return {
+    ...ioField(time, group?.stalls),
+    ...networkOf(pod, time),
+    ...(volumes.length > 0 ? { volume: volumes.map(volumeField) } : {}),
+    "ephemeral-storage": fsField(time, storage.filesystem, { used_bytes, inodesUsed }),
+    ...(counted.length > 0 ? { process_stats: { process_count: sum(counted, ({ processes }) => processes) } } : {}),
+  };
+}
+
+function volumeField({ name, claim, measured_ms, usage }: VolumeStats): object {
+  return {
+    time: new Date(Date.now() - (performance.now() - measured_ms)).toISOString(),
+    availableBytes: usage.available_bytes,
+    capacityBytes: usage.capacity_bytes,
+    usedBytes: usage.used_bytes,
+    inodesFree: usage.inodesFree,
+    inodes: usage.inodes,
+    inodesUsed: usage.inodesUsed,
+    name,
+    ...(claim ? { pvcRef: claim } : {}),
+    ...(usage.condition ? { volumeHealthStats: { abnormal: usage.condition.abnormal } } : {}),
   };
 }
 
 /** All containers of a pod share its network; a pod in the board's has no counters of its own. */
-function networkOf(pod: PodStats["pod"], containers: PodStats["containers"], time: string): object {
+function networkOf({ pod, containers }: PodStats, time: string): object {
   const stats = containers.find(({ stats }) => (stats.interfaces?.length ?? 0) > 0)?.stats;
   if (pod.spec.hostNetwork || !stats) return {};
-  return { network: network(stats.interfaces ?? [], time) };
-}
-
-function network(interfaces: readonly InterfaceCounters[], time: string): object {
-  const counted = interfaces.map((each) => ({
-    name: each.name,
-    rxBytes: each.received_bytes,
-    rxErrors: each.receiveErrors,
-    txBytes: each.sent_bytes,
-    txErrors: each.sendErrors,
-  }));
-  const main = counted.find(({ name }) => name === "eth0") ?? counted[0];
-  return { time, ...main, interfaces: counted };
-}
-
-function cpuOf(time: string, total_ns: number, rate: number | undefined): object {
-  return { time, ...(rate === undefined ? {} : { usageNanoCores: rate }), usageCoreNanoSeconds: total_ns };
-}
-
-const isoTime = (stats: ContainerStats): string => new Date(stats.timestamp_ms).toISOString();
-
-function memoryOf(stats: ContainerStats): object {
-  return {
-    time: isoTime(stats),
-    usageBytes: stats.memoryUsage_bytes,
-    workingSetBytes: stats.memoryWorkingSet_bytes,
-    rssBytes: stats.memoryRss_bytes,
-    ...(stats.cgroup ? { pageFaults: stats.cgroup.pageFaults, majorPageFaults: stats.cgroup.majorPageFaults } : {}),
-  };
+  return { network: networkField(stats.interfaces ?? [], time) };
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
-}
-
-function bootTime(): string {
-  const uptime_s = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-  return new Date(Date.now() - uptime_s * 1000).toISOString();
-}
-
-function nodeStats(usage: BoardUsage, time: string, rate: number | undefined): object {
-  const { filesystem, interfaces } = usage;
-  const main = interfaces[0];
-  return {
-    cpu: cpuOf(time, usage.cpu_ns, rate),
-    memory: {
-      time,
-      availableBytes: usage.memoryAvailable_bytes,
-      usageBytes: usage.memoryUsed_bytes,
-      workingSetBytes: usage.memoryUsed_bytes,
-    },
-    fs: {
-      time,
-      capacityBytes: filesystem.capacity_bytes,
-      usedBytes: filesystem.used_bytes,
-      availableBytes: filesystem.available_bytes,
-    },
-    network: {
-      time,
-      name: main?.name ?? "",
-      rxBytes: main?.received_bytes ?? 0,
-      txBytes: main?.sent_bytes ?? 0,
-      interfaces: interfaces.map(({ name, received_bytes, sent_bytes }) => ({
-        name,
-        rxBytes: received_bytes,
-        txBytes: sent_bytes,
-      })),
-    },
-  };
 }

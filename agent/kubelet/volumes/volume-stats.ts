@@ -5,7 +5,7 @@ import type { Log } from "#shared/client/log.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
-import { folderSize } from "./folder-size.ts";
+import { folderUsage } from "./folder-size.ts";
 import { claimNameOf } from "./persistent-volume.ts";
 import type { VolumeManager } from "./volume-manager.ts";
 
@@ -25,6 +25,8 @@ export interface VolumeStats {
   readonly name: string;
   /** Namespace and name of the claim, where the volume is one's. */
   readonly claim: { readonly namespace: string; readonly name: string } | undefined;
+  /** On the board's own disk, and gone with the pod: an emptyDir, or the files of a ConfigMap. */
+  readonly isEphemeral: boolean;
   readonly measured_ms: number;
   readonly usage: VolumeUsage;
 }
@@ -52,7 +54,7 @@ interface Measured {
 }
 
 /** A volume is measured at most this often, however many ask (upstream's volumeStatsAggPeriod). */
-const fresh_ms = 60_000;
+export const volumeStatsAge_ms = 60_000;
 /** Who asks waits no longer for a driver that hangs, and gets what was measured before. */
 const patience_ms = 10_000;
 const parallelMeasurements = 4;
@@ -88,13 +90,15 @@ export class VolumeStatsReader {
     const { now_ms, log } = this.#options;
     const known: Measured = this.#measured.get(key) ?? { stats: undefined, running: undefined, begun_ms: -Infinity };
     this.#measured.set(key, known);
-    if (known.running || now_ms() - known.begun_ms < fresh_ms) return known.running;
+    if (known.running || now_ms() - known.begun_ms < volumeStatsAge_ms) return known.running;
     known.begun_ms = now_ms();
     known.running = this.#limiter
       .run(async () => {
         const usage = await this.#usage(pod, volume);
         const before = known.stats?.usage.condition?.abnormal ?? false;
-        known.stats = usage && { name: volume.name, claim: claimOf(pod, volume), measured_ms: now_ms(), usage };
+        const { name } = volume;
+        const isEphemeral = isOnDisk(volume);
+        known.stats = usage && { name, claim: claimOf(pod, volume), isEphemeral, measured_ms: now_ms(), usage };
         if (usage?.condition?.abnormal && !before) this.#tell(pod, volume, usage.condition.message);
       })
       .catch((error: unknown) => {
@@ -117,9 +121,14 @@ export class VolumeStatsReader {
     if (source.kind === "csi") return volumes.options.csi?.loaded?.usage(podUid(pod), source.specVolID);
     const { inodes, inodesFree, ...bytes } = await host.statfs(source.path);
     const all = { ...bytes, inodes, inodesFree, inodesUsed: inodes - inodesFree };
-    return source.kind === "folder" ? { ...all, used_bytes: await folderSize(source.path) } : all;
+    if (source.kind === "filesystem") return all;
+    const folder = await folderUsage(source.path);
+    return { ...all, used_bytes: folder.size_bytes, inodesUsed: folder.inodes };
   }
 }
+
+const isOnDisk = ({ emptyDir, configMap }: Volume): boolean =>
+  (emptyDir !== undefined && !emptyDir.medium) || configMap !== undefined;
 
 function claimOf(pod: Pod, volume: Volume): VolumeStats["claim"] {
   const claim = claimNameOf(pod, volume);

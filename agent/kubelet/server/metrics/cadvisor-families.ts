@@ -43,8 +43,12 @@ export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
       return [{ labels: { ...labels, ...extra }, value: measured, at_ms: each.stats.timestamp_ms }];
     }),
   });
-  const counted = (name: string, type: Family["type"], help: string, value: (cgroup: Cgroup) => number): Family =>
-    family(name, type, help, ({ stats }) => stats.cgroup && value(stats.cgroup));
+  const counted = (
+    name: string,
+    type: Family["type"],
+    help: string,
+    value: (cgroup: Cgroup) => number | undefined,
+  ): Family => family(name, type, help, ({ stats }) => stats.cgroup && value(stats.cgroup));
   return [
     { name: "cadvisor_version_info", type: "gauge", help: "Who counts.", samples: [{ labels: {}, value: 1 }] },
     { name: "machine_cpu_cores", type: "gauge", help: "CPU cores.", samples: [{ labels: {}, value: cpus().length }] },
@@ -83,7 +87,9 @@ export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
     counted("container_memory_mapped_file", "gauge", "Mapped files in bytes.", (c) => c.mapped_bytes),
     counted("container_memory_swap", "gauge", "Swap in bytes.", (c) => c.swap_bytes),
     pageFaults(counted),
-    counted("container_processes", "gauge", "Processes and threads.", (c) => c.processes),
+    counted("container_processes", "gauge", "Processes.", (c) => c.processes),
+    counted("container_threads", "gauge", "Threads, of all processes.", (c) => c.threads),
+    ...stalls(counted),
     family(
       "container_fs_usage_bytes",
       "gauge",
@@ -101,9 +107,26 @@ export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
   ];
 }
 
-function pageFaults(
-  counted: (name: string, type: "counter", help: string, value: (c: Cgroup) => number) => Family,
-): Family {
+type Counted = (name: string, type: "counter", help: string, value: (cgroup: Cgroup) => number | undefined) => Family;
+
+/** Where the kernel watches it: how long a container's tasks waited for a resource. */
+function stalls(counted: Counted): Family[] {
+  return (["cpu", "memory", "io"] as const).flatMap((resource) =>
+    (["some", "full"] as const).map((share) =>
+      counted(
+        `container_pressure_${resource}_${share === "some" ? "waiting" : "stalled"}_seconds_total`,
+        "counter",
+        share === "some" ? "Time that a task waited, in seconds." : "Time that no task could go on, in seconds.",
+        (cgroup) => {
+          const stalls = cgroup.stalls[resource];
+          return stalls && stalls[share].total_us / 1e6;
+        },
+      ),
+    ),
+  );
+}
+
+function pageFaults(counted: Counted): Family {
   const name = "container_memory_failures_total";
   const kinds = [
     counted(name, "counter", "Page faults.", (c) => c.pageFaults - c.majorPageFaults),
