@@ -9,6 +9,8 @@ export interface CacheBounds {
   readonly watchText: number;
   /** Lists that were compressed a moment ago. */
   readonly listPieces_bytes: number;
+  /** Lists that several clients are being sent right now. */
+  readonly sharedLists_bytes: number;
   /** Characters of text whose parsed views are kept; a view takes about three times its text. */
   readonly viewedText: number;
   /** Means of five minutes of what the board used. */
@@ -23,6 +25,7 @@ const usual: CacheBounds = {
   watchEvents: 4096,
   watchText: 4 * MiB,
   listPieces_bytes: 8 * MiB,
+  sharedLists_bytes: 16 * MiB,
   viewedText: 3 * MiB,
   usageMeans: 144,
   collect_bytes: 8 * MiB,
@@ -33,6 +36,7 @@ const low: CacheBounds = {
   watchEvents: 1024,
   watchText: MiB / 2,
   listPieces_bytes: MiB / 2,
+  sharedLists_bytes: MiB,
   viewedText: MiB / 2,
   usageMeans: 24,
   collect_bytes: 2 * MiB,

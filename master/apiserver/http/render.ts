@@ -6,20 +6,25 @@ import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
-import type { ApiResponse, CachedObject, WatchFrame } from "../request.ts";
+import type { ApiResponse, WatchFrame } from "../request.ts";
 import type { HttpResponse } from "./arrival.ts";
 import { connectionLimits } from "./connections.ts";
-import { inTurns, jsonPieces, type ListAnswer, listValue, memberText, type TextOfMember } from "./list-pieces.ts";
+import {
+  COMPRESS_FROM,
+  firstText,
+  type ListPart,
+  type ListParts,
+  ListsUnderWay,
+  type Members,
+  type MemberText,
+  type PartForm,
+} from "./list-parts.ts";
+import { inTurns, jsonPieces, type ListAnswer, listValue, memberText } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
-import { storedGzip } from "./stored-gzip.ts";
+import { StoredStream, storedBlocks, storedGzip } from "./stored-gzip.ts";
 
-/** Answers smaller than this are not compressed, as upstream has it. */
-const COMPRESS_FROM = 128 * 1024;
-const CHUNK = 256 * 1024;
 const WORTH_A_WRITE = 48 * 1024;
-/** With the object that ends it, mostly within one block of stored gzip. */
-const STORED_CHUNK = 60 * 1024;
 /** Larger bodies are not worth the copy that joining them with their head takes. */
 const JOIN_UP_TO = 64 * 1024;
 /** An answer without a body, and without a length of one. */
@@ -160,55 +165,52 @@ class Sink {
   }
 }
 
-/** A list is its objects' texts joined; between chunks the event loop gets its turn. */
+/** A list is its objects' texts joined; between parts the event loop gets its turn. */
 async function renderList(response: HttpResponse, answer: ListAnswer, rendering: Rendering): Promise<void> {
-  const { code, apiVersion, listKind, metadata, items } = answer;
-  const textOf = memberText(answer);
+  const { code, apiVersion, listKind, metadata, items, isBare } = answer;
+  const members: Members = { items, isBare, textOf: memberText(answer) };
   const { packing } = rendering;
   const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  const chunks = listChunks(head, items, textOf, packing);
-  const first = chunks.next().value ?? "";
-  const second = chunks.next();
-  if (second.done) return renderText(response, code, first, rendering);
+  const form: PartForm = packing === "none" ? "plain" : "stored";
+  const shared = packing === "compressed" ? undefined : listsUnderWay.join(members, form);
+  const first = shared ? undefined : firstText(members, form);
+  if (first && first.next >= items.length) return renderText(response, code, head + first.text + LIST_END, rendering);
   response.setHeader("content-type", jsonType);
   if (packing !== "none") setPacked(response);
   response.writeHead(code);
-  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, { items, textOf }, LIST_END));
-  const texts = withTurns(followedBy([first, second.value], chunks));
-  return renderParts(response, packing === "stored" ? storedGzip(texts) : bytesOf(texts));
+  if (packing === "compressed") return renderParts(response, gzipOfList(pieces, head, members, LIST_END));
+  const list = shared ?? listsUnderWay.begin(members, form);
+  try {
+    await renderParts(response, form === "stored" ? storedList(list, head, first) : plainList(list, head, first));
+  } finally {
+    listsUnderWay.leave(list);
+  }
 }
 
 const LIST_END = "]}\n";
+const listsUnderWay = new ListsUnderWay();
 
-/** The first is no shorter than what is compressed, if the list is not. */
-function* listChunks(
-  head: string,
-  items: readonly CachedObject[],
-  textOf: TextOfMember,
-  packing: Packing,
-): Generator<string, undefined> {
-  const usual = packing === "stored" ? STORED_CHUNK : CHUNK;
-  let most = packing === "none" ? CHUNK : COMPRESS_FROM;
-  let start = head;
-  let texts: string[] = [];
-  let size = head.length;
-  for (let index = 0; index < items.length; index += 1) {
-    const text = textOf(items[index] as CachedObject);
-    texts.push(text);
-    size += text.length + 1;
-    if (size < most || index === items.length - 1) continue;
-    yield start + texts.join(",");
-    start = ",";
-    texts = [];
-    size = 0;
-    most = usual;
-  }
-  yield start + texts.join(",") + LIST_END;
+async function* plainList(list: ListParts, head: string, first: MemberText | undefined): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(head);
+  for await (const { bytes } of partsInTurns(list, first)) yield bytes;
+  yield Buffer.from(LIST_END);
 }
 
-async function* withTurns(texts: Iterable<string>): AsyncGenerator<string> {
-  for (const text of texts) {
-    yield text;
+async function* storedList(list: ListParts, head: string, first: MemberText | undefined): AsyncGenerator<Uint8Array> {
+  const stream = new StoredStream();
+  yield stream.head;
+  yield stream.take(storedBlocks(head));
+  for await (const part of partsInTurns(list, first)) yield stream.take(part);
+  yield stream.take(storedBlocks(LIST_END));
+  yield stream.end();
+}
+
+/** @param first the list's first text, where it was needed already. */
+async function* partsInTurns(list: ListParts, first: MemberText | undefined): AsyncGenerator<ListPart> {
+  for (let from = 0; from < list.members.items.length; ) {
+    const part = from === 0 && first ? list.make(first) : list.partAt(from);
+    yield part;
+    from = part.next;
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
@@ -234,11 +236,6 @@ async function renderPieces(response: HttpResponse, answer: ListAnswer, renderin
 }
 
 async function* resumed(head: readonly string[], rest: AsyncIterable<string>): AsyncGenerator<string> {
-  yield* head;
-  yield* rest;
-}
-
-function* followedBy(head: readonly string[], rest: Iterable<string>): Generator<string> {
   yield* head;
   yield* rest;
 }
