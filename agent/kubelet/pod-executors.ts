@@ -33,6 +33,7 @@ export interface PlanRun {
   sandboxId: string | undefined;
   podIPs: readonly string[];
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
+  pullSecrets?: Promise<readonly Secret[]> | undefined;
   readonly images: Map<string, ImageStatus>;
   /** Containers started in this run, by name. */
   readonly started: Map<string, string>;
@@ -152,10 +153,13 @@ const executors: Executors = {
   async pullImage({ container: name }, run) {
     const { parts, pod, events } = run;
     const container = containerOf(run, name);
+    // Begun whether or not they are needed, so that one that is missing is told before the image is; nobody waits for
+    // it with the image there and the master away.
+    const secrets = pullSecrets(run);
     try {
       const image = await orAborted(
         run.signal,
-        parts.images.ensure(pod, container, () => pullSecrets(run), events),
+        parts.images.ensure(pod, container, () => secrets, events),
       );
       run.images.set(name, image);
       await ensureImageVolumes(run, container);
@@ -335,8 +339,14 @@ async function readEnvFile(run: PlanRun, volumeName: string, path: string, key: 
   }
 }
 
-/** The pod's pull secrets that can be read; the pull may do without the others. */
-async function pullSecrets({ parts, pod, events }: PlanRun): Promise<readonly Secret[]> {
+/** Read once a run. */
+function pullSecrets(run: PlanRun): Promise<readonly Secret[]> {
+  run.pullSecrets ??= readPullSecrets(run);
+  return run.pullSecrets;
+}
+
+/** The pod's pull secrets that can be read; the pull may do without the others. Never rejects. */
+async function readPullSecrets({ parts, pod, events }: PlanRun): Promise<readonly Secret[]> {
   const found: Secret[] = [];
   const failed: string[] = [];
   for (const { name } of pod.spec.imagePullSecrets ?? []) {

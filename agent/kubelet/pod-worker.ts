@@ -12,7 +12,7 @@ import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
 import { PodResizer, ResizeError } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
-import { podStatus, terminatedStatus } from "./status/pod-status.ts";
+import { podStatus, rejectedStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
 import { VolumeError } from "./volumes/volume-error.ts";
 import { VolumeRefresh } from "./volumes/volume-refresh.ts";
@@ -301,8 +301,7 @@ export class PodWorker {
       hostIPs: parts.hostIPs(),
       now_ms: parts.now_ms(),
     });
-    const { containerStatuses: _, initContainerStatuses: __, ephemeralContainerStatuses: ___, ...bare } = computed;
-    const status = this.#rejected ? bare : this.#ended ? terminatedStatus(computed) : computed;
+    const status = this.#rejected ? rejectedStatus(computed) : this.#ended ? terminatedStatus(computed) : computed;
     if (!this.#gone) parts.statuses.set(this.#pod, status, { mayRun: !this.#ended, finished: this.#ended });
     return status;
   }

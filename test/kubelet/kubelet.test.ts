@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { nodes, pods, secrets } from "#shared/api/resources.ts";
+import { events, nodes, pods, secrets } from "#shared/api/resources.ts";
 import { canRunDockerd, testImage } from "../support/dockerd.ts";
 import { isReady, KubeletBoard, lasting, nodeName, phaseIs, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
@@ -85,6 +85,31 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
     expect(refused.status?.message).toMatch(
       /^Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000/,
     );
+    expect(Object.keys(refused.status ?? {}).sort()).toEqual([
+      "message",
+      "observedGeneration",
+      "phase",
+      "qosClass",
+      "reason",
+      "startTime",
+    ]);
+  }, 300_000);
+
+  test("a pull secret that is missing is told, also with the image there", async () => {
+    const imagePullSecrets = [{ name: "absent" }, { name: "" }];
+    await board.api.create(pods, lasting("secretless", { imagePullSecrets, containers: [shell("main", wait)] }));
+    const pod = await board.untilPod("secretless", isReady);
+    const told = async () =>
+      (await board.api.list(events)).items.find(
+        ({ involvedObject, reason }) =>
+          involvedObject.uid === pod.metadata.uid && reason === "FailedToRetrieveImagePullSecret",
+      );
+    while (!(await told())) await Bun.sleep(50);
+    expect(await told()).toMatchObject({
+      type: "Warning",
+      message: "Unable to retrieve some image pull secrets (absent); attempting to pull the image may not succeed.",
+      source: { component: "kubelet", host: "board" },
+    });
   }, 300_000);
 
   test("a manifest runs as a static pod with a mirror in the API, until it is taken away", async () => {

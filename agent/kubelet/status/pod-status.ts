@@ -128,6 +128,20 @@ function addresses(input: PodStatusInput): Partial<PodStatus> {
   return { ...ofHost, ...(first === undefined ? {} : { podIP: first, podIPs: known.map((ip) => ({ ip })) }) };
 }
 
+/** Of a pod that the board did not take: nothing of it was here, so the kubelet has no condition and no address to tell. */
+export function rejectedStatus(status: PodStatus): PodStatus {
+  const { observedGeneration, phase, reason, message, startTime, qosClass, conditions = [] } = status;
+  return {
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    phase,
+    reason,
+    message,
+    conditions: conditions.filter(({ type }) => !kubeletConditions.has(type)),
+    startTime,
+    qosClass,
+  };
+}
+
 /**
  * The end of a pod whose containers are gone without a trace: no container is left unterminated, and the phase is
  * final. As upstream's TerminatePod.
