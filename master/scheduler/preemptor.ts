@@ -84,6 +84,8 @@ export class Preemptor {
         events.record(pod, {
           type: "Normal",
           reason: "Preempted",
+          action: "Preempting",
+          related: info.pod,
           message: `Preempted by pod ${info.uid} on node ${node}`,
         });
       } catch (error) {

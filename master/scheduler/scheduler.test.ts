@@ -39,6 +39,14 @@ test("binds pods and says so", async () => {
   expect(items.map(({ reason, message }) => `${reason}: ${message}`)).toContain(
     "Scheduled: Successfully assigned default/p1 to a",
   );
+  // An event of events.k8s.io, as clients of core/v1 see it.
+  expect(items[0]).toMatchObject({
+    reportingComponent: "default-scheduler",
+    reportingInstance: expect.stringMatching(/^default-scheduler-./),
+    action: "Binding",
+    eventTime: expect.any(String),
+  });
+  expect([items[0]?.source, items[0]?.count, items[0]?.lastTimestamp]).toEqual([{}, undefined, undefined]);
 });
 
 test("does not overcommit while bindings are in flight", async () => {

@@ -13,9 +13,10 @@ import {
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
-import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerEvent, InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import { SeriesEventRecorder } from "#shared/client/series-event-recorder.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
@@ -103,7 +104,7 @@ export class Scheduler {
       profiles.map((profile) => {
         const { schedulerName: component } = profile;
         const recorder = { component, clock: this.#clock, log: this.#log };
-        const events = options.events ?? new ApiEventRecorder(options.client, recorder);
+        const events = options.events ?? new SeriesEventRecorder(options.client, recorder);
         const byName = new Map(profile.plugins.map((plugin) => [plugin.name, plugin]));
         return [component, { ...profile, events, byName }];
       }),
@@ -228,7 +229,12 @@ export class Scheduler {
       this.#log.warn("an extender failed", { pod: info.key, error });
       this.#metrics.ended(info, "error");
       this.#queue.retry(info);
-      profile.events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message: messageOf(error) });
+      profile.events.record(info.pod, {
+        type: "Warning",
+        reason: "FailedScheduling",
+        action: "Scheduling",
+        message: messageOf(error),
+      });
       this.#inBackground(this.#tellTrouble(info, error));
       return;
     }
@@ -280,6 +286,7 @@ export class Scheduler {
       events.record(info.pod, {
         type: "Normal",
         reason: "Scheduled",
+        action: "Binding",
         message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
       });
     } catch (error) {
@@ -331,7 +338,7 @@ export class Scheduler {
     if (plan?.kind === "preempt") this.#metrics.preempting(plan.candidate.victims.length);
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
-    events.record(info.pod, { type: "Warning", reason: "FailedScheduling", message });
+    events.record(info.pod, { type: "Warning", reason: "FailedScheduling", action: "Scheduling", message });
     this.#inBackground(
       this.#afterRejection(
         info,

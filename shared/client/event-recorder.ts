@@ -1,9 +1,11 @@
-import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { events as eventResource } from "#shared/api/resources.ts";
 import type { Event, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
-import { type Client, ConnectionError } from "./client.ts";
+import { BoundedMap } from "./bounded-map.ts";
+import type { Client } from "./client.ts";
 import { type Clock, systemClock, timestamp } from "./clock.ts";
+import { EventQueue } from "./event-queue.ts";
 import { type Log, silentLog } from "./log.ts";
 
 export interface EventToRecord {
@@ -15,6 +17,9 @@ export interface EventToRecord {
   /** A part of the object: `spec.containers{web}`. */
   readonly fieldPath?: string | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** What was being done, and another object that it has to do with: only events of events.k8s.io tell them. */
+  readonly action?: string | undefined;
+  readonly related?: KubeObject | ObjectReference | undefined;
 }
 
 export interface EventRecorder {
@@ -57,9 +62,6 @@ const similarBeforeCombining = 10;
 const similarWindow_ms = 600_000;
 const spamBurst = 25;
 const spamRefill_perMs = 1 / 300_000;
-const queueLength = 1000;
-const attempts = 4;
-const longestAway_ms = 30_000;
 
 /**
  * Writes core/v1 Events without flooding the API server: of one source and object at most 25 at once and then one in five
@@ -70,42 +72,39 @@ export class ApiEventRecorder implements EventRecorder {
   readonly #client: Client;
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #known = new BoundedMap<Known>(cacheEntries);
   readonly #similar = new BoundedMap<Similar>(cacheEntries);
   readonly #buckets = new BoundedMap<Bucket>(cacheEntries);
-  readonly #queue: Pending[] = [];
-  #writing: Promise<void> | undefined;
-  #dropped = 0;
+  readonly #queue: EventQueue<Pending>;
 
   constructor(client: Client, options: EventRecorderOptions) {
     this.#client = client;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#log = options.log ?? silentLog;
+    this.#queue = new EventQueue({
+      clock: this.#clock,
+      log: options.log ?? silentLog,
+      write: (pending) => this.#write(pending),
+      reasonOf: ({ event }) => event.reason,
+    });
   }
 
   record(about: KubeObject | ObjectReference, given: EventToRecord): void {
     const reference = referenceTo(about, given.fieldPath);
     if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
     const { key, message } = this.#combine(reference, given);
-    const waiting = this.#queue.find((pending) => pending.key === key);
+    const waiting = this.#queue.waiting.find((pending) => pending.key === key);
     if (waiting) {
       const { count = 1 } = waiting.event;
       waiting.event = { ...waiting.event, count: count + 1, lastTimestamp: timestamp(this.#clock) };
       return;
     }
-    if (this.#queue.length >= queueLength) {
-      if (this.#dropped++ === 0) this.#log.warn("events are dropped: the queue is full");
-      return;
-    }
     this.#queue.push({ key, event: this.#render(reference, { ...given, message }) });
-    this.#writing ??= this.#write();
   }
 
   /** All that was recorded is written or dropped. */
-  async flushed(): Promise<void> {
-    while (this.#writing) await this.#writing;
+  flushed(): Promise<void> {
+    return this.#queue.flushed();
   }
 
   #takeToken(key: string): boolean {
@@ -166,40 +165,11 @@ export class ApiEventRecorder implements EventRecorder {
     };
   }
 
-  async #write(): Promise<void> {
-    for (let pending = this.#queue.shift(); pending; pending = this.#queue.shift()) await this.#writeOne(pending);
-    this.#writing = undefined;
-    if (this.#dropped > 0) {
-      this.#log.warn("events were dropped", { count: this.#dropped });
-      this.#dropped = 0;
-    }
-  }
-
-  async #writeOne({ key, event }: Pending): Promise<void> {
-    for (let attempt = 1, away = 0; attempt <= attempts; attempt++) {
-      try {
-        if (await this.#raiseCount(key, event)) return;
-        const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
-        const { name = "", namespace = "" } = created.metadata;
-        this.#known.set(key, { name, namespace, count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? "" });
-        return;
-      } catch (error) {
-        if (isHopeless(error)) return this.#log.debug("an event was refused", { reason: event.reason, error });
-        // What happens while no server can be reached is told when one is back.
-        if (error instanceof ConnectionError) {
-          attempt--;
-          await this.#wait(Math.min(200 * 2 ** away++, longestAway_ms));
-          continue;
-        }
-        if (attempt === attempts)
-          return this.#log.warn("an event could not be written", { reason: event.reason, error });
-        await this.#wait(200 * 4 ** (attempt - 1));
-      }
-    }
-  }
-
-  #wait(delay_ms: number): Promise<void> {
-    return new Promise((resolve) => this.#clock.after(delay_ms, resolve));
+  async #write({ key, event }: Pending): Promise<void> {
+    if (await this.#raiseCount(key, event)) return;
+    const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
+    const { name = "", namespace = "" } = created.metadata;
+    this.#known.set(key, { name, namespace, count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? "" });
   }
 
   /** False when the event is not known yet, or no longer. */
@@ -220,12 +190,6 @@ export class ApiEventRecorder implements EventRecorder {
   }
 }
 
-/** The server has understood and said no: the namespace is going, the event is invalid. */
-const isHopeless = (error: unknown): boolean =>
-  (["Forbidden", "Invalid", "BadRequest", "AlreadyExists", "NotFound"] as const).some((reason) =>
-    hasReason(error, reason),
-  );
-
 /** The reference that an event or another object holds to this one. */
 export function referenceTo(about: KubeObject | ObjectReference, fieldPath?: string): ObjectReference {
   const reference: ObjectReference =
@@ -244,35 +208,7 @@ export function referenceTo(about: KubeObject | ObjectReference, fieldPath?: str
 
 let sequence = 0;
 /** `name.hex`: unlike in two events of one process, and hardly in two processes. */
-function eventName(about: string, clock: Clock): string {
+export function eventName(about: string, clock: Clock): string {
   const nanos = BigInt(Math.floor(clock.wall_ms())) * 1_000_000n + BigInt(sequence++ % 1_000_000);
   return `${about.slice(0, 230)}.${nanos.toString(16)}`;
-}
-
-/** Forgets the entry set longest ago beyond its bound. */
-class BoundedMap<V> {
-  readonly #entries = new Map<string, V>();
-  readonly #most: number;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  get(key: string): V | undefined {
-    return this.#entries.get(key);
-  }
-
-  set(key: string, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size <= this.#most) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      break;
-    }
-  }
-
-  delete(key: string): void {
-    this.#entries.delete(key);
-  }
 }
