@@ -1,4 +1,4 @@
-import type { ClusterView, PluginCycle, Rejection, SchedulerPlugin } from "./framework.ts";
+import type { ClusterView, PluginCycle, PostFilterResult, Rejection, SchedulerPlugin } from "./framework.ts";
 import type { NodeInfo } from "./node-info.ts";
 import type { NominatedPods } from "./nominated-pods.ts";
 import type { PodInfo } from "./pod-info.ts";
@@ -14,6 +14,8 @@ export interface Unfit {
   readonly absentReason?: string | undefined;
   /** Plugins that rejected: only changes that concern them can help. */
   readonly plugins: ReadonlySet<string>;
+  /** What plugins say of it. What is wrong with the pod itself is nothing that a step of theirs would help. */
+  readonly postFilter: readonly PostFilterResult[];
 }
 
 export type Decision = { readonly kind: "fits"; readonly node: string; readonly evaluated: number } | Unfit;
@@ -55,6 +57,10 @@ export class Cycle {
       if (rejection) return { plugin: plugin.name, rejection };
     }
     return undefined;
+  }
+
+  postFilter(): PostFilterResult[] {
+    return this.#parts.flatMap(({ cycle }) => cycle.postFilter?.() ?? []);
   }
 
   /** Weighted sums of all plugins' scores, in the nodes' order. */
@@ -110,6 +116,7 @@ export function findFeasible(question: SearchQuestion, cleared: "first" | "as an
     nodeCount: all.length,
     rejections: new Map(),
     plugins: new Set(),
+    postFilter: [],
     ...rest,
   });
   const { general, onlyNodes } = cycle;
@@ -140,7 +147,7 @@ export function findFeasible(question: SearchQuestion, cleared: "first" | "as an
   for (const plugin of onlyNodes?.plugins ?? []) rejecting.add(plugin);
   const absentReason = onlyNodes ? `node(s) didn't satisfy plugin(s) [${onlyNodes.plugins.join(" ")}]` : undefined;
   const noneTakesIt = unfit({ rejections, plugins: rejecting, absentReason });
-  if (feasible.length === 0) return noneTakesIt;
+  if (feasible.length === 0) return { ...noneTakesIt, postFilter: cycle.postFilter() };
   return { kind: "feasible", nodes: feasible, isCleared: false, evaluated: looked, cycle, unfit: noneTakesIt };
 }
 

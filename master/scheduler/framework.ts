@@ -37,8 +37,17 @@ export interface PluginCycle {
   /** Only these nodes need to be looked at. */
   readonly onlyNodes?: ReadonlySet<string> | undefined;
   filter?(node: NodeInfo): Rejection | undefined;
+  /** After `filter` has turned down every node that it saw: whether another step can make the pod fit. */
+  postFilter?(): PostFilterResult;
   /** A score of 0 to 100 for each of the nodes that passed all filters, in their order; absent when all are alike. */
   scores?(feasible: readonly NodeInfo[]): readonly number[] | undefined;
+}
+
+/** What a plugin says of a pod that no node takes. */
+export interface PostFilterResult {
+  readonly reason: string;
+  /** Written once the pod waits, so that the change which comes of it finds it waiting. Rejects with StatusError. */
+  help?(client: Client): Promise<void>;
 }
 
 /** What happened in the cluster, as far as it may make a waiting pod fit. */
@@ -79,8 +88,6 @@ export interface SchedulerPlugin {
   mayHelp?(pod: PodInfo, event: ClusterEvent): boolean;
   /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
   begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
-  /** What it says of a pod that no node takes, and that it could not help (PostFilter). */
-  whyStillUnfit?(pod: PodInfo): string;
   /** The node is chosen: keeps what the pod will have there, so that the next decision counts with it. */
   reserve?(pod: PodInfo, nodeName: string, cluster: ClusterView): void;
   /** The pod is bound or will not be: what was kept is in the API or free again. */

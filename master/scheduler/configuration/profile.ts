@@ -87,21 +87,21 @@ export function schedulerPlugins(sets: Partial<PluginSets>, args: PluginArgs): r
 
 /** The plugin without the parts that the profile takes from it. */
 function restricted(
-  { whyStillUnfit, ...plugin }: SchedulerPlugin,
+  plugin: SchedulerPlugin,
   parts: { readonly filters: boolean; readonly weight: number; readonly postFilters: boolean },
 ): SchedulerPlugin {
   const { filters, weight, postFilters } = parts;
   return {
     ...plugin,
-    ...(postFilters && whyStillUnfit ? { whyStillUnfit } : {}),
     weight,
     begin(pod, cluster) {
       const cycle = plugin.begin(pod, cluster);
       if (!cycle) return undefined;
-      if (filters && weight > 0) return cycle;
-      const scores = cycle.scores && weight > 0 ? { scores: cycle.scores } : {};
       const { reject, onlyNodes, filter } = cycle;
-      return filters ? { reject, onlyNodes, ...(filter ? { filter } : {}) } : scores;
+      const postFilter = cycle.postFilter && postFilters ? { postFilter: cycle.postFilter } : {};
+      const scores = cycle.scores && weight > 0 ? { scores: cycle.scores } : {};
+      const filtering = filters ? { reject, onlyNodes, ...(filter ? { filter } : {}) } : {};
+      return { ...filtering, ...scores, ...postFilter };
     },
   };
 }

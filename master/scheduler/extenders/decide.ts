@@ -29,10 +29,11 @@ export async function decideWithExtenders(
   return { kind: "fits", node: pickBest(left.nodes, sums, random)?.name ?? "", evaluated };
 }
 
-function unfitAfter({ unfit }: Feasible, { rejections }: FilteredNodes): Unfit {
+function unfitAfter({ unfit, cycle }: Feasible, { rejections }: FilteredNodes): Unfit {
   return {
     ...unfit,
     rejections: new Map([...unfit.rejections, ...rejections]),
     plugins: new Set([...unfit.plugins, extenderName]),
+    postFilter: cycle.postFilter(),
   };
 }

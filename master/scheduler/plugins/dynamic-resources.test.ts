@@ -140,6 +140,44 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
+test("devices that a pod's claim has where the pod cannot go are given back for others, unless somebody uses them", async () => {
+  const harness = await Harness.onApiServer();
+  const { client, informers } = harness;
+  const scheduler = new Scheduler({ client, informers, random: () => 0 });
+  stops.push(
+    () => harness.stop(),
+    () => scheduler.stop(),
+  );
+  await scheduler.start();
+  for (const name of ["full", "roomy"])
+    await client.create(nodes, testNode(name, { allocatable: { cpu: name === "full" ? "0" : "2" } }));
+  await client.create(deviceClasses, anyGpu);
+  for (const name of ["full", "roomy"]) await client.create(resourceSlices, slice(name, [device("d", "t4")]));
+  const at = (node: string) => ({
+    allocation: {
+      devices: { results: [{ request: "r", driver, pool: node, device: "d" }] },
+      nodeSelector: {
+        nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }],
+      },
+    },
+  });
+  const used = { ...at("full"), reservedFor: [{ resource: "pods", name: "other", uid: "other" }] };
+  await client.create(resourceClaims, { ...claim("used", { requests: [exactly()] }), status: used });
+  await client.create(resourceClaims, { ...claim("free", { requests: [exactly()] }), status: at("full") });
+  for (const name of ["used", "free"]) {
+    const spec = { resourceClaims: [{ name: "gpu", resourceClaimName: name }] };
+    await client.create(pods, testPod(name, spec, { requests: { cpu: "1" } }));
+  }
+  const read = (name: string) => client.get(pods, { namespace: "default", name });
+  await eventually(async () => (await read("free")).spec?.nodeName === "roomy", "the pod beside other devices");
+  const { status } = await client.get(resourceClaims, { namespace: "default", name: "free" });
+  expect(status?.allocation?.devices?.results).toMatchObject([{ pool: "roomy" }]);
+  await eventually(async () => (await read("used")).status?.conditions?.[0]?.message !== undefined, "the reason");
+  expect((await read("used")).status?.conditions?.[0]?.message).toContain("still not schedulable");
+  const kept = await client.get(resourceClaims, { namespace: "default", name: "used" });
+  expect(kept.status).toEqual(used);
+});
+
 test("pods come to the node that has their devices, and each device is given once", async () => {
   const harness = await Harness.onApiServer();
   const { client, informers } = harness;

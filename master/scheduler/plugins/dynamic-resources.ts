@@ -9,7 +9,7 @@ import {
   mostConsumers,
   resourceClaimKeysOf,
 } from "#shared/api/scheduling/pod-resource-claims.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
 import { CostExceeded } from "#shared/cel/frame.ts";
 import { CompileError } from "#shared/cel/program.ts";
@@ -20,6 +20,7 @@ import { deviceKey, poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
 import {
   type ClusterView,
   normalizeByGreatest,
+  type PostFilterResult,
   type Rejection,
   rejection,
   type SchedulerPlugin,
@@ -47,12 +48,9 @@ export function dynamicResources(): SchedulerPlugin {
       // One that gave its devices back may help any pod.
       resourceClaim.status?.allocation === undefined ||
       resourceClaimKeysOf(pod).includes(`${resourceClaim.metadata.namespace}/${resourceClaim.metadata.name}`),
-    // Upstream's plugin would give back what claims of the pod hold elsewhere.
-    whyStillUnfit: ({ pod }) =>
-      (pod.spec?.resourceClaims ?? []).length > 0 ? "still not schedulable" : "no new claims to deallocate",
     begin(info, cluster) {
       const claims = claimsFor(info.pod, cluster);
-      if (claims === undefined) return undefined;
+      if (claims === undefined) return { postFilter: () => ({ reason: "no new claims to deallocate" }) };
       if ("reject" in claims) return { reject: rejection(claims.reject, "final") };
       forgetShown(promised, cluster);
       const present = claims.allocated;
@@ -63,17 +61,17 @@ export function dynamicResources(): SchedulerPlugin {
         return { reject: rejection(`resource claim ${name} is in the process of being allocated`, "final") };
       }
       const plan = planner(open, cluster, promised);
+      const elsewhere = new Set<ResourceClaim>();
       return {
         filter({ node }) {
           if (!node) return undefined;
-          const reaches = present.every(
-            ({ status }) =>
-              !status?.allocation?.nodeSelector || matchesNodeSelector(status.allocation.nodeSelector, node),
-          );
-          if (!reaches) return rejection("resourceclaim not available on the node", "final");
           const outcome = open.length === 0 ? [] : plan(node);
-          return Array.isArray(outcome) ? undefined : outcome;
+          if (!Array.isArray(outcome)) return outcome;
+          const missing = present.filter(({ status }) => !reaches(status?.allocation, node));
+          for (const claim of missing) elsewhere.add(claim);
+          return missing.length > 0 ? rejection("resourceclaim not available on the node", "final") : undefined;
         },
+        postFilter: () => giveBack(info.pod, present.length + open.length, elsewhere),
         ...(open.some(({ spec }) => spec.devices?.requests?.some(({ firstAvailable }) => firstAvailable))
           ? { scores: (feasible: readonly NodeInfo[]) => rankScores(feasible, plan) }
           : {}),
@@ -106,6 +104,26 @@ export function dynamicResources(): SchedulerPlugin {
         unwritten.get(info.uid)?.delete(uid);
       }
       return "done";
+    },
+  };
+}
+
+const reaches = (allocation: AllocationResult | undefined, node: Node): boolean =>
+  !allocation?.nodeSelector || matchesNodeSelector(allocation.nodeSelector, node);
+
+/** Devices that a claim of the pod has where the pod cannot go, and that nobody else uses, are given back: others that it
+ *  gets then may be where there is room. One claim at a time. */
+function giveBack(pod: Pod, count: number, elsewhere: ReadonlySet<ResourceClaim>): PostFilterResult {
+  if (count === 0) return { reason: "no new claims to deallocate" };
+  const unused = [...elsewhere].find(({ status: { reservedFor = [] } = {} }) =>
+    reservedFor.every(({ uid }) => reservedFor.length === 1 && uid === pod.metadata.uid),
+  );
+  if (!unused) return { reason: "still not schedulable" };
+  const { allocation: _, devices: __, reservedFor: ___, ...status } = unused.status ?? {};
+  return {
+    reason: "deallocation of ResourceClaim completed",
+    async help(client) {
+      await client.update(resourceClaims, { ...unused, status }, { subresource: "status" });
     },
   };
 }
