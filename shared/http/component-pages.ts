@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { badRequest } from "#shared/api/errors.ts";
 import { type Family, prometheusContentType, renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { type HealthCheck, healthPage } from "./health-page.ts";
 
@@ -48,16 +49,23 @@ async function componentPage(pages: ComponentPages, url: URL): Promise<Page> {
   return textPage(404, "404 page not found\n");
 }
 
+/** Where a request leads. Throws BadRequest for what is no address. */
+export function pageUrl({ url = "/" }: IncomingMessage): URL {
+  if (!URL.canParse(url, base)) throw badRequest("invalid URL");
+  return new URL(url, base);
+}
+
+const base = "http://component";
+
 /** Answers a request with the page of its path. Nothing here can be changed, so other methods are refused. */
 export async function servePage(
   pages: ComponentPages,
   request: IncomingMessage,
   response: ServerResponse,
+  url: URL = pageUrl(request),
 ): Promise<void> {
   const reads = request.method === "GET" || request.method === "HEAD";
-  const page = reads
-    ? await componentPage(pages, new URL(request.url ?? "/", "http://component"))
-    : textPage(405, "Method not allowed\n");
+  const page = reads ? await componentPage(pages, url) : textPage(405, "Method not allowed\n");
   response.writeHead(page.code, {
     "content-type": page.contentType,
     "cache-control": "no-cache, private",

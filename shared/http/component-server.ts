@@ -6,7 +6,7 @@ import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Part } from "#shared/process/parts.ts";
-import { type ComponentPages, servePage } from "./component-pages.ts";
+import { type ComponentPages, pageUrl, servePage } from "./component-pages.ts";
 import type { Caller, DelegatedAccess } from "./delegated-access.ts";
 
 export interface ListenAddress {
@@ -53,8 +53,10 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
   const { serving, log, access, pages, alwaysAllowed } = options;
   const door = pageServer(async (request, response) => {
     await trust();
-    await permit(access, alwaysAllowed, request);
-    await servePage(pages, request, response);
+    // As it is served: as it was written it may lead elsewhere (`/healthz/../metrics`).
+    const url = pageUrl(request);
+    await permit(access, alwaysAllowed, request, url.pathname);
+    await servePage(pages, request, response, url);
   }, log);
   const contextOf = (ca: string | undefined) => ({
     cert: serving.certificatePem,
@@ -105,9 +107,9 @@ async function permit(
   access: DelegatedAccess,
   alwaysAllowed: readonly string[],
   request: IncomingMessage,
+  path: string,
 ): Promise<void> {
   const caller = (await access.callerOf(request)) ?? anonymous;
-  const path = (request.url ?? "/").split("?")[0] ?? "/";
   if (alwaysAllowed.some((each) => (each.endsWith("*") ? path.startsWith(each.slice(0, -1)) : path === each))) return;
   const verb = (request.method ?? "GET").toLowerCase();
   if (await access.allows(caller, { nonResourceAttributes: { path, verb } })) return;

@@ -71,11 +71,11 @@ function closed(server: { close(done: () => void): unknown }): Promise<void> {
 /** Lets in whom the API server knows and allows it. */
 function reviewGate(client: Client): Gate {
   const access = new DelegatedAccess(client);
-  return async (request) => {
+  return async (request, path) => {
     const caller = await access.callerOf(request);
     if (!caller) throw unauthorized();
     const verb = verbOf(request.method);
-    const subresources = subresourcesOf(request.url ?? "/");
+    const subresources = subresourcesOf(path);
     for (const subresource of subresources) {
       const resourceAttributes = { verb, resource: "nodes", subresource, version: "v1" };
       if (await access.allows(caller, { resourceAttributes })) return;
@@ -86,8 +86,7 @@ function reviewGate(client: Client): Gate {
 }
 
 /** Which rights open a path, any of them, as upstream's kubelet maps them (KEP-2862). */
-function subresourcesOf(url: string): readonly string[] {
-  const path = url.split("?")[0] ?? "/";
+function subresourcesOf(path: string): readonly string[] {
   if (path.startsWith("/stats")) return ["stats"];
   if (path.startsWith("/metrics")) return ["metrics"];
   if (path.startsWith("/logs")) return ["log"];

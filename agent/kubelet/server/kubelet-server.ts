@@ -4,6 +4,7 @@ import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { BoardUsageSample } from "#shared/board/usage-sample.ts";
 import type { Log } from "#shared/client/log.ts";
+import { pageUrl } from "#shared/http/component-pages.ts";
 import { prometheusContentType } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime } from "../../runtime/runtime.ts";
 import { logOptions } from "./log-options.ts";
@@ -50,8 +51,11 @@ export interface PodName {
   readonly name: string;
 }
 
-/** Throws StatusError (401 or 403) for who may not make this request. */
-export type Gate = (request: IncomingMessage) => Promise<void>;
+/**
+ * Throws StatusError (401 or 403) for who may not make this request.
+ * @param path by which the request is served: as it was written it may lead elsewhere (`/metrics/../pods`).
+ */
+export type Gate = (request: IncomingMessage, path: string) => Promise<void>;
 
 /**
  * The kubelet's HTTP interface: logs, exec, attach, port-forward, pods, statistics. Two doors lead to it: the tunnel from
@@ -75,8 +79,8 @@ export class KubeletServer {
   }
 
   private async serve(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await gate(request);
-    const url = new URL(request.url ?? "/", "http://kubelet");
+    const url = pageUrl(request);
+    await gate(request, url.pathname);
     const [root = "", ...segments] = url.pathname.split("/").slice(1).map(decodeURIComponent);
     switch (root) {
       case "healthz":
@@ -155,8 +159,8 @@ export class KubeletServer {
   }
 
   private async upgrade(gate: Gate, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    await gate(request);
-    const url = new URL(request.url ?? "/", "http://kubelet");
+    const url = pageUrl(request);
+    await gate(request, url.pathname);
     const [root = "", namespace = "", name = "", container = ""] = url.pathname
       .split("/")
       .slice(1)
