@@ -1,7 +1,10 @@
-import { chmod, lchown, lstat, readdir } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, chown, lchown, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../files.ts";
 
+/** A handle that only names what it is of (open(2)): no device is opened by it, and no pipe waited for. */
+const O_PATH = 0o10000000;
 const readWrite = 0o660;
 const readOnly = 0o440;
 const search = 0o110;
@@ -26,17 +29,33 @@ async function isOwned(path: string, { fsGroup, readOnly: ro }: GroupOwnership):
   return gid === fsGroup && (mode & wanted) === wanted;
 }
 
-/** Contents first, the top last: its state tells that all was done. */
+/**
+ * Contents first, the top last: its state tells that all was done. Another pod may write in the volume meanwhile and put a link in the
+ * place of what was just looked at, so everything is reached by handles: a name is never followed.
+ */
 async function walk(path: string, ownership: GroupOwnership): Promise<void> {
-  const info = await lstat(path).catch((error) => {
+  const handle = await open(path, constants.O_RDONLY | O_PATH | constants.O_NOFOLLOW).catch((error: unknown) => {
     // Taken away by the pod in the meantime.
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (!info) return;
-  if (info.isDirectory()) for (const name of await readdir(path)) await walk(join(path, name), ownership);
-  await lchown(path, -1, ownership.fsGroup);
-  if (info.isSymbolicLink()) return;
-  const mask = (ownership.readOnly ? readOnly : readWrite) | (info.isDirectory() ? setGid | search : 0);
-  await chmod(path, (info.mode & 0o7777) | mask);
+  if (!handle) return;
+  try {
+    const info = await handle.stat();
+    if (info.isSymbolicLink()) {
+      await lchown(path, -1, ownership.fsGroup).catch(unlessGone);
+      return;
+    }
+    const self = `/proc/self/fd/${handle.fd}`;
+    if (info.isDirectory()) for (const name of await readdir(self)) await walk(join(self, name), ownership);
+    await chown(self, -1, ownership.fsGroup);
+    const mask = (ownership.readOnly ? readOnly : readWrite) | (info.isDirectory() ? setGid | search : 0);
+    await chmod(self, (info.mode & 0o7777) | mask);
+  } finally {
+    await handle.close();
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (errnoOf(error) !== "ENOENT") throw error;
 }
