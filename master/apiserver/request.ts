@@ -56,6 +56,16 @@ export type RequestBody =
     }
   | { readonly kind: "object"; readonly object: object };
 
+/** Where a request's body comes from. None of it is taken in before somebody reads it, once it is known that the request may be made. */
+export interface BodySource {
+  /** The same each time. Throws 413 for one that is too large, 400 for one that does not come whole. */
+  read(): RequestBody | Promise<RequestBody>;
+}
+
+const none: RequestBody = { kind: "none" };
+/** Of a request that has none. */
+export const withoutBody: BodySource = { read: () => none };
+
 /** The typed context that every stage of the pipeline is a function of. */
 export interface RequestContext {
   readonly method: string;
@@ -64,7 +74,7 @@ export interface RequestContext {
   /** Names in lower case. Repeated headers joined as node:http joins them. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly user: User;
-  readonly body: RequestBody;
+  readonly body: BodySource;
   /** Aborted when the client has gone or the deadline has passed. */
   readonly signal: AbortSignal;
   /** Become `Warning: 299` headers. */

@@ -2,11 +2,10 @@
  * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
-import { badRequest, internalError, StatusError } from "#shared/api/errors.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
-import { DecodeError, parseDuration } from "#shared/api/schema/scalars.ts";
 import type { Client } from "#shared/client/client.ts";
 import { listUrl } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
@@ -40,7 +39,15 @@ import { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
-import type { ApiResponse, RequestBody, RequestContext, RequestInfo, User } from "./request.ts";
+import {
+  type ApiResponse,
+  type BodySource,
+  type RequestBody,
+  type RequestContext,
+  type RequestInfo,
+  type User,
+  withoutBody,
+} from "./request.ts";
 import { SharedResource } from "./shared-resource.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
 import { forgetRecentViews } from "./watch-cache/entry.ts";
@@ -96,7 +103,7 @@ export interface ApiRequest {
   readonly info: RequestInfo;
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: RequestBody;
+  readonly body: BodySource;
   readonly signal: AbortSignal;
   readonly warnings: string[];
   readonly remoteAddress?: string | undefined;
@@ -270,34 +277,39 @@ export class ApiServer {
     return this.#guards;
   }
 
-  /** False where the body is a stream for a handler: connections to pods, proxied requests. */
-  readsBody(info: RequestInfo): boolean {
-    if (!info.isResourceRequest) return this.#guards?.aggregator?.(info) === undefined;
-    const resource = this.resources.find(info.group, info.version, info.resource);
-    if (!resource) return this.#guards?.aggregator?.(info) === undefined;
+  /** Whether a request is passed on to somebody else: by connections to pods, proxies, and to other API servers. */
+  #isPassedOn(info: RequestInfo): boolean {
+    const resource = info.isResourceRequest && this.resources.find(info.group, info.version, info.resource);
+    if (!resource) return this.#guards?.aggregator?.(info) !== undefined;
     const declared = resource.declaration.subresources?.[info.subresource ?? ""];
-    return !(declared?.body && connectsBy(declared.body.kind));
+    return declared?.body !== undefined && connectsBy(declared.body.kind);
   }
 
   /** Whether a connection may leave HTTP, for a protocol, to what is at a place; elsewhere nobody minds that it would. */
   takesUpgrade(info: RequestInfo, protocol: string): boolean {
-    if (!this.readsBody(info)) return true;
+    if (this.#isPassedOn(info)) return true;
     if (!info.isResourceRequest) return this.#guards?.paths?.[info.path] !== undefined;
     return protocol === "websocket" && isLongRunning(info);
   }
 
-  /** Serves a request of a known user: impersonation, authorisation, and what the path names. */
+  /** As whom a request is made: its user, or the one that it names, if it may. Throws Forbidden. */
+  actorOf({ headers, audit }: Pick<ApiRequest, "headers" | "audit">, user: User): User | Promise<User> {
+    const acting = impersonated(this.#ready().authorizer, user, headers);
+    if (!(acting instanceof Promise)) return acting;
+    return acting.then((actor) => {
+      if (actor !== user) audit?.impersonated(actor);
+      return actor;
+    });
+  }
+
+  /** Serves a request of a known user: authorisation by its head, then what the path names, which reads the body if it wants it. */
   async handle(request: ApiRequest, user: User, exchange?: Exchange): Promise<ApiResponse | "handled"> {
     const { authorizer } = this.#ready();
-    checkTimeout(request);
     try {
       const behind = wantsNewest(request) ? await this.#hub.fresh() : undefined;
-      const acting = impersonated(authorizer, user, request.headers);
-      const actor = acting instanceof Promise ? await acting : acting;
-      if (actor !== user) request.audit?.impersonated(actor);
       const auditAnnotations = request.audit?.annotations ?? {};
-      const context: RequestContext = { ...request, user: actor, auditAnnotations, behind };
-      await assertAllowed(authorizer, attributesOf(actor, request.info, request.query), request.audit?.annotations);
+      const context: RequestContext = { ...request, user, auditAnnotations, behind };
+      await assertAllowed(authorizer, attributesOf(user, request.info, request.query), request.audit?.annotations);
       return await this.#route(context, exchange);
     } catch (error) {
       throw storeFailure(error) ?? error;
@@ -386,7 +398,7 @@ export class ApiServer {
       info,
       query,
       headers,
-      body: body ? { kind: "object", object: body } : { kind: "none" },
+      body: body ? ofObject(body) : withoutBody,
       signal,
       warnings: [],
     };
@@ -417,16 +429,9 @@ export class ApiServer {
   }
 }
 
-/** How long a client waits is its own affair, but it must be a time. Throws BadRequest. */
-function checkTimeout({ info, query }: ApiRequest): void {
-  const timeout = query.get("timeout");
-  if (!timeout || isLongRunning(info)) return;
-  try {
-    parseDuration(timeout);
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw badRequest(`invalid timeout specified in the request URL - ${error.message}`);
-  }
+function ofObject(object: object): BodySource {
+  const body: RequestBody = { kind: "object", object };
+  return { read: () => body };
 }
 
 /** Everything but reads of resources that are content with what the caches show. */

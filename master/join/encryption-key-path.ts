@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { badRequest, forbidden, methodNotAllowed } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import type { RequestBody } from "../apiserver/request.ts";
 import type { PathHandler } from "../apiserver/request-path.ts";
 import { encryptionKeysIn, parseEncryptionKeys } from "../store/encryption-keys.ts";
 import { encryptionKeyFile } from "../store/store-choice.ts";
@@ -19,7 +20,7 @@ export function encryptionKeyPaths(dataDir: string, log: Log): Readonly<Record<s
       // No rule of RBAC gives this away by mistake.
       if (!user.groups.includes("system:masters"))
         throw forbidden(resource, "", "only administrators change these keys");
-      const text = keysTextOf(body);
+      const text = keysTextOf(await body.read());
       const present = encryptionKeysIn(path)();
       const keys = parseEncryptionKeys(text, "the request");
       const ids = (from: typeof keys): string[] => [from.writing, ...from.others].map(({ keyId }) => keyId);
@@ -33,7 +34,7 @@ export function encryptionKeyPaths(dataDir: string, log: Log): Readonly<Record<s
   };
 }
 
-function keysTextOf(body: Parameters<PathHandler>[0]["body"]): string {
+function keysTextOf(body: RequestBody): string {
   try {
     const value =
       body.kind === "object"

@@ -33,7 +33,7 @@ export function joinPaths(options: JoinOptions): Readonly<Record<string, PathHan
 }
 
 async function nameBoard(context: RequestContext, { claims, settings }: JoinOptions): Promise<JoinAnswer> {
-  const { hostName, boardSerial } = joinRequestOf(context);
+  const { hostName, boardSerial } = await joinRequestOf(context);
   const known = nodeNameOf(context.user);
   if (known !== undefined) {
     const holder = await claims.holderOf(known);
@@ -55,7 +55,8 @@ async function nameBoard(context: RequestContext, { claims, settings }: JoinOpti
   return { nodeName, settings };
 }
 
-function joinRequestOf({ body }: RequestContext): JoinRequest {
+async function joinRequestOf(context: RequestContext): Promise<JoinRequest> {
+  const body = await context.body.read();
   const value = body.kind === "object" ? body.object : body.kind === "bytes" ? parseJson(body.bytes) : undefined;
   const { hostName, boardSerial } = (value ?? {}) as Partial<Record<keyof JoinRequest, unknown>>;
   if (!isShortText(hostName) || !isShortText(boardSerial))

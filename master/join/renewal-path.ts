@@ -38,7 +38,7 @@ export function renewalPaths(options: RenewalOptions): Readonly<Record<string, P
     [renewalPath]: async (context) => {
       if (context.method !== "POST")
         throw methodNotAllowed({ group: "", plural: "renew" }, context.method.toLowerCase());
-      const answer = { certificate: await renew(renewalRequestOf(context), options) };
+      const answer = { certificate: await renew(await renewalRequestOf(context), options) };
       return { kind: "object", code: 200, value: () => answer, text: () => JSON.stringify(answer) };
     },
   };
@@ -103,7 +103,8 @@ async function examine(
   return { nodeName };
 }
 
-function renewalRequestOf({ body }: RequestContext): RenewalRequest {
+async function renewalRequestOf(context: RequestContext): Promise<RenewalRequest> {
+  const body = await context.body.read();
   const value =
     body.kind === "object"
       ? body.object

@@ -44,12 +44,13 @@ export async function passOn(
     });
   if (exchange) {
     const { request, response } = exchange;
-    const sent = body.kind === "bytes" ? body.bytes : request.hasBody ? request.body : undefined;
+    const sent = request.hasBody ? request.body : undefined;
     const headers = [...passedHeaders(request), ...forwarding(endpoint, path, context, exchange)];
     passBack(await ask(headers, sent), response);
     return "handled";
   }
-  const text = body.kind === "object" ? Buffer.from(JSON.stringify(body.object)) : undefined;
+  const given = await body.read();
+  const text = given.kind === "object" ? Buffer.from(JSON.stringify(given.object)) : undefined;
   const headers = ["Accept", "application/json"];
   if (text) headers.push("Content-Type", context.headers["content-type"] ?? "application/json");
   return buffered(await ask(headers, text));

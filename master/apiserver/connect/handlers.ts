@@ -114,7 +114,7 @@ async function portForward({ dialer, reader }: ConnectOptions, call: Subresource
 
 async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall): Promise<ApiResponse | "handled"> {
   const { exchange, context } = call;
-  const { method, body } = context;
+  const { method } = context;
   const root = proxyRoot(context.info);
   const subpath = context.info.rawPath.slice(root.length);
   const search = queryOf(call);
@@ -133,8 +133,8 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
         ...["X-Forwarded-Uri", `${root}${subpath === "" ? "/" : subpath}`],
       ]
     : ["Host", where.host];
-  // A body that was read already comes from the context, else it is passed through as it arrives.
-  const sent = body.kind === "bytes" ? body.bytes : exchange?.request.hasBody ? exchange.request.body : undefined;
+  // Passed through as it arrives.
+  const sent = exchange?.request.hasBody ? exchange.request.body : undefined;
   const answer = await requestOver(stream, { method, path, headers, body: sent }).catch((error: Error) => {
     throw error instanceof UnaskedSwitch ? new StatusError("InternalError", error.message) : unreached(error, where);
   });

@@ -1,5 +1,5 @@
 /** May this user make this request? Authorisation, and impersonation before it. */
-import { badRequest, forbidden, internalError, StatusError } from "#shared/api/errors.ts";
+import { forbidden, internalError, StatusError } from "#shared/api/errors.ts";
 import { unescapedKey } from "../authn/identity-headers.ts";
 import type { Attributes, Authorizer } from "../authz/authorizer.ts";
 import type { RequestContext, RequestInfo, User } from "../request.ts";
@@ -43,12 +43,14 @@ export async function assertAllowed(
 
 function forbiddenRequest(attributes: Attributes, message: string): StatusError {
   const { isResourceRequest, group, resource, name = "" } = attributes;
-  // It tells what was asked for: a browser must not take it for anything else.
-  const headers = { "x-content-type-options": "nosniff" };
-  if (!isResourceRequest) return new StatusError("Forbidden", `forbidden: ${message}`, { hasDetails: true, headers });
+  if (!isResourceRequest)
+    return new StatusError("Forbidden", `forbidden: ${message}`, { hasDetails: true, headers: unsniffed });
   const error = forbidden({ group, plural: resource }, name, message);
-  return new StatusError(error.reason, error.message, { ...error.options, headers });
+  return new StatusError(error.reason, error.message, { ...error.options, headers: unsniffed });
 }
+
+/** Of what tells what was asked for: a browser must not take it for anything else. */
+const unsniffed = { "x-content-type-options": "nosniff" };
 
 /** `User "x" cannot list resource "pods" in API group "" in the namespace "y"` */
 function refusal(attributes: Attributes): string {
@@ -94,7 +96,9 @@ async function actorOf(authorizer: Authorizer, user: User, headers: RequestConte
         values.map((value) => `{UserExtra  ${value}  ${authentication}  ${key}}`),
       ),
     ];
-    throw badRequest(`requested [${asked.join(" ")}] without impersonating a user`);
+    throw new StatusError("BadRequest", `requested [${asked.join(" ")}] without impersonating a user`, {
+      headers: unsniffed,
+    });
   }
   const may = (resource: string, value: string, where: Partial<Attributes> = {}): Promise<void> =>
     assertAllowed(authorizer, { ...impersonation, user, resource, name: value, ...where });

@@ -1,13 +1,14 @@
 import type { TLSSocket } from "node:tls";
 import { internalError, StatusError } from "#shared/api/errors.ts";
 import { auditIdOf } from "../audit/auditor.ts";
-import type { AuditRecord } from "../audit/record.ts";
+import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
 import type { ClientCertificate } from "../authn/client-authorities.ts";
 import type { RequestInfo, User } from "../request.ts";
 import type { ApiRequest, ApiServer } from "../server.ts";
 import type { HttpRequest } from "./arrival.ts";
 import type { Connections } from "./connections.ts";
+import { timeLimitOf } from "./request-deadline.ts";
 import { dropIdentity, headersOf } from "./request-headers.ts";
 
 const UNAUTHORIZED = 401;
@@ -46,12 +47,22 @@ export class Entrance {
     return { headers, auditId: auditIdOf(headers) };
   }
 
+  /** How long the request may take (ms). Throws BadRequest for a time that is none. */
+  limited(caller: Caller, query: URLSearchParams, headers: ApiRequest["headers"], auditId: string): number {
+    try {
+      return timeLimitOf(query);
+    } catch (error) {
+      if (error instanceof StatusError) this.#refused(askedBy(caller, headers), auditId, error);
+      throw error;
+    }
+  }
+
   /** Throws what authentication refuses. */
   async admit(caller: Caller, headers: ApiRequest["headers"], auditId: string): Promise<Admitted> {
     const { server, connections, certificateOf } = this.#options;
     const { request, connection, info } = caller;
     const { remoteAddress } = connection;
-    const asked = { method: request.method, info, uri: request.url, headers, remoteAddress };
+    const asked = askedBy(caller, headers);
     try {
       const user = await server.authenticate({
         headers,
@@ -64,10 +75,13 @@ export class Entrance {
       if (user.name !== anonymousUser.name) connections.proven(connection);
       return { user, audit: server.auditor?.begin(asked, user, auditId) };
     } catch (error) {
-      if (error instanceof StatusError && error.code === UNAUTHORIZED)
-        server.auditor?.begin(asked, undefined, auditId)?.unauthenticated(error);
+      if (error instanceof StatusError && error.code === UNAUTHORIZED) this.#refused(asked, auditId, error);
       throw error;
     }
+  }
+
+  #refused(asked: AuditedRequest, auditId: string, error: StatusError): void {
+    this.#options.server.auditor?.begin(asked, undefined, auditId)?.unauthenticated(error);
   }
 
   /** What a client is told of an error; one that is no answer of the API's own is logged. */
@@ -77,4 +91,9 @@ export class Entrance {
     this.#options.log(`${request.method} ${request.url}: ${text}`);
     return internalError(error instanceof Error ? error.message : String(error), error);
   }
+}
+
+function askedBy({ request, connection, info }: Caller, headers: ApiRequest["headers"]): AuditedRequest {
+  const { remoteAddress } = connection;
+  return { method: request.method, info, uri: request.url, headers, remoteAddress };
 }

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Express } from "express";
 import type { Arrival, HttpRequest, ServeArrival } from "./arrival.ts";
+import { Http1Intake, PASSED_OVER_BYTES } from "./http1-intake.ts";
 import { expectationFailed, refusalFor, refusalOf, refuse } from "./http1-refusal.ts";
 import { isWebPath } from "./web-paths.ts";
 
@@ -24,6 +25,7 @@ export function createHttp1Server(options: Http1Options): Server {
   const { maxHeaders_bytes, idleFor_ms, serve, isUpgrade, upgrade, log } = options;
   /** Connections with a request whose answer may have begun. */
   const busy = new WeakSet<Duplex>();
+  const intakes = new WeakMap<Duplex, Http1Intake>();
   const begin = (request: IncomingMessage, response: ServerResponse, awaitsWord = false): void => {
     const refusal = refusalOf(request);
     if (refusal) {
@@ -31,6 +33,7 @@ export function createHttp1Server(options: Http1Options): Server {
       return;
     }
     staySilent(request, response);
+    intakes.get(request.socket)?.began(request, response);
     if (request.method === "OPTIONS" && request.url === "*") {
       response.writeHead(OK, { "content-length": 0 }).end();
       return;
@@ -61,6 +64,7 @@ export function createHttp1Server(options: Http1Options): Server {
     );
   });
   server.keepAliveTimeout = idleFor_ms;
+  server.on("connection", (socket: TLSSocket) => intakes.set(socket, new Http1Intake(socket)));
   server.on("upgrade", upgrade);
   server.on("checkContinue", (request, response) => begin(request, response, true));
   server.on("checkExpectation", (_, response) => response.writeHead(expectationFailed, { connection: "close" }).end());
@@ -80,14 +84,17 @@ class Http1Arrival implements Arrival, HttpRequest {
   readonly response: ServerResponse;
   readonly #message: IncomingMessage;
   #awaitsWord: boolean;
+  /** So long that nobody reads it for the sake of what comes behind it. */
+  #isLong: boolean;
 
   /** @param awaitsWord whether the client sends its body once it is told to go on (RFC 9110, 10.1.1) */
   constructor(message: IncomingMessage, response: ServerResponse, awaitsWord: boolean) {
     this.#message = message;
     this.response = response;
     this.#awaitsWord = awaitsWord && this.hasBody && message.headers["content-length"] !== "0";
-    // Who is never told may send the body or not: what comes next by the connection cannot be known.
-    if (this.#awaitsWord) response.setHeader("connection", "close");
+    this.#isLong = Number(message.headers["content-length"] ?? 0) >= PASSED_OVER_BYTES;
+    // Who is never told may send the body or not: what comes next by the connection cannot be known. A long one is not passed over.
+    if (this.#awaitsWord || this.#isLong) response.setHeader("connection", "close");
   }
 
   get request(): HttpRequest {
@@ -98,10 +105,17 @@ class Http1Arrival implements Arrival, HttpRequest {
   get body(): IncomingMessage {
     if (this.#awaitsWord && !this.response.headersSent) {
       this.#awaitsWord = false;
-      staySilent(this.#message, this.response);
+      if (!this.#isLong) this.#goOn();
       this.response.writeContinue();
     }
+    if (this.#isLong) this.#message.once("end", () => this.#goOn());
+    this.#isLong = false;
     return this.#message;
+  }
+
+  /** There may be another request behind this one. */
+  #goOn(): void {
+    if (!this.response.headersSent) staySilent(this.#message, this.response);
   }
 
   get connection(): TLSSocket {
@@ -146,6 +160,6 @@ async function webOf(begin: (request: IncomingMessage, response: ServerResponse)
   const web = express();
   web.disable("x-powered-by");
   web.disable("etag");
-  web.use(begin);
+  web.use((request, response) => begin(request, response));
   return web;
 }

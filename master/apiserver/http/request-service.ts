@@ -4,7 +4,7 @@ import type { AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
 import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
-import type { ApiResponse, RequestBody, RequestInfo, User } from "../request.ts";
+import type { ApiResponse, RequestInfo, User } from "../request.ts";
 import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { acceptedBy, packingFor, sendStatus, setWarnings, wantsPretty } from "./answer.ts";
 import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
@@ -12,11 +12,9 @@ import type { Connections } from "./connections.ts";
 import type { Entrance } from "./entrance.ts";
 import { negotiate } from "./negotiate.ts";
 import { render, sizeOfParts } from "./render.ts";
-import { readBody } from "./request-body.ts";
+import { ArrivingBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { isWebPath } from "./web-paths.ts";
-
-const ANSWER_WITHIN_MS = 60_000;
 
 /** Answers requests: who asks, whose turn it is, what the API server says to it, and in which form the client gets it. */
 export class RequestService {
@@ -67,6 +65,7 @@ export class RequestService {
     const caller = { request, connection, info };
     const { headers, auditId } = this.#entrance.namesOf(caller);
     response.setHeader("audit-id", auditId);
+    const limit_ms = limited ? this.#entrance.limited(caller, query, headers, auditId) : undefined;
     const admitted = await this.#entrance.admit(caller, headers, auditId).catch((error: unknown) => {
       arrival.retire?.();
       throw error;
@@ -76,14 +75,32 @@ export class RequestService {
     if (admitted.user.name === anonymousUser.name && !isWebPath(info.path)) arrival.retire?.();
     audit = admitted.audit;
     const { user } = admitted;
-    const asked = { info, query, headers, signal: gone.signal, audit };
-    const late = limited ? setTimeout(() => this.#answerLate(response, gone), ANSWER_WITHIN_MS) : undefined;
+    const body = new ArrivingBody(request, (bytes) => this.#server.metrics.bodyArrived(info, bytes));
+    const asked: ApiRequest = {
+      method: request.method,
+      info,
+      query,
+      headers,
+      body,
+      signal: gone.signal,
+      warnings: [],
+      remoteAddress: connection.remoteAddress,
+      audit,
+    };
+    const answerLate = (): void => {
+      if (!this.#answerLate(response)) return;
+      gone.abort();
+      body.giveUp();
+    };
+    const late = limit_ms === undefined ? undefined : setTimeout(answerLate, limit_ms);
     this.#underWay += limited ? 1 : 0;
     if (limited) this.#rush.requestBegan(this.#underWay);
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#enter(asked, user, response);
-      await this.#answer(arrival, asked, user, limited ? undefined : leave);
+      const acting = this.#server.actorOf(asked, user);
+      const actor = acting instanceof Promise ? await acting : acting;
+      leave = await this.#enter(asked, actor, response);
+      await this.#answer(arrival, asked, actor, limited ? undefined : leave);
     } catch (error) {
       const status = this.#entrance.statusOf(error, request);
       audit?.failed(status);
@@ -113,33 +130,27 @@ export class RequestService {
     return passage.leave;
   }
 
-  /** An answer that has begun may take as long as the client reads; one that has not is given up. */
-  #answerLate(response: HttpResponse, gone: AbortController): void {
-    if (response.headersSent) return;
-    gone.abort();
+  /** An answer that has begun may take as long as the client reads; one that has not is given up, which is true then. */
+  #answerLate(response: HttpResponse): boolean {
+    if (response.headersSent) return false;
     const message = "request did not complete within the allotted timeout";
     sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
+    return true;
   }
 
   async #answer(
     { request, response, connection }: Arrival,
-    { info, query, headers, signal, audit }: Pick<ApiRequest, "info" | "query" | "headers" | "signal" | "audit">,
+    asked: ApiRequest,
     user: User,
     isHandled: (() => void) | undefined,
   ): Promise<void> {
-    const body: RequestBody = this.#server.readsBody(info) ? await readBody(request) : { kind: "none" };
-    if (body.kind === "bytes") this.#server.metrics.bodyArrived(info, body.bytes.length);
-    const warnings: string[] = [];
-    const { method } = request;
-    const { remoteAddress } = connection;
+    const { info, query, headers, warnings, audit } = asked;
     const exchange: Exchange = { kind: "request", request, response };
-    const answer = await this.#server
-      .handle({ method, info, query, headers, body, signal, warnings, remoteAddress, audit }, user, exchange)
-      .catch((error: unknown) => {
-        // What was found odd is told of a refused request too.
-        if (!response.headersSent) setWarnings(response, warnings);
-        throw error;
-      });
+    const answer = await this.#server.handle(asked, user, exchange).catch((error: unknown) => {
+      // What was found odd is told of a refused request too.
+      if (!response.headersSent) setWarnings(response, warnings);
+      throw error;
+    });
     isHandled?.();
     if (answer !== "handled") audit?.answered(answer);
     if (isLongRunning(info)) audit?.started(answer === "handled" ? response.statusCode : codeOf(answer));

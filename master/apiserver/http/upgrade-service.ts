@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
+import { withoutBody } from "../request.ts";
 import { type ApiServer, splitUrl } from "../server.ts";
 import type { Connections } from "./connections.ts";
 import type { Entrance } from "./entrance.ts";
@@ -67,10 +68,9 @@ export class UpgradeService {
     const upgraded = { kind: "upgrade", request, socket, head } as const;
     const { signal } = gone;
     const { remoteAddress } = connection;
-    const body = { kind: "none" } as const;
     try {
-      const asked = { method, info, query, headers, body, signal, warnings: [], remoteAddress, audit };
-      const answer = await server.handle(asked, user, upgraded);
+      const asked = { method, info, query, headers, body: withoutBody, signal, warnings: [], remoteAddress, audit };
+      const answer = await server.handle(asked, await server.actorOf(asked, user), upgraded);
       if (answer !== "handled") {
         answerByWebSocket({ request, socket, head }, answer, (error) => {
           log(`${url} by WebSocket: ${error instanceof Error ? error.message : String(error)}`);

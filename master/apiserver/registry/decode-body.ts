@@ -2,7 +2,7 @@
 import { type DecodedDocument, decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { decodeProtobuf, ProtobufError, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
-import { badRequest, invalid, unsupportedMediaType } from "#shared/api/errors.ts";
+import { badRequest, invalid, type StatusError, unsupportedMediaType } from "#shared/api/errors.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
@@ -23,11 +23,22 @@ export function documentOf(value: unknown): DecodedDocument {
   return { value, duplicates: [], positionOf: () => Infinity };
 }
 
-const mediaTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const mediaTypes = ["application/json", "application/yaml", protobufContentType];
+const decodedTypes: ReadonlySet<string> = new Set(["", ...mediaTypes]);
+
+const unknownFormat = (): StatusError =>
+  unsupportedMediaType(
+    `the body of the request was in an unknown format - accepted media types include: ${mediaTypes.join(", ")}`,
+  );
 
 /** A body in which no object of any kind is to be seen. */
 export class UnrecognizedBodyError extends Error {
   override readonly name = "UnrecognizedBodyError";
+}
+
+/** Throws 415 for a content type that is not known. */
+export function requireDecodable(contentType: string | undefined): void {
+  if (!hasParameters(contentType) || !decodedTypes.has(mediaTypeOf(contentType))) throw unknownFormat();
 }
 
 /** Decodes by content type. Throws UnrecognizedBodyError for a body that does not parse, 415 for a type that is not known.
@@ -50,9 +61,7 @@ export function decodeDocument(
       case protobufContentType:
         return documentOf(decodeProtobuf(bytes, fallback).value);
       default:
-        throw unsupportedMediaType(
-          `the body of the request was in an unknown format - accepted media types include: ${mediaTypes}`,
-        );
+        throw unknownFormat();
     }
   } catch (error) {
     if (error instanceof JsonSyntaxError) {

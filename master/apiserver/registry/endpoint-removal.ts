@@ -1,7 +1,7 @@
 /** DELETE of an object and of a collection: from a request that may be made to an answer. */
 import { isNotFound } from "#shared/api/errors.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
-import type { ApiResponse, RequestContext } from "../request.ts";
+import type { ApiResponse, RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse } from "./answer.ts";
 import { type EndpointRequest, scopeOf } from "./endpoint-request.ts";
@@ -18,8 +18,9 @@ const DELETES_AT_ONCE = 50;
 
 export async function removeOne(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
   const { context, resource, accepted } = request;
-  const options = deleteOptions(context.body, context.headers["content-type"], context.query);
-  context.audit?.requestObject(auditedOptions(context, options));
+  const body = await context.body.read();
+  const options = deleteOptions(body, context.headers["content-type"], context.query);
+  context.audit?.requestObject(auditedOptions(body, options));
   const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
   const { entry, isGone } = await remove(parts, scope, nameOf(context), options);
   if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
@@ -37,7 +38,8 @@ export async function removeOne(parts: WriteParts, request: EndpointRequest): Pr
 export async function removeCollection(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
   const { context, resource, accepted } = request;
   const { hub, store } = parts;
-  const options = deleteOptions(context.body, context.headers["content-type"], context.query);
+  const body = await context.body.read();
+  const options = deleteOptions(body, context.headers["content-type"], context.query);
   const stored = storedOf(resource);
   const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
   const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
@@ -71,7 +73,7 @@ async function removeIfThere(
 }
 
 /** Those that a body brought, in the version that upstream has them in by then. */
-function auditedOptions({ body }: RequestContext, options: DeleteOptions & { readonly isDryRun: boolean }): unknown {
+function auditedOptions(body: RequestBody, options: DeleteOptions & { readonly isDryRun: boolean }): unknown {
   if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return undefined;
   const { isDryRun: _, metadata: __, ...given } = options as typeof options & { readonly metadata?: unknown };
   return { ...given, kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };

@@ -4,7 +4,7 @@ import { managerOfRequest } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { type Accepted, negotiateFor } from "../http/negotiate.ts";
-import type { RequestContext } from "../request.ts";
+import type { RequestBody, RequestContext } from "../request.ts";
 import { decodeObject } from "./decode-body.ts";
 import { namespaceOf, storedOf } from "./request-target.ts";
 import type { ServedResource } from "./served-resource.ts";
@@ -52,10 +52,14 @@ export function scopeOf(
 }
 
 /** The object of a write's body. Throws BadRequest. */
-export function decodedObject({ context, resource }: EndpointRequest, options: WriteOptions): KubeObject {
+export function decodedObject(
+  { context, resource }: EndpointRequest,
+  body: RequestBody,
+  options: WriteOptions,
+): KubeObject {
   const { custom = false } = resource.declaration;
   const object = decodeObject(
-    context.body,
+    body,
     context.headers["content-type"],
     { gvk: resource.gvk, schema: resource.schema, custom },
     options.fieldValidation,

@@ -6,7 +6,7 @@ import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { objectResponse } from "./answer.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
-import { decodeObject } from "./decode-body.ts";
+import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { checkPatchOptions, decodePatch, patchTypeOf } from "./patch.ts";
 import { connectsBy, nameOf } from "./request-target.ts";
@@ -17,12 +17,17 @@ import { writeOptions } from "./write-options.ts";
 import { judge, mutate, type WriteParts } from "./write-scope.ts";
 
 /** The object that a subresource's own kind of body is; undefined where it has none. Throws BadRequest. */
-export function subresourceBody(context: RequestContext, { body }: SubresourceDeclaration): KubeObject | undefined {
-  if (!body || context.info.verb === "get" || connectsBy(body.kind)) return undefined;
-  const { fieldValidation } = writeOptions(context.query, "CreateOptions");
-  const expected = { gvk: body, schema: schemaFor(body), custom: false };
+export async function subresourceBody(
+  context: RequestContext,
+  { body: gvk }: SubresourceDeclaration,
+): Promise<KubeObject | undefined> {
+  if (!gvk || context.info.verb === "get" || connectsBy(gvk.kind)) return undefined;
   const { headers, warnings } = context;
-  const object = decodeObject(context.body, headers["content-type"], expected, fieldValidation, warnings);
+  requireDecodable(headers["content-type"]);
+  const body = await context.body.read();
+  const { fieldValidation } = writeOptions(context.query, "CreateOptions");
+  const expected = { gvk, schema: schemaFor(gvk), custom: false };
+  const object = decodeObject(body, headers["content-type"], expected, fieldValidation, warnings);
   context.audit?.requestObject(object);
   return object;
 }
@@ -77,6 +82,7 @@ export async function serveScale(
   };
   if (verb === "get") return answer(await entry());
   const type = verb === "patch" ? patchTypeOf(context.headers["content-type"], resource.declaration) : undefined;
+  const sent = await context.body.read();
   const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
   const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
@@ -84,20 +90,14 @@ export async function serveScale(
     type !== undefined
       ? {
           kind: "patch" as const,
-          patch: decodePatch(context.body, type),
+          patch: decodePatch(sent, type),
           force: options.force === true,
         }
       : {
           kind: "put" as const,
           scale: namedFor(
             name,
-            decodeObject(
-              context.body,
-              context.headers["content-type"],
-              expected,
-              options.fieldValidation,
-              context.warnings,
-            ),
+            decodeObject(sent, context.headers["content-type"], expected, options.fieldValidation, context.warnings),
           ),
         };
   if (body.kind === "patch") checkPatchOptions(body.patch, options);

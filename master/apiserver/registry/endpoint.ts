@@ -12,6 +12,7 @@ import { listResponse, objectResponse, ofValue, watchResponse } from "./answer.t
 import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
+import { requireDecodable } from "./decode-body.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { admitBody, admitConnection, serveScale, subresourceBody } from "./endpoint-subresources.ts";
@@ -182,8 +183,10 @@ export class ResourceEndpoint {
 
   async #create(request: EndpointRequest, handler: SubresourceHandler | undefined): Promise<ApiResponse | "handled"> {
     const { context, resource, accepted } = request;
+    requireDecodable(context.headers["content-type"]);
+    const body = await context.body.read();
     const options = writeOptions(context.query, "CreateOptions");
-    const object = decodedObject(request, options);
+    const object = decodedObject(request, body, options);
     const { virtual } = resource.declaration;
     if (virtual) {
       matchNamespace(request, object);
@@ -229,8 +232,9 @@ export class ResourceEndpoint {
   async #put(request: EndpointRequest, change?: PartialUpdate): Promise<ApiResponse> {
     const { context, resource, accepted } = request;
     const name = nameOf(context);
+    const body = await context.body.read();
     const options = writeOptions(context.query, "UpdateOptions");
-    const object = namedFor(name, decodedObject(request, options));
+    const object = namedFor(name, decodedObject(request, body, options));
     matchNamespace(request, object);
     const scope = scopeOf(request, options);
     const { strategy } = resource.workingDeclaration;
@@ -257,8 +261,9 @@ export class ResourceEndpoint {
   async #patch(request: EndpointRequest, change?: PartialUpdate): Promise<ApiResponse> {
     const { context, resource, accepted } = request;
     const type = patchTypeOf(context.headers["content-type"], resource.declaration);
+    const body = await context.body.read();
     const options = writeOptions(context.query, "PatchOptions");
-    const patch = decodePatch(context.body, type);
+    const patch = decodePatch(body, type);
     context.audit?.requestObject(patch.document.value);
     checkPatchOptions(patch, options);
     const { entry, created } = await patchObject(this.#parts, scopeOf(request, options), {
@@ -286,7 +291,7 @@ export class ResourceEndpoint {
     const connection = declared?.body && connectsBy(declared.body.kind) ? declared.body : undefined;
     const accepted = connection ? undefined : acceptedFor(context, resource, false);
     const name = nameOf(context);
-    const body = declared ? subresourceBody(context, declared) : undefined;
+    const body = declared ? await subresourceBody(context, declared) : undefined;
     const namespace = namespaceOf(context, resource);
     if (body) await admitBody(this.#parts, context, resource, name, body);
     if (connection) await admitConnection(this.#parts, context, resource, name, connection);

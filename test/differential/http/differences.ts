@@ -120,14 +120,6 @@ export const differences: readonly HttpDifference[] = [
       upstream.code === TOO_LARGE && Bun.deepEquals(withoutConnection(upstream), withoutConnection(ours)),
   },
   {
-    reason: "A body is read before it is known whether the request may be made: its client is told to send it.",
-    explains: ({ waits }, upstream, { interim, ...ours }) =>
-      waits === true &&
-      upstream.code >= BAD_REQUEST &&
-      interim?.[0] === 100 &&
-      Bun.deepEquals(withoutConnection(upstream), withoutConnection(ours)),
-  },
-  {
     reason: "A stream of HTTP/2 whose request is malformed by RFC 9113 (8.2.1, 8.2.2, 8.3.1) ends with an error.",
     explains: ({ over }, _, ours) => over === "h2" && ours.code === 0 && ours.error === "protocolError",
   },

@@ -105,8 +105,11 @@ async function byHttp2(socket: TLSSocket, request: RawRequest, who: readonly Hea
   await listener.until(() => has(1), request.name);
   const answer: RawAnswer | undefined = reader.answer(1);
   const error = answer ? undefined : (reader.stream(1).error ?? reader.wentAway);
-  if (reader.wentAway !== undefined || listener.isOver) return { answer, error, next: "closed" };
+  // A server that has answered wants no more of the body, and says so.
+  if (answer && request.withheld) await listener.until(() => reader.stream(1).error !== undefined, request.name);
+  const reset = answer && reader.stream(1).error;
+  if (reader.wentAway !== undefined || listener.isOver) return { answer, error, reset, next: "closed" };
   socket.write(requestBytes(following, headersOf({ ...following, over: "h2" }, who), 3).head);
   await listener.until(() => has(3), request.name);
-  return { answer, error, next: reader.answer(3)?.code ?? "closed" };
+  return { answer, error, reset, next: reader.answer(3)?.code ?? "closed" };
 }

@@ -43,7 +43,7 @@ export function requestBytes(
   headers: readonly Header[],
   stream: number,
 ): { head: Buffer; body: Buffer } {
-  const { method, target, pseudo, body, trailers = [] } = request;
+  const { method, target, pseudo, body, trailers = [], withheld } = request;
   const first = pseudo ?? [
     [":method", method],
     [":scheme", "https"],
@@ -51,7 +51,7 @@ export function requestBytes(
     [":path", target],
   ];
   const rest = headers.map(([name, value]): Header => [given(name), value]);
-  const head = headerFrames([...first, ...rest], stream, body === undefined && trailers.length === 0);
+  const head = headerFrames([...first, ...rest], stream, body === undefined && trailers.length === 0 && !withheld);
   const parts: Buffer[] = [];
   const bytes = Buffer.from(body ?? "");
   for (let at = 0; at < bytes.length; at += FRAME_BYTES) {

@@ -17,6 +17,8 @@ export interface Exchanged {
   readonly answer: RawAnswer | undefined;
   /** Error of HTTP/2 by which the stream or the connection was ended. */
   readonly error?: string | undefined;
+  /** Error by which a stream was ended behind its answer. */
+  readonly reset?: string | undefined;
   /** What the next request on the connection comes to: a code, or that there is no connection any more. */
   readonly next: number | "closed";
 }
@@ -25,6 +27,7 @@ export interface ComparedAnswer extends WireAnswer {
   readonly interim?: readonly number[];
   readonly headers: Readonly<Record<string, string>>;
   readonly error?: string;
+  readonly reset?: string;
   readonly next: number | "closed";
 }
 
@@ -54,7 +57,10 @@ const there = [
   "x-kubernetes-pf-prioritylevel-uid",
 ];
 
-export async function comparedAnswer(request: RawRequest, { answer, error, next }: Exchanged): Promise<ComparedAnswer> {
+export async function comparedAnswer(
+  request: RawRequest,
+  { answer, error, reset, next }: Exchanged,
+): Promise<ComparedAnswer> {
   const failed = error === undefined ? {} : { error };
   if (!answer) return { code: 0, type: "", headers: {}, ...failed, next };
   const { code, interim, headers } = answer;
@@ -78,6 +84,7 @@ export async function comparedAnswer(request: RawRequest, { answer, error, next 
     headers: Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1))),
     ...(text !== undefined && { body: request.anyBody && code < 300 ? "…" : text }),
     ...failed,
+    ...(reset !== undefined && { reset }),
     next,
   };
 }

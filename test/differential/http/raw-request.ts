@@ -20,6 +20,8 @@ export interface RawRequest {
   readonly ends?: true;
   /** The body is for whoever is told to go on. */
   readonly waits?: true;
+  /** The body that the headers announce is not sent, whatever is answered. */
+  readonly withheld?: true;
   /** What the body says is another test's, or changes by itself. */
   readonly anyBody?: true;
   /** Sent without saying who asks. */

@@ -3,6 +3,7 @@
  * metrics answer has tests of its own.
  */
 import type { RawGroup } from "./asking.ts";
+import { bodyGroups } from "./body-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { http2Groups } from "./http2-requests.ts";
 import { messageGroups } from "./message-requests.ts";
@@ -15,4 +16,5 @@ export const groups: readonly RawGroup[] = [
   ...messageGroups,
   ...targetGroups,
   ...http2Groups,
+  ...bodyGroups,
 ];
