@@ -91,7 +91,7 @@ describe("the DNS server", () => {
       forwarder: {
         forward: async (query) => {
           asked++;
-          return udp(upstream.port, query, "127.0.0.53");
+          return udpBytes(upstream.port, query, "127.0.0.53");
         },
       },
     });
@@ -181,6 +181,11 @@ describe("the DNS server", () => {
     known.resolve();
     expect(await answer).toEqual(["10.43.0.7"]);
   });
+  test("what is no question gets an answer that says so", async () => {
+    const update = queryFor("web.shop.svc.cluster.local", "A");
+    update.writeUInt16BE(5 << 11, 2);
+    expect((await udp(server.port, update)).flags).toBe(0x84);
+  });
   test("garbage gets no answer and does no harm", async () => {
     const socket = createSocket("udp4");
     socket.send(Buffer.from([1, 2, 3]), server.port, "127.0.0.1");
@@ -209,8 +214,10 @@ test("a zone's own servers are asked, at their port, and an answer is kept no lo
   try {
     const forwarder = new Forwarder(new Set(), "/nonexistent");
     const zone = { upstreams: [{ address: "127.0.0.1", port: zoneServer.port }], longestLife_s: 0 };
-    const askZone = (zone_: typeof zone): Promise<Packet | undefined> =>
-      forwarder.forward(queryFor("web.shop.svc.corp.test", "A"), "web.shop.svc.corp.test/A", zone_);
+    const askZone = async (zone_: typeof zone): Promise<Packet | undefined> => {
+      const answer = await forwarder.forward(queryFor("web.shop.svc.corp.test", "A"), zone_);
+      return answer && decode(answer);
+    };
     expect((await askZone(zone))?.answers).toMatchObject([{ data: "10.43.0.7" }]);
     await askZone(zone);
     expect(asked).toBe(2);
@@ -225,13 +232,135 @@ test("a zone's own servers are asked, at their port, and an answer is kept no lo
   }
 });
 
+describe("an upstream that is not to be trusted", () => {
+  /** Answers by what it is told, to whom it is told. */
+  async function resolver(answer: (query: Buffer) => readonly (readonly [Buffer, from?: "elsewhere"])[]): Promise<{
+    readonly zone: { upstreams: { address: string; port: number }[]; longestLife_s: number };
+    asked: number;
+    close(): void;
+  }> {
+    const [socket, other] = [createSocket("udp4"), createSocket("udp4")];
+    await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
+    const it = {
+      zone: { upstreams: [{ address: "127.0.0.1", port: socket.address().port }], longestLife_s: 30 },
+      asked: 0,
+      close: () => {
+        socket.close();
+        other.close();
+      },
+    };
+    socket.on("message", (query, { port }) => {
+      it.asked++;
+      for (const [message, from] of answer(query)) (from ? other : socket).send(message, port, "127.0.0.1");
+    });
+    return it;
+  }
+
+  const answerTo = (query: Buffer, data: string, name = "example.org", id = query.readUInt16BE(0)): Buffer =>
+    encode({
+      type: "response",
+      id,
+      flags: 0x180,
+      questions: [{ type: "A", name }],
+      answers: [{ type: "A", name, ttl: 60, data }],
+    });
+  const forged = "192.0.2.66";
+
+  test("is asked by another number than the client's, and only its own answer to that counts", async () => {
+    const ids: number[] = [];
+    const it = await resolver((query) => {
+      ids.push(query.readUInt16BE(0));
+      return [
+        [answerTo(query, forged), "elsewhere"],
+        [answerTo(query, forged, "example.org", (query.readUInt16BE(0) + 1) & 0xffff)],
+        [answerTo(query, forged, "another.org")],
+        [query],
+        [Buffer.from("garbage")],
+        [answerTo(query, "192.0.2.1")],
+      ];
+    });
+    const forwarder = new Forwarder(new Set(), "/nonexistent");
+    for (let times = 0; times < 3; times++) {
+      const answer = decode((await forwarder.forward(queryFor("Example.org", "A"), it.zone)) ?? Buffer.alloc(0));
+      expect([answer.id, answer.questions?.[0]?.name]).toEqual([4711, "Example.org"]);
+      expect(answer.answers).toMatchObject([{ data: "192.0.2.1" }]);
+      forwarder.forget();
+    }
+    expect(new Set([...ids, 4711]).size).toBeGreaterThan(2);
+    it.close();
+  });
+
+  test("is asked again where it failed, or where another class or signatures are wanted", async () => {
+    let code = 2;
+    const it = await resolver((query) => {
+      const answer = Buffer.from(query);
+      answer.writeUInt16BE(0x8180 | code, 2);
+      return [[answer]];
+    });
+    const forwarder = new Forwarder(new Set(), "/nonexistent");
+    const plain = queryFor("example.org", "A");
+    const chaos = Buffer.from(plain);
+    chaos.writeUInt16BE(3, chaos.length - 2);
+    const signed = encode({
+      type: "query",
+      id: 1,
+      questions: [{ type: "A", name: "example.org" }],
+      additionals: [
+        {
+          type: "OPT",
+          name: ".",
+          udpPayloadSize: 1232,
+          flags: 0x8000,
+          extendedRcode: 0,
+          ednsVersion: 0,
+          flag_do: true,
+          options: [],
+        },
+      ],
+    });
+    for (const query of [plain, plain]) await forwarder.forward(query, it.zone);
+    expect(it.asked).toBe(2);
+    code = 3;
+    for (const query of [plain, chaos, signed, plain, chaos, signed]) await forwarder.forward(query, it.zone);
+    expect(it.asked).toBe(5);
+    it.close();
+  });
+
+  test("does no harm by records that cannot be read or written anew", async () => {
+    // A fingerprint of no length, and an option that is not at the root.
+    const records = ["c00c002c00010000003c0000", "c00c002900010000003c0000"];
+    const it = await resolver((query) => {
+      const answer = Buffer.concat([query, ...records.map((record) => Buffer.from(record, "hex"))]);
+      answer.writeUInt16BE(0x8180, 2);
+      answer.writeUInt16BE(records.length, 6);
+      return [[answer]];
+    });
+    const forwarder = new Forwarder(new Set(), "/nonexistent");
+    const server = new DnsServer({
+      addresses: ["127.0.0.1"],
+      port: 0,
+      domain: "cluster.local",
+      view: {
+        ...view,
+        service: () => service("alias", { type: "ExternalName", externalName: "example.org" }),
+      },
+      forwarder: { forward: (query) => forwarder.forward(query, it.zone) },
+      log: silentLog,
+    });
+    await server.start();
+    const query = queryFor("example.org", "A");
+    const passedOn = await udpBytes(server.port, query);
+    expect(passedOn.subarray(query.length).toString("hex")).toBe(records.join(""));
+    const alias = await udpBytes(server.port, queryFor("alias.shop.svc.cluster.local", "A"));
+    expect(alias.readUInt16BE(2) & 0xf).toBe(2);
+    await server.stop();
+    it.close();
+  });
+});
+
 test("without a resolver a name outside the cluster fails at once", async () => {
   expect(
-    await new Forwarder(new Set(), "/nonexistent").forward(
-      queryFor("example.org", "A"),
-      "example.org/A",
-      usualDnsSettings.others,
-    ),
+    await new Forwarder(new Set(), "/nonexistent").forward(queryFor("example.org", "A"), usualDnsSettings.others),
   ).toBeUndefined();
 });
 
@@ -239,12 +368,14 @@ function queryFor(name: string, type: string): Buffer {
   return encode({ type: "query", id: 4711, flags: 0x100, questions: [{ type: type as "A", name }] });
 }
 
-function udp(port: number, query: Buffer, address = "127.0.0.1"): Promise<Packet> {
+const udp = async (port: number, query: Buffer): Promise<Packet> => decode(await udpBytes(port, query));
+
+function udpBytes(port: number, query: Buffer, address = "127.0.0.1"): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = createSocket("udp4");
     socket.once("message", (message) => {
       socket.close();
-      resolve(decode(message));
+      resolve(message);
     });
     socket.once("error", reject);
     socket.send(query, port, address);

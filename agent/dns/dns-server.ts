@@ -3,7 +3,6 @@ import { createServer, type Server, type Socket } from "node:net";
 import {
   type Answer,
   AUTHORITATIVE_ANSWER,
-  decode,
   encode,
   type Packet,
   RECURSION_AVAILABLE,
@@ -12,7 +11,8 @@ import {
 import type { Log } from "#shared/client/log.ts";
 import { type ClusterView, lookUp, type RecordData } from "./cluster-records.ts";
 import { type DnsSettings, usualDnsSettings, type ZoneSettings, zoneOf } from "./dns-settings.ts";
-import type { Forwarder } from "./forwarder.ts";
+import { decoded, type Forwarder } from "./forwarder.ts";
+import { fitted, flagsOf, operationOf } from "./message.ts";
 
 export interface DnsServerOptions {
   readonly addresses: readonly string[];
@@ -27,6 +27,9 @@ export interface DnsServerOptions {
 
 const plainUdp_bytes = 512;
 const largestUdp_bytes = 1232;
+const largestTcp_bytes = 65_535;
+const mostUnread_bytes = 256 * 1024;
+const RESPONSE = 0x8000;
 const mostTcpConnections = 100;
 const tcpIdle_ms = 10_000;
 const maxCnames = 8;
@@ -63,8 +66,8 @@ export class DnsServer {
   private async listenUdp(address: string): Promise<void> {
     const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
     socket.on("message", (message, from) => {
-      void this.respond(message).then((answer) => {
-        if (answer) socket.send(fit(answer, udpLimit_bytes(message)), from.port, from.address);
+      void this.respond(message, "udp").then((answer) => {
+        if (answer) socket.send(answer, from.port, from.address);
       });
     });
     await new Promise<void>((done, fail) => {
@@ -97,37 +100,36 @@ export class DnsServer {
       while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
         const message = received.subarray(2, received.readUInt16BE(0) + 2);
         received = received.subarray(message.length + 2);
-        void this.respond(message).then((answer) => {
+        void this.respond(message, "tcp").then((answer) => {
           if (!answer || socket.destroyed) return;
-          const body = encode(answer);
           const length = Buffer.alloc(2);
-          length.writeUInt16BE(body.length);
-          socket.write(Buffer.concat([length, body]));
+          length.writeUInt16BE(answer.length);
+          socket.write(Buffer.concat([length, answer]));
+          // Whoever asks and does not read fills this server's memory.
+          if (socket.writableLength > mostUnread_bytes) socket.destroy();
         });
       }
     });
   }
 
-  /** undefined: nothing that deserves an answer. */
-  private async respond(message: Buffer): Promise<Packet | undefined> {
-    let query: Packet;
+  /** undefined: nothing that deserves an answer. Never rejects: nobody would be there to hear of it. */
+  private async respond(message: Buffer, transport: "udp" | "tcp"): Promise<Buffer | undefined> {
+    const query = decoded(message);
+    const question = query?.questions?.[0];
+    if (query?.type !== "query" || !question) return undefined;
+    const limit_bytes = transport === "udp" ? udpLimit_bytes(query) : largestTcp_bytes;
     try {
-      query = decode(message);
-    } catch {
-      return undefined;
-    }
-    const question = query.questions?.[0];
-    if (query.type !== "query" || !question) return undefined;
-    if (query.questions?.length !== 1) return reply(query, responseCode.notImplemented, []);
-    try {
-      return await this.resolve(query, message, question.name.toLowerCase(), question.type);
+      if (query.questions?.length !== 1 || operationOf(message) !== 0)
+        return encode(reply(query, responseCode.notImplemented, []));
+      const answer = await this.resolve(query, message, question.name.toLowerCase(), question.type);
+      return answer instanceof Uint8Array ? fitted(answer, limit_bytes) : fit(answer, limit_bytes);
     } catch (error) {
       this.options.log.warn("cannot answer", { name: question.name, error });
-      return reply(query, responseCode.serverFailure, []);
+      return refusalOf(message);
     }
   }
 
-  private async resolve(query: Packet, message: Buffer, name: string, type: string): Promise<Packet> {
+  private async resolve(query: Packet, message: Buffer, name: string, type: string): Promise<Packet | Buffer> {
     const { view, domain } = this.options;
     if (!view.isUsable()) await this.untilUsable();
     const own = lookUp(view, domain, name, type);
@@ -146,10 +148,7 @@ export class DnsServer {
     const zone = zoneOf(this.settings(), name);
     const host = fromHosts(zone, name, type);
     if (host) return reply(query, host.exists ? responseCode.noError : responseCode.noSuchName, host.answers);
-    const forwarded = await this.options.forwarder.forward(message, `${name}/${type}`, zone);
-    if (!forwarded) return reply(query, responseCode.serverFailure, []);
-    // A cached answer was to another client's query.
-    return { ...forwarded, id: query.id ?? 0, questions: query.questions ?? [] };
+    return (await this.options.forwarder.forward(message, zone)) ?? reply(query, responseCode.serverFailure, []);
   }
 
   /** A client that waits a moment is better off than one that is told that it failed. */
@@ -183,15 +182,16 @@ export class DnsServer {
       }
       const query = encode({
         type: "query",
-        id: 1 + Math.floor(Math.random() * 65_534),
+        id: 0,
         flags: 0x100,
         questions: [{ type: type as "A", name: last.data }],
       });
       const target = last.data.toLowerCase();
       const zone = zoneOf(this.settings(), target);
       const host = fromHosts(zone, target, type);
-      const answer = host ?? (await forwarder.forward(query, `${target}/${type}`, zone));
-      return [...all, ...((answer?.answers ?? []) as unknown as RecordData[])];
+      const forwarded = host ? undefined : await forwarder.forward(query, zone);
+      const answers = host?.answers ?? (forwarded && decoded(forwarded)?.answers) ?? [];
+      return [...all, ...(answers as unknown as RecordData[])];
     }
     return all;
   }
@@ -241,8 +241,15 @@ function authority(domain: string, ttl_s: number): Answer {
   };
 }
 
-function udpLimit_bytes(query: Buffer): number {
-  const option = (decode(query).additionals ?? []).find((record) => record.type === "OPT") as
+/** That the server has failed, to a query that cannot be written anew. */
+function refusalOf(message: Buffer): Buffer {
+  const short = fitted(message, 0);
+  short.writeUInt16BE(RESPONSE | RECURSION_AVAILABLE | (flagsOf(message) & 0x100) | responseCode.serverFailure, 2);
+  return short;
+}
+
+function udpLimit_bytes(query: Packet): number {
+  const option = (query.additionals ?? []).find((record) => record.type === "OPT") as
     | { udpPayloadSize?: number }
     | undefined;
   return Math.min(largestUdp_bytes, Math.max(plainUdp_bytes, option?.udpPayloadSize ?? 0));

@@ -1,17 +1,22 @@
+import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
 import type { Upstream, ZoneSettings } from "./dns-settings.ts";
+import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, withId } from "./message.ts";
 
 const attempts = 3;
 const timeout_ms = 2000;
 const mostCached = 1000;
 const mostInFlight = 200;
+const ids = 65_536;
+/** Answers that are kept: that there is such a name, and that there is not. */
+const lasting: ReadonlySet<number> = new Set([0, 3]);
 
 /** Asks other servers about names outside the cluster, the board's own resolvers unless told otherwise, with a small cache. */
 export class Forwarder {
-  private readonly cache = new Map<string, { readonly packet: Packet; readonly until_ms: number }>();
+  private readonly cache = new Map<string, { readonly answer: Buffer; readonly until_ms: number }>();
   private inFlight = 0;
 
   /** @param ownAddresses never asked: they are this server. */
@@ -20,20 +25,26 @@ export class Forwarder {
     private readonly resolvConf = "/etc/resolv.conf",
   ) {}
 
-  /** The upstream's answer, whatever it says; undefined when none answers. `query` is the client's packet as it came. */
-  async forward(query: Buffer, cacheKey: string, zone: ForwardZone): Promise<Packet | undefined> {
-    const known = this.cache.get(cacheKey);
-    if (known && known.until_ms > performance.now()) return known.packet;
+  /**
+   * The upstream's answer, whatever it says, as an answer to this query; undefined when none answers. It is asked by a number that only
+   * this server knows: whoever asks could else answer himself, for all others too.
+   * @param query the client's message as it came, with one question.
+   */
+  async forward(query: Buffer, zone: ForwardZone): Promise<Buffer | undefined> {
+    const key = cacheKeyOf(query);
+    if (key === undefined) return undefined;
+    const known = this.cache.get(key);
+    if (known && known.until_ms > performance.now()) return readdressed(known.answer, query);
     if (this.inFlight >= mostInFlight) return undefined;
     this.inFlight++;
     try {
       const servers = zone.upstreams ?? this.boardResolvers();
       for (let attempt = 0; attempt < attempts; attempt++) {
         const server = servers[attempt % servers.length];
-        const answer = server && (await ask(server, query));
+        const answer = server && (await ask(server, withId(query, randomInt(ids))));
         if (answer) {
-          this.remember(cacheKey, answer, zone.longestLife_s * 1000);
-          return answer;
+          this.remember(key, answer, zone.longestLife_s * 1000);
+          return readdressed(answer, query);
         }
       }
       return undefined;
@@ -60,14 +71,16 @@ export class Forwarder {
     return servers.filter((server) => !this.ownAddresses.has(server)).map((address) => ({ address, port: 53 }));
   }
 
-  private remember(key: string, packet: Packet, longestLife_ms: number): void {
+  private remember(key: string, answer: Buffer, longestLife_ms: number): void {
+    const packet = lasting.has(codeOf(answer)) ? decoded(answer) : undefined;
+    if (!packet) return;
     const ttls = (packet.answers ?? []).flatMap((record) =>
       "ttl" in record && record.ttl !== undefined ? [record.ttl] : [],
     );
     const life_ms = Math.min(longestLife_ms, ttls.length > 0 ? Math.min(...ttls) * 1000 : 5000);
     if (life_ms <= 0) return;
     this.cache.delete(key);
-    this.cache.set(key, { packet, until_ms: performance.now() + life_ms });
+    this.cache.set(key, { answer, until_ms: performance.now() + life_ms });
     const oldest = this.cache.keys().next().value;
     if (this.cache.size > mostCached && oldest !== undefined) this.cache.delete(oldest);
   }
@@ -76,34 +89,38 @@ export class Forwarder {
 /** Whom to ask, and how long an answer may be kept. */
 export type ForwardZone = Pick<ZoneSettings, "upstreams" | "longestLife_s">;
 
-async function ask(server: Upstream, query: Buffer): Promise<Packet | undefined> {
+async function ask(server: Upstream, query: Buffer): Promise<Buffer | undefined> {
   const answer = await askByUdp(server, query);
-  // TC: the whole answer comes by TCP only.
-  return answer && ((answer.flags ?? 0) & 0x200) !== 0 ? ((await askByTcp(server, query)) ?? answer) : answer;
+  // The whole answer comes by TCP only.
+  return answer && isTruncated(answer) ? ((await askByTcp(server, query)) ?? answer) : answer;
 }
 
-function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Packet | undefined> {
+/** What is no answer to this query, somebody else's message or garbage, is as good as none. */
+function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
-    const finish = (packet: Packet | undefined): void => {
+    const finish = (answer: Buffer | undefined): void => {
       clearTimeout(timer);
       socket.close();
-      resolve(packet);
+      resolve(answer);
     };
     const timer = setTimeout(finish, timeout_ms, undefined);
     socket.once("error", () => finish(undefined));
-    socket.once("message", (message) => finish(decodeAnswer(message, query)));
-    socket.send(query, port, address);
+    socket.on("message", (message) => {
+      if (answers(message, query)) finish(message);
+    });
+    // Connected, it hears nobody else.
+    socket.connect(port, address, () => socket.send(query));
   });
 }
 
-function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Packet | undefined> {
+function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, address);
     let received = Buffer.alloc(0);
-    const finish = (packet: Packet | undefined): void => {
+    const finish = (answer: Buffer | undefined): void => {
       socket.destroy();
-      resolve(packet);
+      resolve(answer);
     };
     socket.setTimeout(timeout_ms, () => finish(undefined));
     socket.once("error", () => finish(undefined));
@@ -111,8 +128,9 @@ function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Packet | 
     socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       const length = received.length >= 2 ? received.readUInt16BE(0) : undefined;
-      if (length !== undefined && received.length >= length + 2)
-        finish(decodeAnswer(received.subarray(2, length + 2), query));
+      if (length === undefined || received.length < length + 2) return;
+      const message = received.subarray(2, length + 2);
+      finish(answers(message, query) ? message : undefined);
     });
     const length = Buffer.alloc(2);
     length.writeUInt16BE(query.length);
@@ -120,9 +138,8 @@ function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Packet | 
   });
 }
 
-/** undefined for what is not the answer to this query: somebody else's packet, or garbage. */
-function decodeAnswer(message: Buffer, query: Buffer): Packet | undefined {
-  if (message.length < 12 || message.readUInt16BE(0) !== query.readUInt16BE(0)) return undefined;
+/** undefined for what cannot be read: it may be passed on all the same. */
+export function decoded(message: Buffer): Packet | undefined {
   try {
     return decode(message);
   } catch {
