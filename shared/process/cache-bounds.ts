@@ -11,6 +11,8 @@ export interface CacheBounds {
   readonly listPieces_bytes: number;
   /** Lists that several clients are being sent right now. */
   readonly sharedLists_bytes: number;
+  /** Characters of objects' text that rest as they are; what was written before is packed. */
+  readonly looseText: number;
   /** Characters of text whose parsed views are kept; a view takes about three times its text. */
   readonly viewedText: number;
   /** Means of five minutes of what the board used. */
@@ -26,6 +28,7 @@ const usual: CacheBounds = {
   watchText: 4 * MiB,
   listPieces_bytes: 8 * MiB,
   sharedLists_bytes: 16 * MiB,
+  looseText: 32 * MiB,
   viewedText: 3 * MiB,
   usageMeans: 144,
   collect_bytes: 8 * MiB,
@@ -37,6 +40,7 @@ const low: CacheBounds = {
   watchText: MiB / 2,
   listPieces_bytes: MiB / 2,
   sharedLists_bytes: MiB,
+  looseText: 4 * MiB,
   viewedText: MiB / 2,
   usageMeans: 24,
   collect_bytes: 2 * MiB,

@@ -149,7 +149,7 @@ export class ServedResource {
       throw new Error(`${entry.key} has not been converted to ${this.apiVersion}`);
     }
     // What was stored before the stored version changed still bears the old one.
-    if (entry.stored.startsWith(this.#head)) return entry;
+    if (entry.hasHead(this.#head)) return entry;
     const known = this.#converted.get(entry);
     if (known) return known;
     const converted = this.#conversion

@@ -107,7 +107,7 @@ export async function watchEntries(
     (event) => {
       // Each version of a custom resource may have to be asked for elsewhere: in its turn, not here.
       if (resource.declaration.converter) {
-        queue.push({ event, weight: event.entry.stored.length + FRAME_OVERHEAD });
+        queue.push({ event, weight: event.entry.size + FRAME_OVERHEAD });
         return;
       }
       const frame = frameOf(event, selection, resource);
@@ -149,7 +149,7 @@ async function* framesOf(
       if (queue.ended) return;
       if (!selection.matches(entry)) continue;
       sent.count += 1;
-      sizes.observe(entry.stored.length);
+      sizes.observe(entry.size);
       yield objectFrame("ADDED", resource, entry);
     }
     if (endOfInitial) yield endOfInitial;
@@ -163,7 +163,7 @@ async function* framesOf(
       await resource.ready(event.previous ? [event.entry, event.previous] : [event.entry]);
       const frame = frameOf(event, selection, resource);
       if (!frame) continue;
-      sizes.observe(event.entry.stored.length);
+      sizes.observe(event.entry.size);
       yield frame;
     }
   } finally {
@@ -187,7 +187,7 @@ function objectFrame(type: "ADDED" | "MODIFIED" | "DELETED", resource: ServedRes
   return {
     type,
     object,
-    weight: entry.stored.length + FRAME_OVERHEAD,
+    weight: entry.size + FRAME_OVERHEAD,
     text: () => object.text(),
     view: () => object.view(),
   };

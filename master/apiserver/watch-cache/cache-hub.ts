@@ -3,6 +3,7 @@ import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import {
   CompactedError,
+  type ListResult,
   SlowWatcherError,
   type Store,
   type StoreBatch,
@@ -10,6 +11,7 @@ import {
   type StoreEvent,
   StoreUnavailableError,
 } from "../../store/store.ts";
+import { LooseTexts } from "./packed-text.ts";
 import { type Indexer, ResourceCache } from "./resource-cache.ts";
 
 const ROOT = "/registry/";
@@ -45,6 +47,7 @@ export class CacheHub {
   /** Changes since the start's first moment that no cache has taken: those of custom resources, whose caches come a moment
    *  later. undefined: these are not all any more. */
   #unclaimed: StoreEvent[] | undefined = [];
+  readonly #loose = new LooseTexts();
   readonly #stop = new AbortController();
   #failure: Error | undefined;
 
@@ -77,12 +80,13 @@ export class CacheHub {
     const present = this.#attached.get(prefix);
     if (present) throw new Error(`a cache of ${prefix} exists already`);
     // Before the start the list is of the oldest revision, and history comes with the watch.
-    const cache = new ResourceCache(prefix, 0, indexer, (key, stored) => this.#takeOffer(key, stored));
+    const offered = (key: string, stored: string): KubeObject | undefined => this.#takeOffer(key, stored);
+    const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose);
     const attached: Attached = { cache, early: [] };
     const missed = this.#following ? this.#claim(prefix) : [];
     this.#attached.set(prefix, attached);
-    const { items, revision } = missed ? await this.#firstList(prefix) : await this.#listAll(prefix, undefined);
-    cache.reset(items, revision);
+    if (missed) await this.#fillFirst(cache);
+    else await this.#fill(cache, undefined);
     for (const event of missed ?? []) cache.apply(event);
     const early = attached.early ?? [];
     attached.early = undefined;
@@ -90,14 +94,25 @@ export class CacheHub {
     return cache;
   }
 
-  async #firstList(prefix: string): Promise<{ items: StoredValue[]; revision: number }> {
+  async #fillFirst(cache: ResourceCache): Promise<void> {
     try {
-      return await this.#listAll(prefix, await this.#from());
+      await this.#fill(cache, await this.#from());
     } catch (error) {
       // What rests in memory has no history from before this start.
       if (!(error instanceof CompactedError)) throw error;
-      return this.#listAll(prefix, undefined);
+      cache.clear();
+      await this.#fill(cache, undefined);
     }
+  }
+
+  /** A cache that nobody reads yet takes one page after the other, so that they need not all lie in memory at once. */
+  async #fill(cache: ResourceCache, at: number | undefined): Promise<void> {
+    let revision = at ?? 0;
+    for await (const page of this.#pages(cache.prefix, at)) {
+      cache.fill(page.items);
+      revision = page.revision;
+    }
+    cache.begin(revision);
   }
 
   /** What a cache that comes after the start has missed of its history; undefined where it must begin with the present. */
@@ -123,18 +138,23 @@ export class CacheHub {
     // What it has heard nobody has kept.
     this.#unclaimed = undefined;
     this.#attached.delete(cache.prefix);
-    cache.close();
+    cache.end();
   }
 
-  async #listAll(prefix: string, at: number | undefined): Promise<{ items: StoredValue[]; revision: number }> {
+  async #listAll(prefix: string, at: number): Promise<StoredValue[]> {
     const items: StoredValue[] = [];
-    let revision = at;
-    for (;;) {
-      const page = await this.#store.list(prefix, { limit: PAGE, revision, startAfter: items.at(-1)?.key });
-      items.push(...page.items);
-      revision = page.revision;
-      if (!page.more) return { items, revision };
-    }
+    for await (const page of this.#pages(prefix, at)) items.push(...page.items);
+    return items;
+  }
+
+  /** All under the prefix as of one revision, the present one unless it is given. */
+  async *#pages(prefix: string, at: number | undefined): AsyncGenerator<ListResult> {
+    let page: ListResult | undefined;
+    do {
+      const startAfter = page?.items.at(-1)?.key;
+      page = await this.#store.list(prefix, { limit: PAGE, revision: page?.revision ?? at, startAfter });
+      yield page;
+    } while (page.more);
   }
 
   async #follow(from: number): Promise<void> {
@@ -171,8 +191,7 @@ export class CacheHub {
     const now = await this.#store.now();
     this.#unclaimed = undefined;
     for (const { cache } of this.#attached.values()) {
-      const { items } = await this.#listAll(cache.prefix, now);
-      cache.reset(items, now);
+      cache.reset(await this.#listAll(cache.prefix, now), now);
     }
     this.#reach(now);
     return now;

@@ -2,6 +2,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { Labels } from "#shared/api/selector/label-selector.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { CachedObject } from "../request.ts";
+import type { Packer, Packing } from "./packed-text.ts";
 import { bareText, parseFrozen, servedText } from "./stored-text.ts";
 
 /** What is looked up often and therefore kept beside the text. */
@@ -13,18 +14,44 @@ export interface Indexed {
 
 /** One object at one revision: text at rest, and a parsed view for a while after somebody has asked for it. */
 export class Entry implements CachedObject {
+  /** Of the text as stored: how many characters it has. */
+  readonly size: number;
+  #text: string;
+  /** By what the text is packed; undefined while it is as it is. */
+  #packing: Packing | undefined;
   #view: KubeObject | undefined;
 
   constructor(
     /** `namespace/name` or `name`. */
     readonly key: string,
     readonly revision: number,
-    /** As stored: without resourceVersion. */
-    readonly stored: string,
+    stored: string,
     readonly indexed: Indexed,
     view: KubeObject | undefined,
   ) {
+    this.size = stored.length;
+    this.#text = stored;
     if (view) this.#remember(view);
+  }
+
+  /** As stored: without resourceVersion. */
+  get stored(): string {
+    return this.#packing ? this.#packing.unpack(this.#text) : this.#text;
+  }
+
+  /** Whether the text as stored begins like this. @param head apiVersion and kind, up to where the metadata begins. */
+  hasHead(head: string): boolean {
+    return (this.#packing?.head ?? this.#text).startsWith(head);
+  }
+
+  /** Packs the text, if that makes it much smaller. */
+  pack(packer: Packer): void {
+    if (this.#packing) return;
+    const packing = packer.packingFor(this.#text);
+    const packed = packing.pack(this.#text);
+    if (packed === undefined) return;
+    this.#text = packed;
+    this.#packing = packing;
   }
 
   text(): string {
@@ -76,7 +103,7 @@ class RecentViews {
 
   add(entry: Entry): void {
     this.#entries.push(entry);
-    this.#text += entry.stored.length;
+    this.#text += entry.size;
     const { viewedText } = cacheBounds();
     while (this.#text > viewedText && this.#first < this.#entries.length - 1) this.#forgetOldest();
     if (this.#first < 1024 || this.#first < this.#entries.length / 2) return;
@@ -87,7 +114,7 @@ class RecentViews {
   #forgetOldest(): void {
     const oldest = this.#entries[this.#first] as Entry;
     oldest.forgetView();
-    this.#text -= oldest.stored.length;
+    this.#text -= oldest.size;
     this.#first += 1;
   }
 

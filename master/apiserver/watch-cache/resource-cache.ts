@@ -5,6 +5,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
+import { type LooseTexts, Packer } from "./packed-text.ts";
 import { deepFreeze, parseFrozen, servedText } from "./stored-text.ts";
 
 export interface CacheEvent {
@@ -42,6 +43,7 @@ export class ResourceCache {
   #filledAt: number;
   readonly #listeners = new Set<CacheListener>();
   readonly #closers = new Set<() => void>();
+  readonly #packer = new Packer();
 
   constructor(
     /** `/registry/pods/` */
@@ -49,6 +51,7 @@ export class ResourceCache {
     start: number,
     private readonly indexer: Indexer,
     private readonly viewOf: ViewSource,
+    private readonly loose: LooseTexts,
   ) {
     this.#historyStart = start;
     this.#filledAt = start;
@@ -92,15 +95,38 @@ export class ResourceCache {
     return kept.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  /** Takes over what was there when the cache began. */
+  /** Takes over some of what was there when the cache began; all of it before `begin`. */
   fill(items: readonly StoredValue[]): void {
     for (const { key, value, revision } of items) {
       // Parsed for the index alone: most of what a store holds nobody asks for soon.
       const indexed = this.indexer(JSON.parse(value));
       const entry = new Entry(key.slice(this.prefix.length), revision, value, indexed, undefined);
       this.#entries.set(entry.key, entry);
+      this.loose.add(entry, this.#packer);
     }
+  }
+
+  /** What was filled in is all that there was at `revision`. */
+  begin(revision: number): void {
+    this.#historyStart = revision;
+    this.#filledAt = revision;
     this.#sorted = [...this.#entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Nothing more will come: what it holds is for those alone who still have it. */
+  end(): void {
+    this.close();
+    for (const entry of this.#entries.values()) this.loose.leave(entry);
+  }
+
+  /** Forgets all that it holds and has heard. */
+  clear(): void {
+    for (const entry of this.#entries.values()) this.loose.leave(entry);
+    this.#entries.clear();
+    this.#sorted = [];
+    this.#events = [];
+    this.#marks = [];
+    this.#eventText = 0;
   }
 
   /** An entry from a value of the store, which need not be the present one. */
@@ -118,12 +144,15 @@ export class ResourceCache {
     if (event.type === "delete") {
       if (!previous) return;
       this.#entries.delete(key);
+      this.loose.leave(previous);
       this.#sorted.splice(lowerBound(this.#sorted, key), 1);
       this.#publish({ type: "DELETED", revision: event.revision, entry: previous.at(event.revision), previous });
       return;
     }
     const entry = this.entryOf(event.key, event.value, event.revision);
     this.#entries.set(key, entry);
+    if (previous) this.loose.leave(previous);
+    this.loose.add(entry, this.#packer);
     this.#place(entry, previous);
     this.#publish({ type: previous ? "MODIFIED" : "ADDED", revision: event.revision, entry, previous });
   }
@@ -136,7 +165,7 @@ export class ResourceCache {
 
   #publish(event: CacheEvent): void {
     this.#events.push(event);
-    this.#eventText += event.entry.stored.length;
+    this.#eventText += event.entry.size;
     if (this.#published % MARK_EVERY === 0) {
       this.#marks.push({ at_ms: performance.now(), published: this.#published });
     }
@@ -154,7 +183,7 @@ export class ResourceCache {
 
   #drop(count: number): void {
     const dropped = this.#events.splice(0, count);
-    for (const event of dropped) this.#eventText -= event.entry.stored.length;
+    for (const event of dropped) this.#eventText -= event.entry.size;
     this.#historyStart = dropped.at(-1)?.revision ?? this.#historyStart;
     const first = this.#published - this.#events.length;
     this.#marks = this.#marks.filter(({ published }) => published >= first);
@@ -199,13 +228,9 @@ export class ResourceCache {
   /** Begins anew after a gap: who watches must list again. */
   reset(items: readonly StoredValue[], revision: number): void {
     const before = new Map(this.#entries);
-    this.#entries.clear();
-    this.#events = [];
-    this.#marks = [];
-    this.#eventText = 0;
-    this.#historyStart = revision;
-    this.#filledAt = revision;
+    this.clear();
     this.fill(items);
+    this.begin(revision);
     this.close();
     this.#announceDifferences(before, revision);
   }
