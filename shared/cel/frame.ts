@@ -9,6 +9,28 @@ export class CostExceeded extends Error {
   }
 }
 
+/** Values that one run may look at or make beyond what it is charged for: cel-go's costs count a list by its length, whatever lies in
+ *  it, and a call once it is made. */
+const MOST_WORK = 5_000_000;
+let work_left = Number.POSITIVE_INFINITY;
+
+/** Called before something is done that takes so many steps, or makes so long a text. Throws CostExceeded. */
+export function work(steps: number): void {
+  work_left -= steps;
+  if (work_left < 0) throw new CostExceeded();
+}
+
+/** Runs what may not do too much; what runs within is part of it. */
+export function withinWork<T>(run: () => T): T {
+  if (work_left !== Number.POSITIVE_INFINITY) return run();
+  work_left = MOST_WORK;
+  try {
+    return run();
+  } finally {
+    work_left = Number.POSITIVE_INFINITY;
+  }
+}
+
 /** Values of variables; they may be worked out when they are first asked for. undefined: no such variable. */
 export type Variables = (name: string) => Value | undefined;
 

@@ -8,6 +8,7 @@ import {
   subtractQuantities,
 } from "../api/quantity.ts";
 import { labelKeyProblems, labelValueProblems } from "../api/selector/label-syntax.ts";
+import { equal } from "./equality.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { ipLibrary } from "./ip-library.ts";
 import { listLibrary } from "./list-library.ts";
@@ -17,7 +18,6 @@ import {
   CelError,
   compare,
   Duration,
-  equal,
   type List,
   NativeMap,
   type Opaque,

@@ -1,8 +1,9 @@
 /** Functions of lists: cel-go's ext.Lists, as Kubernetes has it since 1.34. */
-import { CostExceeded } from "./frame.ts";
+import { equal } from "./equality.ts";
+import { CostExceeded, work } from "./frame.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { compareAll } from "./run-costs.ts";
-import { ArrayList, CelError, compare, equal, List, type Value } from "./values.ts";
+import { ArrayList, CelError, compare, List, type Value } from "./values.ts";
 
 /** More than any run may cost: what would come to it is not begun. */
 const MOST_COST = 10_000_000;
@@ -23,6 +24,7 @@ function slice(list: List, from: bigint, to: bigint): Value {
 
 function flat(list: List, depth: bigint): Value[] {
   if (depth < 0n) throw new CelError("level must be non-negative");
+  work(list.size);
   return [...list.values()].flatMap((item) => (item instanceof List && depth > 0n ? flat(item, depth - 1n) : [item]));
 }
 

@@ -2,7 +2,7 @@
 import { CelSyntaxError, type Expression, type Issue, renderIssues } from "./ast.ts";
 import { type CheckNotes, check, type Environment } from "./checker.ts";
 import { plan } from "./evaluator.ts";
-import { CostExceeded, Frame, type Step, type Variables } from "./frame.ts";
+import { CostExceeded, Frame, type Step, type Variables, withinWork } from "./frame.ts";
 import { literalFaults } from "./literal-checks.ts";
 import { parse } from "./parser.ts";
 import { assignable, isDyn, type Type, typeName } from "./types.ts";
@@ -59,7 +59,7 @@ export class Program {
   evaluate(variables: Variables, costLimit: number): Run {
     const frame = new Frame(variables, costLimit);
     try {
-      const value = this.step(frame);
+      const value = withinWork(() => this.step(frame));
       return { value, cost: frame.cost };
     } catch (error) {
       if (error instanceof CelError || error instanceof CostExceeded) return { error, cost: frame.cost };

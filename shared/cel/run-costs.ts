@@ -3,6 +3,7 @@
  * What they may cost at most, known before, is in call-costs.ts.
  */
 import { LIST_COST, REGEX_COST, TEXT_COST } from "./cost-range.ts";
+import { work } from "./frame.ts";
 import type { Overload } from "./functions.ts";
 import { isOpaque, List, MapValue, Optional, type Value } from "./values.ts";
 
@@ -44,6 +45,7 @@ const compare: RunCost = ([a, b]) => scaled(Math.min(sizeOf(a), sizeOf(b)), TEXT
 function traversed(value: Outcome): number {
   if (typeof value === "string") return Math.floor(Buffer.byteLength(value) * TEXT_COST);
   if (value instanceof Uint8Array) return Math.floor(value.length * TEXT_COST);
+  work(1);
   let sum = 0;
   if (value instanceof List) for (const item of value.values()) sum += traversed(item);
   else if (value instanceof MapValue)

@@ -1,13 +1,12 @@
 /** CEL's standard functions, and its extensions that Kubernetes has on: strings, sets, optionals. */
+import { concatenated, equal } from "./equality.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { stringLibrary } from "./string-library.ts";
 import { formatDouble } from "./text-format.ts";
 import {
   CelError,
   compare,
-  concatenated,
   Duration,
-  equal,
   formatDuration,
   formatTimestamp,
   isTime,

@@ -1,5 +1,7 @@
 /** Functions on text: those of the language and its strings extension. */
+
 import { RE2JS } from "re2js";
+import { work } from "./frame.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { format } from "./text-format.ts";
 import { ArrayList, CelError, type List } from "./values.ts";
@@ -67,6 +69,7 @@ function split(text: string, separator: string, limit: bigint): List {
 
 function replaced(text: string, from: string, to: string, limit: bigint): string {
   let left = limit < 0n ? Infinity : Number(limit);
+  work(text.length + Math.min(left, places(text, from)) * to.length);
   if (from === "")
     return left === Infinity
       ? points(text)
@@ -76,6 +79,14 @@ function replaced(text: string, from: string, to: string, limit: bigint): string
   return text.replaceAll(from, (whole) => (left-- > 0 ? to : whole));
 }
 
+/** Where a text may stand in another, at most. */
+function places(text: string, part: string): number {
+  if (part === "") return text.length + 1;
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count += 1;
+  return count;
+}
+
 function charAt(text: string, index: bigint): string {
   const letters = points(text);
   if (index < 0n || index > letters.length) throw new CelError(`index out of range: ${index}`);
@@ -83,12 +94,12 @@ function charAt(text: string, index: bigint): string {
 }
 
 function joined(list: List, separator: string): string {
-  return [...list.values()]
-    .map((part) => {
-      if (typeof part !== "string") throw new CelError("no such overload");
-      return part;
-    })
-    .join(separator);
+  const parts = [...list.values()].map((part) => {
+    if (typeof part !== "string") throw new CelError("no such overload");
+    work(part.length + separator.length);
+    return part;
+  });
+  return parts.join(separator);
 }
 
 const ascii = (text: string, from: RegExp, to: (letter: string) => string): string => text.replace(from, to);

@@ -1,5 +1,6 @@
 /** CEL's `format`, as version 2 of cel-go's strings extension prints in English. */
 import { goQuote } from "../api/selector/go-quote.ts";
+import { work } from "./frame.ts";
 import type { Type } from "./types.ts";
 import {
   CelError,
@@ -16,6 +17,12 @@ import {
 } from "./values.ts";
 
 const DIGITS = 6;
+/** Of a fraction, as the engine writes them. */
+const MOST_DIGITS = 100;
+function padded(fraction: string, digits: number): string {
+  work(digits);
+  return fraction.padEnd(digits, "0");
+}
 
 export const formatDouble = (value: number): string =>
   Number.isNaN(value) ? "NaN" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
@@ -38,18 +45,20 @@ const unbounded = (value: number): string | undefined =>
   Number.isFinite(value) ? undefined : Number.isNaN(value) ? "NaN" : value < 0 ? "-∞" : "∞";
 
 function fixed(value: number, digits: number): string {
-  const [before = "", after] = value.toFixed(digits).split(".");
+  const [before = "", after] = value.toFixed(Math.min(digits, MOST_DIGITS)).split(".");
   const grouped = before.replace(/\B(?=(\d{3})+$)/g, ",");
-  return unbounded(value) ?? (after === undefined ? grouped : `${grouped}.${after}`);
+  return unbounded(value) ?? (after === undefined ? grouped : `${grouped}.${padded(after, digits)}`);
 }
 
 const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 function scientific(value: number, digits: number): string {
-  const [mantissa = "", exponent = "0"] = value.toExponential(digits).split("e");
+  const [mantissa = "", exponent = "0"] = value.toExponential(Math.min(digits, MOST_DIGITS)).split("e");
+  const [first = "", after] = mantissa.split(".");
+  const shown = after === undefined ? first : `${first}.${padded(after, digits)}`;
   const power = exponent.replace(/\D/g, "").padStart(2, "0");
   const sign = exponent.startsWith("-") ? "⁻" : "";
-  return unbounded(value) ?? `${mantissa}×10${sign}${power.replace(/\d/g, (digit) => raised[Number(digit)] ?? "")}`;
+  return unbounded(value) ?? `${shown}×10${sign}${power.replace(/\d/g, (digit) => raised[Number(digit)] ?? "")}`;
 }
 
 function hex(value: Value): string | undefined {
@@ -58,6 +67,12 @@ function hex(value: Value): string | undefined {
 }
 
 function text(value: Value): string | undefined {
+  const shown = textOf(value);
+  work(shown?.length ?? 0);
+  return shown;
+}
+
+function textOf(value: Value): string | undefined {
   if (typeof value === "string") return value;
   if (value === null) return "null";
   if (typeof value === "number") return formatDouble(value);

@@ -114,7 +114,7 @@ export abstract class MapValue {
 }
 
 /** Keys are compared as CEL does: numbers of any type by value. */
-function keyText(key: Value): string | undefined {
+export function keyText(key: Value): string | undefined {
   if (typeof key === "string") return `s${key}`;
   if (typeof key === "boolean") return `b${key}`;
   if (typeof key === "bigint") return `n${key}`;
@@ -306,56 +306,10 @@ export function formatDuration({ nanoseconds }: Duration): string {
   return `${sign}${size / 1_000_000_000n}${digits}s`;
 }
 
-const numeric = (value: Value): bigint | number | undefined => {
+export const numeric = (value: Value): bigint | number | undefined => {
   if (typeof value === "bigint" || typeof value === "number") return value;
   return value instanceof Uint ? value.value : undefined;
 };
-
-/** CEL's equality: never an error, numbers of any type by value. */
-export function equal(a: Value, b: Value): boolean {
-  if (a === b) return true;
-  const [left, right] = [numeric(a), numeric(b)];
-  // biome-ignore lint/suspicious/noDoubleEquals: bigint and number are to be equal by value.
-  if (left !== undefined && right !== undefined) return left == right;
-  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
-  if (a instanceof List) return b instanceof List && equalLists(a, b);
-  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b);
-  if (a instanceof Timestamp) return b instanceof Timestamp && a.nanoseconds === b.nanoseconds;
-  if (a instanceof Duration) return b instanceof Duration && a.nanoseconds === b.nanoseconds;
-  if (a instanceof TypeValue) return b instanceof TypeValue && a.typeName === b.typeName;
-  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
-  if (a instanceof Optional) return b instanceof Optional && equalOptionals(a, b);
-  return isOpaque(a) && isOpaque(b) && a.opaqueType === b.opaqueType && a.equals(b);
-}
-
-function equalOptionals(a: Optional, b: Optional): boolean {
-  if (a.value === undefined || b.value === undefined) return a.value === b.value;
-  return equal(a.value, b.value);
-}
-
-function equalLists(a: List, b: List): boolean {
-  if (a.size !== b.size) return false;
-  const keys = a.keys ?? b.keys;
-  if (!keys) {
-    for (let index = 0; index < a.size; index += 1) if (!equal(a.get(index), b.get(index))) return false;
-    return true;
-  }
-  const others = [...b.values()];
-  return [...a.values()].every((item) => {
-    const at = others.findIndex((other) => equal(item, other));
-    if (at >= 0) others.splice(at, 1);
-    return at >= 0;
-  });
-}
-
-function equalMaps(a: MapValue, b: MapValue): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a.entries()) {
-    const other = b.get(key);
-    if (other === undefined || !equal(value, other)) return false;
-  }
-  return true;
-}
 
 /** Negative, zero or positive; undefined where the two cannot be ordered. */
 export function compare(a: Value, b: Value): number | undefined {
@@ -374,22 +328,4 @@ export function compare(a: Value, b: Value): number | undefined {
     return difference < 0n ? -1 : difference > 0n ? 1 : 0;
   }
   return undefined;
-}
-
-/** The sum of two lists; sets and maps stay such: what is there already is kept, or replaced by its key. */
-export function concatenated(a: List, b: List): List {
-  const items = [...a.values()];
-  const { keys } = a;
-  if (!keys) return new ArrayList([...items, ...b.values()]);
-  const idOf = (item: Value): Value[] | undefined =>
-    keys.length === 0 ? undefined : keys.map((key) => (item instanceof MapValue ? (item.get(key) ?? null) : null));
-  for (const item of b.values()) {
-    const id = idOf(item);
-    const at = items.findIndex((other) =>
-      id ? (idOf(other) ?? []).every((part, index) => equal(part, id[index] ?? null)) : equal(item, other),
-    );
-    if (at < 0) items.push(item);
-    else if (id) items[at] = item;
-  }
-  return new ArrayList(items, keys);
 }
