@@ -213,4 +213,34 @@ describe("update", () => {
     expect(scaled.spec.replicas).toBe(4);
     expect((await send("GET", `${path}/r`)).body.metadata.generation).toBe(3);
   });
+
+  test("makes no object grow without end", async () => {
+    const path = "/apis/apps/v1/namespaces/test/replicasets";
+    const { body: made } = await send("POST", path, {
+      apiVersion: "apps/v1",
+      kind: "ReplicaSet",
+      metadata: { name: "large" },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } },
+      },
+    });
+    const grow = (name: string) =>
+      send(
+        "PATCH",
+        `${path}/large`,
+        {
+          spec: { template: { spec: { containers: [{ name: "c", env: [{ name, value: "x".repeat(1_100_000) }] }] } } },
+        },
+        { "content-type": "application/strategic-merge-patch+json" },
+      );
+    expect([(await grow("A")).code, (await grow("B")).code]).toEqual([200, 200]);
+    const refused = await grow("C");
+    expect([refused.code, refused.body.reason, refused.body.message]).toEqual([
+      413,
+      "RequestEntityTooLarge",
+      "Request entity too large: limit is 3145728",
+    ]);
+    expect((await send("PUT", `${path}/large`, { ...made, metadata: { name: "large" } })).code).toBe(200);
+  });
 });

@@ -7,7 +7,7 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { atRest, toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
+import { assertStorable, atRest, toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
@@ -150,6 +150,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject, b
   if (!byUpdate && namesRevision(draft.metadata.resourceVersion)) {
     throw unclassifiedError("resourceVersion should not be set on objects to be created");
   }
+  assertStorable(text, stored.declaration.custom === true);
   const storeKey = stored.cache.prefix + key;
   parts.hub.offer(storeKey, text, object);
   try {

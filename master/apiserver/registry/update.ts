@@ -7,7 +7,7 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { RevisionMismatchError } from "../../store/store.ts";
 import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { atRest, toStoredText } from "../watch-cache/stored-text.ts";
+import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text.ts";
 import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
@@ -261,6 +261,7 @@ async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: 
   }
   if (text === live.stored) return live;
   if (scope.dryRun) return entryFor(scope, live.key, live.revision, text, object);
+  assertStorable(text, stored.declaration.custom === true, live.stored);
   parts.hub.offer(storeKey, text, object);
   try {
     const revision = await parts.store.update(storeKey, text, live.revision);

@@ -4,6 +4,7 @@
  */
 import { decodeJson } from "#shared/api/codec/json.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { tooLarge } from "#shared/api/patch/patch-error.ts";
 
 /** Numbers that JSON.parse would change: long ones, `1.0`, exponents. May also match text, which only costs time. */
 const lossy = /(?:":|[,[])-?\d+(?:\d{15}|\.\d*0(?!\d)|\.?\d*[eE])/;
@@ -20,6 +21,22 @@ export function toStoredText(object: KubeObject): string {
   const { apiVersion, kind, metadata, ...rest } = fieldsOf(object) as Record<string, unknown> & KubeObject;
   const { resourceVersion: _, ...kept } = metadata;
   return JSON.stringify({ apiVersion, kind, metadata: kept, ...rest });
+}
+
+/** What an object may be at rest, in bytes: of a custom resource as much as etcd takes, whose clients expect no more; others lie in
+ *  etcd as protobuf, which is about half as long. */
+const MOST_BYTES = { custom: 1.5 * 1024 * 1024, builtIn: 3 * 1024 * 1024 } as const;
+/** Of one UTF-16 unit. */
+const MOST_UTF8_BYTES = 3;
+
+/**
+ * Throws 413 for text that is too long to be stored: patches could make an object grow without end, and everybody who lists or
+ * watches it would have to take it. One that was too long before may become shorter.
+ */
+export function assertStorable(text: string, custom: boolean, before = ""): void {
+  const most_bytes = custom ? MOST_BYTES.custom : MOST_BYTES.builtIn;
+  if (text.length * MOST_UTF8_BYTES <= most_bytes || text.length < before.length) return;
+  if (Buffer.byteLength(text) > most_bytes) throw tooLarge(`limit is ${most_bytes}`);
 }
 
 /** The text of an object that is not stored, as it is answered: a resourceVersion that was sent is sent back. */

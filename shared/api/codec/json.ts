@@ -87,7 +87,8 @@ function positionsIn(text: string): (path: string) => number {
   };
 }
 
-function isShallow(value: unknown, depth: number): boolean {
+/** Whether a value is nested no deeper. */
+export function isShallow(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0) return false;
   for (const child of Object.values(value)) if (!isShallow(child, depth - 1)) return false;

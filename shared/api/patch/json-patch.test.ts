@@ -82,6 +82,15 @@ describe("applyJsonPatch", () => {
     expect(codeOf(() => applyJsonPatch({ a: ["x".repeat(1000)] }, doubling))).toBe(422);
   });
 
+  test("depth is bounded", () => {
+    const deeper = (times: number) =>
+      Array.from({ length: times }, (_, index) => ({ op: "copy", from: "/a", path: `/a${"/a".repeat(2 ** index)}` }));
+    expect(codeOf(() => applyJsonPatch({ a: {} }, deeper(8)))).toBe(0);
+    expect(codeOf(() => applyJsonPatch({ a: {} }, deeper(14)))).toBe(413);
+    const added = Array.from({ length: 600 }, (_, index) => ({ op: "add", path: "/a".repeat(index + 1), value: {} }));
+    expect(codeOf(() => applyJsonPatch({}, added))).toBe(413);
+  });
+
   test("work is bounded", () => {
     const comparing = Array.from({ length: 9_000 }, () => ({ op: "test", path: "/a", value: Array(1000).fill(0) }));
     expect(codeOf(() => applyJsonPatch({ a: Array(1000).fill(0) }, comparing))).toBe(413);

@@ -4,6 +4,7 @@
  * is. The rfc6902 package is not used: it drops `__proto__` and `constructor` members and loses raw numbers.
  */
 
+import { isShallow, maxDepth } from "../codec/json.ts";
 import { numberToken } from "../codec/number.ts";
 import { badRequest } from "../errors.ts";
 import { cloneJson, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
@@ -95,7 +96,7 @@ class PatchedDocument {
   });
 
   #add(path: string, value: unknown): void {
-    const { container, key } = this.#locate(path);
+    const { container, key } = this.#placeOf(path, value);
     if (!Array.isArray(container)) {
       setMember(container, key, value);
     } else if (key === "-") {
@@ -116,9 +117,16 @@ class PatchedDocument {
       this.root = value;
       return;
     }
-    const { container, key } = this.#locate(path);
+    const { container, key } = this.#placeOf(path, value);
     if (Array.isArray(container)) container[arrayIndex(key, container.length)] = value;
     else setMember(container, key, value);
+  }
+
+  /** Where a value is put. An object that is patched is nested no deeper than one that is sent: nobody could read it any more. */
+  #placeOf(path: string, value: unknown): { container: Container; key: string } {
+    const place = this.#locate(path);
+    if (!isShallow(value, maxDepth - place.depth)) throw tooLarge(`The object would be nested deeper than ${maxDepth}`);
+    return place;
   }
 
   #copy(operation: Operation): void {
@@ -168,7 +176,7 @@ class PatchedDocument {
   }
 
   /** The container that a pointer's last token selects from. */
-  #locate(path: string): { container: Container; key: string } {
+  #locate(path: string): { container: Container; key: string; depth: number } {
     const tokens = path.split("/").slice(1).map(unescapeToken);
     const key = tokens.pop();
     if (key === undefined) throw patchDoesNotApply(`doc is missing path: "${path}": missing value`);
@@ -180,7 +188,7 @@ class PatchedDocument {
       }
       container = next;
     }
-    return { container, key };
+    return { container, key, depth: tokens.length + 1 };
   }
 }
 
