@@ -1,7 +1,10 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
 
+import { formatDuration } from "#shared/api/schema/scalars.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { cleanPath } from "#shared/http/clean-path.ts";
+import { type Hop, mostHops, redirected } from "#shared/http/redirects.ts";
 import { trusting } from "#shared/pki/trusting.ts";
 
 /** A status, or why there is none. */
@@ -35,18 +38,16 @@ export class KubeconfigWebhook {
     }
   }
 
+  /** As upstream's client joins it: no slash at the end, no query of the file's but the time that the answer has. */
   get url(): string {
-    return this.#config.servers[0] ?? "";
+    const { ca, certificate, insecureSkipTlsVerify } = this.#config.credentials();
+    const isSecured = Boolean(ca || certificate || insecureSkipTlsVerify);
+    return webhookUrl(this.#config.servers[0] ?? "", isSecured, this.#timeout_ms);
   }
 
   /** POSTs JSON once. Never rejects: that nobody answers is an answer too. */
   async post(body: string): Promise<WebhookAnswer> {
     const { ca, certificate, key, token, serverName, insecureSkipTlsVerify } = this.#config.credentials();
-    const headers = {
-      "content-type": "application/json",
-      accept: "application/json",
-      ...(token ? { authorization: `Bearer ${token}` } : {}),
-    };
     const tls = {
       ...(ca ? trusting(ca) : {}),
       ...(certificate && key ? { cert: certificate, key } : {}),
@@ -54,15 +55,29 @@ export class KubeconfigWebhook {
       ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
     };
     const signal = AbortSignal.timeout(this.#timeout_ms);
+    const first = new URL(this.url);
+    let hop: Hop<string> = { method: "POST", url: first, body };
     try {
-      const init = { method: "POST", body, headers, tls, signal, redirect: "error" };
-      const response = await fetch(this.url, init as RequestInit);
-      return { status: response.status, body: await limitedText(response) };
+      for (let hops = 1; ; hops++) {
+        const headers = {
+          accept: "application/json",
+          ...(hop.body === undefined ? {} : { "content-type": "application/json" }),
+          // What the file has to sign in with is for its own server.
+          ...(token && hop.url.host === first.host ? { authorization: `Bearer ${token}` } : {}),
+        };
+        const init = { method: hop.method, body: hop.body, headers, tls, signal, redirect: "manual" };
+        const response = await fetch(hop.url, init as RequestInit);
+        const next = redirected(hop, response.status, response.headers.get("location") ?? undefined);
+        if (!next) return { status: response.status, body: await limitedText(response) };
+        await response.body?.cancel();
+        if (hops === mostHops) throw new Error(`stopped after ${mostHops} redirects`);
+        hop = next;
+      }
     } catch (error) {
       const said = error instanceof Error ? error.message : String(error);
       const cause = signal.aborted ? "context deadline exceeded" : said;
       const wasReset = !signal.aborted && (error as { code?: unknown }).code === "ECONNRESET";
-      return { body: "", why: `Post ${JSON.stringify(this.url)}: ${cause}`, wasReset };
+      return { body: "", why: `Post ${JSON.stringify(hop.url.href)}: ${cause}`, wasReset };
     }
   }
 
@@ -78,6 +93,17 @@ export class KubeconfigWebhook {
       await new Promise((resolve) => setTimeout(resolve, pause_ms));
     }
   }
+}
+
+/** @param server of a kubeconfig: a URL, or a host with or without a port; what says nothing of how is asked over TLS where
+ *  the file has something to do with it (client-go's DefaultServerURL). */
+export function webhookUrl(server: string, isSecured: boolean, timeout_ms: number): string {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(server);
+  const url = new URL(hasScheme ? server : `${isSecured ? "https" : "http"}://${server}`);
+  url.pathname = cleanPath(url.pathname);
+  url.hash = "";
+  url.search = timeout_ms > 0 ? `?timeout=${formatDuration(BigInt(timeout_ms) * 1_000_000n)}` : "";
+  return url.href;
 }
 
 async function limitedText(response: Response): Promise<string> {

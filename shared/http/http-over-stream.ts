@@ -204,3 +204,9 @@ function without(headers: readonly string[], isUnwanted: (name: string) => boole
   }
   return kept;
 }
+
+/** The first header of that name; undefined without one. */
+export function headerOf(headers: readonly string[], name: string): string | undefined {
+  const index = headers.findIndex((each, position) => position % 2 === 0 && each.toLowerCase() === name);
+  return index < 0 ? undefined : headers[index + 1];
+}

@@ -6,6 +6,7 @@ import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import {
   forwardedHeaders,
+  headerOf,
   requestOver,
   type StreamResponse,
   UnaskedSwitch,
@@ -267,9 +268,4 @@ async function readText(body: Readable): Promise<string> {
     if (size_bytes >= MAX_REFUSAL_BYTES) break;
   }
   return Buffer.concat(chunks).subarray(0, MAX_REFUSAL_BYTES).toString();
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const index = headers.findIndex((each, position) => position % 2 === 0 && each.toLowerCase() === name);
-  return index < 0 ? undefined : headers[index + 1];
 }

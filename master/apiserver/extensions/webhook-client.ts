@@ -1,12 +1,14 @@
 /** Calls to webhooks: HTTPS to a URL, or to a Service through the tunnel of the board that its endpoint is on. */
 
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { posix } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import tls, { connect as connectTls } from "node:tls";
 import { decodeJson } from "#shared/api/codec/json.ts";
+import { cleanPath } from "#shared/http/clean-path.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
-import { AnswerMissing, requestOver } from "#shared/http/http-over-stream.ts";
+import { AnswerMissing, headerOf, requestOver } from "#shared/http/http-over-stream.ts";
+import { type Hop, mostHops, redirected } from "#shared/http/redirects.ts";
 import { trusting } from "#shared/pki/trusting.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
@@ -58,41 +60,56 @@ export class WebhookClient implements WebhookCaller {
 
   async call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown> {
     const url = urlOf(target, call);
-    const text = Buffer.from(JSON.stringify(body));
+    let hop: Hop<Buffer> = { method: "POST", url, body: Buffer.from(JSON.stringify(body)) };
     const abort = new AbortController();
     const late = new WebhookTimeout("context deadline exceeded");
     const timer = setTimeout(() => abort.abort(late), call.timeout_ms);
     try {
-      const answer = target.service
-        ? await this.#callService(target, url, text, abort.signal)
-        : await callUrl(url, caOf(target), text, abort.signal);
+      let answer = await this.#ask(target, url, hop, abort.signal);
+      for (let hops = 1; ; hops++) {
+        const next = redirected(hop, answer.status, answer.location);
+        if (!next) break;
+        if (hops === mostHops) throw new Error(`stopped after ${mostHops} redirects`);
+        hop = next;
+        answer = await this.#ask(target, url, hop, abort.signal);
+      }
       const parsed = parsedAnswer(answer);
       if (answer.status < 200 || answer.status > 299) throw new ServerRefusal(refusal(answer, parsed));
       if (parsed === undefined) throw new Error("the answer is no JSON");
       return parsed;
     } catch (error) {
       const cause = abort.signal.aborted ? late : error;
-      const why = cause instanceof Error ? connectionFault(cause, url.host) : String(cause);
+      const why = cause instanceof Error ? connectionFault(cause, hop.url.host) : String(cause);
       const message =
-        isOfServer(error) && !abort.signal.aborted ? why : `Post ${JSON.stringify(shownUrl(target, url))}: ${why}`;
+        isOfServer(error) && !abort.signal.aborted
+          ? why
+          : `Post ${JSON.stringify(shownUrl(target, url, hop.url))}: ${why}`;
       throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #callService(target: WebhookTarget, url: URL, body: Buffer, signal: AbortSignal): Promise<Answer> {
+  /** A Service is where its name leads; what a redirect names beside it is asked like any URL. */
+  #ask(target: WebhookTarget, first: URL, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+    if (target.service && isSameServer(first, hop.url)) return this.#callService(target, hop, signal);
+    return callUrl(target, hop, signal);
+  }
+
+  async #callService(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
     const { namespace = "", name = "", port = 443 } = target.service ?? {};
     const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, this.#dialer.boards);
     const raw = await this.#dialer.dial(where.node, where.target, signal);
     const end = (): void => void raw.destroy();
     signal.addEventListener("abort", end);
     try {
-      const stream = await untilAborted(signal, securedBy(raw, `${name}.${namespace}.svc`, caOf(target)));
-      const headers = ["Host", url.host, "Content-Type", "application/json", "Accept", "application/json"];
-      const request = { method: "POST", path: url.pathname + url.search, headers, body };
+      const stream = await untilAborted(signal, securedBy(raw, serviceHost(target) ?? "", caOf(target)));
+      const headers = ["Host", url.host, "Accept", "application/json"];
+      if (body) headers.push("Content-Type", "application/json");
+      const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
       const answer = await untilAborted(signal, requestOver(stream, request));
-      return { status: answer.status, body: await untilAborted(signal, readAll(answer.body)) };
+      const location = headerOf(answer.headers, "location");
+      return { status: answer.status, location, body: await untilAborted(signal, readAll(answer.body)) };
     } finally {
       signal.removeEventListener("abort", end);
       raw.destroy();
@@ -102,6 +119,7 @@ export class WebhookClient implements WebhookCaller {
 
 interface Answer {
   readonly status: number;
+  readonly location?: string | undefined;
   readonly body: string;
 }
 
@@ -117,13 +135,17 @@ function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookC
   return url;
 }
 
-/** As Go's path.Join, by which upstream's client makes its requests: without empty segments and a slash at the end. */
-const cleanPath = (path: string): string => posix.join("/", path).replace(/(?<=.)\/$/, "");
-
 /** A Service's port is always said, also where it is the usual one. */
-function shownUrl({ service }: WebhookTarget, url: URL): string {
-  return service ? `https://${url.hostname}:${service.port ?? 443}${url.pathname}${url.search}` : url.href;
+function shownUrl({ service }: WebhookTarget, first: URL, url: URL): string {
+  return service && isSameServer(first, url)
+    ? `https://${url.hostname}:${service.port ?? 443}${url.pathname}${url.search}`
+    : url.href;
 }
+
+const isSameServer = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host;
+
+const serviceHost = ({ service }: WebhookTarget): string | undefined =>
+  service && `${service.name}.${service.namespace}.svc`;
 
 function caOf({ caBundle }: WebhookTarget): string[] {
   const pem = caBundle === undefined ? "" : Buffer.from(caBundle, "base64").toString().trim();
@@ -142,16 +164,23 @@ function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Du
   });
 }
 
-function callUrl(url: URL, ca: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
+function callUrl(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = {
-      "content-type": "application/json",
       accept: "application/json",
-      "content-length": String(body.length),
+      ...(body ? { "content-type": "application/json", "content-length": String(body.length) } : {}),
     };
-    const request = httpsRequest(url, { method: "POST", headers, ...trusting(ca), signal }, (response) => {
-      readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject);
-    });
+    const answered = (response: IncomingMessage): void => {
+      const { statusCode: status = 0, headers } = response;
+      readAll(response).then((text) => resolve({ status, location: headers.location, body: text }), reject);
+    };
+    // A certificate is asked for the Service's name whoever shows it.
+    const servername = serviceHost(target);
+    const secured = { ...trusting(caOf(target)), ...(servername ? { servername } : {}) };
+    const request =
+      url.protocol === "http:"
+        ? httpRequest(url, { method, headers, signal }, answered)
+        : httpsRequest(url, { method, headers, ...secured, signal }, answered);
     request.on("error", reject);
     request.end(body);
   });

@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { WebhookClient } from "./webhook-client.ts";
+
+let server: Server;
+let url: string;
+let caBundle: string;
+let answers: Record<string, readonly [number, string]>;
+let seen: string[];
+
+beforeEach(async () => {
+  const authority = await createCertificateAuthority("webhook-ca");
+  const names = { commonName: "webhook", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] };
+  const { keyPem, certificatePem } = await issueCertificate(authority, names, [extendedKeyUsages.serverAuth]);
+  caBundle = Buffer.from(authority.certificatePem).toString("base64");
+  seen = [];
+  server = createServer({ key: keyPem, cert: certificatePem }, (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const path = request.url ?? "";
+      seen.push(`${request.method} ${path} ${Buffer.concat(chunks)}`);
+      const [status, location] = answers[path] ?? [200, ""];
+      response.writeHead(status, location === "" ? {} : { location }).end('{"said":true}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => void server.close());
+
+const call = (path: string): Promise<unknown> =>
+  new WebhookClient(undefined as never, undefined as never).call(
+    { name: "w", url: `${url}${path}`, caBundle },
+    { asked: 1 },
+    { timeout_ms: 10_000 },
+  );
+
+test("a webhook that is elsewhere is asked there, with the review where the answer lets it", async () => {
+  answers = { "/a": [307, "/b"], "/b": [308, `${"/c"}`] };
+  expect(await call("/a/")).toEqual({ said: true });
+  expect(seen).toEqual(['POST /a {"asked":1}', 'POST /b {"asked":1}', 'POST /c {"asked":1}']);
+  seen = [];
+  answers = { "/a": [302, "/b?x=1"] };
+  await call("/a");
+  expect(seen).toEqual(['POST /a {"asked":1}', "GET /b?x=1 "]);
+});
+
+test("round in circles it is not followed for ever", async () => {
+  answers = { "/a": [307, "/b"], "/b": [307, "/a"] };
+  expect(call("/a")).rejects.toThrow(`Post "${url}/b": stopped after 10 redirects`);
+  await call("/a").catch(() => undefined);
+  expect(seen).toHaveLength(20);
+});
