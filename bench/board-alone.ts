@@ -7,7 +7,7 @@ import { waitFor } from "#tools/local-cluster/run.ts";
 import { startCluster, webApp } from "../test/e2e/board-cluster.ts";
 
 const podCount = 10;
-const it = await startCluster({ name: "alone", network: process.env["BENCH_NETWORK"] ?? "10.208", workers: 1 });
+const it = await startCluster({ name: "alone", workers: 1 });
 try {
   it.apply(webApp("web", podCount));
   await it.until(

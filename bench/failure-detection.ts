@@ -13,7 +13,7 @@ const flaps = Number(process.env["BENCH_FLAPS"] ?? 60);
 const patience_s = 600;
 /** A board that was lost and back at once more than three times in five minutes has a bad link, whose next loss counts later. */
 const apart_ms = 150_000;
-const it = await startCluster({ name: "detect", network: process.env["BENCH_NETWORK"] ?? "10.208", workers: 2 });
+const it = await startCluster({ name: "detect", workers: 2 });
 const boards = ["worker-1", "worker-2"];
 
 const untilNode = (name: string, isReady: boolean): Promise<true> =>

@@ -22,7 +22,6 @@ const script = join(import.meta.dir, "flash-writers.sh");
 
 const it = await startCluster({
   name: "writes",
-  network: process.env["BENCH_NETWORK"] ?? "10.208",
   workers: isMaster ? 0 : 1,
   masterAgent: isMaster,
   guestMasters: isMaster,

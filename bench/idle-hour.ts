@@ -31,7 +31,6 @@ interface Used {
 
 const it = await startCluster({
   name: "idle",
-  network: process.env["BENCH_NETWORK"] ?? "10.208",
   workers: 2,
   masters: Number(process.env["BENCH_MASTERS"] ?? 1),
   etcd: process.env["BENCH_ETCD"] === "1",

@@ -10,7 +10,6 @@ let c: TestCluster;
 beforeAll(async () => {
   c = await startCluster({
     name: "asp",
-    network: "10.202",
     workers: 1,
     masterAgent: true,
     etcd: true,

@@ -9,7 +9,7 @@ setDefaultTimeout(600_000);
 
 let c: TestCluster;
 beforeAll(async () => {
-  c = await startCluster({ name: "bak", network: "10.215", workers: 1 });
+  c = await startCluster({ name: "bak", workers: 1 });
 });
 afterAll(() => c?.stop());
 

@@ -9,6 +9,7 @@ import { addressIn } from "#tools/local-cluster/lan.ts";
 import { masterBoards } from "#tools/local-cluster/master-boards.ts";
 import { CommandError } from "#tools/local-cluster/run.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
+import { type Family, takeNetwork } from "../support/free-network.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 
 export const image = "docker.io/bramble-test/web:1";
@@ -58,8 +59,8 @@ const allLines = 1_000_000_000;
 export interface TestClusterOptions {
   /** At most six characters. */
   readonly name: string;
-  /** The boards' /16, `10.214` or in IPv6 `fd02`: then they have no other addresses. Which /24 of it is left to chance, so that two checkouts can be tested at the same time. */
-  readonly network: string;
+  /** Of the boards' addresses, in networks that nothing else on the machine uses; they have no other. Default: IPv4. */
+  readonly family?: Family | undefined;
   /** One, unless said otherwise. */
   readonly masters?: number | undefined;
   /** A single master too keeps its state in Bramble's own etcd; several always do. */
@@ -86,13 +87,10 @@ export interface TestClusterOptions {
 /** Starts boards and waits for the API server. Where BRAMBLE_E2E_LOGS names a folder, the boards' logs go there in the end. */
 export async function startCluster(options: TestClusterOptions): Promise<TestCluster> {
   const { workers, hostname } = options;
-  const chance = crypto.getRandomValues(new Uint16Array(2));
+  const chance = crypto.getRandomValues(new Uint16Array(1));
   const name = options.name + (chance[0] ?? 0).toString(36);
-  const prefixAt = (subnet: number): string =>
-    /^f/.test(options.network)
-      ? `${options.network}:0:0:${(1 + (subnet % 0xfff)).toString(16)}`
-      : `${options.network}.${subnet % 256}`;
-  const prefix = prefixAt(chance[1] ?? 0);
+  const network = await takeNetwork(options.apart ? 1 + workers : 1, options.family);
+  const prefix = network.prefix(0);
   // Not below /tmp, which a board covers with its own.
   const dir = mkdtempSync(`/var/tmp/bramble-${name}-`);
   rmSync(dir, { recursive: true });
@@ -111,7 +109,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
         ...Array.from({ length: workers }, (_, index) => ({
           name: `worker-${index + 1}`,
           role: "worker" as const,
-          address: addressIn(options.apart ? prefixAt((chance[1] ?? 0) + 1 + index) : prefix, 101 + index),
+          address: addressIn(network.prefix(options.apart ? 1 + index : 0), 101 + index),
           hostname: hostname ?? `worker-${index + 1}`,
           machine: guests && options.takesGuests ? ("guest" as const) : ("namespaces" as const),
           args: [
@@ -127,6 +125,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
   ).catch(async (error: unknown) => {
     // What has come up of it must not outlive the test.
     await Cluster.open(dir).down(() => undefined);
+    network.release();
     throw error;
   });
   const archive = join(dir, "web.tar");
@@ -192,6 +191,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
           writeFileSync(join(keep, `${options.name}-${host.board.name}.log`), host.log(allLines));
       }
       await cluster.down(() => undefined);
+      network.release();
     },
   };
 }

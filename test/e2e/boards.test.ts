@@ -62,7 +62,7 @@ describe("boards and masters that come and go", () => {
   };
 
   beforeAll(async () => {
-    it = await startCluster({ name: "boards", network: "10.191", workers: 2, takesGuests: true });
+    it = await startCluster({ name: "boards", workers: 2, takesGuests: true });
     await Promise.all([untilReady("worker-1", true), untilReady("worker-2", true)]);
     it.apply([...spreadApp("steady", 600), ...spreadApp("nimble", 5)]);
     await Promise.all([untilAllReady("steady", 2), untilAllReady("nimble", 2)]);

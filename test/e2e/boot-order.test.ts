@@ -119,7 +119,7 @@ describe("everything loses power, and comes back in some order", () => {
     });
 
   beforeAll(async () => {
-    it = await startCluster({ name: "edges", network: "10.207", workers: 1 });
+    it = await startCluster({ name: "edges", workers: 1 });
     const outside = `${it.prefix}.1`;
     writeFileSync(
       join(it.cluster.dir, "registry.json"),

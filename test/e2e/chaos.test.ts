@@ -27,7 +27,6 @@ describe(`a cluster to which anything happens (seed ${seed})`, () => {
   beforeAll(async () => {
     it = await startCluster({
       name: "chaos",
-      network: process.env["BENCH_NETWORK"] ?? "10.208",
       workers: boards.length,
     });
     const [deployment, service] = webApp("web", replicas) as [{ spec: { template: { spec: object } } }, object];

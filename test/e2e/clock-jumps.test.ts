@@ -24,7 +24,7 @@ describe("a board whose clock jumps", () => {
 
   beforeAll(async () => {
     const program = withShiftedClock(binary, dir, right_s);
-    it = await startCluster({ name: "clock", network: "10.207", workers: 1, program });
+    it = await startCluster({ name: "clock", workers: 1, program });
     master = it.cluster.host("master-1");
     worker = it.cluster.host("worker-1");
     await create("steady", { containers: [probed()] });

@@ -11,7 +11,7 @@ setDefaultTimeout(guests ? 3_600_000 : 400_000);
 describe("a cluster of one master and two workers", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "e2e", network: "10.190", workers: 2, takesGuests: true });
+    it = await startCluster({ name: "e2e", workers: 2, takesGuests: true });
     await it.until(
       (output) => output.split(" ").filter((word) => word === "True").length === 2,
       "get",

@@ -36,7 +36,7 @@ describe("what people run by hand, and what images tell them", () => {
   };
 
   beforeAll(async () => {
-    it = await startCluster({ name: "hand", network: "10.193", workers: 2 });
+    it = await startCluster({ name: "hand", workers: 2 });
     await Promise.all([untilReady("worker-1"), untilReady("worker-2")]);
   });
   afterAll(() => it.stop());

@@ -21,7 +21,7 @@ describe("the dashboard in Chromium", () => {
   const outside: string[] = [];
 
   beforeAll(async () => {
-    it = await startCluster({ name: "e2ed", network: "10.194", workers: 1 });
+    it = await startCluster({ name: "e2ed", workers: 1 });
     origin = `https://${it.prefix}.11:6443`;
     it.apply(webApp("web", 2));
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");

@@ -17,7 +17,7 @@ describe("a board to which things happen", () => {
   let board: BoardHost;
 
   beforeAll(async () => {
-    it = await startCluster({ name: "chaos", network: "10.207", workers: 1 });
+    it = await startCluster({ name: "chaos", workers: 1 });
     board = it.cluster.host("worker-1");
     await it.until(/True/, "get", "node", "worker-1", "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}');
     // What the first pod and policy leave for the next, such as the bridge and chains that stay, is there before anything is

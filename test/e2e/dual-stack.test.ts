@@ -11,7 +11,6 @@ describe("a cluster of two address families", () => {
   beforeAll(async () => {
     it = await startCluster({
       name: "dual",
-      network: "10.214",
       workers: 2,
       apart: true,
       masterAgent: false,

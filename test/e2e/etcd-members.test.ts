@@ -32,7 +32,7 @@ describe("five masters", () => {
   const addressOf = (name: string): string => c.cluster.host(name).board.address;
 
   beforeAll(async () => {
-    c = await startCluster({ name: "mem", network: "10.217", masters: names.length, workers: 0 });
+    c = await startCluster({ name: "mem", masters: names.length, workers: 0 });
     const { credentials } = loadKubeconfig(c.kubeconfig);
     const servers = names.map((name) => `https://${addressOf(name)}:6443`);
     client = new HttpClient({ servers, credentials, timeout_ms: 15_000 });
@@ -136,7 +136,7 @@ describe("five masters", () => {
 describe.each([1, 3])("of %d masters over etcd, the last one gets another address", (masters) => {
   let c: TestCluster;
   beforeAll(async () => {
-    c = await startCluster({ name: `adr${masters}`, network: "10.207", masters, workers: 0, etcd: true });
+    c = await startCluster({ name: `adr${masters}`, masters, workers: 0, etcd: true });
   });
   afterAll(() => c?.stop());
 
@@ -181,7 +181,6 @@ describe("an etcd that is full", () => {
   beforeAll(async () => {
     c = await startCluster({
       name: "ful",
-      network: "10.218",
       workers: 0,
       etcd: true,
       masterArgs: ["--etcd-quota", "24Mi"],

@@ -38,7 +38,7 @@ describe("charts as objects", () => {
 
   beforeAll(async () => {
     const masterArgs = ["--helm-job-image", jobImage];
-    it = await startCluster({ name: "helm", network: "10.237", workers: 1, masterArgs });
+    it = await startCluster({ name: "helm", workers: 1, masterArgs });
     const archive = join(it.cluster.dir, "helm.tar");
     const program = { path: "bin/helm", mode: 0o755, content: readFileSync(clientBinaries().helm) };
     writeFileSync(archive, busyboxArchive(jobImage, {}, [program]));

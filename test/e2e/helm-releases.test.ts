@@ -14,7 +14,7 @@ const patience = "--timeout=600s";
 describe("Helm's releases", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "helmr", network: "10.207", workers: 1, takesGuests: true });
+    it = await startCluster({ name: "helmr", workers: 1, takesGuests: true });
   });
   afterAll(() => it?.stop());
 

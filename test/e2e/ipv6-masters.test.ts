@@ -19,7 +19,7 @@ describe("several masters by IPv6", () => {
   beforeAll(async () => {
     it = await startCluster({
       name: "mst6",
-      network: "fd02",
+      family: "IPv6",
       masters: 3,
       workers: 2,
       finds: true,

@@ -40,7 +40,7 @@ function describeCluster({ title, name, clusterCidr, serviceCidr, families }: Ki
     beforeAll(async () => {
       it = await startCluster({
         name,
-        network: "fd02",
+        family: "IPv6",
         workers: 2,
         apart: true,
         masterAgent: false,

@@ -54,7 +54,7 @@ describe("who may join, and as whom", () => {
     );
 
   beforeAll(async () => {
-    it = await startCluster({ name: "join", network: "10.192", workers: 2, hostname: "raspberrypi" });
+    it = await startCluster({ name: "join", workers: 2, hostname: "raspberrypi" });
     server = `https://${it.prefix}.11:6443`;
     token = readFileSync(it.cluster.file("master-1", "/var/lib/bramble/token"), "utf8").trim();
     ca = readFileSync(it.cluster.file("master-1", "/var/lib/bramble/pki/ca.crt"), "utf8");

@@ -14,7 +14,7 @@ const writers = 8;
 describe("a master that is killed while clients write", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "kill", network: process.env["BENCH_NETWORK"] ?? "10.193", workers: 0 });
+    it = await startCluster({ name: "kill", workers: 0 });
   });
   afterAll(() => it.stop());
 

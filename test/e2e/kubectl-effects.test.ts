@@ -29,7 +29,7 @@ describe("kubectl and what follows from it", () => {
   const ready = (pod: string): string => k(`wait --for=condition=Ready pod/${pod} --timeout=180s`);
 
   beforeAll(async () => {
-    it = await startCluster({ name: "keff", network: "10.233", workers: 1 });
+    it = await startCluster({ name: "keff", workers: 1 });
     it.cluster.host("worker-1").exec(["docker", "-H", "unix:///run/docker.sock", "tag", image, second]);
     const side = (name: string): object => ({
       name,

@@ -15,7 +15,7 @@ describe("kubectl on pods and boards that run", () => {
   let pod: string;
 
   beforeAll(async () => {
-    it = await startCluster({ name: "kctl", network: "10.206", workers: 2 });
+    it = await startCluster({ name: "kctl", workers: 2 });
     it.apply(webApp("web", 2));
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
     pod = it.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}");

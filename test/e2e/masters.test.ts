@@ -24,7 +24,7 @@ let url: (master: string) => string;
 let client: HttpClient;
 
 beforeAll(async () => {
-  c = await startCluster({ name: "mst", network: "10.214", masters: 3, workers: 1 });
+  c = await startCluster({ name: "mst", masters: 3, workers: 1 });
   url = (master) => `https://${c.cluster.host(master).board.address}:6443`;
   const { credentials } = loadKubeconfig(c.kubeconfig);
   client = new HttpClient({ servers: names.map(url), credentials, timeout_ms: 15_000 });

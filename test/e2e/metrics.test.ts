@@ -31,7 +31,7 @@ function worker(name: string): object {
 describe("metrics of a cluster of one master and one worker", () => {
   let it: TestCluster;
   beforeAll(async () => {
-    it = await startCluster({ name: "e2em", network: "10.193", workers: 1 });
+    it = await startCluster({ name: "e2em", workers: 1 });
     it.apply(worker("web"));
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");
   });

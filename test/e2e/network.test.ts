@@ -19,7 +19,7 @@ describe("the network of boards", () => {
   let it: TestCluster;
 
   beforeAll(async () => {
-    it = await startCluster({ name: "net", network: "10.207", workers: 2, apart: true });
+    it = await startCluster({ name: "net", workers: 2, apart: true });
     it.apply([...webApp("web", 2), client("one", "worker-1"), client("two", "worker-2")]);
     await it.until(/^2$/, "get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}");
     for (const pod of ["one", "two"]) await it.until(/^Running$/, "get", "pod", pod, "-o", "jsonpath={.status.phase}");

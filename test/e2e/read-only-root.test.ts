@@ -46,7 +46,6 @@ exec ${binary} "$@"
     chmodSync(program, 0o755);
     it = await startCluster({
       name: "ro",
-      network: "10.236",
       workers: role === "worker" ? 1 : 0,
       masterAgent: role === "master",
       program,

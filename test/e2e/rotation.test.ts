@@ -48,7 +48,7 @@ describe("rotating the cluster's keys under three masters and real boards", () =
   };
 
   beforeAll(async () => {
-    it = await startCluster({ name: "keys", network: "10.202", masters: 3, workers: 3 });
+    it = await startCluster({ name: "keys", masters: 3, workers: 3 });
     for (const name of ["worker-1", "worker-2", "worker-3"]) await it.until(/^True$/, ...readyOf(name));
     it.apply(webApp("web", 4));
     it.kubectl("rollout", "status", "deployment/web", "--timeout=180s");

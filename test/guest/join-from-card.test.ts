@@ -30,7 +30,7 @@ let token: string;
 const inGuest = (line: string): string => run(vm.inside(["sh", "-c", line]));
 
 beforeAll(async () => {
-  it = await startCluster({ name: "card", network: "10.206", workers: 0, masterArgs: ["--dist", release] });
+  it = await startCluster({ name: "card", workers: 0, masterArgs: ["--dist", release] });
   const master = it.cluster.host("master-1");
   token = master.exec([master.binary, "token", "create"]).trim();
   dir = mkdtempSync("/var/tmp/bramble-card-");

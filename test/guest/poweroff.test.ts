@@ -64,7 +64,6 @@ const spec = (name: string, more: object = {}): object => {
 beforeAll(async () => {
   it = await startCluster({
     name: "power",
-    network: "10.206",
     workers: 1,
     takesGuests: true,
     workerArgs: ["--shutdown-grace-period-by-pod-priority", `0=${grace_s},${important}=${grace_s}`],
