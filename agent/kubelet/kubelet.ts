@@ -19,6 +19,7 @@ import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
+import { boardReference } from "./node/node-events.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { PressureRelief } from "./node/pressure-relief.ts";
 import { BoardPlugins } from "./plugins/board-plugins.ts";
@@ -208,6 +209,7 @@ export class Kubelet {
       podStats: () => this.podStats(),
       storageUsage: (pod) => this.#workers.storageUsage(pod),
       workers: () => this.#workers.all(),
+      tell: (event) => recorder.record(boardReference(options.nodeName), event),
       collectGarbage: () => this.#sweep(),
       log,
     });

@@ -249,7 +249,7 @@ async function podCgroup({ parts, pod, events }: PlanRun): Promise<string | unde
   try {
     return await parts.cgroups?.ensure(pod);
   } catch (error) {
-    events.warning("FailedToCreatePodContainer", `unable to ensure pod container exists: ${(error as Error).message}`);
+    events.warning("FailedCreatePodContainer", `unable to ensure pod container exists: ${(error as Error).message}`);
     throw error;
   }
 }

@@ -145,6 +145,6 @@ describe.skipIf(!canRunDockerd() || !isVersion1)("control groups of pods, by Doc
     });
     expect(isThere(`pod${uidOf(old)}`)).toBe(false);
     const warnings = (await board.api.list(events, { namespace: "default" })).items;
-    expect(warnings.filter(({ reason }) => reason === "FailedToCreatePodContainer")).toEqual([]);
+    expect(warnings.filter(({ reason }) => reason === "FailedCreatePodContainer")).toEqual([]);
   }, 300_000);
 });

@@ -6,6 +6,7 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { cpuSharesOf } from "../container/container-resources.ts";
+import { boardReference } from "../node/node-events.ts";
 import type { Reserved } from "../node/node-status.ts";
 import { podUid } from "../pod-containers.ts";
 import { ResizeError } from "../pod-resizer.ts";
@@ -245,7 +246,7 @@ export class PodCgroups {
     const kept = enforceNodeAllocatable ? reserved : { ...reserved, cpu_m: 0, memory_bytes: 0 };
     const limits = nodeCgroupLimits(board, kept, await mostProcesses());
     const path = cgroupPath(this.#names.kubepods, driver);
-    const node = { kind: "Node", name, uid: name };
+    const node = boardReference(name);
     try {
       await tree.set(path, limits);
       this.#isNodeLimited = true;

@@ -9,11 +9,11 @@ import { readUsageCounters, type UsageHistory } from "#agent/telemetry/usage-his
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
-import { strainTypes } from "#shared/board/strains.ts";
 import type { Client } from "#shared/client/client.ts";
-import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import type { EventRecorder, EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ResourceCounts } from "../devices/device-manager.ts";
+import { boardReference, nodeEvents, statusEvent, statusOf } from "./node-events.ts";
 import {
   boardLabelPrefix,
   type NodeFacts,
@@ -22,7 +22,6 @@ import {
   ownLabels,
   type Reserved,
   saysMore,
-  strainMessages,
 } from "./node-status.ts";
 
 export interface NodeRegistrarOptions {
@@ -124,7 +123,12 @@ export class NodeRegistrar {
   /** The Node as the API has it now. Where others say that the board is not what it is, it is reported at once: the
    *  master took it for lost, and pods wait for it. */
   observe(node: Node): void {
+    const before = this.#node?.spec?.unschedulable ?? false;
+    const known = this.#node !== undefined;
     this.#node = newer(this.#node, node);
+    const now = this.#node.spec?.unschedulable ?? false;
+    if (known && now !== before)
+      this.#tell(statusEvent(this.options.name, now ? "NodeNotSchedulable" : "NodeSchedulable"));
     if (this.#status && readiness(this.#node.status) !== readiness(this.#status)) this.prompt();
   }
 
@@ -136,6 +140,7 @@ export class NodeRegistrar {
 
   /** Resolves after the first look at the board; registration goes on behind. */
   async start(): Promise<void> {
+    this.#tell({ type: "Normal", reason: "Starting", message: "Starting kubelet." });
     this.#status = nodeStatus(await this.#facts(), undefined, Date.now());
     this.prompt();
   }
@@ -183,8 +188,7 @@ export class NodeRegistrar {
     const next = nodeStatus(facts, this.#node.status, Date.now());
     if (!saysMore(next, this.#node.status) && now_ms - this.#reported_ms < report_ms) return;
     try {
-      this.#tellOfReadiness(next, this.#node.status);
-      this.#tellOfStrains(next, this.#node.status);
+      this.#tell(...nodeEvents(options.name, next, this.#node.status));
       const body = { status: statusPatch(next) };
       const key = { name: options.name };
       const written = await options.client.patch(nodes, key, { type: "strategic", body }, { subresource: "status" });
@@ -209,7 +213,9 @@ export class NodeRegistrar {
     const node = newNode(facts, labels, taints);
     node.status = nodeStatus(facts, undefined, Date.now());
     try {
-      return await client.create(nodes, node);
+      const created = await client.create(nodes, node);
+      this.#tell(...nodeEvents(name, node.status, undefined));
+      return created;
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
       return await client.get(nodes, { name });
@@ -284,23 +290,8 @@ export class NodeRegistrar {
     }
   }
 
-  #tellOfStrains(next: NodeStatus, old: NodeStatus | undefined): void {
-    const { recorder, name } = this.options;
-    for (const type of strainTypes) {
-      if (statusOf(next, type) !== "True" || statusOf(old, type) === "True") continue;
-      const message = strainMessages[type];
-      recorder.record({ kind: "Node", name, uid: name }, { type: "Warning", reason: `Board${type}`, message });
-    }
-  }
-
-  #tellOfReadiness(next: NodeStatus, old: NodeStatus | undefined): void {
-    if (readiness(next) === readiness(old)) return;
-    const { recorder, name } = this.options;
-    const reason = readiness(next) === "True" ? "NodeReady" : "NodeNotReady";
-    recorder.record(
-      { kind: "Node", name, uid: name },
-      { type: "Normal", reason, message: `Node ${name} status is now: ${reason}` },
-    );
+  #tell(...events: readonly EventToRecord[]): void {
+    for (const event of events) this.options.recorder.record(boardReference(this.options.name), event);
   }
 }
 
@@ -309,9 +300,6 @@ function hottestOf({ temperatures }: SensorReadings): { temperature_celsius?: nu
     ? {}
     : { temperature_celsius: Math.max(...temperatures.map(({ celsius }) => celsius)) };
 }
-
-const statusOf = (status: NodeStatus | undefined, wanted: string): string | undefined =>
-  status?.conditions?.find(({ type }) => type === wanted)?.status;
 
 const readiness = (status: NodeStatus | undefined): string | undefined => statusOf(status, "Ready");
 

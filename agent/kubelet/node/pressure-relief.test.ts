@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { PodFailure, PodWorker } from "../pod-worker.ts";
 import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
 
@@ -14,13 +15,14 @@ const pod: Pod = {
 };
 
 /** What is done to the pod when the board feels `pressures` and its cache holds `cache_bytes`. */
-async function relieved(memory: boolean, cache_bytes: number): Promise<PodFailure[]> {
+async function relieved(memory: boolean, cache_bytes: number, told: EventToRecord[] = []): Promise<PodFailure[]> {
   const failures: PodFailure[] = [];
   const fail = (failure: PodFailure): unknown => failures.push(failure);
   const worker = { uid: "u", pod, active: true, evicting: false, fail } as unknown as PodWorker;
   const options: Partial<PressureReliefOptions> = {
     imageFolder: () => undefined,
     workers: () => [worker],
+    tell: (event) => told.push(event),
     podStats: () => Promise.resolve([{ pod, containers: [] }]),
     storageUsage: () => Promise.resolve({ containers: new Map(), emptyDirs: new Map([["cache", cache_bytes]]) }),
     log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
@@ -30,7 +32,9 @@ async function relieved(memory: boolean, cache_bytes: number): Promise<PodFailur
 }
 
 test("a pod that goes for the board's sake is the target of a disruption", async () => {
-  expect(await relieved(true, 0)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
+  const told: EventToRecord[] = [];
+  expect(await relieved(true, 0, told)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
+  expect(told).toEqual([{ type: "Warning", reason: "EvictionThresholdMet", message: "Attempting to reclaim memory" }]);
 });
 
 test("a pod that goes for its own limit is not", async () => {

@@ -1,6 +1,7 @@
 import type { Host } from "#agent/host/host.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { ImageGarbage } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
@@ -16,6 +17,8 @@ export interface PressureReliefOptions {
   readonly podStats: () => Promise<readonly PodStats[]>;
   readonly storageUsage: (pod: Pod) => Promise<StorageUsage>;
   readonly workers: () => Iterable<PodWorker>;
+  /** Tells of the board. */
+  readonly tell: (event: EventToRecord) => void;
   /** Ended containers that may go. */
   readonly collectGarbage: () => Promise<void>;
   readonly log: Log;
@@ -66,6 +69,11 @@ export class PressureRelief {
     const workers = new Map([...this.options.workers()].map((worker) => [worker.uid, worker]));
     // One that was told to go must be gone before another follows.
     if ([...workers.values()].some((worker) => worker.evicting)) return;
+    this.options.tell({
+      type: "Warning",
+      reason: "EvictionThresholdMet",
+      message: `Attempting to reclaim ${resource}`,
+    });
     const usages: PodUsage[] = (await this.options.podStats())
       .filter(({ pod }) => workers.get(podUid(pod))?.active)
       .map(({ pod, containers }) => ({

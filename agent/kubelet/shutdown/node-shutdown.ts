@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import { boardReference } from "../node/node-events.ts";
 import type { Refusal } from "../node/pod-admission.ts";
 import type { PodWorker } from "../pod-worker.ts";
 import { byClass, type PriorityGrace, podGrace_s } from "./grace-periods.ts";
@@ -94,7 +95,7 @@ export class NodeShutdown {
 
   #tell(message: string): void {
     const { recorder, nodeName: name, reportNode } = this.options;
-    recorder.record({ kind: "Node", name, uid: name }, { type: "Normal", reason: "NodeShutdown", message });
+    recorder.record(boardReference(name), { type: "Normal", reason: "Shutdown", message });
     reportNode();
   }
 }

@@ -10,6 +10,7 @@ import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, makeReady, webTemplate } from "../testing/workloads.ts";
 import { budgetStatus, disruptedOf, expectedOf, staleMark_ms } from "./budget.ts";
 import { disruptionController } from "./disruption.ts";
+import { selectorText } from "./selector-text.ts";
 
 const key = { namespace: "default", name: "web" };
 const budget = (spec: PodDisruptionBudgetSpec): PodDisruptionBudget => ({
@@ -25,6 +26,13 @@ const pod = (name: string, ready = true): Pod =>
     {},
     { labels: { app: "web" }, status: { conditions: [{ type: "Ready", status: ready ? "True" : "False" }] } },
   );
+
+test("a selector as Go prints it", () => {
+  const expressions = [{ key: "tier", operator: "In", values: ["a", "b"] }];
+  expect(selectorText({ matchLabels: { b: "2", a: "1" }, matchExpressions: expressions })).toBe(
+    "&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:tier,Operator:In,Values:[a b],},},}",
+  );
+});
 
 describe("what a budget allows", () => {
   test("by how many must stay and by how many may go, in numbers and shares", () => {
@@ -99,4 +107,22 @@ describe("a PodDisruptionBudget", () => {
     expect((await status())?.disruptionsAllowed).toBe(0);
     expect((await status())?.conditions?.[0]?.message).toBe('no matches for kind "Thing" in version "example.com/v1"');
   });
+});
+
+test("a pod with several budgets is told of", async () => {
+  const harness = await Harness.onApiServer();
+  try {
+    const { client } = harness;
+    await harness.run(disruptionController());
+    for (const name of ["web", "other"])
+      await client.create(podDisruptionBudgets, { ...budget({ minAvailable: 1 }), metadata: { ...key, name } });
+    await client.create(pods, pod("p"));
+    await eventually(() =>
+      harness.recorded.some((event) =>
+        event.startsWith('Warning Pod/p MultiplePodDisruptionBudgets: Pod "default"/"p" matches multiple'),
+      ),
+    );
+  } finally {
+    await harness.stop();
+  }
 });

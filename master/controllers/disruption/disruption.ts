@@ -8,7 +8,7 @@ import {
   replicationControllers,
   statefulSets,
 } from "#shared/api/resources.ts";
-import { formatLabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from "#shared/api/types/policy-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
@@ -25,6 +25,7 @@ import { equalStatus } from "../equal-status.ts";
 import { writePodCondition } from "../pod-condition.ts";
 import { budgetStatus, disruptedOf, expectedOf, failedStatus, needsScale, staleMark_ms } from "./budget.ts";
 import { scaleOf } from "./owner-scale.ts";
+import { selectorText } from "./selector-text.ts";
 
 /** Keys of pods that bear the mark of a disruption to come. */
 const podPrefix = "pod:";
@@ -61,9 +62,16 @@ export function disruptionController(): ControllerDefinition {
 const selects = ({ spec }: PodDisruptionBudget, { metadata }: Pod): boolean =>
   labelSelectorOf(spec.selector).matches(metadata.labels);
 
-function* keysOfPod(pod: Pod, { lister, clock }: ControllerContext): Iterable<string> {
-  for (const budget of lister(podDisruptionBudgets).list(pod.metadata.namespace))
-    if (selects(budget, pod)) yield keyOf(budget);
+function* keysOfPod(pod: Pod, { lister, clock, events }: ControllerContext): Iterable<string> {
+  const budgets = lister(podDisruptionBudgets)
+    .list(pod.metadata.namespace)
+    .filter((budget) => selects(budget, pod));
+  if (budgets.length > 1) {
+    const { namespace, name } = pod.metadata;
+    const message = `Pod "${namespace}"/"${name}" matches multiple PodDisruptionBudgets.  Chose "${budgets[0]?.metadata.name}" arbitrarily.`;
+    events.record(pod, { type: "Warning", reason: "MultiplePodDisruptionBudgets", message });
+  }
+  yield* budgets.map(keyOf);
   if (staleMark_ms(pod, clock.wall_ms()) !== undefined) yield podPrefix + keyOf(pod);
 }
 
@@ -124,7 +132,7 @@ async function askScale(
   try {
     const { replicas, hasUnmanaged } = await scaleOf(pods, context, mapper);
     if (hasUnmanaged) {
-      const selector = formatLabelSelector(budget.spec.selector);
+      const selector = selectorText(budget.spec.selector);
       const message = `Pods selected by this PodDisruptionBudget (selector: ${selector}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.`;
       events.record(budget, { type: "Warning", reason: "UnmanagedPods", message });
     }

@@ -333,7 +333,12 @@ class Autoscaling {
   async #write(status: HorizontalPodAutoscalerStatus): Promise<void> {
     if (equalStatus(this.autoscaler.status, status)) return;
     const next = { ...this.autoscaler, status };
-    await this.context.client.update(horizontalPodAutoscalers, next, { subresource: "status" });
+    try {
+      await this.context.client.update(horizontalPodAutoscalers, next, { subresource: "status" });
+    } catch (error) {
+      this.#event("Warning", "FailedUpdateStatus", messageOf(error));
+      throw error;
+    }
   }
 }
 

@@ -1,7 +1,9 @@
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import { type IpFamily, parseNetworks } from "#shared/config/networks.ts";
 import { formatAddress, parseRange } from "../../apiserver/resources/validation/addresses.ts";
+import { nodeReference } from "./node-reference.ts";
 
 /** A range of addresses cut into equal parts, one for each node. */
 export class CidrPool {
@@ -72,14 +74,24 @@ export function nodeIpamController(clusterCidr = "10.42.0.0/16"): ControllerDefi
           .flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []),
       ]);
       const cidrs = given.get(key) ?? pools.flatMap((pool) => pool.free(taken) ?? []);
+      const tell = (reason: string): void =>
+        events.record(nodeReference(node), {
+          type: "Normal",
+          reason,
+          message: `Node ${key} status is now: ${reason}`,
+        });
       if (cidrs.length < pools.length) {
-        const message = `Node ${key} status is now: CIDRNotAvailable`;
-        events.record(node, { type: "Normal", reason: "CIDRNotAvailable", message });
+        tell("CIDRNotAvailable");
         throw new Error(`no pod addresses are left for ${key} in ${clusterCidr}`);
       }
       given.set(key, cidrs);
       const body = { metadata: { uid: node.metadata.uid }, spec: { podCIDR: cidrs[0], podCIDRs: [...cidrs] } };
-      await client.patch(nodes, { name: key }, { type: "strategic", body });
+      try {
+        await client.patch(nodes, { name: key }, { type: "strategic", body });
+      } catch (error) {
+        if (!isConflict(error) && !isNotFound(error)) tell("CIDRAssignmentFailed");
+        throw error;
+      }
     },
   });
 }

@@ -23,6 +23,7 @@ import {
   type SignsOfLife,
   unknownConditions,
 } from "./health.ts";
+import { nodeReference } from "./node-reference.ts";
 import {
   type EvictionVerdict,
   evictingTaintOf,
@@ -39,6 +40,7 @@ export const podsByNode = {
 };
 
 interface Memory {
+  uid: string | undefined;
   heard: Heard;
   /** What was known of the node when its session was first seen as lost. */
   lastSigns: SignsOfLife | undefined;
@@ -101,7 +103,12 @@ export function nodeLifecycleController(
     async reconcile(key, context) {
       const node = context.lister(nodes).get(key);
       if (!node) {
-        memories.delete(key);
+        const uid = memories.get(key)?.uid;
+        if (memories.delete(key)) {
+          const message = `Node ${key} event: Removing Node ${key} from Controller`;
+          const gone = { apiVersion: "v1", kind: "Node", name: key, uid };
+          context.events.record(gone, { type: "Normal", reason: "RemovingNode", message });
+        }
         return undefined;
       }
       const lease = context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${key}`);
@@ -111,7 +118,7 @@ export function nodeLifecycleController(
       memories.set(key, memory);
       if (former === undefined) {
         const message = `Node ${key} event: Registered Node ${key} in Controller`;
-        context.events.record(node, { type: "Normal", reason: "RegisteredNode", message });
+        context.events.record(nodeReference(node), { type: "Normal", reason: "RegisteredNode", message });
       }
 
       const reachability = judge(node, lease, memory.heard, memory.lastSigns, now_ms, settings);
@@ -125,7 +132,7 @@ export function nodeLifecycleController(
       await setLabels(current, context);
       if (former === "True" && memory.ready !== "True") {
         const message = `Node ${key} status is now: NodeNotReady`;
-        context.events.record(node, { type: "Normal", reason: "NodeNotReady", message });
+        context.events.record(nodeReference(node), { type: "Normal", reason: "NodeNotReady", message });
       }
       const justFailed = former === "True" && memory.ready === "False";
       if (memory.ready === "Unknown" || justFailed) await setPodsNotReady(key, context);
@@ -146,6 +153,7 @@ function remember(
   const lost = isLost(lease);
   const wasLost = last?.heard.session === heard.session;
   return {
+    uid: node.metadata.uid,
     heard,
     lastSigns: lost ? (wasLost && last?.lastSigns ? last.lastSigns : heard) : undefined,
     ready: last?.ready,

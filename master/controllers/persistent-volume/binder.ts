@@ -1,6 +1,6 @@
 import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf, splitKey } from "#shared/api/object.ts";
-import { persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
+import { persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
 import {
   findVolume,
   isBound,
@@ -8,10 +8,13 @@ import {
   noProvisioner,
   volumeAnnotations,
   volumeSatisfies,
+  whyUnsatisfying,
 } from "#shared/api/scheduling/volume-match.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
+import { isTerminal } from "../../scheduler/pod-phase.ts";
+import { claimKeysOf } from "./protection.ts";
 
 /*
  * Claims and volumes find each other. Both are keys of one queue: `claim/namespace/name` and `volume/name`. A binding is
@@ -20,6 +23,7 @@ import { type ControllerContext, defineController, watching } from "#shared/clie
  */
 
 const claimKey = (key: string): string => `claim/${key}`;
+const byClaim = "claim";
 const volumeKey = (name: string): string => `volume/${name}`;
 
 /** Binds claims to volumes and keeps the phases of both. */
@@ -47,6 +51,12 @@ export const volumeBinder = defineController({
               .map((claim) => claimKey(keyOf(claim)));
         return [volumeKey(volume.metadata.name ?? ""), ...waiting];
       },
+    }),
+    watching(pods, {
+      indexes: { [byClaim]: claimKeysOf },
+      // A claim that waits for its first consumer says which pod that is.
+      when: ({ type }) => type === "add",
+      enqueue: (pod) => (pod.spec?.nodeName ? [] : claimKeysOf(pod).map(claimKey)),
     }),
     watching(storageClasses, {
       enqueue: (_class, { lister }) =>
@@ -87,25 +97,32 @@ async function explainWaiting(
   claim: PersistentVolumeClaim,
   storageClass: StorageClass | undefined,
   waits: boolean,
-  { client, events }: ControllerContext,
+  { client, events, lister }: ControllerContext,
 ): Promise<void> {
   if (waits) {
-    const message = "waiting for first consumer to be created before binding";
-    events.record(claim, { type: "Normal", reason: "WaitForFirstConsumer", message });
+    const waiting = lister(pods)
+      .byIndex(byClaim, keyOf(claim))
+      .filter((pod) => !pod.spec?.nodeName && !isTerminal(pod))
+      .map(({ metadata }) => metadata.name);
+    const message =
+      waiting.length === 0
+        ? "waiting for first consumer to be created before binding"
+        : `waiting for ${waiting.length === 1 ? "pod" : "pods"} ${waiting.join(",")} to be scheduled`;
+    const reason = waiting.length === 0 ? "WaitForFirstConsumer" : "WaitForPodScheduled";
+    events.record(claim, { type: "Normal", reason, message });
+    return;
+  }
+  const className = claim.spec?.storageClassName ?? "";
+  if (className === "") {
+    const message = "no persistent volumes available for this claim and no storage class is set";
+    events.record(claim, { type: "Normal", reason: "FailedBinding", message });
     return;
   }
   if (!storageClass || storageClass.provisioner === noProvisioner) {
-    const className = claim.spec?.storageClassName ?? "";
-    const message =
-      className === ""
-        ? "no persistent volumes available for this claim and no storage class is set"
-        : `storageclass.storage.k8s.io "${className}" not found`;
-    if (storageClass) return;
-    events.record(claim, {
-      type: className === "" ? "Normal" : "Warning",
-      reason: className === "" ? "FailedBinding" : "ProvisioningFailed",
-      message,
-    });
+    const message = storageClass
+      ? `no volume plugin matched name: ${noProvisioner}`
+      : `storageclass.storage.k8s.io "${className}" not found`;
+    events.record(claim, { type: "Warning", reason: "ProvisioningFailed", message });
     return;
   }
   const { provisioner } = storageClass;
@@ -131,12 +148,10 @@ async function reconcileChosenClaim(
 ): Promise<void> {
   const volume = context.lister(persistentVolumes).get(volumeName);
   if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) {
-    if (volumeSatisfies(volume, claim)) return bind(claim, volume, context);
-    context.events.record(claim, {
-      type: "Warning",
-      reason: "VolumeMismatch",
-      message: `Cannot bind to requested volume "${volumeName}": it does not satisfy the claim`,
-    });
+    const why = volume.spec?.claimRef ? undefined : whyUnsatisfying(volume, claim);
+    if (why === undefined) return bind(claim, volume, context);
+    const message = `Cannot bind to requested volume "${volumeName}": ${why}`;
+    context.events.record(claim, { type: "Warning", reason: "VolumeMismatch", message });
   } else if (volume) {
     const message = `volume "${volumeName}" already bound to a different claim.`;
     context.events.record(claim, { type: "Warning", reason: "FailedBinding", message });
@@ -145,6 +160,10 @@ async function reconcileChosenClaim(
 }
 
 async function reconcileBoundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
+  if (!claim.spec?.volumeName) {
+    const message = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!";
+    return lose(claim, "ClaimLost", message, context);
+  }
   const volume = context.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
   if (!volume) {
     const message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
@@ -249,7 +268,19 @@ async function reconcileVolume(name: string, context: ControllerContext): Promis
   if (!claim) return release(volume, context);
   if (claim.spec?.volumeName === name) return setVolumePhase(volume, "Bound", context);
   // Bound in the volume, not yet in the claim: the claim's own reconcile goes on.
-  if (!claim.spec?.volumeName) return context.queue.add(claimKey(keyOf(claim)));
+  if (!claim.spec?.volumeName) {
+    if ((volume.spec?.volumeMode ?? "Filesystem") === (claim.spec?.volumeMode ?? "Filesystem"))
+      return context.queue.add(claimKey(keyOf(claim)));
+    const told = (about: PersistentVolume | PersistentVolumeClaim, message: string): void =>
+      context.events.record(about, { type: "Warning", reason: "VolumeMismatch", message });
+    const requested = `requested PersistentVolumeClaim "${claim.metadata.name}" due to incompatible volumeMode.`;
+    told(volume, `Cannot bind PersistentVolume to ${requested}`);
+    told(
+      claim,
+      `Cannot bind PersistentVolume "${name}" to requested PersistentVolumeClaim due to incompatible volumeMode.`,
+    );
+    return;
+  }
   // The claim has another volume: this one is free again, or stays reserved by hand.
   const { [volumeAnnotations.boundByController]: byController, ...annotations } = volume.metadata.annotations ?? {};
   const { uid: _, resourceVersion: __, ...reservation } = claimRef;

@@ -29,12 +29,16 @@ export const ephemeralVolumeController = defineController({
       const template = ephemeral?.volumeClaimTemplate;
       if (!template) continue;
       const name = `${podName}-${volume}`;
+      const tell = (why: string): void => {
+        const message = `ephemeral volume ${volume}: ${why}`;
+        events.record(pod, { type: "Warning", reason: "FailedBinding", message });
+      };
       const present = lister(persistentVolumeClaims).get(`${namespace}/${name}`);
       if (present) {
         if (present.metadata.ownerReferences?.some((owner) => owner.controller && owner.uid === uid)) continue;
-        const message = `PVC ${namespace}/${name} was not created for pod ${key} (pod is not owner)`;
-        events.record(pod, { type: "Warning", reason: "EphemeralVolumeFailed", message });
-        throw new TerminalError(message);
+        const why = `PVC ${namespace}/${name} was not created for pod ${key} (pod is not owner)`;
+        tell(why);
+        throw new TerminalError(why);
       }
       const { labels, annotations } = template.metadata ?? {};
       try {
@@ -53,7 +57,9 @@ export const ephemeralVolumeController = defineController({
           spec: template.spec,
         });
       } catch (error) {
-        if (!isAlreadyExists(error)) throw error;
+        if (isAlreadyExists(error)) continue;
+        tell(`create PVC ${name}: ${(error as Error).message}`);
+        throw error;
       }
     }
   },

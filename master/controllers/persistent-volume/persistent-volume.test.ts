@@ -178,3 +178,38 @@ test("ephemeral volumes get claims that belong to the pod", async () => {
   await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 1);
   expect((await pvc("p-scratch")).metadata.ownerReferences?.[0]?.uid).toBe(pod.metadata.uid ?? "");
 });
+
+test("why a claim is not bound: its pod has no node yet, or the volume that it names does not fit", async () => {
+  const { client } = harness;
+  await client.create(storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "late" },
+    provisioner: "kubernetes.io/no-provisioner",
+    volumeBindingMode: "WaitForFirstConsumer",
+  });
+  await client.create(persistentVolumeClaims, claim("waits", "1Gi", { storageClassName: "late" }));
+  const told = (text: string) => () => harness.recorded.includes(text);
+  const first = "waiting for first consumer to be created before binding";
+  await eventually(told(`Normal PersistentVolumeClaim/waits WaitForFirstConsumer: ${first}`));
+  const volumes = [{ name: "v", persistentVolumeClaim: { claimName: "waits" } }];
+  await client.create(pods, testPod("p", { volumes }));
+  await eventually(told("Normal PersistentVolumeClaim/waits WaitForPodScheduled: waiting for pod p to be scheduled"));
+  await client.create(persistentVolumes, volume("small", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("big", "2Gi", { volumeName: "small" }));
+  const why = 'Cannot bind to requested volume "small": requested PV is too small';
+  await eventually(told(`Warning PersistentVolumeClaim/big VolumeMismatch: ${why}`));
+});
+
+test("an ephemeral volume whose claim is somebody else's is told as upstream does", async () => {
+  const { client } = harness;
+  await harness.run(ephemeralVolumeController);
+  await client.create(persistentVolumeClaims, claim("p-scratch", "1Gi"));
+  const template = { spec: claim("x", "1Gi").spec ?? {} };
+  await client.create(
+    pods,
+    testPod("p", { volumes: [{ name: "scratch", ephemeral: { volumeClaimTemplate: template } }] }),
+  );
+  const why = "PVC default/p-scratch was not created for pod default/p (pod is not owner)";
+  await eventually(() => harness.recorded.includes(`Warning Pod/p FailedBinding: ephemeral volume scratch: ${why}`));
+});

@@ -48,17 +48,20 @@ export const serviceCIDRController = defineController({
     watching(serviceCIDRs, { enqueue: everyKeyOf(serviceCIDRs) }),
     watching(ipAddresses, { enqueue: everyKeyOf(serviceCIDRs) }),
   ],
-  async reconcile(key, { lister, client, clock }) {
+  async reconcile(key, { lister, client, clock, events }) {
     const range = lister(serviceCIDRs).get(key);
     if (!range) return undefined;
     const { deletionTimestamp } = range.metadata;
     if (deletionTimestamp === undefined) {
       const updated = await keepFinalizer(client, serviceCIDRs, range, finalizer, () => true);
-      await writeReady(client, updated, timestamp(clock), {
-        status: "True",
-        reason: "",
-        message: "Kubernetes Service CIDR is ready",
-      });
+      const ready = { status: "True", reason: "", message: "Kubernetes Service CIDR is ready" };
+      try {
+        await writeReady(client, updated, timestamp(clock), ready);
+      } catch (error) {
+        const message = "The ServiceCIDR Status can not be set to Ready=True";
+        events.record(range, { type: "Warning", reason: "KubernetesServiceCIDRError", message });
+        throw error;
+      }
       return undefined;
     }
     if (leavesOrphans(range, lister(serviceCIDRs).list(), lister(ipAddresses).list())) {

@@ -135,7 +135,7 @@ describe("the controller", () => {
       return (await ips("web")).join() === "192.168.1.1";
     }, "the lost board is gone");
     expect(harness.recorded.filter((event) => event.includes("Service/late"))).toEqual([
-      "Warning Service/late SyncLoadBalancerFailed: port TCP/22 of the boards belongs to ssh",
+      "Warning Service/late SyncLoadBalancerFailed: Error syncing load balancer: failed to ensure load balancer: port TCP/22 of the boards belongs to ssh",
     ]);
   });
 

@@ -19,6 +19,7 @@ export function serviceLoadBalancer(reserved: ReadonlyMap<string, string>): Cont
   const said = new Map<string, string>();
   return defineController({
     name: "service-load-balancer",
+    eventSource: "service-controller",
     serviceAccount: "service-controller",
     watches: [
       watching(services, {
@@ -53,14 +54,14 @@ export function serviceLoadBalancer(reserved: ReadonlyMap<string, string>): Cont
         const { uid = "", namespace, name = "" } = service.metadata;
         const refusal = "refusal" in assignment ? assignment.refusal : undefined;
         if (refusal !== undefined && said.get(uid) !== refusal)
-          events.record(service, { type: "Warning", reason: "SyncLoadBalancerFailed", message: refusal });
+          events.record(service, { type: "Warning", reason: "SyncLoadBalancerFailed", message: failed(refusal) });
         if (refusal === undefined) said.delete(uid);
         else said.set(uid, refusal);
         const ingress = ingressOf(assignment);
         if (sameIngress(service.status?.loadBalancer?.ingress ?? [], ingress)) continue;
         const body = { metadata: { uid }, status: { loadBalancer: { ingress } } };
         await client.patch(services, { namespace, name }, { type: "merge", body }, { subresource: "status" });
-        const message = `Addresses: ${ingress.map(({ ip }) => ip).join(", ") || "none"}`;
+        const message = "Ensured load balancer";
         if (refusal === undefined) events.record(service, { type: "Normal", reason: "EnsuredLoadBalancer", message });
       }
       const present = new Set(assignments.map(({ service }) => service.metadata.uid));
@@ -69,6 +70,8 @@ export function serviceLoadBalancer(reserved: ReadonlyMap<string, string>): Cont
     },
   });
 }
+
+const failed = (why: string): string => `Error syncing load balancer: failed to ensure load balancer: ${why}`;
 
 function ingressOf(assignment: Assignment): LoadBalancerIngress[] {
   return "ips" in assignment ? assignment.ips.map((ip) => ({ ip, ipMode: "VIP" })) : [];

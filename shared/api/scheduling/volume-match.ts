@@ -29,6 +29,21 @@ export function isReservedFor({ spec }: PersistentVolume, claim: PersistentVolum
   return reference.name === name && reference.namespace === namespace && (!reference.uid || reference.uid === uid);
 }
 
+/** What keeps a volume that a claim names from being bound to it, as the binder says it; undefined: nothing. */
+export function whyUnsatisfying(volume: PersistentVolume, claim: PersistentVolumeClaim): string | undefined {
+  const { spec = {}, metadata } = volume;
+  const wanted = claim.spec ?? {};
+  if (metadata.deletionTimestamp) return `the volume is marked for deletion "${metadata.name}"`;
+  const size = parseQuantity(wanted.resources?.requests?.["storage"] ?? "0");
+  if (compareQuantities(capacityOf(volume), size) < 0) return "requested PV is too small";
+  if ((spec.storageClassName ?? "") !== (wanted.storageClassName ?? "")) return "storageClassName does not match";
+  if ((spec.volumeAttributesClassName ?? "") !== (wanted.volumeAttributesClassName ?? ""))
+    return "volumeAttributesClassName does not match";
+  if ((spec.volumeMode ?? "Filesystem") !== (wanted.volumeMode ?? "Filesystem")) return "incompatible volumeMode";
+  const modes = wanted.accessModes ?? [];
+  return modes.every((mode) => spec.accessModes?.includes(mode)) ? undefined : "incompatible accessMode";
+}
+
 /** Whether the volume, by itself, is what the claim asks for: class, modes, size, labels. */
 export function volumeSatisfies(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
   const { spec } = volume;
