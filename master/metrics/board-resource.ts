@@ -147,14 +147,22 @@ function usedOf(amount: Amount | undefined): string {
   return `${Math.round((1 - amount.availableBytes / amount.capacityBytes) * 100)}%`;
 }
 
+/** How many pods each node has that have not ended. Told by what is kept beside the objects: to read them all would take many
+ *  times the memory that they rest in. */
+function runningPods(reader: ResourceReader): Map<string, number> {
+  const ended = new Set<string>();
+  for (const { key, value } of reader.fields(pods, "status.phase"))
+    if (value === "Succeeded" || value === "Failed") ended.add(key);
+  const counts = new Map<string, number>();
+  for (const { key, value } of reader.fields(pods, "spec.nodeName"))
+    if (!ended.has(key)) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
 async function boardObjects(parts: BoardParts, scope: ComputedScope): Promise<Board[]> {
   const { reader } = parts;
   const connected = new Set(parts.boards());
-  const counts = new Map<string, number>();
-  for (const { spec, status } of reader.list(pods)) {
-    if (status?.phase === "Succeeded" || status?.phase === "Failed") continue;
-    counts.set(spec.nodeName ?? "", (counts.get(spec.nodeName ?? "") ?? 0) + 1);
-  }
+  const counts = runningPods(reader);
   const wanted = reader.list(nodes).filter(({ metadata }) => matches(metadata, scope));
   return Promise.all(
     wanted.map(async ({ metadata, status }): Promise<Board> => {

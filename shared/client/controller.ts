@@ -7,6 +7,7 @@ import type { EventRecorder } from "./event-recorder.ts";
 import { Expectations } from "./expectations.ts";
 import type { IndexFunction, InformerEvent, InformerFactory, Lister } from "./informer.ts";
 import { type Log, silentLog } from "./log.ts";
+import { Turn } from "./turn.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /*
@@ -108,8 +109,18 @@ export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchS
       });
     },
     synced: (informers) => informers.informer(ref, spec.scope).caughtUp(),
+    // One object after the other: a view of every object at once would be many times what their cache takes.
     *resyncKeys(informers, context) {
-      for (const object of informers.lister(ref, spec.scope).list()) yield* enqueue(object, context);
+      const informer = informers.informer(ref, spec.scope);
+      const keys = [...informer.keys()];
+      if (!spec.enqueue) {
+        yield* keys;
+        return;
+      }
+      for (const key of keys) {
+        const object = informer.lister.get(key);
+        if (object) yield* enqueue(object, context);
+      }
     },
   };
 }
@@ -226,10 +237,22 @@ export async function runController(
 
   let cancelResync: (() => void) | undefined;
   const resync_ms = (definition.resync_s ?? 0) * 1000;
+  const resync = async (): Promise<void> => {
+    const turn = new Turn();
+    for (const watch of definition.watches)
+      for (const key of watch.resyncKeys(informers, context)) {
+        queue.add(key);
+        if (!turn.isLong) continue;
+        await turn.end();
+        if (stopping.signal.aborted) return;
+      }
+  };
   const armResync = (): void => {
+    if (stopping.signal.aborted) return;
     cancelResync = clock.after(resync_ms, () => {
-      for (const watch of definition.watches) for (const key of watch.resyncKeys(informers, context)) queue.add(key);
-      armResync();
+      void resync()
+        .catch((error: unknown) => log.warn("not all could be looked at again", { error }))
+        .then(armResync);
     });
   };
   if (resync_ms > 0) armResync();

@@ -4,9 +4,14 @@ const longestTurn_ms = 10;
 export class Turn {
   #began_ms = performance.now();
 
+  /** Whether others should have their turn now. */
+  get isLong(): boolean {
+    return performance.now() - this.#began_ms >= longestTurn_ms;
+  }
+
   /** Resolves at once, or in a later turn of the event loop. */
   async pause(): Promise<void> {
-    if (performance.now() - this.#began_ms >= longestTurn_ms) await this.end();
+    if (this.isLong) await this.end();
   }
 
   /** Resolves in a later turn. */

@@ -1,0 +1,82 @@
+import { expect, test } from "bun:test";
+import { configMaps } from "#shared/api/resources.ts";
+import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
+import type { Client } from "./client.ts";
+import { type EnqueueMapper, runController, watching } from "./controller.ts";
+import { InformerFactory } from "./informer.ts";
+import type { SharedCache, SharedObject } from "./shared-cache.ts";
+
+const count = 1000;
+const names = Array.from({ length: count }, (_, index) => `a/name-${index}`);
+
+/** A cache of the API server's, which says how often an object was parsed. */
+class CountingCache implements SharedCache<ConfigMap> {
+  parsed = 0;
+  enqueued = 0;
+  readonly size = count;
+  readonly #objects = new Map(names.map((key) => [key, this.#object(key)]));
+
+  #object(key: string): SharedObject<ConfigMap> {
+    const [namespace = "", name = ""] = key.split("/");
+    return {
+      key,
+      view: () => {
+        this.parsed += 1;
+        return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace } };
+      },
+    };
+  }
+
+  open = (): Promise<void> => Promise.resolve();
+  get = (key: string): SharedObject<ConfigMap> | undefined => this.#objects.get(key);
+  keys = (): IterableIterator<string> => this.#objects.keys();
+  list = (): readonly SharedObject<ConfigMap>[] => [...this.#objects.values()];
+  listen = (): (() => void) => () => undefined;
+}
+
+/** Runs a controller of a cache until its first resync is over; gives the keys that it looked at for that. */
+async function resynced(cache: CountingCache, enqueue?: EnqueueMapper<ConfigMap>): Promise<string[]> {
+  const clock = new ManualClock();
+  const client = { sharedCache: () => cache } as unknown as Client;
+  const informers = new InformerFactory(client, { clock });
+  informers.start();
+  const seen: string[] = [];
+  const running = await runController(
+    {
+      name: "counting",
+      watches: [watching(configMaps, { enqueue })],
+      resync_s: 60,
+      reconcile: async (key) => void seen.push(key),
+    },
+    { client, informers, clock, events: { record: () => undefined } },
+  );
+  const looked = async (): Promise<string[]> => {
+    while (seen.length < count) await new Promise<void>((resolve) => setImmediate(resolve));
+    return seen.splice(0);
+  };
+  await looked();
+  cache.parsed = cache.enqueued = 0;
+  await clock.advance(60_000);
+  const keys = await looked();
+  await running.stop();
+  return keys;
+}
+
+test("all keys are looked at again, for which no object is read", async () => {
+  const cache = new CountingCache();
+  expect((await resynced(cache)).sort()).toEqual(names.toSorted());
+  expect(cache.parsed).toBe(0);
+});
+
+test("where keys follow from objects, these are read one after the other", async () => {
+  const cache = new CountingCache();
+  let ahead = 0;
+  const keys = await resynced(cache, ({ metadata }) => {
+    cache.enqueued += 1;
+    ahead = Math.max(ahead, cache.parsed - cache.enqueued);
+    return [`${metadata.namespace}/${metadata.name}`];
+  });
+  expect(keys.sort()).toEqual(names.toSorted());
+  expect(ahead).toBe(0);
+});
