@@ -40,4 +40,37 @@ describe("a proxied page", () => {
     expect(gunzipSync(await read(packed)).toString()).toBe(expected);
     expect(proxiedPage(Readable.from([]), "br", place)).toBeUndefined();
   });
+
+  const link = '<a href="/a">';
+  const shown = `<a href="${place.root}/a">`;
+  const pageOf = async (...parts: readonly string[]): Promise<string> =>
+    (await read(proxiedPage(Readable.from(parts.map((part) => Buffer.from(part))), "", place))).toString();
+
+  test("stays as it is from a tag on that has no end", async () => {
+    const endless = Array.from({ length: 200 }, () => "x >y".repeat(4096));
+    for (const begin of ['<a href="', "<a b c = '", '</a x="', '<a b="c" d="'])
+      expect(await pageOf(link, begin, ...endless, link)).toBe(`${shown}${begin}${endless.join("")}${link}`);
+    for (const begin of ["", "<a ", "<a b=\"c\" d='e'>", "a < b", "<1"])
+      expect(await pageOf(link, begin, ...endless, link)).toBe(`${shown}${begin}${endless.join("")}${shown}`);
+  });
+
+  test("stays as it is from where too many elements may be open", async () => {
+    const many = Array.from({ length: 2000 }, () => "<div></x>".repeat(50));
+    expect(await pageOf(link, ...many, link)).toBe(`${shown}${many.join("")}${link}`);
+  });
+
+  test("ends with what it is made of", async () => {
+    const body = Readable.from([Buffer.from(link), Buffer.from(link)]);
+    proxiedPage(body, "", place)?.on("data", () => undefined);
+    await new Promise((resolve) => body.once("close", resolve));
+    const failing = async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from(link);
+      throw new Error("the pod has gone");
+    };
+    await expect(read(proxiedPage(Readable.from(failing()), "", place))).rejects.toThrow("the pod has gone");
+    const left = Readable.from([Buffer.from(link), Buffer.from(link)]);
+    const page = proxiedPage(left, "", place);
+    page?.once("data", () => page.destroy());
+    await new Promise((resolve) => left.once("close", resolve));
+  });
 });

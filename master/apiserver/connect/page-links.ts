@@ -5,6 +5,7 @@
 import { posix } from "node:path";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createDeflateRaw, createGunzip, createGzip, createInflateRaw } from "node:zlib";
+import { PageMeasure } from "./page-measure.ts";
 
 export interface ProxiedPlace {
   /** The path of the proxy for the client, without a slash at its end: `/api/v1/namespaces/a/pods/b/proxy`. */
@@ -50,6 +51,38 @@ const selectors = Object.entries(linkAttributes).flatMap(([attribute, elements])
 export function proxiedPage(body: Readable, encoding: string, place: ProxiedPlace): Readable | undefined {
   const coders = codersOf(encoding);
   if (coders === undefined) return undefined;
+  return through(Readable.from(rewritten(through(body, coders.decoder), place)), coders.encoder);
+}
+
+/** From where rewriting it would fill the memory on, a page stays as it is. */
+async function* rewritten(body: Readable, place: ProxiedPlace): AsyncGenerator<Uint8Array> {
+  const parts = body[Symbol.asyncIterator]();
+  const measure = new PageMeasure();
+  let isOver = false;
+  let rest: Buffer | undefined;
+  async function* light(): AsyncGenerator<Buffer> {
+    for (let next = await parts.next(); ; next = await parts.next()) {
+      isOver = next.done === true;
+      const part = next.value as Buffer;
+      if (!isOver && measure.exceeds(part)) rest = part;
+      if (isOver || rest) return;
+      yield part;
+    }
+  }
+  try {
+    const page = rewriterFor(place).transform(
+      new Response(Readable.toWeb(Readable.from(light())) as unknown as ReadableStream),
+    );
+    yield* (page.body ?? []) as AsyncIterable<Uint8Array>;
+    if (rest) yield rest;
+    for (let next = isOver ? undefined : await parts.next(); next && !next.done; next = await parts.next())
+      yield next.value as Buffer;
+  } finally {
+    body.destroy();
+  }
+}
+
+function rewriterFor(place: ProxiedPlace): HTMLRewriter {
   const rewriter = new HTMLRewriter();
   for (const { attribute, selector } of selectors) {
     rewriter.on(selector, {
@@ -59,12 +92,7 @@ export function proxiedPage(body: Readable, encoding: string, place: ProxiedPlac
       },
     });
   }
-  const text = through(body, coders.decoder);
-  const rewritten = rewriter.transform(new Response(Readable.toWeb(text) as unknown as ReadableStream)).body;
-  const page = rewritten
-    ? Readable.fromWeb(rewritten as unknown as Parameters<typeof Readable.fromWeb>[0])
-    : Readable.from([]);
-  return through(page, coders.encoder);
+  return rewriter;
 }
 
 interface Coders {
