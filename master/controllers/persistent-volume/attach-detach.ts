@@ -100,6 +100,10 @@ export function attachDetachController(): ControllerDefinition {
             .byIndex("volume", volume)
             .map(({ spec }) => spec.nodeName)
             .filter((name) => name !== nodeName),
+        usersOn: ({ spec }, others) =>
+          lister(pods)
+            .byIndex("claim", `${spec?.claimRef?.namespace}/${spec?.claimRef?.name}`)
+            .filter((pod) => !isTerminal(pod) && others.includes(pod.spec?.nodeName ?? "")),
         unneededFor_ms: (name) => clock.now_ms() - (unneededSince_ms.get(name) ?? clock.now_ms()),
       });
       const newlyAttached = await report(node, plan.reported, context);

@@ -22,13 +22,15 @@ export interface AttachmentFacts {
   readonly present: readonly { readonly attachment: VolumeAttachment; readonly volume: PersistentVolume }[];
   /** Names of other nodes that have the volume, or are about to. */
   elsewhere(volumeName: string): readonly string[];
+  /** Pods that use the volume on one of these nodes: of the same namespace all, since a volume has one claim. */
+  usersOn(volume: PersistentVolume, nodes: readonly string[]): readonly Pod[];
   /** Since when nobody there has needed it, ms. */
   unneededFor_ms(attachmentName: string): number;
 }
 
 export type AttachmentStep =
   | { readonly kind: "attach"; readonly name: string; readonly volume: PersistentVolume }
-  /** The volume is on another node and allows one only. */
+  /** The volume is on another node and allows one only, or its driver could not attach it. */
   | { readonly kind: "refuse"; readonly wanted: WantedVolume; readonly message: string }
   | { readonly kind: "detach"; readonly attachment: VolumeAttachment; readonly volume: PersistentVolume }
   | { readonly kind: "succeeded"; readonly wanted: WantedVolume };
@@ -69,26 +71,39 @@ export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
     }
   }
   for (const one of wanted) {
-    const name = attachmentOf(one.volume, nodeName);
-    const attachment = kept.get(name);
-    const there = facts.elsewhere(one.volume.metadata.name ?? "");
-    const exclusive = !(one.volume.spec?.accessModes ?? []).some((mode) => manyNodes.has(mode));
-    if (attachment) {
-      if (attachment.status?.attached) steps.push({ kind: "succeeded", wanted: one });
-    } else if (node && exclusive && there.length > 0) {
-      const message =
-        `Multi-Attach error for volume "${one.volume.metadata.name}" Volume is already exclusively attached to one ` +
-        "node and can't be attached to another";
-      steps.push({ kind: "refuse", wanted: one, message });
-    } else if (node) {
-      steps.push({ kind: "attach", name, volume: one.volume });
-    }
+    const step = stepFor(one, facts, kept.get(attachmentOf(one.volume, nodeName)));
+    if (step) steps.push(step);
   }
   const reported = present
     .filter(({ attachment }) => kept.has(attachment.metadata.name ?? "") && attachment.status?.attached)
     .map(({ volume }) => reportedName(volume))
     .sort();
   return { steps, reported };
+}
+
+function stepFor(
+  wanted: WantedVolume,
+  { node, nodeName, elsewhere, usersOn }: AttachmentFacts,
+  attachment: VolumeAttachment | undefined,
+): AttachmentStep | undefined {
+  const { volume } = wanted;
+  const { name = "" } = volume.metadata;
+  const refuse = (message: string): AttachmentStep => ({ kind: "refuse", wanted, message });
+  if (attachment) {
+    const { attached, attachError } = attachment.status ?? {};
+    if (attached) return { kind: "succeeded", wanted };
+    return attachError && refuse(`AttachVolume.Attach failed for volume "${name}" : ${attachError.message ?? ""}`);
+  }
+  if (!node) return undefined;
+  const there = elsewhere(name);
+  const isExclusive = !(volume.spec?.accessModes ?? []).some((mode) => manyNodes.has(mode));
+  if (!isExclusive || there.length === 0) return { kind: "attach", name: attachmentOf(volume, nodeName), volume };
+  const users = usersOn(volume, there).map(({ metadata }) => metadata.name);
+  const why =
+    users.length > 0
+      ? `Volume is already used by pod(s) ${users.join(", ")}`
+      : "Volume is already exclusively attached to one node and can't be attached to another";
+  return refuse(`Multi-Attach error for volume "${name}" ${why}`);
 }
 
 function mayDetach({ node, unneededFor_ms }: AttachmentFacts, name: string, mounted: boolean): boolean {

@@ -43,6 +43,7 @@ const facts = (more: Partial<AttachmentFacts>): AttachmentFacts => ({
   wanted: [],
   present: [],
   elsewhere: () => [],
+  usersOn: () => [],
   unneededFor_ms: () => 0,
   ...more,
 });
@@ -64,6 +65,24 @@ test("a volume that pods need is attached, once, and on one node unless it allow
   const shared = [{ volume: volume("v", "ReadWriteMany"), pods: [] }];
   expect(kinds({ wanted: shared, elsewhere: () => ["b"] })).toEqual(["attach"]);
   expect(kinds({ wanted, node: undefined })).toEqual([]);
+});
+
+test("why a volume is not attached: who has it, or what its driver says", () => {
+  const v = volume("v");
+  const wanted = [{ volume: v, pods: [] }];
+  const messages = (more: Partial<AttachmentFacts>): unknown[] =>
+    planAttachments(facts({ wanted, ...more })).steps.map((step) => ("message" in step ? step.message : step.kind));
+  expect(messages({ elsewhere: () => ["b"] })).toEqual([
+    `Multi-Attach error for volume "v" Volume is already exclusively attached to one node and can't be attached to another`,
+  ]);
+  expect(messages({ elsewhere: () => ["b"], usersOn: () => [testPod("p"), testPod("q")] })).toEqual([
+    'Multi-Attach error for volume "v" Volume is already used by pod(s) p, q',
+  ]);
+  const failed = attachment(v, "a", false);
+  failed.status = { attached: false, attachError: { message: "rpc error: no such disk" } };
+  expect(messages({ present: [{ attachment: failed, volume: v }] })).toEqual([
+    'AttachVolume.Attach failed for volume "v" : rpc error: no such disk',
+  ]);
 });
 
 test("a volume that is still mounted is let go only of a node that is out of service or silent for long", () => {
