@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Client } from "#shared/client/client.ts";
+import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
 import { runLeaderElection } from "#shared/client/leader-election.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { Part } from "#shared/process/parts.ts";
@@ -19,6 +20,8 @@ export interface LeadershipOptions {
   readonly times?:
     | { readonly leaseDuration_ms: number; readonly renewDeadline_ms: number; readonly retryPeriod_ms: number }
     | undefined;
+  /** Who tells of the lease's turns; nobody when absent. */
+  readonly eventSource?: string | undefined;
   readonly log: Log;
 }
 
@@ -28,7 +31,7 @@ const renewEvery_ms = 4_500;
 
 /** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
 export function onceInCluster(
-  { client, lease, namespace = "kube-system", times, log }: LeadershipOptions,
+  { client, lease, namespace = "kube-system", times, eventSource, log }: LeadershipOptions,
   start: () => Promise<CheckedPart>,
 ): CheckedPart {
   const ending = new AbortController();
@@ -61,6 +64,7 @@ export function onceInCluster(
     identity,
     ...times,
     renewPeriod_ms: Math.min(renewEvery_ms, (times?.renewDeadline_ms ?? Number.POSITIVE_INFINITY) / 2),
+    ...(eventSource === undefined ? {} : { events: new ApiEventRecorder(client, { component: eventSource, log }) }),
     log,
   };
   const election = runLeaderElection(candidacy, lead, ending.signal);

@@ -13,7 +13,7 @@ import { controllerManagerUser, schedulerUser } from "./identities.ts";
 import { type CheckedPart, onceInCluster } from "./leadership.ts";
 import { startManifests } from "./manifests/manifest-folder.ts";
 import { markControlPlane } from "./own-board.ts";
-import { schedulerConfigurationOf } from "./scheduler/configuration/configuration.ts";
+import { leaderEventSource, schedulerConfigurationOf } from "./scheduler/configuration/configuration.ts";
 import { startServing } from "./serving.ts";
 
 /** `bramble master`: runs the control plane, and an agent on this board if one is given, until it is told to end. */
@@ -26,10 +26,14 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   const forget = noteProcess(given.runDir, "master");
   const { settings, server, own, keys, components } = serving;
   // Alone over its store, this master need not ask anybody who leads.
-  const once = async (lease: string, client: Client, start: () => Promise<CheckedPart>): Promise<CheckedPart> =>
-    serving.isShared ? onceInCluster({ client, lease, log }, start) : start();
+  const once = async (
+    lease: string,
+    eventSource: string,
+    client: Client,
+    start: () => Promise<CheckedPart>,
+  ): Promise<CheckedPart> => (serving.isShared ? onceInCluster({ client, lease, eventSource, log }, start) : start());
   const managing = server.client(controllerManagerUser);
-  const controllers = await once("kube-controller-manager", managing, async () => {
+  const controllers = await once("kube-controller-manager", "kube-controller-manager", managing, async () => {
     const ownLoops = startServerControllers(own, log);
     const clientFor = (account: string): Client => server.client(controllerUser(account));
     const manager = await startControllerManager({
@@ -52,7 +56,7 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   components.set("controller-manager", () => controllers.check());
   parts.add("controller manager", controllers);
   const scheduling = server.client(schedulerUser);
-  const scheduler = await once("kube-scheduler", scheduling, async () =>
+  const scheduler = await once("kube-scheduler", leaderEventSource(schedulerConfiguration), scheduling, async () =>
     startScheduler(scheduling, log, schedulerConfiguration),
   );
   components.set("scheduler", () => scheduler.check());

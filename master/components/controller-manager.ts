@@ -35,7 +35,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
   const configuration = (): Record<string, unknown> => ({
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });
-  await runElected({ settings, log, configuration }, async (client) => {
+  await runElected({ settings, eventSource: "kube-controller-manager", log, configuration }, async (client) => {
     const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
     const tokens = new AccountTokens(client, log.named("tokens"));
     const clientFor = (account: string): HttpClient =>

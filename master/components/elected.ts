@@ -17,6 +17,8 @@ import { type CheckedPart, onceInCluster } from "../leadership.ts";
 
 export interface ElectedComponent {
   readonly settings: ElectedSettings;
+  /** Who tells of its lease's turns. */
+  readonly eventSource: string;
   readonly log: Log;
   /** What /configz shows. */
   readonly configuration: () => Readonly<Record<string, unknown>>;
@@ -32,7 +34,7 @@ function componentClient(kubeconfig: string): HttpClient {
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
 export async function runElected(
-  { settings, log, configuration }: ElectedComponent,
+  { settings, eventSource, log, configuration }: ElectedComponent,
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
   const client = componentClient(settings.kubeconfig);
@@ -63,7 +65,9 @@ export async function runElected(
       },
     };
   };
-  const part = settings.leaderElect ? onceInCluster(candidacyOf(settings, client, log), lead) : await lead();
+  const part = settings.leaderElect
+    ? onceInCluster({ ...candidacyOf(settings, client, log), eventSource }, lead)
+    : await lead();
   check = () => part.check();
   // Ends also where the API server does not answer any more.
   parts.add(settings.leaderElectResourceName, part);

@@ -1,7 +1,11 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { SchedulerSettings } from "#shared/config/component-settings.ts";
 import { startScheduler } from "../control-loops.ts";
-import { type SchedulerConfiguration, schedulerConfigurationOf } from "../scheduler/configuration/configuration.ts";
+import {
+  leaderEventSource,
+  type SchedulerConfiguration,
+  schedulerConfigurationOf,
+} from "../scheduler/configuration/configuration.ts";
 import { runElected } from "./elected.ts";
 
 /** `bramble scheduler`: the scheduler in a process of its own. */
@@ -17,7 +21,12 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
     leaderElectResourceNamespace: resourceNamespace ?? given.leaderElectResourceNamespace,
   };
   await runElected(
-    { settings, log, configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }) },
+    {
+      settings,
+      eventSource: leaderEventSource(configuration),
+      log,
+      configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }),
+    },
     async (client) => startScheduler(client, log, configuration),
   );
 }

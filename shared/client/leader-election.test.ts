@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import type { Client } from "./client.ts";
+import type { EventRecorder } from "./event-recorder.ts";
 import { runLeaderElection } from "./leader-election.ts";
 
 /** The few calls that elections make, with optimistic locking. */
@@ -47,6 +48,8 @@ test("one leads at a time; the next takes over when it is released, or when the 
   const leading = new Set<string>();
   const cut = new Set<string>();
   const stops = new Map<string, AbortController>();
+  const told: string[] = [];
+  const events: EventRecorder = { record: (_about, { reason, message }) => told.push(`${reason}: ${message}`) };
   const elections = ["a", "b", "c"].map((identity) => {
     const stop = new AbortController();
     stops.set(identity, stop);
@@ -58,7 +61,7 @@ test("one leads at a time; the next takes over when it is released, or when the 
     };
     const client = store.client(() => !cut.has(identity));
     return runLeaderElection(
-      { client, lease: { namespace: "ns", name: "l" }, identity, clock, random: () => 0 },
+      { client, lease: { namespace: "ns", name: "l" }, identity, events, clock, random: () => 0 },
       lead,
       stop.signal,
     );
@@ -87,4 +90,10 @@ test("one leads at a time; the next takes over when it is released, or when the 
   for (const stop of stops.values()) stop.abort();
   await clock.advance(1);
   await Promise.all(elections);
+  expect(told).toEqual(
+    [first, second, third].flatMap((each) => [
+      `LeaderElection: ${each} became leader`,
+      `LeaderElection: ${each} stopped leading`,
+    ]),
+  );
 });

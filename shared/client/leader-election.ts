@@ -4,6 +4,7 @@ import { leases } from "#shared/api/resources.ts";
 import type { Lease, LeaseSpec } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Client } from "./client.ts";
 import { type Clock, microTimestamp, pause, systemClock } from "./clock.ts";
+import type { EventRecorder } from "./event-recorder.ts";
 import { type Log, silentLog } from "./log.ts";
 
 export interface LeaderElectionOptions {
@@ -16,6 +17,8 @@ export interface LeaderElectionOptions {
   readonly retryPeriod_ms?: number | undefined;
   /** How often a lease that is held is renewed, where that may be less often than a candidate tries. */
   readonly renewPeriod_ms?: number | undefined;
+  /** Told of each turn. */
+  readonly events?: EventRecorder | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
   readonly random?: (() => number) | undefined;
@@ -42,6 +45,7 @@ export async function runLeaderElection(
   const candidate = new Candidate(options);
   while (!signal.aborted) {
     if (!(await candidate.acquire(signal))) return;
+    candidate.tell("became leader");
     const leading = new AbortController();
     const stop = (): void => leading.abort();
     signal.addEventListener("abort", stop, { once: true });
@@ -54,6 +58,7 @@ export async function runLeaderElection(
     }
     // Only when the work has ended may the lease go to another.
     await work;
+    candidate.tell("stopped leading");
     await candidate.release();
   }
 }
@@ -79,6 +84,12 @@ class Candidate {
     this.#retryPeriod_ms = options.retryPeriod_ms ?? 2_000;
     this.#renewPeriod_ms = options.renewPeriod_ms ?? this.#retryPeriod_ms;
     this.#random = options.random ?? Math.random;
+  }
+
+  tell(what: "became leader" | "stopped leading"): void {
+    const { events, lease, identity } = this.#options;
+    const about = this.#held ?? { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease };
+    events?.record(about, { type: "Normal", reason: "LeaderElection", message: `${identity} ${what}` });
   }
 
   /** True once the lease is held; false when the signal aborts first. */

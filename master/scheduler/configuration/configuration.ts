@@ -188,3 +188,7 @@ function decodeArgs(list: Field): PluginArgs {
   }
   return args as unknown as PluginArgs;
 }
+
+/** Who tells that a scheduler leads: its first profile, as all its other events. */
+export const leaderEventSource = ({ profiles }: SchedulerConfiguration): string =>
+  profiles[0]?.schedulerName ?? "default-scheduler";
