@@ -38,6 +38,8 @@ export interface RequestInfo {
   readonly version: string;
   /** Absent on cluster-scoped requests. A request for a Namespace itself carries that name here, as upstream does. */
   readonly namespace?: string | undefined;
+  /** The path has a place for a namespace, and nothing in it: none is named, but a request for one object lacks it. */
+  readonly lacksNamespace?: true | undefined;
   readonly resource: string;
   readonly subresource?: string | undefined;
   readonly name?: string | undefined;

@@ -319,6 +319,7 @@ export class ApiServer {
   #route(context: RequestContext, exchange: Exchange | undefined): Promise<ApiResponse | "handled"> {
     const { info } = context;
     const guards = this.#ready();
+    if (info.path.startsWith("//")) throw pageNotFound();
     if (!info.isResourceRequest) return this.#path(context, exchange, guards);
     const resource = this.resources.find(info.group, info.version, info.resource);
     const elsewhere = !resource || resource.declaration.replaceable ? guards.aggregator?.(info) : undefined;
@@ -361,7 +362,7 @@ export class ApiServer {
   /** The router of a group that is served answers otherwise than whoever is asked when there is none. */
   #nothingAt(path: string): StatusError {
     const [first, group = ""] = path.slice(1).split("/");
-    const isRouted = first === "api" || (first === "apis" && this.#discovery.hasGroup(group));
+    const isRouted = first === "api" || (first === "apis" && group !== "" && this.#discovery.hasGroup(group));
     return isRouted ? pathNotFound() : pageNotFound();
   }
 

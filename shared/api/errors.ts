@@ -152,9 +152,11 @@ export const staleObject = (resource: ResourceName, name: string): StatusError =
 export const forbidden = (resource: ResourceName, name: string, why: string): StatusError =>
   new StatusError(
     "Forbidden",
-    name
-      ? `${qualified(resource)} ${goQuote(name)} is forbidden: ${why}`
-      : `${qualified(resource)} is forbidden: ${why}`,
+    resource.plural === "" && resource.group === ""
+      ? `forbidden: ${why}`
+      : name
+        ? `${qualified(resource)} ${goQuote(name)} is forbidden: ${why}`
+        : `${qualified(resource)} is forbidden: ${why}`,
     about(resource, name),
   );
 export const methodNotAllowed = (resource: ResourceName, action: string): StatusError =>

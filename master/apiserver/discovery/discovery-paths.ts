@@ -58,14 +58,17 @@ export class DiscoveryPaths {
   handle(context: RequestContext): ApiResponse | undefined {
     const { method, headers, info } = context;
     const [first = "", ...rest] = partsOf(info.path);
+    const slashes = /\/*$/.exec(info.path)?.[0].length ?? 0;
     if (first === "version" && rest.length === 0) return versionOf(context);
     if ((first !== "api" && first !== "apis") || rest.includes("")) return undefined;
+    if (first === "apis" && rest.length === 0 && slashes > 1) return undefined;
     const found = this.#found(context, first, rest);
     if (!found) return undefined;
     // Upstream has no router where all groups are listed, nor before one group or custom kinds.
     const [group = "", version] = rest;
-    const isRouted = first === "api" || (version !== undefined && this.hasGroup(group));
-    if (method !== "GET" && (isRouted || (version !== undefined && method !== "HEAD"))) throw notServed();
+    const isRouted =
+      first === "api" || (group !== "" && this.hasGroup(group) && (version !== undefined || slashes > 1));
+    if (method !== "GET" && isRouted) throw notServed();
     const accept = headers["accept"];
     if (isRouted) requireMedia(accept);
     return found.kind === "object" ? { ...found, accepted: negotiate(accept) } : found;

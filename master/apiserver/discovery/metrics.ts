@@ -187,7 +187,7 @@ const connecting = ["exec", "attach", "portforward", "log", "proxy"];
 
 /** Requests that last as long as the client likes. */
 export function isLongRunning({ verb, subresource }: RequestInfo): boolean {
-  return verb === "watch" || (subresource !== undefined && connecting.includes(subresource));
+  return verb === "watch" || verb === "proxy" || (subresource !== undefined && connecting.includes(subresource));
 }
 
 const isReading = ({ verb }: RequestInfo): boolean =>

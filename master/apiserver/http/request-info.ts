@@ -20,7 +20,7 @@ const namespaceSubresources = ["status", "finalize"];
 /** `url` is the path as it was sent. Throws where its escapes are no UTF-8, as no server takes such a request. */
 export function requestInfoOf(method: string, url: string, query: URLSearchParams): RequestInfo {
   const path = decoded(url);
-  const parts = path.split("/").filter((part) => part !== "");
+  const parts = withoutOuterSlashes(path).split("/");
   const [apiPrefix = ""] = parts;
   const nonResource = { ...none, path, rawPath: url, verb: method.toLowerCase() };
   if (apiPrefix !== "api" && apiPrefix !== "apis") return nonResource;
@@ -30,16 +30,15 @@ export function requestInfoOf(method: string, url: string, query: URLSearchParam
   const version = parts[grouped ? 2 : 1] ?? "";
   let rest = parts.slice(grouped ? 3 : 2);
   let verb = verbs[method] ?? "";
-  // The old way to watch: /api/v1/watch/pods.
-  if (rest[0] === "watch" && rest.length > 1) {
-    verb = "watch";
+  // The old ways to watch and to reach behind an object: /api/v1/watch/pods. Nothing is served by the second.
+  if ((rest[0] === "watch" || rest[0] === "proxy") && rest.length > 1) {
+    verb = rest[0];
     rest = rest.slice(1);
   }
-  let namespace: string | undefined;
-  if (rest[0] === "namespaces" && rest.length > 1) {
-    namespace = rest[1];
-    if (rest.length > 2 && !namespaceSubresources.includes(rest[2] ?? "")) rest = rest.slice(2);
-  }
+  const namespace = rest[0] === "namespaces" ? rest[1] || undefined : undefined;
+  const isWithin = rest[0] === "namespaces" && rest.length > 2 && !namespaceSubresources.includes(rest[2] ?? "");
+  const lacksNamespace = isWithin && rest[1] === "";
+  if (isWithin) rest = rest.slice(2);
   const [resource = "", name, subresource] = rest;
   const info = {
     isResourceRequest: true,
@@ -49,11 +48,16 @@ export function requestInfoOf(method: string, url: string, query: URLSearchParam
     group,
     version,
     namespace,
+    ...(lacksNamespace && { lacksNamespace: true as const }),
     resource,
     rest: rest.slice(3),
   };
-  return { ...info, ...target(verb, name, subresource, query) };
+  // It has no subresources of its own.
+  if (verb === "proxy") return { ...info, verb, name: name || undefined, subresource: undefined };
+  return { ...info, ...target(verb, name || undefined, subresource, query) };
 }
+
+const withoutOuterSlashes = (path: string): string => path.replace(/^\/+|\/+$/g, "");
 
 function target(
   verb: string,

@@ -1,5 +1,5 @@
 /** DELETE of an object and of a collection: from a request that may be made to an answer. */
-import { isNotFound } from "#shared/api/errors.ts";
+import { badRequest, isNotFound } from "#shared/api/errors.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { ApiResponse, RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -48,6 +48,8 @@ export async function removeCollection(parts: WriteParts, request: EndpointReque
   const parameters = checkedParameters(asked);
   const source = { hub, store, cache: stored.cache, resource, now_ms: () => parts.now_ms() };
   const { entries, metadata } = await listEntries(source, selection, parameters);
+  // As upstream, which finds out with the first of them.
+  if (context.info.lacksNamespace && entries.length > 0) throw badRequest("Namespace parameter required.");
   for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
     const group = entries.slice(from, from + DELETES_AT_ONCE);
     await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)));

@@ -26,9 +26,12 @@ import {
   nameOf,
   namespaceOf,
   notServed,
+  notServedBy,
   pathNotFound,
+  requireNamespace,
   selectorsOf,
   storedOf,
+  verbOfOne,
 } from "./request-target.ts";
 import { parseSelection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
@@ -62,8 +65,7 @@ export class ResourceEndpoint {
     exchange: Exchange | undefined,
   ): Promise<ApiResponse | "handled"> {
     checkScope(context.info, resource);
-    // Upstream's router knows HEAD for what it passes on, and for nothing else.
-    if (context.method === "HEAD" && context.info.subresource !== "proxy") throw notServed();
+    this.#checkMethod(context, resource);
     const { deprecationWarning } = resource;
     if (deprecationWarning) context.warnings.push(deprecationWarning);
     try {
@@ -75,6 +77,20 @@ export class ResourceEndpoint {
     }
   }
 
+  /** Upstream's router knows HEAD for what it passes on, and for nothing else, and watches by GET alone. */
+  #checkMethod({ method, info }: RequestContext, { declaration }: ServedResource): void {
+    const { verb, subresource } = info;
+    if (declaration.custom) return;
+    if (verb === "watch" && method !== "GET") throw notServed();
+    if (method !== "HEAD" || subresource === "proxy") return;
+    const { group, plural } = declaration.ref;
+    const isThere =
+      subresource === undefined ||
+      declaration.subresources?.[subresource] !== undefined ||
+      this.#parts.handlers[group]?.[`${plural}/${subresource}`] !== undefined;
+    throw isThere ? notServed() : pathNotFound();
+  }
+
   async #serve(
     context: RequestContext,
     resource: ServedResource,
@@ -82,10 +98,12 @@ export class ResourceEndpoint {
   ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     if (info.subresource !== undefined) return this.#subresource(context, resource, info.subresource, exchange);
-    const allowed = resource.declaration.verbs;
+    const { verbs: allowed, custom } = resource.declaration;
     const isOfOne = info.verb === "update" || info.verb === "patch";
-    if (allowed && !allowed.includes(info.verb)) throw notServed();
-    if (info.name === undefined ? isOfOne : info.verb === "create") throw notServed();
+    if (allowed && !allowed.includes(info.verb)) throw notServedBy(resource.declaration, info.verb);
+    if (!custom && (info.name === undefined ? isOfOne : info.verb === "create")) throw notServed();
+    // Whoever brings an object hears what is wrong with that first.
+    if (info.verb !== "update") requireNamespace(info);
     const request = { context, resource, accepted: acceptedFor(context, resource) };
     switch (info.verb) {
       case "get":
@@ -105,7 +123,7 @@ export class ResourceEndpoint {
       case "deletecollection":
         return removeCollection(this.#parts, request);
       default:
-        throw notServed();
+        throw notServedBy(resource.declaration, info.verb);
     }
   }
 
@@ -187,6 +205,8 @@ export class ResourceEndpoint {
     const body = await context.body.read();
     const options = writeOptions(context.query, "CreateOptions");
     const object = decodedObject(request, body, options);
+    // It is where the request says, and that says nowhere.
+    if (context.info.lacksNamespace) delete object.metadata.namespace;
     const { virtual } = resource.declaration;
     if (virtual) {
       matchNamespace(request, object);
@@ -292,6 +312,7 @@ export class ResourceEndpoint {
     const accepted = connection ? undefined : acceptedFor(context, resource, false);
     const name = nameOf(context);
     const body = declared ? await subresourceBody(context, declared) : undefined;
+    requireNamespace(context.info);
     const namespace = namespaceOf(context, resource);
     if (body) await admitBody(this.#parts, context, resource, name, body);
     if (connection) await admitConnection(this.#parts, context, resource, name, connection);
@@ -315,7 +336,11 @@ export class ResourceEndpoint {
     if (!declared && !handler)
       throw resource.declaration.custom ? notFound(resource.name, info.name ?? "") : pathNotFound();
     const isOptions = declared?.takesOptionsMethod && exchange?.request.method === "OPTIONS";
-    if (declared && !isOptions && !declared.verbs.includes(info.verb)) throw notServed();
+    const verb = verbOfOne(info);
+    if (declared && !isOptions && !declared.verbs.includes(verb)) throw notServedBy(resource.declaration, info.verb);
+    nameOf(context);
+    // Whoever brings a body hears what is wrong with that first.
+    if (info.verb !== "update" && info.verb !== "create") requireNamespace(info);
     if (handler) return this.#handled(context, resource, { subresource, declared, handler, exchange });
     const request = { context, resource, accepted: acceptedFor(context, resource, !declared?.unprinted) };
     if (declared?.scale) return serveScale(this.#parts, request, declared.scale, () => this.#entry(context, resource));

@@ -6,6 +6,8 @@ const own = "wire-http";
 export const core = `/api/v1/namespaces/${own}`;
 export const collection = `${core}/configmaps`;
 export const object = `${collection}/held`;
+/** Of kinds that a CustomResourceDefinition brings. */
+export const custom = "/apis/door.example.com/v1";
 export const big = `${collection}/big`;
 
 const post = (path: string, body: Json): WireGroup["requests"][number] => ({
@@ -32,6 +34,38 @@ export const setting: WireGroup = {
     post("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: own } }),
     post(collection, map("held")),
     post(collection, map("big", { a: "x".repeat(LARGE_BYTES) })),
+    post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+      apiVersion: "apiextensions.k8s.io/v1",
+      kind: "CustomResourceDefinition",
+      metadata: { name: "things.door.example.com" },
+      spec: {
+        group: "door.example.com",
+        scope: "Namespaced",
+        names: { plural: "things", kind: "Thing" },
+        versions: [
+          {
+            name: "v1",
+            served: true,
+            storage: true,
+            subresources: { status: {} },
+            schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+          },
+        ],
+      },
+    }),
+  ],
+};
+
+/** What they find of a kind that has to be served first. */
+export const customSetting: WireGroup = {
+  name: "http: custom setting",
+  inOrder: true,
+  requests: [
+    post(`${custom}/namespaces/${own}/things`, {
+      apiVersion: "door.example.com/v1",
+      kind: "Thing",
+      metadata: { name: "held" },
+    }),
   ],
 };
 

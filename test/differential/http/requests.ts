@@ -8,6 +8,7 @@ import { formGroups } from "./form-requests.ts";
 import { http2Groups } from "./http2-requests.ts";
 import { messageGroups } from "./message-requests.ts";
 import { methodGroups } from "./method-requests.ts";
+import { routeGroups } from "./route-requests.ts";
 import { targetGroups } from "./target-requests.ts";
 
 export const groups: readonly RawGroup[] = [
@@ -17,4 +18,5 @@ export const groups: readonly RawGroup[] = [
   ...targetGroups,
   ...http2Groups,
   ...bodyGroups,
+  ...routeGroups,
 ];
