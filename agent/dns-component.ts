@@ -3,6 +3,7 @@ import { stderrLog } from "#shared/client/log.ts";
 import type { DnsSettings } from "#shared/config/board-component-settings.ts";
 import { textPage } from "#shared/http/component-pages.ts";
 import { servePages } from "#shared/http/component-server.ts";
+import { HealthResults } from "#shared/http/health-results.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -25,7 +26,10 @@ export async function runDns(settings: DnsSettings): Promise<void> {
       "/ready": () => (sources.every(({ isUsable }) => isUsable) ? textPage(200, "OK") : textPage(503, "kubernetes")),
     };
     const listen = { host: "127.0.0.1", port: settings.healthPort };
-    parts.add("health", await servePages({ checks: {}, more }, listen, log.named("health")));
+    parts.add(
+      "health",
+      await servePages({ checks: {}, results: new HealthResults(), more }, listen, log.named("health")),
+    );
   }
   informers.start();
   parts.add("collections", { stop: collectWhenQuiet() });

@@ -17,6 +17,7 @@ import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
+import { kubeletChecks, kubeletHealth } from "./kubelet/server/kubelet-health.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { logFolderOf, podCgroupSettings, reservedOf } from "./node-settings.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
@@ -108,7 +109,7 @@ function tunnelsOf({ identity, kubeletSocket, log }: Running): BoardTunnels {
 
 async function serveHealth({ kubelet, settings, log }: Running, parts: Parts): Promise<void> {
   if (settings.healthzPort === 0) return;
-  const pages = { checks: { log: () => Promise.resolve(), syncloop: () => kubelet.runtime.version() } };
+  const pages = { checks: kubeletChecks(kubelet.runtime), results: kubeletHealth };
   const address = { host: settings.healthzBindAddress, port: settings.healthzPort };
   parts.add("health", await servePages(pages, address, log.named("health")));
 }

@@ -5,6 +5,7 @@ import type { ProxySettings } from "#shared/config/board-component-settings.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
+import { HealthResults } from "#shared/http/health-results.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
@@ -60,6 +61,7 @@ function healthPages(proxy: ServiceProxy, isEligible: () => boolean): ComponentP
     });
   return {
     checks: {},
+    results: new HealthResults(),
     more: {
       "/healthz": () => page(proxy.isHealthy && isEligible()),
       "/livez": () => page(proxy.isHealthy),
@@ -71,6 +73,7 @@ function metricsPages(proxy: ServiceProxy, settings: ProxySettings, nodeName: st
   const applied_s = (): number | undefined => proxy.appliedAt_ms && proxy.appliedAt_ms / 1000;
   return {
     checks: {},
+    results: new HealthResults(),
     families: () => [
       ...processFamilies(),
       gaugeFamily(

@@ -6,6 +6,7 @@ import { ConfigError } from "#shared/config/option.ts";
 import type { ComponentPages } from "#shared/http/component-pages.ts";
 import { publishedClientAuthorities, servePagesSecurely } from "#shared/http/component-server.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
+import { HealthResults } from "#shared/http/health-results.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
@@ -43,6 +44,7 @@ export async function runElected(
   let check: () => Promise<string> = () => Promise.resolve("ok");
   const pages: ComponentPages = {
     checks: { [settings.leaderElectResourceName]: () => check() },
+    results: new HealthResults(),
     families: () => [
       ...processFamilies(),
       gaugeFamily("leader_election_master_status", "1 while this process leads.", [

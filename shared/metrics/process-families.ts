@@ -32,7 +32,7 @@ export function processFamilies(): Family[] {
       samples: [{ labels: {}, value: (cpu.user + cpu.system) / 1e6 }],
     },
     single("process_resident_memory_bytes", "Resident memory in bytes.", process.memoryUsage().rss),
-    single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s),
+    startTimeFamily(),
     single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
     single("process_max_fds", "How many may be open.", mostFiles),
     ...restClientFamilies(),
@@ -40,6 +40,9 @@ export function processFamilies(): Family[] {
     ...[...sources].flatMap((source) => source()),
   ];
 }
+
+export const startTimeFamily = (): Family =>
+  single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s);
 
 export const gaugeFamily = (name: string, help: string, samples: readonly Sample[]): Family => ({
   name,

@@ -16,8 +16,6 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
-export const prometheusContentType = "text/plain; version=0.0.4; charset=utf-8";
-
 /** Families without a sample are left out. */
 export function renderPrometheus(families: readonly Family[]): string {
   return families

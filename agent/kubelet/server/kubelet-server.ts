@@ -5,8 +5,12 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { BoardUsageSample } from "#shared/board/usage-sample.ts";
 import type { Log } from "#shared/client/log.ts";
 import { pageUrl } from "#shared/http/component-pages.ts";
-import { prometheusContentType } from "#shared/metrics/prometheus-text.ts";
+import { healthPage } from "#shared/http/health-page.ts";
+import { healthResultsPath } from "#shared/http/health-results.ts";
+import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime } from "../../runtime/runtime.ts";
+import { kubeletChecks, kubeletHealth } from "./kubelet-health.ts";
 import { logOptions } from "./log-options.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
@@ -84,7 +88,7 @@ export class KubeletServer {
     const [root = "", ...segments] = url.pathname.split("/").slice(1).map(decodeURIComponent);
     switch (root) {
       case "healthz":
-        response.end("ok");
+        await this.serveHealth(segments, url.searchParams, response);
         return;
       case "configz":
         sendJson(response, { kubeletconfig: this.board.configuration() });
@@ -100,7 +104,7 @@ export class KubeletServer {
         } else response.writeHead(404).end("404: Page Not Found");
         return;
       case "metrics":
-        await this.serveMetrics(url.pathname, response);
+        await this.serveMetrics(url.pathname, request.headers.accept, response);
         return;
       case "containerLogs":
         await this.serveLogs(segments, url.searchParams, response);
@@ -133,10 +137,22 @@ export class KubeletServer {
     response.writeHead(200, { "content-type": "text/plain" }).end(`${names.join("\n")}\n`);
   }
 
-  private async serveMetrics(path: string, response: ServerResponse): Promise<void> {
-    const text = await this.board.metrics(path);
+  private async serveHealth(
+    segments: readonly string[],
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): Promise<void> {
+    const only = segments.length > 0 ? segments.join("/") : undefined;
+    const asked = { only, excluded: new Set(query.getAll("exclude")), verbose: query.has("verbose") };
+    const { code, body } = await healthPage("healthz", kubeletChecks(this.board.runtime), asked, kubeletHealth);
+    response.writeHead(code, { "content-type": "text/plain; charset=utf-8" }).end(body);
+  }
+
+  private async serveMetrics(path: string, accept: string | undefined, response: ServerResponse): Promise<void> {
+    const isHealth = path === healthResultsPath;
+    const text = isHealth ? renderPrometheus(kubeletHealth.families()) : await this.board.metrics(path);
     if (text === undefined) response.writeHead(404).end("404 page not found\n");
-    else response.writeHead(200, { "content-type": prometheusContentType }).end(text);
+    else response.writeHead(200, { "content-type": prometheusContentType(accept) }).end(text);
   }
 
   private async serveLogs(

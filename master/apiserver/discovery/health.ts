@@ -1,5 +1,8 @@
 /** /healthz, /livez and /readyz, whole or check by check, in the text that probes and people know. */
 import { type HealthCheck, healthPage } from "#shared/http/health-page.ts";
+import { HealthResults, healthResultsPath } from "#shared/http/health-results.ts";
+import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 
 const roots = ["healthz", "livez", "readyz"] as const;
@@ -9,6 +12,7 @@ const isRoot = (name: string): name is Root => (roots as readonly string[]).incl
 
 export class HealthChecks {
   readonly #checks: Readonly<Record<string, HealthCheck>>;
+  readonly #results = new HealthResults();
   /** False before the start is done and once a stop has begun: traffic should go elsewhere, the process is alive. */
   ready = false;
 
@@ -17,7 +21,11 @@ export class HealthChecks {
   }
 
   /** undefined: no path of these. */
-  handle({ info, query }: RequestContext): Promise<ApiResponse> | undefined {
+  handle({ info, query, headers }: RequestContext): Promise<ApiResponse> | ApiResponse | undefined {
+    if (info.path === healthResultsPath) {
+      const contentType = prometheusContentType(headers["accept"]);
+      return { kind: "bytes", code: OK, contentType, body: renderPrometheus(this.#results.families()) };
+    }
     const [root = "", name, ...more] = info.path.slice(1).split("/");
     if (!isRoot(root) || more.length > 0) return undefined;
     const excluded = new Set(query.getAll("exclude"));
@@ -25,16 +33,17 @@ export class HealthChecks {
   }
 
   async #answer(root: Root, only: string | undefined, excluded: Set<string>, verbose: boolean): Promise<ApiResponse> {
-    const { code, body } = await healthPage(root, this.#checksOf(root), { only, excluded, verbose });
+    const { code, body } = await healthPage(root, this.#checksOf(root), { only, excluded, verbose }, this.#results);
     return text(code, body, only !== undefined && code === OK);
   }
 
   /** Of each page and of each check of it. */
   paths(): string[] {
-    return roots.flatMap((root) => [
+    const pages = roots.flatMap((root) => [
       `/${root}`,
       ...Object.keys(this.#checksOf(root)).map((name) => `/${root}/${name}`),
     ]);
+    return [...pages, healthResultsPath];
   }
 
   #checksOf(root: Root): Record<string, HealthCheck> {

@@ -1,6 +1,8 @@
 /** /metrics of the API server, under upstream's names. */
+
+import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
-import { type Family, prometheusContentType, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
+import { type Family, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
 import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
@@ -83,9 +85,9 @@ export class ServerMetrics {
   }
 
   /** undefined: another path. */
-  handle({ info }: RequestContext): ApiResponse | undefined {
+  handle({ info, headers }: RequestContext): ApiResponse | undefined {
     if (info.path !== "/metrics") return undefined;
-    return { kind: "bytes", code: 200, contentType: prometheusContentType, body: this.read() };
+    return { kind: "bytes", code: 200, contentType: prometheusContentType(headers["accept"]), body: this.read() };
   }
 
   /** All of them, as Prometheus reads them. */

@@ -134,8 +134,35 @@ const negotiated: readonly RawRequest[] = (["http/1.1", "h2"] as const).flatMap(
   }),
 ]);
 
+const readers: readonly string[] = [
+  "",
+  "*/*",
+  "text/html",
+  "text/plain",
+  "text/plain;version=0.0.4",
+  "text/plain;version=1.0.0",
+  "application/openmetrics-text;version=1.0.0",
+  "application/json;q=0.9,text/plain;version=0.0.4;q=0.5",
+  ...["underscores", "allow-utf-8", "dots", "values", "nonsense", ""].map((each) => `text/plain;escaping=${each}`),
+  "text/plain;version=0.0.4;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.2",
+  "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+];
+const expositions: readonly RawRequest[] = [
+  ...["/metrics", "/metrics/slis"].flatMap((target) => [
+    ...readers.map((accept) => ask(`read by ${accept}`, "GET", target, { headers: [["Accept", accept]] })),
+    ask("read by whoever", "GET", target, { lacks: ["Accept"] }),
+    ask("read", "HEAD", target),
+    ask("read by nobody", "GET", target, { anonymous: true }),
+    ask("asked below", "GET", `${target}/nothing`),
+  ]),
+  ...["exclude=etcd", "exclude=nothing", "exclude=etcd&exclude=", "exclude"].flatMap((query) =>
+    ["/healthz", "/livez", "/readyz"].map((page) => ask("health", "GET", `${page}?${query}`)),
+  ),
+];
+
 export const formGroups: readonly RawGroup[] = [
   { name: "conditions and ranges", requests: conditional },
   { name: "compression", requests: [...compressed, ...contentEncodings] },
   { name: "forms", requests: negotiated },
+  { name: "metrics and health", requests: expositions },
 ];
