@@ -4,7 +4,7 @@ import type { Log } from "#shared/client/log.ts";
 import type { ElectedSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { ComponentPages } from "#shared/http/component-pages.ts";
-import { publishedClientAuthorities, servePagesSecurely } from "#shared/http/component-server.ts";
+import { servePagesSecurely } from "#shared/http/component-server.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
@@ -15,6 +15,8 @@ import { type Part, Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { type CheckedPart, onceInCluster } from "../leadership.ts";
+import { ComponentAccess } from "./component-access.ts";
+import { publishedTrust } from "./published-trust.ts";
 
 export interface ElectedComponent {
   readonly settings: ElectedSettings;
@@ -103,13 +105,18 @@ async function openDoor(
   const other = (kubeconfig: string): HttpClient =>
     kubeconfig === "" || kubeconfig === settings.kubeconfig ? client : componentClient(kubeconfig);
   const authenticating = other(settings.authenticationKubeconfig);
+  const delegated = new DelegatedAccess(authenticating, other(settings.authorizationKubeconfig));
+  const access = new ComponentAccess(delegated, async () => {
+    const { clientCaFile } = settings;
+    const clientCa = clientCaFile === "" ? undefined : await readIfPresent(clientCaFile);
+    return publishedTrust(authenticating, log, clientCa);
+  });
   return servePagesSecurely({
     pages,
     address: { host: settings.bindAddress, port: settings.securePort },
     serving: await servingPair(settings),
-    access: new DelegatedAccess(authenticating, other(settings.authorizationKubeconfig)),
-    clientAuthorities: () =>
-      settings.clientCaFile === "" ? publishedClientAuthorities(authenticating) : readIfPresent(settings.clientCaFile),
+    access,
+    clientAuthorities: () => access.authorities(),
     alwaysAllowed: settings.authorizationAlwaysAllowPaths,
     log,
   });

@@ -8,7 +8,9 @@ import { standardIdentityHeaders } from "../apiserver/authn/identity-headers.ts"
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 import { frontProxyUser } from "./master-certificates.ts";
 
-const key = { namespace: "kube-system", name: "extension-apiserver-authentication" };
+/** Where it is published. */
+export const extensionAuthenticationKey = { namespace: "kube-system", name: "extension-apiserver-authentication" };
+const key = extensionAuthenticationKey;
 const attempts = 5;
 
 /** What aggregated API servers need to know whom to trust: whom this one trusts, and this one itself, which asks them as

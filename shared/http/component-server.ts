@@ -1,13 +1,12 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
-import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { type ComponentPages, pageUrl, servePage } from "./component-pages.ts";
-import type { Caller, DelegatedAccess } from "./delegated-access.ts";
+import type { Access, Caller } from "./delegated-access.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -39,7 +38,7 @@ export interface SecureServing {
   readonly pages: ComponentPages;
   readonly address: ListenAddress;
   readonly serving: KeyAndCertificate;
-  readonly access: DelegatedAccess;
+  readonly access: Access;
   /** Whose clients count by their certificate, PEM; undefined: nobody's. Asked now and then, as it may be rotated. */
   readonly clientAuthorities: () => Promise<string | undefined>;
   /** Paths that need no right, `/healthz` and the like; one that ends in `*` stands for all below. */
@@ -104,7 +103,7 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
 
 /** Throws StatusError (401, 403) in upstream's words. */
 async function permit(
-  access: DelegatedAccess,
+  access: Access,
   alwaysAllowed: readonly string[],
   request: IncomingMessage,
   path: string,
@@ -158,12 +157,4 @@ function listening(server: Listener, address: ListenAddress): Promise<void> {
 
 function ended(server: { close(done: () => void): unknown }): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
-}
-
-/** Who certifies clients of the API server, as it publishes that to its extensions; undefined where it has nobody.
- *  Rejects when it cannot be read. */
-export async function publishedClientAuthorities(client: Client): Promise<string | undefined> {
-  const path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-  const { data } = (await client.raw({ method: "GET", path })) as { data?: Record<string, string> };
-  return data?.["client-ca-file"];
 }

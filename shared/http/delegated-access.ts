@@ -8,6 +8,7 @@ export interface Caller {
   readonly user: string;
   readonly groups: readonly string[];
   readonly uid?: string | undefined;
+  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 /** What a SubjectAccessReview is about, the subject apart. */
@@ -15,11 +16,18 @@ export type AccessAttributes =
   | { readonly resourceAttributes: Readonly<Record<string, string>> }
   | { readonly nonResourceAttributes: { readonly path: string; readonly verb: string } };
 
+/** Who asks, and what they may do. */
+export interface Access {
+  /** Who sent the request; undefined for nobody. Throws StatusError (401) for who cannot prove it. */
+  callerOf(request: IncomingMessage): Promise<Caller | undefined>;
+  allows(caller: Caller, attributes: AccessAttributes): Promise<boolean>;
+}
+
 const answerFor_ms = 30_000;
 const mostAnswers = 256;
 
 /** Asks the API server who a caller is (TokenReview) and what he may do (SubjectAccessReview); answers are kept a while. */
-export class DelegatedAccess {
+export class DelegatedAccess implements Access {
   readonly #answers = new Map<string, { readonly allowed: boolean; readonly until_ms: number }>();
 
   /** @param authorizing asks what callers may do, where that is not who asks who they are. */
@@ -28,7 +36,7 @@ export class DelegatedAccess {
     private readonly authorizing: Client = authenticating,
   ) {}
 
-  /** Who sent the request; undefined for nobody. Throws StatusError (401) for a token that is not good. */
+  /** Whoever has a certificate that TLS let through is known by it. */
   async callerOf(request: IncomingMessage): Promise<Caller | undefined> {
     const socket = request.socket as TLSSocket;
     if (socket.authorized) {
@@ -38,7 +46,7 @@ export class DelegatedAccess {
       if (subject?.CN) return { user: subject.CN, groups: [...[subject.O ?? []].flat(), "system:authenticated"] };
     }
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
-    return token === undefined ? undefined : this.#reviewed(token);
+    return token === undefined ? undefined : this.callerByToken(token);
   }
 
   async allows(caller: Caller, attributes: AccessAttributes): Promise<boolean> {
@@ -53,27 +61,35 @@ export class DelegatedAccess {
     return allowed;
   }
 
-  async #reviewed(token: string): Promise<Caller> {
+  /** Throws StatusError (401) for a token that is not good. */
+  async callerByToken(token: string): Promise<Caller> {
     const review = (await this.authenticating.raw({
       method: "POST",
       path: "/apis/authentication.k8s.io/v1/tokenreviews",
       body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } },
-    })) as { status?: { authenticated?: boolean; user?: { username?: string; groups?: string[]; uid?: string } } };
+    })) as { status?: { authenticated?: boolean; user?: ReviewedUser } };
     const { authenticated, user } = review.status ?? {};
     if (!authenticated || !user?.username) throw unauthorized();
-    return { user: user.username, groups: user.groups ?? [], uid: user.uid };
+    return { user: user.username, groups: user.groups ?? [], uid: user.uid, extra: user.extra };
   }
 
-  async #ask({ user, groups, uid }: Caller, attributes: AccessAttributes): Promise<boolean> {
+  async #ask({ user, groups, uid, extra }: Caller, attributes: AccessAttributes): Promise<boolean> {
     const review = (await this.authorizing.raw({
       method: "POST",
       path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
       body: {
         apiVersion: "authorization.k8s.io/v1",
         kind: "SubjectAccessReview",
-        spec: { user, groups, ...(uid ? { uid } : {}), ...attributes },
+        spec: { user, groups, ...(uid ? { uid } : {}), ...(extra ? { extra } : {}), ...attributes },
       },
     })) as { status?: { allowed?: boolean } };
     return review.status?.allowed === true;
   }
+}
+
+interface ReviewedUser {
+  readonly username?: string;
+  readonly groups?: string[];
+  readonly uid?: string;
+  readonly extra?: Record<string, string[]>;
 }

@@ -147,9 +147,15 @@ test("scheduler and controllers act from processes of their own, by their own id
 });
 
 describe.each(["scheduler", "controller-manager"])("the %s's own server", (name) => {
-  const ask = async (path: string, credentials: { token?: string; tls?: object } = {}) => {
+  const ask = async (
+    path: string,
+    credentials: { token?: string; tls?: object; headers?: Record<string, string> } = {},
+  ) => {
     const answer = await fetch(`https://127.0.0.1:${ports.get(name)}${path}`, {
-      headers: credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` },
+      headers: {
+        ...credentials.headers,
+        ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
+      },
       tls: { rejectUnauthorized: false, ...credentials.tls },
     });
     return { code: answer.status, text: await answer.text() };
@@ -195,6 +201,8 @@ describe.each(["scheduler", "controller-manager"])("the %s's own server", (name)
       return answer.code === 200 ? answer.text : undefined;
     });
     expect(metrics).toContain(`leader_election_master_status{name="kube-${name}"} 1`);
+    const results = await ask("/metrics/slis", certificateOf(join(folder, "admin.yaml")));
+    expect(results.text).toContain(`kubernetes_healthcheck{name="kube-${name}",type="healthz"} 1`);
     await client.create(serviceAccounts, {
       apiVersion: "v1",
       kind: "ServiceAccount",
@@ -213,14 +221,28 @@ describe.each(["scheduler", "controller-manager"])("the %s's own server", (name)
     );
   });
 
-  test("a certificate of another authority is nobody's", async () => {
+  test("a certificate of another authority is refused, and is no proxy's", async () => {
     const rogue = await issueCertificate(
       await createCertificateAuthority("rogue"),
       { commonName: "system:admin", organizations: ["system:masters"] },
       [extendedKeyUsages.clientAuth],
     );
-    const { code } = await ask("/metrics", { tls: { cert: rogue.certificatePem, key: rogue.keyPem } });
-    expect(code).toBe(403);
+    const tls = { cert: rogue.certificatePem, key: rogue.keyPem };
+    for (const path of ["/metrics", "/healthz"]) expect((await ask(path, { tls })).code).toBe(401);
+    expect((await ask("/metrics", { tls, headers: { "X-Remote-User": "root" } })).code).toBe(401);
+  });
+
+  test("a proxy of the API server's says whose its requests are, and nobody else does", async () => {
+    const pem = readFileSync(join(folder, "data", "pki", "front-proxy-client.pem"), "utf8");
+    const tls = { cert: pem, key: pem };
+    const as = (headers: Record<string, string>, more: object = { tls }) => ask("/metrics", { headers, ...more });
+    expect((await as({ "X-Remote-User": "somebody" })).text).toContain('User \\"somebody\\" cannot get path');
+    const root = { "X-Remote-User": "root", "X-Remote-Group": "system:masters" };
+    expect((await as(root)).code).toBe(200);
+    // Of nobody's request a proxy has nothing to say, and it is no client itself.
+    expect((await as({})).code).toBe(401);
+    expect((await as(root, {})).code).toBe(403);
+    expect((await as({ "X-Remote-User": "somebody" }, certificateOf(join(folder, "admin.yaml")))).code).toBe(200);
   });
 });
 

@@ -4,12 +4,7 @@
  */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import {
-  createServer as createTlsServer,
-  type DetailedPeerCertificate,
-  type TLSSocket,
-  type Server as TlsServer,
-} from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
 import type { ApiServer } from "../server.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
@@ -17,6 +12,7 @@ import { Entrance } from "./entrance.ts";
 import { createHttp1Server } from "./http1.ts";
 import { Http2Server } from "./http2.ts";
 import { RequestService } from "./request-service.ts";
+import { shownChain } from "./shown-chain.ts";
 import { UpgradeService } from "./upgrade-service.ts";
 
 export interface TransportCertificates {
@@ -40,8 +36,6 @@ export interface TransportOptions extends TransportCertificates {
 /** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
 const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
-/** Certificates; more lie between a client and an authority in no cluster. */
-const LONGEST_CHAIN = 8;
 
 export class HttpsTransport {
   readonly #options: TransportOptions;
@@ -157,16 +151,4 @@ export class HttpsTransport {
   #end(socket: TLSSocket): void {
     if (!this.#http2.end(socket)) socket.destroy();
   }
-}
-
-/** DER: what the client showed first, as far as each was issued by the next. */
-function shownChain(socket: TLSSocket): Buffer[] {
-  const chain: Buffer[] = [];
-  let shown: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  // An authority has issued itself.
-  while (shown?.raw && !chain.some((der) => der.equals(shown?.raw ?? der)) && chain.length < LONGEST_CHAIN) {
-    chain.push(shown.raw);
-    shown = shown.issuerCertificate;
-  }
-  return chain;
 }
