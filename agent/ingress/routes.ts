@@ -1,3 +1,4 @@
+import { trimEnd } from "#shared/api/trim-end.ts";
 import type { Ingress, IngressBackend, IngressTLS } from "#shared/api/types/networking-v1.generated.ts";
 
 /** A Service's port, as an Ingress names it. */
@@ -77,7 +78,7 @@ export class RoutingTable {
       for (const { path = "/", pathType, backend } of http?.paths ?? []) {
         const isExact = pathType === "Exact";
         // ImplementationSpecific is a prefix here.
-        const text = isExact ? path : path.replace(/\/+$/, "");
+        const text = isExact ? path : trimEnd(path, "/");
         if (entry.routes.some((route) => route.path === text && route.isExact === isExact)) continue;
         entry.routes.push({ path: text, isExact, backend: reference(namespace, backend) });
       }

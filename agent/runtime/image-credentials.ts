@@ -1,3 +1,4 @@
+import { trimEnd } from "#shared/api/trim-end.ts";
 import { parseImageReference } from "./image-reference.ts";
 import type { ImageAuth } from "./runtime.ts";
 
@@ -41,7 +42,7 @@ function parseKey(key: string): { host: string; path: string } {
   const bare = key.replace(/^https?:\/\//, "");
   const slash = bare.indexOf("/");
   const host = slash < 0 ? bare : bare.slice(0, slash);
-  const path = (slash < 0 ? "" : bare.slice(slash + 1)).replace(/^v[12](\/|$)/, "").replace(/\/+$/, "");
+  const path = trimEnd((slash < 0 ? "" : bare.slice(slash + 1)).replace(/^v[12](\/|$)/, ""), "/");
   const isHub = host === "index.docker.io" || host === "registry-1.docker.io";
   return { host: isHub ? "docker.io" : host, path };
 }
@@ -93,7 +94,7 @@ function parseEntry(entry: unknown, serverAddress: string): ImageAuth | undefine
     // The pair in `auth` is what docker login writes; it wins over the plain fields, as upstream's decoder has it.
     if (colon > 0) {
       username = decoded.slice(0, colon);
-      password = decoded.slice(colon + 1).replace(/\0+$/, "");
+      password = trimEnd(decoded.slice(colon + 1), "\0");
     }
   }
   if (username === undefined && identityToken === undefined && registryToken === undefined) return undefined;

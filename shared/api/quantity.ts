@@ -17,7 +17,9 @@ export class QuantityError extends Error {
   override readonly name = "QuantityError";
 }
 
-const pattern = /^([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)$/;
+const pattern = /^([+-]?)([0-9]*)(\.[0-9]*)?((?:[eEinumkKMGTP]+[-+]?|[-+])[0-9]*)?$/;
+/** Upstream has no such limit either, but works for as long as it takes over what is no quantity of anything. */
+const LONGEST = 1024;
 const formatWrong = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const decimalSuffixes = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const binarySuffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -31,7 +33,7 @@ export const zeroQuantity: Quantity = { unscaled: 0n, scale: 0, format: "Decimal
 /** Parses a quantity from JSON (text or number). Throws QuantityError. */
 export function parseQuantity(value: string | number): Quantity {
   const source = typeof value === "number" ? numberText(value) : value.trim();
-  if (source === "") throw new QuantityError(formatWrong);
+  if (source === "" || source.length > LONGEST) throw new QuantityError(formatWrong);
   const match = pattern.exec(source);
   if (!match) throw new QuantityError(formatWrong);
   const [, sign = "", digits = "", point = "", suffix = ""] = match;

@@ -9,10 +9,13 @@ export interface MediaRange {
   readonly weight: number;
 }
 
+/** As many as anybody means: each is put in its place among the others. */
+const MOST_RANGES = 256;
+
 /** What a client takes, what it likes best first: by weight, then wildcards last. What is no media range is left out. */
 export function mediaRanges(accept: string): MediaRange[] {
   const ranges: MediaRange[] = [];
-  for (const text of accept.split(",")) {
+  for (const text of accept.split(",", MOST_RANGES)) {
     const range = rangeOf(text);
     if (range) insert(ranges, range);
   }
@@ -34,7 +37,7 @@ function rangeOf(text: string): MediaRange | undefined {
   return { type, subtype: subtype === "" ? "*" : subtype, parameters, weight };
 }
 
-const numberOf = (text: string): number => (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : 0);
+const numberOf = (text: string): number => (/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : 0);
 
 /** A wildcard makes place for what comes after it, whatever the weights. */
 function insert(ranges: MediaRange[], range: MediaRange): void {

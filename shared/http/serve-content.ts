@@ -130,7 +130,7 @@ function partsOf(range: string, size_bytes: number): readonly Part[] | RangeFaul
   let liesBeyond = false;
   for (const text of range.slice("bytes=".length).split(",")) {
     if (text.trim() === "") continue;
-    const [, first = "", last = ""] = /^\s*(\d*)\s*-\s*(\d*)\s*$/.exec(text) ?? [];
+    const [, first = "", last = ""] = /^(\d*)\s*-\s*(\d*)$/.exec(text.trim()) ?? [];
     const from = first === "" ? Math.max(0, size_bytes - Number(last)) : Number(first);
     const to = first === "" || last === "" ? size_bytes : Math.min(size_bytes, Number(last) + 1);
     if (first === "" && last === "") return "invalid range";

@@ -20,9 +20,11 @@ function* assignments(text: string): Generator<[name: string, value: string]> {
     const line = withoutReturn(given).replace(/^[ \t]+/, "");
     if (line === "" || line.startsWith("#")) continue;
     const fail = failing(index + 1);
-    const [, name = "", blanks, assigned = ""] = /^([^=]*?)([ \t]*)=(.*)$/.exec(line) ?? fail("missing '='");
+    const at = line.indexOf("=");
+    if (at < 0) fail("missing '='");
+    const [name, assigned] = [line.slice(0, at), line.slice(at + 1)];
     if (name === "") fail("empty variable name");
-    if (blanks !== "") fail("whitespace before '=' is not allowed");
+    if (/[ \t]$/.test(name)) fail("whitespace before '=' is not allowed");
     if (/^[ \t]/.test(assigned)) {
       yield [name, ""];
       continue;

@@ -1,4 +1,5 @@
 import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { trimEnd } from "#shared/api/trim-end.ts";
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { Attributes } from "./authorizer.ts";
 
@@ -21,7 +22,7 @@ function resourceMatches(ruleResource: string, resource: string, subresource: st
 
 /** `*` ends a URL pattern, and means any rest. */
 function urlCovers(pattern: string, path: string): boolean {
-  return pattern === path || (pattern.endsWith("*") && path.startsWith(pattern.replace(/\*+$/, "")));
+  return pattern === path || (pattern.endsWith("*") && path.startsWith(trimEnd(pattern, "*")));
 }
 
 /** The smallest grants of `wanted` that no rule of `held` covers; empty when all are held. */

@@ -1,5 +1,7 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
+
 import { createHash } from "node:crypto";
+import { trimEnd } from "#shared/api/trim-end.ts";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
 import {
   jsonInLines,
@@ -118,7 +120,7 @@ export class DiscoveryPaths {
 }
 
 /** The parts of a path; slashes at its end count for nothing. */
-const partsOf = (path: string): string[] => path.slice(1).replace(/\/+$/, "").split("/");
+const partsOf = (path: string): string[] => trimEnd(path.slice(1), "/").split("/");
 
 const isBuiltIn = ({ resources }: DiscoveredGroup["versions"][number]): boolean =>
   resources.some(({ declaration }) => !declaration.custom);

@@ -53,9 +53,9 @@ function every(text: string): Schedule {
   let total_ms = 0;
   let rest = text.trim();
   for (
-    let part = /^(\d*\.?\d+)(ns|us|µs|ms|s|m|h)/.exec(rest);
+    let part = /^(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/.exec(rest);
     part;
-    part = /^(\d*\.?\d+)(ns|us|µs|ms|s|m|h)/.exec(rest)
+    part = /^(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/.exec(rest)
   ) {
     total_ms += Number(part[1]) * (units_ms[part[2] ?? ""] ?? 0);
     rest = rest.slice(part[0].length);

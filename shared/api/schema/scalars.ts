@@ -57,7 +57,8 @@ function parseTime(text: string, layout: string, pattern: RegExp): { ms: number;
     }
     throw new DecodeError(`parsing time ${JSON.stringify(text)}: ${outOfRange(parts)} out of range`);
   }
-  const [whole = "", extra = ""] = /^(.*?(?:Z|[-+]\d\d:\d\d))(.+)$/.exec(text)?.slice(1) ?? [];
+  const [whole = ""] = /^.*?(?:Z|[-+]\d\d:\d\d)/.exec(text) ?? [];
+  const extra = text.slice(whole.length);
   if (extra !== "" && pattern.test(whole))
     throw new DecodeError(`parsing time ${JSON.stringify(text)}: extra text: ${JSON.stringify(extra)}`);
   const [rest, expected] = whereParsingStopped(text, layout);
@@ -110,6 +111,8 @@ export function isoSeconds(ms: number): string {
   return text.slice(0, text.indexOf("."));
 }
 
+/** Of a duration's text. */
+const LONGEST_DURATION = 1024;
 const durationUnits_ns: Record<string, number> = {
   ns: 1,
   us: 1e3,
@@ -130,6 +133,7 @@ export function canonicalDuration(text: string): string {
 export function parseDuration(text: string): bigint {
   const [, sign = "", rest = ""] = /^([-+]?)(.*)$/s.exec(text) ?? [];
   if (rest === "0") return 0n;
+  if (rest.length > LONGEST_DURATION) throw new DecodeError("time: invalid duration: it is too long");
   let total = 0n;
   let end = 0;
   for (const match of rest.matchAll(/(\d+)?(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)(?![^\d.])/gy)) {

@@ -63,10 +63,13 @@ const initiatorPatterns = [
   ["naa", /^naa.[a-zA-Z0-9]{32}$/],
 ] as const;
 
+/** Longer than any (RFC 3720, 3.2.6.1): the pattern begins at every `iqn` anew. */
+const LONGEST_INITIATOR = 4096;
+
 function validateInitiator(name: string, field: Field, unknownPrefix: string): void {
   const known = initiatorPatterns.find(([prefix]) => name.startsWith(prefix));
   if (known === undefined) field.invalid(name, unknownPrefix);
-  else if (!known[1].test(name)) field.invalid(name, "must be valid format");
+  else if (name.length > LONGEST_INITIATOR || !known[1].test(name)) field.invalid(name, "must be valid format");
 }
 
 export function validateISCSI(source: ISCSIVolumeSource, field: Field): void {

@@ -90,15 +90,16 @@ export function validateFieldRef(reference: ObjectFieldSelector, supported: read
     field.at("fieldPath").required();
     return;
   }
-  const subscripted = /^(.*?)\['(.*)'\]$/s.exec(fieldPath);
-  const path = subscripted?.[1] ?? fieldPath;
+  const begin = fieldPath.endsWith("']") ? fieldPath.indexOf("['") : -1;
+  const subscripted = begin >= 0 && begin + 4 <= fieldPath.length;
+  const path = subscripted ? fieldPath.slice(0, begin) : fieldPath;
   if (apiVersion !== "v1") {
     field.at("fieldPath").invalid(fieldPath, `error converting fieldPath: unsupported pod version: ${apiVersion}`);
   } else if (subscripted ? !/^metadata\.(annotations|labels)$/.test(path) : !convertible.has(path)) {
     const complaint = subscripted ? "field label does not support subscript" : "field label not supported";
     field.at("fieldPath").invalid(fieldPath, `error converting fieldPath: ${complaint}: ${fieldPath}`);
   } else if (subscripted) {
-    const key = subscripted[2] ?? "";
+    const key = fieldPath.slice(begin + 2, -2);
     const judged = path === "metadata.annotations" ? key.toLowerCase() : key;
     field.invalidEach(judged, isQualifiedName(judged));
   } else if (!supported.includes(path)) field.at("fieldPath").notSupported(path, supported);

@@ -1,6 +1,8 @@
 /** What people are told about a pod, or a template of one, that is valid and still probably not meant so (pkg/api/pod). */
+
 import { milliValue, parseQuantity } from "#shared/api/quantity.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { trimEnd } from "#shared/api/trim-end.ts";
 import type {
   Container,
   ContainerPort,
@@ -132,7 +134,7 @@ function tellAboutVolume(volume: Volume, at: string, tell: Tell): void {
 
 /** Pairs of which one is the other, or would be a folder that holds it. */
 function overlapping(paths: readonly string[]): string[] {
-  const plain = paths.map((path) => path.replace(/\/+$/, ""));
+  const plain = paths.map((path) => trimEnd(path, "/"));
   return plain.flatMap((path, index) =>
     path === ""
       ? []
