@@ -1,5 +1,4 @@
 import { isNotFound } from "#shared/api/errors.ts";
-import { keyOf } from "#shared/api/object.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -52,10 +51,7 @@ export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettin
           event.old.spec?.nodeName !== event.object.spec?.nodeName,
       }),
       watching(nodes, {
-        enqueue: ({ metadata }, { lister }) =>
-          lister(pods)
-            .byIndex("node", metadata.name ?? "")
-            .map(keyOf),
+        enqueue: ({ metadata }, { lister }) => lister(pods).keysByIndex("node", metadata.name ?? ""),
         when: (event) =>
           event.type !== "update" ||
           JSON.stringify(event.old.spec?.taints) !== JSON.stringify(event.object.spec?.taints),

@@ -33,7 +33,7 @@ export function serviceAccountTokenController(options: ServiceAccountTokenOption
     watches: [
       watching(secrets, { scope, indexes: { account: accountOf } }),
       watching(serviceAccounts, {
-        enqueue: (account, { lister }) => lister(secrets, scope).byIndex("account", keyOf(account)).map(keyOf),
+        enqueue: (account, { lister }) => lister(secrets, scope).keysByIndex("account", keyOf(account)),
         when: ({ type }) => type !== "update",
       }),
       watching(secrets, {

@@ -80,3 +80,20 @@ test("where keys follow from objects, these are read one after the other", async
   expect(keys.sort()).toEqual(names.toSorted());
   expect(ahead).toBe(0);
 });
+
+test("keys by an index are told without reading an object", async () => {
+  const cache = new CountingCache();
+  const informers = new InformerFactory({ sharedCache: () => cache } as unknown as Client);
+  informers.start();
+  const informer = informers.informer(configMaps);
+  informer.addIndex("last digit", ({ metadata }) => [metadata.name?.at(-1) ?? ""]);
+  await informer.synced;
+  cache.parsed = 0;
+  expect(informer.lister.keysByIndex("last digit", "7").toSorted()).toEqual(
+    names.filter((name) => name.endsWith("7")).toSorted(),
+  );
+  expect([...informer.lister.keys()]).toEqual(names);
+  expect(cache.parsed).toBe(0);
+  expect(() => informer.lister.keysByIndex("none", "7")).toThrow("there is no index none");
+  expect(informer.lister.byIndex("last digit", "7")).toHaveLength(count / 10);
+});

@@ -138,7 +138,7 @@ export function controllerOf(kind: string): EnqueueMapper<KubeObject> {
 
 /** Every key of another watched resource; for changes that concern all. */
 export function everyKeyOf<T extends KubeObject>(ref: ResourceRef<T>): EnqueueMapper<KubeObject> {
-  return (_object, context) => context.lister(ref).list().map(keyOf);
+  return (_object, context) => context.lister(ref).keys();
 }
 
 /** Marks creations and deletions of children as seen, under the key of their controller of that kind. A child marked for

@@ -37,12 +37,15 @@ export class SharedLister<T extends KubeObject> implements Lister<T> {
     return this.#isOpen ? this.#cache.list(namespace).map((object) => object.view()) : [];
   }
 
-  byIndex(name: string, value: string): readonly T[] {
+  keysByIndex(name: string, value: string): readonly string[] {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`there is no index ${name}`);
-    if (!this.#isOpen) return [];
+    return this.#isOpen ? [...index.keys(value)] : [];
+  }
+
+  byIndex(name: string, value: string): readonly T[] {
     const found: T[] = [];
-    for (const key of index.keys(value)) {
+    for (const key of this.keysByIndex(name, value)) {
       const object = this.#cache.get(key);
       if (object) found.push(object.view());
     }

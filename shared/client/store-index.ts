@@ -11,6 +11,10 @@ export interface Lister<T extends KubeObject> {
   list(namespace?: string): readonly T[];
   /** Those that the named index holds under the value. Throws when there is no such index. */
   byIndex(index: string, value: string): readonly T[];
+  /** The keys of these, for which no object is read. */
+  keysByIndex(index: string, value: string): readonly string[];
+  /** Of all; no object is read for them. */
+  keys(): IterableIterator<string>;
   readonly size: number;
 }
 
@@ -53,10 +57,17 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
   }
 
   byIndex(name: string, value: string): readonly T[] {
+    return [...(this.#found(name, value)?.values() ?? [])];
+  }
+
+  keysByIndex(name: string, value: string): readonly string[] {
+    return [...(this.#found(name, value)?.keys() ?? [])];
+  }
+
+  #found(name: string, value: string): ReadonlyMap<string, T> | undefined {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`there is no index ${name}`);
-    const found = index.entries.get(value);
-    return found ? [...found.values()] : [];
+    return index.entries.get(value);
   }
 
   /** Puts the object in place of one of the same key, and gives that one. */

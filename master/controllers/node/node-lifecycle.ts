@@ -163,10 +163,7 @@ function remember(
 
 const isLost = (lease: Lease | undefined): boolean => lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
 
-const namesOfNodes = ({ lister }: ControllerContext): string[] =>
-  lister(nodes)
-    .list()
-    .map(({ metadata }) => metadata.name ?? "");
+const namesOfNodes = ({ lister }: ControllerContext): string[] => [...lister(nodes).keys()];
 
 async function setUnknown(node: Node, { client, clock, lister }: ControllerContext): Promise<Node> {
   const conditions = unknownConditions(node, timestamp(clock));

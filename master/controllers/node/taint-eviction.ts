@@ -1,5 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
-import { keyOf, splitKey } from "#shared/api/object.ts";
+import { splitKey } from "#shared/api/object.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import { tolerates } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod, Taint, Toleration } from "#shared/api/types/core-v1.generated.ts";
@@ -35,10 +35,7 @@ export function taintEvictionController(): ControllerDefinition {
       watching(nodes, {
         when: (event) =>
           event.type !== "update" || JSON.stringify(noExecute(event.old)) !== JSON.stringify(noExecute(event.object)),
-        enqueue: ({ metadata }, { lister }) =>
-          lister(pods)
-            .byIndex("node", metadata.name ?? "")
-            .map(keyOf),
+        enqueue: ({ metadata }, { lister }) => lister(pods).keysByIndex("node", metadata.name ?? ""),
       }),
       watching(pods, {
         indexes: podsByNode,
