@@ -68,8 +68,23 @@ bun_tests() { # name path...
   fi
 }
 
+# Operators are programs that others wrote, built once a machine. Where their modules cannot be had, their tests are skipped,
+# and this says why; where they do not build, that is a failure.
+build_operators() {
+  local status=0
+  test/operators/build.sh >"$log/operators" 2>&1 || status=$?
+  if [ "$status" = 3 ]; then
+    echo "operators: their tests are skipped: $(tail -n 1 "$log/operators")"
+  elif [ "$status" != 0 ]; then
+    failed=$((failed + 1))
+    echo "FAIL  build of operators"
+    tail -n 40 "$log/operators"
+  fi
+}
+
 # With ./ in front they are paths; without, Bun would take them for parts of names.
 mapfile -t folders < <(find ./test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name guest ! -name conformance ! -name fixtures ! -name support | sort)
+wanted unit && build_operators
 wanted unit && bun_tests unit ./command-line.test.ts ./documents.test.ts ./shared ./master ./agent ./tools "${folders[@]}"
 wanted e2e && bun_tests e2e ./test/e2e
 

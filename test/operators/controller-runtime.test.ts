@@ -12,7 +12,7 @@ const cache = process.env["OPERATORS_CACHE"] ?? join(homedir(), ".cache", "bramb
 const packages = ["builder", "client", "cluster", "controller", "handler", "webhook"];
 const programOf = (name: string): string => join(cache, name, "suite");
 
-/** False where test/operators/build.sh has not been run. */
+/** False where test/operators/build.sh has not been run: tools/test.sh runs it, and says why where it cannot. */
 const canRun = packages.every((name) => existsSync(programOf(name)));
 
 // As the library starts upstream's server for its tests, no controllers are there but the one that lets pods be created; each suite has a server of its own.
