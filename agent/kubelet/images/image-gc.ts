@@ -37,10 +37,10 @@ export class ImageGarbage {
     }
   }
 
-  /** Frees space when there is need. @returns bytes freed, as far as images tell. */
-  async collect(disk: ImageDisk): Promise<number> {
+  /** Frees space when there is need. @returns bytes freed, as far as images tell; undefined: there was nothing to do. */
+  async collect(disk: ImageDisk): Promise<number | undefined> {
     const used = 1 - disk.available_bytes / disk.capacity_bytes;
-    if (this.#running || disk.capacity_bytes === 0 || used < high) return 0;
+    if (this.#running || disk.capacity_bytes === 0 || used < high) return undefined;
     this.#running = true;
     try {
       const [images, containers] = await Promise.all([this.runtime.listImages(), this.runtime.listContainers()]);
@@ -80,6 +80,24 @@ export class ImageGarbage {
     }
     return freed_bytes;
   }
+}
+
+/** Why the disk stays fuller than it should, though so much was freed; undefined when it does not (pure). */
+export function shortfall({ capacity_bytes, available_bytes }: ImageDisk, freed_bytes: number): string | undefined {
+  if (available_bytes + freed_bytes >= capacity_bytes * (1 - low)) return undefined;
+  const used_percent = 100 - Math.floor((available_bytes * 100) / capacity_bytes);
+  return (
+    `Insufficient free disk space on the node's image filesystem (${used_percent}% of ${sizeText(capacity_bytes)} used). ` +
+    `Failed to free sufficient space by deleting unused images (freed ${freed_bytes} bytes). ` +
+    "Investigate disk usage, as it could be used by active images, logs, volumes, or other data."
+  );
+}
+
+function sizeText(size_bytes: number): string {
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  if (size_bytes < 1024) return `${Math.floor(size_bytes)} B`;
+  const power = Math.min(units.length, Math.floor(Math.log2(size_bytes) / 10));
+  return `${(size_bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
 
 /** Ended containers count: their image is needed to start them again, and Docker would refuse. */

@@ -3,7 +3,7 @@ import type { Pressures } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import type { ImageGarbage } from "../images/image-gc.ts";
+import { type ImageGarbage, shortfall } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodWorker } from "../pod-worker.ts";
 import type { PodStats } from "../pod-workers.ts";
@@ -27,6 +27,8 @@ export interface PressureReliefOptions {
 /** Frees what the board runs short of: images and dead containers when the disk fills, then pods, one at a time. */
 export class PressureRelief {
   #running = false;
+  /** Images alone do not make room enough. */
+  #isShort = false;
 
   constructor(readonly options: PressureReliefOptions) {}
 
@@ -50,7 +52,14 @@ export class PressureRelief {
   async #collectImages(): Promise<void> {
     const folder = this.options.imageFolder();
     if (folder === undefined) return;
-    await this.options.imageGarbage.collect(await this.options.host.statfs(folder));
+    const disk = await this.options.host.statfs(folder);
+    const freed_bytes = await this.options.imageGarbage.collect(disk);
+    const message = freed_bytes === undefined ? undefined : shortfall(disk, freed_bytes);
+    const wasShort = this.#isShort;
+    this.#isShort = message !== undefined;
+    if (message === undefined) return;
+    // Told once for as long as it lasts: each look would tell other bytes.
+    if (!wasShort) this.options.tell({ type: "Warning", reason: "FreeDiskSpaceFailed", message });
   }
 
   /**
