@@ -51,6 +51,11 @@ export class Program {
     return isDyn(this.type) || assignable(this.type, wanted, new Map());
   }
 
+  /** Whether it gives this type and nothing less certain. */
+  givesExactly(wanted: Type): boolean {
+    return typeName(this.type) === typeName(wanted);
+  }
+
   get typeName(): string {
     return typeName(this.type);
   }

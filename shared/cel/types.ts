@@ -106,11 +106,14 @@ export type Bindings = Map<string, Type>;
 export function assignable(given: Type, wanted: Type, bindings: Bindings): boolean {
   if (wanted.kind === "parameter") {
     const bound = bindings.get(wanted.name);
-    if (!bound || isDyn(bound)) {
+    if (!bound || bound.kind === "parameter") {
       bindings.set(wanted.name, given);
       return true;
     }
-    return assignable(given, bound, bindings);
+    if (!assignable(given, bound, bindings)) return false;
+    // Of two that agree the more general one, as cel-go's checker takes it.
+    if (given.kind !== "parameter" && isAsGeneral(given, bound)) bindings.set(wanted.name, given);
+    return true;
   }
   if (given.kind === "dyn" || wanted.kind === "dyn" || given.kind === "parameter") return true;
   if (given.kind === "null")
@@ -133,6 +136,21 @@ export function assignable(given: Type, wanted: Type, bindings: Bindings): boole
   }
   if (given.kind === "object" && wanted.kind === "object") return given.name === wanted.name;
   return given.kind === wanted.kind;
+}
+
+/** Whether the first type says no more than the second. */
+function isAsGeneral(first: Type, second: Type): boolean {
+  if (first.kind === "dyn" || first.kind === "parameter") return true;
+  if (first.kind !== second.kind) return false;
+  if (first.kind === "list" && second.kind === "list") return isAsGeneral(first.element, second.element);
+  if (first.kind === "map" && second.kind === "map")
+    return isAsGeneral(first.key, second.key) && isAsGeneral(first.value, second.value);
+  if (first.kind === "opaque" && second.kind === "opaque")
+    return (
+      first.name === second.name &&
+      first.parameters.every((each, index) => isAsGeneral(each, second.parameters[index] ?? dyn))
+    );
+  return first.kind !== "object" || second.kind !== "object" || first.name === second.name;
 }
 
 /** A declared type with its parameters filled in; what is not known is dyn. */

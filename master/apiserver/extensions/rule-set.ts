@@ -78,7 +78,7 @@ function compile(written: ValidationRule, self: Type, schema: JSONSchemaProps): 
   } catch (error) {
     return { part: "rule", detail: compileText(error) };
   }
-  if (!program.gives(bool)) return { part: "rule", detail: "cel expression must evaluate to a bool" };
+  if (!program.givesExactly(bool)) return { part: "rule", detail: "cel expression must evaluate to a bool" };
   const usesOld = program.uses("oldSelf");
   if (!usesOld && written.optionalOldSelf !== undefined) {
     return { part: "optionalOldSelf", detail: "may not be set if oldSelf is not used in rule" };
@@ -90,7 +90,7 @@ function compile(written: ValidationRule, self: Type, schema: JSONSchemaProps): 
     } catch (error) {
       return { part: "messageExpression", detail: `messageExpression ${compileText(error)}` };
     }
-    if (!message.gives(string))
+    if (!message.givesExactly(string))
       return { part: "messageExpression", detail: "messageExpression must evaluate to a string" };
   }
   return { written, program, message, usesOld, place: placeOf(written, schema) };

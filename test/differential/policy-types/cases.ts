@@ -54,6 +54,8 @@ interface Rule {
 export interface PolicyCase {
   readonly name: string;
   readonly spec: object;
+  /** What it is changed to once it was checked. */
+  readonly later?: object | undefined;
 }
 
 const rule = (apiGroups: readonly string[], apiVersions: readonly string[], resources: readonly string[]): Rule => ({
@@ -79,6 +81,11 @@ function policy(
   };
   return { name, spec };
 }
+
+const things_v1 = { apiVersion: "t.example.com/v1", kind: "Thing" };
+
+/** One policy that becomes another. */
+const changed = (former: PolicyCase, later: PolicyCase): PolicyCase => ({ ...former, later: later.spec });
 
 export const policies: readonly PolicyCase[] = [
   policy("fits", [maps], ["object.data.size() > 1", "has(object.data) && object.data['a'] == 'b'"]),
@@ -238,6 +245,133 @@ export const policies: readonly PolicyCase[] = [
     [rule(["apps"], ["v1"], ["controllerrevisions"])],
     ["object.data.a == 1", "object.revision == 'a'"],
   ),
+  policy(
+    "cluster-scoped",
+    [rule([""], ["v1"], ["nodes", "namespaces"])],
+    ["object.spec.podCIDR == 1", "object.spec.none"],
+  ),
+  policy(
+    "two-versions",
+    [rule(["autoscaling"], ["v1", "v2"], ["horizontalpodautoscalers"])],
+    ["object.spec.metrics == 1"],
+  ),
+  policy("subresource-alone", [rule(["apps"], ["v1"], ["deployments/scale"])], ["object.spec.replicas == 'a'"]),
+  policy(
+    "comprehensions",
+    [pods],
+    [
+      "object.spec.containers.map(c, c.nme).size() > 0",
+      "object.spec.containers.filter(c, c.image == 1).size() > 0",
+      "object.spec.containers.exists_one(c, c.ports.all(p, p.hostPort > 'a'))",
+      "object.spec.volumes.all(v, has(v.hostPath.none))",
+    ],
+  ),
+  policy(
+    "optionals",
+    [deployments],
+    [
+      "object.?metadata.?labels['a'].orValue('') == 'b'",
+      "object.?spec.?none.orValue(1) == 1",
+      "object.spec.?replicas.orValue('a') == 1",
+      "object.spec.?paused.hasValue() > 1",
+    ],
+  ),
+  policy(
+    "quantities-as-values",
+    [pods],
+    [
+      "quantity(object.spec.containers[0].resources.limits['cpu']).isGreaterThan(quantity('1'))",
+      "quantity(object.spec.containers[0].image).isGreaterThan(1)",
+      "quantity(object.spec.hostNetwork).sign() > 0",
+    ],
+  ),
+  policy(
+    "libraries",
+    [rule([""], ["v1"], ["services"])],
+    [
+      "ip(object.spec.clusterIP).family() == 4",
+      "ip(object.spec.ports[0].port).family() == 4",
+      "cidr('10.0.0.0/8').containsIP(object.spec.ports)",
+      "url(object.spec.externalName).getHost() == 1",
+      "format.dns1123Label().validate(object.metadata.name).hasValue()",
+      "format.dns1123Label().validate(object.metadata.labels).hasValue()",
+      "object.metadata.name.find(1) == ''",
+      "sets.contains(object.spec.externalIPs, [1])",
+      "semver('1.0.0').isLessThan(object.spec.type)",
+      "object.spec.ports.isSorted()",
+      "object.metadata.name.split(',').join() == object.metadata",
+    ],
+  ),
+  policy(
+    "request-fields",
+    [maps],
+    [
+      "request.userInfo.groups.exists(g, g == 1)",
+      "request.userInfo.name == 'a'",
+      "request.kind.none == ''",
+      "request.resource.resource == 1",
+      "request.dryRun == 'a'",
+      "request.name.size() > 'a'",
+    ],
+  ),
+  policy("namespace-fields", [maps], ["namespaceObject.spec.none == 1", "namespaceObject.metadata.name == 1"]),
+  policy("namespace-fields-of-status", [maps], ["namespaceObject.status.phase == 1", "namespaceObject.none"]),
+  policy("authorizer-misused", [maps], ["authorizer.group(object.data).resource('pods').check('get').allowed()"]),
+  policy(
+    "old-object-of-several",
+    [pods, deployments],
+    ["oldObject.spec.replicas == 'a'", "oldObject.spec.nodeName == 1"],
+  ),
+  policy("params-in-variables", [maps], ["variables.size > 1", "variables.none"], {
+    paramKind: things_v1,
+    variables: [
+      { name: "size", expression: "params.spec.size" },
+      { name: "none", expression: "params.spec.none > 1" },
+    ],
+  }),
+  policy("params-of-several-kinds", [maps, pods], ["params.spec.size == object.spec.nodeName"], {
+    paramKind: things_v1,
+  }),
+  policy("params-of-unknown-version", [maps], ["params.spec.size > 'a'"], {
+    paramKind: { apiVersion: "t.example.com/v9", kind: "Thing" },
+  }),
+  policy("params-of-unknown-core-kind", [maps], ["params.none > 1"], { paramKind: { apiVersion: "v1", kind: "Nope" } }),
+  policy("params-of-cluster-kind", [maps], ["params.spec.none > 1"], { paramKind: { apiVersion: "v1", kind: "Node" } }),
+  policy("params-not-declared", [maps], ["params.spec.size > 1"]),
+  policy(
+    "params-of-custom-and-custom-object",
+    [things],
+    ["object.spec.size == params.spec.labels", "params.spec.at == 1"],
+    {
+      paramKind: things_v1,
+    },
+  ),
+  policy("variables-of-variables", [maps], ["variables.c"], {
+    variables: [
+      { name: "a", expression: "object.data" },
+      { name: "b", expression: "variables.a.all(k, variables.a[k] == 1)" },
+      { name: "c", expression: "variables.b && variables.a == 1" },
+    ],
+  }),
+  policy("message-of-no-text", [maps], [{ expression: "true", messageExpression: "1" }]),
+  policy("validation-of-no-truth", [maps], ["object.metadata.name"]),
+  policy("ternary", [deployments], ["(object.spec.replicas > 1 ? object.spec.paused : object.spec.strategy) == true"]),
+  policy("same-fault-twice", [maps, pods], ["object.none == 1", "object.none == 1"]),
+  policy("excluded-rules", [maps], ["object.none == 1"], {
+    matchConstraints: {
+      resourceRules: [{ ...maps, operations: ["CREATE"] }],
+      excludeResourceRules: [{ ...maps, operations: ["CREATE"] }],
+    },
+  }),
+  policy("named-resources", [maps], ["object.none == 1"], {
+    matchConstraints: { resourceRules: [{ ...maps, operations: ["*"], resourceNames: ["a"], scope: "Namespaced" }] },
+  }),
+  changed(policy("mended", [maps], ["object.none == 1"]), policy("mended", [maps], ["object.data['a'] == 'b'"])),
+  changed(policy("broken-later", [maps], ["has(object.data)"]), policy("broken-later", [maps], ["object.none == 1"])),
+  changed(
+    policy("other-fault", [maps], ["object.none == 1"]),
+    policy("other-fault", [pods], ["object.spec.none == 1"]),
+  ),
   policy("conditions-are-not-checked", [maps], ["true"], {
     matchConditions: [{ name: "a", expression: "object.none == 1" }],
     auditAnnotations: [{ key: "a", valueExpression: "string(object.none)" }],
@@ -274,21 +408,26 @@ export async function createDefinition(ask: Ask): Promise<void> {
 }
 
 /** What is written into a policy's status, or how the policy is refused. */
-export async function checked(ask: Ask, { name, spec }: PolicyCase): Promise<object> {
-  const created = await ask(
-    policiesPath,
-    post({
-      apiVersion: "admissionregistration.k8s.io/v1",
-      kind: "ValidatingAdmissionPolicy",
-      metadata: { name },
-      spec,
-    }),
-  );
+export async function checked(ask: Ask, { name, spec, later }: PolicyCase): Promise<object> {
+  const object = {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name },
+    spec,
+  };
+  const created = await ask(policiesPath, post(object));
   if (created.status !== 201) return { refused: ((await created.json()) as { message: string }).message };
-  return until(async () => {
-    const { status } = (await (await ask(`${policiesPath}/${name}`)).json()) as { status?: TypeChecking };
-    return status?.observedGeneration === undefined ? undefined : withoutNumbers(status);
-  });
+  const at = (generation: number): Promise<TypeChecking> =>
+    until(async () => {
+      const { status } = (await (await ask(`${policiesPath}/${name}`)).json()) as { status?: TypeChecking };
+      return status?.observedGeneration === generation ? withoutNumbers(status) : undefined;
+    });
+  const first = await at(1);
+  if (later === undefined) return first;
+  const body = JSON.stringify({ spec: later });
+  const headers = { "content-type": "application/merge-patch+json" };
+  await ask(`${policiesPath}/${name}`, { method: "PATCH", body, headers });
+  return { first, later: await at(2) };
 }
 
 /** Upstream numbers the types that it makes by the clock. */

@@ -13,7 +13,7 @@ const parameterised = admissionEnvironment({ authorizer: true, params: true });
 export function conditionProblem(expression: string, hasParams: boolean): string | undefined {
   try {
     const program = Program.compile(expression, hasParams ? parameterised : plain);
-    return program.gives(bool) ? undefined : `must evaluate to bool but got ${program.typeName}`;
+    return program.givesExactly(bool) ? undefined : `must evaluate to bool but got ${program.typeName}`;
   } catch (error) {
     if (error instanceof CompileError) return `compilation failed: ${error.message}`;
     throw error;

@@ -4,11 +4,12 @@ import type { GoType, Schema } from "#shared/api/schema/schema.ts";
 import { fieldNames, formats } from "#shared/cel/schema-type.ts";
 import { bool, bytes, double, dyn, int, listOf, mapOf, string, type Type, timestamp } from "#shared/cel/types.ts";
 
-export function typeOfKind(schema: Schema): Type {
+/** @param kind names the type in what is found wrong. */
+export function typeOfKind(schema: Schema, kind: string): Type {
   const properties = new Map(schema.properties);
   // Schemas of custom kinds do not say it.
   if (!properties.get("metadata")?.properties?.has("labels")) properties.set("metadata", metadata());
-  return { kind: "object", name: "Object", fields: new LazyFields(properties, "Object") };
+  return { kind: "object", name: kind, fields: new LazyFields(properties, kind) };
 }
 
 const metadata = (): Schema => schemaOfModel("apimachinery.pkg.apis.meta.v1.ObjectMeta");

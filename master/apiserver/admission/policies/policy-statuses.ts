@@ -1,6 +1,5 @@
 /** Checks the expressions of policies against the kinds that they are about, and writes what it finds into their status. */
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
-import { equalJson } from "#shared/api/patch/json-value.ts";
 import { validatingAdmissionPolicies } from "#shared/api/resources.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -67,15 +66,18 @@ export class PolicyStatuses {
     if (!policy || policy.status?.observedGeneration === generation) return;
     const warnings = typeWarnings(policy, resources);
     const typeChecking = warnings.length > 0 ? { expressionWarnings: warnings } : {};
-    const status = { ...policy.status, observedGeneration: generation, typeChecking };
-    if (equalJson(status, policy.status)) return;
-    await client.update(
+    // Applied, as upstream does: what was found before and is not any more goes with the field that held it.
+    const body = {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicy",
+      metadata: { name },
+      status: { observedGeneration: generation, typeChecking },
+    };
+    await client.patch(
       validatingAdmissionPolicies,
-      { ...policy, status },
-      {
-        subresource: "status",
-        fieldManager: FIELD_MANAGER,
-      },
+      { name },
+      { type: "apply", body, force: true },
+      { subresource: "status", fieldManager: FIELD_MANAGER },
     );
   }
 }

@@ -2,7 +2,7 @@
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
-import { bool, dyn, nullType, string, type Type } from "#shared/cel/types.ts";
+import { bool, dyn, isDyn, nullType, string, type Type } from "#shared/cel/types.ts";
 import { admissionEnvironment } from "./environment.ts";
 
 /** Text of a fault in an expression, where it does not compile or gives something else. */
@@ -24,7 +24,7 @@ export interface CompiledPolicy {
 export function compiled(source: string, environment: Environment, gives: readonly Type[]): Compiled {
   try {
     const program = Program.compile(source, environment);
-    if (gives.some((type) => program.gives(type))) return program;
+    if (gives.some((type) => isDyn(type) || program.givesExactly(type))) return program;
     const wanted = gives.map(({ kind }) => kind);
     const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
     return { problem: `must evaluate to ${list} but got ${program.typeName}` };

@@ -21,7 +21,7 @@ export function typeWarnings(policy: ValidatingAdmissionPolicy, resources: Resou
     const { schema, gvk } = resource;
     if (!schema) return [];
     const named = `${gvk.group}/${gvk.version}, Kind=${gvk.kind}`;
-    return { named, environment: environmentOf(policy, typeOfKind(schema), resources) };
+    return { named, environment: environmentOf(policy, typeOfKind(schema, gvk.kind), resources) };
   });
   const warnings: ExpressionWarning[] = [];
   const check = (fieldRef: string, expression: string): void => {
@@ -64,7 +64,7 @@ function paramsOf(paramKind: ValidatingAdmissionPolicy["spec"]["paramKind"], res
   const { group, version } = parseApiVersion(paramKind?.apiVersion ?? "");
   for (const { gvk, schema } of paramKind ? resources.all() : []) {
     if (gvk.group === group && gvk.version === version && gvk.kind === paramKind?.kind && schema)
-      return typeOfKind(schema);
+      return typeOfKind(schema, gvk.kind);
   }
   return false;
 }
