@@ -11,6 +11,7 @@ import { Checkpoint } from "./kubelet/checkpoint.ts";
 import { startLocalPathFolders } from "./kubelet/volumes/local-path.ts";
 import { foundSettingsFile } from "./network/kernel-settings.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
+import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** Starts the board's DNS, if it is to have one: the first part to start and among the last to end, since pods that run ask
  *  all the while. */
@@ -47,6 +48,7 @@ export async function startBoardServices(
       node: () => ({ name: nodeName, zone: node()?.metadata.labels?.["topology.kubernetes.io/zone"] }),
       log: log.named("proxy"),
     });
+    tellOfStart(client, nodeName, log.named("proxy"));
     // Rules need the API's state once; pods do not wait for it.
     proxy.start().catch((error: unknown) => signal.aborted || log.error("the service proxy did not start", { error }));
     parts.add("proxy", proxy);

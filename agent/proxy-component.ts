@@ -12,13 +12,14 @@ import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { componentAccess } from "./component-access.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
+import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const log = stderrLog(settings.logLevel);
   const parts = new Parts(log);
   const name = (settings.hostnameOverride || hostname()).trim().toLowerCase();
-  const { informers } = await componentAccess(settings, parts, log);
+  const { client, informers } = await componentAccess(settings, parts, log);
   const ownNode = informers.informer(nodes, { fieldSelector: `metadata.name=${name}` });
   const zone = (): string | undefined => ownNode.lister.get(name)?.metadata.labels?.["topology.kubernetes.io/zone"];
   const proxy = new ServiceProxy({
@@ -45,6 +46,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const ended = untilSignalled();
   informers.start();
   parts.add("collections", { stop: collectWhenQuiet() });
+  tellOfStart(client, name, log.named("proxy"));
   await Promise.race([proxy.start(), ended]);
   const signal = await ended;
   log.info("ending; rules stay", { signal });

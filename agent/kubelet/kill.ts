@@ -72,6 +72,15 @@ export async function killContainer(
 
 /** Ends all containers of a pod, sidecars after the others and in reverse order, then its sandboxes. */
 export async function killPod(context: KillContext, grace_s: number | undefined): Promise<void> {
+  try {
+    await killAll(context, grace_s);
+  } catch (error) {
+    context.events.warning("FailedKillPod", `error killing pod: ${(error as Error).message}`);
+    throw error;
+  }
+}
+
+async function killAll(context: KillContext, grace_s: number | undefined): Promise<void> {
   const { pod, runtime, observed } = context;
   const running = observed.containers.filter(({ state }) => state === "running" || state === "unknown");
   const prerequisites = terminationPrerequisites(

@@ -7,7 +7,7 @@ import { ContainerStartError, configError } from "./container/container-error.ts
 import { containerResources } from "./container/container-resources.ts";
 import { EnvFileError, envFileValue } from "./container/env-file.ts";
 import type { PodFacts } from "./container/field-ref.ts";
-import { podDns } from "./container/pod-dns.ts";
+import { missingClusterDns, podDns } from "./container/pod-dns.ts";
 import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, runHook } from "./lifecycle-hooks.ts";
@@ -82,6 +82,8 @@ const executors: Executors = {
     if (attempt > 0) events.normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
     const { dns, omitted } = podDns(pod, parts.hostDns(), parts.clusterDns);
     for (const message of omitted) events.warning("DNSConfigForming", message);
+    const missing = missingClusterDns(pod, parts.clusterDns);
+    if (missing) events.warning("MissingClusterDNS", `pod: "${formatPod(pod)}". ${missing}`);
     const cgroupParent = await podCgroup(run);
     try {
       const handler = await parts.runtimeHandler(pod);

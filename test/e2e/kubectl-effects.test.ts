@@ -6,6 +6,15 @@ import { image, startCluster, type TestCluster } from "./board-cluster.ts";
 import { endRunningKubectls, type RunningOptions, runKubectl } from "./running-kubectl.ts";
 import { steadyWeb } from "./steady-web.ts";
 
+interface Summary {
+  readonly node: object;
+  readonly pods: readonly {
+    readonly podRef: { readonly name: string };
+    readonly "ephemeral-storage": { readonly capacityBytes: number };
+    readonly containers: readonly { readonly logs?: { readonly usedBytes: number } }[];
+  }[];
+}
+
 setDefaultTimeout(600_000);
 
 const second = "docker.io/bramble-test/web:2";
@@ -52,6 +61,28 @@ describe("kubectl and what follows from it", () => {
   afterAll(async () => {
     endRunningKubectls();
     await it.stop();
+  });
+
+  test("describe shows who has told what of a node and a pod", async () => {
+    for (const told of [
+      /Normal +Starting +\S+ +kubelet +Starting kubelet\./,
+      /Normal +Starting +\S+ +kube-proxy/,
+      /Normal +NodeHasSufficientMemory +\S+ +kubelet +Node worker-1 status is now: NodeHasSufficientMemory/,
+      /Normal +NodeReady +\S+ +kubelet/,
+      /Normal +RegisteredNode +\S+ +node-controller +Node worker-1 event: Registered Node worker-1 in Controller/,
+    ])
+      await until(told, "describe node worker-1");
+    await until(
+      /Normal +Scheduled +\S+ +default-scheduler +Successfully assigned default\/pair to worker-1/,
+      "describe pod pair",
+    );
+    const event = "get events --field-selector reason=Scheduled,involvedObject.name=pair -o";
+    expect(k(`${event} jsonpath={.items[0].action}:{.items[0].source.component}`)).toBe("Binding:");
+    const summary = JSON.parse(k("get --raw /api/v1/nodes/worker-1/proxy/stats/summary")) as Summary;
+    expect(Object.keys(summary.node)).toEqual(expect.arrayContaining(["fs", "runtime", "rlimit", "swap", "network"]));
+    const pod = summary.pods.find(({ podRef }) => podRef.name === "pair");
+    expect(pod?.["ephemeral-storage"].capacityBytes).toBeGreaterThan(0);
+    expect(pod?.containers.map(({ logs }) => (logs?.usedBytes ?? 0) > 0)).toEqual([true, true]);
   });
 
   test("exec, cp and logs take the container that is named, and say so where there is none", async () => {

@@ -6,7 +6,7 @@ import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { formatMap, resourceFieldValue } from "./field-ref.ts";
-import { parseResolvConf, podDns } from "./pod-dns.ts";
+import { missingClusterDns, parseResolvConf, podDns } from "./pod-dns.ts";
 import { podHostname, renderHostsFile } from "./pod-hostname.ts";
 import { serviceEnvironment } from "./service-environment.ts";
 
@@ -99,6 +99,19 @@ describe("resolver settings", () => {
     expect(settings({ dnsPolicy: "Default" })).toEqual(ofHost);
     expect(settings({ dnsPolicy: "ClusterFirst", hostNetwork: true })).toEqual(ofHost);
     expect(settings({ dnsPolicy: "ClusterFirstWithHostNet", hostNetwork: true }).servers).toEqual(["10.43.0.10"]);
+  });
+
+  test("where the cluster has no DNS, those that ask for it are told of", () => {
+    const without = { servers: [], domain: "cluster.local" };
+    const told = (spec: Partial<PodSpec>, of = without) => missingClusterDns(pod(spec), of) !== undefined;
+    expect(told({})).toBe(true);
+    expect(told({ dnsPolicy: "ClusterFirstWithHostNet", hostNetwork: true })).toBe(true);
+    expect([told({ hostNetwork: true }), told({ dnsPolicy: "Default" }), told({ dnsPolicy: "None" })]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(missingClusterDns(pod(), cluster)).toBeUndefined();
   });
 
   test("with a configuration of the pod's own, within limits", () => {

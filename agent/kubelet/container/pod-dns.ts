@@ -50,11 +50,20 @@ export function podDns(pod: Pod, host: DnsConfig, cluster: ClusterDns): { dns: D
   return fitLimits(merged);
 }
 
+/** By its policy the pod asks the cluster's DNS. */
+const wantsClusterDns = ({ spec: { dnsPolicy = "ClusterFirst", hostNetwork } }: Pod): boolean =>
+  dnsPolicy === "ClusterFirstWithHostNet" || (dnsPolicy === "ClusterFirst" && hostNetwork !== true);
+
+/** What is told of a pod that asks the board's servers for want of a DNS of the cluster; undefined when it need not be. */
+export const missingClusterDns = (pod: Pod, { servers }: ClusterDns): string | undefined =>
+  wantsClusterDns(pod) && servers.length === 0
+    ? 'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. Falling back to "Default" policy.'
+    : undefined;
+
 function baseDns(pod: Pod, host: DnsConfig, cluster: ClusterDns): DnsConfig {
   const policy = pod.spec.dnsPolicy ?? "ClusterFirst";
   if (policy === "None") return { servers: [], searches: [], options: [] };
-  const ofHost = policy === "Default" || (policy === "ClusterFirst" && pod.spec.hostNetwork === true);
-  if (ofHost || cluster.servers.length === 0) return host;
+  if (!wantsClusterDns(pod) || cluster.servers.length === 0) return host;
   const { domain } = cluster;
   const own = domain ? [`${pod.metadata.namespace}.svc.${domain}`, `svc.${domain}`, domain] : [];
   return { servers: cluster.servers, searches: unique([...own, ...host.searches]), options: ["ndots:5"] };
