@@ -17,6 +17,7 @@ import { scheduleComplaint } from "../../master/apiserver/resources/batch/schedu
 import { validateFieldRef } from "../../master/apiserver/resources/core/pod/validate-env.ts";
 import { podWarnings } from "../../master/apiserver/resources/core/pod/warnings.ts";
 import { collect } from "../../master/apiserver/resources/validation/field.ts";
+import { validateKindMeta } from "../../master/apiserver/resources/validation/object-meta.ts";
 import { parseSchedule } from "../../master/controllers/cronjob/schedule.ts";
 
 /** What a body holds; a header holds less. */
@@ -71,6 +72,20 @@ test("fields and paths of pods", () => {
     volumes: [{ name: "v", projected: { sources: [{ configMap: { name: "m", items } }] } }],
   };
   expect(podWarnings({ spec }, "spec")).toEqual([]);
+});
+
+test("lists that are shown with each fault in them", () => {
+  const owner = { apiVersion: "v1", kind: "Pod", name: "a".repeat(100), uid: "u", controller: true };
+  const ownerReferences = Array.from({ length: LENGTH / 200 }, () => owner);
+  const faults = validateKindMeta(
+    { name: "a", namespace: "b", ownerReferences },
+    { namespaced: true, metadataRules: "kind" },
+  );
+  expect(faults.length).toBeGreaterThan(0);
+  expect(JSON.stringify(faults).length).toBeLessThan(3 * LENGTH);
+  const items = Array.from({ length: LENGTH / 30 }, (_, index) => ({ key: "k", path: `path-${index}` }));
+  const volumes = [{ name: "v", projected: { sources: [{ configMap: { name: "m", items } }] } }];
+  expect(podWarnings({ spec: { containers: [], volumes } }, "")).toEqual([]);
 });
 
 test("roles", () => {

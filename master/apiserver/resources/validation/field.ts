@@ -5,6 +5,11 @@
 import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 
+/** Characters in which faults of one object are told; more are not looked for. A list may be shown with each of its items, as upstream
+ *  does, which comes to more than the memory holds. */
+const ENOUGH = 256 * 1024;
+const said = new WeakMap<readonly FieldError[], number>();
+
 export class Field {
   readonly #errors: FieldError[];
   readonly #parent: Field | undefined;
@@ -50,7 +55,7 @@ export class Field {
     this.#add("FieldValueForbidden", "Forbidden", detail);
   }
   invalid(value: unknown, detail: string): void {
-    this.#add("FieldValueInvalid", `Invalid value: ${render(value)}`, detail);
+    this.#add("FieldValueInvalid", `Invalid value: ${this.#shown(value)}`, detail);
   }
   /** Where the value would say nothing, or too much. */
   invalidWithoutValue(detail: string): void {
@@ -61,21 +66,21 @@ export class Field {
     for (const detail of details) this.invalid(value, detail);
   }
   typeInvalid(value: unknown, detail: string): void {
-    this.#add("FieldValueTypeInvalid", `Invalid value: ${render(value)}`, detail);
+    this.#add("FieldValueTypeInvalid", `Invalid value: ${this.#shown(value)}`, detail);
   }
   notSupported(value: unknown, supported: readonly string[]): void {
     const list = supported.map((each) => JSON.stringify(each)).join(", ");
     this.#add(
       "FieldValueNotSupported",
-      `Unsupported value: ${render(value)}`,
+      `Unsupported value: ${this.#shown(value)}`,
       list === "" ? "" : `supported values: ${list}`,
     );
   }
   notFound(value: unknown, detail = ""): void {
-    this.#add("FieldValueNotFound", `Not found: ${render(value)}`, detail);
+    this.#add("FieldValueNotFound", `Not found: ${this.#shown(value)}`, detail);
   }
   duplicate(value: unknown, detail = ""): void {
-    this.#add("FieldValueDuplicate", `Duplicate value: ${render(value)}`, detail);
+    this.#add("FieldValueDuplicate", `Duplicate value: ${this.#shown(value)}`, detail);
   }
   duplicateWithoutValue(): void {
     this.#add("FieldValueDuplicate", "Duplicate value", "");
@@ -99,7 +104,18 @@ export class Field {
   }
 
   #add(reason: FieldErrorReason, what: string, detail: string): void {
-    this.#errors.push({ field: this.path, reason, message: detail === "" ? what : `${what}: ${detail}` });
+    if (this.#isEnough) return;
+    const error = { field: this.path, reason, message: detail === "" ? what : `${what}: ${detail}` };
+    this.#errors.push(error);
+    said.set(this.#errors, (said.get(this.#errors) ?? 0) + error.field.length + error.message.length);
+  }
+
+  #shown(value: unknown): string {
+    return this.#isEnough ? "" : render(value);
+  }
+
+  get #isEnough(): boolean {
+    return (said.get(this.#errors) ?? 0) > ENOUGH;
   }
 }
 

@@ -227,7 +227,8 @@ export function validateObjectMetaUpdate(
   return collect((root) => {
     const field = root.at("metadata");
     if (old.deletionTimestamp !== undefined) {
-      const extra = (metadata.finalizers ?? []).filter((name) => !old.finalizers?.includes(name)).sort();
+      const before = new Set(old.finalizers);
+      const extra = (metadata.finalizers ?? []).filter((name) => !before.has(name)).sort();
       if (extra.length > 0) {
         const list = `[]string{${extra.map((name) => JSON.stringify(name)).join(", ")}}`;
         field

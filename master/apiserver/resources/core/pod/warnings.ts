@@ -132,9 +132,12 @@ function tellAboutVolume(volume: Volume, at: string, tell: Tell): void {
   if (downwardAPI) overlaps(downwardAPI.items, "DownwardAPI");
 }
 
+/** So many paths of a volume are compared with each other. */
+const MOST_COMPARED = 1000;
+
 /** Pairs of which one is the other, or would be a folder that holds it. */
 function overlapping(paths: readonly string[]): string[] {
-  const plain = paths.map((path) => trimEnd(path, "/"));
+  const plain = paths.slice(0, MOST_COMPARED).map((path) => trimEnd(path, "/"));
   return plain.flatMap((path, index) =>
     path === ""
       ? []
