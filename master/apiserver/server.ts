@@ -341,7 +341,7 @@ export class ApiServer {
       .sort((a, b) => b.length - a.length)[0];
     const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
     if (prefixed) return prefixed(context, exchange);
-    if (path === "/") return valueResponse({ paths: this.#paths(guards) }, 200, jsonInLines);
+    if (path === "/" || path === "/index.html") return valueResponse({ paths: this.#paths(guards) }, 200, jsonInLines);
     const answer =
       this.#discovery.handle(context) ??
       this.health.handle(context) ??

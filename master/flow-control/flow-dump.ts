@@ -11,7 +11,7 @@ const prefix = "/debug/api_priority_and_fairness/";
 export function flowControlDump({ info }: RequestContext, gate: RequestGate): ApiResponse | undefined {
   if (!info.path.startsWith(prefix)) return undefined;
   const dumped = dumps[info.path.slice(prefix.length)];
-  return dumped && { kind: "bytes", code: 200, contentType: "text/plain", body: dumped(gate.levels) };
+  return dumped && { kind: "bytes", code: 200, contentType: "text/plain; charset=utf-8", body: dumped(gate.levels) };
 }
 
 function dumpLevels(levels: Iterable<PriorityLevel>): string {

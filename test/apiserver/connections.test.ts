@@ -136,3 +136,10 @@ test("a watch lasts while nothing happens", async () => {
   expect(watch.destroyed).toBe(false);
   watch.destroy();
 });
+
+test("an audit ID that a client sends is the request's, however long, and one that it does not send is made", async () => {
+  const idOf = async (headers: Record<string, string>): Promise<string | null> =>
+    (await server.fetch("/version", { headers })).headers.get("audit-id");
+  for (const id of ["mine", "x".repeat(100)]) expect(await idOf({ "audit-id": id })).toBe(id);
+  expect(await idOf({})).toMatch(/^[\da-f-]{36}$/);
+});

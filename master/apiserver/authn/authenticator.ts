@@ -11,6 +11,8 @@ export interface Credentials {
   /** Of the request's URL. */
   readonly path?: string | undefined;
   readonly remoteAddress?: string | undefined;
+  /** Takes what the client is to be told of them, whatever comes of its request. */
+  readonly warnings?: string[] | undefined;
 }
 
 /** undefined: these are not credentials of mine. Throws unauthorized() when they are mine and wrong. No promise where there is

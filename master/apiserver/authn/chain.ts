@@ -10,8 +10,8 @@ const webSocketProtocolPrefix = "base64url.bearer.authorization.k8s.io.";
 /** `Authorization: Bearer`, or for browsers' WebSockets the subprotocol that carries a token. */
 export function bearerTokens(tokens: TokenAuthenticator): Authenticator {
   return {
-    authenticate({ headers }) {
-      const token = bearerTokenOf(headers);
+    authenticate({ headers, warnings }) {
+      const token = bearerTokenOf(headers, warnings);
       return token === undefined ? undefined : userOf(tokens, token);
     },
   };
@@ -69,9 +69,12 @@ export function withAuthenticatedGroup(user: User): User {
   return { ...user, groups: [...user.groups, "system:authenticated"] };
 }
 
-function bearerTokenOf(headers: Credentials["headers"]): string | undefined {
-  const [scheme, token] = (headers["authorization"] ?? "").trim().split(/ +/);
-  if (scheme?.toLowerCase() === "bearer" && token) return token;
+function bearerTokenOf(headers: Credentials["headers"], warnings?: string[]): string | undefined {
+  const [scheme, token, ...more] = (headers["authorization"] ?? "").trim().split(" ");
+  const isBearer = scheme?.toLowerCase() === "bearer";
+  if (isBearer && token) return token;
+  if (isBearer && more.length > 0)
+    warnings?.push("the provided Authorization header contains extra space before the bearer token, and is ignored");
   const encoded = (headers["sec-websocket-protocol"] ?? "")
     .split(",")
     .map((protocol) => protocol.trim())

@@ -141,8 +141,7 @@ function groupsOf(name: string, given: readonly string[], accountNamespace: stri
 /** The transport joins repeated headers of this kind by a line feed: their values may hold commas. */
 export const repeatedHeaderSeparator = "\n";
 
-const splitHeader = (text: string | undefined): string[] =>
-  (text ?? "").split(repeatedHeaderSeparator).filter((part) => part !== "");
+const splitHeader = (text: string | undefined): string[] => text?.split(repeatedHeaderSeparator) ?? [];
 
 function extraOf(headers: RequestContext["headers"]): Record<string, string[]> {
   const extra: Record<string, string[]> = {};

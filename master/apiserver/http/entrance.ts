@@ -58,7 +58,7 @@ export class Entrance {
   }
 
   /** Throws what authentication refuses. */
-  async admit(caller: Caller, headers: ApiRequest["headers"], auditId: string): Promise<Admitted> {
+  async admit(caller: Caller, headers: ApiRequest["headers"], auditId: string, warnings?: string[]): Promise<Admitted> {
     const { server, connections, certificateOf } = this.#options;
     const { request, connection, info } = caller;
     const { remoteAddress } = connection;
@@ -70,6 +70,7 @@ export class Entrance {
         path: info.path,
         clientCertificate: certificateOf(connection),
         remoteAddress,
+        warnings,
       });
       dropIdentity(request, server.identityHeaders);
       if (user.name !== anonymousUser.name) connections.proven(connection);

@@ -5,8 +5,9 @@ import type { HttpRequest } from "./arrival.ts";
 
 type Headers = Pick<HttpRequest, "headers" | "rawHeaders">;
 
-/** What a client takes is said once: upstream looks at no further header of the name. */
-const onlyFirst: ReadonlySet<string> = new Set(["accept", "accept-encoding"]);
+/** What is said once: upstream looks at no further header of the name. */
+const onlyFirst: ReadonlySet<string> = new Set(["accept", "accept-encoding", "audit-id"]);
+const onlyFirstUser: ReadonlySet<string> = new Set([`${impersonationPrefix}user`, `${impersonationPrefix}uid`]);
 
 /** Each header as one text, without those that say whose the request is. */
 export function headersOf(request: Headers, identity: IdentityHeaders): ApiRequest["headers"] {
@@ -19,6 +20,7 @@ export function headersOf(request: Headers, identity: IdentityHeaders): ApiReque
 }
 
 function textOf(request: Headers, name: string): string | undefined {
+  if (onlyFirstUser.has(name)) return headerText(firstValue(request, name) ?? "");
   if (name.startsWith(impersonationPrefix))
     return rawValues(request, name).map(headerText).join(repeatedHeaderSeparator);
   if (onlyFirst.has(name)) return firstValue(request, name);

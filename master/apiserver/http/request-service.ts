@@ -66,7 +66,9 @@ export class RequestService {
     const { headers, auditId } = this.#entrance.namesOf(caller);
     response.setHeader("audit-id", auditId);
     const limit_ms = limited ? this.#entrance.limited(caller, query, headers, auditId) : undefined;
-    const admitted = await this.#entrance.admit(caller, headers, auditId).catch((error: unknown) => {
+    const warnings: string[] = [];
+    const admitted = await this.#entrance.admit(caller, headers, auditId, warnings).catch((error: unknown) => {
+      setWarnings(response, warnings);
       arrival.retire?.();
       throw error;
     });
@@ -83,7 +85,7 @@ export class RequestService {
       headers,
       body,
       signal: gone.signal,
-      warnings: [],
+      warnings,
       remoteAddress: connection.remoteAddress,
       audit,
     };

@@ -51,7 +51,7 @@ function decoded(query: URLSearchParams): ListOptions {
     match: query.get(matchField) ?? "",
     sendInitialEvents: flag("sendInitialEvents"),
     allowBookmarks: flag("allowWatchBookmarks") ?? false,
-    timeout_s: Math.max(0, integerOf(query.get("timeoutSeconds") ?? "0")),
+    timeout_s: integerOf(query.get("timeoutSeconds") ?? "0"),
   };
 }
 

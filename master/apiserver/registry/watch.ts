@@ -91,7 +91,8 @@ export async function watchEntries(
     () => undefined,
     (frame) => frame.weight,
   );
-  if (signal.aborted) {
+  // A time that is over before it begins ends the watch so, too.
+  if (signal.aborted || parameters.timeout_s < 0) {
     queue.end();
     return framesOf([], undefined, queue, selection, resource);
   }

@@ -4,6 +4,7 @@
  */
 import type { RawGroup } from "./asking.ts";
 import { bodyGroups } from "./body-requests.ts";
+import { chainGroups } from "./chain-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { http2Groups } from "./http2-requests.ts";
 import { messageGroups } from "./message-requests.ts";
@@ -19,4 +20,5 @@ export const groups: readonly RawGroup[] = [
   ...http2Groups,
   ...bodyGroups,
   ...routeGroups,
+  ...chainGroups,
 ];
