@@ -16,6 +16,7 @@ import { hasFormat } from "../../master/apiserver/extensions/formats.ts";
 import { scheduleComplaint } from "../../master/apiserver/resources/batch/schedule.ts";
 import { validateFieldRef } from "../../master/apiserver/resources/core/pod/validate-env.ts";
 import { podWarnings } from "../../master/apiserver/resources/core/pod/warnings.ts";
+import { resourceQuota } from "../../master/apiserver/resources/core/resource-quota.ts";
 import { collect } from "../../master/apiserver/resources/validation/field.ts";
 import { validateKindMeta } from "../../master/apiserver/resources/validation/object-meta.ts";
 import { parseSchedule } from "../../master/controllers/cronjob/schedule.ts";
@@ -86,6 +87,20 @@ test("lists that are shown with each fault in them", () => {
   const items = Array.from({ length: LENGTH / 30 }, (_, index) => ({ key: "k", path: `path-${index}` }));
   const volumes = [{ name: "v", projected: { sources: [{ configMap: { name: "m", items } }] } }];
   expect(podWarnings({ spec: { containers: [], volumes } }, "")).toEqual([]);
+});
+
+test("scopes of a quota", () => {
+  const matchExpressions = Array.from({ length: LENGTH / 50 }, () => ({
+    scopeName: "Terminating",
+    operator: "Exists",
+  }));
+  const quota = {
+    apiVersion: "v1" as const,
+    kind: "ResourceQuota" as const,
+    metadata: { name: "a", namespace: "b" },
+    spec: { hard: { pods: "1" }, scopeSelector: { matchExpressions } },
+  };
+  expect(resourceQuota.strategy?.validate?.(quota)).toEqual([]);
 });
 
 test("roles", () => {

@@ -91,9 +91,10 @@ function validateSpec(spec: ResourceQuotaSpec, field: Field): void {
   if (scopeSelector === undefined) return;
   const place = field.at("scopeSelector", "matchExpressions");
   const requirements = scopeSelector.matchExpressions ?? [];
+  const shown = shownSelector(requirements);
   for (const requirement of requirements) {
     const { scopeName, operator, values = [] } = requirement;
-    validateScopes(spec, [scopeName], shownSelector(requirements), place, place.at("scopeName"));
+    validateScopes(spec, [scopeName], shown, place, place.at("scopeName"));
     if (existsOnly.includes(scopeName) && operator !== "Exists") {
       place
         .at("operator")
