@@ -23,12 +23,65 @@ export interface SqliteOptions {
   readonly batchEvery_ms: number;
 }
 
+/**
+ * Writes, behind the number of those that wait for their outcome, these among them: operation, id, key, value and expected revision
+ * of each. An array of plain values crosses threads in a small part of the time that objects within objects take.
+ */
+export type FlatWrites = readonly (string | number)[];
+
+/** Id and revision of each write, where all of a group were committed. */
+export type CommittedRevisions = readonly number[];
+
+/** Of each write. */
+const FIELDS = 5;
+
+export function flatWrites(writes: readonly Write[], underWay: number): FlatWrites {
+  const flat: (string | number)[] = [underWay];
+  for (const write of writes) {
+    const value = write.op === "delete" ? "" : write.value;
+    flat.push(write.op, write.id, write.key, value, write.op === "create" ? 0 : write.expected);
+  }
+  return flat;
+}
+
+export function readWrites(flat: FlatWrites): { readonly writes: Write[]; readonly underWay: number } {
+  const writes: Write[] = [];
+  for (let at = 1; at < flat.length; at += FIELDS) {
+    const [op, id, key, value, expected] = flat.slice(at, at + FIELDS) as [
+      Write["op"],
+      number,
+      string,
+      string,
+      Revision,
+    ];
+    if (op === "create") writes.push({ op, id, key, value });
+    else writes.push(op === "update" ? { op, id, key, value, expected } : { op, id, key, expected });
+  }
+  return { writes, underWay: flat[0] as number };
+}
+
+/** Undefined where not all were committed. */
+export function committedRevisions(outcomes: readonly Outcome[]): CommittedRevisions | undefined {
+  const flat: number[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.kind !== "committed") return undefined;
+    flat.push(outcome.id, outcome.revision);
+  }
+  return flat;
+}
+
+export function readCommitted(flat: CommittedRevisions): Outcome[] {
+  const outcomes: Outcome[] = [];
+  for (let at = 0; at < flat.length; at += 2)
+    outcomes.push({ id: flat[at] as number, kind: "committed", revision: flat[at + 1] as Revision });
+  return outcomes;
+}
+
 export type ToWorker =
   | { readonly type: "open"; readonly options: SqliteOptions }
   /** Builds what can be read of a damaged file beside it. */
   | { readonly type: "salvage"; readonly path: string }
-  /** With how many writes wait for their outcome, these among them. */
-  | { readonly type: "commit"; readonly writes: readonly Write[]; readonly underWay: number }
+  | FlatWrites
   | { readonly type: "read"; readonly id: number; readonly request: ReadRequest }
   | { readonly type: "close" };
 
@@ -37,6 +90,7 @@ export type FromWorker =
   | { readonly type: "salvaged"; readonly salvage: Salvage }
   | { readonly type: "damaged"; readonly path: string; readonly what: string; readonly isOlder: boolean }
   | { readonly type: "failed"; readonly message: string }
+  | CommittedRevisions
   | { readonly type: "outcomes"; readonly outcomes: readonly Outcome[] }
   | { readonly type: "reply"; readonly id: number; readonly value: unknown }
   | { readonly type: "refusal"; readonly id: number; readonly failure: ReadFailure }

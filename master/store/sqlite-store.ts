@@ -2,7 +2,14 @@ import { workerAddress } from "../worker-threads.ts";
 import { StoreDamagedError } from "./database-file.ts";
 import type { Outcome, Write } from "./engine.ts";
 import { type EngineLink, EngineStore, errorOf, type ReadRequest } from "./engine-store.ts";
-import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
+import {
+  type CommittedRevisions,
+  type FromWorker,
+  flatWrites,
+  readCommitted,
+  type SqliteOptions,
+  type ToWorker,
+} from "./sqlite-messages.ts";
 import type { Salvage } from "./sqlite-salvage.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
 
@@ -45,6 +52,8 @@ export async function salvageSqliteStore(path: string): Promise<Salvage> {
   }
 }
 
+const isFlat = (message: FromWorker): message is CommittedRevisions => Array.isArray(message);
+
 interface Reader {
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -86,7 +95,7 @@ class WorkerLink implements EngineLink {
   }
 
   commit(writes: readonly Write[], underWay: number): void {
-    this.#say({ type: "commit", writes, underWay });
+    this.#say(flatWrites(writes, underWay));
   }
 
   read(request: ReadRequest): Promise<unknown> {
@@ -113,6 +122,10 @@ class WorkerLink implements EngineLink {
   }
 
   #hear(message: FromWorker): void {
+    if (isFlat(message)) {
+      this.#onOutcomes(readCommitted(message));
+      return;
+    }
     switch (message.type) {
       case "outcomes":
         this.#onOutcomes(message.outcomes);

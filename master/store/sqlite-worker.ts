@@ -12,7 +12,14 @@ import { answerRead, failureOf } from "./engine-store.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
-import type { FromWorker, SqliteOptions, ToWorker } from "./sqlite-messages.ts";
+import {
+  committedRevisions,
+  type FlatWrites,
+  type FromWorker,
+  readWrites,
+  type SqliteOptions,
+  type ToWorker,
+} from "./sqlite-messages.ts";
 import { salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
 import { aesGcmTransformer, plainText } from "./value-transformer.ts";
@@ -46,12 +53,14 @@ class StoreThread {
     this.#marks.push({ time_ms: performance.now(), revision: this.#engine.now });
   }
 
-  enqueue(writes: readonly Write[], underWay: number): void {
+  enqueue(flat: FlatWrites): void {
+    const { writes, underWay } = readWrites(flat);
     this.#groups.add(writes, underWay);
   }
 
   #commit(group: readonly Write[]): void {
-    say({ type: "outcomes", outcomes: this.#engine.commit(group) });
+    const outcomes = this.#engine.commit(group);
+    say(committedRevisions(outcomes) ?? { type: "outcomes", outcomes });
     this.#superseded += group.length;
     this.#cutHistory();
     if (this.#engine.hasDirty) this.#batchTimer ??= setTimeout(() => this.#flush(), this.#options.batchEvery_ms);
@@ -124,11 +133,17 @@ function tell(error: unknown): void {
   } else say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
 }
 
+const isFlat = (message: ToWorker): message is FlatWrites => Array.isArray(message);
+
 promptThread();
 let thread: StoreThread | undefined;
 
 self.onmessage = (event: MessageEvent<ToWorker>) => {
   const message = event.data;
+  if (isFlat(message)) {
+    thread?.enqueue(message);
+    return;
+  }
   switch (message.type) {
     case "open":
       try {
@@ -144,9 +159,6 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
       } catch (error) {
         tell(error);
       }
-      return;
-    case "commit":
-      thread?.enqueue(message.writes, message.underWay);
       return;
     case "read":
       thread?.read(message.id, message.request);
