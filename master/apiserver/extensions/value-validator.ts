@@ -204,7 +204,9 @@ function checkType(schema: JSONSchemaProps, value: unknown, type: string, path: 
   const fits = types.includes(type) || isWhole || (type === "integer" && types.includes("number"));
   const isTextOrList = type === "string" || type === "array";
   if (!isTextOrList && format !== "" && !fits) {
-    report("FieldValueTypeInvalid", `Invalid value: "": ${path} in body must be of type ${format}: ""`);
+    // Upstream names the format that its own number has.
+    const found = type === "integer" ? "int64" : type === "number" ? "float64" : "";
+    report("FieldValueTypeInvalid", `Invalid value: "${found}": ${path} in body must be of type ${format}: "${found}"`);
     return;
   }
   const isNumeric = types.includes("number") || types.includes("integer");

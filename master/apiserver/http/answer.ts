@@ -53,9 +53,29 @@ export function packingFor(acceptEncoding: string | undefined, { localAddress, r
   return remoteAddress === localAddress ? "stored" : "compressed";
 }
 
-/** RFC 7234 warnings with code 299, each once, as clients print them. */
+/** Of warnings together, in characters; past it each is cut. */
+const MOST_OF_WARNINGS = 4096;
+const MOST_OF_ONE_WARNING = 256;
+
+/** Each once; if they are more than a header should hold, their beginnings, as many as fit. */
+function warningsThatFit(warnings: readonly string[]): string[] {
+  const kept: string[] = [];
+  let length = 0;
+  let isCutting = false;
+  for (const text of new Set(warnings)) {
+    if (isCutting && length >= MOST_OF_WARNINGS) break;
+    kept.push(text);
+    length += Math.min([...text].length, isCutting ? MOST_OF_ONE_WARNING : Number.POSITIVE_INFINITY);
+    if (isCutting || length <= MOST_OF_WARNINGS) continue;
+    isCutting = true;
+    length = kept.reduce((sum, each) => sum + Math.min([...each].length, MOST_OF_ONE_WARNING), 0);
+  }
+  return isCutting ? kept.map((text) => [...text].slice(0, MOST_OF_ONE_WARNING).join("")) : kept;
+}
+
+/** RFC 7234 warnings with code 299, as clients print them. */
 export function setWarnings(response: HttpResponse, warnings: readonly string[]): void {
-  const unique = [...new Set(warnings)];
+  const unique = warningsThatFit(warnings);
   if (unique.length === 0) return;
   const printable = (text: string): string =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a header.

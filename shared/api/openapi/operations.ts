@@ -118,9 +118,9 @@ interface GroupVersion {
   readonly version: string;
 }
 
-/** Words of a group in tags and identifiers. */
+/** Words of a group in tags and identifiers: what is neither letter, digit nor underscore parts them. */
 export function groupWords(group: string): string[] {
-  return group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(".");
+  return group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(/[^A-Za-z0-9_]+/);
 }
 
 /** `RbacAuthorizationV1`, `CoreV1`, `StableExampleComV1`: a group version within an operation's identifier. */

@@ -66,9 +66,12 @@ describe("custom resources are pruned by their schema", () => {
     ]);
   });
 
-  test("values of the wrong type and nulls are left to validation", () => {
-    const body = '{"spec":{"list":{"b":1},"map":null,"size":"x"}}';
+  test("values of the wrong type and nulls are left to validation, pruned by the form that they have", () => {
+    const body = '{"spec":{"list":{},"map":null,"size":"x"}}';
     expect(encodeJson(normalized(body).object)).toBe(body);
+    const { object, unknown } = normalized('{"spec":{"list":{"b":1},"size":[{"c":1}]}}');
+    expect(encodeJson(object)).toBe('{"spec":{"list":{},"size":[{}]}}');
+    expect(unknown).toEqual(["spec.list.b", "spec.size[0].c"]);
   });
 
   test("numbers in open parts are exact integers or doubles, and fields are sorted", () => {

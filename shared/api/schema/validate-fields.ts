@@ -29,6 +29,8 @@ export interface NormalizedObject {
 }
 
 const maxReports = 100;
+/** Upstream tells of all fields that it prunes; deep ones in great number would be text without end. */
+const MAX_PRUNED_CHARACTERS = 1024 * 1024;
 const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 /**
@@ -74,6 +76,7 @@ class Normalizer {
   private readonly steps: (string | number)[] = [];
   private struct: Schema | undefined;
   private quiet = 0;
+  private prunedCharacters = 0;
 
   constructor(earlier?: DecodedDocument["earlier"]) {
     this.earlier = earlier;
@@ -81,6 +84,7 @@ class Normalizer {
 
   value(schema: Schema, value: unknown): unknown {
     if (schema.goType) return this.scalar(schema, schema.goType, value);
+    if (isStructural(schema)) return this.structural(schema, value);
     if (schema.type === "array") return this.array(schema, value);
     if (schema.type === "object" || schema.properties || schema.additionalProperties) return this.object(schema, value);
     return plainValue(value);
@@ -89,16 +93,18 @@ class Normalizer {
   private array(schema: Schema, value: unknown): unknown {
     const { items } = schema;
     if (!Array.isArray(value)) {
-      if (isStructural(schema)) return plainValue(value);
       if (value === null) return null;
       return this.mismatch(schema, value);
     }
     if (!items) return plainValue(value);
+    return this.each(value, (item) => (item === null ? zeroOf(items) : this.value(items, item)));
+  }
+
+  private each(values: readonly unknown[], normalized: (item: unknown) => unknown): unknown[] {
     const result: unknown[] = [];
-    for (let index = 0; index < value.length; index += 1) {
+    for (let index = 0; index < values.length; index += 1) {
       this.steps.push(index);
-      const item: unknown = value[index];
-      result.push(item === null && !isStructural(items) ? zeroOf(items) : this.value(items, item));
+      result.push(normalized(values[index]));
       this.steps.pop();
     }
     return result;
@@ -106,12 +112,10 @@ class Normalizer {
 
   private object(schema: Schema, value: unknown): unknown {
     if (typeof value !== "object" || value === null || Array.isArray(value) || isRawNumber(value)) {
-      if (isStructural(schema)) return plainValue(value);
       if (value === null) return null;
       return this.mismatch(schema, value);
     }
     const fields = value as Record<string, unknown>;
-    if (isStructural(schema)) return this.structural(schema, fields);
     if (schema.properties) return this.goStruct(schema, schema.properties, fields);
     return this.goMap(schema, fields);
   }
@@ -158,8 +162,18 @@ class Normalizer {
     return result;
   }
 
-  /** A node of a CRD's schema: prunes, sorts by name, and leaves types to validation. */
-  private structural(schema: Schema, fields: Record<string, unknown>): unknown {
+  /** A node of a CRD's schema: pruned by the form that the value has, for types are left to validation. */
+  private structural(schema: Schema, value: unknown): unknown {
+    if (isRecord(value)) return this.structuralFields(schema, value);
+    if (!Array.isArray(value)) return plainValue(value);
+    if (!schema.preserveUnknownFields) return this.each(value, (item) => this.value(schema.items ?? unspecified, item));
+    if (!schema.items) return plainValue(value);
+    const items = { ...schema.items, preserveUnknownFields: true };
+    return this.each(value, (item) => this.value(items, item));
+  }
+
+  /** Sorted by name. */
+  private structuralFields(schema: Schema, fields: Record<string, unknown>): unknown {
     const result: Record<string, unknown> = {};
     for (const key of keysOf(fields)) {
       this.steps.push(key);
@@ -168,7 +182,7 @@ class Normalizer {
         setField(result, key, this.embeddedMetadata(property, fields[key]));
       } else if (property) setField(result, key, this.value(property, fields[key]));
       else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
-      else this.report();
+      else this.reportPruned();
       this.steps.pop();
     }
     return sorted(result);
@@ -241,6 +255,13 @@ class Normalizer {
     return nested;
   }
 
+  private reportPruned(): void {
+    if (this.quiet > 0 || this.prunedCharacters >= MAX_PRUNED_CHARACTERS) return;
+    const path = this.path();
+    this.prunedCharacters += path.length;
+    this.unknown.push(path);
+  }
+
   private report(): void {
     if (this.quiet > 0 || this.unknown.length >= maxReports) return;
     this.unknown.push(this.path());
@@ -308,10 +329,13 @@ const anyScalar: Schema = {
   type: "string",
   nullable: false,
   intOrString: false,
-  preserveUnknownFields: false,
+  preserveUnknownFields: true,
   embeddedResource: false,
   structural: true,
 };
+
+/** Of items that a schema says nothing of: no field of theirs is known. */
+const unspecified: Schema = { ...anyScalar, preserveUnknownFields: false };
 
 /** What is written for a field that was not given: undefined for nothing. */
 function absent(schema: Schema): unknown {

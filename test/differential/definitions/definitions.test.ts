@@ -5,6 +5,7 @@ import { sendInOrder } from "../in-order.ts";
 import answers from "./answers.json";
 import { cornerRequests } from "./corner-requests.ts";
 import { costRequests } from "./cost-requests.ts";
+import { formRequests } from "./form-requests.ts";
 import { type Told, toldBy } from "./told.ts";
 
 setDefaultTimeout(60_000);
@@ -13,7 +14,7 @@ let server: ExtendedServer;
 let ours: Readonly<Record<string, Told>> = {};
 beforeAll(async () => {
   server = await startExtendedServer([]);
-  ours = await sendInOrder([...costRequests, ...cornerRequests], server.fetch, toldBy);
+  ours = await sendInOrder([...costRequests, ...cornerRequests, ...formRequests()], server.fetch, toldBy);
 });
 afterAll(() => server.stop());
 

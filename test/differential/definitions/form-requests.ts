@@ -1,0 +1,57 @@
+/** Values of other forms than their schema's: what is pruned of them, and what is said of it. */
+import type { OrderedRequest } from "../in-order.ts";
+import { list, made, number, object, objectsOf, text } from "./definition.ts";
+
+const plural = "forms";
+
+const open = { "x-kubernetes-preserve-unknown-fields": true };
+
+const spec = object({
+  text: text(),
+  whole: number,
+  flag: { type: "boolean" },
+  texts: list(text()),
+  objects: list(object({ known: text() })),
+  map: { type: "object", additionalProperties: text() },
+  mixed: { "x-kubernetes-int-or-string": true },
+  bytes: { type: "string", format: "byte" },
+  when: { type: "string", format: "date-time" },
+  wide: { type: "integer", format: "int64" },
+  precise: { type: "number", format: "double" },
+  open: { type: "object", properties: { within: object({ known: text() }) }, ...open },
+  openList: list(object({ inner: object({ known: text() }) }), open),
+  embedded: { type: "object", "x-kubernetes-embedded-resource": true, properties: { spec: object({}) } },
+});
+
+const fields = (count: number): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`unknown-${String(index).padStart(4, "0")}`, index]));
+
+export function formRequests(): OrderedRequest[] {
+  const { tried, path } = objectsOf(plural);
+  const strictly = (name: string, value: unknown): OrderedRequest => ({
+    ...tried(name, value),
+    path: `${path}?dryRun=All&fieldValidation=Strict`,
+  });
+  const anObject = { a: 1 };
+  return [
+    ...made(plural, spec),
+    ...["text", "whole", "flag", "texts", "objects", "mixed", "bytes", "when", "wide", "precise"].map((field) =>
+      tried(`an object for ${field}`, { [field]: anObject }),
+    ),
+    ...["text", "whole", "flag", "map", "mixed", "open", "embedded"].map((field) =>
+      tried(`a list of objects for ${field}`, { [field]: [anObject, [anObject], 1] }),
+    ),
+    ...[5, 1.5, true].flatMap((value) =>
+      ["bytes", "when", "map"].map((field) => tried(`${value} for ${field}`, { [field]: value })),
+    ),
+    tried("a fraction for wide", { wide: 1.5 }),
+    tried("lists in lists", { texts: [[anObject]], objects: [[{ known: "a", other: "b" }]] }),
+    tried("objects for items that are texts", { texts: [anObject, "a"] }),
+    tried("values of a map that are objects", { map: { a: anObject } }),
+    tried("unknown fields in an open object", { open: { other: anObject, within: { known: "a", other: "b" } } }),
+    tried("unknown fields in an open list", { openList: [{ other: 1, inner: { known: "a", other: "b" } }] }),
+    tried("very many unknown fields", fields(300)),
+    tried("unknown fields with very long names", { ["a".repeat(3000)]: 1, ["b".repeat(3000)]: 2, c: 3 }),
+    strictly("very many unknown fields, strictly", fields(300)),
+  ];
+}
