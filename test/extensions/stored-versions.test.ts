@@ -58,6 +58,13 @@ test("what is written again rests in the new version, and the old one may go", a
     return created?.metadata?.resourceVersion ? created : undefined;
   });
   expect(await storedVersion()).toBe("s.example.com/v1");
+  const tried = await send("POST", ship("v2").replace(/\/a$/, "?dryRun=All"), {
+    apiVersion: "s.example.com/v2",
+    kind: "Ship",
+    metadata: { name: "b" },
+  });
+  expect(tried).toMatchObject({ apiVersion: "s.example.com/v2" });
+  expect(tried.metadata.resourceVersion).toBeUndefined();
 
   const changed = await merge(definition, { spec: { versions: [version("v1", false), version("v2", true)] } });
   expect(changed.status.storedVersions).toEqual(["v1", "v2"]);

@@ -211,8 +211,9 @@ class ViewedObject implements CachedObject {
     private readonly entry: Entry,
     object: KubeObject,
   ) {
-    const metadata = { ...object.metadata, resourceVersion: String(entry.revision) };
-    this.#object = deepFreeze({ ...object, metadata });
+    // Revision 0 has never been stored.
+    const revision = entry.revision > 0 && { resourceVersion: String(entry.revision) };
+    this.#object = deepFreeze({ ...object, metadata: { ...object.metadata, ...revision } });
   }
 
   get key(): string {
