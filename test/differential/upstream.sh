@@ -2,6 +2,7 @@
 # Starts upstream's etcd and kube-apiserver alone, on loopback: the oracle that record.ts asks.
 #   upstream.sh DIR        starts them; DIR/url, DIR/ca.crt and DIR/token are what a client needs
 #   upstream.sh DIR stop
+#   upstream.sh DIR restart    starts kube-apiserver anew over the same etcd
 # UPSTREAM_ADMISSION=default leaves all admission plugins on; without it those are off that need controllers or add defaults.
 # UPSTREAM_FLAGS are further flags of kube-apiserver.
 # UPSTREAM_BIN is the folder with etcd and kube-apiserver v1.35.4; ports are UPSTREAM_PORT and the two above it.
@@ -14,23 +15,31 @@ if [ "${2:-}" = stop ]; then
   done
   exit 0
 fi
+restart=
+if [ "${2:-}" = restart ]; then
+  restart=1
+  kill "$(cat "$dir/kube-apiserver.pid")"
+  while kill -0 "$(cat "$dir/kube-apiserver.pid")" 2>/dev/null; do sleep 0.1; done
+fi
 bin=${UPSTREAM_BIN:-$HOME/.cache/cluster-exam/bin}
 port=${UPSTREAM_PORT:-17443}
 admission=(--disable-admission-plugins=ServiceAccount,DefaultTolerationSeconds,Priority,TaintNodesByCondition,StorageObjectInUseProtection)
 [ "${UPSTREAM_ADMISSION:-}" = default ] && admission=()
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
-rm -rf "$dir/etcd"
-openssl genrsa -out "$dir/sa.key" 2048 2>/dev/null
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/server.key" -out "$dir/ca.crt" -days 30 -subj /CN=localhost \
-  -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
-head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$dir/token"
-echo "$(cat "$dir/token"),oracle,oracle,system:masters" >"$dir/tokens.csv"
-setsid nohup "$bin/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
-  --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
-  --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
-  --initial-cluster "default=http://127.0.0.1:$((port + 2))" >"$dir/etcd.log" 2>&1 </dev/null &
-echo $! >"$dir/etcd.pid"
+if [ -z "$restart" ]; then
+  rm -rf "$dir/etcd"
+  openssl genrsa -out "$dir/sa.key" 2048 2>/dev/null
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/server.key" -out "$dir/ca.crt" -days 30 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+  head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$dir/token"
+  echo "$(cat "$dir/token"),oracle,oracle,system:masters" >"$dir/tokens.csv"
+  setsid nohup "$bin/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
+    --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
+    --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
+    --initial-cluster "default=http://127.0.0.1:$((port + 2))" >"$dir/etcd.log" 2>&1 </dev/null &
+  echo $! >"$dir/etcd.pid"
+fi
 setsid nohup "$bin/kube-apiserver" --secure-port="$port" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
   --endpoint-reconciler-type=none --allow-privileged --etcd-servers="http://127.0.0.1:$((port + 1))" \
   --service-cluster-ip-range=10.43.0.0/16 --authorization-mode=RBAC \

@@ -299,7 +299,8 @@ async function renderWatch(
   }
 }
 
-const errorFrame = (status: object): WatchFrame => ({
+/** How a watch that fails on its way tells its client. */
+export const errorFrame = (status: object): WatchFrame => ({
   type: "ERROR",
   weight: 0,
   view: () => status,

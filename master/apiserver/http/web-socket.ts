@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
-import { frameLine } from "./render.ts";
+import { errorFrame, frameLine } from "./render.ts";
 
 /** A client's request to change protocols, not answered yet. */
 export interface UpgradeRequest {
@@ -60,9 +60,14 @@ function accept(
 }
 
 async function sendFrames(peer: WebSocket, frames: AsyncIterable<WatchFrame>): Promise<void> {
-  for await (const frame of frames) {
-    if (peer.readyState !== peer.OPEN) return;
-    await send(peer, frameLine(frame));
+  try {
+    for await (const frame of frames) {
+      if (peer.readyState !== peer.OPEN) return;
+      await send(peer, frameLine(frame));
+    }
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    await send(peer, frameLine(errorFrame(error.toStatus())));
   }
   peer.close(1000);
 }

@@ -5,7 +5,7 @@ import type { Accepted, Form } from "../http/negotiate.ts";
 import type { ApiResponse, CachedObject, ListShape, RequestContext, WatchFrame } from "../request.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import type { ServedResource } from "./served-resource.ts";
-import { type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
+import { bookmarkTable, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
 
 export function valueResponse(value: object, code = 200, accepted?: Accepted): ApiResponse {
   return { kind: "object", code, value: () => value, text: () => JSON.stringify(value), accepted };
@@ -30,7 +30,7 @@ function includeOf(context: RequestContext): IncludeObject {
 export function objectResponse(
   context: RequestContext,
   accepted: Accepted,
-  { declaration }: { readonly declaration: Pick<ResourceDeclaration, "columns" | "custom"> },
+  { declaration }: { readonly declaration: Pick<ResourceDeclaration, "columns" | "custom" | "rowConditions"> },
   object: Pick<CachedObject, "view" | "text">,
   code = 200,
 ): ApiResponse {
@@ -103,27 +103,32 @@ export function watchResponse(
   const { as } = accepted;
   if (as === undefined) return { kind: "watch", frames, accepted };
   if (as.kind === "PartialObjectMetadataList") return { kind: "watch", frames: endingAtFirst(frames), accepted };
-  const include = includeOf(context);
   const { version } = as;
-  const isTable = as.kind === "Table";
-  let withColumns = true;
+  const formOf = as.kind === "Table" ? tablesOf(context, resource, version) : metadataOf(version);
   const shape = (frame: WatchFrame): WatchFrame => {
-    const { object } = frame;
-    if (!object && (!isTable || frame.type === "ERROR")) return frame;
-    const view = (): object => {
-      if (!object) {
-        const options = { include, version, withColumns: false, now_ms: 0 };
-        return { ...table(resource.declaration, [], metadataOf(frame), options) };
-      }
-      if (!isTable) return partialMetadata(object.view(), version);
-      const options = { include, version, withColumns, now_ms: Date.now() };
-      withColumns = false;
-      return table(resource.declaration, [object], { resourceVersion: String(object.revision) }, options);
-    };
-    const value = view();
+    if (frame.type === "ERROR") return frame;
+    const value = formOf(frame);
     return { type: frame.type, weight: frame.weight, view: () => value, text: () => JSON.stringify(value) };
   };
   return { kind: "watch", frames: mapped(frames, shape), accepted };
+}
+
+type FrameForm = (frame: WatchFrame) => object;
+
+const metadataOf =
+  (version: string): FrameForm =>
+  ({ object, view }) =>
+    partialMetadata(object?.view() ?? (view() as KubeObject), version);
+
+function tablesOf(context: RequestContext, { declaration }: ServedResource, version: string): FrameForm {
+  const include = includeOf(context);
+  let withColumns = true;
+  return ({ object, view }) => {
+    const options = { include, version, withColumns, now_ms: Date.now() };
+    withColumns = false;
+    if (!object) return bookmarkTable(declaration, view() as KubeObject, options);
+    return table(declaration, [object], { resourceVersion: String(object.revision) }, options);
+  };
 }
 
 async function* endingAtFirst(frames: AsyncIterable<WatchFrame>): AsyncGenerator<WatchFrame> {
@@ -132,8 +137,6 @@ async function* endingAtFirst(frames: AsyncIterable<WatchFrame>): AsyncGenerator
     yield frame;
   }
 }
-
-const metadataOf = (frame: WatchFrame): object => (frame.view() as { metadata?: object }).metadata ?? {};
 
 async function* mapped<T, U>(source: AsyncIterable<T>, map: (item: T) => U): AsyncGenerator<U> {
   for await (const item of source) yield map(item);

@@ -4,7 +4,7 @@ import type { PublishedCustomResource } from "#shared/api/openapi/published-reso
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
-import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
+import type { ObjectMeta, TableRowCondition } from "#shared/api/types/meta-v1.generated.ts";
 import type { User } from "../request.ts";
 import type { MetadataRules } from "../resources/validation/object-meta.ts";
 
@@ -26,6 +26,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly verbs?: readonly string[] | undefined;
   readonly subresources?: Readonly<Record<string, SubresourceDeclaration>> | undefined;
   readonly columns?: readonly TableColumn<T>[] | undefined;
+  /** What else a row of a table says of its object; [] for nothing. */
+  rowConditions?(object: T): readonly TableRowCondition[];
   /** Beyond metadata.name and metadata.namespace. The value is compared as text. */
   readonly selectableFields?: Readonly<Record<string, FieldGetter<T>>> | undefined;
   /** Selecting by metadata.namespace is refused too. */

@@ -52,8 +52,7 @@ export function checkedParameters(options: ListParameters): ListParameters {
     throw badRequest(`invalid resource version: ${badRevision(resourceVersion)}`);
   }
   // Whoever takes any revision is served from the cache, which knows no pages.
-  const isWhole = continueToken === "" && resourceVersion === "0";
-  return isWhole ? { ...options, limit: 0 } : options;
+  return resourceVersion === "0" ? { ...options, limit: 0 } : options;
 }
 
 /** A resource version that a client sent, of one object or a watch. Throws upstream's 500 for what is no number. */
@@ -112,7 +111,9 @@ async function entriesAt(
   revision: number,
   start: Start,
 ): Promise<Entry[]> {
-  const inMemory = revision <= hub.revision ? cache.listAt(revision, selection.namespace) : undefined;
+  // What the store has forgotten is gone for all masters and after a start, so it is here and now too.
+  const isKept = revision <= hub.revision && revision >= (await store.oldest());
+  const inMemory = isKept ? cache.listAt(revision, selection.namespace) : undefined;
   if (inMemory) return inMemory;
   try {
     const prefix = selection.namespace ? `${cache.prefix}${selection.namespace}/` : cache.prefix;
@@ -141,13 +142,18 @@ function pageOf(
   { revision, after, begun_ms }: Start & { readonly revision: number },
 ): Listed {
   const begun = after === undefined ? entries : entries.slice(firstAfter(entries, after));
-  const matching = selection.isWhole ? begun : begun.filter((entry) => selection.matches(entry));
   const resourceVersion = String(revision);
-  if (limit === 0 || matching.length <= limit) return { entries: matching, metadata: { resourceVersion } };
-  const page = matching.slice(0, limit);
+  const page: Entry[] = [];
+  let read = 0;
+  for (; read < begun.length && (limit === 0 || page.length < limit); read += 1) {
+    const entry = begun[read] as Entry;
+    if (selection.isWhole || selection.matches(entry)) page.push(entry);
+  }
+  // Whether anything matches among those that are left is for the next page to find out.
+  if (read === begun.length) return { entries: page, metadata: { resourceVersion } };
   const next = encodeContinue(revision, page.at(-1)?.key ?? "", begun_ms);
   // How many are left is only said where the selection does not hide any.
-  const remaining = selection.isWhole ? { remainingItemCount: matching.length - limit } : {};
+  const remaining = selection.isWhole ? { remainingItemCount: begun.length - read } : {};
   return { entries: page, metadata: { resourceVersion, continue: next, ...remaining } };
 }
 

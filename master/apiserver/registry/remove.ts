@@ -91,35 +91,44 @@ async function removeOnce(
   await mutate(parts, scope, admitted);
   await judge(parts, scope, admitted);
   const plan = planDeletion(strategy, old, options, parts.now_ms());
-  const storeKey = stored.cache.prefix + live.key;
-  if (plan.kind === "wait") return { entry: live, isGone: false };
-  if (plan.kind === "remove") {
-    let revision = live.revision;
-    if (!scope.dryRun) {
-      revision = await parts.store.delete(storeKey, live.revision);
-      await parts.hub.waitFor(revision);
-    }
-    if (!strategy?.gracePeriodSeconds) return { entry: live.at(revision), isGone: true };
-    // Whoever deletes hears of the mark, which nobody else sees.
-    const marked = mark(strategy, old, old.metadata.finalizers ?? [], { at_ms: parts.now_ms(), grace_s: 0 }).object;
-    return { entry: entryFor(scope, live.key, revision, toStoredText(marked), marked), isGone: true };
+  switch (plan.kind) {
+    case "wait":
+      return { entry: live, isGone: false };
+    case "remove":
+      return { entry: await takeOut(parts, scope, live, plan.marked), isGone: true };
+    case "mark":
+      return { entry: await markIn(parts, scope, live, plan.object), isGone: false };
   }
-  const object = canonical(plan.object, scope.resource.storedSchema);
+}
+
+/** Gives the last state, under the deletion's revision. */
+async function takeOut(parts: WriteParts, scope: WriteScope, live: Entry, marked?: KubeObject): Promise<Entry> {
+  const last = marked ? await markIn(parts, scope, live, marked) : live;
+  if (scope.dryRun) return last;
+  const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
+  await parts.hub.waitFor(revision);
+  return last.at(revision);
+}
+
+async function markIn(parts: WriteParts, scope: WriteScope, live: Entry, marked: KubeObject): Promise<Entry> {
+  const object = canonical(marked, scope.resource.storedSchema);
   const text = toStoredText(object);
-  if (text === live.stored) return { entry: live, isGone: false };
-  if (scope.dryRun) return { entry: entryFor(scope, live.key, live.revision, text, object), isGone: false };
+  if (text === live.stored) return live;
+  if (scope.dryRun) return entryFor(scope, live.key, live.revision, text, object);
+  const storeKey = scope.stored.cache.prefix + live.key;
   parts.hub.offer(storeKey, text, object);
   try {
     const revision = await parts.store.update(storeKey, text, live.revision);
     await parts.hub.waitFor(revision);
-    return { entry: entryFor(scope, live.key, revision, text, object), isGone: false };
+    return entryFor(scope, live.key, revision, text, object);
   } finally {
     parts.hub.withdraw(storeKey);
   }
 }
 
 export type DeletionPlan =
-  | { readonly kind: "remove" }
+  /** What goes by grace is marked first, however short that is: who watches sees that it was deleted, and when. */
+  | { readonly kind: "remove"; readonly marked?: KubeObject | undefined }
   /** A deletion is under way already, and this one asks for nothing more. */
   | { readonly kind: "wait" }
   | { readonly kind: "mark"; readonly object: KubeObject };
@@ -142,14 +151,20 @@ function planDeletion(
     if (!shortened && given_s > 0) {
       return sameList(finalizers, old.metadata.finalizers) ? { kind: "wait" } : mark(strategy, old, finalizers);
     }
-    if (grace_s === 0 && !held) return { kind: "remove" };
+    const begun_ms = Date.parse(deletionTimestamp) - given_s * 1000;
+    const sooner = { at_ms: begun_ms + grace_s * 1000, grace_s };
+    if (grace_s === 0 && !held) {
+      return { kind: "remove", marked: given_s > 0 ? mark(strategy, old, finalizers, sooner).object : undefined };
+    }
     if (!shortened) {
       return sameList(finalizers, old.metadata.finalizers) ? { kind: "wait" } : mark(strategy, old, finalizers);
     }
-    const begun_ms = Date.parse(deletionTimestamp) - given_s * 1000;
-    return mark(strategy, old, finalizers, { at_ms: begun_ms + grace_s * 1000, grace_s });
+    return mark(strategy, old, finalizers, sooner);
   }
-  if (grace_s === 0 && !held) return { kind: "remove" };
+  if (grace_s === 0 && !held) {
+    const now = { at_ms: now_ms, grace_s };
+    return { kind: "remove", marked: strategy?.gracePeriodSeconds && mark(strategy, old, finalizers, now).object };
+  }
   return mark(strategy, old, finalizers, { at_ms: now_ms + grace_s * 1000, grace_s });
 }
 
@@ -172,8 +187,10 @@ function mark(
   if (deletion) {
     metadata.deletionTimestamp = rfc3339(deletion.at_ms);
     metadata.deletionGracePeriodSeconds = deletion.grace_s;
-    // What outlives its first deletion is marked by an update of its own.
-    if ((metadata.generation ?? 0) > 0 && !strategy?.isRemovable) metadata.generation = (metadata.generation ?? 0) + 1;
+    // What outlives its first deletion is marked by an update of its own; a second mark is no new wish.
+    const isFirst = old.metadata.deletionTimestamp === undefined;
+    if (isFirst && (metadata.generation ?? 0) > 0 && !strategy?.isRemovable)
+      metadata.generation = (metadata.generation ?? 0) + 1;
   }
   strategy?.prepareForDelete?.(object);
   return { kind: "mark", object };

@@ -20,7 +20,7 @@ const plainColumns: readonly TableColumn<KubeObject>[] = [nameColumn, createdAtC
 
 /** What is printed: something that is stored, or what is made of it (a Scale). */
 type Printed = Pick<CachedObject, "view">;
-type Printing = Pick<ResourceDeclaration, "columns" | "custom">;
+type Printing = Pick<ResourceDeclaration, "columns" | "custom" | "rowConditions">;
 
 const columnsOf = (declaration: Printing): readonly TableColumn<KubeObject>[] =>
   declaration.columns ?? (declaration.custom ? [nameColumn, ageColumn] : plainColumns);
@@ -46,15 +46,29 @@ function cell(column: TableColumn<KubeObject>, object: KubeObject, custom: boole
   return Number.isNaN(time_ms) ? "<invalid>" : humanDuration(now_ms - time_ms);
 }
 
-export function tableRow(
-  declaration: Printing,
-  object: Printed,
-  { include, version, now_ms }: Omit<TableOptions, "withColumns">,
-): TableRow {
+/** A bookmark as a row, whose cells tell nothing: there is no object to print. */
+export function bookmarkTable(declaration: Printing, bookmark: KubeObject, options: TableOptions): Table {
+  const { resourceVersion } = bookmark.metadata;
+  const cells = columnsOf(declaration).map(({ type }) => (type === "integer" || type === "number" ? 0 : ""));
+  const object = rowObject(bookmark, options);
+  const rows = [{ cells, ...(object && { object }) }];
+  return { ...table(declaration, [], { resourceVersion }, options), rows } as unknown as Table;
+}
+
+function rowObject(
+  view: KubeObject,
+  { include, version }: Pick<TableOptions, "include" | "version">,
+): object | undefined {
+  if (include === "None") return undefined;
+  return include === "Metadata" ? partialMetadata(view, version) : view;
+}
+
+export function tableRow(declaration: Printing, object: Printed, options: Omit<TableOptions, "withColumns">): TableRow {
   const view = object.view();
-  const cells = columnsOf(declaration).map((column) => cell(column, view, declaration.custom === true, now_ms));
-  if (include === "None") return { cells } as TableRow;
-  return { cells, object: include === "Metadata" ? partialMetadata(view, version) : view } as TableRow;
+  const cells = columnsOf(declaration).map((column) => cell(column, view, declaration.custom === true, options.now_ms));
+  const conditions = declaration.rowConditions?.(view) ?? [];
+  const shown = rowObject(view, options);
+  return { cells, ...(conditions.length > 0 && { conditions }), ...(shown && { object: shown }) } as TableRow;
 }
 
 export function table(

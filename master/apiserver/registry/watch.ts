@@ -1,5 +1,5 @@
 /** Watches: what happened to a selection of objects, from a revision on (KEP-365, KEP-956 bookmarks, KEP-3157 WatchList). */
-import type { StatusError } from "#shared/api/errors.ts";
+import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
 import { BoundedQueue } from "../../store/bounded-queue.ts";
@@ -21,6 +21,8 @@ export type WatchParameters = Pick<
 const MAX_PENDING_TEXT = 16 * 1024 * 1024;
 const FRAME_OVERHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
+/** A last bookmark comes so long before a watch ends, so that its client goes on from close to now. Upstream's. */
+const BOOKMARK_BEFORE_END_MS = 2_000;
 
 /** Reads the query. Throws Invalid and BadRequest as upstream words them. */
 export function watchParameters(query: URLSearchParams): WatchParameters {
@@ -71,8 +73,9 @@ export interface WatchSource {
 }
 
 /**
- * Frames of a watch. Ends when the time is over, the signal aborts, or the consumer is too slow. Throws Expired when the
- * revision to start from is no longer known.
+ * Frames of a watch. Ends when the time is over, the signal aborts, or the consumer is too slow. Rejects for what is no
+ * revision; one that is no longer known, or does not come in time, is told by the first frame instead, which throws
+ * Expired or Timeout: clients are told so within the stream.
  */
 export async function watchEntries(
   source: WatchSource,
@@ -80,11 +83,33 @@ export async function watchEntries(
   parameters: WatchParameters,
   signal: AbortSignal,
 ): Promise<AsyncIterable<WatchFrame>> {
-  const { hub, cache, resource } = source;
-  const { resourceVersion, sendInitialEvents } = parameters;
+  const { resourceVersion } = parameters;
   const asked = resourceVersion === "" ? 0 : revisionOf(resourceVersion);
+  const start = (): AsyncIterable<WatchFrame> => begun(source, selection, { ...parameters, asked }, signal);
+  const waits = parameters.sendInitialEvents === true && asked > source.hub.revision;
+  if (waits) return afterwards(source.hub.waitForClient(asked), start);
+  try {
+    return start();
+  } catch (error) {
+    if (error instanceof StatusError) return afterwards(Promise.reject(error), start);
+    throw error;
+  }
+}
+
+/** What begins once something has come: until then the stream stands open. */
+async function* afterwards(come: Promise<void>, start: () => AsyncIterable<WatchFrame>): AsyncGenerator<WatchFrame> {
+  await come;
+  yield* start();
+}
+
+function begun(
+  source: WatchSource,
+  selection: Selection,
+  { asked, sendInitialEvents, allowBookmarks, timeout_s }: WatchParameters & { readonly asked: number },
+  signal: AbortSignal,
+): AsyncIterable<WatchFrame> {
+  const { hub, cache, resource } = source;
   const fromNow = asked === 0 || sendInitialEvents === true;
-  if (fromNow) await hub.waitForClient(asked);
   const queue = new BoundedQueue<Pending>(
     MAX_PENDING_TEXT,
     // Closed, not failed: the client goes on from the last revision that it saw.
@@ -92,7 +117,7 @@ export async function watchEntries(
     (frame) => frame.weight,
   );
   // A time that is over before it begins ends the watch so, too.
-  if (signal.aborted || parameters.timeout_s < 0) {
+  if (signal.aborted || timeout_s < 0) {
     queue.end();
     return framesOf([], undefined, queue, selection, resource);
   }
@@ -100,7 +125,7 @@ export async function watchEntries(
   const after = fromNow ? hub.revision : asked;
   const present = fromNow && sendInitialEvents !== false ? cache.list(selection.namespace) : [];
   const endOfInitial =
-    sendInitialEvents && parameters.allowBookmarks
+    sendInitialEvents && allowBookmarks
       ? bookmarkFrame(resource, after, { "k8s.io/initial-events-end": "true" })
       : undefined;
   const unsubscribe = cache.subscribe(
@@ -116,18 +141,34 @@ export async function watchEntries(
     },
     end,
   );
-  const untick = parameters.allowBookmarks
-    ? source.ticker.add(() => queue.push(bookmarkFrame(resource, hub.revision, undefined)))
-    : undefined;
-  const timer = setTimeout(end, parameters.timeout_s * 1000);
+  const bookmark = (): void => {
+    // Whoever waits for the future is told of nothing before it.
+    if (hub.revision >= after) queue.push(bookmarkFrame(resource, hub.revision, undefined));
+  };
+  const untick = allowBookmarks ? source.ticker.add(bookmark) : undefined;
+  const unschedule = scheduleEnd(timeout_s * 1000, allowBookmarks ? bookmark : undefined, end);
   signal.addEventListener("abort", end);
   queue.onEnd = () => {
     unsubscribe();
     untick?.();
-    clearTimeout(timer);
+    unschedule();
     signal.removeEventListener("abort", end);
   };
   return framesOf(present, endOfInitial, queue, selection, resource);
+}
+
+/** Calls `end` after a time, and `beforeEnd` shortly before, where there is enough of it. Gives what takes both back. */
+function scheduleEnd(in_ms: number, beforeEnd: (() => void) | undefined, end: () => void): () => void {
+  const early_ms = in_ms - BOOKMARK_BEFORE_END_MS;
+  if (!beforeEnd || early_ms <= 0) {
+    const timer = setTimeout(end, in_ms);
+    return () => clearTimeout(timer);
+  }
+  let timer = setTimeout(() => {
+    timer = setTimeout(end, BOOKMARK_BEFORE_END_MS);
+    beforeEnd();
+  }, early_ms);
+  return () => clearTimeout(timer);
 }
 
 /** A frame, or what one is made of when its turn comes. */
@@ -205,10 +246,4 @@ function bookmarkFrame(
     metadata: { resourceVersion: String(revision), ...(annotations ? { annotations } : {}) },
   } satisfies KubeObject;
   return { type: "BOOKMARK", weight: FRAME_OVERHEAD, text: () => JSON.stringify(object), view: () => object };
-}
-
-/** How a watch that has expired on its way tells its client. */
-export function errorFrame(error: StatusError): WatchFrame {
-  const status = error.toStatus();
-  return { type: "ERROR", weight: FRAME_OVERHEAD, text: () => JSON.stringify(status), view: () => status };
 }

@@ -211,10 +211,14 @@ export class ResourceCache {
     let index = this.#events.length;
     while (index > 0 && (this.#events[index - 1]?.revision ?? 0) > after) index -= 1;
     for (; index < this.#events.length; index += 1) listener(this.#events[index] as CacheEvent);
-    this.#listeners.add(listener);
+    // A revision that is yet to come may be asked for.
+    const later: CacheListener = (event) => {
+      if (event.revision > after) listener(event);
+    };
+    this.#listeners.add(later);
     this.#closers.add(onClose);
     return () => {
-      this.#listeners.delete(listener);
+      this.#listeners.delete(later);
       this.#closers.delete(onClose);
     };
   }

@@ -59,7 +59,8 @@ const isManagedFields = ([field, value]: Fields[number]): boolean =>
 /** Seconds of a time of these years are those of now. */
 const isNow = (number: string): boolean => /^(1[7-9]|2[01])\d{8}$/.test(number);
 
-function withoutChosenFields(fields: Fields, sent: string): unknown {
+/** Of a message, without what a server chose. */
+export function withoutChosenFields(fields: Fields, sent: string): unknown {
   return fields
     .filter((each) => !isManagedFields(each))
     .map(([field, value]) => {
@@ -73,6 +74,12 @@ function withoutChosenFields(fields: Fields, sent: string): unknown {
 /** YAML by its value: the order of its keys is nobody's business. */
 const unparsed = (type: string, text: string, sent: string): unknown =>
   /yaml/.test(type) ? formless(parseYaml(text), sent) : withoutChoices(text, sent);
+
+/** A value without what a server chose, but for what stands in `sent`. */
+export const comparable = (value: unknown, sent: string): unknown => {
+  const body = formless(value, sent);
+  return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
+};
 
 const formless = (value: unknown, sent: string): Json =>
   withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
@@ -88,8 +95,7 @@ function parsed(text: string, sent: string): unknown {
     return events(text, sent);
   }
   if (isEvent(value)) return events(text, sent);
-  const body = formless(value, sent);
-  return body !== null && body["kind"] === "Status" && body["apiVersion"] === "v1" ? status(body) : body;
+  return comparable(value, sent);
 }
 
 const isEvent = (value: unknown): boolean =>

@@ -45,7 +45,12 @@ export function fieldsOfMessage(bytes: Uint8Array): Fields | undefined {
   return fields;
 }
 
+/** Before a message that stands in another one as an object of any kind. */
+const MARK = Buffer.from("k8s\0");
+
 function textOrFields(bytes: Uint8Array): string | Fields {
+  if (MARK.equals(bytes.subarray(0, MARK.length)))
+    return fieldsOfMessage(bytes.subarray(MARK.length)) ?? Buffer.from(bytes).toString("base64");
   if (bytes.every((byte) => byte >= 0x20 && byte < 0x7f)) return `"${Buffer.from(bytes).toString()}"`;
   return fieldsOfMessage(bytes) ?? Buffer.from(bytes).toString("base64");
 }

@@ -27,11 +27,11 @@ export function saveAnswers(answers: ReadonlyMap<string, unknown>, file = wireAn
 }
 
 /** What was recorded before, by the name of the request. */
-export function allAnswers(): ReadonlyMap<string, WireAnswer> {
-  const { texts, answers } = read(wireAnswers);
-  return new Map(
-    Object.entries(answers).map(([name, index]) => [name, JSON.parse(texts[index] ?? "null") as WireAnswer]),
-  );
+export const allAnswers = (): ReadonlyMap<string, WireAnswer> => savedAnswers<WireAnswer>(wireAnswers);
+
+export function savedAnswers<Answer>(file: string): ReadonlyMap<string, Answer> {
+  const { texts, answers } = read(file);
+  return new Map(Object.entries(answers).map(([name, index]) => [name, JSON.parse(texts[index] ?? "null") as Answer]));
 }
 
 const read = (file: string): Recording => JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Recording;

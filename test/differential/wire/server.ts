@@ -20,6 +20,10 @@ import type { Target } from "./request.ts";
 
 export interface WireServer {
   readonly target: Target;
+  /** Its store forgets all history. */
+  compact(): Promise<void>;
+  /** Starts it anew over the same store, at another address; whoever is connected is cut off. */
+  restart(): Promise<void>;
   /** Gone when it stops. */
   readonly folder: string;
   stop(): Promise<void>;
@@ -53,14 +57,56 @@ export async function startWireServer(): Promise<WireServer> {
     silentLog,
   );
   const store = openMemoryStore();
-  const api = await startApiServer({
-    settings,
-    store,
-    keys,
-    address: () => "127.0.0.1",
-    components: new Map(),
-    log: process.env["WIRE_LOG"] ? (await import("#shared/client/log.ts")).stderrLog("warn") : silentLog,
-  });
+  const log = process.env["WIRE_LOG"] ? (await import("#shared/client/log.ts")).stderrLog("warn") : silentLog;
+  const start = async (): Promise<Running> => {
+    const api = await startApiServer({
+      settings,
+      store,
+      keys,
+      address: () => "127.0.0.1",
+      components: new Map(),
+      log,
+    });
+    return prepared(api, settings);
+  };
+  let running = await start();
+  const { ca } = keys.current.authorities;
+  const oracle = await issueCertificate(ca, { commonName: "oracle", organizations: ["system:masters"] }, [
+    extendedKeyUsages.clientAuth,
+  ]);
+  return {
+    folder: dataDir,
+    get target() {
+      return {
+        url: running.url,
+        headers: {},
+        tls: { ca: ca.certificatePem, cert: oracle.certificatePem, key: oracle.keyPem },
+      };
+    },
+    async compact() {
+      await store.compact(await store.now());
+    },
+    async restart() {
+      await running.stop();
+      running = await start();
+    },
+    async stop() {
+      await running.stop();
+      await store.close();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
+
+interface Running {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+type Api = Awaited<ReturnType<typeof startApiServer>>;
+
+/** With what is there before anybody asks. */
+async function prepared(api: Api, settings: Pick<ValuesOf<typeof masterOptions>, "serviceCidr">): Promise<Running> {
   const client = api.server.client(apiServerUser);
   await ensureBootstrapObjects({
     client,
@@ -82,23 +128,12 @@ export async function startWireServer(): Promise<WireServer> {
     informers,
     events: { record: () => undefined },
   });
-  const { ca } = keys.current.authorities;
-  const oracle = await issueCertificate(ca, { commonName: "oracle", organizations: ["system:masters"] }, [
-    extendedKeyUsages.clientAuth,
-  ]);
   return {
-    folder: dataDir,
-    target: {
-      url: `https://127.0.0.1:${await api.open()}`,
-      headers: {},
-      tls: { ca: ca.certificatePem, cert: oracle.certificatePem, key: oracle.keyPem },
-    },
+    url: `https://127.0.0.1:${await api.open()}`,
     async stop() {
       await flowControl.stop();
       await informers.stop();
       await api.stop();
-      await store.close();
-      await rm(dataDir, { recursive: true });
     },
   };
 }

@@ -8,7 +8,7 @@ export const namespace = "wire";
 const limitsNamespace = "wire-limits";
 
 /** What would act on other requests if it stood as in the sample. */
-const harmless: Readonly<Record<string, readonly (readonly [Path, unknown])[]>> = {
+export const harmless: Readonly<Record<string, readonly (readonly [Path, unknown])[]>> = {
   mutatingWebhookConfiguration: [[["webhooks", 0, "rules", 0, "resources"], ["nothings"]]],
   validatingWebhookConfiguration: [[["webhooks", 0, "rules", 0, "resources"], ["nothings"]]],
   validatingAdmissionPolicy: [[["spec", "matchConstraints", "resourceRules", 0, "resources"], ["nothings"]]],
@@ -17,7 +17,7 @@ const harmless: Readonly<Record<string, readonly (readonly [Path, unknown])[]>> 
 };
 
 /** Kinds whose names are bound to their contents. */
-const keepsName = new Set(["customResourceDefinition", "apiService", "csiNode", "ipAddress"]);
+export const keepsName = new Set(["customResourceDefinition", "apiService", "csiNode", "ipAddress"]);
 
 export interface Held {
   readonly sample: string;

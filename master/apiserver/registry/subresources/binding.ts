@@ -32,7 +32,12 @@ export class PodBinding implements SubresourceHandler {
       name: call.name,
       isInternal: true,
       update: { prepare: () => undefined },
-      next: (live) => ({ draft: bound(live.view() as unknown as Pod, binding, call.name, at), fromPresent: true }),
+      next: (live) => {
+        const pod = live.view() as unknown as Pod;
+        // Where a pod runs is nobody's wish: no manager owns it.
+        const { managedFields = [] } = pod.metadata;
+        return { draft: bound(pod, binding, call.name, at), fromPresent: true, managedFields };
+      },
     };
     await update(parts, scope, change);
     return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);

@@ -1,4 +1,5 @@
 import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { TableRowCondition } from "#shared/api/types/meta-v1.generated.ts";
 import type { TableColumn } from "../../../registry/declaration.ts";
 import { ageColumn, column, nameColumn, orNone, since, wideColumn } from "../../columns.ts";
 
@@ -141,3 +142,15 @@ export const podColumns: readonly TableColumn<Pod>[] = [
   wideColumn("Nominated Node", (pod) => orNone(pod.status?.nominatedNodeName)),
   wideColumn("Readiness Gates", readinessGates),
 ];
+
+const completed = (reason: string, message: string): readonly TableRowCondition[] => [
+  { type: "Completed", status: "True", reason, message },
+];
+const succeeded = completed("Succeeded", "The pod has completed successfully.");
+const failed = completed("Failed", "The pod failed.");
+
+/** Tells printers that a pod has run to its end. */
+export function completion({ status }: Pod): readonly TableRowCondition[] {
+  if (status?.phase === "Succeeded") return succeeded;
+  return status?.phase === "Failed" ? failed : [];
+}

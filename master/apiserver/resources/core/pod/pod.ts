@@ -2,7 +2,7 @@ import { pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../../registry/declaration.ts";
 import { connect, proxy, status } from "../../subresources.ts";
-import { podColumns } from "./columns.ts";
+import { completion, podColumns } from "./columns.ts";
 import { podStrategy } from "./strategy.ts";
 import { ephemeralContainersUpdate, resizeUpdate } from "./update.ts";
 
@@ -23,6 +23,7 @@ export const pod: ResourceDeclaration<Pod> = {
     status,
   },
   columns: podColumns,
+  rowConditions: completion,
   selectableFields: {
     "spec.nodeName": ({ spec }) => spec.nodeName ?? "",
     "spec.restartPolicy": ({ spec }) => spec.restartPolicy ?? "",
