@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:tls";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
 let server: TestServer;
@@ -69,5 +70,28 @@ describe("a container's log by WebSocket", () => {
   test("needs no subprotocol, and refuses one that is not known", async () => {
     expect((await converse(path, [])).messages).toHaveLength(3);
     await expect(converse(path, ["unknown"])).rejects.toThrow("refused");
+  });
+});
+
+describe("a watch by WebSocket", () => {
+  test("ends for a client that sends what is no frame of one, with the reason", async () => {
+    const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+    const { hostname, port } = new URL(server.url);
+    const socket = connect({ host: hostname, port: Number(port), ca: server.authority.certificatePem, cert, key });
+    const received: Buffer[] = [];
+    const isClosed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+    socket.on("data", (bytes: Buffer) => {
+      received.push(bytes);
+      // Clients mask what they send (RFC 6455, 5.1).
+      if (received.length === 1) socket.write(Buffer.from([0x81, 0x01, 0x78]));
+    });
+    socket.write(
+      "GET /api/v1/configmaps?watch=true HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    );
+    await isClosed;
+    const all = Buffer.concat(received);
+    const frames = all.subarray(all.indexOf("\r\n\r\n") + 4);
+    expect(frames.toString("hex")).toEndWith("880203ea");
   });
 });

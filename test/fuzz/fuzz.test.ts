@@ -145,7 +145,11 @@ test(`${requests} malformed requests from seed ${firstSeed} on`, async () => {
   expect(after.liveHeap_bytes).toBeLessThanOrEqual(most.liveHeap_bytes);
   // Nobody was told of a request that was hidden in another's body.
   expect(server.log).not.toContain(smuggledPath);
+  expect(server.log.match(uncaught)).toBeNull();
 });
+
+/** How the engine reports an error that nobody caught; where it did not end the process. */
+const uncaught = /^\w*Error: .*/m;
 
 /** Measures until connections that were left have been noticed, and what was kept of them is given up. */
 async function quiet(most: { readonly openFiles: number; readonly liveHeap_bytes: number }): Promise<Measure> {

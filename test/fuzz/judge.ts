@@ -23,12 +23,15 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
   },
   { says: /Unsupported transfer encoding/, why: "501: a coding of the body that is none of HTTP/1.1's" },
   { says: /unsupported protocol version/, why: "505: a version of HTTP that is not spoken here" },
-  { says: /invalid key: "\/[^/"]*\/\.\.?"/, why: "a list of a namespace that is no name" },
+  { says: /invalid key: \\"\/[^/"]*\/\.\.?\\"/, why: "a list of a namespace that is no name" },
   { says: /no endpoints available for service/, why: "503: nothing serves the Service that is proxied to" },
 ];
 
 /** An answer to HEAD says nothing: here 503, since nothing serves the Service that is proxied to. */
 const asksProxyForHead = /^HEAD \S*\/services\/[^/\s]+\/proxy/;
+
+/** A request may give itself less time than a read waits for a revision that does not come: 504. */
+const givesTime = /[?&]timeout=/;
 
 /** What an API server must not do to this request; undefined where all is well. */
 export function faultOf({ shape, ending, over, head }: FuzzCase, { codes, text, end }: Outcome): string | undefined {
@@ -40,6 +43,8 @@ export function faultOf({ shape, ending, over, head }: FuzzCase, { codes, text, 
   if (shape === "framing" && codes.length > 1) return "the body was taken for a request";
   const failed = codes.find((code) => code >= 500);
   if (failed === undefined || rightful.some(({ says }) => says.test(text))) return undefined;
-  if (failed === 503 && asksProxyForHead.test(head.toString("latin1"))) return undefined;
+  const asked = head.toString("latin1");
+  if (failed === 503 && asksProxyForHead.test(asked)) return undefined;
+  if (failed === 504 && givesTime.test(asked)) return undefined;
   return `answered ${failed}`;
 }

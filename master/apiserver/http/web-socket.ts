@@ -52,6 +52,8 @@ function accept(
   onError: (error: unknown) => void,
 ): void {
   server.handleUpgrade(request, socket, head, (peer) => {
+    // Of a client that breaks the protocol: it is told so by the closing that comes with it, and what is served ends with the socket.
+    peer.on("error", () => undefined);
     serve(peer).catch((error: unknown) => {
       onError(error);
       peer.close(1011);

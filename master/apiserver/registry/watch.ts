@@ -128,9 +128,13 @@ function begun(
     sendInitialEvents && allowBookmarks
       ? bookmarkFrame(resource, after, { "k8s.io/initial-events-end": "true" })
       : undefined;
+  // What a client knows without a bookmark: where its watch began, and the past events that it has had to begin with.
+  let known = after;
+  let isPast = true;
   const unsubscribe = cache.subscribe(
     after,
     (event) => {
+      if (isPast) known = event.revision;
       // Each version of a custom resource may have to be asked for elsewhere: in its turn, not here.
       if (resource.declaration.converter) {
         queue.push({ event, weight: event.entry.size + FRAME_OVERHEAD });
@@ -141,9 +145,9 @@ function begun(
     },
     end,
   );
+  isPast = false;
   const bookmark = (): void => {
-    // Whoever waits for the future is told of nothing before it.
-    if (hub.revision >= after) queue.push(bookmarkFrame(resource, hub.revision, undefined));
+    if (hub.revision > known) queue.push(bookmarkFrame(resource, hub.revision, undefined));
   };
   const untick = allowBookmarks ? source.ticker.add(bookmark) : undefined;
   const unschedule = scheduleEnd(timeout_s * 1000, allowBookmarks ? bookmark : undefined, end);

@@ -135,14 +135,18 @@ const terminating: Scenario = {
   ],
 };
 
-const maps = "/api/v1/namespaces/watch-ends/configmaps";
+const mapsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/configmaps`;
 const map = (name: string): Json => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } });
 
+const endingMaps = mapsOf("watch-ends");
+
+/** Nothing is written meanwhile, so that it does not matter how long their beginning takes. */
 const ends: Scenario = {
   name: "watches that end",
   steps: [
     ...ownNamespace("watch-ends"),
-    write("a is made", "POST", maps, map("a")),
+    write("a is made", "POST", endingMaps, map("a")),
+    write("b is made", "POST", endingMaps, map("b")),
     ...[
       ["soon", "timeoutSeconds=1&fieldSelector=metadata.name%3Da"],
       ["soon, with bookmarks", "timeoutSeconds=1&allowWatchBookmarks=true&fieldSelector=metadata.name%3Da"],
@@ -154,20 +158,28 @@ const ends: Scenario = {
       ],
       ["later, all", `timeoutSeconds=5&${all}`],
       ["later, of nothing", "timeoutSeconds=5&allowWatchBookmarks=true&labelSelector=none"],
-    ].map(([what, query]) => ending(watch(`ends ${what}`, maps, query ?? ""))),
-    ending(watch("tables end", maps, `timeoutSeconds=5&${all}`, table)),
-    ending(watch("metadata ends", maps, `timeoutSeconds=5&${all}`, partial)),
-    ending(watch("protobuf ends", maps, `timeoutSeconds=5&${all}`, protobuf)),
+    ].map(([what, query]) => ending(watch(`ends ${what}`, endingMaps, query ?? ""))),
+    ending(watch("tables end", endingMaps, `timeoutSeconds=5&${all}`, table)),
+    ending(watch("metadata ends", endingMaps, `timeoutSeconds=5&${all}`, partial)),
+    ending(watch("protobuf ends", endingMaps, `timeoutSeconds=5&${all}`, protobuf)),
+    ending(watch("a watch of CBOR", endingMaps, "", "application/cbor")),
+  ],
+};
+
+const futureMaps = mapsOf("watch-future");
+
+const future: Scenario = {
+  name: "watches of the future",
+  steps: [
+    ...ownNamespace("watch-future"),
+    write("a is made", "POST", futureMaps, map("a")),
     ...[
       ["of the future", "resourceVersion={future:a is made}&timeoutSeconds=6"],
       ["of the future with bookmarks", "resourceVersion={future:a is made}&timeoutSeconds=6&allowWatchBookmarks=true"],
       ["of the future's present", `resourceVersion={future:a is made}&timeoutSeconds=20&${all}`],
-      ["of CBOR", ""],
-    ].map(([what, query]) =>
-      ending(watch(`a watch ${what}`, maps, query ?? "", what === "of CBOR" ? "application/cbor" : undefined)),
-    ),
-    write("b is made", "POST", maps, map("b")),
+    ].map(([what, query]) => ending(watch(`a watch ${what}`, futureMaps, query ?? ""))),
+    write("b is made", "POST", futureMaps, map("b")),
   ],
 };
 
-export const selectionScenarios: readonly Scenario[] = [fields, customFields, terminating, ends];
+export const selectionScenarios: readonly Scenario[] = [fields, customFields, terminating, ends, future];
