@@ -7,18 +7,21 @@ import { parseQuantity } from "#shared/api/quantity.ts";
 import { canonicalTime, parseDuration } from "#shared/api/schema/scalars.ts";
 import type { Ingress } from "#shared/api/types/networking-v1.generated.ts";
 import { mediaRanges } from "#shared/http/accept.ts";
+import { cleanPath } from "#shared/http/clean-path.ts";
 import { serveContent } from "#shared/http/serve-content.ts";
 import { RoutingTable } from "../../agent/ingress/routes.ts";
 import { envFileValue } from "../../agent/kubelet/container/env-file.ts";
 import { matchesImage } from "../../agent/runtime/image-credentials.ts";
 import { missingRules } from "../../master/apiserver/authz/rbac-rules.ts";
 import { hasFormat } from "../../master/apiserver/extensions/formats.ts";
+import { requestInfoOf } from "../../master/apiserver/http/request-info.ts";
 import { scheduleComplaint } from "../../master/apiserver/resources/batch/schedule.ts";
 import { validateFieldRef } from "../../master/apiserver/resources/core/pod/validate-env.ts";
 import { podWarnings } from "../../master/apiserver/resources/core/pod/warnings.ts";
 import { resourceQuota } from "../../master/apiserver/resources/core/resource-quota.ts";
 import { collect } from "../../master/apiserver/resources/validation/field.ts";
 import { validateKindMeta } from "../../master/apiserver/resources/validation/object-meta.ts";
+import { splitUrl } from "../../master/apiserver/server.ts";
 import { parseSchedule } from "../../master/controllers/cronjob/schedule.ts";
 
 /** What a body holds; a header holds less. */
@@ -41,6 +44,13 @@ test("headers", async () => {
     },
   );
   expect(answer.status).toBe(416);
+});
+
+test("paths", () => {
+  const path = `/api/v1${slashes}`;
+  expect(requestInfoOf("GET", path, new URLSearchParams()).version).toBe("v1");
+  expect(cleanPath(path)).toBe("/api/v1/a");
+  expect(splitUrl(`${path}?${"&;".repeat(LENGTH / 2)}`).path).toBe(path);
 });
 
 test("schedules of CronJobs", () => {

@@ -57,7 +57,13 @@ export function requestInfoOf(method: string, url: string, query: URLSearchParam
   return { ...info, ...target(verb, name || undefined, subresource, query) };
 }
 
-const withoutOuterSlashes = (path: string): string => path.replace(/^\/+|\/+$/g, "");
+/** No pattern: one for the last slashes would begin anew at each that stands in a row within. */
+function withoutOuterSlashes(path: string): string {
+  let [begin, end] = [0, path.length];
+  while (path[begin] === "/") begin += 1;
+  while (end > begin && path[end - 1] === "/") end -= 1;
+  return path.slice(begin, end);
+}
 
 function target(
   verb: string,
