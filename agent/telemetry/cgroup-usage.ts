@@ -47,6 +47,15 @@ export async function cgroupFolders(pid: number, root = "/"): Promise<CgroupFold
   return text === undefined ? undefined : foldersFrom(text, `${root}sys/fs/cgroup`);
 }
 
+/** Of version 1, where each controller has a tree of its own. */
+export const foldersByController = (folder: (controller: string) => string): CgroupFolders => ({
+  version: 1,
+  cpu: folder("cpu"),
+  cpuacct: folder("cpuacct"),
+  memory: folder("memory"),
+  pids: folder("pids"),
+});
+
 /** Reads /proc/PID/cgroup. A machine with version 1 may have an empty version 2 beside it: then version 1 counts. */
 export function foldersFrom(text: string, mount: string): CgroupFolders | undefined {
   const byController = new Map<string, string>();
@@ -59,13 +68,7 @@ export function foldersFrom(text: string, mount: string): CgroupFolders | undefi
   const unified = byController.get("");
   if (memory !== undefined && cpuacct !== undefined) {
     const folder = (controller: string): string => `${mount}/${controller}${byController.get(controller) ?? cpuacct}`;
-    return {
-      version: 1,
-      cpu: folder("cpu"),
-      cpuacct: folder("cpuacct"),
-      memory: folder("memory"),
-      pids: folder("pids"),
-    };
+    return foldersByController(folder);
   }
   return unified === undefined ? undefined : { version: 2, unified: mount + unified };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { cgroupSettings } from "#agent/runtime/cgroup-limits.ts";
-import type { CgroupFolders } from "#agent/telemetry/cgroup-usage.ts";
+import { type CgroupFolders, foldersByController } from "#agent/telemetry/cgroup-usage.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { CgroupLimits } from "./limits.ts";
 
@@ -108,14 +108,7 @@ export class CgroupTree implements GroupTree {
 
   folders(path: string): CgroupFolders {
     if (this.version === 2) return { version: 2, unified: this.mount + path };
-    const folder = (controller: string): string => this.#file(controller, path);
-    return {
-      version: 1,
-      cpu: folder("cpu"),
-      cpuacct: folder("cpuacct"),
-      memory: folder("memory"),
-      pids: folder("pids"),
-    };
+    return foldersByController((controller) => this.#file(controller, path));
   }
 
   /** In whatever hierarchy. */
