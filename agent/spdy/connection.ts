@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
 import { HeaderReader, type Headers, HeaderWriter } from "./header-block.ts";
 
 /**
@@ -19,6 +20,7 @@ const control = {
 const flagFin = 1;
 const resetCode = { protocolError: 1, refusedStream: 3, cancel: 5 } as const;
 const maxFrame_bytes = 1 << 20;
+const head_bytes = 8;
 const maxData_bytes = 16_384;
 const mostStreams = 512;
 
@@ -29,7 +31,9 @@ export class SpdyConnection {
   private readonly behind = new Set<SpdyStream>();
   private readonly reader = new HeaderReader();
   private readonly writer = new HeaderWriter();
-  private buffered: Buffer = Buffer.alloc(0);
+  private readonly arrived = new GatheredBytes();
+  /** Of what arrives, before there is anything to do. */
+  private need_bytes = head_bytes;
   /** Frames are handled in order although inflating a header block takes a turn. */
   private order: Promise<void> = Promise.resolve();
   private readonly end = Promise.withResolvers<void>();
@@ -116,24 +120,31 @@ export class SpdyConnection {
   }
 
   private receive(chunk: Buffer): void {
-    this.buffered = this.buffered.length === 0 ? chunk : Buffer.concat([this.buffered, chunk]);
-    while (this.buffered.length >= 8) {
-      const length = this.buffered.readUInt32BE(4) & 0xffffff;
+    this.arrived.push(chunk);
+    if (this.arrived.length < this.need_bytes) return;
+    let rest = this.arrived.takeAll();
+    this.need_bytes = head_bytes;
+    while (rest.length >= head_bytes) {
+      const length = rest.readUInt32BE(4) & 0xffffff;
       if (length > maxFrame_bytes) {
         this.close();
         return;
       }
-      if (this.buffered.length < 8 + length) return;
-      const frame = this.buffered.subarray(0, 8 + length);
-      this.buffered = this.buffered.subarray(8 + length);
+      if (rest.length < head_bytes + length) {
+        this.need_bytes = head_bytes + length;
+        break;
+      }
+      const frame = rest.subarray(0, head_bytes + length);
+      rest = rest.subarray(head_bytes + length);
       this.order = this.order.then(() => this.take(frame)).catch(() => this.close());
     }
+    this.arrived.push(rest);
   }
 
   private async take(frame: Buffer): Promise<void> {
     if (this.isClosed) return;
     const flags = frame.readUInt8(4);
-    const payload = frame.subarray(8);
+    const payload = frame.subarray(head_bytes);
     if ((frame.readUInt8(0) & 0x80) === 0) {
       this.takeData(frame.readUInt32BE(0) & 0x7fffffff, payload, (flags & flagFin) !== 0);
       return;

@@ -65,6 +65,9 @@ const MAX_RESETS = 1000;
 const RESETS_A_SECOND = 200;
 /** Streams that ended on our word are remembered: what the client sent before it heard that is no fault. */
 const MAX_REMEMBERED = 128;
+/** In one frame, as Go's server has it: each change of the first window is a change of every stream's. */
+const MAX_SETTINGS = 100;
+const SETTING_BYTES = 6;
 const TOO_LARGE_HEADERS = 431;
 const FAREWELL_MS = 1000;
 
@@ -368,12 +371,17 @@ export class Http2Connection implements StreamPort {
   #takeSettings({ stream, flags: flag, payload }: ArrivedFrame): void {
     if (stream !== 0) throw protocolError("SETTINGS on a stream");
     const isAck = (flag & flags.ack) !== 0;
-    if (payload.length % 6 !== 0 || (isAck && payload.length > 0))
+    if (payload.length % SETTING_BYTES !== 0 || (isAck && payload.length > 0))
       throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of another size");
     if (!this.#hasSettings && isAck) throw protocolError("the first frame acknowledges");
     this.#hasSettings = true;
     if (isAck) return;
-    for (let at = 0; at < payload.length; at += 6) this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+    const ids = new Set<number>();
+    for (let at = 0; at < payload.length; at += SETTING_BYTES) ids.add(payload.readUInt16BE(at));
+    const count = payload.length / SETTING_BYTES;
+    if (count > MAX_SETTINGS || ids.size < count) throw protocolError("too many settings, or one of them twice");
+    for (let at = 0; at < payload.length; at += SETTING_BYTES)
+      this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
     this.push(settingsAck);
     this.#sendMore();
   }

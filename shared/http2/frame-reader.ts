@@ -1,3 +1,4 @@
+import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
 import { FRAME_BYTES, FRAME_HEAD_BYTES, type Frame, preface } from "./frames.ts";
 
 /** The payload is a part of what arrived, not a copy. */
@@ -7,17 +8,15 @@ export interface ArrivedFrame extends Frame {
 
 /** Cuts what a client sends into frames. */
 export class FrameReader {
-  #parts: Buffer[] = [];
-  #have_bytes = 0;
+  readonly #arrived = new GatheredBytes();
   #need_bytes = preface.length;
   #hasBegun = false;
 
   /** The frames that are complete with these bytes, in order; "preface" where the connection does not begin as it must, "size" for a frame that is too large. */
   *read(bytes: Buffer): Generator<ArrivedFrame | "preface" | "size"> {
-    this.#parts.push(bytes);
-    this.#have_bytes += bytes.length;
-    if (this.#have_bytes < this.#need_bytes) return;
-    const all = this.#parts.length === 1 ? bytes : Buffer.concat(this.#parts, this.#have_bytes);
+    this.#arrived.push(bytes);
+    if (this.#arrived.length < this.#need_bytes) return;
+    const all = this.#arrived.takeAll();
     let at = 0;
     if (!this.#hasBegun) {
       if (!all.subarray(0, preface.length).equals(preface)) {
@@ -46,7 +45,6 @@ export class FrameReader {
       at = end;
       yield { type, flags, stream, payload };
     }
-    this.#parts = at < all.length ? [all.subarray(at)] : [];
-    this.#have_bytes = all.length - at;
+    this.#arrived.push(all.subarray(at));
   }
 }

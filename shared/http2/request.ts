@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
 import { type ErrorCode, errorCodes, WINDOW_BYTES, windowUpdateFrame } from "./frames.ts";
 import { encodeHeaders } from "./header-encoder.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -22,7 +23,7 @@ export class Http2Request {
   readonly #port: StreamPort;
   readonly #contentLength: number | undefined;
   #body: Body | undefined;
-  #arrived: Uint8Array[] = [];
+  readonly #arrived = new GatheredBytes();
   #received_bytes = 0;
   /** What the client may still send, and what of the rest was read without the client knowing. */
   #window_bytes = WINDOW_BYTES;
@@ -61,14 +62,11 @@ export class Http2Request {
   /** The body, where all of it is here already and nobody has begun to read it: most are small, and come with their head. */
   takeWhole(): Uint8Array | undefined {
     if (!this.#isWhole || this.#body) return undefined;
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    const [only] = arrived;
-    return only && arrived.length === 1 ? only : Buffer.concat(arrived);
+    return this.#arrived.takeAll();
   }
 
   /** @param counted_bytes what the client counts, padding included. The error that the stream ends with, if any. */
-  receive(data: Uint8Array, counted_bytes: number, isLast: boolean): ErrorCode | undefined {
+  receive(data: Buffer, counted_bytes: number, isLast: boolean): ErrorCode | undefined {
     if (this.#isWhole) return errorCodes.streamClosed;
     this.#window_bytes -= counted_bytes;
     if (this.#window_bytes < 0) return errorCodes.flowControlError;
@@ -114,8 +112,7 @@ export class Http2Request {
   #hand(): void {
     const body = this.#body;
     if (!body?.isWanted || body.isFull) return;
-    while (this.#arrived.length > 0) {
-      const data = this.#arrived.shift() as Uint8Array;
+    for (let data = this.#arrived.shift(); data; data = this.#arrived.shift()) {
       this.#credit(data.length);
       body.isFull = !body.push(data);
       if (body.isFull) return;
@@ -136,8 +133,9 @@ export class Http2Request {
 
   #leaveRest(): void {
     this.#isLeft = true;
-    const rest = this.#arrived.splice(0);
-    this.#credit(rest.reduce((sum, { length }) => sum + length, 0));
+    const rest_bytes = this.#arrived.length;
+    this.#arrived.clear();
+    this.#credit(rest_bytes);
   }
 }
 

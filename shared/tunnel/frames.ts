@@ -1,3 +1,5 @@
+import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
+
 /**
  * The wire format of a tunnel: frames of a 9-byte header and a payload over one ordered byte stream.
  * Header: type (1 byte), stream (4), payload length (4), big-endian. Only the API server opens streams; numbers are never
@@ -43,20 +45,28 @@ export function encodeFrame(type: FrameType, stream: number, payload: Uint8Array
 
 /** Cuts a byte stream into frames. Throws TunnelProtocolError for what cannot be one. */
 export class FrameDecoder {
-  private buffered: Buffer = Buffer.alloc(0);
+  private readonly arrived = new GatheredBytes();
+  private need_bytes = header_bytes;
 
   *push(chunk: Buffer): Generator<Frame> {
-    this.buffered = this.buffered.length === 0 ? chunk : Buffer.concat([this.buffered, chunk]);
-    while (this.buffered.length >= header_bytes) {
-      const type = this.buffered.readUInt8(0);
-      const length = this.buffered.readUInt32BE(5);
+    this.arrived.push(chunk);
+    if (this.arrived.length < this.need_bytes) return;
+    let rest = this.arrived.takeAll();
+    this.need_bytes = header_bytes;
+    while (rest.length >= header_bytes) {
+      const type = rest.readUInt8(0);
+      const length = rest.readUInt32BE(5);
       if (type < frameType.open || type > frameType.credit) throw new TunnelProtocolError(`no frame has type ${type}`);
       if (length > maxPayload_bytes) throw new TunnelProtocolError(`a frame of ${length} bytes is too long`);
-      if (this.buffered.length < header_bytes + length) return;
-      const payload = this.buffered.subarray(header_bytes, header_bytes + length);
-      const stream = this.buffered.readUInt32BE(1);
-      this.buffered = this.buffered.subarray(header_bytes + length);
+      if (rest.length < header_bytes + length) {
+        this.need_bytes = header_bytes + length;
+        break;
+      }
+      const payload = rest.subarray(header_bytes, header_bytes + length);
+      const stream = rest.readUInt32BE(1);
+      rest = rest.subarray(header_bytes + length);
       yield { type: type as FrameType, stream, payload };
     }
+    this.arrived.push(rest);
   }
 }

@@ -322,6 +322,18 @@ test("what a client does wrong on a stream that is answered already is told all 
   client.close();
 });
 
+test("many settings in one frame, or one of them twice, end the connection", async () => {
+  const unknown = (count: number): [number, number][] => Array.from({ length: count }, (_, index) => [1000 + index, 1]);
+  const most = await connect(patient, settings(...unknown(100)));
+  expect((await most.answer(most.begin("GET", "/version"))).status).toBe(200);
+  most.close();
+  for (const each of [unknown(101), [...unknown(3), ...unknown(1)]]) {
+    const client = await connect(patient, settings(...each));
+    await client.until(() => client.isClosed);
+    expect(client.goAwayCode).toBe(errorCodes.protocolError);
+  }
+});
+
 test("a server that stops says so, and which requests it has seen", async () => {
   const stopping = await startTestServer();
   const client = await connect(stopping);

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
+import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
 import { mediaTypeOf } from "../registry/decode-body.ts";
 import type { BodySource, RequestBody } from "../request.ts";
 import type { HttpRequest } from "./arrival.ts";
@@ -44,22 +45,19 @@ export class ArrivingBody implements BodySource {
   /** Listeners rather than an iterator, which costs more than most bodies. */
   #rest(body: Readable): Promise<RequestBody> {
     return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = [];
+      const gathered = new GatheredBytes();
       let size = 0;
       body.on("data", (chunk: Buffer) => {
         size += chunk.length;
-        if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+        if (size <= MAX_BODY_BYTES) gathered.push(chunk);
         else {
-          chunks.length = 0;
+          gathered.clear();
           reject(tooLarge());
         }
       });
-      body.on("end", () => {
-        const [only] = chunks;
-        resolve(this.#taken(only && chunks.length === 1 ? only : Buffer.concat(chunks)));
-      });
+      body.on("end", () => resolve(this.#taken(gathered.takeAll())));
       const cut = (cause?: unknown): void => {
-        chunks.length = 0;
+        gathered.clear();
         reject(incomplete(cause));
       };
       body.on("error", cut);
