@@ -1,11 +1,11 @@
 /** Models of custom resources: their schemas as written, with what every object has, cut to what OpenAPI v2 can say. */
 import { apiVersionOf } from "../object.ts";
 import type { JSONSchemaProps } from "../types/apiextensions-v1.generated.ts";
-import { type Dialect, type JsonObject, publishedName, reference } from "./models.ts";
+import { type Dialect, type JsonObject, metaModel, reference } from "./models.ts";
 import { customModelName, type PublishedCustomResource, type PublishedResource } from "./published-resource.ts";
 
-const objectMeta = publishedName("apimachinery.pkg.apis.meta.v1.ObjectMeta");
-const listMeta = publishedName("apimachinery.pkg.apis.meta.v1.ListMeta");
+const objectMeta = metaModel("ObjectMeta");
+const listMeta = metaModel("ListMeta");
 const objectMetaDescription = "Standard object's metadata.";
 const listMetaDescription = "Standard list metadata.";
 const typeMeta = {

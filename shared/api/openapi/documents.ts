@@ -9,13 +9,15 @@ import {
   type Dialect,
   type DocumentKind,
   type JsonObject,
+  metaShortName,
   publishedName,
   reachableModels,
   reference,
   renderModel,
   shortName,
 } from "./models.ts";
-import { deleteOptionsModel, type Operation, type Parameter, type PathItem } from "./operations.ts";
+import type { Operation, Parameter, PathItem } from "./operation.ts";
+import { deleteOptionsModel } from "./operations.ts";
 import { customModelName, type PublishedResource } from "./published-resource.ts";
 import type { SharedParameters } from "./shared-parameters.ts";
 
@@ -126,7 +128,7 @@ export function modelMembers(
   return [...builtIn, ...custom];
 }
 
-const metaRoots = ["ObjectMeta", "ListMeta"].map((model) => `apimachinery.pkg.apis.meta.v1.${model}`);
+const metaRoots = ["ObjectMeta", "ListMeta"].map(metaShortName);
 
 /** Short names of the built-in models that operations name, and those that custom ones are made of. */
 function builtInRoots(items: readonly PathItem[], customs: readonly PublishedResource[]): Set<string> {

@@ -104,6 +104,16 @@ export function publishedName(shortName: string): string {
   return shortPrefix + shortName;
 }
 
+/** Short name of a model of apimachinery's, `apimachinery.pkg.apis.meta.v1.Status`. */
+export function metaShortName(name: string): string {
+  return `${meta}.${name}`;
+}
+
+/** Its published name, `io.k8s.apimachinery.pkg.apis.meta.v1.Status`. */
+export function metaModel(name: string): string {
+  return publishedName(metaShortName(name));
+}
+
 /** Short name of a published model's name. */
 export function shortName(published: string): string {
   return published.slice(shortPrefix.length);

@@ -1,52 +1,25 @@
-/** The operations of a resource, in the terms that both dialects of OpenAPI are rendered from. */
+/** The paths and operations of a resource and its subresources. */
 import type { GroupVersionKind } from "../object.ts";
-import { type FieldFacts, modelFacts, modelOfKind } from "../schema/facts.ts";
-import { publishedName, shortName } from "./models.ts";
+import { metaModel } from "./models.ts";
+import type { Method, Operation, Parameter, PathItem } from "./operation.ts";
+import { capitalized, identifierOf, tagOf } from "./operation-names.ts";
 import {
-  customModelName,
-  documentName,
-  type PublishedResource,
-  type PublishedSubresource,
-} from "./published-resource.ts";
+  deleteCollectionParameters,
+  deleteParameters,
+  fieldParameters,
+  furtherPathParameter,
+  getParameters,
+  listParameters,
+  nameParameter,
+  namespaceParameter,
+  optionFields,
+  patchParameters,
+  pretty,
+  writeParameters,
+} from "./operation-parameters.ts";
+import { documentName, modelName, type PublishedResource, type PublishedSubresource } from "./published-resource.ts";
 
-export type Method = "get" | "put" | "post" | "delete" | "options" | "head" | "patch";
-
-export interface Parameter {
-  readonly name: string;
-  readonly in: "query" | "path";
-  readonly type: "string" | "integer" | "boolean";
-  readonly description?: string | undefined;
-  /** Short name of the model that this is a field of: the field's description is the parameter's. */
-  readonly model?: string | undefined;
-}
-
-export interface Operation {
-  readonly method: Method;
-  readonly operationId: string;
-  readonly description: string;
-  /** What it does to a resource. */
-  readonly on?: { readonly action: string; readonly gvk: GroupVersionKind } | undefined;
-  readonly parameters: readonly Parameter[];
-  /** Model of the request's body; `patch` has one of its own, DELETE's is optional. */
-  readonly body?: string | undefined;
-  /** Media types of the body, told without a body too. */
-  readonly consumes?: readonly string[] | undefined;
-  /** Model of the answer; absent: text. */
-  readonly answer?: string | undefined;
-  readonly produces: readonly string[];
-  readonly codes: readonly number[];
-}
-
-export interface PathItem {
-  readonly path: string;
-  readonly tag: string;
-  /** Those of all its operations. */
-  readonly parameters: readonly Parameter[];
-  readonly operations: readonly Operation[];
-}
-
-const metaModel = (name: string) => publishedName(`apimachinery.pkg.apis.meta.v1.${name}`);
-export const patchModel = metaModel("Patch");
+const patchModel = metaModel("Patch");
 export const deleteOptionsModel = metaModel("DeleteOptions");
 
 const anything = ["*/*"];
@@ -57,97 +30,6 @@ const jsonPatch = "application/json-patch+json";
 const mergePatch = "application/merge-patch+json";
 const strategicMergePatch = "application/strategic-merge-patch+json";
 const applyPatch = "application/apply-patch+yaml";
-
-const optionsModel = (kind: string) => `apimachinery.pkg.apis.meta.v1.${kind}`;
-
-type ParameterType = Parameter["type"];
-const optionsOf =
-  (kind: string) =>
-  (name: string, type: ParameterType = "string"): Parameter => ({ name, in: "query", type, model: optionsModel(kind) });
-
-/** Of all requests for objects; no model of options has it, so its description stands under the name of none. */
-const pretty = optionsOf("Options")("pretty");
-const createOption = optionsOf("CreateOptions");
-const writeParameters = [createOption("dryRun"), createOption("fieldManager"), createOption("fieldValidation")];
-const patchOption = optionsOf("PatchOptions");
-const patchParameters = [
-  createOption("dryRun"),
-  patchOption("fieldManager"),
-  createOption("fieldValidation"),
-  patchOption("force", "boolean"),
-];
-const deleteOption = optionsOf("DeleteOptions");
-const deleteParameters = [
-  createOption("dryRun"),
-  deleteOption("gracePeriodSeconds", "integer"),
-  deleteOption("ignoreStoreReadErrorWithClusterBreakingPotential", "boolean"),
-  deleteOption("orphanDependents", "boolean"),
-  deleteOption("propagationPolicy"),
-];
-const listOption = optionsOf("ListOptions");
-const selectionParameters = [
-  listOption("continue"),
-  listOption("fieldSelector"),
-  listOption("labelSelector"),
-  listOption("limit", "integer"),
-  listOption("resourceVersion"),
-  listOption("resourceVersionMatch"),
-  listOption("sendInitialEvents", "boolean"),
-  listOption("timeoutSeconds", "integer"),
-];
-const listParameters = [
-  listOption("allowWatchBookmarks", "boolean"),
-  ...selectionParameters,
-  listOption("watch", "boolean"),
-];
-const getParameters = [listOption("resourceVersion")];
-const deleteCollectionParameters = [...selectionParameters, ...deleteParameters];
-
-const pathParameter = (name: string, description: string): Parameter => ({
-  name,
-  in: "path",
-  type: "string",
-  description,
-});
-const nameParameter = (kind: string) => pathParameter("name", `name of the ${kind}`);
-const namespaceParameter = pathParameter("namespace", "object name and auth scope, such as for teams and projects");
-const furtherPathParameter = pathParameter("path", "path to the resource");
-
-interface GroupVersion {
-  readonly group: string;
-  readonly version: string;
-}
-
-/** Words of a group in tags and identifiers: what is neither letter, digit nor underscore parts them. */
-export function groupWords(group: string): string[] {
-  return group === "" ? ["core"] : group.replace(/\.k8s\.io$/, "").split(/[^A-Za-z0-9_]+/);
-}
-
-/** `RbacAuthorizationV1`, `CoreV1`, `StableExampleComV1`: a group version within an operation's identifier. */
-export function identifierOf({ group, version }: GroupVersion): string {
-  return [...groupWords(group), version].map(capitalized).join("");
-}
-
-/** Tag of a group's operations, `rbacAuthorization`. */
-export function groupTag(group: string): string {
-  const [first = "", ...further] = groupWords(group);
-  return [first, ...further.map(capitalized)].join("");
-}
-
-/** Tag of a group version's operations, `rbacAuthorization_v1`. */
-export function tagOf({ group, version }: GroupVersion): string {
-  return `${groupTag(group)}_${version}`;
-}
-
-export function capitalized(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}
-
-/** Published name of the model of a kind; for a kind of no facts that of a custom resource. */
-function modelName(gvk: GroupVersionKind): string {
-  const model = modelOfKind(gvk);
-  return model === undefined ? customModelName(gvk) : publishedName(model);
-}
 
 /** All paths of a resource, those of its subresources included. */
 export function pathItems(resource: PublishedResource): PathItem[] {
@@ -477,26 +359,4 @@ function connectOperations(
       produces: anything,
       codes: [200],
     }));
-}
-
-function optionFields(options: GroupVersionKind): readonly FieldFacts[] {
-  return modelFacts(shortName(modelName(options))).fields;
-}
-
-const parameterTypes: Readonly<Record<string, ParameterType>> = {
-  string: "string",
-  bool: "boolean",
-  int32: "integer",
-  int64: "integer",
-};
-
-/** Parameters for the fields of options, as far as they are plain values or lists of such. */
-function fieldParameters(options: GroupVersionKind): Parameter[] {
-  const model = shortName(modelName(options));
-  return optionFields(options).flatMap(({ name, type }) => {
-    const value = type.kind === "list" ? type.element : type;
-    const scalar = value.kind === "scalar" ? parameterTypes[value.scalar] : undefined;
-    const isOfTypeMeta = name === "kind" || name === "apiVersion";
-    return scalar === undefined || isOfTypeMeta ? [] : [{ name, in: "query" as const, type: scalar, model }];
-  });
 }

@@ -1,5 +1,7 @@
 import type { GroupVersionKind } from "../object.ts";
+import { modelOfKind } from "../schema/facts.ts";
 import type { JSONSchemaProps } from "../types/apiextensions-v1.generated.ts";
+import { publishedName } from "./models.ts";
 
 /** A resource in one served version, as OpenAPI documents describe it. */
 export interface PublishedResource extends GroupVersionKind {
@@ -44,4 +46,10 @@ export function documentName({ group, version }: { readonly group: string; reado
 /** The model of a custom resource's kind: the group's labels in reverse, `com.example.v1.Thing`. */
 export function customModelName({ group, version, kind }: GroupVersionKind): string {
   return `${group.split(".").reverse().join(".")}.${version}.${kind}`;
+}
+
+/** Published name of the model of a kind; for a kind of no facts that of a custom resource. */
+export function modelName(gvk: GroupVersionKind): string {
+  const model = modelOfKind(gvk);
+  return model === undefined ? customModelName(gvk) : publishedName(model);
 }

@@ -31,7 +31,8 @@ import {
 } from "./documents.ts";
 import type { ForeignDocument } from "./foreign-document.ts";
 import { type MergedMembers, mergedMembers } from "./merged-documents.ts";
-import { type PathItem, pathItems } from "./operations.ts";
+import type { PathItem } from "./operation.ts";
+import { pathItems } from "./operations.ts";
 import { documentName, type PublishedResource } from "./published-resource.ts";
 import { resourceListItem, rootItems } from "./root-paths.ts";
 import { SharedParameters } from "./shared-parameters.ts";

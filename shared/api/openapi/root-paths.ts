@@ -1,18 +1,11 @@
 /** Paths that belong to no resource: which groups, versions and resources there are, the server's version, its keys. */
-import { publishedName } from "./models.ts";
-import {
-  capitalized,
-  groupTag,
-  groupWords,
-  identifierOf,
-  objectMediaTypes,
-  type PathItem,
-  tagOf,
-} from "./operations.ts";
+import { metaModel, publishedName } from "./models.ts";
+import type { PathItem } from "./operation.ts";
+import { capitalized, groupTag, groupWords, identifierOf, tagOf } from "./operation-names.ts";
+import { objectMediaTypes } from "./operations.ts";
 import { documentName } from "./published-resource.ts";
 
 const json = ["application/json"];
-const metaModel = (name: string): string => publishedName(`apimachinery.pkg.apis.meta.v1.${name}`);
 
 interface Get {
   readonly tag: string;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { identifierOf, tagOf } from "./operations.ts";
+import { identifierOf, tagOf } from "./operation-names.ts";
 
 test("a group's words are parted by all that no identifier may have", () => {
   const version = { group: "acme.cert-manager.example.com", version: "v1" };
