@@ -1,0 +1,157 @@
+import { choice, duration, flag, integer, text, texts, toggle } from "./option.ts";
+
+/** What runs on a board. */
+export const agentOptions = {
+  nodeName: text("node-name", "NAME", "name of this board's Node (default: the host name)", ""),
+  nodeIp: text(
+    "node-ip",
+    "IP[,IP]",
+    "this board's address, or one of each family (default: those of the default route)",
+    "",
+  ),
+  nodeLabel: texts("node-label", "KEY=VALUE", "label to register the Node with"),
+  nodeTaint: texts("node-taint", "KEY=VALUE:EFFECT", "taint to register the Node with"),
+  containerRuntimeEndpoint: text(
+    "container-runtime-endpoint",
+    "SOCKET",
+    "socket of the container runtime: Docker's, Podman's Docker-compatible one, or containerd's or CRI-O's, spoken to by CRI",
+    "unix:///var/run/docker.sock",
+  ),
+  privateRegistry: text(
+    "private-registry",
+    "FILE",
+    "mirrors, credentials and certificates of image registries, in the form of k3s' registries.yaml",
+    "/etc/bramble/registries.yaml",
+  ),
+  registryProxyPort: integer(
+    "registry-proxy-port",
+    "PORT",
+    "port on loopback by which Docker pulls from registries that this file names",
+    10261,
+    { min: 1, max: 65535 },
+  ),
+  imageCredentialProviderConfig: text(
+    "image-credential-provider-config",
+    "FILE",
+    "CredentialProviderConfig (kubelet.config.k8s.io/v1), or a folder of them: plugins that know credentials of registries",
+    "",
+  ),
+  imageCredentialProviderBinDir: text("image-credential-provider-bin-dir", "DIR", "folder of their programs", ""),
+  disableDefaultRegistryEndpoint: flag(
+    "disable-default-registry-endpoint",
+    "never ask a registry that has mirrors itself",
+  ),
+  kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),
+  cniConfDir: text(
+    "cni-conf-dir",
+    "DIR",
+    "CNI network configurations; the first file in name order wins",
+    "/etc/cni/net.d",
+  ),
+  cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
+  asPods: flag(
+    "as-pods",
+    "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
+  ),
+  rootDir: text(
+    "root-dir",
+    "DIR",
+    "where CSI drivers, device plug-ins and DRA drivers look for the kubelet; theirs must name it too",
+    "/var/lib/kubelet",
+  ),
+  podLogsDir: text(
+    "pod-logs-dir",
+    "DIR",
+    "where logs of pods are linked, a folder named pods; those by container lie beside it",
+    "/var/log/pods",
+  ),
+  podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
+  disable: texts(
+    "disable",
+    "PART",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, helm-controller, metrics-server, dashboard, mdns",
+  ),
+  proxyMode: choice(
+    "proxy-mode",
+    "how Services reach pods: by netfilter rules, or by relays in the agent where the kernel lacks modules for those",
+    ["iptables", "userspace"],
+    "iptables",
+  ),
+  ingressHttpPort: integer("ingress-http-port", "PORT", "port of the boards for Ingresses; 0: none", 80, {
+    min: 0,
+    max: 65535,
+  }),
+  ingressHttpsPort: integer("ingress-https-port", "PORT", "the same with TLS; 0: none", 443, { min: 0, max: 65535 }),
+  ingressTimeout: integer("ingress-timeout", "SECONDS", "silence after which a request to an Ingress is given up", 60, {
+    min: 1,
+    max: 86400,
+  }),
+  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
+  maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
+  kubeReservedMemory: text(
+    "kube-reserved-memory",
+    "QUANTITY",
+    "memory kept from pods for Bramble and the system",
+    "128Mi",
+  ),
+  cgroupsPerQos: toggle(
+    "cgroups-per-qos",
+    "give each pod a control group of its own, by its class of service; off by itself where the kernel lacks what it takes",
+    true,
+  ),
+  cgroupRoot: text("cgroup-root", "GROUP", "the control group that holds those of all pods (default: the topmost)", ""),
+  podMaxPids: integer("pod-max-pids", "N", "processes that a pod may have; -1: no limit", -1, {
+    min: -1,
+    max: 4_194_304,
+  }),
+  enforceNodeAllocatable: texts(
+    "enforce-node-allocatable",
+    "PART",
+    "pods: all pods together get no more than the board has without what is reserved; none: they do",
+    ["pods"],
+  ),
+  shutdownGracePeriod: duration(
+    "shutdown-grace-period",
+    "how long pods have to end when this board shuts down; 0: they are cut off, and go on after a reboot",
+    "0s",
+  ),
+  shutdownGracePeriodCriticalPods: duration(
+    "shutdown-grace-period-critical-pods",
+    "the last part of it, which is for critical pods",
+    "0s",
+  ),
+  shutdownGracePeriodByPodPriority: texts(
+    "shutdown-grace-period-by-pod-priority",
+    "PRIORITY=SECONDS",
+    "instead of these two: pods of this priority and more, up to the next that is named, have that long, the lowest first",
+  ),
+  mqttBroker: text(
+    "mqtt-broker",
+    "URL",
+    "MQTT broker of your own, mqtts://HOST:8883 or mqtt://HOST:1883, instead of the master's; the same on masters and boards",
+    "",
+  ),
+  mqttUsername: text("mqtt-username", "NAME", "user name at that broker (default: the certificate alone)", ""),
+  mqttPasswordFile: text("mqtt-password-file", "FILE", "file with the password at that broker", ""),
+  mqttCa: text("mqtt-ca", "FILE", "PEM file of who certifies that broker (default: the system's authorities)", ""),
+  mqttKeepalive: integer(
+    "mqtt-keepalive",
+    "SECONDS",
+    "MQTT keepalive; an agent that lets three pass is given up. A board without power or link is noticed within 5 s all the same",
+    10,
+    { min: 1, max: 600 },
+  ),
+  mqttTelemetry: integer(
+    "mqtt-telemetry",
+    "SECONDS",
+    "how often this board tells temperature, supply, memory and disk by MQTT; 0: never",
+    0,
+    { min: 0, max: 86400 },
+  ),
+  homeAssistant: text(
+    "home-assistant",
+    "PREFIX",
+    "discovery prefix of Home Assistant (its default: homeassistant), for boards that show there by themselves; with mqtt-telemetry",
+    "",
+  ),
+} as const;
