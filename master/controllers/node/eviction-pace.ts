@@ -10,12 +10,17 @@ export type FleetState =
 
 const unhealthyShare = 0.55;
 
-/** `ready` tells of each node in the zone whether it is Ready (pure). */
-export function fleetState(ready: readonly boolean[]): FleetState {
-  const notReady = ready.filter((one) => !one).length;
-  if (notReady === 0) return "normal";
-  if (notReady === ready.length) return "disrupted";
-  return notReady > 2 && notReady / ready.length >= unhealthyShare ? "partly disrupted" : "normal";
+/** How many nodes a zone has, and how many of them are well. */
+export interface ZoneCount {
+  readonly nodes: number;
+  readonly well: number;
+}
+
+export function fleetState({ nodes, well }: ZoneCount): FleetState {
+  const notWell = nodes - well;
+  if (notWell === 0) return "normal";
+  if (well === 0) return "disrupted";
+  return notWell > 2 && notWell / nodes >= unhealthyShare ? "partly disrupted" : "normal";
 }
 
 export type EvictionPace =
@@ -29,20 +34,17 @@ const disruptedRate = 0.01;
 /** A zone up to this size stops altogether when most of it is down. */
 const largeZone = 50;
 
-/** The pace in a zone, by whether the nodes of each zone are Ready (pure). A zone that is down while others are well has failed
- *  by itself: its pods had better move. */
-export function evictionPace(zone: string, zones: ReadonlyMap<string, readonly boolean[]>): EvictionPace {
-  const ready = zones.get(zone) ?? [];
-  const state = fleetState(ready);
+/** The pace in a zone (pure). A zone that is down while others are well has failed by itself: its pods had better move.
+ *  @param isAllDown every zone is down. */
+export function evictionPace(zone: ZoneCount, isAllDown: boolean): EvictionPace {
+  const state = fleetState(zone);
   switch (state) {
     case "normal":
       return { kind: "rate", perSecond: usualRate };
     case "partly disrupted":
-      return { kind: "rate", perSecond: ready.length > largeZone ? disruptedRate : 0 };
+      return { kind: "rate", perSecond: zone.nodes > largeZone ? disruptedRate : 0 };
     case "disrupted":
-      return [...zones.values()].every((one) => fleetState(one) === "disrupted")
-        ? { kind: "take back" }
-        : { kind: "rate", perSecond: usualRate };
+      return isAllDown ? { kind: "take back" } : { kind: "rate", perSecond: usualRate };
   }
 }
 
@@ -51,6 +53,7 @@ const returning_ms = 20_000;
 
 /** Gives the nodes of each zone their turns, one at a time. */
 export class EvictionTurns {
+  #isAllDown = false;
   #allDownUntil_ms = Number.NEGATIVE_INFINITY;
   readonly #last = new Map<string, { readonly node: string; readonly at_ms: number }>();
 
@@ -65,9 +68,10 @@ export class EvictionTurns {
     return 0;
   }
 
-  /** Every zone is down. */
-  noteAllDown(now_ms: number): void {
-    this.#allDownUntil_ms = now_ms + returning_ms;
+  /** Whether every zone is down now. From when one is well again, the others are given time. */
+  noteFleet(isAllDown: boolean, now_ms: number): void {
+    if (this.#isAllDown && !isAllDown) this.#allDownUntil_ms = now_ms + returning_ms;
+    this.#isAllDown = isAllDown;
   }
 
   /** How long boards that are missing after all was down have left to come back, ms; 0 when that was long ago. */

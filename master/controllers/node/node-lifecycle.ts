@@ -12,7 +12,8 @@ import {
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { nodeLeaseNamespace, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { isPodReady, writePodCondition } from "../pod-condition.ts";
-import { EvictionTurns, evictionPace } from "./eviction-pace.ts";
+import { EvictionTurns } from "./eviction-pace.ts";
+import { FleetCensus } from "./fleet-census.ts";
 import {
   defaultHealthSettings,
   type HealthSettings,
@@ -58,6 +59,7 @@ export function nodeLifecycleController(
   strained: StrainPolicy = "none",
 ): ControllerDefinition {
   const memories = new Map<string, Memory>();
+  const census = new FleetCensus();
   let turns = new EvictionTurns();
   /** Nobody was silent while this process could not listen. */
   let listening: ListeningClock | undefined;
@@ -70,30 +72,27 @@ export function nodeLifecycleController(
       begun.stop();
       listening = undefined;
       memories.clear();
+      census.clear();
       turns = new EvictionTurns();
     });
     return begun;
+  };
+  /** Counts the node as it is. How many are well decides on the taints of all, so a new pace is for all to look at. */
+  const count = (name: string, node: Node | undefined, { lister, queue }: ControllerContext): void => {
+    const isWell = node && readyCondition(node)?.status === "True" && !memories.get(name)?.isDoubtful;
+    const isNewPace = node ? census.set(name, zoneOf(node), isWell === true) : census.delete(name);
+    if (isNewPace) for (const one of lister(nodes).keys()) queue.add(one);
   };
   return defineController({
     name: "node-controller",
     watches: [
       watching(nodes, {
-        enqueue: (node, context) => [
-          node.metadata.name ?? "",
-          // How many are well decides on the taints of all.
-          ...(memories.get(node.metadata.name ?? "")?.ready === readyCondition(node)?.status
-            ? []
-            : namesOfNodes(context)),
-        ],
-      }),
-      watching(leases, {
-        scope: leaseScope,
-        enqueue: (lease, context) => {
-          const { name = "" } = lease.metadata;
-          const wasLost = memories.get(name)?.lastSigns !== undefined;
-          return isLost(lease) === wasLost ? [name] : [name, ...namesOfNodes(context).filter((one) => one !== name)];
+        observe: ({ object }, context) => {
+          const { name = "" } = object.metadata;
+          count(name, context.lister(nodes).get(name), context);
         },
       }),
+      watching(leases, { scope: leaseScope, enqueue: ({ metadata }) => [metadata.name ?? ""] }),
       watching(pods, {
         indexes: podsByNode,
         enqueue: ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []),
@@ -125,9 +124,8 @@ export function nodeLifecycleController(
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
       memory.isDoubtful = reachability.kind === "reachable" && reachability.isDoubtful;
-      const isWell = (one: Node): boolean =>
-        readyCondition(one)?.status === "True" && !memories.get(one.metadata.name ?? "")?.isDoubtful;
-      const { verdict, wait_ms } = judgeEviction(current, isWell, turns, now_ms, context);
+      count(key, current, context);
+      const { verdict, wait_ms } = judgeEviction(current, census, turns, now_ms);
       await setTaints(current, verdict, strained, context);
       await setLabels(current, context);
       if (former === "True" && memory.ready !== "True") {
@@ -163,8 +161,6 @@ function remember(
 
 const isLost = (lease: Lease | undefined): boolean => lease?.metadata.annotations?.[sessionStateAnnotation] === "lost";
 
-const namesOfNodes = ({ lister }: ControllerContext): string[] => [...lister(nodes).keys()];
-
 async function setUnknown(node: Node, { client, clock, lister }: ControllerContext): Promise<Node> {
   const conditions = unknownConditions(node, timestamp(clock));
   if (!conditions) return node;
@@ -176,24 +172,15 @@ async function setUnknown(node: Node, { client, clock, lister }: ControllerConte
 /** Whether the node may be emptied now, and how long it has to wait for its turn if it has to. */
 function judgeEviction(
   node: Node,
-  isWell: (node: Node) => boolean,
+  census: FleetCensus,
   turns: EvictionTurns,
   now_ms: number,
-  { lister }: ControllerContext,
 ): { readonly verdict: EvictionVerdict; readonly wait_ms: readonly number[] } {
   const { name = "" } = node.metadata;
-  const zones = new Map<string, boolean[]>();
-  for (const one of lister(nodes).list()) {
-    const zone = zones.get(zoneOf(one)) ?? [];
-    zone.push(isWell(one.metadata.name === name ? node : one));
-    zones.set(zoneOf(one), zone);
-  }
   const zone = zoneOf(node);
-  const pace = evictionPace(zone, zones);
-  if (pace.kind === "take back") {
-    turns.noteAllDown(now_ms);
-    return { verdict: "take back", wait_ms: [] };
-  }
+  const pace = census.pace(zone);
+  turns.noteFleet(census.isAllDown, now_ms);
+  if (pace.kind === "take back") return { verdict: "take back", wait_ms: [] };
   if (!evictingTaintOf(node)) turns.forget(zone, name);
   if (pace.perSecond === 0) return { verdict: "hold", wait_ms: [] };
   if (!evictingTaintOf(node) || isBeingEmptied(node)) return { verdict: "evict", wait_ms: [] };

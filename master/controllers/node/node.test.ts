@@ -9,7 +9,8 @@ import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
-import { EvictionTurns, evictionPace, fleetState } from "./eviction-pace.ts";
+import { EvictionTurns, fleetState } from "./eviction-pace.ts";
+import { FleetCensus } from "./fleet-census.ts";
 import { defaultHealthSettings, hear, judge } from "./health.ts";
 import { CidrPool, nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle.ts";
@@ -70,7 +71,7 @@ describe("taints", () => {
   });
 
   test("when a fleet counts as down", () => {
-    const nodes = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
+    const nodes = (well: number, not: number) => ({ nodes: well + not, well });
     expect(fleetState(nodes(1, 1))).toBe("normal");
     expect(fleetState(nodes(1, 2))).toBe("normal");
     expect(fleetState(nodes(2, 3))).toBe("partly disrupted");
@@ -86,16 +87,41 @@ describe("taints", () => {
   });
 
   test("how fast boards may lose their pods", () => {
-    const zone = (ready: number, not: number) => [...Array(ready).fill(true), ...Array(not).fill(false)];
-    const pace = (own: boolean[], other?: boolean[]) =>
-      evictionPace("a", new Map([["a", own], ...(other ? [["b", other] as const] : [])]));
-    expect(pace(zone(5, 1))).toEqual({ kind: "rate", perSecond: 0.1 });
-    expect(pace(zone(2, 3))).toEqual({ kind: "rate", perSecond: 0 });
-    expect(pace(zone(20, 40))).toEqual({ kind: "rate", perSecond: 0.01 });
-    expect(pace(zone(0, 3))).toEqual({ kind: "take back" });
+    const pace = (...zones: (readonly [well: number, not: number])[]) => {
+      const census = new FleetCensus();
+      zones.forEach(([well, not], zone) => {
+        for (let node = 0; node < well + not; node++) census.set(`${zone}/${node}`, `${zone}`, node < well);
+      });
+      return census.pace("0");
+    };
+    expect(pace([5, 1])).toEqual({ kind: "rate", perSecond: 0.1 });
+    expect(pace([2, 3])).toEqual({ kind: "rate", perSecond: 0 });
+    expect(pace([20, 40])).toEqual({ kind: "rate", perSecond: 0.01 });
+    expect(pace([0, 3])).toEqual({ kind: "take back" });
     // A zone that failed by itself is emptied.
-    expect(pace(zone(0, 3), zone(2, 1))).toEqual({ kind: "rate", perSecond: 0.1 });
-    expect(pace(zone(0, 3), zone(0, 2))).toEqual({ kind: "take back" });
+    expect(pace([0, 3], [2, 1])).toEqual({ kind: "rate", perSecond: 0.1 });
+    expect(pace([0, 3], [0, 2])).toEqual({ kind: "take back" });
+  });
+
+  test("a change of one node is for all to look at only when it changes a pace", () => {
+    const census = new FleetCensus();
+    for (const name of ["a", "b", "c", "d", "e"]) expect(census.set(name, "z", true)).toBe(false);
+    expect(census.set("a", "z", false)).toBe(false);
+    expect(census.set("b", "z", false)).toBe(false);
+    expect(census.set("c", "z", false)).toBe(true);
+    expect(census.set("c", "z", false)).toBe(false);
+    expect(census.set("d", "z", false)).toBe(false);
+    expect(census.set("e", "z", false)).toBe(true);
+    expect(census.isAllDown).toBe(true);
+    expect(census.set("f", "y", true)).toBe(true);
+    // It moves to a zone that is down, which then is not all down.
+    expect(census.set("f", "z", true)).toBe(true);
+    expect(census.pace("z")).toEqual({ kind: "rate", perSecond: 0 });
+    expect(census.delete("f")).toBe(true);
+    expect(census.delete("f")).toBe(false);
+    for (const name of ["a", "b", "c", "d"]) expect(census.delete(name)).toBe(false);
+    expect(census.delete("e")).toBe(true);
+    expect(census.isAllDown).toBe(false);
   });
 
   test("boards lose their pods one after the other, in each zone", () => {
@@ -112,9 +138,12 @@ describe("taints", () => {
   test("boards that are missing after all was down are given time to come back, one after the other", () => {
     const turns = new EvictionTurns();
     expect(turns.returning_ms(0)).toBe(0);
-    turns.noteAllDown(1_000);
-    expect(turns.returning_ms(2_000)).toBe(19_000);
-    expect(turns.returning_ms(30_000)).toBe(0);
+    turns.noteFleet(true, 1_000);
+    // However long that was: they come when the first one does.
+    turns.noteFleet(false, 601_000);
+    turns.noteFleet(false, 602_000);
+    expect(turns.returning_ms(602_000)).toBe(19_000);
+    expect(turns.returning_ms(630_000)).toBe(0);
   });
 
   test("how long a pod may stay", () => {
