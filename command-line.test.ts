@@ -14,10 +14,22 @@ function commandsBelow(command: Command, typed: string): [string, Command][] {
 const commands = commandsBelow(program, "bramble");
 
 describe("help", () => {
+  test("shows commands, and the many flags of a master, by what they are for", () => {
+    const headings = (help: string): string[] => help.split("\n").filter((line) => /^[A-Z].*:$/.test(line));
+    expect(headings(program.helpInformation())).toContain("The fleet:");
+    expect(headings(program.helpInformation())).not.toContain("Commands:");
+    const master = program.commands.find((command) => command.name() === "master");
+    expect(headings(master?.helpInformation() ?? "")).toContain("Container runtime and images:");
+    const plain = master?.options.filter(({ helpGroupHeading }) => helpGroupHeading === undefined) ?? [];
+    expect(plain.length).toBeLessThan(10);
+  });
+
   test.each(commands)("of %s says what each command, argument and flag is for", (_, command) => {
     expect(command.description()).not.toBe("");
-    for (const argument of command.registeredArguments)
+    for (const argument of command.registeredArguments) {
+      expect(argument.name()).toMatch(/^[A-Z]+$/);
       expect([argument.name(), argument.description]).not.toContain("");
+    }
     for (const { long, description } of command.options) {
       expect(long).toMatch(/^--[a-z][a-z0-9-]*$/);
       expect([long, description]).not.toContain("");
@@ -115,8 +127,8 @@ test("help of a command within another is its own, and of no command an error", 
     });
     return text;
   };
-  expect(await run("help", "token", "revoke")).toStartWith("Usage: bramble token delete|revoke [options] <id>");
-  expect(await run("help", "kubectl")).toStartWith("Usage: bramble kubectl [arguments...]");
+  expect(await run("help", "token", "revoke")).toStartWith("Usage: bramble token delete|revoke [options] <ID>");
+  expect(await run("help", "kubectl")).toStartWith("Usage: bramble kubectl [ARGUMENTS...]");
   expect(await run("help", "token", "steal")).toStartWith("error: unknown command 'token steal'");
   expect(await run("etcd", "members", "--help")).toContain("the flags of `bramble master`");
 });

@@ -41,9 +41,10 @@ Start here:
   addFleetCommands(program);
   addStateCommands(program);
   program
+    .commandsGroup("Help:")
     .command("help")
     .description("show what a command does, and its flags")
-    .argument("[command...]", "such as: token create")
+    .argument("[COMMAND...]", "such as: token create")
     .action((words: string[]) => helpOf(program, words));
   return program;
 }
@@ -59,6 +60,7 @@ function helpOf(program: Command, words: readonly string[]): void {
 
 /** A whole master and a whole worker. */
 function addBoardCommands(program: Command): void {
+  program.commandsGroup("A cluster:");
   const master = withSettings(
     program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
     masterOptions,
@@ -120,6 +122,7 @@ function addBoardCommands(program: Command): void {
 
 /** Each component in a process of its own, as upstream has them. */
 function addComponentCommands(program: Command): void {
+  program.commandsGroup("Its components, each alone:");
   withSettings(
     program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
     apiServerOptions,
@@ -180,6 +183,7 @@ function addComponentCommands(program: Command): void {
 
 /** What is asked of a machine before it belongs to a cluster. */
 function addMachineCommands(program: Command): void {
+  program.commandsGroup("This machine:");
   withSettings(
     program
       .command("check")

@@ -5,6 +5,7 @@ import { masterOptions } from "#shared/config/settings.ts";
 
 /** Tokens, certificates and keys. */
 export function addCredentialCommands(program: Command): void {
+  program.commandsGroup("Tokens, certificates and keys:");
   const token = program
     .command("token")
     .description("tokens with which boards join, and people sign in at the dashboard");
@@ -13,7 +14,7 @@ export function addCredentialCommands(program: Command): void {
     .description("make a token and print it")
     .addOption(kubeconfigFlag())
     .addOption(wholeNumberFlag("--ttl <SECONDS>", "life of the token; 0 is for ever", { fallback: 86_400, min: 0 }))
-    .option("--description <TEXT>", "what it is for", "")
+    .addOption(new Flag("--description <TEXT>", "what it is for").default("", "none"))
     .option("--print-join", "print the whole line to run on the joining board")
     .option("--board <NAME>", "for one board alone, which becomes the node of that name")
     .option("--master", "for a further master: whoever holds it gets all keys of the cluster")
@@ -35,7 +36,7 @@ export function addCredentialCommands(program: Command): void {
     .command("delete")
     .alias("revoke")
     .description("end a token; boards that joined with it stay")
-    .argument("<id>", "as `list` shows it")
+    .argument("<ID>", "as `list` shows it")
     .addOption(kubeconfigFlag())
     .action(async (id: string, options) => (await import("./token.ts")).deleteToken(id, options));
 
@@ -102,6 +103,7 @@ export function addCredentialCommands(program: Command): void {
 
 /** What is there and how it is; the fleet's programs and images. */
 export function addFleetCommands(program: Command): void {
+  program.commandsGroup("The fleet:");
   program
     .command("status")
     .description("what runs on this board and how the cluster is")
@@ -112,7 +114,7 @@ export function addFleetCommands(program: Command): void {
   program
     .command("kubectl")
     .description("run kubectl with the administrator's kubeconfig")
-    .argument("[arguments...]", "kubectl's own")
+    .argument("[ARGUMENTS...]", "kubectl's own")
     .allowUnknownOption()
     .helpOption(false)
     .passThroughOptions()
@@ -136,7 +138,7 @@ export function addFleetCommands(program: Command): void {
     .description("container images of the fleet")
     .command("load")
     .description("put image archives (docker save) on every board")
-    .argument("<archive...>", "made by `docker save`")
+    .argument("<ARCHIVE...>", "made by `docker save`")
     .addOption(kubeconfigFlag())
     .addOption(nodeFlag())
     .action(async (archives: string[], options) => (await import("./images.ts")).loadImages(archives, options));
@@ -151,11 +153,12 @@ export function addFleetCommands(program: Command): void {
 
 /** The cluster's state: copies of it, and where it is kept. */
 export function addStateCommands(program: Command): void {
+  program.commandsGroup("The cluster's state:");
   withSettings(
     program
       .command("backup")
       .description("put the whole cluster, objects and keys, into one file; the master may go on")
-      .argument("[file]", "where to (default: a name with the time, in --backup-dir)"),
+      .argument("[FILE]", "where to (default: a name with the time, in --backup-dir)"),
     masterOptions,
     async (settings, _, [file]) => (await import("./backup.ts")).backup(settings, file),
     { listedBy: "bramble master" },
@@ -164,7 +167,7 @@ export function addStateCommands(program: Command): void {
     program
       .command("restore")
       .description("make a cluster of a backup again, on this machine or a new one, while the master is stopped")
-      .argument("<file>", "made by `bramble backup`"),
+      .argument("<FILE>", "made by `bramble backup`"),
     masterOptions,
     async (settings, _, [file = ""]) => (await import("./backup.ts")).restore(settings, file),
     { listedBy: "bramble master" },
@@ -178,6 +181,7 @@ export function addStateCommands(program: Command): void {
       ),
     masterOptions,
     async (settings) => (await import("./etcd.ts")).runEtcd(settings),
+    { listedBy: "bramble master" },
   );
   withSettings(
     etcd
@@ -198,7 +202,7 @@ export function addStateCommands(program: Command): void {
     etcd
       .command("remove")
       .description("take out a member whose board is lost")
-      .argument("<name>", "as `members` has it"),
+      .argument("<NAME>", "as `members` has it"),
     masterOptions,
     async (settings, _, [name = ""]) => (await import("./etcd.ts")).removeMember(settings, name),
     { listedBy: "bramble master" },
@@ -212,7 +216,7 @@ export function addStateCommands(program: Command): void {
         "move the cluster's state from sqlite to etcd or back; the master is stopped meanwhile, and pods go on",
       )
       .argument(
-        "<to>",
+        "<STORE>",
         "sqlite; etcd, which `bramble etcd` runs; or etcd=https://HOST:2379,… with --etcd-cafile, --etcd-certfile and --etcd-keyfile",
       ),
     masterOptions,
@@ -225,7 +229,7 @@ export function addStateCommands(program: Command): void {
   store
     .command("get")
     .description("print the JSON at a key, or the keys below it")
-    .argument("<key>", "such as /registry/pods/default/nginx")
+    .argument("<KEY>", "such as /registry/pods/default/nginx")
     .option("--prefix", "all keys that begin with it")
     .option("--keys-only", "no values")
     .addOption(dataDirFlag())

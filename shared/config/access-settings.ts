@@ -1,7 +1,8 @@
-import { choice, duration, text, texts } from "./option.ts";
-
 /** By what the API server knows who asks, and what they may do: upstream's flags. */
-export const accessOptions = {
+import { choice, duration, text, texts, under } from "./option.ts";
+
+/** Who sends a request. */
+const authenticationOptions = under("Signing in:", {
   oidcIssuerUrl: text(
     "oidc-issuer-url",
     "URL",
@@ -66,6 +67,10 @@ export const accessOptions = {
     "what headers with its other properties begin with",
     ["X-Remote-Extra-"],
   ),
+} as const);
+
+/** What the sender may do. */
+const authorizationOptions = under("What users may do:", {
   authorizationMode: texts(
     "authorization-mode",
     "MODE",
@@ -100,4 +105,6 @@ export const accessOptions = {
     "how long it is remembered that it did not",
     "30s",
   ),
-} as const;
+} as const);
+
+export const accessOptions = { ...authenticationOptions, ...authorizationOptions } as const;

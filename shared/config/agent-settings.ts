@@ -1,7 +1,8 @@
-import { choice, duration, flag, integer, text, texts, toggle } from "./option.ts";
+/** Settings of what runs on a board. */
+import { choice, duration, flag, integer, text, texts, toggle, under } from "./option.ts";
 
-/** What runs on a board. */
-export const agentOptions = {
+/** The board as a node of the cluster. */
+const boardOptions = under("This board:", {
   nodeName: text("node-name", "NAME", "name of this board's Node (default: the host name)", ""),
   nodeIp: text(
     "node-ip",
@@ -11,6 +12,33 @@ export const agentOptions = {
   ),
   nodeLabel: texts("node-label", "KEY=VALUE", "label to register the Node with"),
   nodeTaint: texts("node-taint", "KEY=VALUE:EFFECT", "taint to register the Node with"),
+  kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),
+  rootDir: text(
+    "root-dir",
+    "DIR",
+    "where CSI drivers, device plug-ins and DRA drivers look for the kubelet; theirs must name it too",
+    "/var/lib/kubelet",
+  ),
+  podLogsDir: text(
+    "pod-logs-dir",
+    "DIR",
+    "where logs of pods are linked, a folder named pods; those by container lie beside it",
+    "/var/log/pods",
+  ),
+  podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
+  asPods: flag(
+    "as-pods",
+    "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
+  ),
+  disable: texts(
+    "disable",
+    "PART",
+    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, helm-controller, metrics-server, dashboard, mdns",
+  ),
+} as const);
+
+/** What containers run by, and where their images come from. */
+const runtimeOptions = under("Container runtime and images:", {
   containerRuntimeEndpoint: text(
     "container-runtime-endpoint",
     "SOCKET",
@@ -41,7 +69,10 @@ export const agentOptions = {
     "disable-default-registry-endpoint",
     "never ask a registry that has mirrors itself",
   ),
-  kubeletPort: integer("kubelet-port", "PORT", "port of the kubelet's own server", 10250, { min: 0, max: 65535 }),
+} as const);
+
+/** How pods are reached. */
+const trafficOptions = under("Pod networks, Services and Ingresses:", {
   cniConfDir: text(
     "cni-conf-dir",
     "DIR",
@@ -49,28 +80,6 @@ export const agentOptions = {
     "/etc/cni/net.d",
   ),
   cniBinDir: texts("cni-bin-dir", "DIR", "folders with CNI plugins", ["/opt/cni/bin", "/usr/lib/cni"]),
-  asPods: flag(
-    "as-pods",
-    "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
-  ),
-  rootDir: text(
-    "root-dir",
-    "DIR",
-    "where CSI drivers, device plug-ins and DRA drivers look for the kubelet; theirs must name it too",
-    "/var/lib/kubelet",
-  ),
-  podLogsDir: text(
-    "pod-logs-dir",
-    "DIR",
-    "where logs of pods are linked, a folder named pods; those by container lie beside it",
-    "/var/log/pods",
-  ),
-  podManifestDir: text("pod-manifest-dir", "DIR", "folder of static pods (default: DATA-DIR/static-pods)", ""),
-  disable: texts(
-    "disable",
-    "PART",
-    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, helm-controller, metrics-server, dashboard, mdns",
-  ),
   proxyMode: choice(
     "proxy-mode",
     "how Services reach pods: by netfilter rules, or by relays in the agent where the kernel lacks modules for those",
@@ -86,7 +95,10 @@ export const agentOptions = {
     min: 1,
     max: 86400,
   }),
-  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
+} as const);
+
+/** What pods may take of the board. */
+const resourceOptions = under("What pods may take:", {
   maxPods: integer("max-pods", "N", "pods this board takes", 110, { min: 1, max: 1000 }),
   kubeReservedMemory: text(
     "kube-reserved-memory",
@@ -110,6 +122,10 @@ export const agentOptions = {
     "pods: all pods together get no more than the board has without what is reserved; none: they do",
     ["pods"],
   ),
+} as const);
+
+/** What becomes of pods when the board goes down. */
+const shutdownOptions = under("Shutdown of the board:", {
   shutdownGracePeriod: duration(
     "shutdown-grace-period",
     "how long pods have to end when this board shuts down; 0: they are cut off, and go on after a reboot",
@@ -125,6 +141,11 @@ export const agentOptions = {
     "PRIORITY=SECONDS",
     "instead of these two: pods of this priority and more, up to the next that is named, have that long, the lowest first",
   ),
+} as const);
+
+/** How a board says that it lives, and how it is. */
+const mqttOptions = under("Heartbeats and telemetry by MQTT:", {
+  mqttPort: integer("mqtt-port", "PORT", "port of the MQTT broker for heartbeats", 8883, { min: 1, max: 65535 }),
   mqttBroker: text(
     "mqtt-broker",
     "URL",
@@ -154,4 +175,13 @@ export const agentOptions = {
     "discovery prefix of Home Assistant (its default: homeassistant), for boards that show there by themselves; with mqtt-telemetry",
     "",
   ),
+} as const);
+
+export const agentOptions = {
+  ...boardOptions,
+  ...runtimeOptions,
+  ...trafficOptions,
+  ...resourceOptions,
+  ...shutdownOptions,
+  ...mqttOptions,
 } as const;

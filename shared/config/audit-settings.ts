@@ -1,9 +1,9 @@
-import { choice, integer, text } from "./option.ts";
+import { choice, integer, text, under } from "./option.ts";
 
 const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 
 /** Which requests are recorded, and where to: upstream's flags. */
-export const auditOptions = {
+export const auditOptions = under("Record of requests (audit):", {
   auditPolicyFile: text("audit-policy-file", "FILE", "Policy (audit.k8s.io/v1): which requests are recorded", ""),
   auditLogPath: text("audit-log-path", "FILE", "where they are recorded; - for standard output", ""),
   auditLogFormat: choice("audit-log-format", "as JSON, or as upstream's old lines", ["json", "legacy"], "json"),
@@ -71,4 +71,4 @@ export const auditOptions = {
     10,
     upTo(3600),
   ),
-} as const;
+} as const);

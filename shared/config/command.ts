@@ -36,6 +36,7 @@ export function withSettings<O extends Options>(
   for (const option of Object.values(options)) {
     const flag = new Flag(usageOf(option), describe(option));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+    if (option.heading !== undefined) flag.helpGroup(option.heading);
     command.addOption(flag.hideHelp(listedBy !== undefined));
   }
   if (listedBy !== undefined)

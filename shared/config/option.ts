@@ -6,6 +6,8 @@ export interface Option<V> {
   readonly placeholder: string | undefined;
   readonly description: string;
   readonly fallback: V;
+  /** What it stands under in the help of a command; undefined: among the first. */
+  readonly heading?: string | undefined;
   /** May the flag be given several times? */
   readonly repeatable: boolean;
   /** May the flag stand without its value? Then it is true. */
@@ -18,6 +20,12 @@ export interface Option<V> {
 
 export type Options = Readonly<Record<string, Option<unknown>>>;
 export type ValuesOf<O extends Options> = { readonly [K in keyof O]: O[K] extends Option<infer V> ? V : never };
+
+/** These options, for the help to show together under a heading. */
+export function under<O extends Options>(heading: string, options: O): O {
+  const headed = Object.entries(options).map(([key, option]) => [key, { ...option, heading }]);
+  return Object.fromEntries(headed) as O;
+}
 
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -112,7 +120,8 @@ export function duration(name: string, description: string, fallback: string): O
     return parsed_ms;
   };
   const format = (value_ms: number): string => {
-    const unit = (["h", "m", "s"] as const).find((each) => value_ms > 0 && value_ms % (units_ms[each] ?? 1) === 0);
+    if (value_ms === 0) return "0s";
+    const unit = (["h", "m", "s"] as const).find((each) => value_ms % (units_ms[each] ?? 1) === 0);
     return `${value_ms / (units_ms[unit ?? "ms"] ?? 1)}${unit ?? "ms"}`;
   };
   return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse, format };

@@ -2,12 +2,23 @@
 import { accessOptions } from "./access-settings.ts";
 import { agentOptions } from "./agent-settings.ts";
 import { auditOptions } from "./audit-settings.ts";
-import { choice, flag, integer, seconds, text, texts, type ValuesOf } from "./option.ts";
+import { choice, flag, integer, seconds, text, texts, under, type ValuesOf } from "./option.ts";
 
-/** Where things lie and what the cluster's networks are: the same on every board. */
-const commonOptions = {
+/** How this process works on its board. */
+const processOptions = {
   dataDir: text("data-dir", "DIR", "where Bramble keeps its state", "/var/lib/bramble"),
   runDir: text("run-dir", "DIR", "sockets and other things that a reboot may forget", "/run/bramble"),
+  logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
+  lowMemory: choice(
+    "low-memory",
+    "keep less only to be faster; auto: on a board with less than 700 MiB",
+    ["auto", "on", "off"],
+    "auto",
+  ),
+} as const;
+
+/** The same on every board of a cluster. */
+const networkOptions = under("The cluster's networks:", {
   clusterCidr: text(
     "cluster-cidr",
     "CIDR[,CIDR]",
@@ -22,17 +33,10 @@ const commonOptions = {
     "",
   ),
   clusterDomain: text("cluster-domain", "DOMAIN", "domain of the cluster's DNS names", "cluster.local"),
-  logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
-  lowMemory: choice(
-    "low-memory",
-    "keep less only to be faster; auto: on a board with less than 700 MiB",
-    ["auto", "on", "off"],
-    "auto",
-  ),
-} as const;
+} as const);
 
-/** Where a cluster's state rests: for the master, and for the API server alone. */
-const storeOptions = {
+/** Where a cluster's state rests, and what becomes of it when that is damaged. */
+const storeOptions = under("The cluster's state:", {
   store: text(
     "store",
     "STORE",
@@ -43,25 +47,44 @@ const storeOptions = {
   etcdCafile: text("etcd-cafile", "FILE", "the CA of the certificates of an etcd that you run", ""),
   etcdCertfile: text("etcd-certfile", "FILE", "certificate that etcd knows this master by", ""),
   etcdKeyfile: text("etcd-keyfile", "FILE", "the key of that certificate", ""),
-} as const;
+  backupSchedule: text(
+    "backup-schedule",
+    "CRON",
+    "when this master backs up the cluster's state and keys, in UTC; empty for never",
+    "17 3 * * *",
+  ),
+  backupKeep: integer("backup-keep", "N", "how many of these backups are kept", 5, { min: 1, max: 1000 }),
+  backupDir: text("backup-dir", "DIR", "where they go (default: DATA-DIR/backups)", ""),
+  onCorruption: choice(
+    "on-corruption",
+    "when the store or keys are damaged on the disk and more is lost than can be read: take the newest good backup, go on with what can be read, or stop until somebody has looked",
+    ["restore", "salvage", "stop"],
+    "restore",
+  ),
+} as const);
 
 export const workerOptions = {
-  ...commonOptions,
+  ...processOptions,
+  ...under("The cluster to join:", {
+    server: texts("server", "URL", "the master's URL, https://ADDRESS:6443; several for several masters"),
+    token: text("token", "TOKEN", "join token; `bramble token create` on the master prints one", ""),
+    keepToken: flag(
+      "keep-token",
+      "leave the join token in the file of settings once the board has joined, for a card that is to be copied to other boards",
+    ),
+  } as const),
+  ...networkOptions,
   ...agentOptions,
-  server: texts("server", "URL", "the master's URL, https://ADDRESS:6443; several for several masters"),
-  token: text("token", "TOKEN", "join token; `bramble token create` on the master prints one", ""),
-  keepToken: flag(
-    "keep-token",
-    "leave the join token in the file of settings once the board has joined, for a card that is to be copied to other boards",
-  ),
 } as const;
 
-export const masterOptions = {
-  ...commonOptions,
-  ...agentOptions,
-  ...storeOptions,
+/** A cluster that is there already. */
+const joinOptions = under("The cluster to join as a further master:", {
   server: texts("server", "URL", "a master of the cluster to join as a further master, https://ADDRESS:6443"),
   token: text("token", "TOKEN", "token for masters; `bramble token create --master` on a master prints one", ""),
+} as const);
+
+/** How the API server is reached. */
+const serverOptions = under("API server:", {
   bindAddress: text("bind-address", "IP", "address to listen on (default: all of the cluster's main family)", ""),
   advertiseAddress: text(
     "advertise-address",
@@ -77,27 +100,6 @@ export const masterOptions = {
     "where to write the administrator's kubeconfig",
     "/etc/bramble/kubeconfig.yaml",
   ),
-  noAgent: flag("no-agent", "run no pods on this board"),
-  helmJobImage: text(
-    "helm-job-image",
-    "IMAGE",
-    "what the Jobs of HelmCharts run: any image with sh and helm (or helm_v3, as klipper-helm)",
-    "docker.io/alpine/helm:3.19.0",
-  ),
-  defaultLocalStoragePath: text(
-    "default-local-storage-path",
-    "DIR",
-    "folder on every board for volumes of StorageClass local-path",
-    "/var/lib/bramble/storage",
-  ),
-  schedulerConfig: text(
-    "scheduler-config",
-    "FILE",
-    "KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, plugins, their arguments",
-    "",
-  ),
-  ...accessOptions,
-  ...auditOptions,
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",
@@ -106,11 +108,15 @@ export const masterOptions = {
     60,
     { min: 0, max: 86400 },
   ),
-  strainedBoardTaint: choice(
-    "strained-board-taint",
-    "effect of the taint on a board whose supply is too weak, that is throttled or hot",
-    ["none", "PreferNoSchedule", "NoSchedule"],
-    "PreferNoSchedule",
+} as const);
+
+/** How scheduler and controllers work, and what they hand out. */
+const controlOptions = under("Scheduler and controllers:", {
+  schedulerConfig: text(
+    "scheduler-config",
+    "FILE",
+    "KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, plugins, their arguments",
+    "",
   ),
   nodeMonitorGracePeriod: seconds(
     "node-monitor-grace-period",
@@ -118,19 +124,23 @@ export const masterOptions = {
     20,
     { min: 2, max: 3600 },
   ),
-  backupSchedule: text(
-    "backup-schedule",
-    "CRON",
-    "when this master backs up the cluster's state and keys, in UTC; empty for never",
-    "17 3 * * *",
+  strainedBoardTaint: choice(
+    "strained-board-taint",
+    "effect of the taint on a board whose supply is too weak, that is throttled or hot",
+    ["none", "PreferNoSchedule", "NoSchedule"],
+    "PreferNoSchedule",
   ),
-  backupKeep: integer("backup-keep", "N", "how many of these backups are kept", 5, { min: 1, max: 1000 }),
-  backupDir: text("backup-dir", "DIR", "where they go (default: DATA-DIR/backups)", ""),
-  onCorruption: choice(
-    "on-corruption",
-    "when the store or keys are damaged on the disk and more is lost than can be read: take the newest good backup, go on with what can be read, or stop until somebody has looked",
-    ["restore", "salvage", "stop"],
-    "restore",
+  defaultLocalStoragePath: text(
+    "default-local-storage-path",
+    "DIR",
+    "folder on every board for volumes of StorageClass local-path",
+    "/var/lib/bramble/storage",
+  ),
+  helmJobImage: text(
+    "helm-job-image",
+    "IMAGE",
+    "what the Jobs of HelmCharts run: any image with sh and helm (or helm_v3, as klipper-helm)",
+    "docker.io/alpine/helm:3.19.0",
   ),
   dist: text(
     "dist",
@@ -138,9 +148,22 @@ export const masterOptions = {
     "install.sh and binaries that this master hands to joining boards",
     "/usr/local/share/bramble",
   ),
+} as const);
+
+export const masterOptions = {
+  ...processOptions,
+  noAgent: flag("no-agent", "run no pods on this board"),
+  ...joinOptions,
+  ...networkOptions,
+  ...serverOptions,
+  ...accessOptions,
+  ...auditOptions,
+  ...storeOptions,
+  ...controlOptions,
+  ...agentOptions,
 } as const;
 
 export type WorkerSettings = ValuesOf<typeof workerOptions>;
 export type MasterSettings = ValuesOf<typeof masterOptions>;
 /** What the agent reads; a master with an agent on board has it too. */
-export type AgentSettings = ValuesOf<typeof commonOptions & typeof agentOptions>;
+export type AgentSettings = ValuesOf<typeof processOptions & typeof networkOptions & typeof agentOptions>;
