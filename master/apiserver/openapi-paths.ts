@@ -5,7 +5,7 @@ import { openApiAnswer, openApiRequest } from "./openapi-answer.ts";
 import { connectsBy, pathNotFound } from "./registry/request-target.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
-import type { PathHandler } from "./server.ts";
+import type { PathHandler } from "./server-parts.ts";
 
 const allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 

@@ -27,7 +27,7 @@ import { RbacAuthorizer } from "./authz/rbac.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import type { SubresourceHandler } from "./registry/subresource-handler.ts";
-import type { PathHandler } from "./request-path.ts";
+import type { PathAnswer } from "./server-parts.ts";
 
 export interface SecurityOptions {
   readonly reader: ResourceReader;
@@ -60,7 +60,7 @@ export interface Security {
   /** By group, then `plural/subresource`. */
   readonly subresources: Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
   /** Exact non-resource paths. */
-  readonly paths: Readonly<Record<string, PathHandler>>;
+  readonly paths: Readonly<Record<string, PathAnswer>>;
   /** Stops following changes. */
   stop(): void;
 }

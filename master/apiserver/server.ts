@@ -2,32 +2,24 @@
  * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
-import { internalError, StatusError } from "#shared/api/errors.ts";
-import type { KubeObject } from "#shared/api/object.ts";
+import { StatusError } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
-import { listUrl } from "#shared/client/request-url.ts";
-import type { SharedCache } from "#shared/client/shared-cache.ts";
 import { flowControlDump } from "../flow-control/flow-dump.ts";
 import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
-import { OutcomeUnknownError, type Store, StoreUnavailableError } from "../store/store.ts";
+import { OutcomeUnknownError, StoreUnavailableError } from "../store/store.ts";
 import { StoreMetrics } from "../store/store-metrics.ts";
-import type { AdmissionPlugin } from "./admission/admission.ts";
-import { type Auditor, auditIdOf } from "./audit/auditor.ts";
-import type { AuditRecord } from "./audit/record.ts";
+import type { Auditor } from "./audit/auditor.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { IdentityHeaders } from "./authn/identity-headers.ts";
-import type { Authorizer } from "./authz/authorizer.ts";
 import { DiscoveryPaths } from "./discovery/discovery-paths.ts";
 import { HealthChecks } from "./discovery/health.ts";
 import { isLongRunning, ServerMetrics } from "./discovery/metrics.ts";
 import { objectFamilies } from "./discovery/object-metrics.ts";
-import type { RemoteVersions } from "./discovery/remote-version.ts";
 import { assertAllowed, attributesOf, impersonated } from "./http/access.ts";
 import { jsonInLines } from "./http/negotiate.ts";
-import { requestInfoOf } from "./http/request-info.ts";
-import { type Call, InProcessClient } from "./in-process-client.ts";
+import { InProcessCalls } from "./in-process-calls.ts";
 import { valueResponse } from "./registry/answer.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
@@ -39,85 +31,15 @@ import { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
-import {
-  type ApiResponse,
-  type BodySource,
-  type RequestBody,
-  type RequestContext,
-  type RequestInfo,
-  type User,
-  withoutBody,
-} from "./request.ts";
-import { SharedResource } from "./shared-resource.ts";
+import type { ApiResponse, RequestContext, RequestInfo, User } from "./request.ts";
+import type { ApiRequest, ApiServerOptions, Guards } from "./server-parts.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
 import { forgetRecentViews } from "./watch-cache/entry.ts";
 
-/** Serves one non-resource path, after authentication and authorisation. */
-export type PathHandler = (context: RequestContext, exchange: Exchange | undefined) => Promise<ApiResponse | "handled">;
-
-/** What the parts that guard the server are built from. */
-export interface ServerParts {
-  readonly reader: ResourceReader;
-  readonly resources: ResourceTable;
-  /** A client in this process that acts as `user`. */
-  client(user: User, userAgent?: string): Client;
-}
-
-/** What stands before the registry; built once the server can read its caches. */
-export interface Guards {
-  /** Gives a user for every request, anonymous ones included, or throws Unauthorized. */
-  readonly authenticator: Authenticator;
-  /** By which a proxy says whose a request is; the standard ones unless said otherwise. */
-  readonly identityHeaders?: IdentityHeaders | undefined;
-  readonly authorizer: Authorizer;
-  readonly admission: readonly AdmissionPlugin[];
-  /** Beyond the ones that the registry brings: logs, exec, tokens. */
-  readonly subresources?: SubresourceHandlers | undefined;
-  /** Exact non-resource paths. */
-  readonly paths?: Readonly<Record<string, PathHandler>> | undefined;
-  /** Non-resource paths by prefix (`/openapi/v3/`), longest first. */
-  readonly pathPrefixes?: Readonly<Record<string, PathHandler>> | undefined;
-  /** Kinds that need these parts: reviews, computed lists. */
-  readonly declarations?: readonly ResourceDeclaration[] | undefined;
-  /** Group versions that another server serves (APIService). undefined: not one of those. */
-  readonly aggregator?: ((info: RequestInfo) => PathHandler | undefined) | undefined;
-  /** What those servers serve, for discovery. */
-  readonly remoteVersions?: RemoteVersions | undefined;
-  /** `host:port` at which clients reach this server. */
-  readonly serverAddress?: (() => string) | undefined;
-}
-
-export interface ApiServerOptions {
-  readonly store: Store;
-  readonly declarations: readonly ResourceDeclaration[];
-  readonly guards: (parts: ServerParts) => Guards | Promise<Guards>;
-  /** Records requests, of clients in this process too. */
-  readonly auditor?: Auditor | undefined;
-  /** Wall clock in ms since the epoch. */
-  readonly now_ms?: (() => number) | undefined;
-}
-
-/** A request as a transport hands it over. */
-export interface ApiRequest {
-  readonly method: string;
-  readonly info: RequestInfo;
-  readonly query: URLSearchParams;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: BodySource;
-  readonly signal: AbortSignal;
-  readonly warnings: string[];
-  readonly remoteAddress?: string | undefined;
-  /** Where a policy wants the request recorded. */
-  readonly audit?: AuditRecord | undefined;
-}
+export { splitUrl } from "./http/split-url.ts";
+export type { ApiRequest } from "./server-parts.ts";
 
 const WORTHWHILE_EVENTS = 256;
-
-/** The manager of what a component writes: its name without the prefixes of users. */
-function managerNameOf({ name }: User): string {
-  const short = name.replace(/^system:(serviceaccount:kube-system:)?/, "");
-  return short === "apiserver" ? "kube-apiserver" : short;
-}
 
 export class ApiServer {
   readonly resources: ResourceTable;
@@ -132,6 +54,7 @@ export class ApiServer {
   readonly #hub: CacheHub;
   readonly #discovery: DiscoveryPaths;
   readonly #events: EventExpiry;
+  readonly #inProcess: InProcessCalls;
   #guards: Guards | undefined;
   #unfollow: readonly (() => void)[] = [];
   #endpoint: ResourceEndpoint | undefined;
@@ -153,6 +76,12 @@ export class ApiServer {
     });
     const now_ms = options.now_ms ?? Date.now;
     this.#events = new EventExpiry(options.store, this.resources, now_ms);
+    this.#inProcess = new InProcessCalls({
+      resources: this.resources,
+      auditor: options.auditor,
+      authorizer: () => this.#ready().authorizer,
+      handle: (request, user) => this.handle(request, user),
+    });
   }
 
   /** Loads the state, builds the guards and begins to serve in-process clients. Transports are started by the caller. */
@@ -272,6 +201,11 @@ export class ApiServer {
     return user;
   }
 
+  /** A client in this process that acts as `user`, through authorisation and admission as any other. */
+  client(user: User, userAgent?: string): Client {
+    return this.#inProcess.client(user, userAgent);
+  }
+
   #ready(): Guards {
     if (!this.#guards) throw new StatusError("ServiceUnavailable", "the API server is starting");
     return this.#guards;
@@ -365,74 +299,6 @@ export class ApiServer {
     const isRouted = first === "api" || (first === "apis" && group !== "" && this.#discovery.hasGroup(group));
     return isRouted ? pathNotFound() : pageNotFound();
   }
-
-  /** A client in this process that acts as `user`, through authorisation and admission as any other. */
-  client(user: User, userAgent = managerNameOf(user)): Client {
-    return new InProcessClient(
-      {
-        call: (call) => this.#inProcess(call, user),
-        sharedCache: (ref) => this.#sharedCache(ref, user),
-      },
-      userAgent,
-    );
-  }
-
-  #sharedCache<T extends KubeObject>(ref: ResourceRef<T>, user: User): SharedCache<T> | undefined {
-    const resource = this.resources.find(ref.group, ref.version, ref.plural);
-    if (!resource?.stored || !resource.isServedAsStored) return undefined;
-    const permit = async (): Promise<void> => {
-      const { authorizer } = this.#ready();
-      for (const verb of ["list", "watch"]) {
-        const { path, query } = splitUrl(listUrl(ref));
-        const info = { ...requestInfoOf("GET", path, query), verb };
-        await assertAllowed(authorizer, attributesOf(user, info, query));
-      }
-    };
-    return new SharedResource<T>(resource, resource.stored.cache, permit);
-  }
-
-  async #inProcess({ method, url, headers, body, signal }: Call, user: User): Promise<ApiResponse> {
-    const { path, query } = splitUrl(url);
-    const info = requestInfoOf(method, path, query);
-    const request: ApiRequest = {
-      method,
-      info,
-      query,
-      headers,
-      body: body ? ofObject(body) : withoutBody,
-      signal,
-      warnings: [],
-    };
-    const asked = { method, info, uri: url, headers, remoteAddress: "127.0.0.1" };
-    const audit = this.auditor?.begin(asked, user, auditIdOf(headers));
-    const response = await (audit ? this.#recorded({ ...request, audit }, user, audit) : this.handle(request, user));
-    if (response === "handled") throw new Error(`${path} cannot be reached in the same process`);
-    return response;
-  }
-
-  async #recorded(request: ApiRequest, user: User, audit: AuditRecord): Promise<ApiResponse | "handled"> {
-    try {
-      const response = await this.handle(request, user);
-      if (response === "handled") return response;
-      audit.answered(response);
-      if (response.kind !== "watch") {
-        audit.complete(response.code);
-        return response;
-      }
-      audit.started(200);
-      return { ...response, frames: untilEnd(response.frames, () => audit.complete(200)) };
-    } catch (error) {
-      const status = error instanceof StatusError ? error : internalError(String(error), error);
-      audit.failed(status);
-      audit.complete(status.code);
-      throw error;
-    }
-  }
-}
-
-function ofObject(object: object): BodySource {
-  const body: RequestBody = { kind: "object", object };
-  return { read: () => body };
 }
 
 /** Everything but reads of resources that are content with what the caches show. */
@@ -440,14 +306,6 @@ function wantsNewest({ info, query }: ApiRequest): boolean {
   if (!info.isResourceRequest) return false;
   const reads = info.verb === "get" || info.verb === "list" || info.verb === "watch";
   return !reads || (query.get("resourceVersion") ?? "") === "";
-}
-
-async function* untilEnd<T>(items: AsyncIterable<T>, ended: () => void): AsyncGenerator<T> {
-  try {
-    yield* items;
-  } finally {
-    ended();
-  }
 }
 
 /** How clients are told that the store does not serve. */
@@ -458,24 +316,6 @@ function storeFailure(error: unknown): StatusError | undefined {
   }
   return undefined;
 }
-
-export function splitUrl(url: string): { path: string; query: URLSearchParams } {
-  const at = url.indexOf("?");
-  return at < 0
-    ? { path: url, query: new URLSearchParams() }
-    : { path: url.slice(0, at), query: new URLSearchParams(readable(url.slice(at + 1))) };
-}
-
-/** A query without the parameters that Go's parser does not read: with a semicolon, or with an escape that is none. */
-function readable(query: string): string {
-  if (!unreadable.test(query)) return query;
-  return query
-    .split("&")
-    .filter((parameter) => !unreadable.test(parameter))
-    .join("&");
-}
-
-const unreadable = /;|%(?![\da-f]{2})/i;
 
 /** What others are stored as comes before them. */
 const inOrder = (declarations: readonly ResourceDeclaration[]): ResourceDeclaration[] => [

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { methodNotAllowed, StatusError } from "#shared/api/errors.ts";
 import type { ApiResponse, RequestContext } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { PagePack } from "./page-pack.ts";
 
 const dashboardPath = "/dashboard";
@@ -17,8 +17,8 @@ const noncePlaceholder = "{{nonce}}";
  * token of whoever signed in, so that person sees what RBAC lets them see.
  */
 export function dashboardPaths(): {
-  readonly exact: Readonly<Record<string, PathHandler>>;
-  readonly prefixes: Readonly<Record<string, PathHandler>>;
+  readonly exact: Readonly<Record<string, PathAnswer>>;
+  readonly prefixes: Readonly<Record<string, PathAnswer>>;
 } {
   let found: Promise<PagePack | undefined> | undefined;
   const pack = (): Promise<PagePack | undefined> => {

@@ -12,7 +12,7 @@ import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { etcdPaths, keepEtcd, knownMembers } from "../etcd/files.ts";
 import {
   allAuthorityFiles,
@@ -59,7 +59,7 @@ export const settingsFile = "control-plane.json";
 
 /** Hands what masters share to a further master that shows a token for masters. It travels only on TLS whose server the
  *  new master has checked against the token. */
-export function controlPlanePaths(settings: StoreSettings & ClusterSettings): Readonly<Record<string, PathHandler>> {
+export function controlPlanePaths(settings: StoreSettings & ClusterSettings): Readonly<Record<string, PathAnswer>> {
   return {
     [controlPlanePath]: async ({ method }) => {
       if (method !== "GET") throw methodNotAllowed({ group: "", plural: "control-plane" }, method.toLowerCase());

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { methodNotAllowed, StatusError } from "#shared/api/errors.ts";
 import type { ApiResponse, RequestContext } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 
 /** Where boards fetch what install.sh asks for: SHA256SUMS, the binaries, unit files. */
 export const distPrefix = "/bramble/v1/dist/";
@@ -13,8 +13,8 @@ const installPath = "/install.sh";
  * yet. A download that was cut is taken up again by `Range: bytes=N-` (RFC 9110, section 14).
  */
 export function distPaths(folder: string): {
-  readonly exact: Readonly<Record<string, PathHandler>>;
-  readonly prefixes: Readonly<Record<string, PathHandler>>;
+  readonly exact: Readonly<Record<string, PathAnswer>>;
+  readonly prefixes: Readonly<Record<string, PathAnswer>>;
 } {
   return {
     exact: { [installPath]: (context) => serveFile(context, folder, "install.sh") },

@@ -3,7 +3,7 @@ import { badRequest, forbidden, methodNotAllowed } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { RequestBody } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { encryptionKeysIn, parseEncryptionKeys } from "../store/encryption-keys.ts";
 import { encryptionKeyFile } from "../store/store-choice.ts";
 
@@ -11,7 +11,7 @@ import { encryptionKeyFile } from "../store/store-choice.ts";
  *  to hand, and never into the store that they are for. */
 export const encryptionKeyPath = "/bramble/v1/encryption-keys";
 
-export function encryptionKeyPaths(dataDir: string, log: Log): Readonly<Record<string, PathHandler>> {
+export function encryptionKeyPaths(dataDir: string, log: Log): Readonly<Record<string, PathAnswer>> {
   const path = join(dataDir, encryptionKeyFile);
   return {
     [encryptionKeyPath]: async ({ method, user, body }) => {

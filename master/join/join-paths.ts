@@ -4,7 +4,7 @@ import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "#shared/pki
 import { onlyBoardOf } from "../apiserver/authz/bramble-roles.ts";
 import { nodeNameOf } from "../apiserver/authz/node.ts";
 import type { RequestContext } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 import type { BoardClaims } from "./board-claims.ts";
 
 export interface JoinOptions {
@@ -18,7 +18,7 @@ export interface JoinOptions {
 const longestText = 253;
 
 /** The paths by which boards join, for the API server's table of non-resource paths. */
-export function joinPaths(options: JoinOptions): Readonly<Record<string, PathHandler>> {
+export function joinPaths(options: JoinOptions): Readonly<Record<string, PathAnswer>> {
   return {
     [caPath]: async ({ method }) => {
       assertMethod(method, "GET", "HEAD");

@@ -14,7 +14,7 @@ import { placeOrder } from "#shared/pki/certificate-order.ts";
 import { isRenewalProof, type RenewalRequest, renewalGrace_ms, renewalPath } from "#shared/pki/renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
 import type { RequestContext } from "../apiserver/request.ts";
-import type { PathHandler } from "../apiserver/request-path.ts";
+import type { PathAnswer } from "../apiserver/server-parts.ts";
 import type { BoardClaims } from "./board-claims.ts";
 
 export interface RenewalOptions {
@@ -33,7 +33,7 @@ const patience_ms = 30_000;
 
 /** Where boards whose certificate has run out get another one (renewal-protocol.ts). Open to everybody: the request
  *  proves itself. */
-export function renewalPaths(options: RenewalOptions): Readonly<Record<string, PathHandler>> {
+export function renewalPaths(options: RenewalOptions): Readonly<Record<string, PathAnswer>> {
   return {
     [renewalPath]: async (context) => {
       if (context.method !== "POST")

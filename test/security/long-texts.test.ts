@@ -15,13 +15,13 @@ import { matchesImage } from "../../agent/runtime/image-credentials.ts";
 import { missingRules } from "../../master/apiserver/authz/rbac-rules.ts";
 import { hasFormat } from "../../master/apiserver/extensions/formats.ts";
 import { requestInfoOf } from "../../master/apiserver/http/request-info.ts";
+import { splitUrl } from "../../master/apiserver/http/split-url.ts";
 import { scheduleComplaint } from "../../master/apiserver/resources/batch/schedule.ts";
 import { validateFieldRef } from "../../master/apiserver/resources/core/pod/validate-env.ts";
 import { podWarnings } from "../../master/apiserver/resources/core/pod/warnings.ts";
 import { resourceQuota } from "../../master/apiserver/resources/core/resource-quota.ts";
 import { collect } from "../../master/apiserver/resources/validation/field.ts";
 import { validateKindMeta } from "../../master/apiserver/resources/validation/object-meta.ts";
-import { splitUrl } from "../../master/apiserver/server.ts";
 import { parseSchedule } from "../../master/controllers/cronjob/schedule.ts";
 
 /** What a body holds; a header holds less. */

@@ -15,7 +15,7 @@ import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
 import type { RequestInfo } from "../request.ts";
-import type { PathHandler } from "../server.ts";
+import type { PathHandler } from "../server-parts.ts";
 import { type Availability, availabilityOf } from "./availability.ts";
 import { localServices, managedLabel } from "./local-services.ts";
 import { passOn, unavailable } from "./pass-on.ts";

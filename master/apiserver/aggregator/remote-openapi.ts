@@ -24,7 +24,7 @@ import type { Log } from "#shared/client/log.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import { openApiAnswer, openApiRequest } from "../openapi-answer.ts";
 import type { User } from "../request.ts";
-import type { PathHandler } from "../server.ts";
+import type { PathHandler } from "../server-parts.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { passOn, unavailable } from "./pass-on.ts";
 import { bytesOf, headerOf } from "./remote-answer.ts";

@@ -1,7 +1,7 @@
 import { publicJwk } from "#shared/pki/service-account-key.ts";
 import { requireOnly } from "../http/negotiate.ts";
 import { notServed } from "../registry/request-target.ts";
-import type { PathHandler } from "../request-path.ts";
+import type { PathAnswer } from "../server-parts.ts";
 import type { ServiceAccountIssuer } from "./service-account-issuer.ts";
 
 export interface OpenIdDocument {
@@ -45,10 +45,10 @@ export function openIdDocuments(
 export function openIdPaths(
   issuer: ServiceAccountIssuer,
   externalAddress: () => string,
-): Readonly<Record<string, PathHandler>> {
+): Readonly<Record<string, PathAnswer>> {
   const handlers = ([configurationPath, jwksPath] as const).flatMap((path) => {
     // Made for each request: keys are rotated while the server runs, and the documents are small and rarely asked for.
-    const handler: PathHandler = async ({ headers, method }) => {
+    const handler: PathAnswer = async ({ headers, method }) => {
       if (method !== "GET") throw notServed();
       const { contentType, cacheControl, body } = openIdDocuments(issuer, externalAddress())[path];
       requireOnly(headers["accept"], contentType);

@@ -1,5 +1,5 @@
 import { headerText, type IdentityHeaders } from "../authn/identity-headers.ts";
-import type { ApiRequest } from "../server.ts";
+import type { ApiRequest } from "../server-parts.ts";
 import { impersonationPrefix, repeatedHeaderSeparator } from "./access.ts";
 import type { HttpRequest } from "./arrival.ts";
 
