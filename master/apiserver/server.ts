@@ -289,7 +289,9 @@ export class ApiServer {
 
   /** What `kubectl get --raw /` lists. */
   #paths({ paths }: Guards): string[] {
-    const all = [...this.#discovery.paths(), ...this.health.paths(), ...Object.keys(paths ?? {}), "/metrics"];
+    // Where a path leads with a slash behind it too, it is told of once.
+    const own = Object.keys(paths ?? {}).filter((path) => !path.endsWith("/"));
+    const all = [...this.#discovery.paths(), ...this.health.paths(), ...own, "/openapi/v3/", "/metrics"];
     return [...new Set(all)].sort();
   }
 

@@ -53,6 +53,7 @@ export async function runElected(
         { labels: { name: settings.leaderElectResourceName }, value: Number(isLeading) },
       ]),
     ],
+    resetsMetrics: true,
     configuration,
   };
   const parts = new Parts(log);

@@ -1,13 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { badRequest } from "#shared/api/errors.ts";
 import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
+import { startTimeHeader } from "#shared/metrics/process-families.ts";
 import { type Family, renderPrometheus } from "#shared/metrics/prometheus-text.ts";
+import { metricsResetText, resetTables } from "#shared/metrics/tables.ts";
 import { type HealthCheck, healthPage } from "./health-page.ts";
 import { type HealthResults, healthResultsPath } from "./health-results.ts";
 
 export interface Page {
   readonly code: number;
   readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -18,6 +21,8 @@ export interface ComponentPages {
   readonly results: HealthResults;
   /** What /metrics shows; no such page when absent. */
   readonly families?: (() => readonly Family[]) | undefined;
+  /** Whether a DELETE of the metrics begins them anew: only where it is known who asks. */
+  readonly resetsMetrics?: boolean;
   /** What /configz shows: the component's configuration, by the name that upstream registers it under. */
   readonly configuration?: (() => Readonly<Record<string, unknown>>) | undefined;
   /** Further pages by path; they win over the usual ones. */
@@ -36,20 +41,25 @@ export const jsonPage = (code: number, value: unknown): Page => ({
 export const textPage = (code: number, body: string): Page => ({ code, contentType: plain, body });
 
 /** The page at a path; 404 where there is none. */
-async function componentPage(pages: ComponentPages, url: URL, accept: string | undefined): Promise<Page> {
-  const { pathname, searchParams } = url;
+async function componentPage(
+  pages: ComponentPages,
+  { pathname, searchParams }: URL,
+  { method, headers: { accept } }: IncomingMessage,
+): Promise<Page> {
   const special = pages.more?.[pathname];
   if (special) return special();
-  const [root = "", only, ...rest] = pathname.split("/").filter((part) => part !== "");
-  if (healthRoots.has(root) && rest.length === 0) {
+  const [root = "", only, ...rest] = pathname.slice(1).split("/");
+  if (healthRoots.has(root) && rest.length === 0 && only !== "") {
     const excluded = new Set(searchParams.getAll("exclude"));
     const checks = { ping: () => Promise.resolve(), ...pages.checks };
     const asked = { only, excluded, verbose: searchParams.has("verbose") };
     const { code, body } = await healthPage(root, checks, asked, pages.results);
     return textPage(code, body);
   }
-  if (pathname === "/metrics" && pages.families) return metricsPage(pages.families(), accept);
-  if (pathname === healthResultsPath && pages.families) return metricsPage(pages.results.families(), accept);
+  if (pages.families && (pathname === "/metrics" || pathname === healthResultsPath)) {
+    if (pages.resetsMetrics && method === "DELETE") return metricsReset();
+    return metricsPage(pathname === "/metrics" ? pages.families() : pages.results.families(), accept);
+  }
   if (pathname === "/configz" && pages.configuration) return jsonPage(200, pages.configuration());
   return textPage(404, "404 page not found\n");
 }
@@ -57,8 +67,14 @@ async function componentPage(pages: ComponentPages, url: URL, accept: string | u
 const metricsPage = (families: readonly Family[], accept: string | undefined): Page => ({
   code: 200,
   contentType: prometheusContentType(accept),
+  headers: startTimeHeader,
   body: renderPrometheus(families),
 });
+
+function metricsReset(): Page {
+  resetTables();
+  return textPage(200, metricsResetText);
+}
 
 /** Where a request leads. Throws BadRequest for what is no address. */
 export function pageUrl({ url = "/" }: IncomingMessage): URL {
@@ -68,17 +84,17 @@ export function pageUrl({ url = "/" }: IncomingMessage): URL {
 
 const base = "http://component";
 
-/** Answers a request with the page of its path. Nothing here can be changed, so other methods are refused. */
+/** Answers a request with the page of its path, whatever the method: a DELETE alone, of metrics, is something else. */
 export async function servePage(
   pages: ComponentPages,
   request: IncomingMessage,
   response: ServerResponse,
   url: URL = pageUrl(request),
 ): Promise<void> {
-  const reads = request.method === "GET" || request.method === "HEAD";
-  const page = reads ? await componentPage(pages, url, request.headers.accept) : textPage(405, "Method not allowed\n");
+  const page = await componentPage(pages, url, request);
   response.writeHead(page.code, {
     "content-type": page.contentType,
+    ...page.headers,
     "cache-control": "no-cache, private",
     "x-content-type-options": "nosniff",
   });

@@ -41,6 +41,9 @@ export function processFamilies(): Family[] {
   ];
 }
 
+/** By which a reader tells that counts began anew, as client libraries for Go send it. */
+export const startTimeHeader = { "process-start-time-unix": String(Math.floor(startedAt_s)) } as const;
+
 export const startTimeFamily = (): Family =>
   single("process_start_time_seconds", "Start in seconds since 1970.", startedAt_s);
 

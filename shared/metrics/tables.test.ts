@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CounterTable, HistogramTable, Summary } from "./tables.ts";
+import { CounterTable, HistogramTable, resetTables, Summary } from "./tables.ts";
 
 test("beyond a thousand combinations of labels the rest is counted together", () => {
   const table = new CounterTable({ name: "seen", help: "What was seen.", labels: ["user", "verb"] });
@@ -37,4 +37,18 @@ test("a summary tells below what most of the latest values were, to a fifth, and
   // What no summary is kept for is in its outermost buckets.
   for (const value of [0, -1, 1e-9, 1e9]) summary.observe(value);
   expect(summary.quantile(0.5)).toBe(1e-6);
+});
+
+test("a reset begins all tables anew, and who counts in one goes on in it", () => {
+  const options = { name: "seen", help: "What was seen.", labels: ["user"] };
+  const counts = new CounterTable(options);
+  const histograms = new HistogramTable(options, [1, 10]);
+  const kept = counts.of(["a"]);
+  kept.count += 3;
+  histograms.observe(5, ["a"]);
+  resetTables();
+  kept.count += 1;
+  histograms.observe(0.5, ["a"]);
+  expect(counts.family().samples.map(({ value }) => value)).toEqual([1]);
+  expect(histograms.family().samples.map(({ value }) => value)).toEqual([1, 1, 1, 0.5, 1]);
 });

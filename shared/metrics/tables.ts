@@ -12,12 +12,39 @@ export interface TableOptions {
   readonly labels: readonly string[];
 }
 
-abstract class Table<Value> {
+interface Emptied {
+  /** Begins anew at nothing; who counts goes on in it. */
+  reset(): void;
+}
+
+/** Those of this process that somebody still has. */
+const tables = new Set<WeakRef<Emptied>>();
+
+/** What is answered to whoever has reset them. */
+export const metricsResetText = "metrics reset\n";
+
+/** Begins every table of this process anew, as upstream's components do with theirs on a DELETE of their metrics. */
+export function resetTables(): void {
+  for (const reference of tables) {
+    const table = reference.deref();
+    if (table) table.reset();
+    else tables.delete(reference);
+  }
+}
+
+abstract class Table<Value extends Emptied> implements Emptied {
   readonly #values = new Map<string, Value>();
 
-  constructor(protected readonly options: TableOptions) {}
+  constructor(protected readonly options: TableOptions) {
+    tables.add(new WeakRef<Emptied>(this));
+  }
 
   protected abstract make(): Value;
+
+  /** In place: who counts often keeps the value. */
+  reset(): void {
+    for (const value of this.#values.values()) value.reset();
+  }
 
   /** For who counts often: the value itself. */
   of(labels: readonly string[]): Value {
@@ -42,13 +69,21 @@ abstract class Table<Value> {
   }
 }
 
-export class CounterTable extends Table<{ count: number }> {
+class Count {
+  count = 0;
+
+  reset(): void {
+    this.count = 0;
+  }
+}
+
+export class CounterTable extends Table<Count> {
   add(labels: readonly string[] = [], by = 1): void {
     this.of(labels).count += by;
   }
 
-  protected make(): { count: number } {
-    return { count: 0 };
+  protected make(): Count {
+    return new Count();
   }
 
   family(): Family {
@@ -81,6 +116,12 @@ export class Histogram {
       this.#within[bucket] = (this.#within[bucket] ?? 0) + 1;
       return;
     }
+  }
+
+  reset(): void {
+    this.#within.fill(0);
+    this.count = 0;
+    this.sum = 0;
   }
 
   /** Buckets hold what those before them hold; of some bounds, where only these are asked for. */
@@ -154,6 +195,13 @@ export class Summary {
     const step = Math.ceil(Math.log2(value / SUMMARY_FROM) * SUMMARY_STEPS);
     const bucket = value > SUMMARY_FROM ? Math.min(step, SUMMARY_BUCKETS - 1) : 0;
     this.#recent[bucket] = (this.#recent[bucket] ?? 0) + 1;
+  }
+
+  reset(): void {
+    this.#recent.fill(0);
+    this.#former.fill(0);
+    this.count = 0;
+    this.sum = 0;
   }
 
   /** NaN where nothing was seen of late, as Prometheus' clients have it. */

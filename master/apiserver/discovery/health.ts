@@ -1,9 +1,9 @@
 /** /healthz, /livez and /readyz, whole or check by check, in the text that probes and people know. */
 import { type HealthCheck, healthPage } from "#shared/http/health-page.ts";
 import { HealthResults, healthResultsPath } from "#shared/http/health-results.ts";
-import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
+import { metricsReset, metricsResponse } from "./metrics-response.ts";
 
 const roots = ["healthz", "livez", "readyz"] as const;
 type Root = (typeof roots)[number];
@@ -21,10 +21,10 @@ export class HealthChecks {
   }
 
   /** undefined: no path of these. */
-  handle({ info, query, headers }: RequestContext): Promise<ApiResponse> | ApiResponse | undefined {
+  handle({ info, method, query, headers }: RequestContext): Promise<ApiResponse> | ApiResponse | undefined {
     if (info.path === healthResultsPath) {
-      const contentType = prometheusContentType(headers["accept"]);
-      return { kind: "bytes", code: OK, contentType, body: renderPrometheus(this.#results.families()) };
+      if (method === "DELETE") return metricsReset();
+      return metricsResponse(headers["accept"], renderPrometheus(this.#results.families()));
     }
     const [root = "", name, ...more] = info.path.slice(1).split("/");
     if (!isRoot(root) || more.length > 0) return undefined;

@@ -1,6 +1,5 @@
 /** /metrics of the API server, under upstream's names. */
 
-import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
 import { type Family, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
@@ -19,6 +18,7 @@ import { watchEventSizes, watchEvents } from "../registry/watch.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import { AccessMetrics } from "./access-metrics.ts";
 import { AdmissionMetrics } from "./admission-metrics.ts";
+import { metricsReset, metricsResponse } from "./metrics-response.ts";
 import { latencyBuckets_s, type Series, SeriesTable, sliBuckets_s } from "./request-series.ts";
 
 /** Upstream's: about as far as a body may be. */
@@ -85,9 +85,15 @@ export class ServerMetrics {
   }
 
   /** undefined: another path. */
-  handle({ info, headers }: RequestContext): ApiResponse | undefined {
+  handle({ info, method, headers }: RequestContext): ApiResponse | undefined {
     if (info.path !== "/metrics") return undefined;
-    return { kind: "bytes", code: 200, contentType: prometheusContentType(headers["accept"]), body: this.read() };
+    if (method === "DELETE") return this.#reset();
+    return metricsResponse(headers["accept"], this.read());
+  }
+
+  #reset(): ApiResponse {
+    this.#series.reset();
+    return metricsReset();
   }
 
   /** All of them, as Prometheus reads them. */
@@ -188,7 +194,9 @@ export class ServerMetrics {
 const connecting = ["exec", "attach", "portforward", "log", "proxy"];
 
 /** Requests that last as long as the client likes. */
-export function isLongRunning({ verb, subresource }: RequestInfo): boolean {
+export function isLongRunning({ verb, subresource, isResourceRequest, path }: RequestInfo): boolean {
+  // Upstream's profiles, which take as long as they are told to.
+  if (!isResourceRequest && path.startsWith("/debug/pprof/")) return true;
   return verb === "watch" || verb === "proxy" || (subresource !== undefined && connecting.includes(subresource));
 }
 

@@ -36,6 +36,13 @@ export class Series {
     this.durations.observe(duration_s);
   }
 
+  /** What lasts goes on. */
+  reset(): void {
+    this.codes.clear();
+    this.durations?.reset();
+    this.sizes?.reset();
+  }
+
   sent(size_bytes: number): void {
     this.sizes ??= new Histogram(responseBuckets_bytes);
     this.sizes.observe(size_bytes);
@@ -59,6 +66,11 @@ export class SeriesTable {
     const made = new Series(labelsOf(verb.toUpperCase(), group, version, resource, subresource, scope));
     this.#series.set(key, made);
     return made;
+  }
+
+  reset(): void {
+    for (const series of this.#series.values()) series.reset();
+    this.#others.reset();
   }
 
   *[Symbol.iterator](): Generator<Series> {

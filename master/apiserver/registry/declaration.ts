@@ -63,6 +63,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   /** Objects that are worked out when somebody gets or lists them, never stored (ComponentStatus, PodMetrics). May give
    *  more than the scope asks for: the answer is narrowed down to it. */
   readonly computed?: ((scope: ComputedScope) => Promise<readonly T[]>) | undefined;
+  /** What an error calls the resource when a computed object is not there, where that is not its plural. */
+  readonly computedName?: string | undefined;
   /** Another server may take over the group by an APIService that names a Service. */
   readonly replaceable?: boolean | undefined;
 }

@@ -133,7 +133,10 @@ export class ResourceEndpoint {
       const namespace = namespaceOf(context, resource);
       const objects = await computedObjects(resource, { namespace, name });
       const object = objects.find(({ key }) => key === (namespace ? `${namespace}/${name}` : name));
-      if (!object) throw notFound(resource.name, name);
+      if (!object) {
+        const plural = resource.declaration.computedName ?? resource.name.plural;
+        throw notFound({ ...resource.name, plural }, name);
+      }
       return objectResponse(context, accepted, resource, object);
     }
     const asked = context.query.get("resourceVersion") ?? "";

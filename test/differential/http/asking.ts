@@ -81,7 +81,7 @@ export const ask = (what: string, method: string, target: string, more: More = {
   over: "http/1.1",
   method,
   target,
-  ...(isAnyBody(target) && { anyBody: true }),
+  ...(isAnyBody(target) && !(method === "DELETE" && target.startsWith("/metrics")) && { anyBody: true }),
   ...more,
 });
 

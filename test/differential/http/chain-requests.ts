@@ -108,6 +108,11 @@ const pages = [
   "/debug/api_priority_and_fairness/dump_priority_levels",
   "/debug/api_priority_and_fairness/dump_queues",
 ];
+const absentPages = [
+  ...["/statusz", "/flagz", "/configz", "/logs", "/logs/", "/debug", "/debug/flags", "/debug/flags/v"],
+  ...["/debug/pprof", "/debug/pprof/", "/debug/pprof/heap?debug=1", "/metrics/resources"],
+];
+const health = ["/livez/ping", "/livez/nothing", "/livez/", "/readyz?exclude=ping", "/readyz?exclude=nothing"];
 
 export const chainGroups: readonly RawGroup[] = [
   { name: "times", requests: limited },
@@ -118,5 +123,19 @@ export const chainGroups: readonly RawGroup[] = [
     requests: pages.flatMap((page) =>
       ["GET", "HEAD", "PUT"].map((method) => ask("page", method, page, { anyBody: true })),
     ),
+  },
+  {
+    name: "pages of a component",
+    requests: [
+      ...[...absentPages, ...health, "/version"].flatMap((page) =>
+        ["GET", "HEAD", "POST", "DELETE"].map((method) => ask("page", method, page)),
+      ),
+      ...["/metrics", "/metrics/slis"].flatMap((page) => [
+        ask("reset", "DELETE", page),
+        ask("reset by nobody", "DELETE", page, { anonymous: true }),
+        ask("page", "POST", page),
+      ]),
+      ask("page", "GET", "/api/v1/componentstatuses/nothing"),
+    ],
   },
 ];

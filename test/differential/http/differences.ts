@@ -25,7 +25,17 @@ const withoutConnection = ({ headers, next: _, ...rest }: ComparedAnswer): objec
 
 const isRefused = ({ code, next }: ComparedAnswer): boolean => code === BAD_REQUEST && next === "closed";
 
+const flowHeaders = ({ headers }: ComparedAnswer): object =>
+  Object.keys(headers).filter((name) => name.startsWith("x-kubernetes-pf-"));
+
 export const differences: readonly HttpDifference[] = [
+  {
+    reason: "There are no profiles of Go: what upstream answers with --profiling=false.",
+    explains: ({ target }, upstream, ours) =>
+      /^\/debug\/(pprof|flags)/.test(target) &&
+      ours.code === NOT_FOUND &&
+      Bun.deepEquals(flowHeaders(upstream), flowHeaders(ours)),
+  },
   {
     reason:
       "The parser of HTTP/1.1 knows the methods that are registered, and refuses others before anybody sees them.",

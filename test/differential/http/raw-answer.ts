@@ -53,6 +53,7 @@ const there = [
   "date",
   "etag",
   "last-modified",
+  "process-start-time-unix",
   "x-kubernetes-pf-flowschema-uid",
   "x-kubernetes-pf-prioritylevel-uid",
 ];

@@ -40,6 +40,7 @@ export function computedComponentStatus(
 ): ResourceDeclaration<ComponentStatus> {
   return {
     ...componentStatus,
+    computedName: "componentstatus",
     computed: () => Promise.all([...checks].map(([name, check]) => statusOf(name, check))),
   };
 }
