@@ -2,6 +2,7 @@ import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { MessageType } from "#shared/grpc/message.ts";
 import { RuntimeError, type RuntimeErrorKind } from "../runtime.ts";
+import * as wire from "./messages.ts";
 
 const call_ms = 2 * 60_000;
 /** Ending a sandbox or a pull takes what it takes. */
@@ -29,7 +30,27 @@ export class CriClient {
     this.#channel = new GrpcChannel({ endpoint: new URL(`unix://${socketPath}`) });
   }
 
-  async call<Q, A>(
+  /** A call of CRI's RuntimeService. */
+  runtime<Q, A>(method: string, types: CallTypes<Q, A>, value: Partial<Q>, call: CriCall): Promise<A> {
+    return this.#call(wire.runtimeService + method, types, value, call);
+  }
+
+  /** The same, of something that may be gone already: then all is as wanted. */
+  async runtimeIfFound<Q, A>(
+    method: string,
+    types: CallTypes<Q, A>,
+    value: Partial<Q>,
+    call: CriCall,
+  ): Promise<A | undefined> {
+    return await ifFound(this.runtime(method, types, value, call));
+  }
+
+  /** A call of CRI's ImageService. */
+  image<Q, A>(method: string, types: CallTypes<Q, A>, value: Partial<Q>, call: CriCall): Promise<A> {
+    return this.#call(wire.imageService + method, types, value, call);
+  }
+
+  async #call<Q, A>(
     path: string,
     [request, answer]: CallTypes<Q, A>,
     value: Partial<Q>,
@@ -84,4 +105,23 @@ function toRuntimeError(what: string, error: unknown, notFound: RuntimeErrorKind
   const away = code === GrpcCode.Unavailable || code === GrpcCode.Cancelled;
   const kind = code === GrpcCode.NotFound ? notFound : away ? "unavailable" : "other";
   return new RuntimeError(kind, message, { cause: error });
+}
+
+/**
+ * Creates what has a name. A name that is still taken belongs to a try that was cut short: that is removed, once.
+ * @param leftover what has the name, and how it is removed; undefined when it is not to be found.
+ */
+export async function createReplacing(
+  create: () => Promise<string>,
+  leftover: () => Promise<{ remove(): Promise<void> } | undefined>,
+): Promise<string> {
+  try {
+    return await create();
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || !/is reserved/.test(error.message)) throw error;
+    const found = await leftover();
+    if (found === undefined) throw error;
+    await found.remove();
+    return await create();
+  }
 }

@@ -2,7 +2,6 @@ import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Isolation } from "#agent/network-policy/policed-network.ts";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
 import { ensureMountSource } from "../mount-source.ts";
@@ -27,19 +26,12 @@ import {
   type SandboxStatus,
   type StatsOptions,
 } from "../runtime.ts";
-import { type CallTypes, type CriCall, CriClient, codeOf, ifFound, longCall_ms, patience_ms } from "./client.ts";
-import {
-  type ContainerDetails,
-  containerDetails,
-  type Details,
-  required,
-  type SandboxDetails,
-  sandboxDetails,
-} from "./details.ts";
+import { CriClient, codeOf, createReplacing, patience_ms } from "./client.ts";
+import { type ContainerDetails, containerDetails, type Details, required } from "./details.ts";
 import { watchEvents } from "./events.ts";
 import { importImages } from "./image-import.ts";
 import { CriImages } from "./images.ts";
-import { rotateLogs } from "./log-rotation.ts";
+import { defaultLogMaxFiles, defaultLogMaxSize_bytes, LogKeeper } from "./log-keeper.ts";
 import * as wire from "./messages.ts";
 import {
   containerRequest,
@@ -47,23 +39,19 @@ import {
   label,
   logFolder,
   podOf,
+  podSelector,
   resources,
   sandboxAgain,
-  sandboxRequest,
-  sandboxStatus,
 } from "./requests.ts";
+import { CriSandboxes, type CriSandboxOptions } from "./sandboxes.ts";
 import type { Dial } from "./streaming.ts";
 import { CriStreams } from "./streams.ts";
 import { parseVerboseStatus, versionOf } from "./verbose.ts";
 
-export interface CriRuntimeOptions {
+export interface CriRuntimeOptions extends CriSandboxOptions {
   /** containerd's or CRI-O's socket. */
   readonly socketPath: string;
   readonly host: Host;
-  /** Puts a pod's network policies in force before its first container starts. */
-  readonly isolation?: Isolation | undefined;
-  /** Where logs go: /var/log/pods. */
-  readonly logRoot: string;
   readonly logMaxSize_bytes?: number | undefined;
   readonly logMaxFiles?: number | undefined;
   /** Gets what an operator should read. */
@@ -72,12 +60,7 @@ export interface CriRuntimeOptions {
   readonly dial?: Dial | undefined;
 }
 
-const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
-const defaultLogMaxFiles = 5;
 const settlePauses_ms = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000];
-/** How soon logs are looked at again, after one had grown too long and else. */
-const busyLogs_ms = 10_000;
-const quietLogs_ms = 60_000;
 const lookForEnd_ms = 100;
 
 /**
@@ -89,35 +72,45 @@ export class CriRuntime implements ContainerRuntime {
   readonly #client: CriClient;
   readonly #images: CriImages;
   readonly #containers: Details<ContainerDetails>;
-  readonly #sandboxes: Details<SandboxDetails>;
+  readonly #sandboxes: CriSandboxes;
   readonly #streams: CriStreams;
-  #logTimer: ReturnType<typeof setTimeout> | undefined;
-  #isClosed = false;
+  readonly #logs: LogKeeper;
 
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
     this.#client = new CriClient(options.socketPath);
     this.#images = new CriImages(this.#client, async () => parseVerboseStatus(await this.#status()).pauseImage);
     this.#containers = containerDetails(this.#client);
-    this.#sandboxes = sandboxDetails(this.#client);
-    this.#streams = new CriStreams(this.#client, this.#containers, this.#sandboxes, options);
+    this.#sandboxes = new CriSandboxes(this.#client, options, () => this.#containers.forgetAll());
+    this.#streams = new CriStreams(this.#client, this.#containers, this.#sandboxes.details, options);
+    const { logMaxSize_bytes = defaultLogMaxSize_bytes, logMaxFiles = defaultLogMaxFiles, warn } = options;
+    const reopen = (id: string) =>
+      this.#client.runtime(
+        "ReopenContainerLog",
+        [wire.ContainerId, wire.Empty],
+        { id },
+        { what: `rotate the log of container ${id}` },
+      );
+    this.#logs = new LogKeeper(
+      { maxSize_bytes: logMaxSize_bytes, maxFiles: logMaxFiles },
+      { reopen, warn, look: () => this.listContainers() },
+    );
   }
 
   async version(): Promise<RuntimeVersion> {
     const [version, status, config, folder] = await Promise.all([
-      this.#runtime("Version", [wire.Empty, wire.VersionResponse], {}, { what: "ask the runtime's version" }),
+      this.#client.runtime("Version", [wire.Empty, wire.VersionResponse], {}, { what: "ask the runtime's version" }),
       this.#status(),
-      this.#runtime("RuntimeConfig", [wire.Empty, wire.RuntimeConfigResponse], {}, { what: "ask the runtime" }).catch(
-        ignoreUnimplemented,
-      ),
+      this.#client
+        .runtime("RuntimeConfig", [wire.Empty, wire.RuntimeConfigResponse], {}, { what: "ask the runtime" })
+        .catch(ignoreUnimplemented),
       this.#images.folder(),
     ]);
     return versionOf({ version, status, systemdCgroup: config && config.linux?.cgroupDriver === 0, folder });
   }
 
   close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#logTimer);
+    this.#logs.close();
     this.#client.close();
   }
 
@@ -130,62 +123,26 @@ export class CriRuntime implements ContainerRuntime {
 
   // Sandboxes
 
-  async createSandbox(config: SandboxConfig): Promise<string> {
-    const request = sandboxRequest(config, this.#options.logRoot);
-    await mkdir(request.logDirectory, { recursive: true, mode: 0o755 });
-    const id = await this.#replacing(
-      () => this.listSandboxes({ podUid: config.pod.uid }),
-      (found) => found.attempt === config.attempt,
-      (found) => this.removeSandbox(found.id),
-      async () => {
-        const types = [wire.RunSandboxRequest, wire.SandboxId] as const;
-        const given = { config: request, runtimeHandler: config.runtimeHandler ?? "" };
-        const what = `create sandbox of pod ${config.pod.namespace}/${config.pod.name}`;
-        return (await this.#runtime("RunPodSandbox", types, given, { what })).id;
-      },
-    );
-    if (config.network === "pod") await this.#isolate(id, config);
-    return id;
+  createSandbox(config: SandboxConfig): Promise<string> {
+    return this.#sandboxes.create(config);
   }
 
-  async stopSandbox(id: string): Promise<void> {
-    await this.#forgiving(
-      "StopPodSandbox",
-      [wire.SandboxId, wire.Empty],
-      { id },
-      {
-        what: `stop sandbox ${id}`,
-        timeout_ms: longCall_ms,
-      },
-    );
-    this.#options.isolation?.release(id);
-    this.#sandboxes.forget(id);
-    this.#containers.forgetAll();
+  stopSandbox(id: string): Promise<void> {
+    return this.#sandboxes.stop(id);
   }
 
-  async removeSandbox(id: string): Promise<void> {
-    await this.stopSandbox(id);
-    await this.#forgiving("RemovePodSandbox", [wire.SandboxId, wire.Empty], { id }, { what: `remove sandbox ${id}` });
-    this.#sandboxes.forget(id);
+  removeSandbox(id: string): Promise<void> {
+    return this.#sandboxes.remove(id);
   }
 
-  async listSandboxes(filter?: { readonly podUid?: string | undefined }): Promise<SandboxStatus[]> {
-    const { items } = await this.#runtime(
-      "ListPodSandbox",
-      [wire.ListSandboxesRequest, wire.ListSandboxesResponse],
-      { filter: { id: "", labelSelector: selector(filter?.podUid) } },
-      { what: "list sandboxes" },
-    );
-    if (filter?.podUid === undefined) this.#sandboxes.retain(new Set(items.map(({ id }) => id)));
-    const known = items.filter(({ labels }) => label.podUid in labels);
-    const details = await Promise.all(known.map(({ id, state }) => this.#sandboxes.of(id, state)));
-    return details.flatMap((each) => (each ? [sandboxStatus(each.status, each.pid)] : []));
+  listSandboxes(filter?: { readonly podUid?: string | undefined }): Promise<SandboxStatus[]> {
+    return this.#sandboxes.list(filter);
   }
 
   // Containers
 
   async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
-    const sandbox = await required(this.#sandboxes, "sandbox", sandboxId);
+    const sandbox = await required(this.#sandboxes.details, "sandbox", sandboxId);
     await Promise.all([
       ...config.mounts.map(({ hostPath }) => ensureMountSource(hostPath)),
       mkdir(join(logFolder(this.#options.logRoot, config.pod), config.name), { recursive: true, mode: 0o755 }),
@@ -194,40 +151,49 @@ export class CriRuntime implements ContainerRuntime {
     const sandboxConfig = sandboxAgain(sandbox.status, this.#options.logRoot);
     const namespaces = sandboxConfig.linux?.securityContext?.namespaceOptions;
     const request = containerRequest(config, namespaces ?? { network: 0, pid: 1, ipc: 0, targetId: "" });
-    return await this.#replacing(
-      () => this.listContainers({ podUid: config.pod.uid }),
-      (found) => found.name === config.name && found.attempt === config.attempt,
-      (found) => this.removeContainer(found.id),
-      async () => {
-        const types = [wire.CreateContainerRequest, wire.ContainerId] as const;
-        const given = { sandboxId, config: request, sandboxConfig };
-        try {
-          return (await this.#runtime("CreateContainer", types, given, { what: `create container ${config.name}` })).id;
-        } catch (error) {
-          if ((await this.imageStatus(config.image)) !== undefined) throw error;
-          throw new RuntimeError("image-not-found", (error as Error).message, { cause: error });
-        }
-      },
-    );
+    const types = [wire.CreateContainerRequest, wire.ContainerId] as const;
+    const given = { sandboxId, config: request, sandboxConfig };
+    const call = { what: `create container ${config.name}` };
+    const create = async () => {
+      try {
+        return (await this.#client.runtime("CreateContainer", types, given, call)).id;
+      } catch (error) {
+        if ((await this.imageStatus(config.image)) !== undefined) throw error;
+        throw new RuntimeError("image-not-found", (error as Error).message, { cause: error });
+      }
+    };
+    return await createReplacing(create, async () => {
+      const all = await this.listContainers({ podUid: config.pod.uid });
+      const found = all.find(({ name, attempt }) => name === config.name && attempt === config.attempt);
+      return found && { remove: () => this.removeContainer(found.id) };
+    });
   }
 
   async startContainer(id: string): Promise<void> {
     try {
-      await this.#runtime("StartContainer", [wire.ContainerId, wire.Empty], { id }, { what: `start container ${id}` });
+      await this.#client.runtime(
+        "StartContainer",
+        [wire.ContainerId, wire.Empty],
+        { id },
+        { what: `start container ${id}` },
+      );
     } catch (error) {
       if (!(error instanceof RuntimeError) || error.kind !== "other") throw error;
       throw new RuntimeError("cannot-start", error.message, { cause: error });
     } finally {
       this.#containers.forget(id);
     }
-    if (!this.#logTimer) this.#lookAtLogsIn(quietLogs_ms);
+    this.#logs.containerStarted();
   }
 
   async stopContainer(id: string, grace_s: number, signal?: string): Promise<void> {
     const grace = Math.max(0, Math.ceil(grace_s));
-    const isSignalled = signal !== undefined && grace > 0 && (await this.#signalAndWait(id, signal, grace * 1000));
+    const isSignalled =
+      signal !== undefined &&
+      grace > 0 &&
+      (await signalAndWait(await this.#containers.fresh(id), signal, grace * 1000));
     try {
-      await this.#forgiving(
+      await this.#client.runtimeIfFound(
         "StopContainer",
         [wire.StopContainerRequest, wire.Empty],
         { id, timeout: isSignalled ? 0 : grace },
@@ -242,7 +208,7 @@ export class CriRuntime implements ContainerRuntime {
   }
 
   async removeContainer(id: string): Promise<void> {
-    await this.#forgiving(
+    await this.#client.runtimeIfFound(
       "RemoveContainer",
       [wire.ContainerId, wire.Empty],
       { id },
@@ -252,10 +218,10 @@ export class CriRuntime implements ContainerRuntime {
   }
 
   async listContainers(filter?: { readonly podUid?: string | undefined }): Promise<ContainerStatus[]> {
-    const { containers } = await this.#runtime(
+    const { containers } = await this.#client.runtime(
       "ListContainers",
       [wire.ListContainersRequest, wire.ListContainersResponse],
-      { filter: { labelSelector: selector(filter?.podUid) } },
+      { filter: { labelSelector: podSelector(filter?.podUid) } },
       { what: "list containers" },
     );
     const known = containers.filter(({ labels }) => label.podUid in labels);
@@ -267,19 +233,17 @@ export class CriRuntime implements ContainerRuntime {
     );
     if (filter?.podUid === undefined) {
       this.#containers.retain(new Set(containers.map(({ id }) => id)));
-      await this.#rotate(found);
+      await this.#logs.rotate(found);
     }
     return found;
   }
 
   async updateResources(id: string, given: ContainerResources): Promise<void> {
-    await this.#runtime(
+    await this.#client.runtime(
       "UpdateContainerResources",
       [wire.UpdateResourcesRequest, wire.Empty],
       { id, linux: resources(given) },
-      {
-        what: `update container ${id}`,
-      },
+      { what: `update container ${id}` },
     );
   }
 
@@ -344,13 +308,11 @@ export class CriRuntime implements ContainerRuntime {
     const details = await this.#containers.known(id);
     const ask = async () =>
       (
-        await this.#runtime(
+        await this.#client.runtime(
           "ContainerStats",
           [wire.ContainerId, wire.ContainerStatsResponse],
           { id },
-          {
-            what: `stats of container ${id}`,
-          },
+          { what: `stats of container ${id}` },
         )
       ).stats;
     const asked = layerSize === "measured" ? await ask() : undefined;
@@ -365,12 +327,12 @@ export class CriRuntime implements ContainerRuntime {
   async *events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     // What happened while nobody watched was not seen.
     this.#containers.forgetAll();
-    this.#sandboxes.forgetAll();
+    this.#sandboxes.details.forgetAll();
     for await (const event of watchEvents(this.#client, signal)) {
       const { containerId } = event;
-      const labels = (this.#containers.seen(containerId) ?? this.#sandboxes.seen(containerId))?.status.labels;
+      const labels = (this.#containers.seen(containerId) ?? this.#sandboxes.details.seen(containerId))?.status.labels;
       this.#containers.forget(containerId);
-      this.#sandboxes.forget(containerId);
+      this.#sandboxes.details.forget(containerId);
       const podUid = event.podUid ?? (labels ? podOf(labels).uid : await this.#podUidOf(containerId));
       if (event.isEarly) await this.#settled(containerId);
       yield { kind: event.kind, containerId, podUid };
@@ -384,106 +346,41 @@ export class CriRuntime implements ContainerRuntime {
       const container = await this.#containers.fresh(id);
       const runs = container
         ? container.status.state === wire.containerState.running
-        : (await this.#sandboxes.fresh(id))?.status.state === wire.sandboxReady;
+        : (await this.#sandboxes.details.fresh(id))?.status.state === wire.sandboxReady;
       if (!runs) return;
     }
   }
 
   /** Whose container it is, when it has not been seen before; undefined for one that is gone. */
   async #podUidOf(id: string): Promise<string | undefined> {
-    const found = (await this.#containers.known(id)) ?? (await this.#sandboxes.known(id));
+    const found = (await this.#containers.known(id)) ?? (await this.#sandboxes.details.known(id));
     return found && podOf(found.status.labels).uid;
-  }
-
-  /** A pod that cannot be kept apart as its policies say does not run. */
-  async #isolate(id: string, { pod, labels }: SandboxConfig): Promise<void> {
-    const { isolation } = this.#options;
-    if (!isolation) return;
-    try {
-      const { status, pid } = await required(this.#sandboxes, "sandbox", id);
-      const { ips } = sandboxStatus(status, pid);
-      await isolation.isolate({ sandboxId: id, labels, ips, ...pod });
-    } catch (error) {
-      await this.removeSandbox(id);
-      throw new RuntimeError("network", `network policies: ${(error as Error).message}`, { cause: error });
-    }
-  }
-
-  /** A name that is still taken belongs to a try that was cut short: it is removed, once. */
-  async #replacing<T>(
-    list: () => Promise<readonly T[]>,
-    isSame: (found: T) => boolean,
-    remove: (found: T) => Promise<void>,
-    create: () => Promise<string>,
-  ): Promise<string> {
-    try {
-      return await create();
-    } catch (error) {
-      if (!(error instanceof RuntimeError) || !/is reserved/.test(error.message)) throw error;
-      const found = (await list()).find(isSame);
-      if (found === undefined) throw error;
-      await remove(found);
-      return await create();
-    }
-  }
-
-  /** CRI knows no other signal than the image's before 1.33. False: its process is not to be found from here. */
-  async #signalAndWait(id: string, signal: string, grace_ms: number): Promise<boolean> {
-    const details = await this.#containers.fresh(id);
-    if (!details || details.pid === 0) return false;
-    const until_ms = performance.now() + grace_ms;
-    try {
-      process.kill(details.pid, signal as NodeJS.Signals);
-      while (performance.now() < until_ms) {
-        process.kill(details.pid, 0);
-        await delay(lookForEnd_ms);
-      }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-    return true;
-  }
-
-  async #rotate(containers: readonly ContainerStatus[]): Promise<void> {
-    const { logMaxSize_bytes = defaultLogMaxSize_bytes, logMaxFiles = defaultLogMaxFiles, warn } = this.#options;
-    const types = [wire.ContainerId, wire.Empty] as const;
-    const reopen = (id: string) =>
-      this.#runtime("ReopenContainerLog", types, { id }, { what: `rotate the log of container ${id}` });
-    const limits = { maxSize_bytes: logMaxSize_bytes, maxFiles: logMaxFiles };
-    const rotated = await rotateLogs(containers, limits, { reopen, warn });
-    if (!containers.some(({ state }) => state === "running")) return;
-    this.#lookAtLogsIn(rotated > 0 ? busyLogs_ms : quietLogs_ms);
-  }
-
-  /** A board on which nothing runs has no such timer. */
-  #lookAtLogsIn(delay_ms: number): void {
-    if (this.#isClosed) return;
-    clearTimeout(this.#logTimer);
-    this.#logTimer = setTimeout(() => {
-      this.#logTimer = undefined;
-      // Lists and rotates; while the runtime is away there is nobody to rotate for.
-      this.listContainers().catch(() => this.#lookAtLogsIn(quietLogs_ms));
-    }, delay_ms);
-    this.#logTimer.unref();
   }
 
   async #status(): Promise<wire.StatusResponse> {
     const types = [wire.StatusRequest, wire.StatusResponse] as const;
-    return await this.#runtime("Status", types, { verbose: true }, { what: "ask the runtime's status" });
-  }
-
-  #runtime<Q, A>(method: string, types: CallTypes<Q, A>, value: Partial<Q>, call: CriCall): Promise<A> {
-    return this.#client.call(wire.runtimeService + method, types, value, call);
-  }
-
-  /** What is gone already is as wanted. */
-  async #forgiving<Q, A>(method: string, types: CallTypes<Q, A>, value: Partial<Q>, call: CriCall): Promise<void> {
-    await ifFound(this.#runtime(method, types, value, call));
+    return await this.#client.runtime("Status", types, { verbose: true }, { what: "ask the runtime's status" });
   }
 }
 
-function selector(podUid: string | undefined): Record<string, string> {
-  return podUid === undefined ? {} : { [label.podUid]: podUid };
+/** CRI knows no other signal than the image's before 1.33. False: the container's process is not to be found from here. */
+async function signalAndWait(
+  container: ContainerDetails | undefined,
+  signal: string,
+  grace_ms: number,
+): Promise<boolean> {
+  if (!container || container.pid === 0) return false;
+  const until_ms = performance.now() + grace_ms;
+  try {
+    process.kill(container.pid, signal as NodeJS.Signals);
+    while (performance.now() < until_ms) {
+      process.kill(container.pid, 0);
+      await delay(lookForEnd_ms);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+  return true;
 }
 
 function ignoreUnimplemented(error: unknown): undefined {

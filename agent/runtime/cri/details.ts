@@ -1,5 +1,5 @@
 import { RuntimeError } from "../runtime.ts";
-import { type CriClient, ifFound } from "./client.ts";
+import type { CriClient } from "./client.ts";
 import * as wire from "./messages.ts";
 import { type Process, processOf } from "./verbose.ts";
 
@@ -66,8 +66,8 @@ export function containerDetails(client: CriClient): Details<ContainerDetails> {
   const types = [wire.IdWithVerbose, wire.ContainerStatusResponse] as const;
   return new Details(async (id) => {
     const call = { what: `inspect container ${id}` };
-    const found = client.call(`${wire.runtimeService}ContainerStatus`, types, { id, verbose: true }, call);
-    const { status, info } = (await ifFound(found)) ?? {};
+    const found = await client.runtimeIfFound("ContainerStatus", types, { id, verbose: true }, call);
+    const { status, info } = found ?? {};
     return status && { state: status.state, details: { status, ...processOf(info) } };
   });
 }
@@ -76,8 +76,8 @@ export function sandboxDetails(client: CriClient): Details<SandboxDetails> {
   const types = [wire.IdWithVerbose, wire.SandboxStatusResponse] as const;
   return new Details(async (id) => {
     const call = { what: `inspect sandbox ${id}` };
-    const found = client.call(`${wire.runtimeService}PodSandboxStatus`, types, { id, verbose: true }, call);
-    const { status, info } = (await ifFound(found)) ?? {};
+    const found = await client.runtimeIfFound("PodSandboxStatus", types, { id, verbose: true }, call);
+    const { status, info } = found ?? {};
     return status && { state: status.state, details: { status, ...processOf(info) } };
   });
 }

@@ -19,8 +19,8 @@ export class CriImages {
     const name = fullName(image);
     const { image: found, info } =
       (await ifFound(
-        this.#client.call(
-          `${wire.imageService}ImageStatus`,
+        this.#client.image(
+          "ImageStatus",
           [wire.ImageRequest, wire.ImageStatusResponse],
           { image: { image: name, userSpecifiedImage: "" }, verbose: true },
           { what: `inspect image ${image}` },
@@ -31,12 +31,7 @@ export class CriImages {
 
   async list(): Promise<ImageStatus[]> {
     const [{ images }, pause] = await Promise.all([
-      this.#client.call(
-        `${wire.imageService}ListImages`,
-        [wire.Empty, wire.ListImagesResponse],
-        {},
-        { what: "list images" },
-      ),
+      this.#client.image("ListImages", [wire.Empty, wire.ListImagesResponse], {}, { what: "list images" }),
       this.#pauseImage(),
     ]);
     return images.map((image) => this.#shown(image, pause, undefined));
@@ -45,8 +40,8 @@ export class CriImages {
   async pull(image: string, auth: ImageAuth | undefined): Promise<string> {
     const name = fullName(image);
     try {
-      const { imageRef } = await this.#client.call(
-        `${wire.imageService}PullImage`,
+      const { imageRef } = await this.#client.image(
+        "PullImage",
         [wire.PullImageRequest, wire.PullImageResponse],
         { image: { image: name, userSpecifiedImage: image }, auth: auth && authOf(auth) },
         { what: `pull ${image}`, notFound: "image-not-found", timeout_ms: longCall_ms },
@@ -60,8 +55,8 @@ export class CriImages {
 
   async remove(id: string): Promise<void> {
     await ifFound(
-      this.#client.call(
-        `${wire.imageService}RemoveImage`,
+      this.#client.image(
+        "RemoveImage",
         [wire.ImageRequest, wire.Empty],
         { image: { image: fullName(id), userSpecifiedImage: "" } },
         { what: `remove image ${id}` },
@@ -71,8 +66,8 @@ export class CriImages {
 
   /** Where images lie; undefined when the runtime does not say. */
   async folder(): Promise<string | undefined> {
-    const { imageFilesystems } = await this.#client.call(
-      `${wire.imageService}ImageFsInfo`,
+    const { imageFilesystems } = await this.#client.image(
+      "ImageFsInfo",
       [wire.Empty, wire.ImageFsInfoResponse],
       {},
       { what: "ask where images lie" },

@@ -269,3 +269,8 @@ function signalNumber(name: string | undefined): number {
   if (name.startsWith("SIGRTMAX")) return 65 - Number(below ?? 0);
   return signals.indexOf(name) + 1;
 }
+
+/** The labels by which what belongs to one pod is found; of all pods without one. */
+export function podSelector(podUid: string | undefined): Record<string, string> {
+  return podUid === undefined ? {} : { [label.podUid]: podUid };
+}

@@ -10,7 +10,7 @@ import {
   type LogOptions,
   RuntimeError,
 } from "../runtime.ts";
-import { type CallTypes, type CriCall, type CriClient, codeOf, longCall_ms, patience_ms } from "./client.ts";
+import { type CriClient, codeOf, longCall_ms, patience_ms } from "./client.ts";
 import { type ContainerDetails, type Details, required, type SandboxDetails } from "./details.ts";
 import { killExec } from "./exec.ts";
 import { readLogFile } from "./log-file.ts";
@@ -63,7 +63,12 @@ export class CriStreams {
     try {
       const types = [wire.ExecSyncRequest, wire.ExecSyncResponse] as const;
       const call = { what: `exec in container ${id}`, timeout_ms: limit_ms };
-      const { stdout, stderr, exitCode } = await this.#call("ExecSync", types, { id, command, timeout }, call);
+      const { stdout, stderr, exitCode } = await this.#client.runtime(
+        "ExecSync",
+        types,
+        { id, command, timeout },
+        call,
+      );
       const text = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(0, maxOutput_bytes)).toString("utf8");
       return { exitCode, stdout: text(stdout), stderr: text(stderr), timedOut };
     } catch (error) {
@@ -80,7 +85,7 @@ export class CriStreams {
     const streams = { stdin, stdout, stderr: options.stderr && !tty, tty };
     const given = { id, command: options.command, ...streams };
     const call = { what: `exec in container ${id}` };
-    const { url } = await this.#call("Exec", [wire.ExecRequest, wire.UrlResponse], given, call);
+    const { url } = await this.#client.runtime("Exec", [wire.ExecRequest, wire.UrlResponse], given, call);
     return await openStreams(url, streams, this.#dial);
   }
 
@@ -88,7 +93,12 @@ export class CriStreams {
     const tty = (await this.#containers.fresh(id))?.hasTerminal ?? false;
     const streams = { ...options, stderr: options.stderr && !tty, tty };
     const call = { what: `attach to container ${id}` };
-    const { url } = await this.#call("Attach", [wire.AttachRequest, wire.UrlResponse], { id, ...streams }, call);
+    const { url } = await this.#client.runtime(
+      "Attach",
+      [wire.AttachRequest, wire.UrlResponse],
+      { id, ...streams },
+      call,
+    );
     return await openStreams(url, { ...streams, isAttachment: true }, this.#dial);
   }
 
@@ -119,9 +129,5 @@ export class CriStreams {
   async #killExec(id: string, command: readonly string[], begun_ms: number): Promise<void> {
     const { pid = 0 } = (await this.#containers.known(id)) ?? {};
     if (pid > 0) await killExec(pid, command, begun_ms);
-  }
-
-  #call<Q, A>(method: string, types: CallTypes<Q, A>, value: Partial<Q>, call: CriCall): Promise<A> {
-    return this.#client.call(wire.runtimeService + method, types, value, call);
   }
 }

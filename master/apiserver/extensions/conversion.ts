@@ -2,8 +2,8 @@
 import { apiVersionOf, fieldsOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
-import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { VersionConverter } from "../registry/declaration.ts";
 import { applyDefaults, dropUnwantedNulls, lacksDefaults } from "./defaulting.ts";

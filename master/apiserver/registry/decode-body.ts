@@ -6,13 +6,9 @@ import { badRequest, invalid, type StatusError, unsupportedMediaType } from "#sh
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
+import { DecodeError, type NormalizedObject, normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
-import {
-  DecodeError,
-  type NormalizedObject,
-  normalizeObject,
-  strictMessages,
-} from "#shared/api/schema/validate-fields.ts";
+import { strictMessages } from "#shared/api/schema/strict-messages.ts";
 import type { RequestBody } from "../request.ts";
 import { dropEmptyLists, dropNilFields } from "./absent-fields.ts";
 

@@ -11,7 +11,7 @@ import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { goPrint } from "#shared/api/patch/strategic-list.ts";
 import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
-import { strictMessages } from "#shared/api/schema/validate-fields.ts";
+import { strictMessages } from "#shared/api/schema/strict-messages.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { apiVersionOf } from "../object.ts";
+import { DecodeError, normalizeObject } from "../schema/normalize-object.ts";
 import { schemaFor } from "../schema/schema.ts";
-import { DecodeError, normalizeObject } from "../schema/validate-fields.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { decodeProtobuf, encodeProtobuf, ProtobufError } from "./protobuf.ts";
 

@@ -11,8 +11,8 @@ import {
 } from "#master/apiserver/resources/validation/object-meta.ts";
 import { type FieldError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
-import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
 import recorded from "./answers.json";
 import { type Change, changed } from "./change.ts";
 import { creates, statuses, updates } from "./faults.ts";

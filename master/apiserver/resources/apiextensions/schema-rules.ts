@@ -3,7 +3,7 @@
  * (apiextensions' validation and schema packages). Paths and words are upstream's.
  */
 import { equalJson, isJsonObject } from "#shared/api/patch/json-value.ts";
-import { normalizeObject } from "#shared/api/schema/validate-fields.ts";
+import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,

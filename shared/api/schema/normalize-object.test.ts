@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { decodeJson, encodeJson } from "../codec/json.ts";
 import { decodeYaml } from "../codec/yaml.ts";
 import { parseApiVersion } from "../object.ts";
+import { normalizeObject } from "./normalize-object.ts";
 import { DecodeError } from "./scalars.ts";
 import { type Schema, schemaFor } from "./schema.ts";
-import { normalizeObject, strictMessages } from "./validate-fields.ts";
+import { strictMessages } from "./strict-messages.ts";
 
 /** A typed object as strict decoding sees it. */
 function decode(body: string, format: "json" | "yaml") {
