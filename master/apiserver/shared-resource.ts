@@ -1,5 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { SharedCache, SharedChange, SharedObject } from "#shared/client/shared-cache.ts";
+import type { LabelMatch } from "#shared/client/store-index.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
 import type { Entry } from "./watch-cache/entry.ts";
 import type { ResourceCache } from "./watch-cache/resource-cache.ts";
@@ -31,6 +32,13 @@ export class SharedResource<T extends KubeObject> implements SharedCache<T> {
 
   list(namespace?: string): readonly SharedObject<T>[] {
     return this.cache.list(namespace).map((entry) => this.#served(entry));
+  }
+
+  labelled(namespace: string | undefined, matches: LabelMatch): readonly SharedObject<T>[] {
+    return this.cache
+      .list(namespace)
+      .filter(({ indexed }) => matches(indexed.labels))
+      .map((entry) => this.#served(entry));
   }
 
   listen(listener: (change: SharedChange<T>) => void): () => void {

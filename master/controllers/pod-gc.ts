@@ -1,4 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { splitKey } from "#shared/api/object.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -9,6 +10,7 @@ import {
   defineController,
   watching,
 } from "#shared/client/controller.ts";
+import { Turn } from "#shared/client/turn.ts";
 import { isTerminal } from "../scheduler/pod-phase.ts";
 import { readyCondition } from "./node/health.ts";
 import { podsByNode } from "./node/node-lifecycle.ts";
@@ -23,6 +25,13 @@ export interface PodGcSettings {
 const defaultPodGcSettings: PodGcSettings = { mostTerminated: 12_500, quarantine_ms: 40_000 };
 
 type Fate = "stays" | "node is gone" | "never ran" | "node is out of service";
+
+/** The key, which no pod has, under which surplus ended pods are removed: for all of them one look at all. */
+const surplus = "surplus";
+/** As often as upstream looks. */
+const thinning_ms = 20_000;
+
+const ended = ["ended", "yes"] as const;
 
 /** What is to become of a pod that nobody else takes care of (pure). */
 export function fateOf(pod: Pod, node: Node | undefined): Fate {
@@ -60,13 +69,15 @@ export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettin
     resync_s: 300,
     async reconcile(key, context) {
       const { lister, client, clock } = context;
+      if (key === surplus) return thinOut(context, settings.mostTerminated);
       const pod = lister(pods).get(key);
       if (!pod) return undefined;
       const nodeName = pod.spec?.nodeName ?? "";
       const fate = fateOf(pod, lister(nodes).get(nodeName));
       if (fate !== "node is gone") missingSince.delete(nodeName);
       if (fate === "stays") {
-        if (isTerminal(pod)) await thinOut(context, settings.mostTerminated);
+        if (isTerminal(pod) && lister(pods).countByIndex(...ended) > settings.mostTerminated)
+          context.queue.addAfter(surplus, thinning_ms);
         return undefined;
       }
       if (fate === "node is gone") {
@@ -120,15 +131,40 @@ async function failAndDelete(
   }
 }
 
-async function thinOut(context: ControllerContext, most: number): Promise<void> {
-  const ended = context.lister(pods).byIndex("ended", "yes");
-  if (ended.length <= most) return;
-  const evicted = ({ status }: Pod): number => (status?.phase === "Failed" && status.reason === "Evicted" ? 0 : 1);
-  const oldest = ended.toSorted(
-    (a, b) =>
-      evicted(a) - evicted(b) ||
-      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? "") ||
-      (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
-  );
-  for (const pod of oldest.slice(0, ended.length - most)) await failAndDelete(context, pod);
+/** What decides on who goes first. */
+interface Ended {
+  readonly key: string;
+  readonly isEvicted: boolean;
+  readonly created: string;
 }
+
+async function thinOut(context: ControllerContext, most: number): Promise<undefined> {
+  const all = context.lister(pods);
+  const left = all.countByIndex(...ended) - most;
+  if (left <= 0) return undefined;
+  const found: Ended[] = [];
+  // One after the other: all of them parsed at once would take many times what their texts do.
+  const turn = new Turn();
+  for (const key of all.keysByIndex(...ended)) {
+    const pod = all.get(key);
+    if (pod) {
+      const { metadata, status } = pod;
+      const isEvicted = status?.phase === "Failed" && status.reason === "Evicted";
+      found.push({ key, isEvicted, created: metadata.creationTimestamp ?? "" });
+    }
+    await turn.pause();
+  }
+  found.sort(
+    (a, b) =>
+      Number(b.isEvicted) - Number(a.isEvicted) ||
+      a.created.localeCompare(b.created) ||
+      nameOf(a.key).localeCompare(nameOf(b.key)),
+  );
+  for (const { key } of found.slice(0, left)) {
+    const pod = all.get(key);
+    if (pod) await failAndDelete(context, pod);
+  }
+  return undefined;
+}
+
+const nameOf = (key: string): string => splitKey(key).name;

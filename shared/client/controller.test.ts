@@ -32,6 +32,7 @@ class CountingCache implements SharedCache<ConfigMap> {
   get = (key: string): SharedObject<ConfigMap> | undefined => this.#objects.get(key);
   keys = (): IterableIterator<string> => this.#objects.keys();
   list = (): readonly SharedObject<ConfigMap>[] => [...this.#objects.values()];
+  labelled = (): readonly SharedObject<ConfigMap>[] => [];
   listen = (): (() => void) => () => undefined;
 }
 

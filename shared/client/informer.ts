@@ -8,7 +8,7 @@ import type { Log } from "./log.ts";
 import { SharedInformer } from "./shared-informer.ts";
 import type { IndexFunction, Lister } from "./store-index.ts";
 
-export type { IndexFunction, Lister } from "./store-index.ts";
+export type { IndexFunction, LabelMatch, Lister } from "./store-index.ts";
 
 /** A change in a cache. `old` is what the cache held before; on "delete" `object` is the last state known. */
 export type InformerEvent<T> =

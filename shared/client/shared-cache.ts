@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import type { LabelMatch } from "./store-index.ts";
 
 /** An object at one revision, parsed when somebody looks at it. */
 export interface SharedObject<T> {
@@ -24,6 +25,8 @@ export interface SharedCache<T extends KubeObject> {
   keys(): IterableIterator<string>;
   /** In the order of their keys, of one namespace or of all. The array is the caller's. */
   list(namespace?: string): readonly SharedObject<T>[];
+  /** Those of them whose labels match, by what is kept beside their texts. */
+  labelled(namespace: string | undefined, matches: LabelMatch): readonly SharedObject<T>[];
   /** Every change from now on, when `get` shows it already. Gives what ends that. */
   listen(listener: (change: SharedChange<T>) => void): () => void;
 }

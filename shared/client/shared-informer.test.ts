@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import type { KubeObject } from "#shared/api/object.ts";
 import { configMaps } from "#shared/api/resources.ts";
+import type { Labels } from "#shared/api/selector/label-selector.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import type { SharedCache, SharedChange, SharedObject } from "./shared-cache.ts";
 import { SharedInformer } from "./shared-informer.ts";
+import type { LabelMatch } from "./store-index.ts";
 
 const configMap = (name: string, value: string): ConfigMap => ({
   apiVersion: "v1",
@@ -16,6 +18,7 @@ class HandCache implements SharedCache<ConfigMap> {
   parsed = 0;
   permission: Promise<void> = Promise.resolve();
   readonly #objects = new Map<string, SharedObject<ConfigMap>>();
+  readonly #labels = new Map<string, Labels>();
   readonly #listeners = new Set<(change: SharedChange<ConfigMap>) => void>();
 
   get size(): number {
@@ -33,6 +36,9 @@ class HandCache implements SharedCache<ConfigMap> {
   list(): readonly SharedObject<ConfigMap>[] {
     return [...this.#objects.values()];
   }
+  labelled(_: string | undefined, matches: LabelMatch): readonly SharedObject<ConfigMap>[] {
+    return this.list().filter(({ key }) => matches(this.#labels.get(key)));
+  }
   listen(listener: (change: SharedChange<ConfigMap>) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -49,6 +55,7 @@ class HandCache implements SharedCache<ConfigMap> {
       },
     };
     this.#objects.set(key, object);
+    this.#labels.set(key, { value });
     for (const listener of this.#listeners) listener({ type: previous ? "MODIFIED" : "ADDED", object, previous });
   }
 
@@ -97,6 +104,25 @@ test("shows nothing before it may, then everything, and tells each handler once"
   cache.put("y", "1");
   await settled();
   expect(heard).toHaveLength(3);
+});
+
+test("objects are found by their labels without a look at others, and their number by a value of an index without any", async () => {
+  const cache = new HandCache();
+  for (let index = 0; index < 5; index++) cache.put(`x${index}`, String(index % 2));
+  const informer = new SharedInformer(cache, configMaps);
+  informer.addIndex("value", (object) => [labelOf(object)]);
+  const isOne = (labels: Labels | undefined): boolean => labels?.["value"] === "1";
+  expect(informer.lister.labelled(undefined, isOne)).toEqual([]);
+  expect(informer.lister.countByIndex("value", "0")).toBe(0);
+  informer.start();
+  await informer.synced;
+  cache.parsed = 0;
+  expect(informer.lister.labelled(undefined, isOne).map(({ metadata }) => metadata.name)).toEqual(["x1", "x3"]);
+  expect(cache.parsed).toBe(2);
+  expect(informer.lister.countByIndex("value", "0")).toBe(3);
+  expect(cache.parsed).toBe(2);
+  expect(() => informer.lister.countByIndex("no such", "0")).toThrow("no index");
+  await informer.stop();
 });
 
 test("a handler that comes late hears what is there, and nothing from before twice", async () => {

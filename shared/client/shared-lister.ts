@@ -1,6 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { SharedCache } from "./shared-cache.ts";
-import { type IndexFunction, KeyIndex, type Lister } from "./store-index.ts";
+import { type IndexFunction, KeyIndex, type LabelMatch, type Lister } from "./store-index.ts";
 
 /** Reads a cache that somebody else keeps, once it is open, with indexes of keys of its own. */
 export class SharedLister<T extends KubeObject> implements Lister<T> {
@@ -37,10 +37,24 @@ export class SharedLister<T extends KubeObject> implements Lister<T> {
     return this.#isOpen ? this.#cache.list(namespace).map((object) => object.view()) : [];
   }
 
+  labelled(namespace: string | undefined, matches: LabelMatch): readonly T[] {
+    return this.#isOpen ? this.#cache.labelled(namespace, matches).map((object) => object.view()) : [];
+  }
+
   keysByIndex(name: string, value: string): readonly string[] {
+    const index = this.#index(name);
+    return this.#isOpen ? [...index.keys(value)] : [];
+  }
+
+  countByIndex(name: string, value: string): number {
+    const index = this.#index(name);
+    return this.#isOpen ? index.count(value) : 0;
+  }
+
+  #index(name: string): KeyIndex<T> {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`there is no index ${name}`);
-    return this.#isOpen ? [...index.keys(value)] : [];
+    return index;
   }
 
   byIndex(name: string, value: string): readonly T[] {

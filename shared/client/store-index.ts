@@ -1,4 +1,7 @@
 import { type KubeObject, keyOf } from "#shared/api/object.ts";
+import type { Labels } from "#shared/api/selector/label-selector.ts";
+
+export type LabelMatch = (labels: Labels | undefined) => boolean;
 
 /** Values under which an object is found; none keeps it out of that index. */
 export type IndexFunction<T> = (object: T) => readonly string[];
@@ -9,10 +12,14 @@ export interface Lister<T extends KubeObject> {
   get(key: string): T | undefined;
   /** All, or those of one namespace. */
   list(namespace?: string): readonly T[];
+  /** Those of a namespace whose labels match; no other object is read. */
+  labelled(namespace: string | undefined, matches: LabelMatch): readonly T[];
   /** Those that the named index holds under the value. Throws when there is no such index. */
   byIndex(index: string, value: string): readonly T[];
   /** The keys of these, for which no object is read. */
   keysByIndex(index: string, value: string): readonly string[];
+  /** How many these are, at no cost. */
+  countByIndex(index: string, value: string): number;
   /** Of all; no object is read for them. */
   keys(): IterableIterator<string>;
   readonly size: number;
@@ -56,12 +63,20 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
     return namespace ? this.byIndex(byNamespace, namespace) : [...this.#objects.values()];
   }
 
+  labelled(namespace: string | undefined, matches: LabelMatch): readonly T[] {
+    return this.list(namespace).filter(({ metadata }) => matches(metadata.labels));
+  }
+
   byIndex(name: string, value: string): readonly T[] {
     return [...(this.#found(name, value)?.values() ?? [])];
   }
 
   keysByIndex(name: string, value: string): readonly string[] {
     return [...(this.#found(name, value)?.keys() ?? [])];
+  }
+
+  countByIndex(name: string, value: string): number {
+    return this.#found(name, value)?.size ?? 0;
   }
 
   #found(name: string, value: string): ReadonlyMap<string, T> | undefined {
@@ -122,6 +137,10 @@ export class KeyIndex<T> {
 
   keys(value: string): Iterable<string> {
     return this.#keys.get(value) ?? [];
+  }
+
+  count(value: string): number {
+    return this.#keys.get(value)?.size ?? 0;
   }
 
   set(key: string, object: T): void {

@@ -106,9 +106,8 @@ async function updateBudget(
 ): Promise<ReconcileResult> {
   const { lister, events, clock } = context;
   const { namespace, name } = budget.metadata;
-  const pods = lister(podResource)
-    .list(namespace)
-    .filter((pod) => selects(budget, pod));
+  const selector = labelSelectorOf(budget.spec.selector);
+  const pods = lister(podResource).labelled(namespace, (labels) => selector.matches(labels));
   if (pods.length === 0) events.record(budget, { type: "Normal", reason: "NoPods", message: "No matching pods found" });
   const scale = needsScale(budget) ? await askScale(budget, pods, context, mapper) : 0;
   const now_ms = clock.wall_ms();

@@ -88,7 +88,7 @@ export function endpointSliceController(): ControllerDefinition {
       const own = lister(endpointSlices)
         .byIndex("service", key)
         .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
-      const selected = selectedPods(service, lister(pods).list(namespace));
+      const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const groups = endpointGroups(service, selected, (node) => lister(nodes).get(node));
       const hints = wantsZoneHints(service) ? addZoneHints(groups, cpuShares(lister(nodes).list())) : undefined;

@@ -66,7 +66,7 @@ export function endpointsController(): ControllerDefinition {
         return remove(client, present);
       }
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
-      const selected = selectedPods(service, lister(pods).list(service.metadata.namespace));
+      const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = endpointsOf(service, selected, present, triggerTime);
       if (present && content(present) === content(wanted)) return;

@@ -3,7 +3,7 @@ import { services } from "#shared/api/resources.ts";
 import { labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Container, Pod, Service, ServicePort } from "#shared/api/types/core-v1.generated.ts";
 import type { EnqueueMapper } from "#shared/client/controller.ts";
-import type { InformerEvent } from "#shared/client/informer.ts";
+import type { InformerEvent, Lister } from "#shared/client/informer.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { isPodReady } from "../pod-condition.ts";
 
@@ -28,10 +28,10 @@ function matches(selector: Readonly<Record<string, string>>, labels: Readonly<Re
 }
 
 /** The pods that the Service selects; none when it has no selector. */
-export function selectedPods({ spec }: Service, pods: readonly Pod[]): Pod[] {
+export function selectedPods({ metadata, spec }: Service, pods: Lister<Pod>): readonly Pod[] {
   if (!spec?.selector || Object.keys(spec.selector).length === 0) return [];
   const selector = labelSelectorOfMap(spec.selector);
-  return pods.filter(({ metadata }) => selector.matches(metadata.labels));
+  return pods.labelled(metadata.namespace, (labels) => selector.matches(labels));
 }
 
 /** Whether an event of a pod can change any endpoint. */

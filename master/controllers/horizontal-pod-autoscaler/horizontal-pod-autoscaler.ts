@@ -192,9 +192,7 @@ class Autoscaling {
   ): Promise<{ replicas: number; name: string; statuses: MetricStatus[] }> {
     const selector = this.#selector(scale);
     const { clock, lister } = this.context;
-    const pods = lister(podResource)
-      .list(this.#namespace)
-      .filter(({ metadata }) => selector.matches(metadata.labels));
+    const pods = lister(podResource).labelled(this.#namespace, (labels) => selector.matches(labels));
     const input = {
       currentReplicas: current,
       statusReplicas: scale.status?.replicas ?? 0,
@@ -264,9 +262,7 @@ class Autoscaling {
   /** Autoscalers whose targets select a pod that this one's does, itself among them. */
   #rivals(selector: LabelSelector): string[] {
     const { lister } = this.context;
-    const pods = lister(podResource)
-      .list(this.#namespace)
-      .filter(({ metadata }) => selector.matches(metadata.labels));
+    const pods = lister(podResource).labelled(this.#namespace, (labels) => selector.matches(labels));
     const known = new Set(lister(horizontalPodAutoscalers).list(this.#namespace).map(keyOf));
     return [...this.memories.selectors]
       .filter(([key, other]) => known.has(key) && other.namespace === this.#namespace)

@@ -38,7 +38,7 @@ export const nodeTtlController = defineController({
     const node = lister(nodes).get(name);
     if (!node) return;
     const present = node.metadata.annotations?.[annotation];
-    const wanted = String(ttlFor(lister(nodes).list().length, present === undefined ? undefined : Number(present)));
+    const wanted = String(ttlFor(lister(nodes).size, present === undefined ? undefined : Number(present)));
     if (present === wanted) return;
     const body = { metadata: { annotations: { [annotation]: wanted } } };
     await client.patch(nodes, { name }, { type: "merge", body });

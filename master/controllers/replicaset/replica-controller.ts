@@ -131,12 +131,16 @@ async function manage<O extends ReplicaOwner>(
 }
 
 /** Pods that the owner and those under the same controller as it select: they tell which nodes are crowded. */
-function relatedPods<O extends ReplicaOwner>(kind: ReplicaKind<O>, owner: O, { lister }: ControllerContext): Pod[] {
+function relatedPods<O extends ReplicaOwner>(
+  kind: ReplicaKind<O>,
+  owner: O,
+  { lister }: ControllerContext,
+): readonly Pod[] {
   const controller = controllerReferenceOf(owner);
   if (!controller) return [];
   const siblings = lister(kind.ref).byIndex("controllerUid", controller.uid);
   const selectors = siblings.map((sibling) => kind.selectorOf(sibling));
-  return lister(podResource)
-    .list(owner.metadata.namespace)
-    .filter(({ metadata }) => selectors.some((selector) => selector.matches(metadata.labels)));
+  return lister(podResource).labelled(owner.metadata.namespace, (labels) =>
+    selectors.some((selector) => selector.matches(labels)),
+  );
 }
