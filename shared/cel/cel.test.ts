@@ -121,7 +121,7 @@ describe("CEL fails to evaluate", () => {
     ["self.labels['zz']", "no such key: zz"],
     ["self.any == 1", "no such key: any"],
     ["9223372036854775807 + 1", "integer overflow"],
-    ["int('x')", "invalid syntax"],
+    ["int('x')", "type conversion error from 'string' to 'int'"],
     ["dyn('a') + dyn(1) == 'a1'", "no such overload"],
     [
       "[1,2,3,4,5,6,7,8,9].map(a, [1,2,3,4,5,6,7,8,9].map(b, [1,2,3,4,5,6,7,8,9].map(c, [1,2,3,4,5,6,7,8,9].map(d, [1,2,3,4,5,6,7,8,9].map(e, a))))).size()",

@@ -12,6 +12,7 @@ import { attempt, Loop, truth } from "./loop.ts";
 import { type RunCost, runCostOf } from "./run-costs.ts";
 import { ArrayList, CelError, List, MapValue, NativeMap, Optional, TypeValue, Uint, type Value } from "./values.ts";
 
+/** Throws CelError where what is worked out before a run fails. */
 export function plan(expression: Expression, environment: Environment, notes: CheckNotes): Step {
   return new Planner(environment, notes).step(expression);
 }
@@ -132,13 +133,7 @@ class Planner {
       return list instanceof List && list.size === 0 ? false : undefined;
     }
     const value = args.length === 1 && conversions.has(name) ? this.constant(first) : undefined;
-    if (value === undefined) return undefined;
-    try {
-      return this.functions.select(name, false, [value]).call(value);
-    } catch (error) {
-      if (error instanceof CelError) return undefined;
-      throw error;
-    }
+    return value === undefined ? undefined : this.functions.select(name, false, [value]).call(value);
   }
 
   private identifier(name: string, root: Root): Step {

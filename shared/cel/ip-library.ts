@@ -1,5 +1,6 @@
 /** CEL's `ip` and `cidr` as Kubernetes has them: strict, without zones and IPv4-mapped addresses. */
-import { isIPv4, isIPv6 } from "node:net";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { AddressFault, type ParsedAddress, parseAddress, parsePrefix } from "./address-text.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { CelError, type Opaque, type Value } from "./values.ts";
 
@@ -49,43 +50,50 @@ class Range implements Opaque {
   }
 }
 
-function addressOf(text: string): Address | undefined {
-  if (isIPv4(text))
-    return new Address(
-      32,
-      text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n),
-    );
-  if (!isIPv6(text) || text.includes("%")) return undefined;
-  const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1);
-  const [head = "", tail] = canonical.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right];
-  const value = groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
-  return value >> 32n === 0xffffn ? undefined : new Address(128, value);
-}
+const isMapped = ({ bits, value }: ParsedAddress): boolean => bits === 128 && value >> 32n === 0xffffn;
 
-function rangeOf(text: string): Range | undefined {
-  const slash = text.indexOf("/");
-  const address = addressOf(text.slice(0, Math.max(0, slash)));
-  const digits = text.slice(slash + 1);
-  if (slash < 0 || !address || !/^(0|[1-9]\d{0,2})$/.test(digits) || Number(digits) > address.bits) return undefined;
-  return new Range(address, Number(digits));
+/** Throws CelError where what is read by `parse` is not an address; `what` begins what is said of it. */
+function parsed<T>(parse: () => T, what: string): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof AddressFault)
+      throw new CelError(`${what} parse error during conversion from string: ${error.message}`);
+    throw error;
+  }
 }
 
 function ip(text: string): Address {
-  const address = addressOf(text);
-  if (!address)
-    throw new CelError(
-      `IP Address ${JSON.stringify(text)} parse error during conversion from string: unable to parse IP`,
-    );
-  return address;
+  const address = parsed(() => parseAddress(text), `IP Address ${goQuote(text)}`);
+  if (address.zone !== "") throw new CelError(`IP address ${goQuote(text)} with zone value is not allowed`);
+  if (isMapped(address)) throw new CelError(`IPv4-mapped IPv6 address ${goQuote(text)} is not allowed`);
+  return new Address(address.bits, address.value);
 }
+
 function cidr(text: string): Range {
-  const range = rangeOf(text);
-  if (!range) throw new CelError(`network address parse error during conversion from string: ${JSON.stringify(text)}`);
-  return range;
+  const what = "network address parse error during conversion from string: network address";
+  const { address, length } = parsed(() => parsePrefix(text), what);
+  if (isMapped(address)) {
+    const problem = `IPv4-mapped IPv6 address ${goQuote(text)} is not allowed`;
+    throw new CelError(`network address parse error during conversion from string: ${problem}`);
+  }
+  return new Range(new Address(address.bits, address.value), length);
+}
+
+function reads(parse: (text: string) => unknown, text: string): boolean {
+  try {
+    parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof CelError) return false;
+    throw error;
+  }
+}
+
+/** As an argument, a text that is none is as a value of another type. */
+function argument<T>(parse: (text: string) => T, text: string): T {
+  if (!reads(parse, text)) throw new CelError("no such overload");
+  return parse(text);
 }
 
 const loopback = ({ bits, value }: Address): boolean => (bits === 32 ? value >> 24n === 127n : value === 1n);
@@ -105,7 +113,7 @@ const globalUnicast = (address: Address): boolean =>
 
 export const ipLibrary: readonly Overload[] = [
   overload("ip(string) -> net.IP", ip as Implementation),
-  overload("isIP(string) -> bool", (text: string) => addressOf(text) !== undefined),
+  overload("isIP(string) -> bool", (text: string) => reads(ip, text)),
   namespaced("ip.isCanonical", "(string) -> bool", (text: string) => String(ip(text)) === text),
   overload("string(net.IP) -> string", (address: Address) => String(address) as Value),
   overload("net.IP.family() -> int", ({ bits }: Address) => (bits === 32 ? 4n : 6n)),
@@ -115,13 +123,13 @@ export const ipLibrary: readonly Overload[] = [
   overload("net.IP.isLinkLocalUnicast() -> bool", linkLocal as Implementation),
   overload("net.IP.isGlobalUnicast() -> bool", globalUnicast as Implementation),
   overload("cidr(string) -> net.CIDR", cidr as Implementation),
-  overload("isCIDR(string) -> bool", (text: string) => rangeOf(text) !== undefined),
+  overload("isCIDR(string) -> bool", (text: string) => reads(cidr, text)),
   overload("string(net.CIDR) -> string", (range: Range) => String(range) as Value),
   overload("net.CIDR.ip() -> net.IP", (range: Range) => range.address as unknown as Value),
   overload("net.CIDR.prefixLength() -> int", (range: Range) => BigInt(range.prefix)),
   overload("net.CIDR.masked() -> net.CIDR", (range: Range) => range.masked() as unknown as Value),
   overload("net.CIDR.containsIP(net.IP) -> bool", (range: Range, address: Address) => range.contains(address)),
-  overload("net.CIDR.containsIP(string) -> bool", (range: Range, text: string) => range.contains(ip(text))),
+  overload("net.CIDR.containsIP(string) -> bool", (range: Range, text: string) => range.contains(argument(ip, text))),
   overload("net.CIDR.containsCIDR(net.CIDR) -> bool", (range: Range, other: Range) =>
     range.contains(other.address, other.prefix),
   ),

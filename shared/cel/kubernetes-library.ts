@@ -1,4 +1,5 @@
 /** Kubernetes' own functions: lists, regular expressions, URLs, quantities, formats, semantic versions, JSON patches. */
+import type { RE2JS } from "re2js";
 import {
   addQuantities,
   compareQuantities,
@@ -84,8 +85,17 @@ function sumStart(list: List): Value {
   return first instanceof Duration ? new Duration(0n) : 0;
 }
 
+function matcherOf(pattern: string, text: string): ReturnType<RE2JS["matcher"]> {
+  try {
+    return patternOf(pattern).matcher(text);
+  } catch (error) {
+    if (error instanceof CelError) throw new CelError(`Illegal regex: ${error.message}`);
+    throw error;
+  }
+}
+
 function findAll(text: string, pattern: string, limit: bigint): List {
-  const matcher = patternOf(pattern).matcher(text);
+  const matcher = matcherOf(pattern, text);
   const found: Value[] = [];
   while ((limit < 0n || found.length < Number(limit)) && matcher.find()) found.push(matcher.group() ?? "");
   return new ArrayList(found);
@@ -93,7 +103,7 @@ function findAll(text: string, pattern: string, limit: bigint): List {
 
 const expressions: readonly Overload[] = [
   overload("string.find(string) -> string", (text: string, pattern: string) => {
-    const matcher = patternOf(pattern).matcher(text);
+    const matcher = matcherOf(pattern, text);
     return matcher.find() ? (matcher.group() ?? "") : "";
   }),
   overload("string.findAll(string) -> list(string)", (text: string, pattern: string) => findAll(text, pattern, -1n)),
@@ -321,12 +331,15 @@ const namedFormats: readonly Format[] = [
   new Format(
     "date",
     71,
-    unless((text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && parseTimestamp(text) !== undefined, "invalid date"),
+    unless(
+      (text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && parseTimestamp(`${text}T00:00:00Z`) !== undefined,
+      "invalid date",
+    ),
   ),
   new Format(
     "datetime",
     71,
-    unless((text) => text.length > 10 && parseTimestamp(text) !== undefined, "invalid datetime"),
+    unless((text) => parseTimestamp(text.toUpperCase()) !== undefined, "invalid datetime"),
   ),
 ];
 

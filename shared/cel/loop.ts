@@ -141,7 +141,7 @@ export class Loop {
     }
     this.frame.spend(1);
     tally.settle();
-    return new NativeMap(entries);
+    return NativeMap.ofDistinct(entries);
   }
 }
 

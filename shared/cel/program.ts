@@ -8,16 +8,25 @@ import { parse } from "./parser.ts";
 import { assignable, isDyn, type Type, typeName } from "./types.ts";
 import { CelError, type Value } from "./values.ts";
 
-/** An expression that cannot be compiled; the message has a line for each fault, as cel-go prints them. */
+/** An expression that no program is made of: it does not compile, and the message has a line for each fault as cel-go prints
+ *  them; or what can be worked out before it runs fails. */
 export class CompileError extends Error {
   override readonly name = "CompileError";
   constructor(
-    readonly expression: string,
-    readonly issues: readonly Issue[],
+    readonly step: "compilation" | "instantiation",
+    message: string,
   ) {
-    super(renderIssues(expression, issues));
+    super(message);
+  }
+
+  /** As API servers tell it. */
+  get told(): string {
+    return `${this.step === "instantiation" ? "program " : ""}${this.step} failed: ${this.message}`;
   }
 }
+
+const faulty = (expression: string, issues: readonly Issue[]): CompileError =>
+  new CompileError("compilation", renderIssues(expression, issues));
 
 /** What a run came to, and what it cost, in the units of cel-go. */
 export type Run = { readonly cost: number } & (
@@ -42,8 +51,8 @@ export class Program {
     const expression = parsed(source);
     const { type, issues } = check(expression, environment, notes);
     const faults = issues.length > 0 ? issues : literalFaults(expression, notes);
-    if (faults.length > 0) throw new CompileError(source, faults);
-    return new Program(source, expression, type, plan(expression, environment, notes));
+    if (faults.length > 0) throw faulty(source, faults);
+    return new Program(source, expression, type, planned(expression, environment, notes));
   }
 
   /** Whether what it gives may be of this type. */
@@ -89,7 +98,16 @@ function parsed(source: string): Expression {
   try {
     return parse(source);
   } catch (error) {
-    if (error instanceof CelSyntaxError) throw new CompileError(source, [{ at: error.at, message: error.message }]);
+    if (error instanceof CelSyntaxError) throw faulty(source, [{ at: error.at, message: error.message }]);
+    throw error;
+  }
+}
+
+function planned(expression: Expression, environment: Environment, notes: CheckNotes): Step {
+  try {
+    return plan(expression, environment, notes);
+  } catch (error) {
+    if (error instanceof CelError) throw new CompileError("instantiation", error.message);
     throw error;
   }
 }

@@ -132,9 +132,25 @@ const sizes: readonly Overload[] = [
   ...sized("map(A, B)", (map: MapValue) => BigInt(map.size)),
 ];
 
-function parseInteger(text: string): bigint {
-  if (!/^[-+]?\d+$/.test(text)) throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return checkedInt(BigInt(text.replace(/^\+/, "")));
+/** A conversion of texts that gives undefined for those that are no such value. */
+const ofText =
+  (type: string, parse: (text: string) => Value | undefined): Implementation =>
+  (text: string) => {
+    const value = parse(text);
+    if (value === undefined) throw new CelError(`type conversion error from 'string' to '${type}'`);
+    return value;
+  };
+
+function parseInteger(text: string): bigint | undefined {
+  if (!/^[-+]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.replace(/^\+/, ""));
+  return value < MIN_INT || value > MAX_INT ? undefined : value;
+}
+
+function parseUnsigned(text: string): Uint | undefined {
+  if (!/^\d+$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return value > MAX_UINT ? undefined : new Uint(value);
 }
 
 function truncated(value: number, convert: (value: bigint) => Value): Value {
@@ -142,28 +158,31 @@ function truncated(value: number, convert: (value: bigint) => Value): Value {
   return convert(BigInt(Math.trunc(value)));
 }
 
-function parseDouble(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value))
-    throw new CelError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return value;
+/** As strconv.ParseFloat: decimal, hexadecimal with a binary exponent, or a name; undefined where it is too large. */
+function parseDouble(text: string): number | undefined {
+  const [, sign = "", body = ""] = /^([-+]?)(.*)$/s.exec(text) ?? [];
+  const factor = sign === "-" ? -1 : 1;
+  if (/^inf(inity)?$/i.test(body)) return factor * Infinity;
+  if (/^nan$/i.test(text)) return Number.NaN;
+  const size = /^(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(body) ? Number(body) : hexadecimal(body);
+  return size === undefined || !Number.isFinite(size) ? undefined : factor * size;
 }
 
-function timeOf(text: string): Timestamp {
-  const time = parseTimestamp(text);
-  if (!time) throw new CelError(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse`);
-  return time;
-}
-function durationOf(text: string): Duration {
-  const parsed = parseDuration(text);
-  if (!parsed) throw new CelError(`time: invalid duration ${JSON.stringify(text)}`);
-  return parsed;
+function hexadecimal(text: string): number | undefined {
+  const match = /^0x((?:_?[0-9a-f])*)(?:\.([0-9a-f]*))?p([-+]?\d+)$/i.exec(text);
+  const [whole, fraction] = [(match?.[1] ?? "").replaceAll("_", ""), match?.[2] ?? ""];
+  if (!match || whole + fraction === "") return undefined;
+  return Number(BigInt(`0x${whole}${fraction}`)) * 2 ** (Number(match[3]) - 4 * fraction.length);
 }
 
-function parseBoolean(text: string): boolean {
+function parseBoolean(text: string): boolean | undefined {
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw new CelError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
+}
+
+function timeOf(text: string): Timestamp | undefined {
+  const time = parseTimestamp(text);
+  return time && checkedTime(time.nanoseconds);
 }
 
 function decoded(data: Uint8Array): string {
@@ -178,17 +197,17 @@ const conversions: readonly Overload[] = [
   overload("int(int) -> int", (a: bigint) => a),
   overload("int(uint) -> int", (a: Uint) => checkedInt(a.value)),
   overload("int(double) -> int", (a: number) => truncated(a, checkedInt)),
-  overload("int(string) -> int", parseInteger as Implementation),
+  overload("int(string) -> int", ofText("int", parseInteger)),
   overload("int(timestamp) -> int", (a: Timestamp) => floorDivided(a.nanoseconds, 1_000_000_000n)),
   overload("int(duration) -> int", (a: Duration) => a.nanoseconds),
   overload("uint(uint) -> uint", (a: Uint) => a),
   overload("uint(int) -> uint", (a: bigint) => checkedUint(a)),
   overload("uint(double) -> uint", (a: number) => truncated(a, checkedUint)),
-  overload("uint(string) -> uint", (a: string) => checkedUint(parseInteger(a))),
+  overload("uint(string) -> uint", ofText("uint", parseUnsigned)),
   overload("double(double) -> double", (a: number) => a),
   overload("double(int) -> double", (a: bigint) => Number(a)),
   overload("double(uint) -> double", (a: Uint) => Number(a.value)),
-  overload("double(string) -> double", parseDouble as Implementation),
+  overload("double(string) -> double", ofText("double", parseDouble)),
   overload("string(string) -> string", (a: string) => a),
   overload("string(int) -> string", (a: bigint) => String(a)),
   overload("string(uint) -> string", (a: Uint) => String(a.value)),
@@ -200,11 +219,11 @@ const conversions: readonly Overload[] = [
   overload("bytes(bytes) -> bytes", (a: Uint8Array) => a),
   overload("bytes(string) -> bytes", (a: string) => Buffer.from(a)),
   overload("bool(bool) -> bool", (a: boolean) => a),
-  overload("bool(string) -> bool", parseBoolean as Implementation),
-  overload("timestamp(string) -> timestamp", timeOf as Implementation),
+  overload("bool(string) -> bool", ofText("bool", parseBoolean)),
+  overload("timestamp(string) -> timestamp", ofText("google.protobuf.Timestamp", timeOf)),
   overload("timestamp(int) -> timestamp", (a: bigint) => checkedTime(a * 1_000_000_000n)),
   overload("timestamp(timestamp) -> timestamp", (a: Timestamp) => a),
-  overload("duration(string) -> duration", durationOf as Implementation),
+  overload("duration(string) -> duration", ofText("google.protobuf.Duration", parseDuration)),
   overload("duration(duration) -> duration", (a: Duration) => a),
   overload("duration(int) -> duration", (a: bigint) => checkedDuration(a)),
   overload("dyn(A) -> dyn", (a: Value) => a),

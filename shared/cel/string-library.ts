@@ -17,7 +17,8 @@ export function patternOf(text: string): RE2JS {
   try {
     compiled = RE2JS.compile(text);
   } catch (error) {
-    throw new CelError(`error parsing regexp: ${error instanceof Error ? error.message : String(error)}`);
+    // Its messages are Go's.
+    throw new CelError(error instanceof Error ? error.message : String(error));
   }
   if (patterns.size >= MAX_PATTERNS) patterns.clear();
   patterns.set(text, compiled);
@@ -31,8 +32,9 @@ const points = (text: string): string[] => [...text];
 
 function indexIn(text: string, part: string, from: bigint): bigint {
   const [letters, wanted] = [points(text), points(part)];
+  if (part === "") return from;
   const start = Number(from);
-  if (start < 0 || start > letters.length) throw new CelError(`index out of range: ${start}`);
+  if (start < 0) throw new CelError(`index out of range: ${start}`);
   for (let at = start; at + wanted.length <= letters.length; at += 1) {
     if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
   }
@@ -41,8 +43,10 @@ function indexIn(text: string, part: string, from: bigint): bigint {
 
 function lastIndexIn(text: string, part: string, until: bigint | undefined): bigint {
   const [letters, wanted] = [points(text), points(part)];
+  if (part === "") return until ?? BigInt(letters.length);
   const end = until === undefined ? letters.length : Number(until);
-  if (end < 0 || end > letters.length) throw new CelError(`index out of range: ${end}`);
+  if (end < 0) throw new CelError(`index out of range: ${end}`);
+  if (until !== undefined && end >= letters.length) return -1n;
   for (let at = Math.min(end, letters.length - wanted.length); at >= 0; at -= 1) {
     if (wanted.every((letter, offset) => letters[at + offset] === letter)) return BigInt(at);
   }

@@ -125,16 +125,25 @@ export function keyText(key: Value): string | undefined {
 export class NativeMap extends MapValue {
   readonly #entries = new Map<string, readonly [Value, Value]>();
 
-  /** Throws CelError for a key that cannot be one, or that is there twice. */
+  /** Of entries with one key the last one counts. Throws CelError for a key that cannot be one. */
   constructor(entries: Iterable<readonly [Value, Value]>) {
     super();
     for (const [key, value] of entries) {
       const text = keyText(key);
       if (text === undefined || typeof key === "number") throw new CelError(`unsupported key type`);
-      if (this.#entries.has(text)) throw new CelError(`insert failed: key ${String(key)} already exists`);
       this.#entries.set(text, [key, value]);
     }
   }
+  /** Throws CelError for a key that cannot be one, or that is there twice. */
+  static ofDistinct(entries: readonly (readonly [Value, Value])[]): NativeMap {
+    const known = new Set<string | undefined>();
+    for (const [key] of entries) {
+      if (known.has(keyText(key))) throw new CelError(`insert failed: key ${String(key)} already exists`);
+      known.add(keyText(key));
+    }
+    return new NativeMap(entries);
+  }
+
   get size(): number {
     return this.#entries.size;
   }
@@ -188,7 +197,7 @@ export function fromJson(value: unknown, type: Type): Value {
 function textAs(text: string, type: Type): Value {
   switch (type.kind) {
     case "timestamp":
-      return parseTimestamp(text) ?? text;
+      return parseTimestamp(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text.toUpperCase()) ?? text;
     case "duration":
       return parseDuration(text) ?? text;
     case "bytes":
@@ -246,22 +255,32 @@ export function typeNameOf(value: Value): string {
   return (value as Opaque).opaqueType;
 }
 
-const pattern = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?\d*([Zz]|[+-]\d{2}:\d{2})$/;
+const pattern = /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})([.,]\d+)?(?:Z|([+-])(\d{2}):(\d{2}))$/;
 const earliest = -62_135_596_800_000n * 1_000_000n;
 const latest = 253_402_300_799_999_999_999n;
 
 export const isTime = (nanoseconds: bigint): boolean => nanoseconds >= earliest && nanoseconds <= latest;
 
-/** RFC 3339; a date alone is its first moment. undefined for anything else. */
+/** RFC 3339 as Go reads it; undefined for anything else. */
 export function parseTimestamp(text: string): Timestamp | undefined {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return parseTimestamp(`${text}T00:00:00Z`);
   const match = pattern.exec(text);
   if (!match) return undefined;
-  const at_ms = Date.parse(text.replace(/\.\d+/, ""));
-  if (Number.isNaN(at_ms)) return undefined;
-  const fraction = BigInt((match[7] ?? ".").slice(1).padEnd(9, "0"));
-  return new Timestamp(BigInt(at_ms) * 1_000_000n + fraction);
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+  const [fraction = ".", sign = "+", zoneHours = "0", zoneMinutes = "0"] = match.slice(7);
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month);
+  const isMoment = hour <= 23 && minute <= 59 && second <= 59 && Number(zoneHours) <= 24 && Number(zoneMinutes) <= 60;
+  if (!isDay || !isMoment) return undefined;
+  // Date.UTC takes years before 100 for others.
+  const local_ms = Date.UTC(year + 400, month - 1, day, hour, minute, second) - FOUR_CENTURIES_MS;
+  const offset_ms = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000;
+  const at_ms = sign === "-" ? local_ms + offset_ms : local_ms - offset_ms;
+  return new Timestamp(BigInt(at_ms) * 1_000_000n + BigInt(fraction.slice(1, 10).padEnd(9, "0")));
 }
+
+/** After which the calendar begins anew. */
+const FOUR_CENTURIES_MS = 146_097 * 86_400_000;
+
+const daysOf = (year: number, month: number): number => new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
 
 export function formatTimestamp({ nanoseconds }: Timestamp): string {
   const fraction = ((nanoseconds % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
@@ -294,8 +313,10 @@ export function parseDuration(text: string): Duration | undefined {
     if (fraction !== "")
       total += (BigInt(fraction.slice(0, 15)) * BigInt(size)) / 10n ** BigInt(Math.min(15, fraction.length));
   }
-  return new Duration(match[1] === "-" ? -total : total);
+  return total > MAX_DURATION ? undefined : new Duration(match[1] === "-" ? -total : total);
 }
+
+const MAX_DURATION = (1n << 63n) - 1n;
 
 /** Seconds with their fraction, as protobuf writes durations: `90s`. */
 export function formatDuration({ nanoseconds }: Duration): string {

@@ -130,7 +130,7 @@ function compiled(
     report(field, `must evaluate to ${gives.map(({ kind }) => kind).join(" or ")}`);
   } catch (error) {
     if (!(error instanceof CompileError)) throw error;
-    report(field, `compilation failed: ${error.message}`);
+    report(field, error.told);
   }
   return undefined;
 }

@@ -73,7 +73,7 @@ function compiled(expression: string, field: Field): Program[] {
     field.invalid(expression, `must evaluate to bool but got ${program.typeName}`);
   } catch (error) {
     if (!(error instanceof CompileError)) throw error;
-    field.invalid(expression, `compilation failed: ${error.message}`);
+    field.invalid(expression, error.told);
   }
   return [];
 }

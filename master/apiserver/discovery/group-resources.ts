@@ -61,14 +61,17 @@ export function withRemote(
   return inOrder(groups.values());
 }
 
-const verbsOf = (declaration: ResourceDeclaration): string[] => [
-  ...(declaration.verbs ?? (declaration.virtual ? ["create"] : allVerbs)),
+const verbsOf = ({ discoveredVerbs, verbs, virtual }: ResourceDeclaration): string[] => [
+  ...(discoveredVerbs ?? verbs ?? (virtual ? ["create"] : allVerbs)),
 ];
 
 const singularOf = ({ singular, ref }: ResourceDeclaration): string => singular ?? ref.kind.toLowerCase();
 
-const subresourcesOf = (declaration: ResourceDeclaration): [string, SubresourceDeclaration][] =>
-  Object.entries(declaration.subresources ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+/** Upstream goes through its routes by name, but through what a definition may have in the order of its fields. */
+function subresourcesOf({ subresources = {}, custom }: ResourceDeclaration): [string, SubresourceDeclaration][] {
+  const declared = Object.entries(subresources);
+  return custom ? declared : declared.sort(([a], [b]) => (a < b ? -1 : 1));
+}
 
 /** Entries of an APIResourceList: each resource, then its subresources. */
 export function apiResources(resources: readonly ServedResource[]): APIResource[] {

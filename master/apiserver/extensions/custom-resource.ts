@@ -1,7 +1,7 @@
 /** A CustomResourceDefinition as a ResourceDeclaration: everything the registry needs to serve its objects. */
 
 import { numberToken } from "#shared/api/codec/number.ts";
-import { type FieldError, methodNotAllowed } from "#shared/api/errors.ts";
+import { type FieldError, forbidden } from "#shared/api/errors.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type {
@@ -31,6 +31,10 @@ import { resourceSchema } from "./structural-schema.ts";
 import { validateValue } from "./value-validator.ts";
 import type { WebhookCaller } from "./webhook-client.ts";
 
+/** As discovery names them: in this order, and without those that make or change objects once the definition goes. */
+const verbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const verbsOfTerminating = ["delete", "deletecollection", "get", "list", "watch"];
+
 /** The declaration of an established definition, its names as they were accepted. */
 export function customResource(definition: CustomResourceDefinition, webhooks: WebhookCaller): ResourceDeclaration {
   const { group, scope, versions } = definition.spec;
@@ -48,6 +52,7 @@ export function customResource(definition: CustomResourceDefinition, webhooks: W
     },
     custom: true,
     refusesNamespaceField: scope !== "Namespaced",
+    discoveredVerbs: definition.metadata.deletionTimestamp === undefined ? verbs : verbsOfTerminating,
     singular: names.singular || kind.toLowerCase(),
     listKind: names.listKind || `${kind}List`,
     shortNames: names.shortNames,
@@ -219,6 +224,7 @@ function strategyOf(
   const rules = RuleSet.of(written);
   const hasStatus = version.subresources?.status !== undefined;
   const scale = version.subresources?.scale;
+  const { group, names } = definition.spec;
   const isTerminating = definition.metadata.deletionTimestamp !== undefined;
 
   const judged = (
@@ -244,11 +250,9 @@ function strategyOf(
     generationBasis: (object) => basisOf(object, hasStatus),
     dropNulls: (draft) => dropUnwantedNulls(draft, schema),
     applyDefaults: (draft) => applyDefaults(draft, schema),
-    prepareForCreate() {
-      if (!isTerminating) return;
-      const error = methodNotAllowed({ group: definition.spec.group, plural: definition.spec.names.plural }, "create");
-      error.message = "create not allowed while custom resource definition is terminating";
-      throw error;
+    prepareForCreate({ metadata }) {
+      const why = "create not allowed while custom resource definition is terminating";
+      if (isTerminating) throw forbidden({ group, plural: names.plural }, metadata.name ?? "", why);
     },
     validate(object) {
       const errors = [

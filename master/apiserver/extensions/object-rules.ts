@@ -1,7 +1,8 @@
 /** What OpenAPI does not say of a custom resource: uniqueness in sets and maps, embedded objects, the scale's numbers. */
 import { integerOf } from "#shared/api/codec/number.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
-import { isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import { inKeyOrder, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import { goPrint } from "#shared/api/patch/strategic-list.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { CustomResourceSubresourceScale } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
@@ -13,7 +14,8 @@ import { validateCommonMeta } from "../resources/validation/object-meta.ts";
 export function checkLists(value: unknown, schema: Schema | undefined, field: Field): void {
   if (!schema?.structural) return;
   if (Array.isArray(value)) {
-    if (schema.listType === "set") for (const index of repeated(value)) field.index(index).duplicate(value[index]);
+    if (schema.listType === "set")
+      for (const index of repeated(value)) field.index(index).duplicate(inKeyOrder(value[index]));
     if (schema.listType === "map") checkMapList(value, schema.listMapKeys ?? [], field);
     for (const [index, item] of value.entries()) checkLists(item, schema.items, field.index(index));
     return;
@@ -42,7 +44,7 @@ function repeated(values: readonly unknown[]): number[] {
 function checkMapList(items: readonly unknown[], keys: readonly string[], field: Field): void {
   for (const [index, item] of items.entries()) {
     if (item === null || isJsonObject(item)) continue;
-    field.index(index).invalid(item, "must be an object for an array of list-type map");
+    field.index(index).invalid(inKeyOrder(item), "must be an object for an array of list-type map");
     return;
   }
   const keyed = items.map((item) => {
@@ -53,7 +55,7 @@ function checkMapList(items: readonly unknown[], keys: readonly string[], field:
     }
     return key;
   });
-  for (const index of repeated(keyed)) field.index(index).duplicate(keyed[index]);
+  for (const index of repeated(keyed)) field.index(index).duplicate(inKeyOrder(keyed[index]));
 }
 
 /** Objects within the object have a kind, a version and sound metadata of their own. */
@@ -84,7 +86,7 @@ function checkEmbeddedObject(object: JsonObject, field: Field): void {
     }
   });
   if (!isJsonObject(metadata)) {
-    if (metadata !== undefined) field.at("metadata").invalid(metadata, "must be an object");
+    if (metadata !== undefined) field.at("metadata").invalid(inKeyOrder(metadata), "must be an object");
     return;
   }
   const named = { ...metadata, name: metadata["name"] || "fakename" } as ObjectMeta;
@@ -95,7 +97,7 @@ function checkEmbeddedObject(object: JsonObject, field: Field): void {
 
 function checkText(value: unknown, field: Field, more: (text: string) => void): void {
   if (value === undefined) field.required();
-  else if (typeof value !== "string") field.invalid(value, "must be a string");
+  else if (typeof value !== "string") field.invalid(inKeyOrder(value), "must be a string");
   else if (value === "") field.invalid(value, "must not be empty");
   else more(value);
 }
@@ -143,8 +145,7 @@ function goTypeOf(value: unknown): string {
 }
 
 function accessorFault(path: string, value: unknown, wanted: string): string {
-  const shown = typeof value === "string" ? value : JSON.stringify(value);
-  return `${path} accessor error: ${shown} is of the type ${goTypeOf(value)}, expected ${wanted}`;
+  return `${path} accessor error: ${goPrint(value)} is of the type ${goTypeOf(value)}, expected ${wanted}`;
 }
 
 /** The value at a path of fields; a fault where the way there is no object. */

@@ -43,10 +43,10 @@ interface RuleFault {
   readonly detail: string;
 }
 
-const compileText = (error: unknown): string => {
-  if (error instanceof CompileError) return `compilation failed: ${error.message}`;
+function asCompileError(error: unknown): CompileError {
+  if (error instanceof CompileError) return error;
   throw error;
-};
+}
 
 function environmentOf({ optionalOldSelf }: ValidationRule, self: Type): Environment {
   const old = optionalOldSelf ? optionalOf(self) : self;
@@ -76,7 +76,7 @@ function compile(written: ValidationRule, self: Type, schema: JSONSchemaProps): 
   try {
     program = Program.compile(written.rule, environment);
   } catch (error) {
-    return { part: "rule", detail: compileText(error) };
+    return { part: "rule", detail: asCompileError(error).told };
   }
   if (!program.givesExactly(bool)) return { part: "rule", detail: "cel expression must evaluate to a bool" };
   const usesOld = program.uses("oldSelf");
@@ -88,7 +88,8 @@ function compile(written: ValidationRule, self: Type, schema: JSONSchemaProps): 
     try {
       message = Program.compile(written.messageExpression, environment);
     } catch (error) {
-      return { part: "messageExpression", detail: `messageExpression ${compileText(error)}` };
+      const { step, message: why } = asCompileError(error);
+      return { part: "messageExpression", detail: `messageExpression ${step} failed: ${why}` };
     }
     if (!message.givesExactly(string))
       return { part: "messageExpression", detail: "messageExpression must evaluate to a string" };

@@ -5,7 +5,7 @@
 import { RE2JS } from "re2js";
 import { integerOf, isRawNumber, numberToken } from "#shared/api/codec/number.ts";
 import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
-import { equalJson, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
+import { equalJson, goJson, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { Field } from "../resources/validation/field.ts";
 import { isUnchanged, keysOf } from "./correlation.ts";
@@ -292,9 +292,8 @@ function isMultiple(value: number, factor: number): boolean {
 
 function checkEnum({ enum: allowed }: JSONSchemaProps, value: unknown, report: Report): void {
   if (!allowed || allowed.length === 0 || allowed.some((each) => equalJson(each, value))) return;
-  const shown =
-    typeof value === "string" ? JSON.stringify(value) : value === undefined ? "null" : JSON.stringify(value);
-  const list = allowed.map((each) => JSON.stringify(typeof each === "string" ? each : JSON.stringify(each)));
+  const shown = typeof value === "string" ? JSON.stringify(value) : goJson(value ?? null);
+  const list = allowed.map((each) => JSON.stringify(typeof each === "string" ? each : goJson(each)));
   report("FieldValueNotSupported", `Unsupported value: ${shown}: supported values: ${list.join(", ")}`);
 }
 

@@ -24,6 +24,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly versions?: readonly ServedVersion[] | undefined;
   /** Absent: all of create, delete, deletecollection, get, list, patch, update, watch. Virtual kinds (reviews) list `create` only. */
   readonly verbs?: readonly string[] | undefined;
+  /** What discovery names instead of `verbs`, in this order. */
+  readonly discoveredVerbs?: readonly string[] | undefined;
   readonly subresources?: Readonly<Record<string, SubresourceDeclaration>> | undefined;
   readonly columns?: readonly TableColumn<T>[] | undefined;
   /** What else a row of a table says of its object; [] for nothing. */

@@ -2,8 +2,7 @@
  * The bridge between client-side and server-side apply of kubectl: its annotation tells what it had applied, so that the
  * first server-side apply does not conflict with that, and stays up to date afterwards.
  */
-import { isJsonObject, type JsonObject, setMember } from "../patch/json-value.ts";
-import { compareBytes } from "../selector/go-quote.ts";
+import { goJson, isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { compare } from "./compare.ts";
 import { toFieldSet } from "./extract.ts";
 import type { FieldSet } from "./field-set.ts";
@@ -60,17 +59,5 @@ function lastAppliedText(config: JsonObject): string {
     const { [annotation]: _, ...rest } = annotations;
     bare = { ...config, metadata: { ...(config["metadata"] as JsonObject), annotations: rest } };
   }
-  const text = JSON.stringify(sorted(bare)).replace(
-    /[<>&\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-  return `${text}\n`;
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isJsonObject(value)) return value;
-  const result: JsonObject = {};
-  for (const key of Object.keys(value).sort(compareBytes)) setMember(result, key, sorted(value[key]));
-  return result;
+  return `${goJson(bare)}\n`;
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { numberFromToken } from "../codec/number.ts";
 import type { KubeObject } from "../object.ts";
 import type { JsonObject } from "../patch/json-value.ts";
-import { schemaFor } from "../schema/schema.ts";
+import { type Schema, schemaFor } from "../schema/schema.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
 import { applyConfiguration } from "./apply.ts";
 import { MalformedManagedFields, readEntries } from "./entries.ts";
@@ -51,6 +51,25 @@ test("a list whose items lack their key leaves the object without managers", () 
   ).toThrow(
     "failed to convert new object (/a; /v1, Kind=ServiceAccount) to smd typed: .secrets: element 0: associative list",
   );
+});
+
+test("a custom object that is not of its type is without managers", () => {
+  const plain = { nullable: false, intOrString: false, preserveUnknownFields: false, embeddedResource: false };
+  const text: Schema = { ...plain, type: "string" };
+  const objectOf = (properties: Record<string, Schema>): Schema => ({
+    ...plain,
+    type: "object",
+    structural: true,
+    properties: new Map(Object.entries(properties)),
+  });
+  const schema = objectOf({ status: objectOf({ phase: text }) });
+  const widget = { schema, apiVersion: "a.example.com/v1" };
+  const create = (phase: unknown) => {
+    const next = { apiVersion: widget.apiVersion, kind: "Widget", metadata: {}, status: { phase } } as KubeObject;
+    return updateManagedFields({ ...widget, live: undefined, next, manager: "one", now: at(1) });
+  };
+  expect(create("Ready")).toHaveLength(1);
+  expect(create(5)).toBeUndefined();
 });
 
 describe("a write that changes nothing", () => {

@@ -23,6 +23,7 @@ import { UnindexableItem } from "./list-index.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
 import { ConversionFailed, type OtherVersion, type TouchedFields, touchedFields } from "./touched-fields.ts";
 import { rootAtom } from "./typed-schema.ts";
+import { typeProblems } from "./validate.ts";
 import { withNilFields, zeroObject } from "./zero-object.ts";
 
 /** What field management needs to know of a resource. */
@@ -54,8 +55,9 @@ export interface UpdateRequest extends ManagedResource {
 }
 
 /**
- * The managedFields of the written object, undefined for none: also where a list of it cannot be told apart by its keys, or
- * where it cannot be shown in the version of an entry. A write that changes nothing gets the live entries back as they are,
+ * The managedFields of the written object, undefined for none: also where a list of it cannot be told apart by its keys,
+ * where it cannot be shown in the version of an entry, or where a custom object is not of its type, as one may be sent with a
+ * status that is not kept. A write that changes nothing gets the live entries back as they are,
  * without reading them; otherwise only entries that the change touches are read. An object that is stored without managed
  * fields stays so until something is applied to it.
  */
@@ -79,6 +81,10 @@ function entriesAfter(
   const live = request.live && withoutManagedFields(request.live);
   const next = withoutManagedFields(request.next);
   const atom = rootAtom(schema);
+  const misfits = (object: JsonObject | undefined): boolean =>
+    object !== undefined && typeProblems(object, atom, { allowDoubles: true }) !== undefined;
+  // Decoding sees to it for all other kinds.
+  if (schema?.structural && (misfits(live) || misfits(next))) return undefined;
   const change = compare(live ? withNilFields(schema, live) : zeroObject(schema), withNilFields(schema, next), atom);
   if (isSame(change)) return entries.length === 0 ? undefined : entries;
   const touched = touchedFields(request, change, (other, otherAtom) => {

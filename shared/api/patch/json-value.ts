@@ -5,6 +5,7 @@
  */
 
 import { isRawNumber, numberToken } from "../codec/number.ts";
+import { compareBytes } from "../selector/go-quote.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -31,6 +32,23 @@ export function copyObject(object: JsonObject): JsonObject {
   const copy: JsonObject = {};
   for (const key of Object.keys(object)) setMember(copy, key, object[key]);
   return copy;
+}
+
+/** The same value with all members in the order of their names, as Go writes maps. */
+export function inKeyOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inKeyOrder);
+  if (!isJsonObject(value)) return value;
+  const ordered: JsonObject = {};
+  for (const key of Object.keys(value).sort(compareBytes)) setMember(ordered, key, inKeyOrder(value[key]));
+  return ordered;
+}
+
+/** A value as Go writes it: members in order, and what HTML would take for its own escaped. */
+export function goJson(value: unknown): string {
+  return JSON.stringify(inKeyOrder(value)).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Drops null members, at any depth; null elements of arrays stay. */

@@ -5,6 +5,8 @@ import { sendInOrder } from "../in-order.ts";
 import answers from "./answers.json";
 import { cornerRequests } from "./corner-requests.ts";
 import { costRequests } from "./cost-requests.ts";
+import { discoveryRequests } from "./discovery-requests.ts";
+import { failureRequests } from "./failure-requests.ts";
 import { formRequests } from "./form-requests.ts";
 import { type Told, toldBy } from "./told.ts";
 
@@ -14,7 +16,11 @@ let server: ExtendedServer;
 let ours: Readonly<Record<string, Told>> = {};
 beforeAll(async () => {
   server = await startExtendedServer([]);
-  ours = await sendInOrder([...costRequests, ...cornerRequests, ...formRequests()], server.fetch, toldBy);
+  ours = await sendInOrder(
+    [...costRequests, ...cornerRequests, ...formRequests(), ...failureRequests(), ...discoveryRequests],
+    server.fetch,
+    toldBy,
+  );
 });
 afterAll(() => server.stop());
 

@@ -1,6 +1,6 @@
 /** Values of other forms than their schema's: what is pruned of them, and what is said of it. */
 import type { OrderedRequest } from "../in-order.ts";
-import { list, made, number, object, objectsOf, text } from "./definition.ts";
+import { definition, judged, list, made, number, object, objectsOf, text } from "./definition.ts";
 
 const plural = "forms";
 
@@ -22,6 +22,17 @@ const spec = object({
   openList: list(object({ inner: object({ known: text() }) }), open),
   embedded: { type: "object", "x-kubernetes-embedded-resource": true, properties: { spec: object({}) } },
 });
+
+const twoKeys = { b: "b", a: "a" };
+const pair = object({ b: text(), a: text() }, { required: ["a", "b"] });
+const ordered = object({
+  keyed: list(pair, { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["b", "a"] }),
+  set: list({ ...pair, "x-kubernetes-map-type": "atomic" }, { "x-kubernetes-list-type": "set" }),
+  chosen: { ...object({ b: text(), a: text(), c: text() }), enum: [{ b: "<&>", a: "a" }] },
+  open: { type: "object", ...open },
+});
+const scale = { specReplicasPath: ".spec.open.replicas", statusReplicasPath: ".status.replicas" };
+const orders = objectsOf("orders");
 
 const fields = (count: number): Record<string, number> =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`unknown-${String(index).padStart(4, "0")}`, index]));
@@ -53,5 +64,16 @@ export function formRequests(): OrderedRequest[] {
     tried("very many unknown fields", fields(300)),
     tried("unknown fields with very long names", { ["a".repeat(3000)]: 1, ["b".repeat(3000)]: 2, c: 3 }),
     strictly("very many unknown fields, strictly", fields(300)),
+    ...made("orders", ordered, { subresources: { scale } }),
+    ...[
+      ["a key of two fields that is there twice", { keyed: [twoKeys, twoKeys] }],
+      ["an object that is there twice", { set: [twoKeys, twoKeys] }],
+      ["an object that is none of those allowed", { chosen: { ...twoKeys, c: "<&>" } }],
+    ].map(([name, value]) => orders.tried(name as string, value)),
+    ...[{ b: 1, a: [1, "x", null] }, "two", [1, 2.5], true, 1.5, null].map((replicas) =>
+      orders.tried(`replicas that are ${JSON.stringify(replicas)}`, { open: { replicas } }),
+    ),
+    judged("no list of versions", definition("lists", spec, {}, { versions: null })),
+    judged("an empty list of versions", definition("lists", spec, {}, { versions: [] })),
   ];
 }

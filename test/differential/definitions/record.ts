@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { sendInOrder } from "../in-order.ts";
 import { cornerRequests } from "./corner-requests.ts";
 import { costRequests } from "./cost-requests.ts";
+import { discoveryRequests } from "./discovery-requests.ts";
+import { failureRequests } from "./failure-requests.ts";
 import { formRequests } from "./form-requests.ts";
 import { toldBy } from "./told.ts";
 
@@ -18,5 +20,9 @@ const fetched = (path: string, init: RequestInit): Promise<Response> => {
   const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
   return fetch(url + path, { ...init, headers, tls: { ca } } as RequestInit);
 };
-const answers = await sendInOrder([...costRequests, ...cornerRequests, ...formRequests()], fetched, toldBy);
+const answers = await sendInOrder(
+  [...costRequests, ...cornerRequests, ...formRequests(), ...failureRequests(), ...discoveryRequests],
+  fetched,
+  toldBy,
+);
 writeFileSync(join(import.meta.dir, "answers.json"), `${JSON.stringify(answers, undefined, 1)}\n`);

@@ -12,6 +12,8 @@ export interface Told {
   /** Of objects. */
   readonly spec?: unknown;
   readonly names?: readonly string[];
+  /** Of what a version serves, as discovery tells it. */
+  readonly resources?: readonly unknown[];
 }
 
 /** Whole structures by the names of Go's fields, and what a parser of CEL expected instead. */
@@ -30,6 +32,7 @@ export async function toldBy(response: Response, sent: string): Promise<Told> {
     );
     return { ...all, message: causes.length > 0 ? "" : String(shown["message"] ?? ""), causes: causes.sort() };
   }
+  if (shown["kind"] === "APIResourceList") return { ...all, resources: shown["resources"] as unknown[] };
   if (Array.isArray(shown["items"]))
     return { ...all, names: (shown["items"] as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name) };
   if (shown["kind"] === "CustomResourceDefinition") return { ...all, status: shown["status"] };

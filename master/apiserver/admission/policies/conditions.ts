@@ -65,8 +65,7 @@ export class WebhookConditions implements Conditions {
       this.#compiled.set(expression, program);
       return program;
     } catch (error) {
-      if (error instanceof CompileError)
-        throw new ConditionError(`compilation error: compilation failed: ${error.message}`);
+      if (error instanceof CompileError) throw new ConditionError(`compilation error: ${error.told}`);
       throw error;
     }
   }

@@ -15,7 +15,7 @@ export function conditionProblem(expression: string, hasParams: boolean): string
     const program = Program.compile(expression, hasParams ? parameterised : plain);
     return program.givesExactly(bool) ? undefined : `must evaluate to bool but got ${program.typeName}`;
   } catch (error) {
-    if (error instanceof CompileError) return `compilation failed: ${error.message}`;
+    if (error instanceof CompileError) return error.told;
     throw error;
   }
 }

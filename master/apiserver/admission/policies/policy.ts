@@ -29,7 +29,7 @@ export function compiled(source: string, environment: Environment, gives: readon
     const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
     return { problem: `must evaluate to ${list} but got ${program.typeName}` };
   } catch (error) {
-    if (error instanceof CompileError) return { problem: `compilation failed: ${error.message}` };
+    if (error instanceof CompileError) return { problem: error.told };
     throw error;
   }
 }

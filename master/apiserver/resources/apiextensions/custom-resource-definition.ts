@@ -20,7 +20,7 @@ import { unknownFormats } from "./schema-rules.ts";
 
 /** The version that objects are stored in now is among those that were ever stored. */
 function rememberStoredVersion(draft: CustomResourceDefinition): void {
-  const storage = draft.spec.versions.find((version) => version.storage)?.name;
+  const storage = draft.spec.versions?.find((version) => version.storage)?.name;
   const state = { ...draft.status } as CustomResourceDefinitionStatus;
   const stored = state.storedVersions ?? [];
   if (storage === undefined || stored.includes(storage)) return;
@@ -42,7 +42,6 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
     metadataRules: "names",
     applyDefaults(draft) {
       draft.spec ??= {} as CustomResourceDefinitionSpec;
-      draft.spec.versions ??= [];
       draft.spec.names ??= {} as CustomResourceDefinitionNames;
       const { names } = draft.spec;
       names.singular ||= (names.kind ?? "").toLowerCase();

@@ -153,7 +153,7 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
   if (top !== "" && isDns1035Label(top).length > 0) field.at("version").invalid(top, isDns1035Label(top).join(","));
   if (new Set(names).size !== names.length) field.at("versions").invalid(versions, "must contain unique version names");
   if (versions.filter(({ storage }) => storage).length !== 1) {
-    field.at("versions").invalid(versions, "must have exactly one version marked as storage version");
+    field.at("versions").invalid(spec.versions, "must have exactly one version marked as storage version");
   }
   if (schema?.openAPIV3Schema && leniency) {
     const hasStatus = versions.some((version) => version.subresources?.status !== undefined);

@@ -36,7 +36,7 @@ export const strict: SchemaLeniency = {
 };
 
 /** Formats that no server knows: they are kept and mean nothing. */
-export function unknownFormats({ versions }: CustomResourceDefinitionSpec): string[] {
+export function unknownFormats({ versions = [] }: CustomResourceDefinitionSpec): string[] {
   const found: string[] = [];
   for (const { schema } of versions) {
     visit(schema?.openAPIV3Schema, ({ type, format }) => {

@@ -30,7 +30,7 @@ export function selectorProblem(expression: string): string | undefined {
     const program = Program.compile(expression, deviceEnvironment());
     return program.gives(bool) ? undefined : `must evaluate to bool or the unknown type, not ${program.typeName}`;
   } catch (error) {
-    if (error instanceof CompileError) return `compilation failed: ${error.message}`;
+    if (error instanceof CompileError) return error.told;
     throw error;
   }
 }
