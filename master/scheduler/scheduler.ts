@@ -1,25 +1,15 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
-import type { KubeObject } from "#shared/api/object.ts";
-import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import {
-  deviceClasses,
-  namespaces,
-  nodes,
-  persistentVolumeClaims,
-  pods,
-  resourceClaims,
-  resourceSlices,
-} from "#shared/api/resources.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { namespaces, pods } from "#shared/api/resources.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
-import type { InformerEvent, InformerFactory } from "#shared/client/informer.ts";
+import type { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { SeriesEventRecorder } from "#shared/client/series-event-recorder.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { ClusterCache } from "./cluster-cache.ts";
-import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
+import { ClusterFeed } from "./cluster-feed.ts";
 import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
 import type { Profile } from "./configuration/profile.ts";
 import { type Decision, decide, explainUnfit, type SearchQuestion, type SearchState, type Unfit } from "./cycle.ts";
@@ -28,12 +18,10 @@ import { Extenders } from "./extenders/extenders.ts";
 import { HttpExtender } from "./extenders/http-extender.ts";
 import type { ClusterEvent, ClusterView, PostFilterResult, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
-import { PodInfo } from "./pod-info.ts";
-import { isTerminal } from "./pod-phase.ts";
+import type { PodInfo } from "./pod-info.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
 import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
 import { Preemptor } from "./preemptor.ts";
-import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
 import { SchedulerMetrics } from "./scheduler-metrics.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
@@ -62,6 +50,18 @@ interface RunningProfile extends Profile {
   readonly byName: ReadonlyMap<string, SchedulerPlugin>;
 }
 
+/** A pod that no node takes now. */
+interface Rejection {
+  readonly info: PodInfo;
+  /** Why, for its condition. */
+  readonly message: string;
+  /** Where room is made for it; "" takes back what was said before. */
+  readonly nominatedNodeName: string | undefined;
+  readonly postFilter: readonly PostFilterResult[];
+  /** Who must go for it. */
+  readonly candidate: PreemptionCandidate | undefined;
+}
+
 /**
  * Gives pods their nodes. Events fill the cache and the queue; one loop takes pods from the queue and decides on each at
  * once on the cache as it stands; what the decision asks for (binding, preemption, telling why not) goes to the API
@@ -80,6 +80,7 @@ export class Scheduler {
   readonly #metrics = new SchedulerMetrics();
   readonly #queue: SchedulingQueue;
   readonly #search: SearchState = { nextStart: 0 };
+  readonly #feed: ClusterFeed;
   readonly #statuses: PodStatusWriter;
   readonly #extenders: Extenders;
   readonly #preemptor: Preemptor;
@@ -114,6 +115,12 @@ export class Scheduler {
       firstBackOff_ms: podInitialBackoffSeconds * 1000,
       longestBackOff_ms: podMaxBackoffSeconds * 1000,
     });
+    this.#feed = new ClusterFeed(options.informers, {
+      cache: this.#cache,
+      queue: this.#queue,
+      nominated: this.#nominated,
+      isOwn: (pod) => this.#profileOf(pod) !== undefined,
+    });
     this.#statuses = new PodStatusWriter(options.client, this.#clock);
     this.#preemptor = new Preemptor({
       client: options.client,
@@ -126,35 +133,12 @@ export class Scheduler {
 
   /** Resolves when the caches are full and the loop runs. */
   async start(): Promise<void> {
-    const informers = [nodes, pods, ...readByPlugins].map((ref) =>
-      this.#informers.informer(ref as ResourceRef<KubeObject>),
-    );
-    // Before the caches are full, so that each object is looked at once.
     this.#detach.push(
       tellAlso(() => this.#metrics.families(this.#queue.pending)),
-      this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
-      this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
-      this.#informers.informer(namespaces).addHandler((event) => {
-        if (event.type === "update" && sameLabels(event.old, event.object)) return;
-        this.#queue.notice({ change: "namespaceLabels" });
-      }),
-      this.#informers
-        .informer(persistentVolumeClaims)
-        .addHandler(({ object }) => this.#queue.notice({ change: "storage", claim: object })),
-      this.#informers
-        .informer(resourceClaims)
-        .addHandler(({ object }) => this.#queue.notice({ change: "devices", resourceClaim: object })),
-      ...[resourceSlices, deviceClasses].map((ref) =>
-        this.#informers
-          .informer(ref as ResourceRef<KubeObject>)
-          .addHandler(() => this.#queue.notice({ change: "devices" })),
-      ),
-      ...storageOfNodes.map((ref) =>
-        this.#informers.informer(ref).addHandler(() => this.#queue.notice({ change: "storage" })),
-      ),
+      this.#feed.attach(),
     );
     try {
-      await Promise.all(informers.map((informer) => informer.caughtUp()));
+      await this.#feed.caughtUp();
     } catch (error) {
       if (this.#stopping) return;
       throw error;
@@ -337,25 +321,14 @@ export class Scheduler {
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
     events.record(info.pod, { type: "Warning", reason: "FailedScheduling", action: "Scheduling", message });
-    this.#inBackground(
-      this.#afterRejection(
-        info,
-        message,
-        nominatedNodeName,
-        unfit.postFilter,
-        plan?.kind === "preempt" ? plan.candidate : undefined,
-        profile,
-      ),
-    );
+    const candidate = plan?.kind === "preempt" ? plan.candidate : undefined;
+    const { postFilter } = unfit;
+    this.#inBackground(this.#afterRejection(profile, { info, message, nominatedNodeName, postFilter, candidate }));
   }
 
   async #afterRejection(
-    info: PodInfo,
-    message: string,
-    nominatedNodeName: string | undefined,
-    postFilter: readonly PostFilterResult[],
-    candidate: PreemptionCandidate | undefined,
     profile: RunningProfile,
+    { info, message, nominatedNodeName, postFilter, candidate }: Rejection,
   ): Promise<void> {
     try {
       for (const result of postFilter) await result.help?.(this.#client);
@@ -376,55 +349,6 @@ export class Scheduler {
     this.#inFlight.add(tracked);
   }
 
-  #onNode(event: InformerEvent<Node>): void {
-    const { object } = event;
-    if (event.type === "delete") {
-      this.#cache.removeNode(object.metadata.name ?? "");
-      return;
-    }
-    this.#cache.setNode(object);
-    const node = this.#cache.node(object.metadata.name ?? "");
-    const changes = event.type === "add" ? (["nodeAdded"] as const) : nodeChanges(event.old, object);
-    for (const change of changes) this.#queue.notice({ change, node });
-  }
-
-  #onPod(event: InformerEvent<Pod>): void {
-    const { object: pod } = event;
-    const uid = pod.metadata.uid ?? "";
-    const assigned = pod.spec?.nodeName !== undefined && pod.spec.nodeName !== "";
-    if (event.type === "delete" || isTerminal(pod)) {
-      const had = this.#cache.isAssumed(uid) || assigned || this.#isNominated(pod);
-      this.#cache.removePod(uid);
-      this.#queue.delete(uid);
-      this.#nominated.delete(uid);
-      if (had && !(event.type === "update" && isTerminal(event.old)))
-        this.#queue.notice({ change: "podDeleted", freed: new PodInfo(pod) });
-    } else if (assigned) {
-      this.#cache.setPod(pod);
-      this.#queue.delete(uid);
-      this.#nominated.delete(uid);
-      const isNew = event.type === "add" || !event.old.spec?.nodeName;
-      if (isNew) this.#queue.notice({ change: "podAssigned", pod: new PodInfo(pod) });
-      // What the pod was before may matter as much as what it is now.
-      else for (const change of podChanges(event.old, pod)) this.#queue.notice({ change });
-    } else {
-      this.#onWaitingPod(event, pod, uid);
-    }
-  }
-
-  #onWaitingPod(event: InformerEvent<Pod>, pod: Pod, uid: string): void {
-    if (!this.#profileOf(pod)) return;
-    if (pod.metadata.deletionTimestamp) {
-      this.#queue.delete(uid);
-      return;
-    }
-    if (this.#cache.isAssumed(uid)) return;
-    const info = new PodInfo(pod);
-    this.#nominated.nominate(info, pod.status?.nominatedNodeName ?? "");
-    const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
-    this.#queue.set(info, changed ? "spec or labels" : "status only");
-  }
-
   #profileOf({ spec }: Pod): RunningProfile | undefined {
     return this.#profiles.get(spec?.schedulerName ?? "default-scheduler");
   }
@@ -433,10 +357,6 @@ export class Scheduler {
     const plugin = this.#profileOf(info.pod)?.byName.get(name);
     if (!plugin) return true;
     return plugin.wokenBy.has(event.change) && (plugin.mayHelp?.(info, event) ?? true);
-  }
-
-  #isNominated(pod: Pod): boolean {
-    return (pod.status?.nominatedNodeName ?? "") !== "";
   }
 
   readonly #view: ClusterView = {
@@ -454,6 +374,3 @@ function whyStillUnfit({ postFilter }: Unfit, plan: PreemptionPlan | undefined):
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-const sameLabels = (a: KubeObject, b: KubeObject): boolean =>
-  JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels);

@@ -1,0 +1,141 @@
+import type { KubeObject } from "#shared/api/object.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import {
+  deviceClasses,
+  namespaces,
+  nodes,
+  persistentVolumeClaims,
+  pods,
+  resourceClaims,
+  resourceSlices,
+} from "#shared/api/resources.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Informer, InformerEvent, InformerFactory } from "#shared/client/informer.ts";
+import type { ClusterCache } from "./cluster-cache.ts";
+import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
+import type { NominatedPods } from "./nominated-pods.ts";
+import { PodInfo } from "./pod-info.ts";
+import { isTerminal } from "./pod-phase.ts";
+import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
+import type { SchedulingQueue } from "./scheduling-queue.ts";
+
+export interface FedParts {
+  readonly cache: ClusterCache;
+  readonly queue: SchedulingQueue;
+  readonly nominated: NominatedPods;
+  /** Whether this scheduler is to find the pod a node. */
+  readonly isOwn: (pod: Pod) => boolean;
+}
+
+/** Brings what the informers see into the scheduler's cache and queue, and wakes pods that a change may help. */
+export class ClusterFeed {
+  readonly #informers: InformerFactory;
+  readonly #parts: FedParts;
+
+  constructor(informers: InformerFactory, parts: FedParts) {
+    this.#informers = informers;
+    this.#parts = parts;
+  }
+
+  /** Begins to. To be called before the informers are full, so that each object is looked at once. Gives what ends it. */
+  attach(): () => void {
+    const { queue } = this.#parts;
+    const anyOf = (refs: readonly unknown[]): Informer<KubeObject>[] =>
+      refs.map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
+    const ends = [
+      this.#informers.informer(nodes).addHandler((event) => this.#onNode(event)),
+      this.#informers.informer(pods).addHandler((event) => this.#onPod(event)),
+      this.#informers.informer(namespaces).addHandler((event) => {
+        if (event.type === "update" && sameLabels(event.old, event.object)) return;
+        queue.notice({ change: "namespaceLabels" });
+      }),
+      this.#informers
+        .informer(persistentVolumeClaims)
+        .addHandler(({ object }) => queue.notice({ change: "storage", claim: object })),
+      this.#informers
+        .informer(resourceClaims)
+        .addHandler(({ object }) => queue.notice({ change: "devices", resourceClaim: object })),
+      ...anyOf([resourceSlices, deviceClasses]).map((informer) =>
+        informer.addHandler(() => queue.notice({ change: "devices" })),
+      ),
+      ...anyOf(storageOfNodes).map((informer) => informer.addHandler(() => queue.notice({ change: "storage" }))),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Resolves when all that decisions read is there; rejects when the informers end before. */
+  async caughtUp(): Promise<void> {
+    const all = [nodes, pods, ...readByPlugins].map((ref) => this.#informers.informer(ref as ResourceRef<KubeObject>));
+    await Promise.all(all.map((informer) => informer.caughtUp()));
+  }
+
+  #onNode(event: InformerEvent<Node>): void {
+    const { cache, queue } = this.#parts;
+    const { object } = event;
+    const name = object.metadata.name ?? "";
+    if (event.type === "delete") {
+      cache.removeNode(name);
+      return;
+    }
+    cache.setNode(object);
+    const changes = event.type === "add" ? (["nodeAdded"] as const) : nodeChanges(event.old, object);
+    for (const change of changes) queue.notice({ change, node: cache.node(name) });
+  }
+
+  #onPod(event: InformerEvent<Pod>): void {
+    const { object: pod } = event;
+    if (event.type === "delete" || isTerminal(pod)) this.#onEndedPod(event);
+    else if (isAssigned(pod)) this.#onAssignedPod(event);
+    else this.#onWaitingPod(event);
+  }
+
+  #onEndedPod(event: InformerEvent<Pod>): void {
+    const { cache, queue, nominated } = this.#parts;
+    const { object: pod } = event;
+    const uid = pod.metadata.uid ?? "";
+    const tookRoom = cache.isAssumed(uid) || isAssigned(pod) || isNominated(pod);
+    cache.removePod(uid);
+    queue.delete(uid);
+    nominated.delete(uid);
+    const hadEnded = event.type === "update" && isTerminal(event.old);
+    if (tookRoom && !hadEnded) queue.notice({ change: "podDeleted", freed: new PodInfo(pod) });
+  }
+
+  #onAssignedPod(event: InformerEvent<Pod>): void {
+    const { cache, queue, nominated } = this.#parts;
+    const { object: pod } = event;
+    const uid = pod.metadata.uid ?? "";
+    cache.setPod(pod);
+    queue.delete(uid);
+    nominated.delete(uid);
+    if (event.type !== "update" || !isAssigned(event.old))
+      queue.notice({ change: "podAssigned", pod: new PodInfo(pod) });
+    // What the pod was before may matter as much as what it is now.
+    else for (const change of podChanges(event.old, pod)) queue.notice({ change });
+  }
+
+  #onWaitingPod(event: InformerEvent<Pod>): void {
+    const { cache, queue, nominated, isOwn } = this.#parts;
+    const { object: pod } = event;
+    const uid = pod.metadata.uid ?? "";
+    if (!isOwn(pod)) return;
+    if (pod.metadata.deletionTimestamp) {
+      queue.delete(uid);
+      return;
+    }
+    if (cache.isAssumed(uid)) return;
+    const info = new PodInfo(pod);
+    nominated.nominate(info, pod.status?.nominatedNodeName ?? "");
+    const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
+    queue.set(info, changed ? "spec or labels" : "status only");
+  }
+}
+
+const isAssigned = ({ spec }: Pod): boolean => (spec?.nodeName ?? "") !== "";
+
+const isNominated = ({ status }: Pod): boolean => (status?.nominatedNodeName ?? "") !== "";
+
+const sameLabels = (a: KubeObject, b: KubeObject): boolean =>
+  JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels);
