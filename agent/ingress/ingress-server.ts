@@ -2,8 +2,9 @@ import { createServer as createHttpServer, type Server as HttpServer, type Incom
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createServer as createTlsServer, type SecureContext } from "node:tls";
+import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
+import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { writeHead } from "#shared/http/http-over-stream.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import type { Backend } from "./backends.ts";
@@ -24,6 +25,7 @@ export interface IngressServerOptions {
 }
 
 const mostConnections = 2_000;
+const mostHandshakes = 256;
 /** A connection that asks nothing for so long is closed. */
 const keepAlive_ms = 60_000;
 const connect_ms = 5_000;
@@ -140,6 +142,12 @@ export class IngressServer {
 
   private async tlsServer(): Promise<Server> {
     const own = await selfSigned();
+    const connections = new Connections({
+      ...connectionLimits,
+      connections: mostConnections,
+      unproven: mostHandshakes,
+      handshakeWithin_ms: keepAlive_ms / 4,
+    });
     const server = createTlsServer(
       {
         ...own,
@@ -156,11 +164,13 @@ export class IngressServer {
         },
       },
       (socket) => {
+        connections.settled(socket);
         this.track(socket);
         if (socket.alpnProtocol === "h2") this.http2.emit("connection", socket);
         else this.http.emit("connection", socket);
       },
     );
+    server.on("connection", (socket: TLSSocket) => connections.opened(socket));
     server.on("tlsClientError", () => undefined);
     return server;
   }

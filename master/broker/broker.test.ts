@@ -162,6 +162,23 @@ describe("the broker", () => {
     await gone;
   });
 
+  test("remembers few subscriptions of a board, none of a long topic, and few connections", async () => {
+    const identity = await node("pi-15");
+    const first = connect("pi-15", identity);
+    const topics = Array.from({ length: 17 }, (_, index) => `${nodeTopics("pi-15")}${index}`);
+    const granted: number[] = [];
+    for (const topic of [`${nodeTopics("pi-15")}${"a".repeat(1024)}`, ...topics]) {
+      // A refusal is an error to this library.
+      const given = await first.subscribeAsync(topic).catch(() => [{ qos: 128 }]);
+      granted.push(...given.map(({ qos }) => qos));
+    }
+    expect(granted).toEqual([128, ...Array.from({ length: 16 }, () => 0), 128]);
+    const gone = ended(first);
+    const others = Array.from({ length: 8 }, (_, index) => connect(`pi-15/${index}`, identity));
+    await gone;
+    await Promise.all(others.map((other) => other.endAsync(true)));
+  });
+
   test("keeps nothing for a board that is away, and of its messages only the last on few topics", async () => {
     const identity = await node("pi-14");
     const lasting = connect("pi-14", identity, { clean: false });

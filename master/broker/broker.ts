@@ -12,6 +12,7 @@ import {
   sessionTopic,
 } from "#shared/heartbeat/messages.ts";
 import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
+import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import type { NodeLeases } from "./node-leases.ts";
 import { PacketLengths } from "./packet-lengths.ts";
 import type { ReaderReview } from "./readers.ts";
@@ -58,6 +59,11 @@ interface Reader {
   token: string;
 }
 
+/** Altogether, and of these in the middle of a handshake. */
+const mostConnections = 2_000;
+const mostHandshakes = 64;
+/** A board has one; a second while the end of the first is not noticed yet. */
+const mostOfABoard = 8;
 /** Connections without a certificate, with and without a session. */
 const mostReaders = 32;
 const readerReview_ms = 10 * 60_000;
@@ -65,6 +71,9 @@ const readerReview_ms = 10 * 60_000;
 const mostPacket_bytes = 64 * 1024;
 /** Prefixes of Home Assistant's below which a board may be described. */
 const mostDiscoveryTopics = 4;
+/** Each is remembered as long as its session lasts. */
+const mostSubscriptions = { board: 16, reader: 1_024 } as const;
+const longestTopic = 1_024;
 /** A reader with more than this unread is closed: its memory is the master's. */
 const unread_bytes = 256 * 1024;
 
@@ -75,6 +84,11 @@ const unread_bytes = 256 * 1024;
  */
 export class Broker {
   private readonly server: Server;
+  private readonly arrivals = new Connections({
+    ...connectionLimits,
+    connections: mostConnections,
+    unproven: mostHandshakes,
+  });
   /** Those that are open, */
   private readonly connections = new Set<Connection>();
   /** and whose a session is, also when its will is published after the end of its connection. */
@@ -93,8 +107,12 @@ export class Broker {
     this.server = createServer(
       // Whoever has no certificate may still have a token.
       { ...options.credentials(), requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
-      (socket) => this.admit(socket),
+      (socket) => {
+        this.arrivals.settled(socket);
+        this.admit(socket);
+      },
     );
+    this.server.on("connection", (socket: TLSSocket) => this.arrivals.opened(socket));
     this.server.on("tlsClientError", (error) => options.log.warn("TLS refused", { error }));
   }
 
@@ -102,6 +120,8 @@ export class Broker {
     const aedes = await Aedes.createBroker({
       concurrency: 32,
       queueLimit: 64,
+      // Of QoS 2, each kept until its client lets go of it.
+      maxInflightInbound: 16,
       connectTimeout: 10_000,
       // A reader that does not read must not hold up what others are told.
       drainTimeout: 5_000,
@@ -161,8 +181,14 @@ export class Broker {
     };
     aedes.authorizeSubscribe = (session, subscription, done) => {
       const node = nodeOf(session);
-      if (session && this.readers.has(session)) return done(null, subscription);
-      done(null, node !== undefined && subscription.topic.startsWith(nodeTopics(node)) ? subscription : null);
+      const isReader = session !== null && this.readers.has(session);
+      const isOwn = node !== undefined && subscription.topic.startsWith(nodeTopics(node));
+      const most = isReader ? mostSubscriptions.reader : mostSubscriptions.board;
+      // The library's types do not name them.
+      const { subscriptions = {} } = (session ?? {}) as { subscriptions?: object };
+      const mayHaveMore = Object.keys(subscriptions).length < most;
+      const isAllowed = (isReader || isOwn) && mayHaveMore && subscription.topic.length <= longestTopic;
+      done(null, isAllowed ? subscription : null);
     };
     aedes.on("publish", (packet, session) => {
       const node = nodeOfSessionTopic(packet.topic);
@@ -314,6 +340,8 @@ export class Broker {
       received: socket.bytesRead,
       heard_ms: this.listening.now_ms(),
     };
+    const others = [...this.connections].filter((one) => one.node === node);
+    if (others.length >= mostOfABoard) others[0]?.socket.destroy();
     this.connections.add(connection);
     this.connectionOf.set(this.aedes.handle(socket), connection);
     socket.on("error", (error) => this.options.log.info("connection broke", { node, error }));

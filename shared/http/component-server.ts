@@ -1,11 +1,12 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { type ComponentPages, pageUrl, servePage } from "./component-pages.ts";
+import { Connections, connectionLimits } from "./connections.ts";
 import type { Access, Caller } from "./delegated-access.ts";
 
 export interface ListenAddress {
@@ -18,6 +19,8 @@ const reread_ms = 60_000;
 /** Of a server that answers short pages to probes and to who collects metrics. */
 const mostConnections = 64;
 const slowest_ms = 10_000;
+/** Of what nobody has been let in by, the oldest goes: those who come in may still do so. */
+const secureLimits = { connections: 2 * mostConnections, unproven: mostConnections };
 
 /** `IP:port` or `[IP]:port`. Throws ConfigError that names the setting. */
 export function parseListenAddress(name: string, text: string): ListenAddress {
@@ -55,8 +58,14 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
     // As it is served: as it was written it may lead elsewhere (`/healthz/../metrics`).
     const url = pageUrl(request);
     await permit(access, alwaysAllowed, request, url.pathname);
+    connections.proven(request.socket as TLSSocket);
     await servePage(pages, request, response, url);
   }, log);
+  const connections = new Connections({ ...connectionLimits, ...secureLimits });
+  door.on("request", ({ socket }, response) => {
+    connections.requestBegan(socket as TLSSocket);
+    response.once("close", () => connections.requestEnded(socket as TLSSocket));
+  });
   const contextOf = (ca: string | undefined) => ({
     cert: serving.certificatePem,
     key: serving.keyPem,
@@ -87,9 +96,12 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
     },
-    (socket) => door.emit("connection", socket),
+    (socket) => {
+      connections.secured(socket);
+      door.emit("connection", socket);
+    },
   );
-  listener.maxConnections = mostConnections;
+  listener.on("connection", (socket: TLSSocket) => connections.opened(socket));
   listener.on("tlsClientError", (error) => log.debug("a client was not understood", { error }));
   await listening(listener, options.address);
   void trust();

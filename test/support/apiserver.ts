@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { ConnectionLimits } from "#shared/http/connections.ts";
 import {
   createCertificateAuthority,
   extendedKeyUsages,
@@ -14,7 +15,6 @@ import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
 import { ClientIdentities } from "../../master/apiserver/authn/client-identity.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
-import type { ConnectionLimits } from "../../master/apiserver/http/connections.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { User } from "../../master/apiserver/request.ts";

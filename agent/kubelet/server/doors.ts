@@ -1,8 +1,9 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { StatusError, unauthorized } from "#shared/api/errors.ts";
 import type { Client } from "#shared/client/client.ts";
+import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Gate, KubeletServer } from "./kubelet-server.ts";
@@ -24,6 +25,9 @@ export interface TlsDoor extends Door {
   use(certificates: DoorCertificates): void;
 }
 
+/** A connection that rests is left as upstream's kubelet leaves it. */
+const limits = { ...connectionLimits, connections: 1_000, unproven: 64, idleFor_ms: 90_000 };
+
 /** The door for what comes through the tunnel: a socket that only root can open, so who is there may pass. */
 export async function openLocalDoor(server: KubeletServer, path: string): Promise<Door> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
@@ -42,7 +46,17 @@ export async function openTlsDoor(
   server: KubeletServer,
   options: DoorCertificates & { readonly host?: string | undefined; readonly port: number; readonly client: Client },
 ): Promise<TlsDoor> {
-  const door = server.door(reviewGate(options.client));
+  const connections = new Connections(limits);
+  const review = reviewGate(options.client);
+  const door = server.door(async (request, path) => {
+    await review(request, path);
+    connections.proven(request.socket as TLSSocket);
+  });
+  door.on("request", ({ socket }, response) => {
+    connections.requestBegan(socket as TLSSocket);
+    response.once("close", () => connections.requestEnded(socket as TLSSocket));
+  });
+  door.on("upgrade", ({ socket }) => connections.requestBegan(socket as TLSSocket));
   const contextOf = ({ ca, serving }: DoorCertificates) => ({ ca, cert: serving.certificatePem, key: serving.keyPem });
   const listener = createTlsServer(
     {
@@ -52,8 +66,12 @@ export async function openTlsDoor(
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
     },
-    (socket) => door.emit("connection", socket),
+    (socket) => {
+      connections.secured(socket);
+      door.emit("connection", socket);
+    },
   );
+  listener.on("connection", (socket: TLSSocket) => connections.opened(socket));
   await new Promise<void>((done, fail) => {
     listener.once("error", fail);
     listener.listen({ port: options.port, host: options.host }, () => done());

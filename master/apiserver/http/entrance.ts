@@ -1,5 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { internalError, StatusError } from "#shared/api/errors.ts";
+import type { Connections } from "#shared/http/connections.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
@@ -7,7 +8,6 @@ import type { ClientCertificate } from "../authn/client-authorities.ts";
 import type { RequestInfo, User } from "../request.ts";
 import type { ApiRequest, ApiServer } from "../server.ts";
 import type { HttpRequest } from "./arrival.ts";
-import type { Connections } from "./connections.ts";
 import { timeLimitOf } from "./request-deadline.ts";
 import { dropIdentity, headersOf } from "./request-headers.ts";
 

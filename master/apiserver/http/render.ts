@@ -6,9 +6,9 @@ import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
+import { connectionLimits } from "#shared/http/connections.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
 import type { HttpResponse } from "./arrival.ts";
-import { connectionLimits } from "./connections.ts";
 import {
   COMPRESS_FROM,
   firstText,

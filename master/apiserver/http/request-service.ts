@@ -1,4 +1,5 @@
 import { StatusError } from "#shared/api/errors.ts";
+import type { Connections } from "#shared/http/connections.ts";
 import { RushOfRequests } from "#shared/process/compiling.ts";
 import type { AuditRecord } from "../audit/record.ts";
 import { anonymousUser } from "../authn/chain.ts";
@@ -8,7 +9,6 @@ import type { ApiResponse, RequestInfo, User } from "../request.ts";
 import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
 import { acceptedBy, packingFor, sendStatus, setWarnings, wantsPretty } from "./answer.ts";
 import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
-import type { Connections } from "./connections.ts";
 import type { Entrance } from "./entrance.ts";
 import { negotiate } from "./negotiate.ts";
 import { render, sizeOfParts } from "./render.ts";

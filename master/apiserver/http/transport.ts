@@ -5,9 +5,9 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { type ConnectionLimits, Connections, connectionLimits } from "#shared/http/connections.ts";
 import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
 import type { ApiServer } from "../server.ts";
-import { type ConnectionLimits, Connections, connectionLimits } from "./connections.ts";
 import { Entrance } from "./entrance.ts";
 import { createHttp1Server } from "./http1.ts";
 import { Http2Server } from "./http2.ts";

@@ -1,5 +1,4 @@
 import type { TLSSocket } from "node:tls";
-import type { Arrival } from "./arrival.ts";
 
 /** How many connections there may be, and how long each may keep the server waiting (ms). */
 export interface ConnectionLimits {
@@ -27,6 +26,16 @@ export const connectionLimits: ConnectionLimits = {
 /** When the process was busy or starved, what a client sent meanwhile is read only after timers have run. */
 const READ_FIRST_MS = 500;
 
+/** An answer on its way to a client. */
+export interface Reading {
+  readonly response: { readonly closed: boolean; once(event: "close", listener: () => void): unknown };
+  readonly connection: TLSSocket;
+  /** Of what was answered, the bytes that the client has not taken yet. */
+  untaken_bytes(): number;
+  /** Leaves a client that takes nothing. */
+  leave(): void;
+}
+
 interface Connection {
   /** Requests that are not answered yet. */
   requests: number;
@@ -34,7 +43,8 @@ interface Connection {
   deadline?: ReturnType<typeof setTimeout>;
 }
 
-/** The open connections of a server. Bun's own limits of handshakes and headers do not hold for TLS. */
+/** The open connections of a server by TLS. Bun's own limits of handshakes and headers do not hold for these: it tells of a handshake
+ *  that takes too long, and leaves it open. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #open = new Map<TLSSocket, Connection>();
@@ -97,17 +107,24 @@ export class Connections {
     this.#unproven.delete(socket);
   }
 
+  /** Its handshake is done, and others look after it from now on. */
+  settled(socket: TLSSocket): void {
+    const connection = this.#open.get(socket);
+    if (connection) clearTimeout(connection.deadline);
+    this.proven(socket);
+  }
+
   /** Leaves a client that takes nothing of an answer that is written. */
-  awaitReader(arrival: Arrival): void {
-    const { response, connection } = arrival;
+  awaitReader(reading: Reading): void {
+    const { response, connection } = reading;
     let left_bytes = Number.POSITIVE_INFINITY;
     // Of its own: a request that follows in the same connection must not take it back.
     let timer: ReturnType<typeof setTimeout> | undefined;
     const look = (): void => {
       if (!this.#open.has(connection) || response.closed) return;
-      const waiting_bytes = arrival.untaken_bytes();
+      const waiting_bytes = reading.untaken_bytes();
       if (waiting_bytes >= left_bytes) {
-        arrival.leave();
+        reading.leave();
         return;
       }
       left_bytes = waiting_bytes;
