@@ -26,6 +26,7 @@ import { addressFamily, FamilyPools, PoolFullError, PortPool, type Reservations 
 import { followForeignAddresses, followServiceCIDRs } from "./service-ranges.ts";
 import type { SharedReservations } from "./shared-reservations.ts";
 import { collect, type Field } from "./validation/field.ts";
+import { firstByKey } from "./validation/first-by-key.ts";
 
 export interface ServiceAllocationOptions {
   readonly reader: ResourceReader;
@@ -74,11 +75,12 @@ function keepAllocatedValues(draft: Service, old: Readonly<Service>): void {
     if (!spec.clusterIPs?.length && old.spec.clusterIPs?.length) spec.clusterIPs = [...old.spec.clusterIPs];
   }
   if (wantsNodePorts(old) && wantsNodePorts(draft)) {
-    const kept = nodePortsOf(draft).filter((port) => nodePortsOf(old).includes(port));
+    const oldPorts = new Set(nodePortsOf(old));
+    const kept = new Set(nodePortsOf(draft).filter((port) => oldPorts.has(port)));
     const byName = new Map((old.spec.ports ?? []).map(({ name = "", nodePort }) => [name, nodePort]));
     for (const port of spec.ports ?? []) {
       const before = byName.get(port.name ?? "");
-      if (!port.nodePort && before && !kept.includes(before)) port.nodePort = before;
+      if (!port.nodePort && before && !kept.has(before)) port.nodePort = before;
     }
   }
   if (needsHealthCheck(old) && needsHealthCheck(draft) && !spec.healthCheckNodePort && old.spec.healthCheckNodePort) {
@@ -249,14 +251,19 @@ export class ServiceAllocation implements AdmissionPlugin {
   }
 
   #allocateNodePorts(service: Service, old: Readonly<Service> | undefined, held: Reservations): void {
-    const before = old ? nodePortsOf(old) : [];
+    const before = new Set(old ? nodePortsOf(old) : []);
+    // Ports of one number, TCP and UDP, share a node port unless told otherwise.
+    const asked = firstByKey(
+      (service.spec.ports ?? []).filter(({ nodePort }) => nodePort).map((port) => ({ ...port })),
+      ({ port }) => port,
+    );
     const chosen = new Map<number, number>();
     for (const [index, port] of (service.spec.ports ?? []).entries()) {
       if (!port.nodePort && !wantsNodePorts(service)) continue;
-      const known = port.nodePort || (old ? undefined : (chosen.get(port.port) ?? requestedPort(service, port.port)));
+      const known = port.nodePort || (old ? undefined : (chosen.get(port.port) ?? asked.get(port.port)?.nodePort));
       const place = (root: Field): Field => root.at("spec", "ports").index(index).at("nodePort");
       port.nodePort = known ?? this.#nextPort(held, "a nodePort");
-      if (known !== undefined && !before.includes(known) && !held.ports.includes(String(known)))
+      if (known !== undefined && !before.has(known) && !held.ports.includes(String(known)))
         this.#takePort(service, known, place, held);
       if (!chosen.has(port.port)) chosen.set(port.port, port.nodePort);
     }
@@ -282,10 +289,6 @@ export class ServiceAllocation implements AdmissionPlugin {
 }
 
 const ownerOf = ({ metadata }: Readonly<Service>): string => `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
-
-/** Ports of one number, TCP and UDP, share a node port unless told otherwise. */
-const requestedPort = ({ spec }: Service, port: number): number | undefined =>
-  spec.ports?.find((each) => each.port === port && each.nodePort)?.nodePort || undefined;
 
 /** One family only: what an update took over from two goes, what it says itself is refused. */
 function judgeSingleStack(spec: Service["spec"], old: Readonly<Service> | undefined, policy: Field): void {

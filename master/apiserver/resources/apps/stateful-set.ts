@@ -47,12 +47,12 @@ function applyDefaults(draft: StatefulSet): void {
 
 /** The template as its pods will be: claims are volumes, and the controller sets the host's name. */
 function withClaimVolumes(spec: StatefulSetSpec): PodTemplateSpec {
-  const claims = [...new Set((spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? ""))];
+  const claims = new Set((spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? ""));
   const { hostname: _h, subdomain: _s, ...pod } = spec.template.spec ?? { containers: [] };
-  if (claims.length === 0) return { ...spec.template, spec: pod };
+  if (claims.size === 0) return { ...spec.template, spec: pod };
   const volumes = [
-    ...claims.map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
-    ...(pod.volumes ?? []).filter(({ name }) => !claims.includes(name)),
+    ...[...claims].map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
+    ...(pod.volumes ?? []).filter(({ name }) => !claims.has(name)),
   ];
   return { ...spec.template, spec: { ...pod, volumes } };
 }

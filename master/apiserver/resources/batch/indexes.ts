@@ -38,16 +38,19 @@ function parseInterval(text: string, completions: number): readonly [number, num
   return bounds.length > 1 && first >= last ? outOfOrder(first, last) : [first, last];
 }
 
-/** The first index that two lists share. Parts that cannot be read are passed over. */
+/** The first index that two lists share, each of which rises. Parts that cannot be read are passed over. */
 export function firstOverlap(a: string, b: string, completions: number): number | undefined {
   const intervals = (text: string) =>
     text
       .split(",")
       .map((part) => parseInterval(part, completions))
       .filter((each) => typeof each !== "string");
-  for (const [aFirst, aLast] of intervals(a)) {
-    const hit = intervals(b).find(([first, last]) => aFirst <= last && first <= aLast);
-    if (hit) return Math.max(aFirst, hit[0]);
+  const others = intervals(b);
+  let next = 0;
+  for (const [first, last] of intervals(a)) {
+    let other = others[next];
+    while (other && other[1] < first) other = others[++next];
+    if (other && other[0] <= last) return Math.max(first, other[0]);
   }
   return undefined;
 }

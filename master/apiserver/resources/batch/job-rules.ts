@@ -254,9 +254,11 @@ function validateExitCodes(
   const at = field.at("values");
   if (values.length === 0) at.invalid(values, "at least one value is required");
   else if (values.length > limits.exitCodes) at.tooMany(values.length, limits.exitCodes);
+  const seen = new Set<number>();
   for (const [index, value] of values.entries()) {
     if (operator === "In" && value === 0) at.index(index).invalid(value, "must not be 0 for the In operator");
-    if (values.indexOf(value) < index) at.index(index).duplicate(value);
+    if (seen.has(value)) at.index(index).duplicate(value);
+    seen.add(value);
   }
   if (values.some((value, index) => index > 0 && (values[index - 1] ?? 0) > value))
     at.invalid(values, "must be ordered");

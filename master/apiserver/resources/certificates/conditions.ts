@@ -7,6 +7,7 @@ import type {
   CertificateSigningRequestCondition,
 } from "#shared/api/types/certificates-v1.generated.ts";
 import { collect, type Field } from "../validation/field.ts";
+import { firstByKey } from "../validation/first-by-key.ts";
 
 type Condition = CertificateSigningRequestCondition;
 
@@ -57,14 +58,12 @@ export const validateStatus = (
 /** Conditions of the draft with the times that their writer left out. */
 function dated(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): Condition[] {
   const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  const keyOf = ({ type, status }: Condition): string => `${type}/${status}`;
+  const before = firstByKey(old.status?.conditions ?? [], keyOf);
   return (draft.status?.conditions ?? []).map((condition) => ({
     ...condition,
     lastUpdateTime: condition.lastUpdateTime ?? now,
-    lastTransitionTime:
-      condition.lastTransitionTime ??
-      old.status?.conditions?.find(({ type, status }) => type === condition.type && status === condition.status)
-        ?.lastTransitionTime ??
-      now,
+    lastTransitionTime: condition.lastTransitionTime ?? before.get(keyOf(condition))?.lastTransitionTime ?? now,
   }));
 }
 

@@ -6,7 +6,7 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn, orNone, wideColumn } from "../columns.ts";
 import { proxy, status } from "../subresources.ts";
 import { isDualStack, validateRange } from "../validation/addresses.ts";
-import { collect, type Field, positive, semanticEqual } from "../validation/field.ts";
+import { collect, type Field, positive } from "../validation/field.ts";
 import { validateAmount } from "../validation/quantities.ts";
 import { validateTaints } from "./pod/validate-scheduling.ts";
 
@@ -71,10 +71,12 @@ function validateUpdate(object: Node, old: Readonly<Node>): FieldError[] {
     validateResources(object, root);
     validateFeatures(seen?.declaredFeatures ?? [], root.at("status", "declaredFeatures"));
     const addresses = seen?.addresses ?? [];
-    for (const [index, address] of addresses.entries()) {
-      const isRepeated = addresses.slice(0, index).some((other) => semanticEqual(other, address));
-      if (isRepeated)
-        root.at("status", "addresses").index(index).duplicate({ Type: address.type, Address: address.address });
+    const seenAddresses = new Set<string>();
+    for (const [index, { type, address }] of addresses.entries()) {
+      const key = JSON.stringify([type ?? "", address ?? ""]);
+      if (seenAddresses.has(key))
+        root.at("status", "addresses").index(index).duplicate({ Type: type, Address: address });
+      seenAddresses.add(key);
     }
     const before = old.spec.podCIDRs ?? [];
     const changes =

@@ -107,7 +107,10 @@ function validateReservations({ metadata, status }: ResourceClaim, old: Readonly
   );
   if (!metadata.deletionTimestamp || !status?.allocation) return;
   const before = old.status?.reservedFor ?? [];
-  const isNew = status.reservedFor?.some((consumer) => !before.some((each) => semanticEqual(each, consumer)));
+  // No more are kept, and none is new beyond as many.
+  const isNew = status.reservedFor
+    ?.slice(0, maxReservations + 1)
+    .some((consumer) => !before.some((each) => semanticEqual(each, consumer)));
   if (isNew) {
     field.forbidden("new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set");
   }

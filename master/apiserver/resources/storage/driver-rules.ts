@@ -2,6 +2,7 @@ import type { FieldError } from "#shared/api/errors.ts";
 import type { CSIDriver, CSINode, CSINodeDriver, TokenRequest } from "#shared/api/types/storage-v1.generated.ts";
 import { validateCSIDriverName } from "../core/volume-sources.ts";
 import { collect, each, type Field, immutable, nonNegative, oneOf, semanticEqual } from "../validation/field.ts";
+import { firstByKey } from "../validation/first-by-key.ts";
 import { isQualifiedName } from "../validation/names.ts";
 
 const maxNodeId = 256;
@@ -77,8 +78,9 @@ export const validateNodeDrivers = ({ spec }: CSINode): FieldError[] =>
 export const validateNodeDriversUpdate = (node: CSINode, old: Readonly<CSINode>): FieldError[] => [
   ...validateNodeDrivers(node),
   ...collect((root) => {
+    const drivers = firstByKey(node.spec.drivers ?? [], ({ name }) => name);
     for (const before of old.spec.drivers ?? []) {
-      const now = node.spec.drivers?.find(({ name }) => name === before.name);
+      const now = drivers.get(before.name);
       if (now === undefined || semanticEqual({ ...now, allocatable: 0 }, { ...before, allocatable: 0 })) continue;
       root.at("spec", "drivers").invalid({ ...now, allocatable: null }, "field is immutable");
     }

@@ -127,7 +127,10 @@ function summarize(pod: Pod): PodSummary {
 function readinessGates(pod: Pod): string {
   const gates = pod.spec.readinessGates ?? [];
   if (gates.length === 0) return "<none>";
-  const passed = gates.filter(({ conditionType }) => hasCondition(pod, conditionType)).length;
+  const held = new Set(
+    (pod.status?.conditions ?? []).filter(({ status }) => status === "True").map(({ type }) => type),
+  );
+  const passed = gates.filter(({ conditionType }) => held.has(conditionType)).length;
   return `${passed}/${gates.length}`;
 }
 

@@ -3,6 +3,7 @@ import type { FieldError } from "#shared/api/errors.ts";
 import type { Container, ContainerStatus, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { isDualStack, parseAddress, validateAddress } from "../../validation/addresses.ts";
 import { collect, type Field, immutable } from "../../validation/field.ts";
+import { firstByKey } from "../../validation/first-by-key.ts";
 import { isDns1123Subdomain, isId, isQualifiedName } from "../../validation/names.ts";
 import { validateAnnotationUpdates } from "./update.ts";
 import { validatePodAnnotations } from "./validate.ts";
@@ -28,8 +29,9 @@ export function preparePodStatus(draft: Pod, old: Readonly<Pod>): void {
   if (!status.observedGeneration && old.status?.observedGeneration) {
     status.observedGeneration = old.status.observedGeneration;
   }
+  const conditions = firstByKey(old.status?.conditions ?? [], ({ type }) => type);
   for (const condition of status.conditions ?? []) {
-    const before = old.status?.conditions?.find(({ type }) => type === condition.type);
+    const before = conditions.get(condition.type);
     if (!condition.observedGeneration && before?.observedGeneration) {
       condition.observedGeneration = before.observedGeneration;
     }
@@ -95,12 +97,13 @@ function validateTransitions(
   list: "containers" | "initContainers" | "ephemeralContainers",
   field: Field,
 ): void {
+  const byName = firstByKey(statuses, ({ name }) => name);
+  const containers = firstByKey(list === "ephemeralContainers" ? [] : (spec[list] ?? []), ({ name }) => name);
   for (const [index, before] of old.entries()) {
     const ended = before.state?.terminated;
-    const after = statuses.find(({ name }) => name === before.name);
+    const after = byName.get(before.name);
     if (ended === undefined || after === undefined || after.state?.terminated !== undefined) continue;
-    const container = list === "ephemeralContainers" ? undefined : spec[list]?.find(({ name }) => name === before.name);
-    if (!mayRestart(container, spec, ended.exitCode ?? 0)) {
+    if (!mayRestart(containers.get(before.name), spec, ended.exitCode ?? 0)) {
       field.index(index).at("state").forbidden("may not be transitioned to non-terminated state");
     }
   }
@@ -124,9 +127,10 @@ function validateUsers(statuses: readonly ContainerStatus[], os: string | undefi
 
 function validateClaimStatuses({ spec, status }: Pod, field: Field): void {
   const seen = new Set<string>();
+  const claims = new Set((spec.resourceClaims ?? []).map((claim) => claim.name));
   for (const [index, { name, resourceClaimName }] of (status?.resourceClaimStatuses ?? []).entries()) {
     const at = field.at("resourceClaimStatuses").index(index).at("name");
-    if (!spec.resourceClaims?.some((claim) => claim.name === name)) {
+    if (!claims.has(name)) {
       at.invalid(name, "must match the name of an entry in `spec.resourceClaims`");
     }
     if (seen.has(name)) at.duplicate(name);

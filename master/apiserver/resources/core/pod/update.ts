@@ -149,9 +149,10 @@ function validateDeadline(deadline: number | undefined, old: number | undefined,
 }
 
 function validateAddedTolerations(tolerations: readonly Toleration[], old: readonly Toleration[], field: Field): void {
-  const kept = old.every((before) =>
-    tolerations.some((each) => semanticEqual({ ...before, tolerationSeconds: each.tolerationSeconds }, each)),
-  );
+  const keyOf = ({ key = "", operator = "", value = "", effect = "" }: Toleration): string =>
+    JSON.stringify([key, operator, value, effect]);
+  const now = new Set(tolerations.map(keyOf));
+  const kept = old.every((before) => now.has(keyOf(before)));
   if (!kept) field.forbidden("existing toleration can not be modified except its tolerationSeconds");
   else validateTolerations(tolerations, field);
 }
@@ -161,8 +162,9 @@ function validateDeletedGates(
   old: readonly PodSchedulingGate[],
   field: Field,
 ): void {
+  const before = new Set(old.map(({ name }) => name));
   for (const [index, { name }] of gates.entries()) {
-    if (old.some((before) => before.name === name)) continue;
+    if (before.has(name)) continue;
     field.index(index).at("name").forbidden(`only deletion is allowed, but found new scheduling gate '${name}'`);
   }
 }

@@ -4,7 +4,6 @@ import type {
   ContainerPort,
   ContainerResizePolicy,
   PodSpec,
-  VolumeDevice,
   VolumeMount,
 } from "#shared/api/types/core-v1.generated.ts";
 import { type Field, oneOf, requiredOneOf } from "../../validation/field.ts";
@@ -168,6 +167,8 @@ function validateHostPorts(containers: readonly Container[], field: Field): void
 
 function validateMounts(container: Container, volumes: Volumes, field: Field): void {
   const paths = new Set<string>();
+  const devices = new Set((container.volumeDevices ?? []).map((device) => device.name));
+  const devicePaths = new Set((container.volumeDevices ?? []).map(({ devicePath }) => devicePath));
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const at = field.index(index);
     const { name = "", mountPath = "", subPath, subPathExpr } = mount;
@@ -176,11 +177,10 @@ function validateMounts(container: Container, volumes: Volumes, field: Field): v
     if (mountPath === "") at.at("mountPath").required();
     if (paths.has(mountPath)) at.at("mountPath").invalid(mountPath, "must be unique");
     paths.add(mountPath);
-    const devices = container.volumeDevices ?? [];
-    if (devices.some((device) => device.name === name)) {
+    if (devices.has(name)) {
       at.at("name").invalid(name, "must not already exist in volumeDevices");
     }
-    if (devices.some((device) => device.devicePath === mountPath)) {
+    if (devicePaths.has(mountPath)) {
       at.at("mountPath").invalid(mountPath, "must not already exist as a path in volumeDevices");
     }
     if (subPath) validateLocalDescendingPath(subPath, field.at("subPath"));
@@ -217,6 +217,8 @@ function validateRecursiveReadOnly(mount: VolumeMount, field: Field): void {
 function validateDevices(container: Container, volumes: Volumes, field: Field): void {
   const paths = new Set<string>();
   const names = new Set<string>();
+  const mounts = new Set((container.volumeMounts ?? []).map((mount) => mount.name));
+  const mountPaths = new Set((container.volumeMounts ?? []).map(({ mountPath }) => mountPath));
   for (const [index, { name = "", devicePath = "" }] of (container.volumeDevices ?? []).entries()) {
     const at = field.index(index);
     const volume = volumes.get(name);
@@ -234,18 +236,11 @@ function validateDevices(container: Container, volumes: Volumes, field: Field): 
     if (devicePath.split("/").includes("..")) {
       at.at("devicePath").invalid(devicePath, "can not contain backsteps ('..')");
     } else paths.add(devicePath);
-    validateAgainstMounts({ name, devicePath }, container, at);
+    if (mounts.has(name)) at.at("name").invalid(name, "must not already exist in volumeMounts");
+    if (mountPaths.has(devicePath)) {
+      at.at("devicePath").invalid(devicePath, "must not already exist as a path in volumeMounts");
+    }
     if (name !== "") names.add(name);
-  }
-}
-
-function validateAgainstMounts({ name, devicePath }: VolumeDevice, container: Container, field: Field): void {
-  const mounts = container.volumeMounts ?? [];
-  if (mounts.some((mount) => mount.name === name)) {
-    field.at("name").invalid(name, "must not already exist in volumeMounts");
-  }
-  if (mounts.some((mount) => mount.mountPath === devicePath)) {
-    field.at("devicePath").invalid(devicePath, "must not already exist as a path in volumeMounts");
   }
 }
 

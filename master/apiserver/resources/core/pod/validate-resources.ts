@@ -64,6 +64,9 @@ function validateEntry(name: string, amount: string | number, validateName: Name
 
 function validateClaimReferences(claims: readonly ResourceClaim[], known: ReadonlySet<string>, field: Field): void {
   const seen = new Set<string>();
+  /** Claims of which a single request was named. */
+  const inPart = new Set<string>();
+  let names: string | undefined;
   for (const [index, { name = "", request = "" }] of claims.entries()) {
     const at = field.index(index);
     if (name === "") {
@@ -75,12 +78,13 @@ function validateClaimReferences(claims: readonly ResourceClaim[], known: Readon
     else {
       if (request !== "") at.at("request").invalidEach(request, isDns1123Label(request));
       if (seen.has(key)) at.duplicate(key);
-      else if (request === "" && [...seen].some((other) => other.startsWith(`${name}/`))) at.duplicate(name);
+      else if (request === "" && inPart.has(name)) at.duplicate(name);
       seen.add(key);
+      if (request !== "") inPart.add(name);
     }
     if (!known.has(name)) {
-      const list = known.size === 0 ? " which is empty" : `: ${[...known].sort().join(", ")}`;
-      at.notFound(name, `must be one of the names in pod.spec.resourceClaims${list}`);
+      names ??= known.size === 0 ? " which is empty" : `: ${[...known].sort().join(", ")}`;
+      at.notFound(name, `must be one of the names in pod.spec.resourceClaims${names}`);
     }
   }
 }

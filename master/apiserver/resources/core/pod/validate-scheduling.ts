@@ -69,16 +69,18 @@ function validateLabelKeys(
   }
   if (selector !== undefined) {
     const selected = new Set(Object.keys(selector.matchLabels ?? {}));
+    const places = new Map(match.map((key, index) => [key, index]));
     for (const { key } of selector.matchExpressions ?? []) {
-      const index = match.lastIndexOf(key);
-      if (index >= 0 && selected.has(key)) {
+      const index = places.get(key);
+      if (index !== undefined && selected.has(key)) {
         field.index(index).invalid(key, "exists in both matchLabelKeys and labelSelector");
       }
       selected.add(key);
     }
   }
+  const others = new Set(mismatch);
   for (const [index, key] of match.entries()) {
-    if (mismatch.includes(key)) {
+    if (others.has(key)) {
       field.at("matchLabelKeys").index(index).invalid(key, "exists in both matchLabelKeys and mismatchLabelKeys");
     }
   }
@@ -134,16 +136,16 @@ export function validateTopologySpread(
   constraints: readonly TopologySpreadConstraint[] | undefined,
   field: Field,
 ): void {
+  const keyOf = ({ topologyKey, whenUnsatisfiable }: TopologySpreadConstraint): string =>
+    JSON.stringify([topologyKey, whenUnsatisfiable]);
+  const last = new Map((constraints ?? []).map((constraint, index) => [keyOf(constraint), index]));
   for (const [index, constraint] of (constraints ?? []).entries()) {
     const at = field.index(index);
     const { topologyKey, whenUnsatisfiable = "", minDomains } = constraint;
     positive(constraint.maxSkew ?? 0, at.at("maxSkew"));
     if (!topologyKey) at.at("topologyKey").required("can not be empty");
     oneOf(whenUnsatisfiable, ["DoNotSchedule", "ScheduleAnyway"], at.at("whenUnsatisfiable"));
-    const again = constraints
-      ?.slice(index + 1)
-      .some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable);
-    if (again) {
+    if ((last.get(keyOf(constraint)) ?? index) > index) {
       at.at("{topologyKey, whenUnsatisfiable}").duplicate(`{${topologyKey ?? ""}, ${whenUnsatisfiable}}`);
     }
     if (minDomains !== undefined) {

@@ -38,8 +38,8 @@ function applyDefaults(service: Service): void {
 function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
   const { spec } = draft;
   if (needsClusterIP(old) && !needsClusterIP(draft)) dropAddresses(draft, old);
-  const oldPorts = nodePortsOf(old);
-  if (hasNodePorts(old) && !hasNodePorts(draft) && nodePortsOf(draft).every((port) => oldPorts.includes(port))) {
+  const oldPorts = new Set(nodePortsOf(old));
+  if (hasNodePorts(old) && !hasNodePorts(draft) && nodePortsOf(draft).every((port) => oldPorts.has(port))) {
     for (const port of spec.ports ?? []) delete port.nodePort;
   }
   if (needsHealthCheck(old) && !needsHealthCheck(draft) && spec.healthCheckNodePort === old.spec.healthCheckNodePort) {

@@ -172,10 +172,12 @@ export function validateClusterIPs(service: Service, old: Readonly<Service> | un
     if (clusterIPs.length > 0) at.invalid(clusterIPs, "must be empty when `clusterIP` is not specified");
   } else if (clusterIPs.length === 0) at.required();
   else if (clusterIPs[0] !== clusterIP) at.invalid(clusterIPs, "first value must match `clusterIP`");
+  const seen = new Set<string>();
   for (const [index, family] of ipFamilies.entries()) {
     const place = field.at("ipFamilies").index(index);
     oneOf(family, ["IPv4", "IPv6"], place);
-    if (ipFamilies.indexOf(family) < index) place.duplicate(family);
+    if (seen.has(family)) place.duplicate(family);
+    seen.add(family);
   }
   if (ipFamilyPolicy !== undefined) {
     oneOf(ipFamilyPolicy, ["PreferDualStack", "RequireDualStack", "SingleStack"], field.at("ipFamilyPolicy"));
