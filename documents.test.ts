@@ -34,6 +34,7 @@ test.each([
   "ARCHITECTURE.md",
   "README.md",
   "bench/README.md",
+  "test/differential/README.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
 ])("what %s points to is there", (document) => {
   // k3s' own.

@@ -28,7 +28,7 @@ import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer } from "./apiserver/server.ts";
-import type { PathHandler } from "./apiserver/server-parts.ts";
+import type { PathAnswer, PathHandler, ServerParts } from "./apiserver/server-parts.ts";
 import { dashboardPaths } from "./dashboard/dashboard-paths.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
@@ -110,11 +110,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       security = createSecurity({
         reader,
         issuer,
-        moreTokens: [
-          ...(oidc ? [new OidcTokens(oidc)] : []),
-          ...(configured ? [configured] : []),
-          ...(webhookTokens ? [webhookTokens] : []),
-        ],
+        moreTokens: [oidc && new OidcTokens(oidc), configured, webhookTokens].filter((each) => each !== undefined),
         authorization,
         frontProxies,
         allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
@@ -131,8 +127,6 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       const openApi = openApiPaths(resources, aggregator);
       const dist = distPaths(settings.dist);
       const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
-      const isBoard = !settings.noAgent || settings.asPods;
-      const claims = new BoardClaims(client(apiServerUser), isBoard ? [] : [nodeNameFrom(hostname())]);
       return {
         ...security,
         declarations: [
@@ -151,20 +145,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
         },
         paths: {
           ...security.paths,
-          ...joinPaths({
-            trusted: () => keys.current.authorities.trusted,
-            claims,
-            settings: clusterSettings(settings),
-          }),
-          ...controlPlanePaths(settings),
-          ...encryptionKeyPaths(settings.dataDir, log.named("store")),
-          ...renewalPaths({
-            authorities: () => keys.current.authorities.trusted + keys.current.authorities.former,
-            claims,
-            client: client(apiServerUser),
-            clientOfNode: (name) => client(nodeUser(name)),
-            log: log.named("join"),
-          }),
+          ...membershipPaths(setup, client),
           ...openApi.exact,
           ...dist.exact,
           ...dashboard?.exact,
@@ -207,6 +188,28 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       configured?.stop();
       frontProxies.stop();
     },
+  };
+}
+
+/** Where boards and masters join, come again and get keys. */
+function membershipPaths(
+  { settings, keys, log }: ApiServerSetup,
+  client: ServerParts["client"],
+): Record<string, PathAnswer> {
+  const own = client(apiServerUser);
+  const isBoard = !settings.noAgent || settings.asPods;
+  const claims = new BoardClaims(own, isBoard ? [] : [nodeNameFrom(hostname())]);
+  return {
+    ...joinPaths({ trusted: () => keys.current.authorities.trusted, claims, settings: clusterSettings(settings) }),
+    ...controlPlanePaths(settings),
+    ...encryptionKeyPaths(settings.dataDir, log.named("store")),
+    ...renewalPaths({
+      authorities: () => keys.current.authorities.trusted + keys.current.authorities.former,
+      claims,
+      client: own,
+      clientOfNode: (name) => client(nodeUser(name)),
+      log: log.named("join"),
+    }),
   };
 }
 

@@ -16,7 +16,7 @@ import {
 } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import { startAnnouncer } from "#shared/discovery/announcer.ts";
+import { type Announcer, startAnnouncer } from "#shared/discovery/announcer.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
@@ -88,13 +88,8 @@ export async function startServing(
   parts.add("store", { stop: () => store.close() });
   if (isOwnEtcd(settings.store)) {
     await assertMoved(settings, store);
-    const { startKeeper } = await import("./etcd/keeper.ts");
-    const { dataDir } = settings;
-    const quota_bytes = wholeValue(settings.etcdQuota);
-    const keeper = startKeeper({ dataDir, address: () => address.current, quota_bytes, log: log.named("etcd") });
-    parts.add("etcd's upkeep", keeper);
     // Before all that writes to the store.
-    address.onChange(() => keeper.addressChanged());
+    parts.add("etcd's upkeep", await keepOwnEtcd(settings, address, log));
   }
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
 
@@ -108,18 +103,7 @@ export async function startServing(
   const own = server.client(apiServerUser);
   // Before anybody is served: what the masters agreed on while this one was away.
   await keys.takeShared(own, address.current);
-  await ensureBootstrapObjects({
-    client: own,
-    masters: store.isShared ? undefined : [address.current],
-    httpsPort: settings.httpsPort,
-    serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
-    serviceIp: nthAddress(primaryServiceCidr(settings), 1),
-    dnsIp: settings.disable.includes("dns") ? undefined : dnsAddress(settings),
-    ingress: !settings.disable.includes("ingress"),
-    helm: !settings.disable.includes("helm-controller"),
-    localStorage: !settings.disable.includes("local-storage"),
-  });
-  await reconcilePolicy(own, bootstrapPolicy());
+  await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current]);
   await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
   const publish = ({ authorities }: MasterPki) => publishExtensionAuthentication(own, authorities, api.frontProxies);
   await publish(keys.current);
@@ -140,17 +124,7 @@ export async function startServing(
     after_ms: Math.round(performance.now() - began_ms),
   });
 
-  if (!settings.disable.includes("mdns")) {
-    const describe = () => ({
-      host: hostname(),
-      httpsPort: settings.httpsPort,
-      caHashes: bundleFingerprints(keys.current.authorities.trusted),
-      version,
-    });
-    const announcer = startAnnouncer(describe, () => address.current, log.named("mdns"));
-    address.onChange(() => announcer.addressesChanged());
-    parts.add("mDNS", announcer);
-  }
+  if (!settings.disable.includes("mdns")) parts.add("mDNS", announce(settings, keys, address, log));
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
   await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
   parts.add(
@@ -178,6 +152,49 @@ export async function startServing(
     isShared: store.isShared,
     components,
   };
+}
+
+/** The upkeep of this master's member of the etcd that Bramble runs. */
+async function keepOwnEtcd({ dataDir, etcdQuota }: MasterSettings, address: OwnAddress, log: Log): Promise<Part> {
+  const { startKeeper } = await import("./etcd/keeper.ts");
+  const quota_bytes = wholeValue(etcdQuota);
+  const keeper = startKeeper({ dataDir, address: () => address.current, quota_bytes, log: log.named("etcd") });
+  address.onChange(() => keeper.addressChanged());
+  return keeper;
+}
+
+/** Namespaces, Services, roles and the rest that every cluster has. `masters`: the addresses of all of them, where they are known. */
+async function ensureClusterObjects(
+  client: Client,
+  settings: MasterSettings,
+  masters: readonly string[] | undefined,
+): Promise<void> {
+  const { httpsPort, disable } = settings;
+  await ensureBootstrapObjects({
+    client,
+    masters,
+    httpsPort,
+    serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
+    serviceIp: nthAddress(primaryServiceCidr(settings), 1),
+    dnsIp: disable.includes("dns") ? undefined : dnsAddress(settings),
+    ingress: !disable.includes("ingress"),
+    helm: !disable.includes("helm-controller"),
+    localStorage: !disable.includes("local-storage"),
+  });
+  await reconcilePolicy(client, bootstrapPolicy());
+}
+
+/** Tells the network by mDNS that there is a master here. */
+function announce({ httpsPort }: MasterSettings, keys: MasterKeys, address: OwnAddress, log: Log): Announcer {
+  const describe = () => ({
+    host: hostname(),
+    httpsPort,
+    caHashes: bundleFingerprints(keys.current.authorities.trusted),
+    version,
+  });
+  const announcer = startAnnouncer(describe, () => address.current, log.named("mdns"));
+  address.onChange(() => announcer.addressesChanged());
+  return announcer;
 }
 
 /** Keeps this master among those that the `kubernetes` Service leads to. One alone over its store was listed at its start. */

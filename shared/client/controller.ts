@@ -1,5 +1,5 @@
 import { hasReason, isConflict } from "#shared/api/errors.ts";
-import { type KubeObject, keyOf, splitKey } from "#shared/api/object.ts";
+import { type KubeObject, keyOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Client, ReadScope } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -314,5 +314,3 @@ function retry(key: string, error: unknown, queue: WorkQueue, log: Log): void {
 export function isNamespaceTerminating(error: unknown): boolean {
   return hasReason(error, "Forbidden") && (error as Error).message.includes("because it is being terminated");
 }
-
-export { splitKey };

@@ -1,4 +1,4 @@
-import type { ContainerAllocateResponse, Device } from "./device-messages.ts";
+import type { ContainerAllocateResponse } from "./device-messages.ts";
 
 /** What provides the devices of one resource: a plug-in, or the board itself. Every call rejects with Error. */
 export interface DeviceSource {
@@ -17,5 +17,3 @@ export interface DeviceSource {
 }
 
 export const healthy = "Healthy";
-
-export type { Device };

@@ -1,5 +1,3 @@
-/** What all writes share: who writes what, with which parts of the server. */
-import { forbidden, type StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Store } from "../../store/store.ts";
 import { type AdmissionAttributes, type AdmissionPlugin, type Operation, pluginsFor } from "../admission/admission.ts";
@@ -119,6 +117,3 @@ export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admi
     stepEnded("validate", admitted.operation, rejected, began_ms);
   }
 }
-
-export const refused = (scope: WriteScope, name: string, why: string): StatusError =>
-  forbidden(scope.resource.name, name, why);
