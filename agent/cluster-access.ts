@@ -4,6 +4,7 @@ import type { AgentStart } from "#shared/board/start-agent.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { componentAgent } from "#shared/client/user-agent.ts";
 import type { Trust } from "#shared/discovery/proven-masters.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
@@ -66,6 +67,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
       return masters.plan.servers;
     },
     credentials: identity.credentials,
+    userAgent: componentAgent("kubelet"),
     startsAway: !identity.isConfirmed,
   });
   const sealFile = join(folder, "identity", "checkpoint.key");

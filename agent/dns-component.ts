@@ -15,7 +15,7 @@ export async function runDns(settings: DnsSettings): Promise<void> {
   const log = stderrLog(settings.logLevel);
   const parts = new Parts(log);
   const ended = untilSignalled();
-  const { informers } = await componentAccess(settings, parts, log);
+  const { informers } = await componentAccess("bramble-dns", settings, parts, log);
   const { clusterDns: address, clusterDomain: domain, resolvConf } = settings;
   parts.add("dns", await startClusterDns({ informers, address, domain, resolvConf, log: log.named("dns") }));
   const sources = [informers.informer(services), informers.informer(endpointSlices), informers.informer(namespaces)];

@@ -7,6 +7,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
+import { componentAgent } from "#shared/client/user-agent.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { nodeSubject } from "#shared/pki/board-join.ts";
@@ -124,7 +125,7 @@ const clientFile = (settings: KubeletSettings): string => join(certFolder(settin
 /** TLS bootstrapping: by somebody else's rights to a certificate of the board's own, and a kubeconfig that names it. */
 async function bootstrap(nodeName: string, settings: KubeletSettings, log: Log, signal: AbortSignal): Promise<void> {
   const { servers, credentials } = loadKubeconfig(settings.bootstrapKubeconfig);
-  const client = new HttpClient({ servers, credentials });
+  const client = new HttpClient({ servers, credentials, userAgent: componentAgent("kubelet") });
   const file = clientFile(settings);
   for (let attempt = 0; !existsSync(file); attempt++) {
     try {

@@ -4,6 +4,7 @@ import { pause, systemClock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
+import { componentAgent } from "#shared/client/user-agent.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { servePages } from "#shared/http/component-server.ts";
@@ -55,7 +56,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
   const identity = await KubeconfigIdentity.open(nodeName, settings, log, signal);
   log.info("this board is a node", { node: nodeName, server: identity.servers.join(",") });
   const { servers, credentials } = identity;
-  const client = new HttpClient({ servers, credentials });
+  const client = new HttpClient({ servers, credentials, userAgent: componentAgent("kubelet") });
   const seal = await Seal.open(join(settings.rootDir, "checkpoint.key"), identity.clusterId);
   const caches = openCacheFiles(settings.rootDir, seal, log.named("checkpoint"), []);
   parts.add("checkpoint", caches);

@@ -19,7 +19,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const log = stderrLog(settings.logLevel);
   const parts = new Parts(log);
   const name = (settings.hostnameOverride || hostname()).trim().toLowerCase();
-  const { client, informers } = await componentAccess(settings, parts, log);
+  const { client, informers } = await componentAccess("kube-proxy", settings, parts, log);
   const ownNode = informers.informer(nodes, { fieldSelector: `metadata.name=${name}` });
   const zone = (): string | undefined => ownNode.lister.get(name)?.metadata.labels?.["topology.kubernetes.io/zone"];
   const proxy = new ServiceProxy({

@@ -5,6 +5,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Client } from "#shared/client/client.ts";
 import { listUrl } from "#shared/client/request-url.ts";
 import type { SharedCache } from "#shared/client/shared-cache.ts";
+import { agentOfUser } from "#shared/client/user-agent.ts";
 import { type Auditor, auditIdOf } from "./audit/auditor.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
@@ -34,7 +35,7 @@ export class InProcessCalls {
   }
 
   /** A client in this process that acts as `user`, through authorisation and admission as any other. */
-  client(user: User, userAgent = managerNameOf(user)): Client {
+  client(user: User, userAgent = agentOfUser(user.name)): Client {
     return new InProcessClient(
       { call: (call) => this.#call(call, user), sharedCache: (ref) => this.#sharedCache(ref, user) },
       userAgent,
@@ -94,12 +95,6 @@ export class InProcessCalls {
       throw error;
     }
   }
-}
-
-/** The manager of what a component writes: its name without the prefixes of users. */
-function managerNameOf({ name }: User): string {
-  const short = name.replace(/^system:(serviceaccount:kube-system:)?/, "");
-  return short === "apiserver" ? "kube-apiserver" : short;
 }
 
 function ofObject(object: object): BodySource {

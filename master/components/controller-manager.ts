@@ -5,12 +5,14 @@ import { ResourceMapper } from "#shared/client/discovery.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
+import { agentOfUser } from "#shared/client/user-agent.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
+import { controllerUser } from "../controllers/manager.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { runElected } from "./elected.ts";
 
@@ -35,11 +37,16 @@ export async function runControllerManager(settings: ControllerManagerSettings):
   const configuration = (): Record<string, unknown> => ({
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });
-  await runElected({ settings, eventSource: "kube-controller-manager", log, configuration }, async (client) => {
+  const component = "kube-controller-manager";
+  await runElected({ settings, component, eventSource: component, log, configuration }, async (client) => {
     const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
     const tokens = new AccountTokens(client, log.named("tokens"));
     const clientFor = (account: string): HttpClient =>
-      new HttpClient({ servers, credentials: () => tokens.credentials(account, credentials().ca) });
+      new HttpClient({
+        servers,
+        credentials: () => tokens.credentials(account, credentials().ca),
+        userAgent: agentOfUser(controllerUser(account).name),
+      });
     const manager = await startControllerManager({
       settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
       ca,

@@ -1,6 +1,7 @@
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
+import { componentAgent } from "#shared/client/user-agent.ts";
 import type { ElectedSettings } from "#shared/config/component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { ComponentPages } from "#shared/http/component-pages.ts";
@@ -20,6 +21,8 @@ import { publishedTrust } from "./published-trust.ts";
 
 export interface ElectedComponent {
   readonly settings: ElectedSettings;
+  /** Upstream's name of it. */
+  readonly component: string;
   /** Who tells of its lease's turns. */
   readonly eventSource: string;
   readonly log: Log;
@@ -28,19 +31,19 @@ export interface ElectedComponent {
 }
 
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
-function componentClient(kubeconfig: string): HttpClient {
+function componentClient(kubeconfig: string, component: string): HttpClient {
   if (kubeconfig === "") throw new ConfigError("kubeconfig: name the file that says where the API server is");
   const { servers, credentials } = loadKubeconfig(kubeconfig);
-  return new HttpClient({ servers, credentials });
+  return new HttpClient({ servers, credentials, userAgent: componentAgent(component) });
 }
 
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
 export async function runElected(
-  { settings, eventSource, log, configuration }: ElectedComponent,
+  { settings, component, eventSource, log, configuration }: ElectedComponent,
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
-  const client = componentClient(settings.kubeconfig);
+  const client = componentClient(settings.kubeconfig, component);
   const ended = untilSignalled();
   let isLeading = false;
   let check: () => Promise<string> = () => Promise.resolve("ok");

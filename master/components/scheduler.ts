@@ -23,6 +23,7 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
   await runElected(
     {
       settings,
+      component: "kube-scheduler",
       eventSource: leaderEventSource(configuration),
       log,
       configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }),

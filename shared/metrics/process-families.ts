@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { platform } from "#shared/client/user-agent.ts";
 import { gitVersion, kubernetesVersion } from "#shared/version.ts";
 import type { Family, Sample } from "./prometheus-text.ts";
 import { restClientFamilies } from "./rest-client.ts";
@@ -20,7 +21,6 @@ export function tellAlso(source: () => readonly Family[]): () => void {
 export function processFamilies(): Family[] {
   const cpu = process.cpuUsage();
   const [major = "", minor = ""] = kubernetesVersion.replace(/^v/, "").split(".");
-  const platform = `linux/${process.arch}`;
   return [
     gaugeFamily("kubernetes_build_info", "What was built.", [
       { labels: { git_version: gitVersion, major, minor, platform }, value: 1 },

@@ -87,6 +87,9 @@ test("a Deployment rolls, guarded by a budget and watched by an autoscaler, and 
     );
   };
   await eventually(() => isRolled("example/app:1"), "three replicas");
+  // Tools are told to leave alone what this manager writes.
+  const { managedFields = [] } = (await admin.get(deployments, key)).metadata;
+  expect(managedFields.find(({ subresource }) => subresource === "status")?.manager).toBe("kube-controller-manager");
   await eventually(
     async () => (await admin.get(podDisruptionBudgets, key)).status?.disruptionsAllowed === 1,
     "one may go",

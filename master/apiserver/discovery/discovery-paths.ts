@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { trimEnd } from "#shared/api/trim-end.ts";
+import { platform } from "#shared/client/user-agent.ts";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
 import {
   jsonInLines,
@@ -166,6 +167,6 @@ function versionInfo(): object {
     buildDate: new Date(builtAt_ms).toISOString().replace(/\.\d+Z$/, "Z"),
     goVersion: `bun${Bun.version}`,
     compiler: "bun",
-    platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+    platform,
   };
 }
