@@ -21,9 +21,12 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
   return [...rules.values()];
 }
 
+/** Upstream's: the rules are applied, so that whoever applies the role from a file does not own them. */
+const fieldManager = "clusterrole-aggregation-controller";
+
 /** Fills roles with an `aggregationRule` (admin, edit, view) from those that carry the labels. */
 export const clusterRoleAggregation = defineController({
-  name: "clusterrole-aggregation-controller",
+  name: fieldManager,
   watches: [
     watching(clusterRoles, {
       // Any role may be part of any aggregating one.
@@ -44,7 +47,8 @@ export const clusterRoleAggregation = defineController({
     if (!role?.aggregationRule) return;
     const rules = aggregatedRules(role, lister(clusterRoles).list());
     if (canonicalText(rules) === canonicalText(role.rules ?? [])) return;
-    const body = { metadata: { resourceVersion: role.metadata.resourceVersion }, rules };
-    await client.patch(clusterRoles, { name: key }, { type: "merge", body });
+    const { apiVersion, kind } = role;
+    const body = { apiVersion, kind, metadata: { name: key }, rules };
+    await client.patch(clusterRoles, { name: key }, { type: "apply", body, force: true }, { fieldManager });
   },
 });

@@ -73,13 +73,13 @@ async function keep<T extends KubeObject & Configured>(
   }
   const revised = revision(present, wanted);
   if (!revised) return false;
-  await client.update(ref, revised);
+  await client.update(ref, revised, { fieldManager: specManager });
   return true;
 }
 
 async function createOnce<T>(client: Client, ref: ResourceRef<T>, wanted: T): Promise<void> {
   try {
-    await client.create(ref, wanted);
+    await client.create(ref, wanted, { fieldManager: specManager });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }
@@ -99,7 +99,8 @@ export function revision<T extends Configured>(present: T, wanted: T): T | undef
   };
 }
 
-/** As upstream's: by this name the condition is managed. */
+/** As upstream's: by these names specs and the condition are managed. */
+const specManager = "api-priority-and-fairness-config-producer-v1";
 const statusManager = "api-priority-and-fairness-config-consumer-v1";
 
 async function tellDangling({ client, lister, clock }: ControllerContext, schema: FlowSchema): Promise<void> {
