@@ -60,7 +60,7 @@ export async function runElected(
     configuration,
   };
   const parts = new Parts(log);
-  const door = await openDoor(settings, client, pages, log.named("server"));
+  const door = await openDoor({ settings, component }, client, pages, log.named("server"));
   if (door) parts.add("server", door);
   const lead = async (): Promise<CheckedPart> => {
     const running = await start(client);
@@ -100,14 +100,14 @@ function candidacyOf(settings: ElectedSettings, client: HttpClient, log: Log) {
 }
 
 async function openDoor(
-  settings: ElectedSettings,
+  { settings, component }: Pick<ElectedComponent, "settings" | "component">,
   client: HttpClient,
   pages: ComponentPages,
   log: Log,
 ): Promise<Part | undefined> {
   if (settings.securePort === 0) return undefined;
   const other = (kubeconfig: string): HttpClient =>
-    kubeconfig === "" || kubeconfig === settings.kubeconfig ? client : componentClient(kubeconfig);
+    kubeconfig === "" || kubeconfig === settings.kubeconfig ? client : componentClient(kubeconfig, component);
   const authenticating = other(settings.authenticationKubeconfig);
   const delegated = new DelegatedAccess(authenticating, other(settings.authorizationKubeconfig));
   const access = new ComponentAccess(delegated, async () => {
