@@ -16,6 +16,8 @@ export interface DecodedDocument {
   readonly earlier?: ReadonlyMap<object, object> | undefined;
   /** Fields given twice, in document order, each once, at most 100. */
   readonly duplicates: readonly DuplicateField[];
+  /** What is wrong with how the document came about, told before what is wrong with it. */
+  readonly ahead?: readonly string[];
   /** Where a field begins, to order reports of different kinds; only meant to be compared. Infinity when not found. */
   positionOf(path: string): number;
 }

@@ -36,14 +36,14 @@ export function applyJsonPatch(object: JsonObject, patch: unknown): unknown {
   return document.root;
 }
 
-/** Members of operations that no JSON patch has, worded as strict field validation reports them. */
+/** Paths in the patch of members of operations that no JSON patch has. */
 export function unknownJsonPatchFields(patch: unknown): string[] {
   if (!Array.isArray(patch)) return [];
   return patch.flatMap((operation, index) =>
     isJsonObject(operation)
       ? Object.keys(operation)
           .filter((key) => !operationFields.includes(key))
-          .map((key) => `json patch unknown field "[${index}].${key}"`)
+          .map((key) => `[${index}].${key}`)
       : [],
   );
 }

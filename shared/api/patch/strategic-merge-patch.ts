@@ -4,10 +4,19 @@
  * `$deleteFromPrimitiveList/<field>`, `$setElementOrder/<field>`. Follows apimachinery pkg/util/strategicpatch; custom
  * resources have no such facts and refuse it.
  */
+import { numberToken } from "../codec/number.ts";
 import { badRequest, type StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Schema } from "../schema/schema.ts";
 import { goQuote } from "../selector/go-quote.ts";
-import { copyObject, isJsonObject, type JsonObject, member, setMember, withoutNulls } from "./json-value.ts";
+import {
+  copyObject,
+  isIntegerText,
+  isJsonObject,
+  type JsonObject,
+  member,
+  setMember,
+  withoutNulls,
+} from "./json-value.ts";
 import { jsonKind, unclassifiedError } from "./patch-error.ts";
 import {
   type Elements,
@@ -250,7 +259,17 @@ function mergeKeyOf(element: JsonObject, mergeKey: string): unknown {
 }
 
 function unknownDirective(directive: unknown, map: JsonObject): StatusError {
-  return unclassifiedError(`unknown patch type: ${goPrint(directive)} in map: ${goPrint(map)}`);
+  return unclassifiedError(`unknown patch type: ${goText(directive)} in map: ${goPrint(map)}`);
+}
+
+/** A value where Go prints text. */
+function goText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value === null) return "%!s(<nil>)";
+  if (typeof value === "boolean") return `%!s(bool=${value})`;
+  const digits = numberToken(value);
+  if (digits === undefined) return goPrint(value);
+  return `%!s(${isIntegerText(digits) ? "int64" : "float64"}=${goPrint(value)})`;
 }
 
 const removed = Symbol("removed");

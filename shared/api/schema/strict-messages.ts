@@ -23,7 +23,8 @@ export function strictMessages(
   const isYaml = document.duplicates.some(({ position }) => position < 0);
   const duplicates =
     kind === "typed" && !isYaml ? document.duplicates.filter(({ path }) => known(path)) : document.duplicates;
-  if (duplicates.length === 0 && unknown.length === 0) return undefined;
+  const { ahead = [] } = document;
+  if (duplicates.length === 0 && unknown.length === 0 && ahead.length === 0) return undefined;
   const unknownPaths = kind === "custom" ? unknown.toSorted() : unknown;
   const unknownMessages = unknownPaths.map((path) => `unknown field ${JSON.stringify(path)}`);
   const repeated = duplicates.map(({ message }) => message);
@@ -31,10 +32,11 @@ export function strictMessages(
     const whole = `yaml: unmarshal errors:\n  ${repeated.join("\n  ")}`;
     return { error: strictError([whole, ...unknownMessages]), warnings: [...repeated, ...unknownMessages] };
   }
-  const messages =
+  const own =
     kind === "custom" || duplicates.length === 0 || unknown.length === 0
       ? [...repeated, ...unknownMessages]
       : inDocumentOrder(document, duplicates, unknown);
+  const messages = [...ahead, ...own];
   return { error: strictError(messages), warnings: messages };
 }
 

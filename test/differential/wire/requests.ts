@@ -1,5 +1,7 @@
 import { accessGroups } from "./access-requests.ts";
 import { applyGroups } from "./apply-requests.ts";
+import { directiveGroups } from "./directive-requests.ts";
+import { fieldGroups } from "./field-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
 import { headerGroups } from "./header-requests.ts";
@@ -14,6 +16,7 @@ import { readGroups } from "./read-requests.ts";
 import { removalGroups } from "./removal-requests.ts";
 import type { WireGroup } from "./request.ts";
 import { reviewGroups } from "./review-requests.ts";
+import { selectorGroups } from "./selector-requests.ts";
 import { streamGroups } from "./stream-requests.ts";
 import { world } from "./world.ts";
 
@@ -23,6 +26,9 @@ export const groups: readonly WireGroup[] = [
   ...createGroups,
   ...updateGroups,
   ...patchGroups,
+  ...directiveGroups,
+  ...fieldGroups,
+  ...selectorGroups,
   ...nullPlaceGroups,
   subresourceGroup,
   ...readGroups,

@@ -53,6 +53,12 @@ export const held: readonly Held[] = Object.entries(samples).map(([sample, kind]
   return { sample, kind, object, collection, path: `${collection}/${name}` };
 });
 
+const seen = new Set<string>();
+/** One of each kind. */
+export const heldKinds: readonly Held[] = held.filter(
+  ({ collection }) => !seen.has(collection) && seen.add(collection),
+);
+
 const namespaceObject = (name: string): Json => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
 const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } };
 
