@@ -33,7 +33,7 @@ trap 'rm -rf "$folder"' EXIT
 bundle=$folder/bramble-bundle
 mkdir "$bundle"
 # The list stays as it was signed; install.sh asks for what a board and its fleet need, if it is there.
-for name in $(sed 's/^[0-9a-f]* [ *]//' "$dist/SHA256SUMS"); do
+sed 's/^[0-9a-f]* [ *]//' "$dist/SHA256SUMS" | while read -r name; do
   case $name in bramble-linux-*) case " $wanted " in *" ${name#bramble-linux-} "*) ;; *) continue ;; esac ;; esac
   cp -p "$dist/$name" "$bundle/"
 done

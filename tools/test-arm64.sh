@@ -19,6 +19,7 @@ if [ ! -e "$libs/lib/ld-linux-aarch64.so.1" ]; then
   rm -rf "$download"
 fi
 # With what long-running commands start the engine with: one that does not know it would end at once.
+# shellcheck disable=SC2016
 options=$(node_modules/.bin/bun --print \
   'Object.entries(require("./shared/process/engine-options.ts").engineOptions).map((option) => `-E ${option.join("=")}`).join(" ")')
 # shellcheck disable=SC2086

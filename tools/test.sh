@@ -48,6 +48,8 @@ if wanted check; then
   check "types" npx tsc --noEmit
   check "lint and format" npx biome check --error-on-warnings .
   check "import directions" npx bun tools/check-imports.ts
+  # Not among the prerequisites: a machine without it tests all the rest.
+  command -v shellcheck >/dev/null && check "shell scripts" npm run --silent lint:shell
 fi
 wanted build && check "build for x64 and arm64" npx bun tools/build.ts
 

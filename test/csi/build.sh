@@ -8,7 +8,7 @@ cache=${CSI_CACHE:-$HOME/.cache/bramble-csi}
 mkdir -p "$cache/bin" "$cache/crds"
 cd "$here/programs"
 export CGO_ENABLED=0 GOFLAGS="-trimpath -mod=readonly -buildvcs=false"
-for package in $(sed -n 's/.*_ "\(.*\)"$/\1/p' programs.go); do
+sed -n 's/.*_ "\(.*\)"$/\1/p' programs.go | while read -r package; do
   program=$cache/bin/$(basename "$package")
   [ -x "$program" ] && continue
   timeout 1200 go build -ldflags "-s -w" -o "$program.part" "$package"
@@ -16,4 +16,4 @@ for package in $(sed -n 's/.*_ "\(.*\)"$/\1/p' programs.go); do
 done
 crds=$(go list -m -f '{{.Dir}}' github.com/kubernetes-csi/external-snapshotter/client/v8)/config/crd
 install -m 644 "$crds"/snapshot.storage.k8s.io_*.yaml "$cache/crds/"
-echo "in $cache: $(ls "$cache/bin" | xargs)"
+echo "in $cache: $(cd "$cache/bin" && echo *)"

@@ -23,7 +23,7 @@ if [ "${2:-}" = restart ]; then
 fi
 bin=${UPSTREAM_BIN:-$HOME/.cache/cluster-exam/bin}
 port=${UPSTREAM_PORT:-17443}
-admission=(--disable-admission-plugins=ServiceAccount,DefaultTolerationSeconds,Priority,TaintNodesByCondition,StorageObjectInUseProtection)
+admission=("--disable-admission-plugins=ServiceAccount,DefaultTolerationSeconds,Priority,TaintNodesByCondition,StorageObjectInUseProtection")
 [ "${UPSTREAM_ADMISSION:-}" = default ] && admission=()
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
@@ -40,6 +40,7 @@ if [ -z "$restart" ]; then
     --initial-cluster "default=http://127.0.0.1:$((port + 2))" >"$dir/etcd.log" 2>&1 </dev/null &
   echo $! >"$dir/etcd.pid"
 fi
+# shellcheck disable=SC2086
 setsid nohup "$bin/kube-apiserver" --secure-port="$port" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
   --endpoint-reconciler-type=none --allow-privileged --etcd-servers="http://127.0.0.1:$((port + 1))" \
   --service-cluster-ip-range=10.43.0.0/16 --authorization-mode=RBAC \

@@ -41,4 +41,4 @@ if ! is_built programs $suites; then
   done
   cp go.sum "$cache/programs.sum"
 fi
-echo "in $cache: $(ls "$cache" | xargs)"
+echo "in $cache: $(cd "$cache" && echo *)"

@@ -1,6 +1,8 @@
 #!/bin/sh
 # What bramble-first-boot.sh does with the settings of a board that has joined, on a folder as the boot partition.
 # Arguments: folder, notes, a folder for its functions, what the settings are at first.
+# Its functions are taken from a file that is made here, and read what is set here.
+# shellcheck disable=SC1090,SC2034
 set -eu
 folder=$1 notes=$2 functions=$3/functions.sh
 # Its functions without what calls them.
@@ -8,7 +10,7 @@ sed '/^main "\$@"$/,$d' "$(dirname "$0")/../../systemd/bramble-first-boot.sh" >"
 . "$functions"
 state=$3
 if [ ! -f "$folder/bramble.conf" ]; then
-  printf "$4" >"$folder/bramble.conf.first"
+  printf '%b' "$4" >"$folder/bramble.conf.first"
   put "$folder/bramble.conf.first" "$folder/bramble.conf"
   echo "written" >>"$notes"
 fi

@@ -1,6 +1,8 @@
 #!/bin/sh
 # The steps of install.sh that write, on a folder: an install, and an upgrade with another address and other flags.
 # Arguments: folder, notes, a folder with the releases "1" and "2".
+# Its functions are taken from a file that is made here, and read what is set here.
+# shellcheck disable=SC1091,SC2034
 set -eu
 folder=$1 notes=$2 releases=$3
 script=$(dirname "$0")/../../install.sh

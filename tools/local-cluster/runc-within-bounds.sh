@@ -2,7 +2,7 @@
 # runc for a machine whose root lacks CAP_SYS_RESOURCE, as in some sandboxes: Docker gives a privileged container every
 # capability, and runc cannot grant what it has not. The container gets all others.
 set -euo pipefail
-specification= previous=
+specification='' previous=''
 for argument in "$@"; do
   case $previous in
     --bundle) specification=$argument/config.json ;;

@@ -10,8 +10,8 @@ trap 'rm -rf "$scratch"' EXIT
 
 # One loadable segment, aligned for kernels with pages of up to 64 KiB (a Pi 5 may run with 16).
 flags=(-std=c11 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -static -no-pie -fno-pic -fno-stack-protector
-  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-ident -Wl,--build-id=none -Wl,-z,max-page-size=65536
-  -Wl,-z,noseparate-code -Wl,-z,noexecstack -s)
+  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-ident "-Wl,--build-id=none" "-Wl,-z,max-page-size=65536"
+  "-Wl,-z,noseparate-code" "-Wl,-z,noexecstack" -s)
 
 x64=$(command -v x86_64-linux-gnu-gcc || command -v gcc)
 "$x64" "${flags[@]}" -o "$scratch/x64" pause.c
