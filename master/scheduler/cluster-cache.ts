@@ -1,4 +1,5 @@
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { CompactMap } from "#shared/compact/compact-map.ts";
 import { NodeInfo } from "./node-info.ts";
 import { PodInfo } from "./pod-info.ts";
 import { isTerminal } from "./pod-phase.ts";
@@ -10,7 +11,7 @@ import { isTerminal } from "./pod-phase.ts";
  */
 export class ClusterCache {
   readonly #nodes = new Map<string, NodeInfo>();
-  readonly #nodeOfPod = new Map<string, string>();
+  readonly #nodeOfPod = new CompactMap<string>();
   readonly #assumed = new Set<string>();
 
   /** Nodes that exist. */

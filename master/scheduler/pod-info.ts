@@ -83,7 +83,7 @@ function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     apiVersion,
     kind,
     metadata: { name, namespace, uid, labels, generation, ...(deletionTimestamp ? { deletionTimestamp } : {}) },
-    spec: { containers: noContainers, ...(claims && claims.length > 0 ? { volumes: claims } : {}) },
+    spec: claims && claims.length > 0 ? { ...noSpec, volumes: claims } : noSpec,
     status: {
       startTime: status?.startTime,
       ...(disruption && disruption.length > 0 ? { conditions: disruption } : {}),
@@ -91,7 +91,8 @@ function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   };
 }
 
-const noContainers: Pod["spec"]["containers"] = [];
+/** One for all pods without claims. */
+const noSpec: Pod["spec"] = { containers: [] };
 
 /** Pods of one template ask for the same and have the same labels. */
 const knownAmounts = new Interned<ReadonlyMap<string, number>>(256);

@@ -18,19 +18,25 @@ export interface EventQueueOptions<T> {
 
 /** Events on their way to the API server: a bounded queue, written one at a time, with retries. */
 export class EventQueue<T> {
-  readonly waiting: T[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Map<string, T>();
   #writing: Promise<void> | undefined;
   #dropped = 0;
 
   constructor(private readonly options: EventQueueOptions<T>) {}
 
-  /** Never fails: what does not fit is dropped, and counted in the log. */
-  push(item: T): void {
-    if (this.waiting.length >= queueLength) {
+  /** What waits under the key; what is being written waits no more. */
+  waitingFor(key: string): T | undefined {
+    return this.#waiting.get(key);
+  }
+
+  /** Never fails: what does not fit is dropped, and counted in the log. Nothing waits under the key yet. */
+  push(key: string, item: T): void {
+    if (this.#waiting.size >= queueLength) {
       if (this.#dropped++ === 0) this.options.log.warn("events are dropped: the queue is full");
       return;
     }
-    this.waiting.push(item);
+    this.#waiting.set(key, item);
     this.#writing ??= this.#write();
   }
 
@@ -40,7 +46,10 @@ export class EventQueue<T> {
   }
 
   async #write(): Promise<void> {
-    for (let item = this.waiting.shift(); item !== undefined; item = this.waiting.shift()) await this.#writeOne(item);
+    for (const [key, item] of this.#waiting) {
+      this.#waiting.delete(key);
+      await this.#writeOne(item);
+    }
     this.#writing = undefined;
     if (this.#dropped > 0) {
       this.options.log.warn("events were dropped", { count: this.#dropped });

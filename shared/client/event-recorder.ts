@@ -93,13 +93,13 @@ export class ApiEventRecorder implements EventRecorder {
     const reference = referenceTo(about, given.fieldPath);
     if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
     const { key, message } = this.#combine(reference, given);
-    const waiting = this.#queue.waiting.find((pending) => pending.key === key);
+    const waiting = this.#queue.waitingFor(key);
     if (waiting) {
       const { count = 1 } = waiting.event;
       waiting.event = { ...waiting.event, count: count + 1, lastTimestamp: timestamp(this.#clock) };
       return;
     }
-    this.#queue.push({ key, event: this.#render(reference, { ...given, message }) });
+    this.#queue.push(key, { key, event: this.#render(reference, { ...given, message }) });
   }
 
   /** All that was recorded is written or dropped. */

@@ -88,7 +88,7 @@ export class SeriesEventRecorder implements EventRecorder {
       type,
     };
     this.#known.set(key, { event, count: 1, lastObserved: now, last_ms: now_ms, written: 1 });
-    this.#queue.push(event);
+    this.#queue.push(queueKey(event), event);
     this.#arm();
   }
 
@@ -100,7 +100,8 @@ export class SeriesEventRecorder implements EventRecorder {
   #tell(known: Known): void {
     known.written = known.count;
     const series = { count: known.count, lastObservedTime: known.lastObserved };
-    this.#queue.push({ ...known.event, series });
+    const event = { ...known.event, series };
+    this.#queue.push(queueKey(event), event);
   }
 
   async #write(event: Event): Promise<void> {
@@ -136,6 +137,10 @@ export class SeriesEventRecorder implements EventRecorder {
     });
   }
 }
+
+/** An event and each state of its series wait one after the other. */
+const queueKey = ({ metadata, series }: Event): string =>
+  `${metadata.namespace}/${metadata.name} ${series?.count ?? 1}`;
 
 const identityOf = ({
   apiVersion,

@@ -1,5 +1,6 @@
 import { type KubeObject, keyOf } from "#shared/api/object.ts";
 import type { Labels } from "#shared/api/selector/label-selector.ts";
+import { CompactMap } from "#shared/compact/compact-map.ts";
 
 export type LabelMatch = (labels: Labels | undefined) => boolean;
 
@@ -129,7 +130,7 @@ export class KeyIndex<T> {
   readonly #of: IndexFunction<T>;
   readonly #keys = new Map<string, Set<string>>();
   /** Most objects have one value: then there is no array. */
-  readonly #values = new Map<string, string | readonly string[]>();
+  readonly #values = new CompactMap<string | readonly string[]>();
 
   constructor(of: IndexFunction<T>) {
     this.#of = of;
@@ -141,6 +142,10 @@ export class KeyIndex<T> {
 
   count(value: string): number {
     return this.#keys.get(value)?.size ?? 0;
+  }
+
+  has(key: string, value: string): boolean {
+    return this.#keys.get(value)?.has(key) ?? false;
   }
 
   set(key: string, object: T): void {

@@ -13,6 +13,7 @@ import {
   volumeAttachments,
 } from "#shared/api/resources.ts";
 import type { Container, PersistentVolume, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import { KeyIndex } from "#shared/client/store-index.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 
 export type RelatedKind =
@@ -33,15 +34,15 @@ export type RelatedKind =
  * refers to is read from it when asked, since a board runs some hundred pods at most and asks seldom.
  */
 export class NodeGraph {
-  readonly #podsOfNode = new Map<string, Set<string>>();
-  readonly #nodeOfPod = new Map<string, string>();
+  /** An empty name of a node: the pod is on none, or gone. */
+  readonly #podsByNode = new KeyIndex<string>((node) => (node === "" ? [] : [node]));
   readonly #stop: () => void;
 
   constructor(private readonly reader: ResourceReader) {
     this.#stop = reader.onChange(pods, (pod, type) =>
-      this.#setNode(keyOf(pod), type === "DELETED" ? "" : (pod.spec?.nodeName ?? "")),
+      this.#podsByNode.set(keyOf(pod), type === "DELETED" ? "" : (pod.spec?.nodeName ?? "")),
     );
-    for (const { key, value } of reader.fields(pods, "spec.nodeName")) this.#setNode(key, value);
+    for (const { key, value } of reader.fields(pods, "spec.nodeName")) this.#podsByNode.set(key, value);
   }
 
   stop(): void {
@@ -51,7 +52,7 @@ export class NodeGraph {
   isRelated(node: string, kind: RelatedKind, key: ObjectKey): boolean {
     switch (kind) {
       case "pod":
-        return this.#nodeOfPod.get(`${key.namespace ?? ""}/${key.name}`) === node;
+        return this.#podsByNode.has(`${key.namespace ?? ""}/${key.name}`, node);
       case "volume":
         return this.#mountsVolume(node, this.reader.get(persistentVolumes, { name: key.name }));
       case "folder":
@@ -72,7 +73,7 @@ export class NodeGraph {
   }
 
   #anyPod(node: string, namespace: string | undefined, matches: (pod: Pod) => boolean): boolean {
-    for (const key of this.#podsOfNode.get(node) ?? []) {
+    for (const key of this.#podsByNode.keys(node)) {
       const podKey = splitKey(key);
       if (namespace !== undefined && podKey.namespace !== namespace) continue;
       const pod = this.reader.get(pods, podKey);
@@ -125,23 +126,6 @@ export class NodeGraph {
       this.reader.get(nodes, { name: node }) !== undefined &&
       servesIngress(node, this.reader.list(nodes))
     );
-  }
-
-  /** An empty name: the pod is on none, or gone. */
-  #setNode(key: string, node: string): void {
-    const before = this.#nodeOfPod.get(key) ?? "";
-    if (before === node) return;
-    if (before !== "") {
-      const keys = this.#podsOfNode.get(before);
-      keys?.delete(key);
-      if (keys?.size === 0) this.#podsOfNode.delete(before);
-      this.#nodeOfPod.delete(key);
-    }
-    if (node === "") return;
-    this.#nodeOfPod.set(key, node);
-    const keys = this.#podsOfNode.get(node);
-    if (keys) keys.add(key);
-    else this.#podsOfNode.set(node, new Set([key]));
   }
 }
 

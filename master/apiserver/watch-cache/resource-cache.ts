@@ -2,6 +2,7 @@
 
 import { expired } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { CompactMap } from "#shared/compact/compact-map.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
@@ -29,7 +30,7 @@ export type Indexer = (view: KubeObject) => Indexed;
 export type ViewSource = (key: string, stored: string) => KubeObject | undefined;
 
 export class ResourceCache {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new CompactMap<Entry>();
   /** The same in the order of their keys, so that a list is a copy of a piece of it. */
   #sorted: Entry[] = [];
   #events: CacheEvent[] = [];

@@ -1,6 +1,7 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
+import { CompactMap } from "#shared/compact/compact-map.ts";
 
 export const foregroundFinalizer = "foregroundDeletion";
 export const orphanFinalizer = "orphan";
@@ -50,7 +51,7 @@ const nothing: GraphWork = { examine: [], orphan: [] };
  * graph may lag behind the API; whoever acts on it makes sure of the object itself first.
  */
 export class OwnerGraph {
-  readonly #nodes = new Map<string, GraphNode>();
+  readonly #nodes = new CompactMap<GraphNode>();
   readonly #dependents = new Map<string, Set<string>>();
 
   get size(): number {
