@@ -4,6 +4,7 @@
  *   bun bench/deployment-scheduling.ts [--pods 100] [--boards 20] [--runs 5] [--binary dist/bramble-linux-x64]
  *     [--upstream ~/.cache/cluster-exam/bin]   # kube-scheduler and kube-controller-manager, as test/conformance builds them
  */
+
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir, loadavg, tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { parseArgs } from "node:util";
 import { deployments, leases, nodes, pods } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { until } from "#shared/testing/until.ts";
 
 const { values } = parseArgs({
   options: {
@@ -37,16 +39,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as { port: number };
   await new Promise((done) => server.close(done));
   return port;
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const end_ms = performance.now() + 120_000;
-  for (;;) {
-    const found = await look().catch(() => undefined);
-    if (found !== undefined) return found;
-    if (performance.now() > end_ms) throw new Error(`${what}: not so in time; see ${folder}`);
-    await Bun.sleep(100);
-  }
 }
 
 /** Seconds of CPU that a process has used, all threads. */

@@ -26,6 +26,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { freePort } from "#shared/testing/free-port.ts";
+import { until as untilSo } from "#shared/testing/until.ts";
 
 setDefaultTimeout(300_000);
 
@@ -45,24 +46,12 @@ function startProgram(name: string, cmd: readonly string[]): void {
   running.set(name, Bun.spawn({ cmd: [...cmd], stdin: "ignore", stdout: log, stderr: log }));
 }
 
-async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const end_ms = performance.now() + 240_000;
-  let last: unknown;
-  for (;;) {
-    try {
-      const found = await look();
-      if (found !== undefined) return found;
-    } catch (error) {
-      last = error;
-    }
-    if (performance.now() > end_ms) {
-      const logs = readdirSync(folder).filter((name) => name.endsWith(".log"));
-      const text = logs.map((name) => `--- ${name}\n${readFileSync(join(folder, name), "utf8").slice(-1500)}`);
-      throw new Error(`${what}: not so in time (${String(last)})\n${text.join("\n")}`);
-    }
-    await Bun.sleep(100);
-  }
-}
+const logs = (): string =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(".log"))
+    .map((name) => `--- ${name}\n${readFileSync(join(folder, name), "utf8").slice(-1500)}`)
+    .join("\n");
+const until: typeof untilSo = (what, look) => untilSo(what, look, { tell: logs });
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "bramble-components-"));

@@ -4,6 +4,7 @@ import { isAlreadyExists } from "#shared/api/errors.ts";
 import { configMaps, endpointSlices } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { until as untilSo } from "#shared/testing/until.ts";
 import { patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
 import { Writers } from "./writer.ts";
 
@@ -15,15 +16,7 @@ const membersOf = async (c: TestCluster, board = "master-1"): Promise<string[]> 
   return stdout.trim().split("\n");
 };
 
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const end_ms = performance.now() + patience_s * 1000;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > end_ms) throw new Error(`${what}: not within ${patience_s} s`);
-    await Bun.sleep(300);
-  }
-}
+const until: typeof untilSo = (what, look) => untilSo(what, look, { patience_ms: patience_s * 1000, every_ms: 300 });
 
 describe("five masters", () => {
   const names = ["master-1", "master-2", "master-3", "master-4", "master-5"] as const;

@@ -6,6 +6,7 @@ import { nodes, pods, resourceClaims, resourceSlices } from "#shared/api/resourc
 import type { PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimStatus } from "#shared/api/types/resource-v1.generated.ts";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
+import { until } from "#shared/testing/until.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { DraTestDriver } from "../support/dra-driver.ts";
 import { KubeletBoard, nodeName, phaseIs, pod, wait } from "./kubelet-board.ts";
@@ -79,14 +80,6 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
 
   const record = (): { claims: readonly { name: string; podUids: readonly string[] }[] } =>
     JSON.parse(readFileSync(join(board.pluginDir, "dra_manager_state"), "utf8"));
-
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline_ms = performance.now() + 240_000;
-    while (!(await holds())) {
-      if (performance.now() > deadline_ms) throw new Error(`never: ${what}`);
-      await Bun.sleep(50);
-    }
-  }
 
   beforeAll(async () => {
     board = await KubeletBoard.start();

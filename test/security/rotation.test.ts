@@ -15,6 +15,7 @@ import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { freePort } from "#shared/testing/free-port.ts";
+import { until as untilSo } from "#shared/testing/until.ts";
 import { clusterKeysKey } from "../../master/pki/cluster-keys.ts";
 import { parseEncryptionKeys } from "../../master/store/encryption-keys.ts";
 
@@ -28,20 +29,8 @@ let url: string;
 let start: () => void;
 let master: Bun.Subprocess;
 
-async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const end_ms = performance.now() + 240_000;
-  let last: unknown;
-  while (performance.now() < end_ms) {
-    try {
-      const found = await look();
-      if (found !== undefined) return found;
-    } catch (error) {
-      last = error;
-    }
-    await Bun.sleep(100);
-  }
-  throw new Error(`${what}: not so in time (${last})\n${readFileSync(join(folder, "log"), "utf8").slice(-3000)}`);
-}
+const log = (): string => readFileSync(join(folder, "log"), "utf8").slice(-3000);
+const until: typeof untilSo = (what, look) => untilSo(what, look, { tell: log });
 
 const admin = (path = kubeconfig): HttpClient => {
   const { servers, credentials } = loadKubeconfig(path);

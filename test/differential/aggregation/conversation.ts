@@ -1,4 +1,5 @@
 /** What is said with one server: each case's objects are made, its condition awaited, then a client asks. */
+import { until } from "#shared/testing/until.ts";
 import type { Backings } from "./backing.ts";
 import { type Case, cases, type Json } from "./cases.ts";
 
@@ -10,7 +11,6 @@ const registration = "/apis/apiregistration.k8s.io/v1/apiservices";
 const discoveryForm = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const told = ["content-type", "location", "retry-after", "x-own", "cache-control"];
 const AT_ONCE = 8;
-const PATIENCE_MS = 120_000;
 
 export async function answersOf(fetch: Fetch, backings: Backings): Promise<Answers> {
   const answers: Answers = {};
@@ -124,22 +124,12 @@ async function heard(fetch: Fetch, { name }: Case): Promise<Answers> {
   return answers;
 }
 
-export async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-  const end = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > end) throw new Error(`${what}: it never came to that`);
-    await Bun.sleep(250);
-  }
-}
-
 export const condition = (fetch: Fetch, name: string): Promise<Json> =>
-  until(async () => {
+  until(name, async () => {
     const { status } = (await (await fetch(`${registration}/${name}`)).json()) as { status?: { conditions?: Json[] } };
     const found = status?.conditions?.find(({ type }) => type === "Available");
     return found && { ...found, lastTransitionTime: "TIME" };
-  }, name);
+  });
 
 async function row(fetch: Fetch, name: string): Promise<unknown> {
   const headers = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
@@ -151,18 +141,18 @@ async function row(fetch: Fetch, name: string): Promise<unknown> {
 
 /** Discovery follows a moment later. */
 const listed = (fetch: Fetch, groups: readonly string[]): Promise<true> =>
-  until(async () => {
+  until(groups.join(), async () => {
     const text = await (await fetch("/apis", { headers: { accept: discoveryForm } })).text();
-    return groups.every((group) => text.includes(`"name":"${group}"`)) || undefined;
-  }, groups.join());
+    return groups.every((group) => text.includes(`"name":"${group}"`));
+  });
 
 async function deleted(fetch: Fetch, name: string, answers: Answers): Promise<void> {
   await (await fetch(`${registration}/v1.${name}.example.com`, { method: "DELETE" })).text();
-  await until(async () => {
+  await until(name, async () => {
     const response = await fetch(`/apis/${name}.example.com/v1`);
     await response.text();
-    return response.status === 404 || undefined;
-  }, name);
+    return response.status === 404;
+  });
   for (const path of [
     `/apis/${name}.example.com`,
     `/apis/${name}.example.com/v1`,

@@ -1,7 +1,8 @@
 /** What clients read of aggregated servers in the OpenAPI documents of the one that aggregates. */
+import { until } from "#shared/testing/until.ts";
 import type { Backings } from "./backing.ts";
 import type { Json } from "./cases.ts";
-import { type Answers, condition, createNamespace, type Fetch, register, until } from "./conversation.ts";
+import { type Answers, condition, createNamespace, type Fetch, register } from "./conversation.ts";
 import { type ServerState, servers } from "./openapi-servers.ts";
 
 type Members = Record<string, Json>;
@@ -32,12 +33,12 @@ export async function openApiAnswersOf(fetch: Fetch, backings: Backings): Promis
     ports.push(await register(fetch, backings, { name, behaviour, spec }));
   }
   for (const { name } of servers) await condition(fetch, `v1.${groupOf(name)}`);
-  await until(async () => {
+  await until("documents", async () => {
     const { paths } = await documentOf(fetch);
     const v2 = JSON.stringify(Object.keys(paths));
     const v3 = JSON.stringify(await indexOf(fetch));
-    return published.every((name) => v2.includes(groupOf(name)) && v3.includes(groupOf(name))) || undefined;
-  }, "documents");
+    return published.every((name) => v2.includes(groupOf(name)) && v3.includes(groupOf(name)));
+  });
   Object.assign(answers, additions("all", before, await documentOf(fetch)));
   await versionedAnswers(fetch, answers);
   await formAnswers(fetch, answers);
@@ -49,7 +50,7 @@ export async function openApiAnswersOf(fetch: Fetch, backings: Backings): Promis
   // Upstream goes on telling of kinds that are gone.
   Object.assign(answers, left);
   const gone = groupOf("preferred");
-  await until(async () => !JSON.stringify(await indexOf(fetch)).includes(gone) || undefined, "removal");
+  await until("removal", async () => !JSON.stringify(await indexOf(fetch)).includes(gone));
   answers["removed: index"] = await indexOf(fetch);
   answers["removed: document"] = await seen(await fetch(`/openapi/v3/apis/${gone}/v1`));
   let text = JSON.stringify(answers).replaceAll(backings.address, "ADDRESS");
@@ -123,13 +124,13 @@ async function formAnswers(fetch: Fetch, answers: Answers): Promise<void> {
 async function changed(fetch: Fetch, state: ServerState): Promise<void> {
   state.changed = true;
   await change(fetch, "PATCH", "modern", { metadata: { annotations: { changed: "yes" } } });
-  await until(async () => "Later" in (await documentOf(fetch)).definitions || undefined, "change");
+  await until("change", async () => "Later" in (await documentOf(fetch)).definitions);
 }
 
 async function removed(fetch: Fetch, name: string): Promise<void> {
   await change(fetch, "DELETE", name);
   const isGone = (path: string): boolean => !path.includes(groupOf(name));
-  await until(async () => Object.keys((await documentOf(fetch)).paths).every(isGone) || undefined, "removal");
+  await until("removal", async () => Object.keys((await documentOf(fetch)).paths).every(isGone));
 }
 
 async function change(fetch: Fetch, method: string, name: string, body?: Json): Promise<void> {

@@ -1,4 +1,5 @@
 /** Policies whose expressions are checked against the kinds that they are about, by upstream (record.ts) and by us (the test). */
+import { until } from "#shared/testing/until.ts";
 
 const policiesPath = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
 const definitionPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -388,14 +389,6 @@ export type Ask = (
   init?: { method: string; body: string; headers: Record<string, string> },
 ) => Promise<Response>;
 
-const until = async <T>(look: () => Promise<T | undefined>): Promise<T> => {
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await Bun.sleep(50);
-  }
-};
-
 const post = (body: object) => ({
   method: "POST",
   body: JSON.stringify(body),
@@ -404,7 +397,7 @@ const post = (body: object) => ({
 
 export async function createDefinition(ask: Ask): Promise<void> {
   await ask(definitionPath, post(definition));
-  await until(async () => ((await ask(customPath)).status === 200 ? true : undefined));
+  await until("the custom kind", async () => (await ask(customPath)).status === 200);
 }
 
 /** What is written into a policy's status, or how the policy is refused. */
@@ -418,7 +411,7 @@ export async function checked(ask: Ask, { name, spec, later }: PolicyCase): Prom
   const created = await ask(policiesPath, post(object));
   if (created.status !== 201) return { refused: ((await created.json()) as { message: string }).message };
   const at = (generation: number): Promise<TypeChecking> =>
-    until(async () => {
+    until(`${name} to be checked`, async () => {
       const { status } = (await (await ask(`${policiesPath}/${name}`)).json()) as { status?: TypeChecking };
       return status?.observedGeneration === generation ? withoutNumbers(status) : undefined;
     });
