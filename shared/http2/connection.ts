@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { ConnectionError, calm, protocolError } from "./connection-error.ts";
 import { type ArrivedFrame, FrameReader } from "./frame-reader.ts";
 import {
   type ErrorCode,
@@ -19,11 +20,13 @@ import {
   WINDOW_BYTES,
   windowUpdateFrame,
 } from "./frames.ts";
+import { dependencyIn, HeaderBlock, unpadded } from "./header-block.ts";
 import { CompressionError, HeaderDecoder, type HeaderList } from "./header-decoder.ts";
 import { encodeHeaders } from "./header-encoder.ts";
 import { Output } from "./output.ts";
 import { Http2Request } from "./request.ts";
 import { isField, requestHeadOf } from "./request-head.ts";
+import { ResetAllowance } from "./reset-allowance.ts";
 import { Http2Response } from "./response.ts";
 import type { StreamPort } from "./stream-port.ts";
 
@@ -44,25 +47,10 @@ interface Stream {
   readonly response: Http2Response;
 }
 
-/** A header block that is not complete yet. */
-interface OpenBlock {
-  readonly stream: number;
-  readonly endsStream: boolean;
-  readonly dependsOnItself: boolean;
-  readonly parts: Buffer[];
-  bytes: number;
-}
-
 /** What all streams together may have on their way to us. Given back as it comes: each stream has a bound of its own. */
 const CONNECTION_WINDOW_BYTES = 1024 * 1024;
-/** Frames in which one header block comes, beyond those that its length takes. A block may be twice as long as what is taken,
- *  so that its client hears an answer. */
-const MAX_CONTINUATIONS = 64;
 /** Requests that go on after their client gave them up, as a multiple of those that it may have. */
 const MAX_LEFT_BEHIND = 4;
-/** Requests that a client may give up in a short time, and how many more each second. */
-const MAX_RESETS = 1000;
-const RESETS_A_SECOND = 200;
 /** Streams that ended on our word are remembered: what the client sent before it heard that is no fault. */
 const MAX_REMEMBERED = 128;
 /** In one frame, as Go's server has it: each change of the first window is a change of every stream's. */
@@ -70,16 +58,6 @@ const MAX_SETTINGS = 100;
 const SETTING_BYTES = 6;
 const TOO_LARGE_HEADERS = 431;
 const FAREWELL_MS = 1000;
-
-/** An error for the whole connection (RFC 9113, 5.4.1). */
-class ConnectionError extends Error {
-  readonly code: ErrorCode;
-
-  constructor(code: ErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** A server's side of one HTTP/2 connection (RFC 9113), on a socket whose client will speak nothing else. */
 export class Http2Connection implements StreamPort {
@@ -101,7 +79,8 @@ export class Http2Connection implements StreamPort {
   #lastStream = 0;
   /** Handlers that have not come to their end. */
   #handling = 0;
-  #block: OpenBlock | undefined;
+  /** One that is not complete yet. */
+  #block: HeaderBlock | undefined;
   #hasSettings = false;
   #isOver = false;
   /** Requests after this one are refused: the connection is to be given up. */
@@ -113,8 +92,7 @@ export class Http2Connection implements StreamPort {
   /** What the client may send, and what of it is not given back yet. */
   #credit_bytes = 0;
   #tellTableSize = false;
-  #resets = MAX_RESETS;
-  #resetsAt_ms = 0;
+  readonly #resets = new ResetAllowance();
 
   constructor(socket: Duplex, handler: Http2Handler, options: Http2Options) {
     this.#socket = socket;
@@ -222,7 +200,7 @@ export class Http2Connection implements StreamPort {
         this.#takeData(frame);
         break;
       case frameTypes.headers:
-        this.#takeHeaders(frame);
+        this.#takeBlock(new HeaderBlock(frame), frame.flags);
         break;
       case frameTypes.priority:
         this.#takePriority(stream, payload);
@@ -272,36 +250,23 @@ export class Http2Connection implements StreamPort {
     if (fault !== undefined) this.reset(id, fault);
   }
 
-  #takeHeaders({ stream, flags: flag, payload }: ArrivedFrame): void {
-    if (stream === 0 || stream % 2 === 0) throw protocolError("HEADERS on a stream that is no client's");
-    const hasPriority = (flag & flags.priority) !== 0;
-    const part = unpadded(payload, flag, hasPriority ? 5 : 0);
-    const dependsOnItself = hasPriority && (part.readUInt32BE(0) & 0x7fffffff) === stream;
-    this.#block = {
-      stream,
-      endsStream: (flag & flags.endStream) !== 0,
-      dependsOnItself,
-      parts: [hasPriority ? part.subarray(5) : part],
-      bytes: part.length,
-    };
-    if (flag & flags.endHeaders) this.#endBlock(this.#block);
-  }
-
   #takeContinuation({ flags: flag, payload }: ArrivedFrame): void {
     const block = this.#block;
     if (!block) throw protocolError("CONTINUATION without a header block");
-    block.parts.push(payload);
-    block.bytes += payload.length;
-    const usual = Math.ceil(block.bytes / FRAME_BYTES);
-    if (block.bytes > 2 * this.#options.maxHeaders_bytes || block.parts.length > usual + MAX_CONTINUATIONS)
-      throw new ConnectionError(errorCodes.enhanceYourCalm, "too large a header block");
-    if (flag & flags.endHeaders) this.#endBlock(block);
+    // Twice what is taken, so that its client hears an answer.
+    block.add(payload, 2 * this.#options.maxHeaders_bytes);
+    this.#takeBlock(block, flag);
   }
 
-  #endBlock({ stream: id, endsStream, dependsOnItself, parts, bytes }: OpenBlock): void {
-    this.#block = undefined;
-    const [only] = parts;
-    const list = this.#decoder.decode(only && parts.length === 1 ? only : Buffer.concat(parts, bytes));
+  #takeBlock(block: HeaderBlock, flag: number): void {
+    const isWhole = (flag & flags.endHeaders) !== 0;
+    this.#block = isWhole ? undefined : block;
+    if (isWhole) this.#endBlock(block);
+  }
+
+  #endBlock(block: HeaderBlock): void {
+    const { stream: id, endsStream, dependsOnItself } = block;
+    const list = this.#decoder.decode(block.whole());
     const stream = this.#streams.get(id);
     if (stream) this.#endByTrailers(id, stream, list, endsStream);
     else if (id > this.#lastStream) this.#open(id, list, endsStream, dependsOnItself);
@@ -347,7 +312,7 @@ export class Http2Connection implements StreamPort {
     const fault =
       payload.length !== 5
         ? errorCodes.frameSizeError
-        : (payload.readUInt32BE(0) & 0x7fffffff) === stream
+        : dependencyIn(payload) === stream
           ? errorCodes.protocolError
           : undefined;
     if (fault === undefined) return;
@@ -358,11 +323,7 @@ export class Http2Connection implements StreamPort {
   #takeReset(id: number, payload: Buffer): void {
     if (payload.length !== 4) throw new ConnectionError(errorCodes.frameSizeError, "RST_STREAM of another size");
     if (id === 0 || id > this.#lastStream) throw protocolError("RST_STREAM on a stream that is not open");
-    const now_ms = performance.now();
-    const more = ((now_ms - this.#resetsAt_ms) / 1000) * RESETS_A_SECOND;
-    this.#resets = Math.min(MAX_RESETS, this.#resets + more) - 1;
-    this.#resetsAt_ms = now_ms;
-    if (this.#resets < 0) throw calm("requests are given up too fast");
+    if (!this.#resets.take()) throw calm("requests are given up too fast");
     // What it sends on this stream from now on is its own fault, whatever it had heard before.
     this.#remembered.delete(id);
     this.#drop(id);
@@ -495,17 +456,3 @@ export class Http2Connection implements StreamPort {
 
 /** An update of the dynamic table's size to nothing (RFC 7541, 6.3). */
 const noTable = Buffer.from([0x20]);
-
-const protocolError = (message: string): ConnectionError => new ConnectionError(errorCodes.protocolError, message);
-const calm = (message: string): ConnectionError => new ConnectionError(errorCodes.enhanceYourCalm, message);
-
-/** A frame's payload without its padding. @param least_bytes that must be there beside it. */
-function unpadded(payload: Buffer, flag: number, least_bytes: number): Buffer {
-  const isPadded = (flag & flags.padded) !== 0;
-  const padding = isPadded ? (payload[0] ?? 0) : 0;
-  const from = isPadded ? 1 : 0;
-  const to = payload.length - padding;
-  if (to < from || payload.length < from) throw protocolError("more padding than there is room for");
-  if (to - from < least_bytes) throw new ConnectionError(errorCodes.frameSizeError, "too small a frame");
-  return payload.subarray(from, to);
-}

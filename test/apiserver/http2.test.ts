@@ -183,6 +183,19 @@ test("too long headers are answered, a block without end is not", async () => {
   expect(client.goAwayCode).toBe(errorCodes.enhanceYourCalm);
 });
 
+test("a block that comes in parts is read to its end, behind a priority and padding too", async () => {
+  const client = await connect(patient);
+  const block = headerBlock(requestFields("GET", "/version"));
+  const priority = Buffer.from([0, 0, 0, 0, 16]);
+  const padding = Buffer.alloc(3);
+  const first = Buffer.concat([Buffer.from([padding.length]), priority, block.subarray(0, 10), padding]);
+  client.send(frameTypes.headers, flags.endStream | flags.priority | flags.padded, 1, first);
+  client.send(frameTypes.continuation, 0, 1, block.subarray(10, 20));
+  client.send(frameTypes.continuation, flags.endHeaders, 1, block.subarray(20));
+  expect((await client.answer(1)).status).toBe(200);
+  client.close();
+});
+
 test("headers that grow out of a table are counted as long as they become", async () => {
   const client = await connect(patient);
   // One field of 4,000 bytes into the table, then its index a thousand times: four megabytes out of a kilobyte.
