@@ -3,7 +3,12 @@
  * takes minutes. Nothing here looks at the clock: a test that does not end has failed.
  */
 import { expect, test } from "bun:test";
+import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
+import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
 import { firstOverlap } from "../../master/apiserver/resources/batch/indexes.ts";
 import { validatePodStatus } from "../../master/apiserver/resources/core/pod/status.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
@@ -97,4 +102,59 @@ test("exit codes, and indexes that succeeded and failed", () => {
   expect(firstOverlap(even, odd, 10 * MANY)).toBeUndefined();
   expect(firstOverlap("1-3,7,9-12", "4-5,8,10", 20)).toBe(10);
   expect(firstOverlap("1-3,7", "2,7", 20)).toBe(2);
+});
+
+test("fields of many managers, which become few", () => {
+  const managers = 150;
+  const fields = 2_000;
+  const managedFields = Array.from({ length: managers }, (_, manager) => ({
+    manager: `m${manager}`,
+    operation: "Update" as const,
+    apiVersion: "v1",
+    time: `2024-01-01T00:00:${String(Math.floor(manager / 3)).padStart(2, "0")}Z`,
+    fieldsType: "FieldsV1",
+    fieldsV1: { "f:data": Object.fromEntries(Array.from({ length: fields }, (__, at) => [`f:${manager}-${at}`, {}])) },
+  }));
+  const configMap = (data: Loose) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "a", namespace: "b", uid: "u", managedFields },
+    data,
+  });
+  const entries = updateManagedFields({
+    schema: schemaFor({ group: "", version: "v1", kind: "ConfigMap" }),
+    apiVersion: "v1",
+    live: configMap({ a: "b" }),
+    next: configMap({ a: "c" }),
+    manager: "writer",
+    now: "2024-01-02T00:00:00Z",
+  });
+  expect(entries?.length).toBe(10);
+  const old = entries?.find(({ manager }) => manager === "ancient-changes");
+  const gathered = (old?.fieldsV1 as { "f:data": Loose } | undefined)?.["f:data"] ?? {};
+  expect(Object.keys(gathered).length).toBe((managers - 8) * fields);
+  expect(old?.time).toBe("2024-01-01T00:00:47Z");
+});
+
+test("variables of a policy, each of the one before", () => {
+  const variables = many((index) => ({ name: `v${index}`, expression: index ? `variables.v${index - 1}` : "1" }));
+  const validations = [{ expression: "variables.v3 == 1" }, { expression: "variables.w == 1" }];
+  const policy = { metadata: { name: "a" }, spec: { variables: variables.slice(0, 20_000), validations } };
+  const problems = policyProblems(policy as unknown as ValidatingAdmissionPolicy);
+  expect(problems.map(({ path }) => path)).toEqual([["validations", 1, "expression"]]);
+});
+
+test("values of a selector", () => {
+  const values = many((index) => `v${index}`);
+  const selector = parseLabelSelector(`a in (${values.join(",")})`);
+  const labelled = values.slice(-50_000).map((a) => ({ a }));
+  expect(labelled.every((labels) => selector.matches(labels))).toBe(true);
+  expect(selector.matches({ a: "w" })).toBe(false);
+});
+
+test("a topology without values is told of", () => {
+  const allowedTopologies = [{ matchLabelExpressions: [{ key: "a" }] }];
+  const storageClass = { metadata: { name: "a" }, provisioner: "a.b/c", reclaimPolicy: "Delete", allowedTopologies };
+  const faults = strategyOf("StorageClass").validate?.(storageClass) as { field: string }[];
+  expect(faults.map(({ field }) => field)).toContain("allowedTopologies[0].matchLabelExpressions[0].values");
 });

@@ -141,9 +141,9 @@ function enforcesMountableSecrets({ metadata }: ServiceAccount): boolean {
 
 function secretProblem(spec: PodSpec, account: ServiceAccount): string | undefined {
   const { name } = account.metadata;
-  const mountable = (account.secrets ?? []).map((secret) => secret.name);
+  const mountable = new Set((account.secrets ?? []).map((secret) => secret.name));
   for (const volume of spec.volumes ?? [])
-    if (volume.secret && !mountable.includes(volume.secret.secretName))
+    if (volume.secret && !mountable.has(volume.secret.secretName))
       return (
         `volume with secret.secretName="${volume.secret.secretName ?? ""}" is not allowed because ` +
         `service account ${name} does not reference that secret`
@@ -152,8 +152,8 @@ function secretProblem(spec: PodSpec, account: ServiceAccount): string | undefin
     containerSecretProblem("init container", spec.initContainers ?? [], account) ??
     containerSecretProblem("container", spec.containers, account);
   if (inContainers) return inContainers;
-  const pull = (account.imagePullSecrets ?? []).map((secret) => secret.name);
-  const index = (spec.imagePullSecrets ?? []).findIndex((secret) => !pull.includes(secret.name));
+  const pull = new Set((account.imagePullSecrets ?? []).map((secret) => secret.name));
+  const index = (spec.imagePullSecrets ?? []).findIndex((secret) => !pull.has(secret.name));
   if (index < 0) return undefined;
   return (
     `imagePullSecrets[${index}].name="${spec.imagePullSecrets?.[index]?.name ?? ""}" is not allowed because ` +
@@ -166,14 +166,14 @@ function containerSecretProblem(
   containers: readonly Pick<Container, "name" | "env" | "envFrom">[],
   account: ServiceAccount,
 ): string | undefined {
-  const mountable = (account.secrets ?? []).map((secret) => secret.name);
+  const mountable = new Set((account.secrets ?? []).map((secret) => secret.name));
   const tail = `is not allowed because service account ${account.metadata.name} does not reference that secret`;
   for (const container of containers) {
     for (const { name, valueFrom } of container.env ?? [])
-      if (valueFrom?.secretKeyRef && !mountable.includes(valueFrom.secretKeyRef.name))
+      if (valueFrom?.secretKeyRef && !mountable.has(valueFrom.secretKeyRef.name))
         return `${what} ${container.name} with envVar ${name} referencing secret.secretName="${valueFrom.secretKeyRef.name ?? ""}" ${tail}`;
     for (const { secretRef } of container.envFrom ?? [])
-      if (secretRef && !mountable.includes(secretRef.name))
+      if (secretRef && !mountable.has(secretRef.name))
         return `${what} ${container.name} with envFrom referencing secret.secretName="${secretRef.name ?? ""}" ${tail}`;
   }
   return undefined;

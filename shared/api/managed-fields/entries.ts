@@ -132,25 +132,39 @@ export function capUpdateManagers(managers: Managers): void {
   if (left <= updateManagersMax) return;
   updaters.sort(([aId, a], [bId, b]) => seconds(a.time) - seconds(b.time) || compareBytes(aId, bId));
   const firstOfVersion = new Map<string, string>();
+  const buckets = new Map<string, Bucket>();
   for (const [id, entry] of updaters) {
-    if (left <= updateManagersMax) return;
+    if (left <= updateManagersMax) break;
     const apiVersion = entry.apiVersion ?? "";
     const first = firstOfVersion.get(apiVersion);
     if (first === undefined) {
       firstOfVersion.set(apiVersion, id);
       continue;
     }
-    const bucket: ManagerIdentity = { manager: bucketName, operation: "Update", apiVersion, subresource: "" };
-    const bucketId = managerIdentifier(bucket);
-    const gathered = managers.get(bucketId) ?? managers.get(first);
-    if (!managers.has(bucketId)) managers.delete(first);
+    const bucket = buckets.get(apiVersion) ?? bucketOf(apiVersion, managers, first);
+    buckets.set(apiVersion, bucket);
+    bucket.entries.push(entry);
     managers.delete(id);
-    const fields = FieldSet.fromFieldsV1(fieldsOfEntry(entry)).union(
-      FieldSet.fromFieldsV1(gathered ? fieldsOfEntry(gathered) : {}),
-    );
-    managers.set(bucketId, newEntry(bucket, fields.toFieldsV1(), entry.time));
     left--;
   }
+  for (const { identity, entries } of buckets.values()) {
+    const fields = FieldSet.unionOf(entries.map((entry) => FieldSet.fromFieldsV1(fieldsOfEntry(entry))));
+    managers.set(managerIdentifier(identity), newEntry(identity, fields.toFieldsV1(), entries.at(-1)?.time));
+  }
+}
+
+interface Bucket {
+  readonly identity: ManagerIdentity;
+  readonly entries: ManagedFieldsEntry[];
+}
+
+/** The entry that gathers a version's: the one that is there, else the first updater's becomes it. */
+function bucketOf(apiVersion: string, managers: Managers, first: string): Bucket {
+  const identity: ManagerIdentity = { manager: bucketName, operation: "Update", apiVersion, subresource: "" };
+  const id = managerIdentifier(identity);
+  const gathered = managers.get(id) ?? managers.get(first);
+  if (!managers.has(id)) managers.delete(first);
+  return { identity, entries: gathered ? [gathered] : [] };
 }
 
 /** An entry with its members in the order in which upstream writes them. */

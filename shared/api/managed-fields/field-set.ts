@@ -36,6 +36,31 @@ export class FieldSet {
     return set;
   }
 
+  /** All paths of these sets, however many they are: one after the other would copy what is gathered with each. */
+  static unionOf(sets: readonly FieldSet[]): FieldSet {
+    const [only = new FieldSet()] = sets;
+    if (sets.length <= 1) return only;
+    const nodes = new Map<PathElement, Node[]>();
+    for (const set of sets) {
+      for (const [index, element] of set.#elements.entries()) {
+        const known = nodes.get(element);
+        const node = set.#nodes[index] as Node;
+        if (known) known.push(node);
+        else nodes.set(element, [node]);
+      }
+    }
+    const union = new FieldSet();
+    for (const [element, all] of nodes) {
+      const below = all.flatMap(({ children }) => children ?? []);
+      union.#put(
+        element,
+        all.some(({ isMember }) => isMember),
+        below.length > 0 ? FieldSet.unionOf(below) : undefined,
+      );
+    }
+    return union;
+  }
+
   /** A set of plain fields, each path as field names. */
   static ofFields(...paths: readonly (readonly string[])[]): FieldSet {
     return FieldSet.of(...paths.map((names) => names.map(fieldElement)));

@@ -59,7 +59,7 @@ function countProblem(operator: LabelOperator, values: readonly string[]): strin
 /** A requirement as a predicate. */
 export function compileRequirement({ key, operator, values }: LabelRequirement): (labels: Labels) => boolean {
   const [value = ""] = values;
-  const among = values.length === 1 ? (given: string) => given === value : (given: string) => values.includes(given);
+  const among = membership(values, value);
   switch (operator) {
     case "=":
     case "==":
@@ -82,6 +82,16 @@ export function compileRequirement({ key, operator, values }: LabelRequirement):
       };
     }
   }
+}
+
+/** A set costs more than a few comparisons, and a selector may name as many values as a request has room for. */
+const FEW = 8;
+
+function membership(values: readonly string[], first: string): (given: string) => boolean {
+  if (values.length === 1) return (given) => given === first;
+  if (values.length <= FEW) return (given) => values.includes(given);
+  const set = new Set(values);
+  return (given) => set.has(given);
 }
 
 function parseInt64(text: string): bigint | undefined {

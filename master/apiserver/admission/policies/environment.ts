@@ -68,8 +68,8 @@ export interface EnvironmentOptions {
   /** True where their type is not known. */
   readonly params?: boolean | Type;
   readonly authorizer?: boolean;
-  /** Types of `variables`, by name, in the order in which they may refer to each other. */
-  readonly variables?: Readonly<Record<string, Type>>;
+  /** Types of `variables`, by name: those that an expression may refer to. */
+  readonly variables?: ReadonlyMap<string, Type>;
   /** Of the object, where it is known; it is dyn otherwise. */
   readonly object?: Type;
 }
@@ -86,6 +86,7 @@ export function admissionEnvironment(options: EnvironmentOptions): Environment {
     variables.set("authorizer", authorizerType);
     variables.set("authorizer.requestResource", resourceCheckType);
   }
-  if (options.variables) variables.set("variables", objectOf("kubernetes.variables", options.variables));
+  if (options.variables)
+    variables.set("variables", { kind: "object", name: "kubernetes.variables", fields: options.variables });
   return { variables, functions };
 }

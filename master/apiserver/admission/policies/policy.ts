@@ -36,16 +36,15 @@ export function compiled(source: string, environment: Environment, gives: readon
 
 export function compilePolicy({ spec }: ValidatingAdmissionPolicy): CompiledPolicy {
   const base = { params: spec.paramKind !== undefined };
-  const types: Record<string, Type> = {};
+  // Those so far, in the order in which they may refer to each other.
+  const types = new Map<string, Type>();
   const variables = new Map<string, Program>();
   const variableFaults = new Map<string, ExpressionFault>();
   for (const { name, expression } of spec.variables ?? []) {
-    const made = compiled(expression, admissionEnvironment({ ...base, authorizer: true, variables: { ...types } }), [
-      dyn,
-    ]);
+    const made = compiled(expression, admissionEnvironment({ ...base, authorizer: true, variables: types }), [dyn]);
     if (isFault(made)) variableFaults.set(name, made);
     else variables.set(name, made);
-    types[name] = isFault(made) ? dyn : made.type;
+    types.set(name, isFault(made) ? dyn : made.type);
   }
   const whole = admissionEnvironment({ ...base, authorizer: true, variables: types });
   const plain = admissionEnvironment({ ...base, variables: types });

@@ -51,10 +51,10 @@ function compiledIn(expression: string, environment: Environment): Program | str
 /** What expressions see where the object is of this type. A variable that does not fit is of any type: nothing is said of it. */
 function environmentOf({ spec }: ValidatingAdmissionPolicy, object: Type, resources: ResourceTable): Environment {
   const base = { object, params: paramsOf(spec.paramKind, resources), authorizer: true };
-  const variables: Record<string, Type> = {};
+  const variables = new Map<string, Type>();
   for (const { name, expression } of spec.variables ?? []) {
-    const compiled = compiledIn(expression, admissionEnvironment({ ...base, variables: { ...variables } }));
-    variables[name] = typeof compiled === "string" ? dyn : compiled.type;
+    const compiled = compiledIn(expression, admissionEnvironment({ ...base, variables }));
+    variables.set(name, typeof compiled === "string" ? dyn : compiled.type);
   }
   return admissionEnvironment({ ...base, variables });
 }

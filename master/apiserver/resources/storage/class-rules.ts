@@ -95,7 +95,7 @@ function validateTopologies(topologies: readonly TopologySelectorTerm[], field: 
   const seen = new Set<string>();
   each(topologies, field, (term, at) => {
     const values = new Map<string, string[]>();
-    each(term.matchLabelExpressions, at.at("matchLabelExpressions"), ({ key, values: given }, place) => {
+    each(term.matchLabelExpressions, at.at("matchLabelExpressions"), ({ key, values: given = [] }, place) => {
       validateTopologyValues(given, place.at("values"));
       validateLabelName(key, place.at("key"));
       if (values.has(key)) place.at("key").duplicate(key);
