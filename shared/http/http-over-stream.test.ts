@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
-import { Readable } from "node:stream";
-import { forwardedHeaders, requestOver } from "./http-over-stream.ts";
+import { PassThrough, Readable } from "node:stream";
+import { forwardedHeaders, requestOver, UnfitHead, writeHead } from "./http-over-stream.ts";
 
 const server = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
@@ -33,6 +33,23 @@ async function read(body: Readable): Promise<string> {
 }
 
 describe("a request over a stream", () => {
+  test("has a method and a path, each in one part", () => {
+    for (const [method, path] of [
+      ["GET", "/admin HTTP/1.1 /public"],
+      ["GET", "/admin\tHTTP/1.1"],
+      ["GET /admin HTTP/1.1", "/public"],
+      ["", "/"],
+      ["GET", "/\r\nX: y"],
+    ] as const) {
+      const stream = new PassThrough();
+      expect(() => writeHead(stream, method, path, [])).toThrow(UnfitHead);
+      expect(stream.read()).toBeNull();
+    }
+    const stream = new PassThrough();
+    writeHead(stream, "M-SEARCH", "/\u00c3\u00a0?a=%20", ["X", "a b"]);
+    expect(String(stream.read())).toStartWith("M-SEARCH /\u00c3\u00a0?a=%20 HTTP/1.1\r\nX: a b\r\n");
+  });
+
   test("carries bodies of known and unknown length", async () => {
     const known = await requestOver(dial(), {
       method: "POST",

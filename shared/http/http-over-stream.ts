@@ -111,13 +111,14 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
 
 /**
  * Writes a request's head; what follows on the stream, the answer's head included, is the caller's.
- * @throws UnfitHead for what would be more than one line, and ends the stream: a user's name may come from a certificate or from
- *   somebody else's token, and must not become a header of its own.
+ * @throws UnfitHead for what would be more than one line, or other parts of the first one, and ends the stream: a user's name may
+ *   come from a certificate or from somebody else's token, and must not become a header of its own.
  */
 export function writeHead(stream: Duplex, method: string, path: string, headers: readonly string[]): void {
   const lines = [`${method} ${path} HTTP/1.1`];
   for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
-  const unfit = lines.find((line) => control.test(line));
+  const isParted = !token.test(method) || blank.test(path);
+  const unfit = isParted ? lines[0] : lines.find((line) => control.test(line));
   if (unfit === undefined) {
     stream.write(`${lines.join("\r\n")}\r\n\r\n`);
     return;
@@ -128,6 +129,10 @@ export function writeHead(stream: Duplex, method: string, path: string, headers:
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in a line.
 const control = /[\u0000-\u0008\u000a-\u001f\u007f]/;
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// A request line is parted by blanks: whoever reads it might take a part of the path for all of it.
+const blank = /[\t ]/;
 
 /** The headers of a client's request as they may be passed on: nothing of this hop, and no credentials for this server. */
 export function forwardedHeaders(rawHeaders: readonly string[]): string[] {
