@@ -37,43 +37,26 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
   const run = commandRunner();
   const isRoot = process.getuid?.() === 0;
   const socket = settings.containerRuntimeEndpoint.replace(/^unix:\/\//, "");
-  const [
-    pageSize,
-    swaps,
-    routes,
-    routesV6,
-    kernelFeatures,
-    cgroups,
-    runtime,
-    docker,
-    journal,
-    clockSaves,
-    missing,
-    cni,
-    ports,
-    disk,
-    folders,
-    probeFiles,
-    sensors,
-  ] = await Promise.all([
-    run("getconf", ["PAGESIZE"]).catch(() => ""),
-    textOf("/proc/swaps"),
-    textOf("/proc/net/route"),
-    textOf("/proc/net/ipv6_route"),
-    tryKernelFeatures(run, { isRoot }),
-    probeCgroups(),
-    probeRuntime(socket),
-    speaksCri(socket) ? undefined : probeDocker(socket, settings),
-    probeJournal(),
-    probeClockSaves(),
-    missingOf(neededPrograms),
-    probePlugins(settings.cniBinDir),
-    probePorts(wantedPorts(settings, role)),
-    probeDisk(settings.dataDir),
-    probeFolders(writtenFolders(settings, role)),
-    probeFilesOf(),
-    readSensors(),
-  ]);
+  const found = await byName({
+    pageSize: run("getconf", ["PAGESIZE"]).catch(() => ""),
+    swaps: textOf("/proc/swaps"),
+    routes: textOf("/proc/net/route"),
+    routesV6: textOf("/proc/net/ipv6_route"),
+    kernelFeatures: tryKernelFeatures(run, { isRoot }),
+    cgroups: probeCgroups(),
+    runtime: probeRuntime(socket),
+    docker: speaksCri(socket) ? undefined : probeDocker(socket, settings),
+    journal: probeJournal(),
+    clockSaves: probeClockSaves(),
+    missingPrograms: missingOf(neededPrograms),
+    cni: probePlugins(settings.cniBinDir),
+    ports: probePorts(wantedPorts(settings, role)),
+    disk: probeDisk(settings.dataDir),
+    folders: probeFolders(writtenFolders(settings, role)),
+    probeFiles: probeFilesOf(),
+    sensors: readSensors(),
+  });
+  const { pageSize, swaps, routes, routesV6, sensors, ...facts } = found;
   return {
     isRoot,
     processor: await processorName(run),
@@ -84,21 +67,18 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     swap: parseSwaps(swaps),
     hasZram: /^\/dev\/zram/m.test(swaps),
     hasDefaultRoute: (defaultRouteInterface(routes) ?? defaultRouteInterfaceV6(routesV6)) !== undefined,
-    kernelFeatures,
-    cgroups,
-    runtime,
-    docker,
-    journal,
-    clockSaves,
-    missingPrograms: missing,
-    cni,
-    ports,
-    disk,
-    folders,
-    probeFiles,
+    ...facts,
     clock: { now_ms: Date.now(), builtAt_ms },
     undervoltage: { now: sensors.undervoltage, sinceBoot: sensors.undervoltageSeen },
   };
+}
+
+/** What all of them come to, each under its name. */
+async function byName<T extends Readonly<Record<string, unknown>>>(
+  promised: T,
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const values = await Promise.all(Object.entries(promised).map(async ([name, value]) => [name, await value] as const));
+  return Object.fromEntries(values) as { [K in keyof T]: Awaited<T[K]> };
 }
 
 function wantedPorts(settings: MasterSettings, role: Role): WantedPort[] {

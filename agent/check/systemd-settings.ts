@@ -29,7 +29,7 @@ async function settingsTexts(root: string, file: string): Promise<string[]> {
 }
 
 /** Of one file. An empty value takes a former one back. */
-export function parseSettings(text: string): [key: string, value: string][] {
+function parseSettings(text: string): [key: string, value: string][] {
   return text.split("\n").flatMap((line): [string, string][] => {
     const [, key, value] = /^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
     return key === undefined || value === undefined ? [] : [[key, value]];

@@ -7,7 +7,7 @@ const nonce_bytes = 12;
 const tag_bytes = 16;
 
 /** What was sealed cannot be opened: damaged, of another name, or sealed with another key. */
-export class SealError extends Error {
+class SealError extends Error {
   override readonly name = "SealError";
 }
 

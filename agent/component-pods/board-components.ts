@@ -58,7 +58,7 @@ export interface BoardComponents {
 }
 
 /** What each board runs for the whole cluster, as pods: the service proxy and DNS. Pure but for a look at resolv.conf. */
-export function boardComponents(board: BoardComponents): ComponentPod[] {
+function boardComponents(board: BoardComponents): ComponentPod[] {
   const { disabled } = board;
   return [
     ...(disabled.includes("proxy") ? [] : [proxyPod(board)]),

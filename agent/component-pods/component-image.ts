@@ -9,7 +9,7 @@ import { version } from "#shared/version.ts";
 import { fileImageArchive, type ImageEntry } from "../runtime/file-image.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 
-export const componentImageName = "bramble.local/bramble";
+const componentImageName = "bramble.local/bramble";
 /** Where the program lies in the image. */
 export const programInImage = "/usr/local/bin/bramble";
 

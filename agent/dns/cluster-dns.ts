@@ -84,7 +84,7 @@ const dnsInformers = (informers: InformerFactory) =>
     informers.informer(configMaps, dnsSettingsScope),
   ] as const;
 
-export function clusterView(informers: InformerFactory): ClusterView {
+function clusterView(informers: InformerFactory): ClusterView {
   const [slices, known, namespaceInformer, settings] = dnsInformers(informers);
   addSliceIndexes(slices);
   known.addIndex(serviceByIp, ({ spec }) => (spec?.clusterIPs ?? []).filter((ip) => ip !== "None"));

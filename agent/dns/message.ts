@@ -9,7 +9,7 @@ const answerCode = 0x000f;
 const rootOfOption = 41;
 const dnssecOk = 0x8000;
 
-export const idOf = (message: Buffer): number => message.readUInt16BE(0);
+const idOf = (message: Buffer): number => message.readUInt16BE(0);
 export const flagsOf = (message: Buffer): number => message.readUInt16BE(2);
 export const codeOf = (message: Buffer): number => flagsOf(message) & answerCode;
 export const isTruncated = (message: Buffer): boolean => (flagsOf(message) & flags.truncated) !== 0;
@@ -17,7 +17,7 @@ export const isTruncated = (message: Buffer): boolean => (flagsOf(message) & fla
 export const operationOf = (message: Buffer): number => (flagsOf(message) >> 11) & 0xf;
 
 /** The one question of a message, as it is written; undefined for none, or for several. */
-export function questionOf(message: Buffer): Buffer | undefined {
+function questionOf(message: Buffer): Buffer | undefined {
   if (message.length < HEADER_BYTES || message.readUInt16BE(4) !== 1) return undefined;
   let at = HEADER_BYTES;
   for (let length = message[at]; length !== 0; length = message[at]) {

@@ -162,7 +162,7 @@ class TimedOut extends Error {
 }
 
 /** What a pod is told of the client. The board is the first that is trusted: what the client says of itself is replaced. */
-export function forwarded(exchange: Pick<Exchange, "headers" | "host" | "isSecure" | "remoteAddress">): string[] {
+function forwarded(exchange: Pick<Exchange, "headers" | "host" | "isSecure" | "remoteAddress">): string[] {
   return [...endToEnd(withoutOwn(exchange.headers)), "Host", exchange.host, ...origin(exchange)];
 }
 

@@ -27,7 +27,7 @@ export class ContainerGarbage {
 }
 
 /** Ended attempts beyond those that are kept of each container. */
-export function deadAttempts(containers: readonly ContainerStatus[], now_ms: number): ContainerStatus[] {
+function deadAttempts(containers: readonly ContainerStatus[], now_ms: number): ContainerStatus[] {
   const byName = Map.groupBy(newestFirst(containers), ({ pod, name }) => `${pod.uid}/${name}`);
   return [...byName.values()].flatMap((attempts) =>
     attempts.slice(keptAttempts).filter(({ state, finishedAt_ms, createdAt_ms }) => {
@@ -37,7 +37,7 @@ export function deadAttempts(containers: readonly ContainerStatus[], now_ms: num
 }
 
 /** Sandboxes that no longer serve beside a newer one of the same pod. */
-export function replacedSandboxes(sandboxes: readonly SandboxStatus[], now_ms: number): SandboxStatus[] {
+function replacedSandboxes(sandboxes: readonly SandboxStatus[], now_ms: number): SandboxStatus[] {
   const byPod = Map.groupBy(newestFirst(sandboxes), ({ pod }) => pod.uid);
   return [...byPod.values()].flatMap((attempts) =>
     attempts.slice(1).filter(({ state, createdAt_ms }) => state !== "ready" && now_ms - createdAt_ms > youngest_ms),

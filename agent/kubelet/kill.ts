@@ -20,7 +20,7 @@ export interface KillContext {
 }
 
 /** Seconds between asking a container to end and making it: of the deletion, the probe, or the pod. */
-export function gracePeriod_s(pod: Pod, container: Container | undefined, reason: KillReason): number {
+function gracePeriod_s(pod: Pod, container: Container | undefined, reason: KillReason): number {
   const { deletionGracePeriodSeconds } = pod.metadata;
   if (deletionGracePeriodSeconds !== undefined) return deletionGracePeriodSeconds;
   const ofPod = pod.spec.terminationGracePeriodSeconds ?? defaultGrace_s;

@@ -135,7 +135,7 @@ export class ObjectCache implements ObjectSource {
 }
 
 /** ConfigMaps and Secrets whose content a pod's volumes show. */
-export function volumeReferences(pod: Pod): { kind: Kind; name: string }[] {
+function volumeReferences(pod: Pod): { kind: Kind; name: string }[] {
   const references = (pod.spec.volumes ?? []).flatMap(({ configMap, secret, projected }) => [
     ...(configMap?.name ? [{ kind: "configmaps" as const, name: configMap.name }] : []),
     ...(secret?.secretName ? [{ kind: "secrets" as const, name: secret.secretName }] : []),

@@ -91,7 +91,7 @@ export interface LogLink {
 }
 
 /** The links that containers with a log should have (pure). A log that the runtime writes in place needs no first link. */
-export function logLinks(
+function logLinks(
   pod: Pod,
   containers: readonly ContainerStatus[],
   podFolder: string,

@@ -16,7 +16,7 @@ export interface CniNetworkOptions {
 }
 
 export const defaultCniConfigDirectory = "/etc/cni/net.d";
-export const defaultCniBinDirectories: readonly string[] = ["/opt/cni/bin", "/usr/lib/cni"];
+const defaultCniBinDirectories: readonly string[] = ["/opt/cni/bin", "/usr/lib/cni"];
 const defaultStateDirectory = "/run/bramble/cni";
 const interfaceName = "eth0";
 

@@ -70,7 +70,7 @@ export function addressesOf(result: CniResult): string[] {
 }
 
 /** What is written to a plugin's standard input. */
-export function pluginInput(
+function pluginInput(
   config: CniNetworkConfig,
   plugin: CniPluginConfig,
   attachment: CniAttachment,

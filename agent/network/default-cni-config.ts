@@ -12,7 +12,7 @@ export interface DefaultCniConfig {
   readonly leaseDirectory?: string | undefined;
 }
 
-export const podBridgeName = "bramble0";
+const podBridgeName = "bramble0";
 const networkName = "bramble";
 /** Last in name order, so that the file of any other plugin wins. */
 const fileName = "99-bramble.conflist";

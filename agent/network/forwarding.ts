@@ -6,8 +6,8 @@ import { CommandError, type CommandRunner } from "./command.ts";
  * - what leaves the cluster's pod network carries the board's address.
  * NetworkPolicies forbid in the table mangle, which every packet passes before.
  */
-export const forwardChain = "BRAMBLE-FORWARD";
-export const postroutingChain = "BRAMBLE-POSTROUTING";
+const forwardChain = "BRAMBLE-FORWARD";
+const postroutingChain = "BRAMBLE-POSTROUTING";
 
 export type Family = "IPv4" | "IPv6";
 
@@ -26,12 +26,12 @@ const jumps: readonly Jump[] = [
 
 const multicast: Readonly<Record<Family, string>> = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" };
 
-export function familyOf(cidr: string): Family {
+function familyOf(cidr: string): Family {
   return cidr.includes(":") ? "IPv6" : "IPv4";
 }
 
 /** Text for `iptables-restore --noflush`: replaces our chains whole and touches no other. */
-export function renderForwarding(family: Family, podNetworks: readonly string[]): string {
+function renderForwarding(family: Family, podNetworks: readonly string[]): string {
   const networks = podNetworks.filter((cidr) => familyOf(cidr) === family);
   const comment = (text: string) => `-m comment --comment "${text}"`;
   const forward = networks.flatMap((cidr) => [

@@ -25,7 +25,7 @@ export interface ResourceStalls {
 const none: Stall = { total_us: 0, avg10: 0, avg60: 0, avg300: 0 };
 
 /** Reads the kernel's text; older kernels have no line `full` for the CPU (pure). */
-export function parseStalls(text: string): Stalls {
+function parseStalls(text: string): Stalls {
   const of = (kind: string): Stall => {
     const match = new RegExp(`^${kind} avg10=(\\S+) avg60=(\\S+) avg300=(\\S+) total=(\\d+)`, "m").exec(text);
     if (!match) return none;

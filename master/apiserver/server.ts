@@ -36,9 +36,6 @@ import type { ApiRequest, ApiServerOptions, Guards } from "./server-parts.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
 import { forgetRecentViews } from "./watch-cache/entry.ts";
 
-export { splitUrl } from "./http/split-url.ts";
-export type { ApiRequest } from "./server-parts.ts";
-
 const WORTHWHILE_EVENTS = 256;
 
 export class ApiServer {

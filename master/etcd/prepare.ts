@@ -26,7 +26,7 @@ import { nameOf, planJoin } from "./member-plan.ts";
 import { EtcdMembers } from "./members.ts";
 
 /** The members of etcd do not allow it now; the message says what to do. */
-export class EtcdMemberError extends Error {
+class EtcdMemberError extends Error {
   override readonly name = "UserError";
 }
 

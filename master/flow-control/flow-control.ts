@@ -86,7 +86,7 @@ async function createOnce<T>(client: Client, ref: ResourceRef<T>, wanted: T): Pr
 }
 
 /** The object as it is to be, or undefined where it is so. Pure. */
-export function revision<T extends Configured>(present: T, wanted: T): T | undefined {
+function revision<T extends Configured>(present: T, wanted: T): T | undefined {
   const { annotations = {}, generation, name = "" } = present.metadata;
   const said = annotations[autoUpdateAnnotation];
   const isKept = mandatoryNames.has(name) || (said === "true" || said === "false" ? said === "true" : generation === 1);

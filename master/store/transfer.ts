@@ -26,7 +26,7 @@ export async function* wholeState(store: Store): AsyncGenerator<StateItem> {
 }
 
 /** The store holds a cluster already. */
-export class StoreNotEmptyError extends Error {
+class StoreNotEmptyError extends Error {
   override readonly name = "UserError";
 }
 

@@ -17,7 +17,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** A value rests under a key that is not there (any more). */
-export class UnknownEncryptionKeyError extends Error {
+class UnknownEncryptionKeyError extends Error {
   override readonly name = "PkiError";
   constructor(key: string, keyId: string) {
     super(

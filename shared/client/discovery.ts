@@ -18,7 +18,7 @@ export interface Discovery {
 const aggregatedForm = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /** Asks the server for everything it serves, by the two documents that tell it all: no other server is waited for. */
-export async function discover(client: Client): Promise<Discovery> {
+async function discover(client: Client): Promise<Discovery> {
   const documents = await Promise.all(
     ["/api", "/apis"].map((path) => client.raw({ method: "GET", path, accept: aggregatedForm })),
   );

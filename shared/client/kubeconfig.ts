@@ -12,7 +12,7 @@ export interface ClientConfig {
   readonly namespace: string;
 }
 
-export class KubeconfigError extends Error {
+class KubeconfigError extends Error {
   override readonly name = "KubeconfigError";
 }
 

@@ -6,7 +6,7 @@ import { type CertificateSubject, createCertificateRequest, type KeyAndCertifica
 import type { SignerName } from "./signers.ts";
 
 /** The cluster did not give the certificate; the message says what to look at. */
-export class CertificateOrderError extends Error {
+class CertificateOrderError extends Error {
   override readonly name = "CertificateOrderError";
 }
 

@@ -11,7 +11,7 @@ export interface ServiceAccountKey {
   readonly privateKey?: KeyObject | undefined;
 }
 
-export class ServiceAccountKeyError extends Error {
+class ServiceAccountKeyError extends Error {
   override readonly name = "ServiceAccountKeyError";
 }
 

@@ -25,7 +25,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-export const header_bytes = 9;
+const header_bytes = 9;
 export const maxPayload_bytes = 65_536;
 /** What a side may send before it is granted more: bounds the memory a slow reader costs. */
 export const initialCredit_bytes = 262_144;

@@ -9,7 +9,7 @@ export interface MethodCall {
   readonly body?: readonly Argument[] | undefined;
 }
 
-export const busName = "org.freedesktop.DBus";
+const busName = "org.freedesktop.DBus";
 const answer_ms = 25_000;
 
 /** What a client says first: who it is, by the kernel's word for it. The lines after it are as its answers come. */

@@ -46,7 +46,7 @@ export function cgroupPath(name: CgroupName, driver: CgroupDriver): string {
 }
 
 /** Systemd tells by the dashes which slice a slice is in, so those of a name become something else. */
-export function sliceName(name: CgroupName): string {
+function sliceName(name: CgroupName): string {
   return name.length === 0 ? "-.slice" : `${name.map((part) => part.replaceAll("-", "_")).join("-")}.slice`;
 }
 

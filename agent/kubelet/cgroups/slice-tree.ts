@@ -75,7 +75,7 @@ function standing(path: string, version: 1 | 2): Property[] {
 }
 
 /** Limits as properties of a slice (systemd.resource-control(5)). It knows none of huge pages: those are written alone. */
-export function sliceProperties(limits: CgroupLimits, version: 1 | 2): Property[] {
+function sliceProperties(limits: CgroupLimits, version: 1 | 2): Property[] {
   const { cpuShares, cpuQuota_us, cpuPeriod_us = 100_000, memoryLimit_bytes, pidsLimit } = limits;
   const number = (name: string, value: number | bigint): Property => [name, { type: "t", value: BigInt(value) }];
   return [

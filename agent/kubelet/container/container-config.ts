@@ -10,7 +10,7 @@ import { expand } from "./expansion.ts";
 import type { DnsConfig } from "./pod-dns.ts";
 import { podHostname } from "./pod-hostname.ts";
 
-export const podIdentity = (pod: Pod): PodIdentity => ({
+const podIdentity = (pod: Pod): PodIdentity => ({
   uid: podUid(pod),
   namespace: pod.metadata.namespace ?? "",
   name: pod.metadata.name ?? "",

@@ -75,7 +75,7 @@ const goEscapes: Readonly<Record<string, string>> = {
 };
 
 /** As Go's strconv.Quote. */
-export function goQuote(text: string): string {
+function goQuote(text: string): string {
   const escaped = text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
     /[\u0000-\u001f\u007f"\\]/g,

@@ -7,7 +7,7 @@ import type { Client } from "#shared/client/client.ts";
 const passing = new Set(["FileSystemResizePending", "Resizing", "NodeResizeError"]);
 
 /** The claim's volume is larger than the claim knows: its file system is to be grown on the node (pure). */
-export function wantsToGrow(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+function wantsToGrow(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
   const has = claim.status?.capacity?.["storage"];
   const wanted = volume.spec.capacity?.["storage"];
   if (claim.status?.phase !== "Bound" || has === undefined || wanted === undefined) return false;

@@ -145,7 +145,7 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** Removes a folder and those above it, up to `top`, as long as nothing is in them. Never what is in one. */
-export async function removeEmpty(folder: string, top: string): Promise<void> {
+async function removeEmpty(folder: string, top: string): Promise<void> {
   for (let path = folder; path.startsWith(`${top}/`); path = dirname(path)) {
     try {
       await rmdir(path);

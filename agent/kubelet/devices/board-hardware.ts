@@ -10,7 +10,7 @@ export interface BoardDevice {
 }
 
 /** Buses and lines serve several programs: so many containers of a board may have them at a time. */
-export const sharedSlots = 10;
+const sharedSlots = 10;
 
 const shared: readonly Peripheral[] = ["gpio", "i2c", "spi"];
 /** The registers of the lines alone, which older libraries map. */

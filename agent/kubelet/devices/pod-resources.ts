@@ -30,7 +30,7 @@ const ContainerResources = message({
   devices: repeated(2, ContainerDevices),
   dynamicResources: repeated(5, DynamicResource),
 });
-export const PodResources = message({
+const PodResources = message({
   name: string(1),
   namespace: string(2),
   containers: repeated(3, ContainerResources),
@@ -40,8 +40,8 @@ export const AllocatableResourcesResponse = message({
   devices: repeated(1, ContainerDevices),
   cpuIds: repeated(2, "integer"),
 });
-export const GetPodResourcesRequest = message({ podName: string(1), podNamespace: string(2) });
-export const GetPodResourcesResponse = message({ podResources: nested(1, PodResources) });
+const GetPodResourcesRequest = message({ podName: string(1), podNamespace: string(2) });
+const GetPodResourcesResponse = message({ podResources: nested(1, PodResources) });
 
 const service = "/v1.PodResourcesLister";
 export const podResourcesPaths = {

@@ -35,7 +35,7 @@ export function sameAllocation(a: Allocation, b: Allocation): boolean {
 }
 
 /** Resources whose request or limit differs. */
-export function differences(a: ResourceRequirements, b: ResourceRequirements): ("cpu" | "memory")[] {
+function differences(a: ResourceRequirements, b: ResourceRequirements): ("cpu" | "memory")[] {
   return resizable.filter((name) => lists.some((list) => milliOf(a[list], name) !== milliOf(b[list], name)));
 }
 

@@ -78,7 +78,7 @@ async function forward(
 }
 
 /** Copies both ways until both ends are done; a half-close is passed on. */
-export function join(a: Duplex, b: Duplex): Promise<void> {
+function join(a: Duplex, b: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
     let open = 2;
     const closed = (): void => {

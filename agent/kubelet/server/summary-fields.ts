@@ -21,7 +21,7 @@ export function ioField(time: string, stalls: ResourceStalls | undefined): objec
   return stalls?.io ? { io: { time, ...psiField(stalls.io) } } : {};
 }
 
-export function psiField(stalls: Stalls | undefined): object {
+function psiField(stalls: Stalls | undefined): object {
   return stalls ? { psi: { full: stallField(stalls.full), some: stallField(stalls.some) } } : {};
 }
 

@@ -29,7 +29,7 @@ export async function ensureLocalPathFolder(path: string): Promise<void> {
 }
 
 /** Should this board remove the volume's folder now? The finalizer asks for it; a volume that is kept gets no finalizer. */
-export function isFolderDue({ metadata, spec, status }: PersistentVolume): boolean {
+function isFolderDue({ metadata, spec, status }: PersistentVolume): boolean {
   return (
     metadata.deletionTimestamp !== undefined &&
     (metadata.finalizers?.includes(localPathFinalizer) ?? false) &&

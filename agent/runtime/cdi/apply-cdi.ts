@@ -17,7 +17,7 @@ export async function withCdiResolved(
 }
 
 /** What the devices, by their qualified names, do to a container (pure). Throws RuntimeError for an unknown one. */
-export function editsOf(names: readonly string[], specs: readonly FoundSpec[]): ContainerEdits[] {
+function editsOf(names: readonly string[], specs: readonly FoundSpec[]): ContainerEdits[] {
   const edits = new Set<ContainerEdits>();
   const unresolved: string[] = [];
   for (const name of new Set(names)) {
@@ -43,7 +43,7 @@ export function editsOf(names: readonly string[], specs: readonly FoundSpec[]): 
 }
 
 /** The container with these edits (pure). Throws RuntimeError for what cannot be done without the runtime's help. */
-export function applyEdits(config: ContainerConfig, edits: readonly ContainerEdits[]): ContainerConfig {
+function applyEdits(config: ContainerConfig, edits: readonly ContainerEdits[]): ContainerConfig {
   for (const each of edits) refuseUnsupported(each);
   const env = new Map(config.env.map(({ name, value }) => [name, value]));
   for (const entry of edits.flatMap((each) => each.env ?? [])) {

@@ -169,7 +169,7 @@ export const podOf = (labels: Readonly<Record<string, string>>): PodIdentity => 
 });
 
 /** What a caller gave as annotations. */
-export function ownAnnotations(all: Readonly<Record<string, string>>): Record<string, string> {
+function ownAnnotations(all: Readonly<Record<string, string>>): Record<string, string> {
   const { [cgroupParentNote]: _, ...rest } = all;
   return rest;
 }

@@ -20,7 +20,7 @@ const protocol = "v4.channel.k8s.io";
 const upgrade_ms = 30_000;
 const longestStatus_bytes = 64 * 1024;
 
-export const dialTcp: Dial = (host, port) =>
+const dialTcp: Dial = (host, port) =>
   new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port });
     socket.once("error", reject);

@@ -34,7 +34,7 @@ export interface RegistryTls {
 }
 
 /** What is wrong, with where it stands. */
-export class RegistriesError extends Error {
+class RegistriesError extends Error {
   override readonly name = "RegistriesError";
 }
 

@@ -8,7 +8,7 @@ export interface TolerationSeconds {
 }
 
 /** A minute where upstream waits five: boards die for good more often than racks lose their network. */
-export const defaultTolerationSeconds: TolerationSeconds = { notReady_s: 60, unreachable_s: 60 };
+const defaultTolerationSeconds: TolerationSeconds = { notReady_s: 60, unreachable_s: 60 };
 
 /** How long a pod that does not say so itself stays on a board that is not ready or cannot be reached. */
 export class DefaultTolerationSeconds implements AdmissionPlugin {

@@ -4,9 +4,9 @@ import { parse } from "yaml";
 import { ConfigError } from "#shared/config/option.ts";
 import type { RequestInfo, User } from "../request.ts";
 
-export const levels = ["None", "Metadata", "Request", "RequestResponse"] as const;
+const levels = ["None", "Metadata", "Request", "RequestResponse"] as const;
 export type Level = (typeof levels)[number];
-export const stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
+const stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
 export type Stage = (typeof stages)[number];
 
 export const reaches = (level: Level, least: Level): boolean => levels.indexOf(level) >= levels.indexOf(least);

@@ -33,7 +33,7 @@ const ref = <T>(kind: string, namespaced = false): ResourceRef<T> => ({
   namespaced,
 });
 
-export const subjectAccessReviews = ref<SubjectAccessReview>("SubjectAccessReview");
+const subjectAccessReviews = ref<SubjectAccessReview>("SubjectAccessReview");
 const selfSubjectAccessReviews = ref<SelfSubjectAccessReview>("SelfSubjectAccessReview");
 const localSubjectAccessReviews = ref<LocalSubjectAccessReview>("LocalSubjectAccessReview", true);
 export const selfSubjectRulesReviews = ref<SelfSubjectRulesReview>("SelfSubjectRulesReview");

@@ -44,7 +44,7 @@ const environment: Environment = {
 };
 
 /** Some condition could not be evaluated, and none was false. */
-export class MatchError extends Error {
+class MatchError extends Error {
   override readonly name = "MatchError";
 }
 

@@ -22,7 +22,7 @@ export interface NewCondition {
   readonly message: string;
 }
 
-export function conditionOf(
+function conditionOf(
   definition: CustomResourceDefinition,
   type: ConditionType,
 ): CustomResourceDefinitionCondition | undefined {

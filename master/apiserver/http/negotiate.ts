@@ -190,5 +190,5 @@ const streamedTypes = `${mediaTypes.json};stream=watch, ${mediaTypes.protobuf};s
 const watchedTypes = `${acceptedTypes}, ${streamedTypes}`;
 
 /** A type that is served, in a form that is not. */
-export const noFormAccepted = (types = acceptedTypes): StatusError =>
+const noFormAccepted = (types = acceptedTypes): StatusError =>
   new StatusError("NotAcceptable", `only the following media types are accepted: ${types}`);

@@ -6,7 +6,8 @@ import { anonymousUser } from "../authn/chain.ts";
 import { isLongRunning } from "../discovery/metrics.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo, User } from "../request.ts";
-import { type ApiRequest, type ApiServer, splitUrl } from "../server.ts";
+import type { ApiServer } from "../server.ts";
+import type { ApiRequest } from "../server-parts.ts";
 import { acceptedBy, packingFor, sendStatus, setWarnings, wantsPretty } from "./answer.ts";
 import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
 import type { Entrance } from "./entrance.ts";
@@ -14,6 +15,7 @@ import { negotiate } from "./negotiate.ts";
 import { render, sizeOfParts } from "./render.ts";
 import { ArrivingBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
+import { splitUrl } from "./split-url.ts";
 import { isWebPath } from "./web-paths.ts";
 
 /** Answers requests: who asks, whose turn it is, what the API server says to it, and in which form the client gets it. */

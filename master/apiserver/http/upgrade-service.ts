@@ -4,9 +4,10 @@ import type { TLSSocket } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
 import type { Connections } from "#shared/http/connections.ts";
 import { withoutBody } from "../request.ts";
-import { type ApiServer, splitUrl } from "../server.ts";
+import type { ApiServer } from "../server.ts";
 import type { Entrance } from "./entrance.ts";
 import { requestInfoOf } from "./request-info.ts";
+import { splitUrl } from "./split-url.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
 const SWITCHED = 101;

@@ -25,7 +25,7 @@ type Printing = Pick<ResourceDeclaration, "columns" | "custom" | "rowConditions"
 const columnsOf = (declaration: Printing): readonly TableColumn<KubeObject>[] =>
   declaration.columns ?? (declaration.custom ? [nameColumn, ageColumn] : plainColumns);
 
-export function columnDefinitions(declaration: Printing): TableColumnDefinition[] {
+function columnDefinitions(declaration: Printing): TableColumnDefinition[] {
   return columnsOf(declaration).map(
     ({ name, type, format = "", description = "", priority = 0, isVerbatim = false }) => ({
       name,

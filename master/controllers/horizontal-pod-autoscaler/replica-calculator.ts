@@ -154,7 +154,7 @@ function utilizationOf(values: Values, requests: Values): number {
 }
 
 /** What each pod requests in thousandths, by its name. */
-export function requestsOf(pods: readonly Pod[], resource: string, container: string | undefined): Values {
+function requestsOf(pods: readonly Pod[], resource: string, container: string | undefined): Values {
   return new Map(pods.map((pod) => [pod.metadata.name ?? "", requestOf(pod, resource, container)]));
 }
 

@@ -8,7 +8,7 @@ import { defineController, nothing, watching } from "#shared/client/controller.t
 const requested = ({ spec }: PersistentVolumeClaim) => parseQuantity(spec?.resources?.requests?.["storage"] ?? "0");
 
 /** The claim asks for more than its volume has (pure). */
-export function wantsToGrow(claim: PersistentVolumeClaim): boolean {
+function wantsToGrow(claim: PersistentVolumeClaim): boolean {
   if (claim.status?.phase !== "Bound") return false;
   return compareQuantities(requested(claim), parseQuantity(claim.status.capacity?.["storage"] ?? "0")) > 0;
 }

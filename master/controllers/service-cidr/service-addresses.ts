@@ -14,7 +14,7 @@ import { defineController, watching } from "#shared/client/controller.ts";
 import { formatAddress, parseAddress } from "../../apiserver/resources/validation/addresses.ts";
 
 /** The addresses that a Service holds, as IPAddress objects are named. */
-export function addressesOf({ spec }: Pick<Service, "spec">): string[] {
+function addressesOf({ spec }: Pick<Service, "spec">): string[] {
   return (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).flatMap((text) => {
     const address = parseAddress(text);
     return address ? [formatAddress(address)] : [];

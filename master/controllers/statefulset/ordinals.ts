@@ -26,7 +26,7 @@ export function isWanted(set: StatefulSet, pod: Pod): boolean {
 
 export const podRevision = ({ metadata }: Pod): string => metadata.labels?.[podRevisionLabel] ?? "";
 
-export const claimName = (set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): string =>
+const claimName = (set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): string =>
   `${template.metadata.name}-${set.metadata.name}-${ordinal}`;
 
 /** The claims that the pod of that ordinal needs. */

@@ -40,7 +40,7 @@ export function nodeResourcesBalancedAllocation({
 }
 
 /** Undefined when the pod fits. More than the node has in all cannot be had by preemption. */
-export function insufficient(
+function insufficient(
   pod: PodInfo,
   node: NodeInfo,
   isIgnored: (resource: string) => boolean = () => false,

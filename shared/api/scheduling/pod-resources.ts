@@ -9,7 +9,7 @@ type ResourceList = Readonly<Record<string, string | number>>;
 const milliCpu = "cpu";
 
 /** One quantity in the unit of its resource. */
-export const amountOf = (resource: string, value: string | number): number =>
+const amountOf = (resource: string, value: string | number): number =>
   resource === milliCpu ? milliValue(value) : wholeValue(value);
 
 export function amountsOf(list: ResourceList | undefined): ResourceAmounts {

@@ -23,7 +23,7 @@ export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
 }
 
 /** Of volumes by claims, each claim once however many pods use it. */
-export function volumeFamilies(volumes: readonly VolumeStats[]): Family[] {
+function volumeFamilies(volumes: readonly VolumeStats[]): Family[] {
   const byClaim = new Map<string, { labels: Sample["labels"]; usage: VolumeUsage }>();
   for (const { claim, usage } of volumes) {
     if (!claim) continue;

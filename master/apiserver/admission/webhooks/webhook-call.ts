@@ -29,7 +29,7 @@ export interface WebhookParts {
 }
 
 /** The webhook could not be asked, or its answer is none: the failure policy decides. */
-export class CallError extends Error {
+class CallError extends Error {
   override readonly name = "CallError";
   constructor(webhook: string, reason: string, cause?: unknown) {
     super(`failed calling webhook ${JSON.stringify(webhook)}: ${reason}`, { cause });

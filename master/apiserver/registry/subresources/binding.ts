@@ -65,7 +65,7 @@ function checkBinding({ target, metadata }: Binding, podName: string): void {
 }
 
 /** The pod on its node. Throws Conflict when it is on one already, is going, or may not be scheduled yet. */
-export function bound(pod: Pod, { target, metadata }: Binding, podName: string, at: string): KubeObject {
+function bound(pod: Pod, { target, metadata }: Binding, podName: string, at: string): KubeObject {
   const refuse = (why: string): Error => conflict(name, podName, why);
   if (metadata.uid && metadata.uid !== pod.metadata.uid) {
     throw refuse(`Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata.uid}`);

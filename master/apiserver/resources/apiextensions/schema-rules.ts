@@ -47,7 +47,7 @@ export function unknownFormats({ versions = [] }: CustomResourceDefinitionSpec):
 }
 
 /** Calls `see` with every schema inside one, itself included. */
-export function visit(schema: JSONSchemaProps | undefined, see: (schema: JSONSchemaProps) => void): void {
+function visit(schema: JSONSchemaProps | undefined, see: (schema: JSONSchemaProps) => void): void {
   if (!schema) return;
   see(schema);
   for (const [, child] of childrenOf(schema)) visit(child, see);

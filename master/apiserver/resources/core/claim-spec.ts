@@ -10,7 +10,7 @@ import { validateTemplateMetadata } from "../validation/object-meta.ts";
 import { validateAmount, validatePositiveAmount } from "../validation/quantities.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
 
-export const accessModes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+const accessModes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 export const volumeModes = ["Block", "Filesystem"];
 
 /** Access modes of a claim or a volume; absence is for the caller to judge. */

@@ -15,7 +15,7 @@ function isOdd(value: unknown): boolean {
 }
 
 /** The value without nulls and with plain numbers: itself where it is so, else a copy of what was not. */
-export function withoutNulls<T>(value: T): T {
+function withoutNulls<T>(value: T): T {
   if (typeof value !== "object" || value === null || !isOdd(value)) return value;
   if (isRawNumber(value)) return Number(numberToken(value)) as T;
   if (Array.isArray(value)) return value.map((each) => withoutNulls(each)) as T;

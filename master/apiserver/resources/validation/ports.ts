@@ -15,7 +15,7 @@ export function validateNumberOrPercent(value: number | string, field: Field): v
 }
 
 /** 0 for 0% and such, undefined where it is no percentage. */
-export function percentOf(value: number | string | undefined): number | undefined {
+function percentOf(value: number | string | undefined): number | undefined {
   return typeof value === "string" && isPercent(value).length === 0 ? Number.parseInt(value, 10) : undefined;
 }
 
