@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import type { Labels } from "#shared/api/selector/label-selector.ts";
 import type { SharedCache, SharedChange, SharedObject } from "#shared/client/shared-cache.ts";
 import type { LabelMatch } from "#shared/client/store-index.ts";
 import type { ServedResource } from "./registry/served-resource.ts";
@@ -24,6 +25,10 @@ export class SharedResource<T extends KubeObject> implements SharedCache<T> {
   get(key: string): SharedObject<T> | undefined {
     const entry = this.cache.get(key);
     return entry && this.#served(entry);
+  }
+
+  labelsOf(key: string): Labels | undefined {
+    return this.cache.get(key)?.indexed.labels;
   }
 
   keys(): IterableIterator<string> {

@@ -38,10 +38,12 @@ export function fateOf(pod: Pod, node: Node | undefined): Fate {
   const deleted = pod.metadata.deletionTimestamp !== undefined;
   if (!pod.spec?.nodeName) return deleted ? "never ran" : "stays";
   if (!node) return "node is gone";
-  const outOfService = node.spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService) ?? false;
   const ready = readyCondition(node)?.status === "True";
-  return deleted && outOfService && !ready ? "node is out of service" : "stays";
+  return deleted && isOutOfService(node) && !ready ? "node is out of service" : "stays";
 }
+
+const isOutOfService = ({ spec }: Node): boolean =>
+  spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService) ?? false;
 
 /** Removes pods that no kubelet will: of nodes that are gone or out of service, those deleted before they were scheduled,
  *  and the oldest of very many that have ended. */
@@ -63,7 +65,8 @@ export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettin
         enqueue: ({ metadata }, { lister }) => lister(pods).keysByIndex("node", metadata.name ?? ""),
         when: (event) =>
           event.type !== "update" ||
-          JSON.stringify(event.old.spec?.taints) !== JSON.stringify(event.object.spec?.taints),
+          (isOutOfService(event.object) &&
+            (!isOutOfService(event.old) || readyCondition(event.old)?.status !== readyCondition(event.object)?.status)),
       }),
     ],
     resync_s: 300,

@@ -30,6 +30,7 @@ class CountingCache implements SharedCache<ConfigMap> {
 
   open = (): Promise<void> => Promise.resolve();
   get = (key: string): SharedObject<ConfigMap> | undefined => this.#objects.get(key);
+  labelsOf = (): undefined => undefined;
   keys = (): IterableIterator<string> => this.#objects.keys();
   list = (): readonly SharedObject<ConfigMap>[] => [...this.#objects.values()];
   labelled = (): readonly SharedObject<ConfigMap>[] => [];

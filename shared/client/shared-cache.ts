@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import type { Labels } from "#shared/api/selector/label-selector.ts";
 import type { LabelMatch } from "./store-index.ts";
 
 /** An object at one revision, parsed when somebody looks at it. */
@@ -22,6 +23,8 @@ export interface SharedCache<T extends KubeObject> {
   /** Resolves when whoever asked for the cache may list and watch the resource; rejects as such a request would. */
   open(): Promise<void>;
   get(key: string): SharedObject<T> | undefined;
+  /** Of the object with this key, without a look at it. */
+  labelsOf(key: string): Labels | undefined;
   keys(): IterableIterator<string>;
   /** In the order of their keys, of one namespace or of all. The array is the caller's. */
   list(namespace?: string): readonly SharedObject<T>[];

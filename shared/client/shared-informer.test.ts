@@ -30,6 +30,9 @@ class HandCache implements SharedCache<ConfigMap> {
   get(key: string): SharedObject<ConfigMap> | undefined {
     return this.#objects.get(key);
   }
+  labelsOf(key: string): Labels | undefined {
+    return this.#labels.get(key);
+  }
   keys(): IterableIterator<string> {
     return this.#objects.keys();
   }
@@ -120,6 +123,10 @@ test("objects are found by their labels without a look at others, and their numb
   expect(informer.lister.labelled(undefined, isOne).map(({ metadata }) => metadata.name)).toEqual(["x1", "x3"]);
   expect(cache.parsed).toBe(2);
   expect(informer.lister.countByIndex("value", "0")).toBe(3);
+  expect(cache.parsed).toBe(2);
+  informer.addIndex("all", () => ["yes"]);
+  cache.parsed = 0;
+  expect(informer.lister.byIndex("all", "yes", isOne).map(({ metadata }) => metadata.name)).toEqual(["x1", "x3"]);
   expect(cache.parsed).toBe(2);
   expect(() => informer.lister.countByIndex("no such", "0")).toThrow("no index");
   await informer.stop();

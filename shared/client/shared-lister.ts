@@ -57,9 +57,10 @@ export class SharedLister<T extends KubeObject> implements Lister<T> {
     return index;
   }
 
-  byIndex(name: string, value: string): readonly T[] {
+  byIndex(name: string, value: string, matches?: LabelMatch): readonly T[] {
     const found: T[] = [];
     for (const key of this.keysByIndex(name, value)) {
+      if (matches && !matches(this.#cache.labelsOf(key))) continue;
       const object = this.#cache.get(key);
       if (object) found.push(object.view());
     }

@@ -15,8 +15,9 @@ export interface Lister<T extends KubeObject> {
   list(namespace?: string): readonly T[];
   /** Those of a namespace whose labels match; no other object is read. */
   labelled(namespace: string | undefined, matches: LabelMatch): readonly T[];
-  /** Those that the named index holds under the value. Throws when there is no such index. */
-  byIndex(index: string, value: string): readonly T[];
+  /** Those that the named index holds under the value, if labels are asked for too: no other object is read. Throws when there
+   *  is no such index. */
+  byIndex(index: string, value: string, matches?: LabelMatch): readonly T[];
   /** The keys of these, for which no object is read. */
   keysByIndex(index: string, value: string): readonly string[];
   /** How many these are, at no cost. */
@@ -68,8 +69,9 @@ export class ObjectStore<T extends KubeObject> implements Lister<T> {
     return this.list(namespace).filter(({ metadata }) => matches(metadata.labels));
   }
 
-  byIndex(name: string, value: string): readonly T[] {
-    return [...(this.#found(name, value)?.values() ?? [])];
+  byIndex(name: string, value: string, matches?: LabelMatch): readonly T[] {
+    const found = [...(this.#found(name, value)?.values() ?? [])];
+    return matches ? found.filter(({ metadata }) => matches(metadata.labels)) : found;
   }
 
   keysByIndex(name: string, value: string): readonly string[] {

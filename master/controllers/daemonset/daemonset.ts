@@ -85,12 +85,13 @@ async function reconcileDaemonSet(
   context: ControllerContext,
   backOff: FailureBackOff,
 ): Promise<ReconcileResult> {
-  if (kind.selectorOf(daemonSet).isEmpty) {
+  const selector = kind.selectorOf(daemonSet);
+  if (selector.isEmpty) {
     const message = "This daemon set is selecting all pods. A non-empty selector is required.";
     context.events.record(daemonSet, { type: "Warning", reason: "SelectingAll", message });
     return undefined;
   }
-  const pods = await claimPods(context, kind, daemonSet, candidates(context, podResource, daemonSet));
+  const pods = await claimPods(context, kind, daemonSet, candidates(context, podResource, daemonSet, selector));
   const history = await syncHistory(daemonSet, pods, context);
   const hash = history.current.metadata.labels?.[podRevisionLabel] ?? "";
   const look = (): DaemonView => viewOf(daemonSet, hash, context.lister(nodes).list(), pods, context.clock.wall_ms());

@@ -64,7 +64,7 @@ async function reconcileDeployment(deployment: Deployment, context: ControllerCo
     ownerRef: deployments,
     owner: deployment,
     childRef: replicaSets,
-    children: candidates(context, replicaSets, deployment),
+    children: candidates(context, replicaSets, deployment, selector),
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
   const rollout = new Rollout(context, deployment, owned);

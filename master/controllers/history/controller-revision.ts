@@ -52,7 +52,7 @@ export async function claimRevisions<O extends KubeObject>(
     ownerRef: ref,
     owner,
     childRef: controllerRevisions,
-    children: candidates(context, controllerRevisions, owner),
+    children: candidates(context, controllerRevisions, owner, selector),
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
   return claimed.sort(compareRevisions);

@@ -129,7 +129,7 @@ async function reconcileJob(
     ownerRef: jobs,
     owner: job,
     childRef: podResource,
-    children: candidates(context, podResource, job),
+    children: candidates(context, podResource, job, selector),
     matches: ({ metadata }) => selector.matches(metadata.labels),
     finalizersOnAdoption: [trackingFinalizer],
   });

@@ -60,6 +60,8 @@ export function nodeLifecycleController(
 ): ControllerDefinition {
   const memories = new Map<string, Memory>();
   const census = new FleetCensus();
+  /** Nodes of which pods may count as ready that are not to. Whose pods have been looked at needs no further look. */
+  const unsettled = new Set<string>();
   let turns = new EvictionTurns();
   /** Nobody was silent while this process could not listen. */
   let listening: ListeningClock | undefined;
@@ -73,6 +75,7 @@ export function nodeLifecycleController(
       listening = undefined;
       memories.clear();
       census.clear();
+      unsettled.clear();
       turns = new EvictionTurns();
     });
     return begun;
@@ -82,6 +85,30 @@ export function nodeLifecycleController(
     const isWell = node && readyCondition(node)?.status === "True" && !memories.get(name)?.isDoubtful;
     const isNewPace = node ? census.set(name, zoneOf(node), isWell === true) : census.delete(name);
     if (isNewPace) for (const one of lister(nodes).keys()) queue.add(one);
+  };
+  const forget = (name: string, { events }: ControllerContext): undefined => {
+    const uid = memories.get(name)?.uid;
+    unsettled.delete(name);
+    if (!memories.delete(name)) return;
+    const message = `Node ${name} event: Removing Node ${name} from Controller`;
+    events.record({ apiVersion: "v1", kind: "Node", name, uid }, { type: "Normal", reason: "RemovingNode", message });
+  };
+  const noteReady = (node: Node, former: string | undefined, ready: string, { events }: ControllerContext): void => {
+    const { name = "" } = node.metadata;
+    if (ready === "True") unsettled.delete(name);
+    else if (former === "True" || (ready === "Unknown" && former !== ready)) unsettled.add(name);
+    if (former !== "True" || ready === "True") return;
+    const message = `Node ${name} status is now: NodeNotReady`;
+    events.record(nodeReference(node), { type: "Normal", reason: "NodeNotReady", message });
+  };
+  const settlePods = async (name: string, context: ControllerContext): Promise<void> => {
+    if (!unsettled.delete(name)) return;
+    try {
+      await setPodsNotReady(name, context);
+    } catch (error) {
+      unsettled.add(name);
+      throw error;
+    }
   };
   return defineController({
     name: "node-controller",
@@ -95,21 +122,18 @@ export function nodeLifecycleController(
       watching(leases, { scope: leaseScope, enqueue: ({ metadata }) => [metadata.name ?? ""] }),
       watching(pods, {
         indexes: podsByNode,
-        enqueue: ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []),
+        enqueue: ({ spec }) => {
+          const { nodeName } = spec;
+          if (!nodeName || memories.get(nodeName)?.ready !== "Unknown") return [];
+          unsettled.add(nodeName);
+          return [nodeName];
+        },
         when: ({ type, object }) => type !== "delete" && isPodReady(object),
       }),
     ],
     async reconcile(key, context) {
       const node = context.lister(nodes).get(key);
-      if (!node) {
-        const uid = memories.get(key)?.uid;
-        if (memories.delete(key)) {
-          const message = `Node ${key} event: Removing Node ${key} from Controller`;
-          const gone = { apiVersion: "v1", kind: "Node", name: key, uid };
-          context.events.record(gone, { type: "Normal", reason: "RemovingNode", message });
-        }
-        return undefined;
-      }
+      if (!node) return forget(key, context);
       const lease = context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${key}`);
       const now_ms = listen(context).now_ms();
       const memory = remember(memories.get(key), node, lease, now_ms, settings);
@@ -124,16 +148,13 @@ export function nodeLifecycleController(
       const current = reachability.kind === "unreachable" ? await setUnknown(node, context) : node;
       memory.ready = readyCondition(current)?.status ?? "none";
       memory.isDoubtful = reachability.kind === "reachable" && reachability.isDoubtful;
+      // Noted before anything can go wrong, after which it would be no change any more.
+      noteReady(node, former, memory.ready, context);
       count(key, current, context);
       const { verdict, wait_ms } = judgeEviction(current, census, turns, now_ms);
       await setTaints(current, verdict, strained, context);
       await setLabels(current, context);
-      if (former === "True" && memory.ready !== "True") {
-        const message = `Node ${key} status is now: NodeNotReady`;
-        context.events.record(nodeReference(node), { type: "Normal", reason: "NodeNotReady", message });
-      }
-      const justFailed = former === "True" && memory.ready === "False";
-      if (memory.ready === "Unknown" || justFailed) await setPodsNotReady(key, context);
+      await settlePods(key, context);
       const waits_ms = [...(reachability.kind === "reachable" ? [reachability.lookAgainAfter_ms] : []), ...wait_ms];
       return waits_ms.length > 0 ? { requeueAfter_ms: Math.min(...waits_ms) } : undefined;
     },

@@ -287,6 +287,35 @@ describe("controllers", () => {
     await eventually(() => client.count("delete pods default/p") === 1, "p evicted");
   });
 
+  test("pods of a node that stays away are read when it goes and when one of them becomes ready, and not again", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    const clock = new ManualClock();
+    await client.create(nodes, readyNode("a", "Unknown"));
+    await client.create(leases, lease("a", "2026-01-01T00:00:00.000000Z", "lost"));
+    const status = { conditions: [{ type: "Ready", status: "True" }] };
+    await client.create(pods, testPod("p", { nodeName: "a" }, { status }));
+    const running = await harness.run(nodeLifecycleController(), clock);
+    const told = () => client.count("patch pods/status");
+    await eventually(() => told() === 1 && !running.queue.busy, "p not ready");
+    // A refused write is made up for, though the node is not newly lost then.
+    await client.create(pods, testPod("q", { nodeName: "a" }));
+    const key = { namespace: "default", name: "q" };
+    const patch = client.patch.bind(client);
+    let refusals = 1;
+    client.patch = ((ref, ...rest) =>
+      ref.plural === "pods" && refusals-- > 0
+        ? Promise.reject(new Error("away"))
+        : patch(ref, ...rest)) as typeof patch;
+    await updateLatest(client, pods, key, (pod) => ({ ...pod, status }), { subresource: "status" });
+    await eventually(async () => {
+      await clock.advance(10);
+      const { conditions } = (await client.get(pods, key)).status ?? {};
+      return conditions?.[0]?.status === "False";
+    }, "q not ready");
+    expect(refusals).toBeLessThan(1);
+  });
+
   test("a board with a bad link that is lost with all others keeps their pods from being evicted", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;

@@ -24,14 +24,18 @@ const orphansByNamespace: IndexFunction<KubeObject> = (object) =>
 
 export const childIndexes = { controllerUid: byControllerUid, orphans: orphansByNamespace } as const;
 
-/** The children that the owner controls, and the orphans of its namespace. */
+/** The children that the owner controls, and the orphans of its namespace that it selects. */
 export function candidates<C extends KubeObject>(
   { lister }: ControllerContext,
   ref: ResourceRef<C>,
   owner: KubeObject,
+  selector: LabelSelector,
 ): C[] {
   const { uid = "", namespace = "" } = owner.metadata;
-  return [...lister(ref).byIndex("controllerUid", uid), ...lister(ref).byIndex("orphans", namespace)];
+  return [
+    ...lister(ref).byIndex("controllerUid", uid),
+    ...lister(ref).byIndex("orphans", namespace, (labels) => selector.matches(labels)),
+  ];
 }
 
 /** A kind that owns pods, as far as finding its pods is concerned. */

@@ -74,7 +74,7 @@ async function reconcileReplicas<O extends ReplicaOwner>(
 ): Promise<ReconcileResult> {
   const { clock, expectations } = context;
   const mayManage = expectations.satisfied(key) && !owner.metadata.deletionTimestamp;
-  const all = candidates(context, podResource, owner);
+  const all = candidates(context, podResource, owner, kind.selectorOf(owner));
   const active = await claimPods(context, kind, owner, all.filter(isPodActive));
   const failure = mayManage ? await manage(kind, key, owner, active, context) : undefined;
 

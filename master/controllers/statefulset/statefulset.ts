@@ -60,7 +60,9 @@ async function reconcileStatefulSet(set: StatefulSet, context: ControllerContext
     ownerRef: statefulSets,
     owner: set,
     childRef: podResource,
-    children: candidates(context, podResource, set).filter((pod) => identityOf(pod)?.parent === set.metadata.name),
+    children: candidates(context, podResource, set, selector).filter(
+      (pod) => identityOf(pod)?.parent === set.metadata.name,
+    ),
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
   const revisions = await syncRevisions(set, history, context);
