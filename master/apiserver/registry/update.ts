@@ -245,7 +245,8 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
     ...(own ?? []),
   ];
   if (faults.length > 0) throw invalid(resource.judgedKind, change.name, faults);
-  if (subresource === undefined) scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));
+  if (subresource === undefined || subresource === "scale")
+    scope.warnings.push(...(strategy?.warnings?.(object, old) ?? []));
 }
 
 /** Writes over what was seen; a deletion that only waited for its last finalizer is completed instead. */

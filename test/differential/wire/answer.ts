@@ -226,6 +226,8 @@ function withoutChoices(text: string, sent: string): string {
       .replace(/(current: |in record \(|in object meta: )\d+/g, "$1REVISION")
       // Where upstream keeps an object.
       .replace(/\bKey: [^,]+,/g, "Key: …,")
+      // A port that a server chose, in a row of a table.
+      .replace(/(?<=\b\d+:)3[0-2]\d{3}(?=\/(?:TCP|UDP|SCTP)\b)/g, unless("PORT"))
       .replace(/\b(generated-|g{58})[a-z0-9]{5}\b/g, "$1NAME")
       // Where this server is reached; its port is a free one.
       .replace(/^127\.0\.0\.1:\d+$/, "SERVER-ADDRESS")

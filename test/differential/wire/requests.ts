@@ -12,12 +12,15 @@ import { oddGroups } from "./odd-requests.ts";
 import { optionGroups } from "./option-requests.ts";
 import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
+import { podTableGroups } from "./pod-table-requests.ts";
 import { readGroups } from "./read-requests.ts";
 import { removalGroups } from "./removal-requests.ts";
 import type { WireGroup } from "./request.ts";
 import { reviewGroups } from "./review-requests.ts";
 import { selectorGroups } from "./selector-requests.ts";
 import { streamGroups } from "./stream-requests.ts";
+import { tableGroups } from "./table-requests.ts";
+import { warningGroups } from "./warning-requests.ts";
 import { world } from "./world.ts";
 
 /** In the order in which they are sent, to a server without any object of ours. */
@@ -29,6 +32,7 @@ export const groups: readonly WireGroup[] = [
   ...directiveGroups,
   ...fieldGroups,
   ...selectorGroups,
+  ...tableGroups,
   ...nullPlaceGroups,
   subresourceGroup,
   ...readGroups,
@@ -46,4 +50,6 @@ export const groups: readonly WireGroup[] = [
   ...applyGroups,
   ...removalGroups,
   ...nullGroups,
+  ...podTableGroups,
+  ...warningGroups,
 ];

@@ -8,6 +8,7 @@ import type {
 import { collect, each, type Field, oneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from "../validation/names.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
+import { validateWebhookUrl } from "../validation/webhook-url.ts";
 import {
   applyRuleDefaults,
   failurePolicies,
@@ -134,23 +135,8 @@ function validateReviewVersions(versions: readonly string[], leniency: Leniency,
 
 function validateClient({ url, service }: WebhookClientConfig, field: Field): void {
   if ((url === undefined) === (service === undefined)) field.required("exactly one of url or service is required");
-  else if (url !== undefined) validateUrl(url, field.at("url"));
+  else if (url !== undefined) validateWebhookUrl(url, field.at("url"));
   else if (service) validateService(service, field.at("service"));
-}
-
-const form = "; desired format: https://host[/path]";
-
-function validateUrl(text: string, field: Field): void {
-  // Taken apart as net/url of Go does: what has no scheme is all path.
-  const parts = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?:\/\/([^/?#]*))?[^?#]*(?:\?([^#]*))?(?:#(.*))?$/s.exec(text);
-  const [, scheme = "", authority = "", query = "", fragment = ""] = parts ?? [];
-  const at = authority.lastIndexOf("@");
-  if (scheme.toLowerCase() !== "https")
-    field.invalid(scheme.toLowerCase(), `'https' is the only allowed URL scheme${form}`);
-  if (authority.slice(at + 1) === "") field.invalid("", `host must be specified${form}`);
-  if (at >= 0) field.invalid(authority.slice(0, at), "user information is not permitted in the URL");
-  if (fragment !== "") field.invalid(fragment, "fragments are not permitted in the URL");
-  if (query !== "") field.invalid(query, "query parameters are not permitted in the URL");
 }
 
 function validateService({ name, namespace, path = "", port = 0 }: ServiceReference, field: Field): void {

@@ -1,5 +1,6 @@
 /** What a CustomResourceDefinition may say (apiextensions' validation.go). Paths are those of upstream's internal form, in
  *  which what all versions have alike stands above them. */
+
 import type { FieldError } from "#shared/api/errors.ts";
 import { equalJson } from "#shared/api/patch/json-value.ts";
 import type {
@@ -15,6 +16,7 @@ import { approvalState, isEstablished, isProtectedGroup } from "../../extensions
 import { type FieldPath, FieldPathError, fieldPathOf } from "../../extensions/field-path.ts";
 import { collect, type Field, immutable, requiredOneOf } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain } from "../validation/names.ts";
+import { validateWebhookUrl } from "../validation/webhook-url.ts";
 import { checkSchema, leniencyOf, type SchemaLeniency, strict } from "./schema-rules.ts";
 
 const MAX_SELECTABLE_FIELDS = 8;
@@ -292,7 +294,7 @@ function checkConversion(conversion: CustomResourceConversion | undefined, field
   if (!clientConfig) config.required("required when strategy is set to Webhook");
   else if ((clientConfig.url === undefined) === (clientConfig.service === undefined)) {
     config.required("exactly one of url or service is required");
-  } else if (clientConfig.url !== undefined) checkUrl(clientConfig.url, config.at("url"));
+  } else if (clientConfig.url !== undefined) validateWebhookUrl(clientConfig.url, config.at("url"));
   else {
     const { name, namespace, port = 443, path } = clientConfig.service ?? {};
     const service = config.at("service");
@@ -320,27 +322,6 @@ function checkServicePath(path: string, field: Field): void {
     }
     for (const problem of isDns1123Subdomain(segment)) field.invalid(path, `segment[${index}]: ${problem}`);
   }
-}
-
-function checkUrl(url: string, field: Field): void {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch {
-    field.required(`url must be a valid URL: parse ${JSON.stringify(url)}: invalid URI`);
-    return;
-  }
-  if (parsed.protocol !== "https:") {
-    field.invalid(
-      parsed.protocol.replace(/:$/, ""),
-      `'https' is the only allowed URL scheme; desired format: https://host[/path]`,
-    );
-  }
-  if (parsed.host === "") field.invalid(parsed.host, "host must be specified; desired format: https://host[/path]");
-  if (parsed.username !== "" || parsed.password !== "")
-    field.invalid(parsed.username, "user information is not permitted in the URL");
-  if (parsed.hash !== "") field.invalid(parsed.hash.slice(1), "fragments are not permitted in the URL");
-  if (parsed.search !== "") field.invalid(parsed.search.slice(1), "query parameters are not permitted in the URL");
 }
 
 function checkReviewVersions(versions: readonly string[], field: Field): void {

@@ -5,6 +5,7 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, containerColumns, nameColumn } from "../columns.ts";
 import { validateClaimSpec } from "../core/claim-spec.ts";
+import { claimSpecWarnings } from "../core/claim-warnings.ts";
 import { defaultPodTemplate, withPodTemplate } from "../core/pod/defaults.ts";
 import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
@@ -171,6 +172,10 @@ export const statefulSet: ResourceDeclaration<StatefulSet> = {
     validateName: isDns1123Label,
     warnings: (object, old) => [
       ...templateWarnings(object, old),
+      // On updates upstream names the place as its Go struct has it.
+      ...(object.spec.volumeClaimTemplates ?? []).flatMap(({ spec }, index) =>
+        claimSpecWarnings(spec, `spec.volumeClaimTemplates[${index}]${old ? ".Spec" : ""}`),
+      ),
       ...((object.spec.revisionHistoryLimit ?? 0) < 0
         ? ["spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"]
         : []),

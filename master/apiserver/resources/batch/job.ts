@@ -42,6 +42,15 @@ function duration({ status: seen }: Job): string {
   return humanDuration(Date.parse(seen.completionTime) - Date.parse(seen.startTime));
 }
 
+/** Which indexes are done is told in a text of bounded length. */
+function indexWarnings({ spec }: Job): string[] {
+  if (spec.completionMode !== "Indexed" || (spec.completions ?? 0) <= 100_000 || (spec.parallelism ?? 0) <= 10_000)
+    return [];
+  return [
+    "spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail",
+  ];
+}
+
 export const job: ResourceDeclaration<Job> = {
   ref: jobs,
   categories: ["all"],
@@ -64,7 +73,7 @@ export const job: ResourceDeclaration<Job> = {
     defaultPropagation: "Orphan",
     propagationWarning:
       "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
-    warnings: workloadWarnings,
+    warnings: (job, old) => [...workloadWarnings(job, old), ...indexWarnings(job)],
     applyDefaults: defaultJob,
     prepareForStatusUpdate: labelLikeTemplate,
     prepareForCreate(draft) {

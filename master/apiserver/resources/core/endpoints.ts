@@ -7,6 +7,7 @@ import { validateAddress, validateEndpointAddress } from "../validation/addresse
 import { collect, type Field, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label, isDns1123Subdomain, isPortNumber, isQualifiedName } from "../validation/names.ts";
 import { protocols } from "../validation/ports.ts";
+import { addressWarnings } from "../validation/warned-values.ts";
 
 const hostPort = (ip: string, port: number): string => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
 
@@ -64,6 +65,14 @@ export const endpoints: ResourceDeclaration<Endpoints> = {
     applyDefaults({ subsets }) {
       for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= "TCP";
     },
+    warnings: ({ subsets }) =>
+      (subsets ?? []).flatMap((subset, index) =>
+        (["addresses", "notReadyAddresses"] as const).flatMap((which) =>
+          (subset[which] ?? []).flatMap(({ ip }, place) =>
+            addressWarnings(ip, `subsets[${index}].${which}[${place}].ip`),
+          ),
+        ),
+      ),
     validate,
     validateUpdate: (object, old) => (semanticEqual(object.subsets, old.subsets) ? [] : validate(object)),
   },

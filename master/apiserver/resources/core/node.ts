@@ -8,6 +8,7 @@ import { proxy, status } from "../subresources.ts";
 import { isDualStack, validateRange } from "../validation/addresses.ts";
 import { collect, type Field, positive } from "../validation/field.ts";
 import { validateAmount } from "../validation/quantities.ts";
+import { eachWarned, rangeWarnings } from "../validation/warned-values.ts";
 import { validateTaints } from "./pod/validate-scheduling.ts";
 
 const rolePrefix = "node-role.kubernetes.io/";
@@ -143,8 +144,10 @@ export const node: ResourceDeclaration<Node> = {
     keepsStatusOnCreate: true,
     judgesNameOnUpdate: true,
     prepareForStatusUpdate: dropOldSettings,
-    warnings: ({ spec }) =>
-      spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : [],
+    warnings: ({ spec }) => [
+      ...(spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
+      ...eachWarned(spec.podCIDRs, "spec.podCIDRs", rangeWarnings),
+    ],
     applyDefaults(draft) {
       draft.spec ??= {};
       const seen = draft.status;

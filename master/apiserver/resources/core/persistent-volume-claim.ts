@@ -4,6 +4,7 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
 import { keepOldDataSources, validateClaim, validateClaimStatus, validateClaimUpdate } from "./claim-rules.ts";
+import { claimWarnings } from "./claim-warnings.ts";
 import { defaultClaimSpec } from "./volume-defaults.ts";
 
 const classAnnotation = "volume.beta.kubernetes.io/storage-class";
@@ -30,6 +31,7 @@ export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> =
     judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     hasStatus: true,
+    warnings: claimWarnings,
     applyDefaults(draft) {
       draft.spec ??= {};
       defaultClaimSpec(draft.spec);

@@ -4,6 +4,7 @@ import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from "./persistent-volume-rules.ts";
+import { persistentVolumeWarnings } from "./persistent-volume-warnings.ts";
 import { defaultCommonSources } from "./volume-defaults.ts";
 
 /** Before storageClassName there was this annotation; it still wins where it is set. */
@@ -56,6 +57,7 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
         after.lastPhaseTransitionTime = before.lastPhaseTransitionTime;
       }
     },
+    warnings: persistentVolumeWarnings,
     validate: validatePersistentVolume,
     validateUpdate: validatePersistentVolumeUpdate,
   },

@@ -8,6 +8,8 @@ function cleanSecrets(draft: ServiceAccount): void {
   if (draft.secrets) draft.secrets = draft.secrets.map(({ name }) => (name === undefined ? {} : { name }));
 }
 
+const enforceAnnotation = "kubernetes.io/enforce-mountable-secrets";
+
 export const serviceAccount: ResourceDeclaration<ServiceAccount> = {
   ref: serviceAccounts,
   shortNames: ["sa"],
@@ -20,5 +22,13 @@ export const serviceAccount: ResourceDeclaration<ServiceAccount> = {
     answersDeleteWithObject: true,
     prepareForCreate: cleanSecrets,
     prepareForUpdate: cleanSecrets,
+    // Told when it comes, and when it changes.
+    warnings: ({ metadata }, old) => {
+      const [after, before] = [metadata, old?.metadata].map((each) => each?.annotations?.[enforceAnnotation]);
+      if (after === undefined || after === before) return [];
+      return [
+        `metadata.annotations[${enforceAnnotation}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
+      ];
+    },
   },
 };

@@ -2,6 +2,7 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
+import { addressWarnings, eachWarned } from "../validation/warned-values.ts";
 import { applyEndpointSliceDefaults, validateEndpointSlice } from "./rules.ts";
 
 /** Only the beta version could set it. */
@@ -35,6 +36,12 @@ export const endpointSlice: ResourceDeclaration<EndpointSlice> = {
     validate: (slice) => validateEndpointSlice(slice),
     validateUpdate: validateEndpointSlice,
     dropDisabled: dropTopology,
+    warnings: ({ addressType, endpoints }) =>
+      addressType === "FQDN"
+        ? ["spec.addressType: FQDN endpoints are deprecated"]
+        : (endpoints ?? []).flatMap(({ addresses }, index) =>
+            eachWarned(addresses, `endpoints[${index}].addresses`, addressWarnings),
+          ),
     generationBasis: ({ metadata, ...rest }) => ({ ...rest, labels: metadata.labels }),
   },
 };

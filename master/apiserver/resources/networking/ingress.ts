@@ -21,6 +21,8 @@ function hosts({ spec: { rules = [] } }: Ingress): string {
   return shown.length === 0 ? "*" : shown.join(",");
 }
 
+const classAnnotation = "kubernetes.io/ingress.class";
+
 export const ingress: ResourceDeclaration<Ingress> = {
   ref: ingresses,
   shortNames: ["ing"],
@@ -37,6 +39,11 @@ export const ingress: ResourceDeclaration<Ingress> = {
     judgesNameOnUpdate: true,
     hasStatus: true,
     hasGeneration: true,
+    // On its creation alone.
+    warnings: ({ metadata }, old) =>
+      old === undefined && metadata.annotations?.[classAnnotation] !== undefined
+        ? [`annotation ${JSON.stringify(classAnnotation)} is deprecated, please use 'spec.ingressClassName' instead`]
+        : [],
     validate: validateIngress,
     validateUpdate: validateIngressUpdate,
     validateStatusUpdate: validateIngressStatus,

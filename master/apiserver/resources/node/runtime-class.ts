@@ -9,6 +9,7 @@ import { validateTolerations } from "../core/pod/validate-scheduling.ts";
 import { collect, type Field, immutable } from "../validation/field.ts";
 import { isDns1123Label } from "../validation/names.ts";
 import { validateLabels } from "../validation/object-meta.ts";
+import { oldLabelWarning } from "../validation/warned-values.ts";
 
 const validate = ({ handler, overhead, scheduling }: RuntimeClass): FieldError[] =>
   collect((root) => {
@@ -41,6 +42,11 @@ export const runtimeClass: ResourceDeclaration<RuntimeClass> = {
     judgesNameOnUpdate: true,
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
+    warnings: ({ scheduling }) =>
+      Object.keys(scheduling?.nodeSelector ?? {}).flatMap((label) => {
+        const why = oldLabelWarning(label);
+        return why === undefined ? [] : [`scheduling.nodeSelector: ${why}`];
+      }),
     validate,
     validateUpdate: (object, old) => [
       ...validate(object),

@@ -17,6 +17,7 @@ import type {
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, booleanColumn, column, createdAtColumn, integerColumn, nameColumn, orNone } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { oldLabelWarning } from "../validation/warned-values.ts";
 import { validateAttachmentUpdate, validateNewAttachment } from "./attachment-rules.ts";
 import {
   applyStorageClassDefaults,
@@ -43,6 +44,15 @@ const defaultAnnotations = [
 const isDefault = ({ metadata: { annotations } }: StorageClass): boolean =>
   defaultAnnotations.some((key) => annotations?.[key] === "true");
 
+function topologyWarnings({ allowedTopologies = [] }: StorageClass): string[] {
+  return allowedTopologies.flatMap(({ matchLabelExpressions = [] }, index) =>
+    matchLabelExpressions.flatMap(({ key }, place) => {
+      const why = oldLabelWarning(key);
+      return why === undefined ? [] : [`allowedTopologies[${index}].matchLabelExpressions[${place}].key: ${why}`];
+    }),
+  );
+}
+
 export const storageClass: ResourceDeclaration<StorageClass> = {
   ref: storageClasses,
   shortNames: ["sc"],
@@ -58,6 +68,7 @@ export const storageClass: ResourceDeclaration<StorageClass> = {
     judgesNameOnUpdate: true,
     answersDeleteWithObject: true,
     applyDefaults: applyStorageClassDefaults,
+    warnings: topologyWarnings,
     validate: validateStorageClass,
     validateUpdate: validateStorageClassUpdate,
   },

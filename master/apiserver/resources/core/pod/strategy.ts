@@ -3,6 +3,7 @@ import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
 import { isDns1123Label } from "../../validation/names.ts";
 import { qosClass } from "./aggregate.ts";
+import { adoptAppArmorAnnotations, appArmorWarnings } from "./app-armor.ts";
 import { defaultPod, dropGatedPodFields } from "./defaults.ts";
 import { preparePodStatus, validatePodStatus } from "./status.ts";
 import { validatePodUpdate } from "./update.ts";
@@ -62,6 +63,7 @@ export const podStrategy: Strategy<Pod> = {
       ];
     }
     if ((draft.spec.terminationGracePeriodSeconds ?? 0) < 0) draft.spec.terminationGracePeriodSeconds = 1;
+    adoptAppArmorAnnotations(draft);
     dropGatedPodFields(draft.spec);
     resolveLabelKeys(draft.spec, draft.metadata.labels);
   },
@@ -79,7 +81,11 @@ export const podStrategy: Strategy<Pod> = {
     const errors = isDns1123Label(pod.metadata.name ?? "");
     const why =
       "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
-    return [...(errors.length === 0 ? [] : [`metadata.name: ${why}: [${errors.join(" ")}]`]), ...podWarnings(pod, "")];
+    return [
+      ...(errors.length === 0 ? [] : [`metadata.name: ${why}: [${errors.join(" ")}]`]),
+      ...appArmorWarnings(pod),
+      ...podWarnings(pod, ""),
+    ];
   },
   /** A pod that is bound to no node, or has ended, needs nobody to stop it. */
   gracePeriodSeconds({ spec, status }, requested) {

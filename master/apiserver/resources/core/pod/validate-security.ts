@@ -17,7 +17,7 @@ const seccompPodAnnotation = "seccomp.security.alpha.kubernetes.io/pod";
 const seccompContainerAnnotation = "container.seccomp.security.alpha.kubernetes.io/";
 export const appArmorAnnotation = "container.apparmor.security.beta.kubernetes.io/";
 const profileTypes = ["Localhost", "RuntimeDefault", "Unconfined"];
-const maxProfilePath_bytes = 4095;
+export const maxProfilePath_bytes = 4095;
 
 function validateIds(context: Pick<PodSecurityContext, "runAsUser" | "runAsGroup">, field: Field): void {
   for (const key of ["runAsUser", "runAsGroup"] as const) {

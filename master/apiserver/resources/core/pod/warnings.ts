@@ -15,6 +15,14 @@ import type {
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { semanticEqual } from "../../validation/field.ts";
 import { isDns1123Label } from "../../validation/names.ts";
+import {
+  addressWarnings,
+  eachWarned,
+  labelNameWarnings,
+  oldLabelWarning,
+  selectorTermWarnings,
+} from "../../validation/warned-values.ts";
+import { claimSpecWarnings } from "../claim-warnings.ts";
 
 type Tell = (warning: string) => void;
 
@@ -51,9 +59,16 @@ export function hostNameWarnings({ name = "" }: ObjectMeta): string[] {
 function tellAboutPod(spec: PodSpec, annotations: Readonly<Record<string, string>>, path: string, tell: Tell): void {
   const at = path === "" ? "spec" : `${path}.spec`;
   tellAboutSelectors(spec, at, tell);
+  for (const warning of nodeLabelWarnings(spec, at)) tell(warning);
+  const annotated = (key: string): string => `${path === "" ? "" : `${path}.`}metadata.annotations[${key}]`;
   for (const [key, message] of Object.entries(deadAnnotations)) {
-    if (key in annotations) tell(`${path === "" ? "" : `${path}.`}metadata.annotations[${key}]: ${message}`);
+    if (key in annotations) tell(`${annotated(key)}: ${message}`);
   }
+  const noSeccomp = (key: string, context: { readonly seccompProfile?: unknown } | undefined): void => {
+    if (key in annotations && !context?.seccompProfile)
+      tell(`${annotated(key)}: non-functional in v1.27+; use the "seccompProfile" field instead`);
+  };
+  noSeccomp("seccomp.security.alpha.kubernetes.io/pod", spec.securityContext);
   for (const [index, volume] of (spec.volumes ?? []).entries())
     tellAboutVolume(volume, `${at}.volumes[${index}]`, tell);
   tellTwice(
@@ -67,6 +82,10 @@ function tellAboutPod(spec: PodSpec, annotations: Readonly<Record<string, string
     ({ name = "" }) => name,
     (name, index) => tell(`${at}.imagePullSecrets[${index}].name: duplicate name ${goQuote(name)}`),
   );
+  for (const [index, { ip }] of (spec.hostAliases ?? []).entries())
+    for (const warning of addressWarnings(ip, `${at}.hostAliases[${index}].ip`)) tell(warning);
+  for (const warning of eachWarned(spec.dnsConfig?.nameservers, `${at}.dnsConfig.nameservers`, addressWarnings))
+    tell(warning);
   for (const [index, { name }] of secrets.entries())
     if (!name) tell(`${at}.imagePullSecrets[${index}].name: invalid empty name ""`);
   tellFractions(spec.overhead, `${at}.overhead`, tell);
@@ -75,6 +94,7 @@ function tellAboutPod(spec: PodSpec, annotations: Readonly<Record<string, string
     tellFractions(container.resources?.limits, `${place}.resources.limits`, tell);
     tellFractions(container.resources?.requests, `${place}.resources.requests`, tell);
     tellAboutEnv(container.env ?? [], `${place}.env`, tell);
+    noSeccomp(`container.seccomp.security.alpha.kubernetes.io/${container.name}`, container.securityContext);
   }
   tellAboutPorts(containers, tell);
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0)
@@ -118,11 +138,36 @@ function tellAboutSelectors({ topologySpreadConstraints = [], affinity = {} }: P
   }
 }
 
+/** Of labels of nodes under old names. */
+function nodeLabelWarnings({ nodeSelector, affinity, topologySpreadConstraints = [] }: PodSpec, at: string): string[] {
+  const place = `${at}.affinity.nodeAffinity`;
+  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const preferred = affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  return [
+    ...Object.keys(nodeSelector ?? {}).flatMap((label) => {
+      const why = oldLabelWarning(label);
+      return why === undefined ? [] : [`${at}.nodeSelector[${label}]: ${why}`];
+    }),
+    ...required.flatMap((term, index) =>
+      selectorTermWarnings(term, `${place}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${index}]`),
+    ),
+    ...preferred.flatMap(({ preference }, index) =>
+      selectorTermWarnings(preference, `${place}.preferredDuringSchedulingIgnoredDuringExecution[${index}].preference`),
+    ),
+    ...topologySpreadConstraints.flatMap(({ topologyKey }, index) =>
+      labelNameWarnings(topologyKey, `${at}.topologySpreadConstraints[${index}].topologyKey`),
+    ),
+  ];
+}
+
 function tellAboutVolume(volume: Volume, at: string, tell: Tell): void {
   for (const [source, message] of Object.entries(deadVolumes)) {
     if (volume[source as keyof Volume]) tell(`${at}.${source === "storageos" ? "storageOS" : source}: ${message}`);
   }
-  const { configMap, secret, downwardAPI } = volume;
+  const { configMap, secret, downwardAPI, ephemeral } = volume;
+  const template = ephemeral?.volumeClaimTemplate;
+  if (template)
+    for (const warning of claimSpecWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`)) tell(warning);
   const overlaps = (items: readonly { readonly path: string }[] | undefined, what: string): void => {
     for (const overlap of overlapping((items ?? []).map(({ path }) => path)))
       tell(`volume ${goQuote(volume.name)} (${what}): overlapping paths: ${overlap}`);
@@ -180,7 +225,10 @@ function tellAboutEnv(env: readonly EnvVar[], at: string, tell: Tell): void {
   }
 }
 
-type Placed = readonly [container: Pick<Container, "ports" | "env" | "resources">, place: string];
+type Placed = readonly [
+  container: Pick<Container, "name" | "ports" | "env" | "resources" | "securityContext">,
+  place: string,
+];
 
 function containersOf(spec: PodSpec, at: string): Placed[] {
   const lists = ["initContainers", "containers", "ephemeralContainers"] as const;

@@ -2,12 +2,11 @@ import type { LoadBalancerStatus, Service } from "#shared/api/types/core-v1.gene
 import type { TableColumn } from "../../../registry/declaration.ts";
 import { ageColumn, column, formatLabels, nameColumn, orNone, wideColumn } from "../../columns.ts";
 
-/** Addresses of a load balancer, each once and sorted, cut to the 16 characters of a narrow table. */
+/** Addresses of a load balancer, each once and sorted. */
 export function loadBalancerText(status: Pick<LoadBalancerStatus, "ingress"> | undefined): string {
   const addresses = new Set((status?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || ""));
   addresses.delete("");
-  const text = [...addresses].sort().join(",");
-  return text.length > 16 ? `${text.slice(0, 13)}...` : text;
+  return [...addresses].sort().join(",");
 }
 
 function externalIP({ spec, status }: Service): string {

@@ -1,6 +1,7 @@
-import type { Service, ServiceSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
 import { isDns1035Label } from "../../validation/names.ts";
+import { addressWarnings, eachWarned, rangeWarnings } from "../../validation/warned-values.ts";
 import {
   hasNodePorts,
   isExternallyAccessible,
@@ -65,8 +66,10 @@ function dropAddresses(draft: Service, old: Readonly<Service>): void {
   if ((spec.ipFamilyPolicy ?? "") === (old.spec.ipFamilyPolicy ?? "")) delete spec.ipFamilyPolicy;
 }
 
+const oldHints = "service.kubernetes.io/topology-aware-hints";
+
 /** What of a service does nothing, and what has a better name. */
-function serviceWarnings(spec: ServiceSpec): string[] {
+function serviceWarnings({ metadata, spec }: Service): string[] {
   const {
     type,
     clusterIP,
@@ -89,7 +92,16 @@ function serviceWarnings(spec: ServiceSpec): string[] {
       'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
     ],
   ];
-  return warnings.filter(([applies]) => applies).map(([, warning]) => warning);
+  return [
+    ...(metadata.annotations?.[oldHints] === undefined
+      ? []
+      : [`annotation ${oldHints} is deprecated, please use service.kubernetes.io/topology-mode instead`]),
+    ...(isHeadless || isExternal ? [] : eachWarned(spec.clusterIPs, "spec.clusterIPs", addressWarnings)),
+    ...eachWarned(externalIPs, "spec.externalIPs", addressWarnings),
+    ...(loadBalancerIP ? addressWarnings(loadBalancerIP, "spec.loadBalancerIP") : []),
+    ...eachWarned(spec.loadBalancerSourceRanges, "spec.loadBalancerSourceRanges", rangeWarnings),
+    ...warnings.filter(([applies]) => applies).map(([, warning]) => warning),
+  ];
 }
 
 export const serviceStrategy: Strategy<Service> = {
@@ -103,7 +115,7 @@ export const serviceStrategy: Strategy<Service> = {
     draft.status = { loadBalancer: {} };
   },
   prepareForUpdate: dropFieldsOfOldType,
-  warnings: ({ spec }) => serviceWarnings(spec),
+  warnings: serviceWarnings,
   validate: (service) => validateService(service),
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: validateServiceStatus,
