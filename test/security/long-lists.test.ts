@@ -9,6 +9,7 @@ import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
+import { missingRules, TooManyGrants } from "../../master/apiserver/authz/rbac-rules.ts";
 import { firstOverlap } from "../../master/apiserver/resources/batch/indexes.ts";
 import { validatePodStatus } from "../../master/apiserver/resources/core/pod/status.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
@@ -157,4 +158,21 @@ test("a topology without values is told of", () => {
   const storageClass = { metadata: { name: "a" }, provisioner: "a.b/c", reclaimPolicy: "Delete", allowedTopologies };
   const faults = strategyOf("StorageClass").validate?.(storageClass) as { field: string }[];
   expect(faults.map(({ field }) => field)).toContain("allowedTopologies[0].matchLabelExpressions[0].values");
+});
+
+test("rules that stand for more grants than a memory holds, and very many rules", () => {
+  const words = (letter: string): string[] => Array.from({ length: 1_000 }, (_, index) => `${letter}${index}`);
+  const broad = { verbs: words("v"), apiGroups: words("g"), resources: words("r"), resourceNames: words("n") };
+  const all = { verbs: ["*"], apiGroups: ["*"], resources: ["*"] };
+  expect(() => missingRules([], [broad])).toThrow(TooManyGrants);
+  expect(() => missingRules([{ ...broad, resourceNames: ["n0"] }], [broad])).toThrow(TooManyGrants);
+  expect(missingRules([all], [broad])).toEqual([]);
+  const pods = many((index) => ({
+    verbs: ["get"],
+    apiGroups: [""],
+    resources: ["pods"],
+    resourceNames: [`p${index}`],
+  }));
+  expect(() => missingRules(pods, pods.toReversed())).toThrow(TooManyGrants);
+  expect(missingRules([...pods.slice(0, 100), all], pods.slice(0, 1_000))).toEqual([]);
 });

@@ -6,7 +6,7 @@ import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admissio
 import type { User } from "../request.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacAuthorizer } from "./rbac.ts";
-import { compactRules, describeRule, missingRules, quotedList } from "./rbac-rules.ts";
+import { compactRules, describeRule, missingRules, quotedList, TooManyGrants } from "./rbac-rules.ts";
 
 const rbacGroup = "rbac.authorization.k8s.io";
 const everything: readonly PolicyRule[] = [
@@ -83,8 +83,14 @@ export class EscalationCheck implements AdmissionPlugin {
     return decision.outcome === "allow";
   }
 
-  #missing({ user, namespace }: AdmissionAttributes, rules: readonly PolicyRule[]): PolicyRule[] {
-    return missingRules(this.rbac.rulesFor(user, namespace ?? "").rules, rules);
+  #missing(request: AdmissionAttributes, rules: readonly PolicyRule[]): PolicyRule[] {
+    const { user, namespace } = request;
+    try {
+      return missingRules(this.rbac.rulesFor(user, namespace ?? "").rules, rules);
+    } catch (error) {
+      if (!(error instanceof TooManyGrants)) throw error;
+      throw this.#refusal(request, `what user ${goQuote(user.name)} may grant cannot be told: ${error.message}`);
+    }
   }
 
   #assertHeld(request: AdmissionAttributes, rules: readonly PolicyRule[]): void {

@@ -38,7 +38,8 @@ export class RbacAuthorizer implements Authorizer {
   readonly #rules = new Map<string, readonly PolicyRule[]>();
   readonly #bindings = new Map<string, Binding>();
   /** `<namespace or nothing>|<subject>` to the keys of its bindings. */
-  readonly #bySubject = new Map<string, Set<string>>();
+  /** Of each subject, the bindings that name it, and as what. */
+  readonly #bySubject = new Map<string, Map<string, Subject>>();
   readonly #stops: (() => void)[];
 
   constructor(private readonly reader: ResourceReader) {
@@ -78,7 +79,7 @@ export class RbacAuthorizer implements Authorizer {
     for (const { binding } of this.#appliedTo(user, namespace)) {
       const found = this.rulesOfRole(binding.roleRef, binding.metadata.namespace ?? "");
       if (typeof found === "string") errors.push(found);
-      else rules.push(...found);
+      else for (const rule of found) rules.push(rule);
     }
     return { rules, errors };
   }
@@ -96,12 +97,11 @@ export class RbacAuthorizer implements Authorizer {
     const seen = new Set<string>();
     for (const scope of namespace === "" ? [""] : ["", namespace])
       for (const subject of subjects)
-        for (const key of this.#bySubject.get(`${scope}|${subject}`) ?? []) {
+        for (const [key, found] of this.#bySubject.get(`${scope}|${subject}`) ?? []) {
           if (seen.has(key)) continue;
           seen.add(key);
           const binding = this.#bindings.get(key);
-          const found = binding?.subjects?.find((candidate) => subjectKey(candidate, scope) === subject);
-          if (binding && found) yield { binding, subject: found };
+          if (binding) yield { binding, subject: found };
         }
   }
 
@@ -132,8 +132,8 @@ export class RbacAuthorizer implements Authorizer {
     for (const subject of binding.subjects ?? []) {
       const indexKey = `${scope}|${subjectKey(subject, scope)}`;
       const keys = this.#bySubject.get(indexKey);
-      if (keys) keys.add(key);
-      else this.#bySubject.set(indexKey, new Set([key]));
+      if (!keys) this.#bySubject.set(indexKey, new Map([[key, subject]]));
+      else if (!keys.has(key)) keys.set(key, subject);
     }
   }
 }
