@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
+import { SystemOom } from "#agent/telemetry/system-oom.ts";
 import { UsageHistory } from "#agent/telemetry/usage-history.ts";
 import { nodes, pods, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
@@ -210,6 +211,7 @@ export class Kubelet {
       storageUsage: (pod) => this.#workers.storageUsage(pod),
       workers: () => this.#workers.all(),
       tell: (event) => recorder.record(boardReference(options.nodeName), event),
+      systemOom: new SystemOom(),
       collectGarbage: () => this.#sweep(),
       log,
     });
@@ -443,6 +445,7 @@ export class Kubelet {
       workers: this.#workers,
       containerGarbage: this.#garbage,
       imageGarbage: this.#imageGarbage,
+      board: this.options.nodeName,
     });
   }
 }

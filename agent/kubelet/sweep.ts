@@ -3,6 +3,7 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ContainerGarbage } from "./container-garbage.ts";
 import { podFromContainers } from "./container-identity.ts";
 import type { ImageGarbage } from "./images/image-gc.ts";
+import { boardReference } from "./node/node-events.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 
@@ -11,10 +12,12 @@ export interface Swept {
   readonly workers: PodWorkers;
   readonly containerGarbage: ContainerGarbage | undefined;
   readonly imageGarbage: ImageGarbage | undefined;
+  /** The name of its Node. */
+  readonly board: string;
 }
 
 /** Finds what no event told of: pods that nobody wants, what is left of such, workers whose pod looks different now. */
-export async function sweep({ parts, workers, containerGarbage, imageGarbage }: Swept): Promise<void> {
+export async function sweep({ parts, workers, containerGarbage, imageGarbage, board }: Swept): Promise<void> {
   const { runtime, log } = parts;
   const [containers, sandboxes] = await Promise.all([runtime.listContainers(), runtime.listSandboxes()]);
   const uids = new Set([...containers, ...sandboxes].map(({ pod }) => pod.uid));
@@ -41,7 +44,13 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage }: 
   parts.devices?.retain(isKnown);
   await parts.claims?.loadedClaims?.retain(isKnown);
   await parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)]));
-  await containerGarbage?.collect(containers, sandboxes);
+  try {
+    await containerGarbage?.collect(containers, sandboxes);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    parts.recorder.record(boardReference(board), { type: "Warning", reason: "ContainerGCFailed", message });
+    log.warn("dead containers could not be removed", { error });
+  }
   imageGarbage?.observe(await runtime.listImages(), containers);
   for (const worker of workers.all()) worker.prompt();
 }

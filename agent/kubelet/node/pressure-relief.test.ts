@@ -22,6 +22,7 @@ async function relieved(memory: boolean, cache_bytes: number, told: EventToRecor
   const fail = (failure: PodFailure): unknown => failures.push(failure);
   const worker = { uid: "u", pod, active: true, evicting: false, fail } as unknown as PodWorker;
   const options: Partial<PressureReliefOptions> = {
+    systemOom: { look: () => Promise.resolve([]) },
     imageFolder: () => undefined,
     workers: () => [worker],
     tell: (event) => told.push(event),
@@ -44,26 +45,89 @@ test("a pod that goes for its own limit is not", async () => {
   expect(await relieved(false, 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
 });
 
-test("a disk that stays full although all images that can go are gone is told", async () => {
-  const gib = 2 ** 30;
-  const told: EventToRecord[] = [];
-  const options: Partial<PressureReliefOptions> = {
+const gib = 2 ** 30;
+const none = { memory: false, disk: false, pids: false };
+const shortMessage =
+  "Insufficient free disk space on the node's image filesystem (90% of 10.0 GiB used). Failed to free sufficient space by deleting unused images (freed 512 bytes). Investigate disk usage, as it could be used by active images, logs, volumes, or other data.";
+
+/** Relief of a board on which only its image disk and the kernel's victims are looked at, and what it tells. */
+function imageRelief(options: Partial<PressureReliefOptions>): { look: () => Promise<void>; told: string[] } {
+  const told: string[] = [];
+  const all: Partial<PressureReliefOptions> = {
+    systemOom: { look: () => Promise.resolve([]) },
     imageFolder: () => "/images",
     host: { statfs: async () => ({ capacity_bytes: 10 * gib, available_bytes: gib }) } as unknown as Host,
-    imageGarbage: { collect: async () => 512 } as unknown as ImageGarbage,
     workers: () => [],
-    tell: (event) => told.push(event),
+    log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
+    ...options,
+    tell: ({ type, reason, message }) => told.push(`${type} ${reason}: ${message}`),
   };
-  const relief = new PressureRelief(options as PressureReliefOptions);
-  const none = { memory: false, disk: false, pids: false };
-  await relief.relieve(none);
-  await relief.relieve(none);
-  expect(told).toEqual([
-    {
-      type: "Warning",
-      reason: "FreeDiskSpaceFailed",
-      message:
-        "Insufficient free disk space on the node's image filesystem (90% of 10.0 GiB used). Failed to free sufficient space by deleting unused images (freed 512 bytes). Investigate disk usage, as it could be used by active images, logs, volumes, or other data.",
+  const relief = new PressureRelief(all as PressureReliefOptions);
+  return { look: () => relief.relieve(none), told };
+}
+
+test("a disk that stays full although all images that can go are gone is told, then that they do not suffice", async () => {
+  const disk = { capacity_bytes: 10 * gib, available_bytes: gib };
+  const { look, told } = imageRelief({
+    host: { statfs: async () => disk } as unknown as Host,
+    imageGarbage: {
+      collect: async ({ available_bytes }: typeof disk) => (available_bytes === gib ? 512 : undefined),
+    } as unknown as ImageGarbage,
+  });
+  for (let round = 0; round < 3; round++) await look();
+  const both = [`Warning FreeDiskSpaceFailed: ${shortMessage}`, `Warning ImageGCFailed: ${shortMessage}`];
+  expect(told).toEqual(both);
+  disk.available_bytes = 5 * gib;
+  await look();
+  disk.available_bytes = gib;
+  await look();
+  expect(told).toEqual([...both, `Warning FreeDiskSpaceFailed: ${shortMessage}`]);
+});
+
+test("images that cannot be listed are told of at the second look, and keep nothing else from being done", async () => {
+  let looks = 0;
+  const { look, told } = imageRelief({
+    imageGarbage: { collect: () => Promise.reject(new Error("the runtime is away")) } as unknown as ImageGarbage,
+    collectGarbage: async () => undefined,
+    workers: () => {
+      looks += 1;
+      return [];
     },
-  ]);
+  });
+  await look();
+  expect(told).toEqual([]);
+  await look();
+  await look();
+  expect(told).toEqual(["Warning ImageGCFailed: the runtime is away"]);
+  expect(looks).toBe(3);
+});
+
+test("a disk that says it has no room at all is told", async () => {
+  const { look, told } = imageRelief({
+    host: { statfs: async () => ({ capacity_bytes: 0, available_bytes: 0 }) } as unknown as Host,
+  });
+  await look();
+  expect(told).toEqual(["Warning InvalidDiskCapacity: invalid capacity 0 on image filesystem"]);
+});
+
+test("what the kernel killed for the board's sake is told; a log that cannot be read is tried once", async () => {
+  const { look, told } = imageRelief({
+    imageFolder: () => undefined,
+    systemOom: { look: async () => [{ process: "web", pid: 7 }] },
+  });
+  await look();
+  expect(told).toEqual(["Warning SystemOOM: System OOM encountered, victim process: web, pid: 7"]);
+  let looks = 0;
+  const deaf = imageRelief({
+    imageFolder: () => undefined,
+    systemOom: {
+      look: () => {
+        looks += 1;
+        return Promise.reject(new Error("not permitted"));
+      },
+    },
+  });
+  await deaf.look();
+  await deaf.look();
+  expect([looks, deaf.told]).toEqual([1, []]);
 });

@@ -1,5 +1,6 @@
 import type { Host } from "#agent/host/host.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
+import type { SystemOom } from "#agent/telemetry/system-oom.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -19,6 +20,7 @@ export interface PressureReliefOptions {
   readonly workers: () => Iterable<PodWorker>;
   /** Tells of the board. */
   readonly tell: (event: EventToRecord) => void;
+  readonly systemOom: Pick<SystemOom, "look">;
   /** Ended containers that may go. */
   readonly collectGarbage: () => Promise<void>;
   readonly log: Log;
@@ -27,8 +29,9 @@ export interface PressureReliefOptions {
 /** Frees what the board runs short of: images and dead containers when the disk fills, then pods, one at a time. */
 export class PressureRelief {
   #running = false;
-  /** Images alone do not make room enough. */
-  #isShort = false;
+  /** Looks in a row at which images could not be collected, or not enough of them. */
+  #imageFailures = 0;
+  #isDeafToOom = false;
 
   constructor(readonly options: PressureReliefOptions) {}
 
@@ -37,6 +40,7 @@ export class PressureRelief {
     if (this.#running) return;
     this.#running = true;
     try {
+      await this.#tellOfOom();
       await this.#enforceLimits();
       await this.#collectImages();
       if (pressures.disk) await this.options.collectGarbage();
@@ -49,17 +53,51 @@ export class PressureRelief {
     }
   }
 
+  /** A failure is told once, and at the second look in a row as one of collecting images; then no more while it lasts, since each
+   *  look would tell other bytes. */
   async #collectImages(): Promise<void> {
     const folder = this.options.imageFolder();
     if (folder === undefined) return;
-    const disk = await this.options.host.statfs(folder);
-    const freed_bytes = await this.options.imageGarbage.collect(disk);
-    const message = freed_bytes === undefined ? undefined : shortfall(disk, freed_bytes);
-    const wasShort = this.#isShort;
-    this.#isShort = message !== undefined;
-    if (message === undefined) return;
-    // Told once for as long as it lasts: each look would tell other bytes.
-    if (!wasShort) this.options.tell({ type: "Warning", reason: "FreeDiskSpaceFailed", message });
+    const failure = await this.#imageFailure(folder);
+    if (failure === undefined) {
+      this.#imageFailures = 0;
+      return;
+    }
+    const { reason, message } = failure;
+    this.#imageFailures += 1;
+    if (this.#imageFailures === 1 && reason) this.options.tell({ type: "Warning", reason, message });
+    if (this.#imageFailures === 2) this.options.tell({ type: "Warning", reason: "ImageGCFailed", message });
+  }
+
+  /** Why images could not be collected, with the reason of the event that tells of it where it has one of its own. */
+  async #imageFailure(folder: string): Promise<{ reason?: string; message: string } | undefined> {
+    try {
+      const disk = await this.options.host.statfs(folder);
+      if (disk.capacity_bytes === 0)
+        return { reason: "InvalidDiskCapacity", message: "invalid capacity 0 on image filesystem" };
+      const freed_bytes = await this.options.imageGarbage.collect(disk);
+      const message = freed_bytes === undefined ? undefined : shortfall(disk, freed_bytes);
+      return message === undefined ? undefined : { reason: "FreeDiskSpaceFailed", message };
+    } catch (error) {
+      this.options.log.warn("images could not be collected", { error });
+      return { message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** What the kernel killed because the whole board was out of memory. */
+  async #tellOfOom(): Promise<void> {
+    if (this.#isDeafToOom) return;
+    try {
+      for (const { process, pid } of await this.options.systemOom.look()) {
+        const message = `System OOM encountered, victim process: ${process}, pid: ${pid}`;
+        this.options.tell({ type: "Warning", reason: "SystemOOM", message });
+      }
+    } catch (error) {
+      this.#isDeafToOom = true;
+      this.options.log.warn("what the kernel kills for lack of memory is not told of: its log cannot be read", {
+        error,
+      });
+    }
   }
 
   /**
