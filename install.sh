@@ -103,6 +103,10 @@ look_at_machine() {
     die "the kernel is 64-bit but the programs on this card are 32-bit" "write the card anew with Raspberry Pi OS (64-bit)"
   fi
   [ -e "$loader" ] || die "this system has no glibc ($loader)" "use Raspberry Pi OS, Debian, Ubuntu or another system with glibc"
+}
+
+# What the variables at the top may be.
+check_variables() {
   case ${INSTALL_BRAMBLE_JOURNAL:-none} in
     none | volatile) ;;
     *[!0-9KMG]* | [KMG]*) die "INSTALL_BRAMBLE_JOURNAL: expected volatile, none or a size such as 64M, got $INSTALL_BRAMBLE_JOURNAL" ;;
@@ -128,7 +132,6 @@ look_at_machine() {
   one_word BRAMBLE_TOKEN "${BRAMBLE_TOKEN:-}"
   one_word BRAMBLE_PIN "${BRAMBLE_PIN:-}"
   one_word INSTALL_BRAMBLE_VERSION "${INSTALL_BRAMBLE_VERSION:-}"
-  need_space "$(dirname "$bin_dir")" 300
 }
 
 one_word() { # variable value
@@ -942,6 +945,8 @@ main() {
     return 0
   fi
   look_at_machine
+  check_variables
+  need_space "$(dirname "$bin_dir")" 300
   choose_role
   choose_source
   install_packages

@@ -49,23 +49,29 @@ const readyText: ConditionText = {
   message: "recommended size matches current size",
 };
 
+/** A change of size that is thought of. */
+export interface ScalingStep {
+  /** Replicas that the metrics ask for, and those that there are. */
+  readonly desired: number;
+  readonly current: number;
+  readonly bounds: Bounds;
+  readonly behaviour: HorizontalPodAutoscalerBehavior | undefined;
+  readonly memory: ScalingMemory;
+  /** Of the monotonic clock, as the memory's times. */
+  readonly now_ms: number;
+}
+
 /** The size that may be taken now on the way to the desired one. */
-export function normalize(
-  desired: number,
-  current: number,
-  bounds: Bounds,
-  behaviour: HorizontalPodAutoscalerBehavior | undefined,
-  memory: ScalingMemory,
-  now_ms: number,
-): Normalized {
-  const upWindow_s = behaviour?.scaleUp?.stabilizationWindowSeconds ?? 0;
-  const downWindow_s = behaviour?.scaleDown?.stabilizationWindowSeconds ?? usualDownWindow_s;
-  const longest_ms = Math.max(upWindow_s, downWindow_s) * 1000;
+export function normalize(step: ScalingStep): Normalized {
+  const { desired, current, behaviour, memory, now_ms } = step;
+  const windows = {
+    up_s: behaviour?.scaleUp?.stabilizationWindowSeconds ?? 0,
+    down_s: behaviour?.scaleDown?.stabilizationWindowSeconds ?? usualDownWindow_s,
+  };
+  const longest_ms = Math.max(windows.up_s, windows.down_s) * 1000;
   const recent = memory.recommendations.filter(({ at_ms }) => at_ms >= now_ms - longest_ms);
-  const stable = stabilized(desired, current, recent, upWindow_s, downWindow_s, behaviour !== undefined, now_ms);
-  const limit = behaviour
-    ? limitedByRules(stable, current, bounds, behaviour, memory, now_ms)
-    : limited(stable, current, bounds);
+  const stable = stabilized(step, recent, windows);
+  const limit = behaviour ? limitedByRules(stable, behaviour, step) : limited(stable, step);
   const shrinks = !behaviour || desired < current;
   const stabilizedText: ConditionText = shrinks
     ? {
@@ -92,21 +98,17 @@ export function normalize(
 
 /** No higher than the lowest of the window for growing, no lower than the highest of that for shrinking. */
 function stabilized(
-  desired: number,
-  current: number,
+  { desired, current, behaviour, now_ms }: ScalingStep,
   recent: readonly Timed[],
-  upWindow_s: number,
-  downWindow_s: number,
-  hasBehaviour: boolean,
-  now_ms: number,
+  windows: { readonly up_s: number; readonly down_s: number },
 ): number {
   const within = (window_s: number): number[] => [
     desired,
     ...recent.filter(({ at_ms }) => at_ms > now_ms - window_s * 1000).map(({ replicas }) => replicas),
   ];
-  const high = Math.max(...within(downWindow_s));
-  if (!hasBehaviour) return high;
-  const low = Math.min(...within(upWindow_s));
+  const high = Math.max(...within(windows.down_s));
+  if (!behaviour) return high;
+  const low = Math.min(...within(windows.up_s));
   return Math.min(Math.max(current, low), high);
 }
 
@@ -143,7 +145,7 @@ const tooSlow = (replicas: number): Limit => ({
 });
 
 /** Without rules: at most twice the size at once, or four. */
-function limited(stable: number, current: number, { min, max }: Bounds): Limit {
+function limited(stable: number, { current, bounds: { min, max } }: ScalingStep): Limit {
   const most = Math.max(2 * current, 4);
   if (stable < min) return tooFew(min);
   if (stable > Math.min(max, most)) return max > most ? tooFast(most) : tooMany(max);
@@ -152,17 +154,18 @@ function limited(stable: number, current: number, { min, max }: Bounds): Limit {
 
 function limitedByRules(
   stable: number,
-  current: number,
-  { min, max }: Bounds,
-  { scaleUp, scaleDown }: HorizontalPodAutoscalerBehavior,
-  memory: ScalingMemory,
-  now_ms: number,
+  { scaleUp = {}, scaleDown = {} }: HorizontalPodAutoscalerBehavior,
+  step: ScalingStep,
 ): Limit {
+  const {
+    current,
+    bounds: { min, max },
+  } = step;
   if (stable > current) {
-    const most = Math.max(current, rateLimit(current, scaleUp ?? {}, memory, "up", now_ms));
+    const most = Math.max(current, rateLimit(scaleUp, step, "up"));
     if (stable > Math.min(max, most)) return max > most ? tooFast(most) : tooMany(max);
   } else if (stable < current) {
-    const least = Math.min(current, rateLimit(current, scaleDown ?? {}, memory, "down", now_ms));
+    const least = Math.min(current, rateLimit(scaleDown, step, "down"));
     if (stable < Math.max(min, least)) return min < least ? tooSlow(least) : tooFew(min);
   }
   return inRange(stable);
@@ -170,11 +173,9 @@ function limitedByRules(
 
 /** How far the policies let the size go now, from where it was when the period of each began. */
 function rateLimit(
-  current: number,
   { selectPolicy = "Max", policies = [] }: HPAScalingRules,
-  { ups, downs }: ScalingMemory,
+  { current, memory: { ups, downs }, now_ms }: ScalingStep,
   way: "up" | "down",
-  now_ms: number,
 ): number {
   if (selectPolicy === "Disabled") return current;
   const sign = way === "up" ? 1 : -1;

@@ -86,12 +86,17 @@ describe("behaviour", () => {
 
   test("without rules it grows to double at once and shrinks to the most of five minutes", () => {
     const start = firstMemory(5, 0);
-    const grown = normalize(18, 5, bounds, undefined, start, 1_000);
+    const grown = normalize({ desired: 18, current: 5, bounds, behaviour: undefined, memory: start, now_ms: 1_000 });
     expect(grown).toMatchObject({ replicas: 10, scalingLimited: { status: "True", reason: "ScaleUpLimit" } });
-    const held = normalize(2, 5, bounds, undefined, start, 1_000);
+    const held = normalize({ desired: 2, current: 5, bounds, behaviour: undefined, memory: start, now_ms: 1_000 });
     expect(held).toMatchObject({ replicas: 5, ableToScale: { reason: "ScaleDownStabilized" } });
-    expect(normalize(2, 5, bounds, undefined, held.memory, 400_000).replicas).toBe(2);
-    expect(normalize(30, 15, bounds, undefined, firstMemory(15, 0), 0)).toMatchObject({
+    expect(
+      normalize({ desired: 2, current: 5, bounds, behaviour: undefined, memory: held.memory, now_ms: 400_000 })
+        .replicas,
+    ).toBe(2);
+    expect(
+      normalize({ desired: 30, current: 15, bounds, behaviour: undefined, memory: firstMemory(15, 0), now_ms: 0 }),
+    ).toMatchObject({
       replicas: 20,
       scalingLimited: { reason: "TooManyReplicas" },
     });
@@ -117,16 +122,21 @@ describe("behaviour", () => {
       },
     };
     const start = firstMemory(5, 0);
-    expect(normalize(20, 5, bounds, behaviour, start, 1_000).replicas).toBe(7);
+    expect(normalize({ desired: 20, current: 5, bounds, behaviour, memory: start, now_ms: 1_000 }).replicas).toBe(7);
     const after = remember(start, 5, 7, behaviour, 1_000);
-    expect(normalize(20, 7, bounds, behaviour, after, 30_000).replicas).toBe(7);
-    expect(normalize(20, 7, bounds, behaviour, after, 62_000).replicas).toBe(9);
-    expect(normalize(1, 7, bounds, behaviour, firstMemory(7, 0), 400_000)).toMatchObject({
+    expect(normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, now_ms: 30_000 }).replicas).toBe(7);
+    expect(normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, now_ms: 62_000 }).replicas).toBe(9);
+    expect(
+      normalize({ desired: 1, current: 7, bounds, behaviour, memory: firstMemory(7, 0), now_ms: 400_000 }),
+    ).toMatchObject({
       replicas: 6,
       scalingLimited: { reason: "ScaleDownLimit" },
     });
     const disabled = { ...behaviour, scaleDown: { ...behaviour.scaleDown, selectPolicy: "Disabled" } };
-    expect(normalize(1, 7, bounds, disabled, firstMemory(7, 0), 400_000).replicas).toBe(7);
+    expect(
+      normalize({ desired: 1, current: 7, bounds, behaviour: disabled, memory: firstMemory(7, 0), now_ms: 400_000 })
+        .replicas,
+    ).toBe(7);
   });
 });
 

@@ -178,7 +178,8 @@ class Autoscaling {
     const reason = proposal.replicas > current ? `${proposal.name} above target` : "All metrics below target";
     const now_ms = this.context.clock.now_ms();
     const memory = this.memories.scaling.get(this.key) ?? firstMemory(current, now_ms);
-    const normalized = normalize(proposal.replicas, current, { min, max }, behavior, memory, now_ms);
+    const desired = proposal.replicas;
+    const normalized = normalize({ desired, current, bounds: { min, max }, behaviour: behavior, memory, now_ms });
     this.memories.scaling.set(this.key, normalized.memory);
     this.#set("AbleToScale", normalized.ableToScale);
     this.#set("ScalingLimited", normalized.scalingLimited);
