@@ -177,10 +177,10 @@ function collectionOperations(resource: PublishedResource, { id, scope }: Names)
   return operations;
 }
 
-/** As upstream speaks of kinds. */
+/** As upstream speaks of kinds, which takes one that ends like a plural for several. */
 function withArticle(kind: string): string {
-  if (kind === "Endpoints") return kind;
-  return `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
+  if (/(^|[^s])s$/.test(kind)) return kind;
+  return `${/^[aeiou]/i.test(kind) ? "an" : "a"} ${kind}`;
 }
 
 function createOperation(

@@ -132,6 +132,19 @@ describe("OpenAPI 3", () => {
     ]);
   });
 
+  test.each([
+    ["Thing", "create a Thing"],
+    ["Orb", "create an Orb"],
+    ["Prometheus", "create Prometheus"],
+    ["EndpointClass", "create an EndpointClass"],
+  ])("what makes a %s is described", async (kind, description) => {
+    const { paths } = await getJson(
+      publisherOf([custom(undefined, { kind })]),
+      "/openapi/v3/apis/stable.example.com/v1",
+    );
+    expect(paths["/apis/stable.example.com/v1/namespaces/{namespace}/things"].post.description).toBe(description);
+  });
+
   test("models and fields are described, references too", async () => {
     const descriptions: Descriptions = {
       of: (model) =>
