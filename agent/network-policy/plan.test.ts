@@ -158,3 +158,37 @@ test("of a pod, what ended or is on the host's network counts for nothing, and a
   expect(policyPod({ ...full, status: { phase: "Succeeded" } }, "pi-1")).toBeUndefined();
   expect(policyPod({ ...full, spec: { ...full.spec, hostNetwork: true } }, "pi-1")).toBeUndefined();
 });
+
+describe("many peers with many ports", () => {
+  test("take rules by their sum, not by their product", () => {
+    const count = 20_000;
+    const address = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}/32`;
+    const from = Array.from({ length: count }, (_, index) => ({ ipBlock: { cidr: address(index) } }));
+    const ports = Array.from({ length: count }, (_, index) => ({ port: 2 * index + 1 }));
+    const more = [{ port: 80, endPort: 90, protocol: "UDP" }, { protocol: "SCTP" }, { port: "http", protocol: "TCP" }];
+    const spies = { namespaceSelector: { matchLabels: { team: "b" } } };
+    const excepting = { ipBlock: { cidr: "172.16.0.0/12", except: ["172.16.1.0/24"] } };
+    const ingress = [{ from: [...from, spies, excepting], ports: [...ports, ...more] }];
+    const plan = planOf(policy({ podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress"], ingress }));
+    const found = rules(plan, "IN").map((rule) => rule.replace(/BRAMBLE-NP4-\w+/g, "SET"));
+    const doors = ["-p tcp -m set --match-set SET dst", "-p udp -m set --match-set SET dst"];
+    const expected = ["src", "src", "src"].flatMap((side) =>
+      [...doors, "-m set --match-set SET dst,dst", "-p sctp"].map(
+        (door) => `-m set --match-set SET ${side} ${door} -j RETURN`,
+      ),
+    );
+    expect(found).toEqual([...expected, "-j DROP"]);
+    const sizes = [...plan.sets.values()].map(({ type, entries }) => `${type} ${entries.size}`).toSorted();
+    expect(sizes).toEqual([
+      "bitmap:port 1",
+      "bitmap:port 20000",
+      "hash:ip 1",
+      "hash:ip,port 2",
+      "hash:net 2",
+      "hash:net 20000",
+    ]);
+    expect(renderSetChanges(new Map(), plan.sets).before).toMatch(
+      /create BRAMBLE-NP4-\w+ bitmap:port range 0-65535\n.*\nadd BRAMBLE-NP4-\w+ 80-90\n/,
+    );
+  });
+});

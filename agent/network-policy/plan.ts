@@ -33,6 +33,10 @@ export interface PolicyPlan {
 
 type Direction = "ingress" | "egress";
 
+/** Peers with ports of one rule of a policy that are written out one by one. */
+const MOST_PAIRS = 64;
+const MOST_OF_A_SET = 65_536;
+
 /**
  * Rules and address sets that isolate this board's pods, by the NetworkPolicy API: a pod that no policy selects in a
  * direction is open in it; else what one of them allows passes and the rest is dropped. Replies pass always, and so do
@@ -141,19 +145,37 @@ class Draft {
   /** A rule allows what matches one of its peers and one of its ports; no peers or no ports mean any. */
   private matches(policy: NetworkPolicy, rule: DirectedRule, direction: Direction): string[][] {
     const namespace = policy.metadata.namespace ?? "";
-    const peers = rule.peers.length === 0 ? [[]] : this.peerMatches(namespace, rule.peers, direction);
-    const ports = rule.ports.length === 0 ? [[]] : rule.ports.map((port) => this.portMatch(port));
+    const { peers: others, ports: doors } = rule;
+    // Each peer with each port is a rule of the kernel's: many of both are put into sets.
+    const form = Math.max(others.length, 1) * Math.max(doors.length, 1) > MOST_PAIRS ? "gathered" : "single";
+    const peers = others.length === 0 ? [[]] : this.peerMatches(namespace, others, direction, form);
+    const ports =
+      doors.length === 0
+        ? [[]]
+        : form === "single"
+          ? doors.map((port) => this.portMatch(port))
+          : this.portMatches(doors);
     return peers.flatMap((peer) => ports.map((port) => [...peer, ...port]));
   }
 
-  private peerMatches(namespace: string, peers: readonly NetworkPolicyPeer[], direction: Direction): string[][] {
+  private peerMatches(
+    namespace: string,
+    peers: readonly NetworkPolicyPeer[],
+    direction: Direction,
+    form: "single" | "gathered",
+  ): string[][] {
     const [side, flag] = direction === "ingress" ? ["src", "-s"] : ["dst", "-d"];
     const inSet = (name: string): string[] => ["-m", "set", "--match-set", name, side];
     const selectors = peers.filter(({ ipBlock }) => ipBlock === undefined);
     const blocks = peers.flatMap(({ ipBlock }) => (ipBlock && isFamily(this.family)(ipBlock.cidr) ? [ipBlock] : []));
+    const isPlain = ({ except }: IPBlock): boolean => form === "gathered" && !except?.length;
+    const plain = [...new Set(blocks.filter(isPlain).map(({ cidr }) => cidr))];
     return [
       ...(selectors.length > 0 ? [inSet(this.podSet(namespace, selectors))] : []),
-      ...blocks.map((block) => (block.except?.length ? inSet(this.blockSet(block)) : [flag, block.cidr])),
+      ...chunks(plain, MOST_OF_A_SET / 2).map((part) => inSet(this.netSet(part))),
+      ...blocks
+        .filter((block) => !isPlain(block))
+        .map((block) => (block.except?.length ? inSet(this.blockSet(block)) : [flag, block.cidr])),
     ];
   }
 
@@ -179,6 +201,29 @@ class Draft {
     );
   }
 
+  private netSet(cidrs: readonly string[]): string {
+    return this.set("hash:net", JSON.stringify(cidrs), () => cidrs.flatMap(halves));
+  }
+
+  /** All of these ports in as many rules as there are protocols, and one for those by name. */
+  private portMatches(ports: readonly NetworkPolicyPort[]): string[][] {
+    const matches: string[][] = [];
+    const numbered = Map.groupBy(
+      ports.filter(({ port }) => typeof port === "number"),
+      ({ protocol = "TCP" }) => protocol.toLowerCase(),
+    );
+    for (const [name, own] of numbered) {
+      const entries = own.map(({ port, endPort }) => (endPort === undefined ? String(port) : `${port}-${endPort}`));
+      const set = this.set("bitmap:port", JSON.stringify([name, entries]), () => entries);
+      matches.push(["-p", name, "-m", "set", "--match-set", set, "dst"]);
+    }
+    const named = ports.filter(({ port }) => typeof port === "string");
+    if (named.length > 0) matches.push(this.namedMatch(named));
+    const whole = new Set(ports.filter(({ port }) => port === undefined).map(({ protocol = "TCP" }) => protocol));
+    for (const protocol of whole) matches.push(this.portMatch({ protocol }));
+    return matches;
+  }
+
   private blockSet({ cidr, except = [] }: IPBlock): string {
     return this.set("hash:net", JSON.stringify([cidr, except]), () => {
       const excluded = new Set(except.flatMap(halves));
@@ -193,11 +238,19 @@ class Draft {
     if (typeof port === "number") {
       return ["-p", name, "-m", name, "--dport", endPort === undefined ? String(port) : `${port}:${endPort}`];
     }
-    const set = this.set("hash:ip,port", JSON.stringify([port, protocol]), () =>
+    return this.namedMatch([{ protocol, port }]);
+  }
+
+  private namedMatch(ports: readonly NetworkPolicyPort[]): string[] {
+    const keyOf = (port: unknown, protocol: string): string => `${protocol}/${port}`;
+    const wanted = new Set(ports.map(({ port, protocol = "TCP" }) => keyOf(port, protocol)));
+    const set = this.set("hash:ip,port", JSON.stringify([...wanted]), () =>
       this.state.pods.flatMap(({ ips, namedPorts }) =>
         namedPorts
-          .filter((named) => named.name === port && named.protocol === protocol)
-          .flatMap((named) => ips.filter(isFamily(this.family)).map((ip) => `${ip},${name}:${named.port}`)),
+          .filter(({ name, protocol }) => wanted.has(keyOf(name, protocol)))
+          .flatMap(({ protocol, port }) =>
+            ips.filter(isFamily(this.family)).map((ip) => `${ip},${protocol.toLowerCase()}:${port}`),
+          ),
       ),
     );
     return ["-m", "set", "--match-set", set, "dst,dst"];
@@ -208,6 +261,12 @@ class Draft {
     if (!this.sets.has(name)) this.sets.set(name, { type, family: this.family, entries: new Set(entries()) });
     return name;
   }
+}
+
+function chunks<T>(items: readonly T[], length: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / length) }, (_, index) =>
+    items.slice(index * length, (index + 1) * length),
+  );
 }
 
 /** The kernel's sets of networks know no prefix of length 0: two halves stand for it. */

@@ -2,8 +2,9 @@ import { runProgram } from "./program.ts";
 
 /** A set of addresses as the kernel holds it; the name that rules match by is the key under which it is kept. */
 export interface IpSet {
-  /** `hash:ip`: single addresses. `hash:net`: networks. `hash:ip,port`: an address with a port, `10.0.0.1,tcp:80`. */
-  readonly type: "hash:ip" | "hash:net" | "hash:ip,port";
+  /** `hash:ip`: single addresses. `hash:net`: networks. `hash:ip,port`: an address with a port, `10.0.0.1,tcp:80`. `bitmap:port`: ports of
+   *  whatever protocol and family, `80` or `80-90`. */
+  readonly type: "hash:ip" | "hash:net" | "hash:ip,port" | "bitmap:port";
   readonly family: "IPv4" | "IPv6";
   /** As `ipset add` takes them, options included: `10.1.0.0/16 nomatch`. */
   readonly entries: ReadonlySet<string>;
@@ -39,11 +40,8 @@ export function renderSetChanges(previous: KnownIpSets, next: IpSetMap): IpSetCh
 
 function filled(name: string, { type, family, entries }: IpSet): string[] {
   const inet = family === "IPv6" ? "inet6" : "inet";
-  return [
-    `create ${name} ${type} family ${inet} hashsize 64 maxelem ${largest}`,
-    `flush ${name}`,
-    ...[...entries].map((entry) => `add ${name} ${entry}`),
-  ];
+  const how = type === "bitmap:port" ? "range 0-65535" : `family ${inet} hashsize 64 maxelem ${largest}`;
+  return [`create ${name} ${type} ${how}`, `flush ${name}`, ...[...entries].map((entry) => `add ${name} ${entry}`)];
 }
 
 function changedEntries(name: string, known: IpSet, next: IpSet): string[] {
