@@ -96,21 +96,16 @@ test("a failed daemon is tried again ever more rarely", async () => {
 
 describe("a DaemonSet", () => {
   let harness: Harness<RecordingClient>;
-  let boards: AbortController;
   beforeEach(async () => {
     harness = await Harness.onApiServer();
-    boards = new AbortController();
   });
-  afterEach(async () => {
-    boards.abort();
-    await harness.stop();
-  });
+  afterEach(() => harness.stop());
   const get = () => harness.client.get(daemonSets, key);
   const targets = async () => (await livePods(harness.client)).map(targetNodeOf).sort();
 
   test("has a pod on every node that it selects, and follows nodes and labels", async () => {
     const { client } = harness;
-    void runAllPods(client, boards.signal);
+    void runAllPods(client, harness.ending);
     for (const name of ["a", "b"]) await client.create(nodes, testNode(name, { labels: { disk: "ssd" } }));
     await client.create(nodes, testNode("c"));
     await harness.run(daemonSetController());
@@ -152,7 +147,7 @@ describe("a DaemonSet", () => {
 
   test("rolls to a new template and back, keeping revisions", async () => {
     const { client } = harness;
-    void runAllPods(client, boards.signal);
+    void runAllPods(client, harness.ending);
     for (const name of ["a", "b"]) await client.create(nodes, testNode(name));
     await harness.run(daemonSetController());
     await client.create(daemonSets, daemonSet());

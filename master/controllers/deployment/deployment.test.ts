@@ -93,18 +93,13 @@ test("a template used again gets a new revision and remembers the old ones", () 
 
 describe("a Deployment", () => {
   let harness: Harness<RecordingClient>;
-  let boards: AbortController;
   beforeEach(async () => {
     harness = await Harness.onApiServer();
-    boards = new AbortController();
   });
-  afterEach(async () => {
-    boards.abort();
-    await harness.stop();
-  });
+  afterEach(() => harness.stop());
 
   const start = async (made: Deployment, mayRun?: (pod: Pod) => boolean): Promise<void> => {
-    void runAllPods(harness.client, boards.signal, mayRun);
+    void runAllPods(harness.client, harness.ending, mayRun);
     await harness.run(replicaSetController);
     await harness.run(deploymentController);
     await harness.client.create(deployments, made);

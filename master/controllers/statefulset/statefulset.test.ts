@@ -93,15 +93,10 @@ describe("claims are owned as the retention policy says", () => {
 
 describe("a StatefulSet", () => {
   let harness: Harness<RecordingClient>;
-  let boards: AbortController;
   beforeEach(async () => {
     harness = await Harness.onApiServer();
-    boards = new AbortController();
   });
-  afterEach(async () => {
-    boards.abort();
-    await harness.stop();
-  });
+  afterEach(() => harness.stop());
   const get = () => harness.client.get(statefulSets, key);
   const names = async () => (await livePods(harness.client)).map(({ metadata }) => metadata.name).join();
   const images = async () => (await livePods(harness.client)).map(({ spec }) => spec?.containers[0]?.image);
@@ -141,7 +136,7 @@ describe("a StatefulSet", () => {
 
   test("rolls from the last to the first, down to its partition, and back", async () => {
     const { client } = harness;
-    void runAllPods(client, boards.signal);
+    void runAllPods(client, harness.ending);
     await harness.run(statefulSetController);
     await client.create(statefulSets, statefulSet());
     await eventually(async () => (await get()).status?.availableReplicas === 3, "three available");
@@ -173,7 +168,7 @@ describe("a StatefulSet", () => {
 
   test("replaces a pod that failed, under its own name", async () => {
     const { client } = harness;
-    void runAllPods(client, boards.signal);
+    void runAllPods(client, harness.ending);
     await harness.run(statefulSetController);
     await client.create(statefulSets, statefulSet({ replicas: 1 }));
     await eventually(async () => (await get()).status?.readyReplicas === 1, "ready");

@@ -22,6 +22,7 @@ export class Harness<C extends TestClient = MemoryClient> {
     },
   };
   readonly #running: RunningController[] = [];
+  readonly #ending = new AbortController();
   readonly #close: () => Promise<void>;
 
   /** Without arguments on the double; tests use `onApiServer`. */
@@ -53,6 +54,11 @@ export class Harness<C extends TestClient = MemoryClient> {
     });
   }
 
+  /** Aborted when it stops: for what a test has running beside the controllers. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
   async run(definition: ControllerDefinition, clock?: Clock): Promise<RunningController> {
     const running = await runController(definition, {
       client: this.client,
@@ -65,6 +71,7 @@ export class Harness<C extends TestClient = MemoryClient> {
   }
 
   async stop(): Promise<void> {
+    this.#ending.abort();
     await Promise.all(this.#running.map((one) => one.stop()));
     await this.informers.stop();
     await this.#close();
