@@ -30,6 +30,18 @@ describe("connectionFault", () => {
       coded("no match", "ERR_TLS_CERT_ALTNAME_INVALID", { host: "a.b.svc", cert: {} }),
       `${failed} certificate is not valid for any names, but wanted to match a.b.svc`,
     ],
+    [
+      new Error("error:10000438:SSL routines:OPENSSL_internal:TLSV1_ALERT_INTERNAL_ERROR"),
+      "remote error: tls: internal error",
+    ],
+    [
+      new Error("error:10000418:SSL routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA"),
+      "remote error: tls: unknown certificate authority",
+    ],
+    [
+      new Error("error:10000410:SSL routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE"),
+      "remote error: tls: handshake failure",
+    ],
     [new Error("anything else"), "anything else"],
   ];
   for (const [error, text] of cases) test(text, () => expect(connectionFault(error, "name:8443")).toBe(text));

@@ -18,6 +18,18 @@ const unknownAuthority = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
 ]);
 
+/** What the other side says of a handshake that it ends (RFC 8446, 6.2), where its words are others than the alert's name. */
+const alerts: Readonly<Record<string, string>> = {
+  CERTIFICATE_EXPIRED: "expired certificate",
+  CERTIFICATE_REVOKED: "revoked certificate",
+  CERTIFICATE_UNKNOWN: "unknown certificate",
+  DECODE_ERROR: "error decoding message",
+  DECRYPT_ERROR: "error decrypting message",
+  INSUFFICIENT_SECURITY: "insufficient security level",
+  PROTOCOL_VERSION: "protocol version not supported",
+  UNKNOWN_CA: "unknown certificate authority",
+};
+
 interface NodeError extends Error {
   readonly code?: string;
   /** Of a certificate that is for other names. */
@@ -39,6 +51,8 @@ export function connectionFault(error: Error, authority: string): string {
   // TLS has this code where the other side ended the connection in the midst of the handshake.
   if (error instanceof AnswerMissing || code === "ECONNRESET") return "EOF";
   if (/wrong.version.number/i.test(message)) return "http: server gave HTTP response to HTTPS client";
+  const [, alert] = /\b(?:TLSV1|SSLV3)_ALERT_([A-Z_]+)/.exec(message) ?? [];
+  if (alert) return `remote error: tls: ${alerts[alert] ?? alert.toLowerCase().replaceAll("_", " ")}`;
   const failed = "tls: failed to verify certificate: x509:";
   if (unknownAuthority.has(code)) return `${failed} certificate signed by unknown authority`;
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
