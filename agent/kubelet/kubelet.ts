@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
+import { RuntimeOperations } from "#agent/runtime/runtime-operations.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
 import type { Pressures } from "#agent/telemetry/pressure.ts";
 import { SystemOom } from "#agent/telemetry/system-oom.ts";
@@ -72,7 +73,11 @@ export class Kubelet {
   #watching: Promise<void> | undefined;
   #shutdown: BoardShutdown | undefined;
 
-  constructor(options: KubeletOptions) {
+  /** What was asked of the container runtime; for /metrics. */
+  readonly operations = new RuntimeOperations();
+
+  constructor(given: KubeletOptions) {
+    const options = { ...given, runtime: this.operations.counted(given.runtime) };
     this.#options = options;
     this.#log = (options.log ?? silentLog).named("kubelet");
     this.#informers =

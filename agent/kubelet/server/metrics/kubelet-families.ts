@@ -18,6 +18,7 @@ export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
     gauge("kubelet_desired_pods", "Pods that this board is to run.", [{ labels: { static: "" }, value: pods.length }]),
     gauge("kubelet_running_containers", "Containers by their state.", byState(containers)),
     ...volumeFamilies([...(await kubelet.volumeStats()).values()].flat()),
+    ...kubelet.operations.families(),
     ...processFamilies(),
   ];
 }
