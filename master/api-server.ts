@@ -28,7 +28,7 @@ import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer } from "./apiserver/server.ts";
-import type { PathAnswer, PathHandler, ServerParts } from "./apiserver/server-parts.ts";
+import type { Guards, PathAnswer, PathHandler, ServerParts } from "./apiserver/server-parts.ts";
 import { dashboardPaths } from "./dashboard/dashboard-paths.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
@@ -68,99 +68,24 @@ export interface RunningApiServer {
 
 /** Puts the API server together: registry, guards, ways to boards and pods, HTTPS. */
 export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
-  const { settings, store, keys, address, log } = setup;
+  const { settings, store, keys, log } = setup;
   const dialer = new BoardDialer(log.named("tunnel"));
-  const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
-  const oidc = oidcSettingsOf(settings);
-  const externalAddress = (): string => hostPort(address(), settings.httpsPort);
-  const configured = await configuredAuthentication(settings, issuer.issuer, log);
-  const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, log.named("authentication"));
-  const authorization = await authorizationOf(settings, log.named("authorization"));
-  const frontProxies = frontProxyTrustOf({
-    settings,
-    own: {
-      clients: () => keys.current.authorities.trusted,
-      frontProxies: () => keys.current.authorities.frontProxyTrusted,
-    },
-    log: log.named("authentication"),
-  });
-  let security: Security | undefined;
-  let extensions: Extensions | undefined;
+  const access = await accessOf(setup);
+  const { issuer, frontProxies } = access;
   const auditor = auditorOf(settings, log.named("audit"));
+  let built: GuardParts | undefined;
   const server = new ApiServer({
     store,
     auditor,
     declarations: builtinDeclarations,
-    guards: ({ reader, resources, client }) => {
-      const allocation = new ServiceAllocation({
-        reader,
-        serviceRanges: parseNetworks("service-cidr", settings.serviceCidr),
-        nodePorts: parsePortRange(settings.serviceNodePortRange),
-        shared: store.isShared ? new StoredReservations(store) : undefined,
-      });
-      extensions = new Extensions({
-        reader,
-        resources,
-        authorizer: { authorize: (attributes) => whole.authorize(attributes) },
-        dialer,
-        client: client(apiServerUser),
-        log: log.named("extensions"),
-        frontProxy: () => keys.current.certificates.frontProxyClient,
-      });
-      security = createSecurity({
-        reader,
-        issuer,
-        moreTokens: [oidc && new OidcTokens(oidc), configured, webhookTokens].filter((each) => each !== undefined),
-        authorization,
-        frontProxies,
-        allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
-        client: () => client(apiServerUser),
-        externalAddress,
-        tolerationSeconds: {
-          notReady_s: settings.defaultTolerationSeconds,
-          unreachable_s: settings.defaultTolerationSeconds,
-        },
-        admissionExtensions: [allocation, ...extensions.admission],
-      });
-      const whole = security.authorizer;
-      const { aggregator } = extensions;
-      const openApi = openApiPaths(resources, aggregator);
-      const dist = distPaths(settings.dist);
-      const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
-      return {
-        ...security,
-        declarations: [
-          ...security.declarations,
-          computedComponentStatus(setup.components),
-          ...metricsDeclarations({
-            dialer,
-            reader,
-            log: log.named("metrics"),
-            metricsApi: settings.disable.includes("metrics-server") ? "left-out" : "served",
-          }),
-        ],
-        subresources: {
-          ...security.subresources,
-          "": { ...security.subresources[""], ...connectHandlers({ dialer, reader }) },
-        },
-        paths: {
-          ...security.paths,
-          ...membershipPaths(setup, client),
-          ...openApi.exact,
-          ...dist.exact,
-          ...dashboard?.exact,
-          [tunnelPath]: tunnelHandler(dialer),
-        },
-        aggregator: (info) => aggregator.handlerFor(info),
-        remoteVersions: () => aggregator.remoteVersions(),
-        serverAddress: externalAddress,
-        pathPrefixes: { ...openApi.prefixes, ...dist.prefixes, ...dashboard?.prefixes },
-      };
+    guards: (parts) => {
+      built = guardPartsOf(setup, access, dialer, parts);
+      return guardsOf(setup, built, dialer, parts);
     },
   });
   await server.start();
-  await extensions?.start(server);
-  server.metrics.add(() => extensions?.aggregator.families() ?? []);
+  await built?.extensions.start(server);
+  server.metrics.add(() => built?.extensions.aggregator.families() ?? []);
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
     port: settings.httpsPort,
@@ -183,11 +108,127 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       dialer.close();
       await transport.stop();
       await auditor?.stop();
-      extensions?.stop();
-      security?.stop();
-      configured?.stop();
+      built?.extensions.stop();
+      built?.security.stop();
+      access.configured?.stop();
       frontProxies.stop();
     },
+  };
+}
+
+type Access = Awaited<ReturnType<typeof accessOf>>;
+
+/** By what it is known who asks and what they may do, as the settings have it. */
+async function accessOf({ settings, keys, log }: ApiServerSetup) {
+  const authentication = log.named("authentication");
+  const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
+  const oidc = oidcSettingsOf(settings);
+  const configured = await configuredAuthentication(settings, issuer.issuer, log);
+  const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, authentication);
+  return {
+    issuer,
+    configured,
+    /** Beside those of service accounts and of joining boards. */
+    moreTokens: [oidc && new OidcTokens(oidc), configured, webhookTokens].filter((each) => each !== undefined),
+    authorization: await authorizationOf(settings, log.named("authorization")),
+    frontProxies: frontProxyTrustOf({
+      settings,
+      own: {
+        clients: () => keys.current.authorities.trusted,
+        frontProxies: () => keys.current.authorities.frontProxyTrusted,
+      },
+      log: authentication,
+    }),
+  };
+}
+
+const externalAddressOf = ({ address, settings }: ApiServerSetup): string => hostPort(address(), settings.httpsPort);
+
+interface GuardParts {
+  readonly security: Security;
+  readonly extensions: Extensions;
+}
+
+/** Who is let in, and what people add to the API: each asks the other. */
+function guardPartsOf(
+  setup: ApiServerSetup,
+  { issuer, configured, moreTokens, authorization, frontProxies }: Access,
+  dialer: BoardDialer,
+  { reader, resources, client }: ServerParts,
+): GuardParts {
+  const { settings, store, keys, log } = setup;
+  const allocation = new ServiceAllocation({
+    reader,
+    serviceRanges: parseNetworks("service-cidr", settings.serviceCidr),
+    nodePorts: parsePortRange(settings.serviceNodePortRange),
+    shared: store.isShared ? new StoredReservations(store) : undefined,
+  });
+  const extensions = new Extensions({
+    reader,
+    resources,
+    authorizer: { authorize: (attributes) => security.authorizer.authorize(attributes) },
+    dialer,
+    client: client(apiServerUser),
+    log: log.named("extensions"),
+    frontProxy: () => keys.current.certificates.frontProxyClient,
+  });
+  const security = createSecurity({
+    reader,
+    issuer,
+    moreTokens,
+    authorization,
+    frontProxies,
+    allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
+    client: () => client(apiServerUser),
+    externalAddress: () => externalAddressOf(setup),
+    tolerationSeconds: {
+      notReady_s: settings.defaultTolerationSeconds,
+      unreachable_s: settings.defaultTolerationSeconds,
+    },
+    admissionExtensions: [allocation, ...extensions.admission],
+  });
+  return { security, extensions };
+}
+
+/** What stands before the registry, and what is served beside it. */
+function guardsOf(
+  setup: ApiServerSetup,
+  { security, extensions: { aggregator } }: GuardParts,
+  dialer: BoardDialer,
+  { reader, resources, client }: ServerParts,
+): Guards {
+  const { settings, log } = setup;
+  const openApi = openApiPaths(resources, aggregator);
+  const dist = distPaths(settings.dist);
+  const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
+  return {
+    ...security,
+    declarations: [
+      ...security.declarations,
+      computedComponentStatus(setup.components),
+      ...metricsDeclarations({
+        dialer,
+        reader,
+        log: log.named("metrics"),
+        metricsApi: settings.disable.includes("metrics-server") ? "left-out" : "served",
+      }),
+    ],
+    subresources: {
+      ...security.subresources,
+      "": { ...security.subresources[""], ...connectHandlers({ dialer, reader }) },
+    },
+    paths: {
+      ...security.paths,
+      ...membershipPaths(setup, client),
+      ...openApi.exact,
+      ...dist.exact,
+      ...dashboard?.exact,
+      [tunnelPath]: tunnelHandler(dialer),
+    },
+    pathPrefixes: { ...openApi.prefixes, ...dist.prefixes, ...dashboard?.prefixes },
+    aggregator: (info) => aggregator.handlerFor(info),
+    remoteVersions: () => aggregator.remoteVersions(),
+    serverAddress: () => externalAddressOf(setup),
   };
 }
 
