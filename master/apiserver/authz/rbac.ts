@@ -37,8 +37,7 @@ export interface UserRules {
 export class RbacAuthorizer implements Authorizer {
   readonly #rules = new Map<string, readonly PolicyRule[]>();
   readonly #bindings = new Map<string, Binding>();
-  /** `<namespace or nothing>|<subject>` to the keys of its bindings. */
-  /** Of each subject, the bindings that name it, and as what. */
+  /** `<namespace or nothing>|<subject>` to the keys of the bindings that name it, and as what. */
   readonly #bySubject = new Map<string, Map<string, Subject>>();
   readonly #stops: (() => void)[];
 
