@@ -1,6 +1,6 @@
 /** Rules that fail as they run: what is said of each. */
 import type { OrderedRequest } from "../in-order.ts";
-import { definition, judged, list, made, number, object, objectsOf, ruled, text } from "./definition.ts";
+import { definition, type Json, judged, list, made, number, object, objectsOf, ruled, text } from "./definition.ts";
 
 const plural = "failures";
 
@@ -108,6 +108,22 @@ const rules = [
   "[self.t].filter(x, int(x) == 1).size() == 1",
 ];
 
+const failing = "int('x') == 1";
+const failingText = "string(int('x'))";
+const policies: readonly (readonly [string, Json])[] = [
+  ["a rule", { validations: [{ expression: failing }] }],
+  ["a message", { validations: [{ expression: "true", messageExpression: failingText }] }],
+  ["a variable", { variables: [{ name: "v", expression: failing }] }],
+  ["a condition", { matchConditions: [{ name: "c", expression: failing }] }],
+  ["an annotation", { auditAnnotations: [{ key: "k", valueExpression: failingText }] }],
+];
+function policy(more: Json): Json {
+  const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] };
+  const spec = { matchConstraints: { resourceRules: [rule] }, validations: [{ expression: "true" }], ...more };
+  const apiVersion = "admissionregistration.k8s.io/v1";
+  return { apiVersion, kind: "ValidatingAdmissionPolicy", metadata: { name: "a" }, spec };
+}
+
 export function failureRequests(): OrderedRequest[] {
   const { tried } = objectsOf(plural);
   const fields = object(
@@ -129,6 +145,25 @@ export function failureRequests(): OrderedRequest[] {
       "a message with a constant that fails",
       definition("constants", ruled(fields, { rule: "self.n == 1", messageExpression: "'a' + string(int('x'))" })),
     ),
+    ...policies.map(
+      ([name, more]): OrderedRequest => ({
+        name: `a constant that fails in ${name} of a policy`,
+        method: "POST",
+        path: "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies?dryRun=All",
+        body: policy(more),
+      }),
+    ),
+    {
+      name: "a constant that fails in a selector of devices",
+      method: "POST",
+      path: "/apis/resource.k8s.io/v1/deviceclasses?dryRun=All",
+      body: {
+        apiVersion: "resource.k8s.io/v1",
+        kind: "DeviceClass",
+        metadata: { name: "a" },
+        spec: { selectors: [{ cel: { expression: failing } }] },
+      },
+    },
     tried("each fails", { t: "none", n: 0, d: 1e300, l: [], m: { a: "b" } }),
   ];
 }

@@ -3,12 +3,10 @@ import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregis
 import type { Environment } from "#shared/cel/checker.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
 import { bool, dyn, isDyn, nullType, string, type Type } from "#shared/cel/types.ts";
+import { type ExpressionFault, faultOf } from "../../resources/validation/expression-fault.ts";
 import { admissionEnvironment } from "./environment.ts";
 
-/** Text of a fault in an expression, where it does not compile or gives something else. */
-export interface ExpressionFault {
-  readonly problem: string;
-}
+/** A fault where an expression does not compile or gives something else. */
 export type Compiled = Program | ExpressionFault;
 
 export const isFault = (compiled: Compiled): compiled is ExpressionFault => "problem" in compiled;
@@ -29,7 +27,7 @@ export function compiled(source: string, environment: Environment, gives: readon
     const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
     return { problem: `must evaluate to ${list} but got ${program.typeName}` };
   } catch (error) {
-    if (error instanceof CompileError) return { problem: error.told };
+    if (error instanceof CompileError) return faultOf(error);
     throw error;
   }
 }

@@ -9,6 +9,7 @@ import type {
   Variable,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { policyProblems } from "../../admission/policies/expression-problems.ts";
+import { tellFault } from "../validation/expression-fault.ts";
 import { collect, each, type Field, oneOf, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain, isPathSegment, isQualifiedName } from "../validation/names.ts";
 import { validateConditions } from "../validation/object-meta.ts";
@@ -67,9 +68,9 @@ export const validatePolicy = (policy: Policy, old?: Readonly<Policy>): FieldErr
     validateAuditAnnotations(policy.metadata.name ?? "", auditAnnotations ?? [], field.at("auditAnnotations"));
     // What was accepted once stays valid.
     if (old !== undefined && semanticEqual(spec, old.spec)) return;
-    for (const { path, expression, problem } of policyProblems(policy)) {
+    for (const { path, expression, ...fault } of policyProblems(policy)) {
       const at = path.reduce<Field>((f, step) => (typeof step === "number" ? f.index(step) : f.at(step)), field);
-      at.invalid(expression.trim(), problem);
+      tellFault(expression.trim(), fault, at);
     }
   });
 

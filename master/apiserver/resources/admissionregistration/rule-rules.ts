@@ -7,6 +7,7 @@ import type {
   RuleWithOperations,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { conditionProblem } from "../../admission/policies/expression-problems.ts";
+import { tellFault } from "../validation/expression-fault.ts";
 import { each, type Field, oneOf } from "../validation/field.ts";
 import { isPathSegment, isQualifiedName } from "../validation/names.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
@@ -109,8 +110,8 @@ export function validateMatchConditions(
   each(conditions, field, ({ name, expression }, at) => {
     if (!expression?.trim()) at.at("expression").required();
     else {
-      const problem = conditionProblem(expression, hasParams);
-      if (problem !== undefined) at.at("expression").invalid(expression.trim(), problem);
+      const fault = conditionProblem(expression, hasParams);
+      if (fault) tellFault(expression.trim(), fault, at.at("expression"));
     }
     if (!name) at.at("name").required();
     else {

@@ -11,6 +11,7 @@ import type {
   ResourceClaimTemplate,
 } from "#shared/api/types/resource-v1.generated.ts";
 import { validateCSIDriverName } from "../core/volume-sources.ts";
+import { tellFault } from "../validation/expression-fault.ts";
 import { collect, each, type Field, immutable } from "../validation/field.ts";
 import { isCIdentifier, isDns1123Label, isDns1123Subdomain } from "../validation/names.ts";
 import { validateTemplateMetadata } from "../validation/object-meta.ts";
@@ -128,8 +129,8 @@ function validateSelectors(selectors: readonly DeviceSelector[] | undefined, fie
     else if (Buffer.byteLength(cel.expression) > maxExpression_bytes)
       at.at("cel", "expression").tooLong(maxExpression_bytes);
     else {
-      const problem = selectorProblem(cel.expression);
-      if (problem !== undefined) at.at("cel", "expression").invalid(cel.expression, problem);
+      const fault = selectorProblem(cel.expression);
+      if (fault) tellFault(cel.expression, fault, at.at("cel", "expression"));
     }
   });
 }

@@ -5,6 +5,7 @@ import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
 import { standardLibrary } from "#shared/cel/standard-library.ts";
 import { bool, dyn, mapOf, objectOf, opaque, string } from "#shared/cel/types.ts";
+import { type ExpressionFault, faultOf } from "../validation/expression-fault.ts";
 
 let environment: Environment | undefined;
 
@@ -25,12 +26,13 @@ function deviceEnvironment(): Environment {
 }
 
 /** Undefined where the expression compiles and gives a bool. */
-export function selectorProblem(expression: string): string | undefined {
+export function selectorProblem(expression: string): ExpressionFault | undefined {
   try {
     const program = Program.compile(expression, deviceEnvironment());
-    return program.gives(bool) ? undefined : `must evaluate to bool or the unknown type, not ${program.typeName}`;
+    if (program.gives(bool)) return undefined;
+    return { problem: `must evaluate to bool or the unknown type, not ${program.typeName}` };
   } catch (error) {
-    if (error instanceof CompileError) return error.told;
+    if (error instanceof CompileError) return faultOf(error);
     throw error;
   }
 }
