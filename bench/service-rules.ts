@@ -73,7 +73,7 @@ function slice(service: string, endpoints: EndpointSlice["endpoints"], port: num
   } as EndpointSlice;
 }
 
-const cache = new ServicePortCache();
+const cache = new ServicePortCache(() => undefined);
 const mode = new IptablesMode({ network, log: stderrLog("info") });
 const log = stderrLog("info");
 
@@ -147,7 +147,7 @@ if (syncCount > 0) {
 }
 const began = performance.now();
 const next = new IptablesMode({ network, log });
-const again = new ServicePortCache();
+const again = new ServicePortCache(() => undefined);
 await next.apply(
   await again.servicePorts(services, ({ metadata }) => slices.get(`bench/${metadata.name}`) ?? [], node, "IPv4"),
 );

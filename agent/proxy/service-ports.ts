@@ -1,5 +1,5 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
-import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { Turn } from "#shared/client/turn.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
@@ -39,6 +39,18 @@ export interface NodeView {
   readonly zone: string | undefined;
 }
 
+/** Of one Service, so many pairs of a port and an address that leads to it or serves it: each is rules of the kernel's. */
+const MOST_PAIRS = 200_000;
+
+/** How many of a Service's ports can be served: all, but where its author wrote thousands of them and of addresses. */
+export function servedPortCount({ spec, status }: Service, slices: readonly EndpointSlice[]): number {
+  const count = spec?.ports?.length ?? 0;
+  const balanced = (status?.loadBalancer?.ingress?.length ?? 0) * (1 + (spec?.loadBalancerSourceRanges?.length ?? 0));
+  const endpoints = slices.reduce((sum, slice) => sum + (slice.endpoints?.length ?? 0), 0);
+  const ofEach = 1 + (spec?.externalIPs?.length ?? 0) + balanced + endpoints;
+  return Math.min(count, Math.max(1, Math.floor(MOST_PAIRS / ofEach)));
+}
+
 /**
  * What each Service port is served by on this board. Headless and ExternalName Services have none. Endpoints follow
  * KEP-1669 (terminating ones that still serve are the last resort), KEP-2433 (topology hints) and the traffic policies.
@@ -64,6 +76,9 @@ export class ServicePortCache {
   private known = new Map<string, CachedPorts>();
   private seenFrom = "";
 
+  /** @param tellUnserved hears of a Service of which only so many ports are served, whenever its ports are made. */
+  constructor(private readonly tellUnserved: (service: Service, served: number) => void) {}
+
   async servicePorts(
     services: readonly Service[],
     slicesOf: (service: Service) => readonly EndpointSlice[],
@@ -83,6 +98,8 @@ export class ServicePortCache {
         known.slices.length === slices.length &&
         known.slices.every((slice, index) => slice === slices[index]);
       if (!isSame) await turn.pause();
+      const served = isSame ? undefined : servedPortCount(service, slices);
+      if (served !== undefined && served < (service.spec?.ports?.length ?? 0)) this.tellUnserved(service, served);
       next.set(key, isSame ? known : { service, slices, ports: portsOf(service, slices, node, family) });
     }
     this.known = next;
@@ -100,10 +117,13 @@ function portsOf(
   const clusterIp = clusterIpOf(service, family);
   const { spec, metadata } = service;
   if (clusterIp === undefined || !spec || isForAnotherProxy(service)) return [];
-  const slices = all.filter((slice) => slice.addressType === family);
-  return (spec.ports ?? []).map((port): ServicePort => {
+  const slices = all
+    .filter((slice) => slice.addressType === family)
+    .map((slice) => ({ slice, ports: Map.groupBy(slice.ports ?? [], portKey) }));
+  const ports = (spec.ports ?? []).slice(0, servedPortCount(service, all));
+  return ports.map((port): ServicePort => {
     const protocol = (port.protocol ?? "TCP") as Protocol;
-    const candidates = slices.flatMap((slice) => candidatesOf(slice, port.name ?? "", protocol, node));
+    const candidates = slices.flatMap(({ slice, ports }) => candidatesOf(slice, ports.get(portKey(port)) ?? [], node));
     const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
     const anywhere = usable(candidates);
     const external = isFamily(family);
@@ -139,10 +159,12 @@ interface Candidate {
   readonly hintedNodes: readonly string[] | undefined;
 }
 
-function candidatesOf(slice: EndpointSlice, portName: string, protocol: Protocol, node: NodeView): Candidate[] {
-  const ports = (slice.ports ?? []).filter(
-    (port) => (port.name ?? "") === portName && (port.protocol ?? "TCP") === protocol,
-  );
+/** A Service's port is the slices' port of the same name and protocol. */
+const portKey = ({ name = "", protocol = "TCP" }: Pick<EndpointPort, "name" | "protocol">): string =>
+  `${protocol}/${name}`;
+
+/** @param ports of the slice that serve the port in question. */
+function candidatesOf(slice: EndpointSlice, ports: readonly EndpointPort[], node: NodeView): Candidate[] {
   return ports.flatMap(({ port }) =>
     (slice.endpoints ?? []).flatMap((endpoint) => {
       const ip = endpoint.addresses?.[0];

@@ -68,8 +68,14 @@ export class ServiceProxy {
 
   /** Resolves once it is known what there is, be it from the checkpoint; the first rules follow at once. */
   async start(): Promise<void> {
-    const { informers, networks } = this.options;
+    const { informers, networks, log } = this.options;
     const slices = informers.informer(endpointSlices);
+    const tellUnserved = ({ metadata: { namespace, name } }: Service, served: number): void =>
+      log.warn("a Service has too many ports and addresses: only its first ports are served", {
+        namespace,
+        name,
+        served,
+      });
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
     // Not waited for: Services work without knowing every range they may come from.
@@ -82,7 +88,7 @@ export class ServiceProxy {
     await Promise.all(sources.map(({ usable }) => usable));
     for (const network of networks) {
       const mode = await (this.options.makeMode ?? proxyMode)(this.options.mode, { ...this.options, network });
-      this.families.push({ network, mode, cache: new ServicePortCache() });
+      this.families.push({ network, mode, cache: new ServicePortCache(tellUnserved) });
     }
     // What stands in the kernel is newer than what a checkpoint says: that is for a board that has booted.
     const isInPlace = await Promise.all(this.families.map(({ mode }) => mode.isInPlace()));

@@ -7,7 +7,8 @@ import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import { ServicePortCache } from "../../agent/proxy/service-ports.ts";
 import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
 import { missingRules, TooManyGrants } from "../../master/apiserver/authz/rbac-rules.ts";
 import { firstOverlap } from "../../master/apiserver/resources/batch/indexes.ts";
@@ -175,4 +176,22 @@ test("rules that stand for more grants than a memory holds, and very many rules"
   }));
   expect(() => missingRules(pods, pods.toReversed())).toThrow(TooManyGrants);
   expect(missingRules([...pods.slice(0, 100), all], pods.slice(0, 1_000))).toEqual([]);
+});
+
+test("ports and addresses of a Service", async () => {
+  const count = 30_000;
+  const ports = Array.from({ length: count }, (_, index) => ({ name: `p${index}`, port: index + 1, protocol: "TCP" }));
+  const externalIPs = Array.from({ length: count }, (_, index) => `203.${index >> 8}.${index & 255}.1`);
+  const service = (more: Loose): Service =>
+    ({ metadata: { namespace: "n", name: "s" }, spec: { clusterIP: "10.43.0.9", ...more } }) as unknown as Service;
+  const told: number[] = [];
+  const servedOf = async (more: Loose): Promise<number> => {
+    const cache = new ServicePortCache((_, served) => told.push(served));
+    return (await cache.servicePorts([service(more)], () => [], { name: "b", zone: undefined }, "IPv4")).length;
+  };
+  expect(await servedOf({ ports, externalIPs })).toBe(6);
+  expect(told).toEqual([6]);
+  expect(await servedOf({ ports: ports.slice(0, 3), externalIPs })).toBe(3);
+  expect(await servedOf({ ports })).toBe(count);
+  expect(told).toEqual([6]);
 });

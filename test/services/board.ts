@@ -38,7 +38,7 @@ if (!network) throw new Error(`no such family: ${family}`);
 const log = stderrLog("info");
 const mode = await proxyMode(modeName as ProxyModeName, { network, log });
 const health = new HealthChecks(log, () => true);
-const cache = new ServicePortCache();
+const cache = new ServicePortCache(() => undefined);
 const node = { name: "one", zone: "attic" };
 
 process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);
