@@ -22,6 +22,7 @@ import type { BoardPlugins } from "./plugins/board-plugins.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodLogs } from "./pod-logs.ts";
+import { PodWorkTimes } from "./pod-work-times.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
 import type { NodeShutdown } from "./shutdown/node-shutdown.ts";
@@ -83,6 +84,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders),
+    workTimes: new PodWorkTimes(),
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
     statuses: new StatusWriter(client, log, options.onPodStatus),
     recorder,

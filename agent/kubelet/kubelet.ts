@@ -12,6 +12,7 @@ import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts"
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import { type Informer, InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
 import { Checkpoint } from "./checkpoint.ts";
@@ -138,6 +139,11 @@ export class Kubelet {
 
   get options(): KubeletOptions {
     return this.#options;
+  }
+
+  /** How long it has worked on its pods; for /metrics. */
+  workTimes(): Family[] {
+    return this.#parts?.workTimes.families() ?? [];
   }
 
   get runtime(): ContainerRuntime {

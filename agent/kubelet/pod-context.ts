@@ -14,6 +14,7 @@ import type { ObjectCache } from "./object-cache.ts";
 import type { ClaimLoader } from "./plugins/board-plugins.ts";
 import type { PodLogs } from "./pod-logs.ts";
 import type { ResourceList } from "./pod-qos.ts";
+import type { PodWorkTimes } from "./pod-work-times.ts";
 import type { ProbeManager } from "./probes/probe-manager.ts";
 import type { StatusWriter } from "./status/status-writer.ts";
 import type { VolumeManager } from "./volumes/volume-manager.ts";
@@ -36,6 +37,7 @@ export interface KubeletParts {
   readonly logs: PodLogs;
   readonly images: ImagePuller;
   readonly probes: ProbeManager;
+  readonly workTimes: PodWorkTimes;
   readonly statuses: StatusWriter;
   readonly recorder: EventRecorder;
   readonly backOff: BackOff;

@@ -11,6 +11,7 @@ import { PodEvents } from "./pod-events.ts";
 import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
 import { PodResizer, ResizeError } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
+import type { PodTimes } from "./pod-work-times.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, rejectedStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
@@ -65,6 +66,7 @@ export class PodWorker {
   #observed: ObservedPod | undefined;
   readonly #waiting = new Map<string, WaitingReason>();
   readonly #resizer: PodResizer;
+  readonly #times: PodTimes;
 
   constructor(
     readonly parts: KubeletParts,
@@ -73,6 +75,7 @@ export class PodWorker {
     this.uid = podUid(pod);
     this.#pod = pod;
     this.#resizer = new PodResizer(pod);
+    this.#times = parts.workTimes.ofPod();
     this.messages = new TerminationMessages(parts.runtime, parts.volumes.volatilePodFolder(this.uid));
   }
 
@@ -112,7 +115,9 @@ export class PodWorker {
   /** The pod as the API has it now. */
   update(pod: Pod): void {
     const shown = (of: Pod): string => JSON.stringify([of.metadata.labels, of.metadata.annotations]);
-    if (shown(pod) !== shown(this.#pod)) this.#refresh.want();
+    const isShownChanged = shown(pod) !== shown(this.#pod);
+    if (isShownChanged) this.#refresh.want();
+    if (isShownChanged || pod.metadata.generation !== this.#pod.metadata.generation) this.#times.noteChange();
     this.#pod = pod;
     this.parts.statuses.observe(pod);
     if (this.#ending) this.#abort.abort(new PodEnding());
@@ -177,7 +182,7 @@ export class PodWorker {
       this.#dirty = false;
       clearTimeout(this.#timer);
       try {
-        this.#wakeAt(await this.#sync());
+        this.#wakeAt(await this.#times.measure(this.#ending ? "end" : "bring on", () => this.#sync()));
         this.#retries = 0;
       } catch (error) {
         if (error instanceof PodEnding) {
@@ -217,6 +222,7 @@ export class PodWorker {
         this.#resizer.observe(this.#pod, observed, this.#isGroupBehind(observed), events);
       }
       const status = this.#publish(observed);
+      this.#times.notePhase(status.phase);
       if (this.#ending || isTerminalPhase(status.phase)) return this.#end(observed);
 
       this.parts.probes.sync(this.#pod, status);
