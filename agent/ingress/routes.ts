@@ -23,6 +23,9 @@ interface Route {
 
 interface HostRoutes {
   readonly routes: Route[];
+  /** Of the routes, their paths of either kind. */
+  readonly exact: Set<string>;
+  readonly prefixes: Set<string>;
   fallback: BackendReference | undefined;
 }
 
@@ -72,14 +75,16 @@ export class RoutingTable {
     const fallback = spec.defaultBackend && reference(namespace, spec.defaultBackend);
     if (rules.length === 0) this.fallback ??= fallback;
     for (const { host = "", http } of rules) {
-      const entry = this.hosts.get(host) ?? { routes: [], fallback: undefined };
+      const entry = this.hosts.get(host) ?? { routes: [], exact: new Set(), prefixes: new Set(), fallback: undefined };
       this.hosts.set(host, entry);
       entry.fallback ??= fallback;
       for (const { path = "/", pathType, backend } of http?.paths ?? []) {
         const isExact = pathType === "Exact";
         // ImplementationSpecific is a prefix here.
         const text = isExact ? path : trimEnd(path, "/");
-        if (entry.routes.some((route) => route.path === text && route.isExact === isExact)) continue;
+        const taken = isExact ? entry.exact : entry.prefixes;
+        if (taken.has(text)) continue;
+        taken.add(text);
         entry.routes.push({ path: text, isExact, backend: reference(namespace, backend) });
       }
     }

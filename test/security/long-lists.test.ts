@@ -8,6 +8,8 @@ import { schemaFor } from "#shared/api/schema/schema.ts";
 import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Ingress } from "#shared/api/types/networking-v1.generated.ts";
+import { RoutingTable } from "../../agent/ingress/routes.ts";
 import { ServicePortCache } from "../../agent/proxy/service-ports.ts";
 import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
 import { missingRules, TooManyGrants } from "../../master/apiserver/authz/rbac-rules.ts";
@@ -194,4 +196,14 @@ test("ports and addresses of a Service", async () => {
   expect(await servedOf({ ports: ports.slice(0, 3), externalIPs })).toBe(3);
   expect(await servedOf({ ports })).toBe(count);
   expect(told).toEqual([6]);
+});
+
+test("paths of an Ingress", () => {
+  const backend = { service: { name: "s", port: { number: 80 } } };
+  const paths = many((index) => ({ path: `/${index}`, pathType: "Prefix" as const, backend }));
+  const spec = { rules: [{ host: "a", http: { paths: [...paths, ...paths] } }] };
+  const ingress: Ingress = { apiVersion: "networking.k8s.io/v1", kind: "Ingress", metadata: { name: "i" }, spec };
+  const table = new RoutingTable([ingress, { ...ingress, metadata: { name: "j" } }]);
+  expect(table.match("a", "/7/x")?.service).toBe("s");
+  expect(table.match("a", "/x")).toBeUndefined();
 });
