@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds, from Go modules into a cache, what the tests of operators run: tests of controller-runtime, which most operators are
 # made with (a folder for each package with `suite`, the program, and what it reads), and cert-manager and Flux's
-# kustomize-controller with what they are installed with. Skips what is there and as go.sum says. Needs Go >= 1.26 and a module
-# proxy; on two cores that have nothing else to do the first takes some two minutes and the second some four, once. Exits
-# with 3, saying why, where the modules cannot be had.
+# kustomize-controller with what they are installed with, beside a small program on client-go. Skips what is there and as
+# go.sum says. Needs Go >= 1.26 and a module proxy; on two cores that have nothing else to do the first takes some two minutes
+# and the second some four, once. Exits with 3, saying why, where the modules cannot be had.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -62,8 +62,8 @@ take_definitions() { # program folder
   install -m 644 "$2"/*.yaml "$cache/definitions/$1/"
 }
 
-if ! is_built installed bin/cert-manager bin/kustomize-controller definitions/source-controller; then
-  get_modules installed ./cert-manager github.com/fluxcd/kustomize-controller
+if ! is_built installed bin/cert-manager bin/kustomize-controller bin/informers definitions/source-controller; then
+  get_modules installed ./cert-manager ./informers github.com/fluxcd/kustomize-controller
   take_definitions cert-manager "$(module_folder github.com/cert-manager/cert-manager)/deploy/crds"
   take_definitions kustomize-controller "$(module_folder github.com/fluxcd/kustomize-controller)/config/crd/bases"
   # Of the program that serves sources the definitions alone are needed, as they are in the version whose types are used here.
@@ -72,7 +72,7 @@ if ! is_built installed bin/cert-manager bin/kustomize-controller definitions/so
   take_definitions source-controller "$(go mod download -json "$sources" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/config/crd/bases"
   # The programs last: the tests run where these are.
   mkdir -p "$cache/bin"
-  timeout 1200 go build -ldflags "-s -w" -o "$cache/bin/" ./cert-manager github.com/fluxcd/kustomize-controller
+  timeout 1200 go build -ldflags "-s -w" -o "$cache/bin/" ./cert-manager ./informers github.com/fluxcd/kustomize-controller
   sources_of installed >"$cache/installed.sum"
 fi
 echo "in $cache: $(cd "$cache" && echo *)"
