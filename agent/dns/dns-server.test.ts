@@ -152,6 +152,13 @@ describe("the DNS server", () => {
     expect((short.flags ?? 0) & 0x200).toBe(0x200);
     expect((await tcp(server.port, queryFor("crowd.shop.svc.cluster.local", "A"))).answers).toHaveLength(60);
   });
+  test("who holds many connections by TCP keeps nobody out", async () => {
+    const held = Array.from({ length: 120 }, () => connect(server.port, "127.0.0.1").on("error", () => undefined));
+    const isClosed = held.map((socket) => new Promise<void>((done) => socket.once("close", () => done())));
+    await Promise.race(isClosed);
+    expect((await tcp(server.port, queryFor("crowd.shop.svc.cluster.local", "A"))).answers).toHaveLength(60);
+    for (const socket of held) socket.destroy();
+  });
   test("settings give names addresses of their own, and the time for which answers about the cluster hold", async () => {
     const override =
       "hosts {\n 192.0.2.7 printer.example.org\n 2001:db8::7 printer.example.org\n ttl 60\n fallthrough\n}";

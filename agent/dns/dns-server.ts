@@ -42,6 +42,8 @@ const responseCode = { noError: 0, serverFailure: 2, noSuchName: 3, notImplement
 export class DnsServer {
   private readonly udp: UdpSocket[] = [];
   private readonly tcp: Server[] = [];
+  /** Oldest first. */
+  private readonly tcpSockets = new Set<Socket>();
   private waiting = 0;
 
   constructor(private readonly options: DnsServerOptions) {}
@@ -83,7 +85,6 @@ export class DnsServer {
 
   private async listenTcp(address: string): Promise<void> {
     const server = createServer((socket) => this.serveTcp(socket));
-    server.maxConnections = mostTcpConnections;
     await new Promise<void>((done, fail) => {
       server.once("error", fail);
       server.listen(this.port, address, () => done());
@@ -93,6 +94,11 @@ export class DnsServer {
 
   private serveTcp(socket: Socket): void {
     let received = Buffer.alloc(0);
+    // The oldest goes: pods that hold connections and say nothing must not keep others out.
+    const [oldest] = this.tcpSockets;
+    if (this.tcpSockets.size >= mostTcpConnections) oldest?.destroy();
+    this.tcpSockets.add(socket);
+    socket.once("close", () => this.tcpSockets.delete(socket));
     socket.setTimeout(tcpIdle_ms, () => socket.destroy());
     socket.on("error", () => socket.destroy());
     socket.on("data", (chunk: Buffer) => {
