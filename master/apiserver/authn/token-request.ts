@@ -160,6 +160,7 @@ export class TokenRequests implements SubresourceHandler {
     reference: BoundObjectReference,
     key: { namespace?: string; name: string },
   ): T {
+    if (key.name === "") throw badRequest("Name parameter required.");
     const object = this.reader.get(ref, key);
     if (!object) throw notFound(ref, key.name);
     if (reference.uid && reference.uid !== object.metadata.uid)

@@ -9,7 +9,7 @@ import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { checkPatchOptions, decodePatch, patchTypeOf } from "./patch.ts";
-import { connectsBy, nameOf } from "./request-target.ts";
+import { checkNamespace, connectsBy, nameOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import type { ServedResource } from "./served-resource.ts";
 import { update } from "./update.ts";
@@ -28,6 +28,7 @@ export async function subresourceBody(
   const { fieldValidation } = writeOptions(context.query, "CreateOptions");
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const object = decodeObject(body, headers["content-type"], expected, fieldValidation, warnings);
+  checkNamespace(object, context.info.namespace);
   context.audit?.requestObject(object);
   return object;
 }
@@ -91,7 +92,7 @@ export async function serveScale(
       ? {
           kind: "patch" as const,
           patch: decodePatch(sent, type),
-          force: options.force === true,
+          options,
         }
       : {
           kind: "put" as const,

@@ -223,6 +223,8 @@ export class ResourceEndpoint {
     if (handler) {
       const { name = "" } = object.metadata;
       matchNamespace(request, object);
+      // Which object is meant is not said by what only a server gives.
+      delete object.metadata.uid;
       await admitBody(this.#parts, context, resource, name, object);
       const namespace = namespaceOf(context, resource);
       const { declaration } = resource;

@@ -174,7 +174,15 @@ function encodeContinue(revision: number, after: string, begun_ms: number): stri
   return Buffer.from(JSON.stringify(token)).toString("base64url");
 }
 
+/** Where Go's decoder stops: at what is no digit, or at a digit that is alone at the end. */
+function illegalByte(token: string): number {
+  const odd = token.search(/[^\w-]/);
+  return odd < 0 && token.length % 4 === 1 ? token.length - 1 : odd;
+}
+
 function decodeContinue(token: string, now_ms: number): Start {
+  const illegal = illegalByte(token);
+  if (illegal >= 0) throw badContinue(`continue key is not valid: illegal base64 data at input byte ${illegal}`);
   const { v, rv, start, begun_ms } = continueFields(Buffer.from(token, "base64url").toString("utf8"));
   if (v !== "meta.k8s.io/v1") {
     throw badContinue(`continue key is not valid: server does not recognize this encoded version ${v ?? ""}`);

@@ -104,10 +104,16 @@ export function patched(
       return applyMergePatch(live, value);
     case "strategic":
       if (custom || !schema) throw strategicMergePatchUnsupported();
-      return applyStrategicMergePatch(live, value, schema);
+      return ofSameKind(applyStrategicMergePatch(live, value, schema), live);
     case "apply":
       throw badRequest("apply is no patch of a document");
   }
+}
+
+/** What a strategic patch says of kind and version does not matter: the result is read as what it was. */
+function ofSameKind(after: JsonObject, { apiVersion, kind }: JsonObject): JsonObject {
+  const isNamed = typeof after["apiVersion"] === "string" && typeof after["kind"] === "string";
+  return isNamed ? { ...after, apiVersion, kind } : after;
 }
 
 export interface Patching {
@@ -193,11 +199,14 @@ function unconverted(why: string): string {
   const [, given = "", target = ""] = /cannot unmarshal (\w+)(?: [-\d.]+)? into Go .* of type (\S+)/.exec(why) ?? [];
   if (given === "") return why;
   const kinds: Readonly<Record<string, string>> = { array: "slice", object: "map", number: "int64" };
-  const from = kinds[given] ?? given;
+  const isFraction = /number -?\d*\.\d/.test(why);
+  const from = given === "number" && isFraction ? "float64" : (kinds[given] ?? given);
   if (target.startsWith("[]")) return `cannot restore slice from ${from}`;
   if (target.startsWith("map[")) return `cannot restore map from ${from}`;
   if (!/^(string|bool|u?int\d*|float\d+)$/.test(target)) return `cannot restore struct from: ${from}`;
-  return from === "int64" ? `cannot convert ${from} to ${target}` : `unrecognized type: ${target}`;
+  return from === "int64" || from === "float64"
+    ? `cannot convert ${from} to ${target}`
+    : `unrecognized type: ${target}`;
 }
 
 /** Throws BadRequest where a patch has made of an object, or is, one of another name. */
@@ -215,9 +224,10 @@ function configurationOf({ patch, name }: Patching): JsonObject {
   const { value } = patch.document;
   if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
   const config = cloneJson(value) as JsonObject;
-  const metadata = isJsonObject(config["metadata"]) ? config["metadata"] : {};
-  config["metadata"] = metadata;
-  if (!("name" in metadata)) metadata["name"] = name;
+  config["metadata"] ??= {};
+  const { metadata } = config;
+  // What is no metadata is found when the configuration is fitted to its schema.
+  if (isJsonObject(metadata) && !("name" in metadata)) metadata["name"] = name;
   return config;
 }
 

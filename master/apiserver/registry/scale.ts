@@ -1,5 +1,5 @@
 /** The generic scale subresource: replicas of any resource that says where they stand (autoscaling/v1 Scale). */
-import { badRequest, conflict, invalid, staleObject } from "#shared/api/errors.ts";
+import { badRequest, conflict, type FieldError, invalid, staleObject } from "#shared/api/errors.ts";
 import {
   applyConfiguration,
   entriesAfterScale,
@@ -9,15 +9,22 @@ import {
 } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import { formatLabelSelector, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { ageColumn, integerColumn, nameColumn } from "../resources/columns.ts";
+import { validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { SubresourceDeclaration, TableColumn } from "./declaration.ts";
-import { documentOf, objectOf } from "./decode-body.ts";
+import { objectOf } from "./decode-body.ts";
+import { namedFor } from "./endpoint-request.ts";
 import { fitting, type PatchRequest, patched } from "./patch.ts";
-import type { Next } from "./update.ts";
+import { patchedDocument } from "./patch-faults.ts";
+import { checkNamespace } from "./request-target.ts";
+import { anotherUid, type Next } from "./update.ts";
+import type { WriteOptions } from "./write-options.ts";
 import { timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
@@ -90,7 +97,7 @@ export interface ScaleWrite {
   /** A whole Scale, or a patch of one. */
   readonly body:
     | { readonly kind: "put"; readonly scale: KubeObject }
-    | { readonly kind: "patch"; readonly patch: PatchRequest; readonly force: boolean };
+    | { readonly kind: "patch"; readonly patch: PatchRequest; readonly options: WriteOptions };
 }
 
 /** What writing the Scale of `live` (the form that writes work on, frozen) makes of the object. Throws StatusError. */
@@ -103,25 +110,21 @@ export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, w
   const before = scaleOf(live, write.paths);
   const entries = scaleEntries(live.metadata.managedFields, replicasPaths);
   const { scale, managedFields } = nextScale(parts, scope, before, entries, write);
+  checkNamespace(scale, live.metadata.namespace);
   const replicas = (fieldsOf(scale)["spec"] as { replicas?: number } | undefined)?.replicas ?? 0;
   // Of a custom resource, its own schema judges.
-  if (replicas < 0 && !resource.declaration.custom) {
-    throw invalid(gvk, write.name, [
-      {
-        field: "spec.replicas",
-        reason: "FieldValueInvalid",
-        message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
-      },
-    ]);
-  }
+  const faults = resource.declaration.custom ? [] : faultsOf(scale, replicas, live.metadata.namespace);
+  if (faults.length > 0) throw invalid(gvk, write.name, faults);
   const { uid, resourceVersion } = scale.metadata;
   if (uid && uid !== live.metadata.uid) {
-    throw conflict(
-      resource.name,
-      write.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid}`,
-    );
+    const present = live.metadata.uid ?? "";
+    if (write.body.kind === "put") throw anotherUid(scope, write.name, { given: uid, present });
+    const { group, plural } = resource.name;
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${present}`;
+    throw conflict({ group, plural: `${plural}/scale` }, write.name, why);
   }
+  if (resourceVersion && !/^\d+$/.test(resourceVersion))
+    throw unclassifiedError(`strconv.ParseUint: parsing ${goQuote(resourceVersion)}: invalid syntax`);
   if (resourceVersion && resourceVersion !== live.metadata.resourceVersion)
     throw staleObject(resource.name, write.name);
   const draft = cloneJson(live) as KubeObject;
@@ -133,6 +136,23 @@ export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, w
       entriesAfterScale(live.metadata.managedFields, managedFields, resource.apiVersion, replicasPaths) ?? [],
   };
 }
+
+/** Upstream's ValidateScale. */
+const faultsOf = ({ metadata }: KubeObject, replicas: number, namespace: string | undefined): FieldError[] => [
+  ...validateKindMeta(
+    { ...metadata, namespace, managedFields: undefined },
+    { namespaced: true, metadataRules: "kind" },
+  ),
+  ...(replicas < 0
+    ? [
+        {
+          field: "spec.replicas",
+          reason: "FieldValueInvalid" as const,
+          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+        },
+      ]
+    : []),
+];
 
 interface NextScale {
   readonly scale: KubeObject;
@@ -158,11 +178,16 @@ function nextScale(
   if (body.kind === "patch" && body.patch.type === "apply") {
     const { value } = body.patch.document;
     if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
-    const config = { ...value, metadata: { ...(isJsonObject(value["metadata"]) ? value["metadata"] : {}), name } };
-    const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.force });
+    const { metadata = {} } = value;
+    // What is no metadata is found when the configuration is fitted to its schema.
+    const config = {
+      ...value,
+      metadata: isJsonObject(metadata) ? { ...metadata, name: metadata["name"] ?? name } : metadata,
+    };
+    const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.options.force === true });
     return { scale: applied.object, managedFields: applied.managedFields };
   }
-  const scale = body.kind === "put" ? body.scale : patchedScale(body.patch, before, schema);
+  const scale = body.kind === "put" ? body.scale : namedFor(name, patchedScale(body, before, schema, scope.warnings));
   if (body.kind === "patch" && scale.metadata.resourceVersion === before.metadata.resourceVersion) {
     delete scale.metadata.resourceVersion;
   }
@@ -170,7 +195,14 @@ function nextScale(
   return { scale, managedFields: updateManagedFields({ ...managed, live, next }) };
 }
 
-function patchedScale(patch: PatchRequest, before: object, schema: Schema | undefined): KubeObject {
+function patchedScale(
+  { patch, options }: { readonly patch: PatchRequest; readonly options: WriteOptions },
+  before: object,
+  schema: Schema | undefined,
+  warnings: string[],
+): KubeObject {
   const after = patched(patch, before as JsonObject, schema, false);
-  return fitting(() => objectOf(documentOf(after), { gvk, schema, custom: false }, "Ignore", []), patch, after);
+  const document = patchedDocument(patch, after);
+  const expected = { gvk, schema, custom: false };
+  return fitting(() => objectOf(document, expected, options.fieldValidation, warnings), patch, after);
 }

@@ -99,17 +99,27 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
 }
 
 /** Conflict: the object that is meant has another UID than the present one; `present` is empty where there is none. */
-export function anotherUid(
+export const anotherUid = (scope: WriteScope, name: string, uids: Unequal): StatusError =>
+  preconditionFailed(scope, name, "UID", uids);
+
+interface Unequal {
+  readonly given: string;
+  readonly present: string;
+}
+
+/** Conflict: the object is not the one, or not in the revision, that is meant. */
+export function preconditionFailed(
   { resource, namespace }: WriteScope,
   name: string,
-  { given, present }: { readonly given: string; readonly present: string },
+  what: "UID" | "ResourceVersion",
+  { given, present }: Unequal,
 ): StatusError {
   const key = [resource.name.plural, namespace, name].filter((part) => part !== undefined).join("/");
   return conflict(
     resource.name,
     name,
     `StorageError: invalid object, Code: 4, Key: /${key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
-      `Precondition failed: UID in precondition: ${given}, UID in object meta: ${present}`,
+      `Precondition failed: ${what} in precondition: ${given}, ${what} in object meta: ${present}`,
   );
 }
 
@@ -241,7 +251,9 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
   const rules = metadataRulesOf(resource.workingDeclaration);
   const faults = [
     ...validateObjectMetaUpdate(object.metadata, old.metadata, rules),
-    ...(strategy?.judgesNameOnUpdate && subresource !== "status" ? validateGenerateName(object.metadata, rules) : []),
+    ...(strategy?.judgesNameOnUpdate && !/^(status|finalize)$/.test(subresource ?? "")
+      ? validateGenerateName(object.metadata, rules)
+      : []),
     ...(own ?? []),
   ];
   if (faults.length > 0) throw invalid(resource.judgedKind, change.name, faults);

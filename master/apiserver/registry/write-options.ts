@@ -68,6 +68,12 @@ export function deleteOptions(
   query: URLSearchParams,
 ): DeleteOptions & { readonly isDryRun: boolean } {
   const options = bodyOptions(body, contentType) ?? queryOptions(query);
+  checkDeleteOptions(options);
+  return { ...options, isDryRun: (options.dryRun ?? []).length > 0 };
+}
+
+/** Throws Invalid as upstream's ValidateDeleteOptions. */
+export function checkDeleteOptions(options: DeleteOptions): void {
   checkDryRun(options.dryRun ?? [], "DeleteOptions");
   if (options.propagationPolicy !== undefined && options.orphanDependents !== undefined) {
     throw invalid(kindOf("DeleteOptions"), "", [
@@ -88,7 +94,6 @@ export function deleteOptions(
       },
     ]);
   }
-  return { ...options, isDryRun: (options.dryRun ?? []).length > 0 };
 }
 
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {

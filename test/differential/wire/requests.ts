@@ -19,6 +19,7 @@ import type { WireGroup } from "./request.ts";
 import { reviewGroups } from "./review-requests.ts";
 import { selectorGroups } from "./selector-requests.ts";
 import { streamGroups } from "./stream-requests.ts";
+import { subresourceBodyGroups } from "./subresource-requests.ts";
 import { tableGroups } from "./table-requests.ts";
 import { warningGroups } from "./warning-requests.ts";
 import { world } from "./world.ts";
@@ -52,4 +53,5 @@ export const groups: readonly WireGroup[] = [
   ...nullGroups,
   ...podTableGroups,
   ...warningGroups,
+  ...subresourceBodyGroups,
 ];

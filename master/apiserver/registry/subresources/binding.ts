@@ -7,7 +7,8 @@ import type { ApiResponse } from "../../request.ts";
 import { valueResponse } from "../answer.ts";
 import { rfc3339 } from "../rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
-import { type Change, update } from "../update.ts";
+import { type Change, preconditionFailed, update } from "../update.ts";
+import type { WriteScope } from "../write-scope.ts";
 import { type Internal, internalScope } from "./internal.ts";
 
 /** The labels of a node that its pods take over (KEP-4742). */
@@ -34,6 +35,7 @@ export class PodBinding implements SubresourceHandler {
       update: { prepare: () => undefined },
       next: (live) => {
         const pod = live.view() as unknown as Pod;
+        checkPreconditions(scope, call.name, binding, pod);
         // Where a pod runs is nobody's wish: no manager owns it.
         const { managedFields = [] } = pod.metadata;
         return { draft: bound(pod, binding, call.name, at), fromPresent: true, managedFields };
@@ -44,10 +46,20 @@ export class PodBinding implements SubresourceHandler {
   }
 }
 
-function checkBinding({ target, metadata }: Binding, podName: string): void {
-  if (metadata.name !== undefined && metadata.name !== podName) {
-    throw badRequest("name in URL does not match name in Binding object");
+/** A binding may say which pod it means, and in which revision. */
+function checkPreconditions(scope: WriteScope, podName: string, { metadata }: Binding, pod: Pod): void {
+  for (const [field, what] of [
+    ["uid", "UID"],
+    ["resourceVersion", "ResourceVersion"],
+  ] as const) {
+    const [given, present = ""] = [metadata[field], pod.metadata[field]];
+    if (given && given !== present) throw preconditionFailed(scope, podName, what, { given, present });
   }
+}
+
+function checkBinding({ target, metadata }: Binding, podName: string): void {
+  if (podName === "") throw badRequest("Name parameter required.");
+  if (metadata.name !== podName) throw badRequest("name in URL does not match name in Binding object");
   if (target?.kind && target.kind !== "Node") {
     throw invalid({ group: "", kind: "Binding" }, podName, [
       {

@@ -3,6 +3,7 @@ import {
   badRequest,
   forbidden,
   internalError,
+  invalid,
   isConflict,
   notFound,
   StatusError,
@@ -10,6 +11,7 @@ import {
 } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -21,6 +23,7 @@ import { remove } from "../remove.ts";
 import { rfc3339 } from "../rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
 import { update } from "../update.ts";
+import { checkDeleteOptions } from "../write-options.ts";
 import { type Internal, internalScope } from "./internal.ts";
 
 /** Pods that a budget may hold as evicted but not yet gone. */
@@ -38,18 +41,18 @@ export class PodEviction implements SubresourceHandler {
   async handle(call: SubresourceCall): Promise<ApiResponse> {
     const eviction = call.body as unknown as Eviction;
     const { namespace = "", name, context } = call;
-    if (eviction.metadata.name && eviction.metadata.name !== name) {
-      throw badRequest("name in URL does not match name in Eviction object");
-    }
+    if (eviction.metadata.name !== name) throw badRequest("name in URL does not match name in Eviction object");
+    const options = (eviction.deleteOptions ?? {}) as DeleteOptions;
+    const isDryRun = checkDryRuns(context.query.getAll("dryRun"), options.dryRun ?? []);
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential) throw readErrorsCount(name);
     const { parts, table, reader } = this.#internal;
     const pod = reader.get(pods, { namespace, name });
     if (!pod) throw notFound(pods, name);
-    const options = eviction.deleteOptions ?? {};
-    const dryRun = (options.dryRun ?? []).length > 0 || context.query.getAll("dryRun").length > 0;
-    if (!ignoresBudgets(pod)) await this.#spend(pod, namespace, context, dryRun);
-    const scope = internalScope(table, pods, namespace, context, { dryRun });
-    if (!dryRun) await this.#markDisrupted(namespace, name, context);
-    await remove(parts, scope, name, options as DeleteOptions);
+    if (!ignoresBudgets(pod)) await this.#spend(pod, namespace, context, isDryRun);
+    const scope = internalScope(table, pods, namespace, context, { dryRun: isDryRun });
+    if (isDryRun) checkDeleteOptions(options);
+    else await this.#markDisrupted(namespace, name, context);
+    await remove(parts, scope, name, options);
     return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
@@ -95,6 +98,25 @@ export class PodEviction implements SubresourceHandler {
     });
   }
 }
+
+/** Whether it is a dry run. Throws where the request and its body do not want the same. */
+function checkDryRuns(asked: readonly string[], told: readonly string[]): boolean {
+  const isSame = asked.length === told.length && asked.every((each, index) => each === told[index]);
+  if (asked.length > 0 && told.length > 0 && !isSame) {
+    const [request, content] = [asked, told].map((each) => `[${each.join(" ")}]`);
+    throw unclassifiedError(`Non-matching dry-run options in request and content: ${request} and ${content}`);
+  }
+  return asked.length > 0 || told.length > 0;
+}
+
+const readErrorsCount = (name: string): StatusError =>
+  invalid({ group: "policy", kind: "Eviction" }, name, [
+    {
+      field: "deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential",
+      reason: "FieldValueInvalid",
+      message: "Invalid value: true: can not be set for pod eviction, try after removing the option",
+    },
+  ]);
 
 /** A pod that does not run any more, or not yet, or is going already, costs no budget. */
 function ignoresBudgets({ status, metadata }: Pod): boolean {

@@ -189,7 +189,15 @@ function keepAllBut(draft: Pod, old: Readonly<Pod>, spec: PodSpec): void {
   draft.spec = spec;
   if (old.status === undefined) delete draft.status;
   else draft.status = old.status;
-  draft.metadata = { ...old.metadata, managedFields: draft.metadata.managedFields };
+  // What says which object is meant is judged as on any update.
+  const { managedFields, uid, generateName, deletionGracePeriodSeconds } = draft.metadata;
+  draft.metadata = {
+    ...old.metadata,
+    managedFields,
+    ...(uid !== undefined && { uid }),
+    ...(generateName !== undefined && { generateName }),
+    ...(deletionGracePeriodSeconds !== undefined && { deletionGracePeriodSeconds }),
+  };
   const { resourceVersion } = old.metadata;
   if (resourceVersion !== undefined) draft.metadata.resourceVersion = resourceVersion;
 }
@@ -331,7 +339,9 @@ function validateContainerResize(
     const kept = Object.keys(before.resources?.[side] ?? {}).every((name) => name in (after.resources?.[side] ?? {}));
     if (!kept) at.at(side).forbidden(`resource ${side} cannot be removed`);
   }
-  const masked = { ...after, resources: withComputeOf(after.resources, before.resources) };
+  const { claims: _, ...resources } = withComputeOf(after.resources, before.resources) ?? {};
+  const { claims } = before.resources ?? {};
+  const masked = { ...after, resources: { ...resources, ...(claims && { claims }) } };
   if (!semanticEqual(masked, { ...before, resources: before.resources ?? {} })) {
     const of = list === "initContainers" ? " for sidecar containers" : "";
     spec.forbidden(`only cpu and memory resources${of} are mutable`);

@@ -85,8 +85,12 @@ const ephemeralForbidden = [
   "restartPolicyRules",
 ] as const;
 
-const isUnset = (value: unknown): boolean =>
-  value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0);
+/** What Go points to is there even where it is empty. */
+const pointedTo = new Set(["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"]);
+
+const isUnset = (value: unknown, key: string): boolean =>
+  value === undefined ||
+  (!pointedTo.has(key) && typeof value === "object" && value !== null && Object.keys(value).length === 0);
 
 export function validateEphemeralContainers(around: ContainerSurroundings, field: Field): void {
   const { spec } = around;
@@ -101,7 +105,7 @@ export function validateEphemeralContainers(around: ContainerSurroundings, field
     names.add(container.name);
     const target = container.targetContainerName;
     if (target && !others.has(target)) at.at("targetContainerName").notFound(target);
-    for (const key of ephemeralForbidden) if (!isUnset(container[key])) at.at(key).forbidden(message);
+    for (const key of ephemeralForbidden) if (!isUnset(container[key], key)) at.at(key).forbidden(message);
     for (const [i, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
       const mount = at.at("volumeMounts").index(i);
       if (subPath) mount.at("subPath").forbidden(message);
