@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { decodeJwt } from "jose";
 import {
   certificateSigningRequests,
   configMaps,
@@ -111,6 +112,13 @@ describe("a service account", () => {
     await expect(tokenOf({ expirationSeconds: 60 })).rejects.toThrow(
       'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes',
     );
+  });
+
+  test("gets a token that lasts as long as it asks", async () => {
+    const tenYears_s = 10 * 365 * 86_400;
+    const { spec, status } = await tokenOf({ expirationSeconds: tenYears_s });
+    const { exp = 0, iat = 0 } = decodeJwt(status?.token ?? "");
+    expect([spec.expirationSeconds, exp - iat]).toEqual([tenYears_s, tenYears_s]);
   });
 });
 

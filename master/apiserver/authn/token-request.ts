@@ -17,11 +17,10 @@ const kind = { group: "authentication.k8s.io", kind: "TokenRequest" } as const;
 const apiVersion = apiVersionOf({ ...kind, version: "v1" }) as "authentication.k8s.io/v1";
 const defaultExpiration_s = 3600;
 const leastExpiration_s = 600;
-/** Longer than a year is shortened, with a warning. */
-const longestExpiration_s = 365 * 86_400;
 /** What a pod's own token asks for: it is made to last a year, so that clients that never read it anew go on working,
  *  and says in `warnafter` when they should have. */
 const extendedFrom_s = 3607;
+const extendedTo_s = 365 * 86_400;
 
 type Bound = Pick<KubernetesClaim, "pod" | "secret" | "node">;
 
@@ -47,15 +46,9 @@ export class TokenRequests implements SubresourceHandler {
         `the UID in the token request (${uid}) does not match the UID of the service account (${account.metadata.uid})`,
       );
     const audiences = request.spec.audiences?.length ? request.spec.audiences : [...this.issuer.apiAudiences];
-    let lifetime_s = request.spec.expirationSeconds ?? defaultExpiration_s;
+    const lifetime_s = request.spec.expirationSeconds ?? defaultExpiration_s;
     assertLifetime(lifetime_s);
     const bound = this.#boundTo(request.spec.boundObjectRef, namespace, name);
-    if (lifetime_s > longestExpiration_s) {
-      context.warnings.push(
-        `requested expiration of ${lifetime_s} seconds shortened to ${longestExpiration_s} seconds`,
-      );
-      lifetime_s = longestExpiration_s;
-    }
     const managedFields = this.#managedFields(request, context);
     const asked = { ...request, metadata: { ...request.metadata, ...(managedFields && { managedFields }) } };
     const answer = await this.#issue(account, { request: asked, audiences, lifetime_s, bound });
@@ -96,7 +89,7 @@ export class TokenRequests implements SubresourceHandler {
     const { token } = await this.issuer.issue({
       audiences,
       issuedAt: now_s,
-      expiresAt: now_s + (isExtended ? longestExpiration_s : lifetime_s),
+      expiresAt: now_s + (isExtended ? extendedTo_s : lifetime_s),
       kubernetes: {
         namespace,
         ...bound,
