@@ -21,6 +21,7 @@ import { ObjectCache } from "./object-cache.ts";
 import type { BoardPlugins } from "./plugins/board-plugins.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
+import type { PodCounts } from "./pod-counts.ts";
 import { PodLogs } from "./pod-logs.ts";
 import { PodWorkTimes } from "./pod-work-times.ts";
 import type { PodWorkers } from "./pod-workers.ts";
@@ -43,6 +44,7 @@ export interface PartsInput {
   readonly log: Log;
   readonly checkpoint: Checkpoint;
   readonly workers: PodWorkers;
+  readonly counts: PodCounts;
   readonly registrar: NodeRegistrar;
   readonly hostDns: DnsConfig;
   readonly tokens: ServiceAccountTokens;
@@ -85,6 +87,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders),
     workTimes: new PodWorkTimes(),
+    counts: input.counts,
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
     statuses: new StatusWriter(client, log, options.onPodStatus),
     recorder,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { RuntimeOperations } from "#agent/runtime/runtime-operations.ts";
 import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
-import type { Pressures } from "#agent/telemetry/pressure.ts";
+import type { DiskSignal, Pressures } from "#agent/telemetry/pressure.ts";
 import { SystemOom } from "#agent/telemetry/system-oom.ts";
 import { UsageHistory } from "#agent/telemetry/usage-history.ts";
 import { nodes, pods, services } from "#shared/api/resources.ts";
@@ -28,6 +28,7 @@ import { PressureRelief } from "./node/pressure-relief.ts";
 import { BoardPlugins } from "./plugins/board-plugins.ts";
 import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
+import { PodCounts } from "./pod-counts.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
 import type { ProbeCount } from "./probes/probe-counts.ts";
 import { BoardShutdown } from "./shutdown/board-shutdown.ts";
@@ -76,6 +77,7 @@ export class Kubelet {
 
   /** What was asked of the container runtime; for /metrics. */
   readonly operations = new RuntimeOperations();
+  readonly #counts = new PodCounts();
 
   constructor(given: KubeletOptions) {
     const options = { ...given, runtime: this.operations.counted(given.runtime) };
@@ -141,9 +143,9 @@ export class Kubelet {
     return this.#options;
   }
 
-  /** How long it has worked on its pods; for /metrics. */
-  workTimes(): Family[] {
-    return this.#parts?.workTimes.families() ?? [];
+  /** What it has done for its pods, and how long that took; for /metrics. */
+  podFamilies(): Family[] {
+    return [...this.#counts.families(), ...(this.#parts?.workTimes.families() ?? [])];
   }
 
   get runtime(): ContainerRuntime {
@@ -223,10 +225,12 @@ export class Kubelet {
       workers: () => this.#workers.all(),
       tell: (event) => recorder.record(boardReference(options.nodeName), event),
       systemOom: new SystemOom(),
+      evicted: (signal) => this.#counts.evicted(signal),
       collectGarbage: () => this.#sweep(),
       log,
     });
-    const onLook = (pressures: Pressures): void => void relief.relieve(pressures);
+    const onLook = (pressures: Pressures, shortOfDisk: DiskSignal | undefined): void =>
+      void relief.relieve(pressures, shortOfDisk);
     const tokens = new ServiceAccountTokens(client, this.#checkpoint);
     const plugins = this.#newPlugins(tokens, recorder);
     this.#plugins = plugins;
@@ -249,6 +253,7 @@ export class Kubelet {
       log,
       checkpoint: this.#checkpoint,
       workers: this.#workers,
+      counts: this.#counts,
       registrar,
       services: () => this.#services(),
       hostDns: this.#hostDns,

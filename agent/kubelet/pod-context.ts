@@ -12,6 +12,7 @@ import type { Limiter } from "./limiter.ts";
 import type { ResizeRefusal } from "./node/pod-resize.ts";
 import type { ObjectCache } from "./object-cache.ts";
 import type { ClaimLoader } from "./plugins/board-plugins.ts";
+import type { PodCounts } from "./pod-counts.ts";
 import type { PodLogs } from "./pod-logs.ts";
 import type { ResourceList } from "./pod-qos.ts";
 import type { PodWorkTimes } from "./pod-work-times.ts";
@@ -38,6 +39,7 @@ export interface KubeletParts {
   readonly images: ImagePuller;
   readonly probes: ProbeManager;
   readonly workTimes: PodWorkTimes;
+  readonly counts: PodCounts;
   readonly statuses: StatusWriter;
   readonly recorder: EventRecorder;
   readonly backOff: BackOff;

@@ -14,7 +14,7 @@ import { HookError, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
 import { inOrderOfHost, latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
-import { findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
+import { type ContainerType, findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { ResizeError } from "./pod-resizer.ts";
@@ -85,6 +85,7 @@ const executors: Executors = {
     const missing = missingClusterDns(pod, parts.clusterDns);
     if (missing) events.warning("MissingClusterDNS", `pod: "${formatPod(pod)}". ${missing}`);
     const cgroupParent = await podCgroup(run);
+    parts.counts.podBegun();
     try {
       const handler = await parts.runtimeHandler(pod);
       const config = {
@@ -93,6 +94,7 @@ const executors: Executors = {
       };
       run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
     } catch (error) {
+      parts.counts.podFailed();
       events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
       throw error;
     }
@@ -230,7 +232,22 @@ const longest_ms = 2_147_483_647;
 export async function executeStep(step: PodStep, run: PlanRun): Promise<void> {
   // The table's key is the step's kind, so the executor found is the step's.
   const execute = executors[step.kind] as (step: PodStep, run: PlanRun) => Promise<void>;
-  await execute(step, run);
+  const starting = startedBy(step, run);
+  const { counts } = run.parts;
+  if (starting && step.kind === "pullImage") counts.containerBegun(starting);
+  try {
+    await execute(step, run);
+  } catch (error) {
+    if (starting && error instanceof ContainerStartError) counts.containerFailed(starting, error.reason);
+    throw error;
+  }
+}
+
+/** What kind of container a step helps to start, if any; a start begins with the image, and waiting for one is none. */
+function startedBy(step: PodStep, { pod }: PlanRun): ContainerType | undefined {
+  const { kind } = step;
+  if (kind !== "pullImage" && kind !== "startContainer" && kind !== "runPostStart") return undefined;
+  return findContainer(pod.spec, step.container)?.type;
 }
 
 export function factsOf({ pod, parts, podIPs }: Pick<PlanRun, "pod" | "parts" | "podIPs">): PodFacts {

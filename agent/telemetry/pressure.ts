@@ -58,13 +58,21 @@ export const thresholds = {
   inodesFree: 0.05,
 } as const;
 
+/** What a disk runs short of, under upstream's names. */
+export type DiskSignal = "nodefs.available" | "nodefs.inodesFree" | "imagefs.available";
+
+/** The first of upstream's thresholds for disks that is met; undefined: none. */
+export function diskSignal({ disk, imageDisk }: Headroom): DiskSignal | undefined {
+  if (disk && disk.available < thresholds.diskAvailable) return "nodefs.available";
+  if (disk && disk.inodesFree < thresholds.inodesFree) return "nodefs.inodesFree";
+  if (imageDisk && imageDisk.available < thresholds.imageDiskAvailable) return "imagefs.available";
+  return undefined;
+}
+
 export function pressuresOf(headroom: Headroom): Pressures {
-  const { disk, imageDisk } = headroom;
   return {
     memory: headroom.memoryAvailable_bytes < thresholds.memoryAvailable_bytes,
-    disk:
-      (disk !== undefined && (disk.available < thresholds.diskAvailable || disk.inodesFree < thresholds.inodesFree)) ||
-      (imageDisk !== undefined && imageDisk.available < thresholds.imageDiskAvailable),
+    disk: diskSignal(headroom) !== undefined,
     pids: headroom.pidsFree < Math.min(1000, headroom.pidsMax * 0.02),
   };
 }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseMeminfo, readBoard } from "./board.ts";
-import { type Headroom, PressureGauge, pressuresOf } from "./pressure.ts";
+import { diskSignal, type Headroom, PressureGauge, pressuresOf } from "./pressure.ts";
 import { parsePowerChip, parseThrottled, readSensors } from "./sensors.ts";
 import { StrainGauge } from "./strain.ts";
 
@@ -37,6 +37,10 @@ test("pressures by upstream's thresholds", () => {
   expect(pressuresOf({ ...roomy, disk: { available: 0.5, inodesFree: 0.04 } }).disk).toBe(true);
   expect(pressuresOf({ ...roomy, imageDisk: { available: 0.14, inodesFree: 0.5 } }).disk).toBe(true);
   expect(pressuresOf({ ...roomy, pidsFree: 100 }).pids).toBe(true);
+  const short = { disk: { available: 0.09, inodesFree: 0.04 }, imageDisk: { available: 0.14, inodesFree: 0.5 } };
+  expect(diskSignal({ ...roomy, ...short })).toBe("nodefs.available");
+  expect(diskSignal({ ...roomy, ...short, disk: { available: 0.1, inodesFree: 0.04 } })).toBe("nodefs.inodesFree");
+  expect(diskSignal({ ...roomy, imageDisk: short.imageDisk })).toBe("imagefs.available");
 });
 
 test("a pressure is raised at once and lifted late", () => {

@@ -2,7 +2,14 @@ import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { type Peripheral, PeripheralScan } from "#agent/telemetry/peripherals.ts";
-import { PressureGauge, type Pressures, pressuresOf, readHeadroom } from "#agent/telemetry/pressure.ts";
+import {
+  type DiskSignal,
+  diskSignal,
+  PressureGauge,
+  type Pressures,
+  pressuresOf,
+  readHeadroom,
+} from "#agent/telemetry/pressure.ts";
 import { readSensors, type SensorReadings } from "#agent/telemetry/sensors.ts";
 import { StrainGauge } from "#agent/telemetry/strain.ts";
 import { readUsageCounters, type UsageHistory } from "#agent/telemetry/usage-history.ts";
@@ -47,7 +54,7 @@ export interface NodeRegistrarOptions {
   /** Takes what each look finds. */
   readonly history: UsageHistory;
   /** Called after each look with what the board is short of at the moment. */
-  readonly onLook: (pressures: Pressures) => void;
+  readonly onLook: (pressures: Pressures, shortOfDisk: DiskSignal | undefined) => void;
 }
 
 /** What plug-ins of the board have to do with its Node. */
@@ -246,7 +253,7 @@ export class NodeRegistrar {
       this.#runtime?.rootDirectory ?? options.dataFolder,
     );
     const pressures = pressuresOf(headroom);
-    options.onLook(pressures);
+    options.onLook(pressures, diskSignal(headroom));
     const disk = await options.host.statfs(options.dataFolder);
     const sensors = await readSensors();
     await this.#remember({

@@ -203,20 +203,23 @@ describe("limits on the disk", () => {
     });
     expect(hasStorageLimits(given)).toBe(true);
     expect(beyondStorageLimits(given, used({}, { cache: 2 ** 20 }))).toBeUndefined();
-    expect(beyondStorageLimits(given, used({}, { cache: 2 ** 20 + 1, ram: 2 ** 30 }))).toBe(
-      'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ',
-    );
+    expect(beyondStorageLimits(given, used({}, { cache: 2 ** 20 + 1, ram: 2 ** 30 }))).toEqual({
+      signal: "emptydirfs.limit",
+      message: 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ',
+    });
   });
 
   test("a pod keeps to the sum of its containers' limits, a container to its own", () => {
     const given = pod({ containers: [limited("1Mi"), { ...limited("3Mi"), name: "d" }] });
     expect(beyondStorageLimits(given, used({ c: 2 ** 20, d: 3 * 2 ** 20 }))).toBeUndefined();
-    expect(beyondStorageLimits(given, used({ c: 2 * 2 ** 20 }))).toBe(
-      'Container c exceeded its local ephemeral storage limit "1Mi". ',
-    );
-    expect(beyondStorageLimits(given, used({ c: 2 ** 20 }, { x: 4 * 2 ** 20 }))).toBe(
-      "Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ",
-    );
+    expect(beyondStorageLimits(given, used({ c: 2 * 2 ** 20 }))).toEqual({
+      signal: "ephemeralcontainerfs.limit",
+      message: 'Container c exceeded its local ephemeral storage limit "1Mi". ',
+    });
+    expect(beyondStorageLimits(given, used({ c: 2 ** 20 }, { x: 4 * 2 ** 20 }))).toEqual({
+      signal: "ephemeralpodfs.limit",
+      message: "Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ",
+    });
   });
 
   test("a pod without limits is not measured", () => {

@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import type { Host } from "#agent/host/host.ts";
+import type { DiskSignal } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { ImageGarbage } from "../images/image-gc.ts";
+import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodFailure, PodWorker } from "../pod-worker.ts";
 import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
 
@@ -17,7 +19,12 @@ const pod: Pod = {
 };
 
 /** What is done to the pod when the board feels `pressures` and its cache holds `cache_bytes`. */
-async function relieved(memory: boolean, cache_bytes: number, told: EventToRecord[] = []): Promise<PodFailure[]> {
+async function relieved(
+  { memory = false, disk }: { memory?: boolean; disk?: DiskSignal },
+  cache_bytes: number,
+  told: EventToRecord[] = [],
+  signals: EvictionSignal[] = [],
+): Promise<PodFailure[]> {
   const failures: PodFailure[] = [];
   const fail = (failure: PodFailure): unknown => failures.push(failure);
   const worker = { uid: "u", pod, active: true, evicting: false, fail } as unknown as PodWorker;
@@ -27,22 +34,35 @@ async function relieved(memory: boolean, cache_bytes: number, told: EventToRecor
     workers: () => [worker],
     tell: (event) => told.push(event),
     podStats: () => Promise.resolve([{ pod, containers: [] }]),
+    evicted: (signal) => signals.push(signal),
     storageUsage: () => Promise.resolve({ containers: new Map(), emptyDirs: new Map([["cache", cache_bytes]]) }),
+    collectGarbage: async () => undefined,
     log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
   };
-  await new PressureRelief(options as PressureReliefOptions).relieve({ memory, disk: false, pids: false });
+  await new PressureRelief(options as PressureReliefOptions).relieve(
+    { memory, disk: disk !== undefined, pids: false },
+    disk,
+  );
   return failures;
 }
 
 test("a pod that goes for the board's sake is the target of a disruption", async () => {
   const told: EventToRecord[] = [];
-  expect(await relieved(true, 0, told)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
+  expect(await relieved({ memory: true }, 0, told)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
   expect(told).toEqual([{ type: "Warning", reason: "EvictionThresholdMet", message: "Attempting to reclaim memory" }]);
 });
 
 test("a pod that goes for its own limit is not", async () => {
   const message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ';
-  expect(await relieved(false, 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
+  expect(await relieved({}, 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
+});
+
+test("what is evicted is counted by what ran short", async () => {
+  const signals: EvictionSignal[] = [];
+  await relieved({ memory: true }, 0, [], signals);
+  await relieved({ disk: "imagefs.available" }, 0, [], signals);
+  await relieved({}, 2 ** 21, [], signals);
+  expect(signals).toEqual(["memory.available", "imagefs.available", "emptydirfs.limit"]);
 });
 
 const gib = 2 ** 30;
@@ -63,7 +83,7 @@ function imageRelief(options: Partial<PressureReliefOptions>): { look: () => Pro
     tell: ({ type, reason, message }) => told.push(`${type} ${reason}: ${message}`),
   };
   const relief = new PressureRelief(all as PressureReliefOptions);
-  return { look: () => relief.relieve(none), told };
+  return { look: () => relief.relieve(none, undefined), told };
 }
 
 test("a disk that stays full although all images that can go are gone is told, then that they do not suffice", async () => {

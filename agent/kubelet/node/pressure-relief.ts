@@ -1,11 +1,12 @@
 import type { Host } from "#agent/host/host.ts";
-import type { Pressures } from "#agent/telemetry/pressure.ts";
+import type { DiskSignal, Pressures } from "#agent/telemetry/pressure.ts";
 import type { SystemOom } from "#agent/telemetry/system-oom.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { type ImageGarbage, shortfall } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
+import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodWorker } from "../pod-worker.ts";
 import type { PodStats } from "../pod-workers.ts";
 import { chooseVictim, type PodUsage } from "./eviction.ts";
@@ -21,6 +22,8 @@ export interface PressureReliefOptions {
   /** Tells of the board. */
   readonly tell: (event: EventToRecord) => void;
   readonly systemOom: Pick<SystemOom, "look">;
+  /** Counts a pod that was told to go. */
+  readonly evicted: (signal: EvictionSignal) => void;
   /** Ended containers that may go. */
   readonly collectGarbage: () => Promise<void>;
   readonly log: Log;
@@ -35,17 +38,17 @@ export class PressureRelief {
 
   constructor(readonly options: PressureReliefOptions) {}
 
-  /** Called after each look at the board. Does nothing while an earlier call still runs. */
-  async relieve(pressures: Pressures): Promise<void> {
+  /** Called after each look at the board, with what the disk is short of if it is. Does nothing while an earlier call still runs. */
+  async relieve(pressures: Pressures, shortOfDisk: DiskSignal | undefined): Promise<void> {
     if (this.#running) return;
     this.#running = true;
     try {
       await this.#tellOfOom();
       await this.#enforceLimits();
       await this.#collectImages();
-      if (pressures.disk) await this.options.collectGarbage();
-      if (pressures.memory) await this.#evict("memory");
-      else if (pressures.disk) await this.#evict("ephemeral-storage");
+      if (shortOfDisk) await this.options.collectGarbage();
+      if (pressures.memory) await this.#evict("memory", "memory.available");
+      else if (shortOfDisk) await this.#evict("ephemeral-storage", shortOfDisk);
     } catch (error) {
       this.options.log.warn("the board could not be relieved", { error });
     } finally {
@@ -107,12 +110,14 @@ export class PressureRelief {
   async #enforceLimits(): Promise<void> {
     for (const worker of this.options.workers()) {
       if (!worker.active || !hasStorageLimits(worker.pod)) continue;
-      const message = beyondStorageLimits(worker.pod, await this.options.storageUsage(worker.pod));
-      if (message !== undefined) worker.fail({ reason: "Evicted", message, grace_s: 1 });
+      const excess = beyondStorageLimits(worker.pod, await this.options.storageUsage(worker.pod));
+      if (!excess) continue;
+      worker.fail({ reason: "Evicted", message: excess.message, grace_s: 1 });
+      this.options.evicted(excess.signal);
     }
   }
 
-  async #evict(resource: "memory" | "ephemeral-storage"): Promise<void> {
+  async #evict(resource: "memory" | "ephemeral-storage", signal: EvictionSignal): Promise<void> {
     const workers = new Map([...this.options.workers()].map((worker) => [worker.uid, worker]));
     // One that was told to go must be gone before another follows.
     if ([...workers.values()].some((worker) => worker.evicting)) return;
@@ -135,5 +140,6 @@ export class PressureRelief {
     const { namespace, name } = victim.pod.metadata;
     this.options.log.warn("a pod is evicted", { pod: `${namespace}/${name}`, resource });
     workers.get(podUid(victim.pod))?.fail({ reason: "Evicted", message: victim.message, grace_s: 0, disrupts: true });
+    this.options.evicted(signal);
   }
 }

@@ -19,7 +19,7 @@ export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
     gauge("kubelet_running_containers", "Containers by their state.", byState(containers)),
     ...volumeFamilies([...(await kubelet.volumeStats()).values()].flat()),
     ...kubelet.operations.families(),
-    ...kubelet.workTimes(),
+    ...kubelet.podFamilies(),
     ...processFamilies(),
   ];
 }
