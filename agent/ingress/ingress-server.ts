@@ -1,10 +1,15 @@
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
-import { Connections, connectionLimits } from "#shared/http/connections.ts";
+import { type ConnectionLimits, Connections, connectionLimits } from "#shared/http/connections.ts";
 import { writeHead } from "#shared/http/http-over-stream.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import type { Backend } from "./backends.ts";
@@ -22,14 +27,27 @@ export interface IngressServerOptions {
   /** undefined: no Secret for this name; clients then get a certificate that nobody vouches for. */
   contextFor(serverName: string): Promise<SecureContext | undefined>;
   readonly log: Log;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** How many are passed on at once, of all clients. */
+  readonly mostRequests?: number;
 }
 
-const mostConnections = 2_000;
-const mostHandshakes = 256;
 /** A connection that asks nothing for so long is closed. */
 const keepAlive_ms = 60_000;
+/** Of each port. */
+const limits: ConnectionLimits = {
+  ...connectionLimits,
+  connections: 2_000,
+  handshakeWithin_ms: 15_000,
+  // However slowly it comes: who sends a byte now and then is never silent.
+  headersWithin_ms: 30_000,
+  idleFor_ms: keepAlive_ms,
+};
 const connect_ms = 5_000;
 const mostStreams = 128;
+/** Each is a connection to a pod, of this same process that looks after the board's pods. */
+const mostRequests = 4_000;
+const crowded = "too many requests are under way";
 
 /** The ports at which a board serves Ingresses: HTTP/1.1 on both, HTTP/2 (and so gRPC) and WebSocket. */
 export class IngressServer {
@@ -37,19 +55,29 @@ export class IngressServer {
   private readonly http: HttpServer;
   private readonly http2: Http2Server;
   private readonly listeners: Server[] = [];
-  private readonly sockets = new Set<Socket>();
+  private readonly doors: Connections<Socket>[] = [];
+  private readonly doorOf = new WeakMap<Socket, Connections<Socket>>();
+  private readonly socketOf = new WeakMap<Http2Session, Socket>();
+  private requests = 0;
   private ports: { http?: number; https?: number } = {};
 
   constructor(private readonly options: IngressServerOptions) {
     this.forwarder = new Forwarder({ connect_ms, idle_ms: options.idle_ms });
-    this.http = createHttpServer((request, response) => this.serve(http1Exchange(request, response)));
+    this.http = createHttpServer((request, response) => {
+      this.began(request.socket, response);
+      this.serve(http1Exchange(request, response));
+    });
     this.http.keepAliveTimeout = keepAlive_ms;
     this.http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // It lasts as long as the connection.
+      this.began(request.socket);
       this.upgrade(request, socket as Socket, head).catch((error: unknown) => refuse(socket, 503, error));
     });
     this.http2 = createHttp2Server({ settings: { maxConcurrentStreams: mostStreams } });
     this.http2.on("stream", (stream, headers, flags) => {
       stream.on("error", () => undefined);
+      const socket = stream.session && this.socketOf.get(stream.session);
+      if (socket) this.began(socket, stream);
       this.serve(http2Exchange(stream as ServerHttp2Stream, headers, flags));
     });
     this.http2.on("sessionError", () => undefined);
@@ -60,10 +88,7 @@ export class IngressServer {
     const { httpPort, httpsPort } = this.options;
     try {
       if (httpPort !== undefined) {
-        this.ports.http = await this.open(
-          createTcpServer((socket) => this.accept(socket)),
-          httpPort,
-        );
+        this.ports.http = await this.open(this.tcpServer(), httpPort);
       }
       if (httpsPort !== undefined) this.ports.https = await this.open(await this.tlsServer(), httpsPort);
     } catch (error) {
@@ -83,7 +108,7 @@ export class IngressServer {
   /** Takes no more connections and ends those that are open. */
   async close(): Promise<void> {
     const closed = this.listeners.splice(0).map((server) => new Promise((done) => server.close(done)));
-    for (const socket of this.sockets) socket.destroy();
+    for (const door of this.doors) for (const socket of door.sockets) socket.destroy();
     this.forwarder.close();
     await Promise.all(closed);
   }
@@ -91,6 +116,7 @@ export class IngressServer {
   private serve(exchange: Exchange): void {
     const { backend, refusal } = this.find(exchange.host, exchange.target);
     if (backend === undefined) exchange.fail(404, refusal);
+    else if (this.requests > (this.options.mostRequests ?? mostRequests)) exchange.fail(503, crowded);
     else void this.forwarder.forward(exchange, backend);
   }
 
@@ -100,6 +126,10 @@ export class IngressServer {
     const { backend, refusal } = this.find(host, request.url ?? "/");
     if (backend === undefined) {
       refuse(socket, 404, refusal);
+      return;
+    }
+    if (this.requests > (this.options.mostRequests ?? mostRequests)) {
+      refuse(socket, 503, crowded);
       return;
     }
     const upstream = await this.forwarder.dial(backend);
@@ -127,27 +157,49 @@ export class IngressServer {
     return { backend: this.options.backendFor(host, path), refusal: `no Ingress has ${host}${path}` };
   }
 
-  private accept(socket: Socket): void {
-    this.track(socket);
-    this.http.emit("connection", socket);
+  /** A request, and what closes as it ends. */
+  private began(socket: Socket, answer: { once(event: "close", listener: () => void): unknown } = socket): void {
+    const door = this.doorOf.get(socket);
+    door?.proven(socket);
+    door?.requestBegan(socket);
+    this.requests += 1;
+    answer.once("close", () => {
+      this.requests -= 1;
+      door?.requestEnded(socket);
+    });
   }
 
-  private track(socket: Socket): void {
-    this.sockets.add(socket);
-    socket.on("close", () => this.sockets.delete(socket));
-    socket.on("error", () => socket.destroy());
-    // Silence between requests and within one's head; the server's own timeouts do not see sockets it is handed.
+  /** A connection by which requests may come from now on. */
+  private accept(socket: Socket, door: Connections<Socket>): void {
+    this.doorOf.set(socket, door);
+    door.secured(socket);
+    // Silence within a request or its answer; the servers' own timeouts do not see sockets that they are handed.
     socket.setTimeout(Math.max(keepAlive_ms, this.options.idle_ms), () => socket.destroy());
+    if ((socket as TLSSocket).alpnProtocol !== "h2") {
+      this.http.emit("connection", socket);
+      return;
+    }
+    this.http2.once("session", (session) => this.socketOf.set(session, socket));
+    this.http2.emit("connection", socket);
+  }
+
+  private door(): Connections<Socket> {
+    const door = new Connections<Socket>({ ...limits, ...this.options.limits });
+    this.doors.push(door);
+    return door;
+  }
+
+  private tcpServer(): Server {
+    const door = this.door();
+    return createTcpServer((socket) => {
+      door.opened(socket);
+      if (!socket.destroyed) this.accept(socket, door);
+    });
   }
 
   private async tlsServer(): Promise<Server> {
     const own = await selfSigned();
-    const connections = new Connections({
-      ...connectionLimits,
-      connections: mostConnections,
-      unproven: mostHandshakes,
-      handshakeWithin_ms: keepAlive_ms / 4,
-    });
+    const door = this.door();
     const server = createTlsServer(
       {
         ...own,
@@ -163,20 +215,14 @@ export class IngressServer {
           );
         },
       },
-      (socket) => {
-        connections.settled(socket);
-        this.track(socket);
-        if (socket.alpnProtocol === "h2") this.http2.emit("connection", socket);
-        else this.http.emit("connection", socket);
-      },
+      (socket) => this.accept(socket, door),
     );
-    server.on("connection", (socket: TLSSocket) => connections.opened(socket));
+    server.on("connection", (socket: TLSSocket) => door.opened(socket));
     server.on("tlsClientError", () => undefined);
     return server;
   }
 
   private open(server: Server, port: number): Promise<number> {
-    server.maxConnections = mostConnections;
     return new Promise((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, () => {

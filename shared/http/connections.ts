@@ -1,8 +1,9 @@
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 
 /** How many connections there may be, and how long each may keep the server waiting (ms). */
 export interface ConnectionLimits {
-  /** A board alone holds some twenty, for its watches. */
+  /** A board alone holds some twenty, for its watches. Where all are taken, the client that has most of them gives one up. */
   readonly connections: number;
   /** Those by which nobody has authenticated yet: beyond, the oldest goes. */
   readonly unproven: number;
@@ -27,9 +28,9 @@ export const connectionLimits: ConnectionLimits = {
 const READ_FIRST_MS = 500;
 
 /** An answer on its way to a client. */
-export interface Reading {
+export interface Reading<S> {
   readonly response: { readonly closed: boolean; once(event: "close", listener: () => void): unknown };
-  readonly connection: TLSSocket;
+  readonly connection: S;
   /** Of what was answered, the bytes that the client has not taken yet. */
   untaken_bytes(): number;
   /** Leaves a client that takes nothing. */
@@ -39,17 +40,21 @@ export interface Reading {
 interface Connection {
   /** Requests that are not answered yet. */
   requests: number;
+  readonly address: string;
   /** At most one: for the handshake, the next request, or the client's reading. */
   deadline?: ReturnType<typeof setTimeout>;
 }
 
-/** The open connections of a server by TLS. Bun's own limits of handshakes and headers do not hold for these: it tells of a handshake
- *  that takes too long, and leaves it open. */
-export class Connections {
+/** The open connections of a server, by TLS most often. Bun's own limits of handshakes and headers do not hold for these: it tells of a
+ *  handshake that takes too long, and leaves it open. */
+export class Connections<S extends Socket = TLSSocket> {
   readonly #limits: ConnectionLimits;
-  readonly #open = new Map<TLSSocket, Connection>();
   /** Oldest first. */
-  readonly #unproven = new Set<TLSSocket>();
+  readonly #open = new Map<S, Connection>();
+  /** How many each client has, by its address. */
+  readonly #byClient = new Map<string, number>();
+  /** Oldest first. */
+  readonly #unproven = new Set<S>();
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
@@ -59,43 +64,41 @@ export class Connections {
     return this.#open.size;
   }
 
-  get sockets(): Iterable<TLSSocket> {
+  get sockets(): Iterable<S> {
     return this.#open.keys();
   }
 
   /** A connection before its handshake. */
-  opened(socket: TLSSocket): void {
+  opened(socket: S): void {
     socket.on("error", () => socket.destroy());
-    if (this.#open.size >= this.#limits.connections) {
+    const address = socket.remoteAddress ?? "";
+    if (this.#open.size >= this.#limits.connections && !this.#makeRoom(address)) {
       socket.destroy();
       return;
     }
-    const connection: Connection = { requests: 0 };
+    const connection: Connection = { requests: 0, address };
     this.#open.set(socket, connection);
+    this.#byClient.set(address, this.#held(address) + 1);
     this.#unproven.add(socket);
-    socket.on("close", () => {
-      clearTimeout(connection.deadline);
-      this.#open.delete(socket);
-      this.#unproven.delete(socket);
-    });
+    socket.on("close", () => this.#forget(socket));
     this.#endAfter(socket, this.#limits.handshakeWithin_ms);
     const [oldest] = this.#unproven;
     if (this.#unproven.size > this.#limits.unproven) oldest?.destroy();
   }
 
-  /** After its handshake. */
-  secured(socket: TLSSocket): void {
+  /** After its handshake, or where there is none. */
+  secured(socket: S): void {
     this.#endAfter(socket, this.#limits.headersWithin_ms);
   }
 
-  requestBegan(socket: TLSSocket): void {
+  requestBegan(socket: S): void {
     const connection = this.#open.get(socket);
     if (!connection) return;
     connection.requests += 1;
     clearTimeout(connection.deadline);
   }
 
-  requestEnded(socket: TLSSocket): void {
+  requestEnded(socket: S): void {
     const connection = this.#open.get(socket);
     if (!connection) return;
     connection.requests -= 1;
@@ -103,19 +106,19 @@ export class Connections {
   }
 
   /** Somebody has authenticated by it. */
-  proven(socket: TLSSocket): void {
+  proven(socket: S): void {
     this.#unproven.delete(socket);
   }
 
   /** Its handshake is done, and others look after it from now on. */
-  settled(socket: TLSSocket): void {
+  settled(socket: S): void {
     const connection = this.#open.get(socket);
     if (connection) clearTimeout(connection.deadline);
     this.proven(socket);
   }
 
   /** Leaves a client that takes nothing of an answer that is written. */
-  awaitReader(reading: Reading): void {
+  awaitReader(reading: Reading<S>): void {
     const { response, connection } = reading;
     let left_bytes = Number.POSITIVE_INFINITY;
     // Of its own: a request that follows in the same connection must not take it back.
@@ -134,7 +137,36 @@ export class Connections {
     look();
   }
 
-  #endAfter(socket: TLSSocket, within_ms: number): void {
+  /** Takes a connection from the client that has most, if that leaves it no fewer than the one that comes has then. */
+  #makeRoom(address: string): boolean {
+    const mine = this.#held(address);
+    const [holder] = [...this.#byClient].reduce((most, each) => (each[1] > most[1] ? each : most), ["", 0]);
+    if (this.#held(holder) <= mine + 1) return false;
+    for (const [socket, connection] of this.#open) {
+      if (connection.address !== holder) continue;
+      this.#forget(socket);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  #held(address: string): number {
+    return this.#byClient.get(address) ?? 0;
+  }
+
+  #forget(socket: S): void {
+    const connection = this.#open.get(socket);
+    if (!connection) return;
+    clearTimeout(connection.deadline);
+    this.#open.delete(socket);
+    this.#unproven.delete(socket);
+    const left = this.#held(connection.address) - 1;
+    if (left > 0) this.#byClient.set(connection.address, left);
+    else this.#byClient.delete(connection.address);
+  }
+
+  #endAfter(socket: S, within_ms: number): void {
     const connection = this.#open.get(socket);
     if (!connection) return;
     clearTimeout(connection.deadline);
