@@ -6,7 +6,7 @@ import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
-import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
+import { processFamilies } from "#shared/metrics/process-families.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -40,7 +40,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   }
   if (settings.metricsBindAddress !== "") {
     const address = parseListenAddress("metrics-bind-address", settings.metricsBindAddress);
-    parts.add("metrics", await servePages(metricsPages(proxy, settings, name), address, log.named("metrics")));
+    parts.add("metrics", await servePages(metricsPages(settings, name), address, log.named("metrics")));
   }
   parts.add("proxy", proxy);
   const ended = untilSignalled();
@@ -71,19 +71,11 @@ function healthPages(proxy: ServiceProxy, isEligible: () => boolean): ComponentP
   };
 }
 
-function metricsPages(proxy: ServiceProxy, settings: ProxySettings, nodeName: string): ComponentPages {
-  const applied_s = (): number | undefined => proxy.appliedAt_ms && proxy.appliedAt_ms / 1000;
+function metricsPages(settings: ProxySettings, nodeName: string): ComponentPages {
   return {
     checks: {},
     results: new HealthResults(),
-    families: () => [
-      ...processFamilies(),
-      gaugeFamily(
-        "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-        "When the rules last were as the API wants them.",
-        [applied_s()].flatMap((value) => (value === undefined ? [] : [{ labels: {}, value }])),
-      ),
-    ],
+    families: processFamilies,
     configuration: () => ({
       "kubeproxy.config.k8s.io": {
         hostnameOverride: nodeName,

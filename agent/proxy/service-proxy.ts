@@ -5,7 +5,9 @@ import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
 import { HealthChecks, serviceHealth } from "./health-checks.ts";
+import { ProxyCounts } from "./proxy-counts.ts";
 import type { ProxyMode, ProxyNetwork } from "./proxy-mode.ts";
 import { type NodeView, ServicePortCache } from "./service-ports.ts";
 import { addSliceIndexes, sliceByService } from "./slice-index.ts";
@@ -46,6 +48,7 @@ export class ServiceProxy {
   private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
   private readonly families: FamilyProxy[] = [];
   private readonly healthChecks: HealthChecks;
+  private readonly counts: ProxyCounts;
   private readonly detach: (() => void)[] = [];
   private readonly stopped = new AbortController();
   private running: Promise<void> | undefined;
@@ -53,6 +56,10 @@ export class ServiceProxy {
   private applied_ms: number | undefined;
 
   constructor(private readonly options: ServiceProxyOptions) {
+    this.counts = new ProxyCounts(
+      options.networks.map(({ family }) => family),
+      options.clock,
+    );
     this.healthChecks = new HealthChecks(options.log, () => this.inStep);
   }
 
@@ -78,11 +85,18 @@ export class ServiceProxy {
       });
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
-    // Not waited for: Services work without knowing every range they may come from.
     this.detach.push(
-      ...[informers.informer(services), slices, informers.informer(serviceCIDRs)].map((each) =>
-        each.addHandler(enqueue),
-      ),
+      tellAlso(() => this.counts.families()),
+      informers.informer(services).addHandler(() => {
+        this.counts.serviceChanged();
+        enqueue();
+      }),
+      slices.addHandler((event) => {
+        this.counts.sliceChanged(event.object, event.type === "update" ? event.old : undefined);
+        enqueue();
+      }),
+      // Not waited for: Services work without knowing every range they may come from.
+      informers.informer(serviceCIDRs).addHandler(enqueue),
     );
     const sources = [informers.informer(services), slices];
     await Promise.all(sources.map(({ usable }) => usable));
@@ -136,10 +150,12 @@ export class ServiceProxy {
     const slicesOf = ({ metadata }: Service): readonly EndpointSlice[] =>
       slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
     const all = informers.lister(services).list();
-    for (const { network, mode, cache } of this.families) {
-      const ports = await cache.servicePorts(all, slicesOf, node(), network.family);
-      await mode.apply(ports, this.serviceCidrsOf(network));
-    }
+    this.counts.begun();
+    for (const { network, mode, cache } of this.families)
+      await this.counts.syncing(network.family, async () => {
+        const ports = await cache.servicePorts(all, slicesOf, node(), network.family);
+        await mode.apply(ports, this.serviceCidrsOf(network));
+      });
     this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
   }
 
