@@ -76,6 +76,30 @@ describe("list", () => {
     expect(rest.items.map(({ metadata }) => metadata.name)).toContain("d");
   });
 
+  test("tokens of a client's own making lead nowhere else, and have its reads write nothing", async () => {
+    const made = (fields: object): string =>
+      Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", start: "pages/b\u0000", ...fields })).toString("base64url");
+    const ask = (fields: object) => send("GET", `${path}?continue=${made(fields)}`);
+    for (const start of ["kube-system/a", "a", "zzz", "registry/secrets/kube-system/a"]) {
+      const { body } = await ask({ rv: -1, start });
+      for (const { kind, metadata } of body.items) expect([kind, metadata.namespace]).toEqual([undefined, "pages"]);
+    }
+    for (const start of ["../secrets/a", "a/../../secrets/a", "/registry/secrets/../a", "./a"])
+      expect([start, (await ask({ rv: -1, start })).code]).toEqual([start, 400]);
+    for (const rv of [0, 1.5, 1e300, "1"]) expect([rv, (await ask({ rv })).code]).toEqual([rv, 400]);
+    // From long before the revision that it names.
+    const forged = async (rv?: number): Promise<number> => {
+      const { body } = await send("GET", path);
+      const now = Number(body.metadata.resourceVersion);
+      expect((await ask({ rv: rv ?? now, begun_ms: 1 })).code).toBe(410);
+      return now;
+    };
+    await forged();
+    const before = await forged();
+    for (const rv of [undefined, undefined, 1e15]) await forged(rv);
+    expect(await forged()).toBe(before);
+  });
+
   test("objects in namespaces are not written across them", async () => {
     expect((await send("POST", "/api/v1/configmaps", configMap("nowhere"))).code).toBe(405);
     expect((await send("GET", "/api/v1/namespaces/test/nodes")).code).toBe(404);

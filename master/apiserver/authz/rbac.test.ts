@@ -186,6 +186,36 @@ describe("RbacAuthorizer", () => {
   });
 });
 
+test("the rules of a role that is bound many times are read once", async () => {
+  let reads = 0;
+  const counted: PolicyRule = {
+    get verbs() {
+      reads += 1;
+      return ["get"];
+    },
+    apiGroups: [""],
+    resources: ["configmaps"],
+  };
+  const reader = new MapReader().put(roles, {
+    apiVersion,
+    kind: "Role",
+    metadata: { name: "large", namespace: "blue" },
+    rules: [counted],
+  });
+  for (let index = 0; index < 100; index += 1)
+    reader.put(roleBindings, {
+      apiVersion,
+      kind: "RoleBinding",
+      metadata: { name: `b${index}`, namespace: "blue" },
+      roleRef: { apiGroup, kind: "Role", name: "large" },
+      subjects: [{ kind: "User", apiGroup, name: "anna" }],
+    });
+  const rbac = new RbacAuthorizer(reader);
+  expect((await rbac.authorize(resource("get", "pods", { namespace: "blue" }))).outcome).toBe("no-opinion");
+  expect(reads).toBe(1);
+  expect(rbac.rulesFor(anna, "blue").rules).toHaveLength(1);
+});
+
 describe("the bootstrap policy", () => {
   const policy = bootstrapPolicy();
   const reader = new MapReader()

@@ -61,9 +61,7 @@ export class RbacAuthorizer implements Authorizer {
 
   authorize(attributes: Attributes): Decision {
     const errors: string[] = [];
-    for (const applied of this.#appliedTo(attributes.user, attributes.namespace ?? "")) {
-      const { roleRef, metadata } = applied.binding;
-      const rules = this.rulesOfRole(roleRef, metadata.namespace ?? "");
+    for (const { applied, rules } of this.#rulesThatApply(attributes.user, attributes.namespace ?? "")) {
       if (typeof rules === "string") errors.push(rules);
       else if (rules.some((rule) => ruleAllows(rule, attributes)))
         return { outcome: "allow", reason: `RBAC: allowed by ${describe(applied)}` };
@@ -71,12 +69,11 @@ export class RbacAuthorizer implements Authorizer {
     return { outcome: "no-opinion", reason: errors.length > 0 ? `RBAC: ${joinErrors(errors)}` : "" };
   }
 
-  /** All rules that apply to a user, cluster-wide and in `namespace`. */
+  /** All rules that apply to a user, cluster-wide and in `namespace`; a role's once, however often it is bound. */
   rulesFor(user: User, namespace: string): UserRules {
     const rules: PolicyRule[] = [];
     const errors: string[] = [];
-    for (const { binding } of this.#appliedTo(user, namespace)) {
-      const found = this.rulesOfRole(binding.roleRef, binding.metadata.namespace ?? "");
+    for (const { rules: found } of this.#rulesThatApply(user, namespace)) {
       if (typeof found === "string") errors.push(found);
       else for (const rule of found) rules.push(rule);
     }
@@ -89,6 +86,24 @@ export class RbacAuthorizer implements Authorizer {
       return `unsupported role reference kind: ${goQuote(ref.kind)}`;
     const rules = this.#rules.get(roleKey(ref.kind === "Role" ? namespace : "", ref.name));
     return rules ?? `${ref.kind.toLowerCase()}.rbac.authorization.k8s.io ${goQuote(ref.name)} not found`;
+  }
+
+  /**
+   * Each role once, by the first binding that names it, with its rules or the text of why there are none. Bindings take a few bytes
+   * each: who may make them in a namespace could otherwise have the rules of one large role read ten thousand times a request.
+   */
+  *#rulesThatApply(
+    user: User,
+    namespace: string,
+  ): Iterable<{ readonly applied: AppliedBinding; readonly rules: readonly PolicyRule[] | string }> {
+    const seen = new Set<readonly PolicyRule[] | string>();
+    for (const applied of this.#appliedTo(user, namespace)) {
+      const { roleRef, metadata } = applied.binding;
+      const rules = this.rulesOfRole(roleRef, metadata.namespace ?? "");
+      if (seen.has(rules)) continue;
+      seen.add(rules);
+      yield { applied, rules };
+    }
   }
 
   *#appliedTo(user: User, namespace: string): Iterable<AppliedBinding> {

@@ -72,8 +72,9 @@ export async function listEntries(
   parameters: ListParameters,
 ): Promise<Listed> {
   const from = await startOf(source, parameters);
-  if (from.revision !== undefined && source.now_ms() - from.begun_ms > continueFor_ms) {
-    await leaveRevision(from.revision, source);
+  const now_ms = source.now_ms();
+  if (from.revision !== undefined && now_ms - from.begun_ms > continueFor_ms) {
+    await leaveRevision(from.revision, { ...source, now_ms, after_ms: continueFor_ms });
     throw tooOld(from);
   }
   const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
@@ -187,7 +188,7 @@ function decodeContinue(token: string, now_ms: number): Start {
   if (v !== "meta.k8s.io/v1") {
     throw badContinue(`continue key is not valid: server does not recognize this encoded version ${v ?? ""}`);
   }
-  if (typeof rv !== "number" || rv === 0) {
+  if (typeof rv !== "number" || rv === 0 || !Number.isSafeInteger(rv)) {
     throw badContinue(`continue key is not valid: incorrect encoded start resourceVersion (version ${v})`);
   }
   if (typeof start !== "string" || start === "") {
