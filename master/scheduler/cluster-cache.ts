@@ -24,6 +24,11 @@ export class ClusterCache {
     return info?.node ? info : undefined;
   }
 
+  /** How much is known, under the names of upstream's metric. */
+  get sizes(): { readonly nodes: number; readonly pods: number; readonly assumed_pods: number } {
+    return { nodes: this.#nodes.size, pods: this.#nodeOfPod.size, assumed_pods: this.#assumed.size };
+  }
+
   isAssumed(uid: string): boolean {
     return this.#assumed.has(uid);
   }

@@ -134,7 +134,7 @@ export class Scheduler {
   /** Resolves when the caches are full and the loop runs. */
   async start(): Promise<void> {
     this.#detach.push(
-      tellAlso(() => this.#metrics.families(this.#queue.pending)),
+      tellAlso(() => this.#metrics.families({ queue: this.#queue, cache: this.#cache })),
       this.#feed.attach(),
     );
     try {
@@ -199,8 +199,12 @@ export class Scheduler {
     const decision = decide(question, this.#random);
     if (decision.kind === "unfit") {
       const plan = this.#preemptor.plan(question, decision, profile.preemption);
+      this.#metrics.decided(info);
       this.#reject(info, decision, plan, profile);
-    } else this.#take(info, decision, profile, undefined);
+    } else {
+      this.#metrics.decided(info);
+      this.#take(info, decision, profile, undefined);
+    }
     return undefined;
   }
 
@@ -226,6 +230,7 @@ export class Scheduler {
       decision.kind === "unfit"
         ? await this.#preemptor.planWithExtenders(question, decision, profile.preemption, extenders)
         : undefined;
+    this.#metrics.decided(info);
     // It may have been deleted meanwhile, or bound by somebody else.
     if (!this.#queue.has(info.uid)) return;
     if (decision.kind === "unfit") this.#reject(info, decision, plan, profile);
@@ -266,6 +271,8 @@ export class Scheduler {
       }
       if (!(await extenders?.bind(info.pod, nodeName))) await this.#writeBinding(info.pod, nodeName);
       this.#metrics.ended(info, "scheduled");
+      const effort = this.#queue.effortOf(info.uid);
+      if (effort) this.#metrics.bound(effort);
       this.#queue.delete(info.uid);
       events.record(info.pod, {
         type: "Normal",

@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
-import type { PendingPods } from "./scheduler-metrics.ts";
+import { QueueCounts, type QueueReason } from "./queue-counts.ts";
+import type { PendingPods, SchedulingEffort } from "./scheduler-metrics.ts";
 
 interface Entry {
   info: PodInfo;
@@ -9,6 +10,8 @@ interface Entry {
   readonly since_ms: number;
   readonly order: number;
   attempts: number;
+  /** When the first attempt began; undefined before it. */
+  firstTried_ms: number | undefined;
   state: "ready" | "backingOff" | "unschedulable" | "gated" | "inFlight";
   readyAt_ms: number;
   parkedAt_ms: number;
@@ -42,6 +45,7 @@ export class SchedulingQueue {
   readonly #parkedAtMost_ms: number;
   readonly #entries = new Map<string, Entry>();
   readonly #mayHelp: MayHelp;
+  readonly counts = new QueueCounts();
   #order = 0;
   #waiting: ((info: PodInfo | undefined) => void) | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -65,6 +69,7 @@ export class SchedulingQueue {
         since_ms: this.#clock.now_ms(),
         order: this.#order++,
         attempts: 0,
+        firstTried_ms: undefined,
         state: gated ? "gated" : "ready",
         readyAt_ms: 0,
         parkedAt_ms: 0,
@@ -72,10 +77,12 @@ export class SchedulingQueue {
         failed: false,
         seenInFlight: new Set(),
       });
+      this.counts.came(gated ? "unschedulable" : "active", "UnschedulablePodAdd");
     } else {
       entry.info = info;
-      if (entry.state === "gated" && !gated) entry.state = "ready";
-      if (entry.state === "unschedulable" && changed === "spec or labels") this.#wake(entry);
+      if (entry.state === "gated" && !gated) this.#ready(entry, "UnschedulablePodUpdate");
+      if (entry.state === "unschedulable" && changed === "spec or labels")
+        this.counts.came(this.#wake(entry), "UnschedulablePodUpdate");
     }
     this.#handOut();
   }
@@ -104,6 +111,21 @@ export class SchedulingQueue {
     return counts;
   }
 
+  /** For each pod that waits because of plugins, their names and who is to schedule it. */
+  *rejections(): Generator<{ readonly plugins: ReadonlySet<string>; readonly profile: string }> {
+    for (const { state, rejectedBy: plugins, info } of this.#entries.values())
+      if (state !== "inFlight" && plugins.size > 0)
+        yield { plugins, profile: info.pod.spec?.schedulerName ?? "default-scheduler" };
+  }
+
+  /** What it has taken until now to schedule the pod. */
+  effortOf(uid: string): SchedulingEffort | undefined {
+    const { attempts = 0, firstTried_ms } = this.#entries.get(uid) ?? {};
+    return firstTried_ms === undefined
+      ? undefined
+      : { attempts, took_s: (this.#clock.now_ms() - firstTried_ms) / 1000 };
+  }
+
   /** The next pod to decide on; undefined once closed. One caller at a time. */
   next(): Promise<PodInfo | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
@@ -122,7 +144,9 @@ export class SchedulingQueue {
     entry.parkedAt_ms = this.#clock.now_ms();
     entry.readyAt_ms = this.#backOffEnd_ms(entry);
     entry.state = "unschedulable";
-    if ([...entry.seenInFlight].some((change) => this.#concerns(entry, { change }))) this.#wake(entry);
+    this.counts.came("unschedulable", "ScheduleAttemptFailure");
+    const missed = [...entry.seenInFlight].find((change) => this.#concerns(entry, { change }));
+    if (missed) this.counts.woken(this.#wake(entry), missed);
     entry.seenInFlight.clear();
     this.#handOut();
   }
@@ -132,6 +156,7 @@ export class SchedulingQueue {
     const entry = this.#entries.get(info.uid);
     if (!entry) return;
     entry.state = "backingOff";
+    this.counts.came("backoff", "ScheduleAttemptFailure");
     entry.readyAt_ms = this.#backOffEnd_ms(entry);
     entry.rejectedBy = new Set();
     entry.failed = true;
@@ -143,7 +168,8 @@ export class SchedulingQueue {
   notice(event: ClusterEvent): void {
     for (const entry of this.#entries.values()) {
       if (entry.state === "inFlight") entry.seenInFlight.add(event.change);
-      else if (entry.state === "unschedulable" && this.#concerns(entry, event)) this.#wake(entry);
+      else if (entry.state === "unschedulable" && this.#concerns(entry, event))
+        this.counts.woken(this.#wake(entry), event.change);
     }
     this.#handOut();
   }
@@ -160,8 +186,16 @@ export class SchedulingQueue {
     return rejectedBy.size === 0;
   }
 
-  #wake(entry: Entry): void {
-    entry.state = entry.readyAt_ms <= this.#clock.now_ms() ? "ready" : "backingOff";
+  /** Says to which part of the queue it has come. */
+  #wake(entry: Entry): "active" | "backoff" {
+    const isReady = entry.readyAt_ms <= this.#clock.now_ms();
+    entry.state = isReady ? "ready" : "backingOff";
+    return isReady ? "active" : "backoff";
+  }
+
+  #ready(entry: Entry, why: QueueReason): void {
+    entry.state = "ready";
+    this.counts.came("active", why);
   }
 
   #backOffEnd_ms(entry: Entry): number {
@@ -176,10 +210,10 @@ export class SchedulingQueue {
     let bestInBackOff: Entry | undefined;
     let wakeAt_ms = Number.POSITIVE_INFINITY;
     for (const entry of this.#entries.values()) {
-      if (entry.state === "backingOff" && entry.readyAt_ms <= now_ms) entry.state = "ready";
+      if (entry.state === "backingOff" && entry.readyAt_ms <= now_ms) this.#ready(entry, "BackoffComplete");
       if (entry.state === "unschedulable") {
         const end_ms = entry.parkedAt_ms + this.#parkedAtMost_ms;
-        if (end_ms <= now_ms) entry.state = "ready";
+        if (end_ms <= now_ms) this.#ready(entry, "UnschedulableTimeout");
         else wakeAt_ms = Math.min(wakeAt_ms, end_ms);
       }
       if (entry.state === "ready" && (!best || before(entry, best))) best = entry;
@@ -193,8 +227,10 @@ export class SchedulingQueue {
       this.#armTimer(wakeAt_ms);
       return;
     }
+    if (chosen === bestInBackOff) this.counts.came("active", "PopFromBackoffQ");
     chosen.state = "inFlight";
     chosen.attempts++;
+    chosen.firstTried_ms ??= now_ms;
     const hand = this.#waiting;
     this.#waiting = undefined;
     hand(chosen.info);
