@@ -1,6 +1,6 @@
 import { Duplex, PassThrough } from "node:stream";
 import { SpdyConnection, type SpdyStream } from "#agent/spdy/connection.ts";
-import type { MessageSocket } from "./message-socket.ts";
+import { type MessageSocket, written } from "./message-socket.ts";
 
 /** Connects to a port inside the pod. */
 export type Dial = (port: number) => Promise<Duplex>;
@@ -102,9 +102,14 @@ function join(a: Duplex, b: Duplex): Promise<void> {
 
 /** A WebSocket as a byte stream: SPDY frames ride in binary messages. */
 export function webSocketBytes(socket: MessageSocket): Duplex {
+  let onRead: (() => void)[] = [];
   const bytes = new Duplex({
     allowHalfOpen: false,
-    read: () => undefined,
+    read() {
+      const waiting = onRead;
+      onRead = [];
+      for (const goOn of waiting) goOn();
+    },
     write: (chunk: Buffer, _encoding, done) => socket.send(chunk, () => done()),
     final(done) {
       socket.close();
@@ -116,7 +121,10 @@ export function webSocketBytes(socket: MessageSocket): Duplex {
     },
   });
   bytes.on("error", () => undefined);
-  socket.onMessage((message) => bytes.push(Buffer.from(message as Buffer)));
+  socket.onMessage((message) => {
+    if (bytes.push(Buffer.from(message as Buffer))) return undefined;
+    return new Promise((resolve) => void onRead.push(resolve));
+  });
   void socket.closed.then(() => bytes.push(null));
   return bytes;
 }
@@ -142,7 +150,8 @@ export async function serveWebSocketPortForward(
     const text = message.toString();
     const number = isBase64 ? text.charCodeAt(0) - 48 : Number((message as Buffer)[0]);
     const data = isBase64 ? Buffer.from(text.slice(1), "base64") : Buffer.from(message as Buffer).subarray(1);
-    if (number % 2 === 0) inputs[number / 2]?.write(data);
+    const input = number % 2 === 0 ? inputs[number / 2] : undefined;
+    return input && written(input, data);
   });
   void socket.closed.then(() => {
     for (const input of inputs) input.end();

@@ -1,5 +1,5 @@
 import { PassThrough, Writable } from "node:stream";
-import type { MessageSocket } from "./message-socket.ts";
+import { type MessageSocket, written } from "./message-socket.ts";
 import {
   type Outcome,
   outcomeStatus,
@@ -42,9 +42,10 @@ export function webSocketClient(socket: MessageSocket, options: RemoteCommandOpt
 
   socket.onMessage((message) => {
     const { number, data } = isBase64 ? decodeBase64(message.toString()) : decodeBinary(message);
-    if (number === channel.stdin) stdin?.write(data);
-    else if (number === channel.resize) applyResize(data, resized);
+    if (number === channel.stdin && stdin) return written(stdin, data);
+    if (number === channel.resize) applyResize(data, resized);
     else if (number === channel.close && data[0] === channel.stdin) stdin?.end();
+    return undefined;
   });
   void socket.closed.then(() => stdin?.end());
 
