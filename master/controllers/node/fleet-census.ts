@@ -35,6 +35,11 @@ export class FleetCensus {
     return this.#down > 0 && this.#down === this.#zones.size;
   }
 
+  /** Zones that have nodes. */
+  get zones(): ReadonlyMap<string, ZoneCount> {
+    return this.#zones;
+  }
+
   pace(zone: string): EvictionPace {
     return evictionPace(this.#zones.get(zone) ?? { nodes: 0, well: 0 }, this.isAllDown);
   }

@@ -1,7 +1,7 @@
 import { isNotFound } from "#shared/api/errors.ts";
 import { leases, nodes, pods } from "#shared/api/resources.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
-import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import {
   type ControllerContext,
@@ -11,6 +11,7 @@ import {
 } from "#shared/client/controller.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { nodeLeaseNamespace, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
 import { isPodReady, writePodCondition } from "../pod-condition.ts";
 import { EvictionTurns } from "./eviction-pace.ts";
 import { FleetCensus } from "./fleet-census.ts";
@@ -33,6 +34,7 @@ import {
   taintsAfter,
   zoneOf,
 } from "./taints.ts";
+import { ZoneCounts } from "./zone-counts.ts";
 
 const leaseScope = { namespace: nodeLeaseNamespace };
 
@@ -60,6 +62,7 @@ export function nodeLifecycleController(
 ): ControllerDefinition {
   const memories = new Map<string, Memory>();
   const census = new FleetCensus();
+  const counts = new ZoneCounts();
   /** Nodes of which pods may count as ready that are not to. Whose pods have been looked at needs no further look. */
   const unsettled = new Set<string>();
   let turns = new EvictionTurns();
@@ -70,8 +73,10 @@ export function nodeLifecycleController(
     const begun = new ListeningClock(clock);
     begun.start();
     listening = begun;
+    const tellNoMore = tellAlso(() => counts.families(census.zones));
     signal.addEventListener("abort", () => {
       begun.stop();
+      tellNoMore();
       listening = undefined;
       memories.clear();
       census.clear();
@@ -152,7 +157,8 @@ export function nodeLifecycleController(
       noteReady(node, former, memory.ready, context);
       count(key, current, context);
       const { verdict, wait_ms } = judgeEviction(current, census, turns, now_ms);
-      await setTaints(current, verdict, strained, context);
+      const taints = await setTaints(current, verdict, strained, context);
+      if (taints && isBeingEmptied({ spec: { taints } }) && !isBeingEmptied(current)) counts.evicted(zoneOf(current));
       await setLabels(current, context);
       await settlePods(key, context);
       const waits_ms = [...(reachability.kind === "reachable" ? [reachability.lookAgainAfter_ms] : []), ...wait_ms];
@@ -211,17 +217,19 @@ function judgeEviction(
   return wait_ms > 0 ? { verdict: "wait", wait_ms: [wait_ms] } : { verdict: "evict", wait_ms: [] };
 }
 
+/** Gives what was written; undefined where there was nothing to change. */
 async function setTaints(
   node: Node,
   eviction: EvictionVerdict,
   strained: StrainPolicy,
   { client, clock }: ControllerContext,
-): Promise<void> {
+): Promise<Taint[] | undefined> {
   const taints = taintsAfter(node, eviction, timestamp(clock), strained);
-  if (!taints) return;
+  if (!taints) return undefined;
   const { name = "", resourceVersion } = node.metadata;
   const body = { metadata: { resourceVersion }, spec: { taints } };
   await client.patch(nodes, { name }, { type: "merge", body });
+  return taints;
 }
 
 /** The names that these labels had before they were stable; old selectors still ask for them. */

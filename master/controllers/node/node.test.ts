@@ -4,6 +4,7 @@ import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
+import { processFamilies } from "#shared/metrics/process-families.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -15,7 +16,8 @@ import { defaultHealthSettings, hear, judge } from "./health.ts";
 import { CidrPool, nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle.ts";
 import { taintEvictionController, tolerated_s } from "./taint-eviction.ts";
-import { taintsAfter } from "./taints.ts";
+import { taintsAfter, zoneOf } from "./taints.ts";
+import { ZoneCounts } from "./zone-counts.ts";
 
 const readyNode = (name: string, status = "True"): Node => {
   const node = testNode(name);
@@ -122,6 +124,28 @@ describe("taints", () => {
     for (const name of ["a", "b", "c", "d"]) expect(census.delete(name)).toBe(false);
     expect(census.delete("e")).toBe(true);
     expect(census.isAllDown).toBe(false);
+  });
+
+  test("each zone is told of with how many of its boards are well, and what was begun to be emptied", () => {
+    const census = new FleetCensus();
+    const zone = zoneOf({ ...readyNode("a"), metadata: { labels: { "topology.kubernetes.io/zone": "shed" } } });
+    for (const name of ["a", "b", "c", "d"]) census.set(name, zone, name !== "d");
+    census.set("e", zoneOf(readyNode("e")), true);
+    const counts = new ZoneCounts();
+    counts.evicted(zone);
+    const samples = counts
+      .families(census.zones)
+      .flatMap(({ name, samples }) => samples.map(({ labels, value }) => [name, labels["zone"], value]));
+    expect(samples).toEqual([
+      ["node_collector_zone_health", ":\0:shed", 75],
+      ["node_collector_zone_health", "", 100],
+      ["node_collector_zone_size", ":\0:shed", 4],
+      ["node_collector_zone_size", "", 1],
+      ["node_collector_unhealthy_nodes_in_zone", ":\0:shed", 1],
+      ["node_collector_unhealthy_nodes_in_zone", "", 0],
+      ["node_collector_evictions_total", ":\0:shed", 1],
+      ["node_collector_evictions_total", "", 0],
+    ]);
   });
 
   test("boards lose their pods one after the other, in each zone", () => {
@@ -253,6 +277,9 @@ describe("controllers", () => {
     expect(await rangesOf("old")).toEqual(["10.42.0.0/24"]);
   });
 
+  const evictionsTold = (): number | undefined =>
+    processFamilies().find(({ name }) => name === "node_collector_evictions_total")?.samples[0]?.value;
+
   test("a lost session makes a node unreachable at once, its pods not ready, and evicts them in time", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
@@ -281,6 +308,7 @@ describe("controllers", () => {
     await soon(async () => (await pod()).status?.conditions?.[0]?.status === "False", "p not ready");
     const taints = async () => (await client.get(nodes, { name: "a" })).spec?.taints ?? [];
     await soon(async () => (await taints()).some(({ effect }) => effect === "NoExecute"), "tainted");
+    await soon(async () => evictionsTold() === 1, "the eviction told");
     await clock.advance(1_000);
     expect(client.count("delete pods")).toBe(0);
     await clock.advance(60_000);

@@ -107,4 +107,4 @@ export function evictingTaintOf(node: Node): string | undefined {
   return status === "Unknown" ? wellKnownTaints.unreachable : undefined;
 }
 
-export const isBeingEmptied = ({ spec }: Node): boolean => spec?.taints?.some(isEvicting) ?? false;
+export const isBeingEmptied = ({ spec }: Pick<Node, "spec">): boolean => spec?.taints?.some(isEvicting) ?? false;
