@@ -23,12 +23,15 @@ const maxFrame_bytes = 1 << 20;
 const head_bytes = 8;
 const maxData_bytes = 16_384;
 const mostStreams = 512;
+/** Of frames that wait for a header block before them. */
+const mostWaiting_bytes = 256 * 1024;
 
 export type OnStream = (stream: SpdyStream) => void;
 
 export class SpdyConnection {
   private readonly streams = new Map<number, SpdyStream>();
-  private readonly behind = new Set<SpdyStream>();
+  /** What reading rests for: streams that are behind, frames that wait their turn, answers that the other side does not read. */
+  private readonly behind = new Set<SpdyStream | "frames" | "answers">();
   private readonly reader = new HeaderReader();
   private readonly writer = new HeaderWriter();
   private readonly arrived = new GatheredBytes();
@@ -36,6 +39,7 @@ export class SpdyConnection {
   private need_bytes = head_bytes;
   /** Frames are handled in order although inflating a header block takes a turn. */
   private order: Promise<void> = Promise.resolve();
+  private waiting_bytes = 0;
   private readonly end = Promise.withResolvers<void>();
   private isClosed = false;
   private nextId = 1;
@@ -50,6 +54,7 @@ export class SpdyConnection {
     socket.on("error", () => this.close());
     socket.once("end", () => this.close());
     socket.once("close", () => this.close());
+    socket.on("drain", () => this.goOn("answers"));
   }
 
   /** Resolves when the connection has ended. */
@@ -89,14 +94,14 @@ export class SpdyConnection {
     else this.socket.write(Buffer.concat([head, data]), () => done?.());
   }
 
-  /** Reads no more from the socket until every stream that is behind has caught up. */
-  rest(stream: SpdyStream): void {
-    this.behind.add(stream);
+  /** Reads no more from the socket until everything that is behind has caught up. */
+  rest(what: SpdyStream | "frames" | "answers"): void {
+    this.behind.add(what);
     this.socket.pause();
   }
 
-  goOn(stream: SpdyStream): void {
-    if (this.behind.delete(stream) && this.behind.size === 0) this.socket.resume();
+  goOn(what: SpdyStream | "frames" | "answers"): void {
+    if (this.behind.delete(what) && this.behind.size === 0) this.socket.resume();
   }
 
   sendReset(id: number, code: number = resetCode.cancel): void {
@@ -116,7 +121,7 @@ export class SpdyConnection {
   }
 
   private write(frame: Buffer): void {
-    if (!this.isClosed) this.socket.write(frame);
+    if (!this.isClosed && !this.socket.write(frame)) this.rest("answers");
   }
 
   private receive(chunk: Buffer): void {
@@ -136,9 +141,17 @@ export class SpdyConnection {
       }
       const frame = rest.subarray(0, head_bytes + length);
       rest = rest.subarray(head_bytes + length);
+      this.waiting_bytes += frame.length;
       this.order = this.order.then(() => this.take(frame)).catch(() => this.close());
+      this.order = this.order.then(() => this.took(frame.length));
     }
     this.arrived.push(rest);
+    if (this.waiting_bytes > mostWaiting_bytes) this.rest("frames");
+  }
+
+  private took(length: number): void {
+    this.waiting_bytes -= length;
+    if (this.waiting_bytes <= mostWaiting_bytes / 2) this.goOn("frames");
   }
 
   private async take(frame: Buffer): Promise<void> {

@@ -32,13 +32,16 @@ export class HeaderReader {
   async read(block: Buffer): Promise<Headers> {
     const chunks: Buffer[] = [];
     let length = 0;
-    const collect = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length <= maxBlock_bytes) chunks.push(chunk);
-    };
-    this.inflate.on("data", collect);
+    let collect: (chunk: Buffer) => void = () => undefined;
     try {
       await new Promise<void>((resolve, reject) => {
+        collect = (chunk) => {
+          length += chunk.length;
+          if (length <= maxBlock_bytes) chunks.push(chunk);
+          // A thousand times as much may follow.
+          else reject(new Error("the header block is too long"));
+        };
+        this.inflate.on("data", collect);
         this.inflate.once("error", reject);
         this.inflate.write(block, () => {
           this.inflate.removeListener("error", reject);
@@ -48,7 +51,6 @@ export class HeaderReader {
     } finally {
       this.inflate.removeListener("data", collect);
     }
-    if (length > maxBlock_bytes) throw new Error("the header block is too long");
     return parsePairs(Buffer.concat(chunks));
   }
 
