@@ -10,12 +10,14 @@ import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
 import { authoritiesSaid, authorityAnnotations, isBehindAuthorities } from "#shared/pki/authority-annotations.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
 import type { Part } from "#shared/process/parts.ts";
+import { CertificateTimes } from "./certificate-times.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
@@ -60,17 +62,20 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<Par
     });
   const unwatch = await followRenewalMark(identity.renewalMark, wake, log);
   heartbeat.onEnd(() => queue.addAfter(key, lostLook_ms));
+  const times = new CertificateTimes(() => identity.credentials().certificate);
+  const tellNoMore = tellAlso(() => times.families());
   const door = new ServingDoor({
     server,
     client,
     port: settings.kubeletPort,
     clientAuthorities: () => identity.caCertificatePem,
-    certificate: (names) => identity.servingCertificate(client, names),
+    certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
   });
   queue.add(key);
-  const working = workOn(queue, () => look(keeping, door), log);
+  const working = workOn(queue, () => look(keeping, door, times), log);
   return {
     async stop() {
+      tellNoMore();
       detach();
       unwatch();
       queue.shutDown();
@@ -84,11 +89,15 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<Par
 const bearing = (node: Node): string =>
   JSON.stringify([authoritiesSaid(node.metadata.annotations), node.status?.addresses]);
 
-async function look(keeping: CertificateKeeping, door: ServingDoor): Promise<{ requeueAfter_ms: number }> {
+async function look(
+  keeping: CertificateKeeping,
+  door: ServingDoor,
+  times: CertificateTimes,
+): Promise<{ requeueAfter_ms: number }> {
   const { identity, kubelet, settings, log } = keeping;
   // Its failure is no hindrance to a renewal, which may be what is missing.
   await identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
-  await renewWhenDue(keeping);
+  await renewWhenDue(keeping, times);
   // The signer approves only addresses that the Node shows.
   const addresses = addressesOf(kubelet.node);
   if (addresses && settings.kubeletPort > 0) await door.serve(addresses);
@@ -105,10 +114,10 @@ function untilNextLook_ms({ identity, heartbeat, settings }: CertificateKeeping)
   return Math.max(firstRetry_ms, Math.min(look_ms, untilDue_ms));
 }
 
-async function renewWhenDue({ identity, client, log }: CertificateKeeping): Promise<void> {
+async function renewWhenDue({ identity, client, log }: CertificateKeeping, times: CertificateTimes): Promise<void> {
   const isAsked = (await readIfPresent(identity.renewalMark)) !== undefined;
   if (!isAsked && identity.renewAt.getTime() > systemClock.wall_ms()) return;
-  await identity.renew(client);
+  await times.renewing(() => identity.renew(client));
   if (isAsked) {
     await identity.forgetServing();
     await rm(identity.renewalMark, { force: true });

@@ -8,12 +8,14 @@ import { componentAgent } from "#shared/client/user-agent.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { servePages } from "#shared/http/component-server.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
 import { readIfPresent } from "#shared/pki/secure-file.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { type BoardPods, startBoardPods } from "./board-pods.ts";
 import { addressesOf, ServingDoor } from "./certificate-keeping.ts";
+import { CertificateTimes } from "./certificate-times.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
@@ -134,20 +136,22 @@ async function keepLease({ identity, client, kubelet, settings, log, signal }: R
 /** Keeps the kubelet's port open with a certificate that fits, and the board's own certificate from running out. */
 async function keepDoor({ identity, client, kubelet, server, settings, log, signal }: Running): Promise<void> {
   let clientCa: string | undefined;
+  const times = new CertificateTimes(() => identity.credentials().certificate);
+  const tellNoMore = tellAlso(() => times.families());
   const door = new ServingDoor({
     server,
     client,
     host: settings.address,
     port: settings.port,
     clientAuthorities: () => clientCa,
-    certificate: (names) => identity.servingCertificate(client, names),
+    certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
   });
   while (!signal.aborted) {
     let next_ms = look_ms;
     try {
       if (settings.clientCaFile !== "") clientCa = await readAuthorities(settings.clientCaFile);
       if (identity.renewAt.getTime() <= systemClock.wall_ms()) {
-        await identity.renew(client);
+        await times.renewing(() => identity.renew(client));
         log.info("the board's certificate was renewed");
       }
       const names = addressesOf(kubelet.node);
@@ -160,6 +164,7 @@ async function keepDoor({ identity, client, kubelet, server, settings, log, sign
     }
     await pause(systemClock, next_ms, signal).catch(() => undefined);
   }
+  tellNoMore();
   await door.stop();
 }
 

@@ -31,8 +31,11 @@ export function renderPrometheus(families: readonly Family[]): string {
 function line(name: string, { labels, value, at_ms, suffix = "" }: Sample): string {
   const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
   const where = pairs.length > 0 ? `{${pairs.join(",")}}` : "";
-  return `${name}${suffix}${where} ${value}${at_ms === undefined ? "" : ` ${Math.round(at_ms)}`}`;
+  return `${name}${suffix}${where} ${numberText(value)}${at_ms === undefined ? "" : ` ${Math.round(at_ms)}`}`;
 }
+
+const numberText = (value: number): string =>
+  Math.abs(value) === Number.POSITIVE_INFINITY ? `${value < 0 ? "-" : "+"}Inf` : String(value);
 
 const escaped = (text: string): string => text.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n");
 
