@@ -73,25 +73,37 @@ describe("a container's log by WebSocket", () => {
   });
 });
 
+/** What a watch answers, after the head, to a client that sends bytes and waits until it is closed. */
+async function answerTo(sent: Buffer): Promise<Buffer> {
+  const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+  const { hostname, port } = new URL(server.url);
+  const socket = connect({ host: hostname, port: Number(port), ca: server.authority.certificatePem, cert, key });
+  const received: Buffer[] = [];
+  const isClosed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  socket.on("error", () => undefined);
+  socket.on("data", (bytes: Buffer) => {
+    received.push(bytes);
+    if (received.length === 1) socket.write(sent);
+  });
+  socket.write(
+    "GET /api/v1/configmaps?watch=true HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  );
+  await isClosed;
+  const all = Buffer.concat(received);
+  return all.subarray(all.indexOf("\r\n\r\n") + 4);
+}
+
 describe("a watch by WebSocket", () => {
   test("ends for a client that sends what is no frame of one, with the reason", async () => {
-    const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
-    const { hostname, port } = new URL(server.url);
-    const socket = connect({ host: hostname, port: Number(port), ca: server.authority.certificatePem, cert, key });
-    const received: Buffer[] = [];
-    const isClosed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
-    socket.on("data", (bytes: Buffer) => {
-      received.push(bytes);
-      // Clients mask what they send (RFC 6455, 5.1).
-      if (received.length === 1) socket.write(Buffer.from([0x81, 0x01, 0x78]));
-    });
-    socket.write(
-      "GET /api/v1/configmaps?watch=true HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-    );
-    await isClosed;
-    const all = Buffer.concat(received);
-    const frames = all.subarray(all.indexOf("\r\n\r\n") + 4);
-    expect(frames.toString("hex")).toEndWith("880203ea");
+    // Clients mask what they send (RFC 6455, 5.1).
+    expect((await answerTo(Buffer.from([0x81, 0x01, 0x78]))).toString("hex")).toEndWith("880203ea");
+  });
+
+  test("gathers no long message of a client, as it would ignore it", async () => {
+    const head = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0, 0, 0]);
+    // A part of the 64 MiB that it tells of.
+    const frames = await answerTo(Buffer.concat([head, Buffer.alloc(1024 * 1024)]));
+    expect(frames.includes(Buffer.from("03f1", "hex"))).toBe(true);
   });
 });

@@ -18,9 +18,12 @@ const base64Protocol = "base64.binary.k8s.io";
 /** Subprotocols in which plain bytes are sent; a client that asks for none gets them binary. */
 const byteProtocols = ["binary.k8s.io", base64Protocol];
 
+/** A message is gathered before it is ignored, so no long one is taken. */
+const LONGEST_IGNORED_BYTES = 4 * 1024;
+const options = { noServer: true, perMessageDeflate: false, maxPayload: LONGEST_IGNORED_BYTES };
 const servers = {
-  watch: new WebSocketServer({ noServer: true, perMessageDeflate: false }),
-  bytes: new WebSocketServer({ noServer: true, perMessageDeflate: false, handleProtocols: chooseByteProtocol }),
+  watch: new WebSocketServer(options),
+  bytes: new WebSocketServer({ ...options, handleProtocols: chooseByteProtocol }),
 };
 
 /**
