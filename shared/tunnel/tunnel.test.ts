@@ -70,6 +70,35 @@ describe("a tunnel", () => {
     opener.close();
   });
 
+  test("of very many readers that rest, those go that have rested for longest; who reads does not", async () => {
+    const { opener } = await pair((_, stream) => {
+      stream.on("error", () => undefined);
+      const more = (): void => {
+        while (!stream.destroyed && stream.write(Buffer.alloc(65_536)));
+      };
+      stream.on("drain", more);
+      more();
+    });
+    let read_bytes = 0;
+    const reader = opener.open({ kind: "kubelet" });
+    reader.on("data", (chunk: Buffer) => {
+      read_bytes += chunk.length;
+    });
+    const resting = Array.from({ length: 200 }, () => opener.open({ kind: "kubelet" }));
+    const held = (): number => resting.reduce((sum, each) => sum + (each.destroyed ? 0 : each.readableLength), 0);
+    const ended = (): Duplex[] => resting.filter(({ destroyed }) => destroyed);
+    // What 200 may hold is 50 MiB.
+    while (ended().length < 60) {
+      expect(held()).toBeLessThan(33 * 1024 * 1024);
+      await Bun.sleep(10);
+    }
+    expect(ended()[0]?.errored?.message).toBe("too much waits for readers that are slow");
+    const before = read_bytes;
+    while (read_bytes < before + 10_000_000) await Bun.sleep(10);
+    expect(reader.destroyed).toBe(false);
+    opener.close();
+  });
+
   test("an end with an error reaches the other side with its reason", async () => {
     const { opener } = await pair((_, stream) => stream.destroy(new Error("connection refused by the pod")));
     const stream = opener.open({ kind: "kubelet" });

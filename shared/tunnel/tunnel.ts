@@ -8,6 +8,7 @@ import {
   maxPayload_bytes,
   TunnelProtocolError,
 } from "./frames.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
 
 /** What a stream leads to on the board. */
 export type TunnelTarget =
@@ -25,12 +26,15 @@ const mostStreams = 1024;
 export interface TunnelOptions {
   /** The accepting side: called with each stream that the other side opens. Absent: opening one ends the tunnel. */
   readonly onStream?: ((target: TunnelTarget, stream: Duplex) => void) | undefined;
+  /** Shared with other tunnels; its own unless given. */
+  readonly unread?: UnreadBytes | undefined;
 }
 
 /** Many byte streams over one connection, each with its own flow control. */
 export class Tunnel {
   private readonly streams = new Map<number, TunnelStream>();
   private readonly decoder = new FrameDecoder();
+  private readonly unread: UnreadBytes;
   private readonly end = Promise.withResolvers<void>();
   private nextStream = 1;
   private isClosed = false;
@@ -39,6 +43,7 @@ export class Tunnel {
     private readonly connection: Duplex,
     private readonly options: TunnelOptions = {},
   ) {
+    this.unread = options.unread ?? new UnreadBytes();
     connection.on("data", (chunk: Buffer) => this.receive(chunk));
     connection.on("error", (error) => this.close(error));
     connection.once("close", () => this.close(new Error("the tunnel's connection closed")));
@@ -71,6 +76,7 @@ export class Tunnel {
     const stream = new TunnelStream({
       send: (type, payload) => this.send(type, number, payload),
       ended: () => this.streams.delete(number),
+      unread: this.unread,
     });
     // Whoever reads or writes learns of an error; one that comes when nobody does must not end the process.
     stream.on("error", () => undefined);
@@ -114,6 +120,7 @@ export class Tunnel {
 interface Wire {
   send(type: Frame["type"], payload?: Uint8Array): void;
   ended(): void;
+  readonly unread: UnreadBytes;
 }
 
 class TunnelStream extends Duplex {
@@ -122,6 +129,8 @@ class TunnelStream extends Duplex {
   private consumed_bytes = 0;
   private blocked: { readonly rest: Buffer; readonly done: (error?: Error | null) => void } | undefined;
   private isReset = false;
+  /** By `performance.now()`; what it was opened at, before. */
+  readAt_ms = performance.now();
 
   constructor(private readonly wire: Wire) {
     super({ allowHalfOpen: true, readableHighWaterMark: initialCredit_bytes });
@@ -137,6 +146,7 @@ class TunnelStream extends Duplex {
         this.push(payload);
         // While the reader is slow its buffer stays full and grants nothing.
         if (this.readableLength < initialCredit_bytes / 2) this.grant();
+        this.countUnread();
         return;
       case frameType.end:
         this.push(null);
@@ -153,6 +163,15 @@ class TunnelStream extends Duplex {
       case frameType.open:
         throw new TunnelProtocolError("a stream cannot be opened twice");
     }
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (chunk !== null) {
+      this.readAt_ms = performance.now();
+      this.countUnread();
+    }
+    return chunk;
   }
 
   override _read(): void {
@@ -172,6 +191,7 @@ class TunnelStream extends Duplex {
     const isOver = this.readableEnded && this.writableFinished;
     if (!this.isReset && !isOver) this.wire.send(frameType.reset, Buffer.from(error?.message ?? "").subarray(0, 1024));
     this.wire.ended();
+    this.wire.unread.count(this, 0);
     const { blocked } = this;
     this.blocked = undefined;
     blocked?.done(error ?? new Error("the stream was closed"));
@@ -195,6 +215,10 @@ class TunnelStream extends Duplex {
     if (!blocked) return;
     this.blocked = undefined;
     this.transmit(blocked.rest, blocked.done);
+  }
+
+  private countUnread(): void {
+    this.wire.unread.count(this, this.destroyed ? 0 : this.readableLength);
   }
 
   private grant(): void {

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { serviceUnavailable } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { Tunnel, type TunnelTarget, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
+import { UnreadBytes } from "#shared/tunnel/unread-bytes.ts";
 import type { User } from "../request.ts";
 
 /** What opens streams to boards. */
@@ -19,6 +20,7 @@ const patience_ms = 10_000;
 /** The only way from this API server to a board: by the tunnel that the board keeps. */
 export class BoardDialer implements Dialer {
   private readonly tunnels = new Map<string, Tunnel>();
+  private readonly unread = new UnreadBytes();
   /** Requests that wait for a board, by node; each is also bounded by its own request. */
   private readonly waiting = new Map<string, Set<() => void>>();
 
@@ -63,7 +65,7 @@ export class BoardDialer implements Dialer {
     if (node === undefined) return false;
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`);
     if (head.length > 0) socket.unshift(head);
-    const tunnel = new Tunnel(socket);
+    const tunnel = new Tunnel(socket, { unread: this.unread });
     // A board that connects anew has lost its old connection, whether or not this side has noticed.
     this.tunnels.get(node)?.close();
     this.tunnels.set(node, tunnel);
