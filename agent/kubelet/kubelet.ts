@@ -145,7 +145,13 @@ export class Kubelet {
 
   /** What it has done for its pods, and how long that took; for /metrics. */
   podFamilies(): Family[] {
-    return [...this.#counts.families(), ...(this.#parts?.workTimes.families() ?? [])];
+    const { workTimes, cgroups } = this.#parts ?? {};
+    return [this.#counts, workTimes, cgroups?.times].flatMap((each) => each?.families() ?? []);
+  }
+
+  /** What volumes of its pods take, and how many there are; for /metrics. */
+  async volumeFamilies(): Promise<Family[]> {
+    return (await this.#parts?.volumes.families(this.#workers.pods())) ?? [];
   }
 
   get runtime(): ContainerRuntime {

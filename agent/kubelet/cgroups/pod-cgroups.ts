@@ -11,6 +11,7 @@ import type { Reserved } from "../node/node-status.ts";
 import { podUid } from "../pod-containers.ts";
 import { ResizeError } from "../pod-resizer.ts";
 import { type CgroupDriver, type CgroupName, cgroupPath, PodCgroupNames, podUidOfFolder } from "./cgroup-name.ts";
+import { CgroupTimes } from "./cgroup-times.ts";
 import { CgroupsUnusable, CgroupTree, type GroupTree } from "./cgroup-tree.ts";
 import { burstableShares, type CgroupLimits, nodeCgroupLimits, podCgroupLimits } from "./limits.ts";
 import { SliceTree } from "./slice-tree.ts";
@@ -59,6 +60,8 @@ interface Opened {
  * kubepods) one a pod, which limits the pod as a whole. A pod whose sandbox began without one goes on so.
  */
 export class PodCgroups {
+  /** What changes of them take; for /metrics. */
+  readonly times = new CgroupTimes();
   readonly #names: PodCgroupNames;
   #opening: Promise<Opened | undefined> | undefined;
   /** Limits last given, by UID of the pod, as text; those of a pod without a group count as given. */
@@ -220,7 +223,7 @@ export class PodCgroups {
         mount,
       );
       const tree = cgroupDriver === "systemd" ? new SliceTree(kernel, new SystemdUnits(busPath)) : kernel;
-      const opened: Opened = { driver: cgroupDriver, tree };
+      const opened: Opened = { driver: cgroupDriver, tree: this.times.timed(tree) };
       await this.#createClasses(opened);
       await this.#limitNode(opened);
       return opened;

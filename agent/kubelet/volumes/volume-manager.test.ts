@@ -9,10 +9,12 @@ import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { Checkpoint } from "../checkpoint.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { BoundVolumes } from "./bound-volumes.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
+import { pluginOf } from "./volume-counts.ts";
 import { VolumeError } from "./volume-error.ts";
 import { VolumeManager } from "./volume-manager.ts";
 
@@ -104,3 +106,49 @@ test.skipIf(process.getuid?.() !== 0 || !existsSync("/sys/kernel/mm/hugepages/hu
     expect(linuxHost().isMountPoint(path ?? "")).toBe(false);
   },
 );
+
+test("what is mounted is told by what serves it, and how often it came to nothing", async () => {
+  const volumes = manager(new Map());
+  const given = facts([
+    labels,
+    files,
+    { name: "own", emptyDir: {} },
+    { name: "data", persistentVolumeClaim: { claimName: "data" } },
+  ]);
+  const told = async (pod: Pod = given.pod): Promise<string[]> =>
+    renderPrometheus(await volumes.families([pod]))
+      .split("\n")
+      .filter((line) => line.startsWith("volume_manager") || line.includes("_count{"));
+  await expect(volumes.mount(given)).rejects.toThrow("not found");
+  const desired = ["downward-api", "configmap", "empty-dir"].map(
+    (plugin) => `volume_manager_total_volumes{plugin_name="kubernetes.io/${plugin}",state="desired_state_of_world"} 1`,
+  );
+  expect(await told()).toEqual(
+    expect.arrayContaining([
+      'storage_operation_duration_seconds_count{volume_plugin="kubernetes.io/downward-api",operation_name="volume_mount",status="success",migrated="false"} 1',
+      'storage_operation_duration_seconds_count{volume_plugin="kubernetes.io/configmap",operation_name="volume_mount",status="fail-unknown",migrated="false"} 1',
+      'volume_manager_total_volumes{plugin_name="kubernetes.io/downward-api",state="actual_state_of_world"} 1',
+      'volume_manager_total_volumes{plugin_name="N/A",state="desired_state_of_world"} 1',
+      ...desired,
+    ]),
+  );
+  expect((await told()).join("\n")).not.toContain('configmap",state="actual');
+  // Of an earlier run of the agent, which mounted all of it.
+  const status = { containerStatuses: [{ name: "c", state: { running: {} } }] } as unknown as NonNullable<
+    Pod["status"]
+  >;
+  expect(await told({ ...given.pod, status })).toContain(
+    'volume_manager_total_volumes{plugin_name="kubernetes.io/configmap",state="actual_state_of_world"} 1',
+  );
+  await volumes.unmount("uid-1");
+  expect(await told()).toContain(
+    'storage_operation_duration_seconds_count{volume_plugin="kubernetes.io/downward-api",operation_name="volume_unmount",status="success",migrated="false"} 1',
+  );
+  expect((await told()).join("\n")).not.toContain('state="actual');
+});
+
+test("volumes of claims are told by the driver behind them", () => {
+  expect(pluginOf({ name: "v", csi: { driver: "disk.example.org" } })).toBe("kubernetes.io/csi:disk.example.org");
+  expect(pluginOf({ local: { path: "/srv" } })).toBe("kubernetes.io/local-volume");
+  expect(pluginOf({ name: "v", persistentVolumeClaim: { claimName: "c" } })).toBeUndefined();
+});

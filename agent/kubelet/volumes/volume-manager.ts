@@ -4,6 +4,7 @@ import type { Host } from "#agent/host/host.ts";
 import { localPathFolder } from "#shared/api/local-path.ts";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { type CsiSource as CsiVolume, ephemeralHandle } from "../csi/csi-requests.ts";
@@ -22,6 +23,7 @@ import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
 import { claimNameOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
+import { pluginOf, VolumeCounts } from "./volume-counts.ts";
 import { VolumeError, VolumePending } from "./volume-error.ts";
 import type { StatsSource } from "./volume-stats.ts";
 
@@ -69,6 +71,7 @@ const patience_ms = 123_000;
  * time and brings everything up to date, which is also how changed ConfigMaps, Secrets, labels and tokens come through.
  */
 export class VolumeManager {
+  readonly #counts = new VolumeCounts();
   /** Since when pods have waited for volumes of theirs (monotonic). */
   readonly #waitingSince_ms = new Map<string, number>();
 
@@ -117,7 +120,7 @@ export class VolumeManager {
     const mounted = new Map<string, MountedVolume>();
     for (const volume of facts.pod.spec.volumes ?? []) {
       try {
-        mounted.set(volume.name, await this.#mountOne(volume, facts));
+        mounted.set(volume.name, await this.#bring(volume, facts));
       } catch (error) {
         const shown = await this.#shown(volume, facts.pod);
         if (!shown) throw error instanceof VolumePending ? error : mountError(volume, error);
@@ -144,13 +147,25 @@ export class VolumeManager {
     const csiIsDue = (this.options.csi?.loaded?.refreshAt_ms(podUid(facts.pod)) ?? Infinity) <= Date.now();
     for (const volume of facts.pod.spec.volumes ?? []) {
       if (!payloadKind(volume) && !(csiIsDue && mayBeCsi(facts.pod, volume))) continue;
-      await this.#mountOne(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
+      await this.#bring(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
     }
     if (failures[0]) throw failures[0];
   }
 
   /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
   async unmount(podUid: string): Promise<void> {
+    await this.#counts.unmounting(podUid, () => this.#takeAway(podUid));
+  }
+
+  /** What they take, and how many these pods want and have; for /metrics. */
+  async families(pods: readonly Pod[]): Promise<Family[]> {
+    return this.#counts.families(pods, async (pod, claim) => {
+      const bound = await this.options.bound.known(pod, claim);
+      return bound && pluginOf(bound.volume.spec);
+    });
+  }
+
+  async #takeAway(podUid: string): Promise<void> {
     const hadImages = (await statIfPresent(volumeFolder(this.podFolder(podUid), imageKind, ""))) !== undefined;
     this.#waitingSince_ms.delete(podUid);
     await this.options.csi?.loaded?.unmount(podUid);
@@ -203,6 +218,10 @@ export class VolumeManager {
   /** Takes off what a crash has left of volumes that no pod here uses. */
   async sweep(): Promise<void> {
     await this.options.csi?.loaded?.unstageUnused();
+  }
+
+  #bring(volume: Volume, facts: PodFacts): Promise<MountedVolume> {
+    return this.#counts.mounting(facts.pod, volume, () => this.#mountOne(volume, facts));
   }
 
   async #mountOne(volume: Volume, facts: PodFacts): Promise<MountedVolume> {
@@ -268,6 +287,7 @@ export class VolumeManager {
   async #persistent(pod: Pod, name: string, claim: { name: string; readOnly: boolean }): Promise<MountedVolume> {
     const { volume, readOnly } = await this.options.bound.resolve(pod, claim.name, claim.readOnly);
     const { spec } = volume;
+    this.#counts.resolved(podUid(pod), name, pluginOf(spec));
     const block = spec.volumeMode === "Block";
     if (spec.csi) {
       const { driver, volumeHandle, fsType = "", volumeAttributes: attributes = {} } = spec.csi;

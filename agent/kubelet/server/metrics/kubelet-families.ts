@@ -4,7 +4,10 @@ import type { ContainerStatus } from "../../../runtime/runtime.ts";
 import type { Kubelet } from "../../kubelet.ts";
 import type { VolumeStats, VolumeUsage } from "../../volumes/volume-stats.ts";
 
-/** /metrics: the kubelet of itself. */
+/**
+ * /metrics: the kubelet of itself. Upstream's kubelet_pleg_* are not among it: they tell how long it takes to list every container
+ * each second, and nothing is listed here, the runtime tells what happens. Alerts on them have nothing to go by.
+ */
 export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
   const containers = await kubelet.runtime.listContainers();
   const pods = kubelet.pods();
@@ -18,6 +21,7 @@ export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
     gauge("kubelet_desired_pods", "Pods that this board is to run.", [{ labels: { static: "" }, value: pods.length }]),
     gauge("kubelet_running_containers", "Containers by their state.", byState(containers)),
     ...volumeFamilies([...(await kubelet.volumeStats()).values()].flat()),
+    ...(await kubelet.volumeFamilies()),
     ...kubelet.operations.families(),
     ...kubelet.podFamilies(),
     ...processFamilies(),
