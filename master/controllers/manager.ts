@@ -4,6 +4,8 @@ import { type ControllerDefinition, type RunningController, runController } from
 import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import { tellAlso } from "#shared/metrics/process-families.ts";
+import { controllerFamilies } from "./controller-counts.ts";
 
 /** Something of the controller manager that is no queue with a function: it starts and stops. */
 export interface Service {
@@ -48,6 +50,7 @@ export class ControllerManager {
   readonly #running: { readonly name: string; stop(): Promise<void> }[] = [];
   readonly #starting: Promise<void>[] = [];
   readonly #failed: string[] = [];
+  #tellNoMore: (() => void) | undefined;
   #state: "starting" | "running" | "ending" = "starting";
 
   constructor(options: ControllerManagerOptions) {
@@ -59,6 +62,7 @@ export class ControllerManager {
 
   /** Resolves when every controller runs (or has failed to start, which the log tells). */
   async start(): Promise<void> {
+    this.#tellNoMore = tellAlso(controllerFamilies);
     if (!this.#options.informers) this.#informers.start();
     for (const definition of this.#options.controllers)
       this.#begin(definition.name, () => this.#runController(definition));
@@ -84,6 +88,7 @@ export class ControllerManager {
 
   async stop(): Promise<void> {
     this.#state = "ending";
+    this.#tellNoMore?.();
     if (!this.#options.informers) await this.#informers.stop();
     await Promise.all(this.#starting);
     await Promise.all(

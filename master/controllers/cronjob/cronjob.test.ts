@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
 import type { CronJob, CronJobSpec } from "#shared/api/types/batch-v1.generated.ts";
+import { resetTables } from "#shared/metrics/tables.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
+import { cronJobSkews } from "../controller-counts.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
+import { told } from "../testing/told.ts";
 import { workTemplate } from "../testing/workloads.ts";
 import { cronJobController } from "./cronjob.ts";
 import { dueStart, inZone, isKnownZone, parseSchedule, ScheduleError } from "./schedule.ts";
@@ -104,6 +107,7 @@ describe("a CronJob", () => {
   };
 
   test("makes a Job at each of its times, and keeps the last ones that ended", async () => {
+    resetTables();
     await start(cronJob());
     expect(await made()).toEqual([]);
     await clock.advance(600_000);
@@ -127,6 +131,7 @@ describe("a CronJob", () => {
     await until([nameAt(10), nameAt(20)]);
     await end(nameAt(20), "Complete");
     await until([nameAt(20)]);
+    expect(told(cronJobSkews.family())).toEqual({ "": 2 });
   });
 
   test("Forbid waits for the one at work, Replace ends it", async () => {

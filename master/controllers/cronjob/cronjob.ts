@@ -12,6 +12,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import { cronJobSkews } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { conditionOf } from "../job/facts.ts";
 import { dueStart, inZone, isKnownZone, parseSchedule, type Schedule, ScheduleError } from "./schedule.ts";
@@ -269,6 +270,7 @@ class CronJobSync {
         },
         { namespace },
       );
+      cronJobSkews.observe((Date.parse(created.metadata.creationTimestamp ?? "") - due_ms) / 1000);
       this.#event("Normal", "SuccessfulCreate", `Created job ${name}`);
       return created;
     } catch (error) {

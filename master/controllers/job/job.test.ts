@@ -3,10 +3,13 @@ import { jobs, pods } from "#shared/api/resources.ts";
 import type { Job, JobSpec } from "#shared/api/types/batch-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { RunningController } from "#shared/client/controller.ts";
+import { resetTables } from "#shared/metrics/tables.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
+import { jobPodsFinished, jobSyncs, jobSyncTimes, jobsFinished } from "../controller-counts.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
+import { told } from "../testing/told.ts";
 import { finish, livePods, makeReady, workTemplate } from "../testing/workloads.ts";
 import { noFailures, recordAfter, remaining_ms } from "./back-off.ts";
 import { Indexes } from "./indexes.ts";
@@ -144,6 +147,7 @@ describe("a Job", () => {
   };
 
   test("runs its completions with its parallelism, and counts each pod once", async () => {
+    resetTables();
     await start(job());
     await hasRunning(2);
     expect((await livePods(client())).every(isTracked)).toBe(true);
@@ -163,9 +167,14 @@ describe("a Job", () => {
     expect(await livePods(client())).toHaveLength(3);
     expect(harness.recorded.at(-1)).toBe("Normal Job/work Completed: Job completed");
     expect(client().count("create pods")).toBe(3);
+    expect(told(jobsFinished.family())).toEqual({ "NonIndexed succeeded CompletionsReached": 1 });
+    expect(told(jobPodsFinished.family())).toEqual({ "NonIndexed succeeded": 3 });
+    expect(told(jobSyncs.family())).toMatchObject({ "NonIndexed success pods_created": 2 });
+    expect(told(jobSyncTimes.family())).toMatchObject({ "NonIndexed success pods_created": 2 });
   });
 
   test("tries again after a back-off, and fails beyond its limit", async () => {
+    resetTables();
     await start(job({ parallelism: 1, completions: 1, backoffLimit: 1 }));
     await hasRunning(1);
     await end("Failed", 1);
@@ -179,6 +188,8 @@ describe("a Job", () => {
     expect(harness.recorded.at(-1)).toBe(
       "Warning Job/work BackoffLimitExceeded: Job has reached the specified backoff limit",
     );
+    expect(told(jobsFinished.family())).toEqual({ "NonIndexed failed BackoffLimitExceeded": 1 });
+    expect(told(jobPodsFinished.family())).toEqual({ "NonIndexed failed": 2 });
   });
 
   test("Indexed: each index once, known to the pod in every way", async () => {

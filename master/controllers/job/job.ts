@@ -13,6 +13,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { claimChildren, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import { jobSyncs, jobSyncTimes } from "../controller-counts.ts";
 import { candidates, childIndexes, keysOfOwners, type PodOwnerKind } from "../pod-control/pod-control.ts";
 import { forAll } from "../pod-control/slow-start.ts";
 import { isFinished } from "./facts.ts";
@@ -133,5 +134,16 @@ async function reconcileJob(
     matches: ({ metadata }) => selector.matches(metadata.labels),
     finalizersOnAdoption: [trackingFinalizer],
   });
-  return new JobSync(key, job, pods, context, memory).run(mayManage ? "manage pods" : "count only");
+  const sync = new JobSync(key, job, pods, context, memory);
+  const began_ms = performance.now();
+  let result = "error";
+  try {
+    const next = await sync.run(mayManage ? "manage pods" : "count only");
+    result = "success";
+    return next;
+  } finally {
+    const labels = [mode, result, sync.action];
+    jobSyncs.add(labels);
+    jobSyncTimes.observe((performance.now() - began_ms) / 1000, labels);
+  }
 }

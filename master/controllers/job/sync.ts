@@ -4,6 +4,7 @@ import type { Job, JobCondition, JobStatus } from "#shared/api/types/batch-v1.ge
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
+import { jobPodsFinished, jobsFinished } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { createPods, deletePod } from "../pod-control/pod-control.ts";
@@ -35,6 +36,8 @@ export class JobSync {
   #job: Job;
   #status: JobStatus;
   #wait_ms: number | undefined;
+  /** What came of the look, in the words of upstream's metrics. */
+  action: "reconciling" | "tracking" | "pods_created" | "pods_deleted" = "reconciling";
 
   constructor(
     readonly key: string,
@@ -75,6 +78,10 @@ export class JobSync {
     return this.#wait_ms === undefined ? undefined : { requeueAfter_ms: this.#wait_ms };
   }
 
+  get #mode(): string {
+    return this.#job.spec.completionMode ?? "NonIndexed";
+  }
+
   get #now_ms(): number {
     return this.context.clock.wall_ms();
   }
@@ -99,6 +106,7 @@ export class JobSync {
 
   async #manage(record: Parameters<typeof planPods>[1]): Promise<unknown> {
     const plan = planPods(this.#facts, record, this.#now_ms);
+    this.action = plan.kind === "create" ? "pods_created" : plan.kind === "delete" ? "pods_deleted" : "tracking";
     switch (plan.kind) {
       case "nothing":
         return undefined;
@@ -218,6 +226,7 @@ export class JobSync {
 
   #tellFinish({ type, reason, message }: Ending): void {
     this.memory.end(this.#job.metadata.uid ?? "");
+    jobsFinished.add([this.#mode, type === "FailureTarget" ? "failed" : "succeeded", reason]);
     if (type === "FailureTarget") {
       this.#event("Warning", reason, message);
       return;
@@ -234,6 +243,11 @@ export class JobSync {
     const isNew = this.#job.status?.ready === undefined || this.#job.status.terminating === undefined;
     if (!isNew && equalStatus(this.#job.status, this.#status)) return;
     const next = { ...this.#job, status: this.#status };
+    const before = this.#job.status;
     this.#job = await this.context.client.update(jobs, next, { subresource: "status" });
+    for (const result of ["succeeded", "failed"] as const) {
+      const more = (this.#status[result] ?? 0) - (before?.[result] ?? 0);
+      if (more > 0) jobPodsFinished.add([this.#mode, result], more);
+    }
   }
 }

@@ -5,11 +5,14 @@ import type { Node, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { updateLatest } from "#shared/client/testing/update-latest.ts";
 import { sessionIdAnnotation, sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
+import { resetTables } from "#shared/metrics/tables.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
+import { taintDeletions } from "../controller-counts.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
+import { told } from "../testing/told.ts";
 import { EvictionTurns, fleetState } from "./eviction-pace.ts";
 import { FleetCensus } from "./fleet-census.ts";
 import { defaultHealthSettings, hear, judge } from "./health.ts";
@@ -281,6 +284,7 @@ describe("controllers", () => {
     processFamilies().find(({ name }) => name === "node_collector_evictions_total")?.samples[0]?.value;
 
   test("a lost session makes a node unreachable at once, its pods not ready, and evicts them in time", async () => {
+    resetTables();
     harness = await Harness.onApiServer();
     const { client } = harness;
     const clock = new ManualClock();
@@ -313,6 +317,7 @@ describe("controllers", () => {
     expect(client.count("delete pods")).toBe(0);
     await clock.advance(60_000);
     await eventually(() => client.count("delete pods default/p") === 1, "p evicted");
+    await eventually(() => told(taintDeletions.family())[""] === 1, "the deletion told");
   });
 
   test("pods of a node that stays away are read when it goes and when one of them becomes ready, and not again", async () => {

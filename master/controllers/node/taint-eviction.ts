@@ -4,6 +4,7 @@ import { nodes, pods } from "#shared/api/resources.ts";
 import { tolerates } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod, Taint, Toleration } from "#shared/api/types/core-v1.generated.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
+import { taintDeletions, taintDeletionTimes } from "../controller-counts.ts";
 import { writePodCondition } from "../pod-condition.ts";
 import { podsByNode } from "./node-lifecycle.ts";
 
@@ -70,6 +71,8 @@ export function taintEvictionController(): ControllerDefinition {
           message: "Taint manager: deleting due to NoExecute taint",
         });
         await client.delete(pods, splitKey(key), { preconditions: { uid } });
+        taintDeletions.add();
+        taintDeletionTimes.observe((clock.now_ms() - first_ms - stay_s * 1000) / 1000);
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
