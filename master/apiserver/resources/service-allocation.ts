@@ -173,10 +173,12 @@ export class ServiceAllocation implements AdmissionPlugin {
     const isBare = spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length === 0;
     spec.ipFamilyPolicy ??= old?.spec.ipFamilyPolicy ?? (isBare ? "RequireDualStack" : "SingleStack");
     const errors = collect((root) => {
-      const { errors: related, field } = root.at("spec").apart();
+      const { errors: found, field } = root.at("spec").apart();
       validateClusterIPs(service, old, field);
-      if (related.length > 0) root.addAll(related);
-      else this.#judgeFamilies(service, old, isBare, root.at("spec"));
+      if (found.length === 0) this.#inferFamilies(service, old, field);
+      // What the cluster has is of no interest where they contradict each other.
+      if (found.length === 0 && !isBare) this.#judgeFamilies(service, field);
+      root.addAll(found);
     });
     if (errors.length > 0) throw invalid(serviceKind, service.metadata.name ?? "", errors);
     const { families } = this.#addresses;
@@ -188,7 +190,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     if (isBare || families.includes(second)) spec.ipFamilies.push(second);
   }
 
-  #judgeFamilies({ spec }: Service, old: Readonly<Service> | undefined, isBare: boolean, field: Field): void {
+  #inferFamilies({ spec }: Service, old: Readonly<Service> | undefined, field: Field): void {
     const { families } = this.#addresses;
     if (spec.ipFamilyPolicy === "SingleStack") judgeSingleStack(spec, old, field.at("ipFamilyPolicy"));
     for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
@@ -198,7 +200,10 @@ export class ServiceAllocation implements AdmissionPlugin {
       if (families.includes(family)) spec.ipFamilies = [...(spec.ipFamilies ?? []), family];
       else field.at("clusterIPs").index(index).invalid(spec.clusterIPs, `${family} is not configured on this cluster`);
     }
-    if (isBare) return;
+  }
+
+  #judgeFamilies({ spec }: Service, field: Field): void {
+    const { families } = this.#addresses;
     if (spec.ipFamilyPolicy === "RequireDualStack" && families.length < 2) {
       field.at("ipFamilyPolicy").invalid(spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services");
     }

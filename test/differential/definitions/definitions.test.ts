@@ -8,6 +8,7 @@ import { costRequests } from "./cost-requests.ts";
 import { discoveryRequests } from "./discovery-requests.ts";
 import { failureRequests } from "./failure-requests.ts";
 import { formRequests } from "./form-requests.ts";
+import { selectableRequests } from "./selectable-requests.ts";
 import { type Told, toldBy } from "./told.ts";
 
 setDefaultTimeout(60_000);
@@ -17,7 +18,14 @@ let ours: Readonly<Record<string, Told>> = {};
 beforeAll(async () => {
   server = await startExtendedServer([]);
   ours = await sendInOrder(
-    [...costRequests, ...cornerRequests, ...formRequests(), ...failureRequests(), ...discoveryRequests],
+    [
+      ...costRequests,
+      ...cornerRequests,
+      ...formRequests(),
+      ...failureRequests(),
+      ...discoveryRequests,
+      ...selectableRequests,
+    ],
     server.fetch,
     toldBy,
   );

@@ -10,6 +10,7 @@ import { costRequests } from "./cost-requests.ts";
 import { discoveryRequests } from "./discovery-requests.ts";
 import { failureRequests } from "./failure-requests.ts";
 import { formRequests } from "./form-requests.ts";
+import { selectableRequests } from "./selectable-requests.ts";
 import { toldBy } from "./told.ts";
 
 const [folder = ""] = process.argv.slice(2);
@@ -21,7 +22,14 @@ const fetched = (path: string, init: RequestInit): Promise<Response> => {
   return fetch(url + path, { ...init, headers, tls: { ca } } as RequestInit);
 };
 const answers = await sendInOrder(
-  [...costRequests, ...cornerRequests, ...formRequests(), ...failureRequests(), ...discoveryRequests],
+  [
+    ...costRequests,
+    ...cornerRequests,
+    ...formRequests(),
+    ...failureRequests(),
+    ...discoveryRequests,
+    ...selectableRequests,
+  ],
   fetched,
   toldBy,
 );

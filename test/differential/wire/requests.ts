@@ -13,6 +13,7 @@ import { optionGroups } from "./option-requests.ts";
 import { ownershipGroups } from "./ownership-requests.ts";
 import { ownershipGroup, patchGroups, subresourceGroup } from "./patch-requests.ts";
 import { podTableGroups } from "./pod-table-requests.ts";
+import { projectionGroups } from "./projection-requests.ts";
 import { readGroups } from "./read-requests.ts";
 import { removalGroups } from "./removal-requests.ts";
 import type { WireGroup } from "./request.ts";
@@ -54,4 +55,5 @@ export const groups: readonly WireGroup[] = [
   ...podTableGroups,
   ...warningGroups,
   ...subresourceBodyGroups,
+  ...projectionGroups,
 ];

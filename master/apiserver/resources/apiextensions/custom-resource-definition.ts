@@ -47,7 +47,11 @@ export const customResourceDefinition: ResourceDeclaration<CustomResourceDefinit
       names.singular ||= (names.kind ?? "").toLowerCase();
       if (names.kind) names.listKind ||= `${names.kind}List`;
       draft.spec.conversion ??= { strategy: "None" };
-      const service = draft.spec.conversion.webhook?.clientConfig?.service;
+      const { webhook } = draft.spec.conversion;
+      // Upstream's internal form has no place for a webhook of which nothing is known.
+      if (webhook && !webhook.clientConfig && !webhook.conversionReviewVersions?.length)
+        delete draft.spec.conversion.webhook;
+      const service = webhook?.clientConfig?.service;
       if (service) service.port ??= 443;
       // A status without any is read as one that knows of today's.
       if (!draft.status?.storedVersions?.length) rememberStoredVersion(draft);

@@ -11,6 +11,7 @@ import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
   CustomResourceSubresources,
+  JSONSchemaProps,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { approvalState, isEstablished, isProtectedGroup } from "../../extensions/definition-status.ts";
 import { type FieldPath, FieldPathError, fieldPathOf } from "../../extensions/field-path.ts";
@@ -135,7 +136,6 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
   const schema = common(versions, (version) => version.schema);
   const subresources = common(versions, (version) => version.subresources);
   const columns = common(versions, (version) => version.additionalPrinterColumns);
-  const selectable = common(versions, (version) => version.selectableFields);
   const names = versions.map(({ name }) => name);
   for (const [index, version] of versions.entries()) {
     const at = field.at("versions").index(index);
@@ -149,7 +149,6 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
     }
     if (!subresources) checkSubresources(version.subresources, at.at("subresources"));
     if (!columns) checkColumns(version.additionalPrinterColumns, at.at("additionalPrinterColumns"));
-    if (!selectable) checkSelectable(version, at.at("selectableFields"));
   }
   const [top = ""] = names;
   if (top !== "" && isDns1035Label(top).length > 0) field.at("version").invalid(top, isDns1035Label(top).join(","));
@@ -164,8 +163,7 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
   }
   if (subresources) checkSubresources(subresources, field.at("subresources"));
   if (columns) checkColumns(columns, field.at("additionalPrinterColumns"));
-  const [first] = versions;
-  if (selectable && first) checkSelectable(first, field.at("selectableFields"));
+  checkSelectables(versions, schema?.openAPIV3Schema, field);
 }
 
 function checkDeprecation({ deprecated, deprecationWarning }: CustomResourceDefinitionVersion, field: Field): void {
@@ -249,7 +247,34 @@ function checkSubresources(subresources: CustomResourceSubresources | undefined,
 
 const scalarTypes = ["string", "boolean", "integer"];
 
-function checkSelectable({ selectableFields = [], schema }: CustomResourceDefinitionVersion, field: Field): void {
+/** As upstream has it, fields and the schema that they are looked up in are both the versions' own, or both common to all. */
+function checkSelectables(
+  versions: readonly CustomResourceDefinitionVersion[],
+  schema: JSONSchemaProps | undefined,
+  field: Field,
+): void {
+  const [first] = versions;
+  if (first && common(versions, ({ selectableFields }) => selectableFields)) {
+    checkSelectable(first, schema, "validations.schema is included", field.at("selectableFields"));
+    return;
+  }
+  for (const [index, version] of versions.entries()) {
+    const own = schema ? undefined : version.schema?.openAPIV3Schema;
+    const at = field.at("versions").index(index).at("selectableFields");
+    checkSelectable(version, own, "`version.schema.openAPIV3Schema` is not included", at);
+  }
+}
+
+function checkSelectable(
+  { selectableFields = [] }: CustomResourceDefinitionVersion,
+  schema: JSONSchemaProps | undefined,
+  lacking: string,
+  field: Field,
+): void {
+  if (selectableFields.length > 0 && !schema) {
+    field.invalid("", `may only be set when ${lacking}`);
+    return;
+  }
   const seen = new Set<string>();
   for (const [index, { jsonPath }] of selectableFields.entries()) {
     const at = field.index(index).at("jsonPath");
@@ -259,7 +284,7 @@ function checkSelectable({ selectableFields = [], schema }: CustomResourceDefini
     }
     let found: FieldPath;
     try {
-      found = fieldPathOf(jsonPath, schema?.openAPIV3Schema ?? {}, { allowsBrackets: false });
+      found = fieldPathOf(jsonPath, schema ?? {}, { allowsBrackets: false });
     } catch (error) {
       if (!(error instanceof FieldPathError)) throw error;
       at.invalid(jsonPath, `is an invalid path: ${error.message}`);

@@ -5,7 +5,7 @@ import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn, orNone, wideColumn } from "../columns.ts";
 import { proxy, status } from "../subresources.ts";
-import { isDualStack, validateRange } from "../validation/addresses.ts";
+import { isDualStack, parseRange, validateRange } from "../validation/addresses.ts";
 import { collect, type Field, positive } from "../validation/field.ts";
 import { validateAmount } from "../validation/quantities.ts";
 import { eachWarned, rangeWarnings } from "../validation/warned-values.ts";
@@ -59,8 +59,14 @@ function validate(object: Node): FieldError[] {
     const ranges = spec.podCIDRs ?? [];
     const field = root.at("spec", "podCIDRs");
     for (const [index, range] of ranges.entries()) validateRange(range, field.index(index));
+    if (ranges.length <= 1) return;
+    const unreadable = ranges.findIndex((range) => parseRange(range) === undefined);
+    if (unreadable >= 0) {
+      const why = `invalid CIDR[${unreadable}]: <nil> (invalid CIDR address: ${ranges[unreadable]})`;
+      field.internal(`invalid PodCIDRs. failed to check with dual stack with error:${why}`);
+    }
     const addresses = ranges.map((range) => range.split("/")[0] ?? "");
-    if (ranges.length > 1 && (!isDualStack(addresses) || ranges.length > 2)) {
+    if (unreadable >= 0 || !isDualStack(addresses) || ranges.length > 2) {
       field.invalid(ranges, "may specify no more than one CIDR for each IP family");
     }
   });

@@ -104,8 +104,18 @@ export function withPodTemplate<T extends KubeObject>(
 /** What stands behind gates that upstream keeps closed. */
 export function dropGatedPodFields(spec: PodSpec): void {
   delete spec.workloadRef;
-  for (const list of [spec.initContainers, spec.containers]) {
-    for (const { lifecycle } of list ?? []) delete lifecycle?.stopSignal;
+  for (const list of [spec.initContainers, spec.containers, spec.ephemeralContainers]) {
+    for (const container of list ?? []) {
+      if (container.lifecycle?.stopSignal === undefined) continue;
+      delete container.lifecycle.stopSignal;
+      if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
+    }
+  }
+  for (const { projected } of spec.volumes ?? []) {
+    for (const source of projected?.sources ?? []) {
+      delete source.clusterTrustBundle;
+      delete source.podCertificate;
+    }
   }
 }
 

@@ -1,20 +1,16 @@
 /** Volumes of a pod. */
 
 import type {
-  ClusterTrustBundleProjection,
   DownwardAPIVolumeFile,
   KeyToPath,
-  PodCertificateProjection,
   ProjectedVolumeSource,
   Volume,
   VolumeProjection,
 } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
-import { validateSignerName } from "../../certificates/signer-name.ts";
 import { type Field, oneOf } from "../../validation/field.ts";
-import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from "../../validation/names.ts";
+import { isDns1123Label, isDns1123Subdomain } from "../../validation/names.ts";
 import { isNegative } from "../../validation/quantities.ts";
-import { validateLabelSelector } from "../../validation/selectors.ts";
 import { validateClaimTemplate } from "../claim-spec.ts";
 import {
   requireFields,
@@ -319,8 +315,6 @@ function validateProjection(source: VolumeProjection, volume: Field, field: Fiel
   }
   if (source.serviceAccountToken)
     validateTokenProjection(source.serviceAccountToken, volume, field.at("serviceAccountToken"));
-  if (source.clusterTrustBundle) validateTrustBundle(source.clusterTrustBundle, field.at("clusterTrustBundle"), paths);
-  if (source.podCertificate) validatePodCertificate(source.podCertificate, field.at("podCertificate"), paths);
   if (Object.values(source).filter((each) => each !== undefined).length > 1) {
     field.forbidden("may not specify more than 1 volume type per source");
   }
@@ -336,57 +330,4 @@ function validateTokenProjection(
   if (expirationSeconds > 2 ** 32) at.invalid(expirationSeconds, "may not specify a duration larger than 2^32 seconds");
   if (path === "") volume.at("path").required();
   else validateLocalNonReservedPath(path, volume.at("path"));
-}
-
-function validateTrustBundle(bundle: ClusterTrustBundleProjection, field: Field, paths: Paths): void {
-  const { name, signerName, labelSelector, path = "" } = bundle;
-  if (name !== undefined && signerName !== undefined) {
-    field.invalid(bundle, "only one of name and signerName may be used");
-  } else if (name !== undefined) {
-    if (name === "") field.at("name").required("must be a valid object name");
-    for (const message of isDns1123Subdomain(name.slice(name.lastIndexOf(":") + 1))) {
-      field.at("name").invalid(name, `not a valid clustertrustbundlename: ${message}`);
-    }
-    if (labelSelector) {
-      field.at("labelSelector").invalid(labelSelector, "labelSelector must be unset if name is specified");
-    }
-  } else if (signerName !== undefined) {
-    if (signerName === "") field.at("signerName").required("must be a valid signer name");
-    validateSignerName(signerName, field.at("signerName"));
-    validateLabelSelector(labelSelector, field.at("labelSelector"));
-  } else field.required("either name or signerName must be specified");
-  if (path === "") field.at("path").required();
-  validateLocalNonReservedPath(path, field.at("path"));
-  paths.take(path);
-}
-
-const keyTypes = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
-
-function validatePodCertificate(certificate: PodCertificateProjection, field: Field, paths: Paths): void {
-  const { signerName = "", keyType, maxExpirationSeconds: expiry, userAnnotations = {} } = certificate;
-  validateSignerName(signerName, field.at("signerName"));
-  for (const key of Object.keys(userAnnotations)) {
-    const errors = isQualifiedName(key.toLowerCase());
-    field.at("userAnnotations").invalidEach(key.toLowerCase(), errors);
-    if (errors.length === 0 && !key.includes("/")) {
-      field.at("userAnnotations").invalid(key.toLowerCase(), 'must be a domain-prefixed key (such as "acme.io/foo")');
-    }
-  }
-  oneOf(keyType, keyTypes, field.at("keyType"));
-  if (expiry !== undefined) {
-    const max = signerName.startsWith("kubernetes.io/") ? 24 * 3600 : 91 * 24 * 3600;
-    const at = field.at("maxExpirationSeconds");
-    if (expiry < 3600) at.invalid(expiry, "if provided, maxExpirationSeconds must be >= 3600");
-    if (expiry > max) at.invalid(expiry, `if provided, maxExpirationSeconds must be <= ${max}`);
-  }
-  const names = ["credentialBundlePath", "keyPath", "certificateChainPath"] as const;
-  for (const name of names) {
-    const path = certificate[name];
-    if (!path) continue;
-    validateLocalNonReservedPath(path, field.at(name));
-    paths.take(path);
-  }
-  if (!names.some((name) => certificate[name])) {
-    field.required("specify at least one of credentialBundlePath, keyPath, and certificateChainPath");
-  }
 }

@@ -11,6 +11,7 @@ import type {
   PodSpec,
   PodTemplateSpec,
   Volume,
+  VolumeProjection,
 } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { semanticEqual } from "../../validation/field.ts";
@@ -164,32 +165,58 @@ function tellAboutVolume(volume: Volume, at: string, tell: Tell): void {
   for (const [source, message] of Object.entries(deadVolumes)) {
     if (volume[source as keyof Volume]) tell(`${at}.${source === "storageos" ? "storageOS" : source}: ${message}`);
   }
-  const { configMap, secret, downwardAPI, ephemeral } = volume;
+  const { configMap, secret, downwardAPI, ephemeral, projected } = volume;
   const template = ephemeral?.volumeClaimTemplate;
   if (template)
     for (const warning of claimSpecWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`)) tell(warning);
   const overlaps = (items: readonly { readonly path: string }[] | undefined, what: string): void => {
-    for (const overlap of overlapping((items ?? []).map(({ path }) => path)))
+    for (const overlap of overlapping(items ?? []))
       tell(`volume ${goQuote(volume.name)} (${what}): overlapping paths: ${overlap}`);
   };
   if (configMap) overlaps(configMap.items, `ConfigMap ${goQuote(configMap.name ?? "")}`);
   if (secret) overlaps(secret.items, `Secret ${goQuote(secret.secretName ?? "")}`);
   if (downwardAPI) overlaps(downwardAPI.items, "DownwardAPI");
+  const sources = projected?.sources ?? [];
+  for (const source of sources)
+    if (Object.keys(source).length === 0) tell(`volume ${goQuote(volume.name)} (Projected) has no sources provided`);
+  for (const overlap of overlapping(sources.flatMap(projectedPaths)))
+    tell(`volume ${goQuote(volume.name)} (Projected): overlapping paths: ${overlap}`);
+}
+
+interface SourcedPath {
+  readonly path: string;
+  /** What puts a file there, where a volume has several of them. */
+  readonly source?: string;
+}
+
+function projectedPaths({
+  configMap,
+  secret,
+  downwardAPI,
+  serviceAccountToken: token,
+}: VolumeProjection): SourcedPath[] {
+  const from = (source: string, items: readonly { readonly path: string }[] = []): SourcedPath[] =>
+    items.map(({ path }) => ({ path, source }));
+  if (configMap) return from(`ConfigMap ${goQuote(configMap.name ?? "")}`, configMap.items);
+  if (secret) return from(`Secret ${goQuote(secret.name ?? "")}`, secret.items);
+  if (downwardAPI) return from("DownwardAPI", downwardAPI.items);
+  return token ? from("ServiceAccountToken", [token]) : [];
 }
 
 /** So many paths of a volume are compared with each other. */
 const MOST_COMPARED = 1000;
 
 /** Pairs of which one is the other, or would be a folder that holds it. */
-function overlapping(paths: readonly string[]): string[] {
-  const plain = paths.slice(0, MOST_COMPARED).map((path) => trimEnd(path, "/"));
-  return plain.flatMap((path, index) =>
-    path === ""
+function overlapping(paths: readonly SourcedPath[]): string[] {
+  const plain = paths.slice(0, MOST_COMPARED).map(({ path, source }) => ({ path: trimEnd(path, "/"), source }));
+  const told = ({ path, source }: (typeof plain)[number]): string => goQuote(path) + (source ? ` (${source})` : "");
+  return plain.flatMap((each, index) =>
+    each.path === ""
       ? []
       : plain
           .slice(0, index)
-          .filter((other) => other === path || other.startsWith(`${path}/`) || path.startsWith(`${other}/`))
-          .map((other) => `${goQuote(path)} with ${goQuote(other)}`),
+          .filter(({ path }) => `${path}/`.startsWith(`${each.path}/`) || `${each.path}/`.startsWith(`${path}/`))
+          .map((other) => `${told(each)} with ${told(other)}`),
   );
 }
 
