@@ -80,6 +80,28 @@ export async function killPod(context: KillContext, grace_s: number | undefined)
   }
 }
 
+/** What a runtime gets beside the grace period, ms (upstream's figures): half as much again, but at least this. */
+const leastKill_ms = 10_000;
+
+/**
+ * Tells of a pod that the board ended for its own sake, as in an eviction, when that took much longer than it was granted.
+ * @param grace_s undefined: the pod was not ended by the board
+ */
+export async function withinGrace<T>(
+  events: Pick<PodEvents, "warning">,
+  grace_s: number | undefined,
+  kill: () => Promise<T>,
+  now_ms: () => number = () => performance.now(),
+): Promise<T> {
+  const began_ms = now_ms();
+  try {
+    return await kill();
+  } finally {
+    if (grace_s !== undefined && now_ms() - began_ms > Math.max(grace_s * 1500, leastKill_ms))
+      events.warning("ExceededGracePeriod", "Container runtime did not kill the pod within specified grace period.");
+  }
+}
+
 async function killAll(context: KillContext, grace_s: number | undefined): Promise<void> {
   const { pod, runtime, observed } = context;
   const running = observed.containers.filter(({ state }) => state === "running" || state === "unknown");

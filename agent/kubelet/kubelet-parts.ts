@@ -102,6 +102,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     memoryCapacity_bytes: () => board.memory_bytes,
     services: () => input.services(),
     hostDns: () => input.hostDns,
+    networkTrouble: () => options.troubles?.()[0],
     now_ms: () => Date.now(),
     runtimeHandler: async ({ spec: { runtimeClassName, hostUsers } }) => {
       const name = runtimeClassName ? (await client.get(runtimeClasses, { name: runtimeClassName })).handler : "";

@@ -55,6 +55,8 @@ export interface KubeletParts {
   /** Undefined until Services have been read once. */
   services(): readonly Service[] | undefined;
   hostDns(): DnsConfig;
+  /** What keeps pods from having a network; undefined: nothing that is known. */
+  networkTrouble(): string | undefined;
   now_ms(): number;
   /** The runtime's handler for the pod's RuntimeClass. Rejects when there is no such class, or it cannot do what the pod
    *  must have. */

@@ -95,7 +95,9 @@ const executors: Executors = {
       run.sandboxId = await parts.creations.run(() => parts.runtime.createSandbox(config));
     } catch (error) {
       parts.counts.podFailed();
-      events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
+      const trouble = pod.spec.hostNetwork ? undefined : parts.networkTrouble();
+      if (trouble !== undefined) events.warning("NetworkNotReady", `network is not ready: ${trouble}`);
+      else events.warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${(error as Error).message}`);
       throw error;
     }
     const own = await parts.runtime.listSandboxes({ podUid: podUid(pod) });

@@ -1,6 +1,7 @@
+import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { ContainerStartError } from "./container/container-error.ts";
-import { ignoreMissing } from "./kill.ts";
+import { ignoreMissing, withinGrace } from "./kill.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
 import { type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
@@ -255,7 +256,7 @@ export class PodWorker {
 
   async #observe(): Promise<ObservedPod> {
     const { runtime, probes, backOff } = this.parts;
-    const observed = await observePod({
+    const observed = await this.#look({
       runtime,
       podUid: this.uid,
       hostIPs: this.parts.hostIPs(),
@@ -269,6 +270,20 @@ export class PodWorker {
     await this.messages.collect(this.#pod, observed.containers);
     await this.parts.logs.show(this.#pod, observed.containers);
     return observed;
+  }
+
+  async #look(input: Parameters<typeof observePod>[0]): Promise<ObservedPod> {
+    try {
+      return await observePod(input);
+    } catch (error) {
+      // A runtime that does not answer at all is told of at the Node, not at each pod.
+      if (error instanceof RuntimeError && error.kind !== "unavailable")
+        new PodEvents(this.parts.recorder, this.#pod).warning(
+          "FailedSync",
+          `error determining status: ${error.message}`,
+        );
+      throw error;
+    }
   }
 
   /** A pod that has nothing on the board yet must fit; one that has been taken stays. */
@@ -384,9 +399,12 @@ export class PodWorker {
       const events = new PodEvents(parts.recorder, this.#pod);
       const { signal } = new AbortController();
       const run = newPlanRun({ parts, pod: this.#pod, observed, events, signal, resized: new Map() });
-      for (const step of plan.steps) await executeStep(step, run);
-      const after = await this.#observe();
-      if (!isStopped(after)) throw new Error("containers still run after the pod was stopped");
+      const after = await withinGrace(events, grace_s, async () => {
+        for (const step of plan.steps) await executeStep(step, run);
+        const left = await this.#observe();
+        if (!isStopped(left)) throw new Error("containers still run after the pod was stopped");
+        return left;
+      });
       parts.probes.stop(uid);
       this.#waiting.clear();
       await parts.claims?.loadedClaims?.unprepare(uid);

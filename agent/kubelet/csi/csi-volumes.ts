@@ -28,7 +28,7 @@ import {
   volumeContext,
   volumeUsage,
 } from "./csi-requests.ts";
-import { claimToGrow, tellGrown } from "./volume-growth.ts";
+import { claimToGrow, tellGrown, tellReadOnly } from "./volume-growth.ts";
 import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
 
 export interface CsiVolumesOptions extends CsiInputsOptions {
@@ -148,6 +148,7 @@ export class CsiVolumes {
       this.#published.add(recordKey(record));
       if (repeats) this.#seeToAgain(record.podUid);
       await this.#grow(source, driver, pod, target);
+      await this.#tellUngrown(source, driver, pod);
       return target;
     } catch (error) {
       if (error instanceof VolumeError || error instanceof VolumePending) throw error;
@@ -283,6 +284,17 @@ export class CsiVolumes {
       const message = `NodeExpandVolume.NodeExpandVolume failed for volume "${specVolID}" : ${(error as Error).message}`;
       new PodEvents(events, pod).warning("VolumeResizeFailed", message);
       this.#options.log.warn("a volume could not be grown", { volume: specVolID, error });
+    }
+  }
+
+  /** Once a mount: a volume that is read only will not grow while it is. */
+  async #tellUngrown({ volume, readOnly, specVolID }: CsiSource, driver: CsiDriver, pod: Pod): Promise<void> {
+    const { client, events, log } = this.#options;
+    if (!volume || !readOnly || client.isAway || !(await driver.can(nodeCapabilities.expand))) return;
+    try {
+      await tellReadOnly(client, events, pod, volume);
+    } catch (error) {
+      log.warn("it is not known whether a volume is to grow", { volume: specVolID, error });
     }
   }
 

@@ -1,7 +1,8 @@
 import { compareQuantities, parseQuantity } from "#shared/api/quantity.ts";
 import { persistentVolumeClaims } from "#shared/api/resources.ts";
-import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 
 /** Conditions that say that somebody still has to make the volume larger. */
 const passing = new Set(["FileSystemResizePending", "Resizing", "NodeResizeError"]);
@@ -23,6 +24,21 @@ export async function claimToGrow(
   if (name === "") return undefined;
   const claim = await client.get(persistentVolumeClaims, { namespace, name });
   return wantsToGrow(volume, claim) ? claim : undefined;
+}
+
+/** Tells the pod and the claim that a volume which is to grow cannot, since it is mounted to be read only. */
+export async function tellReadOnly(
+  client: Client,
+  events: EventRecorder,
+  pod: Pod,
+  volume: PersistentVolume,
+): Promise<void> {
+  const claim = await claimToGrow(client, volume);
+  if (!claim) return;
+  const prefix = `MountVolume.NodeExpandVolume failed for volume "${volume.metadata.name}"`;
+  const message = `${prefix} requested read-only file system`;
+  for (const object of [pod, claim])
+    events.record(object, { type: "Warning", reason: "FileSystemResizeFailed", message });
 }
 
 /** Says in the claim that its volume has grown. */
