@@ -42,7 +42,8 @@ function* listsAt(
   } else if (schema.type === "object") yield* fieldsOf(schema, value, path, within);
 }
 
-const modelOf = (schema: Schema): string => schema.model?.split(".").at(-1) ?? "";
+/** `Container`, of a built-in struct. */
+export const modelOf = (schema: Schema): string => schema.model?.split(".").at(-1) ?? "";
 
 /** What the value has comes first: there most is allowed. Schemas refer to themselves: no model within itself. */
 function* fieldsOf(
@@ -88,6 +89,10 @@ export function reworded({ items, listMapKeys = [] }: Schema, element: unknown):
   );
   return change ? { ...element, [change[0]]: madeValue(change[1], 7, [], change[0]) } : element;
 }
+
+/** What a field of this name may well hold. */
+export const likelyValue = (schema: Schema, name: string): unknown =>
+  madeValue(schema, 0, schema.listMapKeys ?? [], name);
 
 function madeValue(schema: Schema, n: number, keys: readonly string[], name = ""): unknown {
   const said = schema.enum ? schema.enum[n % schema.enum.length] : wordOf(name, n);

@@ -13,7 +13,6 @@ import { defaultClaimSpec } from "../core/volume-defaults.ts";
 import { scale, status } from "../subresources.ts";
 import { collect, type Field, nonNegative, oneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label } from "../validation/names.ts";
-import { numberOrPercentValue, validateNotMoreThanAll, validateNumberOrPercent } from "../validation/ports.ts";
 import { validateCollisions } from "./deployment.ts";
 import { isEvaluable, validateWorkloadSelector } from "./selector-rules.ts";
 
@@ -58,23 +57,19 @@ function withClaimVolumes(spec: StatefulSetSpec): PodTemplateSpec {
   return { ...spec.template, spec: { ...pod, volumes } };
 }
 
+/** Upstream keeps MaxUnavailableStatefulSet closed: pods are replaced one at a time. */
+function dropMaxUnavailable({ spec }: StatefulSet): void {
+  delete spec.updateStrategy?.rollingUpdate?.maxUnavailable;
+}
+
 function validateStrategy({ updateStrategy }: StatefulSetSpec, field: Field): void {
   const { type = "", rollingUpdate } = updateStrategy ?? {};
-  const shown = rollingUpdate && {
-    Partition: rollingUpdate.partition ?? 0,
-    MaxUnavailable: rollingUpdate.maxUnavailable ?? null,
-  };
+  const shown = rollingUpdate && { Partition: rollingUpdate.partition ?? 0, MaxUnavailable: null };
   if (type === "") field.required();
   else if (type === "OnDelete") {
     if (rollingUpdate) field.at("rollingUpdate").invalid(shown, "only allowed for updateStrategy 'RollingUpdate'");
   } else if (type === "RollingUpdate") {
-    const at = field.at("rollingUpdate");
-    nonNegative(rollingUpdate?.partition, at.at("partition"));
-    const unavailable = rollingUpdate?.maxUnavailable;
-    if (unavailable === undefined) return;
-    validateNumberOrPercent(unavailable, at.at("maxUnavailable"));
-    if (numberOrPercentValue(unavailable) === 0) at.at("maxUnavailable").invalid(unavailable, "cannot be 0");
-    validateNotMoreThanAll(unavailable, at.at("maxUnavailable"));
+    nonNegative(rollingUpdate?.partition, field.at("rollingUpdate").at("partition"));
   } else field.invalid({ Type: type, RollingUpdate: shown ?? null }, "must be 'RollingUpdate' or 'OnDelete'");
 }
 
@@ -182,8 +177,10 @@ export const statefulSet: ResourceDeclaration<StatefulSet> = {
     ],
     applyDefaults,
     prepareForCreate(draft) {
+      dropMaxUnavailable(draft);
       draft.status = { replicas: 0, availableReplicas: 0 };
     },
+    prepareForUpdate: dropMaxUnavailable,
     validate: (object) => collect((root) => validateSpec(object.spec, "create", root.at("spec"))),
     validateUpdate,
     validateStatusUpdate,

@@ -237,7 +237,7 @@ function validateConditionPatterns(patterns: NonNullable<PodFailurePolicyRule["o
 }
 
 function validateExitCodes(
-  { operator, containerName, values = [] }: NonNullable<PodFailurePolicyRule["onExitCodes"]>,
+  { operator, containerName, values: given }: NonNullable<PodFailurePolicyRule["onExitCodes"]>,
   spec: JobSpec,
   field: Field,
 ): void {
@@ -252,7 +252,8 @@ function validateExitCodes(
       .invalid(containerName, "must be one of the container or initContainer names in the pod template");
   }
   const at = field.at("values");
-  if (values.length === 0) at.invalid(values, "at least one value is required");
+  const values = given ?? [];
+  if (values.length === 0) at.invalid(given, "at least one value is required");
   else if (values.length > limits.exitCodes) at.tooMany(values.length, limits.exitCodes);
   const seen = new Set<number>();
   for (const [index, value] of values.entries()) {
