@@ -6,6 +6,7 @@ import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { ControllerManager } from "./controllers/manager.ts";
@@ -101,13 +102,19 @@ function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, s
   ]);
 }
 
-export function startScheduler(client: Client, log: Log, configuration = defaultConfiguration()): CheckedPart {
+export interface SchedulerPart extends CheckedPart {
+  /** What pods ask for, for /metrics/resources. */
+  podResources(): Family[];
+}
+
+export function startScheduler(client: Client, log: Log, configuration = defaultConfiguration()): SchedulerPart {
   const informers = new InformerFactory(client, { log });
   const scheduler = new Scheduler({ client, informers, configuration, log });
   scheduler.start();
   informers.start();
   return {
     check: () => scheduler.check(),
+    podResources: () => scheduler.podResources(),
     async stop() {
       await scheduler.stop();
       await informers.stop();

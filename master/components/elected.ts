@@ -28,6 +28,8 @@ export interface ElectedComponent {
   readonly log: Log;
   /** What /configz shows. */
   readonly configuration: () => Readonly<Record<string, unknown>>;
+  /** Further pages of metrics, by path. */
+  readonly moreMetrics?: ComponentPages["moreMetrics"];
 }
 
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
@@ -40,7 +42,7 @@ function componentClient(kubeconfig: string, component: string): HttpClient {
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
 export async function runElected(
-  { settings, component, eventSource, log, configuration }: ElectedComponent,
+  { settings, component, eventSource, log, configuration, moreMetrics }: ElectedComponent,
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
   const client = componentClient(settings.kubeconfig, component);
@@ -56,6 +58,7 @@ export async function runElected(
         { labels: { name: settings.leaderElectResourceName }, value: Number(isLeading) },
       ]),
     ],
+    moreMetrics,
     resetsMetrics: true,
     configuration,
   };

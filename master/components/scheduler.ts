@@ -1,6 +1,6 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { SchedulerSettings } from "#shared/config/component-settings.ts";
-import { startScheduler } from "../control-loops.ts";
+import { type SchedulerPart, startScheduler } from "../control-loops.ts";
 import {
   leaderEventSource,
   type SchedulerConfiguration,
@@ -20,6 +20,7 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
     leaderElectResourceName: resourceName ?? given.leaderElectResourceName,
     leaderElectResourceNamespace: resourceNamespace ?? given.leaderElectResourceNamespace,
   };
+  let scheduler: SchedulerPart | undefined;
   await runElected(
     {
       settings,
@@ -27,8 +28,13 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
       eventSource: leaderEventSource(configuration),
       log,
       configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }),
+      // Only who decides follows pods.
+      moreMetrics: { "/metrics/resources": () => scheduler?.podResources() ?? [] },
     },
-    async (client) => startScheduler(client, log, configuration),
+    async (client) => {
+      scheduler = startScheduler(client, log, configuration);
+      return scheduler;
+    },
   );
 }
 

@@ -8,6 +8,7 @@ import type { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { SeriesEventRecorder } from "#shared/client/series-event-recorder.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
@@ -19,6 +20,7 @@ import { HttpExtender } from "./extenders/http-extender.ts";
 import type { ClusterEvent, ClusterView, PostFilterResult, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import type { PodInfo } from "./pod-info.ts";
+import { podResourceFamilies } from "./pod-resource-families.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
 import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
 import { Preemptor } from "./preemptor.ts";
@@ -151,6 +153,11 @@ export class Scheduler {
     if (this.#stopping) throw new Error("the scheduler is ending");
     if (!this.#loop) throw new Error("the scheduler waits for its caches");
     return "ok";
+  }
+
+  /** What pods ask for and are held to; nothing once this scheduler follows them no more. */
+  podResources(): Family[] {
+    return this.#stopping ? [] : podResourceFamilies(this.#informers.lister(pods).list());
   }
 
   /** Decides on no more pods and waits for what is in flight. */

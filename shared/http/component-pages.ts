@@ -21,6 +21,8 @@ export interface ComponentPages {
   readonly results: HealthResults;
   /** What /metrics shows; no such page when absent. */
   readonly families?: (() => readonly Family[]) | undefined;
+  /** Metrics apart from those, by path. */
+  readonly moreMetrics?: Readonly<Record<string, () => readonly Family[]>> | undefined;
   /** Whether a DELETE of the metrics begins them anew: only where it is known who asks. */
   readonly resetsMetrics?: boolean;
   /** What /configz shows: the component's configuration, by the name that upstream registers it under. */
@@ -60,6 +62,8 @@ async function componentPage(
     if (pages.resetsMetrics && method === "DELETE") return metricsReset();
     return metricsPage(pathname === "/metrics" ? pages.families() : pages.results.families(), accept);
   }
+  const apart = pages.moreMetrics?.[pathname];
+  if (apart) return metricsPage(apart(), accept);
   if (pathname === "/configz" && pages.configuration) return jsonPage(200, pages.configuration());
   return textPage(404, "404 page not found\n");
 }
