@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { UnreadBytes } from "#shared/http/unread-bytes.ts";
 import {
   encodeFrame,
   type Frame,
@@ -8,7 +9,6 @@ import {
   maxPayload_bytes,
   TunnelProtocolError,
 } from "./frames.ts";
-import { UnreadBytes } from "./unread-bytes.ts";
 
 /** What a stream leads to on the board. */
 export type TunnelTarget =

@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 import { serviceUnavailable } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
+import { UnreadBytes } from "#shared/http/unread-bytes.ts";
 import { Tunnel, type TunnelTarget, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
-import { UnreadBytes } from "#shared/tunnel/unread-bytes.ts";
 import type { User } from "../request.ts";
 
 /** What opens streams to boards. */

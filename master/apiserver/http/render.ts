@@ -6,7 +6,6 @@ import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
-import { connectionLimits } from "#shared/http/connections.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
 import type { HttpResponse } from "./arrival.ts";
 import {
@@ -22,11 +21,11 @@ import {
 import { inTurns, jsonPieces, type ListAnswer, listValue, memberText } from "./list-pieces.ts";
 import type { Accepted } from "./negotiate.ts";
 import { gzipOfList, PieceCache } from "./shared-gzip.ts";
+import { SharedLines } from "./shared-lines.ts";
+import { endWith, Sink } from "./sink.ts";
 import { StoredStream, storedBlocks, storedGzip } from "./stored-gzip.ts";
 
 const WORTH_A_WRITE = 48 * 1024;
-/** Larger bodies are not worth the copy that joining them with their head takes. */
-const JOIN_UP_TO = 64 * 1024;
 /** An answer without a body, and without a length of one. */
 const NO_CONTENT = 204;
 const compress = promisify(gzip);
@@ -101,23 +100,12 @@ async function renderText(
   }
   response.setHeader("content-length", bytes.length);
   response.writeHead(code);
-  if (bytes.length > JOIN_UP_TO) response.end(bytes);
-  else joined(response, () => response.end(bytes));
+  endWith(response, bytes);
 }
 
 function setPacked(response: HttpResponse): void {
   response.setHeader("content-encoding", "gzip");
   response.setHeader("vary", "Accept-Encoding");
-}
-
-/** By HTTP/1.1, head, framing and body leave in one write: one TLS record and one system call instead of up to four. */
-function joined<T>({ socket }: HttpResponse, write: () => T): T {
-  socket?.cork();
-  try {
-    return write();
-  } finally {
-    socket?.uncork();
-  }
 }
 
 async function renderBytes(response: HttpResponse, answer: Extract<ApiResponse, { kind: "bytes" }>): Promise<void> {
@@ -128,41 +116,13 @@ async function renderBytes(response: HttpResponse, answer: Extract<ApiResponse, 
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     if (answer.code !== NO_CONTENT) response.setHeader("content-length", bytes.length);
     response.writeHead(answer.code);
-    response.end(bytes);
+    endWith(response, bytes);
     return;
   }
   response.writeHead(answer.code);
   const sink = new Sink(response);
   for await (const chunk of body) if (!(await sink.write(chunk))) return;
   response.end();
-}
-
-/** Waits where the client reads slower than the server writes; one that reads nothing is left. */
-class Sink {
-  readonly #response: HttpResponse;
-
-  constructor(response: HttpResponse) {
-    this.#response = response;
-  }
-
-  /** False when the client is gone. */
-  async write(chunk: string | Uint8Array): Promise<boolean> {
-    const response = this.#response;
-    if (response.destroyed) return false;
-    if (chunk.length > JOIN_UP_TO ? response.write(chunk) : joined(response, () => response.write(chunk))) return true;
-    await new Promise<void>((resolve) => {
-      const stalled = setTimeout(() => response.destroy(), connectionLimits.stalledFor_ms);
-      const done = (): void => {
-        clearTimeout(stalled);
-        response.removeListener("drain", done);
-        response.removeListener("close", done);
-        resolve();
-      };
-      response.once("drain", done);
-      response.once("close", done);
-    });
-    return !response.destroyed;
-  }
 }
 
 /** A list is its objects' texts joined; between parts the event loop gets its turn. */
@@ -280,7 +240,7 @@ async function renderWatch(
   { accepted }: Rendering,
 ): Promise<void> {
   const inProtobuf = accepted.media === "protobuf";
-  const encode = inProtobuf ? frameBytes : sharedLine;
+  const lines = inProtobuf ? protobufLines : jsonLines;
   response.setHeader("content-type", inProtobuf ? `${protobufContentType};stream=watch` : jsonType);
   response.setHeader("cache-control", "no-cache, private");
   response.writeHead(200);
@@ -288,11 +248,16 @@ async function renderWatch(
   const sink = new Sink(response);
   try {
     for await (const frame of frames) {
-      if (!(await sink.write(encode(frame)))) return;
+      const line = lines.take(frame);
+      try {
+        if (!(await sink.write(line.bytes, line.untaken))) return;
+      } finally {
+        lines.leave(frame, line);
+      }
     }
   } catch (error) {
     const status = error instanceof StatusError ? error.toStatus() : undefined;
-    if (status) await sink.write(encode(errorFrame(status)));
+    if (status) await sink.write(lines.take(errorFrame(status)).bytes);
     else throw error;
   } finally {
     response.end();
@@ -313,22 +278,7 @@ function frameBytes(frame: WatchFrame): Uint8Array {
   return encodeWatchEvent(frame.type, { ...parseApiVersion(apiVersion), kind }, object as Record<string, unknown>);
 }
 
-const MAX_LINES = 32;
-const MAX_LINE_BYTES = 32 * 1024;
-
-/** The last lines that were sent, by object: what many watch is encoded once. */
-const lines = new Map<object, { readonly type: WatchFrame["type"]; readonly bytes: Buffer }>();
-
-function sharedLine(frame: WatchFrame): Buffer {
-  const { object, type } = frame;
-  const known = object && lines.get(object);
-  if (known?.type === type) return known.bytes;
-  const bytes = Buffer.from(frameLine(frame));
-  if (!object || bytes.length > MAX_LINE_BYTES) return bytes;
-  const [oldest] = lines.size < MAX_LINES ? [] : lines.keys();
-  if (oldest) lines.delete(oldest);
-  lines.set(object, { type, bytes });
-  return bytes;
-}
-
 export const frameLine = (frame: WatchFrame): string => `{"type":"${frame.type}","object":${frame.text()}}\n`;
+
+const jsonLines = new SharedLines((frame) => Buffer.from(frameLine(frame)));
+const protobufLines = new SharedLines(frameBytes);

@@ -1,9 +1,7 @@
-import { initialCredit_bytes } from "./frames.ts";
-
-/** Of all streams that share it: some hundred whose readers rest. */
+/** Of all streams that share it: some hundred of a tunnel whose readers rest. */
 const usualMost_bytes = 32 * 1024 * 1024;
 /** One that holds less is not worth ending. */
-const much_bytes = initialCredit_bytes / 4;
+const much_bytes = 64 * 1024;
 
 export interface UnreadStream {
   /** When its reader took something last, by `performance.now()`. */
@@ -12,8 +10,8 @@ export interface UnreadStream {
 }
 
 /**
- * What streams hold for readers that are behind. Each is bounded by its credit, but there may be a thousand a board, opened by clients
- * who read nothing; beyond a bound for all, the one goes whose reader has rested for longest.
+ * What streams hold for readers that are behind. Each is bounded by itself, but there may be thousands, opened by clients
+ * who read nothing; beyond a bound for all, those go whose readers have rested for longest.
  */
 export class UnreadBytes {
   readonly #counted = new Map<UnreadStream, number>();
@@ -26,14 +24,17 @@ export class UnreadBytes {
     this.#sum_bytes += bytes - (this.#counted.get(stream) ?? 0);
     if (bytes > 0) this.#counted.set(stream, bytes);
     else this.#counted.delete(stream);
-    if (this.#sum_bytes > this.most_bytes) this.#makeRoom();
+    while (this.#sum_bytes > this.most_bytes && this.#makeRoom());
   }
 
-  #makeRoom(): void {
+  #makeRoom(): boolean {
     let slowest: UnreadStream | undefined;
     for (const [stream, bytes] of this.#counted) {
       if (bytes >= much_bytes && (!slowest || stream.readAt_ms < slowest.readAt_ms)) slowest = stream;
     }
-    slowest?.destroy(new Error("too much waits for readers that are slow"));
+    if (!slowest) return false;
+    this.count(slowest, 0);
+    slowest.destroy(new Error("too much waits for readers that are slow"));
+    return true;
   }
 }
