@@ -54,7 +54,30 @@ export const taintDeletionTimes = new HistogramTable(
   [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
 );
 
+/** `reason`: `orphaned`, `unscheduled`, `out-of-service` or `terminated`. */
+const collectionLabels = ["namespace", "reason"] as const;
+
+export const podCollections = new CounterTable({
+  name: "pod_gc_collector_force_delete_pods_total",
+  help: "Pods deleted that no kubelet would have.",
+  labels: collectionLabels,
+});
+
+export const podCollectionErrors = new CounterTable({
+  name: "pod_gc_collector_force_delete_pod_errors_total",
+  help: "Those that could not be.",
+  labels: collectionLabels,
+});
+
 export const controllerFamilies = (): Family[] =>
-  [jobSyncs, jobSyncTimes, jobsFinished, jobPodsFinished, cronJobSkews, taintDeletions, taintDeletionTimes].map(
-    (each) => each.family(),
-  );
+  [
+    jobSyncs,
+    jobSyncTimes,
+    jobsFinished,
+    jobPodsFinished,
+    cronJobSkews,
+    taintDeletions,
+    taintDeletionTimes,
+    podCollections,
+    podCollectionErrors,
+  ].map((each) => each.family());

@@ -13,15 +13,18 @@ import type { Job } from "#shared/api/types/batch-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ClusterRole } from "#shared/api/types/rbac-v1.generated.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
+import { resetTables } from "#shared/metrics/tables.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../scheduler/testing.ts";
 import { aggregatedRules, clusterRoleAggregation } from "./cluster-role-aggregation.ts";
+import { podCollections } from "./controller-counts.ts";
 import { fateOf, podGarbageCollector } from "./pod-gc.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { serviceAccountTokenController } from "./service-account-token.ts";
 import { eventually } from "./testing/eventually.ts";
 import { Harness } from "./testing/harness.ts";
 import type { RecordingClient } from "./testing/recording-client.ts";
+import { told } from "./testing/told.ts";
 import { tokenCleaner } from "./token-cleaner.ts";
 import { expiryOf, ttlAfterFinishedController } from "./ttl-after-finished.ts";
 
@@ -45,6 +48,7 @@ test("what becomes of pods that no kubelet takes care of", () => {
 });
 
 test("pods of a node that is gone go after the quarantine, marked as failed", async () => {
+  resetTables();
   const { client } = harness;
   const clock = new ManualClock();
   await client.create(nodes, testNode("a"));
@@ -58,9 +62,11 @@ test("pods of a node that is gone go after the quarantine, marked as failed", as
   await eventually(() => client.count("delete pods default/q") === 1, "q deleted");
   expect(client.count("patch pods/status default/q")).toBe(1);
   expect(client.count("delete pods default/p")).toBe(0);
+  await eventually(() => told(podCollections.family())["default orphaned"] === 1, "the deletion told");
 });
 
 test("only so many ended pods stay, the youngest", async () => {
+  resetTables();
   const { client } = harness;
   for (let index = 0; index < 5; index++)
     await client.create(pods, testPod(`p${index}`, { nodeName: "a" }, { status: { phase: "Succeeded" } }));
@@ -73,6 +79,7 @@ test("only so many ended pods stay, the youngest", async () => {
   await clock.advance(20_000);
   await eventually(async () => (await client.list(pods)).items.length === 2, "two left");
   expect((await client.list(pods)).items.map(({ metadata }) => metadata.name)).toEqual(["p3", "p4"]);
+  await eventually(() => told(podCollections.family())["default terminated"] === 3, "the deletions told");
 });
 
 test("finished Jobs go when their time is over", async () => {

@@ -12,6 +12,7 @@ import {
 } from "#shared/client/controller.ts";
 import { Turn } from "#shared/client/turn.ts";
 import { isTerminal } from "../scheduler/pod-phase.ts";
+import { podCollectionErrors, podCollections } from "./controller-counts.ts";
 import { readyCondition } from "./node/health.ts";
 import { podsByNode } from "./node/node-lifecycle.ts";
 import { writePodCondition } from "./pod-condition.ts";
@@ -32,6 +33,14 @@ const surplus = "surplus";
 const thinning_ms = 20_000;
 
 const ended = ["ended", "yes"] as const;
+
+/** Why a pod goes, in the words of upstream's metrics. */
+const goingReasons = {
+  "node is gone": "orphaned",
+  "never ran": "unscheduled",
+  "node is out of service": "out-of-service",
+  surplus: "terminated",
+} as const;
 
 /** What is to become of a pod that nobody else takes care of (pure). */
 export function fateOf(pod: Pod, node: Node | undefined): Fate {
@@ -90,7 +99,7 @@ export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettin
         if (left_ms > 0) return { requeueAfter_ms: left_ms };
         if (await nodeExists(client, nodeName)) throw new Error(`the cache does not show node ${nodeName} yet`);
       }
-      await failAndDelete(context, pod, fate === "node is gone" ? nodeGone : undefined);
+      await failAndDelete(context, pod, fate);
       return undefined;
     },
   });
@@ -117,9 +126,11 @@ async function nodeExists(client: Client, name: string): Promise<boolean> {
 async function failAndDelete(
   { client, clock }: ControllerContext,
   pod: Pod,
-  condition?: typeof nodeGone,
+  why: keyof typeof goingReasons,
 ): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
+  const condition = why === "node is gone" ? nodeGone : undefined;
+  const labels = [namespace ?? "", goingReasons[why]];
   try {
     if (!isTerminal(pod)) {
       if (condition) await writePodCondition(client, clock, pod, condition, { phase: "Failed" });
@@ -129,8 +140,11 @@ async function failAndDelete(
       }
     }
     await client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+    podCollections.add(labels);
   } catch (error) {
-    if (!isNotFound(error)) throw error;
+    if (isNotFound(error)) return;
+    podCollectionErrors.add(labels);
+    throw error;
   }
 }
 
@@ -165,7 +179,7 @@ async function thinOut(context: ControllerContext, most: number): Promise<undefi
   );
   for (const { key } of found.slice(0, left)) {
     const pod = all.get(key);
-    if (pod) await failAndDelete(context, pod);
+    if (pod) await failAndDelete(context, pod, "surplus");
   }
   return undefined;
 }
