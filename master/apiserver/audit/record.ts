@@ -115,6 +115,8 @@ export class AuditRecord {
   }
 
   failed(error: StatusError): void {
+    // Upstream records the objects that it answers with: neither plain text nor what is said to who accepts no form of it.
+    if (error.options.plainText !== undefined || error.reason === "NotAcceptable") return;
     const status = error.toStatus() as unknown as JsonObject;
     this.#status = statusOf(status);
     if (reaches(this.#verdict.level, "RequestResponse")) this.#respond(status);

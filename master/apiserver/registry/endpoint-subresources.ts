@@ -89,18 +89,19 @@ export async function serveScale(
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const body =
     type !== undefined
-      ? {
-          kind: "patch" as const,
-          patch: decodePatch(sent, type),
-          options,
-        }
+      ? { kind: "patch" as const, patch: decodePatch(sent, type), options }
       : {
           kind: "put" as const,
-          scale: namedFor(
-            name,
-            decodeObject(sent, context.headers["content-type"], expected, options.fieldValidation, context.warnings),
+          scale: decodeObject(
+            sent,
+            context.headers["content-type"],
+            expected,
+            options.fieldValidation,
+            context.warnings,
           ),
         };
+  context.audit?.requestObject(body.kind === "patch" ? body.patch.document.value : body.scale);
+  if (body.kind === "put") namedFor(name, body.scale);
   if (body.kind === "patch") checkPatchOptions(body.patch, options);
   const scope = scopeOf(request, options);
   const changed = await update(parts, scope, {

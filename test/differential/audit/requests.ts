@@ -1,3 +1,5 @@
+import { furtherAsks } from "./further-requests.ts";
+
 /** Requests whose audit events by upstream are recorded. */
 export interface AuditedAsk {
   readonly method: string;
@@ -107,6 +109,7 @@ export const asks: readonly AuditedAsk[] = [
   { method: "GET", path: `${maps}?watch=true&timeoutSeconds=1` },
   { method: "GET", path: `${maps}/one/nothing` },
   { method: "GET", path: `${maps}?limit=x` },
+  ...furtherAsks,
 ];
 
 /** What changes from run to run, and who the tests themselves are. */
