@@ -4,6 +4,7 @@ import { type CacheFiles, openCacheFiles } from "#agent/checkpoint/cache-files.t
 import { Seal } from "#agent/checkpoint/seal.ts";
 import { linuxHost } from "#agent/host/linux-host.ts";
 import { Kubelet, type KubeletOptions } from "#agent/kubelet/kubelet.ts";
+import { renderMetrics } from "#agent/kubelet/server/metrics/metrics.ts";
 import type { DockerRuntime } from "#agent/runtime/docker.ts";
 import { isNotFound } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
@@ -69,6 +70,11 @@ export class KubeletBoard {
   /** Holds the board's /dev and /sys; nothing hangs on it before a test puts it there. */
   get hardware(): string {
     return join(this.dockerd.directory, "hardware");
+  }
+
+  /** What its kubelet tells Prometheus. */
+  async metrics(): Promise<string> {
+    return (this.kubelet && (await renderMetrics("/metrics", this.kubelet))) ?? "";
   }
 
   get api(): Client {

@@ -63,8 +63,24 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
   });
 
   test("a kubelet that starts again takes over what runs", async () => {
-    await board.api.create(pods, lasting("kept", { containers: [shell("main", wait)] }));
+    await board.api.create(
+      pods,
+      lasting("kept", { containers: [shell("main", wait)], volumes: [{ name: "own", emptyDir: {} }] }),
+    );
     const before = await board.untilPod("kept", isReady);
+    const told = (await board.metrics()).split("\n");
+    for (const line of [
+      `kubelet_node_name{node="${nodeName}"} 1`,
+      "kubelet_started_pods_total 1",
+      "kubelet_started_pods_errors_total 0",
+      'kubelet_started_containers_total{container_type="container"} 1',
+      'volume_manager_total_volumes{plugin_name="kubernetes.io/empty-dir",state="desired_state_of_world"} 1',
+      'volume_manager_total_volumes{plugin_name="kubernetes.io/empty-dir",state="actual_state_of_world"} 1',
+      'storage_operation_duration_seconds_count{volume_plugin="kubernetes.io/empty-dir",operation_name="volume_mount",status="success",migrated="false"} 1',
+    ])
+      expect(told).toContain(line);
+    // No list of containers is made each second, so nothing is told of how long one takes.
+    expect(told.join("\n")).not.toContain("kubelet_pleg");
     await board.stopKubelet();
     await board.startKubelet();
     await Bun.sleep(1_500);
