@@ -7,8 +7,10 @@ import { updateManagedFields } from "#shared/api/managed-fields/update.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import { parseLabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Ingress } from "#shared/api/types/networking-v1.generated.ts";
+import type { ParsedRequest } from "#shared/pki/certificate.ts";
 import { RoutingTable } from "../../agent/ingress/routes.ts";
 import { ServicePortCache } from "../../agent/proxy/service-ports.ts";
 import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
@@ -16,6 +18,7 @@ import { missingRules, TooManyGrants } from "../../master/apiserver/authz/rbac-r
 import { firstOverlap } from "../../master/apiserver/resources/batch/indexes.ts";
 import { validatePodStatus } from "../../master/apiserver/resources/core/pod/status.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { mayServe } from "../../master/controllers/certificates/serving-names.ts";
 
 const MANY = 200_000;
 const many = <T>(item: (index: number) => T): T[] => Array.from({ length: MANY }, (_, index) => item(index));
@@ -206,4 +209,15 @@ test("paths of an Ingress", () => {
   const table = new RoutingTable([ingress, { ...ingress, metadata: { name: "j" } }]);
   expect(table.match("a", "/7/x")?.service).toBe("s");
   expect(table.match("a", "/x")).toBeUndefined();
+});
+
+test("the addresses that a board asks a certificate for", () => {
+  const addresses = many((index) => ({ type: "InternalIP", address: `a${index}` }));
+  const own = { apiVersion: "v1", kind: "Node", metadata: { name: "n" }, spec: {}, status: { addresses } } as const;
+  const request = { spec: { username: "system:node:n", groups: ["system:nodes"] } } as CertificateSigningRequest;
+  const last = "10.0.0.1";
+  const asked = { commonName: "system:node:n", dnsNames: [], ipAddresses: [...many(() => last), "10.0.0.2"] };
+  const nodes = [{ ...own, status: { addresses: [...addresses, { type: "InternalIP", address: last }] } }];
+  const neighbours = { nodes, apiService: undefined, apiEndpoints: undefined, apiNames: [] };
+  expect(mayServe(request, asked as unknown as ParsedRequest, neighbours)).toBe(false);
 });

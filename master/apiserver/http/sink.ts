@@ -10,25 +10,30 @@ const MOST_UNTAKEN_BYTES = 64 * 1024 * 1024;
 
 const allUntaken = new UnreadBytes(MOST_UNTAKEN_BYTES);
 
+/** What is left by ending it. */
+interface Waiting {
+  destroy(): unknown;
+}
+
 /** Bytes that wait for clients, for many where all are sent the same. Where there is too much for all, those who wait are left. */
 export class Untaken implements UnreadStream {
   readAt_ms = 0;
   readonly #bytes: number;
-  readonly #waiting = new Set<HttpResponse>();
+  readonly #waiting = new Set<Waiting>();
 
   constructor(bytes: number) {
     this.#bytes = bytes;
   }
 
-  /** Until `taken`; the response may be destroyed at once. */
-  waits(response: HttpResponse): void {
+  /** Until `taken`; it may be destroyed at once. */
+  waits(response: Waiting): void {
     this.#waiting.add(response);
     if (this.#waiting.size > 1) return;
     this.readAt_ms = performance.now();
     allUntaken.count(this, this.#bytes);
   }
 
-  taken(response: HttpResponse): void {
+  taken(response: Waiting): void {
     if (this.#waiting.delete(response) && this.#waiting.size === 0) allUntaken.count(this, 0);
   }
 

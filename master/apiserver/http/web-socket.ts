@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
 import { errorFrame, frameLine } from "./render.ts";
+import { Untaken } from "./sink.ts";
 
 /** A client's request to change protocols, not answered yet. */
 export interface UpgradeRequest {
@@ -90,9 +91,23 @@ async function sendBytes(peer: WebSocket, body: Bytes): Promise<void> {
   peer.close(1000);
 }
 
+/** Resolves when the client takes it, or is gone. */
 function send(peer: WebSocket, message: Buffer | string): Promise<void> {
   return new Promise((resolve, reject) => {
-    peer.send(message, (error) => (error ? reject(error) : resolve()));
+    const untaken = new Untaken(message.length);
+    const client = { destroy: () => peer.terminate() };
+    let isOver = false;
+    const over = (error?: Error): void => {
+      isOver = true;
+      untaken.taken(client);
+      peer.off("close", gone);
+      if (error) reject(error);
+      else resolve();
+    };
+    const gone = (): void => over();
+    peer.once("close", gone);
+    peer.send(message, (error) => over(error ?? undefined));
+    if (!isOver) untaken.waits(client);
   });
 }
 
