@@ -62,9 +62,12 @@ async function secured(port: number | undefined, protocol: string): Promise<TLSS
   return socket;
 }
 
+/** Also where it is reset: `once` would reject for the error that comes first. */
+const closing = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
+
 /** Writes a header that never ends, until it is closed. */
 async function drip(socket: Socket): Promise<void> {
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   socket.resume();
   socket.write("GET / HTTP/1.1\r\nHost: a.test\r\nX-Slow: ");
   const timer = setInterval(() => socket.write("x"), BYTE_EVERY_MS);
@@ -74,10 +77,7 @@ async function drip(socket: Socket): Promise<void> {
 
 /** The first bytes of an answer, or nothing where it is closed first. */
 async function asked(socket: Socket, path: string): Promise<string> {
-  const answer = Promise.race([
-    once(socket, "data").then(([data]) => String(data)),
-    once(socket, "close").then(() => ""),
-  ]);
+  const answer = Promise.race([once(socket, "data").then(([data]) => String(data)), closing(socket).then(() => "")]);
   socket.write(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
   return answer;
 }
@@ -104,7 +104,7 @@ test("of HTTP/2 a session without requests is closed, whatever else it sends", a
   const stream = session.request({ ":path": "/" });
   const [headers] = await once(stream, "response");
   expect(headers[":status"]).toBe(200);
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   stream.resume().end();
   const timer = setInterval(() => !session.destroyed && session.ping(() => undefined), BYTE_EVERY_MS);
   await closed;
