@@ -93,12 +93,15 @@ for (const [name, start] of Object.entries(servers)) {
     const firstClosed = Promise.withResolvers<void>();
     for (let index = 0; index < MANY; index += 1) {
       const socket = connect(port, host);
+      const settled = Promise.withResolvers<void>();
       socket.on("error", () => undefined);
+      socket.on("connect", settled.resolve);
       socket.on("close", () => {
         closed += 1;
         firstClosed.resolve();
+        settled.resolve();
       });
-      await Promise.race([once(socket, "connect"), once(socket, "close")]);
+      await settled.promise;
       silent.push(socket);
     }
     await firstClosed.promise;
