@@ -6,7 +6,7 @@ export interface Difference {
 
 export const differences: readonly Difference[] = [
   {
-    reason: "an empty list, of which neither server would store anything, is left out before the object is judged",
+    reason: "to be mended: upstream refuses an empty list there, Bramble leaves it out before the object is judged",
     names: /^list deployment EphemeralContainer\.(ports|resizePolicy|restartPolicyRules) empty$/,
   },
 ];

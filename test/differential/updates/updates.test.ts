@@ -1,27 +1,7 @@
 /** Writes to objects that are there are answered as by upstream's API server v1.35.4 (recorded by record.ts), but for differences.ts. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { differing } from "../wire/comparison.ts";
-import { loadAnswers } from "../wire/recording.ts";
-import { startWireServer, type WireServer } from "../wire/server.ts";
+import { testReplay } from "../wire/replay.ts";
 import { answersFile } from "./answers-file.ts";
 import { differences } from "./differences.ts";
 import { groups } from "./requests.ts";
 
-const recorded = loadAnswers(answersFile);
-let server: WireServer;
-beforeAll(async () => {
-  server = await startWireServer();
-});
-afterAll(() => server.stop());
-
-describe("writes to objects that are there", () => {
-  for (const group of groups) {
-    test(`${group.name} (${group.requests.length})`, async () => {
-      const all = await differing(server.target, group, recorded);
-      const found = all.filter(({ name }) => !differences.some(({ names }) => names.test(name)));
-      const by = (side: "upstream" | "ours"): object =>
-        Object.fromEntries(found.map((each) => [each.name, each[side]]));
-      expect(by("ours")).toEqual(by("upstream"));
-    });
-  }
-});
+testReplay("writes to objects that are there", { groups, answersFile, differences });
