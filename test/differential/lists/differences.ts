@@ -1,4 +1,4 @@
-/** Requests that Bramble answers otherwise than upstream, on purpose. */
+/** Requests that Bramble answers otherwise than upstream: on purpose, or where it is said still to be mended. */
 export interface Difference {
   readonly reason: string;
   readonly names: RegExp;
