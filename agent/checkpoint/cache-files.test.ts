@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KubeObject } from "#shared/api/object.ts";
@@ -23,6 +23,7 @@ describe("caches on the card", () => {
   let folder: string;
   let keyFile: string;
   let clock: ManualClock;
+  let root: string;
   const open = async (cluster = "home"): Promise<CacheFiles> =>
     new CacheFiles({ folder, seal: await Seal.open(keyFile, cluster), log: silentLog, keeps: () => true, clock });
   const path = (): string =>
@@ -31,11 +32,12 @@ describe("caches on the card", () => {
   const inode = (): number => statSync(path()).ino;
 
   beforeEach(() => {
-    const root = mkdtempSync(join(tmpdir(), "bramble-cache-files-"));
+    root = mkdtempSync(join(tmpdir(), "bramble-cache-files-"));
     folder = join(root, "caches");
     keyFile = join(root, "identity", "checkpoint.key");
     clock = new ManualClock();
   });
+  afterEach(() => rmSync(root, { recursive: true }));
 
   const keep = async (...objects: KubeObject[]): Promise<CacheFiles> => {
     const files = await open();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DiskStep, readDiskLog, UnknownStepError } from "./disk-log.ts";
@@ -14,12 +14,14 @@ function imageAfter(steps: readonly DiskStep[], survival: Survival, seed = 1): R
   const folder = mkdtempSync(join(tmpdir(), "disk-model-"));
   model.write(folder, survival, chanceOf(seed));
   const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return Object.fromEntries(
+  const image = Object.fromEntries(
     names.map(({ parentPath, name }) => {
       const path = join(parentPath, name);
       return [path.slice(folder.length + 1), readFileSync(path, "utf8")];
     }),
   );
+  rmSync(folder, { recursive: true });
+  return image;
 }
 
 const write = (path: string, text: string, at = 0): DiskStep => ({ step: "write", path, at, data: Buffer.from(text) });
