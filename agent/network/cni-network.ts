@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../runtime/sandbox-network.ts";
 import { type CniNetworkConfig, findCniConfig, isRecord, parseCniConfig } from "./cni-config.ts";
 import { addressesOf, type CniAttachment, type CniResult, cniAdd, cniCheck, cniDelete } from "./cni-plugins.ts";
+import { gatewaysSettled } from "./settled-gateways.ts";
 
 export interface CniNetworkOptions {
   /** Where configurations are found: /etc/cni/net.d. */
@@ -63,6 +64,7 @@ export class CniNetwork implements SandboxNetwork {
       await this.#save(request.sandboxId, { config, attachment, namespaceId, result });
       const addresses = addressesOf(result);
       if (addresses.length === 0) throw new NetworkError(`network ${config.name} gave no address`);
+      await gatewaysSettled(result);
       return addresses;
     } catch (error) {
       await this.detach(request.sandboxId).catch((again: unknown) => this.#warn(`undo of an attachment: ${again}`));

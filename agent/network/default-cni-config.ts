@@ -12,8 +12,8 @@ export interface DefaultCniConfig {
   readonly leaseDirectory?: string | undefined;
 }
 
-const podBridgeName = "bramble0";
-const networkName = "bramble";
+export const podBridgeName = "bramble0";
+export const networkName = "bramble";
 /** Last in name order, so that the file of any other plugin wins. */
 const fileName = "99-bramble.conflist";
 /** Leases live as long as the sandboxes they belong to: not beyond a boot, and not on a card. */

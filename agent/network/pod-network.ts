@@ -1,8 +1,11 @@
+import { findCniConfig } from "./cni-config.ts";
+import { defaultCniConfigDirectory } from "./cni-network.ts";
 import { type CommandRunner, commandRunner } from "./command.ts";
-import { type DefaultCniConfig, writeDefaultCniConfig } from "./default-cni-config.ts";
+import { type DefaultCniConfig, networkName, writeDefaultCniConfig } from "./default-cni-config.ts";
 import { applyForwarding, forwardingStands } from "./forwarding.ts";
 import { prepareKernel } from "./kernel-settings.ts";
 import { kernelView } from "./kernel-view.ts";
+import { preparePodBridge } from "./pod-bridge.ts";
 import { planRoutes, type RoutedNode } from "./route-plan.ts";
 import { applyRoutes, readInterfaces } from "./route-sync.ts";
 
@@ -84,6 +87,9 @@ export class PodNetwork {
     const podCIDRs = own?.podCIDRs ?? (own?.podCIDR === undefined ? [] : [own.podCIDR]);
     // The node has none yet: pods wait for it, as the node's NetworkReady says.
     if (podCIDRs.length === 0) return;
+    const { found } = await findCniConfig(cniConfigDirectory ?? defaultCniConfigDirectory);
+    const isOurs = found === undefined || found.config.name === networkName;
+    if (isOurs && podCIDRs.some((cidr) => cidr.includes(":"))) this.#warnOnce(await preparePodBridge(this.#run));
     const config: DefaultCniConfig = { podCIDRs, leaseDirectory, mtu };
     await writeDefaultCniConfig(config, cniConfigDirectory);
   }

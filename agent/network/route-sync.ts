@@ -74,7 +74,9 @@ async function applyTunnel(tunnel: Tunnel | undefined, run: CommandRunner): Prom
     await run("ip", ["link", "add", tunnelDevice, "address", tunnel.mac, ...kind]);
   }
   for (const address of tunnel.addresses) {
-    await run("ip", ["address", "replace", `${address}/${address.includes(":") ? 128 : 32}`, "dev", tunnelDevice]);
+    // Nobody else has it, and a tunnel without learning would carry no question whether somebody does.
+    const whole = address.includes(":") ? [`${address}/128`, "nodad"] : [`${address}/32`];
+    await run("ip", ["address", "replace", ...whole, "dev", tunnelDevice]);
   }
   await run("ip", ["link", "set", tunnelDevice, "up"]);
   await applyForwardingTable(tunnel, run);
