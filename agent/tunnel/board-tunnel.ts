@@ -1,6 +1,6 @@
 import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
 import { Tunnel, type TunnelTarget, tunnelPath, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
 
@@ -29,8 +29,7 @@ class NoTunnelsError extends Error {
 
 /** Keeps a reverse tunnel to one API server, through which that server reaches the kubelet and pods of this board. */
 export class BoardTunnel {
-  private tunnel: Tunnel | undefined;
-  private stopped = false;
+  private readonly ending = new AbortController();
   private wake: () => void = () => undefined;
   private running: Promise<void> | undefined;
 
@@ -46,30 +45,34 @@ export class BoardTunnel {
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
-    this.tunnel?.close();
+    this.ending.abort(new Error("the board's agent ends"));
     this.wake();
     await this.running;
   }
 
   private async keep(): Promise<void> {
     const { server, log } = this.options;
+    const { signal } = this.ending;
     let failures = 0;
-    while (!this.stopped) {
+    while (!signal.aborted) {
       let longest_ms = longestRetry_ms;
       try {
-        const socket = await this.connect();
-        this.tunnel = new Tunnel(socket, { onStream: (target, stream) => this.serve(target, stream) });
+        const tunnel = await this.connect();
         if (failures > 0) log.info("the tunnel stands again", { server });
         failures = 0;
-        await this.tunnel.closed;
+        const end = (): void => tunnel.close();
+        signal.addEventListener("abort", end, { once: true });
+        if (signal.aborted) end();
+        await tunnel.closed;
+        signal.removeEventListener("abort", end);
       } catch (error) {
+        if (signal.aborted) return;
         if (failures === 0) log.warn("no tunnel", { server, error });
         if (error instanceof NoTunnelsError) longest_ms = refusedRetry_ms;
       }
       failures++;
       const pause_ms = Math.min(longest_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 12)) * (1 + Math.random() / 3);
-      if (!this.stopped) await this.sleep(pause_ms);
+      if (!signal.aborted) await this.sleep(pause_ms);
     }
   }
 
@@ -84,8 +87,9 @@ export class BoardTunnel {
   }
 
   /** TLS with the node's certificate, then an HTTP upgrade. */
-  private connect(): Promise<TLSSocket> {
+  private connect(): Promise<Tunnel> {
     const url = new URL(this.options.server);
+    const { signal } = this.ending;
     return new Promise((resolve, reject) => {
       const socket = connectTls({
         host: url.hostname.replace(/^\[|\]$/g, ""),
@@ -94,13 +98,22 @@ export class BoardTunnel {
         ALPNProtocols: ["http/1.1"],
       });
       const timer = setTimeout(() => fail(new Error("the server did not answer in time")), handshake_ms);
-      const fail = (error: Error): void => {
+      const settle = (): void => {
         clearTimeout(timer);
+        signal.removeEventListener("abort", onEnd);
+        socket.off("error", fail).off("close", onClose).off("data", onData);
+      };
+      const fail = (error: Error): void => {
+        settle();
+        // An error may follow as it is torn down.
+        socket.on("error", () => undefined);
         socket.destroy();
         reject(error);
       };
-      socket.once("error", fail);
-      socket.once("close", () => fail(new Error("the server closed the connection")));
+      const onClose = (): void => fail(new Error("the server closed the connection"));
+      const onEnd = (): void => fail(signal.reason as Error);
+      socket.on("error", fail).on("close", onClose);
+      signal.addEventListener("abort", onEnd);
       socket.once("secureConnect", () => {
         socket.setKeepAlive(true, probe_ms);
         socket.write(
@@ -113,18 +126,16 @@ export class BoardTunnel {
         const end = received.indexOf("\r\n\r\n");
         if (end < 0 && received.length < 8192) return;
         const status = received.toString("latin1").split("\r\n", 1)[0] ?? "";
-        if (!status.startsWith("HTTP/1.1 101")) {
+        if (end < 0 || !status.startsWith("HTTP/1.1 101")) {
           const why = `the server refused the tunnel: ${status}`;
           fail(/^HTTP\/1\.[01] (403|404)/.test(status) ? new NoTunnelsError(why) : new Error(why));
           return;
         }
-        clearTimeout(timer);
-        socket.removeAllListeners();
-        socket.on("error", () => undefined);
-        socket.pause();
-        // What came behind the head belongs to the tunnel already.
-        if (received.length > end + 4) socket.unshift(received.subarray(end + 4));
-        resolve(socket);
+        settle();
+        // A server that was waited for opens streams at once, right behind the head. The tunnel takes over in this turn:
+        // what a connection reads while nobody listens is lost.
+        const head = received.subarray(end + 4);
+        resolve(new Tunnel(socket, { head, onStream: (target, stream) => this.serve(target, stream) }));
       };
       socket.on("data", onData);
     });

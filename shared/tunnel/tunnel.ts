@@ -28,6 +28,8 @@ export interface TunnelOptions {
   readonly onStream?: ((target: TunnelTarget, stream: Duplex) => void) | undefined;
   /** Shared with other tunnels; its own unless given. */
   readonly unread?: UnreadBytes | undefined;
+  /** What of the tunnel was read from the connection already, with the end of the handshake before it. */
+  readonly head?: Buffer | undefined;
 }
 
 /** Many byte streams over one connection, each with its own flow control. */
@@ -48,6 +50,7 @@ export class Tunnel {
     connection.on("error", (error) => this.close(error));
     connection.once("close", () => this.close(new Error("the tunnel's connection closed")));
     connection.once("end", () => this.close(new Error("the tunnel's connection ended")));
+    if (options.head) this.receive(options.head);
   }
 
   /** Resolves when the connection is gone, for whatever reason. */

@@ -26,7 +26,7 @@ export interface TestCluster {
   readonly client: HttpClient;
   /** Runs the binary on a board, for at most `patience_s`. */
   bramble(board: string, ...args: string[]): Promise<BrambleRun>;
-  /** Runs kubectl; rejects with what it said. */
+  /** Runs kubectl; throws with what it said. */
   kubectl(...args: string[]): string;
   apply(manifest: object | readonly object[]): void;
   /** Polls `kubectl args` until its output matches; throws with the last output. */
@@ -52,6 +52,8 @@ export const probe_s = 60;
 /** How long to wait for what must come; an emulated machine takes its time. */
 export const patience_s = guests ? 1_200 : 180;
 const runFor_s = 120;
+/** A kubectl that takes longer, also where it waits for something, hangs: it is ended, lest the run have no end. */
+const hung_s = patience_s + 60;
 const logLines = 15;
 /** More than any board writes, and a number that journalctl takes. */
 const allLines = 1_000_000_000;
@@ -136,7 +138,7 @@ export async function startCluster(options: TestClusterOptions): Promise<TestClu
 
   const kubectl = (...args: string[]): string => {
     const command = [clientBinaries().kubectl, "--kubeconfig", kubeconfig, ...args];
-    const result = Bun.spawnSync({ cmd: command, stdin: "ignore" });
+    const result = Bun.spawnSync({ cmd: command, stdin: "ignore", timeout: hung_s * 1000 });
     if (result.exitCode !== 0)
       throw new CommandError(command.slice(3), result.exitCode ?? -1, result.stderr.toString());
     return result.stdout.toString();

@@ -11,6 +11,14 @@ setDefaultTimeout(guests ? 3_600_000 : 400_000);
 /** Rounds of 10 s of the link that comes and goes; BRAMBLE_FLAP_ROUNDS=60 for ten minutes. */
 const flaps = Number(process.env["BRAMBLE_FLAP_ROUNDS"] ?? 3);
 
+/** A kubectl that goes on until it is ended. */
+interface Session {
+  readonly what: string;
+  readonly client: Bun.Subprocess;
+  /** What it says on stderr until its end. */
+  readonly complaints: Promise<string>;
+}
+
 describe("boards and masters that come and go", () => {
   let it: TestCluster;
 
@@ -330,20 +338,29 @@ describe("boards and masters that come and go", () => {
   test("agent and master end at SIGTERM, and leave nothing behind that does not, with watches, exec sessions and forwards open", async () => {
     const [pod] = await podsOf("steady", "worker-1");
     const name = pod?.metadata.name ?? "";
-    const open = (...args: string[]): Bun.Subprocess =>
-      Bun.spawn({
-        cmd: [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args],
-        stdin: "pipe",
-        stdout: "ignore",
-        stderr: "ignore",
-      });
+    const open = (...args: string[]): Session => {
+      const cmd = [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args];
+      const client = Bun.spawn({ cmd, stdin: "pipe", stdout: "ignore", stderr: "pipe" });
+      return { what: args.join(" "), client, complaints: new Response(client.stderr).text() };
+    };
     const sessions = [
       open("get", "pods", "-A", "--watch"),
       open("logs", "--follow", name),
       open("exec", "-i", name, "--", "sh", "-c", "touch /tmp/began; cat"),
       open("port-forward", name, ":8080"),
     ];
-    await it.until(/began/, "exec", name, "--", "ls", "/tmp");
+    /** Ends the sessions, and gives what became of each before. */
+    const ended = async (): Promise<string> => {
+      const codes = sessions.map(({ client }) => client.exitCode);
+      for (const { client } of sessions) client.kill();
+      const complaints = await Promise.all(sessions.map((session) => session.complaints));
+      return sessions
+        .map(({ what }, index) => `kubectl ${what}: ${codes[index] ?? "open"} ${complaints[index]}`)
+        .join("\n");
+    };
+    await it.until(/began/, "exec", name, "--", "ls", "/tmp").catch(async (error: unknown) => {
+      throw new Error(`the sessions: ${await ended()}`, { cause: error });
+    });
     const [worker, master] = [it.cluster.host("worker-1"), it.cluster.host("master-1")];
     await measure("SIGTERM to the agent's end", () => worker.stopBramble("SIGTERM"));
     worker.startBramble();
@@ -351,8 +368,7 @@ describe("boards and masters that come and go", () => {
     sessions.push(open("exec", "-i", name, "--", "cat"), open("get", "nodes", "--watch"));
     await measure("SIGTERM to the master's end", () => master.stopBramble("SIGTERM"));
     for (const host of [worker, master]) expect(host.log(1_000)).not.toContain("does not end; going on without it");
-    for (const session of sessions) session.kill();
-    await Promise.all(sessions.map((session) => session.exited));
+    await ended();
     master.startBramble();
     await it.until(/ok/, "get", "--raw", "/readyz");
   });

@@ -25,8 +25,8 @@ async function join(dialer: BoardDialer, node: string): Promise<void> {
   const user = { name: `system:node:${node}`, groups: ["system:nodes"] };
   board.once("data", (chunk: Buffer) => {
     // Behind the server's answer to the upgrade the tunnel begins.
-    board.unshift(chunk.subarray(chunk.indexOf("\r\n\r\n") + 4));
-    new Tunnel(board, { onStream: (_, stream) => stream.end(node) });
+    const head = chunk.subarray(chunk.indexOf("\r\n\r\n") + 4);
+    new Tunnel(board, { head, onStream: (_, stream) => stream.end(node) });
   });
   expect(dialer.accept(user, server, Buffer.alloc(0))).toBe(true);
   stops.push(() => {

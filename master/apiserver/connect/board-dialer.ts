@@ -64,8 +64,7 @@ export class BoardDialer implements Dialer {
     const node = nodeOf(user);
     if (node === undefined) return false;
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`);
-    if (head.length > 0) socket.unshift(head);
-    const tunnel = new Tunnel(socket, { unread: this.unread });
+    const tunnel = new Tunnel(socket, { unread: this.unread, head });
     // A board that connects anew has lost its old connection, whether or not this side has noticed.
     this.tunnels.get(node)?.close();
     this.tunnels.set(node, tunnel);
