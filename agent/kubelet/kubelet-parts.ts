@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
-import { runtimeClasses } from "#shared/api/resources.ts";
+import { nodes, runtimeClasses } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import { mainOfEachFamily } from "#shared/board/addresses.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
@@ -9,17 +9,15 @@ import { BackOff } from "./back-off.ts";
 import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { DnsConfig } from "./container/pod-dns.ts";
-import { refuseDevices } from "./devices/refuse-devices.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { Limiter } from "./limiter.ts";
+import { hasAppArmor } from "./node/app-armor.ts";
 import type { NodeRegistrar, NodeRegistrarOptions } from "./node/node-registrar.ts";
 import { nothingReserved } from "./node/node-status.ts";
-import { refuse } from "./node/pod-admission.ts";
-import { refuseResize } from "./node/pod-resize.ts";
 import { ObjectCache } from "./object-cache.ts";
 import type { BoardPlugins } from "./plugins/board-plugins.ts";
-import { podUid } from "./pod-containers.ts";
+import { PodAdmitter } from "./pod-admitter.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodCounts } from "./pod-counts.ts";
 import { PodLogs } from "./pod-logs.ts";
@@ -111,20 +109,17 @@ export function kubeletParts(input: PartsInput): KubeletParts {
         throw new Error(`RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces`);
       return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
     },
-    admit: async (pod) => {
-      const late = input.shutdown.refuse();
-      if (late) return late;
-      const devices = input.plugins?.devices;
-      const lacking = await refuseDevices(devices, pod);
-      const node = registrar.reported;
-      const refusal = lacking ?? (node && refuse(pod, node, workers.others(pod)));
-      if (refusal) devices?.release(podUid(pod));
-      return refusal;
-    },
-    refuseResize: (pod) => {
-      const node = registrar.reported;
-      return node && refuseResize(pod, node, workers.others(pod));
-    },
+    admitter: new PodAdmitter({
+      holders: (pod) => workers.holders(pod),
+      node: () => registrar.reported,
+      readNode: () => client.get(nodes, { name: options.nodeName }),
+      refuseAll: () => input.shutdown.refuse(),
+      devices: input.plugins?.devices,
+      hasAppArmor: hasAppArmor(options.hardwareRoot),
+      counts: input.counts,
+      log,
+    }),
+    onFreed: (uid) => workers.reconsiderResizes(uid),
     onGone: (uid) => workers.drop(uid),
   };
 }

@@ -9,9 +9,9 @@ import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
-import type { ResizeRefusal } from "./node/pod-resize.ts";
 import type { ObjectCache } from "./object-cache.ts";
 import type { ClaimLoader } from "./plugins/board-plugins.ts";
+import type { PodAdmitter } from "./pod-admitter.ts";
 import type { PodCounts } from "./pod-counts.ts";
 import type { PodLogs } from "./pod-logs.ts";
 import type { ResourceList } from "./pod-qos.ts";
@@ -61,10 +61,10 @@ export interface KubeletParts {
   /** The runtime's handler for the pod's RuntimeClass. Rejects when there is no such class, or it cannot do what the pod
    *  must have. */
   runtimeHandler(pod: Pod): Promise<RuntimeHandler>;
-  /** May the pod run on this board, beside those that do? */
-  admit(pod: Pod): Promise<{ readonly reason: string; readonly message: string } | undefined>;
-  /** May the pod, which runs here, have the resources that its spec asks for now? */
-  refuseResize(pod: Pod): ResizeRefusal | undefined;
+  /** May pods run on this board, and have what they ask for, beside those that do? */
+  readonly admitter: Pick<PodAdmitter, "admit" | "refuseResize">;
+  /** The pod was granted other resources, or all of it has stopped: others may wait for what it held. */
+  onFreed(podUid: string): void;
   /** The pod has been gone from this board and the API: its worker may be dropped. */
   onGone(podUid: string): void;
 }

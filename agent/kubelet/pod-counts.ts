@@ -18,6 +18,22 @@ const containerTypes: Readonly<Record<ContainerType, string>> = {
   ephemeral: "ephemeral_container",
 };
 
+/** Reasons for which a pod is refused that are counted by name. */
+const refusalReasons: ReadonlySet<string> = new Set([
+  "AppArmor",
+  "Evicted",
+  "NodeShutdown",
+  "OutOfcpu",
+  "OutOfephemeral-storage",
+  "OutOfmemory",
+  "OutOfpods",
+  "PodOSNotSupported",
+  "PodOSSelectorNodeLabelDoesNotMatch",
+  "SupplementalGroupsPolicyNotSupported",
+  "SysctlForbidden",
+  "UnexpectedAdmissionError",
+]);
+
 /** How many pods and containers a kubelet has begun to start, how many of them in vain, and what it has evicted, under upstream's
  *  names. */
 export class PodCounts {
@@ -47,6 +63,17 @@ export class PodCounts {
     labels: ["eviction_signal"],
   });
 
+  readonly #preemptions = new CounterTable({
+    name: "kubelet_preemptions",
+    help: "Pods ended so that a critical one has room, by what was short.",
+    labels: ["preemption_signal"],
+  });
+  readonly #refusals = new CounterTable({
+    name: "kubelet_admission_rejections_total",
+    help: "Pods that the board did not take, by why.",
+    labels: ["reason"],
+  });
+
   podBegun(): void {
     this.#pods.add();
   }
@@ -68,9 +95,26 @@ export class PodCounts {
     this.#evictions.add([signal]);
   }
 
+  /** @param resource the first that was short */
+  preempted(resource: string): void {
+    this.#preemptions.add([resource]);
+  }
+
+  /** @param reason of the pod's status; those that upstream does not tell apart are counted together */
+  refused(reason: string): void {
+    const ofRest = reason.startsWith("OutOf") ? "OutOfExtendedResources" : "Other";
+    this.#refusals.add([refusalReasons.has(reason) ? reason : ofRest]);
+  }
+
   families(): Family[] {
-    return [this.#pods, this.#podErrors, this.#containers, this.#containerErrors, this.#evictions].map((each) =>
-      each.family(),
-    );
+    return [
+      this.#pods,
+      this.#podErrors,
+      this.#containers,
+      this.#containerErrors,
+      this.#evictions,
+      this.#preemptions,
+      this.#refusals,
+    ].map((each) => each.family());
   }
 }

@@ -15,7 +15,7 @@ export class ResizeError extends Error {
  */
 export class PodResizer {
   #allocation: Allocation;
-  #pending: ResizeRefusal | undefined;
+  #pending: (ResizeRefusal & { readonly since_ms: number }) | undefined;
   #inProgress = false;
   #error: string | undefined;
   /** Given to running containers since they were made, by container id. */
@@ -30,16 +30,20 @@ export class PodResizer {
     return withAllocation(pod, this.#allocation);
   }
 
-  get waits(): boolean {
-    return this.#pending?.reason === "Deferred" || this.#error !== undefined;
+  /** Does it wait for room that another pod may free? Since when it does, epoch ms. */
+  get waits(): { readonly since_ms: number } | undefined {
+    return this.#pending?.reason === "Deferred" ? this.#pending : undefined;
   }
 
-  /** Grants what the spec asks for now, if it may be had. */
-  consider(pod: Pod, refuse: (pod: Pod) => ResizeRefusal | undefined, events: PodEvents): void {
+  /**
+   * Grants what the spec asks for now, if it may be had.
+   * @returns whether the pod was granted other resources than it had
+   */
+  consider(pod: Pod, refuse: (pod: Pod) => ResizeRefusal | undefined, events: PodEvents, now_ms: number): boolean {
     const wanted = allocationOf(pod);
     if (sameAllocation(wanted, this.#allocation)) {
       this.#pending = undefined;
-      return;
+      return false;
     }
     const refusal = refuse(pod);
     if (!refusal) {
@@ -48,13 +52,14 @@ export class PodResizer {
       this.#error = undefined;
       this.#inProgress = true;
       events.normal("ResizeStarted", resizeSummary(pod, "Pod resize started"));
-      return;
+      return true;
     }
     if (refusal.reason !== this.#pending?.reason || refusal.message !== this.#pending.message) {
       const message = resizeSummary(pod, `Pod resize ${refusal.reason}`, refusal.message);
       events.warning(`Resize${refusal.reason}`, message);
     }
-    this.#pending = refusal;
+    this.#pending = { ...refusal, since_ms: this.#pending?.since_ms ?? now_ms };
+    return false;
   }
 
   /** Takes note of how far the containers are, and the pod as a whole. */

@@ -29,8 +29,8 @@ export interface PodFailure {
   readonly message: string;
   /** Seconds that its containers get; the pod's own grace period when absent. */
   readonly grace_s?: number | undefined;
-  /** Ended for the board's sake, not for anything of its own: condition DisruptionTarget. */
-  readonly disrupts?: boolean | undefined;
+  /** Ended for the board's sake, not for anything of its own: message of its condition DisruptionTarget. */
+  readonly disruption?: string | undefined;
 }
 
 const firstRetry_ms = 1_000;
@@ -62,6 +62,7 @@ export class PodWorker {
   #rejected = false;
   /** All has been stopped for good. */
   #ended = false;
+  readonly #stoppedAll = Promise.withResolvers<void>();
   readonly #refresh = new VolumeRefresh();
   #retries = 0;
   #observed: ObservedPod | undefined;
@@ -89,9 +90,14 @@ export class PodWorker {
     return this.#resizer.granted(this.#pod);
   }
 
-  /** Does it wait for resources that another pod may free? */
-  get waitsForResources(): boolean {
+  /** Its resize waits for room; since when, epoch ms. */
+  get waitsForRoom(): { readonly since_ms: number } | undefined {
     return this.#resizer.waits;
+  }
+
+  /** Grants the resize that waits if there is room by now. */
+  reconsiderResize(): void {
+    if (!this.ending && this.#considerResize()) this.prompt();
   }
 
   /** What ran at the last look. */
@@ -99,9 +105,23 @@ export class PodWorker {
     return this.#observed;
   }
 
-  /** Does the pod take up resources of the board? */
+  /** Does the pod run, with nobody having told it to end? */
   get active(): boolean {
     return !this.#ended && !isTerminalPhase(this.#pod.status?.phase) && this.#failure === undefined;
+  }
+
+  /** Does it hold resources of the board: from when it is taken in until nothing of it runs any more? */
+  get holds(): boolean {
+    if (this.#gone || this.#rejected || this.#ended) return false;
+    if (this.#admitted) return !(this.ending && this.#observed && isStopped(this.#observed));
+    // Not looked at yet since this kubelet began: one that has started was taken in by the one before.
+    const { phase, startTime } = this.#pod.status ?? {};
+    return startTime !== undefined && !isTerminalPhase(phase);
+  }
+
+  /** Resolves when it has been told to end and nothing of it runs any more. */
+  get stoppedAll(): Promise<void> {
+    return this.#stoppedAll.promise;
   }
 
   /** It has been told to go, and is not gone yet. */
@@ -121,7 +141,7 @@ export class PodWorker {
     if (isShownChanged || pod.metadata.generation !== this.#pod.metadata.generation) this.#times.noteChange();
     this.#pod = pod;
     this.parts.statuses.observe(pod);
-    if (this.#ending) this.#abort.abort(new PodEnding());
+    if (this.ending) this.#abort.abort(new PodEnding());
     this.prompt();
   }
 
@@ -169,7 +189,8 @@ export class PodWorker {
     await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, stop_timeout_ms).unref())]);
   }
 
-  get #ending(): boolean {
+  /** Has it been told to end, or has it by itself? */
+  get ending(): boolean {
     return (
       this.#gone ||
       this.#failure !== undefined ||
@@ -183,7 +204,7 @@ export class PodWorker {
       this.#dirty = false;
       clearTimeout(this.#timer);
       try {
-        this.#wakeAt(await this.#times.measure(this.#ending ? "end" : "bring on", () => this.#sync()));
+        this.#wakeAt(await this.#times.measure(this.ending ? "end" : "bring on", () => this.#sync()));
         this.#retries = 0;
       } catch (error) {
         if (error instanceof PodEnding) {
@@ -218,13 +239,13 @@ export class PodWorker {
         new PodEvents(this.parts.recorder, this.#pod).normal("DeadlineExceeded", this.#failure.message);
       }
       const events = new PodEvents(this.parts.recorder, this.#pod);
-      if (!this.#ending) {
-        this.#resizer.consider(this.#pod, (pod) => this.parts.refuseResize(pod), events);
+      if (!this.ending) {
+        this.#considerResize();
         this.#resizer.observe(this.#pod, observed, this.#isGroupBehind(observed), events);
       }
       const status = this.#publish(observed);
       this.#times.notePhase(status.phase);
-      if (this.#ending || isTerminalPhase(status.phase)) return this.#end(observed);
+      if (this.ending || isTerminalPhase(status.phase)) return this.#end(observed);
 
       this.parts.probes.sync(this.#pod, status);
       this.parts.objects.retain(this.#pod);
@@ -241,6 +262,15 @@ export class PodWorker {
     const deadline_ms = this.#deadline_ms();
     const refresh_ms = this.parts.volumes.refreshAt_ms(this.uid);
     return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, refresh_ms);
+  }
+
+  /** @returns whether another pod may have what this one gave back, or this one what it waited for */
+  #considerResize(): boolean {
+    const { admitter, recorder, now_ms, onFreed } = this.parts;
+    const events = new PodEvents(recorder, this.#pod);
+    const isGranted = this.#resizer.consider(this.#pod, (pod) => admitter.refuseResize(pod), events, now_ms());
+    if (isGranted) onFreed(this.uid);
+    return isGranted;
   }
 
   /** A pod that runs gets its own limits in step with those of its containers. */
@@ -288,8 +318,12 @@ export class PodWorker {
 
   /** A pod that has nothing on the board yet must fit; one that has been taken stays. */
   async #admit(observed: ObservedPod): Promise<void> {
-    const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0 && !this.#ending;
-    const refusal = isNew ? await this.parts.admit(this.#pod) : undefined;
+    const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0 && !this.ending;
+    const take = (): void => {
+      this.#admitted = true;
+    };
+    if (!isNew) return take();
+    const refusal = await this.parts.admitter.admit(this.granted, this.#abort.signal, take);
     this.#admitted = true;
     if (!refusal) return;
     new PodEvents(this.parts.recorder, this.#pod).warning(refusal.reason, refusal.message);
@@ -405,6 +439,8 @@ export class PodWorker {
         if (!isStopped(left)) throw new Error("containers still run after the pod was stopped");
         return left;
       });
+      this.#stoppedAll.resolve();
+      parts.onFreed(uid);
       parts.probes.stop(uid);
       this.#waiting.clear();
       await parts.claims?.loadedClaims?.unprepare(uid);

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { byTurn } from "./node/pod-resize.ts";
 import type { StorageUsage } from "./node/storage-limits.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -56,7 +57,6 @@ export class PodWorkers {
     const returning = this.#returning.get(podUid);
     this.#returning.delete(podUid);
     if (returning) this.start(returning);
-    for (const worker of this.#workers.values()) if (worker.waitsForResources) worker.prompt();
   }
 
   /** Stops looking after pods, and leaves them running. */
@@ -64,11 +64,18 @@ export class PodWorkers {
     await Promise.all(this.all().map((worker) => worker.stop()));
   }
 
-  /** The other pods that hold resources of the board, with what each was granted. */
-  others(pod: Pod): Pod[] {
-    return this.all()
-      .filter((worker) => worker.uid !== podUid(pod) && worker.active && worker.observed !== undefined)
-      .map((worker) => worker.granted);
+  /** The others that hold resources of the board. */
+  holders(pod: Pod): PodWorker[] {
+    return this.all().filter((worker) => worker.uid !== podUid(pod) && worker.holds);
+  }
+
+  /** Looks at the resizes of other pods that wait for room, those first that come first. */
+  reconsiderResizes(freedBy: string): void {
+    const waiting = this.all().flatMap((worker) => {
+      const { uid, pod, granted, waitsForRoom } = worker;
+      return uid === freedBy || !waitsForRoom ? [] : [{ worker, pod, granted, since_ms: waitsForRoom.since_ms }];
+    });
+    for (const { worker } of waiting.sort(byTurn)) worker.reconsiderResize();
   }
 
   /** Pods with the status they have now, written to the API or not. */

@@ -2,10 +2,11 @@ import { describe, expect, test } from "bun:test";
 import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { gitVersion } from "#shared/version.ts";
 import { reservedOf } from "../../node-settings.ts";
+import { refuseAppArmor } from "./app-armor.ts";
 import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
 import { type NodeFacts, newNode, nodeStatus, nothingReserved, saysMore } from "./node-status.ts";
-import { refuse } from "./pod-admission.ts";
-import { refuseResize } from "./pod-resize.ts";
+import { obstacles, refuse } from "./pod-admission.ts";
+import { byTurn, refuseResizeOutright } from "./pod-resize.ts";
 import { beyondStorageLimits, hasStorageLimits } from "./storage-limits.ts";
 
 const gibi = 1024 ** 3;
@@ -136,7 +137,10 @@ describe("admission", () => {
     const web: Container = { name: "c", ports: [{ containerPort: 80, hostPort: 8080 }] };
     expect(refuse(pod({ containers: [web] }), node, [pod({ containers: [web] })])?.reason).toBe("NodePorts");
     const tainted: Node = { ...node, spec: { taints: [{ key: "k", effect: "NoExecute" }] } };
-    expect(refuse(pod(), tainted, [])?.reason).toBe("TaintToleration");
+    expect(refuse(pod(), tainted, [])).toEqual({
+      reason: "TaintToleration",
+      message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+    });
     expect(refuse(pod({ tolerations: [{ operator: "Exists" }] }), tainted, [])).toBeUndefined();
     const sysctl = (name: string): Pod => pod({ securityContext: { sysctls: [{ name, value: "1" }] } });
     expect(refuse(sysctl("kernel.shm_rmid_forced"), node, [])).toBeUndefined();
@@ -158,11 +162,57 @@ describe("admission", () => {
     expect(refuseUnderPressure(pod({ priority: 2_000_000_000 }), disk)).toBeUndefined();
   });
 
-  test("a resize that never fits is infeasible, one that does not fit now is deferred", () => {
-    const others = [pod({ containers: [sized({ cpu: "3" })] })];
-    expect(refuseResize(pod({ containers: [sized({ cpu: "5" })] }), node, others)?.reason).toBe("Infeasible");
-    expect(refuseResize(pod({ containers: [sized({ cpu: "2" })] }), node, others)?.reason).toBe("Deferred");
-    expect(refuseResize(pod({ containers: [sized({ cpu: "1" })] }), node, others)).toBeUndefined();
+  test("a static pod must fit like any other, but tolerates whatever the node is tainted with", () => {
+    const fromFile = (spec: Partial<PodSpec>): Pod => {
+      const { metadata, ...rest } = pod(spec);
+      return { ...rest, metadata: { ...metadata, annotations: { "kubernetes.io/config.source": "file" } } };
+    };
+    expect(refuse(fromFile({ nodeSelector: { disk: "ssd" } }), node, [])?.reason).toBe("NodeAffinity");
+    const web: Container = { name: "c", ports: [{ containerPort: 80, hostPort: 8080 }] };
+    expect(refuse(fromFile({ containers: [web] }), node, [pod({ containers: [web] })])?.reason).toBe("NodePorts");
+    const tainted: Node = { ...node, spec: { taints: [{ key: "k", effect: "NoExecute" }] } };
+    expect(refuse(fromFile({}), tainted, [])).toBeUndefined();
+  });
+
+  test("a pod is refused for the first thing that is in its way, of several", () => {
+    const crowded: Node = { ...node, status: { ...node.status, allocatable: { cpu: "1", memory: "1Mi", pods: "1" } } };
+    const wide = pod({ nodeSelector: { disk: "ssd" }, containers: [sized({ memory: "2Mi", cpu: "2" })] });
+    const names = (others: readonly Pod[]): string[] =>
+      obstacles(wide, crowded, others).map((each) => (each.kind === "resource" ? each.resource : each.name));
+    expect(names([pod()])).toEqual(["pods", "cpu", "memory", "NodeAffinity"]);
+    expect(refuse(wide, crowded, [])?.reason).toBe("OutOfcpu");
+  });
+
+  test("a pod with an AppArmor profile runs only where it is held to it", () => {
+    const held = pod({ securityContext: { appArmorProfile: { type: "RuntimeDefault" } } });
+    expect(refuseAppArmor(held, true)).toBeUndefined();
+    expect(refuseAppArmor(held, false)).toEqual({
+      reason: "AppArmor",
+      message: "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+    });
+    const free = pod({ securityContext: { appArmorProfile: { type: "Unconfined" } } });
+    expect(refuseAppArmor(free, false)).toBeUndefined();
+  });
+
+  test("a resize that never fits is infeasible", () => {
+    expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "5" })] }), node)?.reason).toBe("Infeasible");
+    expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "4" })] }), node)).toBeUndefined();
+  });
+
+  test("of resizes that wait, those come first that give back, then the higher priority, then who waits longest", () => {
+    const waiting = (name: string, from: string, to: string, since_ms: number, priority = 0) => ({
+      name,
+      pod: pod({ priority, containers: [sized({ cpu: to })] }),
+      granted: pod({ priority, containers: [sized({ cpu: from })] }),
+      since_ms,
+    });
+    const all = [
+      waiting("late", "1", "2", 3),
+      waiting("early", "1", "2", 1),
+      waiting("important", "1", "2", 4, 10),
+      waiting("less", "2", "1", 5),
+    ];
+    expect(all.sort(byTurn).map(({ name }) => name)).toEqual(["less", "important", "early", "late"]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { amountsOf, podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
-import { refuse } from "./pod-admission.ts";
+import { podQosClass } from "../pod-qos.ts";
 
 /** Why a pod does not get the resources it asks for: never on this node, or not now (KEP-1287). */
 export interface ResizeRefusal {
@@ -9,8 +9,8 @@ export interface ResizeRefusal {
   readonly message: string;
 }
 
-/** May a pod that runs here have the resources of its spec, beside the others? */
-export function refuseResize(pod: Pod, node: Node, others: readonly Pod[]): ResizeRefusal | undefined {
+/** Can the node never give the pod the resources of its spec, whatever else runs here? */
+export function refuseResizeOutright(pod: Pod, node: Node): ResizeRefusal | undefined {
   if (isStaticPod(pod)) return { reason: "Infeasible", message: "In-place resize of static-pods is not supported" };
   const requests = podRequests(pod);
   const allocatable = amountsOf(node.status?.allocatable);
@@ -21,8 +21,7 @@ export function refuseResize(pod: Pod, node: Node, others: readonly Pod[]): Resi
     const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`;
     return { reason: "Infeasible", message };
   }
-  const refusal = refuse(pod, node, others);
-  return refusal ? { reason: "Deferred", message: refusal.message } : undefined;
+  return undefined;
 }
 
 export interface ResizeProgress {
@@ -62,4 +61,30 @@ export function resizeSummary(pod: Pod, title: string, error?: string): string {
     ...(error === undefined ? {} : { error }),
   };
   return `${title}: ${JSON.stringify(summary)}`;
+}
+
+export interface WaitingResize {
+  readonly pod: Pod;
+  /** The pod with what it has been granted. */
+  readonly granted: Pod;
+  readonly since_ms: number;
+}
+
+/**
+ * Which of two resizes that wait comes first: one that asks for no more than the pod has, then that of the pod of higher priority,
+ * then of a guaranteed one, then the one that has waited longer. As upstream's sortPendingResizes.
+ */
+export function byTurn(a: WaitingResize, b: WaitingResize): number {
+  const isGuaranteed = ({ pod }: WaitingResize): number => Number(podQosClass(pod) === "Guaranteed");
+  return (
+    Number(asksForMore(a)) - Number(asksForMore(b)) ||
+    (b.pod.spec.priority ?? 0) - (a.pod.spec.priority ?? 0) ||
+    isGuaranteed(b) - isGuaranteed(a) ||
+    a.since_ms - b.since_ms
+  );
+}
+
+function asksForMore({ pod, granted }: WaitingResize): boolean {
+  const [wanted, had] = [podRequests(pod), podRequests(granted)];
+  return ["cpu", "memory"].some((name) => (wanted.get(name) ?? 0) > (had.get(name) ?? 0));
 }

@@ -48,7 +48,9 @@ async function relieved(
 
 test("a pod that goes for the board's sake is the target of a disruption", async () => {
   const told: EventToRecord[] = [];
-  expect(await relieved({ memory: true }, 0, told)).toMatchObject([{ reason: "Evicted", disrupts: true }]);
+  expect(await relieved({ memory: true }, 0, told)).toMatchObject([
+    { reason: "Evicted", disruption: "The node was low on resource: memory. " },
+  ]);
   expect(told).toEqual([{ type: "Warning", reason: "EvictionThresholdMet", message: "Attempting to reclaim memory" }]);
 });
 

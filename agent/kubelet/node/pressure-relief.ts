@@ -139,7 +139,9 @@ export class PressureRelief {
     if (!victim) return;
     const { namespace, name } = victim.pod.metadata;
     this.options.log.warn("a pod is evicted", { pod: `${namespace}/${name}`, resource });
-    workers.get(podUid(victim.pod))?.fail({ reason: "Evicted", message: victim.message, grace_s: 0, disrupts: true });
+    workers
+      .get(podUid(victim.pod))
+      ?.fail({ reason: "Evicted", message: victim.message, grace_s: 0, disruption: victim.message });
     this.options.evicted(signal);
   }
 }

@@ -73,7 +73,12 @@ export class NodeShutdown {
     for (const { grace_s, members } of byClass(classes, running, ({ pod }) => pod)) {
       for (const worker of members) {
         const ofPod_s = podGrace_s(worker.pod, grace_s);
-        worker.fail({ reason: shutdownReason, message: shutdownMessage, grace_s: ofPod_s, disrupts: true });
+        worker.fail({
+          reason: shutdownReason,
+          message: shutdownMessage,
+          grace_s: ofPod_s,
+          disruption: shutdownMessage,
+        });
       }
       const late = await this.#until(grace_s * 1000, () => members.filter(({ ended }) => !ended));
       for (const { pod } of late) log.warn("a pod has not ended in its time", { pod: pod.metadata.name, grace_s });

@@ -10,8 +10,9 @@ import { podPhase } from "./pod-phase.ts";
 export interface Failure {
   readonly reason: string;
   readonly message: string;
-  /** For the board's sake: who counts disruptions, or ignores failures by them, is told. */
-  readonly disrupts?: boolean | undefined;
+  /** Message of its condition DisruptionTarget, where it fails for the board's sake: who counts disruptions, or ignores
+   *  failures by them, is told. */
+  readonly disruption?: string | undefined;
 }
 
 export interface PodStatusInput extends Omit<ContainerStatusInput, "old"> {
@@ -106,14 +107,14 @@ function settlePhase(
 }
 
 function disruptionOf({ failure, pod }: PodStatusInput): PodCondition | undefined {
-  if (!failure?.disrupts) return undefined;
+  if (failure?.disruption === undefined) return undefined;
   const { generation: observedGeneration } = pod.metadata;
   return {
     type: "DisruptionTarget",
     ...(observedGeneration === undefined ? {} : { observedGeneration }),
     status: "True",
     reason: "TerminationByKubelet",
-    message: failure.message,
+    message: failure.disruption,
   };
 }
 
