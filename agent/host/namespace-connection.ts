@@ -1,8 +1,8 @@
-import { closeSync, openSync } from "node:fs";
 import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Socket, SocketHandler } from "bun";
 import { HostError } from "./host.ts";
+import { withNamespace } from "./network-namespace.ts";
 import {
   close,
   connectLoopback,
@@ -39,7 +39,7 @@ async function connectBy(
   const operation = `connect to port ${port} in`;
   let descriptor = -1;
   try {
-    descriptor = openSocket(namespacePath, family);
+    descriptor = withNamespace(namespacePath, (namespace, own) => socketInNamespace(namespace, own, family));
     await connected(descriptor, family, port, timeout_ms);
     const duplex = new DescriptorStream();
     await duplex.open(descriptor);
@@ -47,20 +47,6 @@ async function connectBy(
   } catch (error) {
     if (descriptor >= 0) close(descriptor);
     throw toHostError(operation, namespacePath, error);
-  }
-}
-
-function openSocket(namespacePath: string, family: "IPv4" | "IPv6"): number {
-  const namespace = openSync(namespacePath, "r");
-  try {
-    const own = openSync("/proc/thread-self/ns/net", "r");
-    try {
-      return socketInNamespace(namespace, own, family);
-    } finally {
-      closeSync(own);
-    }
-  } finally {
-    closeSync(namespace);
   }
 }
 

@@ -96,24 +96,33 @@ function openat2(directory: number, path: string, resolve: number): number {
 
 const AF_INET = 2;
 const AF_INET6 = 10;
+const AF_PACKET = 17;
 const SOCK_STREAM = 1;
+const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const POLLOUT = 4;
 const CLONE_NEWNET = 0x40000000;
 
-/**
- * A non-blocking TCP socket that belongs to another network namespace. This thread enters it for the length of one
- * socket(2) and comes back before anything else runs on it.
- */
+/** A non-blocking TCP socket that belongs to another network namespace. */
 export function socketInNamespace(namespace: number, own: number, family: "IPv4" | "IPv6"): number {
+  const domain = family === "IPv4" ? AF_INET : AF_INET6;
+  return inNamespace(namespace, own, () => libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | closeOnExec, 0));
+}
+
+/** A socket that sends whole frames by the interfaces of another network namespace, and receives none (packet(7)). */
+export function packetSocketInNamespace(namespace: number, own: number): number {
+  return inNamespace(namespace, own, () => libc.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | closeOnExec, 0));
+}
+
+/** This thread enters the namespace for the length of one socket(2) and comes back before anything else runs on it. */
+function inNamespace(namespace: number, own: number, openSocket: () => number): number {
   check("setns", libc.setns(namespace, CLONE_NEWNET));
   let descriptor = -1;
   let failure: SystemCallError | undefined;
   try {
-    const domain = family === "IPv4" ? AF_INET : AF_INET6;
-    descriptor = check("socket", libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | closeOnExec, 0));
+    descriptor = check("socket", openSocket());
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     failure = error;

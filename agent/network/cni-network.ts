@@ -1,7 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { HostError } from "../host/host.ts";
+import { sendFrames } from "../host/packet-socket.ts";
 import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../runtime/sandbox-network.ts";
+import { announcementOf } from "./announcement.ts";
 import { type CniNetworkConfig, findCniConfig, isRecord, parseCniConfig } from "./cni-config.ts";
 import { addressesOf, type CniAttachment, type CniResult, cniAdd, cniCheck, cniDelete } from "./cni-plugins.ts";
 import { gatewaysSettled } from "./settled-gateways.ts";
@@ -65,6 +68,7 @@ export class CniNetwork implements SandboxNetwork {
       const addresses = addressesOf(result);
       if (addresses.length === 0) throw new NetworkError(`network ${config.name} gave no address`);
       await gatewaysSettled(result);
+      this.#announce(result, request.namespacePath);
       return addresses;
     } catch (error) {
       await this.detach(request.sandboxId).catch((again: unknown) => this.#warn(`undo of an attachment: ${again}`));
@@ -101,6 +105,18 @@ export class CniNetwork implements SandboxNetwork {
     const attached = this.#attached.get(sandboxId);
     if (attached?.result === undefined) throw new NetworkError(`sandbox ${sandboxId} is not attached`);
     await cniCheck(attached.config, attached.attachment, attached.result, this.#binDirectories);
+  }
+
+  /** Without it a pod whose addresses nobody had before has its network all the same. */
+  #announce(result: CniResult, namespacePath: string): void {
+    const announcement = announcementOf(result, interfaceName);
+    if (announcement === undefined) return;
+    try {
+      sendFrames(namespacePath, announcement.device, announcement.frames);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      this.#warn(`a pod's addresses could not be announced: ${error.message}`);
+    }
   }
 
   async #config(): Promise<CniNetworkConfig | undefined> {
