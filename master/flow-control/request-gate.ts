@@ -4,7 +4,7 @@ import type { RequestInfo, User } from "../apiserver/request.ts";
 import { bootstrapConfiguration } from "./bootstrap-configuration.ts";
 import { classify, inPrecedence } from "./classify.ts";
 import { FlowCounts, type RejectReason } from "./flow-counts.ts";
-import { type Arrival, PriorityLevel } from "./priority-level.ts";
+import { type Arrival, PriorityLevel, type Visit } from "./priority-level.ts";
 import { hasSeats, limitsOf } from "./seats.ts";
 
 /** Requests that are served at the same time. Far fewer than upstream's 600, since one thread serves them: more at once
@@ -54,8 +54,10 @@ export class RequestGate {
     }
     const named = new Set(wanted.map(({ metadata }) => metadata.name));
     for (const [name, level] of this.#levels) {
+      if (named.has(name)) continue;
       // One that is gone serves what still waits in it.
-      if (!named.has(name) && level.waiting + level.executing === 0) this.#levels.delete(name);
+      level.isQuiescing = true;
+      if (level.waiting + level.executing === 0) this.#levels.delete(name);
     }
     this.#schemas = inPrecedence(withMandatory(schemas, flowSchemas)).filter(({ spec }) =>
       named.has(spec.priorityLevelConfiguration.name),
@@ -70,13 +72,18 @@ export class RequestGate {
     if (!level) throw new Error("there is no priority level catch-all");
     const schemaName = schema?.metadata.name ?? "catch-all";
     const came_ms = performance.now();
+    const distinguisher = classified?.distinguisher ?? "";
+    const visit: Visit = { schema: schemaName, distinguisher, user, info, width, came_ms };
     const waited = (outcome: "executed" | "refused"): void =>
       this.counts.waited(level.name, schemaName, (performance.now() - came_ms) / 1000, outcome);
     const pass = (ended?: (took_s: number) => void): Passage => {
       const began_ms = performance.now();
       let left = false;
+      visit.began_ms = began_ms;
       level.seats += width;
       level.executing += 1;
+      level.totals.dispatched += 1;
+      level.running.add(visit);
       this.counts.dispatched(level.name, schemaName);
       if (!level.isExempt) waited("executed");
       return {
@@ -87,6 +94,7 @@ export class RequestGate {
           left = true;
           level.seats -= width;
           level.executing -= 1;
+          level.running.delete(visit);
           const took_s = (performance.now() - began_ms) / 1000;
           this.counts.executed(level.name, schemaName, took_s, info.verb === "watch" ? "watch" : "regular");
           ended?.(took_s);
@@ -97,17 +105,17 @@ export class RequestGate {
     if (level.isExempt || (level.waiting === 0 && hasSeats(level, width, this.levels))) return pass();
     const refusal = (reason: RejectReason): Error => {
       this.counts.rejected(level.name, schemaName, reason);
+      level.totals[reason === "time-out" ? "timedOut" : reason === "cancelled" ? "cancelled" : "rejected"] += 1;
       waited("refused");
       return tooManyRequests("Too many requests, please try again later.", 1);
     };
     if (!level.queues) throw refusal("concurrency-limit");
-    return this.#wait(level, `${schemaName}/${classified?.distinguisher ?? ""}`, width, signal, pass, refusal);
+    return this.#wait(level, visit, signal, pass, refusal);
   }
 
   #wait(
     level: PriorityLevel,
-    flow: string,
-    width: number,
+    visit: Visit,
     signal: AbortSignal,
     pass: (ended?: (took_s: number) => void) => Passage,
     refusal: (reason: RejectReason) => Error,
@@ -118,8 +126,7 @@ export class RequestGate {
         signal.removeEventListener("abort", cancelled);
       };
       const arrival: Arrival = {
-        flow,
-        width,
+        visit,
         admit: (ended) => {
           settle();
           resolve(pass(ended));
@@ -144,7 +151,7 @@ export class RequestGate {
   }
 
   #admitFrom(level: PriorityLevel): void {
-    for (let next = level.next(); next && hasSeats(level, next.width, this.levels); next = level.next()) {
+    for (let next = level.next(); next && hasSeats(level, next.visit.width, this.levels); next = level.next()) {
       level.admitNext();
     }
   }

@@ -117,10 +117,30 @@ test("where a level has queues its requests wait for their turn, up to the queue
   await eventually(async () => (await gauge("current_executing_seats", "patient")) === 1, "the seat taken");
   const waiting = [whole("patient"), whole("patient")];
   await eventually(async () => (await gauge("current_inqueue_requests", "patient")) === 2, "both wait");
-  const dump = String(
-    await server.admin.raw({ method: "GET", path: "/debug/api_priority_and_fairness/dump_priority_levels" }),
-  );
-  expect(dump).toContain("patient, 1, false, false, 2, 1\n");
+  const dump = async (what: string): Promise<string[][]> => {
+    const text = await server.admin.raw({ method: "GET", path: `/debug/api_priority_and_fairness/${what}` });
+    return String(text)
+      .split("\n")
+      .map((line) => line.split(/, */))
+      .filter(([level]) => level === "patient");
+  };
+  expect(await dump("dump_priority_levels")).toEqual([
+    ["patient", "1", "false", "false", "2", "1", "1", "0", "0", "0"],
+  ]);
+  const seatSeconds = expect.stringMatching(/^\d+\.\d{8}ss$/);
+  const queues = await dump("dump_queues");
+  expect(queues.find(([, , waiting]) => waiting === "2")).toEqual([
+    ...["patient", expect.any(String), "2", "0", "0", seatSeconds, "2", "2", seatSeconds],
+  ]);
+  const began = expect.stringMatching(/^20\d\d-/);
+  const details = ["patient", "create", "/api/v1/namespaces/default/configmaps", "default", "", "v1", "configmaps", ""];
+  expect((await dump("dump_requests?includeRequestDetails=1")).sort()).toEqual([
+    ["patient", "patient", "-1", "-1", "patient", began, "1", "0", "0s", began, ...details],
+    ...["0", "1"].map((place) => [
+      ...["patient", "patient", expect.any(String), place, "patient", began, "1", "0", "0s", "0001-01-01T00:00:00Z"],
+      ...details,
+    ]),
+  ]);
   expect((await whole("patient")).statusCode).toBe(429);
   holding.request.end(body);
   for (const answer of await Promise.all([holding.answered, ...waiting])) expect(answer.statusCode).toBe(201);
