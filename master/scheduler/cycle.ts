@@ -1,3 +1,4 @@
+import { type StepTimer, statusOf, untimed } from "./extension-times.ts";
 import type { ClusterView, PluginCycle, PostFilterResult, Rejection, SchedulerPlugin } from "./framework.ts";
 import type { NodeInfo } from "./node-info.ts";
 import type { NominatedPods } from "./nominated-pods.ts";
@@ -101,6 +102,8 @@ export interface SearchQuestion {
   readonly nominated: NominatedPods;
   readonly search: SearchState;
   readonly percentageOfNodesToScore?: number | undefined;
+  /** Measures the steps; none are when absent. */
+  readonly timer?: StepTimer | undefined;
 }
 
 /**
@@ -108,8 +111,9 @@ export interface SearchQuestion {
  * @param cleared "first": a node that was cleared for this pod is enough when it takes it.
  */
 export function findFeasible(question: SearchQuestion, cleared: "first" | "as any other"): Feasible | Unfit {
-  const { pod, plugins, cluster, nominated, search, percentageOfNodesToScore } = question;
+  const { pod, plugins, cluster, nominated, search, percentageOfNodesToScore, timer = untimed } = question;
   const all = cluster.nodes();
+  const prefiltered = timer("PreFilter");
   const cycle = new Cycle(plugins, pod, cluster);
   const unfit = (rest: Partial<Unfit>): Unfit => ({
     kind: "unfit",
@@ -120,11 +124,15 @@ export function findFeasible(question: SearchQuestion, cleared: "first" | "as an
     ...rest,
   });
   const { general, onlyNodes } = cycle;
+  prefiltered(statusOf(general?.rejection));
   if (general) return unfit({ general: general.rejection, plugins: new Set([general.plugin]) });
 
+  const filtered = timer("Filter");
   const nominee = cleared === "first" ? cluster.node(pod.pod.status?.nominatedNodeName ?? "") : undefined;
-  if (nominee && !filterWithNominated(pod, nominee, cycle, plugins, cluster, nominated))
+  if (nominee && !filterWithNominated(pod, nominee, cycle, plugins, cluster, nominated)) {
+    filtered("Success");
     return { kind: "feasible", nodes: [nominee], isCleared: true, evaluated: 1, cycle, unfit: unfit({}) };
+  }
 
   const candidates = onlyNodes ? all.filter(({ name }) => onlyNodes.names.has(name)) : all;
   const wanted = feasibleWanted(candidates.length, percentageOfNodesToScore);
@@ -143,6 +151,8 @@ export function findFeasible(question: SearchQuestion, cleared: "first" | "as an
       feasible.push(node);
     }
   }
+  // Success even where no node is left, as upstream counts it: the step itself went well.
+  filtered("Success");
   if (candidates.length > 0) search.nextStart = (search.nextStart + looked) % candidates.length;
   for (const plugin of onlyNodes?.plugins ?? []) rejecting.add(plugin);
   const absentReason = onlyNodes ? `node(s) didn't satisfy plugin(s) [${onlyNodes.plugins.join(" ")}]` : undefined;
@@ -156,8 +166,16 @@ export function decide(question: SearchQuestion, random: () => number): Decision
   const found = findFeasible(question, "first");
   if (found.kind === "unfit") return found;
   const { nodes, evaluated, cycle } = found;
-  const node = nodes.length === 1 ? nodes[0] : pickBest(nodes, cycle.scores(nodes), random);
+  const node = nodes.length === 1 ? nodes[0] : pickBest(nodes, scored(question, cycle, nodes), random);
   return { kind: "fits", node: node?.name ?? "", evaluated };
+}
+
+/** What the plugins think of nodes. */
+export function scored({ timer = untimed }: SearchQuestion, cycle: Cycle, nodes: readonly NodeInfo[]): number[] {
+  const through = timer("Score");
+  const scores = cycle.scores(nodes);
+  through("Success");
+  return scores;
 }
 
 /** With pods nominated there, the node must do both with them and, since they may never come, without. */

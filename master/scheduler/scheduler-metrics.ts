@@ -1,6 +1,7 @@
 /** What the scheduler tells of its attempts, under upstream's names. */
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
+import { ExtensionTimes } from "./extension-times.ts";
 import type { PodInfo } from "./pod-info.ts";
 
 export type AttemptResult = "scheduled" | "unschedulable" | "error";
@@ -76,6 +77,7 @@ export class SchedulerMetrics {
     { name: "scheduler_preemption_victims", help: "Pods chosen to be evicted, by attempt.", labels: [] },
     [1, 2, 4, 8, 16, 32, 64],
   );
+  readonly steps = new ExtensionTimes();
   readonly #began = new WeakMap<PodInfo, number>();
 
   begun(pod: PodInfo): void {
@@ -114,6 +116,7 @@ export class SchedulerMetrics {
       this.#tries.family(),
       this.#preemptions.family(),
       this.#victims.family(),
+      ...this.steps.families(),
       {
         name: "scheduler_pending_pods",
         type: "gauge",

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { events, nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { processFamilies } from "#shared/metrics/process-families.ts";
 import { eventually } from "../controllers/testing/eventually.ts";
 import { Harness } from "../controllers/testing/harness.ts";
 import type { RecordingClient } from "../controllers/testing/recording-client.ts";
@@ -47,6 +48,30 @@ test("binds pods and says so", async () => {
     eventTime: expect.any(String),
   });
   expect([items[0]?.source, items[0]?.count, items[0]?.lastTimestamp]).toEqual([{}, undefined, undefined]);
+});
+
+test("tells how long each step takes, and what came of it", async () => {
+  const counts = (): Map<string, number> => {
+    const name = "scheduler_framework_extension_point_duration_seconds";
+    const samples = processFamilies().find((family) => family.name === name)?.samples ?? [];
+    return new Map(
+      samples.flatMap(({ suffix, labels, value }) =>
+        suffix === "_count" && labels["profile"] === "default-scheduler"
+          ? [[`${labels["extension_point"]} ${labels["status"]}`, value]]
+          : [],
+      ),
+    );
+  };
+  const client = await start();
+  for (const name of ["a", "b"]) await client.create(nodes, testNode(name));
+  await client.create(pods, testPod("fits", {}, { requests: { cpu: "1" } }));
+  await eventually(() => counts().get("Bind Success") === 1, "a binding");
+  for (const step of ["PreFilter", "Filter", "Score", "Reserve", "PreBind"])
+    expect(counts().get(`${step} Success`)).toBe(1);
+  await client.create(pods, testPod("huge", {}, { requests: { cpu: "1000" } }));
+  await eventually(() => counts().get("PostFilter Unschedulable") === 1, "an attempt to make room");
+  expect(counts().get("Filter Success")).toBe(2);
+  expect(counts().get("Score Success")).toBe(1);
 });
 
 test("does not overcommit while bindings are in flight", async () => {

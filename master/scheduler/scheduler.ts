@@ -17,6 +17,7 @@ import { type Decision, decide, explainUnfit, type SearchQuestion, type SearchSt
 import { decideWithExtenders } from "./extenders/decide.ts";
 import { Extenders } from "./extenders/extenders.ts";
 import { HttpExtender } from "./extenders/http-extender.ts";
+import { type StepTimer, untimed } from "./extension-times.ts";
 import type { ClusterEvent, ClusterView, PostFilterResult, SchedulerPlugin } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import type { PodInfo } from "./pod-info.ts";
@@ -205,7 +206,9 @@ export class Scheduler {
     if (extenders) return this.#scheduleWithExtenders(question, profile, extenders);
     const decision = decide(question, this.#random);
     if (decision.kind === "unfit") {
+      const through = this.#timer(profile)("PostFilter");
       const plan = this.#preemptor.plan(question, decision, profile.preemption);
+      through(plan?.kind === "preempt" ? "Success" : "Unschedulable");
       this.#metrics.decided(info);
       this.#reject(info, decision, plan, profile);
     } else {
@@ -233,10 +236,12 @@ export class Scheduler {
       this.#inBackground(this.#tellTrouble(info, error));
       return;
     }
-    const plan =
-      decision.kind === "unfit"
-        ? await this.#preemptor.planWithExtenders(question, decision, profile.preemption, extenders)
-        : undefined;
+    let plan: PreemptionPlan | undefined;
+    if (decision.kind === "unfit") {
+      const through = this.#timer(profile)("PostFilter");
+      plan = await this.#preemptor.planWithExtenders(question, decision, profile.preemption, extenders);
+      through(plan?.kind === "preempt" ? "Success" : "Unschedulable");
+    }
     this.#metrics.decided(info);
     // It may have been deleted meanwhile, or bound by somebody else.
     if (!this.#queue.has(info.uid)) return;
@@ -244,9 +249,14 @@ export class Scheduler {
     else this.#take(info, decision, profile, extenders);
   }
 
-  #question(pod: PodInfo, { plugins, percentageOfNodesToScore }: RunningProfile): SearchQuestion {
-    const [cluster, nominated, search] = [this.#view, this.#nominated, this.#search];
-    return { pod, plugins, cluster, nominated, search, percentageOfNodesToScore };
+  #question(pod: PodInfo, profile: RunningProfile): SearchQuestion {
+    const { plugins, percentageOfNodesToScore } = profile;
+    const [cluster, nominated, search, timer] = [this.#view, this.#nominated, this.#search, this.#timer(profile)];
+    return { pod, plugins, cluster, nominated, search, percentageOfNodesToScore, timer };
+  }
+
+  #timer({ schedulerName }: RunningProfile): StepTimer {
+    return (point) => this.#metrics.steps.begin(point, schedulerName);
   }
 
   #take(
@@ -256,7 +266,9 @@ export class Scheduler {
     extenders: Extenders | undefined,
   ): void {
     this.#cache.assume(info, node);
+    const reserved = this.#timer(profile)("Reserve");
     for (const plugin of profile.plugins) plugin.reserve?.(info, node, this.#view);
+    reserved("Success");
     this.#nominated.delete(info.uid);
     this.#inBackground(this.#bind(info, node, profile, extenders));
   }
@@ -264,19 +276,27 @@ export class Scheduler {
   async #bind(
     info: PodInfo,
     nodeName: string,
-    { plugins, events }: RunningProfile,
+    profile: RunningProfile,
     extenders: Extenders | undefined,
   ): Promise<void> {
+    const { plugins, events } = profile;
     const { name = "", namespace = "" } = info.pod.metadata;
+    const timer = this.#timer(profile);
+    let through = timer("PreBind");
     try {
       for (const plugin of plugins) {
         const outcome = await plugin.preBind?.(info, nodeName, this.#client, this.#view);
         if (outcome !== "pending") continue;
+        through("Pending");
         this.#cache.forget(info.uid);
         this.#queue.park(info, new Set([plugin.name]));
         return;
       }
+      through("Success");
+      through = timer("Bind");
       if (!(await extenders?.bind(info.pod, nodeName))) await this.#writeBinding(info.pod, nodeName);
+      through("Success");
+      through = untimed("Bind");
       this.#metrics.ended(info, "scheduled");
       const effort = this.#queue.effortOf(info.uid);
       if (effort) this.#metrics.bound(effort);
@@ -288,6 +308,7 @@ export class Scheduler {
         message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
       });
     } catch (error) {
+      through("Error");
       this.#cache.forget(info.uid);
       this.#queue.notice({ change: "podDeleted", freed: info });
       if (isNotFound(error)) return this.#queue.delete(info.uid);

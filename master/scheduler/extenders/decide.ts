@@ -1,4 +1,12 @@
-import { type Decision, type Feasible, findFeasible, pickBest, type SearchQuestion, type Unfit } from "../cycle.ts";
+import {
+  type Decision,
+  type Feasible,
+  findFeasible,
+  pickBest,
+  type SearchQuestion,
+  scored,
+  type Unfit,
+} from "../cycle.ts";
 import { type Extenders, extenderName, type FilteredNodes } from "./extenders.ts";
 
 /**
@@ -23,7 +31,7 @@ export async function decideWithExtenders(
   if (!first) return unfitAfter(found, left);
   const { evaluated, cycle } = found;
   if (others.length === 0) return { kind: "fits", node: first.name, evaluated };
-  const scores = cycle.scores(left.nodes);
+  const scores = scored(question, cycle, left.nodes);
   const more = await extenders.scores(pod, left.nodes);
   const sums = scores.map((score, index) => score + (more[index] ?? 0));
   return { kind: "fits", node: pickBest(left.nodes, sums, random)?.name ?? "", evaluated };
