@@ -10,6 +10,7 @@ import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { ControllerManager } from "./controllers/manager.ts";
+import { volumeFamiliesOf } from "./controllers/persistent-volume/volume-families.ts";
 import { secretTokens } from "./controllers/service-account-token.ts";
 import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
 import { systemControllers } from "./controllers/system-controllers.ts";
@@ -80,6 +81,7 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     controllers: all,
     services,
     log,
+    families: volumeFamiliesOf,
   });
   await manager.start();
   return manager;

@@ -37,6 +37,9 @@ test("starts of containers are counted with their images, and failures by what t
     "kubelet_started_pods_errors_total 0",
     'kubelet_started_containers_total{container_type="init_container"} 1',
     'kubelet_started_containers_total{container_type="container"} 1',
+    "kubelet_image_volume_requested_total 0",
+    "kubelet_image_volume_mounted_succeed_total 0",
+    "kubelet_image_volume_mounted_errors_total 0",
   ]);
 });
 

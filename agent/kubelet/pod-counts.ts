@@ -74,6 +74,22 @@ export class PodCounts {
     labels: ["reason"],
   });
 
+  readonly #imageVolumes = new CounterTable({
+    name: "kubelet_image_volume_requested_total",
+    help: "Volumes of images that containers asked for.",
+    labels: [],
+  });
+  readonly #imageVolumesMounted = new CounterTable({
+    name: "kubelet_image_volume_mounted_succeed_total",
+    help: "Those that they were given.",
+    labels: [],
+  });
+  readonly #imageVolumeErrors = new CounterTable({
+    name: "kubelet_image_volume_mounted_errors_total",
+    help: "Those that could not be mounted.",
+    labels: [],
+  });
+
   podBegun(): void {
     this.#pods.add();
   }
@@ -106,6 +122,18 @@ export class PodCounts {
     this.#refusals.add([refusalReasons.has(reason) ? reason : ofRest]);
   }
 
+  imageVolumeAsked(): void {
+    this.#imageVolumes.add();
+  }
+
+  imageVolumeMounted(): void {
+    this.#imageVolumesMounted.add();
+  }
+
+  imageVolumeFailed(): void {
+    this.#imageVolumeErrors.add();
+  }
+
   families(): Family[] {
     return [
       this.#pods,
@@ -115,6 +143,9 @@ export class PodCounts {
       this.#evictions,
       this.#preemptions,
       this.#refusals,
+      this.#imageVolumes,
+      this.#imageVolumesMounted,
+      this.#imageVolumeErrors,
     ].map((each) => each.family());
   }
 }

@@ -316,7 +316,12 @@ async function ensureImageVolumes(run: PlanRun, container: Container): Promise<v
   const mounted = new Set((container.volumeMounts ?? []).map(({ name }) => name));
   for (const { name, image } of pod.spec.volumes ?? []) {
     const volume = run.volumes?.get(name);
-    if (!image || !volume || !mounted.has(name) || parts.host.isMountPoint(volume.path)) continue;
+    if (!image || !volume || !mounted.has(name)) continue;
+    parts.counts.imageVolumeAsked();
+    if (parts.host.isMountPoint(volume.path)) {
+      parts.counts.imageVolumeMounted();
+      continue;
+    }
     const reference = image.reference ?? "";
     const wanted = { ...container, image: reference, imagePullPolicy: image.pullPolicy };
     await orAborted(
@@ -326,7 +331,9 @@ async function ensureImageVolumes(run: PlanRun, container: Container): Promise<v
     const identity = { uid: podUid(pod), namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
     try {
       await parts.runtime.mountImage(reference, volume.path, identity);
+      parts.counts.imageVolumeMounted();
     } catch (error) {
+      parts.counts.imageVolumeFailed();
       const message = `ImageVolumeMountFailed: volume "${name}": ${(error as Error).message}`;
       throw new ContainerStartError("CreateContainerError", message, { cause: error });
     }

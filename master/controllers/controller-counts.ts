@@ -69,6 +69,13 @@ export const podCollectionErrors = new CounterTable({
   labels: collectionLabels,
 });
 
+/** `reason`: `timeout` or `out-of-service`. */
+export const forcedDetaches = new CounterTable({
+  name: "attach_detach_controller_attachdetach_controller_forced_detaches",
+  help: "Volumes taken from nodes that had them mounted still.",
+  labels: ["reason"],
+});
+
 export const controllerFamilies = (): Family[] =>
   [
     jobSyncs,
@@ -80,4 +87,5 @@ export const controllerFamilies = (): Family[] =>
     taintDeletionTimes,
     podCollections,
     podCollectionErrors,
+    forcedDetaches,
   ].map((each) => each.family());

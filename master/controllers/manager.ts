@@ -5,6 +5,7 @@ import { ApiEventRecorder } from "#shared/client/event-recorder.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { controllerFamilies } from "./controller-counts.ts";
 
 /** Something of the controller manager that is no queue with a function: it starts and stops. */
@@ -32,6 +33,8 @@ export interface ControllerManagerOptions {
   readonly informers?: InformerFactory | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
+  /** What is counted of the shared caches when somebody asks. */
+  readonly families?: ((informers: InformerFactory) => Family[]) | undefined;
 }
 
 /** The service account's user as authorisation sees it. */
@@ -62,7 +65,7 @@ export class ControllerManager {
 
   /** Resolves when every controller runs (or has failed to start, which the log tells). */
   async start(): Promise<void> {
-    this.#tellNoMore = tellAlso(controllerFamilies);
+    this.#tellNoMore = tellAlso(() => [...controllerFamilies(), ...(this.#options.families?.(this.#informers) ?? [])]);
     if (!this.#options.informers) this.#informers.start();
     for (const definition of this.#options.controllers)
       this.#begin(definition.name, () => this.#runController(definition));

@@ -18,6 +18,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
+import { forcedDetaches } from "../controller-counts.ts";
 import { podsByNode } from "../node/node-lifecycle.ts";
 import {
   type AttachmentFacts,
@@ -150,7 +151,9 @@ async function execute(
     case "attach":
       return attach(step.name, step.volume, nodeName, context);
     case "detach":
-      return detach(step.attachment, context);
+      await detach(step.attachment, context);
+      if (step.forced) forcedDetaches.add([step.forced]);
+      return;
     case "refuse":
       for (const pod of step.wanted.pods)
         context.events.record(pod, { type: "Warning", reason: "FailedAttachVolume", message: step.message });

@@ -32,8 +32,16 @@ export type AttachmentStep =
   | { readonly kind: "attach"; readonly name: string; readonly volume: PersistentVolume }
   /** The volume is on another node and allows one only, or its driver could not attach it. */
   | { readonly kind: "refuse"; readonly wanted: WantedVolume; readonly message: string }
-  | { readonly kind: "detach"; readonly attachment: VolumeAttachment; readonly volume: PersistentVolume }
+  | {
+      readonly kind: "detach";
+      readonly attachment: VolumeAttachment;
+      readonly volume: PersistentVolume;
+      /** Why it is taken away though it is still mounted. */
+      readonly forced?: ForcedDetach | undefined;
+    }
   | { readonly kind: "succeeded"; readonly wanted: WantedVolume };
+
+export type ForcedDetach = "timeout" | "out-of-service";
 
 export interface AttachmentPlan {
   readonly steps: readonly AttachmentStep[];
@@ -62,10 +70,11 @@ export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
   const kept = new Map<string, VolumeAttachment>();
   for (const { attachment, volume } of present) {
     const { name = "", deletionTimestamp } = attachment.metadata;
-    if (wantedNames.has(volume.metadata.name) && !deletionTimestamp) {
-      kept.set(name, attachment);
-    } else if (!deletionTimestamp && mayDetach(facts, name, inUse.has(reportedName(volume)))) {
-      steps.push({ kind: "detach", attachment, volume });
+    const isWanted = wantedNames.has(volume.metadata.name);
+    const isFree = !node || !inUse.has(reportedName(volume));
+    const forced = isFree ? undefined : forcedDetach(facts, name);
+    if (!isWanted && !deletionTimestamp && (isFree || forced)) {
+      steps.push({ kind: "detach", attachment, volume, forced });
     } else {
       kept.set(name, attachment);
     }
@@ -106,8 +115,9 @@ function stepFor(
   return refuse(`Multi-Attach error for volume "${name}" ${why}`);
 }
 
-function mayDetach({ node, unneededFor_ms }: AttachmentFacts, name: string, mounted: boolean): boolean {
-  if (!mounted || !node) return true;
-  if (node.spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService)) return true;
-  return readyCondition(node)?.status !== "True" && unneededFor_ms(name) > longestUnmount_ms;
+/** Why a node is not waited for that still has the volume mounted; undefined while it is. */
+function forcedDetach({ node, unneededFor_ms }: AttachmentFacts, name: string): ForcedDetach | undefined {
+  if (node?.spec?.taints?.some(({ key }) => key === wellKnownTaints.outOfService)) return "out-of-service";
+  const isLate = node && readyCondition(node)?.status !== "True" && unneededFor_ms(name) > longestUnmount_ms;
+  return isLate ? "timeout" : undefined;
 }

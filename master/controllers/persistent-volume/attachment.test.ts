@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { nodes, persistentVolumeClaims, persistentVolumes, pods, volumeAttachments } from "#shared/api/resources.ts";
 import type { Node, PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
@@ -9,6 +10,7 @@ import type { RecordingClient } from "../testing/recording-client.ts";
 import { attachDetachController } from "./attach-detach.ts";
 import { type AttachmentFacts, attachmentOf, longestUnmount_ms, planAttachments } from "./attachment-plan.ts";
 import { volumeExpander } from "./expansion.ts";
+import { volumeFamilies } from "./volume-families.ts";
 
 const volume = (name: string, mode = "ReadWriteOnce", claim?: string): PersistentVolume => ({
   apiVersion: "v1",
@@ -96,6 +98,42 @@ test("a volume that is still mounted is let go only of a node that is out of ser
   expect(kinds({ present, ...silent })).toEqual(["detach"]);
   const out = [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }];
   expect(kinds({ present, node: node("Unknown", [inUse], out) })).toEqual(["detach"]);
+});
+
+test("what is taken from a node that has it mounted is counted by why", () => {
+  const v = volume("v");
+  const present = [{ attachment: attachment(v, "a"), volume: v }];
+  const forced = (more: Partial<AttachmentFacts>): unknown =>
+    planAttachments(facts({ present, ...more })).steps.map((step) => step.kind === "detach" && step.forced);
+  const out = [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }];
+  expect(forced({ node: node("Unknown", [inUse], out) })).toEqual(["out-of-service"]);
+  expect(forced({ node: node("Unknown", [], out) })).toEqual([undefined]);
+  const late = () => longestUnmount_ms + 1;
+  expect(forced({ node: node("Unknown", [inUse]), unneededFor_ms: late })).toEqual(["timeout"]);
+});
+
+test("volumes, claims and attachments are counted under upstream's names", () => {
+  const bound = { ...volume("bound"), status: { phase: "Bound" } };
+  const going = attachment(bound, "a");
+  going.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  const families = volumeFamilies({
+    volumes: [bound, volume("free")],
+    claims: [{ ...claim("c", "bound"), status: { phase: "Bound" } }, claim("d", "")],
+    attachments: [going, attachment(volume("free"), "b", false)],
+  });
+  expect(
+    renderPrometheus(families)
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#")),
+  ).toEqual([
+    'pv_collector_total_pv_count{plugin_name="kubernetes.io/csi:disk.example.com",volume_mode="Filesystem"} 2',
+    'pv_collector_bound_pv_count{storage_class=""} 1',
+    'pv_collector_unbound_pv_count{storage_class=""} 1',
+    'pv_collector_bound_pvc_count{namespace="default",storage_class="",volume_attributes_class=""} 1',
+    'pv_collector_unbound_pvc_count{namespace="default",storage_class="",volume_attributes_class=""} 1',
+    'attachdetach_controller_total_volumes{plugin_name="kubernetes.io/csi:disk.example.com",state="desired_state_of_world"} 1',
+    'attachdetach_controller_total_volumes{plugin_name="kubernetes.io/csi:disk.example.com",state="actual_state_of_world"} 1',
+  ]);
 });
 
 test("what is about to be detached is no longer reported as attached", () => {
