@@ -4,8 +4,9 @@ import type { Log } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { hostPort } from "#shared/http/host-port.ts";
-import { tunnelPath } from "#shared/tunnel/tunnel.ts";
+import { tunnelLimits, tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
 import {
@@ -274,7 +275,11 @@ function transportCertificates(pki: MasterPki, frontProxies: FrontProxyTrust): T
 
 function tunnelHandler(dialer: BoardDialer): PathHandler {
   return async ({ user }, exchange) => {
-    if (exchange?.kind === "upgrade" && dialer.accept(user, exchange.socket, exchange.head)) return "handled";
+    if (exchange?.kind === "upgrade" && dialer.accept(user, exchange.socket, exchange.head)) {
+      // Whoever waits for a board that has lost its power gets an error.
+      watchConnection(exchange.request.socket, tunnelLimits);
+      return "handled";
+    }
     throw forbidden({ group: "", plural: "nodes" }, "", "only boards open tunnels, with their node certificate");
   };
 }

@@ -12,6 +12,7 @@ import {
   issueCertificate,
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
+import { encodeFrame, frameType } from "#shared/tunnel/frames.ts";
 import { Tunnel, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
 import { BoardTunnel } from "./board-tunnel.ts";
 
@@ -95,4 +96,35 @@ test("a tunnel that the server grants as the board ends does not hold up the end
   const ended = tunnel.stop();
   socket.write(switched);
   await ended;
+});
+
+test("a server that is seen during a try that fails is asked again at once", async () => {
+  const enough = Promise.withResolvers<void>();
+  let asked = 0;
+  const server = await apiServer((socket) => {
+    tunnel.retryNow();
+    if (++asked === 12) enough.resolve();
+    // With a pause that doubles each time this would take a quarter of an hour.
+    socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  });
+  const tunnel = await board(server);
+  await enough.promise;
+});
+
+test("a server that is seen while the tunnel stands is told something, which it passes over", async () => {
+  const stands = Promise.withResolvers<{ socket: TLSSocket; tunnel: Tunnel }>();
+  const server = await apiServer((socket) => {
+    socket.write(switched);
+    stands.resolve({ socket, tunnel: new Tunnel(socket) });
+  });
+  const here = await board(server);
+  const { socket, tunnel } = await stands.promise;
+  expect(await echoed(tunnel.open({ kind: "kubelet" }), "before")).toBe("before");
+  const nothing = encodeFrame(frameType.credit, 0, Buffer.alloc(4));
+  const told = new Promise<void>((resolve) =>
+    socket.on("data", (chunk: Buffer) => chunk.includes(nothing) && resolve()),
+  );
+  here.retryNow();
+  await told;
+  expect(await echoed(tunnel.open({ kind: "kubelet" }), "after")).toBe("after");
 });

@@ -2,7 +2,15 @@ import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
-import { Tunnel, type TunnelTarget, tunnelPath, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
+import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
+import {
+  longestPause_ms,
+  Tunnel,
+  type TunnelTarget,
+  tunnelLimits,
+  tunnelPath,
+  tunnelProtocol,
+} from "#shared/tunnel/tunnel.ts";
 
 export interface BoardTunnelOptions {
   /** The API server, `https://host:port`. */
@@ -15,12 +23,12 @@ export interface BoardTunnelOptions {
 }
 
 const firstRetry_ms = 500;
-const longestRetry_ms = 15_000;
+/** Boards that have lost their master together come back one after another. */
+const mostJitter = 1 / 3;
+const longestRetry_ms = longestPause_ms / (1 + mostJitter);
 /** An API server that knows no tunnels is asked again as rarely: it may be another by then. */
 const refusedRetry_ms = 600_000;
 const handshake_ms = 10_000;
-/** A dead link shows within about a minute, without traffic of our own above TCP. */
-const probe_ms = 20_000;
 
 /** The API server knows no such path: it is not one of Bramble's, and reaches the kubelet by its port. */
 class NoTunnelsError extends Error {
@@ -31,6 +39,9 @@ class NoTunnelsError extends Error {
 export class BoardTunnel {
   private readonly ending = new AbortController();
   private wake: () => void = () => undefined;
+  /** The server was seen during the present try. */
+  private isAwaited = false;
+  private tunnel: Tunnel | undefined;
   private running: Promise<void> | undefined;
 
   constructor(private readonly options: BoardTunnelOptions) {}
@@ -39,13 +50,17 @@ export class BoardTunnel {
     this.running = this.keep();
   }
 
-  /** The server is known to be there: a pause between tries ends. */
+  /** The server is known to be there, perhaps anew: a pause between tries ends, or is left out after the present one, and
+   *  a tunnel that stands is tried. */
   retryNow(): void {
+    this.isAwaited = true;
     this.wake();
+    this.tunnel?.touch();
   }
 
   async stop(): Promise<void> {
     this.ending.abort(new Error("the board's agent ends"));
+    this.tunnel?.close();
     this.wake();
     await this.running;
   }
@@ -56,23 +71,25 @@ export class BoardTunnel {
     let failures = 0;
     while (!signal.aborted) {
       let longest_ms = longestRetry_ms;
+      this.isAwaited = false;
       try {
         const tunnel = await this.connect();
+        this.isAwaited = false;
+        this.tunnel = tunnel;
         if (failures > 0) log.info("the tunnel stands again", { server });
         failures = 0;
-        const end = (): void => tunnel.close();
-        signal.addEventListener("abort", end, { once: true });
-        if (signal.aborted) end();
+        if (signal.aborted) tunnel.close();
         await tunnel.closed;
-        signal.removeEventListener("abort", end);
+        this.tunnel = undefined;
+        this.isAwaited = false;
       } catch (error) {
         if (signal.aborted) return;
         if (failures === 0) log.warn("no tunnel", { server, error });
         if (error instanceof NoTunnelsError) longest_ms = refusedRetry_ms;
       }
       failures++;
-      const pause_ms = Math.min(longest_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 12)) * (1 + Math.random() / 3);
-      if (!signal.aborted) await this.sleep(pause_ms);
+      const pause_ms = Math.min(longest_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 12));
+      if (!signal.aborted && !this.isAwaited) await this.sleep(pause_ms * (1 + Math.random() * mostJitter));
     }
   }
 
@@ -115,7 +132,7 @@ export class BoardTunnel {
       socket.on("error", fail).on("close", onClose);
       signal.addEventListener("abort", onEnd);
       socket.once("secureConnect", () => {
-        socket.setKeepAlive(true, probe_ms);
+        if (!watchConnection(socket, tunnelLimits)) socket.setKeepAlive(true, tunnelLimits.idle_s * 1000);
         socket.write(
           `GET ${tunnelPath} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`,
         );

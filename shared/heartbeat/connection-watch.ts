@@ -7,22 +7,31 @@ const tcpLevel = 6;
 const option = { keepAlive: 9, keepIdle: 4, keepInterval: 5, userTimeout: 18 } as const;
 const int_bytes = 4;
 
-/** The other end counts as dead after so long without a sign of it; longer than a radio link is often gone. */
-const dead_ms = 3_800;
-/** Asked after so long without traffic, then again every second. */
-const idle_s = 2;
-const interval_s = 1;
+export interface ConnectionLimits {
+  /** The other end counts as dead after so long without a sign of it. */
+  readonly dead_ms: number;
+  /** It is asked after so long without traffic, */
+  readonly idle_s: number;
+  /** and again so often. */
+  readonly interval_s: number;
+}
+
+/** Longer than a radio link is often gone. */
+const heartbeatLimits: ConnectionLimits = { dead_ms: 3_800, idle_s: 2, interval_s: 1 };
 
 type Setsockopt = (fd: number, level: number, name: number, value: Int32Array, length: number) => number;
 let setsockopt: Setsockopt | undefined;
 
 /**
- * Lets the kernel find out within 4 s that the other end of a TCP connection has lost power or its link, and close the
- * socket. The two kernels do it between them: a process that is starved, on either side, is not taken for dead, and none
+ * Lets the kernel find out that the other end of a TCP connection has lost power or its link, and close the socket; within
+ * 4 s unless the limits say otherwise. The two kernels do it between them: a process that is starved, on either side, is not taken for dead, and none
  * has to wake for it. Gives false where the socket does not tell its descriptor or the kernel does not know the options:
  * then only silence tells.
  */
-export function watchConnection(socket: Socket): boolean {
+export function watchConnection(
+  socket: Socket,
+  { dead_ms, idle_s, interval_s }: ConnectionLimits = heartbeatLimits,
+): boolean {
   const fd = descriptorOf(socket);
   if (fd === undefined) return false;
   setsockopt ??= dlopen("libc.so.6", {

@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import type { ConnectionLimits } from "#shared/heartbeat/connection-watch.ts";
 import { UnreadBytes } from "#shared/http/unread-bytes.ts";
 import {
   encodeFrame,
@@ -21,6 +22,13 @@ export type TunnelTarget =
 export const tunnelProtocol = "bramble-tunnel/1";
 export const tunnelPath = "/bramble/v1/tunnel";
 
+/** A board that has lost its tunnel tries again within this time. */
+export const longestPause_ms = 8_000;
+/** A dead link, or a machine without power, shows to the other side within a minute, without traffic of our own above TCP. */
+export const tunnelLimits: ConnectionLimits = { dead_ms: 45_000, idle_s: 20, interval_s: 5 };
+
+/** The number of no stream. */
+const noStream = 0;
 const mostStreams = 1024;
 
 export interface TunnelOptions {
@@ -65,6 +73,12 @@ export class Tunnel {
     const number = this.nextStream++;
     this.send(frameType.open, number, Buffer.from(JSON.stringify(target)));
     return this.add(number);
+  }
+
+  /** Says something that the other side passes over: a machine that has lost power meanwhile answers that it knows nothing
+   *  of the connection, which closes the tunnel. Without that its kernel is silent, and a dead tunnel looks like an idle one. */
+  touch(): void {
+    this.send(frameType.credit, noStream, Buffer.alloc(4));
   }
 
   close(reason: Error = new Error("the tunnel was closed")): void {

@@ -3,21 +3,13 @@ import { leases, nodes, pods } from "#shared/api/resources.ts";
 import type { Node, NodeCondition, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { sessionStateAnnotation } from "#shared/heartbeat/messages.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
-import { clientBinaries } from "../support/kubectl.ts";
 import { guests, patience_s, spreadApp, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { endRunningKubectls, type RunningKubectl, runKubectl } from "./running-kubectl.ts";
 
 setDefaultTimeout(guests ? 3_600_000 : 400_000);
 
 /** Rounds of 10 s of the link that comes and goes; BRAMBLE_FLAP_ROUNDS=60 for ten minutes. */
 const flaps = Number(process.env["BRAMBLE_FLAP_ROUNDS"] ?? 3);
-
-/** A kubectl that goes on until it is ended. */
-interface Session {
-  readonly what: string;
-  readonly client: Bun.Subprocess;
-  /** What it says on stderr until its end. */
-  readonly complaints: Promise<string>;
-}
 
 describe("boards and masters that come and go", () => {
   let it: TestCluster;
@@ -79,7 +71,8 @@ describe("boards and masters that come and go", () => {
   });
   afterAll(() => it.stop());
   beforeEach(async () => {
-    // What a failed test left off must not fail the next.
+    // What a failed test left off, or running, must not fail the next.
+    endRunningKubectls();
     for (const host of it.cluster.hosts) {
       if (!host.powered) await host.powerOn();
       if (host.bramblePid === undefined) host.startBramble();
@@ -121,6 +114,8 @@ describe("boards and masters that come and go", () => {
     const lost = (await podsOf("nimble")).filter(({ spec }) => spec?.nodeName === "worker-2");
     expect(lost).toHaveLength(1);
     const worker = it.cluster.host("worker-2");
+    const follower = runKubectl(it.kubeconfig, ["logs", "--follow", lost[0]?.metadata.name ?? ""]);
+    await follower.until(/started/);
     await measure("power cut to NotReady", async () => {
       await worker.cut();
       await untilLost("worker-2");
@@ -143,6 +138,8 @@ describe("boards and masters that come and go", () => {
       "jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.nodeName} {end}",
     );
     expect(endpoints.trim().split(" ")).toEqual(["worker-1", "worker-1"]);
+    // Who hears nothing of it any more learns that it is gone.
+    await measure("power cut to the end of a log that is followed", () => follower.until(/error/i));
 
     await worker.powerOn();
     worker.startBramble();
@@ -249,6 +246,10 @@ describe("boards and masters that come and go", () => {
       } else await master.stopBramble(how);
       master.startBramble();
       await it.until(/ok/, "get", "--raw", "/readyz");
+      await measure(`after ${how}: a command runs in a pod of each board`, async () => {
+        for (const { metadata } of await podsOf("steady"))
+          await it.until(/hello/, "exec", metadata.name ?? "", "--", "echo", "hello");
+      });
       await measure(`after ${how}: both boards have a session`, () =>
         waitFor("sessions", patience_s, async () => {
           const { items } = await it.client.list(leases, { namespace: "kube-node-lease" });
@@ -338,37 +339,26 @@ describe("boards and masters that come and go", () => {
   test("agent and master end at SIGTERM, and leave nothing behind that does not, with watches, exec sessions and forwards open", async () => {
     const [pod] = await podsOf("steady", "worker-1");
     const name = pod?.metadata.name ?? "";
-    const open = (...args: string[]): Session => {
-      const cmd = [clientBinaries().kubectl, "--kubeconfig", it.kubeconfig, ...args];
-      const client = Bun.spawn({ cmd, stdin: "pipe", stdout: "ignore", stderr: "pipe" });
-      return { what: args.join(" "), client, complaints: new Response(client.stderr).text() };
-    };
+    // The master was away until now: there is a way to the board again.
+    await it.until(/hello/, "exec", name, "--", "echo", "hello");
+    const open = (...args: string[]): RunningKubectl => runKubectl(it.kubeconfig, args);
     const sessions = [
       open("get", "pods", "-A", "--watch"),
       open("logs", "--follow", name),
-      open("exec", "-i", name, "--", "sh", "-c", "touch /tmp/began; cat"),
+      open("exec", "-i", name, "--", "sh", "-c", "echo began; cat"),
       open("port-forward", name, ":8080"),
     ];
-    /** Ends the sessions, and gives what became of each before. */
-    const ended = async (): Promise<string> => {
-      const codes = sessions.map(({ client }) => client.exitCode);
-      for (const { client } of sessions) client.kill();
-      const complaints = await Promise.all(sessions.map((session) => session.complaints));
-      return sessions
-        .map(({ what }, index) => `kubectl ${what}: ${codes[index] ?? "open"} ${complaints[index]}`)
-        .join("\n");
-    };
-    await it.until(/began/, "exec", name, "--", "ls", "/tmp").catch(async (error: unknown) => {
-      throw new Error(`the sessions: ${await ended()}`, { cause: error });
-    });
+    const signs = [/steady/, /started/, /began/, /Forwarding/];
+    await Promise.all(signs.map((sign, index) => sessions[index]?.until(sign)));
     const [worker, master] = [it.cluster.host("worker-1"), it.cluster.host("master-1")];
     await measure("SIGTERM to the agent's end", () => worker.stopBramble("SIGTERM"));
     worker.startBramble();
     await untilReady("worker-1", true);
     sessions.push(open("exec", "-i", name, "--", "cat"), open("get", "nodes", "--watch"));
+    await sessions.at(-1)?.until(/worker-1/);
     await measure("SIGTERM to the master's end", () => master.stopBramble("SIGTERM"));
     for (const host of [worker, master]) expect(host.log(1_000)).not.toContain("does not end; going on without it");
-    await ended();
+    await Promise.all(sessions.map((session) => session.interrupt()));
     master.startBramble();
     await it.until(/ok/, "get", "--raw", "/readyz");
   });

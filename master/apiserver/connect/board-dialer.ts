@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { serviceUnavailable } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { UnreadBytes } from "#shared/http/unread-bytes.ts";
-import { Tunnel, type TunnelTarget, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
+import { longestPause_ms, Tunnel, type TunnelTarget, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
 import type { User } from "../request.ts";
 
 /** What opens streams to boards. */
@@ -14,8 +14,9 @@ export interface Dialer {
   readonly boards: readonly string[];
 }
 
-/** A server that has just started hears from its boards within this time, and so does one whose link was broken. */
-const patience_ms = 10_000;
+/** A server that has just started hears from its boards within this time, and so does one whose link was broken: they try
+ *  again within their longest pause, and connecting takes a moment. */
+const patience_ms = longestPause_ms + 4_000;
 
 /** The only way from this API server to a board: by the tunnel that the board keeps. */
 export class BoardDialer implements Dialer {
