@@ -54,17 +54,16 @@ describe("a cluster of one master and two workers", () => {
     const ip = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
     const port = it.kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}");
     const pods = podNames("web");
-    for (const target of it
-      .kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}")
-      .split(" ")) {
-      expect(pods).toContain(it.kubectl("exec", client, "--", "wget", "-qO-", `http://${target}:8080/`).trim());
-    }
-    for (const url of [`http://${ip}/`, "http://web/", "http://web.default.svc.cluster.local/"]) {
-      expect(pods).toContain(it.kubectl("exec", client, "--", "wget", "-qO-", url).trim());
-    }
-    for (const board of ["101", "102"]) {
-      expect(pods).toContain((await (await fetch(`http://${it.prefix}.${board}:${port}/`)).text()).trim());
-    }
+    // Boards hear of what is new one after another.
+    const one = (output: string): boolean => pods.includes(output.trim());
+    const targets = it.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}").split(" ");
+    for (const url of [
+      ...targets.map((target) => `http://${target}:8080/`),
+      ...[`http://${ip}/`, "http://web/", "http://web.default.svc.cluster.local/"],
+    ])
+      await it.until(one, "exec", client, "--", "timeout", "5", "wget", "-qO-", url);
+    for (const board of ["101", "102"])
+      await eventually(async () => one(await (await fetch(`http://${it.prefix}.${board}:${port}/`)).text()));
   });
 
   test("a load balancer's address, an Ingress with TLS, and a policy that keeps pods apart", async () => {

@@ -188,8 +188,9 @@ describe("kubectl and what follows from it", () => {
   });
 
   test("logs of all pods are followed by their names; a watch tells what happens to a pod that a terminal runs", async () => {
+    // Those of the rollouts before have gone.
+    const names = (await until(/^\S+ \S+$/, "get pods -l app=web -o jsonpath={.items[*].metadata.name}")).split(" ");
     const logs = running("logs deployment/web --all-pods --prefix -f");
-    const names = k("get pods -l app=web -o jsonpath={.items[*].metadata.name}").split(" ");
     for (const name of names) await logs.until(new RegExp(`^\\[pod/${name}/web\\] started$`, "m"));
     await logs.interrupt();
 
