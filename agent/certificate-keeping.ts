@@ -67,6 +67,7 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<Par
   const door = new ServingDoor({
     server,
     client,
+    nodeName: identity.nodeName,
     port: settings.kubeletPort,
     clientAuthorities: () => identity.caCertificatePem,
     certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
@@ -143,13 +144,13 @@ export class ServingDoor {
 
   /** Opens the port, or takes the certificate that fits these addresses now. */
   async serve(addresses: BoardNames): Promise<void> {
-    const { client, server, port, host } = this.options;
+    const { client, server, port, host, nodeName } = this.options;
     const serving = await this.options.certificate(addresses);
     const ca = this.options.clientAuthorities();
     const wanted = serving.certificatePem + (ca ?? "");
     if (wanted === this.#served) return;
     if (this.#door) this.#door.use({ ca, serving });
-    else this.#door = await openTlsDoor(server, { port, host, ca, serving, client });
+    else this.#door = await openTlsDoor(server, { port, host, ca, serving, client, nodeName });
     this.#served = wanted;
   }
 
@@ -161,6 +162,7 @@ export class ServingDoor {
 export interface ServingDoorOptions {
   readonly server: KubeletServer;
   readonly client: Client;
+  readonly nodeName: string;
   /** All addresses when absent. */
   readonly host?: string | undefined;
   readonly port: number;

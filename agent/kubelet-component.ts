@@ -141,6 +141,7 @@ async function keepDoor({ identity, client, kubelet, server, settings, log, sign
   const door = new ServingDoor({
     server,
     client,
+    nodeName: identity.nodeName,
     host: settings.address,
     port: settings.port,
     clientAuthorities: () => clientCa,

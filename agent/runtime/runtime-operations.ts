@@ -15,6 +15,7 @@ const operationTypes: Partial<Record<keyof ContainerRuntime, string>> = {
   removeContainer: "remove_container",
   listContainers: "list_containers",
   updateResources: "update_container",
+  checkpointContainer: "checkpoint_container",
   execSync: "exec_sync",
   exec: "exec",
   attach: "attach",

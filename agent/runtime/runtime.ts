@@ -25,6 +25,8 @@ export interface ContainerRuntime {
   /** All containers with a pod label, running or not. One call to the runtime: cheap enough for a resync. */
   listContainers(filter?: { readonly podUid?: string | undefined }): Promise<ContainerStatus[]>;
   updateResources(id: string, resources: ContainerResources): Promise<void>;
+  /** Writes a running container's state into an archive. Absent where the runtime has no such thing. `timeout_s` 0: its own. */
+  checkpointContainer?(id: string, archive: string, timeout_s: number): Promise<void>;
 
   /** Runs to the end within `timeout_ms`; the process is killed when it runs out (reported as `timedOut`). Output is
    *  bounded by `maxOutput_bytes` (default 10 KiB). */

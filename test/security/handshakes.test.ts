@@ -54,7 +54,14 @@ const servers: Record<string, () => Promise<Served>> = {
   kubelet: async () => {
     const port = await freePort();
     const server = new KubeletServer({} as ServedBoard, silentLog);
-    const door = await openTlsDoor(server, { ca: undefined, serving, host, port, client: {} as Client });
+    const door = await openTlsDoor(server, {
+      ca: undefined,
+      serving,
+      host,
+      port,
+      client: {} as Client,
+      nodeName: "board",
+    });
     return { port, stop: () => door.stop() };
   },
   component: async () => {

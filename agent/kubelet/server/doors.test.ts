@@ -10,16 +10,24 @@ import { KubeletServer, type ServedBoard } from "./kubelet-server.ts";
 
 /** Subresources of nodes that the caller may get. */
 let allowed: readonly string[] = [];
+let user = "scraper";
+/** What the API server was asked last. */
+let reviewed: Readonly<Record<string, string>> | undefined;
 const reviewer = {
-  raw: async ({ path, body }: { path: string; body: { spec: { resourceAttributes?: { subresource: string } } } }) => {
-    if (path.endsWith("/tokenreviews")) return { status: { authenticated: true, user: { username: "scraper" } } };
-    return { status: { allowed: allowed.includes(body.spec.resourceAttributes?.subresource ?? "") } };
+  raw: async ({ path, body }: { path: string; body: { spec: { resourceAttributes?: Record<string, string> } } }) => {
+    if (path.endsWith("/tokenreviews")) return { status: { authenticated: true, user: { username: user } } };
+    reviewed = body.spec.resourceAttributes;
+    return { status: { allowed: allowed.includes(reviewed?.["subresource"] ?? "") } };
   },
 } as unknown as Client;
 
 const board = {
   logFolder: "/nowhere",
   pods: () => [],
+  runningPods: async () => [],
+  run: async (pod: object, container: string, command: readonly string[]) =>
+    Buffer.from(JSON.stringify([pod, container, command])),
+  checkpoint: async () => "/folder/archive.tar",
   metrics: async () => "# metrics\n",
   configuration: () => ({}),
   loggedContainer: () => "id",
@@ -44,18 +52,25 @@ beforeAll(async () => {
   ]);
   port = await freePort();
   const server = new KubeletServer(board, silentLog);
-  door = await openTlsDoor(server, { ca: undefined, serving, host: "127.0.0.1", port, client: reviewer });
+  door = await openTlsDoor(server, {
+    ca: undefined,
+    serving,
+    host: "127.0.0.1",
+    port,
+    client: reviewer,
+    nodeName: "board",
+  });
 });
 afterAll(() => door.stop());
 
 /** As it is written: clients' libraries tidy a path up. */
-function ask(target: string, headers = ""): Promise<string> {
+function ask(target: string, headers = "", method = "GET"): Promise<string> {
   caller += 1;
   return new Promise((resolve, reject) => {
     let answer = "";
     const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () =>
       socket.write(
-        `GET ${target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer token-${caller}\r\n${headers || "Connection: close\r\n"}\r\n`,
+        `${method} ${target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer token-${caller}\r\n${headers || "Connection: close\r\n"}\r\n`,
       ),
     );
     socket.on("data", (bytes) => {
@@ -91,4 +106,45 @@ test.each([
   }
   const answer = await ask(`${before}/exec/default/web/c?command=sh&output=1`, upgrade);
   expect(answer).toMatch(/^HTTP\/1.1 40[03]/);
+});
+
+/** Status and body of an answer, which comes in one chunk. */
+async function answered(target: string, method = "GET"): Promise<[string | undefined, string | undefined]> {
+  const [head = "", ...rest] = (await ask(target, "", method)).split("\r\n\r\n");
+  return [/^HTTP\/1.1 (\d+)/.exec(head)?.[1], rest.join("\r\n\r\n").split("\r\n")[1]];
+}
+
+test("a right to one board's API is asked for with the board's name, and the narrower right first", async () => {
+  allowed = ["pods"];
+  user = "reader";
+  expect((await answered("/pods/"))[0]).toBe("200");
+  expect(reviewed).toEqual({ verb: "get", version: "v1", resource: "nodes", subresource: "pods", name: "board" });
+  expect((await answered("/runningpods/"))[0]).toBe("200");
+  expect(await answered("/podsandmore")).toEqual([
+    "403",
+    "Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[proxy])\n",
+  ]);
+  allowed = ["checkpoint"];
+  expect(await answered("/checkpoint/default/web/c", "POST")).toEqual(["200", '{"items":["/folder/archive.tar"]}']);
+  expect(reviewed?.["verb"]).toBe("create");
+});
+
+test("what a path does not take is told from what there is not", async () => {
+  allowed = ["proxy", "pods", "log"];
+  user = "other";
+  expect(await answered("/pods", "POST")).toEqual(["405", "405: Method Not Allowed"]);
+  expect(await ask("/pods", "", "POST")).toMatch(/\r\nallow: GET\r\n/i);
+  expect((await answered("/run/default/web/c"))[0]).toBe("405");
+  expect(await answered("/containerLogs/default/web")).toEqual(["404", "404: Page Not Found"]);
+  expect(await answered("/nothing")).toEqual(["404", "404 page not found\n"]);
+  expect(await answered("/exec/default/web/c?output=1")).toEqual(["400", "Upgrade request required"]);
+});
+
+test("a command runs to its end in a pod, or in no other than the one of a UID", async () => {
+  allowed = ["proxy"];
+  user = "operator";
+  const run = async (path: string): Promise<unknown> => JSON.parse((await answered(path, "POST"))[1] ?? "");
+  const pod = { namespace: "default", name: "web" };
+  expect(await run("/run/default/web/c?cmd=ls%20-l")).toEqual([pod, "c", ["ls", "-l"]]);
+  expect(await run("/run/default/web/u-1/c?cmd=ls")).toEqual([{ ...pod, uid: "u-1" }, "c", ["ls"]]);
 });

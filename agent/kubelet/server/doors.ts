@@ -6,6 +6,7 @@ import type { Client } from "#shared/client/client.ts";
 import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { nodeAttributes } from "./authorization.ts";
 import type { Gate, KubeletServer } from "./kubelet-server.ts";
 
 /** A listener of the kubelet's server. */
@@ -44,10 +45,15 @@ export async function openLocalDoor(server: KubeletServer, path: string): Promis
 /** The kubelet's port: mutual TLS or a bearer token, each request authorised by the API server as the kubelet's own API. */
 export async function openTlsDoor(
   server: KubeletServer,
-  options: DoorCertificates & { readonly host?: string | undefined; readonly port: number; readonly client: Client },
+  options: DoorCertificates & {
+    readonly host?: string | undefined;
+    readonly port: number;
+    readonly client: Client;
+    readonly nodeName: string;
+  },
 ): Promise<TlsDoor> {
   const connections = new Connections(limits);
-  const review = reviewGate(options.client);
+  const review = reviewGate(options.client, options.nodeName);
   const door = server.door(async (request, path) => {
     await review(request, path);
     connections.proven(request.socket as TLSSocket);
@@ -87,34 +93,14 @@ function closed(server: { close(done: () => void): unknown }): Promise<void> {
 }
 
 /** Lets in whom the API server knows and allows it. */
-function reviewGate(client: Client): Gate {
+function reviewGate(client: Client, nodeName: string): Gate {
   const access = new DelegatedAccess(client);
   return async (request, path) => {
     const caller = await access.callerOf(request);
     if (!caller) throw unauthorized();
-    const verb = verbOf(request.method);
-    const subresources = subresourcesOf(path);
-    for (const subresource of subresources) {
-      const resourceAttributes = { verb, resource: "nodes", subresource, version: "v1" };
-      if (await access.allows(caller, { resourceAttributes })) return;
-    }
+    const { verb, subresources, asked } = nodeAttributes(request.method ?? "GET", path, nodeName);
+    for (const resourceAttributes of asked) if (await access.allows(caller, { resourceAttributes })) return;
     const what = `user=${caller.user}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(" ")}]`;
-    throw new StatusError("Forbidden", `Forbidden (${what})`);
+    throw new StatusError("Forbidden", `Forbidden (${what})\n`);
   };
-}
-
-/** Which rights open a path, any of them, as upstream's kubelet maps them (KEP-2862). */
-function subresourcesOf(path: string): readonly string[] {
-  if (path.startsWith("/stats")) return ["stats"];
-  if (path.startsWith("/metrics")) return ["metrics"];
-  if (path.startsWith("/logs")) return ["log"];
-  if (path === "/healthz" || path.startsWith("/healthz/")) return ["healthz", "proxy"];
-  if (path === "/configz") return ["configz", "proxy"];
-  if (path === "/pods") return ["pods", "proxy"];
-  return ["proxy"];
-}
-
-function verbOf(method = "GET"): string {
-  const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
-  return verbs[method] ?? "get";
 }

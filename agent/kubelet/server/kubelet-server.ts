@@ -11,7 +11,7 @@ import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime } from "../../runtime/runtime.ts";
 import { kubeletChecks, kubeletHealth } from "./kubelet-health.ts";
-import { logOptions } from "./log-options.ts";
+import { isTrue, logOptions } from "./log-options.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
   type Dial,
@@ -25,6 +25,7 @@ import {
 import { bridge, type RemoteClient, type RemoteCommandOptions } from "./remote-command.ts";
 import { spdyClient, spdyRemoteProtocols } from "./remote-spdy.ts";
 import { remoteCommandSubprotocols, webSocketClient } from "./remote-websocket.ts";
+import { containerIn, misrouted, routeOf } from "./routes.ts";
 import { serveSystemLogs } from "./system-logs.ts";
 
 /** What the server needs of the kubelet. Look-ups of a pod's parts throw StatusError with what `kubectl` shows. */
@@ -33,6 +34,12 @@ export interface ServedBoard {
   /** The board's /var/log; undefined: it is not shown. */
   readonly logFolder: string | undefined;
   pods(): readonly Pod[];
+  /** What runs by the runtime's word, whether or not it should. */
+  runningPods(): Promise<readonly Pod[]>;
+  /** Runs a command to its end. Gives what it said. Rejects when it fails. */
+  run(pod: PodName, container: string, command: readonly string[]): Promise<Buffer>;
+  /** Writes a container's state into an archive. Gives the archive's path. */
+  checkpoint(pod: PodName, container: string, timeout_s: number): Promise<string>;
   /** The runtime's id of the container whose log is shown; with `previous` of the one that ended last. */
   loggedContainer(pod: PodName, container: string, options: { readonly previous: boolean }): string;
   /** The runtime's id of the container that runs. */
@@ -53,6 +60,8 @@ export interface ServedBoard {
 export interface PodName {
   readonly namespace: string;
   readonly name: string;
+  /** Another pod of that name does not count. */
+  readonly uid?: string | undefined;
 }
 
 /**
@@ -85,20 +94,35 @@ export class KubeletServer {
   private async serve(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = pageUrl(request);
     await gate(request, url.pathname);
-    const [root = "", ...segments] = url.pathname.split("/").slice(1).map(decodeURIComponent);
+    const route = routeOf(url.pathname);
+    const { root, rest } = route;
+    const wrong = misrouted(route, request.method ?? "GET");
+    if (wrong) {
+      response.writeHead(wrong.code, { "content-type": "text/plain; charset=utf-8", ...wrong.headers }).end(wrong.text);
+      return;
+    }
     switch (root) {
       case "healthz":
-        await this.serveHealth(segments, url.searchParams, response);
+        await this.serveHealth(rest, url.searchParams, response);
         return;
       case "configz":
         sendJson(response, { kubeletconfig: this.board.configuration() });
         return;
       case "pods":
-        sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: this.board.pods() });
+        sendJson(response, podList(this.board.pods()));
+        return;
+      case "runningpods":
+        sendJson(response, podList(await this.board.runningPods()));
+        return;
+      case "run":
+        await this.run(rest, url.searchParams, response);
+        return;
+      case "checkpoint":
+        await this.checkpoint(rest, url.searchParams, response);
         return;
       case "stats":
-        if (segments[0] === "history") sendJson(response, this.board.history());
-        else if (segments[0] === "summary") {
+        if (rest[0] === "history") sendJson(response, this.board.history());
+        else if (rest[0] === "summary") {
           const isShort = url.searchParams.get("only_cpu_and_memory") === "true";
           sendJson(response, await this.board.summary(isShort ? "CPU and memory" : "all"));
         } else response.writeHead(404).end("404: Page Not Found");
@@ -107,7 +131,7 @@ export class KubeletServer {
         await this.serveMetrics(url.pathname, request.headers.accept, response);
         return;
       case "containerLogs":
-        await this.serveLogs(segments, url.searchParams, response);
+        await this.serveLogs(rest, url.searchParams, response);
         return;
       case "logs":
         if (this.board.logFolder === undefined) response.writeHead(404).end("404 page not found\n");
@@ -115,7 +139,7 @@ export class KubeletServer {
           await serveSystemLogs(this.board.logFolder, decodeURIComponent(url.pathname).slice("/logs".length), response);
         return;
       case "images":
-        await this.loadImages(segments, request, response);
+        await this.loadImages(rest, request, response);
         return;
       case "exec":
       case "attach":
@@ -135,6 +159,24 @@ export class KubeletServer {
     if (segments[0] !== "load" || request.method !== "POST") throw badRequest("POST an image archive to /images/load");
     const names = await this.board.runtime.loadImage(request);
     response.writeHead(200, { "content-type": "text/plain" }).end(`${names.join("\n")}\n`);
+  }
+
+  /** The command's words apart by spaces, as this path has it. */
+  private async run(segments: readonly string[], query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const { pod, container } = containerIn(segments);
+    const output = await this.board.run(pod, container, (query.get("cmd") ?? "").split(" "));
+    response.writeHead(200, { "content-type": "application/json" }).end(output);
+  }
+
+  private async checkpoint(
+    segments: readonly string[],
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { pod, container } = containerIn(segments);
+    const timeout = query.getAll("timeout").at(-1) ?? "0";
+    if (!/^[+-]?\d+$/.test(timeout)) throw new StatusError("NotFound", "cannot parse value of timeout parameter");
+    sendJson(response, { items: [await this.board.checkpoint(pod, container, Number(timeout))] });
   }
 
   private async serveHealth(
@@ -160,15 +202,15 @@ export class KubeletServer {
     query: URLSearchParams,
     response: ServerResponse,
   ): Promise<void> {
-    const [namespace = "", name = "", container = ""] = segments;
-    const previous = query.get("previous") === "true";
-    const id = this.board.loggedContainer({ namespace, name }, container, { previous });
-    const stream = await this.board.runtime.logs(id, logOptions(query));
+    const { pod, container } = containerIn(segments);
+    const options = logOptions(query);
+    const id = this.board.loggedContainer(pod, container, { previous: isTrue(query, "previous") });
+    const stream = await this.board.runtime.logs(id, options);
     response.writeHead(200, { "content-type": "text/plain" });
     response.flushHeaders();
     response.on("close", () => stream.destroy());
     stream.on("error", (error) => {
-      this.log.info("a log ended early", { pod: `${namespace}/${name}`, container, error });
+      this.log.info("a log ended early", { pod: `${pod.namespace}/${pod.name}`, container, error });
       response.end();
     });
     stream.pipe(response);
@@ -177,13 +219,14 @@ export class KubeletServer {
   private async upgrade(gate: Gate, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const url = pageUrl(request);
     await gate(request, url.pathname);
-    const [root = "", namespace = "", name = "", container = ""] = url.pathname
-      .split("/")
-      .slice(1)
-      .map(decodeURIComponent);
-    const pod = { namespace, name };
+    const route = routeOf(url.pathname);
+    const { root, rest } = route;
+    const wrong = misrouted(route, request.method ?? "GET");
+    if (wrong) throw new StatusError(wrong.code === 404 ? "NotFound" : "MethodNotAllowed", wrong.text);
+    const { pod, container } = containerIn(rest);
     if (root === "portForward") {
-      await this.portForward(pod, url.searchParams, request, socket, head);
+      const [namespace = "", name = "", uid] = rest;
+      await this.portForward({ namespace, name, uid }, url.searchParams, request, socket, head);
     } else if (root === "exec" || root === "attach") {
       const options = commandOptions(url.searchParams);
       const { runtime } = this.board;
@@ -242,7 +285,7 @@ export class KubeletServer {
     const status = asStatus(error);
     if (status.code >= 500) this.log.warn("a request failed", { error });
     if (response.headersSent) response.destroy();
-    else response.writeHead(status.code, { "content-type": "application/json" }).end(JSON.stringify(status.toStatus()));
+    else response.writeHead(status.code, { "content-type": "text/plain; charset=utf-8" }).end(status.message);
   }
 }
 
@@ -298,6 +341,8 @@ function portsOf(query: URLSearchParams): number[] {
     return port;
   });
 }
+
+const podList = (items: readonly Pod[]): object => ({ kind: "PodList", apiVersion: "v1", metadata: {}, items });
 
 function sendJson(response: ServerResponse, value: object): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));

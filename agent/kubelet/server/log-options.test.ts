@@ -23,6 +23,11 @@ test("a log's options are read from the query", () => {
     stream: "stderr",
   });
   expect(asked("")).toEqual({ follow: false, timestamps: false, stream: "all" });
+  expect(asked("follow=1&timestamps")).toMatchObject({ follow: true, timestamps: true });
+  expect(asked("follow=0&timestamps=False")).toMatchObject({ follow: false, timestamps: false });
+  // By its former name.
+  expect(asked("tail=3").tailLines).toBe(3);
+  expect(asked("tail=all&tailLines=3").tailLines).toBeUndefined();
 });
 
 test("what is no number or out of bounds is refused", () => {

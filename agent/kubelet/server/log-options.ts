@@ -10,13 +10,26 @@ export function logOptions(query: URLSearchParams): LogOptions {
     sinceSeconds !== undefined ? Date.now() - sinceSeconds * 1000 : sinceTime ? moment(sinceTime) : undefined;
   const stream = query.get("stream");
   return {
-    follow: query.get("follow") === "true",
-    timestamps: query.get("timestamps") === "true",
-    tailLines: wholeNumber(query, "tailLines", 0),
+    follow: isTrue(query, "follow"),
+    timestamps: isTrue(query, "timestamps"),
+    tailLines: tailLines(query),
     limit_bytes: wholeNumber(query, "limitBytes", 1),
     since_ms,
     stream: stream === "Stdout" ? "stdout" : stream === "Stderr" ? "stderr" : "all",
   };
+}
+
+/** A flag is true that is there and not said to be false. */
+export function isTrue(query: URLSearchParams, name: string): boolean {
+  const text = query.get(name);
+  return text !== null && !["0", "false"].includes(text.toLowerCase());
+}
+
+/** `tail` is what it was called before there were options. */
+function tailLines(query: URLSearchParams): number | undefined {
+  const former = query.get("tail");
+  if (!former) return wholeNumber(query, "tailLines", 0);
+  return former === "all" ? undefined : wholeNumber(query, "tail", 0);
 }
 
 function wholeNumber(query: URLSearchParams, name: string, least: number): number | undefined {

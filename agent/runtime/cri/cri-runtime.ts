@@ -247,6 +247,15 @@ export class CriRuntime implements ContainerRuntime {
     );
   }
 
+  async checkpointContainer(id: string, archive: string, timeout_s: number): Promise<void> {
+    await this.#client.runtime(
+      "CheckpointContainer",
+      [wire.CheckpointRequest, wire.Empty],
+      { id, location: archive, timeout: timeout_s },
+      { what: `checkpoint container ${id}` },
+    );
+  }
+
   // Streams
 
   execSync(id: string, command: readonly string[], timeout_ms: number, maxOutput_bytes?: number): Promise<ExecResult> {

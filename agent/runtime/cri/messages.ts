@@ -186,6 +186,7 @@ export const ContainerStatus = message({
 export type ContainerStatus = MessageOf<typeof ContainerStatus>;
 export const ContainerStatusResponse = message({ status: nested(1, ContainerStatus), info: map(2, "string") });
 export const UpdateResourcesRequest = message({ id: string(1), linux: nested(2, Resources) });
+export const CheckpointRequest = message({ id: string(1), location: string(2), timeout: integer(3) });
 
 // Streams
 

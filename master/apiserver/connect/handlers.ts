@@ -250,12 +250,17 @@ async function throwIfRefused(answer: StreamResponse): Promise<void> {
   try {
     status = JSON.parse(text) as Status;
   } catch (error) {
-    throw new StatusError("InternalError", text || `the kubelet answered ${answer.status}`, {
-      code: answer.status,
-      cause: error,
-    });
+    throw asWorded(answer.status, text, error);
   }
   throw StatusError.fromStatus(status, answer.status);
+}
+
+/** As upstream's GenericHttpResponseChecker. */
+function asWorded(code: number, text: string, cause: unknown): StatusError {
+  if (code === 400) return new StatusError("BadRequest", text, { cause });
+  if (code === 404) return new StatusError("NotFound", text, { cause });
+  const message = text || `the kubelet answered ${code}`;
+  return new StatusError("InternalError", message, { code, cause });
 }
 
 /** As much as a refusal may say, as upstream; leaving the loop ends the stream. */
