@@ -10,6 +10,7 @@ import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { DnsConfig } from "./container/pod-dns.ts";
 import { ImagePuller } from "./images/image-puller.ts";
+import type { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { Limiter } from "./limiter.ts";
 import { hasAppArmor } from "./node/app-armor.ts";
@@ -38,6 +39,7 @@ export interface PartsInput {
   readonly options: KubeletOptions;
   readonly board: BoardFacts;
   readonly volatileFolder: string;
+  readonly pullRecords: PullRecords;
   readonly recorder: EventRecorder;
   readonly log: Log;
   readonly checkpoint: Checkpoint;
@@ -83,7 +85,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     devices: input.plugins?.devices,
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
-    images: new ImagePuller(runtime, options.credentialProviders),
+    images: new ImagePuller(runtime, options.credentialProviders, input.pullRecords),
     workTimes: new PodWorkTimes(),
     counts: input.counts,
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),

@@ -20,6 +20,7 @@ import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
 import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
+import { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
 import { boardReference } from "./node/node-events.ts";
@@ -99,7 +100,8 @@ export class Kubelet {
     const volatile = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
     const board = await readBoard();
     this.#hostDns = parseResolvConf(await readFile(options.resolvConf ?? "/etc/resolv.conf", "utf8").catch(() => ""));
-    const parts = this.#assemble(board, volatile);
+    const pullRecords = await PullRecords.open(join(options.dataDir, "image-pulls.json"), this.#log);
+    const parts = this.#assemble(board, volatile, pullRecords);
     this.#parts = parts;
     this.#garbage = new ContainerGarbage(parts.runtime);
     await this.#readImages(parts);
@@ -214,7 +216,7 @@ export class Kubelet {
 
   // Inside
 
-  #assemble(board: BoardFacts, volatileFolder: string): KubeletParts {
+  #assemble(board: BoardFacts, volatileFolder: string, pullRecords: PullRecords): KubeletParts {
     const { options } = this;
     const { client, runtime, host } = options;
     const log = this.#log;
@@ -255,6 +257,7 @@ export class Kubelet {
       options,
       board,
       volatileFolder,
+      pullRecords,
       recorder,
       log,
       checkpoint: this.#checkpoint,

@@ -51,7 +51,9 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
     parts.recorder.record(boardReference(board), { type: "Warning", reason: "ContainerGCFailed", message });
     log.warn("dead containers could not be removed", { error });
   }
-  imageGarbage?.observe(await runtime.listImages(), containers);
+  const images = await runtime.listImages();
+  imageGarbage?.observe(images, containers);
+  await parts.images.retain(images);
   for (const worker of workers.all()) worker.prompt();
 }
 

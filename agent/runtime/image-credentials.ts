@@ -11,17 +11,28 @@ export type DockerConfig = unknown;
  * an optional port, `*` for one label of the host, and a path that the image's path begins with.
  */
 export function credentialsFor(image: string, dockerConfigs: readonly DockerConfig[]): ImageAuth[] {
+  return tracedCredentialsFor(
+    image,
+    dockerConfigs.map((config) => ({ config, from: undefined })),
+  ).map(({ auth }) => auth);
+}
+
+/** The same, each with where it comes from. */
+export function tracedCredentialsFor<Source>(
+  image: string,
+  dockerConfigs: readonly { readonly config: DockerConfig; readonly from: Source }[],
+): { readonly auth: ImageAuth; readonly from: Source }[] {
   const { domain, path } = parseImageReference(image);
-  const found: { auth: ImageAuth; length: number }[] = [];
-  for (const config of dockerConfigs) {
+  const found: { auth: ImageAuth; from: Source; length: number }[] = [];
+  for (const { config, from } of dockerConfigs) {
     for (const [key, entry] of Object.entries(authEntries(config))) {
       const location = parseKey(key);
       if (!hostMatches(location.host, domain) || !pathMatches(location.path, path)) continue;
       const auth = parseEntry(entry, key);
-      if (auth !== undefined) found.push({ auth, length: location.path.length });
+      if (auth !== undefined) found.push({ auth, from, length: location.path.length });
     }
   }
-  return found.sort((a, b) => b.length - a.length).map(({ auth }) => auth);
+  return found.sort((a, b) => b.length - a.length).map(({ auth, from }) => ({ auth, from }));
 }
 
 /** Does a key (host with globs, optional port, path) stand for the image? */

@@ -1,6 +1,6 @@
-import { credentialsFor } from "#agent/runtime/image-credentials.ts";
+import { credentialsFor, tracedCredentialsFor } from "#agent/runtime/image-credentials.ts";
 import { isImageId, parseImageReference } from "#agent/runtime/image-reference.ts";
-import type { ContainerRuntime, ImageStatus } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { BackOff, formatGoDuration } from "../back-off.ts";
 import { ContainerStartError } from "../container/container-error.ts";
@@ -8,10 +8,23 @@ import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodEvents } from "../pod-events.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
+import { credentialHash, type PullCredential, type PullRecords } from "./pull-records.ts";
 
 /** Pulls at once on one board: a card and a home connection are soon full. */
 const parallelPulls = 2;
 const tellBackOff_ms = 2_000;
+
+interface Attempt {
+  readonly auth?: ImageAuth | undefined;
+  /** The pod's own secret that it is from. */
+  readonly opener?: PullCredential | undefined;
+}
+
+interface Pulled {
+  readonly id: string;
+  /** What opened the registry, where that was something of the pod's own. */
+  readonly opener?: PullCredential | undefined;
+}
 
 /** Gets the images of containers, by pull policy, and backs off when a registry fails. */
 export class ImagePuller {
@@ -21,12 +34,14 @@ export class ImagePuller {
   /** Images are just being read from archives: one that is missing may come of that. */
   reading: Promise<void> | undefined;
   /** Pulls under way by image, for pods that want the same. */
-  readonly #underway = new Map<string, Promise<string>>();
+  readonly #underway = new Map<string, Promise<Pulled>>();
 
   constructor(
     readonly runtime: ContainerRuntime,
     /** Asked beside the pod's pull secrets. */
     readonly providers?: CredentialProviders | undefined,
+    /** Who may use what is on the board; whoever asks when absent. */
+    readonly records?: PullRecords | undefined,
     readonly now_ms: () => number = Date.now,
   ) {}
 
@@ -49,6 +64,7 @@ export class ImagePuller {
       await this.reading;
       present = await this.#inspect(image, container, events);
     }
+    if (present && !(await this.#isOpenTo(image, present, pullSecrets))) present = undefined;
     if (present && !present.unfit) {
       const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
       events.normal("Pulled", message, container);
@@ -64,10 +80,28 @@ export class ImagePuller {
     if (present?.unfit)
       events.warning("Failed", `Cannot run the image that is on the board: ${present.unfit}`, container);
     // The registry may have one that fits by now.
-    await this.#pull(pod, container, image, await pullSecrets(), events, present?.unfit);
-    const pulled = await this.#inspect(image, container, events);
+    const opener = await this.#pull(pod, container, image, await pullSecrets(), events, present?.unfit);
+    let pulled: ImageStatus | undefined;
+    try {
+      pulled = await this.#inspect(image, container, events);
+    } finally {
+      await (pulled ? this.records?.pulled(image, pulled.id, opener) : this.records?.failed(image));
+    }
     if (!pulled) throw new ContainerStartError("ErrImagePull", `image "${image}" is not there after it was pulled`);
     return pulled;
+  }
+
+  /** An image that came with credentials is there for pods that have them too; whether it is there at all is not told others. */
+  async #isOpenTo(image: string, { id }: ImageStatus, pullSecrets: () => Promise<readonly Secret[]>): Promise<boolean> {
+    if (!this.records) return true;
+    const own = async (): Promise<PullCredential[]> =>
+      isImageId(image) ? [] : credentialsOf(image, await pullSecrets()).map(({ from }) => from);
+    return this.records.isOpenTo(image, id, own);
+  }
+
+  /** Of images that are no longer there nothing is remembered. */
+  async retain(images: readonly ImageStatus[]): Promise<void> {
+    await this.records?.retain(images);
   }
 
   /** Drops what is remembered of a pod. */
@@ -107,12 +141,13 @@ export class ImagePuller {
     pullSecrets: readonly Secret[],
     events: PodEvents,
     unfit: string | undefined,
-  ): Promise<void> {
+  ): Promise<PullCredential | undefined> {
     const key = backOffKey(pod, image);
     const begun_ms = performance.now();
     events.normal("Pulling", `Pulling image "${image}"`, container);
     try {
-      const { took_ms, id } = await this.#pullShared(image, pullSecrets);
+      await this.records?.begin(image);
+      const { took_ms, id, opener } = await this.#pullShared(image, pullSecrets);
       this.#lastError.delete(key);
       this.#backOff.reset(key);
       const status = await this.runtime.imageStatus(image).catch(() => undefined);
@@ -123,7 +158,9 @@ export class ImagePuller {
         container,
       );
       if (id === "") throw new Error("the runtime gave no image id");
+      return opener;
     } catch (error) {
+      await this.records?.failed(image);
       const failure = (error as Error).message;
       const message =
         unfit && !failure.includes(unfit) ? `${unfit}; another one cannot be pulled: ${failure}` : failure;
@@ -136,11 +173,13 @@ export class ImagePuller {
     }
   }
 
-  async #pullShared(image: string, pullSecrets: readonly Secret[]): Promise<{ id: string; took_ms: number }> {
+  async #pullShared(image: string, pullSecrets: readonly Secret[]): Promise<Pulled & { took_ms: number }> {
     const provided = (await this.providers?.configsFor(image)) ?? [];
     // The pod's own before the board's.
-    const own = credentialsFor(image, pullSecrets.map(dockerConfig));
-    const auths = [...own, ...credentialsFor(image, provided)];
+    const auths: Attempt[] = [
+      ...credentialsOf(image, pullSecrets).map(({ auth, from }) => ({ auth, opener: from })),
+      ...credentialsFor(image, provided).map((auth) => ({ auth })),
+    ];
     // With credentials two pods may have different rights: only anonymous pulls are shared.
     const underway = auths.length === 0 ? this.#underway.get(image) : undefined;
     let begun_ms = performance.now();
@@ -149,9 +188,9 @@ export class ImagePuller {
       this.#limiter.run(async () => {
         begun_ms = performance.now();
         let failure: unknown;
-        for (const auth of auths.length === 0 ? [undefined] : auths) {
+        for (const { auth, opener } of auths.length === 0 ? [{} as Attempt] : auths) {
           try {
-            return await this.runtime.pullImage(image, auth);
+            return { id: await this.runtime.pullImage(image, auth), opener };
           } catch (error) {
             failure = error;
           }
@@ -163,8 +202,7 @@ export class ImagePuller {
       const done = (): unknown => this.#underway.delete(image);
       pull.then(done, done);
     }
-    const id = await pull;
-    return { id, took_ms: performance.now() - begun_ms };
+    return { ...(await pull), took_ms: performance.now() - begun_ms };
   }
 }
 
@@ -181,6 +219,19 @@ function refuseInvalidName(image: string, container: Container, events: PodEvent
 }
 
 const backOffKey = (pod: Pod, image: string): string => `${podUid(pod)}_${image}`;
+
+/** What a pod's secrets say for an image, the best first. */
+const credentialsOf = (
+  image: string,
+  secrets: readonly Secret[],
+): { readonly auth: ImageAuth; readonly from: PullCredential }[] =>
+  tracedCredentialsFor(
+    image,
+    secrets.map((secret) => ({ config: dockerConfig(secret), from: secret.metadata })),
+  ).map(({ auth, from: { uid = "", namespace = "", name = "" } }) => ({
+    auth,
+    from: { uid, namespace, name, hash: credentialHash(auth) },
+  }));
 
 function dockerConfig(secret: Secret): unknown {
   const base64 = secret.data?.[".dockerconfigjson"] ?? secret.data?.[".dockercfg"];
