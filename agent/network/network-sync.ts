@@ -37,6 +37,8 @@ export class NetworkSync {
     });
     this.running = this.work();
     this.queue.add(sync);
+    // Stopped before: there is nothing left to do.
+    informer.usable.then(() => this.queue.add(sync)).catch(() => undefined);
     this.queue.addAfter(look, look_ms);
   }
 
@@ -49,9 +51,7 @@ export class NetworkSync {
   private async work(): Promise<void> {
     for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
       try {
-        await (key === look
-          ? this.look()
-          : this.network.sync(this.informers.informer(nodes, this.scope).lister.list()));
+        await (key === look ? this.look() : this.bringUp());
         this.queue.forget(key);
       } catch (error) {
         this.log.warn("cannot set up the pod network; trying again", { error });
@@ -61,6 +61,12 @@ export class NetworkSync {
         if (key === look) this.queue.addAfter(look, look_ms);
       }
     }
+  }
+
+  private bringUp(): Promise<void> {
+    const { isUsable, lister } = this.informers.informer(nodes, this.scope);
+    // An agent that has just started knows no Node yet, while pods of before use the routes to all of them.
+    return isUsable ? this.network.sync(lister.list()) : this.network.prepare();
   }
 
   private async look(): Promise<void> {

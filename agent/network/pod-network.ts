@@ -43,24 +43,32 @@ export class PodNetwork {
     this.#run = options.run ?? commandRunner();
   }
 
-  /**
-   * Brings the board to what the Nodes say now. Level-based: call it when a Node's addresses or pod CIDRs change, when
-   * the board's own addresses do, and at a resync. Not to be called again before it has resolved. Rejects with
-   * CommandError or a file system error; what was done by then stays done.
-   */
-  async sync(nodes: readonly RoutedNode[]): Promise<void> {
-    const { podNetworks, nodeName, manageRoutes, foundSettings } = this.#options;
+  /** What does not depend on the Nodes: kernel settings and rules. Otherwise as `sync`, which includes it. */
+  async prepare(): Promise<void> {
+    const { podNetworks, manageRoutes, foundSettings } = this.#options;
     if (!this.#prepared) {
       const v6 = podNetworks.some((cidr) => cidr.includes(":"));
       this.#warnOnce(await prepareKernel({ v6 }, this.#run, foundSettings));
       this.#prepared = true;
     }
+    if (manageRoutes === false) return;
+    if (!this.#rulesStand) await applyForwarding(podNetworks, this.#run);
+    this.#rulesStand = true;
+  }
+
+  /**
+   * Brings the board to what the Nodes say now. Level-based: call it when a Node's addresses or pod CIDRs change, when
+   * the board's own addresses do, and at a resync; with all Nodes, for a route to one that is not among them is taken away.
+   * Not to be called again before it has resolved. Rejects with CommandError or a file system error; what was done by then
+   * stays done.
+   */
+  async sync(nodes: readonly RoutedNode[]): Promise<void> {
+    const { podNetworks, nodeName, manageRoutes } = this.#options;
+    await this.prepare();
     if (manageRoutes === false) {
       await this.#writeCniConfig(nodes, undefined);
       return;
     }
-    if (!this.#rulesStand) await applyForwarding(podNetworks, this.#run);
-    this.#rulesStand = true;
     const family = podNetworks[0]?.includes(":") ? "IPv6" : "IPv4";
     const plan = planRoutes(nodes, { nodeName, family, interfaces: await readInterfaces(this.#run) });
     this.#warnOnce(plan.problems);
