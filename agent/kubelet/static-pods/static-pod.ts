@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseAllDocuments } from "yaml";
 import type { Container, Pod, Probe, Volume } from "#shared/api/types/core-v1.generated.ts";
+import { apiReference } from "./api-reference.ts";
 
 /** A manifest that holds no pod a node can run. */
 export class ManifestError extends Error {
@@ -24,6 +25,8 @@ export function parseStaticPods(text: string, path: string, nodeName: string): P
     if (!Array.isArray(pod.spec?.containers) || pod.spec.containers.length === 0) {
       throw new ManifestError("spec.containers is missing");
     }
+    const reference = apiReference(pod.spec);
+    if (reference !== undefined) throw new ManifestError(`static pods may not reference ${reference}`);
     return [asStatic(pod as Pod, path, nodeName)];
   });
 }
