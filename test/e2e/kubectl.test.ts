@@ -113,7 +113,9 @@ describe("kubectl on pods and boards that run", () => {
   });
 
   test("logs follow, of the container before, since a time, of many pods", async () => {
-    const script = 'echo "run $(cat /kept/count 2>/dev/null)"; echo again >>/kept/count; sleep 2; exit 1';
+    // It fails once, and stays then: what runs and what ran before are the same however late they are asked for.
+    const script =
+      'echo "run $(cat /kept/count 2>/dev/null)"; [ ! -e /kept/count ] || exec sleep 100000; echo again >/kept/count; exit 1';
     it.apply({
       apiVersion: "v1",
       kind: "Pod",
@@ -134,7 +136,8 @@ describe("kubectl on pods and boards that run", () => {
       "-o",
       "jsonpath={.status.containerStatuses[?(@.name=='main')].restartCount}",
     );
-    await it.until(/^run \n$/, "logs", "failing", "-c", "main", "--previous");
+    await it.until(/^run again\n$/, "logs", "failing", "-c", "main");
+    expect(it.kubectl("logs", "failing", "-c", "main", "--previous")).toBe("run \n");
     expect(it.kubectl("logs", "failing", "--all-containers", "--prefix")).toContain("[pod/failing/beside] beside");
     expect(it.kubectl("logs", "-l", "app=web", "--tail=1").match(/started/g)).toHaveLength(2);
     expect(it.kubectl("logs", pod, "--since=1s")).toBe("");
@@ -151,10 +154,12 @@ describe("kubectl on pods and boards that run", () => {
       "--",
       "sh",
       "-c",
-      "for i in 1 2 3; do sleep 1; echo $i; done",
+      "until [ -e /tmp/asked ]; do sleep 0.1; done; for i in 1 2 3; do sleep 1; echo $i; done",
     );
     it.kubectl("wait", "pod/talker", "--for=jsonpath={.status.phase}=Running", "--timeout=180s");
-    expect((await run(["logs", "-f", "talker"])).stdout).toBe("1\n2\n3\n");
+    const followed = run(["logs", "-f", "talker"]);
+    it.kubectl("exec", "talker", "--", "touch", "/tmp/asked");
+    expect((await followed).stdout).toBe("1\n2\n3\n");
   });
 
   test("debug adds a container to a pod, copies a pod, and looks at a board", async () => {
