@@ -67,12 +67,13 @@ export class Matcher {
 
   /** undefined: not meant. Throws NotFound where the namespace that a selector asks about is not there. */
   match(attributes: AdmissionAttributes, criteria: MatchCriteria): Match | undefined {
-    if (!this.#selectsObject(attributes, criteria.objectSelector)) return undefined;
     const own = ownMatch(attributes);
     if (criteria.exclude && this.#ruled(attributes, criteria.exclude, criteria.matchPolicy, own)) return undefined;
     const isOpen = criteria.matchesAllWithoutRules === true && criteria.rules.length === 0;
     const found = isOpen ? own : this.#ruled(attributes, criteria.rules, criteria.matchPolicy, own);
-    return found && this.#selectsNamespace(attributes, criteria.namespaceSelector) ? found : undefined;
+    // Selectors last: one that is broken is no matter for requests that the rules do not mean.
+    if (!found || !this.#selectsNamespace(attributes, criteria.namespaceSelector)) return undefined;
+    return this.#selectsObject(attributes, criteria.objectSelector) ? found : undefined;
   }
 
   #ruled(

@@ -185,7 +185,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** "once changed": a new object has none, and its first change gives it 1. */
   readonly hasGeneration?: boolean | "once changed" | undefined;
   /** What stands behind gates that are closed. It is not stored, but has counted as a change of the spec. */
-  dropDisabled?(draft: T): void;
+  dropDisabled?(draft: T, old?: Readonly<T>): void;
   /** What a change of raises metadata.generation, where that is not just the spec. Compared as JSON. */
   generationBasis?(object: Readonly<T>): unknown;
   validate?(object: T): FieldError[];

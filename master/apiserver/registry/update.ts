@@ -5,6 +5,7 @@ import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
+import { withoutOldFaults } from "../resources/validation/field.ts";
 import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text.ts";
@@ -187,7 +188,7 @@ function prepared(scope: WriteScope, change: Change, draft: KubeObject, old: Kub
   if (mayRaise && basisChanged(strategy, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  strategy?.dropDisabled?.(object);
+  strategy?.dropDisabled?.(object, old);
   const entries = settledManagedFields(old, object);
   if (entries !== object.metadata.managedFields) setManagedFields(object, entries);
   return object;
@@ -242,11 +243,13 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
   const warn = (text: string): void => {
     if (!scope.warnings.includes(text)) scope.warnings.push(text);
   };
-  const own = change.update
-    ? change.update.validate?.(object, old)
-    : subresource === "status"
-      ? strategy?.validateStatusUpdate?.(object, old, warn)
-      : strategy?.validateUpdate?.(object, old, warn);
+  const judged = (next: KubeObject): FieldError[] =>
+    (change.update
+      ? change.update.validate?.(next, old)
+      : subresource === "status"
+        ? strategy?.validateStatusUpdate?.(next, old, warn)
+        : strategy?.validateUpdate?.(next, old, warn)) ?? [];
+  const own = withoutOldFaults(judged(object), () => judged(old));
   if (change.isInternal) return;
   const rules = metadataRulesOf(resource.workingDeclaration);
   const faults = [
@@ -254,7 +257,7 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
     ...(strategy?.judgesNameOnUpdate && !/^(status|finalize)$/.test(subresource ?? "")
       ? validateGenerateName(object.metadata, rules)
       : []),
-    ...(own ?? []),
+    ...own,
   ];
   if (faults.length > 0) throw invalid(resource.judgedKind, change.name, faults);
   if (subresource === undefined || subresource === "scale")

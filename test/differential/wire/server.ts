@@ -15,11 +15,13 @@ import { ensureBootstrapObjects } from "../../../master/bootstrap-objects.ts";
 import { flowControlConfiguration } from "../../../master/flow-control/flow-control.ts";
 import { apiServerUser } from "../../../master/identities.ts";
 import { MasterKeys } from "../../../master/pki/master-keys.ts";
+import type { Store } from "../../../master/store/store.ts";
 import { openMemoryStore } from "../../../master/store/testing/memory-store.ts";
 import type { Target } from "./request.ts";
 
 export interface WireServer {
   readonly target: Target;
+  readonly store: Store;
   /** Its store forgets all history. */
   compact(): Promise<void>;
   /** Starts it anew over the same store, at another address; whoever is connected is cut off. */
@@ -76,6 +78,7 @@ export async function startWireServer(): Promise<WireServer> {
   ]);
   return {
     folder: dataDir,
+    store,
     get target() {
       return {
         url: running.url,

@@ -65,7 +65,7 @@ function validate(object: DaemonSet): FieldError[] {
   return collect((root) => {
     const { spec } = object;
     const field = root.at("spec");
-    validateLabelSelector(spec.selector, field.at("selector"));
+    validateLabelSelector(spec.selector, field.at("selector"), "values of affinity selectors");
     if (spec.selector !== undefined && isEmptySelector(spec.selector)) {
       field.at("selector").invalid(spec.selector, "empty selector is invalid for daemonset");
     }

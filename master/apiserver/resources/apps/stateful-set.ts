@@ -11,7 +11,7 @@ import { templateWarnings } from "../core/pod/warnings.ts";
 import { validateLastingTemplate } from "../core/pod-template-rules.ts";
 import { defaultClaimSpec } from "../core/volume-defaults.ts";
 import { scale, status } from "../subresources.ts";
-import { collect, type Field, nonNegative, oneOf, semanticEqual } from "../validation/field.ts";
+import { collect, type Field, hasFirmFault, nonNegative, oneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label } from "../validation/names.ts";
 import { validateCollisions } from "./deployment.ts";
 import { isEvaluable, validateWorkloadSelector } from "./selector-rules.ts";
@@ -58,8 +58,9 @@ function withClaimVolumes(spec: StatefulSetSpec): PodTemplateSpec {
 }
 
 /** Upstream keeps MaxUnavailableStatefulSet closed: pods are replaced one at a time. */
-function dropMaxUnavailable({ spec }: StatefulSet): void {
-  delete spec.updateStrategy?.rollingUpdate?.maxUnavailable;
+function dropMaxUnavailable({ spec }: StatefulSet, old?: Readonly<StatefulSet>): void {
+  if (old?.spec.updateStrategy?.rollingUpdate?.maxUnavailable === undefined)
+    delete spec.updateStrategy?.rollingUpdate?.maxUnavailable;
 }
 
 function validateStrategy({ updateStrategy }: StatefulSetSpec, field: Field): void {
@@ -73,7 +74,7 @@ function validateStrategy({ updateStrategy }: StatefulSetSpec, field: Field): vo
   } else field.invalid({ Type: type, RollingUpdate: shown ?? null }, "must be 'RollingUpdate' or 'OnDelete'");
 }
 
-function validateSpec(spec: StatefulSetSpec, when: "create" | "update", field: Field): void {
+function validateSpec(spec: StatefulSetSpec, when: "create" | "update", field: Field, old?: StatefulSetSpec): void {
   const policy = spec.podManagementPolicy ?? "";
   if (policy === "") field.at("podManagementPolicy").required();
   else if (policy !== "OrderedReady" && policy !== "Parallel") {
@@ -96,7 +97,10 @@ function validateSpec(spec: StatefulSetSpec, when: "create" | "update", field: F
   nonNegative(spec.ordinals?.start, field.at("ordinals.start"));
   validateWorkloadSelector(spec.selector, "statefulset", field.at("selector"));
   if (isEvaluable(spec.selector)) {
-    validateLastingTemplate(withClaimVolumes(spec), spec.selector, "StatefulSet", field.at("template"));
+    validateLastingTemplate(withClaimVolumes(spec), spec.selector, "StatefulSet", field.at("template"), {
+      // What is there may be wrong; to judge its pods would keep whoever would mend it, or let it go, from writing.
+      isPodUnjudged: old !== undefined && hasFirmFault(collect((root) => validateSpec(old, "update", root))),
+    });
   } else field.at("selector").invalid(spec.selector, "");
 }
 
@@ -113,7 +117,7 @@ const updatable = [
 function validateUpdate(object: StatefulSet, old: Readonly<StatefulSet>): FieldError[] {
   return collect((root) => {
     const field = root.at("spec");
-    validateSpec(object.spec, "update", field);
+    validateSpec(object.spec, "update", field, old.spec);
     const masked: StatefulSetSpec = { ...object.spec };
     for (const key of updatable) Object.assign(masked, { [key]: old.spec[key] });
     if (!semanticEqual(masked, old.spec)) {

@@ -111,7 +111,7 @@ function validateWhole(job: Job, root: Field): void {
 function validateSpecWithSelector(spec: JobSpec, field: Field): void {
   validateJobSpec(spec, field);
   if (spec.selector === undefined) field.at("selector").required();
-  else validateLabelSelector(spec.selector, field.at("selector"));
+  else validateLabelSelector(spec.selector, field.at("selector"), "values of its selector");
   const labels = spec.template.metadata?.labels;
   if (isEvaluable(spec.selector) && (spec.selector === undefined || !selects(spec.selector, labels))) {
     field.at("template", "metadata", "labels").invalid(labels ?? null, "`selector` does not match template `labels`");

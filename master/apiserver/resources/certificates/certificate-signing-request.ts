@@ -4,7 +4,13 @@ import type { CertificateSigningRequest } from "#shared/api/types/certificates-v
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone } from "../columns.ts";
 import { status } from "../subresources.ts";
-import { prepareForApproval, prepareForStatus, validateApproval, validateStatus } from "./conditions.ts";
+import {
+  prepareForApproval,
+  prepareForStatus,
+  validateApproval,
+  validateStatus,
+  validateUpdate,
+} from "./conditions.ts";
 import { validateRequest } from "./rules.ts";
 
 function condition({ status: seen }: CertificateSigningRequest): string {
@@ -50,6 +56,7 @@ export const certificateSigningRequest: ResourceDeclaration<CertificateSigningRe
     validateName: () => [],
     validate: validateRequest,
     prepareForUpdate: keepSpec,
+    validateUpdate,
     prepareForStatusUpdate: prepareForStatus,
     validateStatusUpdate: validateStatus,
   },

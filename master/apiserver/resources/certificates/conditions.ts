@@ -8,6 +8,7 @@ import type {
 } from "#shared/api/types/certificates-v1.generated.ts";
 import { collect, type Field } from "../validation/field.ts";
 import { firstByKey } from "../validation/first-by-key.ts";
+import { validateRequest } from "./rules.ts";
 
 type Condition = CertificateSigningRequestCondition;
 
@@ -42,13 +43,38 @@ export function prepareForStatus(draft: CertificateSigningRequest, old: Readonly
 export const validateApproval = (
   request: CertificateSigningRequest,
   old: Readonly<CertificateSigningRequest>,
-): FieldError[] => collect((root) => validateConditions(request, old, root, "approval"));
+): FieldError[] =>
+  collect((root) => {
+    validateKept(request, root);
+    validateConditions(request, old, root, "approval");
+  });
+
+export const validateUpdate = (
+  request: CertificateSigningRequest,
+  old: Readonly<CertificateSigningRequest>,
+): FieldError[] =>
+  collect((root) => {
+    validateKept(request, root);
+    validateConditions(request, old, root, "update");
+  });
+
+/** What was asked for is judged each time. Admission has found the signature right once. */
+function validateKept({ spec }: CertificateSigningRequest, root: Field): void {
+  const { request } = spec;
+  if (request !== undefined && !isRequestText(request))
+    root.at("spec", "request").invalid(request, "PEM block type must be CERTIFICATE REQUEST");
+  root.addAll(validateRequest({ spec }));
+}
+
+const isRequestText = (base64: string): boolean =>
+  Buffer.from(base64, "base64").includes("-----BEGIN CERTIFICATE REQUEST-----");
 
 export const validateStatus = (
   request: CertificateSigningRequest,
   old: Readonly<CertificateSigningRequest>,
 ): FieldError[] =>
   collect((root) => {
+    validateKept(request, root);
     validateConditions(request, old, root, "status");
     const issued = old.status?.certificate;
     if (issued && issued !== request.status?.certificate)
@@ -71,25 +97,25 @@ function validateConditions(
   request: CertificateSigningRequest,
   old: Readonly<CertificateSigningRequest>,
   root: Field,
-  by: "approval" | "status",
+  by: "approval" | "status" | "update",
 ): void {
   const field = root.at("status", "conditions");
   const seen = new Set<string>();
   for (const [index, { type, status }] of (request.status?.conditions ?? []).entries()) {
     const at = field.index(index);
-    if (!type) at.at("type").required();
+    if (!type) at.at("type").ruled("types of conditions").required();
     const allowed = final.includes(type) ? ["True"] : ["False", "True", "Unknown"];
     if (!status) at.at("status").required();
     else if (!allowed.includes(status)) at.at("status").notSupported(status, allowed);
     if (decisions.includes(type) && decisions.some((other) => other !== type && seen.has(other)))
-      field.invalid(type, "Approved and Denied conditions are mutually exclusive");
-    if (seen.has(type)) at.at("type").duplicate(type);
+      field.ruled("approved or denied").invalid(type, "Approved and Denied conditions are mutually exclusive");
+    if (seen.has(type)) at.at("type").ruled("conditions once each").duplicate(type);
     seen.add(type);
   }
   for (const type of final) {
     const [before, after] = [ofType(old, type).length, ofType(request, type).length];
     if (after < before) field.forbidden(`updates may not remove a condition of type ${JSON.stringify(type)}`);
-    if (after > before && by === "status" && decisions.includes(type))
+    if (after > before && by !== "approval" && decisions.includes(type))
       field.forbidden(`updates may not add a condition of type ${JSON.stringify(type)}`);
   }
 }

@@ -32,19 +32,22 @@ const usages = [
 ];
 
 /** What is asked for, but for the request's own signature: admission checks that, since it has to wait for it. */
-export const validateRequest = ({ spec }: CertificateSigningRequest): FieldError[] =>
+export const validateRequest = ({ spec }: Pick<CertificateSigningRequest, "spec">): FieldError[] =>
   collect((root) => {
     const field = root.at("spec");
     if (spec.request === undefined) field.at("request").invalid(null, "PEM block type must be CERTIFICATE REQUEST");
     if (!spec.usages?.length) field.at("usages").required();
     const seen = new Set<string>();
     each(spec.usages, field.at("usages"), (usage, at) => {
-      if (!usages.includes(usage)) at.notSupported(usage, usages);
-      if (seen.has(usage)) at.duplicate(usage);
+      if (!usages.includes(usage)) at.ruled("usages that are known").notSupported(usage, usages);
+      if (seen.has(usage)) at.ruled("usages once each").duplicate(usage);
       seen.add(usage);
     });
     if (spec.signerName === legacySigner)
-      field.at("signerName").invalid(spec.signerName, "the legacy signerName is not allowed via this API version");
+      field
+        .at("signerName")
+        .ruled("no legacy signer")
+        .invalid(spec.signerName, "the legacy signerName is not allowed via this API version");
     else validateSignerName(spec.signerName, field.at("signerName"));
     const life_s = spec.expirationSeconds;
     if (life_s !== undefined && life_s < minLife_s)

@@ -3,14 +3,18 @@ import { leases } from "#shared/api/resources.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
+import { dropUnlessUsed } from "../gated-fields.ts";
 import { collect, nonNegative } from "../validation/field.ts";
 
-/** Fields of coordinated leader election, which upstream keeps behind a gate that is closed: dropped. */
-function dropCoordination({ spec }: Lease): void {
-  if (!spec) return;
-  delete spec.strategy;
-  delete spec.preferredHolder;
-}
+/** Fields of coordinated leader election. */
+const dropCoordination = dropUnlessUsed<Lease>(
+  ({ spec }) => {
+    if (spec) delete spec.strategy;
+  },
+  ({ spec }) => {
+    if (spec) delete spec.preferredHolder;
+  },
+);
 
 const validate = ({ spec }: Lease): FieldError[] =>
   collect((root) => {
@@ -20,6 +24,8 @@ const validate = ({ spec }: Lease): FieldError[] =>
       field.at("leaseDurationSeconds").invalid(duration_s, "must be greater than 0");
     }
     nonNegative(leaseTransitions, field.at("leaseTransitions"));
+    if (spec?.preferredHolder && !spec.strategy)
+      field.at("preferredHolder").forbidden("may only be specified if `strategy` is defined");
   });
 
 export const lease: ResourceDeclaration<Lease> = {
@@ -29,7 +35,7 @@ export const lease: ResourceDeclaration<Lease> = {
     metadataRules: "names",
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
-    prepareForCreate: dropCoordination,
+    prepareForCreate: (draft) => dropCoordination(draft),
     prepareForUpdate: dropCoordination,
     validate,
     validateUpdate: validate,

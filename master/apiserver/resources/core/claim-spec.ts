@@ -37,7 +37,7 @@ export function validateClaimSpec(
     dataSourceRef,
   } = spec ?? {};
   if (!modes?.length) field.at("accessModes").required("at least 1 access mode is required");
-  validateLabelSelector(selector, field.at("selector"), tolerant);
+  validateLabelSelector(selector, field.at("selector"), "values of its selector");
   validateAccessModes(modes, field.at("accessModes"));
   validateStorageRequest(resources?.requests?.["storage"], field.at("resources").key("storage"));
   if (storageClassName)

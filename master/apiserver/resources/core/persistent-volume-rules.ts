@@ -146,7 +146,7 @@ export function validatePersistentVolume({ metadata, spec }: PersistentVolume): 
     if (policy) oneOf(policy, ["Delete", "Recycle", "Retain"], field.at("persistentVolumeReclaimPolicy"));
     if (nodeAffinity) {
       const at = field.at("nodeAffinity", "required");
-      if (nodeAffinity.required) validateNodeSelector(nodeAffinity.required, at);
+      if (nodeAffinity.required) validateNodeSelector(nodeAffinity.required, at, "values of node affinity");
       else at.required("must specify required node constraints");
     }
     validateSources(spec, field);

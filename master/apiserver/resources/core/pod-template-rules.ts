@@ -3,7 +3,7 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { Field } from "../validation/field.ts";
 import { selects } from "../validation/selectors.ts";
-import { validatePodTemplate } from "./pod/validate.ts";
+import { validatePodTemplate, validateTemplateMetadata } from "./pod/validate.ts";
 
 /** A template whose pods run on and on: RestartPolicy Always, no deadline, and its labels are what the selector picks. */
 export function validateLastingTemplate(
@@ -11,6 +11,7 @@ export function validateLastingTemplate(
   selector: LabelSelector | undefined,
   kind: string,
   field: Field,
+  { isPodUnjudged = false }: { readonly isPodUnjudged?: boolean } = {},
 ): void {
   // No selector picks nothing, an empty one everything.
   if (selector === undefined || !selects(selector, template?.metadata?.labels)) {
@@ -18,7 +19,8 @@ export function validateLastingTemplate(
     const printed = labels && Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
     field.at("metadata", "labels").invalid(printed, "`selector` does not match template `labels`");
   }
-  validatePodTemplate(template, field);
+  if (isPodUnjudged) validateTemplateMetadata(template, field);
+  else validatePodTemplate(template, field);
   if (template?.spec?.restartPolicy !== "Always") {
     field.at("spec", "restartPolicy").notSupported(template?.spec?.restartPolicy ?? "", ["Always"]);
   }

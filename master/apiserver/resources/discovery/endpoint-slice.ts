@@ -2,11 +2,13 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
+import { semanticEqual } from "../validation/field.ts";
 import { addressWarnings, eachWarned } from "../validation/warned-values.ts";
 import { applyEndpointSliceDefaults, validateEndpointSlice } from "./rules.ts";
 
-/** Only the beta version could set it. */
-function dropTopology({ endpoints = [] }: EndpointSlice): void {
+/** Only the beta version could set it: it stays while the endpoints do. */
+function dropTopology({ endpoints = [] }: EndpointSlice, old?: Readonly<EndpointSlice>): void {
+  if (old && semanticEqual(endpoints, old.endpoints)) return;
   for (const endpoint of endpoints) delete endpoint.deprecatedTopology;
 }
 

@@ -84,7 +84,7 @@ const hasRelaxedServiceName = (old: Readonly<Ingress> | undefined): boolean =>
   old !== undefined &&
   [old.spec.defaultBackend ?? {}, ...(old.spec.rules ?? []).flatMap(backendsOf)].some(isOnlyRelaxed);
 
-const backendsOf = ({ http }: IngressRule): IngressBackend[] => http?.paths.map(({ backend }) => backend) ?? [];
+const backendsOf = ({ http }: IngressRule): IngressBackend[] => http?.paths?.map(({ backend }) => backend) ?? [];
 
 const hasInvalidWildcardRule = (old: Readonly<Ingress> | undefined): boolean =>
   (old?.spec.rules ?? []).some(

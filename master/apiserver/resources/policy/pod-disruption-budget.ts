@@ -28,7 +28,7 @@ const validate = ({ spec }: PodDisruptionBudget): FieldError[] =>
       validateNumberOrPercent(value, field.at(key));
       validateNotMoreThanAll(value, field.at(key));
     }
-    validateLabelSelector(selector, field.at("selector"));
+    validateLabelSelector(selector, field.at("selector"), "values of its selector");
     if (policy !== undefined) oneOf(policy, ["AlwaysAllow", "IfHealthyBudget"], field.at("unhealthyPodEvictionPolicy"));
   });
 

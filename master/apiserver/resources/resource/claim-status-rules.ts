@@ -9,6 +9,7 @@ import type {
   ResourceClaim,
 } from "#shared/api/types/resource-v1.generated.ts";
 import { validateCSIDriverName } from "../core/volume-sources.ts";
+import { dropUnlessUsed } from "../gated-fields.ts";
 import { validateInterfaceAddress } from "../validation/addresses.ts";
 import { collect, type Field, immutable, requiredOneOf, semanticEqual } from "../validation/field.ts";
 import { isDns1123Label } from "../validation/names.ts";
@@ -35,17 +36,27 @@ const maxInterfaceName_bytes = 256;
 const maxHardwareAddress_bytes = 128;
 const maxAddresses = 16;
 
+const dropGatedResults = dropUnlessUsed<ResourceClaim>(
+  (claim) => {
+    for (const result of resultsOf(claim)) {
+      delete result.shareID;
+      delete result.consumedCapacity;
+    }
+    for (const device of claim.status?.devices ?? []) delete device.shareID;
+  },
+  (claim) => {
+    for (const result of resultsOf(claim)) {
+      delete result.bindingConditions;
+      delete result.bindingFailureConditions;
+    }
+  },
+);
+
 /** Leaves out what stands behind gates that upstream keeps closed, and what is told of devices that are given back. */
 export function prepareClaimStatus(draft: ResourceClaim, old: Readonly<ResourceClaim>): void {
   const { status } = draft;
   if (!status) return;
-  for (const result of resultsOf(draft)) {
-    delete result.shareID;
-    delete result.consumedCapacity;
-    delete result.bindingConditions;
-    delete result.bindingFailureConditions;
-  }
-  for (const device of status.devices ?? []) delete device.shareID;
+  dropGatedResults(draft, old);
   const allocated = new Set(resultsOf(draft).map(deviceKey));
   const givenBack = new Set(
     resultsOf(old)

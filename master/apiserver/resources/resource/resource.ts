@@ -8,6 +8,7 @@ import type {
 } from "#shared/api/types/resource-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
+import { dropUnlessUsed } from "../gated-fields.ts";
 import { unprintedStatus as status } from "../subresources.ts";
 import { isLongName } from "../validation/names.ts";
 import { validateClaim, validateClass, validateSameSpec, validateTemplate } from "./claim-rules.ts";
@@ -15,41 +16,45 @@ import { prepareClaimStatus, validateClaimStatus } from "./claim-status-rules.ts
 import { applyAllocationDefaults, applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
 
-/** What stands behind gates that upstream keeps closed. */
-function dropExtendedResource({ spec }: DeviceClass): void {
+const dropExtendedResource = dropUnlessUsed<DeviceClass>(({ spec }) => {
   delete spec.extendedResourceName;
-}
+});
 
-function dropGatedDemands({ requests = [], constraints = [] }: DeviceClaim): void {
-  for (const constraint of constraints) delete constraint.distinctAttribute;
-  for (const { exactly, firstAvailable = [] } of requests) {
-    for (const request of [...(exactly ? [exactly] : []), ...firstAvailable]) {
-      delete request.tolerations;
-      delete request.capacity;
-    }
-  }
-}
+const allRequests = ({ requests = [] }: DeviceClaim) =>
+  requests.flatMap(({ exactly, firstAvailable = [] }) => [...(exactly ? [exactly] : []), ...firstAvailable]);
 
-function dropGatedOffers({ spec }: ResourceSlice): void {
-  delete spec.perDeviceNodeSelection;
-  delete spec.sharedCounters;
-  for (const device of spec.devices ?? []) {
-    for (const field of gatedDeviceFields) delete device[field];
-    for (const each of Object.values(device.capacity ?? {})) delete each.requestPolicy;
-  }
-}
+const dropGatedDemands = dropUnlessUsed<DeviceClaim>(
+  (claim) => {
+    for (const request of allRequests(claim)) delete request.tolerations;
+  },
+  (claim) => {
+    for (const constraint of claim.constraints ?? []) delete constraint.distinctAttribute;
+    for (const request of allRequests(claim)) delete request.capacity;
+  },
+);
 
-const gatedDeviceFields = [
-  "consumesCounters",
-  "nodeName",
-  "nodeSelector",
-  "allNodes",
-  "taints",
-  "bindsToNode",
-  "bindingConditions",
-  "bindingFailureConditions",
-  "allowMultipleAllocations",
-] as const;
+type DeviceField = keyof NonNullable<ResourceSlice["spec"]["devices"]>[number];
+
+const dropOfDevices =
+  (...fields: readonly DeviceField[]) =>
+  ({ spec }: ResourceSlice): void => {
+    for (const device of spec.devices ?? []) for (const field of fields) delete device[field];
+  };
+
+const dropGatedOffers = dropUnlessUsed<ResourceSlice>(
+  dropOfDevices("taints"),
+  (slice) => {
+    delete slice.spec.perDeviceNodeSelection;
+    delete slice.spec.sharedCounters;
+    dropOfDevices("consumesCounters", "nodeName", "nodeSelector", "allNodes")(slice);
+  },
+  dropOfDevices("bindsToNode", "bindingConditions", "bindingFailureConditions"),
+  (slice) => {
+    dropOfDevices("allowMultipleAllocations")(slice);
+    for (const { capacity = {} } of slice.spec.devices ?? [])
+      for (const each of Object.values(capacity)) delete each.requestPolicy;
+  },
+);
 
 function claimState({ metadata, status: seen }: ResourceClaim): string {
   const states: string[] = metadata.deletionTimestamp === undefined ? [] : ["deleted"];
@@ -72,7 +77,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
       applyAllocationDefaults(draft);
     },
     prepareForCreate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
-    prepareForUpdate: ({ spec }) => dropGatedDemands(spec.devices ?? {}),
+    prepareForUpdate: ({ spec }, old) => dropGatedDemands(spec.devices ?? {}, old.spec.devices ?? {}),
     validate: validateClaim,
     validateUpdate: validateSameSpec,
     prepareForStatusUpdate: prepareClaimStatus,
@@ -88,7 +93,7 @@ export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> =
     answersDeleteWithObject: true,
     applyDefaults: ({ spec }) => applyDeviceDefaults(spec.spec?.devices ?? {}),
     prepareForCreate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
-    prepareForUpdate: ({ spec }) => dropGatedDemands(spec.spec?.devices ?? {}),
+    prepareForUpdate: ({ spec }, old) => dropGatedDemands(spec.spec?.devices ?? {}, old.spec.spec?.devices ?? {}),
     validate: validateTemplate,
     validateUpdate: (object, old) => [...validateTemplate(object), ...validateSameSpec(object, old)],
   },

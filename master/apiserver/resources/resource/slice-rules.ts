@@ -47,6 +47,8 @@ function validateSpec(spec: ResourceSliceSpec, field: Field): void {
     field.at("pool", "resourceSliceCount").invalid(resourceSliceCount, "must be greater than zero");
   if (generation < 0) field.at("pool", "generation").invalid(generation, "must be greater than or equal to zero");
   validateNodes(spec, field);
+  if (spec.sharedCounters?.length && spec.devices?.length)
+    field.invalid("", "only one of `sharedCounters` or `devices` is allowed");
   limitedSet(spec.devices, maxDevices, field.at("devices"), (device) => device.name, validateDevice);
 }
 

@@ -9,17 +9,21 @@ import { goQuote } from "#shared/api/selector/go-quote.ts";
  *  does, which comes to more than the memory holds. */
 const ENOUGH = 256 * 1024;
 const said = new WeakMap<readonly FieldError[], number>();
+/** The rule that a fault is of, where objects are older than the rule. */
+const rules = new WeakMap<FieldError, string>();
 
 export class Field {
   readonly #errors: FieldError[];
   readonly #parent: Field | undefined;
   readonly #step: string | number | readonly string[];
+  readonly #rule: string | undefined;
 
   /** `path` leads on from the parent: an index, or a path as it is written (`[key]`), or names of fields. */
-  constructor(path: string | number | readonly string[], errors: FieldError[], parent?: Field) {
+  constructor(path: string | number | readonly string[], errors: FieldError[], parent?: Field, rule?: string) {
     this.#step = path;
     this.#errors = errors;
     this.#parent = parent;
+    this.#rule = parent ? (rule ?? parent.#rule) : rule;
   }
 
   /** Put together when something is found wrong: most places are fine. */
@@ -46,6 +50,11 @@ export class Field {
   apart(): { readonly field: Field; readonly errors: FieldError[] } {
     const errors: FieldError[] = [];
     return { field: new Field("", errors, this), errors };
+  }
+
+  /** The same place, judged by a rule that some objects are older than: see withoutOldFaults. */
+  ruled(rule: string): Field {
+    return new Field("", this.#errors, this, rule);
   }
 
   required(detail = ""): void {
@@ -107,6 +116,7 @@ export class Field {
     if (this.#isEnough) return;
     const error = { field: this.path, reason, message: detail === "" ? what : `${what}: ${detail}` };
     this.#errors.push(error);
+    if (this.#rule !== undefined) rules.set(error, this.#rule);
     said.set(this.#errors, (said.get(this.#errors) ?? 0) + error.field.length + error.message.length);
   }
 
@@ -125,6 +135,19 @@ export function collect(validate: (root: Field) => void): FieldError[] {
   validate(new Field("", errors));
   return errors;
 }
+
+/**
+ * What is wrong with an update, but for rules that the present object breaks as well: it may stay as it is, and be changed
+ * elsewhere (upstream's validation options, which are worked out from the old object). `ofPresent` judges it as it is.
+ */
+export function withoutOldFaults(faults: FieldError[], ofPresent: () => readonly FieldError[]): FieldError[] {
+  if (!faults.some((fault) => rules.has(fault))) return faults;
+  const broken = new Set(ofPresent().map((fault) => rules.get(fault)));
+  return faults.filter((fault) => !rules.has(fault) || !broken.has(rules.get(fault)));
+}
+
+/** Whether any fault is of no such rule. */
+export const hasFirmFault = (faults: readonly FieldError[]): boolean => faults.some((fault) => !rules.has(fault));
 
 /** A bad value as Go prints it: strings quoted, all else as JSON. */
 function render(value: unknown): string {

@@ -4,8 +4,9 @@ import type { Field } from "./field.ts";
 import { isDns1123Subdomain, isLabelValue } from "./names.ts";
 import { validateLabelName, validateLabels } from "./object-meta.ts";
 
-/** `tolerant` accepts values that are no label values: for fields that always did. */
-export function validateLabelSelector(selector: LabelSelector | undefined, field: Field, tolerant?: "tolerant"): void {
+/** `tolerant` accepts values that are no label values: for fields that always did. Any other text names the rule that they are
+ *  judged by where they once were not. */
+export function validateLabelSelector(selector: LabelSelector | undefined, field: Field, tolerant?: string): void {
   if (selector === undefined) return;
   validateLabels(selector.matchLabels, field.at("matchLabels"));
   for (const [index, requirement] of (selector.matchExpressions ?? []).entries()) {
@@ -13,13 +14,17 @@ export function validateLabelSelector(selector: LabelSelector | undefined, field
   }
 }
 
-function validateRequirement(requirement: LabelSelectorRequirement, field: Field, tolerant?: "tolerant"): void {
+function validateRequirement(requirement: LabelSelectorRequirement, field: Field, tolerant?: string): void {
   const { key = "", operator = "", values = [] } = requirement;
   validateOperands(operator, values, field, []);
   validateLabelName(key, field.at("key"));
-  if (tolerant) return;
-  for (const [index, value] of values.entries())
-    field.at("values").index(index).invalidEach(value, isLabelValue(value));
+  validateValues(values, field, tolerant);
+}
+
+function validateValues(values: readonly string[], field: Field, tolerant?: string): void {
+  if (tolerant === "tolerant") return;
+  const at = tolerant ? field.at("values").ruled(tolerant) : field.at("values");
+  for (const [index, value] of values.entries()) at.index(index).invalidEach(value, isLabelValue(value));
 }
 
 /** Values go with the operator. False for an operator that is not known. */
@@ -46,13 +51,11 @@ function validateOperands(operator: string, values: readonly string[], field: Fi
 function validateNodeRequirement(
   { key = "", operator = "", values = [] }: NodeSelectorRequirement,
   field: Field,
-  tolerant?: "tolerant",
+  tolerant?: string,
 ): void {
   validateOperands(operator, values, field, ["Gt", "Lt"]);
   validateLabelName(key, field.at("key"));
-  if (tolerant) return;
-  for (const [index, value] of values.entries())
-    field.at("values").index(index).invalidEach(value, isLabelValue(value));
+  validateValues(values, field, tolerant);
 }
 
 function validateNodeFieldRequirement(
@@ -72,7 +75,7 @@ function validateNodeFieldRequirement(
   }
 }
 
-export function validateNodeSelectorTerm(term: NodeSelectorTerm, field: Field, tolerant?: "tolerant"): void {
+export function validateNodeSelectorTerm(term: NodeSelectorTerm, field: Field, tolerant?: string): void {
   for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
     validateNodeRequirement(requirement, field.at("matchExpressions").index(index), tolerant);
   }
@@ -81,13 +84,14 @@ export function validateNodeSelectorTerm(term: NodeSelectorTerm, field: Field, t
   }
 }
 
-export function validateNodeSelector(selector: NodeSelector, field: Field): void {
+export function validateNodeSelector(selector: NodeSelector, field: Field, tolerant?: string): void {
   const terms = field.at("nodeSelectorTerms");
   if (!selector.nodeSelectorTerms?.length) {
     terms.required("must have at least one node selector term");
     return;
   }
-  for (const [index, term] of selector.nodeSelectorTerms.entries()) validateNodeSelectorTerm(term, terms.index(index));
+  for (const [index, term] of selector.nodeSelectorTerms.entries())
+    validateNodeSelectorTerm(term, terms.index(index), tolerant);
 }
 
 /** Whether a selector picks objects with these labels. Both are taken as valid. */

@@ -9,6 +9,7 @@ import type {
   PodTemplateSpec,
   Probe,
   ResourceRequirements,
+  VolumeProjection,
 } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
@@ -84,9 +85,9 @@ export function withPodTemplate<T extends KubeObject>(
   templateOf: (object: T) => PodTemplateSpec | undefined,
   strategy: Strategy<T>,
 ): Strategy<T> {
-  const drop = (draft: T): void => {
+  const drop = (draft: T, old?: Readonly<T>): void => {
     const spec = templateOf(draft)?.spec;
-    if (spec) dropGatedPodFields(spec);
+    if (spec) dropGatedPodFields(spec, old && templateOf(old)?.spec);
   };
   return {
     ...strategy,
@@ -95,27 +96,36 @@ export function withPodTemplate<T extends KubeObject>(
       strategy.prepareForCreate?.(draft);
     },
     prepareForUpdate(draft, old) {
-      drop(draft);
+      drop(draft, old);
       strategy.prepareForUpdate?.(draft, old);
     },
   };
 }
 
-/** What stands behind gates that upstream keeps closed. */
-export function dropGatedPodFields(spec: PodSpec): void {
-  delete spec.workloadRef;
-  for (const list of [spec.initContainers, spec.containers, spec.ephemeralContainers]) {
-    for (const container of list ?? []) {
-      if (container.lifecycle?.stopSignal === undefined) continue;
-      delete container.lifecycle.stopSignal;
-      if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
-    }
+/** What stands behind gates that upstream keeps closed, unless the pod has had it before. */
+export function dropGatedPodFields(spec: PodSpec, old?: Readonly<PodSpec>): void {
+  if (old?.workloadRef === undefined) delete spec.workloadRef;
+  if (!allContainers(old).some(({ lifecycle }) => lifecycle?.stopSignal !== undefined)) dropStopSignals(spec);
+  for (const kind of ["clusterTrustBundle", "podCertificate"] as const) {
+    if (projectionsOf(old).some((source) => source[kind] !== undefined)) continue;
+    for (const source of projectionsOf(spec)) delete source[kind];
   }
-  for (const { projected } of spec.volumes ?? []) {
-    for (const source of projected?.sources ?? []) {
-      delete source.clusterTrustBundle;
-      delete source.podCertificate;
-    }
+}
+
+const allContainers = (spec: Readonly<PodSpec> | undefined): Pick<Container, "lifecycle">[] => [
+  ...(spec?.initContainers ?? []),
+  ...(spec?.containers ?? []),
+  ...(spec?.ephemeralContainers ?? []),
+];
+
+const projectionsOf = (spec: Readonly<PodSpec> | undefined): VolumeProjection[] =>
+  (spec?.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? []);
+
+function dropStopSignals(spec: PodSpec): void {
+  for (const container of allContainers(spec)) {
+    if (container.lifecycle?.stopSignal === undefined) continue;
+    delete container.lifecycle.stopSignal;
+    if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
   }
 }
 

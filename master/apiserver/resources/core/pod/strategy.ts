@@ -67,7 +67,7 @@ export const podStrategy: Strategy<Pod> = {
     dropGatedPodFields(draft.spec);
     resolveLabelKeys(draft.spec, draft.metadata.labels);
   },
-  prepareForUpdate: ({ spec }) => dropGatedPodFields(spec),
+  prepareForUpdate: ({ spec }, old) => dropGatedPodFields(spec, old.spec),
   prepareForStatusUpdate: preparePodStatus,
   statusResets: [
     ["metadata", "deletionTimestamp"],

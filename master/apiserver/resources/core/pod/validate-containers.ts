@@ -50,15 +50,7 @@ export function validateInitContainers(around: ContainerSurroundings, field: Fie
   for (const [index, container] of (spec.initContainers ?? []).entries()) {
     const at = field.index(index);
     validateCommon(container, around, at);
-    if (container.restartPolicy === undefined) {
-      if (container.restartPolicyRules?.length)
-        at.at("restartPolicy").required("must specify restartPolicy when restart rules are used");
-    } else if (!isSidecar(container)) validateRestartRules(container, at);
-    else if (container.restartPolicyRules?.length) {
-      at.at("restartPolicyRules").forbidden(
-        "restartPolicyRules are not allowed for init containers with restart policy Always",
-      );
-    }
+    validateInitRestart(container, at);
     if (names.has(container.name)) at.at("name").duplicate(container.name);
     else if (container.name) names.add(container.name);
     validateHostPorts([container], field);
@@ -265,6 +257,23 @@ function validateResizePolicy(
   }
 }
 
+function validateInitRestart(container: Container, field: Field): void {
+  const { restartPolicy, restartPolicyRules: rules = [] } = container;
+  if (restartPolicy === undefined) {
+    if (rules.length > 0) field.at("restartPolicy").required("must specify restartPolicy when restart rules are used");
+  } else if (!isSidecar(container)) validateRestartRules(container, field);
+  else if (rules.length > 0) {
+    const at = field.at("restartPolicyRules");
+    (rules.some(isOfAll) ? at.ruled(restartOfAll) : at).forbidden(
+      "restartPolicyRules are not allowed for init containers with restart policy Always",
+    );
+  }
+}
+
+/** Behind a gate that upstream keeps closed. */
+const restartOfAll = "restart of all containers";
+const isOfAll = ({ action }: { readonly action?: string }): boolean => action === "RestartAllContainers";
+
 /** A container's own restart policy and its rules (KEP-5307). */
 function validateRestartRules({ restartPolicy, restartPolicyRules: rules = [] }: Container, field: Field): void {
   const at = field.at("restartPolicy");
@@ -275,7 +284,8 @@ function validateRestartRules({ restartPolicy, restartPolicyRules: rules = [] }:
   if (rules.length > 20) field.at("restartPolicyRules").tooLong(20);
   for (const [index, { action, exitCodes }] of rules.entries()) {
     const rule = field.at("restartPolicyRules").index(index);
-    oneOf(action, ["Restart"], rule.at("action"));
+    const place = rule.at("action");
+    oneOf(action, ["Restart"], isOfAll({ action }) ? place.ruled(restartOfAll) : place);
     if (exitCodes === undefined) {
       rule.at("exitCodes").required("must be specified");
       continue;

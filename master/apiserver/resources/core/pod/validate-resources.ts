@@ -58,7 +58,7 @@ function validateEntry(name: string, amount: string | number, validateName: Name
   validateName(name, field);
   validateAmount(name, amount, field);
   if (isHugePages(name) && !isHugePagesDivisible(name, amount)) {
-    field.invalid(String(amount), `${amount} is not positive integer multiple of ${name}`);
+    field.ruled("whole huge pages").invalid(String(amount), `${amount} is not positive integer multiple of ${name}`);
   }
 }
 

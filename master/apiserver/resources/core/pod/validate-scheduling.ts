@@ -23,7 +23,12 @@ export function validateAffinity(affinity: Affinity | undefined, field: Field): 
   const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   const preferred = affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   const node = field.at("nodeAffinity");
-  if (required) validateNodeSelector(required, node.at("requiredDuringSchedulingIgnoredDuringExecution"));
+  if (required)
+    validateNodeSelector(
+      required,
+      node.at("requiredDuringSchedulingIgnoredDuringExecution"),
+      "values of node affinity",
+    );
   for (const [index, { weight, preference }] of preferred.entries()) {
     const at = node.at("preferredDuringSchedulingIgnoredDuringExecution").index(index);
     validateWeight(weight, at);
@@ -44,8 +49,8 @@ export function validateAffinity(affinity: Affinity | undefined, field: Field): 
 }
 
 function validateAffinityTerm(term: PodAffinityTerm, field: Field): void {
-  validateLabelSelector(term.labelSelector, field.at("labelSelector"));
-  validateLabelSelector(term.namespaceSelector, field.at("namespaceSelector"));
+  validateLabelSelector(term.labelSelector, field.at("labelSelector"), "values of affinity selectors");
+  validateLabelSelector(term.namespaceSelector, field.at("namespaceSelector"), "values of affinity selectors");
   for (const name of term.namespaces ?? []) field.at("namespace").invalidEach(name, isDns1123Label(name));
   validateLabelKeys(term.matchLabelKeys, term.mismatchLabelKeys, term.labelSelector, field);
   const { topologyKey = "" } = term;
@@ -110,7 +115,12 @@ function validateToleration(
     if (value !== "") field.at("operator").invalid(value, "value must be empty when `operator` is 'Exists'");
   } else {
     const isComparison = operator === "Lt" || operator === "Gt";
-    field.at("operator").notSupported(operator, ["Equal", "Exists", ...(isComparison ? ["Lt", "Gt"] : [])]);
+    const at = field.at("operator");
+    (isComparison ? at.ruled("comparing tolerations") : at).notSupported(operator, [
+      "Equal",
+      "Exists",
+      ...(isComparison ? ["Lt", "Gt"] : []),
+    ]);
   }
   if (effect !== "") oneOf(effect, taintEffects, field.at("effect"));
 }
@@ -159,7 +169,7 @@ export function validateTopologySpread(
       if (constraint[key] !== undefined) oneOf(constraint[key], ["Honor", "Ignore"], at.at(key));
     }
     validateLabelKeys(constraint.matchLabelKeys, [], constraint.labelSelector, at);
-    validateLabelSelector(constraint.labelSelector, at.at("labelSelector"));
+    validateLabelSelector(constraint.labelSelector, at.at("labelSelector").ruled("selectors of spread constraints"));
   }
 }
 

@@ -329,5 +329,5 @@ function validateTokenProjection(
   if (expirationSeconds < 600) at.invalid(expirationSeconds, "may not specify a duration less than 10 minutes");
   if (expirationSeconds > 2 ** 32) at.invalid(expirationSeconds, "may not specify a duration larger than 2^32 seconds");
   if (path === "") volume.at("path").required();
-  else validateLocalNonReservedPath(path, volume.at("path"));
+  else validateLocalNonReservedPath(path, volume.at("path").ruled("paths of tokens"));
 }

@@ -89,7 +89,7 @@ export function validatePodAnnotations(annotations: ObjectMeta["annotations"], s
   }
   const cost = annotations?.[deletionCostAnnotation];
   if (cost !== undefined && !isDeletionCost(cost)) {
-    field.key(deletionCostAnnotation).invalid(cost, "must be a 32bit integer");
+    field.key(deletionCostAnnotation).ruled("deletion cost").invalid(cost, "must be a 32bit integer");
   }
   validateSecurityAnnotations(annotations, spec, field);
 }
@@ -100,14 +100,19 @@ const isDeletionCost = (text: string): boolean =>
 /** A template inside a workload. */
 export function validatePodTemplate(template: PodTemplateSpec | undefined, field: Field): void {
   const { metadata = {}, spec = {} as PodSpec } = template ?? {};
-  validateLabels(metadata.labels, field.at("labels"));
-  validateAnnotations(metadata.annotations, field.at("annotations"));
-  validatePodAnnotations(metadata.annotations, spec, field.at("annotations"));
+  validateTemplateMetadata(template, field);
   validatePodSpec(spec, undefined, field.at("spec"));
   validateAnnotationsMatchFields(metadata.annotations, spec, field.at("spec"));
   if (spec.ephemeralContainers?.length) {
     field.at("spec", "ephemeralContainers").forbidden("ephemeral containers not allowed in pod template");
   }
+}
+
+export function validateTemplateMetadata(template: PodTemplateSpec | undefined, field: Field): void {
+  const { metadata = {}, spec = {} as PodSpec } = template ?? {};
+  validateLabels(metadata.labels, field.at("labels"));
+  validateAnnotations(metadata.annotations, field.at("annotations"));
+  validatePodAnnotations(metadata.annotations, spec, field.at("annotations"));
 }
 
 /** `pod` is the metadata of a real pod; absent in templates. */
