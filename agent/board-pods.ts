@@ -11,6 +11,7 @@ import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { linuxHost } from "./host/linux-host.ts";
 import type { CredentialProviders } from "./kubelet/images/credential-providers.ts";
+import { type ImageSettings, imageRulesOf, imageVerificationOf } from "./kubelet/images/image-settings.ts";
 import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
@@ -42,7 +43,8 @@ export interface BoardPodsStart {
       | "rootDir"
       | "imageCredentialProviderConfig"
       | "imageCredentialProviderBinDir"
-    >;
+    > &
+    ImageSettings;
   readonly disabled: AgentStart["disabled"];
   /** What differs between a board of Bramble's own and a kubelet alone. */
   readonly kubelet: Pick<
@@ -100,6 +102,8 @@ export async function startBoardPods(
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
+    imageRules: imageRulesOf(settings),
+    imageVerification: imageVerificationOf(settings),
     credentialProviders: await credentialProviders(settings, log),
     troubles: () => troubles.list,
     ...given,

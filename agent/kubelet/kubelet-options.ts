@@ -8,6 +8,8 @@ import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { PodCgroupSettings } from "./cgroups/pod-cgroups.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
+import type { ImageGarbageRules } from "./images/image-gc.ts";
+import type { ImageVerification } from "./images/pull-records.ts";
 import type { Reserved } from "./node/node-status.ts";
 import type { PriorityGrace } from "./shutdown/grace-periods.ts";
 
@@ -48,6 +50,10 @@ export interface KubeletOptions {
   readonly cgroups?: PodCgroupSettings | undefined;
   readonly reserved?: Reserved | undefined;
   readonly resolvConf?: string | undefined;
+  /** Which images go when; upstream's defaults when absent. */
+  readonly imageRules?: ImageGarbageRules | undefined;
+  /** Who may use images that are on the board; as by default when absent. */
+  readonly imageVerification?: ImageVerification | undefined;
   /** Exec plugins that know credentials of registries. */
   readonly credentialProviders?: CredentialProviders | undefined;
   /** What keeps pods from starting beside the runtime, such as a missing pod network; empty when nothing does. */

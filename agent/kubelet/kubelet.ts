@@ -100,7 +100,11 @@ export class Kubelet {
     const volatile = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
     const board = await readBoard();
     this.#hostDns = parseResolvConf(await readFile(options.resolvConf ?? "/etc/resolv.conf", "utf8").catch(() => ""));
-    const pullRecords = await PullRecords.open(join(options.dataDir, "image-pulls.json"), this.#log);
+    const pullRecords = await PullRecords.open(
+      join(options.dataDir, "image-pulls.json"),
+      this.#log,
+      options.imageVerification,
+    );
     const parts = this.#assemble(board, volatile, pullRecords);
     this.#parts = parts;
     this.#garbage = new ContainerGarbage(parts.runtime);
@@ -222,7 +226,12 @@ export class Kubelet {
     const log = this.#log;
     const recorder =
       options.recorder ?? new ApiEventRecorder(client, { component: "kubelet", host: options.nodeName, log });
-    const imageGarbage = new ImageGarbage(runtime, log, (names) => this.#imageFolder?.keeps(names) ?? false);
+    const imageGarbage = new ImageGarbage(
+      runtime,
+      log,
+      (names) => this.#imageFolder?.keeps(names) ?? false,
+      options.imageRules,
+    );
     this.#imageGarbage = imageGarbage;
     const relief = new PressureRelief({
       host,

@@ -53,6 +53,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
   }
   const images = await runtime.listImages();
   imageGarbage?.observe(images, containers);
+  await imageGarbage?.collectOld(images, containers);
   await parts.images.retain(images);
   for (const worker of workers.all()) worker.prompt();
 }

@@ -124,6 +124,39 @@ const resourceOptions = under("What pods may take:", {
   ),
 } as const);
 
+/** Which images stay on the board, and who may use them. */
+const imageOptions = under("Images on the board:", {
+  imageGcHighThreshold: integer(
+    "image-gc-high-threshold",
+    "PERCENT",
+    "unused images go when the disk is so full; 100: never for that",
+    85,
+    { min: 0, max: 100 },
+  ),
+  imageGcLowThreshold: integer("image-gc-low-threshold", "PERCENT", "until the disk is no fuller than this", 80, {
+    min: 0,
+    max: 100,
+  }),
+  minimumImageTtlDuration: duration("minimum-image-ttl-duration", "an image that has come since is left alone", "2m"),
+  imageMaximumGcAge: duration(
+    "image-maximum-gc-age",
+    "images that nothing has used for so long go, however much room there is; 0: they stay",
+    "0s",
+  ),
+  imagePullCredentialsVerificationPolicy: choice(
+    "image-pull-credentials-verification-policy",
+    "which images on the board a pod gets only if its pull secrets open them: those that a pull of this kubelet has brought, " +
+      "all but those of --preloaded-images-verification-allowlist, all, or none",
+    ["NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify", "NeverVerify"],
+    "NeverVerifyPreloadedImages",
+  ),
+  preloadedImagesVerificationAllowlist: texts(
+    "preloaded-images-verification-allowlist",
+    "IMAGE",
+    "images without tag that every pod may use, or REGISTRY/PATH/* for all below",
+  ),
+} as const);
+
 /** What becomes of pods when the board goes down. */
 const shutdownOptions = under("Shutdown of the board:", {
   shutdownGracePeriod: duration(
@@ -182,6 +215,7 @@ export const agentOptions = {
   ...runtimeOptions,
   ...trafficOptions,
   ...resourceOptions,
+  ...imageOptions,
   ...shutdownOptions,
   ...mqttOptions,
 } as const;

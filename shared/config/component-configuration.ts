@@ -124,6 +124,14 @@ export const kubeletConfiguration: ComponentForm = {
     podPidsLimit: (field) => ({ "pod-max-pids": field.integer(-1, { min: -1, max: 4_194_304 }) }),
     enforceNodeAllocatable: textsTo("enforce-node-allocatable"),
     registerWithTaints: taints,
+    imageGCHighThresholdPercent: (field) => ({
+      "image-gc-high-threshold": field.integer(85, { min: 0, max: 100 }),
+    }),
+    imageGCLowThresholdPercent: (field) => ({ "image-gc-low-threshold": field.integer(80, { min: 0, max: 100 }) }),
+    imageMinimumGCAge: textTo("minimum-image-ttl-duration"),
+    imageMaximumGCAge: textTo("image-maximum-gc-age"),
+    imagePullCredentialsVerificationPolicy: textTo("image-pull-credentials-verification-policy"),
+    preloadedImagesVerificationAllowlist: textsTo("preloaded-images-verification-allowlist"),
     shutdownGracePeriod: textTo("shutdown-grace-period"),
     shutdownGracePeriodCriticalPods: textTo("shutdown-grace-period-critical-pods"),
     shutdownGracePeriodByPodPriority: shutdownClasses,
@@ -138,7 +146,7 @@ export const kubeletConfiguration: ComponentForm = {
     },
   },
   others:
-    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader tlsCipherSuites tlsMinVersion registryPullQPS registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling oomScoreAdj streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency imageMinimumGCAge imageMaximumGCAge imageGCHighThresholdPercent imageGCLowThresholdPercent volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode podCIDR runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxSize containerLogMaxFiles containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor tracing localStorageCapacityIsolation imageServiceEndpoint failCgroupV1 userNamespaces",
+    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader tlsCipherSuites tlsMinVersion registryPullQPS registryBurst eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling oomScoreAdj streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode podCIDR runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxSize containerLogMaxFiles containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor tracing localStorageCapacityIsolation imageServiceEndpoint failCgroupV1 userNamespaces",
 };
 
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1). */

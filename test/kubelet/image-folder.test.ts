@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { ImageFolder } from "#agent/kubelet/images/image-folder.ts";
-import { ImageGarbage } from "#agent/kubelet/images/image-gc.ts";
+import { defaultImageRules, ImageGarbage } from "#agent/kubelet/images/image-gc.ts";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { dockerBoard } from "../support/docker-board.ts";
@@ -86,6 +86,7 @@ describe.skipIf(!canRunDockerd())("a folder of image archives", () => {
       runtime,
       silentLog,
       (names) => folder.keeps(names),
+      defaultImageRules,
       () => now_ms,
     );
     garbage.observe(await runtime.listImages(), []);

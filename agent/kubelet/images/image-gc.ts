@@ -1,9 +1,19 @@
 import type { ContainerRuntime, ContainerStatus, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
 
-/** When images go: at which fraction of the disk in use, down to which, and not before they are so old. */
-export const imageGarbageRules = { high: 0.85, low: 0.8, youngest_ms: 120_000 } as const;
-const { high, low, youngest_ms } = imageGarbageRules;
+/** When images go. */
+export interface ImageGarbageRules {
+  /** At which fraction of the disk in use, 1: never for that. */
+  readonly high: number;
+  /** Down to which. */
+  readonly low: number;
+  /** One that has come since stays. */
+  readonly youngest_ms: number;
+  /** One that was not used for so long goes anyway; 0: none does. */
+  readonly oldest_ms: number;
+}
+
+export const defaultImageRules: ImageGarbageRules = { high: 0.85, low: 0.8, youngest_ms: 120_000, oldest_ms: 0 };
 
 export interface ImageDisk {
   readonly capacity_bytes: number;
@@ -14,6 +24,7 @@ export interface ImageDisk {
 export class ImageGarbage {
   readonly #firstSeen_ms = new Map<string, number>();
   readonly #lastUsed_ms = new Map<string, number>();
+  readonly #began_ms: number;
   #running = false;
 
   constructor(
@@ -21,8 +32,11 @@ export class ImageGarbage {
     readonly log: Log,
     /** Whether an image of these names and id stays whatever the disk has left. */
     readonly isKept: (names: readonly string[]) => boolean = () => false,
+    readonly rules: ImageGarbageRules = defaultImageRules,
     readonly now_ms: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#began_ms = now_ms();
+  }
 
   /** Takes note of which images are in use now. */
   observe(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): void {
@@ -40,7 +54,8 @@ export class ImageGarbage {
   /** Frees space when there is need. @returns bytes freed, as far as images tell; undefined: there was nothing to do. */
   async collect(disk: ImageDisk): Promise<number | undefined> {
     const used = 1 - disk.available_bytes / disk.capacity_bytes;
-    if (this.#running || disk.capacity_bytes === 0 || used < high) return undefined;
+    const { high, low } = this.rules;
+    if (this.#running || disk.capacity_bytes === 0 || used < high || high >= 1) return undefined;
     this.#running = true;
     try {
       const [images, containers] = await Promise.all([this.runtime.listImages(), this.runtime.listContainers()]);
@@ -52,6 +67,22 @@ export class ImageGarbage {
     }
   }
 
+  /** Removes what nothing has used for too long, once this has been looked at for so long. */
+  async collectOld(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): Promise<void> {
+    const { oldest_ms } = this.rules;
+    const now_ms = this.now_ms();
+    if (oldest_ms === 0 || this.#running || now_ms - this.#began_ms <= oldest_ms) return;
+    const old = this.#removable(images, containers).filter(
+      ({ id }) => now_ms - Math.max(this.#lastUsed_ms.get(id) ?? 0, this.#firstSeen_ms.get(id) ?? now_ms) > oldest_ms,
+    );
+    await this.#free(old, Number.POSITIVE_INFINITY);
+  }
+
+  /** Why the disk stays fuller than it should, though so much was freed; undefined when it does not. */
+  shortfall(disk: ImageDisk, freed_bytes: number): string | undefined {
+    return shortfall(disk, freed_bytes, this.rules.low);
+  }
+
   #removable(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): ImageStatus[] {
     const now_ms = this.now_ms();
     return images
@@ -61,7 +92,7 @@ export class ImageGarbage {
           !this.isKept([image.id, ...image.tags]) &&
           !containers.some((container) => uses(container, image)),
       )
-      .filter(({ id }) => now_ms - (this.#firstSeen_ms.get(id) ?? now_ms) >= youngest_ms)
+      .filter(({ id }) => now_ms - (this.#firstSeen_ms.get(id) ?? now_ms) >= this.rules.youngest_ms)
       .sort((a, b) => (this.#lastUsed_ms.get(a.id) ?? 0) - (this.#lastUsed_ms.get(b.id) ?? 0));
   }
 
@@ -72,7 +103,7 @@ export class ImageGarbage {
       try {
         await this.runtime.removeImage(id);
         freed_bytes += size_bytes;
-        this.log.info("an unused image is removed to free the disk", { image: tags[0] ?? id });
+        this.log.info("an unused image is removed", { image: tags[0] ?? id });
       } catch (error) {
         // Taken into use meanwhile, or shared: the next one may do.
         this.log.debug("an image could not be removed", { image: id, error });
@@ -82,8 +113,11 @@ export class ImageGarbage {
   }
 }
 
-/** Why the disk stays fuller than it should, though so much was freed; undefined when it does not (pure). */
-export function shortfall({ capacity_bytes, available_bytes }: ImageDisk, freed_bytes: number): string | undefined {
+function shortfall(
+  { capacity_bytes, available_bytes }: ImageDisk,
+  freed_bytes: number,
+  low: number,
+): string | undefined {
   if (available_bytes + freed_bytes >= capacity_bytes * (1 - low)) return undefined;
   const used_percent = 100 - Math.floor((available_bytes * 100) / capacity_bytes);
   return (

@@ -8,7 +8,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { PodEvents } from "../pod-events.ts";
 import { ImagePuller } from "./image-puller.ts";
-import { PullRecords } from "./pull-records.ts";
+import { type ImageVerification, PullRecords } from "./pull-records.ts";
 
 const image = "registry.example.com/team/app:1";
 const id = "sha256:1111";
@@ -19,7 +19,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const records = (): Promise<PullRecords> => PullRecords.open(join(folder, "image-pulls.json"), silentLog);
+const records = (verification?: ImageVerification): Promise<PullRecords> =>
+  PullRecords.open(join(folder, "image-pulls.json"), silentLog, verification);
 
 function secret(name: string, password: string, uid = name): Secret {
   const config = { auths: { "registry.example.com": { username: "u", password } } };
@@ -142,4 +143,23 @@ test("of images that have gone nothing is kept", async () => {
   expect(await start(board, later)).toBe("ErrImagePull");
   await later.retain([]);
   expect(JSON.parse(await Bun.file(join(folder, "image-pulls.json")).text())).toEqual({ pulled: {}, begun: [] });
+});
+
+test("whether an image that was there before is everybody's is to be set", async () => {
+  const outcome = async (
+    policy: ImageVerification["policy"],
+    allowlist: string[] = [],
+  ): Promise<string | undefined> => {
+    const board = new Board("right");
+    board.present = { id, tags: [image], digests: [], size_bytes: 1 } as unknown as ImageStatus;
+    return start(board, await records({ policy, allowlist }), [], "Never");
+  };
+  expect(await outcome("NeverVerifyPreloadedImages")).toBeUndefined();
+  expect(await outcome("AlwaysVerify")).toBe("ErrImageNeverPull");
+  expect(await outcome("NeverVerifyAllowlistedImages")).toBe("ErrImageNeverPull");
+  expect(await outcome("NeverVerifyAllowlistedImages", ["registry.example.com/team/app"])).toBeUndefined();
+  expect(await outcome("NeverVerifyAllowlistedImages", ["registry.example.com/team/*"])).toBeUndefined();
+  expect(await outcome("NeverVerifyAllowlistedImages", ["registry.example.com/te/*"])).toBe("ErrImageNeverPull");
+  await start(new Board("right"), await records(), [secret("own", "right")]);
+  expect(await outcome("NeverVerify")).toBeUndefined();
 });

@@ -24,6 +24,35 @@ interface Recorded {
   readonly begun: readonly string[];
 }
 
+/** Which images on the board a pod must show its credentials for (KEP-2535). */
+export interface ImageVerification {
+  readonly policy: "NeverVerifyPreloadedImages" | "NeverVerifyAllowlistedImages" | "AlwaysVerify" | "NeverVerify";
+  /** Names in full without tag, or what they begin with before `*`. */
+  readonly allowlist: readonly string[];
+}
+
+const byDefault: ImageVerification = { policy: "NeverVerifyPreloadedImages", allowlist: [] };
+
+/** @param isPulled a pull of this kubelet has brought it */
+function mustVerify({ policy, allowlist }: ImageVerification, image: string, isPulled: boolean): boolean {
+  switch (policy) {
+    case "NeverVerify":
+      return false;
+    case "AlwaysVerify":
+      return true;
+    case "NeverVerifyPreloadedImages":
+      return isPulled;
+    case "NeverVerifyAllowlistedImages": {
+      const name = nameOf(image);
+      return !allowlist.some((allowed) =>
+        allowed.endsWith("/*") ? name.startsWith(allowed.slice(0, -1)) : name === allowed,
+      );
+    }
+    default:
+      return policy satisfies never;
+  }
+}
+
 /** Further ones push the oldest out: their pods pull again. */
 const mostCredentials = 100;
 
@@ -42,13 +71,14 @@ export class PullRecords {
   private constructor(
     readonly path: string,
     { pulled, begun }: Recorded,
+    readonly verification: ImageVerification,
   ) {
     for (const [id, byName] of Object.entries(pulled)) this.#pulled.set(id, new Map(Object.entries(byName)));
     this.#abandoned = new Set(begun);
   }
 
-  static async open(path: string, log: Log): Promise<PullRecords> {
-    return new PullRecords(path, await read(path, log));
+  static async open(path: string, log: Log, verification = byDefault): Promise<PullRecords> {
+    return new PullRecords(path, await read(path, log), verification);
   }
 
   /** Before an image is pulled: if it never comes to an end, what is on the board then is not taken for everybody's. */
@@ -76,8 +106,9 @@ export class PullRecords {
    */
   async isOpenTo(image: string, id: string, own: () => Promise<readonly PullCredential[]>): Promise<boolean> {
     const known = this.#pulled.get(id);
-    if (!known) return !this.#abandoned.has(image) && !this.#underway.has(image);
-    const openers = known.get(nameOf(image));
+    const isPulled = known !== undefined || this.#abandoned.has(image) || this.#underway.has(image);
+    if (!mustVerify(this.verification, image, isPulled)) return true;
+    const openers = known?.get(nameOf(image));
     if (openers === undefined) return false;
     if (openers === "anyone") return true;
     for (const credential of await own()) {

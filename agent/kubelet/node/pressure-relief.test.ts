@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import type { Host } from "#agent/host/host.ts";
+import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { DiskSignal } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
-import type { ImageGarbage } from "../images/image-gc.ts";
+import { silentLog } from "#shared/client/log.ts";
+import { ImageGarbage } from "../images/image-gc.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodFailure, PodWorker } from "../pod-worker.ts";
 import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
@@ -94,6 +96,8 @@ test("a disk that stays full although all images that can go are gone is told, t
     host: { statfs: async () => disk } as unknown as Host,
     imageGarbage: {
       collect: async ({ available_bytes }: typeof disk) => (available_bytes === gib ? 512 : undefined),
+      shortfall: (...given: [typeof disk, number]) =>
+        new ImageGarbage({} as ContainerRuntime, silentLog).shortfall(...given),
     } as unknown as ImageGarbage,
   });
   for (let round = 0; round < 3; round++) await look();

@@ -4,7 +4,7 @@ import type { SystemOom } from "#agent/telemetry/system-oom.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type ImageGarbage, shortfall } from "../images/image-gc.ts";
+import type { ImageGarbage } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodWorker } from "../pod-worker.ts";
@@ -79,7 +79,7 @@ export class PressureRelief {
       if (disk.capacity_bytes === 0)
         return { reason: "InvalidDiskCapacity", message: "invalid capacity 0 on image filesystem" };
       const freed_bytes = await this.options.imageGarbage.collect(disk);
-      const message = freed_bytes === undefined ? undefined : shortfall(disk, freed_bytes);
+      const message = freed_bytes === undefined ? undefined : this.options.imageGarbage.shortfall(disk, freed_bytes);
       return message === undefined ? undefined : { reason: "FreeDiskSpaceFailed", message };
     } catch (error) {
       this.options.log.warn("images could not be collected", { error });

@@ -1,6 +1,6 @@
 import { thresholds, transition_ms } from "../../telemetry/pressure.ts";
 import { formatGoDuration } from "../back-off.ts";
-import { imageGarbageRules } from "../images/image-gc.ts";
+import { defaultImageRules } from "../images/image-gc.ts";
 import type { Kubelet } from "../kubelet.ts";
 import { look_ms, report_ms } from "../node/node-registrar.ts";
 import { mostImages, reservedResources } from "../node/node-status.ts";
@@ -13,9 +13,6 @@ const unchangeable = {
   nodeStatusUpdateFrequency: formatGoDuration(look_ms),
   nodeStatusReportFrequency: formatGoDuration(report_ms),
   nodeStatusMaxImages: mostImages,
-  imageMinimumGCAge: formatGoDuration(imageGarbageRules.youngest_ms),
-  imageGCHighThresholdPercent: Math.round(imageGarbageRules.high * 100),
-  imageGCLowThresholdPercent: Math.round(imageGarbageRules.low * 100),
   volumeStatsAggPeriod: formatGoDuration(volumeStatsAge_ms),
   evictionHard: {
     "imagefs.available": percent(thresholds.imageDiskAvailable),
@@ -41,6 +38,8 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     shutdown = [],
     cgroups,
   } = options;
+  const { high, low, youngest_ms, oldest_ms } = options.imageRules ?? defaultImageRules;
+  const { policy = "NeverVerifyPreloadedImages", allowlist = [] } = options.imageVerification ?? {};
   return {
     kind: "KubeletConfiguration",
     apiVersion: "kubelet.config.k8s.io/v1beta1",
@@ -72,6 +71,12 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
         }
       : { enforceNodeAllocatable: ["none"] }),
     serializeImagePulls: false,
+    imagePullCredentialsVerificationPolicy: policy,
+    ...(allowlist.length > 0 ? { preloadedImagesVerificationAllowlist: allowlist } : {}),
+    imageMinimumGCAge: formatGoDuration(youngest_ms),
+    imageMaximumGCAge: formatGoDuration(oldest_ms),
+    imageGCHighThresholdPercent: Math.round(high * 100),
+    imageGCLowThresholdPercent: Math.round(low * 100),
     ...unchangeable,
   };
 }
