@@ -43,7 +43,12 @@ describe("Helm's releases", () => {
       .split("\n");
   const hookJobs = (release: string): string[] =>
     k(`get jobs -l hook-of=${release} -o name --sort-by=.metadata.name`).trim().split("\n").filter(Boolean);
-  const served = (release: string): string => k(`exec deployment/${release} -- wget -qO- http://${release}/`).trim();
+  /** Helm waits for pods; their board hears a moment later of what their Service leads to. */
+  const untilServed = (release: string, text: string): Promise<string> =>
+    it.until(
+      (output) => output.trim() === text,
+      ...`exec deployment/${release} -- timeout 5 wget -qO- http://${release}/`.split(" "),
+    );
   /** Which of a release's objects there are. */
   const left = (release: string): string =>
     k(
@@ -70,7 +75,7 @@ describe("Helm's releases", () => {
       "1 post-install second",
     ]);
     expect(hookJobs("plum")).toEqual(["job.batch/plum-post-install-first", "job.batch/plum-pre-install-first"]);
-    expect(served("plum")).toBe("apples");
+    await untilServed("plum", "apples");
     expect(k("get tree plum -o jsonpath={.spec}")).toBe('{"fruit":"apples","height":2}');
     expect(k("get configmap plum-shed -o jsonpath={.data.tool}")).toBe("rake");
     expect(() => k("get configmap plum-barn")).toThrow("not found");
@@ -82,7 +87,7 @@ describe("Helm's releases", () => {
 
     const upgrade = "--wait --reuse-values --set text=pears --set barn.enabled=true --set global.place=field";
     await helm(`upgrade ${withChart("plum", upgrade)}`);
-    expect(served("plum")).toBe("pears");
+    await untilServed("plum", "pears");
     expect(k("get configmap plum-shed -o jsonpath={.data.tool}{.data.global}")).toBe("rakefield");
     expect(k("get configmap plum-barn -o jsonpath={.data.tool}")).toBe("none");
     expect(k("get tree plum -o jsonpath={.spec.fruit}")).toBe("pears");
@@ -95,7 +100,7 @@ describe("Helm's releases", () => {
     ]);
 
     await helm(`rollback plum 1 --wait ${patience}`);
-    expect(served("plum")).toBe("apples");
+    await untilServed("plum", "apples");
     expect(() => k("get configmap plum-barn")).toThrow("not found");
     // A hook is of the revision that is rolled back to.
     expect(said("plum").filter((line) => line.includes("rollback"))).toEqual([
@@ -130,7 +135,7 @@ describe("Helm's releases", () => {
     expect(k("get secret plum-kept -o jsonpath={.metadata.annotations}")).toContain('"helm.sh/resource-policy":"keep"');
     expect(JSON.parse(await helm("list --uninstalled -o json"))).toMatchObject([{ status: "uninstalled" }]);
     await helm(`rollback plum 2 --wait ${patience}`);
-    expect(served("plum")).toBe("pears");
+    await untilServed("plum", "pears");
     await helm(`uninstall plum --wait ${patience}`);
     expect(k("get secret -l owner=helm,name=plum -o name")).toBe("");
     expect(k("get crd trees.orchard.example.com -o name")).toBe(
@@ -149,14 +154,14 @@ describe("Helm's releases", () => {
     expect(said("fig")).toEqual(["1 pre-install first", "1 pre-install second"]);
 
     await helm(`upgrade --install ${withChart("fig", "--wait --wait-for-jobs")}`);
-    expect(served("fig")).toBe("apples");
+    await untilServed("fig", "apples");
     const late = await complaint(
       `upgrade ${withChart("fig", "--no-hooks --rollback-on-failure --set text=late,isReady=false --timeout=8s")}`,
     );
     expect(late).toMatch(/rolled back/);
     expect(setting("fig")).toBe("apples");
     k("rollout status deployment/fig --timeout=180s");
-    expect(served("fig")).toBe("apples");
+    await untilServed("fig", "apples");
     expect((await history("fig")).slice(-2)).toEqual([
       expect.stringContaining("3 failed: "),
       "4 deployed: Rollback to 2",
@@ -170,7 +175,7 @@ describe("Helm's releases", () => {
     const failing = await complaint(`upgrade ${withChart("fig", "--set text=no,failing=post-upgrade-first --wait")}`);
     expect(failing).toContain("post-upgrade hooks failed");
     await helm(`rollback fig --wait ${patience} 4`);
-    expect(served("fig")).toBe("apples");
+    await untilServed("fig", "apples");
 
     const gone = await complaint(
       `install ${withChart("quince", "--no-hooks --rollback-on-failure --set isReady=false --timeout=8s")}`,
