@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
+import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -104,7 +105,7 @@ export async function startBoardPods(
     kubeletPort: settings.kubeletPort,
     imageRules: imageRulesOf(settings),
     imageVerification: imageVerificationOf(settings),
-    credentialProviders: await credentialProviders(settings, log),
+    credentialProviders: await credentialProviders(settings, client, log),
     troubles: () => troubles.list,
     ...given,
   });
@@ -146,15 +147,18 @@ export async function startBoardPods(
 /** undefined where none are set. Rejects with ConfigError. */
 async function credentialProviders(
   settings: Pick<AgentSettings, "imageCredentialProviderConfig" | "imageCredentialProviderBinDir">,
+  client: Client,
   log: Log,
 ): Promise<CredentialProviders | undefined> {
   const { imageCredentialProviderConfig: path, imageCredentialProviderBinDir: folder } = settings;
   if (path === "") return undefined;
   if (folder === "")
     throw new ConfigError("image-credential-provider-bin-dir: needed with a configuration of providers");
-  const [{ readCredentialProviders }, { CredentialProviders }] = await Promise.all([
+  const [{ readCredentialProviders }, { CredentialProviders }, { AccountTokens }] = await Promise.all([
     import("./kubelet/images/credential-provider-config.ts"),
     import("./kubelet/images/credential-providers.ts"),
+    import("./kubelet/images/account-tokens.ts"),
   ]);
-  return new CredentialProviders(readCredentialProviders(path), folder, log.named("images"));
+  const accounts = new AccountTokens(client);
+  return new CredentialProviders(readCredentialProviders(path), folder, log.named("images"), accounts);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readDocument } from "#shared/config/document.ts";
 import type { Field } from "#shared/config/field.ts";
 import { ConfigError, parseDuration_ms } from "#shared/config/option.ts";
+import type { TokenAttributes } from "./account-tokens.ts";
 
 /** One exec plugin that knows credentials of image registries (kubelet.config.k8s.io/v1, CredentialProvider). */
 export interface CredentialProvider {
@@ -12,6 +13,8 @@ export interface CredentialProvider {
   readonly defaultCache_ms: number;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** What it is told of the pod's service account; nothing when absent. */
+  readonly tokenAttributes?: TokenAttributes | undefined;
 }
 
 export const requestVersion = "credentialprovider.kubelet.k8s.io/v1";
@@ -72,9 +75,6 @@ function parseProvider(field: Field): CredentialProvider {
   if (matchImages.length === 0) given.matchImages.complain("at least one is needed");
   const defaultCache_ms = parseDuration_ms(given.defaultCacheDuration.text());
   if (defaultCache_ms === undefined) given.defaultCacheDuration.complain("expected a duration such as 12h or 0s");
-  // Without the pod's token such a plugin would give other credentials than it is set to.
-  if (!given.tokenAttributes.isAbsent)
-    given.tokenAttributes.complain("tokens of service accounts are not passed on yet");
   const env = given.env.items().map((each) => each.fields(["name", "value"]));
   return {
     name,
@@ -82,5 +82,30 @@ function parseProvider(field: Field): CredentialProvider {
     defaultCache_ms: defaultCache_ms ?? 0,
     args: given.args.items().map((each) => each.text()),
     env: Object.fromEntries(env.map((each) => [each.name.text(), each.value.text()])),
+    ...(given.tokenAttributes.isAbsent ? {} : { tokenAttributes: parseTokenAttributes(given.tokenAttributes) }),
   };
+}
+
+function parseTokenAttributes(field: Field): TokenAttributes {
+  const given = field.fields([
+    "serviceAccountTokenAudience",
+    "cacheType",
+    "requireServiceAccount",
+    "requiredServiceAccountAnnotationKeys",
+    "optionalServiceAccountAnnotationKeys",
+  ]);
+  const audience = given.serviceAccountTokenAudience.text();
+  if (audience === "") given.serviceAccountTokenAudience.complain("expected an audience");
+  if (given.requireServiceAccount.isAbsent) given.requireServiceAccount.complain("expected true or false");
+  if (given.cacheType.isAbsent) given.cacheType.complain("expected Token or ServiceAccount");
+  const isRequired = given.requireServiceAccount.boolean(false);
+  const textsOf = (list: Field): string[] => list.items().map((item) => item.text());
+  const requiredAnnotations = textsOf(given.requiredServiceAccountAnnotationKeys);
+  const optionalAnnotations = textsOf(given.optionalServiceAccountAnnotationKeys);
+  if (!isRequired && requiredAnnotations.length > 0)
+    given.requiredServiceAccountAnnotationKeys.complain("requireServiceAccount must be true with them");
+  const twice = requiredAnnotations.find((key) => optionalAnnotations.includes(key));
+  if (twice !== undefined) field.complain(`the annotation ${twice} cannot be both required and optional`);
+  const cacheType = given.cacheType.choice("Token", ["Token", "ServiceAccount"]);
+  return { audience, isRequired, requiredAnnotations, optionalAnnotations, cacheType };
 }

@@ -3,9 +3,12 @@ import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentialsFor } from "#agent/runtime/image-credentials.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { AccountTokens } from "./account-tokens.ts";
 import { parseCredentialProviders, readCredentialProviders } from "./credential-provider-config.ts";
-import { CredentialProviders } from "./credential-providers.ts";
+import { CredentialProviders, type ProvidedConfig } from "./credential-providers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "brt-provider-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,12 +36,22 @@ function plugin(answer: object | string): { readonly name: string; readonly aske
   return { name, asked: () => readFileSync(log, "utf8").trim().split("\n").filter(Boolean) };
 }
 
-function providersOf(names: readonly string[], more: object = {}, now_ms: () => number = () => 0): CredentialProviders {
+function providersOf(
+  names: readonly string[],
+  more: object = {},
+  now_ms: () => number = () => 0,
+  client?: Client,
+): CredentialProviders {
   const list = parseCredentialProviders(config(...names.map((name) => provider(name, more))), "file");
-  return new CredentialProviders(list, folder, silentLog, now_ms);
+  return new CredentialProviders(list, folder, silentLog, client && new AccountTokens(client), now_ms);
 }
 const usersFor = async (from: CredentialProviders, image: string): Promise<unknown[]> =>
-  credentialsFor(image, await from.configsFor(image)).map(({ username }) => username);
+  namesIn(image, await from.configsFor(image));
+const namesIn = (image: string, provided: readonly ProvidedConfig[]): unknown[] =>
+  credentialsFor(
+    image,
+    provided.map(({ config }) => config),
+  ).map(({ username }) => username);
 const auth = { "*.example": { username: "any", password: "a" }, "r.example": { username: "one", password: "b" } };
 
 describe("plugins", () => {
@@ -82,6 +95,85 @@ describe("plugins", () => {
     const all = await Promise.all([1, 2, 3].map(() => usersFor(from, "r.example/a")));
     expect(all).toEqual([1, 2, 3].map(() => ["one", "any"]));
     expect(good.asked()).toHaveLength(1);
+  });
+});
+
+describe("plugins that are told of the pod's service account", () => {
+  const accounts: Record<string, Record<string, string>> = { robot: { role: "puller", other: "x" }, plain: {} };
+  let issued = 0;
+  const client = {
+    isAway: false,
+    get: async (_: unknown, { namespace, name }: { namespace: string; name: string }) => {
+      if (!accounts[name]) throw new Error("not found");
+      return { metadata: { name, namespace, uid: `uid-of-${name}`, annotations: accounts[name] } };
+    },
+    post: async (_: unknown, { name }: { name: string }, __: string, { spec }: { spec: { audiences: string[] } }) => {
+      const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
+      return { status: { token: `token-${++issued}-${name}-${spec.audiences}`, expirationTimestamp } };
+    },
+  } as unknown as Client;
+  const pod = (name: string, serviceAccountName?: string): Pod => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default", uid: name },
+    spec: { containers: [], ...(serviceAccountName ? { serviceAccountName } : {}) },
+  });
+  const attributes = (more: object = {}): object => ({
+    tokenAttributes: {
+      serviceAccountTokenAudience: "registry",
+      cacheType: "ServiceAccount",
+      requireServiceAccount: true,
+      ...more,
+    },
+  });
+  const image = "r.example/a";
+
+  test("get a token for their audience, and the annotations that they name", async () => {
+    const { name, asked } = plugin({ cacheKeyType: "Image", auth });
+    const keys = { requiredServiceAccountAnnotationKeys: ["role"], optionalServiceAccountAnnotationKeys: ["missing"] };
+    const from = providersOf([name], attributes(keys), undefined, client);
+    const [provided] = await from.configsFor(image, pod("one", "robot"));
+    expect(provided?.account).toEqual({ uid: "uid-of-robot", namespace: "default", name: "robot" });
+    const request = JSON.parse(asked()[0]?.trim() ?? "");
+    expect(request).toMatchObject({ image, serviceAccountAnnotations: { role: "puller" } });
+    expect(request.serviceAccountToken).toEndWith("-robot-registry");
+  });
+
+  test("are not asked for pods that are not for them", async () => {
+    const { name, asked } = plugin({ cacheKeyType: "Image", auth });
+    const keys = { requiredServiceAccountAnnotationKeys: ["role"] };
+    const from = providersOf([name], attributes(keys), undefined, client);
+    for (const other of [pod("static"), pod("two", "plain"), pod("three", "absent"), undefined])
+      expect(await from.configsFor(image, other)).toEqual([]);
+    expect(asked()).toEqual([]);
+    const free = providersOf([name], attributes({ requireServiceAccount: false }), undefined, client);
+    const [provided] = await free.configsFor(image, pod("static"));
+    expect(provided?.account).toBeUndefined();
+    expect(asked()[0]).not.toContain("serviceAccountToken");
+  });
+
+  test.each([
+    ["ServiceAccount", 2],
+    ["Token", 3],
+  ])("answers are kept for each %s", async (cacheType, runs) => {
+    const { name, asked } = plugin({ cacheKeyType: "Global", auth });
+    const from = providersOf([name], attributes({ cacheType }), undefined, client);
+    const pods = [pod("one", "robot"), pod("two", "robot"), pod("one", "robot"), pod("three", "plain")];
+    for (const each of pods) expect(namesIn(image, await from.configsFor(image, each))).toContain("any");
+    expect(asked()).toHaveLength(runs);
+  });
+
+  test("a token that comes back as a password is good for its pod alone", async () => {
+    const { name } = plugin("");
+    writeFileSync(
+      join(folder, name),
+      `#!/bin/sh\ntoken=$(sed 's/.*"serviceAccountToken":"\\([^"]*\\)".*/\\1/')\n` +
+        `echo '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1",` +
+        `"cacheKeyType":"Image","auth":{"r.example":{"username":"any","password":"'$token'"}}}'\n`,
+    );
+    const by = (cacheType: string) => providersOf([name], attributes({ cacheType }), undefined, client);
+    expect(await by("ServiceAccount").configsFor(image, pod("one", "robot"))).toEqual([]);
+    expect(namesIn(image, await by("Token").configsFor(image, pod("one", "robot")))).toEqual(["any"]);
   });
 });
 

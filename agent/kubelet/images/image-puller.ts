@@ -1,4 +1,4 @@
-import { credentialsFor, tracedCredentialsFor } from "#agent/runtime/image-credentials.ts";
+import { tracedCredentialsFor } from "#agent/runtime/image-credentials.ts";
 import { isImageId, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -7,6 +7,7 @@ import { ContainerStartError } from "../container/container-error.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodEvents } from "../pod-events.ts";
+import type { Account } from "./account-tokens.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
 import { credentialHash, type PullCredential, type PullRecords } from "./pull-records.ts";
 
@@ -64,7 +65,7 @@ export class ImagePuller {
       await this.reading;
       present = await this.#inspect(image, container, events);
     }
-    if (present && !(await this.#isOpenTo(image, present, pullSecrets))) present = undefined;
+    if (present && !(await this.#isOpenTo(pod, image, present, pullSecrets))) present = undefined;
     if (present && !present.unfit) {
       const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
       events.normal("Pulled", message, container);
@@ -92,10 +93,21 @@ export class ImagePuller {
   }
 
   /** An image that came with credentials is there for pods that have them too; whether it is there at all is not told others. */
-  async #isOpenTo(image: string, { id }: ImageStatus, pullSecrets: () => Promise<readonly Secret[]>): Promise<boolean> {
+  async #isOpenTo(
+    pod: Pod,
+    image: string,
+    { id }: ImageStatus,
+    pullSecrets: () => Promise<readonly Secret[]>,
+  ): Promise<boolean> {
     if (!this.records) return true;
-    const own = async (): Promise<PullCredential[]> =>
-      isImageId(image) ? [] : credentialsOf(image, await pullSecrets()).map(({ from }) => from);
+    const own = async (): Promise<PullCredential[]> => {
+      if (isImageId(image)) return [];
+      const provided = (await this.providers?.configsFor(image, pod)) ?? [];
+      return [
+        ...credentialsOf(image, await pullSecrets()).map(({ from }) => from),
+        ...provided.flatMap(({ account }) => account ?? []).map(openerOf),
+      ];
+    };
     return this.records.isOpenTo(image, id, own);
   }
 
@@ -107,6 +119,7 @@ export class ImagePuller {
   /** Drops what is remembered of a pod. */
   forget(podUid: string): void {
     this.#backOff.forget(`${podUid}_`);
+    this.providers?.forget(podUid);
     for (const key of this.#lastError.keys()) if (key.startsWith(`${podUid}_`)) this.#lastError.delete(key);
   }
 
@@ -147,7 +160,7 @@ export class ImagePuller {
     events.normal("Pulling", `Pulling image "${image}"`, container);
     try {
       await this.records?.begin(image);
-      const { took_ms, id, opener } = await this.#pullShared(image, pullSecrets);
+      const { took_ms, id, opener } = await this.#pullShared(pod, image, pullSecrets);
       this.#lastError.delete(key);
       this.#backOff.reset(key);
       const status = await this.runtime.imageStatus(image).catch(() => undefined);
@@ -173,12 +186,15 @@ export class ImagePuller {
     }
   }
 
-  async #pullShared(image: string, pullSecrets: readonly Secret[]): Promise<Pulled & { took_ms: number }> {
-    const provided = (await this.providers?.configsFor(image)) ?? [];
+  async #pullShared(pod: Pod, image: string, pullSecrets: readonly Secret[]): Promise<Pulled & { took_ms: number }> {
+    const provided = (await this.providers?.configsFor(image, pod)) ?? [];
     // The pod's own before the board's.
     const auths: Attempt[] = [
       ...credentialsOf(image, pullSecrets).map(({ auth, from }) => ({ auth, opener: from })),
-      ...credentialsFor(image, provided).map((auth) => ({ auth })),
+      ...tracedCredentialsFor(
+        image,
+        provided.map(({ config, account }) => ({ config, from: account && openerOf(account) })),
+      ).map(({ auth, from }) => ({ auth, opener: from })),
     ];
     // With credentials two pods may have different rights: only anonymous pulls are shared.
     const underway = auths.length === 0 ? this.#underway.get(image) : undefined;
@@ -219,6 +235,8 @@ function refuseInvalidName(image: string, container: Container, events: PodEvent
 }
 
 const backOffKey = (pod: Pod, image: string): string => `${podUid(pod)}_${image}`;
+
+const openerOf = (account: Account): PullCredential => ({ kind: "ServiceAccount", ...account, hash: "" });
 
 /** What a pod's secrets say for an image, the best first. */
 const credentialsOf = (

@@ -7,6 +7,7 @@ import type { Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { PodEvents } from "../pod-events.ts";
+import type { CredentialProviders } from "./credential-providers.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { type ImageVerification, PullRecords } from "./pull-records.ts";
 
@@ -59,11 +60,12 @@ async function start(
   known: PullRecords,
   secrets: readonly Secret[] = [],
   imagePullPolicy = "IfNotPresent",
+  providers?: CredentialProviders,
 ): Promise<string | undefined> {
   const container = { name: "main", image, imagePullPolicy };
   const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "web" }, spec: { containers: [container] } };
   const recorder = { record: () => undefined } as unknown as EventRecorder;
-  const puller = new ImagePuller(board.runtime, undefined, known);
+  const puller = new ImagePuller(board.runtime, providers, known);
   try {
     await puller.ensure(pod, container, async () => secrets, new PodEvents(recorder, pod));
     return undefined;
@@ -162,4 +164,22 @@ test("whether an image that was there before is everybody's is to be set", async
   expect(await outcome("NeverVerifyAllowlistedImages", ["registry.example.com/te/*"])).toBe("ErrImageNeverPull");
   await start(new Board("right"), await records(), [secret("own", "right")]);
   expect(await outcome("NeverVerify")).toBeUndefined();
+});
+
+test("an image that a service account has opened is for pods of that account", async () => {
+  const board = new Board("right");
+  const known = await records();
+  const by = async (name: string): Promise<string | undefined> => {
+    const account = { uid: `uid-of-${name}`, namespace: "default", name };
+    const password = name === "robot" ? "right" : "wrong";
+    const config = { auths: { "registry.example.com": { username: "u", password } } };
+    const providers = { configsFor: async () => [{ config, account }] } as unknown as CredentialProviders;
+    return start(board, known, [], "IfNotPresent", providers);
+  };
+  expect(await by("robot")).toBeUndefined();
+  expect(await by("other")).toBe("ErrImagePull");
+  expect(await start(board, known)).toBe("ErrImagePull");
+  board.pulls.length = 0;
+  expect(await by("robot")).toBeUndefined();
+  expect(board.pulls).toEqual([]);
 });

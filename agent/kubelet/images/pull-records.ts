@@ -5,12 +5,13 @@ import type { ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
 import { readFileIfPresent } from "../files.ts";
 
-/** A pull secret that opens an image's registry, and what it says there. */
+/** What opens an image's registry: a pull secret, with what it says there, or a service account. */
 export interface PullCredential {
+  readonly kind?: "ServiceAccount" | undefined;
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-  /** Of what is sent to the registry. */
+  /** Of what is sent to the registry; empty for an account, for which that is made anew each time. */
   readonly hash: string;
 }
 
@@ -112,7 +113,7 @@ export class PullRecords {
     if (openers === undefined) return false;
     if (openers === "anyone") return true;
     for (const credential of await own()) {
-      const match = openers.find((each) => each.hash === credential.hash || isSameSecret(each, credential));
+      const match = openers.find((each) => isSameHash(each, credential) || isSameSecret(each, credential));
       if (!match) continue;
       if (match.hash === credential.hash && isSameSecret(match, credential)) return true;
       // The secret says something else by now, or another one says the same.
@@ -181,8 +182,10 @@ export const credentialHash = ({ username, password, identityToken, registryToke
     .update(JSON.stringify([username ?? "", password ?? "", identityToken ?? "", registryToken ?? ""]))
     .digest("hex");
 
+const isSameHash = (a: PullCredential, b: PullCredential): boolean => a.hash !== "" && a.hash === b.hash;
+
 const isSameSecret = (a: PullCredential, b: PullCredential): boolean =>
-  a.uid === b.uid && a.namespace === b.namespace && a.name === b.name;
+  a.kind === b.kind && a.uid === b.uid && a.namespace === b.namespace && a.name === b.name;
 
 /** In full, without tag and digest; what is an id and no name stands for itself. */
 function nameOf(image: string): string {
