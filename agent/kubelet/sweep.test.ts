@@ -11,6 +11,7 @@ test("dead containers that cannot be removed are told of at the Node, and pods a
     runtime: { listContainers: async () => [], listSandboxes: async () => [], listImages: async () => [] },
     log: { warn: () => undefined, info: () => undefined },
     volumes: { leftBehind: async () => [], sweep: async () => undefined },
+    images: { retain: async () => undefined },
     logs: { sweep: async () => undefined },
     recorder: { record: (about: unknown, event: unknown) => told.push(about, event) },
   } as unknown as KubeletParts;
