@@ -23,6 +23,38 @@ const spec = object({
   embedded: { type: "object", "x-kubernetes-embedded-resource": true, properties: { spec: object({}) } },
 });
 
+const schemaOf = (properties: object, more: object = {}) => ({
+  openAPIV3Schema: { type: "object", description: "<all>", properties, ...more },
+});
+const stored = (name: string, more: object) => ({ name, served: true, storage: true, ...more });
+const ruled = { ...text(), default: "x", enum: ["x", "y"], "x-kubernetes-validations": [{ rule: "self != ''" }] };
+/** With all that a version can have. */
+const twins = [
+  stored("v1", {
+    schema: schemaOf({
+      spec: {
+        ...object({ text: ruled, whole: { ...number, minimum: 1, multipleOf: 0.5 }, flag: { type: "boolean" } }),
+        required: ["text"],
+        externalDocs: { url: "https://example.com", description: "more" },
+        anyOf: [{ required: ["text"] }, { not: { required: ["whole"] } }],
+      },
+      open: { type: "object", "x-kubernetes-preserve-unknown-fields": true, example: { a: [1, null] } },
+      listed: list(object({ a: text() }), { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a"] }),
+      map: { type: "object", additionalProperties: { ...text(), maxLength: 7, pattern: "^a$" } },
+      both: { "x-kubernetes-int-or-string": true, nullable: true },
+    }),
+    subresources: { status: {}, scale: { specReplicasPath: ".spec.whole", statusReplicasPath: ".status.whole" } },
+    additionalPrinterColumns: [{ name: "A", type: "string", jsonPath: ".spec.text", priority: 1 }],
+  }),
+  stored("v1", {
+    deprecated: true,
+    deprecationWarning: "old",
+    selectableFields: [{ jsonPath: ".spec.text" }],
+    schema: schemaOf({ spec: object({ text: text() }) }),
+  }),
+];
+const alike = ["v1", "v2"].map((name) => stored(name, { schema: schemaOf({ spec: object({ text: text() }) }) }));
+
 const twoKeys = { b: "b", a: "a" };
 const pair = object({ b: text(), a: text() }, { required: ["a", "b"] });
 const ordered = object({
@@ -73,6 +105,8 @@ export function formRequests(): OrderedRequest[] {
     ...[{ b: 1, a: [1, "x", null] }, "two", [1, 2.5], true, 1.5, null].map((replicas) =>
       orders.tried(`replicas that are ${JSON.stringify(replicas)}`, { open: { replicas } }),
     ),
+    judged("two versions of one name, both stored", definition("lists", spec, {}, { versions: twins })),
+    judged("two versions of one schema, both stored", definition("lists", spec, {}, { versions: alike })),
     judged("no list of versions", definition("lists", spec, {}, { versions: null })),
     judged("an empty list of versions", definition("lists", spec, {}, { versions: [] })),
   ];

@@ -16,9 +16,8 @@ export interface Told {
   readonly resources?: readonly unknown[];
 }
 
-/** Whole structures by the names of Go's fields, and what a parser of CEL expected instead. */
-const withoutForm = (message: string): string =>
-  message.replace(/^(Invalid value: )\[\{.*\}\](?=: )/, "$1…").replace(/(Syntax error: ).*/, "$1…");
+/** What a parser of CEL expected instead. */
+const withoutForm = (message: string): string => message.replace(/(Syntax error: ).*/, "$1…");
 
 type Json = Readonly<Record<string, unknown>>;
 

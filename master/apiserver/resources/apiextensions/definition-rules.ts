@@ -19,6 +19,7 @@ import { collect, type Field, immutable, requiredOneOf } from "../validation/fie
 import { isDns1035Label, isDns1123Subdomain } from "../validation/names.ts";
 import { validateWebhookUrl } from "../validation/webhook-url.ts";
 import { checkSchema, leniencyOf, type SchemaLeniency, strict } from "./schema-rules.ts";
+import { shownVersions } from "./shown-versions.ts";
 
 const MAX_SELECTABLE_FIELDS = 8;
 const columnTypes = ["boolean", "date", "integer", "number", "string"];
@@ -152,9 +153,12 @@ function checkVersions(spec: CustomResourceDefinitionSpec, leniency: SchemaLenie
   }
   const [top = ""] = names;
   if (top !== "" && isDns1035Label(top).length > 0) field.at("version").invalid(top, isDns1035Label(top).join(","));
-  if (new Set(names).size !== names.length) field.at("versions").invalid(versions, "must contain unique version names");
+  if (new Set(names).size !== names.length)
+    field.at("versions").invalid(shownVersions(versions), "must contain unique version names");
   if (versions.filter(({ storage }) => storage).length !== 1) {
-    field.at("versions").invalid(spec.versions, "must have exactly one version marked as storage version");
+    field
+      .at("versions")
+      .invalid(shownVersions(spec.versions), "must have exactly one version marked as storage version");
   }
   if (schema?.openAPIV3Schema && leniency) {
     const hasStatus = versions.some((version) => version.subresources?.status !== undefined);
