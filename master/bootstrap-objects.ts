@@ -22,6 +22,7 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { systemClock, timestamp } from "#shared/client/clock.ts";
 import { legacyTokens } from "./apiserver/authn/legacy-token-labels.ts";
 import { helmDefinitions } from "./controllers/helm-chart/definitions.ts";
 
@@ -177,10 +178,24 @@ const systemPriorityClasses: readonly PriorityClass[] = [
 /** A cluster that got a second family has it in the default range from then on (KEP-1880); other changes are a person's. */
 async function ensureServiceCIDR(client: Client, cidrs: readonly string[]): Promise<void> {
   await ensure(client, serviceCIDRs, defaultServiceCIDR(cidrs));
-  if (cidrs.length < 2) return;
   const present = await client.get(serviceCIDRs, { name: defaultServiceCIDRName });
-  if (present.spec.cidrs?.length !== 1 || present.spec.cidrs[0] !== cidrs[0]) return;
-  await client.update(serviceCIDRs, { ...present, spec: { ...present.spec, cidrs: [...cidrs] } });
+  if (cidrs.length === 2 && present.spec.cidrs?.length === 1 && present.spec.cidrs[0] === cidrs[0])
+    await client.update(serviceCIDRs, { ...present, spec: { ...present.spec, cidrs: [...cidrs] } });
+  if (present.status?.conditions?.some(({ type }) => type === "Ready")) return;
+  const how = { type: "apply", body: readyServiceCIDR(timestamp(systemClock)), force: true } as const;
+  const as = { fieldManager: "kubernetes-service-cidr-controller", subresource: "status" };
+  await client.patch(serviceCIDRs, { name: defaultServiceCIDRName }, how, as);
+}
+
+/** Its condition before a controller has looked at it. */
+function readyServiceCIDR(lastTransitionTime: string): object {
+  const message = "Kubernetes default Service CIDR is ready";
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name: defaultServiceCIDRName },
+    status: { conditions: [{ type: "Ready", status: "True", lastTransitionTime, message }] },
+  };
 }
 
 function defaultServiceCIDR(cidrs: readonly string[]): ServiceCIDR {
@@ -202,6 +217,7 @@ function kubernetesService({ serviceIp, httpsPort }: BootstrapOptions): Service 
     spec: {
       clusterIP: serviceIp,
       type: "ClusterIP",
+      ipFamilyPolicy: "SingleStack",
       ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: httpsPort }],
     },
   } as Service;

@@ -91,8 +91,8 @@ export class StatusError extends Error {
       ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
     };
     return {
-      apiVersion: "v1",
       kind: "Status",
+      apiVersion: "v1",
       metadata: this.options.listMetadata ?? {},
       status: "Failure",
       message: this.message,

@@ -122,7 +122,7 @@ function clusterRoleOf({ name, words, lines }: Section): ClusterRole {
     metadata: metadataOf(name, Object.assign({}, ...into.map(aggregateLabel))),
     ...(collects === undefined
       ? { rules: lines.map(ruleOf) }
-      : { aggregationRule: { clusterRoleSelectors: [{ matchLabels: aggregateLabel(collects) }] }, rules: [] }),
+      : { aggregationRule: { clusterRoleSelectors: [{ matchLabels: aggregateLabel(collects) }] } }),
   };
 }
 

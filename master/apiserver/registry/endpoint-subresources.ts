@@ -8,7 +8,7 @@ import { objectResponse } from "./answer.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
-import { checkPatchOptions, decodePatch, patchTypeOf } from "./patch.ts";
+import { decodePatch, patchTypeOf } from "./patch.ts";
 import { checkNamespace, connectsBy, nameOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import type { ServedResource } from "./served-resource.ts";
@@ -84,7 +84,7 @@ export async function serveScale(
   if (verb === "get") return answer(await entry());
   const type = verb === "patch" ? patchTypeOf(context.headers["content-type"], resource.declaration) : undefined;
   const sent = await context.body.read();
-  const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions");
+  const options = writeOptions(context.query, verb === "patch" ? "PatchOptions" : "UpdateOptions", type);
   const gvk = { group: "autoscaling", version: "v1", kind: "Scale" };
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const body =
@@ -102,7 +102,6 @@ export async function serveScale(
         };
   context.audit?.requestObject(body.kind === "patch" ? body.patch.document.value : body.scale);
   if (body.kind === "put") namedFor(name, body.scale);
-  if (body.kind === "patch") checkPatchOptions(body.patch, options);
   const scope = scopeOf(request, options);
   const changed = await update(parts, scope, {
     name,

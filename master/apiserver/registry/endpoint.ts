@@ -17,7 +17,7 @@ import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { admitBody, admitConnection, serveScale, subresourceBody } from "./endpoint-subresources.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
-import { checkPatchOptions, decodePatch, patchObject, patchTypeOf } from "./patch.ts";
+import { decodePatch, patchObject, patchTypeOf } from "./patch.ts";
 import {
   checkPathSegment,
   checkScope,
@@ -287,10 +287,9 @@ export class ResourceEndpoint {
     const { context, resource, accepted } = request;
     const type = patchTypeOf(context.headers["content-type"], resource.declaration);
     const body = await context.body.read();
-    const options = writeOptions(context.query, "PatchOptions");
+    const options = writeOptions(context.query, "PatchOptions", type);
     const patch = decodePatch(body, type);
     context.audit?.requestObject(patch.document.value);
-    checkPatchOptions(patch, options);
     const { entry, created } = await patchObject(this.#parts, scopeOf(request, options), {
       name: nameOf(context),
       patch,

@@ -73,19 +73,6 @@ export function decodePatch(body: RequestBody, type: PatchType): PatchRequest {
   }
 }
 
-/** fieldManager and force belong to apply: Throws Invalid as upstream's ValidatePatchOptions. */
-export function checkPatchOptions({ type }: PatchRequest, { fieldManager, force }: WriteOptions): void {
-  const kind = { group: "meta.k8s.io", kind: "PatchOptions" };
-  if (type === "apply" && fieldManager === undefined) {
-    const message = "Required value: is required for apply patch";
-    throw invalid(kind, "", [{ field: "fieldManager", reason: "FieldValueRequired", message }]);
-  }
-  if (type !== "apply" && force !== undefined) {
-    const message = "Forbidden: may not be specified for non-apply patch";
-    throw invalid(kind, "", [{ field: "force", reason: "FieldValueForbidden", message }]);
-  }
-}
-
 /** The document that a patch makes of a JSON form of an object. */
 export function patched(
   patch: PatchRequest,

@@ -6,9 +6,10 @@ import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { integerOf, isTrue } from "../query-values.ts";
 import type { RequestBody } from "../request.ts";
-import { collect } from "../resources/validation/field.ts";
+import { collect, type Field } from "../resources/validation/field.ts";
 import { validateFieldManager } from "../resources/validation/object-meta.ts";
 import { decodeDocument, type FieldValidation, objectOf, UnrecognizedBodyError } from "./decode-body.ts";
+import type { PatchType } from "./patch.ts";
 
 export interface WriteOptions {
   readonly dryRun: boolean;
@@ -21,28 +22,25 @@ type OptionsKind = "CreateOptions" | "UpdateOptions" | "PatchOptions";
 
 const kindOf = (kind: string): { group: string; kind: string } => ({ group: "meta.k8s.io", kind });
 
-/** Throws Invalid for values that no option has. */
-export function writeOptions(query: URLSearchParams, kind: OptionsKind): WriteOptions {
+/** `patchType`: of a patch. Throws Invalid, with all that is wrong (upstream's ValidateCreateOptions and the like). */
+export function writeOptions(query: URLSearchParams, kind: OptionsKind, patchType?: PatchType): WriteOptions {
   const dryRun = query.getAll("dryRun");
-  checkDryRun(dryRun, kind);
   const fieldManager = query.get("fieldManager") ?? "";
-  const faults = collect((root) => validateFieldManager(fieldManager, root.at("fieldManager")));
-  if (faults.length > 0) throw invalid(kindOf(kind), "", faults);
   const validation = query.get("fieldValidation") ?? "";
-  if (!isFieldValidation(validation)) {
-    throw invalid(kindOf(kind), "", [
-      {
-        field: "fieldValidation",
-        reason: "FieldValueNotSupported",
-        message: `Unsupported value: "${validation}": supported values: "", "Ignore", "Strict", "Warn"`,
-      },
-    ]);
-  }
   const force = query.get("force");
+  throwFaults(kind, (root) => {
+    if (patchType === "apply" && fieldManager === "") root.at("fieldManager").required("is required for apply patch");
+    if (patchType !== undefined && patchType !== "apply" && force !== null)
+      root.at("force").forbidden("may not be specified for non-apply patch");
+    validateFieldManager(fieldManager, root.at("fieldManager"));
+    validateDryRun(dryRun, root.at("dryRun"));
+    if (!isFieldValidation(validation))
+      root.at("fieldValidation").notSupported(validation, ["", "Ignore", "Strict", "Warn"]);
+  });
   return {
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? undefined : fieldManager,
-    fieldValidation: validation === "" ? "Warn" : validation,
+    fieldValidation: isFieldValidation(validation) && validation !== "" ? validation : "Warn",
     force: force === null ? undefined : isTrue(force),
   };
 }
@@ -50,15 +48,13 @@ export function writeOptions(query: URLSearchParams, kind: OptionsKind): WriteOp
 const isFieldValidation = (text: string): text is FieldValidation | "" =>
   text === "" || text === "Ignore" || text === "Warn" || text === "Strict";
 
-function checkDryRun(values: readonly string[], kind: string): void {
-  if (values.every((value) => value === "All")) return;
-  throw invalid(kindOf(kind), "", [
-    {
-      field: "dryRun",
-      reason: "FieldValueNotSupported",
-      message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
-    },
-  ]);
+function throwFaults(kind: string, validate: (root: Field) => void): void {
+  const faults = collect(validate);
+  if (faults.length > 0) throw invalid(kindOf(kind), "", faults);
+}
+
+function validateDryRun(values: readonly string[], field: Field): void {
+  if (values.some((value) => value !== "All")) field.notSupported(values, ["All"]);
 }
 
 /** From the body where there is one, else from the query. Throws BadRequest and Invalid. */
@@ -73,27 +69,15 @@ export function deleteOptions(
 }
 
 /** Throws Invalid as upstream's ValidateDeleteOptions. */
-export function checkDeleteOptions(options: DeleteOptions): void {
-  checkDryRun(options.dryRun ?? [], "DeleteOptions");
-  if (options.propagationPolicy !== undefined && options.orphanDependents !== undefined) {
-    throw invalid(kindOf("DeleteOptions"), "", [
-      {
-        field: "propagationPolicy",
-        reason: "FieldValueInvalid",
-        message: `Invalid value: "${options.propagationPolicy}": orphanDependents and deletionPropagation cannot be both set`,
-      },
-    ]);
-  }
-  const policy = options.propagationPolicy;
-  if (policy !== undefined && policy !== "Foreground" && policy !== "Background" && policy !== "Orphan") {
-    throw invalid(kindOf("DeleteOptions"), "", [
-      {
-        field: "propagationPolicy",
-        reason: "FieldValueNotSupported",
-        message: `Unsupported value: "${policy}": supported values: "Foreground", "Background", "Orphan", "nil"`,
-      },
-    ]);
-  }
+export function checkDeleteOptions({ propagationPolicy: policy, orphanDependents, dryRun }: DeleteOptions): void {
+  throwFaults("DeleteOptions", (root) => {
+    const field = root.at("propagationPolicy");
+    if (policy !== undefined && orphanDependents !== undefined)
+      field.invalid(policy, "orphanDependents and deletionPropagation cannot be both set");
+    if (policy !== undefined && policy !== "Foreground" && policy !== "Background" && policy !== "Orphan")
+      field.notSupported(policy, ["Foreground", "Background", "Orphan", "nil"]);
+    validateDryRun(dryRun ?? [], root.at("dryRun"));
+  });
 }
 
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {

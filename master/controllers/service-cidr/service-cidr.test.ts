@@ -51,6 +51,10 @@ test("a range is Ready, and one that is deleted stays until its addresses are go
     return `${condition?.status} ${condition?.reason}`;
   };
   await eventually(async () => (await ready()) === "True ", "ready");
+  const { managedFields } = (await client.get(serviceCIDRs, { name: "a" })).metadata;
+  expect(managedFields?.filter(({ subresource }) => subresource === "status")).toMatchObject([
+    { manager: "service-cidr-controller", operation: "Apply" },
+  ]);
   await client.delete(serviceCIDRs, { name: "a" });
   await eventually(async () => (await ready()) === "False Terminating", "kept");
   await client.delete(ipAddresses, { name: "10.1.0.9" });

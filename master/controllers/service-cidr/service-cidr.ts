@@ -92,9 +92,13 @@ async function writeReady(
   if (isSame) return;
   const lastTransitionTime = present?.status === wanted.status ? present.lastTransitionTime : now;
   const ready: Condition = { type: "Ready", ...wanted, lastTransitionTime };
-  await client.update(
-    serviceCIDRs,
-    { ...range, status: { ...range.status, conditions: [...conditions.filter((one) => one !== present), ready] } },
-    { subresource: "status" },
-  );
+  const { name = "" } = range.metadata;
+  const body = {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name },
+    status: { conditions: [ready] },
+  };
+  const how = { type: "apply", body, force: true } as const;
+  await client.patch(serviceCIDRs, { name }, how, { subresource: "status", fieldManager: "service-cidr-controller" });
 }

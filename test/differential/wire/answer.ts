@@ -17,9 +17,10 @@ export interface WireAnswer {
 export async function answerOf(
   response: Response | undefined,
   sent: string,
-  { exact = false }: Pick<WireRequest, "exact"> = {},
+  { exact = false, isOrdered = false }: Pick<WireRequest, "exact" | "isOrdered"> = {},
 ): Promise<WireAnswer> {
   if (response === undefined) return { code: 0, type: "" };
+  if (isOrdered) return orderedAnswer(response, sent);
   if (exact) return exactAnswer(response, sent);
   const text = await response.text();
   const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
@@ -41,6 +42,15 @@ async function exactAnswer(response: Response, sent: string): Promise<WireAnswer
   const body = /protobuf/.test(type)
     ? withoutChosenFields(fieldsOfMessage(bytes.subarray(PROTOBUF_MARK_BYTES)) ?? [], sent)
     : withNulls(JSON.parse(new TextDecoder().decode(bytes)), sent);
+  return { code: response.status, type, ...(warnings.length > 0 && { warnings }), body };
+}
+
+/** JSON as text, with its nulls. */
+async function orderedAnswer(response: Response, sent: string): Promise<WireAnswer> {
+  const text = await response.text();
+  const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
+  const warnings = warningsOf(response.headers.get("warning"));
+  const body = /json/.test(type) ? JSON.stringify(normalized(JSON.parse(text), "", sent, true)) : text;
   return { code: response.status, type, ...(warnings.length > 0 && { warnings }), body };
 }
 
@@ -82,7 +92,7 @@ export const comparable = (value: unknown, sent: string): unknown => {
 };
 
 const formless = (value: unknown, sent: string): Json =>
-  withoutForm(withoutCredentials(normalized(value, "", sent)) as Json);
+  withoutMoment(withoutCredentials(normalized(value, "", sent)) as Json);
 
 const warningsOf = (header: string | null): string[] =>
   [...(header ?? "").matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text).sort();
@@ -122,23 +132,15 @@ function sortedKeys(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, item]) => [key, sortedKeys(item)]));
 }
 
-/**
- * Three things that Bramble leaves out or adds on purpose: items of lists name their kind, since they are served as they
- * rest; columns have no descriptions, which no client shows and which would be kept in memory; ages are of the moment.
- */
-function withoutForm(body: Json): Json {
-  if (body === null || typeof body !== "object") return body;
-  if (body["kind"] === "Table") {
-    const { columnDefinitions, rows, ...rest } = body as Json & { columnDefinitions: Json[]; rows?: Json[] };
-    return {
-      ...rest,
-      columnDefinitions: columnDefinitions?.map(({ description: _, ...column }) => column),
-      rows: rows?.map((row) => ({ ...row, cells: (row["cells"] as unknown[]).map(withoutAge) })),
-    };
-  }
-  const { items } = body;
-  if (!String(body["kind"]).endsWith("List") || !Array.isArray(items)) return body;
-  return { ...body, items: (items as Json[]).map(({ kind: _, apiVersion: __, ...item }) => item) };
+/** Ages in the cells of a table are of the moment; what describes a column differs on purpose (`differences.ts`). */
+function withoutMoment(body: Json): Json {
+  if (body === null || typeof body !== "object" || body["kind"] !== "Table") return body;
+  const { columnDefinitions, rows, ...rest } = body as Json & { columnDefinitions?: Json[]; rows?: Json[] };
+  return {
+    ...rest,
+    columnDefinitions: columnDefinitions?.map(({ description: _, ...column }) => column),
+    rows: rows?.map((row) => ({ ...row, cells: (row["cells"] as unknown[]).map(withoutAge) })),
+  };
 }
 
 /** Upstream was asked by somebody with a token, ours by somebody with a certificate. */
@@ -185,6 +187,8 @@ const chosen: Readonly<Record<string, string>> = {
   time: "TIME",
   continue: "CONTINUE",
 };
+/** Of the ConfigMap that tells since when long-lived tokens are watched: the server's first day. */
+const isFirstDay = (key: string, value: string): boolean => key === "since" && /^20\d\d-\d\d-\d\d$/.test(value);
 
 function normalized(value: unknown, key: string, sent: string, keepsNulls = false): unknown {
   if (Array.isArray(value)) {
@@ -204,6 +208,7 @@ function normalized(value: unknown, key: string, sent: string, keepsNulls = fals
   if (typeof value !== "string") return value;
   const placeholder = chosen[key];
   if (placeholder && value !== "" && !sent.includes(JSON.stringify(value))) return placeholder;
+  if (isFirstDay(key, value)) return "DATE";
   return withoutChoices(value, sent);
 }
 

@@ -9,6 +9,8 @@ export interface WireRequest {
   readonly body?: Body | ((live: Json) => Body);
   /** Nulls of the answer count, and the fields of a protobuf message. */
   readonly exact?: boolean;
+  /** In what order fields and causes of the answer come counts, and an error's whole message. */
+  readonly isOrdered?: boolean;
 }
 
 export type Json = Record<string, unknown>;

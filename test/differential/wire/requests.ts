@@ -1,6 +1,8 @@
 import { accessGroups } from "./access-requests.ts";
 import { applyGroups } from "./apply-requests.ts";
+import { bootstrapGroups } from "./bootstrap-requests.ts";
 import { directiveGroups } from "./directive-requests.ts";
+import { errorGroups } from "./error-requests.ts";
 import { fieldGroups } from "./field-requests.ts";
 import { formGroups } from "./form-requests.ts";
 import { furtherGroups } from "./further-requests.ts";
@@ -28,6 +30,7 @@ import { world } from "./world.ts";
 /** In the order in which they are sent, to a server without any object of ours. */
 export const groups: readonly WireGroup[] = [
   world,
+  ...bootstrapGroups,
   ...createGroups,
   ...updateGroups,
   ...patchGroups,
@@ -56,4 +59,5 @@ export const groups: readonly WireGroup[] = [
   ...warningGroups,
   ...subresourceBodyGroups,
   ...projectionGroups,
+  ...errorGroups,
 ];

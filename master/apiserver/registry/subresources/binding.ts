@@ -4,6 +4,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import type { Binding, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ApiResponse } from "../../request.ts";
+import { collect } from "../../resources/validation/field.ts";
 import { valueResponse } from "../answer.ts";
 import { rfc3339 } from "../rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
@@ -60,20 +61,12 @@ function checkPreconditions(scope: WriteScope, podName: string, { metadata }: Bi
 function checkBinding({ target, metadata }: Binding, podName: string): void {
   if (podName === "") throw badRequest("Name parameter required.");
   if (metadata.name !== podName) throw badRequest("name in URL does not match name in Binding object");
-  if (target?.kind && target.kind !== "Node") {
-    throw invalid({ group: "", kind: "Binding" }, podName, [
-      {
-        field: "target.kind",
-        reason: "FieldValueNotSupported",
-        message: `Unsupported value: "${target.kind}": supported values: "Node", "<empty>"`,
-      },
-    ]);
-  }
-  if (!target?.name) {
-    throw invalid({ group: "", kind: "Binding" }, podName, [
-      { field: "target.name", reason: "FieldValueRequired", message: "Required value" },
-    ]);
-  }
+  const faults = collect((root) => {
+    const field = root.at("target");
+    if (target?.kind && target.kind !== "Node") field.at("kind").notSupported(target.kind, ["Node", "<empty>"]);
+    if (!target?.name) field.at("name").required();
+  });
+  if (faults.length > 0) throw invalid({ group: "", kind: "Binding" }, podName, faults);
 }
 
 /** The pod on its node. Throws Conflict when it is on one already, is going, or may not be scheduled yet. */
