@@ -6,6 +6,7 @@ import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
+import { headerOf } from "./remote-answer.ts";
 import {
   discoveryDeadline,
   endpointOf,
@@ -46,7 +47,9 @@ export async function passOn(
     const { request, response } = exchange;
     const sent = request.hasBody ? request.body : undefined;
     const headers = [...passedHeaders(request), ...forwarding(endpoint, path, context, exchange)];
-    passBack(await ask(headers, sent), response);
+    const answer = await ask(headers, sent);
+    if (isRedirect(answer)) refuseRedirect(answer, response);
+    else passBack(answer, response);
     return "handled";
   }
   const given = await body.read();
@@ -100,6 +103,18 @@ function forwarding(
 }
 
 type RequestExchange = Extract<Exchange, { kind: "request" }>;
+
+/** A server that sends clients elsewhere, as this one's clients, is not followed and not passed on. */
+function refuseRedirect(answer: StreamResponse, response: HttpResponse): void {
+  answer.body.destroy();
+  response.setHeader("cache-control", "no-cache, private");
+  response.writeHead(HTTP_BAD_GATEWAY, { "content-type": "text/plain; charset=utf-8" });
+  response.end("the backend attempted to redirect this request, which is not permitted");
+}
+
+const HTTP_BAD_GATEWAY = 502;
+const isRedirect = (answer: StreamResponse): boolean =>
+  answer.status >= 300 && answer.status < 400 && headerOf(answer, "location") !== "";
 
 function passBack(answer: StreamResponse, response: HttpResponse): void {
   for (let index = 0; index + 1 < answer.headers.length; index += 2) {

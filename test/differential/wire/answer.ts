@@ -155,7 +155,9 @@ function withoutCredentials(value: unknown): unknown {
 }
 
 const withoutAge = (cell: unknown): unknown =>
-  typeof cell === "string" ? cell.replace(/^(\d+[smhdy])+$/, "AGE") : cell;
+  typeof cell === "string"
+    ? cell.replace(/^(\d+[smhdy])+$/, "AGE").replace(/\((\d+[smhdy])+ ago\)/g, "(AGE ago)")
+    : cell;
 
 /** The message of an Invalid lists its causes again, in an order of its own. */
 function status(body: Json): Json {
