@@ -49,7 +49,9 @@ async function clusterIn(settings: MasterSettings): Promise<Store> {
     names: { hostNames: [], addresses: [], extra: [], serviceIp: "10.43.0.1", clusterDomain: "cluster.local" },
   });
   const store = await openStore(settings, silentLog);
-  await Promise.all(Array.from({ length: 700 }, (_, n) => store.create(`/registry/pods/default/p${n}`, `{"n":${n}}`)));
+  const create = (n: number): Promise<number> => store.create(`/registry/pods/default/p${n}`, `{"n":${n}}`);
+  // Few at a time: of a creation that a busy etcd has not answered within seconds, the outcome is not known.
+  for (let from = 0; from < 700; from += 50) await Promise.all(Array.from({ length: 50 }, (_, n) => create(from + n)));
   await store.create("/registry/secrets/default/s", '{"data":{"p":"aHVudGVyMg=="}}');
   await store.create("/registry/events/default/e", '{"kind":"Event"}');
   return store;
