@@ -6,7 +6,8 @@ import { readIfPresent } from "#shared/pki/secure-file.ts";
 import { type DockerDaemonFacts, type DockerNetwork, parseDaemonSettings } from "./docker-daemon.ts";
 import { deviceOf, type Mount, parseMounts } from "./mounts.ts";
 
-const answer_ms = 5_000;
+/** A board that boots, with all its containers and a slow card, takes its time; a daemon that hangs is told from it. */
+export const dockerAnswer_ms = 30_000;
 
 /** What the parts of Docker's answers are that are looked at. */
 interface Info {
@@ -33,7 +34,8 @@ export async function probeDocker(
   settings: Pick<MasterSettings, "clusterCidr" | "serviceCidr">,
 ): Promise<DockerDaemonFacts | undefined> {
   const ask = async <T>(path: string): Promise<T> => {
-    const answer = await fetch(`http://localhost${path}`, { unix: socket, signal: AbortSignal.timeout(answer_ms) });
+    const signal = AbortSignal.timeout(dockerAnswer_ms);
+    const answer = await fetch(`http://localhost${path}`, { unix: socket, signal });
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
     return (await answer.json()) as T;
   };

@@ -10,7 +10,7 @@ import { type CommandRunner, commandRunner } from "../network/command.ts";
 import { readSensors } from "../telemetry/sensors.ts";
 import { hasMemoryCgroup } from "./boot-arguments.ts";
 import { probeClockSaves } from "./clock-saves.ts";
-import { probeDocker } from "./docker-probe.ts";
+import { dockerAnswer_ms, probeDocker } from "./docker-probe.ts";
 import type { CgroupFacts, DiskFacts, MachineFacts, MissingProgram, RuntimeFacts } from "./facts.ts";
 import { probeFolders, writtenFolders } from "./folders.ts";
 import { probeJournal } from "./journal.ts";
@@ -19,7 +19,6 @@ import { probePorts, type WantedPort } from "./ports.ts";
 import { probeFilesOf } from "./probe-files.ts";
 import type { Role } from "./verdict.ts";
 
-const dockerAnswer_ms = 5_000;
 const neededPlugins = ["bridge", "host-local", "portmap"];
 
 const neededPrograms: readonly MissingProgram[] = [

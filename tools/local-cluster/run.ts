@@ -1,3 +1,6 @@
+/** Of what a program that failed had printed before. */
+const shownLines = 20;
+
 /** Runs programs for the local cluster and says clearly which one failed. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
@@ -5,14 +8,17 @@ export class CommandError extends Error {
     readonly command: readonly string[],
     readonly exitCode: number,
     readonly stderr: string,
+    stdout = "",
   ) {
-    super(`${command.join(" ")} failed with ${exitCode}: ${stderr.trim()}`);
+    const last = stdout.trimEnd().split("\n").slice(-shownLines).join("\n");
+    super([`${command.join(" ")} failed with ${exitCode}: ${stderr.trim()}`, last].join("\n").trim());
   }
 }
 
 export function run(command: readonly string[]): string {
   const result = Bun.spawnSync({ cmd: [...command], stdin: "ignore" });
-  if (result.exitCode !== 0) throw new CommandError(command, result.exitCode ?? -1, result.stderr.toString());
+  if (result.exitCode !== 0)
+    throw new CommandError(command, result.exitCode ?? -1, result.stderr.toString(), result.stdout.toString());
   return result.stdout.toString();
 }
 
