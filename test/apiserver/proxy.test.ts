@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -15,10 +15,15 @@ const behind = createServer((request, response) => {
     response.writeHead(302, { Location: "/new?a=b" }).end();
   } else if (request.url === "/headers") {
     response.end(Object.keys(request.headers).join());
+  } else if (request.url?.includes("sinceSeconds=7")) {
+    response.write("one\n");
+    response.on("close", () => left.resolve());
   } else {
     response.end(`${request.method} ${request.url}`);
   }
 });
+/** Of a log that does not end, the connection. */
+const left = Promise.withResolvers<void>();
 
 behind.on("upgrade", (request, socket) => {
   socket.end(
@@ -116,6 +121,22 @@ test("a container's log is asked for with the options of the request", async () 
   expect(await log("?follow=1&previous=false&sinceSeconds=1")).toBe(`GET ${path}?follow=true&sinceSeconds=1`);
   // A flag is true that is not said to be false.
   expect(await log("?follow=&previous=False&timestamps=yes")).toBe(`GET ${path}?follow=true&timestamps=true`);
+});
+
+test("who leaves a log that goes on is no error of the server", async () => {
+  const complaints = spyOn(console, "error");
+  try {
+    const answer = await ask("GET", "?follow=true&sinceSeconds=7", "log");
+    const reader = answer.body?.getReader();
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("one\n");
+    await reader?.cancel();
+    await left.promise;
+    // Whatever it had to say of that request is said by the time it answers another.
+    expect((await ask("GET", "/a")).status).toBe(200);
+    expect(complaints.mock.calls).toEqual([]);
+  } finally {
+    complaints.mockRestore();
+  }
 });
 
 test("a container's log is not asked for with options that are no numbers, or none that may be", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { connect } from "node:tls";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
@@ -9,13 +9,25 @@ async function* logLines(): AsyncGenerator<Uint8Array> {
   yield Buffer.from([0xff, 0x0a]);
 }
 
+/** One that goes on; it breaks when the client has gone, as one from a board does. */
+async function* endless(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield Buffer.from("one\n");
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  left.resolve();
+  throw new Error("the connection closed");
+}
+const left = Promise.withResolvers<void>();
+
 beforeAll(async () => {
   server = await startTestServer({
     guards: () => ({
       subresources: {
         "": {
           "pods/log": {
-            handle: async () => ({ kind: "bytes", code: 200, contentType: "text/plain", body: logLines() }),
+            handle: async ({ name, context }) => {
+              const body = name === "endless" ? endless(context.signal) : logLines();
+              return { kind: "bytes", code: 200, contentType: "text/plain", body };
+            },
           },
         },
       },
@@ -65,6 +77,26 @@ describe("a container's log by WebSocket", () => {
     const { protocol, messages } = await converse(path, ["unknown", "base64.binary.k8s.io"]);
     expect(protocol).toBe("base64.binary.k8s.io");
     expect(messages).toEqual(["", "b25lCg==", "/wo="]);
+  });
+
+  test("that goes on, when its client leaves, is no error of the server", async () => {
+    const complaints = spyOn(console, "error");
+    try {
+      const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
+      const url = `${server.url.replace("https", "wss")}/api/v1/namespaces/default/pods/endless/log`;
+      const tls = { ca: server.authority.certificatePem, cert, key };
+      const socket = new WebSocket(url, { tls } as unknown as string[]);
+      let messages = 0;
+      socket.onmessage = () => {
+        if (++messages === 2) socket.close();
+      };
+      await left.promise;
+      // Whatever it had to say of that request is said by the time it has answered another.
+      await converse(path, []);
+      expect(complaints.mock.calls).toEqual([]);
+    } finally {
+      complaints.mockRestore();
+    }
   });
 
   test("needs no subprotocol, and refuses one that is not known", async () => {

@@ -121,7 +121,13 @@ async function renderBytes(response: HttpResponse, answer: Extract<ApiResponse, 
   }
   response.writeHead(answer.code);
   const sink = new Sink(response);
-  for await (const chunk of body) if (!(await sink.write(chunk))) return;
+  try {
+    for await (const chunk of body) if (!(await sink.write(chunk))) return;
+  } catch (error) {
+    // Whoever asked has gone, and what the answer came from was let go for that.
+    if (response.destroyed) return;
+    throw error;
+  }
   response.end();
 }
 

@@ -59,6 +59,8 @@ function accept(
     // Of a client that breaks the protocol: it is told so by the closing that comes with it, and what is served ends with the socket.
     peer.on("error", () => undefined);
     serve(peer).catch((error: unknown) => {
+      // Whoever asked has gone, and what the answer came from was let go for that.
+      if (peer.readyState !== peer.OPEN) return;
       onError(error);
       peer.close(1011);
     });
