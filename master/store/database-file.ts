@@ -17,6 +17,18 @@ export class StoreDamagedError extends Error {
   }
 }
 
+/** The disk did not take what was committed. What it holds of it only the next start can tell: the kernel gives up what it could
+ *  not write. */
+export class StoreSyncError extends Error {
+  override readonly name = "StoreSyncError";
+
+  constructor(what: "log" | "database", cause: unknown) {
+    super(`the store's ${what} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
 /** Damaged files that are kept to be looked at. */
 const kept = 2;
 const keptMark = ".damaged-";

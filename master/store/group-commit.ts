@@ -6,7 +6,7 @@
  */
 
 /** A disk that syncs in less is not waited for. */
-const SLOW_MS = 4;
+export const SLOW_MS = 4;
 /** Parts of the last sync: between one write and the next, and in all. */
 const GAP = 1 / 4;
 const LONGEST = 1 / 2;

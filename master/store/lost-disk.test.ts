@@ -10,6 +10,9 @@ import { openSqliteStore } from "./sqlite-store.ts";
 
 setDefaultTimeout(300_000);
 
+/** Some pages, so that the log is long enough to be copied soon. */
+const length = 400_000;
+
 /** Creates a key for each line that it reads and says what became of it. */
 const program = (dataDir: string): string => `
   import { stderrLog } from "#shared/client/log.ts";
@@ -18,39 +21,54 @@ const program = (dataDir: string): string => `
   const store = await openStore(settings, stderrLog());
   console.log("open");
   for await (const key of console) {
-    const said = await store.create(\`/registry/\${key}\`, "value").then(() => "has", (error) => error.name);
+    const said = await store.create(\`/registry/\${key}\`, "v".repeat(${length})).then(() => "has", (error) => error.name);
     console.log(\`\${said} \${key}\`);
   }`;
 
-test("a disk that takes no more ends the process, and what was acknowledged is there at the next start", async () => {
-  const dir = mkdtempSync(join(tmpdir(), "bramble-lost-disk-"));
-  mkdirSync(join(dir, "pki"));
-  const child = spawn(process.execPath, ["-e", program(dir)], { cwd: join(import.meta.dir, "../..") });
-  const ended = once(child, "exit");
-  let complaint = "";
-  child.stderr.on("data", (text) => {
-    complaint += text;
+for (const file of ["store.db-wal", "store.db"])
+  test(`a disk that takes no more of ${file} ends the process, and what was acknowledged is there at the next start`, async () => {
+    const dir = mkdtempSync(join(tmpdir(), "bramble-lost-disk-"));
+    mkdirSync(join(dir, "pki"));
+    const child = spawn(process.execPath, ["-e", program(dir)], { cwd: join(import.meta.dir, "../..") });
+    const ended = once(child, "exit");
+    let complaint = "";
+    child.stderr.on("data", (text) => {
+      complaint += text;
+    });
+    const said = linesOf(child.stdout);
+    try {
+      expect(await said()).toBe("open");
+      child.stdin.write("one\n");
+      expect(await said()).toBe("has one");
+      const failing = ["-P", join(dir, "store", file), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO"];
+      const strace = spawn("strace", ["-f", "-o", "/dev/null", ...failing, "-p", String(child.pid)]);
+      expect(await attached(strace.stderr)).toContain("attached");
+      const acknowledged = ["one"];
+      for (let n = 0; child.exitCode === null; n++) {
+        child.stdin.write(`key-${n}\n`);
+        if ((await said()) === `has key-${n}`) acknowledged.push(`key-${n}`);
+        else break;
+      }
+      if (file === "store.db-wal") expect(acknowledged).toEqual(["one"]);
+      expect(await ended).toEqual([1, null]);
+      expect(complaint).toContain("look at the disk");
+      const store = await openSqliteStore({ path: join(dir, "store/store.db") });
+      for (const key of acknowledged) expect((await store.get(`/registry/${key}`))?.value.length).toBe(length);
+      await store.close();
+    } finally {
+      child.kill("SIGKILL");
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
-  const said = linesOf(child.stdout);
-  try {
-    expect(await said()).toBe("open");
-    child.stdin.write("one\n");
-    expect(await said()).toBe("has one");
-    const failing = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO"];
-    const strace = spawn("strace", ["-f", "-o", "/dev/null", ...failing, "-p", String(child.pid)]);
-    expect(await linesOf(strace.stderr)()).toContain("attached");
-    child.stdin.write("two\n");
-    expect(await said()).not.toBe("has two");
-    expect(await ended).toEqual([1, null]);
-    expect(complaint).toContain("look at the disk");
-    const store = await openSqliteStore({ path: join(dir, "store/store.db") });
-    expect((await store.get("/registry/one"))?.value).toBe("value");
-    await store.close();
-  } finally {
-    child.kill("SIGKILL");
-    rmSync(dir, { recursive: true, force: true });
+
+/** Said first, or after what paths it resolved. */
+async function attached(input: Readable): Promise<string | undefined> {
+  const next = linesOf(input);
+  for (;;) {
+    const line = await next();
+    if (line === undefined || line.includes("attached")) return line;
   }
-});
+}
 
 /** Gives one line after the other; undefined after the last. */
 function linesOf(input: Readable): () => Promise<string | undefined> {

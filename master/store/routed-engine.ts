@@ -6,10 +6,12 @@
  * - batched: in memory, written in rare batches (Events);
  * - quiet: in memory, and written at once when anything but the fields that tick changes (Leases: renewTime).
  */
+
+import { StoreSyncError } from "./database-file.ts";
 import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 import { RevisionSequence } from "./revision-sequence.ts";
-import { type SqliteEngine, StoreSyncError } from "./sqlite-engine.ts";
+import type { SqliteEngine } from "./sqlite-engine.ts";
 import type { ListRange, ListResult, Revision, StoredValue, StoreEvent } from "./store.ts";
 
 export interface Routes {
@@ -176,6 +178,11 @@ export class RoutedEngine implements Engine {
     return [...durable, ...memory].sort((a, b) => a.revision - b.revision);
   }
 
+  /** Moves a long log of the disk to its database: for when nobody waits. Throws StoreSyncError. */
+  tendLog(): void {
+    this.#durable.tendLog();
+  }
+
   /** As the engine of the disk does it. */
   compact(revision: Revision, mayStay = 0): void {
     this.#durable.compact(revision, mayStay);
@@ -188,7 +195,7 @@ export class RoutedEngine implements Engine {
 
   close(): void {
     this.flush();
-    this.#durable.setNumber(RESERVED, this.#sequence.current);
+    this.#durable.transaction(() => this.#durable.setNumber(RESERVED, this.#sequence.current));
     this.#durable.close();
   }
 }

@@ -4,7 +4,8 @@
  */
 import { Database } from "bun:sqlite";
 import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync } from "node:fs";
-import { assertPresent, finishReplacing, noteMade, StoreDamagedError } from "./database-file.ts";
+import { Checkpoints, type LogLimits, openAlone } from "./checkpoints.ts";
+import { assertPresent, finishReplacing, noteMade, StoreDamagedError, StoreSyncError } from "./database-file.ts";
 import { type Engine, prefixEnd } from "./engine.ts";
 import {
   CompactedError,
@@ -62,33 +63,30 @@ export const rowSum = (key: string, value: string): number => Bun.hash.crc32(val
 /** What SQLite says of a file that is damaged, as opposed to one that cannot be reached. */
 const saysDamaged = /malformed|corrupt|not a database/i;
 
-/** The disk did not take what was committed. What it holds of it only the next start can tell: the kernel gives up what it could
- *  not write. */
-export class StoreSyncError extends Error {
-  override readonly name = "StoreSyncError";
-}
-
 export class SqliteEngine implements Engine {
   readonly #db: Database;
   readonly #transformer: ValueTransformer;
   /** File descriptor of the write-ahead log, of which each transaction is synced; none for a reader. */
-  readonly #log: number | undefined;
+  #log: number | undefined;
+  /** What the last sync took. */
+  #sync_ms = 0;
+  /** None for a reader. */
+  #checkpoints: Checkpoints | undefined;
   /** What clients are shown begins here. */
   #oldest: Revision;
   /** No change up to here has left an old row on the disk; between here and `#oldest` there are `#standing`. */
   #cleared: Revision;
   #standing = 0;
 
-  private constructor(db: Database, transformer: ValueTransformer, log?: number) {
+  private constructor(db: Database, transformer: ValueTransformer) {
     this.#db = db;
     this.#transformer = transformer;
-    this.#log = log;
     this.#oldest = this.number("compacted") ?? 0;
     this.#cleared = this.#oldest;
   }
 
   /** Opens or makes the file. Throws StoreDamagedError when anything of it is not as it was written. */
-  static open(path: string, transformer: ValueTransformer = plainText): SqliteEngine {
+  static open(path: string, transformer: ValueTransformer = plainText, limits?: Partial<LogLimits>): SqliteEngine {
     finishReplacing(path);
     assertPresent(path);
     const log = `${path}-wal`;
@@ -97,13 +95,10 @@ export class SqliteEngine implements Engine {
       throw new StoreDamagedError(path, `its log is damaged, and ${lost} groups of changes behind that`, true);
     let db: Database | undefined;
     try {
-      db = new Database(path, { create: true, strict: true });
+      db = openAlone(path);
       // FULL would sync each transaction with fsync, which has a file system write the file's times as well: a second wait for the
-      // disk and another block of a card. Here it is done with fdatasync; NORMAL leaves what stands around checkpoints to SQLite.
-      db.exec("PRAGMA busy_timeout = 5000;");
-      // Nobody else reads or writes the file meanwhile, so the index of the log lies in this process's memory. In the file that others
-      // would share, each commit dirties up to six pages and each read one, which the kernel writes to the card half a minute later.
-      db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+      // disk and another block of a card. Here it is done with fdatasync; NORMAL leaves the header of a log that begins anew to SQLite.
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
       const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
       if (check?.quick_check !== "ok")
         throw new StoreDamagedError(path, check?.quick_check ?? "no answer from quick_check");
@@ -114,10 +109,12 @@ export class SqliteEngine implements Engine {
         db.exec(batchedWithRowids);
       // After a kill the log may hold changes that are not on the disk yet: they must be before anybody is shown them.
       db.exec("PRAGMA wal_checkpoint(PASSIVE)");
-      const engine = new SqliteEngine(db, transformer, openSync(log, "r"));
+      const engine = new SqliteEngine(db, transformer);
+      engine.#log = openSync(log, "r");
       engine.#sync();
       engine.#assertWhole(path);
       noteMade(path);
+      engine.#checkpoints = new Checkpoints(path, db, limits);
       return engine;
     } catch (error) {
       db?.close();
@@ -144,7 +141,7 @@ export class SqliteEngine implements Engine {
 
   /** For a reader while no master runs; never writes. */
   static openReadOnly(path: string, transformer: ValueTransformer = plainText): SqliteEngine {
-    return new SqliteEngine(new Database(path, { readonly: true, strict: true }), transformer);
+    return new SqliteEngine(new Database(path, { readonly: true }), transformer);
   }
 
   /** A number kept beside the keys: the reserved revisions, the last compaction. */
@@ -164,6 +161,8 @@ export class SqliteEngine implements Engine {
   /** Gives what `work` gives once it rests on the disk. Throws StoreSyncError when nobody can tell whether it does; after any other
    *  error nothing of it was done. */
   transaction<T>(work: () => T): T {
+    this.tendLog();
+    const before = this.#changes();
     this.#db.exec("BEGIN IMMEDIATE");
     let result: T;
     try {
@@ -173,17 +172,29 @@ export class SqliteEngine implements Engine {
       this.#db.exec("ROLLBACK");
       throw error;
     }
-    this.#sync();
+    if (this.#changes() !== before) this.#sync();
     return result;
+  }
+
+  /** Rows that this connection has changed. */
+  #changes(): number {
+    return this.#db.query<{ n: number }, []>("SELECT total_changes() AS n").get()?.n ?? 0;
+  }
+
+  /** Moves a long log to the database. Each transaction does so before it begins; better when nobody waits. Throws StoreSyncError. */
+  tendLog(): void {
+    this.#checkpoints?.look(this.#sync_ms);
   }
 
   #sync(): void {
     if (this.#log === undefined) return;
+    const begun_ms = performance.now();
     try {
       fdatasyncSync(this.#log);
     } catch (error) {
-      throw new StoreSyncError(`the store's log cannot be written: ${(error as Error).message}`, { cause: error });
+      throw new StoreSyncError("log", error);
     }
+    this.#sync_ms = performance.now() - begun_ms;
   }
 
   get(key: string): StoredValue | undefined {
@@ -207,7 +218,7 @@ export class SqliteEngine implements Engine {
     const most = limit === undefined ? -1 : limit + 1;
     // The second half brings back what keys changed since held at `revision`: the change that the first later one replaced.
     const rows = this.#db
-      .query<LogRow, { from: string; end: string; startAfter: string; revision: number; most: number }>(
+      .query<LogRow, { $from: string; $end: string; $startAfter: string; $revision: number; $most: number }>(
         `SELECT key, value, revision, sum FROM (
            SELECT c.key AS key, l.value AS value, l.revision AS revision, l.sum AS sum
              FROM current c JOIN log l ON l.revision = c.revision
@@ -219,7 +230,7 @@ export class SqliteEngine implements Engine {
              JOIN log p ON p.revision = x.previous
          ) WHERE key > $startAfter ORDER BY key LIMIT $most`,
       )
-      .all({ from, end, startAfter: startAfter ?? "", revision, most });
+      .all({ $from: from, $end: end, $startAfter: startAfter ?? "", $revision: revision, $most: most });
     const more = limit !== undefined && rows.length > limit;
     if (more) rows.pop();
     return { items: rows.map((row) => this.#stored(row)), revision, more };
@@ -345,8 +356,7 @@ export class SqliteEngine implements Engine {
   }
 
   close(): void {
-    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    this.#db.close();
+    this.#checkpoints?.close();
     if (this.#log !== undefined) closeSync(this.#log);
   }
 }

@@ -1,4 +1,5 @@
 /** What the main thread and the SQLite worker say to each other. */
+import type { LogLimits } from "./checkpoints.ts";
 import type { Outcome, Write } from "./engine.ts";
 import type { ReadFailure, ReadRequest } from "./engine-store.ts";
 import type { Routes } from "./routed-engine.ts";
@@ -21,6 +22,7 @@ export interface SqliteOptions {
   readonly maxHistory: number;
   /** How long what rests in batches may stay off the disk. */
   readonly batchEvery_ms: number;
+  readonly log?: Partial<LogLimits> | undefined;
 }
 
 /**

@@ -62,6 +62,7 @@ class StoreThread {
     const outcomes = this.#engine.commit(group);
     say(committedRevisions(outcomes) ?? { type: "outcomes", outcomes });
     this.#superseded += group.length;
+    this.#engine.tendLog();
     this.#cutHistory();
     if (this.#engine.hasDirty) this.#batchTimer ??= setTimeout(() => this.#flush(), this.#options.batchEvery_ms);
   }
@@ -123,7 +124,7 @@ function open(options: SqliteOptions): StoreThread {
   const transformer = encryption
     ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
     : plainText;
-  return new StoreThread(options, SqliteEngine.open(options.path, transformer));
+  return new StoreThread(options, SqliteEngine.open(options.path, transformer, options.log));
 }
 
 function tell(error: unknown): void {

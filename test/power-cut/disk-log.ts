@@ -15,8 +15,10 @@ export type DiskStep =
   /** A second name of a file. */
   | { readonly step: "link"; readonly from: string; readonly to: string }
   | { readonly step: "remove"; readonly path: string }
-  /** What was written to the path before, or done to the entries of a folder, is on the disk. */
-  | { readonly step: "sync"; readonly path: string }
+  /** What was written to the path before, or done to the entries of a folder, is on the disk; for one that other calls went beside,
+   *  what was written before it began. */
+  | { readonly step: "sync"; readonly path: string; readonly begun?: number }
+  | { readonly step: "sync begins"; readonly path: string; readonly begun: number }
   | { readonly step: "sync everything" }
   /** A line that the traced program wrote to its notes: what it was told. */
   | { readonly step: "note"; readonly text: string };
@@ -40,7 +42,8 @@ export function readDiskLog(log: string, root: string, notesPath: string): DiskS
 }
 
 /** One line a call. A call that was interrupted by another's line stands where it began: what it wrote may have been on
- *  the disk from then on. Only a barrier counts from its end. */
+ *  the disk from then on. A barrier counts from its end, for what was there when it began: both are told, the result being `begun:N` and
+ *  `ended:N`. */
 function wholeCalls(log: string): string[] {
   const lines: (string | undefined)[] = [];
   const begun = new Map<string, { readonly at: number; readonly text: string }>();
@@ -55,7 +58,10 @@ function wholeCalls(log: string): string[] {
       if (!begin) continue;
       begun.delete(pid);
       const whole = begin.text + resumed[1];
-      if (/^(fsync|fdatasync|sync|syncfs)\(/.test(whole)) lines.push(whole);
+      if (/^(fsync|fdatasync)\(.* = 0/.test(whole)) {
+        lines[begin.at] = `${begin.text}) = begun:${begin.at}`;
+        lines.push(whole.replace(/ = 0.*$/, ` = ended:${begin.at}`));
+      } else if (/^(fsync|fdatasync|sync|syncfs)\(/.test(whole)) lines.push(whole);
       else lines[begin.at] = whole;
     } else lines.push(rest);
   }
@@ -106,7 +112,10 @@ class DiskLogReader {
       case "fsync":
       case "fdatasync": {
         const path = descriptorOf(args);
-        if (this.#isOurs(path) || path === this.root) this.steps.push({ step: "sync", path });
+        if (!this.#isOurs(path) && path !== this.root) return;
+        const [when, begun = 0] = result.split(":");
+        if (when === "begun") this.steps.push({ step: "sync begins", path, begun: Number(begun) });
+        else this.steps.push({ step: "sync", path, ...(when === "ended" ? { begun: Number(begun) } : {}) });
         return;
       }
       case "sync":

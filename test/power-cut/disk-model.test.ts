@@ -35,6 +35,23 @@ describe("a disk after a power cut", () => {
     expect(imageAfter(made, "all")).toEqual({ a: "one" });
   });
 
+  test("has of a barrier what was written before it began, whatever another did meanwhile", () => {
+    const steps: DiskStep[] = [
+      { step: "create", path: "/r/a" },
+      { step: "sync", path: "/r" },
+      write("/r/a", "one"),
+      { step: "sync begins", path: "/r/a", begun: 1 },
+      write("/r/a", "two", 3),
+      { step: "sync begins", path: "/r/a", begun: 2 },
+      write("/r/a", "three", 6),
+    ];
+    const [first, second]: DiskStep[] = [1, 2].map((begun) => ({ step: "sync", path: "/r/a", begun }));
+    if (!first || !second) throw new Error("no barriers");
+    expect(imageAfter([...steps, first], "nothing")).toEqual({ a: "one" });
+    expect(imageAfter([...steps, second], "nothing")).toEqual({ a: "onetwo" });
+    expect(imageAfter([...steps, second, first], "nothing")).toEqual({ a: "onetwo" });
+  });
+
   test("has an empty file when the name was synced and the content was not", () => {
     const steps: DiskStep[] = [{ step: "create", path: "/r/a" }, write("/r/a", "one"), { step: "sync", path: "/r" }];
     expect(imageAfter(steps, "nothing")).toEqual({ a: "" });
@@ -88,8 +105,9 @@ describe("a log of system calls", () => {
       write("/r/a", "ab"),
       { step: "note", text: "told x" },
       write("/r/a", "cd", 2),
+      { step: "sync begins", path: "/r/a", begun: 4 },
       write("/r/a", "e", 7),
-      { step: "sync", path: "/r/a" },
+      { step: "sync", path: "/r/a", begun: 4 },
       { step: "rename", from: "/r/a", to: "/r/b" },
     ]);
   });

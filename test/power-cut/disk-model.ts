@@ -32,10 +32,18 @@ class FileNode {
   readonly kind = "file";
   durable: Buffer = Buffer.alloc(0);
   pending: Change[] = [];
+  #synced = 0;
 
-  sync(): void {
-    this.durable = applied(this.durable, this.pending);
-    this.pending = [];
+  /** Changes so far. */
+  get count(): number {
+    return this.#synced + this.pending.length;
+  }
+
+  /** Up to where there were `count` changes. */
+  sync(count = this.count): void {
+    const synced = this.pending.splice(0, Math.max(0, count - this.#synced));
+    this.durable = applied(this.durable, synced);
+    this.#synced += synced.length;
   }
 
   after(survival: Survival, chance: Chance): Buffer {
@@ -77,6 +85,8 @@ class FolderNode {
 
 export class DiskModel {
   readonly #top = new FolderNode();
+  /** How many changes there were to the file when a barrier began. */
+  readonly #begun = new Map<number, number>();
 
   constructor(private readonly root: string) {}
 
@@ -110,8 +120,13 @@ export class DiskModel {
       case "remove":
         this.#change(dirname(step.path), [{ name: basename(step.path), node: undefined }]);
         return;
+      case "sync begins": {
+        const node = this.#node(step.path);
+        if (node?.kind === "file") this.#begun.set(step.begun, node.count);
+        return;
+      }
       case "sync":
-        this.#node(step.path)?.sync();
+        this.#sync(this.#node(step.path), step.begun);
         return;
       case "sync everything":
         syncAll(this.#top);
@@ -131,6 +146,11 @@ export class DiskModel {
       }
     };
     place(folder, this.#top);
+  }
+
+  #sync(node: FileNode | FolderNode | undefined, begun: number | undefined): void {
+    if (begun === undefined || node?.kind !== "file") node?.sync();
+    else node.sync(this.#begun.get(begun) ?? 0);
   }
 
   #change(folder: string, entries: Entry[]): void {

@@ -3,8 +3,8 @@ import { encryptedPrefixes } from "#master/store/encryption-keys.ts";
 import { openSqliteStore } from "#master/store/sqlite-store.ts";
 import type { Store } from "#master/store/store.ts";
 
-/** A store as a master opens it, but with little history, so that compactions and batches come often. Rejects with
- *  StoreDamagedError. */
+/** A store as a master opens it, but with little history, and a short log, so that compactions, batches and
+ *  checkpoints come often. Rejects with StoreDamagedError. */
 export function openTestStore(folder: string): Promise<Store> {
   return openSqliteStore({
     path: join(folder, "store.db"),
@@ -13,6 +13,8 @@ export function openTestStore(folder: string): Promise<Store> {
     mayStay: 20,
     maxHistory: 60,
     batchEvery_ms: 50,
+    // About what a sync takes here, so that the disk is now slow and now fast.
+    log: { part: 8, batch: 40, longest: 160, slow_ms: 0.3 },
   });
 }
 
