@@ -151,8 +151,8 @@ export class Kubelet {
 
   /** What it has done for its pods, and how long that took; for /metrics. */
   podFamilies(): Family[] {
-    const { workTimes, cgroups } = this.#parts ?? {};
-    return [this.#counts, workTimes, cgroups?.times].flatMap((each) => each?.families() ?? []);
+    const { workTimes, cgroups, images } = this.#parts ?? {};
+    return [this.#counts, workTimes, cgroups?.times, images?.times].flatMap((each) => each?.families() ?? []);
   }
 
   /** What volumes of its pods take, and how many there are; for /metrics. */
@@ -177,6 +177,11 @@ export class Kubelet {
   /** Pods on this board with the status they have now, written to the API or not. */
   pods(): Pod[] {
     return this.#workers.pods();
+  }
+
+  /** Those that hold resources of the board. */
+  holdingPods(): Pod[] {
+    return this.#workers.holdingPods();
   }
 
   findPod(...query: Parameters<PodWorkers["findPod"]>): Pod | undefined {

@@ -79,11 +79,16 @@ export class PodWorkers {
   }
 
   /** Pods with the status they have now, written to the API or not. */
-  pods(): Pod[] {
-    return this.all().map(({ pod, uid }) => {
+  pods(workers: readonly PodWorker[] = this.all()): Pod[] {
+    return workers.map(({ pod, uid }) => {
       const status = this.parts().statuses.get(uid);
       return status ? { ...pod, status } : pod;
     });
+  }
+
+  /** Those that hold resources of the board. */
+  holdingPods(): Pod[] {
+    return this.pods(this.all().filter(({ holds }) => holds));
   }
 
   findPod(namespace: string, name: string, uid?: string): Pod | undefined {

@@ -10,6 +10,7 @@ import type { PodEvents } from "../pod-events.ts";
 import type { Account } from "./account-tokens.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
 import { credentialHash, type PullCredential, type PullRecords } from "./pull-records.ts";
+import { PullTimes } from "./pull-times.ts";
 
 /** Pulls at once on one board: a card and a home connection are soon full. */
 const parallelPulls = 2;
@@ -32,6 +33,7 @@ export class ImagePuller {
   readonly #backOff = new BackOff();
   readonly #lastError = new Map<string, string>();
   readonly #limiter = new Limiter(parallelPulls);
+  readonly times = new PullTimes();
   /** Images are just being read from archives: one that is missing may come of that. */
   reading: Promise<void> | undefined;
   /** Pulls under way by image, for pods that want the same. */
@@ -164,7 +166,9 @@ export class ImagePuller {
       this.#lastError.delete(key);
       this.#backOff.reset(key);
       const status = await this.runtime.imageStatus(image).catch(() => undefined);
-      const waited = formatGoDuration(Math.round(performance.now() - begun_ms));
+      const waited_ms = performance.now() - begun_ms;
+      this.times.pulled(status?.size_bytes ?? 0, waited_ms);
+      const waited = formatGoDuration(Math.round(waited_ms));
       events.normal(
         "Pulled",
         `Successfully pulled image "${image}" in ${formatGoDuration(Math.round(took_ms))} (${waited} including waiting). Image size: ${status?.size_bytes ?? 0} bytes.`,

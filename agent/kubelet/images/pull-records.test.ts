@@ -6,10 +6,12 @@ import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/ru
 import type { Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { PodEvents } from "../pod-events.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { type ImageVerification, PullRecords } from "./pull-records.ts";
+import { PullTimes } from "./pull-times.ts";
 
 const image = "registry.example.com/team/app:1";
 const id = "sha256:1111";
@@ -182,4 +184,14 @@ test("an image that a service account has opened is for pods of that account", a
   board.pulls.length = 0;
   expect(await by("robot")).toBeUndefined();
   expect(board.pulls).toEqual([]);
+});
+
+test("how long pulls take is told by the image's size", () => {
+  const times = new PullTimes();
+  times.pulled(0, 500);
+  times.pulled(11 * 1024 ** 2, 7_000);
+  const page = renderPrometheus(times.families());
+  expect(page).toContain('kubelet_image_pull_duration_seconds_bucket{image_size_in_bytes="N/A",le="1"} 1');
+  expect(page).toContain('kubelet_image_pull_duration_seconds_bucket{image_size_in_bytes="10MB-100MB",le="5"} 0');
+  expect(page).toContain('kubelet_image_pull_duration_seconds_bucket{image_size_in_bytes="10MB-100MB",le="10"} 1');
 });

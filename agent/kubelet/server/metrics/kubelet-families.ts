@@ -3,6 +3,7 @@ import type { Family, Sample } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerStatus } from "../../../runtime/runtime.ts";
 import type { Kubelet } from "../../kubelet.ts";
 import type { VolumeStats, VolumeUsage } from "../../volumes/volume-stats.ts";
+import { podFamilies } from "./pod-families.ts";
 
 /**
  * /metrics: the kubelet of itself. Upstream's kubelet_pleg_* are not among it: they tell how long it takes to list every container
@@ -10,15 +11,11 @@ import type { VolumeStats, VolumeUsage } from "../../volumes/volume-stats.ts";
  */
 export async function kubeletFamilies(kubelet: Kubelet): Promise<Family[]> {
   const containers = await kubelet.runtime.listContainers();
-  const pods = kubelet.pods();
   return [
     gauge("kubelet_node_name", "The node's name; the value is always 1.", [
       { labels: { node: kubelet.options.nodeName }, value: 1 },
     ]),
-    gauge("kubelet_running_pods", "Pods with a running sandbox.", [
-      { labels: {}, value: pods.filter((pod) => pod.status?.phase === "Running").length },
-    ]),
-    gauge("kubelet_desired_pods", "Pods that this board is to run.", [{ labels: { static: "" }, value: pods.length }]),
+    ...podFamilies(kubelet.pods(), kubelet.holdingPods()),
     gauge("kubelet_running_containers", "Containers by their state.", byState(containers)),
     ...volumeFamilies([...(await kubelet.volumeStats()).values()].flat()),
     ...(await kubelet.volumeFamilies()),
