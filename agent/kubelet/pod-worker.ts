@@ -62,6 +62,8 @@ export class PodWorker {
   #rejected = false;
   /** All has been stopped for good. */
   #ended = false;
+  /** It is to end, and nothing of it runs any more. */
+  #hasStopped = false;
   readonly #stoppedAll = Promise.withResolvers<void>();
   readonly #refresh = new VolumeRefresh();
   #retries = 0;
@@ -112,8 +114,8 @@ export class PodWorker {
 
   /** Does it hold resources of the board: from when it is taken in until nothing of it runs any more? */
   get holds(): boolean {
-    if (this.#gone || this.#rejected || this.#ended) return false;
-    if (this.#admitted) return !(this.ending && this.#observed && isStopped(this.#observed));
+    if (this.#gone || this.#rejected || this.#hasStopped) return false;
+    if (this.#admitted) return true;
     // Not looked at yet since this kubelet began: one that has started was taken in by the one before.
     const { phase, startTime } = this.#pod.status ?? {};
     return startTime !== undefined && !isTerminalPhase(phase);
@@ -439,6 +441,7 @@ export class PodWorker {
         if (!isStopped(left)) throw new Error("containers still run after the pod was stopped");
         return left;
       });
+      this.#hasStopped = true;
       this.#stoppedAll.resolve();
       parts.onFreed(uid);
       parts.probes.stop(uid);

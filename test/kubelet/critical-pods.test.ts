@@ -87,26 +87,70 @@ describe.skipIf(!canRunDockerd())("critical pods", () => {
     expect((await board.untilPod("spared", () => true)).status?.phase).toBe("Running");
   }, 300_000);
 
+  /** A share of the board's processors. */
+  async function share(part: number): Promise<string> {
+    const { status } = await board.untilNode(() => true);
+    return `${Math.floor(Number(status?.allocatable?.["cpu"]) * 1000 * part)}m`;
+  }
+
+  async function start(name: string, part: number, more: Partial<Pod["spec"]> = {}): Promise<void> {
+    const requests = { cpu: await share(part) };
+    await board.api.create(
+      pods,
+      lasting(name, { containers: [shell("main", wait, { resources: { requests } })], ...more }),
+    );
+    await board.untilPod(name, isReady);
+  }
+
+  async function resize(name: string, part: number): Promise<void> {
+    const body = { spec: { containers: [{ name: "main", resources: { requests: { cpu: await share(part) } } }] } };
+    await board.api.patch(pods, { namespace: "default", name }, { type: "strategic", body }, { subresource: "resize" });
+  }
+
+  async function untilResized(name: string, part: number): Promise<void> {
+    const cpu = await share(part);
+    await board.untilPod(
+      name,
+      ({ status }) =>
+        status?.containerStatuses?.[0]?.resources?.requests?.["cpu"] === cpu && pending(status) === undefined,
+    );
+  }
+
   test("a resize that waits has what another pod's resize gives back", async () => {
-    const cpus = Number((await board.untilNode(() => true)).status?.allocatable?.["cpu"]);
-    const of = (share: number): string => `${Math.floor(cpus * 1000 * share)}m`;
-    const asking = (name: string, share: number): Pod =>
-      lasting(name, { containers: [shell("main", wait, { resources: { requests: { cpu: of(share) } } })] });
-    await Promise.all([asking("gives", 0.6), asking("takes", 0.2)].map((pod) => board.api.create(pods, pod)));
-    await Promise.all(["gives", "takes"].map((name) => board.untilPod(name, isReady)));
-    const resize = (name: string, share: number): Promise<Pod> => {
-      const body = { spec: { containers: [{ name: "main", resources: { requests: { cpu: of(share) } } }] } };
-      const key = { namespace: "default", name };
-      return board.api.patch(pods, key, { type: "strategic", body }, { subresource: "resize" });
-    };
+    await start("gives", 0.6);
+    await start("takes", 0.2);
     await resize("takes", 0.7);
     await board.untilPod("takes", ({ status }) => pending(status) === "Deferred");
     await resize("gives", 0.1);
-    await board.untilPod(
-      "takes",
-      ({ status }) =>
-        status?.containerStatuses?.[0]?.resources?.requests?.["cpu"] === of(0.7) && pending(status) === undefined,
-    );
+    await untilResized("takes", 0.7);
+    await Promise.all(["gives", "takes"].map((name) => board.remove(name)));
+  }, 300_000);
+
+  test("a resize that waits has what a pod held that is through, though the API still shows it", async () => {
+    await start("ends", 0.6, {
+      restartPolicy: "Never",
+      containers: [
+        shell("main", "while [ ! -e /tmp/end ]; do sleep 0.1; done", {
+          resources: { requests: { cpu: await share(0.6) } },
+        }),
+      ],
+    });
+    await start("grows", 0.2);
+    await resize("grows", 0.7);
+    await board.untilPod("grows", ({ status }) => pending(status) === "Deferred");
+    const running = await board.kubelet?.findContainer("default", "ends", "main");
+    await board.runtime.execSync(running?.id ?? "", ["touch", "/tmp/end"], 60_000);
+    await untilResized("grows", 0.7);
+    expect((await board.untilPod("ends", phaseIs("Succeeded"))).status?.phase).toBe("Succeeded");
+    await Promise.all(["ends", "grows"].map((name) => board.remove(name)));
+  }, 300_000);
+
+  test("a critical pod's resize has others ended for it, and is done when they have", async () => {
+    await start("yields", 0.6);
+    await start("vital", 0.2, { priorityClassName: "system-node-critical" });
+    await resize("vital", 0.7);
+    expect((await board.untilPod("yields", phaseIs("Failed"))).status?.reason).toBe("Preempting");
+    await untilResized("vital", 0.7);
   }, 300_000);
 });
 
