@@ -13,6 +13,8 @@ import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-accou
 import type { Authorizer } from "../../master/apiserver/authz/authorizer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import { BoardDialer } from "../../master/apiserver/connect/board-dialer.ts";
+import { connectHandlers } from "../../master/apiserver/connect/handlers.ts";
 import { Extensions } from "../../master/apiserver/extensions/extensions.ts";
 import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
@@ -79,6 +81,7 @@ export async function startSecuredServer({
   const store = openMemoryStore();
   let security: Security | undefined;
   let extensions: Extensions | undefined;
+  const dialer = new BoardDialer(silentLog);
   const server = new ApiServer({
     store,
     auditor,
@@ -108,7 +111,14 @@ export async function startSecuredServer({
         clientOfNode: (name) => parts.client(nodeUser(name)),
         log: silentLog,
       });
-      return { ...built, paths: { ...built.paths, ...join, ...renew, ...controlPlanePaths(sharedSettings(dataDir)) } };
+      return {
+        ...built,
+        subresources: {
+          ...built.subresources,
+          "": { ...built.subresources?.[""], ...connectHandlers({ dialer, reader: parts.reader }) },
+        },
+        paths: { ...built.paths, ...join, ...renew, ...controlPlanePaths(sharedSettings(dataDir)) },
+      };
     },
   });
   await server.start();
@@ -148,6 +158,7 @@ export async function startSecuredServer({
       await manager.stop();
       extensions?.stop();
       security?.stop();
+      dialer.close();
       server.stop();
       await transport.stop();
       await store.close();

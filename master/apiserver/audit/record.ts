@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { listValue } from "../http/list-pieces.ts";
 import type { ApiResponse, RequestInfo, User } from "../request.ts";
+import { formatAddress, parseAddress } from "../resources/validation/addresses.ts";
 import { reaches, type Stage, type Verdict } from "./policy.ts";
 
 /** An event of audit.k8s.io/v1 and what writers of another form need of it. */
@@ -164,10 +165,18 @@ function userOf(user: User | undefined): JsonObject {
 
 /** The client as proxies on the way tell it, then who is connected. */
 function sourcesOf({ headers, remoteAddress }: AuditedRequest): string[] {
-  const forwarded = (headers["x-forwarded-for"] ?? "").split(",").map((each) => each.trim());
-  const peer = (remoteAddress ?? "").replace(/^::ffff:/, "");
-  const all = [...forwarded, headers["x-real-ip"]?.trim() ?? "", peer].filter((each) => each !== "");
-  return [...new Set(all)];
+  const sources = (headers["x-forwarded-for"] ?? "").split(",").flatMap(addressOf);
+  const [real] = addressOf(headers["x-real-ip"] ?? "");
+  if (real !== undefined && !sources.includes(real)) sources.push(real);
+  const [peer] = addressOf(remoteAddress ?? "");
+  if (peer !== undefined && peer !== sources.at(-1)) sources.push(peer);
+  return sources;
+}
+
+/** None for what is no address: whoever sends these headers writes into the log. */
+function addressOf(text: string): string[] {
+  const address = parseAddress(text.trim());
+  return address ? [formatAddress(address)] : [];
 }
 
 function refOf({

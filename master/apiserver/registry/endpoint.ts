@@ -67,7 +67,10 @@ export class ResourceEndpoint {
     checkScope(context.info, resource);
     this.#checkMethod(context, resource);
     const { deprecationWarning } = resource;
-    if (deprecationWarning) context.warnings.push(deprecationWarning);
+    if (deprecationWarning) {
+      context.warnings.push(deprecationWarning);
+      context.auditAnnotations["k8s.io/deprecated"] = "true";
+    }
     try {
       return await this.#serve(context, resource, exchange);
     } catch (error) {

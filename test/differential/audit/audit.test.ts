@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
 import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import { Auditor } from "../../../master/apiserver/audit/auditor.ts";
 import { EventBatch } from "../../../master/apiserver/audit/batch.ts";
 import { readPolicy } from "../../../master/apiserver/audit/policy.ts";
 import { type SecuredServer, startSecuredServer } from "../../support/secured-server.ts";
+import { eventsFile } from "./events-file.ts";
 import { asks, comparable } from "./requests.ts";
 
 let server: SecuredServer;
@@ -48,7 +50,7 @@ test("events are upstream's", async () => {
     await response.text();
   }
   await batch.flush();
-  const expected = JSON.parse(readFileSync(join(import.meta.dir, "events.json"), "utf8"));
+  const expected = JSON.parse(brotliDecompressSync(readFileSync(eventsFile)).toString());
   const events = lines.filter((line) => line.includes('"userAgent":"audit"')).map(comparable);
   expect(events).toEqual(expected);
 });

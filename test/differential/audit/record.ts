@@ -5,6 +5,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+import { eventsFile } from "./events-file.ts";
 import { asks, comparable } from "./requests.ts";
 
 const [folder = ""] = process.argv.slice(2);
@@ -26,4 +28,4 @@ for (const { method, path, headers, body, type = "application/json" } of asks) {
   await Bun.sleep(100);
 }
 await Bun.sleep(1000);
-writeFileSync(join(import.meta.dir, "events.json"), `${JSON.stringify(log().map(comparable), undefined, 1)}\n`);
+writeFileSync(eventsFile, brotliCompressSync(JSON.stringify(log().map(comparable))));
