@@ -3,6 +3,7 @@ import { badRequest } from "#shared/api/errors.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { type FieldSelector, parseFieldSelector } from "#shared/api/selector/field-selector.ts";
 import { type LabelSelector, parseLabelSelector } from "#shared/api/selector/label-selector.ts";
+import { isDns1123Label } from "../resources/validation/names.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import type { ServedResource } from "./served-resource.ts";
 
@@ -11,12 +12,16 @@ export class Selection {
   readonly isWhole: boolean;
   readonly #read: (entry: Entry) => (field: string) => string;
 
+  readonly namespace: string | undefined;
+
   constructor(
-    readonly namespace: string | undefined,
+    namespace: string | undefined,
     readonly labels: LabelSelector,
     readonly fields: FieldSelector,
     resource: ServedResource,
   ) {
+    // Who selects a namespace among all asks for that one's objects, so a page ends where they end.
+    this.namespace = namespace || (resource.declaration.ref.namespaced ? soleNamespace(fields) : undefined);
     this.isWhole = labels.isEmpty && fields.isEmpty;
     this.#read = fieldReader(resource);
   }
@@ -31,6 +36,11 @@ export class Selection {
   get name(): string | undefined {
     return this.fields.requirements.find(({ field, operator }) => field === "metadata.name" && operator === "=")?.value;
   }
+}
+
+function soleNamespace({ requirements }: FieldSelector): string | undefined {
+  const named = requirements.find(({ field, operator }) => field === "metadata.namespace" && operator === "=")?.value;
+  return named !== undefined && isDns1123Label(named).length === 0 ? named : undefined;
 }
 
 /** Throws upstream's 500 for a namespace that is no name, BadRequest for selectors that do not parse or name a field that this resource does not select by. */

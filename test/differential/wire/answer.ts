@@ -39,9 +39,12 @@ async function exactAnswer(response: Response, sent: string): Promise<WireAnswer
   const type = (response.headers.get("content-type") ?? "").replace(/;\s*charset=utf-8/i, "");
   const warnings = warningsOf(response.headers.get("warning"));
   const bytes = new Uint8Array(await response.arrayBuffer());
+  const text = new TextDecoder().decode(bytes);
   const body = /protobuf/.test(type)
     ? withoutChosenFields(fieldsOfMessage(bytes.subarray(PROTOBUF_MARK_BYTES)) ?? [], sent)
-    : withNulls(JSON.parse(new TextDecoder().decode(bytes)), sent);
+    : /json/.test(type) && text !== ""
+      ? withNulls(JSON.parse(text), sent)
+      : withoutChoices(text, sent);
   return { code: response.status, type, ...(warnings.length > 0 && { warnings }), body };
 }
 
