@@ -15,7 +15,7 @@ import type { ParsedRequest } from "#shared/pki/certificate.ts";
 import { requestProblem, signerNames } from "#shared/pki/signers.ts";
 import { onlyBoardOf } from "../../apiserver/authz/bramble-roles.ts";
 import { askedFor, isDecided, withCondition } from "./request-state.ts";
-import { mayServe, type Neighbours } from "./serving-names.ts";
+import { mayServe, type Neighbours, servingFacts } from "./serving-names.ts";
 
 const subjectAccessReviews: ResourceRef<SubjectAccessReview> = {
   group: "authorization.k8s.io",
@@ -56,7 +56,11 @@ export const certificateApprover = (apiNames: readonly string[] = []): Controlle
     concurrency: 2,
     watches: [
       watching(certificateSigningRequests, { indexes: { [waiting]: byWaiting } }),
-      watching(nodes, { enqueue: everyWaiting }),
+      watching(nodes, {
+        enqueue: everyWaiting,
+        // Boards tell of themselves often; what a request waits for changes seldom.
+        when: (event) => event.type !== "update" || servingFacts(event.object) !== servingFacts(event.old),
+      }),
       watching(services, { enqueue: ofApi }),
       watching(endpointSlices, { enqueue: ofApi }),
     ],

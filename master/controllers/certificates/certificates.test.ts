@@ -4,12 +4,13 @@ import type { CertificateSigningRequest } from "#shared/api/types/certificates-v
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { createCertificateAuthority, createCertificateRequest } from "#shared/pki/certificate.ts";
 import { signerNames } from "#shared/pki/signers.ts";
+import { controlPlaneRole } from "../../own-board.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import { certificateApprover } from "./approver.ts";
 import { endOf } from "./cleaner.ts";
 import { askedFor, hasCondition } from "./request-state.ts";
-import { mayServe, type Neighbours } from "./serving-names.ts";
+import { mayServe, type Neighbours, servingFacts } from "./serving-names.ts";
 import { certificateSigner } from "./signer.ts";
 
 let harness: Harness | undefined;
@@ -49,6 +50,24 @@ const node = (...addresses: string[]): Node => ({
   metadata: { name: "a" },
   spec: {},
   status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
+});
+
+test("a Node's heartbeat is nothing that a request for a serving certificate waits for", () => {
+  const before = node("10.0.0.1");
+  const told = (status: object, labels = {}): Node => ({
+    ...before,
+    metadata: { ...before.metadata, labels },
+    status: { ...before.status, ...status },
+  });
+  expect(servingFacts(told({ images: [{ names: ["a"] }] }, { other: "b" }))).toBe(servingFacts(before));
+  expect(servingFacts(told({ addresses: [] }))).not.toBe(servingFacts(before));
+  expect(servingFacts(told({ conditions: [{ type: "Ready", status: "True" }] }))).not.toBe(servingFacts(before));
+  expect(servingFacts(told({}, { [controlPlaneRole]: "" }))).not.toBe(servingFacts(before));
+});
+
+test("a request that is looked at again is not read again", async () => {
+  const request = await servingRequest(["10.0.0.1"]);
+  expect(await askedFor(request)).toBe((await askedFor(request)) as never);
 });
 
 const others = (over: Partial<Neighbours>): Neighbours => ({

@@ -20,8 +20,17 @@ export function withCondition(
   return { ...request, status: { ...request.status, conditions } };
 }
 
-/** What is asked for; undefined when it cannot be read (the API refuses such, so nothing is lost). */
-export async function askedFor(request: CertificateSigningRequest): Promise<ParsedRequest | undefined> {
+const read = new WeakMap<CertificateSigningRequest, Promise<ParsedRequest | undefined>>();
+
+/** What is asked for; undefined when it cannot be read (the API refuses such, so nothing is lost). Read once as long as the same
+ *  object is asked about. */
+export function askedFor(request: CertificateSigningRequest): Promise<ParsedRequest | undefined> {
+  const known = read.get(request) ?? parsed(request);
+  read.set(request, known);
+  return known;
+}
+
+async function parsed(request: CertificateSigningRequest): Promise<ParsedRequest | undefined> {
   try {
     return await parseCertificateRequest(Buffer.from(request.spec.request, "base64").toString("utf8"));
   } catch (error) {

@@ -63,6 +63,10 @@ function isFree(ip: string, taken: readonly Cidr[]): boolean {
   return address !== undefined && !taken.some((network) => contains(network, address));
 }
 
+/** All that a Node says of itself that counts for anybody's certificate. */
+export const servingFacts = (node: Node): string =>
+  JSON.stringify([node.metadata.labels?.[controlPlaneRole] !== undefined, addressesOf(node), isReady(node)]);
+
 const addressesOf = ({ status }: Node): string[] => (status?.addresses ?? []).map(({ address }) => address);
 
 /** Of a board that is away, the address may be another's by now. */

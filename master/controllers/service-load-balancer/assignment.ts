@@ -37,7 +37,7 @@ export function assignBoards(input: AssignmentInput): Assignment[] {
         return { service, refusal: `port ${clash} of the boards belongs to ${taken.get(clash)}` };
       }
       for (const port of ports) taken.set(port, `Service ${service.metadata.namespace}/${service.metadata.name}`);
-      return { service, ips: ipsOf(service, boards, input.slicesOf(service)) };
+      return { service, ips: ipsOf(service, boards, input.slicesOf) };
     });
 }
 
@@ -61,19 +61,23 @@ function bySeniority(a: Service, b: Service): number {
   );
 }
 
-function ipsOf({ spec }: Service, boards: readonly Node[], slices: readonly EndpointSlice[]): string[] {
-  const serving = new Set(
-    slices.flatMap(({ endpoints }) =>
-      (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(({ nodeName }) => nodeName),
-    ),
-  );
-  const chosen =
-    spec.externalTrafficPolicy === "Local" ? boards.filter(({ metadata }) => serving.has(metadata.name)) : boards;
+function ipsOf(service: Service, boards: readonly Node[], slicesOf: AssignmentInput["slicesOf"]): string[] {
+  const { spec } = service;
+  const chosen = spec.externalTrafficPolicy === "Local" ? servingBoards(boards, slicesOf(service)) : boards;
   const families = spec.ipFamilies ?? ["IPv4"];
   return chosen
     .flatMap(boardIps)
     .filter((ip) => families.includes(ip.includes(":") ? "IPv6" : "IPv4"))
     .sort();
+}
+
+function servingBoards(boards: readonly Node[], slices: readonly EndpointSlice[]): Node[] {
+  const serving = new Set(
+    slices.flatMap(({ endpoints }) =>
+      (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(({ nodeName }) => nodeName),
+    ),
+  );
+  return boards.filter(({ metadata }) => serving.has(metadata.name));
 }
 
 /** Those that the outside knows, where a board says so. */

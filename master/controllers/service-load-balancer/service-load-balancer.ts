@@ -9,6 +9,7 @@ const all = "all";
 const always = (): readonly string[] => [all];
 const gather_ms = 200;
 const byService = "load-balancer-service";
+const balanced = "load-balanced";
 
 /**
  * Gives Services of type LoadBalancer the addresses of the boards, as a cloud would give them a balancer's. The service
@@ -25,6 +26,8 @@ export function serviceLoadBalancer(reserved: ReadonlyMap<string, string>): Cont
       watching(services, {
         enqueue: always,
         batch_ms: gather_ms,
+        // Most Services have no balancer.
+        indexes: { [balanced]: (service) => (isOurs(service) ? [all] : []) },
         when: ({ object, old }) => isOurs(object) || (old !== undefined && isOurs(old)),
       }),
       watching(nodes, {
@@ -44,7 +47,7 @@ export function serviceLoadBalancer(reserved: ReadonlyMap<string, string>): Cont
     async reconcile(_key, { lister, client, events }) {
       const slices = lister(endpointSlices);
       const assignments = assignBoards({
-        services: lister(services).list(),
+        services: lister(services).byIndex(balanced, all),
         nodes: lister(nodes).list(),
         slicesOf: ({ metadata }) => slices.byIndex(byService, `${metadata.namespace}/${metadata.name}`),
         reserved,
