@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
+import { relayUpgrade } from "../connect/upgrade-relay.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
@@ -14,7 +15,7 @@ import {
   passedHeaders,
   type RemoteEndpoint,
   type RemoteParts,
-  writeUpgrade,
+  upgradeHeaders,
 } from "./remote-service.ts";
 
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
@@ -148,13 +149,9 @@ async function upgraded(
   const stream = await endpoint.connect("verified", signal).catch((error: unknown) => {
     throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
   });
-  writeUpgrade(stream, endpoint.host, path, user, request);
-  if (head.length > 0) stream.write(head);
-  socket.on("error", () => stream.destroy());
-  stream.on("error", () => socket.destroy());
-  socket.on("close", () => stream.destroy());
-  stream.on("close", () => socket.end());
-  stream.pipe(socket);
-  socket.pipe(stream);
+  const headers = upgradeHeaders(endpoint.host, user, request);
+  await relayUpgrade({ request, socket, head }, stream, path, headers).catch((error: unknown) => {
+    throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
+  });
   return "handled";
 }

@@ -14,7 +14,6 @@ import {
   requestOver,
   type StreamResponse,
   withoutCredentials,
-  writeHead,
 } from "#shared/http/http-over-stream.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { trusting } from "#shared/pki/trusting.ts";
@@ -172,10 +171,9 @@ export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">): string[
 
 type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
 
-/** Writes the head of a client's upgrade; what follows on the stream is the caller's. */
-export function writeUpgrade(stream: Duplex, host: string, path: string, user: User, request: Upgrading): void {
-  const own = ["Host", host, ...identityHeaders(user)];
-  writeHead(stream, request.method ?? "GET", path, [...own, ...withoutHost(withoutCredentials(request.rawHeaders))]);
+/** Of a client's upgrade, as the server behind is to see it: names and values in turn. */
+export function upgradeHeaders(host: string, user: User, request: Upgrading): string[] {
+  return ["Host", host, ...identityHeaders(user), ...withoutHost(withoutCredentials(request.rawHeaders))];
 }
 
 function withoutHost(headers: readonly string[]): string[] {
