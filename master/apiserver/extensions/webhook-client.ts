@@ -219,5 +219,6 @@ function parsedAnswer({ body }: Answer): unknown {
 function refusal({ status, body }: Answer, parsed: unknown): string {
   const message = (parsed as { message?: unknown } | undefined)?.message;
   if (typeof message === "string" && message !== "") return message;
-  return `an error on the server (${JSON.stringify(body.slice(0, 256))}) has prevented the request from succeeding: status ${status}`;
+  if (status === 404) return "the server could not find the requested resource";
+  return `an error on the server (${JSON.stringify(body.slice(0, 256))}) has prevented the request from succeeding`;
 }

@@ -1,6 +1,8 @@
 /** AdmissionReview: what a webhook is asked, and what its answer must look like (admission.k8s.io/v1 and v1beta1). */
+import { decodeJson } from "#shared/api/codec/json.ts";
 import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
+import { jsonKind } from "#shared/api/patch/patch-error.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import { kindOf, type Match, namespaceOf, ownMatch } from "../matching.ts";
 
@@ -85,6 +87,7 @@ export interface AdmissionAnswer {
   readonly result: Readonly<Record<string, unknown>> | undefined;
   /** Text of a JSON patch. */
   readonly patch: string | undefined;
+  readonly patchType: string;
 }
 
 /** Throws Error for an answer that is none, in upstream's words. */
@@ -97,7 +100,7 @@ export function answerOf(review: unknown, version: ReviewVersion, uid: string, m
       throw new Error(`expected response.uid="${uid}", got ${JSON.stringify(response["uid"] ?? "")}`);
     }
     if (kind !== "AdmissionReview" || apiVersion !== "admission.k8s.io/v1") {
-      const got = `${String(apiVersion)}, Kind=${String(kind)}`;
+      const got = `${String(apiVersion ?? "/")}, Kind=${String(kind ?? "")}`;
       throw new Error(`expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${got}`);
     }
     checkPatch(patch, patchType, mutating);
@@ -109,7 +112,28 @@ export function answerOf(review: unknown, version: ReviewVersion, uid: string, m
     warnings: Array.isArray(response["warnings"]) ? response["warnings"].map(String) : [],
     result: (isJsonObject(response["status"]) ? response["status"] : undefined) as AdmissionAnswer["result"],
     patch: hasPatch ? Buffer.from(patch, "base64").toString() : undefined,
+    patchType: version === "v1" ? String(patchType ?? "") : "JSONPatch",
   };
+}
+
+/** Throws Error for a patch that cannot be read, or that is of a type that nobody knows, in upstream's words. */
+export function checkSteps({ patch, patchType }: Pick<AdmissionAnswer, "patch" | "patchType">): void {
+  if (patch === undefined) return;
+  const steps = stepsOf(patch);
+  if (steps.length > 0 && patchType !== "JSONPatch")
+    throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
+}
+
+function stepsOf(patch: string): readonly unknown[] {
+  const undecodable = "received undecodable patch in webhook response";
+  let steps: unknown;
+  try {
+    steps = decodeJson(patch).value;
+  } catch (error) {
+    throw new Error(`${undecodable}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  if (Array.isArray(steps)) return steps;
+  throw new Error(`${undecodable}: json: cannot unmarshal ${jsonKind(steps)} into Go value of type jsonpatch.Patch`);
 }
 
 function checkPatch(patch: unknown, patchType: unknown, mutating: boolean): void {
@@ -122,7 +146,6 @@ function checkPatch(patch: unknown, patchType: unknown, mutating: boolean): void
   }
   if (hasPatch && !hasType) throw new Error("webhook returned response.patch but not response.patchType");
   if (!hasPatch && hasType) throw new Error("webhook returned response.patchType but not response.patch");
-  if (hasType && patchType !== "JSONPatch") throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
 }
 
 function textsOf(value: unknown): Record<string, string> {

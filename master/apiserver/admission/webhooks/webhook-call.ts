@@ -11,6 +11,7 @@ import {
   admissionRequest,
   admissionReview,
   answerOf,
+  checkSteps,
   type ReviewVersion,
 } from "./admission-review.ts";
 import { webhookCall } from "./webhook-metrics.ts";
@@ -126,6 +127,11 @@ async function answered(
     answer = answerOf(sentBack, version, uid, mutating);
   } catch (error) {
     throw new CallError(name, `received invalid webhook response: ${(error as Error).message}`, error);
+  }
+  try {
+    if (answer.allowed) checkSteps(answer);
+  } catch (error) {
+    throw new CallError(name, (error as Error).message, error);
   }
   for (const [key, text] of Object.entries(answer.auditAnnotations))
     attributes.auditAnnotations[`${name}/${key}`] = text;
