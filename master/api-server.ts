@@ -75,9 +75,11 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const { issuer, frontProxies } = access;
   const auditor = auditorOf(settings, log.named("audit"));
   let built: GuardParts | undefined;
+  const report = (message: string): void => log.named("apiserver").error(message);
   const server = new ApiServer({
     store,
     auditor,
+    report,
     declarations: builtinDeclarations,
     guards: (parts) => {
       built = guardPartsOf(setup, access, dialer, parts);
@@ -91,7 +93,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     host: listenAddress(settings),
     port: settings.httpsPort,
     ...transportCertificates(keys.current, frontProxies),
-    log: (message) => log.named("apiserver").error(message),
+    log: report,
   });
   keys.onChange((pki) => {
     issuer.use(pki.authorities.serviceAccountKeys);

@@ -61,6 +61,8 @@ export interface ApiServerOptions {
   readonly auditor?: Auditor | undefined;
   /** Wall clock in ms since the epoch. */
   readonly now_ms?: (() => number) | undefined;
+  /** Takes what is wrong and nobody who asked can be told; standard error unless given. */
+  readonly report?: ((message: string) => void) | undefined;
 }
 
 /** A request as a transport hands it over. */

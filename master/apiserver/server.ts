@@ -61,7 +61,7 @@ export class ApiServer {
     const options = { ...given, store: storeMetrics.measured(given.store) };
     this.#options = options;
     this.auditor = options.auditor;
-    this.#hub = new CacheHub(options.store);
+    this.#hub = new CacheHub(options.store, options.report ?? console.error);
     this.resources = new ResourceTable(this.#hub);
     this.reader = new CacheReader(this.resources);
     this.#discovery = new DiscoveryPaths(this.resources);

@@ -119,7 +119,7 @@ async function entriesAt(
   try {
     const prefix = selection.namespace ? `${cache.prefix}${selection.namespace}/` : cache.prefix;
     const { items } = await store.list(prefix, { revision });
-    return items.map((item) => cache.entryOf(item.key, item.value, item.revision));
+    return cache.entriesOf(items);
   } catch (error) {
     if (error instanceof CompactedError || error instanceof FutureRevisionError) throw tooOld(start);
     throw error;

@@ -37,6 +37,7 @@ interface Waiter {
 
 export class CacheHub {
   readonly #store: Store;
+  readonly #report: (message: string) => void;
   readonly #attached = new Map<string, Attached>();
   readonly #offers = new Map<string, { readonly stored: string; readonly view: KubeObject }>();
   #waiters: Waiter[] = [];
@@ -51,8 +52,10 @@ export class CacheHub {
   readonly #stop = new AbortController();
   #failure: Error | undefined;
 
-  constructor(store: Store) {
+  /** @param report takes what nobody who asked can be told. */
+  constructor(store: Store, report: (message: string) => void) {
     this.#store = store;
+    this.#report = report;
   }
 
   /** Every change up to here is in the caches. */
@@ -71,7 +74,10 @@ export class CacheHub {
     this.#following = true;
     this.#followedSince_ms = performance.now();
     const now = await this.#store.now();
-    this.#follow(this.#revision).catch((error: unknown) => this.#fail(error));
+    this.#follow(this.#revision).catch((error: unknown) => {
+      this.#report(`the store is not followed any more: ${error}`);
+      this.#fail(error);
+    });
     await this.waitFor(now);
   }
 
@@ -81,7 +87,7 @@ export class CacheHub {
     if (present) throw new Error(`a cache of ${prefix} exists already`);
     // Before the start the list is of the oldest revision, and history comes with the watch.
     const offered = (key: string, stored: string): KubeObject | undefined => this.#takeOffer(key, stored);
-    const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose);
+    const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose, this.#report);
     const attached: Attached = { cache, early: [] };
     const missed = this.#following ? this.#claim(prefix) : [];
     this.#attached.set(prefix, attached);

@@ -53,6 +53,7 @@ export class ResourceCache {
     private readonly indexer: Indexer,
     private readonly viewOf: ViewSource,
     private readonly loose: LooseTexts,
+    private readonly report: (message: string) => void,
   ) {
     this.#historyStart = start;
     this.#filledAt = start;
@@ -100,7 +101,8 @@ export class ResourceCache {
   fill(items: readonly StoredValue[]): void {
     for (const { key, value, revision } of items) {
       // Parsed for the index alone: most of what a store holds nobody asks for soon.
-      const indexed = this.indexer(JSON.parse(value));
+      const indexed = this.#readable(key, () => this.indexer(JSON.parse(value)));
+      if (!indexed) continue;
       const entry = new Entry(key.slice(this.prefix.length), revision, value, indexed, undefined);
       this.#entries.set(entry.key, entry);
       this.loose.add(entry, this.#packer);
@@ -130,7 +132,28 @@ export class ResourceCache {
     this.#eventText = 0;
   }
 
-  /** An entry from a value of the store, which need not be the present one. */
+  /** Gives what `read` makes of a value, or reports that it is no object of this kind: one bad value, which only a hand in the
+   *  store itself writes, must not keep all others from their readers. */
+  #readable<T>(storeKey: string, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      this.report(
+        `${storeKey} in the store is no object that can be served, and is left out: mend or delete it there (${error})`,
+      );
+      return undefined;
+    }
+  }
+
+  /** The entries of those values of the store that can be read; they need not be the present ones. */
+  entriesOf(items: readonly StoredValue[]): Entry[] {
+    return items.flatMap(({ key, value, revision }) => {
+      const entry = this.#readable(key, () => this.entryOf(key, value, revision));
+      return entry ? [entry] : [];
+    });
+  }
+
+  /** An entry from a value of the store, which need not be the present one. Throws if that is no object of this kind. */
   entryOf(storeKey: string, stored: string, revision: number): Entry {
     const offered = this.viewOf(storeKey, stored);
     if (offered) offered.metadata.resourceVersion = String(revision);
@@ -142,7 +165,11 @@ export class ResourceCache {
     if (event.revision <= this.#filledAt) return;
     const key = event.key.slice(this.prefix.length);
     const previous = this.#entries.get(key);
-    if (event.type === "delete") {
+    const entry =
+      event.type === "delete"
+        ? undefined
+        : this.#readable(event.key, () => this.entryOf(event.key, event.value, event.revision));
+    if (!entry) {
       if (!previous) return;
       this.#entries.delete(key);
       this.loose.leave(previous);
@@ -150,7 +177,6 @@ export class ResourceCache {
       this.#publish({ type: "DELETED", revision: event.revision, entry: previous.at(event.revision), previous });
       return;
     }
-    const entry = this.entryOf(event.key, event.value, event.revision);
     this.#entries.set(key, entry);
     if (previous) this.loose.leave(previous);
     this.loose.add(entry, this.#packer);
@@ -172,7 +198,7 @@ export class ResourceCache {
     }
     this.#published += 1;
     this.#trim();
-    for (const listener of this.#listeners) listener(event);
+    this.#tell(event);
   }
 
   #trim(): void {
@@ -203,7 +229,7 @@ export class ResourceCache {
 
   /**
    * Gives every event after `after`, the past ones before this returns. `onClose` is called when the cache can no longer
-   * promise that. Throws Expired when the history does not reach back so far.
+   * promise that, also when the listener has thrown. Throws Expired when the history does not reach back so far.
    */
   subscribe(after: number, listener: CacheListener, onClose: () => void): () => void {
     if (after < this.#historyStart) {
@@ -213,18 +239,26 @@ export class ResourceCache {
     while (index > 0 && (this.#events[index - 1]?.revision ?? 0) > after) index -= 1;
     for (; index < this.#events.length; index += 1) listener(this.#events[index] as CacheEvent);
     // A revision that is yet to come may be asked for.
-    const later: CacheListener = (event) => {
-      if (event.revision > after) listener(event);
-    };
-    this.#listeners.add(later);
-    this.#closers.add(onClose);
-    return () => {
+    const leave = (): void => {
       this.#listeners.delete(later);
       this.#closers.delete(onClose);
     };
+    const later: CacheListener = (event) => {
+      if (event.revision <= after) return;
+      try {
+        listener(event);
+      } catch (error) {
+        leave();
+        onClose();
+        throw error;
+      }
+    };
+    this.#listeners.add(later);
+    this.#closers.add(onClose);
+    return leave;
   }
 
-  /** For readers inside the server: every event from now on, over gaps too. */
+  /** For readers inside the server: every event from now on, over gaps too. What they throw is reported. */
   listen(listener: CacheListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -260,8 +294,15 @@ export class ResourceCache {
     }
   }
 
+  /** A listener that fails keeps no other from the event. */
   #tell(event: CacheEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.report(`${this.prefix}${event.entry.key} at ${event.revision}: a reader failed (${error})`);
+      }
+    }
   }
 
   /** Ends all watches. */

@@ -37,10 +37,12 @@ describe("watch cache", () => {
   let store: Store;
   let hub: CacheHub;
   let cache: ResourceCache;
+  let reports: string[];
   beforeEach(async () => {
     store = openMemoryStore();
+    reports = [];
     await put("before", "0");
-    hub = new CacheHub(store);
+    hub = new CacheHub(store, (message) => reports.push(message));
     cache = await hub.attach("/registry/things/", (view) => ({ labels: view.metadata.labels, fields: {} }));
     await hub.start();
   });
@@ -96,7 +98,7 @@ describe("watch cache", () => {
     const first = await store.create(other("x"), toStoredText(object("x", "1")));
     const second = await store.update(other("x"), toStoredText(object("x", "2")), first);
     hub.stop();
-    hub = new CacheHub(store);
+    hub = new CacheHub(store, (message) => reports.push(message));
     await hub.attach("/registry/things/", indexer);
     await hub.start();
     const third = await store.create(other("y"), toStoredText(object("y", "1")));
@@ -185,6 +187,49 @@ describe("watch cache", () => {
     expect(names(toys.list())).toEqual(["t"]);
     await hub.waitFor(await store.create("/registry/example.com/toys/a/u", toStoredText(object("u", "1"))));
     expect(names(toys.list())).toEqual(["t", "u"]);
+  });
+
+  test("leaves out a value that is no object, says so, and goes on with all others", async () => {
+    const heard: string[] = [];
+    const unsubscribe = cache.subscribe(
+      hub.revision,
+      ({ type, entry }) => heard.push(`${type} ${entry.name}`),
+      () => undefined,
+    );
+    const key = "/registry/things/a/bad";
+    const good = await store.create(key, toStoredText(object("bad", "1")));
+    await store.update(key, '{"apiVersion":"v1","kind":"Thing"}', good);
+    await store.create("/registry/things/a/worse", "not JSON");
+    await hub.waitFor(await put("good", "1"));
+    unsubscribe();
+    expect(heard).toEqual(["ADDED bad", "DELETED bad", "ADDED good"]);
+    expect(names(cache.list())).toEqual(["before", "good"]);
+    expect(names(cache.entriesOf((await store.list("/registry/things/")).items))).toEqual(["before", "good"]);
+    expect(reports.map((text) => text.split(" ")[0])).toContain("/registry/things/a/worse");
+
+    const later = new CacheHub(store, (message) => reports.push(message));
+    const filled = await later.attach("/registry/things/", ({ metadata }) => ({ labels: metadata.labels, fields: {} }));
+    await later.start();
+    expect(names(filled.list())).toEqual(["before", "good"]);
+    later.stop();
+  });
+
+  test("a watch that fails ends, and others go on", async () => {
+    const heard: string[] = [];
+    let isClosed = false;
+    const failing = (): void => {
+      throw new Error("it cannot be written");
+    };
+    cache.subscribe(hub.revision, failing, () => {
+      isClosed = true;
+    });
+    cache.listen(failing);
+    cache.listen(({ entry }) => heard.push(entry.name));
+    await hub.waitFor(await put("one", "1"));
+    await hub.waitFor(await put("two", "2"));
+    expect(heard).toEqual(["one", "two"]);
+    expect(isClosed).toBe(true);
+    expect(reports).toHaveLength(3);
   });
 
   test("gives up on a revision that does not come", async () => {
