@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
@@ -40,6 +40,7 @@ function secret(name: string, password: string, uid = name): Secret {
 class Board {
   present: ImageStatus | undefined;
   readonly pulls: (string | undefined)[] = [];
+  onPull: (() => Promise<void>) | undefined;
 
   constructor(public password: string | undefined) {}
 
@@ -48,6 +49,7 @@ class Board {
       imageStatus: async () => this.present,
       pullImage: async (_: string, auth: ImageAuth | undefined) => {
         this.pulls.push(auth?.password);
+        await this.onPull?.();
         if (this.password !== undefined && auth?.password !== this.password) throw new Error("denied");
         this.present = { id, tags: [image], digests: [], size_bytes: 1 } as unknown as ImageStatus;
         return id;
@@ -147,6 +149,48 @@ test("of images that have gone nothing is kept", async () => {
   expect(await start(board, later)).toBe("ErrImagePull");
   await later.retain([]);
   expect(JSON.parse(await Bun.file(join(folder, "image-pulls.json")).text())).toEqual({ pulled: {}, begun: [] });
+});
+
+/** Nothing can be written there any more: a folder is in the file's place. */
+async function spoil(): Promise<void> {
+  await rm(join(folder, "image-pulls.json"), { force: true });
+  await mkdir(join(folder, "image-pulls.json", "in-the-way"), { recursive: true });
+}
+
+test("a pull that came to its end counts though that cannot be written, and so does all that follows", async () => {
+  const board = new Board("right");
+  const known = await records();
+  board.onPull = spoil;
+  expect(await start(board, known, [secret("own", "right")])).toBeUndefined();
+  expect(await start(board, known, [secret("copy", "right")])).toBeUndefined();
+  expect(await start(board, known)).toBe("ErrImagePull");
+  expect(board.pulls).toEqual(["right"]);
+  await known.retain([]);
+});
+
+test("a pull whose beginning cannot be written fails as others do, before it asks the registry", async () => {
+  const board = new Board("right");
+  const known = await records();
+  await spoil();
+  expect(await start(board, known, [secret("own", "right")])).toBe("ErrImagePull");
+  expect(board.pulls).toEqual([]);
+  await rm(join(folder, "image-pulls.json"), { recursive: true });
+  expect(await start(board, known, [secret("own", "right")])).toBeUndefined();
+});
+
+test("pods that pull one image together have it written when the first begins, when it is there, and when the last has it", async () => {
+  const known = await records();
+  const file = async (): Promise<number> => (await stat(join(folder, "image-pulls.json"))).ino;
+  for (let n = 0; n < 4; n++) await known.begin(image);
+  const begun = await file();
+  await known.pulled(image, id, undefined);
+  const there = await file();
+  expect(there).not.toBe(begun);
+  await known.pulled(image, id, undefined);
+  await known.pulled(image, id, undefined);
+  expect(await file()).toBe(there);
+  await known.pulled(image, id, undefined);
+  expect(JSON.parse(await Bun.file(join(folder, "image-pulls.json")).text()).begun).toEqual([]);
 });
 
 test("whether an image that was there before is everybody's is to be set", async () => {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { open, rename } from "node:fs/promises";
 import { InvalidImageReference, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
+import { writeSecureFile } from "#shared/pki/secure-file.ts";
 import { readFileIfPresent } from "../files.ts";
 
 /** What opens an image's registry: a pull secret, with what it says there, or a service account. */
@@ -59,7 +59,8 @@ const mostCredentials = 100;
 
 /**
  * Which images this kubelet has pulled, and by whose credentials: a pod that has none of these does not get a private image because
- * another has brought it to the board (KEP-2535). Images that came otherwise are everybody's. Written when a pull begins and ends.
+ * another has brought it to the board (KEP-2535). Images that came otherwise are everybody's. Written when a pull begins and ends,
+ * if that changes what is known. A pull that cannot be noted does not begin; what it came to may be lost: then pods pull again.
  */
 export class PullRecords {
   readonly #pulled = new Map<string, Map<string, Openers>>();
@@ -68,9 +69,12 @@ export class PullRecords {
   /** Begun by a former process, which did not see the end. */
   readonly #abandoned: Set<string>;
   #writing: Promise<void> = Promise.resolve();
+  /** What the file holds. */
+  #written: string | undefined;
 
   private constructor(
     readonly path: string,
+    readonly log: Log,
     { pulled, begun }: Recorded,
     readonly verification: ImageVerification,
   ) {
@@ -79,10 +83,13 @@ export class PullRecords {
   }
 
   static async open(path: string, log: Log, verification = byDefault): Promise<PullRecords> {
-    return new PullRecords(path, await read(path, log), verification);
+    return new PullRecords(path, log, await read(path, log), verification);
   }
 
-  /** Before an image is pulled: if it never comes to an end, what is on the board then is not taken for everybody's. */
+  /**
+   * Before an image is pulled: if it never comes to an end, what is on the board then is not taken for everybody's. Rejects when that
+   * cannot be written; `failed` is to be called then too.
+   */
   async begin(image: string): Promise<void> {
     this.#underway.set(image, (this.#underway.get(image) ?? 0) + 1);
     if (this.#underway.get(image) === 1) await this.#write();
@@ -93,12 +100,12 @@ export class PullRecords {
     this.#add(image, id, opener);
     this.#abandoned.delete(image);
     this.#end(image);
-    await this.#write();
+    await this.#save();
   }
 
   async failed(image: string): Promise<void> {
     this.#end(image);
-    if (!this.#underway.has(image)) await this.#write();
+    if (!this.#underway.has(image)) await this.#save();
   }
 
   /**
@@ -118,7 +125,7 @@ export class PullRecords {
       if (match.hash === credential.hash && isSameSecret(match, credential)) return true;
       // The secret says something else by now, or another one says the same.
       this.#add(image, id, credential);
-      await this.#write();
+      await this.#save();
       return true;
     }
     return false;
@@ -134,7 +141,7 @@ export class PullRecords {
     if (gone.length + lost.length === 0 || this.#underway.size > 0) return;
     for (const id of gone) this.#pulled.delete(id);
     for (const image of lost) this.#abandoned.delete(image);
-    await this.#write();
+    await this.#save();
   }
 
   #end(image: string): void {
@@ -153,6 +160,15 @@ export class PullRecords {
     byName.set(name, opener ? [...others, opener].slice(-mostCredentials) : "anyone");
   }
 
+  /** Writes what may also be lost. Never rejects. */
+  async #save(): Promise<void> {
+    try {
+      await this.#write();
+    } catch (error) {
+      this.log.warn("which images were pulled by whose credentials cannot be written", { path: this.path, error });
+    }
+  }
+
   /** One after the other, each with what is known when its turn comes. */
   #write(): Promise<void> {
     this.#writing = this.#writing.catch(() => undefined).then(() => this.#writeNow());
@@ -164,15 +180,11 @@ export class PullRecords {
       pulled: Object.fromEntries([...this.#pulled].map(([id, byName]) => [id, Object.fromEntries(byName)])),
       begun: [...new Set([...this.#abandoned, ...this.#underway.keys()])],
     };
-    const temporary = `${this.path}.new`;
-    const file = await open(temporary, "w", 0o600);
-    try {
-      await file.writeFile(JSON.stringify(recorded));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.path);
+    const text = JSON.stringify(recorded);
+    if (text === this.#written) return;
+    this.#written = undefined;
+    await writeSecureFile(this.path, text);
+    this.#written = text;
   }
 }
 
