@@ -20,7 +20,7 @@ export interface AdmissionAttributes {
   readonly object?: KubeObject | undefined;
   /** Frozen; absent on CREATE. */
   readonly oldObject?: KubeObject | undefined;
-  /** CreateOptions, UpdateOptions, DeleteOptions… as sent. */
+  /** What was given of CreateOptions, UpdateOptions or DeleteOptions, without kind and dry run. */
   readonly options: object;
   readonly user: User;
   readonly dryRun: boolean;

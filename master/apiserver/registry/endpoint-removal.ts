@@ -10,7 +10,7 @@ import { readListOptions } from "./list-options.ts";
 import { remove, warnOfPropagation } from "./remove.ts";
 import { nameOf, namespaceOf, selectorsOf, storedOf } from "./request-target.ts";
 import { parseSelection } from "./selection.ts";
-import { deleteOptions } from "./write-options.ts";
+import { deleteOptions, givenOf } from "./write-options.ts";
 import type { WriteParts, WriteScope } from "./write-scope.ts";
 
 /** Deletes of a collection that run at once. */
@@ -21,7 +21,7 @@ export async function removeOne(parts: WriteParts, request: EndpointRequest): Pr
   const body = await context.body.read();
   const options = deleteOptions(body, context.headers["content-type"], context.query);
   context.audit?.requestObject(auditedOptions(body, options));
-  const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
+  const scope = { ...scopeOf(request, undefined, options.isDryRun), options: givenOf(options) };
   const { entry, isGone } = await remove(parts, scope, nameOf(context), options);
   if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
     await resource.ready([entry]);
@@ -41,7 +41,7 @@ export async function removeCollection(parts: WriteParts, request: EndpointReque
   const body = await context.body.read();
   const options = deleteOptions(body, context.headers["content-type"], context.query);
   const stored = storedOf(resource);
-  const scope = { ...scopeOf(request, undefined, options.isDryRun), options };
+  const scope = { ...scopeOf(request, undefined, options.isDryRun), options: givenOf(options) };
   const selection = parseSelection(resource, namespaceOf(context, resource), selectorsOf(context));
   const asked = readListOptions(context.query);
   warnOfPropagation(scope, options);
@@ -68,7 +68,7 @@ async function removeIfThere(
 ): Promise<void> {
   const own = scope.resource.declaration.ref.namespaced ? { ...scope, namespace: entry.namespace } : scope;
   try {
-    await remove(parts, own, entry.name, options);
+    await remove(parts, own, entry.name, options, "unnamed");
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

@@ -45,7 +45,7 @@ export function scopeOf(
     user: context.user,
     manager: managerOfRequest(options?.fieldManager, context.headers["user-agent"]) || "unknown",
     dryRun,
-    options: options ?? {},
+    options: options?.given ?? {},
     warnings: context.warnings,
     auditAnnotations: context.auditAnnotations,
   };

@@ -43,6 +43,8 @@ export async function admitBody(
 ): Promise<void> {
   const options = writeOptions(context.query, "CreateOptions");
   const scope = scopeOf({ context, resource, accepted: negotiate(undefined) }, options);
+  // It is where the request says, whether or not it says so itself.
+  if (scope.namespace) body.metadata.namespace = scope.namespace;
   await mutate(parts, scope, { operation: "CREATE", name, object: body });
   await judge(parts, scope, { operation: "CREATE", name, object: body });
 }

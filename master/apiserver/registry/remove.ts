@@ -29,12 +29,17 @@ export function warnOfPropagation(scope: WriteScope, options: DeleteOptions): vo
   if (propagationWarning && saysNothing) scope.warnings.push(propagationWarning);
 }
 
+/** How admission is shown a deletion: by the object's name; without it, as one of a collection; or, where an eviction was
+ *  admitted already, not at all. */
+export type ShownDeletion = "named" | "unnamed" | "unshown";
+
 /** Deletes one object. Throws StatusError. */
 export async function remove(
   parts: WriteParts,
   scope: WriteScope,
   name: string,
   options: DeleteOptions,
+  shown: ShownDeletion = "named",
 ): Promise<Removal> {
   const key = addressedKey(scope, name);
   warnOfPropagation(scope, options);
@@ -43,7 +48,7 @@ export async function remove(
     if (!live) throw notFound(scope.resource.name, name);
     checkPreconditions(scope, name, live, options);
     try {
-      return await removeOnce(parts, scope, name, live, options);
+      return await removeOnce(parts, scope, live, options, shown);
     } catch (error) {
       if (!(error instanceof RevisionMismatchError)) throw error;
       if (!error.current) throw notFound(scope.resource.name, name);
@@ -77,34 +82,50 @@ function checkPreconditions(scope: WriteScope, name: string, live: Entry, { prec
   }
 }
 
+async function admit(parts: WriteParts, scope: WriteScope, oldObject: KubeObject, shown: ShownDeletion): Promise<void> {
+  if (shown === "unshown") return;
+  const name = shown === "named" ? (oldObject.metadata.name ?? "") : "";
+  const admitted = { operation: "DELETE", name, oldObject } as const;
+  await mutate(parts, scope, admitted);
+  await judge(parts, scope, admitted);
+}
+
 async function removeOnce(
   parts: WriteParts,
   scope: WriteScope,
-  name: string,
   live: Entry,
   options: DeleteOptions,
+  shown: ShownDeletion,
 ): Promise<Removal> {
-  const { stored } = scope;
-  const { strategy } = stored.declaration;
+  const { strategy } = scope.stored.declaration;
   const old = live.view();
-  const admitted = { operation: "DELETE", name, oldObject: old } as const;
-  await mutate(parts, scope, admitted);
-  await judge(parts, scope, admitted);
   const plan = planDeletion(strategy, old, options, parts.now_ms());
+  if (plan.kind === "goes already") return { entry: live, isGone: false };
+  const asked = { ...scope, options: { ...scope.options, ...filledIn(strategy, old, options) } };
+  const admitted = (before: KubeObject): Promise<void> => admit(parts, asked, before, shown);
+  await admitted(old);
   switch (plan.kind) {
     case "wait":
       return { entry: live, isGone: false };
     case "remove":
-      return { entry: await takeOut(parts, scope, live, plan.marked), isGone: true };
+      return { entry: await takeOut(parts, scope, live, plan.marked, admitted), isGone: true };
     case "mark":
       return { entry: await markIn(parts, scope, live, plan.object), isGone: false };
   }
 }
 
 /** Gives the last state, under the deletion's revision. */
-async function takeOut(parts: WriteParts, scope: WriteScope, live: Entry, marked?: KubeObject): Promise<Entry> {
+async function takeOut(
+  parts: WriteParts,
+  scope: WriteScope,
+  live: Entry,
+  marked: KubeObject | undefined,
+  admitted: (old: KubeObject) => Promise<void>,
+): Promise<Entry> {
   const last = marked ? await markIn(parts, scope, live, marked) : live;
   if (scope.dryRun) return last;
+  // The mark and the removal are two steps of upstream's, and admission is shown both.
+  if (marked) await admitted(last.view());
   const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
   await parts.hub.waitFor(revision);
   return last.at(revision);
@@ -126,9 +147,20 @@ async function markIn(parts: WriteParts, scope: WriteScope, live: Entry, marked:
   }
 }
 
+/** What the server adds to the options of a deletion before admission sees them, as upstream. */
+function filledIn(strategy: Strategy | undefined, old: KubeObject, options: DeleteOptions): DeleteOptions {
+  const { uid, deletionTimestamp, deletionGracePeriodSeconds = 0 } = old.metadata;
+  if (strategy?.isRemovable) return { preconditions: { uid, ...options.preconditions } };
+  const isSettled = deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0;
+  if (!strategy?.gracePeriodSeconds || isSettled) return {};
+  return { gracePeriodSeconds: graceOf(strategy, old, options.gracePeriodSeconds) };
+}
+
 export type DeletionPlan =
   /** What goes by grace is marked first, however short that is: who watches sees that it was deleted, and when. */
   | { readonly kind: "remove"; readonly marked?: KubeObject | undefined }
+  /** Its grace period runs and is not shortened, or it waits for what must happen before its last deletion. */
+  | { readonly kind: "goes already" }
   /** A deletion is under way already, and this one asks for nothing more. */
   | { readonly kind: "wait" }
   | { readonly kind: "mark"; readonly object: KubeObject };
@@ -148,9 +180,7 @@ function planDeletion(
     const given_s = deletionGracePeriodSeconds ?? 0;
     // Only ever sooner than it was: a longer period than the running one is ignored.
     const shortened = options.gracePeriodSeconds !== undefined && grace_s < given_s;
-    if (!shortened && given_s > 0) {
-      return sameList(finalizers, old.metadata.finalizers) ? { kind: "wait" } : mark(strategy, old, finalizers);
-    }
+    if ((!shortened && given_s > 0) || strategy?.isRemovable?.(old) === false) return { kind: "goes already" };
     const begun_ms = Date.parse(deletionTimestamp) - given_s * 1000;
     const sooner = { at_ms: begun_ms + grace_s * 1000, grace_s };
     if (grace_s === 0 && !held) {

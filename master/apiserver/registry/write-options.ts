@@ -15,6 +15,8 @@ export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldManager: string | undefined;
   readonly fieldValidation: FieldValidation;
+  /** What of them the client gave, as admission is shown it: without what is usual where nothing is said. */
+  readonly given: { readonly fieldManager?: string; readonly fieldValidation?: string };
   readonly force: boolean | undefined;
 }
 
@@ -41,6 +43,7 @@ export function writeOptions(query: URLSearchParams, kind: OptionsKind, patchTyp
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? undefined : fieldManager,
     fieldValidation: isFieldValidation(validation) && validation !== "" ? validation : "Warn",
+    given: { ...(fieldManager && { fieldManager }), ...(validation && { fieldValidation: validation }) },
     force: force === null ? undefined : isTrue(force),
   };
 }
@@ -78,6 +81,13 @@ export function checkDeleteOptions({ propagationPolicy: policy, orphanDependents
       field.notSupported(policy, ["Foreground", "Background", "Orphan", "nil"]);
     validateDryRun(dryRun ?? [], root.at("dryRun"));
   });
+}
+
+/** What a client said of a deletion, as admission is shown it. */
+export function givenOf(options: DeleteOptions): object {
+  const { apiVersion: _, kind: __, dryRun: ___, ...rest } = options;
+  const { metadata: ____, isDryRun: _____, ...given } = rest as Record<string, unknown>;
+  return given;
 }
 
 function bodyOptions(body: RequestBody, contentType: string | undefined): DeleteOptions | undefined {

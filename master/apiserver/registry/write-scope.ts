@@ -27,7 +27,7 @@ export interface WriteScope {
   /** Field manager, never empty on a write that tracks fields. */
   readonly manager: string;
   readonly dryRun: boolean;
-  /** The options as a client sent them, for admission. */
+  /** What a client gave of the options, for admission: without kind and dry run. */
   readonly options: object;
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;

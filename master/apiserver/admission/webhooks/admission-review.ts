@@ -55,14 +55,7 @@ const optionKinds = { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: 
 function optionsOf({ operation, options, dryRun }: AdmissionAttributes): object | null {
   const kind = optionKinds[operation];
   if (kind === "") return null;
-  const { dryRun: _dryRun, isDryRun: _isDryRun, force: _force, ...rest } = options as Record<string, unknown>;
-  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
-  return {
-    kind,
-    apiVersion: "meta.k8s.io/v1",
-    ...Object.fromEntries(given),
-    ...(dryRun ? { dryRun: ["All"] } : {}),
-  };
+  return { kind, apiVersion: "meta.k8s.io/v1", ...options, ...(dryRun ? { dryRun: ["All"] } : {}) };
 }
 
 export type ReviewVersion = "v1" | "v1beta1";

@@ -52,7 +52,7 @@ export class PodEviction implements SubresourceHandler {
     const scope = internalScope(table, pods, namespace, context, { dryRun: isDryRun });
     if (isDryRun) checkDeleteOptions(options);
     else await this.#markDisrupted(namespace, name, context);
-    await remove(parts, scope, name, options);
+    await remove(parts, scope, name, options, "unshown");
     return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
