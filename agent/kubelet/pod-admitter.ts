@@ -39,9 +39,12 @@ interface Room {
   readonly waitFor: readonly PodWorker[];
 }
 
-const reason = "Preempting";
-const message = "Preempted in order to admit critical pod";
-const disruption = "Pod was preempted by Kubelet to accommodate a critical pod.";
+/** Why a pod is preempted, in upstream's words. */
+const preempted = {
+  reason: "Preempting",
+  message: "Preempted in order to admit critical pod",
+  disruption: "Pod was preempted by Kubelet to accommodate a critical pod.",
+};
 /** What a pod that is preempted gets beside its grace period, ms (upstream's figures): half as much again, but at least this. */
 const leastWait_ms = 10_000;
 
@@ -70,11 +73,14 @@ export class PodAdmitter {
       this.options.counts.refused(verdict.reason);
       return verdict;
     }
-    await orAborted(signal, this.#ended(verdict.waitFor));
+    await orAborted(signal, Promise.all(verdict.waitFor.map(endedInTime)));
     return undefined;
   }
 
-  /** May a pod that runs here have the resources of its spec, beside the others? */
+  /**
+   * May a pod that runs here have the resources of its spec, beside the others? A critical one for which there is no room has others
+   * end, as when it is let in, and is refused until they have.
+   */
   refuseResize(pod: Pod): ResizeRefusal | undefined {
     const node = this.options.node();
     if (!node) return undefined;
@@ -87,7 +93,7 @@ export class PodAdmitter {
     const [first] = inTheWay;
     if (!first) return undefined;
     const room = this.#makeRoom(pod, inTheWay);
-    // Those that go for it are still there; it is asked for again when they are not.
+    // It is asked for again when those that go for it have gone.
     return { reason: "Deferred", message: ("waitFor" in room ? refusalOf(first) : room).message };
   }
 
@@ -131,7 +137,7 @@ export class PodAdmitter {
   #makeRoom(pod: Pod, inTheWay: readonly Obstacle[]): Refusal | Room {
     const lacking = inTheWay.filter((each) => each.kind === "resource");
     const other = inTheWay.find((each) => each.kind !== "resource");
-    const first = isCritical(pod) ? (other ?? undefined) : inTheWay[0];
+    const first = isCritical(pod) ? other : inTheWay[0];
     if (first) return refusalOf(first);
 
     const holders = this.options.holders(pod);
@@ -149,24 +155,20 @@ export class PodAdmitter {
   }
 
   #preempt(worker: PodWorker, resource: string): void {
-    const { namespace, name, deletionGracePeriodSeconds } = worker.pod.metadata;
+    const { namespace, name } = worker.pod.metadata;
     this.options.log.warn("a pod is ended to make room for a critical one", { pod: `${namespace}/${name}` });
-    const grace_s = deletionGracePeriodSeconds ?? worker.pod.spec.terminationGracePeriodSeconds ?? 0;
-    worker.fail({ reason, message, grace_s, disruption });
+    worker.fail({ ...preempted, grace_s: gracePeriod_s(worker.pod) });
     this.options.counts.preempted(resource);
-  }
-
-  /** Resolves when all have ended, or one has taken far longer than it was granted: the critical pod then starts beside it. */
-  async #ended(workers: readonly PodWorker[]): Promise<void> {
-    await Promise.all(workers.map((worker) => endedInTime(worker)));
   }
 }
 
+const gracePeriod_s = ({ metadata, spec }: Pod): number =>
+  metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 0;
+
+/** Resolves when the pod has ended, or has taken far longer than it was granted: the critical pod then starts beside it. */
 async function endedInTime(worker: PodWorker): Promise<void> {
-  const { deletionGracePeriodSeconds } = worker.pod.metadata;
-  const grace_s = deletionGracePeriodSeconds ?? worker.pod.spec.terminationGracePeriodSeconds ?? 0;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, Math.max(grace_s * 1500, leastWait_ms));
+  const timer = setTimeout(resolve, Math.max(gracePeriod_s(worker.pod) * 1500, leastWait_ms));
   try {
     await Promise.race([worker.stoppedAll, promise]);
   } finally {

@@ -1,16 +1,17 @@
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
-import { ContainerStartError } from "./container/container-error.ts";
-import { ignoreMissing, withinGrace } from "./kill.ts";
+import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
+import { executePlan } from "./plan-execution.ts";
 import { type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
-import { isOrdinaryInit, isStopped, planPod } from "./planner/plan-pod.ts";
-import type { PodPlan, PodStep } from "./planner/pod-step.ts";
+import { planPod } from "./planner/plan-pod.ts";
+import type { PodPlan } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
+import { giveBack, type PodFailure, removeTraces, stopPod } from "./pod-end.ts";
 import { PodEvents } from "./pod-events.ts";
-import { executeStep, factsOf, newPlanRun } from "./pod-executors.ts";
-import { PodResizer, ResizeError } from "./pod-resizer.ts";
+import { factsOf, newPlanRun } from "./pod-executors.ts";
+import { PodResizer } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
 import type { PodTimes } from "./pod-work-times.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
@@ -24,18 +25,8 @@ class PodEnding extends Error {
   override readonly name = "PodEnding";
 }
 
-export interface PodFailure {
-  readonly reason: string;
-  readonly message: string;
-  /** Seconds that its containers get; the pod's own grace period when absent. */
-  readonly grace_s?: number | undefined;
-  /** Ended for the board's sake, not for anything of its own: message of its condition DisruptionTarget. */
-  readonly disruption?: string | undefined;
-}
-
 const firstRetry_ms = 1_000;
 const longestRetry_ms = 30_000;
-const startRetry_ms = 10_000;
 const refreshRetry_ms = 30_000;
 const stop_timeout_ms = 3_000;
 /** Rounds of one run after which the rest waits for the next: a guard against a plan that never settles. */
@@ -233,14 +224,11 @@ export class PodWorker {
     for (let round = 0; round < mostRounds; round++) {
       const observed = await this.#observe();
       if (!this.#admitted) await this.#admit(observed);
-      if (this.#deadline_ms() <= this.parts.now_ms() && !this.#failure) {
-        this.#failure = {
-          reason: "DeadlineExceeded",
-          message: "Pod was active on the node longer than the specified deadline",
-        };
-        new PodEvents(this.parts.recorder, this.#pod).normal("DeadlineExceeded", this.#failure.message);
-      }
       const events = new PodEvents(this.parts.recorder, this.#pod);
+      if ((this.#deadline_ms() ?? Infinity) <= this.parts.now_ms() && !this.#failure) {
+        this.#failure = deadlineExceeded;
+        events.normal(deadlineExceeded.reason, deadlineExceeded.message);
+      }
       if (!this.ending) {
         this.#considerResize();
         this.#resizer.observe(this.#pod, observed, this.#isGroupBehind(observed), events);
@@ -253,7 +241,7 @@ export class PodWorker {
       this.parts.objects.retain(this.#pod);
       const refreshAt_ms = await this.#refreshVolumes(observed, events);
       const plan = this.#withPodLimits(planPod({ pod: this.granted }, observed, this.parts.now_ms()), observed);
-      const failedAt = await this.#execute(plan, observed);
+      const failedAt = await this.#execute(plan, observed, events);
       retryAt_ms = earliest(plan.wakeAt_ms, failedAt, refreshAt_ms);
       const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
       if (failedAt !== undefined || !progress) {
@@ -261,9 +249,7 @@ export class PodWorker {
         break;
       }
     }
-    const deadline_ms = this.#deadline_ms();
-    const refresh_ms = this.parts.volumes.refreshAt_ms(this.uid);
-    return earliest(retryAt_ms, Number.isFinite(deadline_ms) ? deadline_ms : undefined, refresh_ms);
+    return earliest(retryAt_ms, this.#deadline_ms(), this.parts.volumes.refreshAt_ms(this.uid));
   }
 
   /** @returns whether another pod may have what this one gave back, or this one what it waited for */
@@ -333,11 +319,8 @@ export class PodWorker {
     this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
   }
 
-  #deadline_ms(): number {
-    const { activeDeadlineSeconds } = this.#pod.spec;
-    const startTime = (this.parts.statuses.get(this.uid) ?? this.#pod.status)?.startTime;
-    if (activeDeadlineSeconds === undefined || startTime === undefined) return Number.POSITIVE_INFINITY;
-    return Date.parse(startTime) + activeDeadlineSeconds * 1000;
+  #deadline_ms(): number | undefined {
+    return activeDeadline_ms(this.#pod, this.parts.statuses.get(this.uid) ?? this.#pod.status);
   }
 
   #publish(observed: ObservedPod): PodStatus {
@@ -385,44 +368,12 @@ export class PodWorker {
     return undefined;
   }
 
-  /** Carries out a plan. Gives the time for another try when something failed. */
-  async #execute(plan: PodPlan, observed: ObservedPod): Promise<number | undefined> {
-    const events = new PodEvents(this.parts.recorder, this.#pod);
-    const run = newPlanRun({
-      parts: this.parts,
-      pod: this.granted,
-      observed,
-      events,
-      signal: this.#abort.signal,
-      resized: this.#resizer.resized,
-    });
-    const failed = new Set<string>();
-    let retryAt_ms: number | undefined;
-    let hasResizeFailed = false;
-    for (const step of plan.steps) {
-      const container = containerOf(step);
-      if (container !== undefined && failed.has(container)) continue;
-      // A container may still have more than the pod was granted.
-      if (step.kind === "settlePodLimits" && hasResizeFailed) continue;
-      if (this.#abort.signal.aborted) throw new PodEnding();
-      try {
-        await executeStep(step, run);
-        if (step.kind === "startContainer" || step.kind === "runPostStart") this.#waiting.delete(step.container);
-      } catch (error) {
-        if (error instanceof ResizeError) {
-          hasResizeFailed = true;
-          this.#resizer.failed(this.#pod, error.message, events);
-          retryAt_ms = earliest(retryAt_ms, this.parts.now_ms() + startRetry_ms);
-          continue;
-        }
-        if (container === undefined || !(error instanceof ContainerStartError)) throw error;
-        failed.add(container);
-        this.#waiting.set(container, { reason: error.reason, message: error.message });
-        retryAt_ms = earliest(retryAt_ms, error.options.retryAt_ms ?? this.parts.now_ms() + startRetry_ms);
-        if (isOrdinaryInit(this.#pod, container)) break;
-      }
-    }
-    return retryAt_ms;
+  async #execute(plan: PodPlan, observed: ObservedPod, events: PodEvents): Promise<number | undefined> {
+    const { parts, granted: pod } = this;
+    const { resized } = this.#resizer;
+    const run = newPlanRun({ parts, pod, observed, events, signal: this.#abort.signal, resized });
+    const onResizeFailed = (message: string): void => this.#resizer.failed(this.#pod, message, events);
+    return executePlan(plan, run, this.#waiting, onResizeFailed);
   }
 
   /** Stops all that runs and takes the pod's things away, as far as its end allows. */
@@ -430,43 +381,22 @@ export class PodWorker {
     const { parts, uid } = this;
     if (!this.#ended) {
       parts.probes.stopAllButReadiness(uid);
-      const grace_s = this.#failure?.grace_s;
-      const plan = planPod({ pod: this.#pod, termination: { grace_s } }, observed, parts.now_ms());
-      const events = new PodEvents(parts.recorder, this.#pod);
-      const { signal } = new AbortController();
-      const run = newPlanRun({ parts, pod: this.#pod, observed, events, signal, resized: new Map() });
-      const after = await withinGrace(events, grace_s, async () => {
-        for (const step of plan.steps) await executeStep(step, run);
-        const left = await this.#observe();
-        if (!isStopped(left)) throw new Error("containers still run after the pod was stopped");
-        return left;
-      });
+      const after = await stopPod(parts, this.#pod, observed, this.#failure?.grace_s, () => this.#observe());
       this.#hasStopped = true;
       this.#stoppedAll.resolve();
       parts.onFreed(uid);
       parts.probes.stop(uid);
       this.#waiting.clear();
-      await parts.claims?.loadedClaims?.unprepare(uid);
-      await parts.cgroups?.remove(uid);
-      await parts.volumes.unmount(uid);
-      parts.devices?.release(uid);
-      await parts.objects.release(uid);
+      await giveBack(parts, uid);
       this.#ended = true;
       this.#publish(after);
     }
     if (!this.#gone) return;
-    for (const { id } of this.#observed?.containers ?? []) await ignoreMissing(parts.runtime.removeContainer(id));
-    for (const { id } of this.#observed?.sandboxes ?? []) await ignoreMissing(parts.runtime.removeSandbox(id));
-    parts.probes.forget((this.#observed?.containers ?? []).map(({ id }) => id));
-    parts.backOff.forget(`${uid}_`);
-    parts.images.forget(uid);
-    await parts.logs.remove(this.#pod);
+    await removeTraces(parts, this.#pod, this.#observed);
     this.#stopped = true;
     parts.onGone(uid);
   }
 }
-
-const containerOf = (step: PodStep): string | undefined => ("container" in step ? step.container : undefined);
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {
   const known = times.filter((time) => time !== undefined);

@@ -7,7 +7,8 @@ import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { ImageGarbage } from "../images/image-gc.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
-import type { PodFailure, PodWorker } from "../pod-worker.ts";
+import type { PodFailure } from "../pod-end.ts";
+import type { PodWorker } from "../pod-worker.ts";
 import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
 
 const pod: Pod = {
