@@ -1,41 +1,39 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { RuntimeOperations } from "#agent/runtime/runtime-operations.ts";
-import { type BoardFacts, readBoard } from "#agent/telemetry/board.ts";
+import { readBoard } from "#agent/telemetry/board.ts";
 import type { DiskSignal, Pressures } from "#agent/telemetry/pressure.ts";
 import { SystemOom } from "#agent/telemetry/system-oom.ts";
 import { UsageHistory } from "#agent/telemetry/usage-history.ts";
-import { nodes, pods, services } from "#shared/api/resources.ts";
+import { nodes, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
-import { type Informer, InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
+import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { type DnsConfig, parseResolvConf } from "./container/pod-dns.ts";
+import { parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
 import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
-import { kubeletParts, registrarOptions } from "./kubelet-parts.ts";
+import { kubeletParts, type PartsInput, registrarOptions } from "./kubelet-parts.ts";
 import { boardReference } from "./node/node-events.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { PressureRelief } from "./node/pressure-relief.ts";
 import { BoardPlugins } from "./plugins/board-plugins.ts";
-import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodCounts } from "./pod-counts.ts";
+import { PodSources } from "./pod-sources.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
 import type { ProbeCount } from "./probes/probe-counts.ts";
 import { BoardShutdown } from "./shutdown/board-shutdown.ts";
-import { endedByShutdown } from "./shutdown/node-shutdown.ts";
-import { MirrorPods } from "./static-pods/mirror-pods.ts";
-import { StaticPodSource } from "./static-pods/static-pod-source.ts";
 import { sweep } from "./sweep.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
@@ -46,8 +44,6 @@ export type { PodStats } from "./pod-workers.ts";
 
 const resync_ms = 300_000;
 const eventsRetry_ms = 2_000;
-/** What a master that was asked while it started gets. */
-const secondTry_ms = 1_000;
 
 /**
  * The kubelet of one board: registers its Node, and runs the pods bound to it through a worker each. What happens only
@@ -62,16 +58,13 @@ export class Kubelet {
   readonly #workers: PodWorkers;
   readonly #stop = new AbortController();
   readonly #checkpoint: Checkpoint;
+  readonly #containerGarbage: ContainerGarbage;
+  readonly #imageGarbage: ImageGarbage;
   #parts: KubeletParts | undefined;
   #registrar: NodeRegistrar | undefined;
   #plugins: BoardPlugins | undefined;
-  #garbage: ContainerGarbage | undefined;
-  #imageGarbage: ImageGarbage | undefined;
   #imageFolder: ImageFolder | undefined;
-  #hostDns: DnsConfig = { servers: [], searches: [], options: [] };
-  #synced = false;
-  #staticPods: StaticPodSource | undefined;
-  #mirrors: MirrorPods | undefined;
+  #sources: PodSources | undefined;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   #watching: Promise<void> | undefined;
   #shutdown: BoardShutdown | undefined;
@@ -91,32 +84,37 @@ export class Kubelet {
       return this.#parts;
     });
     this.#checkpoint = new Checkpoint(join(options.dataDir, "checkpoint"), this.#log, options.seal);
+    this.#containerGarbage = new ContainerGarbage(options.runtime);
+    const isKept = (names: readonly string[]): boolean => this.#imageFolder?.keeps(names) ?? false;
+    this.#imageGarbage = new ImageGarbage(options.runtime, this.#log, isKept, options.imageRules);
   }
 
   /** Resolves when the board is read and its pods are looked after; does not wait for the API. */
   async start(): Promise<void> {
     const { options } = this;
     await mkdir(join(options.dataDir, "pods"), { recursive: true, mode: 0o750 });
-    const volatile = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
+    const volatileFolder = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
     const board = await readBoard();
-    this.#hostDns = parseResolvConf(await readFile(options.resolvConf ?? "/etc/resolv.conf", "utf8").catch(() => ""));
+    const hostDns = parseResolvConf(await readFile(options.resolvConf ?? "/etc/resolv.conf", "utf8").catch(() => ""));
     const pullRecords = await PullRecords.open(
       join(options.dataDir, "image-pulls.json"),
       this.#log,
       options.imageVerification,
     );
-    const parts = this.#assemble(board, volatile, pullRecords);
+    const parts = this.#assemble({ board, volatileFolder, hostDns, pullRecords });
     this.#parts = parts;
-    this.#garbage = new ContainerGarbage(parts.runtime);
     await this.#readImages(parts);
     await this.#plugins?.start();
     await this.#registrar?.start();
     parts.statuses.start();
-    this.#watchApi(parts);
-    await this.#runStaticPods();
+    const sources = this.#newSources(parts);
+    this.#sources = sources;
+    sources.followApi();
+    this.#watchApi();
+    await sources.followManifests();
     this.#informers.start();
     this.#watching = this.#watchRuntime();
-    void this.#bringUp(parts);
+    void this.#settle(sources);
     await this.#shutdown?.watch();
   }
 
@@ -130,8 +128,7 @@ export class Kubelet {
     this.#stop.abort();
     clearTimeout(this.#resyncTimer);
     await this.#shutdown?.stop();
-    this.#staticPods?.stop();
-    await this.#mirrors?.stop();
+    await this.#sources?.stop();
     this.#parts?.probes.stopAll();
     await this.#workers.stop();
     await this.#plugins?.stop();
@@ -225,22 +222,15 @@ export class Kubelet {
 
   // Inside
 
-  #assemble(board: BoardFacts, volatileFolder: string, pullRecords: PullRecords): KubeletParts {
+  #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "hostDns" | "pullRecords">): KubeletParts {
     const { options } = this;
-    const { client, runtime, host } = options;
+    const { client, host } = options;
     const log = this.#log;
     const recorder =
       options.recorder ?? new ApiEventRecorder(client, { component: "kubelet", host: options.nodeName, log });
-    const imageGarbage = new ImageGarbage(
-      runtime,
-      log,
-      (names) => this.#imageFolder?.keeps(names) ?? false,
-      options.imageRules,
-    );
-    this.#imageGarbage = imageGarbage;
     const relief = new PressureRelief({
       host,
-      imageGarbage,
+      imageGarbage: this.#imageGarbage,
       imageFolder: () => this.#registrar?.imageFolder,
       podStats: () => this.podStats(),
       storageUsage: (pod) => this.#workers.storageUsage(pod),
@@ -259,7 +249,7 @@ export class Kubelet {
     const shutdown = this.#newShutdown(recorder);
     this.#shutdown = shutdown;
     const registrar = new NodeRegistrar({
-      ...registrarOptions(options, board, shutdown),
+      ...registrarOptions(options, found.board, shutdown),
       recorder,
       log,
       history: this.history,
@@ -268,10 +258,8 @@ export class Kubelet {
     });
     this.#registrar = registrar;
     return kubeletParts({
+      ...found,
       options,
-      board,
-      volatileFolder,
-      pullRecords,
       recorder,
       log,
       checkpoint: this.#checkpoint,
@@ -279,10 +267,25 @@ export class Kubelet {
       counts: this.#counts,
       registrar,
       services: () => this.#services(),
-      hostDns: this.#hostDns,
       tokens,
       plugins,
       shutdown,
+    });
+  }
+
+  #newSources(parts: KubeletParts): PodSources {
+    const { client, nodeName, staticPodsFolder, offlineAfter_ms } = this.#options;
+    return new PodSources({
+      client,
+      nodeName,
+      staticPodsFolder,
+      offlineAfter_ms,
+      informers: this.#informers,
+      checkpoint: this.#checkpoint,
+      workers: this.#workers,
+      statuses: parts.statuses,
+      node: () => this.node,
+      log: this.#log,
     });
   }
 
@@ -338,15 +341,7 @@ export class Kubelet {
     });
   }
 
-  #watchApi(parts: KubeletParts): void {
-    const ofNode = this.#podInformer;
-    ofNode.addHandler(({ type, object }) => {
-      if (isMirrorPod(object)) {
-        this.#mirrors?.observe(object);
-        if (type !== "delete") parts.statuses.observe(object);
-      } else if (type === "delete") this.#remove(object);
-      else this.#take(object);
-    });
+  #watchApi(): void {
     this.#informers.informer(services);
     const own = this.#informers.informer(nodes, { fieldSelector: `metadata.name=${this.#options.nodeName}` });
     own.addHandler(({ type, object }) => {
@@ -358,90 +353,11 @@ export class Kubelet {
     });
   }
 
-  async #runStaticPods(): Promise<void> {
-    const { client, nodeName, staticPodsFolder } = this.#options;
-    if (!staticPodsFolder) return;
-    const mirrors = new MirrorPods({
-      client,
-      log: this.#log,
-      lister: () => (this.#synced ? this.#podInformer.lister : undefined),
-      node: () => this.#registrar?.node,
-    });
-    this.#mirrors = mirrors;
-    mirrors.start();
-    const add = (pod: Pod): void => {
-      this.#workers.start(pod);
-      mirrors.add(pod);
-    };
-    const remove = (pod: Pod): void => {
-      mirrors.remove(pod);
-      this.#workers.remove(podUid(pod));
-    };
-    this.#staticPods = new StaticPodSource(staticPodsFolder, nodeName, { add, remove }, this.#log);
-    await this.#staticPods.start();
-  }
-
-  get #podInformer(): Informer<Pod> {
-    return this.#informers.informer(pods, { fieldSelector: `spec.nodeName=${this.#options.nodeName}` });
-  }
-
-  /** Waits for the API, or takes what it last said; then settles with what runs on the board already. */
-  async #bringUp(parts: KubeletParts): Promise<void> {
-    const informer = this.#podInformer;
-    const offline = Symbol("offline");
-    const synced = informer.synced.then(
-      () => true,
-      () => false,
-    );
-    // A master that cannot be reached at all is not waited for.
-    const unreachable = this.#options.client.isAway
-      ? Promise.resolve(offline)
-      : informer.interrupted.then(() => delay(secondTry_ms, offline));
-    const late = delay(this.#options.offlineAfter_ms ?? 5_000, offline);
-    const first = await Promise.race([synced, unreachable, late]);
-    if (first === offline) {
-      this.#log.warn("the master does not answer: pods start from the checkpoint");
-      await this.#startFromCheckpoint(parts);
-    }
-    if (!(await synced) || this.#stop.signal.aborted) return;
-    this.#synced = true;
-    // What the checkpoint had and the API has not was deleted meanwhile.
-    const known = new Set(informer.lister.list().map(podUid));
-    for (const worker of this.#workers.all()) {
-      if (!known.has(worker.uid) && !isStaticPod(worker.pod)) worker.remove();
-    }
-    this.#mirrors?.observeAll(informer.lister.list());
-    // What only the master gives, such as tokens, was missing until now.
-    if (first === offline) for (const worker of this.#workers.all()) worker.refreshVolumes();
-    parts.statuses.retryAll();
+  /** Once it is certain which pods are to run here, what else there is of pods goes. */
+  async #settle(sources: PodSources): Promise<void> {
+    if (!(await sources.settle(this.#stop.signal))) return;
     this.#registrar?.prompt();
-    await this.#checkpoint.retainPods(known);
     await this.#resync();
-  }
-
-  async #startFromCheckpoint(parts: KubeletParts): Promise<void> {
-    for (const pod of await this.#checkpoint.load("pods")) {
-      if (this.#workers.get(podUid(pod))) continue;
-      if (!endedByShutdown(pod)) this.#workers.start(pod);
-      else {
-        // Until somebody says what is in its place, the board does what it did.
-        parts.statuses.hold(podUid(pod));
-        this.#workers.start(withoutStatus(pod));
-      }
-    }
-  }
-
-  #take(given: Pod): void {
-    const pod = asFromApi(given);
-    void this.#checkpoint.save("pods", podUid(pod), pod);
-    const worker = this.#workers.get(podUid(pod));
-    if (worker) worker.update(pod);
-    else this.#workers.start(pod);
-  }
-
-  #remove(pod: Pod): void {
-    void this.#checkpoint.remove("pods", podUid(pod));
-    this.#workers.remove(podUid(pod));
   }
 
   #services(): readonly Service[] | undefined {
@@ -462,7 +378,7 @@ export class Kubelet {
         this.#log.warn("the container runtime's events are interrupted", { error });
         this.#registrar?.prompt();
       }
-      if (!signal.aborted) await delay(eventsRetry_ms, undefined);
+      if (!signal.aborted) await delay(eventsRetry_ms, undefined, { ref: false });
     }
   }
 
@@ -478,28 +394,13 @@ export class Kubelet {
   }
 
   async #sweep(): Promise<void> {
-    if (!this.#parts || !this.#synced) return;
+    if (!this.#parts || !this.#sources?.isSettled) return;
     await sweep({
       parts: this.#parts,
       workers: this.#workers,
-      containerGarbage: this.#garbage,
+      containerGarbage: this.#containerGarbage,
       imageGarbage: this.#imageGarbage,
       board: this.options.nodeName,
     });
   }
-}
-
-const withoutStatus = ({ status: _, ...pod }: Pod): Pod => pod;
-
-/** Only this board's manifests make static pods: a pod of the API cannot call itself one. */
-function asFromApi(pod: Pod): Pod {
-  if (!isStaticPod(pod)) return pod;
-  const annotations = { ...pod.metadata.annotations, "kubernetes.io/config.source": "api" };
-  return { ...pod, metadata: { ...pod.metadata, annotations } };
-}
-
-function delay<T>(time_ms: number, value: T): Promise<T> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(value), time_ms).unref();
-  });
 }

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import { silentLog } from "#shared/client/log.ts";
 import type { ContainerGarbage } from "./container-garbage.ts";
+import { ImageGarbage } from "./images/image-gc.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { sweep } from "./sweep.ts";
@@ -21,7 +23,13 @@ test("dead containers that cannot be removed are told of at the Node, and pods a
   } as unknown as PodWorkers;
   const collect = (): Promise<number> => Promise.reject(new Error("the runtime is away"));
   const containerGarbage = { collect } as unknown as ContainerGarbage;
-  await sweep({ parts, workers, containerGarbage, imageGarbage: undefined, board: "a" });
+  await sweep({
+    parts,
+    workers,
+    containerGarbage,
+    imageGarbage: new ImageGarbage(parts.runtime, silentLog),
+    board: "a",
+  });
   expect(told).toEqual([
     { apiVersion: "v1", kind: "Node", name: "a", uid: "a" },
     { type: "Warning", reason: "ContainerGCFailed", message: "the runtime is away" },

@@ -10,8 +10,8 @@ import type { PodWorkers } from "./pod-workers.ts";
 export interface Swept {
   readonly parts: KubeletParts;
   readonly workers: PodWorkers;
-  readonly containerGarbage: ContainerGarbage | undefined;
-  readonly imageGarbage: ImageGarbage | undefined;
+  readonly containerGarbage: ContainerGarbage;
+  readonly imageGarbage: ImageGarbage;
   /** The name of its Node. */
   readonly board: string;
 }
@@ -45,15 +45,15 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
   await parts.claims?.loadedClaims?.retain(isKnown);
   await parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)]));
   try {
-    await containerGarbage?.collect(containers, sandboxes);
+    await containerGarbage.collect(containers, sandboxes);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     parts.recorder.record(boardReference(board), { type: "Warning", reason: "ContainerGCFailed", message });
     log.warn("dead containers could not be removed", { error });
   }
   const images = await runtime.listImages();
-  imageGarbage?.observe(images, containers);
-  await imageGarbage?.collectOld(images, containers);
+  imageGarbage.observe(images, containers);
+  await imageGarbage.collectOld(images, containers);
   await parts.images.retain(images);
   for (const worker of workers.all()) worker.prompt();
 }
