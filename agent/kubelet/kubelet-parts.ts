@@ -8,7 +8,7 @@ import type { Log } from "#shared/client/log.ts";
 import { BackOff } from "./back-off.ts";
 import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { DnsConfig } from "./container/pod-dns.ts";
+import { readHostDns } from "./container/host-dns.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
@@ -46,7 +46,6 @@ export interface PartsInput {
   readonly workers: PodWorkers;
   readonly counts: PodCounts;
   readonly registrar: NodeRegistrar;
-  readonly hostDns: DnsConfig;
   readonly tokens: ServiceAccountTokens;
   readonly plugins: BoardPlugins | undefined;
   readonly shutdown: Pick<NodeShutdown, "refuse">;
@@ -101,7 +100,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     allocatable: () => registrar.status?.allocatable ?? {},
     memoryCapacity_bytes: () => board.memory_bytes,
     services: () => input.services(),
-    hostDns: () => input.hostDns,
+    hostDns: () => readHostDns(options.resolvConf),
     networkTrouble: () => options.troubles?.()[0],
     now_ms: () => Date.now(),
     runtimeHandler: async ({ spec: { runtimeClassName, hostUsers } }) => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
@@ -17,7 +17,6 @@ import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { parseResolvConf } from "./container/pod-dns.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
 import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
@@ -95,13 +94,12 @@ export class Kubelet {
     await mkdir(join(options.dataDir, "pods"), { recursive: true, mode: 0o750 });
     const volatileFolder = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
     const board = await readBoard();
-    const hostDns = parseResolvConf(await readFile(options.resolvConf ?? "/etc/resolv.conf", "utf8").catch(() => ""));
     const pullRecords = await PullRecords.open(
       join(options.dataDir, "image-pulls.json"),
       this.#log,
       options.imageVerification,
     );
-    const parts = this.#assemble({ board, volatileFolder, hostDns, pullRecords });
+    const parts = this.#assemble({ board, volatileFolder, pullRecords });
     this.#parts = parts;
     await this.#readImages(parts);
     await this.#plugins?.start();
@@ -222,7 +220,7 @@ export class Kubelet {
 
   // Inside
 
-  #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "hostDns" | "pullRecords">): KubeletParts {
+  #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "pullRecords">): KubeletParts {
     const { options } = this;
     const { client, host } = options;
     const log = this.#log;

@@ -54,7 +54,8 @@ export interface KubeletParts {
   memoryCapacity_bytes(): number;
   /** Undefined until Services have been read once. */
   services(): readonly Service[] | undefined;
-  hostDns(): DnsConfig;
+  /** The board's own resolver settings as they are now. Rejects when they cannot be read. */
+  hostDns(): Promise<DnsConfig>;
   /** What keeps pods from having a network; undefined: nothing that is known. */
   networkTrouble(): string | undefined;
   now_ms(): number;

@@ -80,13 +80,13 @@ const executors: Executors = {
   async createSandbox({ attempt }, run) {
     const { parts, pod, events } = run;
     if (attempt > 0) events.normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-    const { dns, omitted } = podDns(pod, parts.hostDns(), parts.clusterDns);
-    for (const message of omitted) events.warning("DNSConfigForming", message);
     const missing = missingClusterDns(pod, parts.clusterDns);
     if (missing) events.warning("MissingClusterDNS", `pod: "${formatPod(pod)}". ${missing}`);
     const cgroupParent = await podCgroup(run);
     parts.counts.podBegun();
     try {
+      const { dns, omitted } = podDns(pod, await parts.hostDns(), parts.clusterDns);
+      for (const message of omitted) events.warning("DNSConfigForming", message);
       const handler = await parts.runtimeHandler(pod);
       const config = {
         ...sandboxConfig(pod, attempt, dns, parts.clusterDns.domain, handler.name || undefined),

@@ -33,7 +33,7 @@ test("a sandbox that cannot be had without a network is told as that, and by its
     const mine = { ...pod, spec: { ...pod.spec, hostNetwork } };
     const parts = {
       counts: new PodCounts(),
-      hostDns: () => ({ servers: [], searches: [], options: [] }),
+      hostDns: async () => ({ servers: [], searches: [], options: [] }),
       clusterDns: { servers: ["10.43.0.10"], domain: "cluster.local" },
       runtimeHandler: async () => ({ name: "" }),
       creations: { run: (create: () => unknown) => create() },

@@ -1,5 +1,6 @@
 /** From a pod's first container to its end. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { pods } from "#shared/api/resources.ts";
@@ -17,10 +18,33 @@ const probe = (file: string): Probe => ({
 
 describe.skipIf(!canRunDockerd())("the life of pods", () => {
   let board: KubeletBoard;
+  let resolvConf: string;
   beforeAll(async () => {
-    board = await KubeletBoard.start();
+    board = await KubeletBoard.start(async (directory) => {
+      resolvConf = join(directory, "resolv.conf");
+      return { resolvConf };
+    });
   }, 300_000);
   afterAll(() => board?.stop(), 300_000);
+
+  test("a pod asks the servers that its board knows when it starts, which need not be those of the kubelet's start", async () => {
+    const reads = async (name: string): Promise<string | undefined> => {
+      const containers = [shell("main", "cat /etc/resolv.conf > /dev/termination-log")];
+      await board.api.create(pods, lasting(name, { restartPolicy: "Never", dnsPolicy: "Default", containers }));
+      const { status } = await board.untilPod(name, phaseIs("Succeeded"));
+      return status?.containerStatuses?.[0]?.state?.terminated?.message;
+    };
+    await writeFile(resolvConf, "nameserver 192.0.2.53\n");
+    expect(await reads("before")).toContain("nameserver 192.0.2.53");
+    await writeFile(resolvConf, "nameserver 192.0.2.54\n");
+    expect(await reads("after")).toContain("nameserver 192.0.2.54");
+    await rm(resolvConf);
+    await mkdir(resolvConf);
+    const unread = reads("unread");
+    await board.untilTold("unread", "Failed to create pod sandbox: EISDIR");
+    await rmdir(resolvConf);
+    await unread;
+  }, 300_000);
 
   test("init containers run in turn, then the pod to its end", async () => {
     await board.api.create(
