@@ -1,5 +1,6 @@
 /** Values in a query as upstream's conversion of one reads them (apimachinery, runtime/conversion.go). */
 import { badRequest, type StatusError } from "#shared/api/errors.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 
 /** A flag that stands in a query: whatever is not said to be false is true, no text too. */
 export const isTrue = (text: string): boolean => text !== "0" && text.toLowerCase() !== "false";
@@ -15,3 +16,14 @@ export function int64Of(text: string): bigint {
 
 /** The same as a number, which knows more than 2^53 only nearly. */
 export const integerOf = (text: string): number => Number(int64Of(text));
+
+/** The ports of a port-forward, each in a value of its own or several with commas between. Throws BadRequest. */
+export function portsOf(query: URLSearchParams): number[] {
+  return query.getAll("ports").flatMap((each) => each.split(",").map(portOf));
+}
+
+function portOf(text: string): number {
+  const why = !/^\d+$/.test(text) ? "invalid syntax" : Number(text) > 65_535 ? "value out of range" : undefined;
+  if (why) throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`);
+  return Number(text);
+}

@@ -17,6 +17,7 @@ import {
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { Extensions, type ExtensionsOptions } from "../../master/apiserver/extensions/extensions.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
+import type { Guards, ServerParts } from "../../master/apiserver/server-parts.ts";
 import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
 
 export interface ExtendedServer extends TestServer {
@@ -27,7 +28,10 @@ export interface ExtendedServer extends TestServer {
 
 export async function startExtendedServer(
   names: readonly string[],
-  options: Pick<ExtensionsOptions, "discoveryWithin_ms"> = {},
+  options: Pick<ExtensionsOptions, "discoveryWithin_ms"> & {
+    /** Kinds and subresources beside the usual ones. */
+    readonly more?: (parts: ServerParts) => Pick<Guards, "declarations" | "subresources">;
+  } = {},
 ): Promise<ExtendedServer> {
   const frontProxyAuthority = await createCertificateAuthority("front-proxy");
   const frontProxy = await issueCertificate(frontProxyAuthority, { commonName: "front-proxy-client" }, [
@@ -36,7 +40,8 @@ export async function startExtendedServer(
   let extensions: Extensions | undefined;
   const server = await startTestServer({
     namespaces: names,
-    guards: ({ reader, resources, client }) => {
+    guards: (parts) => {
+      const { reader, resources, client } = parts;
       extensions = new Extensions({
         reader,
         resources,
@@ -51,6 +56,7 @@ export async function startExtendedServer(
       const { admission, aggregator } = extensions;
       const openApi = openApiPaths(resources, aggregator);
       return {
+        ...options.more?.(parts),
         admission,
         aggregator: (info) => aggregator.handlerFor(info),
         remoteVersions: () => aggregator.remoteVersions(),

@@ -1,7 +1,15 @@
 /** What admission webhooks are asked: by which operations, and with what in the request. Expectations were seen at
  *  upstream's API server 1.35. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { validatingWebhookConfigurations } from "#shared/api/resources.ts";
+import { serviceAccounts, validatingWebhookConfigurations } from "#shared/api/resources.ts";
+import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
+import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
+import { ServiceAccountTokens } from "../../master/apiserver/authn/service-account-token.ts";
+import { TokenRequests } from "../../master/apiserver/authn/token-request.ts";
+import { authenticationReviews } from "../../master/apiserver/authn/token-review.ts";
+import { authorizationReviews } from "../../master/apiserver/authz/access-review.ts";
+import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
+import { connectHandlers } from "../../master/apiserver/connect/handlers.ts";
 import { type BackingServer, type ExtendedServer, startBacking, startExtendedServer } from "./extended-server.ts";
 
 setDefaultTimeout(300_000);
@@ -17,12 +25,29 @@ interface Asked {
   readonly options: object | null;
 }
 
+const reviewGroups = ["authentication.k8s.io", "authorization.k8s.io"];
+
+const issuer = new ServiceAccountIssuer("https://api", parseServiceAccountKeys(createServiceAccountKey()));
+
 let server: ExtendedServer;
 let hook: BackingServer;
 const asked: Asked[] = [];
 
 beforeAll(async () => {
-  server = await startExtendedServer(["hooks", "work"]);
+  server = await startExtendedServer(["hooks", "work"], {
+    more: ({ reader }) => {
+      const dialer = { boards: [], dial: () => Promise.reject(new Error("nothing is reached")) };
+      const authorizer = authorizerChain([privilegedGroup]);
+      const tokens = new TokenRequests(issuer, reader);
+      return {
+        declarations: [
+          ...authenticationReviews(new ServiceAccountTokens(issuer, reader), issuer.apiAudiences),
+          ...authorizationReviews(authorizer, () => ({ rules: [], incomplete: false })),
+        ],
+        subresources: { "": { "serviceaccounts/token": tokens, ...connectHandlers({ dialer, reader }) } },
+      };
+    },
+  });
   hook = await startBacking(server, "hooks", "hook", ({ body }, response) => {
     const { request } = JSON.parse(body) as { readonly request: Asked };
     asked.push(request);
@@ -40,7 +65,9 @@ beforeAll(async () => {
         admissionReviewVersions: ["v1"],
         sideEffects: "None",
         // Without those that the server writes itself in the meantime.
-        rules: [{ apiGroups: ["", "policy"], apiVersions: ["*"], operations: ["*"], resources: ["*/*"] }],
+        rules: [
+          { apiGroups: ["", "policy", ...reviewGroups], apiVersions: ["*"], operations: ["*"], resources: ["*/*"] },
+        ],
       },
     ],
   });
@@ -143,4 +170,85 @@ test("an eviction is shown as such alone", async () => {
   expect(await send("POST", `${work}/pods/evicted/eviction`, eviction)).toBe(201);
   expect(callsOf()).toEqual(["CREATE Eviction evicted", "CREATE Eviction evicted"]);
   expect(asked[0]?.object?.["metadata"]).toEqual({ name: "evicted", namespace: "work" });
+});
+
+test("a connection is shown by the options of its kind", async () => {
+  const shown = async (method: string, path: string): Promise<object | null | undefined> => {
+    asked.length = 0;
+    await send(method, `${work}/${path}`);
+    return asked[0]?.object;
+  };
+  const options = (kind: string, fields = {}) => ({ kind, apiVersion: "v1", ...fields });
+  const forward = "PodPortForwardOptions";
+  expect(await shown("POST", "pods/p/portforward?ports=80,82&ports=81")).toEqual(
+    options(forward, { ports: [80, 82, 81] }),
+  );
+  expect(await shown("POST", "pods/p/portforward")).toEqual(options(forward));
+  expect(await shown("POST", "pods/p/portforward?ports=x")).toBeUndefined();
+  expect(await shown("POST", "pods/p/exec?command=a&command=b&stdout=1&tty=0&container=c&other=x")).toEqual(
+    options("PodExecOptions", { command: ["a", "b"], stdout: true, container: "c" }),
+  );
+  expect(await shown("POST", "pods/p/attach?stdin&command=a")).toEqual(options("PodAttachOptions", { stdin: true }));
+  expect(await shown("GET", "pods/p/proxy/a/b/?x=1")).toEqual(options("PodProxyOptions", { path: "/a/b/" }));
+  expect(await shown("GET", "services/s/proxy/?path=/x")).toEqual(options("ServiceProxyOptions", { path: "/" }));
+  expect(await shown("GET", "pods/p/proxy?path=/x")).toEqual(options("PodProxyOptions"));
+});
+
+test("a binding is shown in its namespace, and only if it names the pod of its path", async () => {
+  await send("POST", `${work}/pods`, pod("placed"));
+  asked.length = 0;
+  const binding = (name: string) => ({ apiVersion: "v1", kind: "Binding", metadata: { name }, target: { name: "n" } });
+  expect(await send("POST", `${work}/pods/placed/binding`, binding("other"))).toBe(400);
+  expect(await send("POST", `${work}/pods/placed/binding`, binding("placed"))).toBe(201);
+  expect(callsOf()).toEqual(["CREATE Binding placed"]);
+  expect(asked[0]?.object?.["metadata"]).toEqual({ name: "placed", namespace: "work" });
+});
+
+test("a request for a token is shown as it would be granted", async () => {
+  const account = await server.client.create(
+    serviceAccounts,
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "robot" } },
+    { namespace: "work" },
+  );
+  asked.length = 0;
+  const request = (spec: object) => ({ apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec });
+  expect(await send("POST", `${work}/serviceaccounts/robot/token`, request({ expirationSeconds: 5 }))).toBe(422);
+  expect(await send("POST", `${work}/serviceaccounts/none/token`, request({}))).toBe(404);
+  expect(await send("POST", `${work}/serviceaccounts/robot/token`, request({}))).toBe(201);
+  expect(callsOf()).toEqual(["CREATE TokenRequest robot"]);
+  expect(asked[0]?.object).toMatchObject({
+    metadata: { name: "robot", namespace: "work", uid: account.metadata.uid, creationTimestamp: expect.any(String) },
+    spec: { audiences: ["https://api"], expirationSeconds: 3600, boundObjectRef: null },
+    status: { token: "" },
+  });
+});
+
+test("reviews are shown before they are answered, once they are in order", async () => {
+  const review = async (group: string, kind: string, spec: object, path = ""): Promise<number> => {
+    const apiVersion = `${group}/v1`;
+    return send("POST", `/apis/${apiVersion}/${path}${kind.toLowerCase()}s`, { apiVersion, kind, metadata: {}, spec });
+  };
+  const [authentication = "", authorization = ""] = reviewGroups;
+  const resourceAttributes = { namespace: "work", verb: "get", resource: "pods" };
+  const subject = { user: "u", resourceAttributes };
+  expect(await review(authorization, "SubjectAccessReview", {})).toBe(422);
+  expect(await review(authorization, "SelfSubjectAccessReview", {})).toBe(422);
+  expect(await review(authorization, "SelfSubjectRulesReview", {})).toBe(400);
+  expect(await review(authentication, "TokenReview", {})).toBe(400);
+  expect(asked).toEqual([]);
+  await review(authorization, "SubjectAccessReview", subject);
+  await review(authorization, "SelfSubjectAccessReview", { resourceAttributes });
+  await review(authorization, "LocalSubjectAccessReview", subject, `namespaces/${resourceAttributes.namespace}/`);
+  await review(authorization, "SelfSubjectRulesReview", { namespace: "work" });
+  await review(authentication, "TokenReview", { token: "x" });
+  await review(authentication, "SelfSubjectReview", {});
+  const undecided = { allowed: false };
+  expect(asked.map(({ kind, namespace, object }) => [kind.kind, namespace, object?.["status"]])).toEqual([
+    ["SubjectAccessReview", undefined, undecided],
+    ["SelfSubjectAccessReview", undefined, undecided],
+    ["LocalSubjectAccessReview", "work", undecided],
+    ["SelfSubjectRulesReview", undefined, { incomplete: false }],
+    ["TokenReview", undefined, { user: {} }],
+    ["SelfSubjectReview", undefined, { userInfo: {} }],
+  ]);
 });

@@ -11,11 +11,11 @@ import type { ResourceReader } from "../registry/reader.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
+import { defaultTokenLifetime_s } from "../resources/core/service-account.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 
 const kind = { group: "authentication.k8s.io", kind: "TokenRequest" } as const;
 const apiVersion = apiVersionOf({ ...kind, version: "v1" }) as "authentication.k8s.io/v1";
-const defaultExpiration_s = 3600;
 const leastExpiration_s = 600;
 /** What a pod's own token asks for: it is made to last a year, so that clients that never read it anew go on working,
  *  and says in `warnafter` when they should have. */
@@ -33,7 +33,7 @@ export class TokenRequests implements SubresourceHandler {
     private readonly now_ms: () => number = Date.now,
   ) {}
 
-  async handle({ namespace = "", name, body, context }: SubresourceCall): Promise<ApiResponse> {
+  async handle({ namespace = "", name, body, context, judge }: SubresourceCall): Promise<ApiResponse> {
     const request = body as unknown as TokenRequest;
     const account = this.reader.get(serviceAccounts, { namespace, name });
     this.#assertSubject(request, namespace, name);
@@ -46,8 +46,9 @@ export class TokenRequests implements SubresourceHandler {
         `the UID in the token request (${uid}) does not match the UID of the service account (${account.metadata.uid})`,
       );
     const audiences = request.spec.audiences?.length ? request.spec.audiences : [...this.issuer.apiAudiences];
-    const lifetime_s = request.spec.expirationSeconds ?? defaultExpiration_s;
+    const lifetime_s = request.spec.expirationSeconds ?? defaultTokenLifetime_s;
     assertLifetime(lifetime_s);
+    await judge(this.#judged(request, account, audiences, lifetime_s));
     const bound = this.#boundTo(request.spec.boundObjectRef, namespace, name);
     const managedFields = this.#managedFields(request, context);
     const asked = { ...request, metadata: { ...request.metadata, ...(managedFields && { managedFields }) } };
@@ -55,15 +56,32 @@ export class TokenRequests implements SubresourceHandler {
     return { kind: "object", code: 201, value: () => answer, text: () => JSON.stringify(answer) };
   }
 
+  /** The request as it will be granted, if it is. */
+  #judged(
+    request: TokenRequest,
+    { metadata: { name, namespace, uid } }: ServiceAccount,
+    audiences: readonly string[],
+    expirationSeconds: number,
+  ): KubeObject {
+    const metadata = { ...request.metadata, name, namespace, uid, creationTimestamp: rfc3339(this.now_ms()) };
+    return {
+      ...request,
+      metadata,
+      spec: { ...request.spec, audiences: [...audiences], expirationSeconds },
+    } as KubeObject;
+  }
+
   /** Who asked for what, though nothing is stored. */
   #managedFields(request: TokenRequest, { query, headers }: RequestContext): ManagedFieldsEntry[] | undefined {
-    const { expirationSeconds = defaultExpiration_s } = request.spec;
+    // Nobody manages what stands empty.
+    const { status: _, spec, ...rest } = request;
+    const given = Object.entries(spec).filter(([, value]) => value !== null);
     const entries = updateManagedFields({
       schema: schemaFor({ ...kind, version: "v1" }),
       apiVersion,
       subresource: "token",
       live: undefined,
-      next: { ...request, spec: { ...request.spec, expirationSeconds } } as KubeObject,
+      next: { ...rest, spec: Object.fromEntries(given) } as KubeObject,
       manager: managerOfRequest(query.get("fieldManager") ?? "", headers["user-agent"]) || "unknown",
       now: rfc3339(this.now_ms()),
     });

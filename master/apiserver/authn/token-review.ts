@@ -2,7 +2,7 @@ import { badRequest } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { SelfSubjectReview, TokenReview, UserInfo } from "#shared/api/types/authentication-v1.generated.ts";
-import type { ResourceDeclaration } from "../registry/declaration.ts";
+import type { Judge, ResourceDeclaration } from "../registry/declaration.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
 import type { User } from "../request.ts";
 import { withAuthenticatedGroup } from "./chain.ts";
@@ -35,12 +35,13 @@ export function authenticationReviews(
     {
       ref: tokenReviews,
       verbs: ["create"],
-      virtual: (object) => reviewToken(object as unknown as TokenReview, tokens, apiAudiences),
+      virtual: (object, { judge }) => reviewToken(object as unknown as TokenReview, { tokens, apiAudiences, judge }),
     },
     {
       ref: selfSubjectReviews,
       verbs: ["create"],
-      virtual: async (object, { user }) => {
+      virtual: async (object, { user, judge }) => {
+        await judge(object);
         const answer: KubeObject & Pick<SelfSubjectReview, "status"> = {
           ...object,
           // All that upstream answers of the metadata.
@@ -55,11 +56,15 @@ export function authenticationReviews(
 
 async function reviewToken(
   review: TokenReview,
-  tokens: TokenAuthenticator,
-  apiAudiences: readonly string[],
+  {
+    tokens,
+    apiAudiences,
+    judge,
+  }: { readonly tokens: TokenAuthenticator; readonly apiAudiences: readonly string[]; readonly judge: Judge },
 ): Promise<TokenReview> {
   const { token = "", audiences = [] } = review.spec;
   if (token === "") throw badRequest("token is required for TokenReview in authentication");
+  await judge(review as unknown as KubeObject);
   const answer = (status: NonNullable<TokenReview["status"]>): TokenReview => ({ ...review, status });
   try {
     const found = await tokens.authenticateToken(token, audiences.length > 0 ? audiences : apiAudiences);

@@ -47,16 +47,17 @@ export function authorizationReviews(
     {
       ref: subjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object) => {
+      virtual: async (object, { judge }) => {
         const review = object as SubjectAccessReview;
         assertValid(subjectAccessReviews, review, subjectErrors(review.spec));
+        await judge(review);
         return { ...review, status: await decide(authorizer, review.spec, subjectOf(review.spec)) };
       },
     },
     {
       ref: localSubjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object, { namespace }) => {
+      virtual: async (object, { namespace, judge }) => {
         const review = object as LocalSubjectAccessReview;
         const named = review.spec.resourceAttributes?.namespace ?? "";
         assertValid(localSubjectAccessReviews, review, [
@@ -69,6 +70,7 @@ export function authorizationReviews(
               root.at("spec", "nonResourceAttributes").invalid({}, "disallowed on this kind of request");
           }),
         ]);
+        await judge(review);
         const status = await decide(authorizer, review.spec, subjectOf(review.spec));
         return { ...review, metadata: { ...review.metadata, namespace }, status };
       },
@@ -76,13 +78,14 @@ export function authorizationReviews(
     {
       ref: selfSubjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object, { user }) => {
+      virtual: async (object, { user, judge }) => {
         const review = object as SelfSubjectAccessReview;
         assertValid(
           selfSubjectAccessReviews,
           review,
           collect((root) => validateAttributes(review.spec, root.at("spec"))),
         );
+        await judge(review);
         return { ...review, status: await decide(authorizer, review.spec, user) };
       },
     },
@@ -90,10 +93,11 @@ export function authorizationReviews(
       ref: selfSubjectRulesReviews,
       verbs: ["create"],
       answersAnew: true,
-      virtual: async (object, { user }) => {
+      virtual: async (object, { user, judge }) => {
         const review = object as SelfSubjectRulesReview;
         const namespace = review.spec.namespace ?? "";
         if (namespace === "") throw badRequest("no namespace on request");
+        await judge(review);
         return { ...review, metadata: {}, spec: {}, status: rulesStatus(rulesOf(user, namespace)) };
       },
     },

@@ -1,7 +1,6 @@
 import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.ts";
-import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import {
@@ -13,7 +12,7 @@ import {
   withoutCredentials,
 } from "#shared/http/http-over-stream.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
-import { isTrue } from "../query-values.ts";
+import { isTrue, portsOf } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
@@ -98,17 +97,10 @@ async function runCommand(
   return upgrade(call, stream, `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
 }
 
-/** As the options' ports are read. Throws BadRequest. */
-function assertPort(text: string): void {
-  const why = !/^\d+$/.test(text) ? "invalid syntax" : Number(text) > 65_535 ? "value out of range" : undefined;
-  if (why) throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`);
-}
-
 async function portForward({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<"handled"> {
-  const ports = call.context.query.getAll("ports").flatMap((each) => each.split(","));
-  for (const port of ports) assertPort(port);
+  const ports = portsOf(call.context.query);
   const node = hostOf(reader, podNamed(reader, call.namespace ?? "", call.name));
-  const passed = new URLSearchParams(ports.map((port) => ["port", port]));
+  const passed = new URLSearchParams(ports.map((port) => ["port", String(port)]));
   const stream = await dialer.dial(node, kubelet, call.context.signal);
   return upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
 }

@@ -104,9 +104,12 @@ export interface ServedVersion {
   readonly declaration?: ResourceDeclaration | undefined;
 }
 
+/** Has validating admission look at what is asked, once whoever serves it knows that it is in order. Throws StatusError. */
+export type Judge = (object: KubeObject) => Promise<void>;
+
 export type VirtualHandler = (
   object: KubeObject,
-  context: { readonly user: User; readonly namespace?: string | undefined },
+  context: { readonly user: User; readonly namespace?: string | undefined; readonly judge: Judge },
 ) => Promise<KubeObject>;
 
 /** `status` and `scale` are served generically; any other is connected by name in connect/ or registry/subresources/. */
@@ -115,6 +118,8 @@ export interface SubresourceDeclaration {
   readonly verbs: readonly string[];
   /** The kind of its body where that is not the resource's own. */
   readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  /** For a body of its own kind: what upstream's decoding puts where nothing stands. */
+  readonly applyBodyDefaults?: ((body: KubeObject) => void) | undefined;
   /** Whether it is never shown as a table, as upstream has it. */
   readonly unprinted?: boolean | undefined;
   /** What whoever connects must be allowed as well, by whichever method: WebSockets begin with GET, but what follows is no

@@ -9,7 +9,7 @@ import { decodeObject } from "./decode-body.ts";
 import { namespaceOf, storedOf } from "./request-target.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { WriteOptions } from "./write-options.ts";
-import type { WriteScope } from "./write-scope.ts";
+import type { AdmissionScope, WriteScope } from "./write-scope.ts";
 
 export interface EndpointRequest {
   readonly context: RequestContext;
@@ -38,13 +38,24 @@ export function scopeOf(
 ): WriteScope {
   const { context, resource } = request;
   return {
-    resource,
+    ...admissionScopeOf(context, resource, options),
     stored: storedOf(resource),
+    manager: managerOfRequest(options?.fieldManager, context.headers["user-agent"]) || "unknown",
+    dryRun,
+  };
+}
+
+export function admissionScopeOf(
+  context: RequestContext,
+  resource: ServedResource,
+  options: WriteOptions | undefined,
+): AdmissionScope {
+  return {
+    resource,
     namespace: namespaceOf(context, resource),
     subresource: context.info.subresource,
     user: context.user,
-    manager: managerOfRequest(options?.fieldManager, context.headers["user-agent"]) || "unknown",
-    dryRun,
+    dryRun: options?.dryRun ?? false,
     options: options?.given ?? {},
     warnings: context.warnings,
     auditAnnotations: context.auditAnnotations,
@@ -71,7 +82,7 @@ export function decodedObject(
 }
 
 /** As upstream decodes it, and so records it. */
-function withDefaults(resource: ServedResource, object: KubeObject): KubeObject {
+export function withDefaults(resource: ServedResource, object: KubeObject): KubeObject {
   const draft = resource.toWorking(cloneJson(object));
   resource.workingDeclaration.strategy?.applyDefaults?.(draft);
   return resource.fromWorking(draft);

@@ -1,13 +1,13 @@
 /** What subresources have of their own: bodies of another kind than their resource, connections, scales. */
-import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
+import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
-import { negotiate } from "../http/negotiate.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { objectResponse } from "./answer.ts";
-import type { SubresourceDeclaration } from "./declaration.ts";
+import { connectOptions } from "./connect-options.ts";
+import type { Judge, SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
-import { type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
+import { admissionScopeOf, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { decodePatch, patchTypeOf } from "./patch.ts";
 import { checkNamespace, connectsBy, nameOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
@@ -19,7 +19,7 @@ import { judge, mutate, type WriteParts } from "./write-scope.ts";
 /** The object that a subresource's own kind of body is; undefined where it has none. Throws BadRequest. */
 export async function subresourceBody(
   context: RequestContext,
-  { body: gvk }: SubresourceDeclaration,
+  { body: gvk, applyBodyDefaults }: SubresourceDeclaration,
 ): Promise<KubeObject | undefined> {
   if (!gvk || context.info.verb === "get" || connectsBy(gvk.kind)) return undefined;
   const { headers, warnings } = context;
@@ -29,24 +29,25 @@ export async function subresourceBody(
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const object = decodeObject(body, headers["content-type"], expected, fieldValidation, warnings);
   checkNamespace(object, context.info.namespace);
+  applyBodyDefaults?.(object);
   context.audit?.requestObject(object);
   return object;
 }
 
-/** A body with a kind of its own goes through admission before its handler sees it. */
+/** A body with a kind of its own goes through admission: what changes it before its handler sees it, what judges it once the
+ *  handler knows that it is in order. */
 export async function admitBody(
   parts: WriteParts,
   context: RequestContext,
   resource: ServedResource,
   name: string,
   body: KubeObject,
-): Promise<void> {
-  const options = writeOptions(context.query, "CreateOptions");
-  const scope = scopeOf({ context, resource, accepted: negotiate(undefined) }, options);
+): Promise<Judge> {
+  const scope = admissionScopeOf(context, resource, writeOptions(context.query, "CreateOptions"));
   // It is where the request says, whether or not it says so itself.
   if (scope.namespace) body.metadata.namespace = scope.namespace;
   await mutate(parts, scope, { operation: "CREATE", name, object: body });
-  await judge(parts, scope, { operation: "CREATE", name, object: body });
+  return (object) => judge(parts, scope, { operation: "CREATE", name, object });
 }
 
 /** The options of a connection stand in the query. Logs are read, not connected to. */
@@ -58,12 +59,8 @@ export async function admitConnection(
   body: GroupVersionKind,
 ): Promise<void> {
   if (context.info.subresource === "log") return;
-  const options: Record<string, unknown> = { apiVersion: apiVersionOf(body), kind: body.kind };
-  for (const [key, value] of context.query)
-    options[key] = value === "true" || value === "false" ? value === "true" : value;
-  if (context.query.has("command")) options["command"] = context.query.getAll("command");
-  const object = { ...options, metadata: {} } as KubeObject;
-  const scope = scopeOf({ context, resource, accepted: negotiate(undefined) }, undefined);
+  const object = connectOptions(body, context);
+  const scope = admissionScopeOf(context, resource, undefined);
   await mutate(parts, scope, { operation: "CONNECT", name, object });
   await judge(parts, scope, { operation: "CONNECT", name, object });
 }

@@ -1,6 +1,5 @@
 /** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
 import { badRequest, notFound, StatusError } from "#shared/api/errors.ts";
-import { managerOfRequest, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
@@ -16,6 +15,7 @@ import { requireDecodable } from "./decode-body.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { admitBody, admitConnection, serveScale, subresourceBody } from "./endpoint-subresources.ts";
+import { createVirtual } from "./endpoint-virtual.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { decodePatch, patchObject, patchTypeOf } from "./patch.ts";
 import {
@@ -38,8 +38,8 @@ import type { ServedResource } from "./served-resource.ts";
 import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
 import { anotherUid, type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
-import { type WriteOptions, writeOptions } from "./write-options.ts";
-import { addressedKey, timestamp, type WriteParts } from "./write-scope.ts";
+import { writeOptions } from "./write-options.ts";
+import { addressedKey, type WriteParts } from "./write-scope.ts";
 
 /** Handlers by group, then by `plural/subresource`; by the plural alone where a create is no object to be stored. */
 export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string, SubresourceHandler>>>>;
@@ -214,47 +214,21 @@ export class ResourceEndpoint {
     // It is where the request says, and that says nowhere.
     if (context.info.lacksNamespace) delete object.metadata.namespace;
     const { virtual } = resource.declaration;
-    if (virtual) {
-      matchNamespace(request, object);
-      const namespace = namespaceOf(context, resource);
-      const asked = placed(object, namespace);
-      const answer = await virtual(asked, { user: context.user, namespace });
-      const { answersAnew = false } = resource.declaration;
-      const answered = answersAnew ? answer : this.#managed(request, options, asked, answer);
-      return objectResponse(context, accepted, resource, ofValue(answered), 201);
-    }
+    if (virtual) return createVirtual(this.#parts, request, virtual, { object, options });
     if (handler) {
       const { name = "" } = object.metadata;
       matchNamespace(request, object);
       // Which object is meant is not said by what only a server gives.
       delete object.metadata.uid;
-      await admitBody(this.#parts, context, resource, name, object);
+      const judge = await admitBody(this.#parts, context, resource, name, object);
       const namespace = namespaceOf(context, resource);
       const { declaration } = resource;
-      const call = { declaration, context, namespace, name, subresource: "", body: object };
+      const call = { declaration, context, namespace, name, subresource: "", body: object, judge };
       return inForm(await handler.handle(call), context, resource, accepted);
     }
     const entry = await create(this.#parts, scopeOf(request, options), { object });
     await resource.ready([entry]);
     return objectResponse(context, accepted, resource, resource.serve(entry), 201);
-  }
-
-  /** A review's fields have a manager, too, though nothing is stored. */
-  #managed(
-    { context, resource }: EndpointRequest,
-    options: WriteOptions,
-    asked: KubeObject,
-    answer: KubeObject,
-  ): KubeObject {
-    const managedFields = updateManagedFields({
-      schema: resource.schema,
-      apiVersion: resource.apiVersion,
-      live: undefined,
-      next: asked,
-      manager: managerOfRequest(options.fieldManager, context.headers["user-agent"]) || "unknown",
-      now: timestamp(this.#parts),
-    });
-    return managedFields ? { ...answer, metadata: { ...answer.metadata, managedFields: [...managedFields] } } : answer;
   }
 
   async #put(request: EndpointRequest, change?: PartialUpdate): Promise<ApiResponse> {
@@ -321,12 +295,12 @@ export class ResourceEndpoint {
     const body = declared ? await subresourceBody(context, declared) : undefined;
     requireNamespace(context.info);
     const namespace = namespaceOf(context, resource);
-    if (body) await admitBody(this.#parts, context, resource, name, body);
+    const judge = body ? await admitBody(this.#parts, context, resource, name, body) : unjudged;
     if (connection) await admitConnection(this.#parts, context, resource, name, connection);
     const needed = declared?.neededVerb;
     if (needed && needed !== context.info.verb) await this.#parts.mayAlso(context, needed);
     const { declaration } = resource;
-    const call = { declaration, context, namespace, name, subresource, body, exchange };
+    const call = { declaration, context, namespace, name, subresource, body, judge, exchange };
     return inForm(await handler.handle(call), context, resource, accepted);
   }
 
@@ -366,11 +340,8 @@ export class ResourceEndpoint {
   }
 }
 
-/** What is asked for and never kept: where the request says, and nobody's yet. */
-function placed({ metadata, ...object }: KubeObject, namespace: string | undefined): KubeObject {
-  const { uid: _, namespace: __, ...rest } = metadata;
-  return { ...object, metadata: { ...rest, ...(namespace !== undefined && { namespace }) } };
-}
+/** What has no body was admitted before its handler is called. */
+const unjudged = (): Promise<void> => Promise.resolve();
 
 /** An object that a handler made, in the form that was asked for. */
 function inForm(

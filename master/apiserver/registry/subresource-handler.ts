@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { HttpRequest, HttpResponse } from "../http/arrival.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
-import type { ResourceDeclaration } from "./declaration.ts";
+import type { Judge, ResourceDeclaration } from "./declaration.ts";
 
 /** The raw HTTP exchange, for what streams or upgrades (exec, port-forward, proxy). Absent for in-process clients. */
 export type Exchange =
@@ -18,6 +18,8 @@ export interface SubresourceCall {
   readonly subresource: string;
   /** Decoded body, where there is one. */
   readonly body?: KubeObject | undefined;
+  /** For a body: to be called before anything is done with it. */
+  readonly judge: Judge;
   readonly exchange?: Exchange | undefined;
 }
 

@@ -33,6 +33,9 @@ export interface WriteScope {
   readonly auditAnnotations: Record<string, string>;
 }
 
+/** As much of it as admission looks at: there may be nothing to write. */
+export type AdmissionScope = Omit<WriteScope, "stored" | "manager">;
+
 export const timestamp = (parts: WriteParts): string => rfc3339(parts.now_ms());
 
 export function cacheKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
@@ -57,7 +60,7 @@ export interface Admitted {
   readonly oldObject?: KubeObject | undefined;
 }
 
-function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttributes {
+function attributesOf(scope: AdmissionScope, admitted: Admitted): AdmissionAttributes {
   return {
     ...admitted,
     declaration: scope.resource.workingDeclaration,
@@ -73,7 +76,7 @@ function attributesOf(scope: WriteScope, admitted: Admitted): AdmissionAttribute
 }
 
 /** Has all mutating plugins look at the draft. */
-export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+export async function mutate(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const began_ms = performance.now();
   let rejected = true;
   try {
@@ -84,7 +87,7 @@ export async function mutate(parts: WriteParts, scope: WriteScope, admitted: Adm
   }
 }
 
-async function runMutating(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+async function runMutating(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const reinvocation = { round: 0 as 0 | 1, isWanted: false, memory: new Map<string, unknown>() };
   const attributes = { ...attributesOf(scope, admitted), reinvocation };
   const { operation } = admitted;
@@ -102,7 +105,7 @@ async function runMutating(parts: WriteParts, scope: WriteScope, admitted: Admit
 }
 
 /** Has all validating plugins look at what is to be written. */
-export async function judge(parts: WriteParts, scope: WriteScope, admitted: Admitted): Promise<void> {
+export async function judge(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const attributes = attributesOf(scope, admitted);
   const began_ms = performance.now();
   let rejected = true;

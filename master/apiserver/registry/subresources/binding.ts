@@ -26,6 +26,7 @@ export class PodBinding implements SubresourceHandler {
   async handle(call: SubresourceCall): Promise<ApiResponse> {
     const binding = call.body as unknown as Binding;
     checkBinding(binding, call.name);
+    await call.judge(binding as unknown as KubeObject);
     const { parts, table } = this.#internal;
     const dryRun = call.context.query.getAll("dryRun").length > 0;
     const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context, { dryRun });

@@ -45,6 +45,7 @@ export class PodEviction implements SubresourceHandler {
     const options = (eviction.deleteOptions ?? {}) as DeleteOptions;
     const isDryRun = checkDryRuns(context.query.getAll("dryRun"), options.dryRun ?? []);
     if (options.ignoreStoreReadErrorWithClusterBreakingPotential) throw readErrorsCount(name);
+    await call.judge(eviction as unknown as KubeObject);
     const { parts, table, reader } = this.#internal;
     const pod = reader.get(pods, { namespace, name });
     if (!pod) throw notFound(pods, name);
