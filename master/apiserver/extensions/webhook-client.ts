@@ -4,7 +4,6 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import tls, { connect as connectTls } from "node:tls";
-import { decodeJson } from "#shared/api/codec/json.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { AnswerMissing, headerOf, requestOver } from "#shared/http/http-over-stream.ts";
@@ -13,6 +12,7 @@ import { trusting } from "#shared/pki/trusting.ts";
 import type { Dialer } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
+import { AnswerFault, reviewIn, type WebhookAnswer } from "./webhook-answer.ts";
 
 /** A webhook's clientConfig, with a name for errors. */
 export interface WebhookTarget {
@@ -73,15 +73,12 @@ export class WebhookClient implements WebhookCaller {
         hop = next;
         answer = await this.#ask(target, url, hop, abort.signal);
       }
-      const parsed = parsedAnswer(answer);
-      if (answer.status < 200 || answer.status > 299) throw new ServerRefusal(refusal(answer, parsed));
-      if (parsed === undefined) throw new Error("the answer is no JSON");
-      return parsed;
+      return reviewIn(answer);
     } catch (error) {
       const cause = abort.signal.aborted ? late : error;
       const why = cause instanceof Error ? connectionFault(cause, hop.url.host) : String(cause);
       const message =
-        isOfServer(error) && !abort.signal.aborted
+        error instanceof AnswerFault && !abort.signal.aborted
           ? why
           : `Post ${JSON.stringify(shownUrl(target, url, hop.url))}: ${why}`;
       throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
@@ -109,7 +106,8 @@ export class WebhookClient implements WebhookCaller {
       const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
       const answer = await untilAborted(signal, requestOver(stream, request));
       const location = headerOf(answer.headers, "location");
-      return { status: answer.status, location, body: await untilAborted(signal, readAll(answer.body)) };
+      const type = headerOf(answer.headers, "content-type");
+      return { status: answer.status, location, type, body: await untilAborted(signal, readAll(answer.body)) };
     } finally {
       signal.removeEventListener("abort", end);
       raw.destroy();
@@ -117,14 +115,9 @@ export class WebhookClient implements WebhookCaller {
   }
 }
 
-interface Answer {
-  readonly status: number;
+interface Answer extends WebhookAnswer {
   readonly location?: string | undefined;
-  readonly body: string;
 }
-
-class ServerRefusal extends Error {}
-const isOfServer = (error: unknown): boolean => error instanceof ServerRefusal;
 
 function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookCall): URL {
   const { namespace = "", name = "", path = "", port = 443 } = target.service ?? {};
@@ -172,7 +165,8 @@ function callUrl(target: WebhookTarget, { method, url, body }: Hop<Buffer>, sign
     };
     const answered = (response: IncomingMessage): void => {
       const { statusCode: status = 0, headers } = response;
-      readAll(response).then((text) => resolve({ status, location: headers.location, body: text }), reject);
+      const { location, "content-type": type } = headers;
+      readAll(response).then((text) => resolve({ status, location, type, body: text }), reject);
     };
     // A certificate is asked for the Service's name whoever shows it.
     const servername = serviceHost(target);
@@ -205,20 +199,4 @@ function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
     signal.addEventListener("abort", abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
-}
-
-function parsedAnswer({ body }: Answer): unknown {
-  try {
-    return decodeJson(body).value;
-  } catch {
-    // Said by the caller, who knows whether it was to be JSON.
-    return undefined;
-  }
-}
-
-function refusal({ status, body }: Answer, parsed: unknown): string {
-  const message = (parsed as { message?: unknown } | undefined)?.message;
-  if (typeof message === "string" && message !== "") return message;
-  if (status === 404) return "the server could not find the requested resource";
-  return `an error on the server (${JSON.stringify(body.slice(0, 256))}) has prevented the request from succeeding`;
 }

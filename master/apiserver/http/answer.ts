@@ -73,16 +73,17 @@ function warningsThatFit(warnings: readonly string[]): string[] {
   return isCutting ? kept.map((text) => [...text].slice(0, MOST_OF_ONE_WARNING).join("")) : kept;
 }
 
+/** Upstream leaves out what a header cannot hold. */
+const isHeaderText = (text: string): boolean => text !== "" && !/\p{Cc}/u.test(text);
+
 /** RFC 7234 warnings with code 299, as clients print them. */
 export function setWarnings(response: HttpResponse, warnings: readonly string[]): void {
-  const unique = warningsThatFit(warnings);
+  const unique = warningsThatFit(warnings.filter(isHeaderText));
   if (unique.length === 0) return;
-  const printable = (text: string): string =>
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a header.
-    text.replace(/[\u0000-\u001f\u007f]+/g, " ").replace(/[\\"]/g, (character) => `\\${character}`);
+  const quoted = (text: string): string => text.replace(/[\\"]/g, (character) => `\\${character}`);
   response.setHeader(
     "warning",
-    unique.map((text) => `299 - "${encodeHeader(printable(text))}"`),
+    unique.map((text) => `299 - "${encodeHeader(quoted(text))}"`),
   );
 }
 

@@ -5,6 +5,7 @@ import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import { kindOf, type Match, namespaceOf, ownMatch } from "../matching.ts";
+import { decodedReview } from "./review-decoding.ts";
 
 /** The part of a review that CEL sees as `request`, too. */
 export interface AdmissionRequest {
@@ -83,17 +84,17 @@ export interface AdmissionAnswer {
   readonly patchType: string;
 }
 
-/** Throws Error for an answer that is none, in upstream's words. */
+/** Throws Error for an answer that is none, in upstream's words; ReviewDecodingError for one that cannot even be read. */
 export function answerOf(review: unknown, version: ReviewVersion, uid: string, mutating: boolean): AdmissionAnswer {
-  const { response, kind, apiVersion } = (isJsonObject(review) ? review : {}) as Record<string, unknown>;
-  if (!isJsonObject(response)) throw new Error("webhook response was absent");
+  const { response, kind, apiVersion } = decodedReview(review, version);
+  if (!response) throw new Error("webhook response was absent");
   const { patch, patchType } = response;
   if (version === "v1") {
     if (response["uid"] !== uid) {
       throw new Error(`expected response.uid="${uid}", got ${JSON.stringify(response["uid"] ?? "")}`);
     }
     if (kind !== "AdmissionReview" || apiVersion !== "admission.k8s.io/v1") {
-      const got = `${String(apiVersion ?? "/")}, Kind=${String(kind ?? "")}`;
+      const got = `${apiVersion || "/"}, Kind=${kind}`;
       throw new Error(`expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${got}`);
     }
     checkPatch(patch, patchType, mutating);
@@ -117,16 +118,23 @@ export function checkSteps({ patch, patchType }: Pick<AdmissionAnswer, "patch" |
     throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
 }
 
+const undecodable = "received undecodable patch in webhook response";
+
 function stepsOf(patch: string): readonly unknown[] {
-  const undecodable = "received undecodable patch in webhook response";
+  const mistyped = (value: unknown, type: string): Error =>
+    new Error(`${undecodable}: json: cannot unmarshal ${jsonKind(value)} into Go value of type jsonpatch.${type}`);
   let steps: unknown;
   try {
     steps = decodeJson(patch).value;
   } catch (error) {
     throw new Error(`${undecodable}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
-  if (Array.isArray(steps)) return steps;
-  throw new Error(`${undecodable}: json: cannot unmarshal ${jsonKind(steps)} into Go value of type jsonpatch.Patch`);
+  if (steps === null) return [];
+  if (Array.isArray(steps)) {
+    for (const step of steps) if (step !== null && !isJsonObject(step)) throw mistyped(step, "Operation");
+    return steps;
+  }
+  throw mistyped(steps, "Patch");
 }
 
 function checkPatch(patch: unknown, patchType: unknown, mutating: boolean): void {
@@ -138,6 +146,7 @@ function checkPatch(patch: unknown, patchType: unknown, mutating: boolean): void
     return;
   }
   if (hasPatch && !hasType) throw new Error("webhook returned response.patch but not response.patchType");
+  if (hasPatch && patchType === "") throw new Error('webhook returned invalid response.patchType of ""');
   if (!hasPatch && hasType) throw new Error("webhook returned response.patchType but not response.patch");
 }
 

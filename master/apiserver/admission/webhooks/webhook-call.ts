@@ -14,6 +14,7 @@ import {
   checkSteps,
   type ReviewVersion,
 } from "./admission-review.ts";
+import { ReviewDecodingError } from "./review-decoding.ts";
 import { webhookCall } from "./webhook-metrics.ts";
 
 export interface Hook {
@@ -126,7 +127,8 @@ async function answered(
   try {
     answer = answerOf(sentBack, version, uid, mutating);
   } catch (error) {
-    throw new CallError(name, `received invalid webhook response: ${(error as Error).message}`, error);
+    const what = error instanceof ReviewDecodingError ? "failed to call webhook" : "received invalid webhook response";
+    throw new CallError(name, `${what}: ${(error as Error).message}`, error);
   }
   try {
     if (answer.allowed) checkSteps(answer);
