@@ -8,7 +8,7 @@
 import { constants, Database, SQLiteError } from "bun:sqlite";
 import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { StoreSyncError } from "./database-file.ts";
+import { isDiskFull, StoreSyncError } from "./database-file.ts";
 import { SLOW_MS } from "./group-commit.ts";
 
 export interface LogLimits {
@@ -137,8 +137,8 @@ export class Checkpoints {
     this.#holdsLog = false;
   }
 
-  /** Copies what the log has, up to where it is held, to the database's file, which is not synced. False if that takes no page now:
-   *  then the log keeps all of it, and a write that the log has no room for says why. */
+  /** Copies what the log has, up to where it is held, to the database's file, which is not synced. False if SQLite
+   *  cannot, as on a full disk: then the log keeps all of it, and a write that the log has no room for says why. */
   #copy(): boolean {
     this.#db.exec("PRAGMA synchronous = OFF");
     try {
@@ -164,13 +164,18 @@ export class Checkpoints {
     this.#syncing = undefined;
   }
 
-  /** Closes both connections; the database has all of the log then. Throws StoreSyncError. */
+  /** Closes both connections; the database has all of the log then, or on a full disk the next start reads both. Throws
+   *  StoreSyncError. */
   close(): void {
     // What was copied before, SQLite does not sync again.
     this.#sync();
     this.#releaseLog();
     this.#reader.close();
-    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
     this.#db.close();
     // Who closes a file gives up the locks that the process has on it: not before the connections.
     closeSync(this.#file);

@@ -1,4 +1,5 @@
 /** The store's file as a thing on a disk: whether it was there, how another takes its place, what is kept of a damaged one. */
+import { SQLiteError } from "bun:sqlite";
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { syncFolders, writeFileAtomically } from "./write-file-atomically.ts";
@@ -28,6 +29,9 @@ export class StoreSyncError extends Error {
     });
   }
 }
+
+/** The disk had no room for what SQLite was to write: nothing of it was done, and it may be tried again. */
+export const isDiskFull = (error: unknown): boolean => error instanceof SQLiteError && error.code === "SQLITE_FULL";
 
 /** Damaged files that are kept to be looked at. */
 const kept = 2;

@@ -7,7 +7,7 @@
  * - quiet: in memory, and written at once when anything but the fields that tick changes (Leases: renewTime).
  */
 
-import { StoreSyncError } from "./database-file.ts";
+import { isDiskFull, StoreSyncError } from "./database-file.ts";
 import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 import { RevisionSequence } from "./revision-sequence.ts";
@@ -193,9 +193,14 @@ export class RoutedEngine implements Engine {
     return this.#durable.oldest(within);
   }
 
+  /** What rests in memory is lost if the disk is full, as in a power cut. */
   close(): void {
-    this.flush();
-    this.#durable.transaction(() => this.#durable.setNumber(RESERVED, this.#sequence.current));
+    try {
+      this.flush();
+      this.#durable.transaction(() => this.#durable.setNumber(RESERVED, this.#sequence.current));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
     this.#durable.close();
   }
 }

@@ -169,7 +169,8 @@ export class SqliteEngine implements Engine {
       result = work();
       this.#db.exec("COMMIT");
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      // A disk that is full ends the transaction by itself.
+      if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
     if (this.#changes() !== before) this.#sync();

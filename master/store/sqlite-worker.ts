@@ -4,8 +4,9 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { stderrLog } from "#shared/client/log.ts";
 import { promptThread } from "#shared/process/prompt-thread.ts";
-import { StoreDamagedError } from "./database-file.ts";
+import { isDiskFull, StoreDamagedError } from "./database-file.ts";
 import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
@@ -28,6 +29,8 @@ declare const self: Worker & { close(): void };
 
 /** Revisions that are forgotten at once: some milliseconds, for which writes wait. */
 const CUT_AT_ONCE = 1_000;
+
+const log = stderrLog().named("store");
 
 const say = (message: FromWorker): void => self.postMessage(message);
 
@@ -64,12 +67,29 @@ class StoreThread {
     this.#superseded += group.length;
     this.#engine.tendLog();
     this.#cutHistory();
+    this.#planFlush();
+  }
+
+  #planFlush(): void {
     if (this.#engine.hasDirty) this.#batchTimer ??= setTimeout(() => this.#flush(), this.#options.batchEvery_ms);
   }
 
   #flush(): void {
     this.#batchTimer = undefined;
-    this.#engine.flush();
+    this.#ifRoom("what rests in memory is not written", () => this.#engine.flush());
+    this.#planFlush();
+  }
+
+  /** What nobody waits for is put off while the disk is full. */
+  #ifRoom(otherwise: string, work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      log.warn(`${otherwise} before the disk has room`, { path: this.#options.path });
+      return false;
+    }
   }
 
   /** Compacts as a follow-up of writing, about twice in the time that history is kept. */
@@ -93,8 +113,9 @@ class StoreThread {
   /** In steps, between which writes are committed. Those that an end leaves out come at a later cut. */
   #cutSome(): void {
     if (this.#isCutting || this.#isClosed) return;
-    this.#engine.compact(Math.min(this.#cutTo, this.#engine.oldest() + CUT_AT_ONCE), this.#mayStay);
-    if (this.#engine.oldest() >= this.#cutTo) return;
+    const to = Math.min(this.#cutTo, this.#engine.oldest() + CUT_AT_ONCE);
+    const isCut = this.#ifRoom("old history is not removed", () => this.#engine.compact(to, this.#mayStay));
+    if (!isCut || this.#engine.oldest() >= this.#cutTo) return;
     this.#isCutting = true;
     setImmediate(() => {
       this.#isCutting = false;
