@@ -5,7 +5,7 @@ import { stepEnded } from "../admission/admission-steps.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
-import { checkPathSegment } from "./request-target.ts";
+import { checkNamespace, checkPathSegment } from "./request-target.ts";
 import { rfc3339 } from "./rfc3339.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
 
@@ -81,10 +81,19 @@ export async function mutate(parts: WriteParts, scope: AdmissionScope, admitted:
   let rejected = true;
   try {
     await runMutating(parts, scope, admitted);
+    stayIn(scope, admitted);
     rejected = false;
   } finally {
     stepEnded("admit", admitted.operation, rejected, began_ms);
   }
+}
+
+/** Whoever changes an object on its way cannot take it to another namespace: it is kept where the request says. Throws
+ *  BadRequest. */
+function stayIn({ namespace }: AdmissionScope, { operation, object }: Admitted): void {
+  if (!object || !namespace || operation === "CONNECT") return;
+  checkNamespace(object, namespace);
+  object.metadata.namespace = namespace;
 }
 
 async function runMutating(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {

@@ -21,8 +21,7 @@ export function decodedReview(
   version: ReviewVersion,
 ): { readonly kind: string; readonly apiVersion: string; readonly response: Record<string, unknown> | undefined } {
   if (review === null) return { kind: "", apiVersion: "", response: undefined };
-  if (!isJsonObject(review))
-    throw unrecognized(`cannot unmarshal ${jsonKind(review)} into Go value of type ${typeMeta}`);
+  if (!isJsonObject(review)) throw notAnObject(review);
   const kind = headOf(review, "kind");
   const apiVersion = headOf(review, "apiVersion");
   checkKind(kind, apiVersion, version);
@@ -32,6 +31,15 @@ export function decodedReview(
   if (response) checkTypes(response, version);
   return { kind, apiVersion, response };
 }
+
+/** Of a document that is none with a kind. */
+export const notAnObject = (value: unknown): Error =>
+  unrecognized(`cannot unmarshal ${jsonKind(value)} into Go value of type ${typeMeta}`);
+
+export const unregistered = (kind: string, apiVersion: string): Error =>
+  new ReviewDecodingError(
+    `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${scheme}"`,
+  );
 
 function headOf(review: Readonly<Record<string, unknown>>, field: "kind" | "apiVersion"): string {
   const value = review[field] ?? "";
@@ -53,11 +61,8 @@ function checkKind(givenKind: string, givenVersion: string, asked: ReviewVersion
     kind === "AdmissionReview" && group === "admission.k8s.io" && (version === "v1" || version === "v1beta1");
   if (isReview && version === asked) return;
   const isKnown = isReview || (kind === "Status" && apiVersion === "v1");
-  throw new ReviewDecodingError(
-    isKnown
-      ? `converting (${version}.${kind}) to (${asked}.AdmissionReview): unknown conversion`
-      : `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${scheme}"`,
-  );
+  if (!isKnown) throw unregistered(kind, apiVersion);
+  throw new ReviewDecodingError(`converting (${version}.${kind}) to (${asked}.AdmissionReview): unknown conversion`);
 }
 
 const fieldTypes = (version: ReviewVersion) =>

@@ -1,14 +1,15 @@
 /** MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
 import { decodeJson } from "#shared/api/codec/json.ts";
-import { internalError } from "#shared/api/errors.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
-import { equalJson, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { equalJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { mutatingWebhookConfigurations, validatingWebhookConfigurations } from "#shared/api/resources.ts";
 import type { MutatingWebhook, ValidatingWebhook } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { isExempt, putBack } from "../matching.ts";
+import { notAnObject, unregistered } from "./review-decoding.ts";
 import {
   ask,
   consequence,
@@ -128,15 +129,27 @@ async function applied(
       `admission webhook ${JSON.stringify(hook.webhook.name)} attempted to modify the object, which is not supported for this operation`,
     );
   }
-  let changed: unknown;
+  let changed: KubeObject;
   try {
-    changed = applyJsonPatch(object as unknown as JsonObject, steps);
+    changed = sameKind(applyJsonPatch(object as unknown as JsonObject, steps), object);
   } catch (error) {
-    throw internalError(error instanceof Error ? error.message : String(error), error);
+    // Of a patch that does not fit, the client of a PATCH is told less than is known.
+    const cause = error instanceof StatusError ? error.options.cause : undefined;
+    const told = cause instanceof Error ? cause : error;
+    throw internalError(told instanceof Error ? told.message : String(told), error);
   }
   if (equalJson(changed, object)) return false;
-  await putBack(attributes, match, changed as KubeObject);
+  await putBack(attributes, match, changed);
   return true;
+}
+
+/** A patched object, if it still is one of the kind that was shown. What it does not say of that stays. Throws Error. */
+function sameKind(patched: unknown, shown: KubeObject): KubeObject {
+  if (!isJsonObject(patched)) throw notAnObject(patched);
+  const object = patched as unknown as KubeObject;
+  const { apiVersion = shown.apiVersion, kind = shown.kind } = object;
+  if (apiVersion !== shown.apiVersion || kind !== shown.kind) throw unregistered(kind, apiVersion);
+  return { ...object, apiVersion, kind };
 }
 
 export class ValidatingWebhooks implements AdmissionPlugin {

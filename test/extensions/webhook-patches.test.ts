@@ -1,0 +1,77 @@
+/** What a webhook's patch may make of an object. Expectations were seen at upstream's API server 1.35. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { configMaps, mutatingWebhookConfigurations } from "#shared/api/resources.ts";
+import { type BackingServer, type ExtendedServer, startBacking, startExtendedServer } from "./extended-server.ts";
+
+setDefaultTimeout(300_000);
+
+let server: ExtendedServer;
+let hook: BackingServer;
+let steps: readonly object[] = [];
+
+beforeAll(async () => {
+  server = await startExtendedServer(["hooks", "work"]);
+  hook = await startBacking(server, "hooks", "hook", ({ body }, response) => {
+    const { request } = JSON.parse(body) as { readonly request: { readonly uid: string } };
+    const patch = Buffer.from(JSON.stringify(steps)).toString("base64");
+    const answer = { uid: request.uid, allowed: true, patchType: "JSONPatch", patch };
+    response.end(JSON.stringify({ kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", response: answer }));
+  });
+  await server.client.create(mutatingWebhookConfigurations, {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "MutatingWebhookConfiguration",
+    metadata: { name: "all" },
+    webhooks: [
+      {
+        name: "patch.example.com",
+        clientConfig: { service: { namespace: "hooks", name: "hook" }, caBundle: hook.caBundle },
+        admissionReviewVersions: ["v1"],
+        sideEffects: "None",
+        rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["*"], resources: ["configmaps"] }],
+      },
+    ],
+  });
+});
+
+afterAll(async () => {
+  hook.stop();
+  await server.stop();
+});
+
+const configMap = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } }) as const;
+const create = (name: string, dryRun = false) =>
+  server.client.create(configMaps, configMap(name), { namespace: "work", dryRun });
+
+test("an object stays in the namespace of the request", async () => {
+  const elsewhere = "the namespace of the provided object does not match the namespace sent on the request";
+  const move = { op: "replace", path: "/metadata/namespace", value: "hooks" };
+  steps = [move];
+  await expect(create("a")).rejects.toThrow(elsewhere);
+  steps = [{ op: "remove", path: "/metadata/namespace" }];
+  expect((await create("a")).metadata.namespace).toBe("work");
+  steps = [move];
+  const patch = { type: "merge", body: { data: { a: "1" } } } as const;
+  await expect(server.client.patch(configMaps, { namespace: "work", name: "a" }, patch)).rejects.toThrow(elsewhere);
+});
+
+test("an object stays of its kind and version", async () => {
+  steps = [{ op: "replace", path: "/apiVersion", value: "v9" }];
+  await expect(create("b", true)).rejects.toThrow(
+    'Internal error occurred: no kind "ConfigMap" is registered for version "v9" in scheme "pkg/runtime/scheme.go:111"',
+  );
+  steps = [{ op: "replace", path: "", value: [] }];
+  await expect(create("b", true)).rejects.toThrow(
+    "Internal error occurred: couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value",
+  );
+  steps = [{ op: "remove", path: "/kind" }];
+  expect((await create("b", true)).kind).toBe("ConfigMap");
+});
+
+test("why a patch does not fit is said", async () => {
+  steps = [{ op: "test", path: "/metadata/name", value: "1" }];
+  await expect(create("c", true)).rejects.toThrow(
+    "Internal error occurred: testing value /metadata/name failed: test failed",
+  );
+  steps = [{ op: "odd", path: "/data" }];
+  await expect(create("c", true)).rejects.toThrow("Internal error occurred: Unexpected kind: odd");
+});
