@@ -42,7 +42,7 @@ const configMap = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", meta
 const create = (name: string, dryRun = false) =>
   server.client.create(configMaps, configMap(name), { namespace: "work", dryRun });
 
-test("an object stays in the namespace of the request", async () => {
+test("an object stays in the namespace of the request, and keeps its name", async () => {
   const elsewhere = "the namespace of the provided object does not match the namespace sent on the request";
   const move = { op: "replace", path: "/metadata/namespace", value: "hooks" };
   steps = [move];
@@ -51,7 +51,12 @@ test("an object stays in the namespace of the request", async () => {
   expect((await create("a")).metadata.namespace).toBe("work");
   steps = [move];
   const patch = { type: "merge", body: { data: { a: "1" } } } as const;
-  await expect(server.client.patch(configMaps, { namespace: "work", name: "a" }, patch)).rejects.toThrow(elsewhere);
+  const update = () => server.client.patch(configMaps, { namespace: "work", name: "a" }, patch);
+  await expect(update()).rejects.toThrow(elsewhere);
+  steps = [{ op: "replace", path: "/metadata/name", value: "x" }];
+  await expect(update()).rejects.toThrow(
+    'ConfigMap "x" is invalid: metadata.name: Invalid value: "x": field is immutable',
+  );
 });
 
 test("an object stays of its kind and version", async () => {

@@ -3,6 +3,7 @@ import { conflict, type FieldError, invalid, notFound, type StatusError, staleOb
 import { settledManagedFields, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
 import { withoutOldFaults } from "../resources/validation/field.ts";
@@ -84,8 +85,10 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
   if (managedFields === undefined) strategy?.dropNulls?.(draft);
   strategy?.applyDefaults?.(draft);
   setManagedFields(draft, managedFields ?? (await managedFieldsOf(parts, scope, draft, old)));
-  if (!change.isInternal)
+  if (!change.isInternal) {
     await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
+    assertUnrenamed(scope, draft, old);
+  }
   const object = prepared(scope, change, draft, old);
   validate(scope, change, object, old);
   if (!change.isInternal) await judge(parts, scope, { operation: "UPDATE", name: change.name, object, oldObject: old });
@@ -106,6 +109,13 @@ export const anotherUid = (scope: WriteScope, name: string, uids: Unequal): Stat
 interface Unequal {
   readonly given: string;
   readonly present: string;
+}
+
+/** Admission may have changed the name, which stays. Throws Invalid. */
+function assertUnrenamed({ resource }: WriteScope, { metadata: { name = "" } }: KubeObject, old: KubeObject): void {
+  if (name === old.metadata.name) return;
+  const message = `Invalid value: ${goQuote(name)}: field is immutable`;
+  throw invalid(resource.judgedKind, name, [{ field: "metadata.name", reason: "FieldValueInvalid", message }]);
 }
 
 /** Conflict: the object is not the one, or not in the revision, that is meant. */
