@@ -1,35 +1,10 @@
 /** OpenAPI documents of aggregated servers are merged and passed on as upstream's server does it (recorded by record.ts). */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type ExtendedServer, startExtendedServer } from "../../extensions/extended-server.ts";
-import { Backings } from "./backing.ts";
-import type { Answers, Fetch } from "./conversation.ts";
 import answers from "./openapi-answers.json";
 import { openApiAnswersOf } from "./openapi-conversation.ts";
+import { replay } from "./replay.ts";
 
-setDefaultTimeout(300_000);
-
-/** A busy machine must not make a server late that answers. */
-const PATIENCE_MS = 15_000;
-
-let server: ExtendedServer;
-let backings: Backings;
-let ours: Answers;
-beforeAll(async () => {
-  server = await startExtendedServer([], { discoveryWithin_ms: PATIENCE_MS });
-  backings = await Backings.open("127.0.0.1", "10.205.0.1");
-  const fetched: Fetch = (path, init) =>
-    server.fetch(path, {
-      redirect: "manual",
-      ...init,
-      headers: { accept: "application/json", ...(init?.headers as object) },
-    });
-  ours = await openApiAnswersOf(fetched, backings);
+replay(answers, (fetch, backings) => {
+  const fetchJson: typeof fetch = (path, init) =>
+    fetch(path, { ...init, headers: { accept: "application/json", ...(init?.headers as object) } });
+  return openApiAnswersOf(fetchJson, backings);
 });
-afterAll(async () => {
-  backings?.stop();
-  await server?.stop();
-});
-
-for (const [name, expected] of Object.entries(answers as Answers)) {
-  test(name, () => expect(ours[name]).toEqual(expected));
-}
