@@ -6,15 +6,24 @@ import type { KubeletParts } from "./pod-context.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { sweep } from "./sweep.ts";
 
-test("dead containers that cannot be removed are told of at the Node, and pods are looked at all the same", async () => {
+test("what cannot be looked through keeps nothing else from it; dead containers that stay are told of at the Node", async () => {
   const told: unknown[] = [];
+  const warned: string[] = [];
+  const broken = (): Promise<never> => Promise.reject(new Error("broken"));
   let prompted = 0;
   const parts = {
     runtime: { listContainers: async () => [], listSandboxes: async () => [], listImages: async () => [] },
-    log: { warn: () => undefined, info: () => undefined },
-    volumes: { leftBehind: async () => [], sweep: async () => undefined },
-    images: { retain: async () => undefined },
-    logs: { sweep: async () => undefined },
+    log: { warn: (message: string) => warned.push(message), info: () => undefined },
+    volumes: { leftBehind: async () => ["gone"], unmount: broken, sweep: broken },
+    cgroups: { sweep: broken },
+    devices: {
+      retain: () => {
+        throw new Error("broken");
+      },
+    },
+    claims: { loadedClaims: { retain: broken } },
+    images: { retain: broken },
+    logs: { sweep: broken },
     recorder: { record: (about: unknown, event: unknown) => told.push(about, event) },
   } as unknown as KubeletParts;
   const workers = {
@@ -33,6 +42,14 @@ test("dead containers that cannot be removed are told of at the Node, and pods a
   expect(told).toEqual([
     { apiVersion: "v1", kind: "Node", name: "a", uid: "a" },
     { type: "Warning", reason: "ContainerGCFailed", message: "the runtime is away" },
+  ]);
+  expect(warned).toEqual([
+    "what pod gone has left could not be looked through",
+    ...["volumes", "cgroups", "devices", "resource claims", "logs"].map(
+      (what) => `${what} could not be looked through`,
+    ),
+    "dead containers could not be removed",
+    "images could not be looked through",
   ]);
   expect(prompted).toBe(1);
 });

@@ -32,18 +32,25 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
     });
     workers.end(orphan);
   }
-  for (const uid of await parts.volumes.leftBehind()) {
-    if (workers.get(uid) || uids.has(uid)) continue;
-    await parts.volumes
-      .unmount(uid)
-      .catch((error: unknown) => log.warn("what a pod has left could not be taken off", { uid, error }));
-  }
-  await parts.volumes.sweep();
   const isKnown = (uid: string): boolean => workers.get(uid) !== undefined || uids.has(uid);
-  await parts.cgroups?.sweep(isKnown);
-  parts.devices?.retain(isKnown);
-  await parts.claims?.loadedClaims?.retain(isKnown);
-  await parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)]));
+  // What is wrong with one of these keeps no other from being looked at, nor the pods.
+  const stage = async (what: string, look: () => unknown): Promise<void> => {
+    try {
+      await look();
+    } catch (error) {
+      log.warn(`${what} could not be looked through`, { error });
+    }
+  };
+  await stage("what pods have left", async () => {
+    for (const uid of await parts.volumes.leftBehind()) {
+      if (!isKnown(uid)) await stage(`what pod ${uid} has left`, () => parts.volumes.unmount(uid));
+    }
+  });
+  await stage("volumes", () => parts.volumes.sweep());
+  await stage("cgroups", () => parts.cgroups?.sweep(isKnown));
+  await stage("devices", () => parts.devices?.retain(isKnown));
+  await stage("resource claims", () => parts.claims?.loadedClaims?.retain(isKnown));
+  await stage("logs", () => parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)])));
   try {
     await containerGarbage.collect(containers, sandboxes);
   } catch (error) {
@@ -51,10 +58,12 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
     parts.recorder.record(boardReference(board), { type: "Warning", reason: "ContainerGCFailed", message });
     log.warn("dead containers could not be removed", { error });
   }
-  const images = await runtime.listImages();
-  imageGarbage.observe(images, containers);
-  await imageGarbage.collectOld(images, containers);
-  await parts.images.retain(images);
+  await stage("images", async () => {
+    const images = await runtime.listImages();
+    imageGarbage.observe(images, containers);
+    await imageGarbage.collectOld(images, containers);
+    await parts.images.retain(images);
+  });
   for (const worker of workers.all()) worker.prompt();
 }
 
