@@ -1,6 +1,6 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { withNamespace } from "./network-namespace.ts";
-import { check, close, hostOperation, packetSocketInNamespace } from "./system-calls.ts";
+import { AF_PACKET, check, close, hostOperation, packetSocketInNamespace } from "./system-calls.ts";
 
 const { symbols: libc } = dlopen("libc.so.6", {
   ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
@@ -10,7 +10,6 @@ const { symbols: libc } = dlopen("libc.so.6", {
   },
 });
 
-const AF_PACKET = 17;
 const SIOCGIFINDEX = 0x8933;
 const nameLength_bytes = 16;
 

@@ -96,7 +96,8 @@ function openat2(directory: number, path: string, resolve: number): number {
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-const AF_PACKET = 17;
+/** Of sockets that send whole frames (packet(7)). */
+export const AF_PACKET = 17;
 const SOCK_STREAM = 1;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;

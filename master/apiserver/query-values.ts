@@ -2,9 +2,6 @@
 import { badRequest, type StatusError } from "#shared/api/errors.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 
-/** A flag that stands in a query: whatever is not said to be false is true, no text too. */
-export const isTrue = (text: string): boolean => text !== "0" && text.toLowerCase() !== "false";
-
 /** An int64. Throws BadRequest in the words of Go's parser. */
 export function int64Of(text: string): bigint {
   const refused = (why: string): StatusError => badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`);

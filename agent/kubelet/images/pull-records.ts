@@ -32,7 +32,7 @@ export interface ImageVerification {
   readonly allowlist: readonly string[];
 }
 
-const byDefault: ImageVerification = { policy: "NeverVerifyPreloadedImages", allowlist: [] };
+export const defaultVerification: ImageVerification = { policy: "NeverVerifyPreloadedImages", allowlist: [] };
 
 /** @param isPulled a pull of this kubelet has brought it */
 function mustVerify({ policy, allowlist }: ImageVerification, image: string, isPulled: boolean): boolean {
@@ -82,7 +82,7 @@ export class PullRecords {
     this.#abandoned = new Set(begun);
   }
 
-  static async open(path: string, log: Log, verification = byDefault): Promise<PullRecords> {
+  static async open(path: string, log: Log, verification = defaultVerification): Promise<PullRecords> {
     return new PullRecords(path, log, await read(path, log), verification);
   }
 

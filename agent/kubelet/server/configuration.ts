@@ -1,6 +1,7 @@
 import { thresholds, transition_ms } from "../../telemetry/pressure.ts";
 import { formatGoDuration } from "../back-off.ts";
 import { defaultImageRules } from "../images/image-gc.ts";
+import { defaultVerification } from "../images/pull-records.ts";
 import type { Kubelet } from "../kubelet.ts";
 import { look_ms, report_ms } from "../node/node-registrar.ts";
 import { mostImages, reservedResources } from "../node/node-status.ts";
@@ -39,7 +40,7 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     cgroups,
   } = options;
   const { high, low, youngest_ms, oldest_ms } = options.imageRules ?? defaultImageRules;
-  const { policy = "NeverVerifyPreloadedImages", allowlist = [] } = options.imageVerification ?? {};
+  const { policy, allowlist } = options.imageVerification ?? defaultVerification;
   return {
     kind: "KubeletConfiguration",
     apiVersion: "kubelet.config.k8s.io/v1beta1",

@@ -11,7 +11,7 @@ import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime } from "../../runtime/runtime.ts";
 import { kubeletChecks, kubeletHealth } from "./kubelet-health.ts";
-import { isTrue, logOptions } from "./log-options.ts";
+import { isSet, logOptions } from "./log-options.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
 import {
   type Dial,
@@ -204,7 +204,7 @@ export class KubeletServer {
   ): Promise<void> {
     const { pod, container } = containerIn(segments);
     const options = logOptions(query);
-    const id = this.board.loggedContainer(pod, container, { previous: isTrue(query, "previous") });
+    const id = this.board.loggedContainer(pod, container, { previous: isSet(query, "previous") });
     const stream = await this.board.runtime.logs(id, options);
     response.writeHead(200, { "content-type": "text/plain" });
     response.flushHeaders();

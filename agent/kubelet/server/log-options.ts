@@ -1,4 +1,5 @@
 import { badRequest, StatusError } from "#shared/api/errors.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
 import type { LogOptions } from "../../runtime/runtime.ts";
 
 /** What a query of /containerLogs asks for (v1.PodLogOptions). The API server has checked its own requests; others come by
@@ -10,8 +11,8 @@ export function logOptions(query: URLSearchParams): LogOptions {
     sinceSeconds !== undefined ? Date.now() - sinceSeconds * 1000 : sinceTime ? moment(sinceTime) : undefined;
   const stream = query.get("stream");
   return {
-    follow: isTrue(query, "follow"),
-    timestamps: isTrue(query, "timestamps"),
+    follow: isSet(query, "follow"),
+    timestamps: isSet(query, "timestamps"),
     tailLines: tailLines(query),
     limit_bytes: wholeNumber(query, "limitBytes", 1),
     since_ms,
@@ -19,11 +20,8 @@ export function logOptions(query: URLSearchParams): LogOptions {
   };
 }
 
-/** A flag is true that is there and not said to be false. */
-export function isTrue(query: URLSearchParams, name: string): boolean {
-  const text = query.get(name);
-  return text !== null && !["0", "false"].includes(text.toLowerCase());
-}
+/** Is the flag there, and not said to be false? */
+export const isSet = (query: URLSearchParams, name: string): boolean => isTrue(query.get(name) ?? "false");
 
 /** `tail` is what it was called before there were options. */
 function tailLines(query: URLSearchParams): number | undefined {

@@ -11,8 +11,9 @@ import {
   UnaskedSwitch,
   withoutCredentials,
 } from "#shared/http/http-over-stream.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
-import { isTrue, portsOf } from "../query-values.ts";
+import { portsOf } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";

@@ -1,6 +1,7 @@
 import { badRequest, type FieldError, invalid } from "#shared/api/errors.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
-import { int64Of, isTrue } from "../query-values.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
+import { int64Of } from "../query-values.ts";
 
 const kind = { group: "", kind: "PodLogOptions" } as const;
 const flags = ["follow", "previous", "timestamps"];

@@ -1,7 +1,7 @@
 /** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
 import { StatusError } from "#shared/api/errors.ts";
 import { parseFieldSelector } from "#shared/api/selector/field-selector.ts";
-import { isTrue } from "../query-values.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
 import type { RequestInfo } from "../request.ts";
 import { isPathSegment } from "../resources/validation/names.ts";
 

@@ -1,6 +1,7 @@
 /** The options of a connection, which stand in its query, as an object (PodExecOptions and the like). */
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
-import { isTrue, portsOf } from "../query-values.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
+import { portsOf } from "../query-values.ts";
 import type { RequestContext } from "../request.ts";
 
 /** What a field is in a query; undefined: left out. */

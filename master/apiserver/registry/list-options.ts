@@ -1,6 +1,7 @@
 /** What the query of a list or a watch asks for, read and validated (upstream's meta/internalversion validation). */
 import { StatusError } from "#shared/api/errors.ts";
-import { integerOf, isTrue } from "../query-values.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
+import { integerOf } from "../query-values.ts";
 
 export interface ListOptions {
   readonly limit: number;

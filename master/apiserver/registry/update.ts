@@ -253,13 +253,14 @@ function validate(scope: WriteScope, change: Change, object: KubeObject, old: Ku
   const warn = (text: string): void => {
     if (!scope.warnings.includes(text)) scope.warnings.push(text);
   };
-  const judged = (next: KubeObject): FieldError[] =>
+  const judged = (next: KubeObject, warnOfNext: (text: string) => void): FieldError[] =>
     (change.update
       ? change.update.validate?.(next, old)
       : subresource === "status"
-        ? strategy?.validateStatusUpdate?.(next, old, warn)
-        : strategy?.validateUpdate?.(next, old, warn)) ?? [];
-  const own = withoutOldFaults(judged(object), () => judged(old));
+        ? strategy?.validateStatusUpdate?.(next, old, warnOfNext)
+        : strategy?.validateUpdate?.(next, old, warnOfNext)) ?? [];
+  // Nobody asked about what is there already.
+  const own = withoutOldFaults(judged(object, warn), () => judged(old, () => undefined));
   if (change.isInternal) return;
   const rules = metadataRulesOf(resource.workingDeclaration);
   const faults = [
