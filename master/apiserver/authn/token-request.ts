@@ -7,9 +7,10 @@ import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { BoundObjectReference, TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
+import type { Prepared } from "../registry/declaration.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
-import type { SubresourceCall, SubresourceHandler } from "../registry/subresource-handler.ts";
+import type { BodyHandler, SubresourceCall } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import { defaultTokenLifetime_s } from "../resources/core/service-account.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
@@ -24,16 +25,23 @@ const extendedTo_s = 365 * 86_400;
 
 type Bound = Pick<KubernetesClaim, "pod" | "secret" | "node">;
 
+interface Wanted {
+  readonly request: TokenRequest;
+  readonly audiences: readonly string[];
+  readonly lifetime_s: number;
+}
+
 /** Serves `serviceaccounts/token` (TokenRequest): a signed token for the account, for named audiences, until it expires
  *  or the pod, secret or node that it is bound to goes. */
-export class TokenRequests implements SubresourceHandler {
+export class TokenRequests implements BodyHandler {
   constructor(
     private readonly issuer: ServiceAccountIssuer,
     private readonly reader: ResourceReader,
     private readonly now_ms: () => number = Date.now,
   ) {}
 
-  async handle({ namespace = "", name, body, context, judge }: SubresourceCall): Promise<ApiResponse> {
+  prepare(call: SubresourceCall, body: KubeObject): Prepared<ApiResponse> {
+    const { namespace = "", name } = call;
     const request = body as unknown as TokenRequest;
     const account = this.reader.get(serviceAccounts, { namespace, name });
     this.#assertSubject(request, namespace, name);
@@ -48,7 +56,17 @@ export class TokenRequests implements SubresourceHandler {
     const audiences = request.spec.audiences?.length ? request.spec.audiences : [...this.issuer.apiAudiences];
     const lifetime_s = request.spec.expirationSeconds ?? defaultTokenLifetime_s;
     assertLifetime(lifetime_s);
-    await judge(this.#judged(request, account, audiences, lifetime_s));
+    return {
+      judged: this.#judged(request, account, audiences, lifetime_s),
+      carryOut: () => this.#grant(call, account, { request, audiences, lifetime_s }),
+    };
+  }
+
+  async #grant(
+    { namespace = "", name, context }: SubresourceCall,
+    account: ServiceAccount,
+    { request, audiences, lifetime_s }: Wanted,
+  ): Promise<ApiResponse> {
     const bound = this.#boundTo(request.spec.boundObjectRef, namespace, name);
     const managedFields = this.#managedFields(request, context);
     const asked = { ...request, metadata: { ...request.metadata, ...(managedFields && { managedFields }) } };
@@ -88,15 +106,7 @@ export class TokenRequests implements SubresourceHandler {
     return entries && [...entries];
   }
 
-  async #issue(
-    account: ServiceAccount,
-    asked: {
-      readonly request: TokenRequest;
-      readonly audiences: readonly string[];
-      readonly lifetime_s: number;
-      readonly bound: Bound;
-    },
-  ): Promise<TokenRequest> {
+  async #issue(account: ServiceAccount, asked: Wanted & { readonly bound: Bound }): Promise<TokenRequest> {
     const { name = "", namespace = "", uid } = account.metadata;
     const { audiences, lifetime_s, bound, request } = asked;
     const now_s = Math.floor(this.now_ms() / 1000);

@@ -2,7 +2,7 @@ import { badRequest } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { SelfSubjectReview, TokenReview, UserInfo } from "#shared/api/types/authentication-v1.generated.ts";
-import type { Judge, ResourceDeclaration } from "../registry/declaration.ts";
+import type { ResourceDeclaration } from "../registry/declaration.ts";
 import { rfc3339 } from "../registry/rfc3339.ts";
 import type { User } from "../request.ts";
 import { withAuthenticatedGroup } from "./chain.ts";
@@ -35,36 +35,36 @@ export function authenticationReviews(
     {
       ref: tokenReviews,
       verbs: ["create"],
-      virtual: (object, { judge }) => reviewToken(object as unknown as TokenReview, { tokens, apiAudiences, judge }),
+      virtual: (object) => {
+        const review = object as unknown as TokenReview;
+        if (!review.spec.token) throw badRequest("token is required for TokenReview in authentication");
+        return { judged: object, carryOut: () => reviewToken(review, tokens, apiAudiences) };
+      },
     },
     {
       ref: selfSubjectReviews,
       verbs: ["create"],
-      virtual: async (object, { user, judge }) => {
-        await judge(object);
-        const answer: KubeObject & Pick<SelfSubjectReview, "status"> = {
-          ...object,
-          // All that upstream answers of the metadata.
-          metadata: { creationTimestamp: rfc3339(Date.now()) },
-          status: { userInfo: userInfoOf(user) },
-        };
-        return answer;
-      },
+      virtual: (object, { user }) => ({
+        judged: object,
+        carryOut: () => Promise.resolve(withUser(object, user)),
+      }),
     },
   ];
 }
 
+const withUser = (review: KubeObject, user: User): KubeObject & Pick<SelfSubjectReview, "status"> => ({
+  ...review,
+  // All that upstream answers of the metadata.
+  metadata: { creationTimestamp: rfc3339(Date.now()) },
+  status: { userInfo: userInfoOf(user) },
+});
+
 async function reviewToken(
   review: TokenReview,
-  {
-    tokens,
-    apiAudiences,
-    judge,
-  }: { readonly tokens: TokenAuthenticator; readonly apiAudiences: readonly string[]; readonly judge: Judge },
+  tokens: TokenAuthenticator,
+  apiAudiences: readonly string[],
 ): Promise<TokenReview> {
   const { token = "", audiences = [] } = review.spec;
-  if (token === "") throw badRequest("token is required for TokenReview in authentication");
-  await judge(review as unknown as KubeObject);
   const answer = (status: NonNullable<TokenReview["status"]>): TokenReview => ({ ...review, status });
   try {
     const found = await tokens.authenticateToken(token, audiences.length > 0 ? audiences : apiAudiences);

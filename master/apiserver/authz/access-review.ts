@@ -16,7 +16,7 @@ import type {
   SubjectAccessReviewStatus,
 } from "#shared/api/types/authorization-v1.generated.ts";
 import type { FieldSelectorRequirement, LabelSelectorRequirement } from "#shared/api/types/meta-v1.generated.ts";
-import type { ResourceDeclaration } from "../registry/declaration.ts";
+import type { Prepared, ResourceDeclaration } from "../registry/declaration.ts";
 import type { User } from "../request.ts";
 import { collect, each, type Field } from "../resources/validation/field.ts";
 import { validateLabelName } from "../resources/validation/object-meta.ts";
@@ -43,21 +43,24 @@ export function authorizationReviews(
   authorizer: Authorizer,
   rulesOf: (user: User, namespace: string) => ResolvedRules,
 ): ResourceDeclaration[] {
+  const decided = <T extends KubeObject & { readonly spec: Asked }>(review: T, user: User): Prepared<KubeObject> => ({
+    judged: review,
+    carryOut: async () => ({ ...review, status: await decide(authorizer, review.spec, user) }),
+  });
   return [
     {
       ref: subjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object, { judge }) => {
+      virtual: (object) => {
         const review = object as SubjectAccessReview;
         assertValid(subjectAccessReviews, review, subjectErrors(review.spec));
-        await judge(review);
-        return { ...review, status: await decide(authorizer, review.spec, subjectOf(review.spec)) };
+        return decided(review, subjectOf(review.spec));
       },
     },
     {
       ref: localSubjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object, { namespace, judge }) => {
+      virtual: (object, { namespace }) => {
         const review = object as LocalSubjectAccessReview;
         const named = review.spec.resourceAttributes?.namespace ?? "";
         assertValid(localSubjectAccessReviews, review, [
@@ -70,35 +73,32 @@ export function authorizationReviews(
               root.at("spec", "nonResourceAttributes").invalid({}, "disallowed on this kind of request");
           }),
         ]);
-        await judge(review);
-        const status = await decide(authorizer, review.spec, subjectOf(review.spec));
-        return { ...review, metadata: { ...review.metadata, namespace }, status };
+        return decided(review, subjectOf(review.spec));
       },
     },
     {
       ref: selfSubjectAccessReviews,
       verbs: ["create"],
-      virtual: async (object, { user, judge }) => {
+      virtual: (object, { user }) => {
         const review = object as SelfSubjectAccessReview;
         assertValid(
           selfSubjectAccessReviews,
           review,
           collect((root) => validateAttributes(review.spec, root.at("spec"))),
         );
-        await judge(review);
-        return { ...review, status: await decide(authorizer, review.spec, user) };
+        return decided(review, user);
       },
     },
     {
       ref: selfSubjectRulesReviews,
       verbs: ["create"],
       answersAnew: true,
-      virtual: async (object, { user, judge }) => {
+      virtual: (object, { user }) => {
         const review = object as SelfSubjectRulesReview;
         const namespace = review.spec.namespace ?? "";
         if (namespace === "") throw badRequest("no namespace on request");
-        await judge(review);
-        return { ...review, metadata: {}, spec: {}, status: rulesStatus(rulesOf(user, namespace)) };
+        const answer = () => ({ ...review, metadata: {}, spec: {}, status: rulesStatus(rulesOf(user, namespace)) });
+        return { judged: review, carryOut: () => Promise.resolve(answer()) };
       },
     },
   ] satisfies ResourceDeclaration[];

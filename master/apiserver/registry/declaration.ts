@@ -104,13 +104,18 @@ export interface ServedVersion {
   readonly declaration?: ResourceDeclaration | undefined;
 }
 
-/** Has validating admission look at what is asked, once whoever serves it knows that it is in order. Throws StatusError. */
-export type Judge = (object: KubeObject) => Promise<void>;
+/** A request with a body, once whoever serves it knows that it is in order. Validating admission comes in between. */
+export interface Prepared<Answer> {
+  /** What validating admission looks at before anything is done. */
+  readonly judged: KubeObject;
+  carryOut(): Promise<Answer>;
+}
 
+/** Throws StatusError where what is asked is not in order. */
 export type VirtualHandler = (
   object: KubeObject,
-  context: { readonly user: User; readonly namespace?: string | undefined; readonly judge: Judge },
-) => Promise<KubeObject>;
+  context: { readonly user: User; readonly namespace?: string | undefined },
+) => Prepared<KubeObject>;
 
 /** `status` and `scale` are served generically; any other is connected by name in connect/ or registry/subresources/. */
 export interface SubresourceDeclaration {

@@ -5,23 +5,24 @@ import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { objectResponse } from "./answer.ts";
 import { connectOptions } from "./connect-options.ts";
-import type { Judge, SubresourceDeclaration } from "./declaration.ts";
+import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { admissionScopeOf, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { decodePatch, patchTypeOf } from "./patch.ts";
-import { checkNamespace, connectsBy, nameOf } from "./request-target.ts";
+import { checkNamespace, nameOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import type { ServedResource } from "./served-resource.ts";
+import type { BodyHandler, SubresourceCall } from "./subresource-handler.ts";
 import { update } from "./update.ts";
 import { writeOptions } from "./write-options.ts";
 import { judge, mutate, type WriteParts } from "./write-scope.ts";
 
-/** The object that a subresource's own kind of body is; undefined where it has none. Throws BadRequest. */
+/** The object that a subresource's own kind of body is. Throws BadRequest. */
 export async function subresourceBody(
   context: RequestContext,
-  { body: gvk, applyBodyDefaults }: SubresourceDeclaration,
-): Promise<KubeObject | undefined> {
-  if (!gvk || context.info.verb === "get" || connectsBy(gvk.kind)) return undefined;
+  gvk: GroupVersionKind,
+  applyDefaults: SubresourceDeclaration["applyBodyDefaults"],
+): Promise<KubeObject> {
   const { headers, warnings } = context;
   requireDecodable(headers["content-type"]);
   const body = await context.body.read();
@@ -29,25 +30,28 @@ export async function subresourceBody(
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const object = decodeObject(body, headers["content-type"], expected, fieldValidation, warnings);
   checkNamespace(object, context.info.namespace);
-  applyBodyDefaults?.(object);
+  applyDefaults?.(object);
   context.audit?.requestObject(object);
   return object;
 }
 
 /** A body with a kind of its own goes through admission: what changes it before its handler sees it, what judges it once the
  *  handler knows that it is in order. */
-export async function admitBody(
+export async function serveBody(
   parts: WriteParts,
-  context: RequestContext,
   resource: ServedResource,
-  name: string,
+  handler: BodyHandler,
+  call: SubresourceCall,
   body: KubeObject,
-): Promise<Judge> {
+): Promise<ApiResponse> {
+  const { context, name } = call;
   const scope = admissionScopeOf(context, resource, writeOptions(context.query, "CreateOptions"));
   // It is where the request says, whether or not it says so itself.
   if (scope.namespace) body.metadata.namespace = scope.namespace;
   await mutate(parts, scope, { operation: "CREATE", name, object: body });
-  return (object) => judge(parts, scope, { operation: "CREATE", name, object });
+  const prepared = handler.prepare(call, body);
+  await judge(parts, scope, { operation: "CREATE", name, object: prepared.judged });
+  return prepared.carryOut();
 }
 
 /** The options of a connection stand in the query. Logs are read, not connected to. */

@@ -22,11 +22,9 @@ export async function createVirtual(
   const draft = withDefaults(resource, asked);
   const scope = admissionScopeOf(context, resource, options);
   await mutate(parts, scope, { operation: "CREATE", name: "", object: draft });
-  const answer = await virtual(draft, {
-    user: context.user,
-    namespace,
-    judge: (judged) => judge(parts, scope, { operation: "CREATE", name: "", object: judged }),
-  });
+  const prepared = virtual(draft, { user: context.user, namespace });
+  await judge(parts, scope, { operation: "CREATE", name: "", object: prepared.judged });
+  const answer = await prepared.carryOut();
   const { answersAnew = false } = resource.declaration;
   // Fields that admission added have no manager, as upstream.
   const answered = answersAnew ? answer : managed(parts, request, options, { asked, answer });

@@ -1,5 +1,5 @@
 /** Serves every verb of every resource: from a request that may be made to an answer. Nothing here knows a kind. */
-import { badRequest, notFound, StatusError } from "#shared/api/errors.ts";
+import { badRequest, internalError, notFound, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
@@ -14,7 +14,7 @@ import type { SubresourceDeclaration } from "./declaration.ts";
 import { requireDecodable } from "./decode-body.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
-import { admitBody, admitConnection, serveScale, subresourceBody } from "./endpoint-subresources.ts";
+import { admitConnection, serveBody, serveScale, subresourceBody } from "./endpoint-subresources.ts";
 import { createVirtual } from "./endpoint-virtual.ts";
 import { listEntries, listParameters, revisionOf } from "./list.ts";
 import { decodePatch, patchObject, patchTypeOf } from "./patch.ts";
@@ -216,15 +216,14 @@ export class ResourceEndpoint {
     const { virtual } = resource.declaration;
     if (virtual) return createVirtual(this.#parts, request, virtual, { object, options });
     if (handler) {
+      if (!("prepare" in handler)) throw internalError(`no body is taken by ${resource.name.plural}`);
       const { name = "" } = object.metadata;
       matchNamespace(request, object);
       // Which object is meant is not said by what only a server gives.
       delete object.metadata.uid;
-      const judge = await admitBody(this.#parts, context, resource, name, object);
-      const namespace = namespaceOf(context, resource);
-      const { declaration } = resource;
-      const call = { declaration, context, namespace, name, subresource: "", body: object, judge };
-      return inForm(await handler.handle(call), context, resource, accepted);
+      const call = { declaration: resource.declaration, context, namespace: namespaceOf(context, resource), name };
+      const answer = await serveBody(this.#parts, resource, handler, { ...call, subresource: "" }, object);
+      return inForm(answer, context, resource, accepted);
     }
     const entry = await create(this.#parts, scopeOf(request, options), { object });
     await resource.ready([entry]);
@@ -291,17 +290,20 @@ export class ResourceEndpoint {
     const { subresource, declared, handler, exchange } = to;
     const connection = declared?.body && connectsBy(declared.body.kind) ? declared.body : undefined;
     const accepted = connection ? undefined : acceptedFor(context, resource, false);
-    const name = nameOf(context);
-    const body = declared ? await subresourceBody(context, declared) : undefined;
-    requireNamespace(context.info);
+    const call = { declaration: resource.declaration, context, name: nameOf(context), subresource, exchange };
     const namespace = namespaceOf(context, resource);
-    const judge = body ? await admitBody(this.#parts, context, resource, name, body) : unjudged;
-    if (connection) await admitConnection(this.#parts, context, resource, name, connection);
+    if ("prepare" in handler) {
+      if (!declared?.body) throw internalError(`no kind of body is declared for ${subresource}`);
+      const body = await subresourceBody(context, declared.body, declared.applyBodyDefaults);
+      requireNamespace(context.info);
+      const answer = await serveBody(this.#parts, resource, handler, { ...call, namespace }, body);
+      return inForm(answer, context, resource, accepted);
+    }
+    requireNamespace(context.info);
+    if (connection) await admitConnection(this.#parts, context, resource, call.name, connection);
     const needed = declared?.neededVerb;
     if (needed && needed !== context.info.verb) await this.#parts.mayAlso(context, needed);
-    const { declaration } = resource;
-    const call = { declaration, context, namespace, name, subresource, body, judge, exchange };
-    return inForm(await handler.handle(call), context, resource, accepted);
+    return inForm(await handler.handle({ ...call, namespace }), context, resource, accepted);
   }
 
   async #subresource(
@@ -339,9 +341,6 @@ export class ResourceEndpoint {
     }
   }
 }
-
-/** What has no body was admitted before its handler is called. */
-const unjudged = (): Promise<void> => Promise.resolve();
 
 /** An object that a handler made, in the form that was asked for. */
 function inForm(

@@ -6,8 +6,9 @@ import type { Binding, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ApiResponse } from "../../request.ts";
 import { collect } from "../../resources/validation/field.ts";
 import { valueResponse } from "../answer.ts";
+import type { Prepared } from "../declaration.ts";
 import { rfc3339 } from "../rfc3339.ts";
-import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
+import type { BodyHandler, SubresourceCall } from "../subresource-handler.ts";
 import { type Change, preconditionFailed, update } from "../update.ts";
 import type { WriteScope } from "../write-scope.ts";
 import { type Internal, internalScope } from "./internal.ts";
@@ -16,17 +17,20 @@ import { type Internal, internalScope } from "./internal.ts";
 const topologyLabels = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 const name = { group: "", plural: "pods/binding" };
 
-export class PodBinding implements SubresourceHandler {
+export class PodBinding implements BodyHandler {
   readonly #internal: Internal;
 
   constructor(internal: Internal) {
     this.#internal = internal;
   }
 
-  async handle(call: SubresourceCall): Promise<ApiResponse> {
-    const binding = call.body as unknown as Binding;
+  prepare(call: SubresourceCall, body: KubeObject): Prepared<ApiResponse> {
+    const binding = body as unknown as Binding;
     checkBinding(binding, call.name);
-    await call.judge(binding as unknown as KubeObject);
+    return { judged: body, carryOut: () => this.#bind(call, binding) };
+  }
+
+  async #bind(call: SubresourceCall, binding: Binding): Promise<ApiResponse> {
     const { parts, table } = this.#internal;
     const dryRun = call.context.query.getAll("dryRun").length > 0;
     const scope = internalScope(table, { group: "", plural: "pods" }, call.namespace, call.context, { dryRun });

@@ -19,9 +19,10 @@ import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { Eviction, PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import type { ApiResponse, RequestContext } from "../../request.ts";
 import { valueResponse } from "../answer.ts";
+import type { Prepared } from "../declaration.ts";
 import { remove } from "../remove.ts";
 import { rfc3339 } from "../rfc3339.ts";
-import type { SubresourceCall, SubresourceHandler } from "../subresource-handler.ts";
+import type { BodyHandler, SubresourceCall } from "../subresource-handler.ts";
 import { update } from "../update.ts";
 import { checkDeleteOptions } from "../write-options.ts";
 import { type Internal, internalScope } from "./internal.ts";
@@ -31,21 +32,28 @@ const MAX_DISRUPTED = 2000;
 const RETRY_S = 10;
 const budgetName = { group: "policy", plural: "poddisruptionbudgets" };
 
-export class PodEviction implements SubresourceHandler {
+export class PodEviction implements BodyHandler {
   readonly #internal: Internal;
 
   constructor(internal: Internal) {
     this.#internal = internal;
   }
 
-  async handle(call: SubresourceCall): Promise<ApiResponse> {
-    const eviction = call.body as unknown as Eviction;
-    const { namespace = "", name, context } = call;
+  prepare(call: SubresourceCall, body: KubeObject): Prepared<ApiResponse> {
+    const eviction = body as unknown as Eviction;
+    const { name, context } = call;
     if (eviction.metadata.name !== name) throw badRequest("name in URL does not match name in Eviction object");
     const options = (eviction.deleteOptions ?? {}) as DeleteOptions;
     const isDryRun = checkDryRuns(context.query.getAll("dryRun"), options.dryRun ?? []);
     if (options.ignoreStoreReadErrorWithClusterBreakingPotential) throw readErrorsCount(name);
-    await call.judge(eviction as unknown as KubeObject);
+    return { judged: body, carryOut: () => this.#evict(call, options, isDryRun) };
+  }
+
+  async #evict(
+    { namespace = "", name, context }: SubresourceCall,
+    options: DeleteOptions,
+    isDryRun: boolean,
+  ): Promise<ApiResponse> {
     const { parts, table, reader } = this.#internal;
     const pod = reader.get(pods, { namespace, name });
     if (!pod) throw notFound(pods, name);
