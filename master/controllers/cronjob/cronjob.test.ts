@@ -158,4 +158,27 @@ describe("a CronJob", () => {
     await clock.advance(400_000);
     await until([nameAt(20)]);
   });
+
+  test("a schedule whose times never come is said to be invalid", async () => {
+    await start(cronJob({ schedule: "0 0 31 2 *" }));
+    await eventually(() => harness.recorded.some((one) => one.includes("InvalidSchedule")), "said so");
+    expect(harness.recorded.at(-1)).toBe(
+      "Warning CronJob/tick InvalidSchedule: invalid schedule: 0 0 31 2 * : time difference between two schedules is less than 1 second",
+    );
+  });
+
+  test("a new schedule makes up for nothing before its next time, unless something else happens", async () => {
+    await start(cronJob({ schedule: "0 6 * * *" }));
+    await clock.advance(5 * 3_600_000);
+    const change = (body: object) => harness.client.patch(cronJobs, key, { type: "merge", body });
+    await change({ spec: { schedule: "0 4 * * *" } });
+    await eventually(async () => {
+      await clock.advance(0);
+      return (await get()).metadata.generation === 2;
+    }, "the change");
+    await clock.advance(3_600_000);
+    expect(await made()).toEqual([]);
+    await change({ metadata: { labels: { any: "change" } } });
+    await until([nameAt(240)]);
+  });
 });

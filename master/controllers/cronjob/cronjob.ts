@@ -1,10 +1,12 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { keyOf } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
 import type { CronJob, CronJobStatus, Job } from "#shared/api/types/batch-v1.generated.ts";
 import {
   byControllerUid,
   type ControllerContext,
+  type ControllerDefinition,
   controllerOf,
   defineController,
   isNamespaceTerminating,
@@ -15,7 +17,7 @@ import { controllerReference, controllerReferenceOf } from "#shared/client/contr
 import { cronJobSkews } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { conditionOf } from "../job/facts.ts";
-import { dueStart, inZone, isKnownZone, parseSchedule, type Schedule, ScheduleError } from "./schedule.ts";
+import { dueStart, inZone, isKnownZone, parseSchedule, type Schedule, ScheduleError, type Starts } from "./schedule.ts";
 
 const scheduledAnnotation = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
@@ -26,18 +28,60 @@ const late_ms = 100;
 const longestSleep_ms = 5 * 60_000;
 
 /** Makes Jobs at the times of their schedules. */
-export const cronJobController = defineController({
-  name: "cronjob-controller",
-  watches: [
-    watching(cronJobs),
-    watching(jobs, { enqueue: controllerOf("CronJob"), indexes: { controllerUid: byControllerUid } }),
-  ],
-  concurrency: 5,
-  async reconcile(key, context) {
-    const cronJob = context.lister(cronJobs).get(key);
-    return cronJob ? new CronJobSync(cronJob, context).run() : undefined;
-  },
-});
+export const cronJobController = makeController();
+
+function makeController(): ControllerDefinition {
+  /** By key, of CronJobs whose schedule was changed: the first time of the new one. Before it nothing is made up for that
+   *  the new schedule would have started earlier, unless something else brings the CronJob to attention. */
+  const rescheduled = new Map<string, number>();
+  return defineController({
+    name: "cronjob-controller",
+    watches: [
+      watching(cronJobs, {
+        observe(event, { clock }) {
+          const key = keyOf(event.object);
+          const next_ms = event.type === "update" ? timeAfterChange(event, clock.wall_ms()) : undefined;
+          if (next_ms === undefined) rescheduled.delete(key);
+          else rescheduled.set(key, next_ms);
+        },
+      }),
+      watching(jobs, {
+        enqueue: controllerOf("CronJob"),
+        observe(event, context) {
+          for (const key of controllerOf("CronJob")(event.object, context)) rescheduled.delete(key);
+        },
+        indexes: { controllerUid: byControllerUid },
+      }),
+    ],
+    concurrency: 5,
+    start: () => rescheduled.clear(),
+    async reconcile(key, context) {
+      const cronJob = context.lister(cronJobs).get(key);
+      if (!cronJob) return undefined;
+      const wait_ms = (rescheduled.get(key) ?? 0) - context.clock.wall_ms();
+      if (wait_ms > 0) return { requeueAfter_ms: Math.min(wait_ms, longestSleep_ms) };
+      rescheduled.delete(key);
+      return new CronJobSync(cronJob, context).run();
+    },
+  });
+}
+
+/** When a schedule that has just been changed comes next; undefined when the change was another one. */
+function timeAfterChange(
+  { old, object }: { readonly old: CronJob; readonly object: CronJob },
+  now_ms: number,
+): number | undefined {
+  if (old.spec.schedule === object.spec.schedule && old.spec.timeZone === object.spec.timeZone) return undefined;
+  try {
+    const schedule = parseSchedule(object.spec.schedule, object.spec.timeZone);
+    const next_ms = schedule.next(now_ms);
+    return next_ms === undefined ? undefined : next_ms + late_ms;
+  } catch (error) {
+    // The reconcile tells what is wrong with it.
+    if (!(error instanceof ScheduleError)) throw error;
+    return undefined;
+  }
+}
 
 /** `Complete` or `Failed`; undefined while the Job is at work. */
 const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
@@ -173,7 +217,9 @@ class CronJobSync {
     const schedule = this.#schedule();
     if (!schedule) return undefined;
     const now_ms = this.#context.clock.wall_ms();
-    const { latest_ms, tooMany } = dueStart(this.#cronJob, schedule, now_ms);
+    const due = this.#dueStart(schedule, now_ms);
+    if (!due) return undefined;
+    const { latest_ms, tooMany } = due;
     if (tooMany) {
       const advice = "Set or decrease .spec.startingDeadlineSeconds or check clock skew";
       this.#event("Warning", "TooManyMissedTimes", `too many missed start times. ${advice}`);
@@ -196,6 +242,18 @@ class CronJobSync {
     } catch (error) {
       if (!(error instanceof ScheduleError)) throw error;
       this.#event("Warning", "UnparseableSchedule", `unparseable schedule: "${schedule}" : ${error.message}`);
+      return undefined;
+    }
+  }
+
+  /** undefined for a schedule that can only wait for another one. */
+  #dueStart(schedule: Schedule, now_ms: number): Starts | undefined {
+    try {
+      return dueStart(this.#cronJob, schedule, now_ms);
+    } catch (error) {
+      if (!(error instanceof ScheduleError)) throw error;
+      const message = `invalid schedule: ${this.#cronJob.spec.schedule} : ${error.message}`;
+      this.#event("Warning", "InvalidSchedule", message);
       return undefined;
     }
   }

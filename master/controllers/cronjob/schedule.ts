@@ -95,7 +95,8 @@ export interface Starts {
   readonly tooMany: boolean;
 }
 
-/** The start that is due of those since the last one, or since `startingDeadlineSeconds` ago if that is later (pure). */
+/** The start that is due of those since the last one, or since `startingDeadlineSeconds` ago if that is later (pure).
+ *  Throws ScheduleError for a schedule whose times never come, such as the 31st of February. */
 export function dueStart({ metadata, spec, status }: CronJob, schedule: Schedule, now_ms: number): Starts {
   const none: Starts = { latest_ms: undefined, tooMany: false };
   const { startingDeadlineSeconds } = spec;
@@ -103,9 +104,11 @@ export function dueStart({ metadata, spec, status }: CronJob, schedule: Schedule
   const earliest_ms =
     startingDeadlineSeconds === undefined ? since_ms : Math.max(since_ms, now_ms - startingDeadlineSeconds * 1000);
   const first_ms = schedule.next(earliest_ms);
-  if (first_ms === undefined || first_ms > now_ms) return none;
-  const second_ms = schedule.next(first_ms);
-  if (second_ms === undefined || second_ms > now_ms) return { latest_ms: first_ms, tooMany: false };
+  if (first_ms !== undefined && first_ms > now_ms) return none;
+  const second_ms = first_ms === undefined ? undefined : schedule.next(first_ms);
+  if (first_ms === undefined || second_ms === undefined)
+    throw new ScheduleError("time difference between two schedules is less than 1 second");
+  if (second_ms > now_ms) return { latest_ms: first_ms, tooMany: false };
   const interval_ms = second_ms - first_ms;
   const missed = Math.floor((now_ms - first_ms) / interval_ms) + 1;
   // Not every missed start is walked through: from about the last but one by the first interval.
