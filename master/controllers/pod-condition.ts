@@ -22,8 +22,8 @@ function conditionToWrite(
   return { ...wanted, lastTransitionTime: kept ?? now };
 }
 
-/** Writes one condition, and further fields of the status if given, of this very pod (by UID). Rejects with NotFound or
- *  Conflict when that is gone. */
+/** Writes one condition in the place of the present one of its type, and further fields of the status if given, of this
+ *  very pod (by UID). Rejects with NotFound or Conflict when that is gone. */
 export async function writePodCondition(
   client: Client,
   clock: Clock,
@@ -34,6 +34,13 @@ export async function writePodCondition(
   const condition = conditionToWrite(pod, wanted, timestamp(clock));
   if (!condition && Object.keys(status).length === 0) return;
   const { name = "", namespace, uid } = pod.metadata;
-  const body = { metadata: { uid }, status: { ...status, ...(condition ? { conditions: [condition] } : {}) } };
+  const conditions = condition && [{ ...emptied(podConditionOf(pod, wanted.type), condition), ...condition }];
+  const body = { metadata: { uid }, status: { ...status, ...(conditions ? { conditions } : {}) } };
   await client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
+}
+
+/** What the present condition says and the next one does not: a patch would leave it. */
+function emptied(present: PodCondition | undefined, next: PodCondition): Record<string, null> {
+  const gone = (["reason", "message"] as const).filter((field) => present?.[field] && next[field] === undefined);
+  return Object.fromEntries(gone.map((field) => [field, null]));
 }

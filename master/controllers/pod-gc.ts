@@ -128,14 +128,15 @@ async function failAndDelete(
   pod: Pod,
   why: keyof typeof goingReasons,
 ): Promise<void> {
-  const { namespace, name = "", uid } = pod.metadata;
-  const condition = why === "node is gone" ? nodeGone : undefined;
+  const { namespace, name = "", uid, generation: observedGeneration } = pod.metadata;
+  const failed = { phase: "Failed", observedGeneration };
   const labels = [namespace ?? "", goingReasons[why]];
   try {
     if (!isTerminal(pod)) {
-      if (condition) await writePodCondition(client, clock, pod, condition, { phase: "Failed" });
+      if (why === "node is gone")
+        await writePodCondition(client, clock, pod, { ...nodeGone, observedGeneration }, failed);
       else {
-        const body = { metadata: { uid }, status: { phase: "Failed" } };
+        const body = { metadata: { uid }, status: failed };
         await client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
       }
     }

@@ -75,6 +75,23 @@ describe("a PodDisruptionBudget", () => {
   afterEach(() => harness.stop());
   const status = async () => (await harness.client.get(podDisruptionBudgets, key)).status;
 
+  test("a mark that nothing came of is taken back, with its reason", async () => {
+    const { client } = harness;
+    const type = "DisruptionTarget";
+    const lastTransitionTime = "2026-01-01T00:00:00Z";
+    const mark = { type, status: "True", reason: "EvictionByEvictionAPI", message: "evicting", lastTransitionTime };
+    const marked = pod("a");
+    await client.create(pods, { ...marked, status: { ...marked.status, conditions: [mark] } });
+    await harness.run(disruptionController());
+    const condition = async () =>
+      (await client.get(pods, { namespace: "default", name: "a" })).status?.conditions?.find(
+        (one) => one.type === type,
+      );
+    await eventually(async () => (await condition())?.status === "False", "taken back");
+    const { lastTransitionTime: _, ...rest } = (await condition()) ?? {};
+    expect(rest).toEqual({ type, status: "False", observedGeneration: 1 } as never);
+  });
+
   test("follows the pods and the number that their owner wants", async () => {
     const { client } = harness;
     await harness.run(replicaSetController);

@@ -80,7 +80,8 @@ async function clearStaleMark(key: string, { lister, client, clock }: Controller
   const wait_ms = pod && staleMark_ms(pod, clock.wall_ms());
   if (!pod || wait_ms === undefined) return undefined;
   if (wait_ms > 0) return { requeueAfter_ms: wait_ms };
-  await writePodCondition(client, clock, pod, { type: "DisruptionTarget", status: "False" });
+  const { generation: observedGeneration } = pod.metadata;
+  await writePodCondition(client, clock, pod, { type: "DisruptionTarget", status: "False", observedGeneration });
   return undefined;
 }
 

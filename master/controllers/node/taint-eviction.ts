@@ -69,6 +69,7 @@ export function taintEvictionController(): ControllerDefinition {
           status: "True",
           reason: "DeletionByTaintManager",
           message: "Taint manager: deleting due to NoExecute taint",
+          observedGeneration: pod.metadata.generation,
         });
         await client.delete(pods, splitKey(key), { preconditions: { uid } });
         taintDeletions.add();
