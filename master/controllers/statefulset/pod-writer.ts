@@ -24,9 +24,11 @@ export class PodWriter {
     await this.ownClaims(pod);
   }
 
+  /** The pod as the set wants it, and its claims' owners. */
   async update(pod: Pod): Promise<void> {
     await this.#told("Update", pod, async () => {
       await this.createClaims(pod);
+      await this.ownClaims(pod);
       await this.context.client.update(pods, pod);
     });
   }
@@ -38,13 +40,16 @@ export class PodWriter {
     );
   }
 
-  /** Claims that are not there yet. Rejects when one is on its way out: its data would be lost to the pod. */
+  /** All claims that are not there yet and can be made. Rejects when one cannot, or is on its way out: its data would be
+   *  lost to the pod. */
   async createClaims(pod: Pod): Promise<void> {
+    const faults: string[] = [];
     for (const claim of claimsOf(this.set, ordinalOf(pod))) {
       const present = this.#claim(claim);
-      if (present?.metadata.deletionTimestamp) throw new Error(`pvc ${claim.metadata.name} is being deleted`);
-      if (!present) await this.#createClaim(pod, claim);
+      if (present?.metadata.deletionTimestamp) faults.push(`pvc ${claim.metadata.name} is being deleted`);
+      if (!present) await this.#createClaim(pod, claim).catch((error: unknown) => faults.push(messageOf(error)));
     }
+    if (faults.length > 0) throw new Error(faults.length === 1 ? faults[0] : `[${faults.join(", ")}]`);
   }
 
   /** Whether a claim will go with a former pod of the name: the new one waits for that. */
@@ -52,21 +57,23 @@ export class PodWriter {
     return this.#presentClaims(pod).some((claim) => belongsToFormerPod(claim, this.set, pod));
   }
 
-  /** Makes the retention policy true of the pod's claims; false when it was so already. */
-  async ownClaims(pod: Pod): Promise<boolean> {
-    let changed = false;
+  /** Whether the retention policy is not yet true of the pod's claims. */
+  hasUnownedClaim(pod: Pod): boolean {
+    return this.#presentClaims(pod).some((claim) => ownersToWrite(claim, this.set, pod) !== undefined);
+  }
+
+  /** Makes the retention policy true of the pod's claims. */
+  async ownClaims(pod: Pod): Promise<void> {
     for (const claim of this.#presentClaims(pod)) {
-      const ownerReferences = ownersToWrite(claim, this.set, pod);
-      if (!ownerReferences) continue;
       if (hasOtherController(claim, this.set, pod)) {
         const message = `PersistentVolumeClaim ${claim.metadata.name} has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim`;
-        this.context.events.record(this.set, { type: "Warning", reason: "ConflictingController", message });
+        this.#event("Warning", "ConflictingController", message);
       }
-      changed = true;
+      const ownerReferences = ownersToWrite(claim, this.set, pod);
+      if (!ownerReferences) continue;
       const metadata = { ...claim.metadata, ownerReferences };
       await this.context.client.update(persistentVolumeClaims, { ...claim, metadata });
     }
-    return changed;
   }
 
   #claim({ metadata }: PersistentVolumeClaim): PersistentVolumeClaim | undefined {

@@ -185,4 +185,37 @@ describe("a StatefulSet", () => {
       return now !== undefined && now.metadata.uid !== pod?.metadata.uid && now.metadata.name === "db-0";
     }, "another db-0");
   });
+
+  test("tells when a claim's owners follow a changed retention policy", async () => {
+    const { client } = harness;
+    void runAllPods(client, harness.ending);
+    await harness.run(statefulSetController);
+    await client.create(statefulSets, statefulSet({ replicas: 1, volumeClaimTemplates: [claim] }));
+    await eventually(async () => (await get()).status?.readyReplicas === 1, "ready");
+    await change({ persistentVolumeClaimRetentionPolicy: { whenDeleted: "Delete", whenScaled: "Retain" } });
+    await eventually(async () => {
+      const [present] = (await client.list(persistentVolumeClaims)).items;
+      return present?.metadata.ownerReferences?.[0]?.kind === "StatefulSet";
+    }, "owned by the set");
+    const told = "Normal StatefulSet/db SuccessfulUpdate: Update Pod db-0 in StatefulSet db successful";
+    await eventually(() => harness.recorded.includes(told), "told");
+  });
+
+  test("every claim that can be made is, and all that cannot are told", async () => {
+    const { client } = harness;
+    const named = (name: string): PersistentVolumeClaim => ({ ...claim, metadata: { name } });
+    const finalizers = ["example.com/hold"];
+    for (const name of ["a-db-0", "b-db-0"]) {
+      await client.create(persistentVolumeClaims, { ...claim, metadata: { name, namespace: "default", finalizers } });
+      await client.delete(persistentVolumeClaims, { namespace: "default", name });
+    }
+    await harness.run(statefulSetController);
+    const volumeClaimTemplates = ["a", "b", "c"].map(named);
+    await client.create(statefulSets, statefulSet({ replicas: 1, volumeClaimTemplates }));
+    const both = "[pvc a-db-0 is being deleted, pvc b-db-0 is being deleted]";
+    const told = `Warning StatefulSet/db FailedCreate: Create Pod db-0 in StatefulSet db failed error: ${both}`;
+    await eventually(() => harness.recorded.includes(told), "told");
+    const claims = (await client.list(persistentVolumeClaims)).items.map(({ metadata }) => metadata.name);
+    expect(claims).toContain("c-db-0");
+  });
 });

@@ -117,18 +117,20 @@ export class StatefulSetSync {
       await this.#writer.create(pod);
       return "wait";
     }
-    if (phase === undefined || phase === "Pending") await this.#writer.createClaims(pod);
+    if (phase === undefined || phase === "Pending") {
+      await this.#writer.createClaims(pod);
+      await this.#writer.ownClaims(pod);
+    }
     const isFirm =
       !isTerminating(pod) && isRunningAndReady(pod) && isPodAvailable(pod, this.set.spec.minReadySeconds, this.#now_ms);
     if (this.#monotonic && !isFirm) return "wait";
     const better = corrected(this.set, pod);
-    if (better) await this.#writer.update(better);
-    await this.#writer.ownClaims(pod);
+    if (better || this.#writer.hasUnownedClaim(pod)) await this.#writer.update(better ?? pod);
     return "go on";
   }
 
   async #leaveClaims(pod: Pod): Promise<Pace> {
-    await this.#writer.ownClaims(pod);
+    if (this.#writer.hasUnownedClaim(pod)) await this.#writer.ownClaims(pod);
     return "go on";
   }
 
