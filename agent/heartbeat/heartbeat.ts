@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "#shared/client/log.ts";
-import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
-import { type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
+import { type SessionMessage, sessionLimits, sessionTopic } from "#shared/heartbeat/messages.ts";
 import { type OutsideBroker, outsideConnection } from "#shared/heartbeat/outside-broker.ts";
+import { watchConnection } from "#shared/net/connection-watch.ts";
 
 export interface HeartbeatOptions {
   readonly nodeName: string;
@@ -129,7 +129,7 @@ export class Heartbeat {
     client.on("connect", () => {
       reached = true;
       if (!outside) clearTimeout(this.renewal);
-      watchConnection(client.stream as Socket);
+      watchConnection(client.stream as Socket, sessionLimits);
       this.current = session;
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
       log.info("session begun", { broker, session: session.session });

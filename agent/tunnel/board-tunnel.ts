@@ -2,7 +2,7 @@ import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
-import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
+import { watchConnection } from "#shared/net/connection-watch.ts";
 import {
   longestPause_ms,
   Tunnel,
@@ -132,7 +132,7 @@ export class BoardTunnel {
       socket.on("error", fail).on("close", onClose);
       signal.addEventListener("abort", onEnd);
       socket.once("secureConnect", () => {
-        if (!watchConnection(socket, tunnelLimits)) socket.setKeepAlive(true, tunnelLimits.idle_s * 1000);
+        watchConnection(socket, tunnelLimits);
         socket.write(
           `GET ${tunnelPath} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`,
         );

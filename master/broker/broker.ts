@@ -2,17 +2,18 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Aedes, type AuthenticateError, type Client as MqttSession } from "aedes";
 import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
-import { watchConnection } from "#shared/heartbeat/connection-watch.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import {
   leaseDuration_s,
   nodeOfSessionTopic,
   nodeTopics,
   parseSessionMessage,
+  sessionLimits,
   sessionTopic,
 } from "#shared/heartbeat/messages.ts";
 import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
 import { Connections, connectionLimits } from "#shared/http/connections.ts";
+import { watchConnection } from "#shared/net/connection-watch.ts";
 import type { NodeLeases } from "./node-leases.ts";
 import { PacketLengths } from "./packet-lengths.ts";
 import type { ReaderReview } from "./readers.ts";
@@ -334,7 +335,7 @@ export class Broker {
     const connection: Connection = {
       node,
       socket,
-      isWatched: watchConnection(socket),
+      isWatched: watchConnection(socket, sessionLimits),
       keepalive_s: assumedKeepalive_s,
       isNamed: false,
       received: socket.bytesRead,

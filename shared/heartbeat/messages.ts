@@ -1,3 +1,5 @@
+import type { ConnectionLimits } from "#shared/net/connection-watch.ts";
+
 /**
  * What boards and the broker say to each other over MQTT 3.1.1.
  *
@@ -27,6 +29,9 @@ export const sessionIdAnnotation = "bramble.dev/session";
 export const nodeLeaseNamespace = "kube-node-lease";
 /** Kubelets' usual value; renewed at a quarter of it. */
 export const leaseDuration_s = 40;
+
+/** A session's connection: a board without power or link shows within 4 s, and a radio link may be gone for 3 s. */
+export const sessionLimits: ConnectionLimits = { dead_ms: 3_800, idle_s: 2, interval_s: 1 };
 
 const prefix = "bramble/v1/nodes/";
 

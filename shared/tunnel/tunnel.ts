@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
-import type { ConnectionLimits } from "#shared/heartbeat/connection-watch.ts";
 import { UnreadBytes } from "#shared/http/unread-bytes.ts";
+import type { ConnectionLimits } from "#shared/net/connection-watch.ts";
 import {
   encodeFrame,
   type Frame,
