@@ -276,8 +276,9 @@ main() {
     case $argument in
       --keep-data) keep_data=yes ;;
       *)
-        sed -n '3,6s/^# \{0,1\}//p' "$0"
-        exit 2
+        # What stands at the top.
+        sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
+        case $argument in -h | --help | help) exit 0 ;; *) exit 2 ;; esac
         ;;
     esac
   done

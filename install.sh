@@ -85,6 +85,13 @@ drop_in() { # folder text
   fi
   dropped_in=$changed changed=$before
 }
+# What stands at the top. Through a pipe there is no file to read it from.
+usage() {
+  case $0 in
+    */install.sh | install.sh) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0" ;;
+    *) say "run it without arguments; settings are variables, which stand at the top of install.sh" ;;
+  esac
+}
 has() { command -v "$1" >/dev/null 2>&1; }
 has_systemd() { [ -d /run/systemd/system ]; }
 
@@ -938,12 +945,20 @@ END
 
 main() {
   changed='' probe_files=''
-  # What `bramble store move etcd` needs of this script.
-  if [ "${1:-}" = etcd ]; then
-    own_etcd=yes
-    install_packages
-    return 0
-  fi
+  case ${1:-} in
+    '') ;;
+    # What `bramble store move etcd` needs of this script.
+    etcd)
+      own_etcd=yes
+      install_packages
+      return 0
+      ;;
+    -h | --help | help)
+      usage
+      return 0
+      ;;
+    *) die "install.sh takes no argument $1" "flags of Bramble go into a variable: INSTALL_BRAMBLE_EXEC=\"$*\"; install.sh --help lists all" ;;
+  esac
   look_at_machine
   check_variables
   need_space "$(dirname "$bin_dir")" 300

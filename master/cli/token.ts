@@ -93,7 +93,7 @@ export async function rotateToken(options: { readonly kubeconfig: string; readon
  */
 async function joinLine(server: string, token: string, ca: string, role: string): Promise<string> {
   const pin = await serverPin(server, ca);
-  return `curl -sfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token}${role} sh -`;
+  return `curl -sSfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token}${role} sh -`;
 }
 
 /** SHA-256 of the serving key, in curl's form. The certificate is checked against the CA first. */

@@ -106,7 +106,7 @@ describe("what people run by hand, and what images tell them", () => {
     const line = (await run("create", "--print-join")).stdout;
     const url = `https://${it.prefix}.11:6443`;
     expect(line).toMatch(
-      /^curl -sfk --pinnedpubkey 'sha256\/\/[^']+' \S+ \| sudo BRAMBLE_\S+ .*BRAMBLE_TOKEN=BR1\S+ sh -\n$/,
+      /^curl -sSfk --pinnedpubkey 'sha256\/\/[^']+' \S+ \| sudo BRAMBLE_\S+ .*BRAMBLE_TOKEN=BR1\S+ sh -\n$/,
     );
     expect(line).toContain(` ${url}/install.sh | sudo BRAMBLE_URL=${url} `);
     // The pin is the server's own key: curl takes it. The answer itself depends on what the master hands out.

@@ -51,6 +51,36 @@ test.each([
   expect([code, output]).toEqual([1, expect.stringContaining(`FAIL: ${name} `)]);
 });
 
+test.each(["--help", "-h", "help"])("install.sh %s says what can be set, and installs nothing", (word) => {
+  const { code, output } = run(["sh", join(root, "install.sh"), word]);
+  expect(code).toBe(0);
+  expect(output).toStartWith("Installs Bramble on this machine");
+  expect(output).toContain("\n  INSTALL_BRAMBLE_WAIT ");
+  expect(output).not.toContain("set -eu");
+  expect(output).not.toContain("becomes a");
+});
+
+test("install.sh takes no arguments, and says where flags go", () => {
+  expect(run(["sh", join(root, "install.sh"), "worker", "--node-label", "disk=ssd"])).toEqual({
+    code: 1,
+    output: [
+      "bramble: FAIL: install.sh takes no argument worker",
+      '    mend: flags of Bramble go into a variable: INSTALL_BRAMBLE_EXEC="worker --node-label disk=ssd"; install.sh --help lists all',
+      "",
+    ].join("\n"),
+  });
+});
+
+test.each([
+  ["--help", 0],
+  ["--keep-dta", 2],
+])("bramble-uninstall.sh %s says all of what it takes, and removes nothing", (word, code) => {
+  const ran = run(["sh", join(root, "bramble-uninstall.sh"), word]);
+  expect(ran.code).toBe(code);
+  expect(ran.output).toStartWith("Removes Bramble from this machine");
+  expect(ran.output).toEndWith("`bramble master leave`.\n");
+});
+
 test("a release in a folder that is named from here is found from everywhere", () => {
   const lines =
     "mkdir /mnt/a; : >/mnt/a/SHA256SUMS; cd /mnt; INSTALL_BRAMBLE_SOURCE=a; choose_source; echo $folder_source";
