@@ -62,7 +62,7 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
   const heartbeat = await startBoardLinks(start, access, { parts, log, kubeletSocket });
   endpoints.start();
   parts.add("endpoints", endpoints);
-  const inside = asPods ? { ...start, disabled: [...start.disabled, "proxy"] } : start;
+  const inside: AgentStart = asPods ? { ...start, disabled: [...start.disabled, "proxy"] } : start;
   await startBoardServices(inside, access, { parts, log, node: () => kubelet.node, signal });
   if (!start.disabled.includes("upgrade")) {
     const upgrade = boardUpgrade(start, access, { heartbeat, log, signal });

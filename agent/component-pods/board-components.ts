@@ -51,7 +51,7 @@ export async function startBoardComponents(
 
 export interface BoardComponents {
   readonly settings: AgentSettings;
-  readonly disabled: readonly string[];
+  readonly disabled: AgentStart["disabled"];
   readonly nodeName: string;
   /** A file that follows the masters and the board's certificate. */
   readonly kubeconfig: string;

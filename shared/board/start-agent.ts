@@ -1,5 +1,5 @@
+import type { OptionalPart } from "../config/agent-settings.ts";
 import type { AgentSettings } from "../config/settings.ts";
-
 import type { ComponentPod } from "./component-pod.ts";
 
 /** What an agent needs to know besides its settings; a master on the same board gives it the same way as a worker does. */
@@ -13,9 +13,8 @@ export interface AgentStart {
   readonly tokenFiles?: readonly string[] | undefined;
   /** MQTT brokers, `mqtts://host:port`. */
   readonly brokers: readonly string[];
-  /** Parts that do not run here: `dns`, `ingress`, `network-policy`, `proxy`, `routes`, `servicelb`, `local-storage`, `mdns`, and `upgrade` where the
-   *  program is not the agent's own to replace. */
-  readonly disabled: readonly string[];
+  /** Parts that do not run here. `upgrade` is one where the program is not the agent's own to replace. */
+  readonly disabled: readonly OptionalPart[];
   /** Further components that run on this board as static pods, with `asPods`. */
   readonly componentPods?: readonly ComponentPod[] | undefined;
 }

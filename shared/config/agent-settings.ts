@@ -1,5 +1,23 @@
 /** Settings of what runs on a board. */
-import { choice, duration, flag, integer, text, texts, toggle, under } from "./option.ts";
+import { choice, choices, duration, flag, integer, text, texts, toggle, under } from "./option.ts";
+
+/** What can be left out of a cluster, or of what a board does for it. */
+const optionalParts = [
+  "dns",
+  "ingress",
+  "network-policy",
+  "proxy",
+  "routes",
+  "servicelb",
+  "local-storage",
+  "helm-controller",
+  "metrics-server",
+  "dashboard",
+  "mdns",
+  "upgrade",
+] as const;
+
+export type OptionalPart = (typeof optionalParts)[number];
 
 /** The board as a node of the cluster. */
 const boardOptions = under("This board:", {
@@ -30,11 +48,7 @@ const boardOptions = under("This board:", {
     "as-pods",
     "run the components as static pods: on a master the control plane, on each board the service proxy and DNS; workers learn it from their master",
   ),
-  disable: texts(
-    "disable",
-    "PART",
-    "leave a part out: dns, ingress, network-policy, proxy, routes, servicelb, local-storage, helm-controller, metrics-server, dashboard, mdns",
-  ),
+  disable: choices("disable", "PART", "leave a part out", optionalParts),
 } as const);
 
 /** What containers run by, and where their images come from. */

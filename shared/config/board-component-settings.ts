@@ -1,5 +1,5 @@
 /** Settings of `bramble kubelet`, under upstream's names where upstream has them. */
-import { integer, text, texts, toggle, type ValuesOf } from "./option.ts";
+import { choices, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { workerOptions } from "./settings.ts";
 
 const port = { min: 0, max: 65_535 };
@@ -139,7 +139,7 @@ export const proxyOptions = {
     "where it keeps what it knows, to begin with when no API server answers; nowhere when empty",
     "",
   ),
-  disable: texts("disable", "PART", "dns: no board answers for the cluster's names itself"),
+  disable: choices("disable", "PART", "what no board answers for itself", ["dns"]),
   logLevel,
 } as const;
 

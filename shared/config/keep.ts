@@ -4,7 +4,7 @@ import { readIfPresent, writeSecureFile } from "../pki/secure-file.ts";
 /** Sets keys of a file of settings; all others, and comments, stay as they are. */
 export async function keepSettings(path: string, values: Readonly<Record<string, string>>): Promise<void> {
   const document = parseDocument(
-    (await readIfPresent(path)) ?? "# Settings of Bramble; `bramble help` lists them all.\n",
+    (await readIfPresent(path)) ?? "# Settings of Bramble; `bramble help master` lists them all.\n",
   );
   for (const [name, value] of Object.entries(values)) document.set(name, value);
   await writeSecureFile(path, document.toString());

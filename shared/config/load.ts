@@ -42,7 +42,9 @@ function readConfigFile(
   const known = new Set([...Object.values(options).map((option) => option.name), ...(file.otherNames ?? [])]);
   for (const name of Object.keys(parsed)) {
     if (!known.has(name))
-      throw new ConfigError(`${file.path}: no setting is named ${name}; \`bramble help\` lists them`);
+      throw new ConfigError(
+        `${file.path}: no setting is named ${name}; \`bramble help master\` and \`bramble help worker\` list them`,
+      );
   }
   return parsed as Record<string, unknown>;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { duration, parseDuration_ms, seconds, toggle } from "./option.ts";
+import { choices, duration, parseDuration_ms, seconds, toggle } from "./option.ts";
 
 describe("durations as Go writes them", () => {
   test.each([
@@ -22,6 +22,17 @@ describe("durations as Go writes them", () => {
   test("what is none is refused by the setting's name", () => {
     expect(() => duration("retry-period", "", "2s").parse("soon")).toThrow("retry-period: expected a duration");
   });
+});
+
+test("of parts those that there are can be named, in lists and with commas, and the description has them all", () => {
+  const option = choices("disable", "PART", "leave out", ["dns", "ingress"]);
+  expect(option.description).toBe("leave out: dns, ingress");
+  expect([option.parse("dns, ingress"), option.parse(["ingress"]), option.parse([])]).toEqual([
+    ["dns", "ingress"],
+    ["ingress"],
+    [],
+  ]);
+  expect(() => option.parse("dns,traefik")).toThrow('disable: expected some of dns, ingress, got "traefik"');
 });
 
 test("a toggle is on by its name alone, and off by its value", () => {

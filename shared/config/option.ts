@@ -168,6 +168,23 @@ export function texts(
   };
 }
 
+/** As `texts`, of these alone; they are listed in the description. */
+export function choices<const C extends string>(
+  name: string,
+  placeholder: string,
+  description: string,
+  known: readonly C[],
+): Option<readonly C[]> {
+  const list = texts(name, placeholder, `${description}: ${known.join(", ")}`);
+  const isKnown = (part: string): part is C => (known as readonly string[]).includes(part);
+  const parse = (value: unknown): readonly C[] =>
+    list.parse(value).map((part) => {
+      if (!isKnown(part)) throw expected(name, `some of ${known.join(", ")}`, part);
+      return part;
+    });
+  return { ...list, fallback: [], parse };
+}
+
 export function choice<const C extends string>(
   name: string,
   description: string,
