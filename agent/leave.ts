@@ -8,6 +8,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
+import { hasIdentity } from "#shared/pki/identity-files.ts";
 import { endProgram } from "#shared/process/end-program.ts";
 import type { BoardProgram } from "#shared/process/process-note.ts";
 import { foundMastersFile, readList } from "./masters.ts";
@@ -32,10 +33,14 @@ export async function leave(options: {
   readonly program: BoardProgram;
 }): Promise<void> {
   const { dataDir, timeout_s } = options;
+  const folder = join(dataDir, "agent", "identity");
+  if (!hasIdentity(folder))
+    throw new LeaveError(
+      `this board is in no cluster: ${folder} holds no identity. Run this as root, on the board itself`,
+    );
   const servers = [...options.servers, ...readList(join(dataDir, "agent", foundMastersFile))];
   if (servers.length === 0)
     throw new ConfigError("no master is named: give --server https://ADDRESS:6443, as `bramble worker` has it");
-  const folder = join(dataDir, "agent", "identity");
   const identity = await BoardIdentity.ensure({
     folder,
     servers,

@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
+import { hasIdentity } from "#shared/pki/identity-files.ts";
 import { noteProcess } from "#shared/process/process-note.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -10,7 +10,7 @@ import { startAgent } from "./agent.ts";
 /** `bramble worker`: runs this board's agent until it is told to end.
  *  @param settingsFile what the settings were read from, if it is there; install.sh's flags lie beside it. */
 export async function runWorker(settings: WorkerSettings, settingsFile: string): Promise<void> {
-  const isJoined = existsSync(join(settings.dataDir, "agent", "identity", "board.json"));
+  const isJoined = hasIdentity(join(settings.dataDir, "agent", "identity"));
   const maySearch = !settings.disable.includes("mdns") && (isJoined || settings.token !== "");
   if (settings.server.length === 0 && !maySearch) {
     throw new ConfigError(

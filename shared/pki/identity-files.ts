@@ -1,4 +1,5 @@
 import { createPrivateKey } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
 import { certificateSubject, type KeyAndCertificate, parseCertificate } from "./certificate.ts";
@@ -10,7 +11,12 @@ import { readIfPresent, writeSecureFile } from "./secure-file.ts";
  * spare.json. A board forgets its join token once it has joined, so a block of the card that cannot be read must not
  * cost it its identity.
  */
+const boardFile = "board.json";
 const spareFile = "spare.json";
+
+/** Whether the board has joined a cluster, as far as its card tells without being read. */
+export const hasIdentity = (folder: string): boolean =>
+  [boardFile, spareFile].some((file) => existsSync(join(folder, file)));
 
 export interface BoardFile {
   readonly nodeName: string;
@@ -52,14 +58,14 @@ export async function storeBoard(folder: string, stored: StoredBoard): Promise<v
   await writeIfChanged(join(folder, "ca.crt"), caCertificatePem, 0o644);
   await writeIfChanged(join(folder, "client.pem"), joinPem(client));
   // Last: a start that finds it finds everything.
-  await writeIfChanged(join(folder, "board.json"), `${JSON.stringify(board, undefined, 2)}\n`);
+  await writeIfChanged(join(folder, boardFile), `${JSON.stringify(board, undefined, 2)}\n`);
   await storeSpare(folder, stored);
 }
 
 /** As `storeBoard`, where the authorities have changed: the history goes first, for by it a join token of before is known to be
  *  of this cluster. */
 export async function storeTrust(folder: string, stored: StoredBoard): Promise<void> {
-  await writeIfChanged(join(folder, "board.json"), `${JSON.stringify(stored.board, undefined, 2)}\n`);
+  await writeIfChanged(join(folder, boardFile), `${JSON.stringify(stored.board, undefined, 2)}\n`);
   await storeBoard(folder, stored);
 }
 
@@ -74,7 +80,7 @@ interface Texts {
 
 async function readFiles(folder: string): Promise<Texts | undefined> {
   const [board, caCertificatePem, client] = await Promise.all(
-    ["board.json", "ca.crt", "client.pem"].map((file) => readReadable(join(folder, file))),
+    [boardFile, "ca.crt", "client.pem"].map((file) => readReadable(join(folder, file))),
   );
   if (board === undefined || caCertificatePem === undefined || client === undefined) return undefined;
   return { board, caCertificatePem, client };
