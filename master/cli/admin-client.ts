@@ -20,9 +20,9 @@ export function adminAccess(kubeconfig: string): AdminAccess {
   try {
     config = loadKubeconfig(kubeconfig);
   } catch (error) {
-    const { message, cause } = error as Error;
-    const why = cause instanceof Error ? `: ${cause.message}` : "";
-    throw new UserError(`${message}${why}. Run this on a master as root, or name a kubeconfig with --kubeconfig.`);
+    throw new UserError(
+      `${(error as Error).message}. Run this on a master as root, or name a kubeconfig with --kubeconfig.`,
+    );
   }
   const { servers, credentials } = config;
   return {

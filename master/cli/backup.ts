@@ -26,7 +26,7 @@ export async function backup(given: MasterSettings, to: string | undefined): Pro
   if (existsSync(path)) throw new UserError(`${path} is there already`);
   const files = await readKeyFiles(settings.dataDir);
   const items = await statePresent(settings);
-  const revision = Math.max(0, ...items.map((item) => item.revision));
+  const revision = items.reduce((newest, item) => Math.max(newest, item.revision), 0);
   const header = { revision, madeAt: new Date().toISOString(), version, files };
   const count = await writeBackup(path, header, fromList(items));
   console.log(`${path}: ${count} objects, and the cluster's keys. Keep it as you keep a password`);

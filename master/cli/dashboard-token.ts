@@ -1,6 +1,6 @@
-import { isAlreadyExists } from "#shared/api/errors.ts";
-import { clusterRoleBindings, serviceAccounts } from "#shared/api/resources.ts";
-import { adminAccess } from "./admin-client.ts";
+import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { clusterRoleBindings, clusterRoles, serviceAccounts } from "#shared/api/resources.ts";
+import { adminAccess, UserError } from "./admin-client.ts";
 
 export interface DashboardTokenOptions {
   readonly kubeconfig: string;
@@ -11,9 +11,16 @@ export interface DashboardTokenOptions {
 
 const namespace = "kube-system";
 
-/** `bramble token dashboard`: a ServiceAccount for each role, made when it is first asked for, and a token for it. */
+/** `bramble token dashboard`: a ServiceAccount for each role, made when it is first asked for, and a token for it. Throws
+ *  UserError where there is no such ClusterRole: whoever had the token would see nothing. */
 export async function createDashboardToken({ kubeconfig, role, ttl }: DashboardTokenOptions): Promise<void> {
   const { client, server } = adminAccess(kubeconfig);
+  await client.get(clusterRoles, { name: role }).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+    throw new UserError(
+      `--role: there is no ClusterRole ${role}; cluster-admin, admin, edit and view are in every cluster`,
+    );
+  });
   const name = `dashboard-${role.replace(/[^a-z0-9-]+/g, "-")}`;
   const present = (error: unknown): void => {
     if (!isAlreadyExists(error)) throw error;

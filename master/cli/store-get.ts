@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { queryStore } from "../store/admin.ts";
 import { encryptedPrefixes } from "../store/encryption-keys.ts";
+import { databaseOf, encryptionKeyFile } from "../store/store-choice.ts";
 
 export interface StoreGetOptions {
   readonly prefix?: boolean | undefined;
@@ -14,8 +15,8 @@ export async function storeGet(key: string, options: StoreGetOptions): Promise<n
   const { prefix = false, keysOnly = false, dataDir, runDir } = options;
   const files = {
     socketPath: join(runDir, "store.sock"),
-    path: join(dataDir, "store", "store.db"),
-    encryption: { keyFile: join(dataDir, "pki", "encryption.key"), prefixes: encryptedPrefixes },
+    path: databaseOf({ dataDir }),
+    encryption: { keyFile: join(dataDir, encryptionKeyFile), prefixes: encryptedPrefixes },
   };
   let found = false;
   for await (const value of queryStore(files, { key, prefix })) {

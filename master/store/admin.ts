@@ -24,6 +24,11 @@ interface RewriteRequest {
 /** A line in the place of an answer. */
 type Refusal = { readonly error: string };
 
+/** Nobody here has the store for whoever asks; the message says what to do. */
+class StoreAwayError extends Error {
+  override readonly name = "UserError";
+}
+
 const PAGE = 500;
 const LONGEST_QUERY = 4096;
 
@@ -115,32 +120,38 @@ export interface StoreFiles {
   readonly encryption?: SqliteOptions["encryption"];
 }
 
-/** The values that a query selects, in key order. Throws when neither a master nor a file is there. */
+/** The values that a query selects, in key order. Throws StoreAwayError when neither a master nor a file is there. */
 export async function* queryStore(files: StoreFiles, query: StoreQuery): AsyncGenerator<StoredValue> {
   const socket = await connectTo(files.socketPath);
   if (socket) yield* askMaster(socket, query);
   else yield* readFile(files, query);
 }
 
-/** undefined where nobody listens. */
+/** undefined where nobody listens. Rejects with StoreAwayError for who may not ask. */
 function connectTo(socketPath: string): Promise<Socket | undefined> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
     socket.once("connect", () => resolve(socket));
     socket.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
+      else if (error.code === "EACCES")
+        reject(new StoreAwayError(`${socketPath} is root's: put sudo before the command`));
       else reject(error);
     });
   });
 }
 
-/** Has the running master write all that is encrypted once more; gives the number of values. Throws where none runs. */
+/** Has the running master write all that is encrypted once more; gives the number of values. Throws StoreAwayError where none
+ *  runs. */
 export async function rewriteThrough(socketPath: string): Promise<number> {
   const socket = await connectTo(socketPath);
-  if (!socket) throw new Error(`no master runs here: nobody answers at ${socketPath}`);
+  if (!socket)
+    throw new StoreAwayError(
+      `no master runs here: nobody answers at ${socketPath}. Start it, then run the command again`,
+    );
   const request: RewriteRequest = { rewrite: encryptedPrefixes };
   for await (const answer of ask<{ readonly rewritten: number }>(socket, request)) return answer.rewritten;
-  throw new Error("the master ended before all was written: run the command again");
+  throw new StoreAwayError("the master ended before all was written: run the command again");
 }
 
 const askMaster = (socket: Socket, query: StoreQuery): AsyncGenerator<StoredValue> => ask(socket, query);
@@ -165,7 +176,10 @@ async function* ask<T extends object>(socket: Socket, query: StoreQuery | Rewrit
 }
 
 async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): AsyncGenerator<StoredValue> {
-  if (!existsSync(path)) throw new Error(`no master runs here, and there is no store at ${path}`);
+  if (!existsSync(path))
+    throw new StoreAwayError(
+      `no master runs here, and there is no store at ${path}: run this on a master as root (of a stopped master whose state is in etcd, etcdctl shows it)`,
+    );
   const transformer =
     encryption && existsSync(encryption.keyFile)
       ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)

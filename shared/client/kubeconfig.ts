@@ -25,7 +25,7 @@ export function loadKubeconfig(path: string, contextName?: string): ClientConfig
     try {
       return readFileSync(path, "utf8");
     } catch (error) {
-      throw new KubeconfigError(`cannot read the kubeconfig ${path}`, { cause: error });
+      throw new KubeconfigError(`cannot read the kubeconfig ${path}: ${(error as Error).message}`, { cause: error });
     }
   };
   let text = read();
@@ -51,7 +51,7 @@ export function loadKubeconfig(path: string, contextName?: string): ClientConfig
 }
 
 export function parseKubeconfig(text: string, folder: string, contextName?: string): ClientConfig {
-  const config = mapping(parse(text));
+  const config = mapping(parsed(text));
   const name = contextName ?? textOf(config, "current-context");
   if (!name) throw new KubeconfigError("the kubeconfig names no current context");
   const context = named(config, "contexts", name, "context");
@@ -70,14 +70,14 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
       return () => decoded;
     }
     const path = textOf(from, key);
-    return path ? () => readFileSync(resolve(folder, path), "utf8") : () => undefined;
+    return path ? () => fileOf(key, resolve(folder, path)) : () => undefined;
   };
   const ca = pem(cluster, "certificate-authority");
   const certificate = pem(user, "client-certificate");
   const key = pem(user, "client-key");
   const tokenFile = textOf(user, "tokenFile");
   const token = (): string | undefined =>
-    tokenFile ? readFileSync(resolve(folder, tokenFile), "utf8").trim() : textOf(user, "token");
+    tokenFile ? fileOf("tokenFile", resolve(folder, tokenFile)).trim() : textOf(user, "token");
   return {
     servers: [...new Set([server, ...furtherServers(cluster)].map((each) => each.replace(/\/+$/, "")))],
     namespace: textOf(context, "namespace") ?? "default",
@@ -90,6 +90,22 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
       insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true,
     })),
   };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new KubeconfigError(`the kubeconfig is no YAML: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function fileOf(key: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new KubeconfigError(`the kubeconfig's ${key} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** The extension of a cluster's entry that names more API servers of the same cluster, for when the first is away. Other
