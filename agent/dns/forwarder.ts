@@ -3,12 +3,15 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
+import { BoundedMap } from "#shared/client/bounded-map.ts";
 import type { Upstream, ZoneSettings } from "./dns-settings.ts";
 import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, withId } from "./message.ts";
 
 const attempts = 3;
 const timeout_ms = 2000;
 const mostCached = 1000;
+/** A longer answer comes by TCP, and is rare: kept, a thousand of them would fill a board's memory. */
+const longestCached_bytes = 4096;
 const mostInFlight = 200;
 const ids = 65_536;
 /** Answers that are kept: that there is such a name, and that there is not. */
@@ -16,7 +19,7 @@ const lasting: ReadonlySet<number> = new Set([0, 3]);
 
 /** Asks other servers about names outside the cluster, the board's own resolvers unless told otherwise, with a small cache. */
 export class Forwarder {
-  private readonly cache = new Map<string, { readonly answer: Buffer; readonly until_ms: number }>();
+  private cache = new BoundedMap<{ readonly answer: Buffer; readonly until_ms: number }>(mostCached);
   private inFlight = 0;
 
   /** @param ownAddresses never asked: they are this server. */
@@ -55,7 +58,7 @@ export class Forwarder {
 
   /** Other settings: what was answered under the old ones says nothing. */
   forget(): void {
-    this.cache.clear();
+    this.cache = new BoundedMap(mostCached);
   }
 
   /** Read for each query that misses the cache: DHCP may change it at any time, and it is one small cached file. */
@@ -72,17 +75,15 @@ export class Forwarder {
   }
 
   private remember(key: string, answer: Buffer, longestLife_ms: number): void {
-    const packet = lasting.has(codeOf(answer)) ? decoded(answer) : undefined;
+    const isKept = lasting.has(codeOf(answer)) && answer.length <= longestCached_bytes;
+    const packet = isKept ? decoded(answer) : undefined;
     if (!packet) return;
     const ttls = (packet.answers ?? []).flatMap((record) =>
       "ttl" in record && record.ttl !== undefined ? [record.ttl] : [],
     );
     const life_ms = Math.min(longestLife_ms, ttls.length > 0 ? Math.min(...ttls) * 1000 : 5000);
     if (life_ms <= 0) return;
-    this.cache.delete(key);
     this.cache.set(key, { answer, until_ms: performance.now() + life_ms });
-    const oldest = this.cache.keys().next().value;
-    if (this.cache.size > mostCached && oldest !== undefined) this.cache.delete(oldest);
   }
 }
 

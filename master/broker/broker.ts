@@ -14,6 +14,7 @@ import {
 import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
 import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
+import { peerSubject } from "#shared/pki/peer-subject.ts";
 import type { NodeLeases } from "./node-leases.ts";
 import { PacketLengths } from "./packet-lengths.ts";
 import type { ReaderReview } from "./readers.ts";
@@ -370,9 +371,8 @@ export class Broker {
 
 /** `pi-3` for a certificate of system:node:pi-3 in system:nodes, else undefined. */
 function nodeOfCertificate(socket: TLSSocket): string | undefined {
-  const subject = socket.getPeerCertificate().subject as unknown as { CN?: string; O?: string | string[] } | undefined;
-  const organisations = [subject?.O ?? []].flat();
+  const { commonName, organizations } = peerSubject(socket);
   const prefix = "system:node:";
-  if (!organisations.includes("system:nodes") || !subject?.CN?.startsWith(prefix)) return undefined;
-  return subject.CN.slice(prefix.length);
+  if (!organizations.includes("system:nodes") || !commonName?.startsWith(prefix)) return undefined;
+  return commonName.slice(prefix.length);
 }

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { endpointSlices } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
@@ -13,6 +12,7 @@ import {
 } from "../store/encryption-keys.ts";
 import { encryptionKeyFile } from "../store/store-choice.ts";
 import { type AdminAccess, adminAccess, UserError } from "./admin-client.ts";
+import { servingMasters } from "./serving-masters.ts";
 
 /**
  * `bramble encryption rotate`: a new key for Secrets in the store. Each set of keys goes to all masters before the next one is
@@ -57,16 +57,9 @@ export async function rotateEncryption(options: {
 
 /** Every API server that serves, as `https://address:port`. */
 async function masters({ client, server }: AdminAccess): Promise<string[]> {
-  const { items } = await client.list(endpointSlices, {
-    namespace: "default",
-    labelSelector: "kubernetes.io/service-name=kubernetes",
-  });
-  const found = items.flatMap(({ endpoints, ports }) => {
-    const port = ports?.[0]?.port ?? Number(new URL(server).port);
-    const addresses = (endpoints ?? []).flatMap((endpoint) => endpoint.addresses);
-    return addresses.map((address) => `https://${hostPort(address, port)}`);
-  });
-  return found.length > 0 ? [...new Set(found)] : [server];
+  const usual = Number(new URL(server).port);
+  const found = (await servingMasters(client)).map(({ address, port = usual }) => `https://${hostPort(address, port)}`);
+  return found.length > 0 ? found : [server];
 }
 
 async function put({ config }: AdminAccess, server: string, keys: string): Promise<void> {

@@ -162,16 +162,15 @@ export async function describeMembers(dataDir: string): Promise<string[]> {
       seen.map(async ({ member, isHealthy }) => {
         const endpoint = clientUrlsOf(member).at(-1) ?? "";
         const status = isHealthy ? await members.status(endpoint).catch(() => undefined) : undefined;
+        const state = (): string => {
+          if (member.name === "") return "not started";
+          if (!isHealthy) return "does NOT answer";
+          return status?.leader === member.id ? "leads" : "well";
+        };
         return [
           nameOf(member),
           endpoint,
-          member.name === ""
-            ? "not started"
-            : isHealthy
-              ? status?.leader === member.id
-                ? "leads"
-                : "well"
-              : "does NOT answer",
+          state(),
           ...(member.isLearner ? ["catching up"] : []),
           ...(status
             ? [

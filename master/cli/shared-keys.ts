@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
-import { endpointSlices, secrets } from "#shared/api/resources.ts";
+import { secrets } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type KeyFiles, PkiError, readAuthorityFiles } from "../pki/cluster-authorities.ts";
 import { clusterKeysKey, keysDigest, keysOf, keysSecret } from "../pki/cluster-keys.ts";
 import { mastersBehind } from "../pki/rotation-progress.ts";
 import { UserError } from "./admin-client.ts";
+import { servingMasters } from "./serving-masters.ts";
 
 const look_ms = 1_000;
 
@@ -55,12 +56,8 @@ export class SharedKeys {
   /** Addresses of masters that serve and do not yet go by the present set. */
   async mastersBehind(): Promise<string[]> {
     await this.read();
-    const { items } = await this.client.list(endpointSlices, {
-      namespace: "default",
-      labelSelector: "kubernetes.io/service-name=kubernetes",
-    });
-    const addresses = items.flatMap(({ endpoints }) => (endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
-    return this.#secret ? mastersBehind(this.#secret, [...new Set(addresses)]) : addresses;
+    const addresses = (await servingMasters(this.client)).map(({ address }) => address);
+    return this.#secret ? mastersBehind(this.#secret, addresses) : addresses;
   }
 }
 

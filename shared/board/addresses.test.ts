@@ -35,6 +35,11 @@ test("preferred addresses come first where the board has them", () => {
   ]);
 });
 
+test("a named address is the board's although it would pass over it, whatever blanks stand around it", () => {
+  expect(boardAddresses()).not.toContain("127.0.0.1");
+  expect(boardAddresses({ preferred: "192.0.2.1, 127.0.0.1" })[0]).toBe("127.0.0.1");
+});
+
 test("of several default routes the one with the lowest metric counts", () => {
   const head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
   const table = `${head}\nwlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\neth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n`;

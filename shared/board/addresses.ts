@@ -31,7 +31,7 @@ export function orderAddresses(
   defaultInterface: string | undefined,
   { preferred = "", family = "IPv4" }: AddressOrder = {},
 ): string[] {
-  const chosen = preferred.split(",").map((address) => address.trim());
+  const chosen = addressesIn(preferred);
   const isChosen = (address: string): boolean => chosen.includes(address);
   const rank = ({ interfaceName, address, isIpv4 }: BoardAddress): number =>
     (isChosen(address) ? -4 * (chosen.length - chosen.indexOf(address)) : 0) +
@@ -44,10 +44,13 @@ export function orderAddresses(
     .map(({ address }) => address);
 }
 
+/** `10.0.0.1, fd00::1` as a list. */
+const addressesIn = (text: string): string[] => text.split(",").map((address) => address.trim());
+
 /** As orderAddresses, read from the kernel now. */
 export function boardAddresses(order: AddressOrder = {}): string[] {
   const { preferred = "", family = "IPv4" } = order;
-  const isNamed = (address: string): boolean => preferred.split(",").includes(address);
+  const named = addressesIn(preferred);
   // Read for every pod that is looked at: no file more than is needed.
   const interfaces = Object.entries(networkInterfaces()).filter(([name]) => preferred !== "" || !virtual.test(name));
   const isOfRouter = ({ address }: { readonly address: string }): boolean =>
@@ -58,7 +61,7 @@ export function boardAddresses(order: AddressOrder = {}): string[] {
     lastingOrder(addresses ?? [], flags)
       .filter(
         ({ internal, address }) =>
-          isNamed(address) || !(internal || ((flags.get(address) ?? 0) & addressFlags.passing) !== 0),
+          named.includes(address) || !(internal || ((flags.get(address) ?? 0) & addressFlags.passing) !== 0),
       )
       .map(({ address, family }) => ({ interfaceName, address, isIpv4: family === "IPv4" })),
   );

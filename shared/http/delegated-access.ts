@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { unauthorized } from "#shared/api/errors.ts";
+import { BoundedMap } from "#shared/client/bounded-map.ts";
 import type { Client } from "#shared/client/client.ts";
+import { peerSubject } from "#shared/pki/peer-subject.ts";
 
 /** Who asks, from a certificate or a token. */
 export interface Caller {
@@ -26,9 +28,9 @@ export interface Access {
 const answerFor_ms = 30_000;
 const mostAnswers = 256;
 
-/** Asks the API server who a caller is (TokenReview) and what he may do (SubjectAccessReview); answers are kept a while. */
+/** Asks the API server who a caller is (TokenReview) and what the caller may do (SubjectAccessReview); answers are kept a while. */
 export class DelegatedAccess implements Access {
-  readonly #answers = new Map<string, { readonly allowed: boolean; readonly until_ms: number }>();
+  readonly #answers = new BoundedMap<{ readonly allowed: boolean; readonly until_ms: number }>(mostAnswers);
 
   /** @param authorizing asks what callers may do, where that is not who asks who they are. */
   constructor(
@@ -40,10 +42,8 @@ export class DelegatedAccess implements Access {
   async callerOf(request: IncomingMessage): Promise<Caller | undefined> {
     const socket = request.socket as TLSSocket;
     if (socket.authorized) {
-      const subject = socket.getPeerCertificate().subject as unknown as
-        | { CN?: string; O?: string | string[] }
-        | undefined;
-      if (subject?.CN) return { user: subject.CN, groups: [...[subject.O ?? []].flat(), "system:authenticated"] };
+      const { commonName, organizations } = peerSubject(socket);
+      if (commonName) return { user: commonName, groups: [...organizations, "system:authenticated"] };
     }
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
     return token === undefined ? undefined : this.callerByToken(token);
@@ -54,10 +54,7 @@ export class DelegatedAccess implements Access {
     const known = this.#answers.get(key);
     if (known && known.until_ms > performance.now()) return known.allowed;
     const allowed = await this.#ask(caller, attributes);
-    this.#answers.delete(key);
     this.#answers.set(key, { allowed, until_ms: performance.now() + answerFor_ms });
-    const oldest = this.#answers.keys().next().value;
-    if (this.#answers.size > mostAnswers && oldest !== undefined) this.#answers.delete(oldest);
     return allowed;
   }
 

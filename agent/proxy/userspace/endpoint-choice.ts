@@ -1,3 +1,4 @@
+import { BoundedMap } from "#shared/client/bounded-map.ts";
 import type { Endpoint } from "../service-ports.ts";
 
 /** Clients remembered for one relay; the one silent for longest is forgotten first. */
@@ -11,7 +12,7 @@ interface Remembered {
 /** Which endpoint a client's next connection goes to: in turn, or the client's last one where affinity is asked for. */
 export class EndpointChoice {
   private next = 0;
-  private readonly clients = new Map<string, Remembered>();
+  private readonly clients = new BoundedMap<Remembered>(mostClients);
 
   constructor(private readonly now_ms: () => number = () => performance.now()) {}
 
@@ -29,10 +30,6 @@ export class EndpointChoice {
   /** This client was served by that endpoint. */
   remember(client: string, endpoint: Endpoint, affinity_s: number | undefined): void {
     if (affinity_s === undefined) return;
-    this.clients.delete(client);
     this.clients.set(client, { endpoint, until_ms: this.now_ms() + affinity_s * 1000 });
-    if (this.clients.size <= mostClients) return;
-    const [oldest] = this.clients.keys();
-    if (oldest !== undefined) this.clients.delete(oldest);
   }
 }
