@@ -4,6 +4,7 @@ import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "#shared/client/log.ts";
 import { type SessionMessage, sessionLimits, sessionTopic } from "#shared/heartbeat/messages.ts";
 import { type OutsideBroker, outsideConnection } from "#shared/heartbeat/outside-broker.ts";
+import { outOfUrl } from "#shared/http/host-port.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
 
 export interface HeartbeatOptions {
@@ -101,7 +102,7 @@ export class Heartbeat {
       : {
           ...credentials(),
           protocol: "mqtts",
-          host: hostname.replace(/^\[|\]$/g, ""),
+          host: outOfUrl(hostname),
           port: Number(port || 8883),
         };
     const client = mqtt.connect({

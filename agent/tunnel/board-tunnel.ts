@@ -2,6 +2,7 @@ import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
+import { outOfUrl } from "#shared/http/host-port.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
 import {
   longestPause_ms,
@@ -109,7 +110,7 @@ export class BoardTunnel {
     const { signal } = this.ending;
     return new Promise((resolve, reject) => {
       const socket = connectTls({
-        host: url.hostname.replace(/^\[|\]$/g, ""),
+        host: outOfUrl(url.hostname),
         port: Number(url.port || 443),
         ...this.options.credentials(),
         ALPNProtocols: ["http/1.1"],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
+import { outOfUrl } from "#shared/http/host-port.ts";
 import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
 import { knownMembers } from "../etcd/files.ts";
@@ -99,7 +100,7 @@ async function joinLine(server: string, token: string, ca: string, role: string)
 /** SHA-256 of the serving key, in curl's form. The certificate is checked against the CA first. */
 async function serverPin(server: string, ca: string): Promise<string> {
   const url = new URL(server);
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const host = outOfUrl(url.hostname);
   const der = await new Promise<Buffer>((resolve, reject) => {
     const socket = connect({ host, port: Number(url.port || 443), ca, ALPNProtocols: ["http/1.1"] });
     socket.once("secureConnect", () => {

@@ -6,6 +6,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { checkServerIdentity } from "node:tls";
+import { outOfUrl } from "#shared/http/host-port.ts";
 import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
@@ -269,7 +270,7 @@ function sessionTo({ endpoint, credentials }: ChannelOptions): ClientHttp2Sessio
     return connect("http://localhost", { settings, createConnection: () => connectSocket(path) });
   }
   if (endpoint.protocol === "http:") return connect(endpoint.origin, { settings });
-  const host = endpoint.hostname.replace(/^\[|\]$/g, "");
+  const host = outOfUrl(endpoint.hostname);
   return connect(endpoint.origin, {
     ...credentials?.(),
     // An address is no server name in TLS, and Bun fails on it; the certificate is checked against the address itself.

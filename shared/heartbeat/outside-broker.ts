@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { IClientOptions } from "mqtt";
 import { ConfigError } from "#shared/config/option.ts";
+import { outOfUrl } from "#shared/http/host-port.ts";
 
 /** A broker that is not the master's. Files are read anew for each connection. */
 export interface OutsideBroker {
@@ -42,7 +43,7 @@ export function outsideConnection(
   const isTls = protocol === "mqtts:";
   return {
     protocol: isTls ? "mqtts" : "mqtt",
-    host: hostname.replace(/^\[|\]$/g, ""),
+    host: outOfUrl(hostname),
     port: Number(port || (isTls ? 8883 : 1883)),
     ...(username ? { username } : {}),
     ...(passwordFile ? { password: readFileSync(passwordFile, "utf8").trimEnd() } : {}),

@@ -1,6 +1,7 @@
 import { connect as connectSocket } from "node:net";
 import { type Duplex, PassThrough, type Readable } from "node:stream";
 import { SpdyConnection } from "#agent/spdy/connection.ts";
+import { outOfUrl } from "#shared/http/host-port.ts";
 import { writeHead } from "#shared/http/http-over-stream.ts";
 import { type ExecSession, RuntimeError } from "../runtime.ts";
 
@@ -122,7 +123,7 @@ function exitCodeOf(text: string): number {
 
 /** The connection behind the answer to an upgrade. Rejects with what a server says that does not. */
 async function upgraded(url: URL, dial: Dial): Promise<Duplex> {
-  const connection = await dial(url.hostname.replace(/^\[|\]$/g, ""), Number(url.port));
+  const connection = await dial(outOfUrl(url.hostname), Number(url.port));
   const headers = { Host: url.host, Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol };
   writeHead(connection, "POST", url.pathname + url.search, [
     ...Object.entries(headers).flat(),
