@@ -2,6 +2,7 @@ import { isServedIngress, servesIngress } from "#shared/api/ingress.ts";
 import { endpointSlices, ingressClasses, ingresses, nodes, services } from "#shared/api/resources.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { addSliceIndexes, sliceByService } from "../proxy/slice-index.ts";
 import { type Backend, backendOf } from "./backends.ts";
@@ -52,7 +53,11 @@ export class IngressBoard {
         enqueue();
       }),
     );
-    this.running = this.work();
+    this.running = runQueueWorker(
+      this.queue,
+      () => this.apply(),
+      (_, error) => this.options.log.warn("cannot serve Ingresses; trying again", { error }),
+    );
     this.queue.add(sync);
   }
 
@@ -62,20 +67,6 @@ export class IngressBoard {
     await this.running;
     await this.server?.close();
     this.server = undefined;
-  }
-
-  private async work(): Promise<void> {
-    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
-      try {
-        await this.apply();
-        this.queue.forget(key);
-      } catch (error) {
-        this.options.log.warn("cannot serve Ingresses; trying again", { error });
-        this.queue.addRateLimited(key);
-      } finally {
-        this.queue.done(key);
-      }
-    }
   }
 
   private async apply(): Promise<void> {

@@ -12,6 +12,7 @@ import { namespaces, networkPolicies, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import {
   type IpFamily,
@@ -123,21 +124,23 @@ export class PolicySync {
   private async work(policiesKnown: Promise<void>): Promise<void> {
     if (!(await this.orStopped(policiesKnown))) return;
     this.queue.add(sync);
-    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
-      const served = this.waiting;
-      this.waiting = [];
-      try {
-        if (!(await this.syncOnce())) continue;
-        this.queue.forget(key);
-        this.queue.addAfter(key, recheck_ms);
-        for (const waiter of served) waiter.resolve();
-      } catch (error) {
-        this.options.log.error("cannot apply network policies; trying again", { error });
-        this.queue.addRateLimited(key);
-        for (const waiter of served) waiter.reject(error);
-      } finally {
-        this.queue.done(key);
-      }
+    await runQueueWorker(
+      this.queue,
+      () => this.serveWaiting(),
+      (_, error) => this.options.log.error("cannot apply network policies; trying again", { error }),
+    );
+  }
+
+  private async serveWaiting(): Promise<KeyOutcome> {
+    const served = this.waiting;
+    this.waiting = [];
+    try {
+      if (!(await this.syncOnce())) return undefined;
+      for (const waiter of served) waiter.resolve();
+      return { requeueAfter_ms: recheck_ms };
+    } catch (error) {
+      for (const waiter of served) waiter.reject(error);
+      throw error;
     }
   }
 

@@ -2,6 +2,7 @@ import { nodes } from "#shared/api/resources.ts";
 import type { ReadScope } from "#shared/client/client.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { PodNetwork } from "./pod-network.ts";
 
@@ -48,19 +49,20 @@ export class NetworkSync {
     await this.running;
   }
 
-  private async work(): Promise<void> {
-    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
-      try {
-        await (key === look ? this.look() : this.bringUp());
-        this.queue.forget(key);
-      } catch (error) {
-        this.log.warn("cannot set up the pod network; trying again", { error });
-        this.queue.addRateLimited(sync);
-      } finally {
-        this.queue.done(key);
-        if (key === look) this.queue.addAfter(look, look_ms);
-      }
-    }
+  private work(): Promise<void> {
+    const act = async (key: string): Promise<KeyOutcome> => {
+      if (key === look) return this.look();
+      await this.bringUp();
+      return undefined;
+    };
+    return runQueueWorker(this.queue, act, (key, error) => {
+      this.log.warn("cannot set up the pod network; trying again", { error });
+      if (key !== look) return undefined;
+      // What cannot be looked at is set up again.
+      this.queue.addRateLimited(sync);
+      this.queue.addAfter(look, look_ms);
+      return "give up";
+    });
   }
 
   private bringUp(): Promise<void> {
@@ -69,12 +71,14 @@ export class NetworkSync {
     return isUsable ? this.network.sync(lister.list()) : this.network.prepare();
   }
 
-  private async look(): Promise<void> {
+  private async look(): Promise<KeyOutcome> {
     this.looks += 1;
     const withRules = this.looks % looksPerRulesLook === 0;
-    if (!(await this.network.isDisturbed({ withRules }))) return;
-    this.log.info("the pod network was changed from outside; setting it up again");
-    this.queue.add(sync);
+    if (await this.network.isDisturbed({ withRules })) {
+      this.log.info("the pod network was changed from outside; setting it up again");
+      this.queue.add(sync);
+    }
+    return { requeueAfter_ms: look_ms };
   }
 }
 

@@ -4,6 +4,7 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { HealthChecks, serviceHealth } from "./health-checks.ts";
@@ -109,7 +110,14 @@ export class ServiceProxy {
     if (isInPlace.includes(true))
       await Promise.race([Promise.all(sources.map(({ synced }) => synced)), this.patience()]);
     if (this.stopped.signal.aborted) return;
-    this.running = this.work();
+    this.running = runQueueWorker(
+      this.queue,
+      () => this.syncOnce(),
+      (_, error) => {
+        this.inStep = false;
+        log.error("cannot make Services work; trying again", { error });
+      },
+    );
     this.queue.add(sync);
   }
 
@@ -126,25 +134,7 @@ export class ServiceProxy {
     this.healthChecks.serve(new Map());
   }
 
-  private async work(): Promise<void> {
-    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
-      try {
-        await this.syncOnce();
-        this.inStep = true;
-        this.applied_ms = Date.now();
-        this.queue.forget(key);
-        this.queue.addAfter(key, recheck_ms);
-      } catch (error) {
-        this.inStep = false;
-        this.options.log.error("cannot make Services work; trying again", { error });
-        this.queue.addRateLimited(key);
-      } finally {
-        this.queue.done(key);
-      }
-    }
-  }
-
-  private async syncOnce(): Promise<void> {
+  private async syncOnce(): Promise<KeyOutcome> {
     const { informers, node } = this.options;
     const slices = informers.lister(endpointSlices);
     const slicesOf = ({ metadata }: Service): readonly EndpointSlice[] =>
@@ -157,6 +147,9 @@ export class ServiceProxy {
         await mode.apply(ports, this.serviceCidrsOf(network));
       });
     this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
+    this.inStep = true;
+    this.applied_ms = Date.now();
+    return { requeueAfter_ms: recheck_ms };
   }
 
   /** Ranges that are not ready too: no Service gets an address there yet, and nobody else is to have it. */

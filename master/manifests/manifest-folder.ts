@@ -8,6 +8,7 @@ import type { Client } from "#shared/client/client.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { writeSecureFile } from "#shared/pki/secure-file.ts";
 import type { Part } from "#shared/process/parts.ts";
@@ -71,7 +72,11 @@ export class ManifestFolder {
     this.watcher = watch(folder, () => this.queue.addAfter(sync, soon));
     this.watcher.on("error", (error) => log.warn("manifests are looked at once a minute only", { error }));
     this.queue.add(sync);
-    this.running = this.work();
+    this.running = runQueueWorker(
+      this.queue,
+      () => this.syncAll(),
+      (_, error) => log.error("cannot apply the manifests; trying again", { error }),
+    );
   }
 
   async stop(): Promise<void> {
@@ -80,24 +85,8 @@ export class ManifestFolder {
     await this.running;
   }
 
-  private async work(): Promise<void> {
-    for (let key = await this.queue.get(); key !== undefined; key = await this.queue.get()) {
-      try {
-        if (await this.syncAll()) {
-          this.queue.forget(key);
-          this.queue.addAfter(key, look_ms);
-        } else this.queue.addRateLimited(key);
-      } catch (error) {
-        this.options.log.error("cannot apply the manifests; trying again", { error });
-        this.queue.addRateLimited(key);
-      } finally {
-        this.queue.done(key);
-      }
-    }
-  }
-
-  /** Resolves with whether all that could be read is applied. */
-  private async syncAll(): Promise<boolean> {
+  /** Looks again soon where not all that could be read is applied. */
+  private async syncAll(): Promise<KeyOutcome> {
     const { folder } = this.options;
     const names = await readdir(folder, { recursive: true });
     const all = new Set(names);
@@ -105,7 +94,7 @@ export class ManifestFolder {
     for (const name of Object.keys(this.applied)) if (!all.has(name)) await this.forget(name);
     let isDone = true;
     for (const file of files) isDone = (await this.syncFile(file)) && isDone;
-    return isDone;
+    return isDone ? { requeueAfter_ms: look_ms } : "not yet";
   }
 
   private async syncFile(file: string): Promise<boolean> {

@@ -7,6 +7,7 @@ import type { EventRecorder } from "./event-recorder.ts";
 import { Expectations } from "./expectations.ts";
 import type { IndexFunction, InformerEvent, InformerFactory, Lister } from "./informer.ts";
 import { type Log, silentLog } from "./log.ts";
+import { runQueueWorker } from "./queue-worker.ts";
 import { Turn } from "./turn.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -275,39 +276,27 @@ async function work(definition: ControllerDefinition, queue: WorkQueue, context:
   await workOn(queue, (key) => definition.reconcile(key, context), context.log);
 }
 
-/** One worker: takes keys until the queue is shut down. A key that failed comes back after its back-off. */
+/** One worker of a controller: what failed comes back after its back-off, and is told when that goes on. */
 export async function workOn(
   queue: WorkQueue,
   // biome-ignore lint/suspicious/noConfusingVoidType: a reconcile that asks for nothing just ends.
   reconcile: (key: string) => Promise<ReconcileResult | void>,
   log: Log,
 ): Promise<void> {
-  for (let key = await queue.get(); key !== undefined; key = await queue.get()) {
-    try {
-      const result = await reconcile(key);
-      queue.forget(key);
-      if (result) queue.addAfter(key, result.requeueAfter_ms);
-    } catch (error) {
-      retry(key, error, queue, log);
-    } finally {
-      queue.done(key);
+  await runQueueWorker(queue, reconcile, (key, error) => {
+    if (queue.isShutDown) return undefined;
+    if (error instanceof TerminalError) {
+      log.warn("gave up until the object changes", { key, error });
+      return "give up";
     }
-  }
-}
-
-function retry(key: string, error: unknown, queue: WorkQueue, log: Log): void {
-  if (queue.isShutDown) return;
-  if (error instanceof TerminalError) {
-    queue.forget(key);
-    log.warn("gave up until the object changes", { key, error });
-    return;
-  }
-  queue.addRateLimited(key);
-  // A cache that was behind, or a namespace on its way out, is ordinary life.
-  const ordinary = isConflict(error) || isNamespaceTerminating(error);
-  const fields = { key, error, failures: queue.failuresOf(key) };
-  if (ordinary || queue.failuresOf(key) < 3) log.debug("will try again", fields);
-  else log.warn("will try again", fields);
+    // A cache that was behind, or a namespace on its way out, is ordinary life.
+    const ordinary = isConflict(error) || isNamespaceTerminating(error);
+    const failures = queue.failuresOf(key) + 1;
+    const fields = { key, error, failures };
+    if (ordinary || failures < 3) log.debug("will try again", fields);
+    else log.warn("will try again", fields);
+    return undefined;
+  });
 }
 
 /** A create refused because the namespace is being deleted: nothing to do but wait for the end. */

@@ -8,6 +8,7 @@ import { apiServices, endpointSlices, services } from "#shared/api/resources.ts"
 import type { APIService, APIServiceCondition } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
@@ -100,25 +101,17 @@ export class Aggregator {
     }
   }
 
-  async #work(): Promise<void> {
-    for (;;) {
-      const name = await this.#queue.get();
-      if (name === undefined) return;
-      try {
-        if (name === LOCAL) await this.#keepLocal();
-        const isWell = name === LOCAL || (await this.#check(name));
-        // What is wrong may be mended where nobody tells of it; the longer it lasts, the more seldom this is looked for.
-        if (isWell) this.#queue.forget(name);
-        else this.#queue.addRateLimited(name);
-      } catch (error) {
-        if (!isConflict(error) && !isNotFound(error)) {
-          this.#options.log.warn("an APIService could not be followed", { name, error });
-        }
-        this.#queue.addRateLimited(name);
-      } finally {
-        this.#queue.done(name);
-      }
-    }
+  #work(): Promise<void> {
+    const look = async (name: string): Promise<KeyOutcome> => {
+      if (name === LOCAL) await this.#keepLocal();
+      // What is wrong may be mended where nobody tells of it; the longer it lasts, the more seldom this is looked for.
+      else if (!(await this.#check(name))) return "not yet";
+      return undefined;
+    };
+    return runQueueWorker(this.#queue, look, (name, error) => {
+      if (!isConflict(error) && !isNotFound(error))
+        this.#options.log.warn("an APIService could not be followed", { name, error });
+    });
   }
 
   /** One APIService for each group version served here, and none of ours for what is served no more. */

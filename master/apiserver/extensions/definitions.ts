@@ -10,6 +10,7 @@ import { customResourceDefinitions } from "#shared/api/resources.ts";
 import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -80,22 +81,15 @@ export class Definitions {
   }
 
   /** One at a time: names are given one after another. */
-  async #work(): Promise<void> {
-    for (;;) {
-      const name = await this.#queue.get();
-      if (name === undefined) return;
-      try {
-        await this.#reconcile(name);
-        this.#queue.forget(name);
-      } catch (error) {
-        if (!isConflict(error) && !isNotFound(error)) {
+  #work(): Promise<void> {
+    return runQueueWorker(
+      this.#queue,
+      (name) => this.#reconcile(name),
+      (name, error) => {
+        if (!isConflict(error) && !isNotFound(error))
           this.#options.log.warn("a CustomResourceDefinition could not be followed", { name, error });
-        }
-        this.#queue.addRateLimited(name);
-      } finally {
-        this.#queue.done(name);
-      }
-    }
+      },
+    );
   }
 
   async #reconcile(name: string): Promise<void> {
