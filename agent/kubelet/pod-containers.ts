@@ -1,4 +1,4 @@
-import type { Container, EphemeralContainer, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from "#shared/api/types/core-v1.generated.ts";
 
 export type ContainerType = "init" | "regular" | "ephemeral";
 
@@ -18,6 +18,16 @@ export function podContainers(spec: PodSpec): PodContainer[] {
 
 export function findContainer(spec: PodSpec, name: string): PodContainer | undefined {
   return podContainers(spec).find(({ container }) => container.name === name);
+}
+
+/** The volumes that its containers mount: others are not made present. */
+export function mountedVolumes(spec: PodSpec): Volume[] {
+  const used = new Set(
+    podContainers(spec).flatMap(({ container: { volumeMounts = [], volumeDevices = [] } }) =>
+      [...volumeMounts, ...volumeDevices].map(({ name }) => name),
+    ),
+  );
+  return (spec.volumes ?? []).filter(({ name }) => used.has(name));
 }
 
 /** A sidecar: an init container with restartPolicy Always (KEP-753). */

@@ -19,7 +19,7 @@ import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { ResizeError } from "./pod-resizer.ts";
 import { backOffKey } from "./pod-runtime-state.ts";
-import { VolumeError } from "./volumes/volume-error.ts";
+import { VolumesError } from "./volumes/volume-error.ts";
 import type { MountedVolume } from "./volumes/volume-manager.ts";
 
 /** One run of a plan: what its steps learn from each other. */
@@ -57,7 +57,8 @@ const executors: Executors = {
     try {
       run.volumes = await run.parts.volumes.mount(factsOf(run));
     } catch (error) {
-      if (error instanceof VolumeError) run.events.warning("FailedMount", error.message);
+      if (error instanceof VolumesError)
+        for (const { message } of error.failures) run.events.warning("FailedMount", message);
       throw error;
     }
   },
@@ -288,6 +289,7 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     host: parts.host,
     podFolder: parts.volumes.volatilePodFolder(podUid(pod)),
     sources: {
+    log: parts.log,
       facts: factsOf(run),
       objects: parts.objects,
       // Static pods do not wait for the API.

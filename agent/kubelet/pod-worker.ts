@@ -17,7 +17,7 @@ import type { PodTimes } from "./pod-work-times.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, rejectedStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
-import { VolumeError } from "./volumes/volume-error.ts";
+import { VolumesError } from "./volumes/volume-error.ts";
 import { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
 /** The pod is told to end: what still starts for it stops. */
@@ -361,8 +361,8 @@ export class PodWorker {
         await parts.volumes.refresh(factsOf({ pod: this.#pod, parts, podIPs: ips }));
       });
     } catch (error) {
-      if (!(error instanceof VolumeError)) throw error;
-      events.warning("FailedMount", error.message);
+      if (!(error instanceof VolumesError)) throw error;
+      for (const { message } of error.failures) events.warning("FailedMount", message);
       return parts.now_ms() + refreshRetry_ms;
     }
     return undefined;

@@ -65,7 +65,10 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
   test("a kubelet that starts again takes over what runs", async () => {
     await board.api.create(
       pods,
-      lasting("kept", { containers: [shell("main", wait)], volumes: [{ name: "own", emptyDir: {} }] }),
+      lasting("kept", {
+        containers: [shell("main", wait, { volumeMounts: [{ name: "own", mountPath: "/own" }] })],
+        volumes: [{ name: "own", emptyDir: {} }],
+      }),
     );
     const before = await board.untilPod("kept", isReady);
     const told = (await board.metrics()).split("\n");

@@ -3,6 +3,8 @@ import { isAbsolute, join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerConfig, Mount } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
+import type { Log } from "#shared/client/log.ts";
+import { formatPod } from "../pod-containers.ts";
 import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { configError } from "./container-error.ts";
 import { expand } from "./expansion.ts";
@@ -19,6 +21,7 @@ export interface MountInput {
   readonly host: Host;
   /** The pod's folder in memory. */
   readonly podFolder: string;
+  readonly log: Log;
   /** Can the pod's runtime make read-only what is mounted below a read-only mount? */
   readonly recursiveReadOnly: boolean;
 }
@@ -84,9 +87,9 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
     await mkdir(join(target, ".."), { recursive: true, mode: 0o750 });
     host.bindSubPath({ volumePath: volume.path, subPath, target, createMode: "inherit" });
   } catch (error) {
-    throw configError(
-      `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}": ${(error as Error).message}`,
-    );
+    // The pod is not told more: what stands in the way may be the board's own.
+    input.log.warn("a subPath cannot be mounted", { pod: formatPod(input.pod), container: container.name, error });
+    throw configError(`failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`);
   }
   return { hostPath: target, containerPath, readOnly, propagation, recursiveReadOnly };
 }
@@ -95,7 +98,9 @@ function isRecursive({ name, recursiveReadOnly }: VolumeMount, isSupported: bool
   if (recursiveReadOnly === "IfPossible") return isSupported;
   if (recursiveReadOnly !== "Enabled") return false;
   if (isSupported) return true;
-  throw configError(`volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`);
+  throw configError(
+    `failed to resolve recursive read-only mode: volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`,
+  );
 }
 
 function subPathOf(input: MountInput, mount: VolumeMount): string {

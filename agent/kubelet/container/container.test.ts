@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { Container, Pod, PodSpec, Service } from "#shared/api/types/core-v1.generated.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Host } from "#agent/host/host.ts";
+import type { Container, Pod, PodSpec, Service, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
+import { silentLog } from "#shared/client/log.ts";
+import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { ContainerStartError } from "./container-error.ts";
+import { containerMounts } from "./container-mounts.ts";
 import { cpuQuotaOf, cpuSharesOf, oomScoreAdjust } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment } from "./environment.ts";
@@ -46,6 +53,39 @@ test("Services become variables; the API server's in every namespace", () => {
   expect(with_links.get("KUBERNETES_SERVICE_HOST")).toBe("10.43.0.1");
   expect([...with_links.keys()].some((name) => /OTHER|HEADLESS/.test(name))).toBe(false);
   expect([...serviceEnvironment(all, "n", false).keys()].some((name) => name.startsWith("MY_APP"))).toBe(false);
+});
+
+test("a mount that cannot be had is told without what the board knows of it", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "mounts-"));
+  const mounts = (mount: Partial<VolumeMount>) =>
+    containerMounts({
+      pod: pod(),
+      container: { name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...mount }] },
+      attempt: 0,
+      volumes: new Map([["v", { path: "/volume", readOnly: false } as MountedVolume]]),
+      environment: [],
+      podIPs: [],
+      clusterDomain: "cluster.local",
+      host: {
+        unmountTree: () => undefined,
+        bindSubPath: () => {
+          throw new Error("ENOTDIR: /volume/secret-place");
+        },
+      } as unknown as Host,
+      podFolder: folder,
+      log: silentLog,
+      recursiveReadOnly: false,
+    });
+  try {
+    await expect(mounts({ subPath: "a" })).rejects.toThrow(
+      /^failed to prepare subPath for volumeMount "v" of container "c"$/,
+    );
+    await expect(mounts({ readOnly: true, recursiveReadOnly: "Enabled" })).rejects.toThrow(
+      'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime',
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("a missing key is told, an optional one left out", async () => {

@@ -34,10 +34,22 @@ export async function volumePayload(volume: Volume, sources: PayloadSources): Pr
   if (downwardAPI) return one({ downwardAPI }, downwardAPI.defaultMode, sources);
   if (!projected) return undefined;
   const files = new Map<string, ProjectedFile>();
+  const failures = new Set<string>();
   for (const source of projected.sources ?? []) {
-    for (const [path, file] of await one(source, projected.defaultMode, sources)) files.set(path, file);
+    try {
+      for (const [path, file] of await one(source, projected.defaultMode, sources)) files.set(path, file);
+    } catch (error) {
+      failures.add((error as Error).message);
+    }
   }
+  if (failures.size > 0) throw new Error(listed(failures));
   return files;
+}
+
+/** Several failures in one, as upstream words them. */
+function listed(messages: ReadonlySet<string>): string {
+  const all = [...messages].join(", ");
+  return messages.size === 1 ? all : `[${all}]`;
 }
 
 async function one(source: VolumeProjection, mode = defaultMode, sources: PayloadSources): Promise<Payload> {

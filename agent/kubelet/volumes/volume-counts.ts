@@ -2,7 +2,7 @@ import type { PersistentVolumeSpec, Pod, Volume } from "#shared/api/types/core-v
 import { gaugeFamily } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { HistogramTable } from "#shared/metrics/tables.ts";
-import { isTerminalPhase, podUid } from "../pod-containers.ts";
+import { isTerminalPhase, mountedVolumes, podUid } from "../pod-containers.ts";
 import { claimNameOf } from "./persistent-volume.ts";
 import { VolumePending } from "./volume-error.ts";
 
@@ -92,7 +92,7 @@ export class VolumeCounts {
       else counts.set(key, { labels: { plugin_name, state }, value: 1 });
     };
     for (const pod of pods)
-      for (const volume of pod.spec.volumes ?? []) {
+      for (const volume of mountedVolumes(pod.spec)) {
         const plugin = pluginOf(volume) ?? (await this.#behindClaim(pod, volume, known));
         if (!isTerminalPhase(pod.status?.phase)) count(plugin, "desired_state_of_world");
         // A container runs only with all volumes there, whoever brought them.

@@ -3,6 +3,14 @@ export class VolumeError extends Error {
   override readonly name = "VolumeError";
 }
 
+/** Some of a pod's volumes cannot be had yet: an event for each. */
+export class VolumesError extends Error {
+  override readonly name = "VolumesError";
+  constructor(readonly failures: readonly VolumeError[]) {
+    super(failures.map(({ message }) => message).join("; "));
+  }
+}
+
 /** Somebody else still has to do something for the volume; the board is prompted when that is done. Told of when it lasts. */
 export class VolumePending extends Error {
   override readonly name = "VolumePending";

@@ -15,7 +15,7 @@ import type { PodFacts } from "../container/field-ref.ts";
 import { BoundVolumes } from "./bound-volumes.ts";
 import { ServiceAccountTokens } from "./service-account-token.ts";
 import { pluginOf } from "./volume-counts.ts";
-import { VolumeError } from "./volume-error.ts";
+import { VolumesError } from "./volume-error.ts";
 import { VolumeManager } from "./volume-manager.ts";
 
 let folder: string;
@@ -26,7 +26,9 @@ afterEach(() => rm(folder, { recursive: true }));
 
 function facts(volumes: NonNullable<Pod["spec"]["volumes"]>): PodFacts {
   const metadata = { name: "pod", namespace: "test", uid: "uid-1", labels: { a: "1" } };
-  const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { containers: [], volumes } };
+  const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/${name}` }));
+  const spec = { containers: [{ name: "main", volumeMounts }], volumes };
+  const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata, spec };
   return { pod, podIPs: [], hostIPs: [], allocatable: {} };
 }
 
@@ -85,9 +87,24 @@ test("a volume whose object has gone stays as it is, and the others follow", asy
 
   const changed = facts([files, labels]);
   changed.pod.metadata.labels = { a: "2" };
-  await expect(volumes.refresh(changed)).rejects.toBeInstanceOf(VolumeError);
+  await expect(volumes.refresh(changed)).rejects.toBeInstanceOf(VolumesError);
   const shown = (name: string): Promise<string> => readFile(join(before.get(name)?.path ?? "", "a"), "utf8");
   expect([await shown("files"), await shown("labels")]).toEqual(["1", "2"]);
+});
+
+test("each volume that cannot be had is told with all that it lacks, the others are there, and what nothing mounts is left alone", async () => {
+  const volumes = manager(new Map());
+  const sources = [{ configMap: { name: "x" } }, { secret: { name: "y" } }, { configMap: { name: "x" } }];
+  const given = facts([files, { name: "several", projected: { sources } }, labels]);
+  given.pod.spec.volumes?.push({ name: "unused", configMap: { name: "absent" } });
+  const failure = await volumes.mount(given).catch((error: unknown) => error);
+  expect((failure as VolumesError).failures.map(({ message }) => message)).toEqual([
+    'MountVolume.SetUp failed for volume "files" : configmaps "map" not found',
+    'MountVolume.SetUp failed for volume "several" : [configmaps "x" not found, secrets "y" not found]',
+  ]);
+  expect((await volumes.mount(facts([labels]))).size).toBe(1);
+  const shown = join(folder, "volatile/uid-1/volumes/kubernetes.io~downward-api/labels/a");
+  expect(await readFile(shown, "utf8")).toBe("1");
 });
 
 test.skipIf(process.getuid?.() !== 0 || !existsSync("/sys/kernel/mm/hugepages/hugepages-2048kB"))(

@@ -11,7 +11,7 @@ import { type CsiSource as CsiVolume, ephemeralHandle } from "../csi/csi-request
 import type { CsiVolumes } from "../csi/csi-volumes.ts";
 import { errnoOf } from "../files.ts";
 import { emptyDirsOnDisk } from "../node/storage-limits.ts";
-import { podUid } from "../pod-containers.ts";
+import { mountedVolumes, podUid } from "../pod-containers.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
 import type { BoundVolumes } from "./bound-volumes.ts";
 import { isVolatile, mountMedium } from "./empty-dir.ts";
@@ -24,7 +24,7 @@ import { volumePayload } from "./payload.ts";
 import { claimNameOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { pluginOf, VolumeCounts } from "./volume-counts.ts";
-import { VolumeError, VolumePending } from "./volume-error.ts";
+import { VolumeError, VolumePending, VolumesError } from "./volume-error.ts";
 import type { StatsSource } from "./volume-stats.ts";
 
 export interface MountedVolume {
@@ -86,9 +86,9 @@ export class VolumeManager {
   }
 
   /**
-   * All volumes of the pod by name. What a volume shows already stands when it cannot be had anew: a container is
-   * restarted although the ConfigMap has gone. Rejects with VolumeError naming the first volume that cannot be had, and
-   * with VolumePending while one is being attached.
+   * All volumes that containers of the pod mount, by name. What a volume shows already stands when it cannot be had anew: a
+   * container is restarted although the ConfigMap has gone. Rejects with VolumesError naming those that cannot be had, and with
+   * VolumePending while one is being attached; the others are present then.
    */
   async mount(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
     const uid = podUid(facts.pod);
@@ -102,7 +102,7 @@ export class VolumeManager {
     }
   }
 
-  /** Throws VolumeError, in upstream's words, once a pod has waited long for a volume; then again after as long. */
+  /** Throws VolumesError, in upstream's words, once a pod has waited long for a volume; then again after as long. */
   #tellWhenLate(pod: Pod, cause: VolumePending): void {
     const uid = podUid(pod);
     const now_ms = performance.now();
@@ -110,24 +110,33 @@ export class VolumeManager {
     const isLate = now_ms - since_ms >= patience_ms;
     this.#waitingSince_ms.set(uid, isLate ? now_ms : since_ms);
     if (!isLate) return;
-    const names = (pod.spec.volumes ?? []).filter((volume) => claimNameOf(pod, volume)).map(({ name }) => name);
+    const names = mountedVolumes(pod.spec)
+      .filter((volume) => claimNameOf(pod, volume))
+      .map(({ name }) => name);
     const list = `[${names.join(" ")}]`;
     const text = `Unable to attach or mount volumes: unmounted volumes=${list}, unattached volumes=${list}, failed to process volumes=[]: ${cause.message}`;
-    throw new VolumeError(text, { cause });
+    throw new VolumesError([new VolumeError(text, { cause })]);
   }
 
   async #mountAll(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
     const mounted = new Map<string, MountedVolume>();
-    for (const volume of facts.pod.spec.volumes ?? []) {
+    const failures: VolumeError[] = [];
+    let pending: VolumePending | undefined;
+    for (const volume of mountedVolumes(facts.pod.spec)) {
       try {
         mounted.set(volume.name, await this.#bring(volume, facts));
       } catch (error) {
         const shown = await this.#shown(volume, facts.pod);
-        if (!shown) throw error instanceof VolumePending ? error : mountError(volume, error);
-        this.options.log.warn("a volume stays as it is", { pod: facts.pod.metadata.name, volume: volume.name, error });
-        mounted.set(volume.name, shown);
+        if (shown) {
+          const { name } = facts.pod.metadata;
+          this.options.log.warn("a volume stays as it is", { pod: name, volume: volume.name, error });
+          mounted.set(volume.name, shown);
+        } else if (error instanceof VolumePending) pending ??= error;
+        else failures.push(mountError(volume, error));
       }
     }
+    if (failures.length > 0) throw new VolumesError(failures);
+    if (pending) throw pending;
     return mounted;
   }
 
@@ -140,16 +149,16 @@ export class VolumeManager {
 
   /**
    * Brings what shows API objects up to date, and CSI volumes that their drivers want to see to again. Rejects with
-   * VolumeError, the other volumes refreshed.
+   * VolumesError, the other volumes refreshed.
    */
   async refresh(facts: PodFacts): Promise<void> {
     const failures: VolumeError[] = [];
     const csiIsDue = (this.options.csi?.loaded?.refreshAt_ms(podUid(facts.pod)) ?? Infinity) <= Date.now();
-    for (const volume of facts.pod.spec.volumes ?? []) {
+    for (const volume of mountedVolumes(facts.pod.spec)) {
       if (!payloadKind(volume) && !(csiIsDue && mayBeCsi(facts.pod, volume))) continue;
       await this.#bring(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
     }
-    if (failures[0]) throw failures[0];
+    if (failures.length > 0) throw new VolumesError(failures);
   }
 
   /** Takes everything of a pod off the board: mounts first, then folders. What is not the pod's stays. */
