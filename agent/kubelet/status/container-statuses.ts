@@ -28,14 +28,18 @@ export interface ContainerStatusInput {
 
 const restartGrace_ms = 10_000;
 
-/** Statuses of all containers of one type in the order of the spec. As upstream's convertToAPIContainerStatuses. */
+/**
+ * Statuses of all containers of one type: those of init containers in the order of the spec, others by name. As upstream's
+ * convertToAPIContainerStatuses.
+ */
 export function containerStatuses(type: ContainerType, input: ContainerStatusInput): ContainerStatus[] {
-  return podContainers(input.pod.spec)
+  const statuses = podContainers(input.pod.spec)
     .filter((entry) => entry.type === type)
     .map(({ container }) => {
       const status = stateOf(type, container, input);
       return type === "ephemeral" ? status : { ...status, ...readinessOf(type, container, status, input) };
     });
+  return type === "init" ? statuses : statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function stateOf(type: ContainerType, container: Container, input: ContainerStatusInput): ContainerStatus {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ContainerState, ContainerStatus, Pod, PodSpec, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { containerStatuses } from "./container-statuses.ts";
 import { podConditions } from "./pod-conditions.ts";
 import { podPhase } from "./pod-phase.ts";
 import { equal, statusPatch } from "./status-writer.ts";
@@ -60,6 +61,37 @@ describe("phase", () => {
     expect(phase(ended(1), "Always")).toBe("Pending");
     expect(phase(ended(1), "Never")).toBe("Failed");
   });
+});
+
+test("statuses of containers are in the order of their names, those of init containers in that of the spec", () => {
+  const names = (type: "init" | "regular") =>
+    containerStatuses(type, {
+      pod: {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "p" },
+        spec: {
+          initContainers: [{ name: "z" }, { name: "y" }],
+          containers: [{ name: "b" }, { name: "a-1" }, { name: "a" }],
+        },
+      },
+      observed: {
+        sandboxes: [],
+        containers: [],
+        resources: new Map(),
+        liveness: new Map(),
+        startup: new Map(),
+        backOff: () => undefined,
+      },
+      old: [],
+      waiting: new Map(),
+      readiness: new Map(),
+      runtimeName: "docker",
+      terminationMessage: () => "",
+      kubeletStartedAt_ms: 0,
+    }).map(({ name }) => name);
+  expect(names("regular")).toEqual(["a", "a-1", "b"]);
+  expect(names("init")).toEqual(["z", "y"]);
 });
 
 describe("conditions", () => {
