@@ -1,39 +1,99 @@
 import { expect, test } from "bun:test";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { ContainerRuntime } from "../runtime/runtime.ts";
-import { killPod, withinGrace } from "./kill.ts";
+import type { Container, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { ContainerRuntime, ContainerStatus } from "../runtime/runtime.ts";
+import { type KillContext, killContainer, killPod, withinGrace } from "./kill.ts";
 import type { ObservedPod } from "./planner/observed-pod.ts";
+import { endGrace_s } from "./pod-end.ts";
 import { PodEvents } from "./pod-events.ts";
 
-test("a pod that cannot be ended is told", async () => {
+/** A pod with one container that runs, and what is told of it. */
+function runningPod(
+  runtime: Partial<ContainerRuntime>,
+  container: Partial<Container> = {},
+  spec: Partial<PodSpec> = {},
+) {
   const pod: Pod = {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name: "p", namespace: "default", uid: "u" },
-    spec: { containers: [{ name: "main", image: "web:1" }] },
+    spec: { containers: [{ name: "main", image: "web:1", ...container }], ...spec },
   };
   const told: string[] = [];
   const recorder = {
     record: (_: unknown, { type, reason, message }: { type: string; reason: string; message: string }) =>
       void told.push(`${type} ${reason}: ${message}`),
   };
-  const runtime = { stopContainer: () => Promise.reject(new Error("the daemon hangs")) };
-  const container = { id: "c", name: "main", state: "running" };
-  const killing = killPod(
-    {
-      pod,
-      runtime: runtime as unknown as ContainerRuntime,
-      observed: { sandboxes: [], containers: [container] } as unknown as ObservedPod,
-      events: new PodEvents(recorder, pod),
-    },
-    0,
-  );
+  const status = { id: "c", name: "main", state: "running" } as ContainerStatus;
+  const context: KillContext = {
+    pod,
+    runtime: runtime as ContainerRuntime,
+    observed: {
+      sandboxes: [{ id: "s", state: "ready", ips: ["127.0.0.1"] }],
+      containers: [status],
+    } as unknown as ObservedPod,
+    events: new PodEvents(recorder, pod),
+  };
+  return { context, status, told };
+}
+
+test("a pod that cannot be ended is told", async () => {
+  const { context, told } = runningPod({ stopContainer: () => Promise.reject(new Error("the daemon hangs")) });
+  const killing = killPod(context, 0);
   expect(killing).rejects.toThrow("the daemon hangs");
   await killing.catch(() => undefined);
   expect(told).toEqual([
     "Normal Killing: Stopping container main",
     "Warning FailedKillPod: error killing pod: the daemon hangs",
   ]);
+});
+
+test("a container is asked to end before it is killed, also without a grace period", async () => {
+  const given: number[] = [];
+  const stopContainer = async (_: string, grace_s: number): Promise<void> => void given.push(grace_s);
+  const { context, status } = runningPod({ stopContainer }, {}, { terminationGracePeriodSeconds: 0 });
+  await killContainer(context, status, { reason: "liveness-probe" });
+  expect(given).toEqual([2]);
+  const pod = (deletionGracePeriodSeconds?: number): Pod => ({
+    ...context.pod,
+    metadata: { deletionGracePeriodSeconds },
+    spec: { containers: [], terminationGracePeriodSeconds: 30 },
+  });
+  expect([endGrace_s(pod(), undefined), endGrace_s(pod(5), undefined), endGrace_s(pod(5), 3)]).toEqual([30, 5, 3]);
+  expect([endGrace_s(pod(0), undefined), endGrace_s(pod(), 0), endGrace_s(context.pod, undefined)]).toEqual([1, 1, 1]);
+});
+
+test("a hook by HTTPS that is answered in plain HTTP is asked that way, which is told", async () => {
+  const seen: (string | null)[] = [];
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      seen.push(request.headers.get("authorization"));
+      return new Response("", { status: 404 });
+    },
+  });
+  const hook = (port: number | undefined): Partial<Container> => ({
+    lifecycle: {
+      preStop: {
+        httpGet: { port: port ?? 0, scheme: "HTTPS", httpHeaders: [{ name: "authorization", value: "Bearer x" }] },
+      },
+    },
+  });
+  const stopContainer = async (): Promise<void> => undefined;
+  try {
+    const { context, status, told } = runningPod({ stopContainer }, hook(server.port));
+    await killContainer(context, status, { reason: "liveness-probe", grace_s: 60 });
+    expect(told).toEqual([
+      "Normal Killing: Stopping container main",
+      `Warning LifecycleHTTPFallback: request to HTTPS lifecycle hook 127.0.0.1:${server.port} got HTTP response, retry with HTTP succeeded`,
+    ]);
+    expect(seen).toEqual([null]);
+  } finally {
+    await server.stop(true);
+  }
+  const { context, status, told } = runningPod({ stopContainer }, hook(1));
+  await killContainer(context, status, { reason: "liveness-probe", grace_s: 60 });
+  expect(told.at(-1)).toBe("Warning FailedPreStopHook: PreStopHook failed");
 });
 
 test("a pod that the board ends takes its grace period and half of it, at least ten seconds, before it is told", async () => {

@@ -58,6 +58,7 @@ export async function killContainer(
         handler: preStop,
         podIP: podIPs(context.observed)[0] ?? pod.status?.podIP,
         timeout_ms: left_ms(),
+        events,
       });
       await within(hook, left_ms());
     } catch (error) {
@@ -66,7 +67,7 @@ export async function killContainer(
     }
   }
   if (options.turn && grace_s > 0) await within(options.turn, left_ms());
-  const rest_s = Math.max(Math.floor(left_ms() / 1000), grace_s === 0 ? 0 : least_s);
+  const rest_s = Math.max(Math.floor(left_ms() / 1000), least_s);
   await ignoreMissing(runtime.stopContainer(status.id, rest_s, container.lifecycle?.stopSignal));
 }
 

@@ -1,7 +1,8 @@
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Container, LifecycleHandler, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { formatPod } from "./pod-containers.ts";
-import { httpGet, httpGetTarget } from "./probes/http-get.ts";
+import type { PodEvents } from "./pod-events.ts";
+import { type HttpTarget, httpGet, httpGetTarget, plainHttpAnswer } from "./probes/http-get.ts";
 
 /** A hook did not do its work. */
 export class HookError extends Error {
@@ -16,6 +17,7 @@ export interface HookInput {
   readonly handler: LifecycleHandler;
   readonly podIP: string | undefined;
   readonly timeout_ms: number;
+  readonly events: Pick<PodEvents, "warning">;
 }
 
 /** Runs a postStart or preStop handler to its end. Rejects with HookError. */
@@ -58,20 +60,28 @@ async function runHttp(
   try {
     await httpGet(target, input.timeout_ms);
   } catch (error) {
-    // Hooks that said HTTPS were served over HTTP by old kubelets; upstream still falls back.
-    if (target.url.protocol === "https:" && isPlainHttpAnswer(error)) {
-      const plain = new URL(target.url);
-      plain.protocol = "http:";
-      const { Authorization: _, ...headers } = target.headers;
-      await httpGet({ url: plain, headers }, input.timeout_ms);
-      return;
-    }
+    if (target.url.protocol === "https:" && isPlainHttpAnswer(error) && (await succeedsPlainly(target, input))) return;
     const path = action.path ?? "";
     throw new HookError(`HTTP lifecycle hook (${path}) for ${where} failed - error: ${(error as Error).message}`);
   }
 }
 
-const isPlainHttpAnswer = (error: unknown): boolean =>
-  /wrong version number|packet length too long|EPROTO|http request|UNKNOWN_CERTIFICATE|tls/i.test(
-    (error as Error).message,
-  );
+/** Hooks that said HTTPS were served over HTTP by old kubelets; upstream still falls back, and tells. */
+async function succeedsPlainly({ url, headers }: HttpTarget, { timeout_ms, events }: HookInput): Promise<boolean> {
+  const plain = new URL(url);
+  plain.protocol = "http:";
+  // A port that is the scheme's own is left out of an URL.
+  plain.port = url.port || "443";
+  const open = Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization");
+  try {
+    await httpGet({ url: plain, headers: Object.fromEntries(open) }, timeout_ms);
+  } catch {
+    // The failure of the request that was asked for is the one to tell.
+    return false;
+  }
+  const message = `request to HTTPS lifecycle hook ${plain.host} got HTTP response, retry with HTTP succeeded`;
+  events.warning("LifecycleHTTPFallback", message);
+  return true;
+}
+
+const isPlainHttpAnswer = (error: unknown): boolean => (error as Error).message.endsWith(plainHttpAnswer);

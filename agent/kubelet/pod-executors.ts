@@ -213,6 +213,7 @@ const executors: Executors = {
       handler,
       podIP: run.podIPs[0],
       timeout_ms: longest_ms,
+      events,
     });
     try {
       await orAborted(run.signal, hook);
@@ -288,8 +289,8 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     clusterDomain: parts.clusterDns.domain,
     host: parts.host,
     podFolder: parts.volumes.volatilePodFolder(podUid(pod)),
-    sources: {
     log: parts.log,
+    sources: {
       facts: factsOf(run),
       objects: parts.objects,
       // Static pods do not wait for the API.

@@ -8,7 +8,7 @@ import { planPod } from "./planner/plan-pod.ts";
 import type { PodPlan } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
-import { giveBack, type PodFailure, removeTraces, stopPod } from "./pod-end.ts";
+import { giveBack, type PodFailure, PodStop, removeTraces } from "./pod-end.ts";
 import { PodEvents } from "./pod-events.ts";
 import { factsOf, newPlanRun } from "./pod-executors.ts";
 import { PodResizer } from "./pod-resizer.ts";
@@ -61,6 +61,7 @@ export class PodWorker {
   #observed: ObservedPod | undefined;
   readonly #waiting = new Map<string, WaitingReason>();
   readonly #resizer: PodResizer;
+  readonly #stop: PodStop;
   readonly #times: PodTimes;
 
   constructor(
@@ -70,6 +71,8 @@ export class PodWorker {
     this.uid = podUid(pod);
     this.#pod = pod;
     this.#resizer = new PodResizer(pod);
+    const ending = () => ({ pod: this.#pod, grace_s: this.#failure?.grace_s });
+    this.#stop = new PodStop(parts, ending, () => this.#observe());
     this.#times = parts.workTimes.ofPod();
     this.messages = new TerminationMessages(parts.runtime, parts.volumes.volatilePodFolder(this.uid));
   }
@@ -135,6 +138,7 @@ export class PodWorker {
     this.#pod = pod;
     this.parts.statuses.observe(pod);
     if (this.ending) this.#abort.abort(new PodEnding());
+    this.#stop.reconsider();
     this.prompt();
   }
 
@@ -150,6 +154,7 @@ export class PodWorker {
   fail(failure: PodFailure): void {
     if (this.#failure) return;
     this.#failure = failure;
+    this.#stop.reconsider();
     new PodEvents(this.parts.recorder, this.#pod).warning(failure.reason, failure.message);
     this.#abort.abort(new PodEnding());
     this.prompt();
@@ -381,7 +386,7 @@ export class PodWorker {
     const { parts, uid } = this;
     if (!this.#ended) {
       parts.probes.stopAllButReadiness(uid);
-      const after = await stopPod(parts, this.#pod, observed, this.#failure?.grace_s, () => this.#observe());
+      const after = await this.#stop.run(observed);
       this.#hasStopped = true;
       this.#stoppedAll.resolve();
       parts.onFreed(uid);

@@ -195,6 +195,18 @@ describe.skipIf(!canRunDockerd())("the life of pods", () => {
     expect(await Bun.file(join(board.dockerd.directory, "hooks", "order")).text()).toBe("start\nstop\nterm\n");
   }, 300_000);
 
+  test("a pod that is to end sooner than it was told does", async () => {
+    const deaf = "trap '' TERM; touch /tmp/deaf; while :; do sleep 1; done";
+    const containers = [shell("main", deaf, { readinessProbe: probe("/tmp/deaf") })];
+    await board.api.create(pods, lasting("deaf", { containers, terminationGracePeriodSeconds: 3600 }));
+    await board.untilPod("deaf", isReady);
+    const key = { namespace: "default", name: "deaf" };
+    await board.api.delete(pods, key);
+    await board.untilTold("deaf", "Stopping container main");
+    await board.api.delete(pods, key, { gracePeriodSeconds: 1 });
+    await board.untilGone("deaf");
+  }, 300_000);
+
   test("a resize in place changes the cgroup and not the container", async () => {
     const resources = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } });
     const sized = lasting("sized", { containers: [shell("main", wait, { resources: resources("100m", "32Mi") })] });

@@ -27,15 +27,32 @@ export function httpGetTarget(action: HTTPGetAction, container: Container, podIP
   const path = action.path ?? "";
   const base = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const url = new URL(path.startsWith("/") || path === "" ? base + path : `${base}/${path}`);
-  const headers: Record<string, string | string[]> = {};
-  for (const { name, value } of action.httpHeaders ?? []) {
-    const present = headers[name];
-    headers[name] = present === undefined ? value : [present, value].flat();
+  return { url, headers: headersOf(action, purpose) };
+}
+
+/** The client's own, whatever a pod says: what frames the request, which has no body. */
+const framing: ReadonlySet<string> = new Set(["connection", "content-length", "transfer-encoding", "trailer"]);
+/** Sent once, and not at all when a pod wants them empty. */
+const single: ReadonlySet<string> = new Set(["host", "user-agent", "accept"]);
+
+function headersOf({ httpHeaders = [] }: HTTPGetAction, purpose: string): Record<string, string | string[]> {
+  const given = new Map<string, { readonly name: string; readonly values: string[] }>();
+  for (const { name, value } of httpHeaders) {
+    const key = name.toLowerCase();
+    if (framing.has(key)) continue;
+    const present = given.get(key);
+    if (present) present.values.push(value);
+    else given.set(key, { name, values: [value] });
   }
-  const has = (name: string): boolean => Object.keys(headers).some((key) => key.toLowerCase() === name);
-  if (!has("user-agent")) headers["User-Agent"] = `kube-${purpose}/${version}`;
-  if (!has("accept")) headers["Accept"] = "*/*";
-  return { url, headers };
+  if (!given.has("user-agent")) given.set("user-agent", { name: "User-Agent", values: [`kube-${purpose}/${version}`] });
+  if (!given.has("accept")) given.set("accept", { name: "Accept", values: ["*/*"] });
+  const headers: Record<string, string | string[]> = {};
+  for (const [key, { name, values }] of given) {
+    const [first = ""] = values;
+    if (!single.has(key)) headers[name] = values.length === 1 ? first : values;
+    else if (first !== "") headers[name] = first;
+  }
+  return headers;
 }
 
 /**
@@ -97,6 +114,9 @@ function get({ url, headers }: HttpTarget, timeout_ms: number): Promise<HttpAnsw
   return promise;
 }
 
+/** How a failure ends whose server speaks plain HTTP where TLS was asked for. */
+export const plainHttpAnswer = "http: server gave HTTP response to HTTPS client";
+
 /** Connection failures in the words that Go has for them. */
 export function describe(error: unknown, url: URL): string {
   const address = `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
@@ -110,6 +130,9 @@ export function describe(error: unknown, url: URL): string {
       return `dial tcp ${address}: i/o timeout`;
     case "ECONNRESET":
       return `read tcp ${address}: read: connection reset by peer`;
+    // What came first was no TLS.
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+      return plainHttpAnswer;
     default:
       return (error as Error).message;
   }

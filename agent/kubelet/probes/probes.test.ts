@@ -47,6 +47,31 @@ describe("HTTP", () => {
     });
   });
 
+  test("a header is sent by the name that came first, one that is made empty is not, and what frames the request is the client's", async () => {
+    const lines: string[][] = [];
+    const port = await serve((request, response) => {
+      lines.push(request.rawHeaders);
+      response.end();
+    });
+    const httpHeaders = [
+      ["X-Mine", "1"],
+      ["x-mine", "2"],
+      ["Host", "one.example"],
+      ["host", "two.example"],
+      ["User-Agent", ""],
+      ["accept", ""],
+      ["Content-Length", "5"],
+      ["Transfer-Encoding", "chunked"],
+    ].map(([name = "", value = ""]) => ({ name, value }));
+    expect((await probe({ httpGet: { port, httpHeaders } })).result).toBe("success");
+    const sent = (lines[0] ?? []).map((text) => text.toLowerCase());
+    const names = sent.filter((_, index) => index % 2 === 0);
+    expect(sent[names.indexOf("host") * 2 + 1]).toBe("one.example");
+    expect(sent.join(" ")).toMatch(/x-mine (1 x-mine )?,? ?2|x-mine 1, 2/);
+    for (const absent of ["user-agent", "accept", "content-length", "transfer-encoding"])
+      expect(names).not.toContain(absent);
+  });
+
   test("redirects are followed on the host, and end with a warning elsewhere", async () => {
     const port = await serve((request, response) => {
       const targets: Record<string, string> = { "/near": "/there", "/far": "http://192.0.2.1/" };
