@@ -244,3 +244,25 @@ describe("update", () => {
     expect((await send("PUT", `${path}/large`, { ...made, metadata: { name: "large" } })).code).toBe(200);
   });
 });
+
+test("a binding takes back what room the pod was promised, and its condition stays where it stands", async () => {
+  const path = "/api/v1/namespaces/test/pods";
+  const spec = { containers: [{ name: "main", image: "example/app:1" }] };
+  await send("POST", path, { apiVersion: "v1", kind: "Pod", metadata: { name: "bound" }, spec });
+  const condition = (type: string) => ({ type, status: "False", reason: "Told", message: "told" });
+  const status = { nominatedNodeName: "a", conditions: [condition("PodScheduled"), condition("example.com/Other")] };
+  const merge = { "content-type": "application/merge-patch+json" };
+  await send("PATCH", `${path}/bound/status`, { status }, merge);
+  const binding = {
+    apiVersion: "v1",
+    kind: "Binding",
+    metadata: { name: "bound" },
+    target: { kind: "Node", name: "a" },
+  };
+  expect((await send("POST", `${path}/bound/binding`, binding)).code).toBe(201);
+  const { body } = await send("GET", `${path}/bound`);
+  expect([body.spec.nodeName, body.status.nominatedNodeName]).toEqual(["a", undefined]);
+  expect(
+    body.status.conditions.map(({ type, status }: { type: string; status: string }) => `${type}=${status}`),
+  ).toEqual(["PodScheduled=True", "example.com/Other=False"]);
+});

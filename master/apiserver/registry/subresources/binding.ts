@@ -89,11 +89,11 @@ function bound(pod: Pod, { target, metadata }: Binding, podName: string, at: str
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
     if (topologyLabels.includes(key)) draft.metadata.labels = { ...draft.metadata.labels, [key]: value };
   }
-  draft.status = { ...draft.status };
-  const others = (draft.status.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
-  draft.status.conditions = [
-    ...others,
-    { type: "PodScheduled", status: "True", lastProbeTime: undefined, lastTransitionTime: at },
-  ];
+  // What the node was cleared for is done with (KEP-5278).
+  const { nominatedNodeName: _, conditions = [], ...status } = draft.status ?? {};
+  const scheduled = { type: "PodScheduled", status: "True", lastProbeTime: undefined, lastTransitionTime: at };
+  const isNew = !conditions.some(({ type }) => type === "PodScheduled");
+  const replaced = conditions.map((one) => (one.type === "PodScheduled" ? scheduled : one));
+  draft.status = { ...status, conditions: isNew ? [...replaced, scheduled] : replaced };
   return draft as unknown as KubeObject;
 }
