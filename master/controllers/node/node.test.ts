@@ -185,7 +185,14 @@ describe("taints", () => {
           { key: "k", operator: "Exists", tolerationSeconds: 30 },
         ],
       ),
-    ).toBe(30);
+    ).toBe(60);
+    const other = { key: "other", effect: "NoExecute" };
+    const tolerations = [
+      { key: "k", operator: "Exists" },
+      { operator: "Exists", tolerationSeconds: 30 },
+    ];
+    expect(tolerated_s([taint], tolerations)).toBe(Number.POSITIVE_INFINITY);
+    expect(tolerated_s([taint, other], tolerations)).toBe(30);
   });
 });
 

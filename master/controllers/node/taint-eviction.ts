@@ -12,23 +12,24 @@ const noExecute = ({ spec }: Node): Taint[] => (spec?.taints ?? []).filter(({ ef
 
 /**
  * How long a pod may stay under these NoExecute taints, from when they were first seen (pure): 0 when one is not
- * tolerated, the shortest `tolerationSeconds` of those that are, infinity when none limits it.
+ * tolerated, the shortest `tolerationSeconds` of those that are, infinity when none limits it. Of several tolerations of
+ * one taint the first counts.
  */
 export function tolerated_s(taints: readonly Taint[], tolerations: readonly Toleration[]): number {
   let shortest_s = Number.POSITIVE_INFINITY;
   for (const taint of taints) {
-    const matching = tolerations.filter((toleration) => tolerates(toleration, taint));
-    if (matching.length === 0) return 0;
-    for (const { tolerationSeconds } of matching)
-      if (tolerationSeconds !== undefined) shortest_s = Math.min(shortest_s, Math.max(0, Number(tolerationSeconds)));
+    const matching = tolerations.find((toleration) => tolerates(toleration, taint));
+    if (!matching) return 0;
+    const { tolerationSeconds } = matching;
+    if (tolerationSeconds !== undefined) shortest_s = Math.min(shortest_s, Math.max(0, Number(tolerationSeconds)));
   }
   return shortest_s;
 }
 
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
 export function taintEvictionController(): ControllerDefinition {
-  /** When each pod that will have to go was first seen under taints, by UID. */
-  const since = new Map<string, number>();
+  /** When each pod that will have to go was first seen under taints, with its UID, by its key. */
+  const since = new Map<string, { readonly uid: string; readonly first_ms: number }>();
   return defineController({
     name: "taint-eviction-controller",
     serviceAccount: "node-controller",
@@ -46,20 +47,19 @@ export function taintEvictionController(): ControllerDefinition {
     async reconcile(key, { lister, client, clock, events }) {
       const pod = lister(pods).get(key);
       const uid = pod?.metadata.uid ?? "";
-      if (!pod || pod.metadata.deletionTimestamp) {
-        since.delete(uid);
-        return undefined;
-      }
+      const cancel = (): undefined => {
+        const message = `Cancelling deletion of Pod ${key}`;
+        const about = { apiVersion: "v1", kind: "Pod", ...splitKey(key) };
+        if (since.delete(key)) events.record(about, { type: "Normal", reason, message });
+      };
+      if (!pod || (since.get(key)?.uid ?? uid) !== uid) cancel();
+      if (!pod || pod.metadata.deletionTimestamp) return undefined;
       const node = lister(nodes).get(pod.spec?.nodeName ?? "");
       const taints = node ? noExecute(node) : [];
       const stay_s = tolerated_s(taints, pod.spec?.tolerations ?? []);
-      if (taints.length === 0 || stay_s === Number.POSITIVE_INFINITY) {
-        if (since.delete(uid))
-          events.record(pod, { type: "Normal", reason, message: `Cancelling deletion of Pod ${key}` });
-        return undefined;
-      }
-      const first_ms = since.get(uid) ?? clock.now_ms();
-      since.set(uid, first_ms);
+      if (taints.length === 0 || stay_s === Number.POSITIVE_INFINITY) return cancel();
+      const first_ms = since.get(key)?.first_ms ?? clock.now_ms();
+      since.set(key, { uid, first_ms });
       const left_ms = first_ms + stay_s * 1000 - clock.now_ms();
       if (left_ms > 0) return { requeueAfter_ms: left_ms };
       events.record(pod, { type: "Normal", reason, message: `Marking for deletion Pod ${key}` });
@@ -77,7 +77,7 @@ export function taintEvictionController(): ControllerDefinition {
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
-      since.delete(uid);
+      since.delete(key);
       return undefined;
     },
   });
