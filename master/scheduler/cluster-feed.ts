@@ -120,14 +120,14 @@ export class ClusterFeed {
     const { cache, queue, nominated, isOwn } = this.#parts;
     const { object: pod } = event;
     const uid = pod.metadata.uid ?? "";
-    if (!isOwn(pod)) return;
-    if (pod.metadata.deletionTimestamp) {
-      queue.delete(uid);
-      return;
-    }
-    if (cache.isAssumed(uid)) return;
+    if (!isOwn(pod) || cache.isAssumed(uid)) return;
     const info = new PodInfo(pod);
-    nominated.nominate(info, pod.status?.nominatedNodeName ?? "");
+    const nodeName = pod.status?.nominatedNodeName ?? "";
+    nominated.nominate(info, nodeName);
+    const nodeBefore = event.type === "update" ? (event.old.status?.nominatedNodeName ?? "") : "";
+    // Pods that counted with it there may come in its stead.
+    if (event.type === "update" && nodeBefore !== "" && nodeBefore !== nodeName)
+      queue.notice({ change: "podDeleted", freed: new PodInfo(event.old) });
     const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
     queue.set(info, changed ? "spec or labels" : "status only");
   }

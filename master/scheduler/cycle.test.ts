@@ -300,3 +300,40 @@ describe("preemption", () => {
 test("a big fleet is searched in part", () => {
   expect([50, 100, 1000, 5000].map((nodes) => feasibleWanted(nodes))).toEqual([50, 100, 420, 500]);
 });
+
+test("without nodes no plugin has rejected a pod: whatever changes may help", () => {
+  const volumes = [{ name: "v", persistentVolumeClaim: { claimName: "missing" } }];
+  const unfit = new TestCluster([]).decide(testPod("p", { volumes })) as Unfit;
+  expect([unfit.nodeCount, unfit.general, [...unfit.plugins]]).toEqual([0, undefined, []]);
+});
+
+test("what is wrong with a pod before its devices are looked at leaves nothing to say of them, and no room to make", () => {
+  const volumes = [{ name: "v", persistentVolumeClaim: { claimName: "missing" } }];
+  const unfit = new TestCluster([testNode("a")]).decide(testPod("p", { volumes })) as Unfit;
+  expect([explainUnfit(unfit), unfit.postFilterFailure]).toEqual([
+    '0/1 nodes are available: persistentvolumeclaim "missing" not found.',
+    "not found",
+  ]);
+});
+
+test("a pod whose nominated node was not even looked at may take others' places", () => {
+  const going = testPod(
+    "going",
+    { priority: 1 },
+    { status: { conditions: [{ type: "DisruptionTarget", status: "True", reason: "PreemptionByScheduler" }] } },
+  );
+  going.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  const cluster = new TestCluster([testNode("a"), testNode("b")], [[going, "a"]]);
+  const pinned = { key: "metadata.name", operator: "In", values: ["b"] };
+  const affinity = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields: [pinned] }] },
+    },
+  };
+  const high = testPod(
+    "high",
+    { priority: 9, affinity },
+    { requests: { cpu: "9" }, status: { nominatedNodeName: "a" } },
+  );
+  expect(cluster.preempt(high)).toMatchObject({ kind: "none", clearNomination: true });
+});

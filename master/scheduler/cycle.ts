@@ -15,8 +15,10 @@ export interface Unfit {
   readonly absentReason?: string | undefined;
   /** Plugins that rejected: only changes that concern them can help. */
   readonly plugins: ReadonlySet<string>;
-  /** What plugins say of it. What is wrong with the pod itself is nothing that a step of theirs would help. */
+  /** What plugins say of it. */
   readonly postFilter: readonly PostFilterResult[];
+  /** A plugin that had not begun could not say anything: then nobody after it is asked, and nobody has to go. */
+  readonly postFilterFailure?: string | undefined;
 }
 
 export type Decision = { readonly kind: "fits"; readonly node: string; readonly evaluated: number } | Unfit;
@@ -24,22 +26,43 @@ export type Decision = { readonly kind: "fits"; readonly node: string; readonly 
 /** Below this many nodes every one is looked at; above, a share, going round from where the last search ended. */
 const minFeasible = 100;
 
+interface Part {
+  readonly plugin: SchedulerPlugin;
+  readonly cycle: PluginCycle;
+}
+
+const postFilterOf = (parts: readonly Part[]): PostFilterResult[] =>
+  parts.flatMap(({ cycle }) => cycle.postFilter?.() ?? []);
+
+type AfterFilters = Pick<Unfit, "postFilter" | "postFilterFailure">;
+
 /** One pod's plugins, begun for a state of the cluster. */
 export class Cycle {
-  readonly #parts: readonly { readonly plugin: SchedulerPlugin; readonly cycle: PluginCycle }[];
+  readonly #parts: readonly Part[];
 
-  constructor(plugins: readonly SchedulerPlugin[], pod: PodInfo, cluster: ClusterView) {
+  constructor(
+    private readonly plugins: readonly SchedulerPlugin[],
+    pod: PodInfo,
+    cluster: ClusterView,
+  ) {
     this.#parts = plugins.flatMap((plugin) => {
       const cycle = plugin.begin(pod, cluster);
       return cycle ? [{ plugin, cycle }] : [];
     });
   }
 
-  /** The first plugin that turns down every node. */
-  get general(): { readonly plugin: string; readonly rejection: Rejection } | undefined {
-    for (const { plugin, cycle } of this.#parts)
-      if (cycle.reject) return { plugin: plugin.name, rejection: cycle.reject };
-    return undefined;
+  /** The first plugin that turns down every node. Those after it do not come to see the pod. */
+  get general():
+    | { readonly plugin: string; readonly rejection: Rejection; readonly postFilter: AfterFilters }
+    | undefined {
+    const at = this.#parts.findIndex(({ cycle }) => cycle.reject);
+    const { plugin, cycle } = this.#parts[at] ?? {};
+    if (!plugin || !cycle?.reject) return undefined;
+    const after = this.plugins.slice(this.plugins.indexOf(plugin) + 1);
+    const postFilter = after.some(({ hasPostFilter }) => hasPostFilter)
+      ? { postFilter: [], postFilterFailure: "not found" }
+      : { postFilter: postFilterOf(this.#parts.slice(0, at + 1)) };
+    return { plugin: plugin.name, rejection: cycle.reject, postFilter };
   }
 
   /** Names of the only nodes to look at, with the plugins that said so. */
@@ -61,7 +84,7 @@ export class Cycle {
   }
 
   postFilter(): PostFilterResult[] {
-    return this.#parts.flatMap(({ cycle }) => cycle.postFilter?.() ?? []);
+    return postFilterOf(this.#parts);
   }
 
   /** Weighted sums of all plugins' scores, in the nodes' order. */
@@ -113,8 +136,6 @@ export interface SearchQuestion {
 export function findFeasible(question: SearchQuestion, cleared: "first" | "as any other"): Feasible | Unfit {
   const { pod, plugins, cluster, nominated, search, percentageOfNodesToScore, timer = untimed } = question;
   const all = cluster.nodes();
-  const prefiltered = timer("PreFilter");
-  const cycle = new Cycle(plugins, pod, cluster);
   const unfit = (rest: Partial<Unfit>): Unfit => ({
     kind: "unfit",
     nodeCount: all.length,
@@ -123,9 +144,13 @@ export function findFeasible(question: SearchQuestion, cleared: "first" | "as an
     postFilter: [],
     ...rest,
   });
+  // No plugin has rejected it: whatever changes may help.
+  if (all.length === 0) return unfit({});
+  const prefiltered = timer("PreFilter");
+  const cycle = new Cycle(plugins, pod, cluster);
   const { general, onlyNodes } = cycle;
   prefiltered(statusOf(general?.rejection));
-  if (general) return unfit({ general: general.rejection, plugins: new Set([general.plugin]) });
+  if (general) return unfit({ general: general.rejection, plugins: new Set([general.plugin]), ...general.postFilter });
 
   const filtered = timer("Filter");
   const nominee = cleared === "first" ? cluster.node(pod.pod.status?.nominatedNodeName ?? "") : undefined;

@@ -43,6 +43,11 @@ export interface PluginCycle {
   scores?(feasible: readonly NodeInfo[]): readonly number[] | undefined;
 }
 
+/** A plugin could not judge, for a fault of what it was given: nobody is asked any more, and the pod is tried again. */
+export class PluginError extends Error {
+  override readonly name = "PluginError";
+}
+
 /** What a plugin says of a pod that no node takes. */
 export interface PostFilterResult {
   readonly reason: string;
@@ -86,7 +91,15 @@ export interface SchedulerPlugin {
   readonly wokenBy: ReadonlySet<ClusterChange>;
   /** Whether such a change can make the pod fit, seen by what it is about (queueing hints, KEP-4247). Absent: it may. */
   mayHelp?(pod: PodInfo, event: ClusterEvent): boolean;
-  /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod. */
+  /** Its cycles may have a `postFilter`. */
+  readonly hasPostFilter?: boolean;
+  /** Whether the pod has to wait for something before it is looked at at all. Asked anew after the changes that wake the
+   *  plugin, and when the pod itself has changed. */
+  keepsOut?(pod: PodInfo, cluster: ClusterView): boolean;
+  /** Whether `preBind` has anything to do for the pod. */
+  hasPreBind?(pod: PodInfo, cluster: ClusterView): boolean;
+  /** Reads the pod and the cluster once for all nodes; undefined when the plugin has nothing to do with this pod.
+   *  This and `filter` throw PluginError. */
   begin(pod: PodInfo, cluster: ClusterView): PluginCycle | undefined;
   /** The node is chosen: keeps what the pod will have there, so that the next decision counts with it. */
   reserve?(pod: PodInfo, nodeName: string, cluster: ClusterView): void;

@@ -3,6 +3,7 @@ import { keyOf } from "#shared/api/object.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import { type LabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
+import { isExclusiveDisk } from "./exclusive-disks.ts";
 
 /** A term of pod (anti-)affinity made ready to match. */
 export interface AffinityTerm {
@@ -77,7 +78,9 @@ export class PodInfo {
 function placedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, generation, deletionTimestamp } = metadata;
   const labels = metadata.labels && knownLabels.get(JSON.stringify(metadata.labels), metadata.labels);
-  const claims = spec.volumes?.filter(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim || ephemeral);
+  const claims = spec.volumes?.filter(
+    (volume) => volume.persistentVolumeClaim || volume.ephemeral || isExclusiveDisk(volume),
+  );
   const disruption = status?.conditions?.filter(({ type }) => type === "DisruptionTarget");
   return {
     apiVersion,

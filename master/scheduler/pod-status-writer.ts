@@ -31,6 +31,11 @@ export class PodStatusWriter {
     });
   }
 
+  /** The pod as it is then. */
+  async nominate(pod: Pod, nominatedNodeName: string): Promise<Pod> {
+    return pod.status?.nominatedNodeName === nominatedNodeName ? pod : this.#patch(pod, { nominatedNodeName });
+  }
+
   async clearNomination(pod: Pod): Promise<void> {
     await this.#patch(pod, { nominatedNodeName: null });
   }
@@ -61,9 +66,9 @@ export class PodStatusWriter {
     };
   }
 
-  async #patch({ metadata }: Pod, status: object): Promise<void> {
+  #patch({ metadata }: Pod, status: object): Promise<Pod> {
     const { name = "", namespace, uid } = metadata;
     const body = { metadata: { uid }, status };
-    await this.#client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
+    return this.#client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
   }
 }

@@ -69,7 +69,9 @@ function whyIneligible({ pod, priority }: PodInfo, unfit: Unfit, cluster: Cluste
   if (pod.spec?.preemptionPolicy === "Never") return "not eligible due to preemptionPolicy=Never.";
   const nominatedNode = pod.status?.nominatedNodeName ?? "";
   const node = cluster.node(nominatedNode);
-  if (!node || unfit.rejections.get(nominatedNode)?.preemptible === false) return undefined;
+  // One that was not looked at will not do either.
+  const against = unfit.general ?? unfit.rejections.get(nominatedNode);
+  if (!node || !against?.preemptible) return undefined;
   for (const other of node.pods.values())
     if (other.priority < priority && isBeingPreempted(other.pod))
       return "not eligible due to a terminating pod on the nominated node.";

@@ -70,13 +70,16 @@ export class Preemptor {
     { schedulerName, events }: Pick<Profile, "schedulerName"> & { readonly events: EventRecorder },
   ): Promise<void> {
     const { client, nominated, statuses } = this.options;
+    // Those that are going already need no telling.
+    const staying = victims.filter(({ pod }) => pod.metadata.deletionTimestamp === undefined);
+    if (staying.length === 0) return;
     // Pods of lower priority that were to come to this node have to look anew.
     for (const other of nominated.on(node)) {
       if (other.priority >= info.priority) continue;
       nominated.delete(other.uid);
       await statuses.clearNomination(other.pod);
     }
-    for (const { pod } of victims) {
+    for (const { pod } of staying) {
       try {
         await statuses.markPreempted(pod, schedulerName);
         const { name = "", namespace, uid } = pod.metadata;
@@ -99,7 +102,7 @@ export class Preemptor {
     unfit: Unfit,
     preemption: Profile["preemption"],
   ): PreemptionCandidates | NoPreemption | undefined {
-    if (unfit.nodeCount === 0 || !preemption) return undefined;
+    if (unfit.nodeCount === 0 || unfit.postFilterFailure !== undefined || !preemption) return undefined;
     const budgets = this.options.informers.lister(podDisruptionBudgets).list();
     return preemptionCandidates(question, unfit, budgets, preemption);
   }

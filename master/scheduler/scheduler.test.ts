@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { forbidden } from "#shared/api/errors.ts";
 import { events, nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
@@ -137,4 +138,53 @@ test("preempts pods of lower priority", async () => {
   await client.delete(pods, { namespace: "default", name: "low" }, { gracePeriodSeconds: 0 });
   await eventually(async () => (await get(client, "high")).spec?.nodeName === "a", "high on a");
   await eventually(async () => (await client.list(events)).items.some(({ reason }) => reason === "Preempted"));
+});
+
+const told = async (client: RecordingClient, name: string): Promise<string[]> =>
+  (await client.list(events)).items
+    .filter(({ involvedObject }) => involvedObject.name === name)
+    .map(({ reason, message }) => `${reason}: ${message}`);
+
+test("a pod that is being deleted is not looked at any more, and that is said", async () => {
+  const client = await start();
+  const held = testPod("held");
+  held.metadata.finalizers = ["example.com/hold"];
+  await client.create(pods, held);
+  const isTold = async () => (await get(client, "held")).status?.conditions?.[0]?.message !== undefined;
+  await eventually(isTold, "no nodes");
+  await client.delete(pods, { namespace: "default", name: "held" });
+  await client.create(nodes, testNode("a"));
+  const message = "FailedScheduling: skip schedule deleting pod: default/held";
+  await eventually(async () => (await told(client, "held")).includes(message), "the event");
+  expect((await get(client, "held")).spec?.nodeName).toBeUndefined();
+});
+
+test("a binding that fails is told, and tried again", async () => {
+  const client = await start();
+  let refusals = 1;
+  const { post } = client;
+  client.post = async (...args: Parameters<typeof post>) => {
+    if (args[2] === "binding" && refusals-- > 0) throw forbidden({ group: "", plural: "pods" }, "p", "not now");
+    return post.apply(client, args) as never;
+  };
+  await client.create(nodes, testNode("a"));
+  await client.create(pods, testPod("p"));
+  await eventually(async () => (await get(client, "p")).spec?.nodeName === "a", "p on a");
+  expect(await told(client, "p")).toContainEqual(
+    expect.stringMatching(/^FailedScheduling: running Bind plugin "DefaultBinder": .*not now/),
+  );
+});
+
+test("pods that are going already are not told again to make room", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a", { allocatable: { cpu: "1" } }));
+  const low = testPod("low", { priority: 1 }, { requests: { cpu: "1" } });
+  low.metadata.finalizers = ["example.com/hold"];
+  await client.create(pods, low);
+  await eventually(async () => (await get(client, "low")).spec?.nodeName === "a");
+  await client.delete(pods, { namespace: "default", name: "low" }, { gracePeriodSeconds: 30 });
+  await client.create(pods, testPod("high", { priority: 10 }, { requests: { cpu: "1" } }));
+  await eventually(async () => (await get(client, "high")).status?.nominatedNodeName === "a", "high nominated");
+  expect((await get(client, "low")).status?.conditions?.map(({ type }) => type)).toEqual(["PodScheduled"]);
+  expect((await told(client, "low")).filter((line) => line.startsWith("Preempted"))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { isNotFound } from "#shared/api/errors.ts";
 import { namespaces, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -9,22 +9,22 @@ import { type Log, silentLog } from "#shared/client/log.ts";
 import { SeriesEventRecorder } from "#shared/client/series-event-recorder.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { BindingCycle } from "./binding-cycle.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { defaultConfiguration, type SchedulerConfiguration } from "./configuration/configuration.ts";
-import type { Profile } from "./configuration/profile.ts";
 import { type Decision, decide, explainUnfit, type SearchQuestion, type SearchState, type Unfit } from "./cycle.ts";
 import { decideWithExtenders } from "./extenders/decide.ts";
 import { Extenders } from "./extenders/extenders.ts";
 import { HttpExtender } from "./extenders/http-extender.ts";
-import { type StepTimer, untimed } from "./extension-times.ts";
-import type { ClusterEvent, ClusterView, PostFilterResult, SchedulerPlugin } from "./framework.ts";
+import { type ClusterEvent, type ClusterView, PluginError, type PostFilterResult } from "./framework.ts";
 import { NominatedPods } from "./nominated-pods.ts";
 import type { PodInfo } from "./pod-info.ts";
 import { podResourceFamilies } from "./pod-resource-families.ts";
 import { PodStatusWriter } from "./pod-status-writer.ts";
 import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
 import { Preemptor } from "./preemptor.ts";
+import { type RunningProfile, timerOf } from "./running-profile.ts";
 import { SchedulerMetrics } from "./scheduler-metrics.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
@@ -43,15 +43,10 @@ export interface SchedulerOptions {
   readonly random?: (() => number) | undefined;
 }
 
+const failedScheduling = { type: "Warning", reason: "FailedScheduling", action: "Scheduling" } as const;
 const bindingsAtOnce = 32;
 /** A turn of the event loop should not be longer. */
 const turn_ms = 15;
-
-/** A profile at work. */
-interface RunningProfile extends Profile {
-  readonly events: EventRecorder;
-  readonly byName: ReadonlyMap<string, SchedulerPlugin>;
-}
 
 /** A pod that no node takes now. */
 interface Rejection {
@@ -87,6 +82,7 @@ export class Scheduler {
   readonly #statuses: PodStatusWriter;
   readonly #extenders: Extenders;
   readonly #preemptor: Preemptor;
+  readonly #binding: BindingCycle;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #detach: (() => void)[] = [];
   #loop: Promise<void> | undefined;
@@ -115,6 +111,7 @@ export class Scheduler {
     );
     this.#queue = new SchedulingQueue((name, info, event) => this.#mayHelp(name, info, event), {
       clock: this.#clock,
+      keptOutBy: (info) => this.#profileOf(info.pod)?.plugins.find((one) => one.keepsOut?.(info, this.#view))?.name,
       firstBackOff_ms: podInitialBackoffSeconds * 1000,
       longestBackOff_ms: podMaxBackoffSeconds * 1000,
     });
@@ -131,6 +128,17 @@ export class Scheduler {
       nominated: this.#nominated,
       statuses: this.#statuses,
       log: this.#log,
+    });
+    this.#binding = new BindingCycle({
+      client: options.client,
+      cache: this.#cache,
+      queue: this.#queue,
+      nominated: this.#nominated,
+      statuses: this.#statuses,
+      metrics: this.#metrics,
+      cluster: this.#view,
+      log: this.#log,
+      isStopping: () => this.#stopping,
     });
   }
 
@@ -177,9 +185,7 @@ export class Scheduler {
         const answers = this.#schedule(info);
         if (answers) await answers;
       } catch (error) {
-        this.#log.error("a decision failed", { pod: info.key, error });
-        this.#metrics.ended(info, "error");
-        this.#queue.retry(info);
+        this.#fail(info, "a decision failed", error);
       }
       while (this.#inFlight.size >= bindingsAtOnce) await Promise.race(this.#inFlight);
       if (this.#clock.now_ms() - turnBegan_ms > turn_ms) {
@@ -200,13 +206,20 @@ export class Scheduler {
       this.#queue.delete(info.uid);
       return undefined;
     }
+    const { name, namespace, deletionTimestamp } = info.pod.metadata;
+    if (deletionTimestamp) {
+      const message = `skip schedule deleting pod: ${namespace}/${name}`;
+      profile.events.record(info.pod, { ...failedScheduling, message });
+      this.#queue.delete(info.uid);
+      return undefined;
+    }
     this.#metrics.begun(info);
     const question = this.#question(info, profile);
     const extenders = this.#extenders.for(info.pod);
     if (extenders) return this.#scheduleWithExtenders(question, profile, extenders);
     const decision = decide(question, this.#random);
     if (decision.kind === "unfit") {
-      const through = this.#timer(profile)("PostFilter");
+      const through = timerOf(profile, this.#metrics)("PostFilter");
       const plan = this.#preemptor.plan(question, decision, profile.preemption);
       through(plan?.kind === "preempt" ? "Success" : "Unschedulable");
       this.#metrics.decided(info);
@@ -224,21 +237,11 @@ export class Scheduler {
     try {
       decision = await decideWithExtenders(question, extenders, this.#random);
     } catch (error) {
-      this.#log.warn("an extender failed", { pod: info.key, error });
-      this.#metrics.ended(info, "error");
-      this.#queue.retry(info);
-      profile.events.record(info.pod, {
-        type: "Warning",
-        reason: "FailedScheduling",
-        action: "Scheduling",
-        message: messageOf(error),
-      });
-      this.#inBackground(this.#tellTrouble(info, error));
-      return;
+      return this.#fail(info, "an extender failed", error);
     }
     let plan: PreemptionPlan | undefined;
     if (decision.kind === "unfit") {
-      const through = this.#timer(profile)("PostFilter");
+      const through = timerOf(profile, this.#metrics)("PostFilter");
       plan = await this.#preemptor.planWithExtenders(question, decision, profile.preemption, extenders);
       through(plan?.kind === "preempt" ? "Success" : "Unschedulable");
     }
@@ -251,12 +254,13 @@ export class Scheduler {
 
   #question(pod: PodInfo, profile: RunningProfile): SearchQuestion {
     const { plugins, percentageOfNodesToScore } = profile;
-    const [cluster, nominated, search, timer] = [this.#view, this.#nominated, this.#search, this.#timer(profile)];
+    const [cluster, nominated, search, timer] = [
+      this.#view,
+      this.#nominated,
+      this.#search,
+      timerOf(profile, this.#metrics),
+    ];
     return { pod, plugins, cluster, nominated, search, percentageOfNodesToScore, timer };
-  }
-
-  #timer({ schedulerName }: RunningProfile): StepTimer {
-    return (point) => this.#metrics.steps.begin(point, schedulerName);
   }
 
   #take(
@@ -266,81 +270,21 @@ export class Scheduler {
     extenders: Extenders | undefined,
   ): void {
     this.#cache.assume(info, node);
-    const reserved = this.#timer(profile)("Reserve");
+    const reserved = timerOf(profile, this.#metrics)("Reserve");
     for (const plugin of profile.plugins) plugin.reserve?.(info, node, this.#view);
     reserved("Success");
     this.#nominated.delete(info.uid);
-    this.#inBackground(this.#bind(info, node, profile, extenders));
+    this.#inBackground(this.#binding.run(info, node, profile, extenders));
   }
 
-  async #bind(
-    info: PodInfo,
-    nodeName: string,
-    profile: RunningProfile,
-    extenders: Extenders | undefined,
-  ): Promise<void> {
-    const { plugins, events } = profile;
-    const { name = "", namespace = "" } = info.pod.metadata;
-    const timer = this.#timer(profile);
-    let through = timer("PreBind");
-    try {
-      for (const plugin of plugins) {
-        const outcome = await plugin.preBind?.(info, nodeName, this.#client, this.#view);
-        if (outcome !== "pending") continue;
-        through("Pending");
-        this.#cache.forget(info.uid);
-        this.#queue.park(info, new Set([plugin.name]));
-        return;
-      }
-      through("Success");
-      through = timer("Bind");
-      if (!(await extenders?.bind(info.pod, nodeName))) await this.#writeBinding(info.pod, nodeName);
-      through("Success");
-      through = untimed("Bind");
-      this.#metrics.ended(info, "scheduled");
-      const effort = this.#queue.effortOf(info.uid);
-      if (effort) this.#metrics.bound(effort);
-      this.#queue.delete(info.uid);
-      events.record(info.pod, {
-        type: "Normal",
-        reason: "Scheduled",
-        action: "Binding",
-        message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
-      });
-    } catch (error) {
-      through("Error");
-      this.#cache.forget(info.uid);
-      this.#queue.notice({ change: "podDeleted", freed: info });
-      if (isNotFound(error)) return this.#queue.delete(info.uid);
-      if (!this.#queue.has(info.uid)) return;
-      this.#metrics.ended(info, "error");
-      this.#queue.retry(info);
-      if (isConflict(error) || this.#stopping)
-        return this.#log.debug("a binding was refused", { pod: info.key, error });
-      this.#log.warn("a binding failed", { pod: info.key, error });
-      await this.#tellTrouble(info, error);
-    } finally {
-      for (const plugin of plugins) plugin.release?.(info);
-    }
-  }
-
-  async #writeBinding({ metadata }: Pod, nodeName: string): Promise<void> {
-    const { name = "", namespace = "", uid } = metadata;
-    await this.#client.post(pods, { namespace, name }, "binding", {
-      apiVersion: "v1",
-      kind: "Binding",
-      metadata: { namespace, name, uid },
-      target: { kind: "Node", name: nodeName },
-    });
-  }
-
-  /** What kept the pod from its node had nothing to do with the nodes. */
-  async #tellTrouble(info: PodInfo, error: unknown): Promise<void> {
-    try {
-      await this.#statuses.unschedulable(info.pod, { reason: "SchedulerError", message: messageOf(error) });
-    } catch (failure) {
-      if (!isNotFound(failure)) throw failure;
-    }
+  /** Nothing came of looking at the pod, and not for what the cluster is like. */
+  #fail(info: PodInfo, what: "a decision failed" | "an extender failed", error: unknown): void {
+    const level = what === "a decision failed" && !(error instanceof PluginError) ? "error" : "warn";
+    this.#log[level](what, { pod: info.key, error });
+    this.#metrics.ended(info, "error");
+    this.#queue.retry(info);
+    const profile = this.#profileOf(info.pod);
+    if (profile) this.#inBackground(this.#binding.tellTrouble(info, profile, messageOf(error)));
   }
 
   #reject(info: PodInfo, unfit: Unfit, plan: PreemptionPlan | undefined, profile: RunningProfile): void {
@@ -349,13 +293,13 @@ export class Scheduler {
       unfit.nodeCount === 0 ? "no nodes available to schedule pods" : explainUnfit(unfit, whyStillUnfit(unfit, plan));
     let nominatedNodeName: string | undefined;
     if (plan?.kind === "preempt") nominatedNodeName = plan.candidate.node;
-    else if (plan?.clearNomination) nominatedNodeName = "";
+    else if (plan?.clearNomination || unfit.nodeCount === 0) nominatedNodeName = "";
     if (nominatedNodeName !== undefined) this.#nominated.nominate(info, nominatedNodeName);
     this.#metrics.ended(info, "unschedulable");
     if (plan?.kind === "preempt") this.#metrics.preempting(plan.candidate.victims.length);
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
-    events.record(info.pod, { type: "Warning", reason: "FailedScheduling", action: "Scheduling", message });
+    events.record(info.pod, { ...failedScheduling, message });
     const candidate = plan?.kind === "preempt" ? plan.candidate : undefined;
     const { postFilter } = unfit;
     this.#inBackground(this.#afterRejection(profile, { info, message, nominatedNodeName, postFilter, candidate }));
@@ -373,7 +317,7 @@ export class Scheduler {
       if (isNotFound(error)) return;
       this.#log.warn("could not finish a rejection", { pod: info.key, error });
       // Nothing may ever happen that would wake it: what it needed was not written.
-      if (postFilter.some(({ help }) => help)) this.#queue.retry(info);
+      if (candidate || postFilter.some(({ help }) => help)) this.#queue.retry(info);
     }
   }
 
@@ -403,7 +347,8 @@ export class Scheduler {
 }
 
 /** What came of the attempts to make room; empty where there were none, or room is made. */
-function whyStillUnfit({ postFilter }: Unfit, plan: PreemptionPlan | undefined): string {
+function whyStillUnfit({ postFilter, postFilterFailure }: Unfit, plan: PreemptionPlan | undefined): string {
+  if (postFilterFailure !== undefined) return postFilterFailure;
   if (plan?.kind === "preempt") return "";
   return [...postFilter.map(({ reason }) => reason), ...(plan ? [plan.message] : [])].join(", ");
 }

@@ -182,3 +182,30 @@ describe("a pod is not tried again for what cannot help it", () => {
     expect(await woken(info, plugin, event)).toBe(expected);
   });
 });
+
+test("a pod that a plugin keeps out is looked at once a change that concerns the plugin lets it in", async () => {
+  const clock = new ManualClock();
+  let isThere = false;
+  const queue = new SchedulingQueue(mayHelp, { clock, keptOutBy: () => (isThere ? undefined : "DynamicResources") });
+  const handed: (string | undefined)[] = [];
+  const take = async (): Promise<void> => {
+    for (let next = await queue.next(); next; next = await queue.next()) handed.push(next.pod.metadata.name);
+  };
+  void take();
+  const waiting = pod("p");
+  queue.set(waiting, "spec or labels");
+  queue.notice({ change: "devices" });
+  isThere = true;
+  queue.notice({ change: "storage" });
+  await clock.advance(0);
+  expect([handed, queue.pending]).toEqual([[], { active: 0, backoff: 0, unschedulable: 0, gated: 1 }]);
+  queue.notice({ change: "devices" });
+  await clock.advance(0);
+  expect(handed).toEqual(["p"]);
+  // What it needs may go again before it is tried anew.
+  isThere = false;
+  queue.park(waiting, new Set(["NodeResourcesFit"]));
+  queue.notice({ change: "nodeAdded", node: node("big") });
+  await clock.advance(60_000);
+  expect([handed, queue.pending.gated]).toEqual([["p"], 1]);
+});

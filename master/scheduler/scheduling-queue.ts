@@ -1,8 +1,10 @@
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
-import { QueueCounts, type QueueReason } from "./queue-counts.ts";
+import { QueueCounts, type QueuePart, type QueueReason } from "./queue-counts.ts";
 import type { PendingPods, SchedulingEffort } from "./scheduler-metrics.ts";
+
+const gatesPlugin = "SchedulingGates";
 
 interface Entry {
   info: PodInfo;
@@ -16,17 +18,24 @@ interface Entry {
   readyAt_ms: number;
   parkedAt_ms: number;
   rejectedBy: ReadonlySet<string>;
+  /** Why it is kept aside: "SchedulingGates", or the plugin that has it wait. */
+  keptOutBy: string | undefined;
   /** The last attempt went wrong: its back-off is kept even when there is nothing else to do. */
   failed: boolean;
   /** Changes seen while the pod was being decided on: it may have missed them. */
   readonly seenInFlight: Set<ClusterChange>;
 }
 
+/** The plugin that has the pod wait before it is looked at at all. */
+export type KeptOutBy = (pod: PodInfo) => string | undefined;
+
 /** Whether the change may let a pod fit that the plugin of that name rejected. */
 export type MayHelp = (plugin: string, pod: PodInfo, event: ClusterEvent) => boolean;
 
 export interface SchedulingQueueOptions {
   readonly clock?: Clock | undefined;
+  /** Absent: none is, but for gates. */
+  readonly keptOutBy?: KeptOutBy | undefined;
   readonly firstBackOff_ms?: number | undefined;
   readonly longestBackOff_ms?: number | undefined;
   /** A pod parked so long is tried again without any reason. */
@@ -36,7 +45,8 @@ export interface SchedulingQueueOptions {
 /**
  * Pods that wait for a node. Those ready come out by priority, then by age. One that no node takes is parked until a
  * change in the cluster concerns a plugin that rejected it; then it waits out its back-off (1 s, doubling to 10 s), unless
- * nothing else is to be done. Pods with scheduling gates are kept aside. The number of entries is that of unscheduled pods.
+ * nothing else is to be done. Pods with scheduling gates are kept aside, and those that a plugin keeps out until a change
+ * concerns it. The number of entries is that of unscheduled pods.
  */
 export class SchedulingQueue {
   readonly #clock: Clock;
@@ -45,6 +55,7 @@ export class SchedulingQueue {
   readonly #parkedAtMost_ms: number;
   readonly #entries = new Map<string, Entry>();
   readonly #mayHelp: MayHelp;
+  readonly #keptOutBy: KeptOutBy;
   readonly counts = new QueueCounts();
   #order = 0;
   #waiting: ((info: PodInfo | undefined) => void) | undefined;
@@ -57,30 +68,32 @@ export class SchedulingQueue {
     this.#longestBackOff_ms = options.longestBackOff_ms ?? 10_000;
     this.#parkedAtMost_ms = options.parkedAtMost_ms ?? 300_000;
     this.#mayHelp = mayHelp;
+    this.#keptOutBy = options.keptOutBy ?? (() => undefined);
   }
 
   /** A pod that needs a node, or its newer state. A change of the pod itself ends its parking. */
   set(info: PodInfo, changed: "spec or labels" | "status only"): void {
     const entry = this.#entries.get(info.uid);
-    const gated = (info.pod.spec?.schedulingGates?.length ?? 0) > 0;
     if (!entry) {
+      const keptOutBy = this.#whyKeptOut(info);
       this.#entries.set(info.uid, {
         info,
         since_ms: this.#clock.now_ms(),
         order: this.#order++,
         attempts: 0,
         firstTried_ms: undefined,
-        state: gated ? "gated" : "ready",
+        state: keptOutBy ? "gated" : "ready",
         readyAt_ms: 0,
         parkedAt_ms: 0,
         rejectedBy: new Set(),
+        keptOutBy,
         failed: false,
         seenInFlight: new Set(),
       });
-      this.counts.came(gated ? "unschedulable" : "active", "UnschedulablePodAdd");
+      this.counts.came(keptOutBy ? "unschedulable" : "active", "UnschedulablePodAdd");
     } else {
       entry.info = info;
-      if (entry.state === "gated" && !gated) this.#ready(entry, "UnschedulablePodUpdate");
+      if (entry.state === "gated") this.#ready(entry, "UnschedulablePodUpdate");
       if (entry.state === "unschedulable" && changed === "spec or labels")
         this.counts.came(this.#wake(entry), "UnschedulablePodUpdate");
     }
@@ -170,6 +183,8 @@ export class SchedulingQueue {
       if (entry.state === "inFlight") entry.seenInFlight.add(event.change);
       else if (entry.state === "unschedulable" && this.#concerns(entry, event))
         this.counts.woken(this.#wake(entry), event.change);
+      else if (entry.state === "gated" && this.#concernsGate(entry, event) && !this.#isKeptOut(entry))
+        this.counts.woken(this.#wake(entry), event.change);
     }
     this.#handOut();
   }
@@ -186,14 +201,33 @@ export class SchedulingQueue {
     return rejectedBy.size === 0;
   }
 
+  #whyKeptOut(info: PodInfo): string | undefined {
+    return (info.pod.spec?.schedulingGates?.length ?? 0) > 0 ? gatesPlugin : this.#keptOutBy(info);
+  }
+
+  /** Gates are taken away in the pod itself. */
+  #concernsGate({ keptOutBy, info }: Entry, event: ClusterEvent): boolean {
+    return keptOutBy !== undefined && keptOutBy !== gatesPlugin && this.#mayHelp(keptOutBy, info, event);
+  }
+
   /** Says to which part of the queue it has come. */
-  #wake(entry: Entry): "active" | "backoff" {
+  #wake(entry: Entry): QueuePart {
+    if (this.#isKeptOut(entry)) return "unschedulable";
     const isReady = entry.readyAt_ms <= this.#clock.now_ms();
     entry.state = isReady ? "ready" : "backingOff";
     return isReady ? "active" : "backoff";
   }
 
+  /** Looked at anew each time that the pod would become ready: what it needs may have gone meanwhile. */
+  #isKeptOut(entry: Entry): boolean {
+    entry.keptOutBy = this.#whyKeptOut(entry.info);
+    if (!entry.keptOutBy) return false;
+    entry.state = "gated";
+    return true;
+  }
+
   #ready(entry: Entry, why: QueueReason): void {
+    if (this.#isKeptOut(entry)) return;
     entry.state = "ready";
     this.counts.came("active", why);
   }

@@ -5,6 +5,9 @@ import type { ClusterView } from "./framework.ts";
 import { claimsOf, planVolumes } from "./plugins/volumes.ts";
 import type { PodInfo } from "./pod-info.ts";
 
+export const hasUnboundClaims = (info: PodInfo, cluster: ClusterView): boolean =>
+  claimsOf(info, cluster).some(({ claim }) => claim && !isBound(claim));
+
 /**
  * Asks for the volumes of a pod on its chosen node: reserves the volumes that fit, and names the node in the claims for
  * which a provisioner has to make one. "pending" until all claims are bound; then the pod is decided on again, and its

@@ -1,8 +1,8 @@
+import { newestDefault } from "#shared/api/newest-default.ts";
 import { ingressClasses, ingresses } from "#shared/api/resources.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { draftOf } from "./attributes.ts";
-import { newestDefault } from "./newest-default.ts";
 
 /** An Ingress that names no class gets the default one. */
 export class DefaultIngressClass implements AdmissionPlugin {

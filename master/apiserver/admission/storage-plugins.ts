@@ -1,3 +1,4 @@
+import { defaultStorageClassAnnotations, newestDefault } from "#shared/api/newest-default.ts";
 import { compareQuantities, parseQuantity } from "#shared/api/quantity.ts";
 import {
   persistentVolumeClaims,
@@ -9,7 +10,6 @@ import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { draftOf, isWriteTo, refusal } from "./attributes.ts";
-import { newestDefault } from "./newest-default.ts";
 
 const protectedKinds = [
   [persistentVolumes, "kubernetes.io/pv-protection"],
@@ -41,10 +41,7 @@ export class DefaultStorageClass implements AdmissionPlugin {
   async mutate(attributes: AdmissionAttributes): Promise<void> {
     const claim = draftOf(attributes, persistentVolumeClaims);
     if (!claim || attributes.operation !== "CREATE" || hasClass(claim)) return;
-    const name = newestDefault(this.reader.list(storageClasses), [
-      "storageclass.kubernetes.io/is-default-class",
-      "storageclass.beta.kubernetes.io/is-default-class",
-    ]);
+    const name = newestDefault(this.reader.list(storageClasses), defaultStorageClassAnnotations);
     if (name !== undefined) claim.spec = { ...claim.spec, storageClassName: name };
   }
 }

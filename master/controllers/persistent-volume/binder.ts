@@ -1,13 +1,12 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { defaultStorageClassAnnotations, newestDefault } from "#shared/api/newest-default.ts";
 import { keyOf, splitKey } from "#shared/api/object.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
 import {
   findVolume,
   isBound,
   isReservedFor,
-  noProvisioner,
   volumeAnnotations,
-  volumeSatisfies,
   whyUnsatisfying,
 } from "#shared/api/scheduling/volume-match.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
@@ -21,6 +20,9 @@ import { claimKeysOf } from "./protection.ts";
  * written in four steps, each of which can be the last before a crash, and each of which is found undone by the next
  * reconcile: claimRef in the volume, its phase, volumeName in the claim, its phase.
  */
+
+/** How claims named their class before there was a field for it. */
+const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 const claimKey = (key: string): string => `claim/${key}`;
 const byClaim = "claim";
@@ -82,15 +84,25 @@ async function reconcileClaim(key: string, context: ControllerContext): Promise<
   if (claim.spec?.volumeName) return reconcileChosenClaim(claim, claim.spec.volumeName, context);
   const storageClass = context.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
   const volumes = context.lister(persistentVolumes).list();
-  const waits =
-    storageClass?.volumeBindingMode === "WaitForFirstConsumer" &&
-    claim.metadata.annotations?.[volumeAnnotations.selectedNode] === undefined;
-  const reserved = volumes.find((volume) => isReservedFor(volume, claim));
-  const volume =
-    reserved && volumeSatisfies(reserved, claim) ? reserved : waits ? undefined : findVolume(claim, volumes);
+  const isLate = storageClass?.volumeBindingMode === "WaitForFirstConsumer";
+  const waits = isLate && claim.metadata.annotations?.[volumeAnnotations.selectedNode] === undefined;
+  const volume = findVolume(claim, volumes, isLate ? "left" : "taken");
   if (volume) return bind(claim, volume, context);
+  if (await takesDefaultClass(claim, context)) return;
   await setClaimPhase(claim, "Pending", context);
   await explainWaiting(claim, storageClass, waits, context);
+}
+
+/** A claim that names no class gets the default one also when that comes later (KEP-3333). */
+async function takesDefaultClass(
+  claim: PersistentVolumeClaim,
+  { client, lister }: ControllerContext,
+): Promise<boolean> {
+  const isNamed = claim.spec?.storageClassName !== undefined || claim.metadata.annotations?.[classAnnotation];
+  const name = isNamed ? undefined : newestDefault(lister(storageClasses).list(), defaultStorageClassAnnotations);
+  if (name === undefined) return false;
+  await client.update(persistentVolumeClaims, { ...claim, spec: { ...claim.spec, storageClassName: name } });
+  return true;
 }
 
 async function explainWaiting(
@@ -118,9 +130,9 @@ async function explainWaiting(
     events.record(claim, { type: "Normal", reason: "FailedBinding", message });
     return;
   }
-  if (!storageClass || storageClass.provisioner === noProvisioner) {
+  if (!storageClass || storageClass.provisioner.startsWith("kubernetes.io/")) {
     const message = storageClass
-      ? `no volume plugin matched name: ${noProvisioner}`
+      ? `no volume plugin matched name: ${storageClass.provisioner}`
       : `storageclass.storage.k8s.io "${className}" not found`;
     events.record(claim, { type: "Warning", reason: "ProvisioningFailed", message });
     return;
@@ -169,7 +181,8 @@ async function reconcileBoundClaim(claim: PersistentVolumeClaim, context: Contro
     const message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
     return lose(claim, "ClaimLost", message, context);
   }
-  if (!volume.spec?.claimRef || isReservedFor(volume, claim)) return bind(claim, volume, context);
+  const { claimRef } = volume.spec ?? {};
+  if (!claimRef || claimRef.uid === claim.metadata.uid) return bind(claim, volume, context);
   const message = "Two claims are bound to the same volume, this one is bound incorrectly";
   return lose(claim, "ClaimMisbound", message, context);
 }
@@ -281,9 +294,12 @@ async function reconcileVolume(name: string, context: ControllerContext): Promis
     );
     return;
   }
-  // The claim has another volume: this one is free again, or stays reserved by hand.
+  // The claim has another volume: one that was made for it is not needed.
+  const isMade = volume.metadata.annotations?.[volumeAnnotations.dynamicallyProvisioned] !== undefined;
+  if (isMade && volume.spec?.persistentVolumeReclaimPolicy === "Delete") return release(volume, context);
+  // Any other is free again, or stays reserved by hand.
   const { [volumeAnnotations.boundByController]: byController, ...annotations } = volume.metadata.annotations ?? {};
-  const { uid: _, resourceVersion: __, ...reservation } = claimRef;
+  const { uid: _, ...reservation } = claimRef;
   const freed = await context.client.update(persistentVolumes, {
     ...volume,
     metadata: { ...volume.metadata, annotations },

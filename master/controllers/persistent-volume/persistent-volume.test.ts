@@ -213,3 +213,49 @@ test("an ephemeral volume whose claim is somebody else's is told as upstream doe
   const why = "PVC default/p-scratch was not created for pod default/p (pod is not owner)";
   await eventually(() => harness.recorded.includes(`Warning Pod/p FailedBinding: ephemeral volume scratch: ${why}`));
 });
+
+test("a claim without a class takes the default one that comes later", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("none", "1Gi", { storageClassName: "" }));
+  await eventually(() => harness.recorded.length > 1);
+  await client.create(storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "later", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+    provisioner: "example.com/disk",
+  });
+  await eventually(async () => (await pvc("c")).spec?.storageClassName === "later", "the default class");
+  expect((await pvc("none")).spec?.storageClassName).toBe("");
+});
+
+test("a volume that was made for a claim which has another one is left to its provisioner", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumes, volume("mine", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  const { metadata } = await pvc("c");
+  const claimRef = { kind: "PersistentVolumeClaim", namespace: "default", name: "c", uid: metadata.uid };
+  const made = volume("made", "1Gi", { claimRef, persistentVolumeReclaimPolicy: "Delete" });
+  made.metadata.annotations = { "pv.kubernetes.io/provisioned-by": "example.com/disk" };
+  await client.create(persistentVolumes, made);
+  await eventually(async () => (await pv("made")).status?.phase === "Released", "released");
+  expect((await pv("made")).spec?.claimRef?.uid).toBe(metadata.uid);
+});
+
+test("of access modes the nearest are given first, and what is reserved for a claim needs neither its class nor its labels", async () => {
+  const { client } = harness;
+  const modes = ["ReadWriteOnce", "ReadWriteMany"];
+  await client.create(persistentVolumes, volume("many", "1Gi", { accessModes: modes }));
+  await client.create(persistentVolumes, volume("once", "9Gi"));
+  for (const name of ["many", "once"]) await eventually(async () => (await pv(name)).status?.phase === "Available");
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  expect((await pvc("c")).spec?.volumeName).toBe("once");
+
+  const claimRef = { namespace: "default", name: "mine" };
+  await client.create(persistentVolumes, volume("reserved", "1Gi", { claimRef, storageClassName: "theirs" }));
+  const selector = { matchLabels: { kind: "fast" } };
+  await client.create(persistentVolumeClaims, claim("mine", "1Gi", { storageClassName: "other", selector }));
+  await eventually(async () => (await pvc("mine")).spec?.volumeName === "reserved", "the reserved one");
+});

@@ -71,6 +71,7 @@ export function schedulerPlugins(sets: Partial<PluginSets>, args: PluginArgs): r
   const scoring = new Map(pluginsAt("score", sets).map(({ name, weight }) => [name, weight]));
   const filtering = pluginsAt("filter", sets).map(({ name }) => name);
   const postFiltering = pluginsAt("postFilter", sets).map(({ name }) => name);
+  const keepingOut = pluginsAt("preEnqueue", sets).map(({ name }) => name);
   const isOff = (point: ExtensionPoint, name: string): boolean => {
     const { disabled = [] } = sets[point] ?? none;
     return disabled.includes(name);
@@ -81,18 +82,27 @@ export function schedulerPlugins(sets: Partial<PluginSets>, args: PluginArgs): r
     if (!plugin) return [];
     const filters = filtering.includes(name) && !isOff("preFilter", name);
     const weight = isOff("preScore", name) ? 0 : (scoring.get(name) ?? 0);
-    return [restricted(plugin, { filters, weight, postFilters: postFiltering.includes(name) })];
+    const [postFilters, keepsOut] = [postFiltering.includes(name), keepingOut.includes(name)];
+    return [restricted(plugin, { filters, weight, postFilters, keepsOut })];
   });
 }
 
 /** The plugin without the parts that the profile takes from it. */
 function restricted(
   plugin: SchedulerPlugin,
-  parts: { readonly filters: boolean; readonly weight: number; readonly postFilters: boolean },
+  parts: {
+    readonly filters: boolean;
+    readonly weight: number;
+    readonly postFilters: boolean;
+    readonly keepsOut: boolean;
+  },
 ): SchedulerPlugin {
   const { filters, weight, postFilters } = parts;
+  const { keepsOut, ...others } = plugin;
   return {
-    ...plugin,
+    ...others,
+    ...(keepsOut && parts.keepsOut ? { keepsOut } : {}),
+    hasPostFilter: postFilters && plugin.hasPostFilter === true,
     weight,
     begin(pod, cluster) {
       const cycle = plugin.begin(pod, cluster);

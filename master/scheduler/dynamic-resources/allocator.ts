@@ -1,5 +1,6 @@
 /** Chooses devices for claims on one node. All of it pure. */
 
+import { keyOf } from "#shared/api/object.ts";
 import type { NodeSelector, NodeSelectorRequirement } from "#shared/api/types/core-v1.generated.ts";
 import type {
   AllocationResult,
@@ -11,8 +12,17 @@ import type {
   DeviceSelector,
   ResourceClaim,
 } from "#shared/api/types/resource-v1.generated.ts";
+import { CostExceeded } from "#shared/cel/frame.ts";
+import { CompileError } from "#shared/cel/program.ts";
+import { CelError } from "#shared/cel/values.ts";
 import { selects } from "./device-selector.ts";
 import { type KnownDevice, keyOfKnown, type Pool } from "./pools.ts";
+
+/** A selector and where it stands, as errors tell it. */
+interface NamedSelector {
+  readonly name: string;
+  readonly selector: DeviceSelector;
+}
 
 /** One way to satisfy a request: itself, or one of its alternatives. */
 interface Alternative {
@@ -20,23 +30,25 @@ interface Alternative {
   readonly name: string;
   readonly request: string;
   readonly deviceClass: DeviceClass;
-  readonly selectors: readonly DeviceSelector[];
+  readonly selectors: readonly NamedSelector[];
   readonly wanted: number | "all";
   readonly adminAccess: boolean;
-  /** 0: what was asked for first. */
-  readonly rank: number;
+  /** The more the earlier it stands among the alternatives; 0 where there are none. */
+  readonly score: number;
 }
 
 export interface Allocation {
   readonly result: AllocationResult;
-  /** How far down the lists of alternatives it had to go: less is better. */
-  readonly rank: number;
+  /** Of the alternatives that it came to: more is better. */
+  readonly score: number;
 }
 
 export class AllocationError extends Error {
   override readonly name = "AllocationError";
 }
 
+/** Of one request; the API allows no more. */
+const mostAlternatives = 8;
 /** Devices that one request may take; the API allows no more. */
 const mostDevices = 32;
 /** Steps of one search; what has more ways to be tried is given up, so that a decision stays short. */
@@ -44,7 +56,7 @@ const mostSteps = 20_000;
 
 /**
  * An allocation for each claim out of the pools of a node, or undefined when they cannot all be had there. `taken` are devices
- * of other claims. Throws AllocationError for a claim that cannot be satisfied anywhere, CelError and the like for selectors.
+ * of other claims. Throws AllocationError for a fault of a claim, a class or a pool.
  */
 export function allocate(
   claims: readonly ResourceClaim[],
@@ -53,7 +65,10 @@ export function allocate(
   classOf: (name: string) => DeviceClass | undefined,
 ): Allocation[] | undefined {
   const requests = claims.flatMap((claim, index) =>
-    (claim.spec.devices?.requests ?? []).map((request) => ({ index, alternatives: alternativesOf(request, classOf) })),
+    (claim.spec.devices?.requests ?? []).map((request) => ({
+      index,
+      alternatives: alternativesOf(keyOf(claim), request, classOf),
+    })),
   );
   const search = new Search(claims, pools, taken, requests);
   const chosen = search.run();
@@ -68,7 +83,13 @@ export function allocate(
   );
 }
 
-function alternativesOf(request: DeviceRequest, classOf: (name: string) => DeviceClass | undefined): Alternative[] {
+function alternativesOf(
+  claim: string,
+  request: DeviceRequest,
+  classOf: (name: string) => DeviceClass | undefined,
+): Alternative[] {
+  const named = (owner: string, selectors: readonly DeviceSelector[] = []): NamedSelector[] =>
+    selectors.map((selector, index) => ({ name: `${owner}: selector #${index}`, selector }));
   const { name, exactly, firstAvailable = [] } = request;
   const options = exactly ? [{ ...exactly, name: "" }] : firstAvailable.map((one) => ({ ...one, adminAccess: false }));
   return options.map((option, rank) => {
@@ -80,10 +101,13 @@ function alternativesOf(request: DeviceRequest, classOf: (name: string) => Devic
       name: option.name === "" ? name : `${name}/${option.name}`,
       request: name,
       deviceClass,
-      selectors: [...(deviceClass.spec.selectors ?? []), ...(option.selectors ?? [])],
+      selectors: [
+        ...named(`class ${option.deviceClassName}`, deviceClass.spec.selectors),
+        ...named(`claim ${claim}`, option.selectors),
+      ],
       wanted,
       adminAccess: option.adminAccess ?? false,
-      rank,
+      score: exactly ? 0 : mostAlternatives - rank,
     };
   });
 }
@@ -99,7 +123,7 @@ interface Choice {
 class Search {
   readonly #choices: Choice[] = [];
   readonly #used = new Set<string>();
-  readonly #matching = new Map<Alternative, readonly KnownDevice[] | undefined>();
+  readonly #matching = new Map<Alternative, readonly KnownDevice[]>();
   #steps = 0;
 
   constructor(
@@ -117,8 +141,7 @@ class Search {
     const request = this.requests[at];
     if (!request) return true;
     for (const alternative of request.alternatives) {
-      const matching = this.#devicesFor(alternative);
-      if (!matching) continue;
+      const matching = this.#devicesFor(request.index, alternative);
       const wanted = alternative.wanted === "all" ? matching.length : alternative.wanted;
       if (wanted === 0 || wanted > Math.min(matching.length, mostDevices)) continue;
       if (this.#pick(at, alternative, matching, 0, wanted, [])) return true;
@@ -159,13 +182,19 @@ class Search {
     return false;
   }
 
-  /** What the selectors let through; undefined when it cannot be known, because a pool is not complete yet. */
-  #devicesFor(alternative: Alternative): readonly KnownDevice[] | undefined {
-    if (this.#matching.has(alternative)) return this.#matching.get(alternative);
-    const usable = alternative.wanted === "all" ? this.pools : this.pools.filter(({ isComplete }) => isComplete);
-    const found = usable.every(({ isComplete }) => isComplete)
-      ? usable.flatMap(({ devices }) => devices.filter((device) => selects(alternative.selectors, device.value())))
-      : undefined;
+  /** What the selectors let through. Throws AllocationError where all are wanted and a pool is not complete yet. */
+  #devicesFor(index: number, alternative: Alternative): readonly KnownDevice[] {
+    const known = this.#matching.get(alternative);
+    if (known) return known;
+    const changing = this.pools.find(({ isComplete }) => !isComplete);
+    const claim = this.claims[index];
+    if (alternative.wanted === "all" && changing && claim)
+      throw new AllocationError(
+        `claim ${keyOf(claim)}, request ${alternative.name}: asks for all devices, but resource pool ${changing.key} is currently being updated`,
+      );
+    const found = this.pools
+      .filter(({ isComplete }) => isComplete)
+      .flatMap(({ devices }) => devices.filter((device) => lets(alternative.selectors, device)));
     this.#matching.set(alternative, found);
     return found;
   }
@@ -184,6 +213,19 @@ class Search {
     });
   }
 }
+
+/** Whether all selectors hold for the device. One that goes wrong is said, not passed over. */
+const lets = (selectors: readonly NamedSelector[], device: KnownDevice): boolean =>
+  selectors.every(({ name, selector }) => {
+    try {
+      return selects([selector], device.value());
+    } catch (error) {
+      if (error instanceof CompileError) throw new AllocationError(`${name}: CEL compile error: ${error.message}`);
+      if (error instanceof CelError || error instanceof CostExceeded)
+        throw new AllocationError(`${name}: CEL runtime error: ${error.message}`);
+      throw error;
+    }
+  });
 
 const concerns = ({ requests = [] }: DeviceConstraint, { name, request }: Alternative): boolean =>
   requests.length === 0 || requests.includes(name) || requests.includes(request);
@@ -215,7 +257,7 @@ function allocationOf(claim: ResourceClaim, choices: readonly Choice[]): Allocat
       devices: { results, ...(config.length > 0 ? { config } : {}) },
       ...(nodeSelector ? { nodeSelector } : {}),
     },
-    rank: choices.reduce((sum, { alternative }) => sum + alternative.rank, 0),
+    score: choices.reduce((sum, { alternative }) => sum + alternative.score, 0),
   };
 }
 

@@ -23,6 +23,8 @@ export const keyOfKnown = ({ driver, pool, device }: KnownDevice): string =>
   deviceKey({ driver, pool, device: device.name });
 
 export interface Pool {
+  /** `driver/name`. */
+  readonly key: string;
   readonly devices: readonly KnownDevice[];
   /** All slices of its newest generation are there. */
   readonly isComplete: boolean;
@@ -51,10 +53,10 @@ export function poolsOf(
 
 /** What of the pools a node can use (pure). Slices of other nodes count only for whether a pool is complete. */
 export function poolsFor(node: Node, pools: ReturnType<typeof poolsOf>): readonly Pool[] {
-  return pools.flatMap(({ slices }) => {
+  return pools.flatMap(({ key, slices }) => {
     const devices = slices.flatMap((slice) => devicesFor(node, slice));
     const isComplete = slices.length === slices[0]?.spec.pool.resourceSliceCount;
-    return devices.length > 0 ? [{ devices, isComplete }] : [];
+    return devices.length > 0 ? [{ key, devices, isComplete }] : [];
   });
 }
 

@@ -11,15 +11,13 @@ import {
 } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
-import { CostExceeded } from "#shared/cel/frame.ts";
-import { CompileError } from "#shared/cel/program.ts";
-import { CelError } from "#shared/cel/values.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Allocation, AllocationError, allocate } from "../dynamic-resources/allocator.ts";
 import { deviceKey, poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
 import {
   type ClusterView,
   normalizeByGreatest,
+  PluginError,
   type PostFilterResult,
   type Rejection,
   rejection,
@@ -42,23 +40,34 @@ export function dynamicResources(): SchedulerPlugin {
   const unwritten = new Map<string, Set<string>>();
   return {
     name: "DynamicResources",
-    wokenBy: new Set(["nodeAdded", "nodeLabels", "devices"]),
+    wokenBy: new Set(["nodeAdded", "nodeLabels", "nodeAllocatable", "devices"]),
+    hasPostFilter: true,
     mayHelp: ({ pod }, { resourceClaim }) =>
       !resourceClaim ||
       // One that gave its devices back may help any pod.
       resourceClaim.status?.allocation === undefined ||
       resourceClaimKeysOf(pod).includes(`${resourceClaim.metadata.namespace}/${resourceClaim.metadata.name}`),
+    keepsOut: ({ pod }, cluster) => "reject" in claimsFor(pod, cluster),
+    hasPreBind({ pod }, cluster) {
+      const claims = claimsFor(pod, cluster);
+      return "all" in claims && claims.all.length > 0;
+    },
     begin(info, cluster) {
-      const claims = claimsFor(info.pod, cluster);
-      if (claims === undefined) return { postFilter: () => ({ reason: "no new claims to deallocate" }) };
-      if ("reject" in claims) return { reject: rejection(claims.reject, "final") };
+      const found = claimsFor(info.pod, cluster);
+      const nothing = { postFilter: () => ({ reason: "no new claims to deallocate" }) };
+      if ("all" in found && found.all.length === 0) return nothing;
+      const claims = "reject" in found ? found : byState(found.all, info.pod, cluster);
+      if ("reject" in claims) return { ...nothing, reject: rejection(claims.reject, "final") };
       forgetShown(promised, cluster);
       const present = claims.allocated;
       const open = claims.open.filter(({ metadata }) => !promised.has(metadata.uid ?? ""));
       if (open.length < claims.open.length) {
         const waiting = claims.open.find((claim) => !open.includes(claim));
         const name = `${waiting?.metadata.namespace}/${waiting?.metadata.name}`;
-        return { reject: rejection(`resource claim ${name} is in the process of being allocated`, "final") };
+        return {
+          ...nothing,
+          reject: rejection(`resource claim ${name} is in the process of being allocated`, "final"),
+        };
       }
       const plan = planner(open, cluster, promised);
       const elsewhere = new Set<ResourceClaim>();
@@ -73,19 +82,21 @@ export function dynamicResources(): SchedulerPlugin {
         },
         postFilter: () => giveBack(info.pod, present.length + open.length, elsewhere),
         ...(open.some(({ spec }) => spec.devices?.requests?.some(({ firstAvailable }) => firstAvailable))
-          ? { scores: (feasible: readonly NodeInfo[]) => rankScores(feasible, plan) }
+          ? { scores: (feasible: readonly NodeInfo[]) => alternativeScores(feasible, plan) }
           : {}),
       };
     },
     reserve(info, nodeName, cluster) {
       const claims = claimsFor(info.pod, cluster);
       const node = cluster.node(nodeName)?.node;
-      if (!claims || "reject" in claims || claims.open.length === 0 || !node) return;
-      const outcome = planner(claims.open, cluster, promised)(node);
+      if ("reject" in claims || !node) return;
+      const open = claims.all.filter(({ status }) => !status?.allocation);
+      if (open.length === 0) return;
+      const outcome = planner(open, cluster, promised)(node);
       if (!Array.isArray(outcome)) return;
-      for (const [index, claim] of claims.open.entries())
+      for (const [index, claim] of open.entries())
         promised.set(claim.metadata.uid ?? "", { claimKey: keyOf(claim), allocation: outcome[index]?.result ?? {} });
-      unwritten.set(info.uid, new Set(claims.open.map(({ metadata }) => metadata.uid ?? "")));
+      unwritten.set(info.uid, new Set(open.map(({ metadata }) => metadata.uid ?? "")));
     },
     release(info) {
       // What was written stays promised until the cache shows it.
@@ -94,9 +105,8 @@ export function dynamicResources(): SchedulerPlugin {
     },
     async preBind(info, _nodeName, client, cluster) {
       const claims = claimsFor(info.pod, cluster);
-      if (!claims) return "done";
       if ("reject" in claims) throw new Error(claims.reject);
-      for (const claim of [...claims.allocated, ...claims.open]) {
+      for (const claim of claims.all) {
         const uid = claim.metadata.uid ?? "";
         const allocation = claim.status?.allocation ?? promised.get(uid)?.allocation;
         if (!allocation) throw new Error(`no devices are kept for claim ${claim.metadata.name}`);
@@ -135,31 +145,64 @@ function forgetShown(promised: Promises, cluster: ClusterView): void {
   }
 }
 
-/** The pod's claims, by whether they have devices; why the pod has to wait; or undefined when it has none. */
-function claimsFor(
-  pod: Pod,
-  cluster: ClusterView,
-): { readonly allocated: ResourceClaim[]; readonly open: ResourceClaim[] } | { readonly reject: string } | undefined {
-  const entries = pod.spec?.resourceClaims ?? [];
-  if (entries.length === 0) return undefined;
-  const allocated: ResourceClaim[] = [];
-  const open: ResourceClaim[] = [];
-  for (const entry of entries) {
+interface Refused {
+  /** Why the pod has to wait. */
+  readonly reject: string;
+}
+
+/** The pod's claims; none where it has none. */
+function claimsFor(pod: Pod, cluster: ClusterView): { readonly all: readonly ResourceClaim[] } | Refused {
+  const all: ResourceClaim[] = [];
+  const { namespace, name: podName } = pod.metadata;
+  for (const entry of pod.spec?.resourceClaims ?? []) {
     const named = claimOfPod(pod, entry);
     if (named.kind === "not needed") continue;
-    if (named.kind === "to be made")
-      return { reject: `pod "${pod.metadata.namespace}/${pod.metadata.name}": ResourceClaim not created yet` };
-    const claim = cluster.lister(resourceClaims).get(`${pod.metadata.namespace}/${named.name}`);
-    if (!claim) return { reject: `resourceclaim "${named.name}" not found` };
-    if (claim.metadata.deletionTimestamp) return { reject: `resourceclaim "${named.name}" is being deleted` };
+    if (named.kind === "to be made") return { reject: `pod "${namespace}/${podName}": ResourceClaim not created yet` };
+    const { name } = named;
+    const claim = cluster.lister(resourceClaims).get(`${namespace}/${name}`);
+    if (!claim) return { reject: `resourceclaim "${name}" not found` };
+    if (claim.metadata.deletionTimestamp) return { reject: `resourceclaim "${name}" is being deleted` };
     if (named.generated && !isOwnedByPod(claim, pod))
-      return { reject: `resourceclaim "${named.name}" was not created for this pod` };
-    if (!claim.status?.allocation) open.push(claim);
-    else if (!isReservedForPod(claim, pod) && (claim.status.reservedFor ?? []).length >= mostConsumers)
-      return { reject: "resourceclaim in use" };
-    else allocated.push(claim);
+      return {
+        reject: `ResourceClaim ${namespace}/${name} was not created for pod ${namespace}/${podName} (pod is not owner)`,
+      };
+    all.push(claim);
+  }
+  return { all };
+}
+
+/** The claims by whether they have devices. */
+function byState(
+  claims: readonly ResourceClaim[],
+  pod: Pod,
+  cluster: ClusterView,
+): { readonly allocated: ResourceClaim[]; readonly open: ResourceClaim[] } | Refused {
+  const allocated: ResourceClaim[] = [];
+  const open: ResourceClaim[] = [];
+  for (const claim of claims) {
+    if (claim.status?.allocation) {
+      if (!isReservedForPod(claim, pod) && (claim.status.reservedFor ?? []).length >= mostConsumers)
+        return { reject: "resourceclaim in use" };
+      allocated.push(claim);
+      continue;
+    }
+    const missing = missingClass(claim, cluster);
+    if (missing) return { reject: missing };
+    open.push(claim);
   }
   return { allocated, open };
+}
+
+function missingClass({ spec }: ResourceClaim, cluster: ClusterView): string | undefined {
+  for (const { name, exactly, firstAvailable = [] } of spec.devices?.requests ?? []) {
+    const wanted = exactly
+      ? [{ name, deviceClassName: exactly.deviceClassName }]
+      : firstAvailable.map((one) => ({ name: `${name}/${one.name}`, deviceClassName: one.deviceClassName }));
+    for (const one of wanted)
+      if (!cluster.lister(deviceClasses).get(one.deviceClassName))
+        return `request ${one.name}: device class ${one.deviceClassName} does not exist`;
+  }
+  return undefined;
 }
 
 type Plan = (node: NonNullable<NodeInfo["node"]>) => Allocation[] | Rejection;
@@ -174,11 +217,8 @@ function planner(open: readonly ResourceClaim[], cluster: ClusterView, promised:
       const found = allocate(open, poolsFor(node, pools), taken, (name) => cluster.lister(deviceClasses).get(name));
       return found ?? rejection("cannot allocate all claims", "final");
     } catch (error) {
-      if (error instanceof AllocationError) return rejection(error.message, "final");
-      // A selector that goes wrong on a device is said, not passed over.
-      if (error instanceof CelError || error instanceof CompileError || error instanceof CostExceeded)
-        return rejection(`CEL runtime error: ${error.message}`, "final");
-      throw error;
+      if (!(error instanceof AllocationError)) throw error;
+      throw new PluginError(`running "DynamicResources" filter plugin: ${error.message}`, { cause: error });
     }
   };
 }
@@ -197,12 +237,12 @@ function takenDevices(cluster: ClusterView, promised: Promises): ReadonlySet<str
 }
 
 /** Nodes where claims get what they asked for first are better (KEP-4816). */
-function rankScores(feasible: readonly NodeInfo[], plan: Plan): number[] {
-  const ranks = feasible.map(({ node }) => {
+function alternativeScores(feasible: readonly NodeInfo[], plan: Plan): number[] {
+  const scores = feasible.map(({ node }) => {
     const outcome = node ? plan(node) : [];
-    return Array.isArray(outcome) ? outcome.reduce((sum, { rank }) => sum + rank, 0) : 0;
+    return Array.isArray(outcome) ? outcome.reduce((sum, { score }) => sum + score, 0) : 0;
   });
-  return normalizeByGreatest(ranks, "less is better");
+  return normalizeByGreatest(scores, "more is better");
 }
 
 /** Writes the devices into the claim and the pod as who uses them; protected first, so that none is given away under it. */

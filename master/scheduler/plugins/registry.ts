@@ -1,13 +1,14 @@
 import type { PluginArgs } from "../configuration/plugin-args.ts";
 import type { SchedulerPlugin } from "../framework.ts";
-import { bindVolumes } from "../volume-assignment.ts";
+import { bindVolumes, hasUnboundClaims } from "../volume-assignment.ts";
 import { dynamicResources } from "./dynamic-resources.ts";
 import { interPodAffinity } from "./inter-pod-affinity.ts";
 import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, taintToleration } from "./node-basics.ts";
 import { nodeResourcesBalancedAllocation, nodeResourcesFit } from "./node-resources.ts";
 import { podTopologySpread } from "./pod-topology-spread.ts";
 import { nodeVolumeLimits, volumeZone } from "./volume-limits.ts";
-import { volumeBinding, volumeRestrictions } from "./volumes.ts";
+import { volumeRestrictions } from "./volume-restrictions.ts";
+import { volumeBinding } from "./volumes.ts";
 
 /** Makes a plugin out of its arguments. */
 type PluginFactories = {
@@ -24,7 +25,7 @@ export const pluginFactories: PluginFactories = {
   NodeResourcesFit: (args) => nodeResourcesFit(args.NodeResourcesFit),
   VolumeRestrictions: () => volumeRestrictions,
   NodeVolumeLimits: () => nodeVolumeLimits,
-  VolumeBinding: () => ({ ...volumeBinding, preBind: bindVolumes }),
+  VolumeBinding: () => ({ ...volumeBinding, hasPreBind: hasUnboundClaims, preBind: bindVolumes }),
   VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpread(args.PodTopologySpread),
   InterPodAffinity: (args) => interPodAffinity(args.InterPodAffinity),

@@ -12,6 +12,7 @@ import {
 } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { TestCluster, testNode, testPod } from "../testing.ts";
+import { planVolumes } from "./volumes.ts";
 
 type Entry = [ResourceRef<never>, KubeObject];
 const entry = (ref: ResourceRef<never>, object: object): Entry => [ref, object as KubeObject];
@@ -96,4 +97,90 @@ test("a driver that tells where it has room is believed", () => {
     new TestCluster(nodes, [], [...objects, ...capacities]).node(using("p", "new"));
   expect(place(capacity("a", "1Gi"), capacity("b", "10Gi"))).toBe("b");
   expect(place(capacity("a", "1Gi"))).toBe("0/2 nodes are available: 2 node(s) did not have enough free storage.");
+});
+
+test("disks that only one may write to are not shared on a node", () => {
+  const iscsi = (readOnly: boolean) => ({
+    targetPortal: "192.0.2.1",
+    iqn: "iqn.2026-01.example:disk",
+    lun: 0,
+    readOnly,
+  });
+  const rbd = (...monitors: string[]) => ({ monitors, image: "i", pool: "p" });
+  const reason = "0/1 nodes are available: 1 node(s) had no available disk.";
+  const outcome = (own: object, others: object): string =>
+    new TestCluster([testNode("a")], [[testPod("x", { volumes: [{ name: "v", ...others }] }), "a"]]).node(
+      testPod("p", { volumes: [{ name: "v", ...own }] }),
+    );
+  expect(outcome({ iscsi: iscsi(false) }, { iscsi: iscsi(true) })).toBe(reason);
+  expect(outcome({ iscsi: iscsi(true) }, { iscsi: iscsi(true) })).toBe("a");
+  expect(outcome({ rbd: rbd("m1", "m2") }, { rbd: rbd("m2") })).toBe(reason);
+  expect(outcome({ rbd: rbd("m1") }, { rbd: rbd("m2") })).toBe("a");
+});
+
+test("small claims take no volume that a larger one needs, and everything that is wrong on a node is said", () => {
+  const storageClass = entry(storageClasses as never, {
+    metadata: { name: "local" },
+    provisioner: "kubernetes.io/no-provisioner",
+    volumeBindingMode: "WaitForFirstConsumer",
+  });
+  const claim = (name: string, storage: string): Entry =>
+    entry(persistentVolumeClaims as never, {
+      metadata: { name, namespace: "default", uid: name },
+      spec: { accessModes: ["ReadWriteOnce"], storageClassName: "local", resources: { requests: { storage } } },
+      status: { phase: "Pending" },
+    });
+  const volume = (name: string, storage: string, host = "a"): Entry =>
+    entry(persistentVolumes as never, {
+      metadata: { name },
+      spec: {
+        accessModes: ["ReadWriteOnce"],
+        capacity: { storage },
+        storageClassName: "local",
+        nodeAffinity: {
+          required: {
+            nodeSelectorTerms: [
+              { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [host] }] },
+            ],
+          },
+        },
+      },
+      status: { phase: "Available" },
+    });
+  const claims = [storageClass, claim("large", "2Gi"), claim("small", "1Gi")];
+  const { view } = new TestCluster([testNode("a")], [], [...claims, volume("v5", "5Gi"), volume("v2", "2Gi")]);
+  const node = view.node("a")?.node;
+  const wanted = ["large", "small"].flatMap((name) => view.lister(persistentVolumeClaims).get(`default/${name}`) ?? []);
+  const plans = node && planVolumes(wanted, node, view);
+  const chosen = Array.isArray(plans) ? plans.flatMap((plan) => (plan.kind === "bind" ? [plan] : [])) : [];
+  expect(chosen.map((plan) => `${plan.claim.metadata.name}=${plan.volume.metadata.name}`)).toEqual([
+    "small=v2",
+    "large=v5",
+  ]);
+
+  const elsewhere = entry(persistentVolumeClaims as never, {
+    metadata: {
+      name: "elsewhere",
+      namespace: "default",
+      annotations: { "pv.kubernetes.io/bind-completed": "yes" },
+    },
+    spec: { accessModes: ["ReadWriteOnce"], volumeName: "on-b" },
+    status: { phase: "Bound" },
+  });
+  const objects = [...claims, elsewhere, volume("on-b", "1Gi", "b")];
+  expect(new TestCluster([testNode("a")], [], objects).node(using("p", "elsewhere", "large"))).toBe(
+    "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind, 1 node(s) didn't match PersistentVolume's node affinity.",
+  );
+});
+
+test("a claim that was not made for the pod is not its own", () => {
+  const volumeClaimTemplate = { spec: { accessModes: ["ReadWriteOnce"] } };
+  const pod = testPod("p", { volumes: [{ name: "v", ephemeral: { volumeClaimTemplate } }] });
+  const foreign = entry(persistentVolumeClaims as never, {
+    metadata: { name: "p-v", namespace: "default" },
+    spec: { accessModes: ["ReadWriteOnce"] },
+  });
+  expect(new TestCluster([testNode("a")], [], [foreign]).node(pod)).toBe(
+    "0/1 nodes are available: PVC default/p-v was not created for pod default/p (pod is not owner).",
+  );
 });

@@ -87,18 +87,31 @@ const stableName: Readonly<Record<string, string>> = {
   "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
 };
 
+interface ZoneDemand {
+  readonly label: string;
+  readonly values: ReadonlySet<string>;
+}
+
+/** Several zones stand in one label as `a__b`; one that is written otherwise is passed over. */
+const zonesOf = ({ metadata }: PersistentVolume): ZoneDemand[] =>
+  zoneLabels.flatMap((label) => {
+    const values = metadata.labels?.[label]?.split("__");
+    return values === undefined || values.includes("") ? [] : [{ label, values: new Set(values) }];
+  });
+
 /** Volumes whose labels name zones are used from those; older ones say it so instead of by affinity. */
 export const volumeZone: SchedulerPlugin = {
   name: "VolumeZone",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
   begin(info, cluster) {
-    const demands = claimsOf(info, cluster).flatMap(({ claim }) => {
-      const volume = claim && cluster.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
-      return zoneLabels.flatMap((label) => {
-        const value = volume?.metadata.labels?.[label];
-        return value === undefined ? [] : [{ label, values: new Set(value.split("__")) }];
-      });
-    });
+    const demands: ZoneDemand[] = [];
+    for (const { claim, ephemeral } of claimsOf(info, cluster)) {
+      const name = claim?.spec?.volumeName;
+      if (ephemeral || !name) continue;
+      const volume = cluster.lister(persistentVolumes).get(name);
+      if (!volume) return { reject: rejection(`persistentvolume "${name}" not found`, "final") };
+      demands.push(...zonesOf(volume));
+    }
     if (demands.length === 0) return undefined;
     return {
       filter({ labels }) {

@@ -8,13 +8,14 @@ import {
 } from "#shared/api/resources.ts";
 import {
   canProvisionOn,
-  findVolume,
+  findVolumeOnNode,
   isBound,
+  sizeOf,
   volumeAnnotations,
   volumeReaches,
 } from "#shared/api/scheduling/volume-match.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
-import type { Node, PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { PodInfo } from "../pod-info.ts";
@@ -56,16 +57,25 @@ export function planVolumes(
 ): VolumePlan[] | "not enough capacity" | undefined {
   const taken = new Set<string>();
   const plans: VolumePlan[] = [];
-  for (const claim of claims) {
-    if (isBound(claim)) continue;
-    const selected = claim.metadata.annotations?.[volumeAnnotations.selectedNode];
-    if (selected !== undefined && selected !== node.metadata.name) return undefined;
-    const volume = selected ? undefined : findVolume(claim, cluster.lister(persistentVolumes).list(), { node, taken });
-    if (volume) {
-      taken.add(volume.metadata.name ?? "");
-      plans.push({ kind: "bind", claim, volume });
+  const unbound = claims.filter((claim) => !isBound(claim));
+  const selectedFor = ({ metadata }: PersistentVolumeClaim) => metadata.annotations?.[volumeAnnotations.selectedNode];
+  const elsewhere = unbound.some((claim) => (selectedFor(claim) ?? node.metadata.name) !== node.metadata.name);
+  if (elsewhere) return undefined;
+  const toMake = unbound.filter((claim) => selectedFor(claim) !== undefined);
+  // The smallest first, so that a small claim takes no volume that a larger one needs.
+  const toFind = unbound
+    .filter((claim) => !toMake.includes(claim))
+    .sort((a, b) => compareQuantities(sizeOf(a), sizeOf(b)));
+  for (const claim of toFind) {
+    const volume = findVolumeOnNode(claim, cluster.lister(persistentVolumes).list(), { node, taken });
+    if (!volume) {
+      toMake.push(claim);
       continue;
     }
+    taken.add(volume.metadata.name ?? "");
+    plans.push({ kind: "bind", claim, volume });
+  }
+  for (const claim of toMake) {
     const storageClass = cluster.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
     if (!storageClass || !canProvisionOn(storageClass, node)) return undefined;
     if (!hasCapacity(claim, storageClass, node, cluster)) return "not enough capacity";
@@ -76,13 +86,13 @@ export function planVolumes(
 
 /** A driver that tells how much room it has where (KEP-1472) is believed; any other is tried. */
 function hasCapacity(
-  { spec }: PersistentVolumeClaim,
+  claim: PersistentVolumeClaim,
   { metadata, provisioner }: StorageClass,
   node: Node,
   cluster: ClusterView,
 ): boolean {
   if (!cluster.lister(csiDrivers).get(provisioner)?.spec.storageCapacity) return true;
-  const size = parseQuantity(spec?.resources?.requests?.["storage"] ?? "0");
+  const size = sizeOf(claim);
   return cluster
     .lister(csiStorageCapacities)
     .list()
@@ -106,8 +116,9 @@ export const volumeBinding: SchedulerPlugin = {
     const wanted = claimsOf(info, cluster);
     if (wanted.length === 0) return undefined;
     const claims: PersistentVolumeClaim[] = [];
-    for (const { name, ephemeral, claim } of wanted) {
-      const problem = claimProblem(name, ephemeral, claim);
+    for (const one of wanted) {
+      const { claim } = one;
+      const problem = claimProblem(one, info.pod);
       if (problem) return { reject: rejection(problem, "final") };
       if (claim) claims.push(claim);
     }
@@ -116,22 +127,39 @@ export const volumeBinding: SchedulerPlugin = {
     return {
       filter({ node }) {
         if (!node) return undefined;
-        for (const { spec } of claims.filter(isBound)) {
-          const volume = cluster.lister(persistentVolumes).get(spec?.volumeName ?? "");
-          if (!volume)
-            return rejection("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)", "final");
-          if (!volumeReaches(volume, node))
-            return rejection("node(s) didn't match PersistentVolume's node affinity", "final");
-        }
+        const bound = againstBound(claims, node, cluster);
         const plan = planVolumes(claims, node, cluster);
-        if (plan === "not enough capacity") return rejection("node(s) did not have enough free storage", "final");
-        return plan ? undefined : rejection("node(s) didn't find available persistent volumes to bind", "final");
+        // In upstream's order.
+        const reasons = [
+          ...(bound === unreached ? [unreached] : []),
+          ...(plan === undefined ? ["node(s) didn't find available persistent volumes to bind"] : []),
+          ...(plan === "not enough capacity" ? ["node(s) did not have enough free storage"] : []),
+          ...(bound === absentVolume ? [absentVolume] : []),
+        ];
+        return reasons.length > 0 ? { reasons, preemptible: false } : undefined;
       },
     };
   },
 };
 
-function claimProblem(name: string, ephemeral: boolean, claim: PersistentVolumeClaim | undefined): string | undefined {
+const unreached = "node(s) didn't match PersistentVolume's node affinity";
+const absentVolume = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
+
+/** The first thing wrong with the volumes that claims have already. */
+function againstBound(
+  claims: readonly PersistentVolumeClaim[],
+  node: Node,
+  cluster: ClusterView,
+): typeof unreached | typeof absentVolume | undefined {
+  for (const { spec } of claims.filter(isBound)) {
+    const volume = cluster.lister(persistentVolumes).get(spec?.volumeName ?? "");
+    if (!volume) return absentVolume;
+    if (!volumeReaches(volume, node)) return unreached;
+  }
+  return undefined;
+}
+
+function claimProblem({ name, ephemeral, claim }: ClaimOfPod, { metadata: pod }: Pod): string | undefined {
   if (!claim) {
     return ephemeral
       ? `waiting for ephemeral volume controller to create the persistentvolumeclaim "${name}"`
@@ -140,38 +168,12 @@ function claimProblem(name: string, ephemeral: boolean, claim: PersistentVolumeC
   if (claim.status?.phase === "Lost")
     return `persistentvolumeclaim "${name}" bound to non-existent persistentvolume "${claim.spec?.volumeName}"`;
   if (claim.metadata.deletionTimestamp) return `persistentvolumeclaim "${name}" is being deleted`;
-  return undefined;
+  const isOwn = claim.metadata.ownerReferences?.some(({ controller, uid }) => controller && uid === pod.uid);
+  if (!ephemeral || isOwn) return undefined;
+  return `PVC ${pod.namespace}/${name} was not created for pod ${pod.namespace}/${pod.name} (pod is not owner)`;
 }
 
 function waitsForConsumer({ spec }: PersistentVolumeClaim, cluster: ClusterView): boolean {
   const storageClass = cluster.lister(storageClasses).get(spec?.storageClassName ?? "");
   return storageClass?.volumeBindingMode === "WaitForFirstConsumer" && !spec?.volumeName;
 }
-
-/** A claim with ReadWriteOncePod is used by one pod of the cluster at a time. */
-export const volumeRestrictions: SchedulerPlugin = {
-  name: "VolumeRestrictions",
-  wokenBy: new Set(["podDeleted", "storage"]),
-  mayHelp: (pod, { freed }) =>
-    !freed ||
-    (freed.namespace === pod.namespace && claimNamesOf(freed).some((name) => claimNamesOf(pod).includes(name))),
-  begin(info, cluster) {
-    const alone = new Set(
-      claimsOf(info, cluster)
-        .filter(({ claim }) => claim?.spec?.accessModes?.includes("ReadWriteOncePod"))
-        .map(({ name }) => name),
-    );
-    if (alone.size === 0) return undefined;
-    const inUse = cluster
-      .nodes()
-      .some((node) =>
-        [...node.pods.values()].some(
-          (other) => other.namespace === info.namespace && claimsOf(other, cluster).some(({ name }) => alone.has(name)),
-        ),
-      );
-    if (!inUse) return undefined;
-    const reason =
-      "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod";
-    return { filter: () => rejection(reason, "preemptible") };
-  },
-};

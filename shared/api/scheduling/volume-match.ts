@@ -34,8 +34,7 @@ export function whyUnsatisfying(volume: PersistentVolume, claim: PersistentVolum
   const { spec = {}, metadata } = volume;
   const wanted = claim.spec ?? {};
   if (metadata.deletionTimestamp) return `the volume is marked for deletion "${metadata.name}"`;
-  const size = parseQuantity(wanted.resources?.requests?.["storage"] ?? "0");
-  if (compareQuantities(capacityOf(volume), size) < 0) return "requested PV is too small";
+  if (compareQuantities(capacityOf(volume), sizeOf(claim)) < 0) return "requested PV is too small";
   if ((spec.storageClassName ?? "") !== (wanted.storageClassName ?? "")) return "storageClassName does not match";
   if ((spec.volumeAttributesClassName ?? "") !== (wanted.volumeAttributesClassName ?? ""))
     return "volumeAttributesClassName does not match";
@@ -44,20 +43,11 @@ export function whyUnsatisfying(volume: PersistentVolume, claim: PersistentVolum
   return modes.every((mode) => spec.accessModes?.includes(mode)) ? undefined : "incompatible accessMode";
 }
 
-/** Whether the volume, by itself, is what the claim asks for: class, modes, size, labels. */
-export function volumeSatisfies(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
-  const { spec } = volume;
-  const wanted = claim.spec;
-  if (!spec || !wanted) return false;
-  if ((spec.volumeMode ?? "Filesystem") !== (wanted.volumeMode ?? "Filesystem")) return false;
-  if ((spec.storageClassName ?? "") !== (wanted.storageClassName ?? "")) return false;
-  if ((spec.volumeAttributesClassName ?? "") !== (wanted.volumeAttributesClassName ?? "")) return false;
-  if (!(wanted.accessModes ?? []).every((mode) => spec.accessModes?.includes(mode))) return false;
-  if (wanted.selector && !labelSelectorOf(wanted.selector).matches(volume.metadata.labels)) return false;
-  return compareQuantities(capacityOf(volume), parseQuantity(wanted.resources?.requests?.["storage"] ?? "0")) >= 0;
-}
-
 const capacityOf = ({ spec }: PersistentVolume) => parseQuantity(spec?.capacity?.["storage"] ?? "0");
+
+/** How much the claim asks for. */
+export const sizeOf = ({ spec }: Pick<PersistentVolumeClaim, "spec">) =>
+  parseQuantity(spec?.resources?.requests?.["storage"] ?? "0");
 
 /** Whether pods on the node can use the volume. */
 export function volumeReaches({ spec }: PersistentVolume, node: Node): boolean {
@@ -65,31 +55,75 @@ export function volumeReaches({ spec }: PersistentVolume, node: Node): boolean {
   return !required || matchesNodeSelector(required, node);
 }
 
+/** What also a volume that is reserved for the claim has to be: big enough, of its mode, and not going. */
+function serves(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+  const { metadata, spec = {} } = volume;
+  const { spec: wanted = {} } = claim;
+  if (metadata.deletionTimestamp) return false;
+  if ((spec.volumeMode ?? "Filesystem") !== (wanted.volumeMode ?? "Filesystem")) return false;
+  if ((spec.volumeAttributesClassName ?? "") !== (wanted.volumeAttributesClassName ?? "")) return false;
+  return compareQuantities(capacityOf(volume), sizeOf(claim)) >= 0;
+}
+
+/** Whether anybody's claim of the kind may have the volume: free, of its class, with its labels. */
+const isFreeFor = ({ metadata, spec, status }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  !spec?.claimRef &&
+  (status?.phase ?? "Available") === "Available" &&
+  isOfClass(spec, claim) &&
+  (!claim.spec?.selector || labelSelectorOf(claim.spec.selector).matches(metadata.labels));
+
+const isOfClass = (spec: PersistentVolume["spec"], claim: PersistentVolumeClaim): boolean =>
+  (spec?.storageClassName ?? "") === (claim.spec?.storageClassName ?? "");
+
+const hasModesOf = ({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  (claim.spec?.accessModes ?? []).every((mode) => spec?.accessModes?.includes(mode));
+
+const smallest = (volumes: readonly PersistentVolume[]): PersistentVolume | undefined =>
+  volumes.toSorted(
+    (a, b) =>
+      compareQuantities(capacityOf(a), capacityOf(b)) || (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
+  )[0];
+
 /**
- * The volume to bind to the claim: one reserved for it, else the smallest free one that satisfies it (ties by name), on
- * the node if one is given.
+ * The volume that the binder gives to a claim: of those with the fewest access modes that have the claim's, one that is
+ * reserved for it, whatever its class and labels, else the smallest free one (ties by name).
+ * @param free "left": free ones are for the scheduler to choose, on the node of the claim's first pod.
  */
 export function findVolume(
   claim: PersistentVolumeClaim,
   volumes: readonly PersistentVolume[],
-  options: { readonly node?: Node | undefined; readonly taken?: ReadonlySet<string> | undefined } = {},
+  free: "taken" | "left",
 ): PersistentVolume | undefined {
-  const { node, taken } = options;
+  const fits = volumes.filter((volume) => hasModesOf(volume, claim) && serves(volume, claim));
+  const byModes = Map.groupBy(fits, ({ spec }) => (spec?.accessModes ?? []).toSorted().join());
+  const nearestFirst = [...byModes.values()].sort((a, b) => modeCount(a[0]) - modeCount(b[0]));
+  for (const group of nearestFirst) {
+    const reserved = group.find((volume) => isReservedFor(volume, claim));
+    const found = reserved ?? (free === "taken" ? smallest(group.filter((one) => isFreeFor(one, claim))) : undefined);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+const modeCount = (volume: PersistentVolume | undefined): number => volume?.spec?.accessModes?.length ?? 0;
+
+/**
+ * The volume that a claim would get on a node: of its class, the one that is reserved for it, else the smallest free one
+ * (ties by name). A reserved one that does not reach the node leaves none.
+ */
+export function findVolumeOnNode(
+  claim: PersistentVolumeClaim,
+  volumes: readonly PersistentVolume[],
+  { node, taken }: { readonly node: Node; readonly taken: ReadonlySet<string> },
+): PersistentVolume | undefined {
   const fits = volumes.filter(
-    (volume) =>
-      !taken?.has(volume.metadata.name ?? "") &&
-      !volume.metadata.deletionTimestamp &&
-      volumeSatisfies(volume, claim) &&
-      (!node || volumeReaches(volume, node)),
+    (volume) => !taken.has(volume.metadata.name ?? "") && isOfClass(volume.spec, claim) && serves(volume, claim),
   );
   const reserved = fits.find((volume) => isReservedFor(volume, claim));
-  if (reserved) return reserved;
-  return fits
-    .filter(({ spec, status }) => !spec?.claimRef && (status?.phase ?? "Available") === "Available")
-    .sort(
-      (a, b) =>
-        compareQuantities(capacityOf(a), capacityOf(b)) || (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
-    )[0];
+  if (reserved) return volumeReaches(reserved, node) ? reserved : undefined;
+  return smallest(
+    fits.filter((volume) => isFreeFor(volume, claim) && hasModesOf(volume, claim) && volumeReaches(volume, node)),
+  );
 }
 
 /** Whether a volume of the class could be made for pods on the node. */

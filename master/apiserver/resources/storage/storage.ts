@@ -1,3 +1,4 @@
+import { defaultStorageClassAnnotations } from "#shared/api/newest-default.ts";
 import {
   csiDrivers,
   csiNodes,
@@ -37,12 +38,8 @@ import {
   validateNodeDriversUpdate,
 } from "./driver-rules.ts";
 
-const defaultAnnotations = [
-  "storageclass.kubernetes.io/is-default-class",
-  "storageclass.beta.kubernetes.io/is-default-class",
-];
 const isDefault = ({ metadata: { annotations } }: StorageClass): boolean =>
-  defaultAnnotations.some((key) => annotations?.[key] === "true");
+  defaultStorageClassAnnotations.some((key) => annotations?.[key] === "true");
 
 function topologyWarnings({ allowedTopologies = [] }: StorageClass): string[] {
   return allowedTopologies.flatMap(({ matchLabelExpressions = [] }, index) =>

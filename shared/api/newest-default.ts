@@ -1,4 +1,10 @@
-import type { KubeObject } from "#shared/api/object.ts";
+import type { KubeObject } from "./object.ts";
+
+/** What marks the default StorageClass, now and once. */
+export const defaultStorageClassAnnotations = [
+  "storageclass.kubernetes.io/is-default-class",
+  "storageclass.beta.kubernetes.io/is-default-class",
+];
 
 /** The name of the object that one of the annotations marks as the default by "true"; of several, the newest, then the
  *  first by name. */
