@@ -3,7 +3,7 @@
 #   bench/side-by-side.sh --clusterbench FILE --upstream FILE --out DIR [--ops 10000] [--clients 1,16,64]
 #                         [--fsync-delay-ms N] [--rounds 2] [--quiet-s 60]
 # --upstream names an up.sh that takes a folder and --no-node, keeps process ids in FOLDER/pids and a kubeconfig in
-# FOLDER/admin.kubeconfig, with a down.sh beside it (test/conformance says how to get the binaries). Bramble is
+# FOLDER/admin.kubeconfig, its programs from $EXAM_CACHE/bin, with a down.sh beside it (test/conformance). Bramble is
 # dist/bramble-linux-x64 (npm run build x64), a master without agent in a network namespace of its own. Needs root; with
 # a delay, strace. Each round measures both sides from an empty store; DIR gets a report for each, with the load average.
 set -euo pipefail
@@ -39,13 +39,23 @@ clean_up() {
 }
 trap 'clean_up; rm -rf "$work"' EXIT
 
-# delay PID: every sync of that process takes so much longer, as on an SD card.
-delay() {
-  [ "$delay_ms" -gt 0 ] || return 0
-  strace -qq -f -p "$1" -o /dev/null -e trace=fsync,fdatasync \
-    -e "inject=fsync,fdatasync:delay_exit=$((delay_ms * 1000))" &
-  stop=("kill $!; wait $! 2>/dev/null" "${stop[@]}")
-  sleep 1
+# delayed COMMAND...: runs it in place of this shell; every sync of it takes so much longer, as on an SD card. Only the syncs
+# are stopped, and the process keeps its id.
+delayed() {
+  [ "$delay_ms" -gt 0 ] || exec "$@"
+  exec strace -D -f --seccomp-bpf -qq -o /dev/null -e trace=fsync,fdatasync \
+    -e "inject=fsync,fdatasync:delay_exit=$((delay_ms * 1000))" "$@"
+}
+
+# A folder of upstream's programs in which etcd is started by `delayed`, for its up.sh.
+delayed_programs() {
+  local programs=${EXAM_CACHE:-$HOME/.cache/cluster-exam}
+  mkdir -p "$work/programs/bin"
+  ln -sf "$programs"/bin/* "$work/programs/bin/"
+  rm "$work/programs/bin/etcd"
+  { echo '#!/usr/bin/env bash'; declare -p delay_ms; declare -f delayed; printf 'delayed %q "$@"\n' "$programs/bin/etcd"; } >"$work/programs/bin/etcd"
+  chmod +x "$work/programs/bin/etcd"
+  echo "$work/programs"
 }
 
 # measure NAME PIDS COMMAND...: memory and idle use, the API, watches, memory two quiet minutes after.
@@ -67,24 +77,23 @@ measure_bramble() {
   "${inside[@]}" sh -c 'ip link set lo up; ip link add bench0 type veth peer name bench1
     ip addr add 198.18.0.1/24 dev bench0; ip link set bench0 up; ip link set bench1 up'
   mkdir -p "$data/run"
-  "${inside[@]}" "$binary" master --no-agent --data-dir "$data" --run-dir "$data/run" \
-    --write-kubeconfig "$data/admin.kubeconfig" --advertise-address 198.18.0.1 --node-ip 198.18.0.1 2>"$out/bramble-$1.log" &
+  (delayed "${inside[@]}" "$binary" master --no-agent --data-dir "$data" --run-dir "$data/run" \
+    --write-kubeconfig "$data/admin.kubeconfig" --advertise-address 198.18.0.1 --node-ip 198.18.0.1 2>"$out/bramble-$1.log") &
   pid=$!
   stop=("kill $pid; wait $pid 2>/dev/null" "${stop[@]}")
   until grep -q "API server is ready" "$out/bramble-$1.log"; do kill -0 "$pid"; sleep 0.2; done
   sleep "$quiet_s"
-  delay "$pid"
   measure "bramble-$1" "bramble=$pid" "$data/admin.kubeconfig" "${inside[@]}"
   clean_up
 }
 
 measure_upstream() {
   local folder=$work/upstream-$1 pids='' file
-  bash "$upstream" "$folder" --no-node
+  if [ "$delay_ms" -gt 0 ]; then EXAM_CACHE=$(delayed_programs) bash "$upstream" "$folder" --no-node
+  else bash "$upstream" "$folder" --no-node; fi
   stop=("bash '$(dirname "$upstream")/down.sh' '$folder'" "${stop[@]}")
   for file in "$folder"/pids/*; do pids+=${pids:+,}$(basename "$file")=$(cat "$file"); done
   sleep "$quiet_s"
-  delay "$(cat "$folder/pids/etcd")"
   measure "upstream-$1" "$pids" "$folder/admin.kubeconfig"
   clean_up
 }
