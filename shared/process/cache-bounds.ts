@@ -1,4 +1,4 @@
-import { totalmem } from "node:os";
+import { usableMemory } from "./usable-memory.ts";
 
 const MiB = 1024 * 1024;
 
@@ -11,6 +11,8 @@ export interface CacheBounds {
   readonly listPieces_bytes: number;
   /** Lists that several clients are being sent right now. */
   readonly sharedLists_bytes: number;
+  /** Bodies of requests that are on their way or not answered yet. */
+  readonly bodies_bytes: number;
   /** Characters of objects' text that rest as they are; what was written before is packed. */
   readonly looseText: number;
   /** Characters of text whose parsed views are kept; a view takes about three times its text. */
@@ -28,6 +30,7 @@ const usual: CacheBounds = {
   watchText: 4 * MiB,
   listPieces_bytes: 8 * MiB,
   sharedLists_bytes: 16 * MiB,
+  bodies_bytes: 32 * MiB,
   looseText: 32 * MiB,
   viewedText: 3 * MiB,
   usageMeans: 144,
@@ -40,6 +43,7 @@ const low: CacheBounds = {
   watchText: MiB / 2,
   listPieces_bytes: MiB / 2,
   sharedLists_bytes: MiB,
+  bodies_bytes: 8 * MiB,
   looseText: 4 * MiB,
   viewedText: MiB / 2,
   usageMeans: 24,
@@ -59,7 +63,7 @@ export type LowMemory = "auto" | "on" | "off";
 
 /** Trims what is kept, if asked for, or on a board with little memory. Called once, before anything is kept.
  *  @returns whether it was trimmed. */
-export function boundCaches(lowMemory: LowMemory, memory_bytes = totalmem()): boolean {
+export function boundCaches(lowMemory: LowMemory, memory_bytes = usableMemory()): boolean {
   const isLow = lowMemory === "on" || (lowMemory === "auto" && memory_bytes < small_bytes);
   present = isLow ? low : usual;
   return isLow;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { assertKnown } from "#tools/program.ts";
 import { commandLine } from "../../command-line.ts";
-import { engineOptions, longRunningCommands, runsLong } from "./engine-options.ts";
+import { engineOptions, heapOptions, longRunningCommands, runsLong } from "./engine-options.ts";
 
 const options = JSON.stringify(engineOptions);
 const [option = ""] = Object.keys(engineOptions);
@@ -112,6 +112,12 @@ test("only what runs as long as the board is started twice", () => {
     ["etcd"],
   ])
     expect(runsLong(args)).toBe(false);
+});
+
+test("the engine reckons with half of what a small board has, and by itself on a large one", () => {
+  expect(heapOptions(1_000_000_000)).toEqual({ BUN_JSC_forceRAMSize: "500000000" });
+  assertKnown(heapOptions(1_000_000_000));
+  expect(heapOptions(8 * 1024 ** 3)).toEqual({});
 });
 
 test("a build takes no option that its engine does not know", () => {

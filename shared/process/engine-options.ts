@@ -13,6 +13,20 @@ export type EngineOptions = Readonly<Record<string, string>>;
  */
 export const engineOptions: EngineOptions = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000" };
 
+const GiB = 1024 ** 3;
+/** From then on the engine's own measure is left to it. */
+const ample_bytes = 4 * GiB;
+
+/**
+ * The engine lets its heap grow by what it takes for the memory that is there: to twice what lived after a collection while that is
+ * less than a quarter of it, half as much more while it is less than a half, then by a quarter. It sees the machine's memory, not what
+ * its control group leaves it, and reckons to have all of it; on a board a good half is for pods, Docker and what other parts hold
+ * outside of the heap.
+ * @param usable_bytes of memory that the process may use.
+ */
+export const heapOptions = (usable_bytes: number): EngineOptions =>
+  usable_bytes < ample_bytes ? { BUN_JSC_forceRAMSize: String(Math.floor(usable_bytes / 2)) } : {};
+
 /** What runs for as long as a board is on. */
 export const longRunningCommands: readonly string[] = [
   "master",

@@ -1,26 +1,31 @@
 import type { Readable } from "node:stream";
-import { StatusError } from "#shared/api/errors.ts";
+import { StatusError, tooManyRequests } from "#shared/api/errors.ts";
 import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
 import { mediaTypeOf } from "../registry/decode-body.ts";
 import type { BodySource, RequestBody } from "../request.ts";
 import type { HttpRequest } from "./arrival.ts";
+import { type BodyRoom, bodyRoom, type RoomUser } from "./body-room.ts";
 import { LARGE_YAML_BYTES, readLargeYaml } from "./yaml-thread.ts";
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const yamlTypes: ReadonlySet<string> = new Set(["application/yaml", "application/apply-patch+yaml"]);
 
 /** The body of a request by a socket: it is taken in once somebody reads it. */
-export class ArrivingBody implements BodySource {
+export class ArrivingBody implements BodySource, RoomUser {
   readonly #request: HttpRequest;
   readonly #arrived: (size_bytes: number) => void;
+  readonly #room: BodyRoom;
   #body: RequestBody | Promise<RequestBody> | undefined;
-  #cut: (() => void) | undefined;
-  #isGivenUp = false;
+  #end: ((error: StatusError) => void) | undefined;
+  /** Nobody wants it any more. */
+  #isOver = false;
+  movedAt_ms = 0;
 
   /** `arrived` hears how long one that came whole is. */
-  constructor(request: HttpRequest, arrived: (size_bytes: number) => void) {
+  constructor(request: HttpRequest, arrived: (size_bytes: number) => void, room = bodyRoom) {
     this.#request = request;
     this.#arrived = arrived;
+    this.#room = room;
   }
 
   read(): RequestBody | Promise<RequestBody> {
@@ -30,16 +35,29 @@ export class ArrivingBody implements BodySource {
 
   /** Whoever reads it waits no longer. */
   giveUp(): void {
-    this.#isGivenUp = true;
-    this.#cut?.();
+    this.#isOver = true;
+    this.#end?.(incomplete());
+  }
+
+  /** The request is over: nobody needs what has come any more. */
+  release(): void {
+    this.#isOver = true;
+    this.#room.leave(this);
+  }
+
+  makeWay(): void {
+    this.#end?.(noRoom());
   }
 
   #read(): RequestBody | Promise<RequestBody> {
     const request = this.#request;
-    if (this.#isGivenUp) throw incomplete();
+    if (this.#isOver) throw incomplete();
     if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
     const whole = request.takeWhole?.();
-    return whole ? this.#taken(whole) : this.#rest(request.body);
+    if (!whole) return this.#rest(request.body);
+    this.movedAt_ms = performance.now();
+    if (!this.#room.count(this, whole.length)) throw noRoom();
+    return this.#taken(whole);
   }
 
   /** Listeners rather than an iterator, which costs more than most bodies. */
@@ -47,28 +65,37 @@ export class ArrivingBody implements BodySource {
     return new Promise((resolve, reject) => {
       const gathered = new GatheredBytes();
       let size = 0;
-      body.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= MAX_BODY_BYTES) gathered.push(chunk);
-        else {
-          gathered.clear();
-          reject(tooLarge());
-        }
-      });
-      body.on("end", () => resolve(this.#taken(gathered.takeAll())));
-      const cut = (cause?: unknown): void => {
+      const end = (error: StatusError): void => {
+        this.#isOver = true;
+        this.#room.leave(this);
         gathered.clear();
-        reject(incomplete(cause));
+        reject(error);
       };
-      body.on("error", cut);
-      body.on("close", () => {
-        if (!body.readableEnded) cut();
+      this.#end = end;
+      body.on("data", (chunk: Buffer) => {
+        // What its client sends on is passed over.
+        if (this.#isOver) return;
+        size += chunk.length;
+        if (size > MAX_BODY_BYTES) {
+          end(tooLarge());
+          return;
+        }
+        gathered.push(chunk);
+        this.movedAt_ms = performance.now();
+        this.#room.count(this, size);
       });
-      this.#cut = cut;
+      body.on("end", () => {
+        if (!this.#isOver) resolve(this.#taken(gathered.takeAll()));
+      });
+      body.on("error", (cause) => end(incomplete(cause)));
+      body.on("close", () => {
+        if (!body.readableEnded) end(incomplete());
+      });
     });
   }
 
   #taken(bytes: Uint8Array): RequestBody | Promise<RequestBody> {
+    this.#room.cameWhole(this);
     if (bytes.length === 0) return { kind: "none" };
     this.#arrived(bytes.length);
     const isLargeYaml =
@@ -85,6 +112,9 @@ const withYaml = async (bytes: Uint8Array): Promise<RequestBody> => ({
 
 const incomplete = (cause?: unknown): StatusError =>
   new StatusError("BadRequest", "the request's body did not come whole", { cause });
+
+/** As upstream words it where it has no turn to give. Clients try again by themselves. */
+const noRoom = (): StatusError => tooManyRequests("Too many requests, please try again later.", 1);
 
 const tooLarge = (): StatusError =>
   new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${MAX_BODY_BYTES}`);

@@ -113,6 +113,7 @@ export class RequestService {
     } finally {
       clearTimeout(late);
       leave?.();
+      body.release();
       if (response.writableEnded) this.#connections.awaitReader(arrival);
       this.#underWay -= limited ? 1 : 0;
     }
