@@ -77,6 +77,61 @@ describe("applyJsonPatch", () => {
     expect(codeOf(() => applyJsonPatch({}, many))).toBe(413);
   });
 
+  test("why an operation does not apply is told as evanphx/json-patch does", () => {
+    const missing = "missing value";
+    const unread = "json: cannot unmarshal number into Go value of type string";
+    const words: readonly [operation: object, why: string][] = [
+      [{ path: "/a" }, "Unexpected kind: unknown"],
+      [{ op: 7, path: "/a" }, "Unexpected kind: unknown"],
+      [{ op: "add" }, `add operation failed to decode path: ${missing}`],
+      [{ op: "add", path: "" }, `add operation does not apply: doc is missing path: "": ${missing}`],
+      [{ op: "add", path: "/x/y" }, `add operation does not apply: doc is missing path: "/x/y": ${missing}`],
+      [
+        { op: "add", path: "/l/x" },
+        `error in add for path: '/l/x': value was not a proper array index: 'x': strconv.Atoi: parsing "x": invalid syntax`,
+      ],
+      [
+        { op: "add", path: "/l/+3" },
+        "error in add for path: '/l/+3': Unable to access invalid index: 3: invalid index referenced",
+      ],
+      [{ op: "remove", path: 7 }, `remove operation failed to decode path: ${missing}`],
+      [{ op: "remove", path: "/x/y" }, `remove operation does not apply: doc is missing path: "/x/y": ${missing}`],
+      [{ op: "remove", path: "/x" }, `error in remove for path: '/x': Unable to remove nonexistent key: x: ${missing}`],
+      [
+        { op: "remove", path: "/l/99999999999999999999" },
+        `error in remove for path: '/l/99999999999999999999': strconv.Atoi: parsing "99999999999999999999": value out of range`,
+      ],
+      [{ op: "replace", path: 7 }, `replace operation failed to decode path: ${unread}`],
+      [{ op: "replace", path: "/x/y" }, `replace operation does not apply: doc is missing path: /x/y: ${missing}`],
+      [{ op: "replace", path: "/l/-" }, `replace operation does not apply: doc is missing key: /l/-: ${missing}`],
+      [{ op: "replace", path: "" }, "replace operation value must be object or array: %!w(<nil>)"],
+      [{ op: "move" }, `move operation failed to decode from: operation, missing from field: ${missing}`],
+      [{ op: "move", from: "/x/y" }, `move operation does not apply: doc is missing from path: /x/y: ${missing}`],
+      [{ op: "move", from: "/m/x" }, `error in move for path: 'x': Unable to remove nonexistent key: x: ${missing}`],
+      [{ op: "move", from: "/m/a" }, `move operation failed to decode path: operation missing path field: ${missing}`],
+      [
+        { op: "move", from: "/m/a", path: "/x/y" },
+        `move operation does not apply: doc is missing destination path: /x/y: ${missing}`,
+      ],
+      [{ op: "copy", from: 7 }, `copy operation failed to decode from: ${unread}`],
+      [{ op: "copy", from: "/x/y" }, `copy operation does not apply: doc is missing from path: /x/y: ${missing}`],
+      [
+        { op: "copy", from: "/l/3" },
+        "error in copy for from: '/l/3': Unable to access invalid index: 3: invalid index referenced",
+      ],
+      [{ op: "copy", from: "/m" }, `copy operation failed to decode path: ${missing}`],
+      [
+        { op: "copy", from: "/m", path: "/l/3" },
+        "error while adding value during copy: Unable to access invalid index: 3: invalid index referenced",
+      ],
+      [{ op: "test" }, `test operation failed to decode path: operation missing path field: ${missing}`],
+      [{ op: "test", path: "/x/y" }, `test operation does not apply: is missing path: /x/y: ${missing}`],
+      [{ op: "test", path: "/l/x" }, `error in test for path: '/l/x': strconv.Atoi: parsing "x": invalid syntax`],
+      [{ op: "test", path: "/m", value: 1 }, "testing value /m failed: test failed"],
+    ];
+    for (const [operation, why] of words) expect(misfitOf({ l: [1, 2], m: { a: 1 } }, operation)).toBe(why);
+  });
+
   test("copies are bounded", () => {
     const doubling = Array.from({ length: 40 }, () => ({ op: "copy", from: "/a", path: "/a/-" }));
     expect(codeOf(() => applyJsonPatch({ a: ["x".repeat(1000)] }, doubling))).toBe(422);
@@ -105,6 +160,16 @@ describe("applyJsonPatch", () => {
     ).toEqual(["[1].pth"]);
   });
 });
+
+function misfitOf(object: Record<string, unknown>, operation: object): string | undefined {
+  try {
+    applyJsonPatch(object, [operation]);
+  } catch (error) {
+    if (error instanceof StatusError) return (error.cause as Error).message;
+    throw error;
+  }
+  return undefined;
+}
 
 function codeOf(run: () => unknown): number {
   try {

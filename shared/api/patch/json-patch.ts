@@ -7,6 +7,7 @@
 import { isShallow, maxDepth } from "../codec/json.ts";
 import { numberToken } from "../codec/number.ts";
 import { badRequest } from "../errors.ts";
+import { goQuote } from "../selector/go-quote.ts";
 import { cloneJson, isJsonObject, type JsonObject, member, setMember } from "./json-value.ts";
 import { jsonKind, patchDoesNotApply, tooLarge } from "./patch-error.ts";
 
@@ -55,6 +56,8 @@ function decode(patch: unknown): Operation[] {
     throw badRequest(`error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type ${target}`);
   }
   return patch.map((operation: unknown): Operation => {
+    // Go reads null as an operation without members.
+    if (operation === null) return {};
     if (isJsonObject(operation)) return operation;
     throw badRequest(
       `error decoding patch: json: cannot unmarshal ${jsonKind(operation)} into Go value of type handlers.jsonPatchOp`,
@@ -72,84 +75,120 @@ class PatchedDocument {
   }
 
   apply(operation: Operation): void {
-    const apply = this.#operations[String(operation["op"] ?? "unknown")];
-    if (apply === undefined) throw patchDoesNotApply(`Unexpected kind: ${String(operation["op"] ?? "unknown")}`);
-    apply(operation);
+    const kind = typeof operation["op"] === "string" ? operation["op"] : "unknown";
+    const apply = this.#operations[kind];
+    if (apply === undefined) throw patchDoesNotApply(`Unexpected kind: ${kind}`);
+    try {
+      apply(operation);
+    } catch (error) {
+      if (error instanceof Misfit) throw patchDoesNotApply(error.message);
+      throw error;
+    }
   }
 
   readonly #operations: Readonly<Record<string, (operation: Operation) => void>> = Object.assign(Object.create(null), {
-    add: (operation: Operation) => this.#add(pointer(operation, "path"), cloneJson(operation["value"] ?? null)),
+    add: (operation: Operation) => {
+      const path = within("add operation failed to decode path", () => pointer(operation, "path"), missing);
+      const place = this.#locate(path, `add operation does not apply: doc is missing path: "${path}"`);
+      within(`error in add for path: '${path}'`, () => this.#add(place, cloneJson(operation["value"] ?? null)));
+    },
     remove: (operation: Operation) => {
-      const { container, key } = this.#locate(pointer(operation, "path"));
-      if (Array.isArray(container)) this.#spend(container.length);
-      remove(container, key);
+      const path = within("remove operation failed to decode path", () => pointer(operation, "path"), missing);
+      const place = this.#locate(path, `remove operation does not apply: doc is missing path: "${path}"`);
+      within(`error in remove for path: '${path}'`, () => this.#remove(place));
     },
     replace: (operation: Operation) => this.#replace(operation),
     move: (operation: Operation) => {
-      const { container, key } = this.#locate(pointer(operation, "from"));
-      const value = read(container, key);
-      remove(container, key);
-      this.#add(pointer(operation, "path"), value ?? null);
+      const from = within("move operation failed to decode from", () => pointer(operation, "from"));
+      const source = this.#locate(from, `move operation does not apply: doc is missing from path: ${from}`);
+      const value = within(`error in move for path: '${source.key}'`, () => {
+        const found = read(source.container, source.key);
+        this.#remove(source);
+        return found;
+      });
+      const path = within("move operation failed to decode path", () => pointer(operation, "path"));
+      const place = this.#locate(path, `move operation does not apply: doc is missing destination path: ${path}`);
+      within(`error in move for path: '${path}'`, () => this.#add(place, value ?? null));
     },
     copy: (operation: Operation) => this.#copy(operation),
     test: (operation: Operation) => this.#test(operation),
   });
 
-  #add(path: string, value: unknown): void {
-    const { container, key } = this.#placeOf(path, value);
+  /** An object that is patched is nested no deeper than one that is sent: nobody could read it any more. */
+  #checkDepth(value: unknown, { depth }: Place): void {
+    if (!isShallow(value, maxDepth - depth)) throw tooLarge(`The object would be nested deeper than ${maxDepth}`);
+  }
+
+  #add(place: Place, value: unknown): void {
+    const { container, key } = place;
+    this.#checkDepth(value, place);
     if (!Array.isArray(container)) {
       setMember(container, key, value);
     } else if (key === "-") {
       container.push(value);
     } else {
       this.#spend(container.length);
-      container.splice(arrayIndex(key, container.length + 1), 0, value);
+      const not = `value was not a proper array index: '${key}'`;
+      const index = within(not, () => integer(key));
+      container.splice(arrayIndex(index, container.length + 1), 0, value);
+    }
+  }
+
+  #remove({ container, key }: Place): void {
+    if (Array.isArray(container)) {
+      this.#spend(container.length);
+      container.splice(arrayIndex(integer(key), container.length), 1);
+    } else {
+      if (!Object.hasOwn(container, key)) throw new Misfit(`Unable to remove nonexistent key: ${key}: ${missing}`);
+      delete container[key];
     }
   }
 
   #replace(operation: Operation): void {
-    const path = pointer(operation, "path");
+    const path = within("replace operation failed to decode path", () => pointer(operation, "path"));
     const value = cloneJson(operation["value"] ?? null);
     if (path === "") {
       if (!Array.isArray(value) && !isJsonObject(value)) {
-        throw patchDoesNotApply("replace operation value must be object or array");
+        // Upstream wraps an error here that it has not got.
+        throw new Misfit("replace operation value must be object or array: %!w(<nil>)");
       }
       this.root = value;
       return;
     }
-    const { container, key } = this.#placeOf(path, value);
-    if (Array.isArray(container)) container[arrayIndex(key, container.length)] = value;
+    const place = this.#locate(path, `replace operation does not apply: doc is missing path: ${path}`);
+    const { container, key } = place;
+    const absent = `replace operation does not apply: doc is missing key: ${path}`;
+    within(absent, () => read(container, key), missing);
+    this.#checkDepth(value, place);
+    if (Array.isArray(container)) container[arrayIndex(integer(key), container.length)] = value;
     else setMember(container, key, value);
   }
 
-  /** Where a value is put. An object that is patched is nested no deeper than one that is sent: nobody could read it any more. */
-  #placeOf(path: string, value: unknown): { container: Container; key: string } {
-    const place = this.#locate(path);
-    if (!isShallow(value, maxDepth - place.depth)) throw tooLarge(`The object would be nested deeper than ${maxDepth}`);
-    return place;
-  }
-
   #copy(operation: Operation): void {
-    const { container, key } = this.#locate(pointer(operation, "from"));
-    const value = read(container, key) ?? null;
+    const from = within("copy operation failed to decode from", () => pointer(operation, "from"));
+    const source = this.#locate(from, `copy operation does not apply: doc is missing from path: ${from}`);
+    const found = within(`error in copy for from: '${from}'`, () => read(source.container, source.key));
+    const path = within("copy operation failed to decode path", () => pointer(operation, "path"), missing);
+    const place = this.#locate(path, `copy operation does not apply: doc is missing destination path: ${path}`);
+    const value = found ?? null;
     this.#copiedBytes += JSON.stringify(value).length;
     if (this.#copiedBytes > copiedBytesMax) {
-      throw patchDoesNotApply(
+      throw new Misfit(
         `Unable to complete the copy, the accumulated size increase of copy is ${this.#copiedBytes}, exceeding the limit ${copiedBytesMax}`,
       );
     }
-    this.#add(pointer(operation, "path"), cloneJson(value));
+    within("error while adding value during copy", () => this.#add(place, cloneJson(value)));
   }
 
   #test(operation: Operation): void {
-    const path = pointer(operation, "path");
+    const path = within("test operation failed to decode path", () => pointer(operation, "path"));
     const expected = operation["value"] ?? null;
     let actual: unknown = this.root;
     if (path !== "") {
-      const { container, key } = this.#locate(path);
-      actual = read(container, key) ?? null;
+      const { container, key } = this.#locate(path, `test operation does not apply: is missing path: ${path}`);
+      actual = within(`error in test for path: '${path}'`, () => read(container, key)) ?? null;
     }
-    if (!this.#sameText(actual, expected)) throw patchDoesNotApply(`testing value ${path} failed: test failed`);
+    if (!this.#sameText(actual, expected)) throw new Misfit(`testing value ${path} failed: test failed`);
   }
 
   /** Equality of `test`: structural, but numbers by their digits. */
@@ -175,49 +214,72 @@ class PatchedDocument {
     if (this.#effort > effortMax) throw tooLarge("The operations of the JSON patch take too much work");
   }
 
-  /** The container that a pointer's last token selects from. */
-  #locate(path: string): { container: Container; key: string; depth: number } {
+  /** The container that a pointer's last token selects from. Throws Misfit where there is none. */
+  #locate(path: string, otherwise: string): Place {
     const tokens = path.split("/").slice(1).map(unescapeToken);
     const key = tokens.pop();
-    if (key === undefined) throw patchDoesNotApply(`doc is missing path: "${path}": missing value`);
+    if (key === undefined) throw new Misfit(`${otherwise}: ${missing}`);
     let container = this.root;
     for (const token of tokens) {
-      const next = read(container, token);
-      if (!Array.isArray(next) && !isJsonObject(next)) {
-        throw patchDoesNotApply(`doc is missing path: "${path}": missing value`);
-      }
+      const next = within(otherwise, () => read(container, token), missing);
+      if (!Array.isArray(next) && !isJsonObject(next)) throw new Misfit(`${otherwise}: ${missing}`);
       container = next;
     }
     return { container, key, depth: tokens.length + 1 };
   }
 }
 
+interface Place {
+  readonly container: Container;
+  readonly key: string;
+  readonly depth: number;
+}
+
+/** Why an operation does not apply, in the words of upstream's library. */
+class Misfit extends Error {
+  override readonly name = "Misfit";
+}
+
+const missing = "missing value";
+
+/** Runs a part of an operation; what misfits is told behind where it did, or as `reason` alone. */
+function within<T>(where: string, run: () => T, reason?: string): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Misfit) throw new Misfit(`${where}: ${reason ?? error.message}`);
+    throw error;
+  }
+}
+
+const absentPointers = { path: "operation missing path field", from: "operation, missing from field" } as const;
+
 function pointer(operation: Operation, field: "path" | "from"): string {
-  const path = operation[field];
-  if (typeof path !== "string") throw patchDoesNotApply(`operation missing ${field} field: missing value`);
-  return path;
+  const path = operation[field] ?? undefined;
+  if (typeof path === "string") return path;
+  if (path === undefined) throw new Misfit(`${absentPointers[field]}: ${missing}`);
+  throw new Misfit(`json: cannot unmarshal ${jsonKind(path)} into Go value of type string`);
 }
 
 const unescapeToken = (token: string): string => token.replaceAll("~1", "/").replaceAll("~0", "~");
 
 function read(container: Container, key: string): unknown {
-  return Array.isArray(container) ? container[arrayIndex(key, container.length)] : member(container, key);
+  return Array.isArray(container) ? container[arrayIndex(integer(key), container.length)] : member(container, key);
 }
 
-function remove(container: Container, key: string): void {
-  if (Array.isArray(container)) {
-    container.splice(arrayIndex(key, container.length), 1);
-  } else {
-    if (!Object.hasOwn(container, key)) throw patchDoesNotApply(`Unable to remove nonexistent key: ${key}`);
-    delete container[key];
-  }
+/** A token as Go's strconv.Atoi reads it. Throws Misfit. */
+function integer(token: string): number {
+  const parsing = `strconv.Atoi: parsing ${goQuote(token)}`;
+  if (!/^[+-]?[0-9]+$/.test(token)) throw new Misfit(`${parsing}: invalid syntax`);
+  const value = BigInt(token.replace("+", ""));
+  if (BigInt.asIntN(64, value) !== value) throw new Misfit(`${parsing}: value out of range`);
+  return Number(value);
 }
 
-/** The place that a token names in an array of so many places; negative ones count from the end. */
-function arrayIndex(token: string, places: number): number {
-  const index = /^[+-]?[0-9]+$/.test(token) ? Number(token) : Number.NaN;
+/** The place in an array of so many places; negative ones count from the end. */
+function arrayIndex(index: number, places: number): number {
   if (!(index >= -places && index < places)) {
-    throw patchDoesNotApply(`Unable to access invalid index: ${token}: invalid index referenced`);
+    throw new Misfit(`Unable to access invalid index: ${index}: invalid index referenced`);
   }
   return index < 0 ? index + places : index + 0;
 }
