@@ -64,7 +64,10 @@ export function createHttp1Server(options: Http1Options): Server {
     );
   });
   server.keepAliveTimeout = idleFor_ms;
-  server.on("connection", (socket: TLSSocket) => intakes.set(socket, new Http1Intake(socket)));
+  server.on("connection", (socket: TLSSocket) => {
+    intakes.set(socket, new Http1Intake(socket));
+    writeHeadsAsLatin1(socket);
+  });
   server.on("upgrade", upgrade);
   server.on("checkContinue", (request, response) => begin(request, response, true));
   server.on("checkExpectation", (_, response) => response.writeHead(expectationFailed, { connection: "close" }).end());
@@ -73,6 +76,14 @@ export function createHttp1Server(options: Http1Options): Server {
     else refuse(socket, refusalFor(error));
   });
   return server;
+}
+
+/** On a connection that it is handed, Bun's node:http writes heads as UTF-8, though their characters stand for bytes. It writes bodies
+ *  as bytes. */
+function writeHeadsAsLatin1(socket: TLSSocket): void {
+  const write = socket.write.bind(socket) as (...values: unknown[]) => boolean;
+  socket.write = (chunk: unknown, ...more: unknown[]): boolean =>
+    typeof chunk === "string" && typeof more[0] !== "string" ? write(chunk, "latin1", more[0]) : write(chunk, ...more);
 }
 
 /** That a connection stays open is what HTTP/1.1 means unless somebody says otherwise. */
