@@ -79,6 +79,8 @@ export interface RequestContext {
   readonly body: BodySource;
   /** Aborted when the client has gone or the deadline has passed. */
   readonly signal: AbortSignal;
+  /** When its time is over, by performance.now(); absent: never. */
+  readonly deadline_ms?: number | undefined;
   /** Become `Warning: 299` headers. */
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;

@@ -73,6 +73,8 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: BodySource;
   readonly signal: AbortSignal;
+  /** When its time is over, by performance.now(); absent: never. */
+  readonly deadline_ms?: number | undefined;
   readonly warnings: string[];
   readonly remoteAddress?: string | undefined;
   /** Where a policy wants the request recorded. */

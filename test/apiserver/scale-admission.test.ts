@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { fieldsOf } from "#shared/api/object.ts";
+import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { deployments } from "#shared/api/resources.ts";
 import type { Deployment } from "#shared/api/types/apps-v1.generated.ts";
 import type { AdmissionPlugin } from "../../master/apiserver/admission/admission.ts";
@@ -14,10 +14,9 @@ const atMostThree: AdmissionPlugin = {
     const match = { resource: attributes.resource, group: "apps", version: "v1", plural: "deployments" };
     const scale = await shownAs(attributes, match, attributes.object);
     if (!scale) return;
-    const spec = fieldsOf(scale)["spec"] as { replicas: number };
-    shown.push(`${scale.kind} ${spec.replicas}`);
-    spec.replicas = Math.min(spec.replicas, 3);
-    await putBack(attributes, match, scale);
+    const { replicas } = fieldsOf(scale)["spec"] as { replicas: number };
+    shown.push(`${scale.kind} ${replicas}`);
+    await putBack(attributes, match, scale, { ...scale, spec: { replicas: Math.min(replicas, 3) } } as KubeObject);
   },
 };
 const shown: string[] = [];

@@ -1,42 +1,28 @@
 /** What a webhook's patch may make of an object. Expectations were seen at upstream's API server 1.35. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { configMaps, mutatingWebhookConfigurations } from "#shared/api/resources.ts";
-import { type BackingServer, type ExtendedServer, startBacking, startExtendedServer } from "./extended-server.ts";
+import { configMaps } from "#shared/api/resources.ts";
+import type { ExtendedServer } from "./extended-server.ts";
+import { startWebhook, type WebhookFixture } from "./webhook-fixture.ts";
 
 setDefaultTimeout(300_000);
 
+let fixture: WebhookFixture;
 let server: ExtendedServer;
-let hook: BackingServer;
 let steps: readonly object[] = [];
 
 beforeAll(async () => {
-  server = await startExtendedServer(["hooks", "work"]);
-  hook = await startBacking(server, "hooks", "hook", ({ body }, response) => {
-    const { request } = JSON.parse(body) as { readonly request: { readonly uid: string } };
-    const patch = Buffer.from(JSON.stringify(steps)).toString("base64");
-    const answer = { uid: request.uid, allowed: true, patchType: "JSONPatch", patch };
-    response.end(JSON.stringify({ kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", response: answer }));
+  fixture = await startWebhook({
+    kind: "Mutating",
+    rule: { apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] },
+    answer: () => ({
+      allowed: true,
+      patchType: "JSONPatch",
+      patch: Buffer.from(JSON.stringify(steps)).toString("base64"),
+    }),
   });
-  await server.client.create(mutatingWebhookConfigurations, {
-    apiVersion: "admissionregistration.k8s.io/v1",
-    kind: "MutatingWebhookConfiguration",
-    metadata: { name: "all" },
-    webhooks: [
-      {
-        name: "patch.example.com",
-        clientConfig: { service: { namespace: "hooks", name: "hook" }, caBundle: hook.caBundle },
-        admissionReviewVersions: ["v1"],
-        sideEffects: "None",
-        rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["*"], resources: ["configmaps"] }],
-      },
-    ],
-  });
+  server = fixture.server;
 });
-
-afterAll(async () => {
-  hook.stop();
-  await server.stop();
-});
+afterAll(() => fixture.stop());
 
 const configMap = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } }) as const;
 const create = (name: string, dryRun = false) =>
@@ -64,6 +50,8 @@ test("an object stays of its kind and version", async () => {
   await expect(create("b", true)).rejects.toThrow(
     'Internal error occurred: no kind "ConfigMap" is registered for version "v9" in scheme "pkg/runtime/scheme.go:111"',
   );
+  steps = [{ op: "replace", path: "/kind", value: "Secret" }];
+  await expect(create("b", true)).rejects.toThrow("converting (v1.Secret) to (core.ConfigMap): unknown conversion");
   steps = [{ op: "replace", path: "", value: [] }];
   await expect(create("b", true)).rejects.toThrow(
     "Internal error occurred: couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value",

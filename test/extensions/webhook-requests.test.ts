@@ -1,7 +1,7 @@
 /** What admission webhooks are asked: by which operations, and with what in the request. Expectations were seen at
  *  upstream's API server 1.35. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { serviceAccounts, validatingWebhookConfigurations } from "#shared/api/resources.ts";
+import { serviceAccounts } from "#shared/api/resources.ts";
 import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import { ServiceAccountTokens } from "../../master/apiserver/authn/service-account-token.ts";
@@ -10,7 +10,8 @@ import { authenticationReviews } from "../../master/apiserver/authn/token-review
 import { authorizationReviews } from "../../master/apiserver/authz/access-review.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { connectHandlers } from "../../master/apiserver/connect/handlers.ts";
-import { type BackingServer, type ExtendedServer, startBacking, startExtendedServer } from "./extended-server.ts";
+import type { ExtendedServer } from "./extended-server.ts";
+import { startWebhook, type WebhookFixture } from "./webhook-fixture.ts";
 
 setDefaultTimeout(300_000);
 
@@ -29,12 +30,19 @@ const reviewGroups = ["authentication.k8s.io", "authorization.k8s.io"];
 
 const issuer = new ServiceAccountIssuer("https://api", parseServiceAccountKeys(createServiceAccountKey()));
 
+let fixture: WebhookFixture;
 let server: ExtendedServer;
-let hook: BackingServer;
 const asked: Asked[] = [];
 
 beforeAll(async () => {
-  server = await startExtendedServer(["hooks", "work"], {
+  fixture = await startWebhook({
+    kind: "Validating",
+    // Without those that the server writes itself in the meantime.
+    rule: { apiGroups: ["", "policy", ...reviewGroups], apiVersions: ["*"], resources: ["*/*"] },
+    answer: (request: Asked) => {
+      asked.push(request);
+      return { allowed: true };
+    },
     more: ({ reader }) => {
       const dialer = { boards: [], dial: () => Promise.reject(new Error("nothing is reached")) };
       const authorizer = authorizerChain([privilegedGroup]);
@@ -48,35 +56,9 @@ beforeAll(async () => {
       };
     },
   });
-  hook = await startBacking(server, "hooks", "hook", ({ body }, response) => {
-    const { request } = JSON.parse(body) as { readonly request: Asked };
-    asked.push(request);
-    const answer = { uid: request.uid, allowed: true };
-    response.end(JSON.stringify({ kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", response: answer }));
-  });
-  await server.client.create(validatingWebhookConfigurations, {
-    apiVersion: "admissionregistration.k8s.io/v1",
-    kind: "ValidatingWebhookConfiguration",
-    metadata: { name: "all" },
-    webhooks: [
-      {
-        name: "all.example.com",
-        clientConfig: { service: { namespace: "hooks", name: "hook" }, caBundle: hook.caBundle },
-        admissionReviewVersions: ["v1"],
-        sideEffects: "None",
-        // Without those that the server writes itself in the meantime.
-        rules: [
-          { apiGroups: ["", "policy", ...reviewGroups], apiVersions: ["*"], operations: ["*"], resources: ["*/*"] },
-        ],
-      },
-    ],
-  });
+  server = fixture.server;
 });
-
-afterAll(async () => {
-  hook.stop();
-  await server.stop();
-});
+afterAll(() => fixture.stop());
 
 beforeEach(() => {
   asked.length = 0;

@@ -26,8 +26,18 @@ export interface AdmissionAttributes {
   readonly dryRun: boolean;
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;
+  /** Absent: a write of the server's own, which nobody waits for. */
+  readonly limits?: RequestLimits | undefined;
   /** Shared by both rounds of the mutating plugins of one write. */
   readonly reinvocation?: Reinvocation | undefined;
+}
+
+/** How long somebody waits for a request. */
+export interface RequestLimits {
+  /** Aborted when the client has gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  /** By performance.now(); absent: none. */
+  readonly deadline_ms?: number | undefined;
 }
 
 /** A plugin that changes an object may ask that all mutating plugins look at it once more. */

@@ -2,6 +2,7 @@ import { forbidden, type StatusError } from "#shared/api/errors.ts";
 import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { ResourceReader } from "../registry/reader.ts";
+import { isQualifiedName } from "../resources/validation/names.ts";
 import type { AdmissionAttributes } from "./admission.ts";
 
 /** Whether a write is to the resource itself, or to the named one of its subresources. */
@@ -24,8 +25,15 @@ export function draftOf<T extends KubeObject>(attributes: AdmissionAttributes, r
 
 /** A refusal as admission words it: `pods "x" is forbidden: why`. */
 export function refusal({ declaration, name, object }: AdmissionAttributes, why: string): StatusError {
-  const shown = name || object?.metadata.name || object?.metadata.generateName || "";
-  return forbidden(declaration.ref, shown, why);
+  const { metadata } = object ?? {};
+  return forbidden(declaration.ref, name || metadata?.name || metadata?.generateName || "Unknown", why);
+}
+
+/** Puts an annotation into the audit event of the request. One that is there already stays, and one without a name of
+ *  the form `prefix/name` is left out, as upstream does. */
+export function annotate({ auditAnnotations }: AdmissionAttributes, key: string, text: string): void {
+  const isNamed = key.includes("/") && isQualifiedName(key).length === 0;
+  if (isNamed && !Object.hasOwn(auditAnnotations, key)) auditAnnotations[key] = text;
 }
 
 /** The object, or what it becomes within `patience_ms`; undefined when it is not there by then. For objects that a

@@ -1,7 +1,7 @@
 /** Which requests a webhook or a policy is about: rules, selectors, and versions that are the same resource (matchPolicy). */
 import { notFound } from "#shared/api/errors.ts";
 import { apiVersionOf, fieldsOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
-import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
@@ -46,6 +46,22 @@ const configurationKinds = new Set([
 export function isExempt({ declaration }: AdmissionAttributes): boolean {
   const { group, kind } = declaration.ref;
   return group === "admissionregistration.k8s.io" && configurationKinds.has(kind);
+}
+
+const reviews: Readonly<Record<string, readonly string[]>> = {
+  "authentication.k8s.io": ["selfsubjectreviews", "tokenreviews"],
+  "authorization.k8s.io": [
+    "localsubjectaccessreviews",
+    "selfsubjectaccessreviews",
+    "selfsubjectrulesreviews",
+    "subjectaccessreviews",
+  ],
+};
+
+/** Questions about users and what they may do: policies are not about them, since a cluster would stand still without. */
+export function isReview({ declaration }: AdmissionAttributes): boolean {
+  const { group, plural } = declaration.ref;
+  return reviews[group]?.includes(plural) ?? false;
 }
 
 /** The namespace as admission names it: a Namespace is in itself. */
@@ -204,16 +220,25 @@ function withoutEmptyMetadata(object: KubeObject): KubeObject {
   return rest as KubeObject;
 }
 
-/** Puts a changed object (in the form of a match) back into the draft: decoded, converted and with defaults again. */
-export async function putBack(attributes: AdmissionAttributes, match: Match, changed: KubeObject): Promise<void> {
+/**
+ * Puts a changed object (in the form of a match, as the one that was shown) back into the draft: decoded, converted and with
+ * defaults again. True where it says something else than before. Throws DecodeError.
+ */
+export async function putBack(
+  attributes: AdmissionAttributes,
+  match: Match,
+  shown: KubeObject,
+  changed: KubeObject,
+): Promise<boolean> {
   const { object: draft, declaration } = attributes;
-  if (!draft) return;
+  let next = normalized(attributes, match, changed);
+  const isChanged = !equalJson(next, normalized(attributes, match, shown));
+  if (!draft || !isChanged) return false;
   const scale = attributes.subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
   if (scale && draft.kind !== changed.kind) {
-    putReplicas(draft, scale, (fieldsOf(changed)["spec"] as Scale["spec"])?.replicas ?? 0);
-    return;
+    putReplicas(draft, scale, (fieldsOf(next)["spec"] as Scale["spec"])?.replicas ?? 0);
+    return true;
   }
-  let next = normalized(attributes, match, changed);
   if (draft.kind === declaration.ref.kind && next.apiVersion !== draft.apiVersion) {
     if (declaration.converter) {
       const { version } = parseApiVersion(draft.apiVersion);
@@ -225,6 +250,7 @@ export async function putBack(attributes: AdmissionAttributes, match: Match, cha
   for (const key of Object.keys(target)) delete target[key];
   Object.assign(target, source);
   draft.metadata ??= {};
+  return true;
 }
 
 function normalized(attributes: AdmissionAttributes, match: Match, changed: KubeObject): KubeObject {

@@ -23,6 +23,9 @@ export interface AuditedRequest {
   readonly remoteAddress?: string | undefined;
 }
 
+/** Beginning of the names of annotations that show parts of a body: only events that have bodies have them. */
+export const patchAnnotations = "patch.webhook.admission.k8s.io/";
+
 /** What one request has come to so far; each stage that the policy wants becomes an event. */
 export class AuditRecord {
   readonly annotations: Record<string, string> = {};
@@ -130,6 +133,12 @@ export class AuditRecord {
     this.#emit("ResponseComplete", code);
   }
 
+  #shownAnnotations(): JsonObject | undefined {
+    const entries = Object.entries(this.annotations);
+    const shown = entries.filter(([key]) => this.wantsRequest || !key.startsWith(patchAnnotations));
+    return shown.length > 0 ? Object.fromEntries(shown) : undefined;
+  }
+
   #respond(value: unknown): void {
     this.#responseObject = this.#verdict.omitManagedFields ? withoutManagedFields(value) : value;
   }
@@ -151,7 +160,7 @@ export class AuditRecord {
         responseObject: this.#responseObject,
         requestReceivedTimestamp: this.#received,
         stageTimestamp: stage === "RequestReceived" ? this.#received : microTime(),
-        annotations: hasAnswer && Object.keys(this.annotations).length > 0 ? { ...this.annotations } : undefined,
+        annotations: hasAnswer ? this.#shownAnnotations() : undefined,
       },
     });
   }

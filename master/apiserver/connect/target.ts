@@ -86,7 +86,8 @@ export function serviceTarget(
   text: string,
   boards: readonly string[],
 ): ConnectTarget {
-  const found = endpointsOf(reader, namespace, text);
+  // Upstream's lister names the kind so.
+  const found = endpointsOf(reader, namespace, text, "service");
   const endpoint = anyOf(found.endpoints) ?? noEndpoint(found, text);
   // An endpoint that is no pod has no board: any board may reach it.
   const node = endpoint.node ?? boards[0];
@@ -124,10 +125,15 @@ interface FoundEndpoints {
   readonly hasOthers: boolean;
 }
 
-function endpointsOf(reader: ResourceReader, namespace: string, text: string): FoundEndpoints {
+function endpointsOf(
+  reader: ResourceReader,
+  namespace: string,
+  text: string,
+  kind: "service" | "services" = "services",
+): FoundEndpoints {
   const { scheme, name, port } = parseProxyName(text, "service");
   const service = reader.get(services, { namespace, name });
-  if (!service) throw notFound(services, name);
+  if (!service) throw notFound({ group: "", plural: kind }, name);
   const ports = service.spec?.ports ?? [];
   const isNumber = /^[+-]?\d+$/.test(port);
   const chosen = ports.find((each) => (isNumber ? each.port === Number(port) : (each.name ?? "") === port));

@@ -7,7 +7,8 @@ import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
 import { admissionStepFamilies } from "../admission/admission-steps.ts";
 import { podSecurityEvaluations } from "../admission/pod-security/evaluation-counts.ts";
-import { policyChecks } from "../admission/policies/policy-metrics.ts";
+import { conditionFamilies } from "../admission/policies/condition-metrics.ts";
+import { policyFamilies } from "../admission/policies/policy-metrics.ts";
 import { webhookFamilies } from "../admission/webhooks/webhook-metrics.ts";
 import { auditFamilies } from "../audit/audit-metrics.ts";
 import { tokenFamilies } from "../authn/token-metrics.ts";
@@ -104,7 +105,8 @@ export class ServerMetrics {
       ...this.admission.families(),
       ...admissionStepFamilies(),
       podSecurityEvaluations.family(),
-      policyChecks.family(),
+      ...policyFamilies(),
+      ...conditionFamilies(),
       this.#bodies.family(),
       this.handshakeErrors.family(),
       ...auditFamilies(),

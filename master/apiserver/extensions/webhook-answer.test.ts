@@ -27,7 +27,7 @@ test("why there is none is told in upstream's words", () => {
     [429, json, "x", "the server has received too many requests and has asked us to try again later"],
     [500, "text/plain", "boom", `${server} ("boom") has prevented the request from succeeding`],
     [500, json, "boom", `${server} ("unknown") has prevented the request from succeeding`],
-    [500, json, '{"kind":"Status","message":"told"}', "told"],
+    [500, json, '{"kind":"Status","status":"Failure","message":"told"}', "told"],
     [503, json, "x", "the server is currently unable to handle the request"],
   ] as const)
     expect(() => reviewIn({ status, type, body })).toThrow(message);

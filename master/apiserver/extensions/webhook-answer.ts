@@ -5,6 +5,7 @@ import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 
 export interface WebhookAnswer {
+  /** Of HTTP. */
   readonly status: number;
   /** Content-Type. */
   readonly type?: string | undefined;
@@ -14,19 +15,29 @@ export interface WebhookAnswer {
 /** The webhook was reached, and answered what cannot be taken for an answer. */
 export class AnswerFault extends Error {
   override readonly name = "AnswerFault";
+
+  /** @param code that the answer has, where it says so itself that it is a refusal */
+  constructor(
+    message: string,
+    readonly code?: number,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+  }
 }
 
 /** The document in an answer. Throws AnswerFault. */
 export function reviewIn(answer: WebhookAnswer): unknown {
   const { status, type = "", body } = answer;
-  if (status < 200 || status > 299) throw new AnswerFault(refusal(answer));
+  if (type !== "") checkMediaType(type);
+  if (status < 200 || status > 206) throw refusal(answer);
   if (body === "") throw new AnswerFault(`0-length response with status code: ${status} and content type: ${type}`);
   try {
     return documentIn(body);
   } catch (error) {
     if (error instanceof JsonSyntaxError)
-      throw new AnswerFault(`couldn't get version/kind; json parse error: ${error.message}`, { cause: error });
-    if (error instanceof YamlError) throw new AnswerFault(error.message, { cause: error });
+      throw new AnswerFault(`couldn't get version/kind; json parse error: ${error.message}`, undefined, error);
+    if (error instanceof YamlError) throw new AnswerFault(error.message, undefined, error);
     throw error;
   }
 }
@@ -51,20 +62,29 @@ const wordsOfStatus: Readonly<Record<number, string>> = {
 
 const MOST_OF_TEXT = 2048;
 
-function refusal({ status, type = "", body }: WebhookAnswer): string {
-  const told = statusMessage(body);
-  if (told) return told;
+function refusal({ status, type = "", body }: WebhookAnswer): AnswerFault {
+  const told = statusIn(body);
+  if (told) return new AnswerFault(told.message, told.code);
   const isText = type === "" || type.startsWith("text/");
-  const text = isText && body !== "" ? body.slice(0, MOST_OF_TEXT).trim() : "unknown";
-  if (status === 403) return text;
+  const text = isText ? Buffer.from(body).subarray(0, MOST_OF_TEXT).toString().trim() : "unknown";
+  return new AnswerFault(wordsOf(status, text), status);
+}
+
+function wordsOf(status: number, text: string): string {
+  if (status === 403 || status === 415) return text;
+  if (status === 406) {
+    return text === "" || text === "unknown"
+      ? "the server was unable to respond with a content type that the client supports"
+      : text;
+  }
   const words = wordsOfStatus[status];
   if (words) return words;
   if (status >= 500) return `an error on the server (${goQuote(text)}) has prevented the request from succeeding`;
   return `the server responded with the status code ${status} but did not return more information`;
 }
 
-/** Of a Status, which says more than its code. */
-function statusMessage(body: string): string | undefined {
+/** Of a Status of a failure, which says more than the code of HTTP. */
+function statusIn(body: string): { readonly message: string; readonly code: number } | undefined {
   let status: unknown;
   try {
     status = decodeJson(body).value;
@@ -73,7 +93,23 @@ function statusMessage(body: string): string | undefined {
     if (error instanceof JsonSyntaxError) return undefined;
     throw error;
   }
-  if (!isJsonObject(status) || status["kind"] !== "Status") return undefined;
-  const { message } = status;
-  return typeof message === "string" ? message : undefined;
+  if (!isJsonObject(status) || status["kind"] !== "Status" || status["status"] !== "Failure") return undefined;
+  const { message = "", code = 0 } = status;
+  return typeof message === "string" && typeof code === "number" ? { message, code } : undefined;
+}
+
+const mediaType = /^([\w!#$%&'*+.^`|~-]*)(\/?)([\w!#$%&'*+.^`|~-]*)(.*)$/s;
+const parameters = /^(\s*;\s*[\w!#$%&'*+.^`|~-]+\s*=\s*([\w!#$%&'*+.^`|~-]+|"(\\.|[^"\\])*"))*[\s;]*$/s;
+
+/** A Content-Type that is none is told of whatever the answer's code is. Throws AnswerFault in the words of Go's mime package. */
+function checkMediaType(type: string): void {
+  const [base = ""] = type.split(";", 1);
+  const [, name, slash, subtype, rest] = mediaType.exec(base.trim()) ?? [];
+  const fault =
+    (!name && "no media type") ||
+    (!slash && rest && "expected slash after first token") ||
+    (slash && !subtype && "expected token after slash") ||
+    (rest && "unexpected content after media subtype") ||
+    (!parameters.test(type.slice(base.length)) && "invalid media parameter");
+  if (fault) throw new AnswerFault(`Internal error occurred: mime: ${fault}`, 500);
 }

@@ -50,7 +50,7 @@ test("a webhook that is elsewhere is asked there, with the review where the answ
 
 test("round in circles it is not followed for ever", async () => {
   answers = { "/a": [307, "/b"], "/b": [307, "/a"] };
-  expect(call("/a")).rejects.toThrow(`Post "${url}/b": stopped after 10 redirects`);
+  expect(call("/a")).rejects.toThrow(`Post "/a": stopped after 10 redirects`);
   await call("/a").catch(() => undefined);
   expect(seen).toHaveLength(20);
 });

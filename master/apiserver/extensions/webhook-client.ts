@@ -3,7 +3,9 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
 import tls, { connect as connectTls } from "node:tls";
+import { services } from "#shared/api/resources.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { AnswerMissing, headerOf, requestOver } from "#shared/http/http-over-stream.ts";
@@ -34,6 +36,8 @@ export interface WebhookCall {
   readonly timeout_ms: number;
   /** Say the time in the query, as upstream does for admission. */
   readonly announcesTimeout?: boolean | undefined;
+  /** Aborted when nobody wants to know any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface WebhookCaller {
@@ -44,7 +48,7 @@ export interface WebhookCaller {
 /** More than any review: a webhook that answers without end is cut off. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
-/** The time that a webhook was given is over. */
+/** The time that a webhook was given is over, or nobody waits for it any more. */
 class WebhookTimeout extends Error {
   override readonly name = "WebhookTimeout";
 }
@@ -60,37 +64,43 @@ export class WebhookClient implements WebhookCaller {
 
   async call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown> {
     const url = urlOf(target, call);
-    let hop: Hop<Buffer> = { method: "POST", url, body: Buffer.from(JSON.stringify(body)) };
+    const first: Hop<Buffer> = { method: "POST", url, body: Buffer.from(JSON.stringify(body)) };
     const abort = new AbortController();
-    const late = new WebhookTimeout("context deadline exceeded");
-    const timer = setTimeout(() => abort.abort(late), call.timeout_ms);
+    const timer = setTimeout(() => abort.abort(new WebhookTimeout("context deadline exceeded")), call.timeout_ms);
+    const cancel = (): void => abort.abort(new WebhookTimeout("context canceled"));
+    call.signal?.addEventListener("abort", cancel, { once: true });
+    if (call.signal?.aborted) cancel();
+    /** The last one that was made. */
+    let asked = first;
+    const ask = (hop: Hop<Buffer>): Promise<Answer> => {
+      asked = hop;
+      return this.#ask(target, url, hop, abort.signal);
+    };
     try {
-      let answer = await this.#ask(target, url, hop, abort.signal);
-      for (let hops = 1; ; hops++) {
-        const next = redirected(hop, answer.status, answer.location);
-        if (!next) break;
-        if (hops === mostHops) throw new Error(`stopped after ${mostHops} redirects`);
-        hop = next;
-        answer = await this.#ask(target, url, hop, abort.signal);
-      }
-      return reviewIn(answer);
+      return reviewIn(await answerInTheEnd(() => followed(first, ask), abort.signal));
     } catch (error) {
-      const cause = abort.signal.aborted ? late : error;
-      const why = cause instanceof Error ? connectionFault(cause, hop.url.host) : String(cause);
-      const message =
-        error instanceof AnswerFault && !abort.signal.aborted
-          ? why
-          : `Post ${JSON.stringify(shownUrl(target, url, hop.url))}: ${why}`;
+      const cause: unknown = abort.signal.aborted ? abort.signal.reason : error;
+      const why = cause instanceof Error ? connectionFault(cause, asked.url.host) : String(cause);
+      const place = error instanceof TooManyRedirects ? error.location : shownUrl(target, url, asked.url);
+      const message = error instanceof AnswerFault ? error.message : `Post ${JSON.stringify(place)}: ${why}`;
       throw abort.signal.aborted ? new WebhookTimeout(message) : new Error(message, { cause });
     } finally {
       clearTimeout(timer);
+      call.signal?.removeEventListener("abort", cancel);
     }
   }
 
   /** A Service is where its name leads; what a redirect names beside it is asked like any URL. */
   #ask(target: WebhookTarget, first: URL, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
-    if (target.service && isSameServer(first, hop.url)) return this.#callService(target, hop, signal);
-    return callUrl(target, hop, signal);
+    if (!target.service || !isSameServer(first, hop.url)) return callUrl(target, hop, signal);
+    const external = this.#externalName(target.service);
+    return external ? callUrl(target, hop, signal, external) : this.#callService(target, hop, signal);
+  }
+
+  /** A name that a Service stands for, which this machine resolves. */
+  #externalName({ namespace = "", name = "" }: NonNullable<WebhookTarget["service"]>): string | undefined {
+    const { spec } = this.#reader.get(services, { namespace, name }) ?? {};
+    return spec?.type === "ExternalName" ? spec.externalName : undefined;
   }
 
   async #callService(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
@@ -105,9 +115,11 @@ export class WebhookClient implements WebhookCaller {
       if (body) headers.push("Content-Type", "application/json");
       const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
       const answer = await untilAborted(signal, requestOver(stream, request));
-      const location = headerOf(answer.headers, "location");
-      const type = headerOf(answer.headers, "content-type");
-      return { status: answer.status, location, type, body: await untilAborted(signal, readAll(answer.body)) };
+      const [location, type, retryAfter] = ["location", "content-type", "retry-after"].map((name) =>
+        headerOf(answer.headers, name),
+      );
+      const { status } = answer;
+      return { status, location, type, retryAfter, body: await readAll(answer.body, signal) };
     } finally {
       signal.removeEventListener("abort", end);
       raw.destroy();
@@ -117,6 +129,47 @@ export class WebhookClient implements WebhookCaller {
 
 interface Answer extends WebhookAnswer {
   readonly location?: string | undefined;
+  readonly retryAfter?: string | undefined;
+}
+
+class TooManyRedirects extends Error {
+  override readonly name = "TooManyRedirects";
+
+  /** @param location where the last one leads, as it is written */
+  constructor(readonly location: string) {
+    super(`stopped after ${mostHops} redirects`);
+  }
+}
+
+/** Where the redirects of an answer lead in the end. */
+async function followed(first: Hop<Buffer>, ask: (hop: Hop<Buffer>) => Promise<Answer>): Promise<Answer> {
+  let hop = first;
+  for (let hops = 1; ; hops++) {
+    const answer = await ask(hop);
+    const next = redirected(hop, answer.status, answer.location);
+    if (!next) return answer;
+    if (hops === mostHops) throw new TooManyRedirects(answer.location ?? "");
+    hop = next;
+  }
+}
+
+const MOST_RETRIES = 10;
+/** No call has as much time. */
+const LONGEST_WAIT_S = 60;
+
+/** A webhook that says when to come again is asked again then, as long as there is time (client-go's withRetry). */
+async function answerInTheEnd(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  for (let retries = 0; ; retries++) {
+    const answer = await ask();
+    const again_s = secondsToWait(answer);
+    if (again_s === undefined || retries === MOST_RETRIES) return answer;
+    await wait(Math.min(Math.max(again_s, 0), LONGEST_WAIT_S) * 1000, undefined, { signal });
+  }
+}
+
+function secondsToWait({ status, retryAfter = "" }: Answer): number | undefined {
+  const mayPass = status === 429 || status >= 500;
+  return mayPass && /^[+-]?\d+$/.test(retryAfter) ? Number(retryAfter) : undefined;
 }
 
 function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookCall): URL {
@@ -124,7 +177,7 @@ function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookC
   const base = target.service ? `https://${name}.${namespace}.svc:${port}${path}` : (target.url ?? "");
   const url = new URL(base);
   url.pathname = cleanPath(url.pathname);
-  if (announcesTimeout) url.searchParams.set("timeout", `${timeout_ms / 1000}s`);
+  if (announcesTimeout) url.searchParams.set("timeout", `${Math.ceil(timeout_ms / 1000)}s`);
   return url;
 }
 
@@ -157,37 +210,57 @@ function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Du
   });
 }
 
-function callUrl(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+/** @param host to ask instead of the URL's */
+function callUrl(
+  target: WebhookTarget,
+  { method, url, body }: Hop<Buffer>,
+  signal: AbortSignal,
+  host?: string,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = {
+      host: url.host,
       accept: "application/json",
       ...(body ? { "content-type": "application/json", "content-length": String(body.length) } : {}),
     };
     const answered = (response: IncomingMessage): void => {
       const { statusCode: status = 0, headers } = response;
-      const { location, "content-type": type } = headers;
-      readAll(response).then((text) => resolve({ status, location, type, body: text }), reject);
+      const { location, "content-type": type, "retry-after": retryAfter } = headers;
+      readAll(response, signal).then((text) => resolve({ status, location, type, retryAfter, body: text }), reject);
     };
     // A certificate is asked for the Service's name whoever shows it.
     const servername = serviceHost(target);
     const secured = { ...trusting(caOf(target)), ...(servername ? { servername } : {}) };
+    const place = new URL(url);
+    if (host !== undefined) place.hostname = host;
     const request =
       url.protocol === "http:"
-        ? httpRequest(url, { method, headers, signal }, answered)
-        : httpsRequest(url, { method, headers, ...secured, signal }, answered);
-    request.on("error", reject);
+        ? httpRequest(place, { method, headers, signal }, answered)
+        : httpsRequest(place, { method, headers, ...secured, signal }, answered);
+    request.on("error", (error) => reject(new Error(connectionFault(error, place.host), { cause: error })));
     request.end(body);
   });
 }
 
-async function readAll(body: Readable): Promise<string> {
+/** Throws AnswerFault where the body does not come whole. */
+async function readAll(body: Readable, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    const bytes = chunk as Buffer;
-    size += bytes.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(bytes);
+  const read = async (): Promise<void> => {
+    for await (const chunk of body) {
+      const bytes = chunk as Buffer;
+      size += bytes.length;
+      if (size > MAX_ANSWER_BYTES) throw new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+      chunks.push(bytes);
+    }
+  };
+  try {
+    await untilAborted(signal, read());
+  } catch (error) {
+    if (size > MAX_ANSWER_BYTES) throw error;
+    const why = signal.aborted ? (signal.reason as Error).message : "unexpected EOF";
+    const fault = `unexpected error when reading response body. Please retry. Original error: ${why}`;
+    throw new AnswerFault(fault, undefined, error);
   }
   return Buffer.concat(chunks).toString();
 }

@@ -87,6 +87,7 @@ export class RequestService {
       headers,
       body,
       signal: gone.signal,
+      deadline_ms: limit_ms === undefined ? undefined : performance.now() + limit_ms,
       warnings,
       remoteAddress: connection.remoteAddress,
       audit,

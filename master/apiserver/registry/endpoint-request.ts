@@ -59,6 +59,7 @@ export function admissionScopeOf(
     options: options?.given ?? {},
     warnings: context.warnings,
     auditAnnotations: context.auditAnnotations,
+    limits: context,
   };
 }
 

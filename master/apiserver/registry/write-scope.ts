@@ -1,6 +1,12 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { Store } from "../../store/store.ts";
-import { type AdmissionAttributes, type AdmissionPlugin, type Operation, pluginsFor } from "../admission/admission.ts";
+import {
+  type AdmissionAttributes,
+  type AdmissionPlugin,
+  type Operation,
+  pluginsFor,
+  type RequestLimits,
+} from "../admission/admission.ts";
 import { stepEnded } from "../admission/admission-steps.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
@@ -31,6 +37,7 @@ export interface WriteScope {
   readonly options: object;
   readonly warnings: string[];
   readonly auditAnnotations: Record<string, string>;
+  readonly limits?: RequestLimits | undefined;
 }
 
 /** As much of it as admission looks at: there may be nothing to write. */
@@ -72,6 +79,7 @@ function attributesOf(scope: AdmissionScope, admitted: Admitted): AdmissionAttri
     dryRun: scope.dryRun,
     warnings: scope.warnings,
     auditAnnotations: scope.auditAnnotations,
+    limits: scope.limits,
   };
 }
 

@@ -45,7 +45,12 @@ export function inKeyOrder(value: unknown): unknown {
 
 /** A value as Go writes it: members in order, and what HTML would take for its own escaped. */
 export function goJson(value: unknown): string {
-  return JSON.stringify(inKeyOrder(value)).replace(
+  return goEscaped(inKeyOrder(value));
+}
+
+/** The same with members as they stand. */
+export function goEscaped(value: unknown): string {
+  return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

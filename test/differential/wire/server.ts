@@ -31,7 +31,8 @@ export interface WireServer {
   stop(): Promise<void>;
 }
 
-export async function startWireServer(): Promise<WireServer> {
+/** @param overrides of settings */
+export async function startWireServer(overrides: Partial<ValuesOf<typeof masterOptions>> = {}): Promise<WireServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "bramble-wire-"));
   const fallbacks = Object.fromEntries(Object.entries(masterOptions).map(([key, { fallback }]) => [key, fallback]));
   const settings = {
@@ -42,6 +43,7 @@ export async function startWireServer(): Promise<WireServer> {
     dist: dataDir,
     // Upstream's.
     defaultTolerationSeconds: 300,
+    ...overrides,
   };
   const keys = await MasterKeys.open(
     () => ({

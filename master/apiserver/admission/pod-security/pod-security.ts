@@ -57,6 +57,7 @@ export class PodSecurity implements AdmissionPlugin {
     const policy = this.#policyOf(attributes);
     if (policy.errors.length === 0 && isFullyPrivileged(policy)) {
       countEvaluation("allow", "enforce", policy.enforce, attributes);
+      attributes.auditAnnotations[annotations.enforced] = describeLevel(policy.enforce);
       return;
     }
     if (attributes.operation === "UPDATE" && !changesContainers(pod.spec, (attributes.oldObject as Pod).spec)) return;

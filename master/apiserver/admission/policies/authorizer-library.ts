@@ -115,9 +115,8 @@ function checkResource({ authorizer, resource }: ResourceCheck, verb: string): V
 }
 
 function asServiceAccount({ decisions }: AuthorizerValue, namespace: string, name: string): Value {
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(namespace))
-    throw new CelError(`Invalid service account namespace: ${namespace}`);
-  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) throw new CelError(`Invalid service account name: ${name}`);
+  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) throw new CelError("Invalid service account name");
+  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(namespace)) throw new CelError("Invalid service account namespace");
   const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
   return new AuthorizerValue({ name: `system:serviceaccount:${namespace}:${name}`, groups }, decisions);
 }

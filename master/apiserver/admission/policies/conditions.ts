@@ -1,13 +1,15 @@
 /** matchConditions of webhooks and policies. */
 import { namespaces } from "#shared/api/resources.ts";
 import type { MatchCondition } from "#shared/api/types/admissionregistration-v1.generated.ts";
-import { CompileError, Program } from "#shared/cel/program.ts";
+import { bool } from "#shared/cel/types.ts";
 import type { Authorizer } from "../../authz/authorizer.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import type { Match } from "../matching.ts";
+import { type ConditionsOf, conditionFailed, conditionsEvaluated } from "./condition-metrics.ts";
 import { admissionEnvironment } from "./environment.ts";
 import { CONDITIONS_COST, Evaluation, ExpressionError, OutOfBudget, viewOf } from "./evaluation.ts";
+import { type Compiled, compiled, programOf } from "./policy.ts";
 
 /** Some condition could not be evaluated, and none was false. */
 export class ConditionError extends Error {
@@ -16,57 +18,92 @@ export class ConditionError extends Error {
 
 export interface Conditions {
   /** True when all hold, false when one does not. Throws ConditionError. */
-  hold(conditions: readonly MatchCondition[], attributes: AdmissionAttributes, match: Match): Promise<boolean>;
+  hold(
+    conditions: readonly MatchCondition[],
+    attributes: AdmissionAttributes,
+    match: Match,
+    of: Omit<ConditionsOf, "operation">,
+  ): Promise<boolean>;
 }
 
 const webhookEnvironment = admissionEnvironment({ authorizer: true });
 const aggregated = (messages: readonly string[]): string =>
   messages.length === 1 ? (messages[0] ?? "") : `[${messages.join(", ")}]`;
 
-/** Evaluates conditions in order: one that is false decides, whatever failed before. */
-export async function allHold(programs: readonly Program[], evaluation: Evaluation): Promise<boolean> {
-  const failures: string[] = [];
-  for (const program of programs) {
-    try {
-      if ((await evaluation.evaluate(program)) === false) return false;
-    } catch (error) {
-      if (error instanceof OutOfBudget) throw new ConditionError(error.message);
-      if (!(error instanceof ExpressionError)) throw error;
-      failures.push(error.message);
+/**
+ * Evaluates all conditions, then looks at them in order: one that is false decides, whatever else failed. Throws ConditionError,
+ * also where they cost more than they may, whatever those before gave.
+ */
+export async function allHold(
+  conditions: readonly Compiled[],
+  evaluation: Evaluation,
+  of: ConditionsOf,
+): Promise<boolean> {
+  const began_ms = performance.now();
+  let areTrue = false;
+  try {
+    const outcomes: (boolean | ExpressionError)[] = [];
+    for (const each of conditions) outcomes.push(await outcomeOf(each, evaluation));
+    const failures: string[] = [];
+    for (const outcome of outcomes) {
+      if (outcome === false) return false;
+      if (outcome === true) continue;
+      conditionFailed(of);
+      failures.push(outcome.message);
     }
+    if (failures.length > 0) throw new ConditionError(aggregated([...new Set(failures)]));
+    areTrue = true;
+    return true;
+  } catch (error) {
+    throw error instanceof OutOfBudget ? new ConditionError(error.message) : error;
+  } finally {
+    if (!areTrue) conditionsEvaluated(of, began_ms);
   }
-  if (failures.length > 0) throw new ConditionError(aggregated([...new Set(failures)]));
-  return true;
+}
+
+async function outcomeOf(condition: Compiled, evaluation: Evaluation): Promise<boolean | ExpressionError> {
+  try {
+    return (await evaluation.evaluate(programOf(condition))) !== false;
+  } catch (error) {
+    if (error instanceof ExpressionError) return error;
+    throw error;
+  }
 }
 
 const MAX_COMPILED = 1000;
 
 /** The conditions of webhooks. */
 export class WebhookConditions implements Conditions {
-  readonly #compiled = new Map<string, Program>();
+  readonly #compiled = new Map<string, Compiled>();
 
   constructor(
     private readonly reader: ResourceReader,
     private readonly authorizer: Authorizer,
   ) {}
 
-  async hold(conditions: readonly MatchCondition[], attributes: AdmissionAttributes, match: Match): Promise<boolean> {
+  async hold(
+    conditions: readonly MatchCondition[],
+    attributes: AdmissionAttributes,
+    match: Match,
+    of: Omit<ConditionsOf, "operation">,
+  ): Promise<boolean> {
     const programs = conditions.map(({ expression }) => this.#program(expression));
     const view = await viewOf(attributes, match, (name) => this.reader.get(namespaces, { name }));
-    return allHold(programs, new Evaluation({ view, authorizer: this.authorizer, budget: CONDITIONS_COST }));
+    // Upstream does not show them the namespace.
+    const evaluation = new Evaluation({
+      view: { ...view, namespace: undefined },
+      authorizer: this.authorizer,
+      budget: CONDITIONS_COST,
+    });
+    return allHold(programs, evaluation, { ...of, operation: attributes.operation });
   }
 
-  #program(expression: string): Program {
+  #program(expression: string): Compiled {
     const known = this.#compiled.get(expression);
     if (known) return known;
-    try {
-      const program = Program.compile(expression, webhookEnvironment);
-      if (this.#compiled.size >= MAX_COMPILED) this.#compiled.clear();
-      this.#compiled.set(expression, program);
-      return program;
-    } catch (error) {
-      if (error instanceof CompileError) throw new ConditionError(`compilation error: ${error.told}`);
-      throw error;
-    }
+    const made = compiled(expression, webhookEnvironment, [bool]);
+    if (this.#compiled.size >= MAX_COMPILED) this.#compiled.clear();
+    this.#compiled.set(expression, made);
+    return made;
   }
 }

@@ -6,7 +6,7 @@ import { dyn } from "#shared/cel/types.ts";
 import { CelError, fromJson, MapValue, type Value } from "#shared/cel/values.ts";
 import type { Authorizer, Decision } from "../../authz/authorizer.ts";
 import type { AdmissionAttributes } from "../admission.ts";
-import { type Match, namespaceOf, shownAs } from "../matching.ts";
+import { type Match, namespaceOf, ownMatch, shownAs } from "../matching.ts";
 import { admissionRequest } from "../webhooks/admission-review.ts";
 import { authorizerOf, DecisionNeeded, requestResourceOf } from "./authorizer-library.ts";
 import { namespaceType, requestType } from "./environment.ts";
@@ -90,7 +90,8 @@ class LazyVariables extends MapValue {
 
 export interface EvaluationOptions {
   readonly view: RequestView;
-  readonly authorizer: Authorizer;
+  /** Absent: expressions know none, nor do variables that they ask for. */
+  readonly authorizer?: Authorizer | undefined;
   readonly budget: number;
   readonly params?: KubeObject | undefined;
   readonly variables?: ReadonlyMap<string, Program> | undefined;
@@ -111,12 +112,14 @@ export class Evaluation {
     const { view, params } = options;
     const { attributes, match } = view;
     const request = admissionRequest(attributes, match, "");
+    const { group, plural } = ownMatch(attributes);
+    // As it was asked for, whatever form it is shown in.
     const resource = {
-      group: match.group,
-      resource: match.plural,
+      group,
+      resource: plural,
       subresource: attributes.subresource,
-      namespace: attributes.namespace,
-      name: attributes.name || undefined,
+      namespace: namespaceOf(attributes) || undefined,
+      name: request.name,
     };
     this.#fixed = new Map<string, Value>([
       ["object", fromJson(view.object ?? null, dyn)],
@@ -124,8 +127,12 @@ export class Evaluation {
       ["namespaceObject", fromJson(view.namespace ?? null, namespaceType)],
       ["request", fromJson(request, requestType)],
       ["params", fromJson(params ?? null, dyn)],
-      ["authorizer", authorizerOf(attributes.user, this.#decisions)],
-      ["authorizer.requestResource", requestResourceOf(attributes.user, this.#decisions, resource)],
+      ...(options.authorizer
+        ? ([
+            ["authorizer", authorizerOf(attributes.user, this.#decisions)],
+            ["authorizer.requestResource", requestResourceOf(attributes.user, this.#decisions, resource)],
+          ] as const)
+        : []),
     ]);
     this.#variables = new LazyVariables(options.variables ?? new Map(), (program) => {
       const run = program.evaluate(this.#lookUp, PER_EXPRESSION_COST);
@@ -157,8 +164,9 @@ export class Evaluation {
       try {
         return this.#run(program);
       } catch (error) {
-        if (error instanceof DecisionNeeded) {
-          this.#decisions.set(error.key, await this.#options.authorizer.authorize(error.attributes));
+        const { authorizer } = this.#options;
+        if (error instanceof DecisionNeeded && authorizer) {
+          this.#decisions.set(error.key, await authorizer.authorize(error.attributes));
           continue;
         }
         throw error;

@@ -1,15 +1,38 @@
 /** What ValidatingAdmissionPolicies found wrong, under upstream's name. */
-import { CounterTable } from "#shared/metrics/tables.ts";
+import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
 
-export const policyChecks = new CounterTable({
-  name: "apiserver_validating_admission_policy_check_total",
+const prefix = "apiserver_validating_admission_policy_check";
+const labels = ["policy", "policy_binding", "error_type", "enforcement_action"];
+
+const checks = new CounterTable({
+  name: `${prefix}_total`,
   help: "Validations that did not hold, by what their bindings do about it.",
-  labels: ["policy", "policy_binding", "error_type", "enforcement_action"],
+  labels,
 });
+const durations = new HistogramTable(
+  { name: `${prefix}_duration_seconds`, help: "How long those validations took.", labels },
+  [0.0000005, 0.001, 0.01, 0.1, 1],
+);
+
+/** @param seconds that the expression took */
+export function policyChecked(
+  policy: string,
+  binding: string,
+  message: string,
+  action: "allow" | "deny" | "audit" | "warn",
+  seconds: number,
+): void {
+  const values = [policy, binding, errorTypeOf(message), action];
+  checks.add(values);
+  durations.observe(seconds, values);
+}
 
 /** Upstream's names for why one did not hold, told by its message; that it judged so is one of the last kind. */
-export function errorTypeOf(message: string): "compile_error" | "out_of_budget" | "invalid_error" {
+function errorTypeOf(message: string): "compile_error" | "out_of_budget" | "invalid_error" {
   if (message.startsWith("compilation")) return "compile_error";
   if (message.startsWith("validation failed due to running out of cost budget")) return "out_of_budget";
   return "invalid_error";
 }
+
+export const policyFamilies = (): Family[] => [checks.family(), durations.family()];

@@ -5,11 +5,18 @@ import { CompileError, Program } from "#shared/cel/program.ts";
 import { bool, dyn, isDyn, nullType, string, type Type } from "#shared/cel/types.ts";
 import { type ExpressionFault, faultOf } from "../../resources/validation/expression-fault.ts";
 import { admissionEnvironment } from "./environment.ts";
+import { ExpressionError } from "./evaluation.ts";
 
 /** A fault where an expression does not compile or gives something else. */
 export type Compiled = Program | ExpressionFault;
 
 export const isFault = (compiled: Compiled): compiled is ExpressionFault => "problem" in compiled;
+
+/** Throws ExpressionError for one that does not compile: it is judged by the failure policy as one that fails. */
+export function programOf(compiled: Compiled): Program {
+  if (!isFault(compiled)) return compiled;
+  throw new ExpressionError(`compilation error: ${compiled.problem}`);
+}
 
 export interface CompiledPolicy {
   readonly conditions: readonly Compiled[];

@@ -1,8 +1,9 @@
 /** AdmissionReview: what a webhook is asked, and what its answer must look like (admission.k8s.io/v1 and v1beta1). */
 import { decodeJson } from "#shared/api/codec/json.ts";
 import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
-import { isJsonObject } from "#shared/api/patch/json-value.ts";
+import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
+import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import { kindOf, type Match, namespaceOf, ownMatch } from "../matching.ts";
 import { decodedReview } from "./review-decoding.ts";
@@ -78,8 +79,8 @@ export interface AdmissionAnswer {
   readonly allowed: boolean;
   readonly auditAnnotations: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
-  readonly result: Readonly<Record<string, unknown>> | undefined;
-  /** Text of a JSON patch. */
+  readonly result: Partial<Status> | undefined;
+  /** Its text. */
   readonly patch: string | undefined;
   readonly patchType: string;
 }
@@ -104,23 +105,16 @@ export function answerOf(review: unknown, version: ReviewVersion, uid: string, m
     allowed: response["allowed"] === true,
     auditAnnotations: textsOf(response["auditAnnotations"]),
     warnings: Array.isArray(response["warnings"]) ? response["warnings"].map(String) : [],
-    result: (isJsonObject(response["status"]) ? response["status"] : undefined) as AdmissionAnswer["result"],
+    result: response["status"] === null ? undefined : (response["status"] as Partial<Status> | undefined),
     patch: hasPatch ? Buffer.from(patch, "base64").toString() : undefined,
     patchType: version === "v1" ? String(patchType ?? "") : "JSONPatch",
   };
 }
 
-/** Throws Error for a patch that cannot be read, or that is of a type that nobody knows, in upstream's words. */
-export function checkSteps({ patch, patchType }: Pick<AdmissionAnswer, "patch" | "patchType">): void {
-  if (patch === undefined) return;
-  const steps = stepsOf(patch);
-  if (steps.length > 0 && patchType !== "JSONPatch")
-    throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
-}
-
 const undecodable = "received undecodable patch in webhook response";
 
-function stepsOf(patch: string): readonly unknown[] {
+/** Operations of a patch's text. Throws Error for one that cannot be read, in upstream's words. */
+export function stepsOf(patch: string): readonly (JsonObject | null)[] {
   const mistyped = (value: unknown, type: string): Error =>
     new Error(`${undecodable}: json: cannot unmarshal ${jsonKind(value)} into Go value of type jsonpatch.${type}`);
   let steps: unknown;
@@ -132,7 +126,7 @@ function stepsOf(patch: string): readonly unknown[] {
   if (steps === null) return [];
   if (Array.isArray(steps)) {
     for (const step of steps) if (step !== null && !isJsonObject(step)) throw mistyped(step, "Operation");
-    return steps;
+    return steps as (JsonObject | null)[];
   }
   throw mistyped(steps, "Patch");
 }

@@ -3,6 +3,8 @@
 import { parseApiVersion } from "#shared/api/object.ts";
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
+import { DecodeError, normalizeObject } from "#shared/api/schema/normalize-object.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ReviewVersion } from "./admission-review.ts";
 
@@ -41,7 +43,8 @@ export const unregistered = (kind: string, apiVersion: string): Error =>
     `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${scheme}"`,
   );
 
-function headOf(review: Readonly<Record<string, unknown>>, field: "kind" | "apiVersion"): string {
+/** @returns text; empty where it is not there. Throws for a value of another type. */
+export function headOf(review: Readonly<Record<string, unknown>>, field: "kind" | "apiVersion"): string {
   const value = review[field] ?? "";
   if (typeof value === "string") return value;
   throw unrecognized(`cannot unmarshal ${jsonKind(value)} into Go struct field .${field} of type string`);
@@ -85,6 +88,17 @@ function checkTypes(response: Readonly<Record<string, unknown>>, version: Review
     const inner = wanted === "list" || wanted === "texts" ? Object.values(value) : [];
     for (const each of inner) if (each !== null && typeof each !== "string") throw mistyped(each, at, "string");
     if (field === "patch") checkBase64(value as string);
+    if (field === "status") checkStatus(value);
+  }
+}
+
+function checkStatus(status: unknown): void {
+  const schema = schemaFor({ group: "", version: "v1", kind: "Status" });
+  try {
+    if (schema) normalizeObject(schema, status);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new ReviewDecodingError(error.message.replace(/(?<=Go struct field \w+\.)/, "response.status."));
   }
 }
 

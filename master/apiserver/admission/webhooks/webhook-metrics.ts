@@ -14,7 +14,7 @@ const durations = new HistogramTable(
 );
 const requests = new CounterTable({
   name: `${prefix}_request_total`,
-  help: "Calls of webhooks; code 0 where there was no answer.",
+  help: "Calls of webhooks, by the code that came of them.",
   labels: ["name", "type", "operation", "code", "rejected"],
 });
 const rejections = new CounterTable({
@@ -28,23 +28,32 @@ const openings = new CounterTable({
   labels: ["name", "type"],
 });
 
-export type CallOutcome = "allowed" | "failed" | "failed open" | { readonly refusedWith: number };
+/** How a call has ended. Codes are those of HTTP, 0 where the API server itself is at fault. */
+export type CallOutcome =
+  | { readonly kind: "allowed" }
+  | { readonly kind: "refused" | "failed" | "failed open" | "not made"; readonly code: number };
+
+const errorTypes = {
+  refused: "no_error",
+  failed: "calling_webhook_error",
+  "not made": "apiserver_internal_error",
+} as const;
+
+/** Whatever a webhook says: codes are labels. */
+const HIGHEST_CODE = 600;
+
+export type CallType = "admit" | "validating";
 
 /** Begins to take the time of a call; what it gives is to be told how the call ended. */
-export function webhookCall(
-  name: string,
-  type: "admit" | "validating",
-  operation: string,
-): (outcome: CallOutcome) => void {
+export function webhookCall(name: string, type: CallType, operation: string): (outcome: CallOutcome) => void {
   const began_ms = performance.now();
   return (outcome) => {
-    const isRejected = String(outcome !== "allowed" && outcome !== "failed open");
+    const isRejected = String(outcome.kind !== "allowed" && outcome.kind !== "failed open");
+    const code = String(outcome.kind === "allowed" ? 200 : Math.min(outcome.code, HIGHEST_CODE));
     durations.observe((performance.now() - began_ms) / 1000, [name, type, operation, isRejected]);
-    const code = outcome === "allowed" ? "200" : typeof outcome === "object" ? String(outcome.refusedWith) : "0";
     requests.add([name, type, operation, code, isRejected]);
-    if (typeof outcome === "object") rejections.add([name, type, operation, "no_error", code]);
-    else if (outcome === "failed") rejections.add([name, type, operation, "calling_webhook_error", "0"]);
-    else if (outcome === "failed open") openings.add([name, type]);
+    if (outcome.kind === "failed open") openings.add([name, type]);
+    else if (outcome.kind !== "allowed") rejections.add([name, type, operation, errorTypes[outcome.kind], code]);
   };
 }
 

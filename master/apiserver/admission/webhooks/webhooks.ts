@@ -1,22 +1,26 @@
 /** MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
-import { decodeJson } from "#shared/api/codec/json.ts";
 import { internalError, StatusError } from "#shared/api/errors.ts";
-import type { KubeObject } from "#shared/api/object.ts";
+import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
-import { equalJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { goEscaped, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { mutatingWebhookConfigurations, validatingWebhookConfigurations } from "#shared/api/resources.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
+import { compareBytes } from "#shared/api/selector/go-quote.ts";
 import type { MutatingWebhook, ValidatingWebhook } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import { patchAnnotations } from "../../audit/record.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
+import { annotate } from "../attributes.ts";
 import { isExempt, putBack } from "../matching.ts";
-import { notAnObject, unregistered } from "./review-decoding.ts";
+import { headOf, notAnObject, unregistered } from "./review-decoding.ts";
 import {
   ask,
   consequence,
+  counted,
   type Hook,
   type Invocation,
   invocationOf,
-  rejection,
+  type Steps,
   type WebhookParts,
 } from "./webhook-call.ts";
 
@@ -65,7 +69,7 @@ export class MutatingWebhooks implements AdmissionPlugin {
     const memory = this.#memoryOf(attributes);
     if (round === 1 && memory.output !== JSON.stringify(attributes.object)) requireAgain(memory);
     for (const [index, hook] of hooksOf(configurations).entries()) {
-      const invocation = await invocationOf(this.parts, hook, attributes);
+      const invocation = await invocationOf(this.parts, hook, attributes, "admit");
       if (!invocation || (round === 1 && !memory.again.has(hook.id))) continue;
       if (await this.#call(invocation, attributes, round, index)) {
         requireAgain(memory);
@@ -86,28 +90,22 @@ export class MutatingWebhooks implements AdmissionPlugin {
 
   /** True when the object was changed. */
   async #call(invocation: Invocation, attributes: AdmissionAttributes, round: number, index: number): Promise<boolean> {
-    const { hook, match } = invocation;
+    const { hook } = invocation;
     const { name = "" } = hook.webhook;
     const key = `mutation.webhook.admission.k8s.io/round_${round}_index_${index}`;
     let mutated = false;
     try {
-      const { answer, object } = await ask(this.parts, invocation, attributes, true);
-      if (!answer.allowed) throw rejection(name, answer.result);
-      if (answer.patch !== undefined) mutated = await applied(attributes, invocation, answer.patch, object);
-      if (mutated) {
-        attributes.auditAnnotations[`patch.webhook.admission.k8s.io/round_${round}_index_${index}`] = JSON.stringify({
-          configuration: hook.configuration,
-          webhook: name,
-          patch: JSON.parse(answer.patch ?? "[]"),
-          patchType: "JSONPatch",
-        });
-      }
+      mutated = await counted(invocation, attributes.operation, "admit", async () => {
+        const { steps, object } = await ask(this.parts, invocation, attributes, true);
+        return steps.length > 0 && applied(attributes, invocation, steps, object, `${round}_index_${index}`);
+      });
     } catch (error) {
       const thrown = consequence(error, invocation, attributes, key);
       if (thrown) throw thrown;
+    } finally {
+      annotate(attributes, key, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated }));
     }
-    attributes.auditAnnotations[key] = JSON.stringify({ configuration: hook.configuration, webhook: name, mutated });
-    return mutated && match !== undefined;
+    return mutated;
   }
 }
 
@@ -116,40 +114,64 @@ function requireAgain(memory: Memory): void {
   memory.called.clear();
 }
 
+/** True when the object was changed. Throws InternalError for a patch that cannot be applied. */
 async function applied(
   attributes: AdmissionAttributes,
   { hook, match }: Invocation,
-  patch: string,
+  steps: Steps,
   object: KubeObject | undefined,
+  place: string,
 ): Promise<boolean> {
-  const steps = decodeJson(patch).value;
-  if (Array.isArray(steps) && steps.length === 0) return false;
+  const name = hook.webhook.name ?? "";
   if (!object) {
     throw internalError(
-      `admission webhook ${JSON.stringify(hook.webhook.name)} attempted to modify the object, which is not supported for this operation`,
+      `admission webhook ${JSON.stringify(name)} attempted to modify the object, which is not supported for this operation`,
     );
   }
-  let changed: KubeObject;
+  let isChanged: boolean;
   try {
-    changed = sameKind(applyJsonPatch(object as unknown as JsonObject, steps), object);
+    const changed = sameKind(applyJsonPatch(object as unknown as JsonObject, steps), object);
+    isChanged = await putBack(attributes, match, object, changed);
   } catch (error) {
     // Of a patch that does not fit, the client of a PATCH is told less than is known.
     const cause = error instanceof StatusError ? error.options.cause : undefined;
     const told = cause instanceof Error ? cause : error;
     throw internalError(told instanceof Error ? told.message : String(told), error);
   }
-  if (equalJson(changed, object)) return false;
-  await putBack(attributes, match, changed);
-  return true;
+  annotate(
+    attributes,
+    `${patchAnnotations}round_${place}`,
+    goEscaped({
+      configuration: hook.configuration,
+      webhook: name,
+      patch: steps.map((step) => step && inNameOrder(step)),
+      patchType: "JSONPatch",
+    }),
+  );
+  return isChanged;
 }
+
+/** Upstream keeps operations as maps of texts. */
+const inNameOrder = (step: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(step).sort(([a], [b]) => compareBytes(a, b)));
 
 /** A patched object, if it still is one of the kind that was shown. What it does not say of that stays. Throws Error. */
 function sameKind(patched: unknown, shown: KubeObject): KubeObject {
   if (!isJsonObject(patched)) throw notAnObject(patched);
   const object = patched as unknown as KubeObject;
-  const { apiVersion = shown.apiVersion, kind = shown.kind } = object;
-  if (apiVersion !== shown.apiVersion || kind !== shown.kind) throw unregistered(kind, apiVersion);
+  const kind = headOf(patched, "kind") || shown.kind;
+  const apiVersion = headOf(patched, "apiVersion") || shown.apiVersion;
+  if (apiVersion !== shown.apiVersion || kind !== shown.kind) throw otherKind(kind, apiVersion, shown);
   return { ...object, apiVersion, kind };
+}
+
+function otherKind(kind: string, apiVersion: string, shown: KubeObject): Error {
+  const gvk = { ...parseApiVersion(apiVersion), kind };
+  if (!schemaFor(gvk)) return unregistered(kind, apiVersion);
+  const { group } = parseApiVersion(shown.apiVersion);
+  return new Error(
+    `converting (${gvk.version}.${kind}) to (${group.split(".")[0] || "core"}.${shown.kind}): unknown conversion`,
+  );
 }
 
 export class ValidatingWebhooks implements AdmissionPlugin {
@@ -170,7 +192,7 @@ export class ValidatingWebhooks implements AdmissionPlugin {
   async #validate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
     const invocations: Invocation[] = [];
     for (const hook of hooksOf(configurations)) {
-      const invocation = await invocationOf(this.parts, hook, attributes);
+      const invocation = await invocationOf(this.parts, hook, attributes, "validating");
       if (invocation) invocations.push(invocation);
     }
     const errors = await Promise.all(invocations.map((each, index) => this.#call(each, attributes, index)));
@@ -180,8 +202,10 @@ export class ValidatingWebhooks implements AdmissionPlugin {
 
   async #call(invocation: Invocation, attributes: AdmissionAttributes, index: number): Promise<Error | undefined> {
     try {
-      const { answer } = await ask(this.parts, invocation, attributes, false);
-      return answer.allowed ? undefined : rejection(invocation.hook.webhook.name ?? "", answer.result);
+      await counted(invocation, attributes.operation, "validating", () =>
+        ask(this.parts, invocation, attributes, false),
+      );
+      return undefined;
     } catch (error) {
       const key = `validating.webhook.admission.k8s.io/round_0_index_${index}`;
       return consequence(error, invocation, attributes, key);

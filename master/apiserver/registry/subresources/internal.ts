@@ -33,5 +33,6 @@ export function internalScope(
     options: {},
     warnings: context.warnings,
     auditAnnotations: context.auditAnnotations,
+    limits: context,
   };
 }
