@@ -27,6 +27,8 @@ await commandLine()
   .catch((error: unknown) => {
     // Never the error itself: Bun would print the lines of the bundle around it.
     if (!(error instanceof Error)) console.error(`bramble: ${String(error)}`);
+    else if (error.name === "ConnectionError")
+      console.error(`bramble: ${error.message}. Does the master run, and is this its address?`);
     else console.error(forPeople.test(error.name) ? `bramble: ${error.message}` : (error.stack ?? error.message));
     process.exit(statusOf(error));
   });

@@ -65,7 +65,7 @@ function addBoardCommands(program: Command): void {
     program.command("master").description("run the control plane, and an agent on this board unless --no-agent"),
     masterOptions,
     async (settings) => {
-      await prepare(settings);
+      await prepare(settings, settings.noAgent ? undefined : "a master with an agent on its board");
       await runMaster(settings);
       // All parts have stopped and the store is closed: timers for later work must not keep the process.
       process.exit();
@@ -92,7 +92,7 @@ function addBoardCommands(program: Command): void {
     program.command("worker").description("run this board's agent: kubelet and service proxy"),
     workerOptions,
     async (settings, given) => {
-      await prepare(settings);
+      await prepare(settings, "a worker");
       await (await import("./agent/upgrade/count-start.ts")).countStart(settings.dataDir);
       await (await import("./agent/worker.ts")).runWorker(
         settings,
@@ -156,7 +156,8 @@ function addComponentCommands(program: Command): void {
       .description("run the node agent alone: pods of this board, without Services, names and Ingresses"),
     kubeletOptions,
     async (settings) => {
-      await prepare({ dataDir: settings.rootDir, logLevel: settings.logLevel, lowMemory: "auto" });
+      const { rootDir: dataDir, runDir, logLevel } = settings;
+      await prepare({ dataDir, runDir, logLevel, lowMemory: "auto" }, "a kubelet");
       await (await import("./agent/kubelet-component.ts")).runKubelet(settings);
       process.exit();
     },
@@ -223,12 +224,21 @@ function addMachineCommands(program: Command): void {
     });
 }
 
-/** Before anything speaks TLS, or keeps anything. */
-async function prepare(settings: {
-  readonly dataDir: string;
-  readonly logLevel: Level;
-  readonly lowMemory: LowMemory;
-}): Promise<void> {
+/** Before anything speaks TLS, or keeps anything. Rejects with UserError where this process cannot keep what it has to.
+ *  @param rootsWork what takes root; undefined where nothing does. */
+async function prepare(
+  settings: {
+    readonly dataDir: string;
+    readonly runDir: string;
+    readonly logLevel: Level;
+    readonly lowMemory: LowMemory;
+  },
+  rootsWork?: string,
+): Promise<void> {
+  const { assertRoot, ensureOwnFolder } = await import("#shared/process/own-folder.ts");
+  if (rootsWork !== undefined) assertRoot(rootsWork);
+  ensureOwnFolder(settings.dataDir, "data-dir");
+  ensureOwnFolder(settings.runDir, "run-dir", 0o755);
   const { stderrLog } = await import("#shared/client/log.ts");
   const log = stderrLog(settings.logLevel);
   (await import("#shared/process/prompt-thread.ts")).promptThread();

@@ -476,7 +476,7 @@ trust_master() {
       wanted=${wanted%%::*}
       for attempt in 1 2 3 4 5; do
         curl -fsk --connect-timeout 15 -m 60 -o "$ca" "$master_url/cacerts" && break
-        [ "$attempt" != 5 ] || die "no master answers at $master_url" "is it running, is the address right, and does nothing block its port?"
+        [ "$attempt" != 5 ] || die "no master answers at $master_url" "is it running, is the address right with its port (6443 unless its master says otherwise), and does nothing block that?"
         say "no master answers at $master_url yet; trying again"
         sleep 3
       done

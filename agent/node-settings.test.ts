@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { podCgroupSettings } from "./node-settings.ts";
+import { parseLabels, podCgroupSettings } from "./node-settings.ts";
 
 const usual = { cgroupsPerQos: true, cgroupRoot: "", podMaxPids: -1, enforceNodeAllocatable: ["pods"] };
 
@@ -10,4 +10,10 @@ test("how pods are grouped", () => {
   expect(() => podCgroupSettings({ ...usual, enforceNodeAllocatable: ["pods", "system-reserved"] })).toThrow(
     "enforce-node-allocatable: expected pods or none, got system-reserved",
   );
+});
+
+test("labels that a Node cannot have are told by the setting's name", () => {
+  expect(parseLabels(["disk=ssd", "example.com/room="])).toEqual({ disk: "ssd", "example.com/room": "" });
+  for (const wrong of ["disk", "=ssd", "disk=big ssd", "a b=c"])
+    expect(() => parseLabels([wrong])).toThrow("node-label: ");
 });

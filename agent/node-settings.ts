@@ -1,5 +1,6 @@
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { QuantityError, wholeValue } from "#shared/api/quantity.ts";
+import { labelKeyProblems, labelValueProblems } from "#shared/api/selector/label-syntax.ts";
 import type { Taint } from "#shared/api/types/core-v1.generated.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -28,7 +29,10 @@ export function parseLabels(texts: readonly string[]): Record<string, string> {
     texts.map((text) => {
       const equals = text.indexOf("=");
       if (equals <= 0) throw new ConfigError(`node-label: expected KEY=VALUE, got ${text}`);
-      return [text.slice(0, equals), text.slice(equals + 1)];
+      const [key, value] = [text.slice(0, equals), text.slice(equals + 1)];
+      const [problem] = [...labelKeyProblems(key), ...labelValueProblems(value)];
+      if (problem !== undefined) throw new ConfigError(`node-label: ${text}: ${problem}`);
+      return [key, value];
     }),
   );
 }

@@ -39,8 +39,15 @@ export function toRuntimeError(what: string, error: unknown, notFound: RuntimeEr
   const code = statusCodeOf(error);
   const message = `${what}: ${dockerMessage(error)}`;
   // No HTTP status: the socket could not be reached, or the connection broke.
-  if (code === undefined) return new RuntimeError("unavailable", message, { cause: error });
+  if (code === undefined) return new RuntimeError("unavailable", message + adviceOn(error), { cause: error });
   return new RuntimeError(code === 404 ? notFound : "other", message, { cause: error });
+}
+
+/** Where nobody listens at the socket, what a person may do. */
+function adviceOn(error: unknown): string {
+  const { code = "" } = (error ?? {}) as { readonly code?: unknown };
+  const isNobodyThere = ["ENOENT", "ECONNREFUSED", "EACCES"].includes(String(code));
+  return isNobodyThere ? "; is Docker running? `sudo bramble check` says how to mend it" : "";
 }
 
 /** What a registry's refusal means, by the wordings of Docker 20.10 to 28 and of registries. */

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
@@ -6,8 +7,11 @@ import { BackupError } from "./archive.ts";
 
 const authority = "pki/ca.crt";
 
-/** What makes a master one of this cluster, by path below the data folder. What it can make anew from these is not among it. */
+/** What makes a master one of this cluster, by path below the data folder. What it can make anew from these is not among it.
+ *  Rejects with BackupError where there is no master. */
 export async function readKeyFiles(dataDir: string): Promise<Record<string, string>> {
+  if (!existsSync(join(dataDir, authority)))
+    throw new BackupError(`${dataDir} holds no keys of a cluster: run this on a master as root`);
   const present = await readdir(join(dataDir, "pki"));
   const more = present.filter((name) => name.startsWith("encryption") || allAuthorityFiles.includes(name));
   const names = [...new Set([...authorityFiles, ...more])].map((name) => `pki/${name}`);

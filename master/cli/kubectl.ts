@@ -1,3 +1,4 @@
+import { accessSync, constants } from "node:fs";
 import { kubernetesVersion } from "#shared/version.ts";
 import { UserError } from "./admin-client.ts";
 
@@ -13,10 +14,23 @@ export async function runKubectl(kubeconfig: string, args: readonly string[]): P
         `On another machine, give it a copy of ${kubeconfig} by --kubeconfig`,
     );
   }
+  const own = process.env["KUBECONFIG"] ?? args.find((arg) => /^--kubeconfig(=|$)/.test(arg));
+  // By itself kubectl would ask this machine at port 8080, and say that nobody is there.
+  if (own === undefined) assertReadable(kubeconfig);
   const child = Bun.spawn({
     cmd: [program, ...args],
     env: { ...process.env, KUBECONFIG: process.env["KUBECONFIG"] ?? kubeconfig },
     stdio: ["inherit", "inherit", "inherit"],
   });
   return child.exited;
+}
+
+function assertReadable(kubeconfig: string): void {
+  try {
+    accessSync(kubeconfig, constants.R_OK);
+  } catch (error) {
+    throw new UserError(
+      `${(error as Error).message}. Run this on a master as root, or name a kubeconfig with --kubeconfig`,
+    );
+  }
 }

@@ -12,11 +12,11 @@ export async function printStatus(options: { readonly kubeconfig: string; readon
   console.log(`Bramble ${version}, API server ${server}, data in ${options.dataDir}`);
   if (knownMembers(options.dataDir).length > 0) {
     const members = await (await import("./etcd.ts")).describeMembers(options.dataDir);
-    console.log(`\n${members.length} members of etcd:`);
+    console.log(`\n${counted(members, "member")} of etcd:`);
     for (const member of members) console.log(`  ${member}`);
   }
   const [boards, workloads] = [(await client.list(nodes)).items, (await client.list(pods)).items];
-  console.log(`\n${boards.length} boards:`);
+  console.log(`\n${counted(boards, "board")}:`);
   // Without the boards' own resource (it can be disabled) the rest is told all the same.
   const hardware = new Map(
     (await client.list(boardsRef).catch(() => ({ items: [] }))).items.map((board) => [board.metadata.name, board]),
@@ -27,9 +27,11 @@ export async function printStatus(options: { readonly kubeconfig: string; readon
     if (wear) console.log(`    ${describeWear(wear)}`);
   }
   const troubled = workloads.filter(isTroubled);
-  console.log(`\n${workloads.length} pods, ${troubled.length} of them not well`);
+  console.log(`\n${counted(workloads, "pod")}, ${troubled.length} of them not well`);
   for (const pod of troubled) console.log(`  ${describePod(pod)}`);
 }
+
+const counted = ({ length }: readonly unknown[], what: string): string => `${length} ${what}${length === 1 ? "" : "s"}`;
 
 function describeNode(node: Node, workloads: readonly Pod[]): string {
   const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
@@ -37,8 +39,8 @@ function describeNode(node: Node, workloads: readonly Pod[]): string {
   const trouble = (node.status?.conditions ?? []).filter(
     (condition) => condition.type !== "Ready" && condition.status === "True",
   );
-  const count = workloads.filter((pod) => pod.spec?.nodeName === node.metadata.name).length;
-  return [node.metadata.name, state, `${count} pods`, ...trouble.map((condition) => condition.type)].join(", ");
+  const own = workloads.filter((pod) => pod.spec?.nodeName === node.metadata.name);
+  return [node.metadata.name, state, counted(own, "pod"), ...trouble.map((condition) => condition.type)].join(", ");
 }
 
 function isTroubled(pod: Pod): boolean {

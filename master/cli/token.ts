@@ -48,9 +48,9 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
 }
 
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
-  const { client } = adminAccess(options.kubeconfig);
+  const tokens = await listBootstrapTokens(adminAccess(options.kubeconfig).client);
   console.log(["ID", "FOR", "EXPIRES", "DESCRIPTION"].join("\t"));
-  for (const { id, purpose, board, expiresAt, description } of await listBootstrapTokens(client)) {
+  for (const { id, purpose, board, expiresAt, description } of tokens) {
     console.log(
       [id, board === undefined ? purpose : `board ${board}`, expiresAt?.toISOString() ?? "never", description].join(
         "\t",

@@ -87,7 +87,8 @@ export class RoutedEngine implements Engine {
       if (error instanceof StoreSyncError) throw error;
       this.#sequence.forgetReservation();
       for (const { key } of writes) if (this.#restOf(key) === "quiet") this.#dirty.add(key);
-      const message = error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : String(error);
+      const message = isDiskFull(error) ? "the store's disk is full: free some of it" : said;
       const done = new Map(outcomes.map((outcome) => [outcome.id, outcome]));
       return writes.map((write) => {
         const outcome = done.get(write.id);

@@ -15,7 +15,7 @@ import { type Store, StoreUnavailableError } from "./store.ts";
 
 export type { SqliteOptions } from "./sqlite-messages.ts";
 
-/** The resources that need not wear a card on a single master (DESIGN.md, the store). */
+/** The resources that need not wear a card on a single master. */
 export const singleMasterRoutes = {
   volatile: ["/registry/leases/kube-node-lease/", "/registry/left-revision/"],
   batched: ["/registry/events/"],

@@ -1,5 +1,6 @@
 import { StatusError } from "#shared/api/errors.ts";
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import { connectionFault } from "#shared/http/connection-fault.ts";
 import { restDurations, restRequests } from "#shared/metrics/rest-client.ts";
 import { trusting } from "#shared/pki/trusting.ts";
 import { ConnectionError } from "./client.ts";
@@ -210,7 +211,7 @@ function codeOf(error: unknown): string {
 
 export function connectionError(error: unknown, server: string): ConnectionError {
   if (error instanceof ConnectionError) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? connectionFault(error, URL.parse(server)?.host ?? server) : String(error);
   return new ConnectionError(`${server}: ${text}`, { cause: error });
 }
 

@@ -3,6 +3,7 @@ import { ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
+import { connectionFault } from "#shared/http/connection-fault.ts";
 import { createCertificateRequest, type KeyAndCertificate } from "./certificate.ts";
 import { joinCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
@@ -153,8 +154,7 @@ async function fetchAuthority(
     }
   }
   if (failure instanceof StatusError) throw failure;
-  throw new ConnectionError(
-    `no master can be reached at ${servers.join(", ")}: ${failure instanceof Error ? failure.message : String(failure)}`,
-    { cause: failure },
-  );
+  const last = servers.at(-1) ?? "";
+  const why = failure instanceof Error ? connectionFault(failure, URL.parse(last)?.host ?? last) : String(failure);
+  throw new ConnectionError(`no master can be reached at ${servers.join(", ")}: ${why}`, { cause: failure });
 }

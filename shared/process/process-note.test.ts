@@ -4,6 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noteProcess, runningProcess } from "./process-note.ts";
 
+test("a second program of a kind is told which one runs", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bramble-pid-"));
+  const other = Bun.spawn(["sleep", "infinity"]);
+  try {
+    const began = readFileSync(`/proc/${other.pid}/stat`, "utf8").replace(/.*\) /, "").split(" ")[19];
+    writeFileSync(join(folder, "master.pid"), `${other.pid} ${began}\n`);
+    expect(() => noteProcess(folder, "master")).toThrow(`runs on this board already (PID ${other.pid})`);
+    noteProcess(folder, "worker")();
+  } finally {
+    other.kill("SIGKILL");
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a program is found by its note, and no other process that got its id", () => {
   const folder = mkdtempSync(join(tmpdir(), "bramble-pid-"));
   try {

@@ -6,8 +6,19 @@ export type BoardProgram = "master" | "worker" | "etcd";
 
 const pathIn = (runDir: string, program: BoardProgram): string => join(runDir, `${program}.pid`);
 
-/** Leaves a note of this process, for who is to end it by hand. @returns what takes it away again. */
+/** Two of a kind on one board would take each other's ports and files; the message says what to do. */
+class RunsAlreadyError extends Error {
+  override readonly name = "UserError";
+}
+
+/** Leaves a note of this process, for who is to end it by hand. Throws UserError where another one has left its note and runs.
+ *  @returns what takes it away again. */
 export function noteProcess(runDir: string, program: BoardProgram): () => void {
+  const other = runningProcess(runDir, program);
+  if (other !== undefined && other !== process.pid)
+    throw new RunsAlreadyError(
+      `bramble ${program} runs on this board already (PID ${other}): end that one first, with systemctl stop bramble-${program} where it is a service`,
+    );
   mkdirSync(runDir, { recursive: true });
   writeFileSync(pathIn(runDir, program), `${process.pid} ${beginOf(process.pid)}\n`);
   return () => rmSync(pathIn(runDir, program), { force: true });

@@ -37,7 +37,7 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   /** What is said of a field that cannot be selected by, where a kind has words of its own. */
   unknownField?(field: string): string;
   readonly strategy?: Strategy<T> | undefined;
-  /** `volatile`: kept in memory only, on a single master (see DESIGN.md, the store). `batched`: written in rare batches. */
+  /** `volatile`: kept in memory only, on a single master (master/store/routed-engine.ts). `batched`: written in rare batches. */
   readonly storage?: "durable" | "volatile" | "batched" | undefined;
   /** The same stored objects under another group (events of events.k8s.io are core's): reads and writes go to `ref`'s
    *  keys and watch cache through these two, and the strategy judges the stored form. Absent: stored under its own `ref`. */
