@@ -14,6 +14,7 @@ import {
 import { isDiscoveryTopicOf, isHomeAssistantStatus } from "#shared/heartbeat/telemetry.ts";
 import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
+import { listenAt } from "#shared/net/listen.ts";
 import { peerSubject } from "#shared/pki/peer-subject.ts";
 import type { NodeLeases } from "./node-leases.ts";
 import { PacketLengths } from "./packet-lengths.ts";
@@ -276,10 +277,8 @@ export class Broker {
   }
 
   private async listen(): Promise<void> {
-    await new Promise<void>((done, fail) => {
-      this.server.once("error", fail);
-      this.server.listen(this.options.port, this.options.host, () => done());
-    });
+    const { host, port } = this.options;
+    await listenAt(this.server, { host, port }, "mqtt-port");
     this.listening.start(() => this.judge());
     const renew = (): void => {
       // A session that said good-bye without a word of what follows is renewed no more.

@@ -3,16 +3,12 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { type ListenAddress, listenAt } from "#shared/net/listen.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { type ComponentPages, pageUrl, servePage } from "./component-pages.ts";
 import { Connections, connectionLimits } from "./connections.ts";
 import type { Access, Caller } from "./delegated-access.ts";
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 const anonymous: Caller = { user: "system:anonymous", groups: ["system:unauthenticated"] };
 const reread_ms = 60_000;
@@ -33,7 +29,7 @@ export function parseListenAddress(name: string, text: string): ListenAddress {
 /** Serves a component's pages to whoever reaches the address, without TLS. Rejects when the port cannot be had. */
 export async function servePages(pages: ComponentPages, address: ListenAddress, log: Log): Promise<Part> {
   const server = pageServer((request, response) => servePage(pages, request, response), log);
-  await listening(server, address);
+  await listenAt(server, address);
   return { stop: () => ended(server) };
 }
 
@@ -103,7 +99,7 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
   );
   listener.on("connection", (socket: TLSSocket) => connections.opened(socket));
   listener.on("tlsClientError", (error) => log.debug("a client was not understood", { error }));
-  await listening(listener, options.address);
+  await listenAt(listener, options.address);
   void trust();
   return {
     async stop() {
@@ -147,24 +143,6 @@ function refuse(response: ServerResponse, error: unknown, log: Log): void {
   if (status.code >= 500) log.warn("a request failed", { error });
   if (response.headersSent) response.destroy();
   else response.writeHead(status.code, { "content-type": "application/json" }).end(JSON.stringify(status.toStatus()));
-}
-
-interface Listener {
-  once(event: "error", listener: (error: Error) => void): unknown;
-  off(event: "error", listener: (error: Error) => void): unknown;
-  listen(options: ListenAddress, done: () => void): unknown;
-}
-
-function listening(server: Listener, address: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void =>
-      reject(new ConfigError(`cannot listen on ${address.host}:${address.port}: ${error.message}`));
-    server.once("error", fail);
-    server.listen(address, () => {
-      server.off("error", fail);
-      resolve();
-    });
-  });
 }
 
 function ended(server: { close(done: () => void): unknown }): Promise<void> {

@@ -62,6 +62,8 @@ describe.skipIf(!canMakeNamespaces())("rules on a kernel", () => {
 
   test("what route_localnet was is noted once, for the uninstallation", async () => {
     const foundSettings = join(folder, "run", "kernel-settings");
+    // A new network has it as the machine has it.
+    board.run("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=0");
     for (const _ of ["one start", "another"])
       await new IptablesMode({ network, log: silentLog, foundSettings, commandPrefix: board.prefix }).apply([]);
     const path = "/proc/sys/net/ipv4/conf/all/route_localnet";

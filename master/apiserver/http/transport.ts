@@ -6,6 +6,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { type ConnectionLimits, Connections, connectionLimits } from "#shared/http/connections.ts";
+import { listenAt } from "#shared/net/listen.ts";
 import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
 import type { ApiServer } from "../server.ts";
 import { Entrance } from "./entrance.ts";
@@ -95,10 +96,7 @@ export class HttpsTransport {
   /** The port that is listened on. */
   async listen(): Promise<number> {
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#tls.once("error", reject);
-      this.#tls.listen(port, host, resolve);
-    });
+    await listenAt(this.#tls, { host, port }, "https-port");
     return (this.#tls.address() as AddressInfo).port;
   }
 
