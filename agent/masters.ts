@@ -28,9 +28,10 @@ export interface MasterPlan {
 }
 
 /**
- * Pure. What was found on the LAN comes before what the board was told, which did not answer. One master is reached as the board was told, whatever address it has for itself. Of several, each is reached at
- * the address that it lists, one on this board by loopback if that is what the board was told; what the board was told is
- * asked last, for it may be a name that leads to any of them.
+ * Pure. What was found on the LAN comes before what the board was told, which did not answer. One master is reached as the
+ * board was told, whatever address it has for itself. Of several, each is reached at the address that it lists, one on this
+ * board by loopback if that is what the board was told; what the board was told is asked last, for it may be a name that leads
+ * to any of them.
  */
 export function planMasters(
   listed: readonly string[],

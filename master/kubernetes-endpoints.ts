@@ -1,7 +1,8 @@
 /**
  * Where the `kubernetes` Service leads when there are several API servers. Each keeps a Lease that says that it serves and
  * at which address (KEP-1965), looks whether the others take connections, and writes the endpoints when its view of who
- * serves differs from them: so the list is right whichever of them are left. A single master writes its endpoints once, at its start, and keeps no Lease.
+ * serves differs from them: so the list is right whichever of them are left. A single master writes its endpoints once, at its
+ * start, and keeps no Lease.
  */
 import { createHash } from "node:crypto";
 import { connect } from "node:net";

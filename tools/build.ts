@@ -1,5 +1,6 @@
 /**
- * Makes dist/ a release: bramble-linux-{x64,arm64}, what install.sh needs beside them, and SHA256SUMS. `bun tools/build.ts [x64] [arm64]` builds only those named.
+ * Makes dist/ a release: bramble-linux-{x64,arm64}, what install.sh needs beside them, and SHA256SUMS. `bun tools/build.ts
+ * [x64] [arm64]` builds only those named.
  */
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

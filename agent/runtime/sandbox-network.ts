@@ -14,7 +14,8 @@ export interface SandboxAttachment {
     | undefined;
 }
 
-/** What a runtime needs of the pod network (agent/network): wires sandboxes into it. What is attached survives a restart of the agent, not one of the board. */
+/** What a runtime needs of the pod network (agent/network): wires sandboxes into it. What is attached survives a restart of the
+ *  agent, not one of the board. */
 export interface SandboxNetwork {
   /** Resolves with the pod's addresses, IPv4 first. Leaves nothing behind when it rejects (NetworkError). */
   attach(request: SandboxAttachment): Promise<readonly string[]>;

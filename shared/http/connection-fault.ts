@@ -1,4 +1,5 @@
-/** Why a server could not be reached or did not answer, in the words in which Kubernetes' programs, and whoever searches for them, know it. */
+/** Why a server could not be reached or did not answer, in the words in which Kubernetes' programs, and whoever searches for
+ *  them, know it. */
 import { AnswerMissing } from "./http-over-stream.ts";
 
 const ofKernel: Readonly<Record<string, string>> = {

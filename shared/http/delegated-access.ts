@@ -53,7 +53,7 @@ export class DelegatedAccess implements Access {
     const key = JSON.stringify([caller, attributes]);
     const known = this.#answers.get(key);
     if (known && known.until_ms > performance.now()) return known.allowed;
-    const allowed = await this.#ask(caller, attributes);
+    const allowed = await this.allowsNow(caller, attributes);
     this.#answers.set(key, { allowed, until_ms: performance.now() + answerFor_ms });
     return allowed;
   }
@@ -70,7 +70,8 @@ export class DelegatedAccess implements Access {
     return { user: user.username, groups: user.groups ?? [], uid: user.uid, extra: user.extra };
   }
 
-  async #ask({ user, groups, uid, extra }: Caller, attributes: AccessAttributes): Promise<boolean> {
+  /** As `allows`, whatever was answered before. */
+  async allowsNow({ user, groups, uid, extra }: Caller, attributes: AccessAttributes): Promise<boolean> {
     const review = (await this.authorizing.raw({
       method: "POST",
       path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",

@@ -12,7 +12,8 @@ export class FrameReader {
   #need_bytes = preface.length;
   #hasBegun = false;
 
-  /** The frames that are complete with these bytes, in order; "preface" where the connection does not begin as it must, "size" for a frame that is too large. */
+  /** The frames that are complete with these bytes, in order; "preface" where the connection does not begin as it must, "size"
+   *  for a frame that is too large. */
   *read(bytes: Buffer): Generator<ArrivedFrame | "preface" | "size"> {
     this.#arrived.push(bytes);
     if (this.#arrived.length < this.#need_bytes) return;

@@ -88,7 +88,8 @@ export class BoardIdentity {
 
   /**
    * Loads the board's identity, or joins the cluster for one. Neither a master that cannot be reached nor a certificate
-   * that has run out is a hindrance to a board that has joined before. A board that runs from a copy of another board's card joins anew under its own name.
+   * that has run out is a hindrance to a board that has joined before. A board that runs from a copy of another board's card
+   * joins anew under its own name.
    */
   static async ensure(options: BoardIdentityOptions): Promise<BoardIdentity> {
     const log = options.log ?? silentLog;

@@ -1,4 +1,5 @@
-/** The files by which vendors describe devices for containers (Container Device Interface 1.0, github.com/cncf-tags/container-device-interface). */
+/** The files by which vendors describe devices for containers (Container Device Interface 1.0,
+ *  github.com/cncf-tags/container-device-interface). */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";

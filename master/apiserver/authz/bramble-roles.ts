@@ -1,9 +1,9 @@
 /**
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
  * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:renew`: for
- * boards whose certificate has run out; what they send proves itself. `bramble:agent`: what the proxy, the DNS, the ingress and the network policies
- * on a board read and tell beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it leaves; boards have one
- * identity for all of it. `bramble:broker`: keeps nodes' Leases, and asks who may listen.
+ * boards whose certificate has run out; what they send proves itself. `bramble:agent`: what the proxy, the DNS, the ingress and
+ * the network policies on a board read and tell beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it
+ * leaves; boards have one identity for all of it. `bramble:broker`: keeps nodes' Leases, and asks who may listen.
  */
 export const brambleRoleTable = `
 bramble:join

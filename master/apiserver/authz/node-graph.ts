@@ -30,8 +30,8 @@ export type RelatedKind =
   | "resourceSlice";
 
 /**
- * Which objects a node has to do with, through the pods bound to it and the Ingresses that it serves. Only the keys of a node's pods are held; what a pod
- * refers to is read from it when asked, since a board runs some hundred pods at most and asks seldom.
+ * Which objects a node has to do with, through the pods bound to it and the Ingresses that it serves. Only the keys of a node's
+ * pods are held; what a pod refers to is read from it when asked, since a board runs some hundred pods at most and asks seldom.
  */
 export class NodeGraph {
   /** An empty name of a node: the pod is on none, or gone. */

@@ -22,7 +22,8 @@ export function attributesOf(user: User, info: RequestInfo, query: URLSearchPara
   };
 }
 
-/** Throws Forbidden in upstream's words, or InternalError where an authoriser failed. What was decided and why is noted among the annotations, where there are some. */
+/** Throws Forbidden in upstream's words, or InternalError where an authoriser failed. What was decided and why is noted among
+ *  the annotations, where there are some. */
 export async function assertAllowed(
   authorizer: Authorizer,
   attributes: Attributes,

@@ -25,7 +25,8 @@ export interface Creation {
   readonly object: KubeObject;
   /** From an apply, which has worked them out already. */
   readonly managedFields?: readonly ManagedFieldsEntry[] | undefined;
-  /** By an update or apply of what is not there: upstream takes nothing out of what was sent, and asks of its revision only that it is a number. */
+  /** By an update or apply of what is not there: upstream takes nothing out of what was sent, and asks of its revision only
+   *  that it is a number. */
   readonly byUpdate?: boolean;
 }
 

@@ -43,7 +43,8 @@ function soleNamespace({ requirements }: FieldSelector): string | undefined {
   return named !== undefined && isDns1123Label(named).length === 0 ? named : undefined;
 }
 
-/** Throws upstream's 500 for a namespace that is no name, BadRequest for selectors that do not parse or name a field that this resource does not select by. */
+/** Throws upstream's 500 for a namespace that is no name, BadRequest for selectors that do not parse or name a field that this
+ *  resource does not select by. */
 export function parseSelection(
   resource: ServedResource,
   namespace: string | undefined,

@@ -52,7 +52,8 @@ function metadataStart(stored: string): number {
   return stored.indexOf(metadataMark) + metadataMark.length;
 }
 
-/** The served text; revision 0 has never been stored and is not shown. `head` replaces apiVersion and kind when it is given: `{"apiVersion":"v1","kind":"Pod",`. */
+/** The served text; revision 0 has never been stored and is not shown. `head` replaces apiVersion and kind when it is given:
+ *  `{"apiVersion":"v1","kind":"Pod",`. */
 export function servedText(stored: string, revision: number, head?: string): string {
   const at = metadataStart(stored);
   const before = head === undefined ? stored.slice(0, at) : head + metadataMark;

@@ -12,7 +12,8 @@ export interface Comparison {
   readonly removed: FieldSet;
 }
 
-/** Throws UnindexableItem for a list that has changed and whose items have no keys. Compares two values; undefined stands for an absent one. Parts that are one object in both cost nothing. */
+/** Compares two values; undefined stands for an absent one. Parts that are one object in both cost nothing. Throws
+ *  UnindexableItem for a list that has changed and whose items have no keys. */
 export function compare(before: unknown, after: unknown, atom: Atom): Comparison {
   const walker = new CompareWalker();
   walker.compare(before, after, atom);

@@ -11,7 +11,8 @@ export interface StrictMessages {
 
 /**
  * Words unknown and duplicate fields as upstream does; undefined when there are none. For typed objects reports come in
- * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first and unknown fields are sorted.
+ * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first and unknown
+ * fields are sorted.
  */
 export function strictMessages(
   document: DecodedDocument,
