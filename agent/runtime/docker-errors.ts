@@ -83,5 +83,6 @@ export function dockerMessage(error: unknown): string {
       return json.message.trim();
     }
   }
-  return error instanceof Error ? error.message.trim() : String(error);
+  const text = error instanceof Error ? error.message.trim() : String(error);
+  return text.replace(/^\(HTTP code \d+\) [^-]*- /, "");
 }

@@ -7,7 +7,7 @@ import {
   type SandboxTraits,
   sandboxCreateOptions,
 } from "./docker-create.ts";
-import { pullErrorKind } from "./docker-errors.ts";
+import { dockerMessage, pullErrorKind } from "./docker-errors.ts";
 import { FrameParser, LogText } from "./docker-frames.ts";
 import { attemptOf, containerLabels, containerName, parseLabels, sandboxName } from "./docker-names.ts";
 import { jsonLines } from "./json-lines.ts";
@@ -167,6 +167,11 @@ test.each([
   ["something new", "other"],
 ])("%s is %s", (message, kind) => {
   expect(pullErrorKind(message)).toBe(kind as ReturnType<typeof pullErrorKind>);
+});
+
+test("Docker's words are told without what its client puts around them", () => {
+  const dressed = '(HTTP code 500) server error - Get "http://127.0.0.1:1/v2/": dial tcp - refused ';
+  expect(dockerMessage(new Error(dressed))).toBe('Get "http://127.0.0.1:1/v2/": dial tcp - refused');
 });
 
 test("JSON lines are found however they are cut", async () => {

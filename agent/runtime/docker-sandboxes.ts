@@ -99,15 +99,20 @@ export class DockerSandboxes {
   async forContainer(id: string): Promise<SandboxForContainer> {
     const { HostConfig, Config, ResolvConfPath } = await this.#lifecycle.configuration(id);
     const own = this.#ownResolvConf(id);
+    const traits = sandboxTraits(id, HostConfig, Config.Labels);
+    const ofDaemon = traits.hostNetwork ? ResolvConfPath : "";
     return {
-      resolvConfPath: ResolvConfPath === "" && existsSync(own) ? own : undefined,
-      ...sandboxTraits(id, HostConfig, Config.Labels),
+      resolvConfPath: ofDaemon || (ResolvConfPath === "" && existsSync(own) ? own : undefined),
+      ...traits,
       // The sandbox was made with the lowest value that this daemon may set.
       negativeOomScoreAdj: (HostConfig.OomScoreAdj ?? 0) < 0,
     };
   }
 
-  /** Docker's file is every container's by itself. Podman makes none for a sandbox that begins without a network. */
+  /**
+   * Docker's file is by itself that of every container that joins the sandbox's network, and nobody joins the board's. Podman
+   * makes none for a sandbox that begins without a network.
+   */
   async #writeResolvConf(id: string, daemonsPath: string, text: string): Promise<void> {
     if (daemonsPath === "") await mkdir(this.#resolvConfDirectory, { recursive: true, mode: 0o755 });
     await writeFile(daemonsPath || this.#ownResolvConf(id), text);

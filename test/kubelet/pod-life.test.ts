@@ -4,7 +4,7 @@ import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { pods } from "#shared/api/resources.ts";
-import type { Pod, Probe } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, PodSpec, Probe } from "#shared/api/types/core-v1.generated.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { isReady, KubeletBoard, lasting, phaseIs, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
@@ -28,9 +28,12 @@ describe.skipIf(!canRunDockerd())("the life of pods", () => {
   afterAll(() => board?.stop(), 300_000);
 
   test("a pod asks the servers that its board knows when it starts, which need not be those of the kubelet's start", async () => {
-    const reads = async (name: string): Promise<string | undefined> => {
+    const reads = async (
+      name: string,
+      more: Partial<PodSpec> = { dnsPolicy: "Default" },
+    ): Promise<string | undefined> => {
       const containers = [shell("main", "cat /etc/resolv.conf > /dev/termination-log")];
-      await board.api.create(pods, lasting(name, { restartPolicy: "Never", dnsPolicy: "Default", containers }));
+      await board.api.create(pods, lasting(name, { restartPolicy: "Never", containers, ...more }));
       const { status } = await board.untilPod(name, phaseIs("Succeeded"));
       return status?.containerStatuses?.[0]?.state?.terminated?.message;
     };
@@ -38,6 +41,10 @@ describe.skipIf(!canRunDockerd())("the life of pods", () => {
     expect(await reads("before")).toContain("nameserver 192.0.2.53");
     await writeFile(resolvConf, "nameserver 192.0.2.54\n");
     expect(await reads("after")).toContain("nameserver 192.0.2.54");
+    // Also on the board's network, where no container joins its sandbox's.
+    expect(await reads("hosted", { dnsPolicy: "Default", hostNetwork: true })).toContain("nameserver 192.0.2.54");
+    const dnsPolicy = "ClusterFirstWithHostNet";
+    expect(await reads("clustered", { dnsPolicy, hostNetwork: true })).toContain("nameserver 10.43.0.10");
     await rm(resolvConf);
     await mkdir(resolvConf);
     const unread = reads("unread");
