@@ -68,6 +68,10 @@ describe("delete", () => {
     expect(going.metadata.deletionGracePeriodSeconds).toBe(30);
     const { body: sooner } = await send("DELETE", `${pods}/bound`, { gracePeriodSeconds: 5 });
     expect(sooner.metadata.deletionGracePeriodSeconds).toBe(5);
+    // What would be over by now is the shortest that the board still sees.
+    await Bun.sleep(2_100);
+    const { body: past } = await send("DELETE", `${pods}/bound`, { gracePeriodSeconds: 2 });
+    expect(past.metadata.deletionGracePeriodSeconds).toBe(1);
     await send("DELETE", `${pods}/bound`, { gracePeriodSeconds: 0 });
     expect((await send("GET", `${pods}/bound`)).code).toBe(404);
   });

@@ -181,8 +181,7 @@ function planDeletion(
     // Only ever sooner than it was: a longer period than the running one is ignored.
     const shortened = options.gracePeriodSeconds !== undefined && grace_s < given_s;
     if ((!shortened && given_s > 0) || strategy?.isRemovable?.(old) === false) return { kind: "goes already" };
-    const begun_ms = Date.parse(deletionTimestamp) - given_s * 1000;
-    const sooner = { at_ms: begun_ms + grace_s * 1000, grace_s };
+    const sooner = shortenedGrace(Date.parse(deletionTimestamp) - given_s * 1000, grace_s, now_ms);
     if (grace_s === 0 && !held) {
       return { kind: "remove", marked: given_s > 0 ? mark(strategy, old, finalizers, sooner).object : undefined };
     }
@@ -196,6 +195,15 @@ function planDeletion(
     return { kind: "remove", marked: strategy?.gracePeriodSeconds && mark(strategy, old, finalizers, now).object };
   }
   return mark(strategy, old, finalizers, { at_ms: now_ms + grace_s * 1000, grace_s });
+}
+
+/**
+ * A grace period that ends sooner than the one that runs since `begun_ms`, but not in the past: one that is over already is the
+ * shortest that whoever has to see to the object's end still gets to see.
+ */
+function shortenedGrace(begun_ms: number, grace_s: number, now_ms: number): { at_ms: number; grace_s: number } {
+  const at_ms = begun_ms + grace_s * 1000;
+  return at_ms >= now_ms ? { at_ms, grace_s } : { at_ms: now_ms, grace_s: Math.min(grace_s, 1) };
 }
 
 function graceOf(strategy: Strategy | undefined, old: KubeObject, requested: number | undefined): number {
