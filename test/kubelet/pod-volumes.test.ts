@@ -168,7 +168,7 @@ describe.skipIf(!canRunDockerd())("volumes of pods", () => {
     for (; !output.includes("sysctl"); await Bun.sleep(50)) output = await board.logsOf("confined", "main");
     expect(output).toBe(
       [
-        "tmpfs tmpfs tmpfs 2777",
+        "tmpfs tmpfs tmpfs 3777",
         "who 1001 2002 2002 3003 4004",
         "root read-only",
         "privileges NoNewPrivs:1",

@@ -135,8 +135,9 @@ export class CsiVolumes {
     if (isThere && record.attachmentID !== "") this.#attachments.want(record);
     const attached = isThere ? {} : await this.#attachments.attached(record);
     try {
+      const { volume } = source;
+      const driver = this.#driver(source.driver, volume ? undefined : "mounter.SetUpAt failed to get CSI client");
       assertLifecycleMode(source, about);
-      const driver = this.#driver(source.driver);
       if (isThere) {
         await this.#grow(source, driver, pod, target);
         return target;
@@ -176,11 +177,11 @@ export class CsiVolumes {
     return this.#published.has(recordKey(record)) || this.#options.host.isMountPoint(target);
   }
 
-  #driver(name: string): CsiDriver {
+  #driver(name: string, what = "failed to create newCsiDriverClient"): CsiDriver {
     try {
       return this.#options.drivers.get(name);
     } catch (error) {
-      throw new Error(`kubernetes.io/csi: failed to create newCsiDriverClient: ${(error as Error).message}`);
+      throw new Error(`kubernetes.io/csi: ${what}: ${(error as Error).message}`);
     }
   }
 

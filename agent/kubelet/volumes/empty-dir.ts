@@ -24,8 +24,8 @@ export async function mountMedium(host: Host, path: string, emptyDir: EmptyDir, 
   if (!isVolatile(emptyDir) || host.isMountPoint(path)) return;
   if (medium === "Memory") {
     const size_bytes = memorySize(emptyDir, facts);
-    host.mountTmpfs(path, { mode: 0o777, ...(size_bytes ? { size_bytes } : {}) });
-    await chmod(path, 0o777);
+    host.mountTmpfs(path, { mode: 0o1777, ...(size_bytes ? { size_bytes } : {}) });
+    await chmod(path, 0o1777);
     return;
   }
   const options = [`pagesize=${hugePageSize(medium, facts.pod)}`, "mode=0777"];

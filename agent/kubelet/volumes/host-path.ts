@@ -39,7 +39,10 @@ export async function prepareHostPath({ path, type = "" }: HostPathVolumeSource)
 
 /** The parent folder must be there: only the file is made. */
 async function createFile(path: string): Promise<void> {
-  await stat(dirname(path));
+  await stat(dirname(path)).catch((error) => {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    throw new Error(`open ${path}: no such file or directory`, { cause: error });
+  });
   await writeFile(path, "", { flag: "wx", mode: 0o644 }).catch((error) => {
     if (errnoOf(error) !== "EEXIST") throw error;
   });

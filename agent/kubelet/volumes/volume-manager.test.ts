@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { linuxHost } from "#agent/host/linux-host.ts";
@@ -74,6 +74,26 @@ test("what shows API objects is read-only, and what is the pod's own is not", as
     ["own", false],
   ]);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a volume of API objects is its group's from its top on, whatever was there",
+  async () => {
+    const given = facts([labels, files]);
+    given.pod.spec.securityContext = { fsGroup: 4321, fsGroupChangePolicy: "OnRootMismatch" };
+    const maps = new Map([["map", map("1")]]);
+    const volumes = manager(maps);
+    const mounted = await volumes.mount(given);
+    maps.set("map", map("2"));
+    await volumes.refresh(given);
+    const of = async (name: string, file = ""): Promise<number[]> => {
+      const { gid, mode } = await stat(join(mounted.get(name)?.path ?? "", file));
+      return [gid, mode & 0o7777];
+    };
+    expect(await of("files")).toEqual([4321, 0o2777]);
+    expect(await of("labels")).toEqual([4321, 0o3777]);
+    expect(await of("files", "a")).toEqual([4321, 0o644]);
+  },
+);
 
 test("a volume whose object has gone stays as it is, and the others follow", async () => {
   const maps = new Map([["map", map("1")]]);

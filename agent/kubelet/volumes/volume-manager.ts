@@ -242,8 +242,15 @@ export class VolumeManager {
     });
     const kind = payloadKind(volume);
     if (payload && kind) {
-      const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, 0o777);
-      await writePayload(path, payload, (fresh) => this.#own(fresh, pod, true));
+      // All but ConfigMaps lie in a file system in memory of their own with upstream, whose root is so.
+      const mode = kind === "configmap" ? 0o777 : 0o1777;
+      const path = await this.#folder(this.volatilePodFolder(podUid(pod)), kind, volume.name, mode);
+      const { fsGroup } = pod.spec.securityContext ?? {};
+      // The top too, and whatever the pod's policy: files are new each time.
+      await writePayload(path, payload, async () => {
+        if (fsGroup !== undefined)
+          await setGroupOwnership(path, { fsGroup, readOnly: true, onlyOnRootMismatch: false });
+      });
       for (const nested of nestedMountPoints(pod, volume.name)) await makeMountPoint(join(path, nested));
       return { path, readOnly: true, kind: "api" };
     }

@@ -72,6 +72,10 @@ test("host paths are made or checked by type", async () => {
   await prepareHostPath({ path: join(path, "f"), type: "FileOrCreate" });
   await expect(prepareHostPath({ path: join(path, "f"), type: "Directory" })).rejects.toThrow("is not a directory");
   await expect(prepareHostPath({ path: join(folder, "absent"), type: "Socket" })).rejects.toThrow("not a socket file");
+  const orphan = join(folder, "absent", "file");
+  await expect(prepareHostPath({ path: orphan, type: "FileOrCreate" })).rejects.toThrow(
+    `open ${orphan}: no such file or directory`,
+  );
 });
 
 test("mount points of other volumes in a volume, of any container, but none below those", () => {
