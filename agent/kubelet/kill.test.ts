@@ -62,6 +62,20 @@ test("a container is asked to end before it is killed, also without a grace peri
   expect([endGrace_s(pod(0), undefined), endGrace_s(pod(), 0), endGrace_s(context.pod, undefined)]).toEqual([1, 1, 1]);
 });
 
+test("a hook that goes on beyond the grace period ends with its container, and has failed", async () => {
+  const ended = Promise.withResolvers<{ exitCode: number; stdout: string; stderr: string; timedOut: boolean }>();
+  const stopContainer = async (): Promise<void> =>
+    ended.resolve({ exitCode: 137, stdout: "", stderr: "", timedOut: false });
+  const preStop = { exec: { command: ["sleep", "600"] } };
+  const { context, status, told } = runningPod(
+    { stopContainer, execSync: () => ended.promise },
+    { lifecycle: { preStop } },
+  );
+  await killContainer(context, status, { reason: "unknown-state", grace_s: 1 });
+  await Bun.sleep(0);
+  expect(told).toEqual(["Normal Killing: Stopping container main", "Warning FailedPreStopHook: PreStopHook failed"]);
+});
+
 test("a hook by HTTPS that is answered in plain HTTP is asked that way, which is told", async () => {
   const seen: (string | null)[] = [];
   const server = Bun.serve({

@@ -1,6 +1,6 @@
 import { type ContainerRuntime, type ContainerStatus, RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { HookError, runHook } from "./lifecycle-hooks.ts";
+import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
 import type { ObservedPod } from "./planner/observed-pod.ts";
 import { podIPs } from "./planner/observed-pod.ts";
 import type { KillReason } from "./planner/pod-step.ts";
@@ -49,22 +49,21 @@ export async function killContainer(
 
   const preStop = container.lifecycle?.preStop;
   if (preStop && grace_s > 0) {
-    try {
-      const hook = runHook({
-        runtime,
-        pod,
-        container,
-        containerId: status.id,
-        handler: preStop,
-        podIP: podIPs(context.observed)[0] ?? pod.status?.podIP,
-        timeout_ms: left_ms(),
-        events,
-      });
-      await within(hook, left_ms());
-    } catch (error) {
+    const hook = runHook({
+      runtime,
+      pod,
+      container,
+      containerId: status.id,
+      handler: preStop,
+      podIP: podIPs(context.observed)[0] ?? pod.status?.podIP,
+      // A command goes on as long as the container does, and has failed when it ends with it.
+      timeout_ms: preStop.exec ? longestHook_ms : left_ms(),
+      events,
+    }).catch((error: unknown) => {
       if (!(error instanceof HookError)) throw error;
       events.warning("FailedPreStopHook", "PreStopHook failed", container);
-    }
+    });
+    await within(hook, left_ms());
   }
   if (options.turn && grace_s > 0) await within(options.turn, left_ms());
   const rest_s = Math.max(Math.floor(left_ms() / 1000), least_s);

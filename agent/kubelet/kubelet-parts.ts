@@ -107,9 +107,12 @@ export function kubeletParts(input: PartsInput): KubeletParts {
       const name = runtimeClassName ? (await client.get(runtimeClasses, { name: runtimeClassName })).handler : "";
       const handler = registrar.handlers.find((each) => each.name === name);
       if (hostUsers === false && handler?.userNamespaces !== true)
-        throw new Error(`RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces`);
+        throw new Error(
+          `can't set \`spec.hostUsers: false\`, ${name ? `RuntimeClass handler ${JSON.stringify(name)}` : "runtime"} does not support user namespaces`,
+        );
       return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
     },
+    recursiveReadOnly: () => registrar.handlers.find(({ name }) => name === "")?.recursiveReadOnlyMounts ?? false,
     admitter: new PodAdmitter({
       holders: (pod) => workers.holders(pod),
       node: () => registrar.reported,

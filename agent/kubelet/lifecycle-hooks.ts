@@ -4,6 +4,9 @@ import { formatPod } from "./pod-containers.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { type HttpTarget, httpGet, httpGetTarget, plainHttpAnswer } from "./probes/http-get.ts";
 
+/** The longest that a timer takes: hooks may run as long as their container does. */
+export const longestHook_ms = 2_147_483_647;
+
 /** A hook did not do its work. */
 export class HookError extends Error {
   override readonly name = "HookError";

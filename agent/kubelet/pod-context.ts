@@ -62,6 +62,8 @@ export interface KubeletParts {
   /** The runtime's handler for the pod's RuntimeClass. Rejects when there is no such class, or it cannot do what the pod
    *  must have. */
   runtimeHandler(pod: Pod): Promise<RuntimeHandler>;
+  /** Can what is mounted below a read-only mount be made read-only, by the runtime's default handler? */
+  recursiveReadOnly(): boolean;
   /** May pods run on this board, and have what they ask for, beside those that do? */
   readonly admitter: Pick<PodAdmitter, "admit" | "refuseResize">;
   /** The pod was granted other resources, or all of it has stopped: others may wait for what it held. */

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { HostError } from "#agent/host/host.ts";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -10,7 +11,7 @@ import type { PodFacts } from "./container/field-ref.ts";
 import { missingClusterDns, podDns } from "./container/pod-dns.ts";
 import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
-import { HookError, runHook } from "./lifecycle-hooks.ts";
+import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
 import { inOrderOfHost, latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
@@ -134,7 +135,9 @@ const executors: Executors = {
     }
     // The OOM score stays as it was when the process began.
     const { oomScoreAdj: _, hugepageLimits: __, ...changeable } = wanted;
-    await parts.runtime.updateResources(containerId, changeable);
+    await parts.runtime.updateResources(containerId, changeable).catch((error: Error) => {
+      throw new ResizeError(error.message, { cause: error });
+    });
     run.resized.set(containerId, container.resources ?? {});
   },
 
@@ -164,12 +167,12 @@ const executors: Executors = {
     // it with the image there and the master away.
     const secrets = pullSecrets(run);
     try {
+      await ensureImageVolumes(run, container);
       const image = await orAborted(
         run.signal,
         parts.images.ensure(pod, container, () => secrets, events),
       );
       run.images.set(name, image);
-      await ensureImageVolumes(run, container);
     } catch (error) {
       if (error instanceof ContainerStartError) events.warning("Failed", `Error: ${error.reason}`, container);
       throw error;
@@ -212,7 +215,7 @@ const executors: Executors = {
       containerId,
       handler,
       podIP: run.podIPs[0],
-      timeout_ms: longest_ms,
+      timeout_ms: longestHook_ms,
       events,
     });
     try {
@@ -230,8 +233,6 @@ const executors: Executors = {
 };
 
 const largestEnvFile_bytes = 1 << 20;
-/** The longest that a timer takes: hooks may run as long as their container does. */
-const longest_ms = 2_147_483_647;
 
 export async function executeStep(step: PodStep, run: PlanRun): Promise<void> {
   // The table's key is the step's kind, so the executor found is the step's.
@@ -326,7 +327,8 @@ async function ensureImageVolumes(run: PlanRun, container: Container): Promise<v
       continue;
     }
     const reference = image.reference ?? "";
-    const wanted = { ...container, image: reference, imagePullPolicy: image.pullPolicy };
+    // Told at the pod: the volume is of no container alone.
+    const wanted = { name: "", image: reference, imagePullPolicy: image.pullPolicy };
     await orAborted(
       run.signal,
       parts.images.ensure(pod, wanted, () => pullSecrets(run), events),
@@ -357,12 +359,17 @@ function targetContainerId(run: PlanRun, target: string | undefined): string | u
 }
 
 /** The file is the pod's own, so nothing in it or about it is believed. */
-async function readEnvFile(run: PlanRun, volumeName: string, path: string, key: string): Promise<string | undefined> {
+async function readEnvFile(
+  run: PlanRun,
+  volumeName: string,
+  path: string,
+  key: string,
+): Promise<{ value: string | undefined; file: string }> {
   const volume = run.volumes?.get(volumeName);
   if (!volume) throw configError(`cannot find the volume "${volumeName}" referenced by FileKeyRef`);
   try {
     const content = run.parts.host.readFileBeneath(volume.path, path, largestEnvFile_bytes);
-    return envFileValue(content.toString("utf8"), key);
+    return { value: envFileValue(content.toString("utf8"), key), file: join(volume.path, path) };
   } catch (error) {
     if (!(error instanceof EnvFileError || error instanceof HostError)) throw error;
     run.parts.log.warn("an environment file cannot be read", { pod: formatPod(run.pod), volume: volumeName, error });

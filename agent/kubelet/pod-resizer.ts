@@ -15,8 +15,10 @@ export class ResizeError extends Error {
  */
 export class PodResizer {
   #allocation: Allocation;
-  #pending: (ResizeRefusal & { readonly since_ms: number }) | undefined;
+  #pending: (ResizeRefusal & { readonly since_ms: number; readonly generation: number | undefined }) | undefined;
   #inProgress = false;
+  /** Of the spec that was granted: it may be changed in other ways meanwhile. */
+  #generation: number | undefined;
   #error: string | undefined;
   /** Given to running containers since they were made, by container id. */
   readonly resized = new Map<string, ResourceRequirements>();
@@ -46,11 +48,13 @@ export class PodResizer {
       return false;
     }
     const refusal = refuse(pod);
+    const { generation } = pod.metadata;
     if (!refusal) {
       this.#allocation = wanted;
       this.#pending = undefined;
       this.#error = undefined;
       this.#inProgress = true;
+      this.#generation = generation;
       events.normal("ResizeStarted", resizeSummary(pod, "Pod resize started"));
       return true;
     }
@@ -58,7 +62,7 @@ export class PodResizer {
       const message = resizeSummary(pod, `Pod resize ${refusal.reason}`, refusal.message);
       events.warning(`Resize${refusal.reason}`, message);
     }
-    this.#pending = { ...refusal, since_ms: this.#pending?.since_ms ?? now_ms };
+    this.#pending = { ...refusal, generation, since_ms: this.#pending?.since_ms ?? now_ms };
     return false;
   }
 
@@ -70,8 +74,10 @@ export class PodResizer {
       if (status?.state !== "running") return false;
       return resizeWay(container, observed.resources.get(status.id) ?? container.resources ?? {}) !== "none";
     });
-    if (behind) this.#inProgress = true;
-    else if (this.#inProgress && !isPodBehind) {
+    if (behind) {
+      if (!this.#inProgress) this.#generation = pod.metadata.generation;
+      this.#inProgress = true;
+    } else if (this.#inProgress && !isPodBehind) {
       this.#inProgress = false;
       this.#error = undefined;
       events.normal("ResizeCompleted", resizeSummary(granted, "Pod resize completed"));
@@ -86,11 +92,10 @@ export class PodResizer {
     this.#error = message;
   }
 
-  progress(pod: Pod): ResizeProgress {
+  progress(): ResizeProgress {
     return {
       pending: this.#pending,
-      inProgress: this.#inProgress ? { error: this.#error } : undefined,
-      generation: pod.metadata.generation,
+      inProgress: this.#inProgress ? { error: this.#error, generation: this.#generation } : undefined,
     };
   }
 }

@@ -10,6 +10,7 @@ import type { KubeletParts } from "./pod-context.ts";
 import { PodCounts } from "./pod-counts.ts";
 import { PodEvents } from "./pod-events.ts";
 import { executeStep, type PlanRun } from "./pod-executors.ts";
+import { ResizeError } from "./pod-resizer.ts";
 import { PodWorkTimes } from "./pod-work-times.ts";
 import { PodWorker } from "./pod-worker.ts";
 
@@ -50,6 +51,15 @@ test("a sandbox that cannot be had without a network is told as that, and by its
   const own = ["Pod FailedCreatePodSandBox: Failed to create pod sandbox: no bridge"];
   expect(await tried(true, "cni config uninitialized")).toEqual(own);
   expect(await tried(false)).toEqual(own);
+});
+
+test("a runtime that does not give a container its resources is told as what keeps the resize", async () => {
+  const refuses = async (): Promise<never> =>
+    Promise.reject(new RuntimeError("other", "minimum memory limit allowed is 6MB"));
+  const parts = { memoryCapacity_bytes: () => 2 ** 30, runtime: { updateResources: refuses } };
+  const run = { parts, pod, resized: new Map() } as unknown as PlanRun;
+  const resize = executeStep({ kind: "resizeContainer", container: "main", containerId: "c" }, { ...run });
+  expect(await resize.catch((error: unknown) => error)).toBeInstanceOf(ResizeError);
 });
 
 test("a pod of which the runtime cannot tell is told, but not while the runtime tells of nothing", async () => {

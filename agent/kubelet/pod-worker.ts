@@ -238,7 +238,8 @@ export class PodWorker {
         this.#considerResize();
         this.#resizer.observe(this.#pod, observed, this.#isGroupBehind(observed), events);
       }
-      const status = this.#publish(observed);
+      // What has ended is told once: its end is no reason to judge it anew.
+      const status = (this.#ended && this.parts.statuses.get(this.uid)) || this.#publish(observed);
       this.#times.notePhase(status.phase);
       if (this.ending || isTerminalPhase(status.phase)) return this.#end(observed);
 
@@ -333,7 +334,7 @@ export class PodWorker {
     const oldStatus = parts.statuses.get(this.uid) ?? this.#pod.status ?? {};
     const computed = podStatus({
       pod: this.granted,
-      moreConditions: resizeConditions(this.#resizer.progress(this.#pod)),
+      moreConditions: this.#ended ? [] : resizeConditions(this.#resizer.progress()),
       observed,
       oldStatus,
       ended: this.#ended,
@@ -342,11 +343,16 @@ export class PodWorker {
       readiness: parts.probes.results("readiness"),
       runtimeName: parts.runtimeName,
       terminationMessage: (status) => this.messages.of(status, oldStatus),
+      recursiveReadOnly: parts.recursiveReadOnly(),
       kubeletStartedAt_ms: parts.startedAt_ms,
       hostIPs: parts.hostIPs(),
       now_ms: parts.now_ms(),
     });
-    const status = this.#rejected ? rejectedStatus(computed) : this.#ended ? terminatedStatus(computed) : computed;
+    const status = this.#rejected
+      ? rejectedStatus(computed)
+      : this.#ended
+        ? terminatedStatus(computed, this.#pod)
+        : computed;
     if (!this.#gone) parts.statuses.set(this.#pod, status, { mayRun: !this.#ended, finished: this.#ended });
     return status;
   }

@@ -1,4 +1,5 @@
 import type { ContainerResources } from "#agent/runtime/runtime.ts";
+import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { systemCriticalPriority } from "../node/eviction.ts";
 import { isRestartableInit } from "../pod-containers.ts";
@@ -48,12 +49,23 @@ export function oomScoreAdjust(pod: Pod, container: Container, memoryCapacity_by
   if (qos === "Guaranteed") return guaranteedOomScore;
   if (qos === "BestEffort" || memoryCapacity_bytes <= 0) return bestEffortOomScore;
   const scoreOf = (request_bytes: number): number => 1000 - Math.floor((1000 * request_bytes) / memoryCapacity_bytes);
-  let score = scoreOf(wholeOf(requestsOf(container), "memory"));
+  const share_bytes = shareOfPod_bytes(pod);
+  let score = scoreOf(wholeOf(requestsOf(container), "memory") + share_bytes);
   const sidecar = pod.spec.initContainers?.some(({ name }) => name === container.name) && isRestartableInit(container);
   if (sidecar) {
     // A sidecar outlives every regular container.
     const least = Math.min(...pod.spec.containers.map((regular) => wholeOf(requestsOf(regular), "memory")));
-    score = Math.min(score, scoreOf(least));
+    score = Math.min(score, scoreOf(least + share_bytes));
   }
   return Math.min(Math.max(score, 1000 + guaranteedOomScore), bestEffortOomScore - 1);
+}
+
+/** What a pod requests as a whole beyond its containers counts as each one's in equal parts (KEP-2837). */
+function shareOfPod_bytes(pod: Pod): number {
+  const ofPod_bytes = wholeOf(pod.spec.resources?.requests, "memory");
+  if (ofPod_bytes === 0) return 0;
+  const { resources: _, overhead: __, ...ofContainers } = pod.spec;
+  const containers_bytes = podRequests({ ...pod, spec: ofContainers }).get("memory") ?? 0;
+  const count = pod.spec.containers.length + (pod.spec.initContainers?.length ?? 0);
+  return Math.trunc((ofPod_bytes - containers_bytes) / count);
 }

@@ -96,7 +96,7 @@ test("a missing key is told, an optional one left out", async () => {
   const sources = {
     facts: { pod: pod(), podIPs: [], hostIPs: [], allocatable: {} },
     services: [],
-    envFile: async () => undefined,
+    envFile: async () => ({ value: undefined, file: "" }),
     objects: {
       configMap: async () => ({ apiVersion: "v1" as const, kind: "ConfigMap" as const, metadata: {} }),
       secret: async () => ({ apiVersion: "v1" as const, kind: "Secret" as const, metadata: {} }),
@@ -106,6 +106,21 @@ test("a missing key is told, an optional one left out", async () => {
   const failure = await containerEnvironment(container(false), sources).catch((error) => error);
   expect(failure).toBeInstanceOf(ContainerStartError);
   expect(failure.message).toBe("couldn't find key k in ConfigMap n/m");
+});
+
+test("a key that its file lacks is told with where the file is", async () => {
+  const fileKeyRef = { volumeName: "v", path: "e.env", key: "K" };
+  const none = async (): Promise<never> => Promise.reject(new Error("not asked"));
+  const failure = await containerEnvironment(
+    { name: "c", env: [{ name: "X", valueFrom: { fileKeyRef } }] },
+    {
+      facts: { pod: pod(), podIPs: [], hostIPs: [], allocatable: {} },
+      services: [],
+      envFile: async () => ({ value: undefined, file: "/pods/u/v/e.env" }),
+      objects: { configMap: none, secret: none },
+    },
+  ).catch((error) => error);
+  expect(failure.message).toBe('environment variable key "K" not found in file "/pods/u/v/e.env"');
 });
 
 test("maps are formatted as Go quotes them", () => {
@@ -202,6 +217,8 @@ test("cgroup settings follow upstream's arithmetic", () => {
   expect(score(sized("1Gi"))).toBe(750);
   expect(score(sized("4Gi"))).toBe(3);
   expect(score(sized("1"))).toBe(999);
+  const shared = pod({ containers: [{ name: "c" }, { name: "d" }], resources: { requests: { memory: "2Gi" } } });
+  expect(oomScoreAdjust(shared, { name: "c" }, 4 * gibi)).toBe(750);
   expect(oomScoreAdjust(pod({ priority: 2_000_001_000 }), { name: "c" }, gibi)).toBe(-997);
 });
 

@@ -23,8 +23,8 @@ export interface EnvironmentSources {
   readonly objects: ObjectSource;
   /** All that this board knows of; undefined while they have not been read once. */
   readonly services: readonly Service[] | undefined;
-  /** Value of a key in a dotenv file of a volume; undefined when the key is not in it. */
-  envFile(volumeName: string, path: string, key: string): Promise<string | undefined>;
+  /** Value of a key in a dotenv file of a volume, undefined when the key is not in it; and where the file is on the board. */
+  envFile(volumeName: string, path: string, key: string): Promise<{ value: string | undefined; file: string }>;
 }
 
 /**
@@ -110,8 +110,8 @@ async function valueFrom(
   }
   if (fileKeyRef) {
     const { volumeName, path, key, optional } = fileKeyRef;
-    const value = await envFile(volumeName, path, key);
-    return required(value, optional, `environment variable key "${key}" not found in file "${path}"`);
+    const { value, file } = await envFile(volumeName, path, key);
+    return required(value, optional, `environment variable key "${key}" not found in file "${file}"`);
   }
   return "";
 }

@@ -2,11 +2,13 @@ import { describe, expect, test } from "bun:test";
 import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { gitVersion } from "#shared/version.ts";
 import { reservedOf } from "../../node-settings.ts";
+import { PodEvents } from "../pod-events.ts";
+import { PodResizer } from "../pod-resizer.ts";
 import { refuseAppArmor } from "./app-armor.ts";
 import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
 import { type NodeFacts, newNode, nodeStatus, nothingReserved, saysMore } from "./node-status.ts";
 import { obstacles, refuse } from "./pod-admission.ts";
-import { byTurn, refuseResizeOutright } from "./pod-resize.ts";
+import { byTurn, refuseResizeOutright, resizeConditions } from "./pod-resize.ts";
 import { beyondStorageLimits, hasStorageLimits } from "./storage-limits.ts";
 
 const gibi = 1024 ** 3;
@@ -197,6 +199,25 @@ describe("admission", () => {
   test("a resize that never fits is infeasible", () => {
     expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "5" })] }), node)?.reason).toBe("Infeasible");
     expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "4" })] }), node)).toBeUndefined();
+  });
+
+  test("a resize is told of the generation that asked for it, whatever changes after", () => {
+    const of = (cpu: string, generation: number): Pod => {
+      const container = { name: "c", resources: { requests: { cpu } } };
+      return { ...pod({ containers: [container] }), metadata: { name: "p", generation } };
+    };
+    const events = new PodEvents({ record: () => undefined }, of("1", 1));
+    const resizer = new PodResizer(of("1", 1));
+    const refusal = { reason: "Infeasible", message: "too much" } as const;
+    resizer.consider(of("9", 2), () => refusal, events, 0);
+    expect(resizeConditions(resizer.progress())).toEqual([
+      { type: "PodResizePending", observedGeneration: 2, status: "True", ...refusal },
+    ]);
+    resizer.consider(of("2", 3), () => undefined, events, 0);
+    resizer.failed(of("2", 4), "not now", events);
+    expect(resizeConditions(resizer.progress())).toEqual([
+      { type: "PodResizeInProgress", observedGeneration: 3, status: "True", reason: "Error", message: "not now" },
+    ]);
   });
 
   test("of resizes that wait, those come first that give back, then the higher priority, then who waits longest", () => {

@@ -25,28 +25,30 @@ export function refuseResizeOutright(pod: Pod, node: Node): ResizeRefusal | unde
 }
 
 export interface ResizeProgress {
-  readonly pending?: ResizeRefusal | undefined;
+  readonly pending?: (ResizeRefusal & { readonly generation: number | undefined }) | undefined;
   /** Granted, and not yet had by all containers; with an error when one cannot have it now. */
-  readonly inProgress?: { readonly error?: string | undefined } | undefined;
-  readonly generation: number | undefined;
+  readonly inProgress?: { readonly error?: string | undefined; readonly generation: number | undefined } | undefined;
 }
 
-/** The conditions that tell of a resize; none when there is none. */
-export function resizeConditions({ pending, inProgress, generation }: ResizeProgress): PodCondition[] {
-  const observed = generation === undefined ? {} : { observedGeneration: generation };
-  return [
-    ...(pending ? [{ type: "PodResizePending", ...observed, status: "True", ...pending }] : []),
-    ...(inProgress
-      ? [
-          {
-            type: "PodResizeInProgress",
-            ...observed,
-            status: "True",
-            ...(inProgress.error === undefined ? {} : { reason: "Error", message: inProgress.error }),
-          },
-        ]
-      : []),
-  ];
+/** The conditions that tell of a resize, each of the generation that was looked at; none when there is none. */
+export function resizeConditions({ pending, inProgress }: ResizeProgress): PodCondition[] {
+  const condition = (type: string, generation: number | undefined, why: Pick<PodCondition, "reason" | "message">) => ({
+    type,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    status: "True",
+    ...why,
+  });
+  const conditions: PodCondition[] = [];
+  if (pending) {
+    const { reason, message, generation } = pending;
+    conditions.push(condition("PodResizePending", generation, { reason, message }));
+  }
+  if (inProgress) {
+    const { error, generation } = inProgress;
+    const why = error === undefined ? {} : { reason: "Error", message: error };
+    conditions.push(condition("PodResizeInProgress", generation, why));
+  }
+  return conditions;
 }
 
 /** What events about a resize carry: the resources in question. */

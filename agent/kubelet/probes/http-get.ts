@@ -129,7 +129,11 @@ export function describe(error: unknown, url: URL): string {
     case "ETIMEDOUT":
       return `dial tcp ${address}: i/o timeout`;
     case "ECONNRESET":
+      // Ended in good order, without an answer.
+      if ((error as Error).message === "socket hang up") return "EOF";
       return `read tcp ${address}: read: connection reset by peer`;
+    case "HPE_INVALID_CONSTANT":
+      return "net/http: HTTP/1.x transport connection broken: malformed HTTP response";
     // What came first was no TLS.
     case "ERR_SSL_WRONG_VERSION_NUMBER":
       return plainHttpAnswer;

@@ -5,8 +5,9 @@ export function resolvePort(port: number | string, container: Container): number
   const number =
     typeof port === "number"
       ? port
-      : (container.ports?.find(({ name }) => name === port)?.containerPort ?? Number.parseInt(port, 10));
-  if (Number.isNaN(number)) throw new Error(`couldn't find port: "${port}" in container ${container.name}`);
+      : (container.ports?.find(({ name }) => name === port)?.containerPort ??
+        Number(/^[+-]?\d+$/.test(port) ? port : NaN));
+  if (Number.isNaN(number)) throw new Error(`strconv.Atoi: parsing "${port}": invalid syntax`);
   if (number < 1 || number > 65_535) throw new Error(`invalid port number: ${number}`);
   return number;
 }

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Probe } from "#shared/api/types/core-v1.generated.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
@@ -91,6 +91,12 @@ describe("HTTP", () => {
       result: "failure",
       output: expect.stringContaining("context deadline exceeded"),
     });
+    const silent = createServer((socket) => socket.on("data", () => socket.end()));
+    servers.push(silent);
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port: ends } = silent.address() as AddressInfo;
+    expect((await probe({ httpGet: { port: ends } })).output).toBe(`Get "http://127.0.0.1:${ends}/": EOF`);
+    await expect(probe({ httpGet: { port: "80x" } })).rejects.toThrow('strconv.Atoi: parsing "80x": invalid syntax');
     const refused = await probe({ httpGet: { port: "web" } });
     expect(refused.output).toBe('Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused');
   });

@@ -22,11 +22,15 @@ export interface ContainerStatusInput {
   readonly runtimeName: string;
   /** Last lines that a container left to tell of its end, by container id. */
   terminationMessage(status: RuntimeStatus): string;
+  /** Can the runtime make read-only what is mounted below a read-only mount? */
+  readonly recursiveReadOnly: boolean;
   /** Containers that ran before this kubelet did keep their readiness until a probe says otherwise. */
   readonly kubeletStartedAt_ms: number;
 }
 
 const restartGrace_ms = 10_000;
+/** What the last words of all containers of a pod may come to, bytes (upstream's figure): each gets an equal part. */
+const mostMessages_bytes = 12 * 1024;
 
 /**
  * Statuses of all containers of one type: those of init containers in the order of the spec, others by name. As upstream's
@@ -53,8 +57,7 @@ function stateOf(type: ContainerType, container: Container, input: ContainerStat
       }
     : fromNothing(container, old, input);
 
-  const done =
-    type === "init" && current?.state === "exited" && current.exitCode === 0 && !isRestartableInit(container);
+  const done = type === "init" && current?.state === "exited" && current.exitCode === 0;
   const waiting = input.waiting.get(container.name);
   if (done || !waiting || !shouldRun(container, input.pod, input.observed)) return status;
   return {
@@ -85,7 +88,7 @@ function fromRuntime(
     ...(old?.started === undefined ? {} : { started: old.started }),
     ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
     ...resourcesOf(container, current, input.observed),
-    ...mountsOf(container),
+    ...mountsOf(container, input.recursiveReadOnly),
     ...(old?.user && old.containerID?.endsWith(current.id) ? { user: old.user } : {}),
   };
 }
@@ -108,7 +111,9 @@ function keptLastState(
   input: ContainerStatusInput,
 ): { lastState?: ContainerState } {
   const id = `${input.runtimeName}://${current.id}`;
-  if (old?.containerID === id && old.lastState?.terminated) return { lastState: old.lastState };
+  const last = old?.lastState?.terminated;
+  // While it waited for another start, its own end was shown as the last one.
+  if (old?.containerID === id && last && last.containerID !== id) return { lastState: { terminated: last } };
   if (current.attempt > 0 && old?.state?.terminated && old.containerID !== id) return { lastState: old.state };
   return {};
 }
@@ -128,7 +133,7 @@ function fromNothing(
     image: container.image ?? "",
     imageID: "",
     ...(old?.lastState && Object.keys(old.lastState).length > 0 ? { lastState: old.lastState } : {}),
-    ...mountsOf(container),
+    ...mountsOf(container, input.recursiveReadOnly),
   };
   if (!old?.state?.running || fresh.lastState?.terminated) return fresh;
   return {
@@ -149,7 +154,8 @@ function stateFromRuntime(status: RuntimeStatus, input: ContainerStatusInput): C
     case "running":
       return { running: { startedAt: timestamp(status.startedAt_ms ?? status.createdAt_ms) } };
     case "exited": {
-      const message = [status.error ?? "", input.terminationMessage(status)].filter((part) => part !== "").join(": ");
+      const said = [status.error ?? "", input.terminationMessage(status)].filter((part) => part !== "").join(": ");
+      const message = cut(said, Math.floor(mostMessages_bytes / podContainers(input.pod.spec).length));
       return {
         terminated: {
           exitCode: status.exitCode ?? 0,
@@ -167,22 +173,32 @@ function stateFromRuntime(status: RuntimeStatus, input: ContainerStatusInput): C
   }
 }
 
+function cut(text: string, most_bytes: number): string {
+  if (Buffer.byteLength(text) <= most_bytes) return text;
+  // A character that does not fit whole is left out.
+  return new TextDecoder().decode(Buffer.from(text).subarray(0, most_bytes), { stream: true });
+}
+
 function endReason(status: RuntimeStatus): string {
   if (status.oomKilled) return "OOMKilled";
   if (status.startedAt_ms === undefined && status.error) return "ContainerCannotRun";
   return status.exitCode === 0 ? "Completed" : "Error";
 }
 
-function mountsOf(container: Container): Pick<ContainerStatus, "volumeMounts"> {
+function mountsOf(container: Container, isSupported: boolean): Pick<ContainerStatus, "volumeMounts"> {
   if (!container.volumeMounts?.length) return {};
   return {
     volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
       name,
       mountPath,
-      ...(readOnly ? { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" } : {}),
+      ...(readOnly
+        ? { readOnly, recursiveReadOnly: isSupported && isAsked(recursiveReadOnly) ? "Enabled" : "Disabled" }
+        : {}),
     })),
   };
 }
+
+const isAsked = (mode: string | undefined): boolean => mode === "Enabled" || mode === "IfPossible";
 
 function readinessOf(
   type: ContainerType,

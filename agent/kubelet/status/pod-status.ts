@@ -1,7 +1,7 @@
-import type { ContainerStatus, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { podIPs, readySandbox } from "../planner/observed-pod.ts";
 import { judgeSandbox } from "../planner/plan-pod.ts";
-import { isStaticPod, isTerminalPhase } from "../pod-containers.ts";
+import { isRestartableInit, isStaticPod, isTerminalPhase } from "../pod-containers.ts";
 import { podQosClass } from "../pod-qos.ts";
 import { type ContainerStatusInput, containerStatuses, timestamp } from "./container-statuses.ts";
 import { kubeletConditions, podConditions, withTransitionTimes } from "./pod-conditions.ts";
@@ -92,8 +92,7 @@ function settlePhase(
   // A phase that is final never changes again.
   const final = [pod.status?.phase, oldStatus.phase].find(isTerminalPhase);
   if (failure && final !== "Succeeded") return { phase: "Failed", reason: failure.reason, message: failure.message };
-  let phase = final ?? computed;
-  if (input.ended && !isTerminalPhase(phase) && !isStaticPod(pod)) phase = "Failed";
+  const phase = final ?? computed;
   if (phase !== oldStatus.phase) {
     // Somebody else has settled it, and said why.
     const { reason, message } = pod.status?.phase === phase ? pod.status : {};
@@ -123,8 +122,8 @@ function addresses(input: PodStatusInput): Partial<PodStatus> {
   const host = hostIPs[0];
   const ofHost = host === undefined ? {} : { hostIP: host, hostIPs: hostIPs.map((ip) => ({ ip })) };
   const own = pod.spec.hostNetwork ? hostIPs : podIPs(observed);
-  // What has ended keeps the address it had: logs and statuses refer to it.
-  const known = own.length > 0 ? own : input.ended ? (oldStatus.podIPs ?? []).map(({ ip }) => ip) : [];
+  // A pod keeps the address it had until another sandbox serves: logs and statuses refer to it.
+  const known = own.length > 0 || readySandbox(observed) ? own : (oldStatus.podIPs ?? []).map(({ ip }) => ip);
   const first = known[0];
   return { ...ofHost, ...(first === undefined ? {} : { podIP: first, podIPs: known.map((ip) => ({ ip })) }) };
 }
@@ -144,10 +143,11 @@ export function rejectedStatus(status: PodStatus): PodStatus {
 }
 
 /**
- * The end of a pod whose containers are gone without a trace: no container is left unterminated, and the phase is
- * final. As upstream's TerminatePod.
+ * The end of a pod whose containers are gone without a trace: no container is left unterminated, and the phase is final; its
+ * conditions are those of what it was before. As upstream's TerminatePod.
+ * @param pod as the API has it: containers that it has not begun with never ran
  */
-export function terminatedStatus(status: PodStatus): PodStatus {
+export function terminatedStatus(status: PodStatus, pod: Pod): PodStatus {
   const lost = {
     terminated: {
       exitCode: 137,
@@ -159,14 +159,25 @@ export function terminatedStatus(status: PodStatus): PodStatus {
     container.state?.terminated ? container : { ...container, state: lost };
   const inits = status.initContainerStatuses ?? [];
   const lastRun = inits.findLastIndex(({ state, lastState }) => !state?.waiting || lastState?.terminated !== undefined);
-  const initialized = status.conditions?.some(({ type, status }) => type === "Initialized" && status === "True");
-  const started = initialized || inits.length === 0;
   return {
     ...status,
     ...(inits.length > 0
       ? { initContainerStatuses: inits.map((init, index) => (index <= Math.max(lastRun, 0) ? end(init) : init)) }
       : {}),
-    ...(status.containerStatuses && started ? { containerStatuses: status.containerStatuses.map(end) } : {}),
+    ...(status.containerStatuses && hasInitialized(pod)
+      ? { containerStatuses: status.containerStatuses.map(end) }
+      : {}),
     phase: isTerminalPhase(status.phase) ? status.phase : "Failed",
   };
+}
+
+function hasInitialized({ spec, status = {} }: Pod): boolean {
+  const lastInit = spec.initContainers?.at(-1);
+  if (!lastInit) return true;
+  const hasBegun = ({ state, lastState }: ContainerStatus): boolean =>
+    !state?.waiting || lastState?.terminated !== undefined;
+  if (status.containerStatuses?.some(hasBegun)) return true;
+  const last = status.initContainerStatuses?.find(({ name }) => name === lastInit.name);
+  if (isRestartableInit(lastInit)) return last?.state?.running !== undefined && last.started === true;
+  return [last?.state, last?.lastState].some((state) => state?.terminated?.exitCode === 0);
 }

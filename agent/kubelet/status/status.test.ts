@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import type { ContainerStatus as RuntimeStatus } from "#agent/runtime/runtime.ts";
 import type { ContainerState, ContainerStatus, Pod, PodSpec, PodStatus } from "#shared/api/types/core-v1.generated.ts";
-import { containerStatuses } from "./container-statuses.ts";
 import { podConditions } from "./pod-conditions.ts";
 import { podPhase } from "./pod-phase.ts";
+import { type PodStatusInput, podStatus, terminatedStatus } from "./pod-status.ts";
 import { equal, statusPatch } from "./status-writer.ts";
 
 const running: ContainerState = { running: {} };
@@ -63,35 +64,131 @@ describe("phase", () => {
   });
 });
 
-test("statuses of containers are in the order of their names, those of init containers in that of the spec", () => {
-  const names = (type: "init" | "regular") =>
-    containerStatuses(type, {
-      pod: {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name: "p" },
-        spec: {
-          initContainers: [{ name: "z" }, { name: "y" }],
-          containers: [{ name: "b" }, { name: "a-1" }, { name: "a" }],
-        },
-      },
-      observed: {
-        sandboxes: [],
-        containers: [],
-        resources: new Map(),
-        liveness: new Map(),
-        startup: new Map(),
-        backOff: () => undefined,
-      },
-      old: [],
-      waiting: new Map(),
-      readiness: new Map(),
-      runtimeName: "docker",
-      terminationMessage: () => "",
-      kubeletStartedAt_ms: 0,
-    }).map(({ name }) => name);
-  expect(names("regular")).toEqual(["a", "a-1", "b"]);
-  expect(names("init")).toEqual(["z", "y"]);
+const ran = (more: Partial<RuntimeStatus> = {}): RuntimeStatus => ({
+  id: "id",
+  sandboxId: "s",
+  name: "a",
+  pod: { uid: "u", namespace: "default", name: "p" },
+  attempt: 0,
+  state: "exited",
+  createdAt_ms: 0,
+  startedAt_ms: 0,
+  finishedAt_ms: 0,
+  exitCode: 0,
+  signal: undefined,
+  oomKilled: false,
+  error: undefined,
+  image: "web:1",
+  imageId: "sha256:1",
+  pid: 0,
+  logPath: undefined,
+  labels: {},
+  annotations: {},
+  ...more,
+});
+
+/** Of a pod that has these containers, and of which the runtime shows these. */
+function input(spec: PodSpec, containers: RuntimeStatus[] = [], more: Partial<PodStatusInput> = {}): PodStatusInput {
+  const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "p", generation: 2 }, spec };
+  return {
+    pod,
+    observed: {
+      sandboxes: [],
+      containers,
+      resources: new Map(),
+      liveness: new Map(),
+      startup: new Map(),
+      backOff: () => undefined,
+    },
+    oldStatus: {},
+    ended: false,
+    waiting: new Map(),
+    readiness: new Map(),
+    runtimeName: "docker",
+    terminationMessage: () => "",
+    recursiveReadOnly: false,
+    kubeletStartedAt_ms: 0,
+    hostIPs: ["192.0.2.1"],
+    now_ms: 0,
+    moreConditions: [],
+    ...more,
+  };
+}
+
+describe("statuses of containers", () => {
+  test("are in the order of their names, those of init containers in that of the spec", () => {
+    const initContainers = [{ name: "z" }, { name: "y" }];
+    const of = podStatus(input({ initContainers, containers: [{ name: "b" }, { name: "a-1" }, { name: "a" }] }));
+    const names = (statuses: ContainerStatus[] | undefined) => statuses?.map(({ name }) => name);
+    expect(names(of.containerStatuses)).toEqual(["a", "a-1", "b"]);
+    expect(names(of.initContainerStatuses)).toEqual(["z", "y"]);
+  });
+
+  test("what they said last is shared among all containers of the pod", () => {
+    const containers = ["a", "b", "c", "d", "e"].map((name) => ({ name }));
+    const terminationMessage = () => `${"y".repeat(2456)}ü`;
+    const { containerStatuses } = podStatus(input({ containers }, [ran()], { terminationMessage }));
+    expect(containerStatuses?.[0]?.state?.terminated?.message).toBe("y".repeat(2456));
+  });
+
+  test("an end that was shown as the last one while the container waited is not shown twice", () => {
+    const last = { terminated: { exitCode: 3, containerID: "docker://id" } };
+    const old = { ...status("a", waiting, { lastState: last }), containerID: "docker://id" };
+    const spec = { containers: [{ name: "a" }], restartPolicy: "Never" };
+    const oldStatus = { containerStatuses: [old] };
+    const of = podStatus(input(spec, [ran({ exitCode: 3 })], { oldStatus })).containerStatuses?.[0];
+    expect([of?.state?.terminated?.exitCode, of?.lastState]).toEqual([3, undefined]);
+  });
+
+  test("a sidecar that ended well is shown as ended while it waits for its next start", () => {
+    const initContainers = [{ name: "a", restartPolicy: "Always" }];
+    const why = new Map([["a", { reason: "CrashLoopBackOff", message: "back-off" }]]);
+    const shown = (exitCode: number) =>
+      podStatus(input({ initContainers, containers: [{ name: "b" }] }, [ran({ exitCode })], { waiting: why }))
+        .initContainerStatuses?.[0]?.state;
+    expect(shown(0)?.terminated).toBeDefined();
+    expect(shown(1)?.waiting?.reason).toBe("CrashLoopBackOff");
+  });
+
+  test("a mount is read-only all through where that is asked for and can be had", () => {
+    const mount = (recursiveReadOnly: string) => ({ name: "v", mountPath: "/v", readOnly: true, recursiveReadOnly });
+    const modes = (recursiveReadOnly: boolean) =>
+      ["Enabled", "IfPossible", "Disabled"].map((mode) => {
+        const of = input({ containers: [{ name: "a", volumeMounts: [mount(mode)] }] }, [], { recursiveReadOnly });
+        return podStatus(of).containerStatuses?.[0]?.volumeMounts?.[0]?.recursiveReadOnly;
+      });
+    expect(modes(true)).toEqual(["Enabled", "Enabled", "Disabled"]);
+    expect(modes(false)).toEqual(["Disabled", "Disabled", "Disabled"]);
+  });
+});
+
+describe("the end of a pod", () => {
+  const spec = { containers: [{ name: "a" }] };
+
+  test("that never started has the conditions it had", () => {
+    const of = input(spec, [], { ended: true });
+    const ended = terminatedStatus(podStatus(of), of.pod);
+    expect(ended.phase).toBe("Failed");
+    expect(ended.conditions?.find(({ type }) => type === "Ready")).toMatchObject({
+      status: "False",
+      reason: "ContainersNotReady",
+      message: "containers with unready status: [a]",
+    });
+    expect(ended.containerStatuses?.[0]?.state?.terminated?.reason).toBe("ContainerStatusUnknown");
+  });
+
+  test("leaves containers alone that it had not begun with", () => {
+    const of = input({ ...spec, initContainers: [{ name: "i" }] }, [ran({ name: "i" })], { ended: true });
+    const state = (initContainerStatuses: ContainerStatus[]) =>
+      terminatedStatus(podStatus(of), { ...of.pod, status: { initContainerStatuses } }).containerStatuses?.[0]?.state;
+    expect(state([status("i", running)])?.waiting?.reason).toBe("PodInitializing");
+    expect(state([status("i", ended(0))])?.terminated?.exitCode).toBe(137);
+  });
+
+  test("does not take its address", () => {
+    const oldStatus = { podIP: "10.42.0.5", podIPs: [{ ip: "10.42.0.5" }] };
+    expect(podStatus(input(spec, [ran()], { oldStatus }))).toMatchObject(oldStatus);
+  });
 });
 
 describe("conditions", () => {
