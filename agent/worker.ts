@@ -1,10 +1,12 @@
 import { dirname, join } from "node:path";
+import { stderrLog } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { WorkerSettings } from "#shared/config/settings.ts";
 import { hasIdentity } from "#shared/pki/identity-files.ts";
 import { noteProcess } from "#shared/process/process-note.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
+import { startWatchdog } from "#shared/process/watchdog.ts";
 import { startAgent } from "./agent.ts";
 
 /** `bramble worker`: runs this board's agent until it is told to end.
@@ -18,6 +20,7 @@ export async function runWorker(settings: WorkerSettings, settingsFile: string):
     );
   }
   const servers = settings.server.map(serverUrl);
+  const watchdog = startWatchdog(stderrLog(settings.logLevel));
   const forget = noteProcess(settings.runDir, "worker");
   const agent = await startAgent({
     settings,
@@ -30,6 +33,7 @@ export async function runWorker(settings: WorkerSettings, settingsFile: string):
   const stopCollecting = collectWhenQuiet();
   await untilSignalled();
   stopCollecting();
+  watchdog.stop();
   await agent.stop();
   forget();
 }

@@ -7,6 +7,7 @@ import { Parts } from "#shared/process/parts.ts";
 import { noteProcess } from "#shared/process/process-note.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
+import { startWatchdog } from "#shared/process/watchdog.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "./control-loops.ts";
 import { controllerUser } from "./controllers/manager.ts";
 import { controllerManagerUser, schedulerUser } from "./identities.ts";
@@ -20,11 +21,15 @@ import { startServing } from "./serving.ts";
 export async function runMaster(given: MasterSettings, startAgent: StartAgent | undefined): Promise<void> {
   const log = stderrLog(given.logLevel);
   const parts = new Parts(log);
+  const watchdog = startWatchdog(log);
+  parts.add("watchdog", watchdog);
   // Read first: a file that is wrong is said before anything runs.
   const schedulerConfiguration = schedulerConfigurationOf(given.schedulerConfig);
   const serving = await startServing(given, log, parts);
   const forget = noteProcess(given.runDir, "master");
   const { settings, server, own, keys, components } = serving;
+  // A store of this process's own; an etcd that is away is not brought back by starting anew.
+  if (!serving.isShared) watchdog.ask(serving.storeAnswers);
   // Alone over its store, this master need not ask anybody who leads.
   const once = async (
     lease: string,

@@ -61,6 +61,7 @@ export interface ServingMaster {
   readonly issuer: ServiceAccountIssuer;
   /** Others serve over the same store. */
   readonly isShared: boolean;
+  storeAnswers(): Promise<unknown>;
   /** What `kubectl get componentstatuses` asks. */
   readonly components: Map<string, ComponentCheck>;
 }
@@ -150,6 +151,7 @@ export async function startServing(
     keys,
     issuer: api.issuer,
     isShared: store.isShared,
+    storeAnswers: () => store.now(),
     components,
   };
 }

@@ -153,4 +153,27 @@ describe("a worker whose machine is switched off in good order", () => {
     await it.until(/^1$/, "get", "deployment/steady", "-o", "jsonpath={.status.readyReplicas}");
     await inGuest("the inhibitor", "systemd-inhibit --list --no-legend", /bramble/);
   });
+
+  test("is started anew when it hangs, and its pods go on", async () => {
+    const steady = (await it.client.list(pods, { namespace, labelSelector: "app=steady" })).items.find(isReady);
+    const restartsOf = (pod: Pod): number | undefined => pod.status?.containerStatuses?.[0]?.restartCount;
+    const dropIn = "/run/systemd/system/bramble-worker.service.d";
+    // In place of the unit's five minutes.
+    const shorter = `mkdir -p ${dropIn} && printf '[Service]\\nWatchdogSec=60\\n' >${dropIn}/limit.conf`;
+    worker.exec(["sh", "-c", `${shorter} && systemctl daemon-reload && systemctl restart bramble-worker`]);
+    await inGuest(
+      "no restart",
+      "systemctl show -p NRestarts,ActiveState bramble-worker",
+      /NRestarts=0\nActiveState=active/,
+    );
+    worker.exec(["systemctl", "kill", "--kill-whom=main", "--signal=STOP", "bramble-worker"]);
+    await inGuest(
+      "a restart",
+      "systemctl show -p NRestarts,ActiveState bramble-worker",
+      /NRestarts=1\nActiveState=active/,
+    );
+    await waitFor("the Node", patience_s, async () => (await conditionOf())?.status === "True" || undefined);
+    const name = steady?.metadata.name ?? "";
+    expect(restartsOf(await get(name))).toBe(restartsOf(steady as Pod) as number);
+  });
 });
