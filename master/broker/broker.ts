@@ -1,5 +1,5 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { Aedes, type AuthenticateError, type Client as MqttSession } from "aedes";
+import { Aedes, type Client as MqttSession } from "aedes";
 import { writeToStream } from "mqtt-packet";
 import type { Log } from "#shared/client/log.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
@@ -18,6 +18,7 @@ import { listenAt } from "#shared/net/listen.ts";
 import { peerSubject } from "#shared/pki/peer-subject.ts";
 import type { NodeLeases } from "./node-leases.ts";
 import { PacketLengths } from "./packet-lengths.ts";
+import { ReaderSessions } from "./reader-sessions.ts";
 import type { ReaderReview } from "./readers.ts";
 
 export interface BrokerOptions {
@@ -56,20 +57,14 @@ interface Connection {
   heard_ms: number;
 }
 
-/** Somebody who listens to what boards say, by a token of the API. */
-interface Reader {
-  readonly socket: TLSSocket;
-  token: string;
-}
+/** What a client that connects says of itself; what of it does not hold here is set. */
+type ConnectPacket = Parameters<Aedes["preConnect"]>[1];
 
 /** Altogether, and of these in the middle of a handshake. */
 const mostConnections = 2_000;
 const mostHandshakes = 64;
 /** A board has one; a second while the end of the first is not noticed yet. */
 const mostOfABoard = 8;
-/** Connections without a certificate, with and without a session. */
-const mostReaders = 32;
-const readerReview_ms = 10 * 60_000;
 /** Nobody has to say more at once. What a client sends of a longer packet would be kept until all of it is there. */
 const mostPacket_bytes = 64 * 1024;
 /** Prefixes of Home Assistant's below which a board may be described. */
@@ -77,8 +72,6 @@ const mostDiscoveryTopics = 4;
 /** Each is remembered as long as its session lasts. */
 const mostSubscriptions = { board: 16, reader: 1_024 } as const;
 const longestTopic = 1_024;
-/** A reader with more than this unread is closed: its memory is the master's. */
-const unread_bytes = 256 * 1024;
 
 /**
  * The embedded MQTT broker. Boards come in by their node certificates; each publishes on its own topics only, and none
@@ -96,17 +89,17 @@ export class Broker {
   private readonly connections = new Set<Connection>();
   /** and whose a session is, also when its will is published after the end of its connection. */
   private readonly connectionOf = new WeakMap<MqttSession, Connection>();
-  private readonly readers = new Map<MqttSession, Reader>();
+  private readonly readers: ReaderSessions;
   /** Where each node is described. */
   private readonly discoveryTopics = new Map<string, Set<string>>();
   private readonly listening = new ListeningClock();
   private renewals: ReturnType<typeof setInterval> | undefined;
-  private reviews: ReturnType<typeof setInterval> | undefined;
 
   private constructor(
     private readonly options: BrokerOptions,
     private readonly aedes: Aedes,
   ) {
+    this.readers = new ReaderSessions(options.reviewReader, options.log);
     this.server = createServer(
       // Whoever has no certificate may still have a token.
       { ...options.credentials(), requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
@@ -137,71 +130,89 @@ export class Broker {
 
   /** Who may do what, and what is heard. */
   private govern(): void {
-    const { options, aedes } = this;
-    const nodeOf = (session: MqttSession | null): string | undefined =>
-      session ? this.connectionOf.get(session)?.node : undefined;
-    // Whoever connects with the id of a session ends that session: none may take another board's.
+    const { aedes } = this;
     aedes.preConnect = (session, packet, done) => {
-      const own = packet as { clientId: string; clean: boolean };
-      // Nothing is kept for somebody who is away.
-      own.clean = true;
-      if (this.readers.has(session)) {
-        // No node is called so.
-        own.clientId = `:${packet.clientId || crypto.randomUUID()}`;
-        return done(null, true);
-      }
-      const connection = this.connectionOf.get(session);
-      const node = connection?.node ?? "";
-      if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) {
-        if (connection) {
-          connection.keepalive_s = packet.keepalive || assumedKeepalive_s;
-          connection.isNamed = true;
-        }
-        // Its timer would take a board for silent whose packets wait to be read: see `judge`.
-        (packet as { keepalive: number }).keepalive = 0;
-        return done(null, true);
-      }
-      options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
+      const fault = this.faultOfConnecting(session, packet);
       // With an error aedes closes the connection; without, the client would wait for an answer.
-      done(new Error(`not allowed to connect as ${packet.clientId}`), false);
+      done(fault, fault === null);
     };
     aedes.authenticate = (session, _name, password, done) => {
       if (this.connectionOf.has(session)) return done(null, true);
-      void this.authenticateReader(session, password?.toString("utf8") ?? "", done);
+      void this.readers.authenticate(session, password?.toString("utf8") ?? "", done);
     };
-    aedes.authorizePublish = (session, packet, done) => {
-      const node = nodeOf(session);
-      if (node !== undefined && (packet.topic.startsWith(nodeTopics(node)) || isDiscoveryTopicOf(node, packet.topic))) {
-        if (!this.mayBeKept(node, packet.topic)) packet.retain = false;
-        return done(null);
+    aedes.authorizePublish = (session, packet, done) => done(this.faultOfPublishing(session, packet));
+    aedes.authorizeSubscribe = (session, subscription, done) =>
+      done(null, this.maySubscribe(session, subscription.topic) ? subscription : null);
+    aedes.on("publish", (packet, session) => this.hear(packet, session));
+  }
+
+  private nodeOf(session: MqttSession | null): string | undefined {
+    return session ? this.connectionOf.get(session)?.node : undefined;
+  }
+
+  /** null: it may connect. Whoever does with the id of a session ends that session: none may take another board's. */
+  private faultOfConnecting(session: MqttSession, packet: ConnectPacket): Error | null {
+    const own = packet as { clientId: string; clean: boolean };
+    // Nothing is kept for somebody who is away.
+    own.clean = true;
+    if (this.readers.has(session)) {
+      // No node is called so.
+      own.clientId = `:${packet.clientId || crypto.randomUUID()}`;
+      return null;
+    }
+    const connection = this.connectionOf.get(session);
+    const node = connection?.node ?? "";
+    if (packet.clientId === node || packet.clientId.startsWith(`${node}/`)) {
+      if (connection) {
+        connection.keepalive_s = packet.keepalive || assumedKeepalive_s;
+        connection.isNamed = true;
       }
-      if (session && this.readers.has(session) && isHomeAssistantStatus(packet.topic)) {
-        packet.retain = false;
-        return done(null);
-      }
-      options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
-      done(new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`));
-    };
-    aedes.authorizeSubscribe = (session, subscription, done) => {
-      const node = nodeOf(session);
-      const isReader = session !== null && this.readers.has(session);
-      const isOwn = node !== undefined && subscription.topic.startsWith(nodeTopics(node));
-      const most = isReader ? mostSubscriptions.reader : mostSubscriptions.board;
-      // The library's types do not name them.
-      const { subscriptions = {} } = (session ?? {}) as { subscriptions?: object };
-      const mayHaveMore = Object.keys(subscriptions).length < most;
-      const isAllowed = (isReader || isOwn) && mayHaveMore && subscription.topic.length <= longestTopic;
-      done(null, isAllowed ? subscription : null);
-    };
-    aedes.on("publish", (packet, session) => {
-      const node = nodeOfSessionTopic(packet.topic);
-      const message = node === undefined ? undefined : parseSessionMessage(packet.payload as Uint8Array);
-      // A will has no session left; authorizePublish saw it all the same.
-      if (node === undefined || !message || (session && nodeOf(session) !== node)) return;
-      // The board has come back by another connection before the end of the old one was noticed.
-      if (message.state === "lost" && this.hasAnother(node, session)) return;
-      void options.leases.take(node, message);
-    });
+      // Its timer would take a board for silent whose packets wait to be read: see `judge`.
+      (packet as { keepalive: number }).keepalive = 0;
+      return null;
+    }
+    this.options.log.warn("refused: the client id of another board", { node, clientId: packet.clientId });
+    return new Error(`not allowed to connect as ${packet.clientId}`);
+  }
+
+  /** null: it may be published; whether it is kept for who comes later is set in the packet. */
+  private faultOfPublishing(
+    session: MqttSession | null,
+    packet: { readonly topic: string; retain: boolean },
+  ): Error | null {
+    const node = this.nodeOf(session);
+    if (node !== undefined && (packet.topic.startsWith(nodeTopics(node)) || isDiscoveryTopicOf(node, packet.topic))) {
+      if (!this.mayBeKept(node, packet.topic)) packet.retain = false;
+      return null;
+    }
+    if (session && this.readers.has(session) && isHomeAssistantStatus(packet.topic)) {
+      packet.retain = false;
+      return null;
+    }
+    this.options.log.warn("publish refused", { node: node ?? "unknown", topic: packet.topic });
+    return new Error(`not allowed to publish on ${packet.topic}; a board publishes on its own topics only`);
+  }
+
+  private maySubscribe(session: MqttSession | null, topic: string): boolean {
+    const node = this.nodeOf(session);
+    const isReader = session !== null && this.readers.has(session);
+    const isOwn = node !== undefined && topic.startsWith(nodeTopics(node));
+    const most = isReader ? mostSubscriptions.reader : mostSubscriptions.board;
+    // The library's types do not name them.
+    const { subscriptions = {} } = (session ?? {}) as { subscriptions?: object };
+    const mayHaveMore = Object.keys(subscriptions).length < most;
+    return (isReader || isOwn) && mayHaveMore && topic.length <= longestTopic;
+  }
+
+  /** What a board says of its session goes into its Lease. */
+  private hear(packet: { readonly topic: string; readonly payload: unknown }, session: MqttSession | null): void {
+    const node = nodeOfSessionTopic(packet.topic);
+    const message = node === undefined ? undefined : parseSessionMessage(packet.payload as Uint8Array);
+    // A will has no session left; faultOfPublishing saw it all the same.
+    if (node === undefined || !message || (session && this.nodeOf(session) !== node)) return;
+    // The board has come back by another connection before the end of the old one was noticed.
+    if (message.state === "lost" && this.hasAnother(node, session)) return;
+    void this.options.leases.take(node, message);
   }
 
   /** May the last message on this topic of a node's own be kept for whoever comes later? There are few such topics. */
@@ -214,40 +225,6 @@ export class Broker {
     return known.has(topic);
   }
 
-  private async authenticateReader(
-    session: MqttSession,
-    token: string,
-    done: (error: AuthenticateError | null, success: boolean | null) => void,
-  ): Promise<void> {
-    const reader = this.readers.get(session);
-    const refuse = (): void => done(Object.assign(new Error("not authorized"), { returnCode: 5 }), false);
-    if (!reader || token === "") return refuse();
-    try {
-      const name = await this.options.reviewReader(token);
-      if (name === undefined) {
-        this.options.log.warn("refused: the password is no token that may read boards", {
-          address: reader.socket.remoteAddress,
-        });
-        return refuse();
-      }
-      reader.token = token;
-      this.options.log.info("somebody reads", { name, address: reader.socket.remoteAddress });
-      done(null, true);
-    } catch (error) {
-      this.options.log.warn("a reader could not be looked at", { error });
-      done(Object.assign(new Error("server unavailable"), { returnCode: 3 }), false);
-    }
-  }
-
-  /** Ends the sessions of readers whose token has run out or been revoked. */
-  private async reviewReaders(): Promise<void> {
-    for (const { socket, token } of [...this.readers.values()]) {
-      // One whose review fails keeps what it had: the next look comes.
-      const name = await this.options.reviewReader(token).catch(() => "unknown");
-      if (name === undefined) socket.destroy();
-    }
-  }
-
   private hasAnother(node: string, session: MqttSession | null): boolean {
     const own = session ? this.connectionOf.get(session) : undefined;
     return [...this.connections].some(
@@ -257,12 +234,12 @@ export class Broker {
 
   async stop(): Promise<void> {
     clearInterval(this.renewals);
-    clearInterval(this.reviews);
     this.listening.stop();
     const closed = new Promise<void>((done) => this.server.close(() => done()));
     await Promise.race([new Promise<void>((done) => this.aedes.close(() => done())), Bun.sleep(farewell_ms)]);
     // A board whose link is down would keep its connection, and this process, for minutes.
-    for (const { socket } of [...this.connections, ...this.readers.values()]) socket.destroy();
+    for (const { socket } of this.connections) socket.destroy();
+    this.readers.stop();
     await Promise.race([closed, Bun.sleep(farewell_ms)]);
   }
 
@@ -303,7 +280,7 @@ export class Broker {
       this.options.log.info("a board has been silent for too long", { node });
       socket.destroy();
     }
-    for (const { socket } of this.readers.values()) if (socket.writableLength > unread_bytes) socket.destroy();
+    this.readers.endSlow();
   }
 
   private admit(socket: TLSSocket): void {
@@ -350,21 +327,12 @@ export class Broker {
   }
 
   private admitReader(socket: TLSSocket): void {
-    if (this.readers.size >= mostReaders) {
+    if (this.readers.isFull) {
       this.options.log.warn("refused: too many connections without a certificate", { address: socket.remoteAddress });
       socket.destroy();
       return;
     }
-    const session = this.aedes.handle(socket);
-    this.readers.set(session, { socket, token: "" });
-    this.reviews ??= setInterval(() => void this.reviewReaders(), readerReview_ms);
-    socket.on("error", (error) => this.options.log.info("a reader's connection broke", { error }));
-    socket.on("close", () => {
-      this.readers.delete(session);
-      if (this.readers.size > 0) return;
-      clearInterval(this.reviews);
-      this.reviews = undefined;
-    });
+    this.readers.add(this.aedes.handle(socket), socket);
   }
 }
 
