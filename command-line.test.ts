@@ -24,6 +24,14 @@ describe("help", () => {
     expect(plain.length).toBeLessThan(10);
   });
 
+  test.each(commands)("of %s fits into a terminal of 80 columns, but for what cannot be parted", (_, command) => {
+    const wide = command
+      .helpInformation()
+      .split("\n")
+      .filter((line) => line.length > 80);
+    expect(wide.filter((line) => !/^ {2}--?\S+( [<[].*)?$/.test(line))).toEqual([]);
+  });
+
   test.each(commands)("of %s says what each command, argument and flag is for", (_, command) => {
     expect(command.description()).not.toBe("");
     for (const argument of command.registeredArguments) {

@@ -1,7 +1,7 @@
 /** What `bramble` can be told. Each command loads only what it needs, so that a worker's memory holds no master. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Command, Option as Flag } from "commander";
+import { Command, Option as Flag, Help } from "commander";
 import { asPodsFolder } from "#shared/board/component-pod.ts";
 import type { Level } from "#shared/client/log.ts";
 import { dnsOptions, kubeletOptions, proxyOptions } from "#shared/config/board-component-settings.ts";
@@ -22,6 +22,7 @@ export function commandLine(): Command {
     .version(version, "-V, --version")
     .enablePositionalOptions()
     .helpCommand(false)
+    .configureHelp(narrowHelp)
     .showHelpAfterError("(`bramble help` lists the commands, `bramble help COMMAND` its flags)")
     .addHelpText(
       "after",
@@ -48,6 +49,18 @@ Start here:
     .action((words: string[]) => helpOf(program, words));
   return program;
 }
+
+/** Where descriptions begin in the help; what is longer than this has its own behind it in the next line. */
+const termColumns = 30;
+
+/** One long flag must not move the descriptions of all out of a terminal of 80 columns. */
+const narrowHelp: Partial<Help> = {
+  padWidth: (command, helper) => Math.min(termColumns, Help.prototype.padWidth.call(helper, command, helper)),
+  formatItem(term, width, description, helper) {
+    const format = (shown: string): string => Help.prototype.formatItem.call(helper, shown, width, description, helper);
+    return helper.displayWidth(term) > width && description !== "" ? `  ${term}\n${format("")}` : format(term);
+  },
+};
 
 function helpOf(program: Command, words: readonly string[]): void {
   const named = words.reduce<Command | undefined>(
