@@ -4,7 +4,14 @@ import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
-import { foregroundFinalizer, type GraphNode, isReachable, type OwnerGraph, orphanFinalizer } from "./graph.ts";
+import {
+  foregroundFinalizer,
+  type GraphNode,
+  isMeant,
+  isReachable,
+  type OwnerGraph,
+  orphanFinalizer,
+} from "./graph.ts";
 
 /** Owners known to be gone; what is forgotten is asked for again. */
 const absentEntries = 500;
@@ -98,8 +105,10 @@ export class Collector {
 
   async #standing(node: GraphNode, reference: OwnerReference): Promise<Standing> {
     const known = this.#graph.get(reference.uid);
-    if (known && isReachable(known, node.namespace) && known.ref.kind === reference.kind)
+    if (known && isMeant(known, reference, node.namespace))
       return known.awaitsDependents ? "awaits dependents" : "solid";
+    // The owner is there, where this object cannot have one.
+    if (known && !isReachable(known, node.namespace)) this.#warn(node, "does not exist in namespace", reference);
     const absentKey = `${reference.uid}|${node.namespace ?? ""}`;
     if (this.#absent.has(absentKey)) return "dangling";
     const resource = await this.#mapper.resourceOf(reference.apiVersion, reference.kind);
@@ -119,7 +128,6 @@ export class Collector {
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    if (known) this.#warn(node, "does not exist in namespace", reference);
     this.#rememberAbsent(absentKey);
     return "dangling";
   }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { isNotFound } from "#shared/api/errors.ts";
-import { configMaps, nodes, pods, replicaSets } from "#shared/api/resources.ts";
+import { configMaps, events, nodes, pods, replicaSets } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -110,6 +110,29 @@ describe("collecting", () => {
     await make("stray", [owns(elsewhere)]);
     await eventually(gone("stray"), "stray gone");
     await eventually(async () => JSON.stringify(await client.list(configMaps)).includes("elsewhere"));
+  });
+
+  test("what names its owner wrongly, though by its UID", async () => {
+    await start();
+    const owner = await make("owner");
+    await make("child", [{ ...owns(owner), name: "other" }]);
+    await eventually(gone("child"), "the child gone");
+    expect(await gone("owner")()).toBe(false);
+  });
+
+  test("each that claims an owner of another namespace is told of", async () => {
+    const { client } = await start();
+    const [elsewhere, own] = [await make("elsewhere", [], "other"), await make("own")];
+    for (const name of ["first", "second"]) {
+      await make(name, [owns(elsewhere), owns(own)]);
+      await eventually(async () => (await read(name)).metadata.ownerReferences?.length === 1, "one reference");
+    }
+    const told = async () =>
+      (await client.list(events)).items
+        .filter(({ reason }) => reason === "OwnerRefInvalidNamespace")
+        .map(({ involvedObject }) => involvedObject.name);
+    await eventually(async () => (await told()).length === 2, "both events");
+    expect((await told()).toSorted()).toEqual(["first", "second"]);
   });
 
   test("stays while one owner of several lives, without the dead reference", async () => {

@@ -1,4 +1,4 @@
-import type { KubeObject } from "#shared/api/object.ts";
+import { apiVersionOf, type KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import { CompactMap } from "#shared/compact/compact-map.ts";
@@ -115,7 +115,7 @@ export class OwnerGraph {
   #needsLook({ owners, namespace }: GraphNode): boolean {
     return owners.some((reference) => {
       const owner = this.#nodes.get(reference.uid);
-      return !owner || owner.awaitsDependents || !isReachable(owner, namespace);
+      return !owner || owner.awaitsDependents || !isMeant(owner, reference, namespace);
     });
   }
 
@@ -130,6 +130,18 @@ export class OwnerGraph {
     if (present?.delete(dependent) && present.size === 0) this.#dependents.delete(owner);
   }
 }
+
+/** The reference names the owner as it is, not by its UID alone, from where that can own. Of one that does not, only the API
+ *  can tell whether there is such an owner: another version of its group, for instance. */
+export const isMeant = (
+  owner: GraphNode,
+  { apiVersion, kind, name }: OwnerReference,
+  dependentNamespace: string | undefined,
+): boolean =>
+  owner.name === name &&
+  owner.ref.kind === kind &&
+  apiVersionOf(owner.ref) === apiVersion &&
+  isReachable(owner, dependentNamespace);
 
 /** A namespaced object owns only what lies in its namespace. */
 export const isReachable = (owner: GraphNode, dependentNamespace: string | undefined): boolean =>
