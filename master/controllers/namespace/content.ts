@@ -1,8 +1,10 @@
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { DiscoveredResource, Discovery } from "#shared/client/discovery.ts";
+import { isTerminal } from "../../scheduler/pod-phase.ts";
 import type { DeletionReport } from "./conditions.ts";
 
 interface Tally {
@@ -15,21 +17,33 @@ const pageSize = 500;
 /** Resources worked on at the same time. */
 const atOnce = 8;
 
+const isPods = ({ group, plural }: ResourceRef<KubeObject>): boolean => group === "" && plural === "pods";
+
+/** The namespace, and how long ago it was deleted. */
+export interface Deletion {
+  readonly namespace: string;
+  readonly since_ms: number;
+}
+
 /**
  * One pass: deletes what is in the namespace, of every resource that can be deleted, and counts what is still there. Pods
  * go first and everything else waits for them, so that nothing is taken from under a running pod (KEP-5080). Errors of one
  * resource do not keep from the others.
  */
-export async function deleteContent(client: Client, namespace: string, discovery: Discovery): Promise<DeletionReport> {
+export async function deleteContent(client: Client, deletion: Deletion, discovery: Discovery): Promise<DeletionReport> {
   const tally: Tally = { deletionErrors: [], remaining: new Map(), finalizers: new Map() };
   const deletable = discovery.resources.filter(({ ref, verbs }) => ref.namespaced && verbs.has("delete"));
-  const isPods = ({ ref }: DiscoveredResource): boolean => ref.group === "" && ref.plural === "pods";
-  await empty(client, namespace, deletable.filter(isPods), tally);
+  await empty(
+    client,
+    deletion,
+    deletable.filter(({ ref }) => isPods(ref)),
+    tally,
+  );
   if (tally.remaining.size === 0 && tally.deletionErrors.length === 0)
     await empty(
       client,
-      namespace,
-      deletable.filter((resource) => !isPods(resource)),
+      deletion,
+      deletable.filter(({ ref }) => !isPods(ref)),
       tally,
     );
   return { ...tally, discoveryFailures: discovery.failures };
@@ -37,7 +51,7 @@ export async function deleteContent(client: Client, namespace: string, discovery
 
 async function empty(
   client: Client,
-  namespace: string,
+  deletion: Deletion,
   resources: readonly DiscoveredResource[],
   tally: Tally,
 ): Promise<void> {
@@ -45,7 +59,7 @@ async function empty(
   const worker = async (): Promise<void> => {
     for (let resource = queue.shift(); resource; resource = queue.shift()) {
       try {
-        await emptyOne(client, namespace, resource, tally);
+        await emptyOne(client, deletion, resource, tally);
       } catch (error) {
         if (isNotFound(error) || hasReason(error, "MethodNotAllowed")) continue;
         tally.deletionErrors.push(error instanceof Error ? error : new Error(String(error)));
@@ -57,7 +71,7 @@ async function empty(
 
 async function emptyOne(
   client: Client,
-  namespace: string,
+  { namespace, since_ms }: Deletion,
   { ref, verbs }: DiscoveredResource,
   tally: Tally,
 ): Promise<void> {
@@ -65,6 +79,7 @@ async function emptyOne(
   // Most resources hold nothing: a read is cheaper than a write.
   let left = listable ? await listAll(client, namespace, ref) : [];
   if (listable && left.length === 0) return;
+  const isInGrace = isPods(ref) && since_ms < longestGrace_ms(left as unknown as readonly Pod[]);
   const options = { propagationPolicy: "Background" };
   if (verbs.has("deletecollection")) {
     await client.deleteCollection(ref, { namespace }, options);
@@ -84,7 +99,18 @@ async function emptyOne(
   for (const { metadata } of left)
     for (const finalizer of metadata.finalizers ?? [])
       tally.finalizers.set(finalizer, (tally.finalizers.get(finalizer) ?? 0) + 1);
+  if (isInGrace || left.some(({ metadata }) => metadata.finalizers?.length)) return;
+  // Nothing explains why they are still there.
+  const kind = `${ref.group}/${ref.version}, Resource=${ref.plural}`;
+  tally.deletionErrors.push(new Error(`unexpected items still remain in namespace: ${namespace} for gvr: ${kind}`));
 }
+
+/** How long the pods may take to end. */
+const longestGrace_ms = (pods: readonly Pod[]): number =>
+  Math.max(
+    0,
+    ...pods.filter((pod) => !isTerminal(pod)).map(({ spec }) => (spec?.terminationGracePeriodSeconds ?? 0) * 1000),
+  );
 
 async function listAll(client: Client, namespace: string, ref: ResourceRef<KubeObject>): Promise<KubeObject[]> {
   const items: KubeObject[] = [];

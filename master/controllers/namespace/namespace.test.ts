@@ -3,6 +3,7 @@ import { isNotFound } from "#shared/api/errors.ts";
 import { configMaps, namespaces, pods, serviceAccounts } from "#shared/api/resources.ts";
 import type { Namespace } from "#shared/api/types/core-v1.generated.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testPod } from "../../scheduler/testing.ts";
 import { rootCaPublisher } from "../root-ca-publisher.ts";
 import { serviceAccountController } from "../service-account.ts";
@@ -73,6 +74,24 @@ test("a deleted namespace is emptied, pods first, then goes", async () => {
   expect(await exists(client.get(configMaps, { namespace: "ns", name: "c" }))).toBe(false);
   const { status } = await client.get(namespaces, { name: "ns" });
   expect(status?.conditions?.map((one) => one.status)).toEqual(Array(5).fill("False"));
+});
+
+test("a pod that stays beyond its time without a reason is told of", async () => {
+  harness = await Harness.onApiServer();
+  const { client } = harness;
+  await client.create(namespaces, namespace("ns", true));
+  const spec = { nodeName: "a", terminationGracePeriodSeconds: 30 };
+  await client.create(pods, testPod("p", spec, { namespace: "ns" }));
+  await harness.run(namespaceController(new ResourceMapper(client)), new ManualClock(Date.now() + 60_000));
+  await client.delete(namespaces, { name: "ns" });
+  const failure = async () =>
+    (await client.get(namespaces, { name: "ns" })).status?.conditions?.find(
+      ({ type }) => type === "NamespaceDeletionContentFailure",
+    );
+  await eventually(async () => (await failure())?.status === "True", "the failure");
+  expect((await failure())?.message).toBe(
+    "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: ns for gvr: /v1, Resource=pods",
+  );
 });
 
 test("conditions change only when what they say changes, and leave others alone", () => {

@@ -30,7 +30,8 @@ export function namespaceController(mapper: ResourceMapper): ControllerDefinitio
         return undefined;
       }
       // Always asked anew: a kind that came since the last time may have objects here.
-      const report = await deleteContent(client, key, await mapper.refresh());
+      const since_ms = clock.wall_ms() - Date.parse(namespace.metadata.deletionTimestamp ?? "");
+      const report = await deleteContent(client, { namespace: key, since_ms }, await mapper.refresh());
       const conditions = conditionsAfter(namespace.status?.conditions ?? [], report, timestamp(clock));
       let current = namespace;
       if (conditions || namespace.status?.phase !== "Terminating") {
