@@ -134,6 +134,8 @@ describe("usedBy", () => {
       "fast.storageclass.storage.k8s.io/requests.storage": "10Gi",
       "count/widgets.example.com": "2",
     });
+    const unserved = usedBy(limited, ({ plural }) => (plural === "widgets" ? undefined : []), now_ms);
+    expect(listOf(unserved)).not.toHaveProperty(["count/widgets.example.com"]);
   });
 
   test("gives up a pod that is going for longer than its grace", () => {

@@ -11,19 +11,21 @@ export function appliesTo(quota: ResourceQuota, evaluator: QuotaEvaluator, objec
   return names.some((name) => evaluator.counts(name)) && inScopes(quota, evaluator, object);
 }
 
-/** What is used of everything that a quota limits, counted anew. `list` gives all objects of a resource in its namespace
- *  (none for a resource that is not served). */
+/** What is used of everything that a quota limits, counted anew. `list` gives all objects of a resource in its namespace;
+ *  of one that it knows nothing of, nothing is told either. */
 export function usedBy(
   quota: ResourceQuota,
-  list: (resource: CountedResource) => Iterable<KubeObject>,
+  list: (resource: CountedResource) => Iterable<KubeObject> | undefined,
   now_ms: number = Date.now(),
 ): QuotaAmounts {
   const names = Object.keys(quota.spec.hard ?? {});
-  let used: QuotaAmounts = new Map(names.map((name) => [name, zeroQuantity]));
+  let used: QuotaAmounts = new Map();
   for (const resource of countedResources(names)) {
     const evaluator = evaluatorFor(resource);
-    if (!evaluator) continue;
-    for (const object of list(resource))
+    const objects = list(resource);
+    if (!evaluator || !objects) continue;
+    used = sum(used, new Map(names.filter((name) => evaluator.counts(name)).map((name) => [name, zeroQuantity])));
+    for (const object of objects)
       if (inScopes(quota, evaluator, object)) used = sum(used, only(evaluator.usage(object, now_ms), names));
   }
   return used;

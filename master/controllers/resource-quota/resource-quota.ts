@@ -71,10 +71,10 @@ export function resourceQuotaController(mapper: ResourceMapper): ControllerDefin
       const quota = lister(resourceQuotas).get(key);
       if (!quota || quota.metadata.deletionTimestamp) return undefined;
       const counted = countedResources(Object.keys(quota.spec?.hard ?? {}));
-      const objects = new Map<string, readonly KubeObject[]>();
+      const objects = new Map<string, readonly KubeObject[] | undefined>();
       for (const resource of counted)
         objects.set(id(resource), await listCounted(client, mapper, resource, quota.metadata.namespace ?? ""));
-      const used = listOf(usedBy(quota, (resource) => objects.get(id(resource)) ?? [], clock.wall_ms()));
+      const used = listOf(usedBy(quota, (resource) => objects.get(id(resource)), clock.wall_ms()));
       const hard = quota.spec?.hard ?? {};
       if (canonicalText([hard, used]) !== canonicalText([quota.status?.hard ?? {}, quota.status?.used ?? {}])) {
         await client.update(resourceQuotas, { ...quota, status: { hard, used } }, { subresource: "status" });
@@ -85,14 +85,15 @@ export function resourceQuotaController(mapper: ResourceMapper): ControllerDefin
   });
 }
 
+/** undefined for a resource that is not served. */
 async function listCounted(
   client: Client,
   mapper: ResourceMapper,
   resource: CountedResource,
   namespace: string,
-): Promise<readonly KubeObject[]> {
+): Promise<readonly KubeObject[] | undefined> {
   const known =
     watched.find((ref) => id(ref) === id(resource)) ??
     (await mapper.discovery()).resources.find(({ ref }) => id(ref) === id(resource))?.ref;
-  return known ? (await client.list(known, { namespace })).items : [];
+  return known ? (await client.list(known, { namespace })).items : undefined;
 }
