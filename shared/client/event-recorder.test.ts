@@ -38,3 +38,21 @@ test("what happens while no server can be reached is told when one is back, coun
   const [, last] = written;
   expect(last?.firstTimestamp).not.toBe(last?.lastTimestamp);
 });
+
+test("from the tenth on, those that differ by their message alone are combined under the source alone", async () => {
+  const written: Event[] = [];
+  const create = async (_: unknown, event: Event): Promise<Event> => {
+    written.push(event);
+    return event;
+  };
+  const recorder = new ApiEventRecorder({ create } as unknown as Client, { component: "kubelet" });
+  for (let n = 1; n <= 10; n++) recorder.record(pod, { type: "Normal", reason: "Made", message: `made ${n}` });
+  await recorder.flushed();
+  const [first] = written;
+  expect(first).toMatchObject({ message: "made 1", reportingComponent: "kubelet", source: { component: "kubelet" } });
+  expect(written.at(-1)).toMatchObject({
+    message: "(combined from similar events): made 10",
+    source: { component: "kubelet" },
+    reportingComponent: "",
+  });
+});

@@ -65,7 +65,7 @@ const spamRefill_perMs = 1 / 300_000;
 
 /**
  * Writes core/v1 Events without flooding the API server: of one source and object at most 25 at once and then one in five
- * minutes; the same event again only raises its count; more than ten that differ by their message alone are combined.
+ * minutes; the same event again only raises its count; from the tenth on, those that differ by their message alone are combined.
  * A bounded queue is written one at a time; what happens again while it waits only raises its count.
  */
 export class ApiEventRecorder implements EventRecorder {
@@ -92,14 +92,14 @@ export class ApiEventRecorder implements EventRecorder {
   record(about: KubeObject | ObjectReference, given: EventToRecord): void {
     const reference = referenceTo(about, given.fieldPath);
     if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
-    const { key, message } = this.#combine(reference, given);
+    const { key, message, isCombined } = this.#combine(reference, given);
     const waiting = this.#queue.waitingFor(key);
     if (waiting) {
       const { count = 1 } = waiting.event;
       waiting.event = { ...waiting.event, count: count + 1, lastTimestamp: timestamp(this.#clock) };
       return;
     }
-    this.#queue.push(key, { key, event: this.#render(reference, { ...given, message }) });
+    this.#queue.push(key, { key, event: this.#render(reference, { ...given, message }, isCombined) });
   }
 
   /** All that was recorded is written or dropped. */
@@ -118,7 +118,10 @@ export class ApiEventRecorder implements EventRecorder {
     return true;
   }
 
-  #combine(reference: ObjectReference, { type, reason, message }: EventToRecord): { key: string; message: string } {
+  #combine(
+    reference: ObjectReference,
+    { type, reason, message }: EventToRecord,
+  ): { key: string; message: string; isCombined: boolean } {
     const about = [
       reference.kind,
       reference.namespace,
@@ -133,14 +136,16 @@ export class ApiEventRecorder implements EventRecorder {
     let similar = this.#similar.get(about);
     if (!similar || now_ms - similar.last_ms > similarWindow_ms) similar = { messages: new Set(), last_ms: now_ms };
     similar.last_ms = now_ms;
-    if (similar.messages.size < similarBeforeCombining) similar.messages.add(message);
+    similar.messages.add(message);
     this.#similar.set(about, similar);
-    if (similar.messages.size < similarBeforeCombining || similar.messages.has(message))
-      return { key: `${about}|${message}`, message };
-    return { key: about, message: `(combined from similar events): ${message}` };
+    if (similar.messages.size < similarBeforeCombining)
+      return { key: `${about}|${message}`, message, isCombined: false };
+    similar.messages.delete(message);
+    return { key: about, message: `(combined from similar events): ${message}`, isCombined: true };
   }
 
-  #render(involvedObject: ObjectReference, given: EventToRecord): Event {
+  /** @param isCombined such an event names its source alone, and is annotated by none of those that it stands for */
+  #render(involvedObject: ObjectReference, given: EventToRecord, isCombined: boolean): Event {
     const now = timestamp(this.#clock);
     const { component, host } = this.#options;
     const namespace = involvedObject.namespace || "default";
@@ -150,7 +155,7 @@ export class ApiEventRecorder implements EventRecorder {
       metadata: {
         name: eventName(involvedObject.name ?? "", this.#clock),
         namespace,
-        ...(given.annotations ? { annotations: { ...given.annotations } } : {}),
+        ...(given.annotations && !isCombined ? { annotations: { ...given.annotations } } : {}),
       },
       involvedObject,
       reason: given.reason,
@@ -160,8 +165,8 @@ export class ApiEventRecorder implements EventRecorder {
       lastTimestamp: now,
       count: 1,
       type: given.type,
-      reportingComponent: component,
-      reportingInstance: host ?? "",
+      reportingComponent: isCombined ? "" : component,
+      reportingInstance: isCombined ? "" : (host ?? ""),
     };
   }
 
