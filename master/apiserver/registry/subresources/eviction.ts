@@ -2,7 +2,6 @@
 import {
   badRequest,
   forbidden,
-  internalError,
   invalid,
   isConflict,
   notFound,
@@ -74,9 +73,9 @@ export class PodEviction implements BodyHandler {
     const [budget] = budgets;
     if (!budget) return;
     if (budgets.length > 1) {
-      throw internalError(
-        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
-      );
+      const message =
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+      throw new StatusError("", message, { code: 500 });
     }
     if (mayGoUnhealthy(pod, budget)) return;
     const scope = internalScope(table, podDisruptionBudgets, namespace, context, { subresource: "status", dryRun });
