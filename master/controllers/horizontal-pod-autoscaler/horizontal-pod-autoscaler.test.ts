@@ -219,6 +219,37 @@ describe("a HorizontalPodAutoscaler", () => {
     );
   });
 
+  test("says which of the metrics APIs is not there", async () => {
+    const target = { type: "AverageValue", averageValue: "10" };
+    const describedObject = { kind: "ReplicaSet", name: "web", apiVersion: "apps/v1" };
+    const whole = { type: "Value", value: "5" };
+    const told = [
+      [
+        { type: "Object", object: { metric: { name: "hits" }, describedObject, target: whole } },
+        "unable to get metric hits: ReplicaSet on default web/unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered",
+        "failed to get object metric value: ",
+      ],
+      [
+        { type: "External", external: { metric: { name: "queue" }, target } },
+        "unable to get external metric default/queue/nil: unable to fetch metrics from external metrics API: the server could not find the requested resource (get queue.external.metrics.k8s.io)",
+        "failed to get queue external metric value: failed to get queue external metric: ",
+      ],
+    ] as const;
+    await harness.run(horizontalPodAutoscalerController(), clock);
+    for (const [index, [metric, detail, prefix]] of told.entries()) {
+      const metadata = { ...key, name: `web-${index}` };
+      const spec = { ...autoscaler.spec, metrics: [metric] };
+      await harness.client.create(horizontalPodAutoscalers, { ...autoscaler, metadata, spec });
+      const event = `Warning HorizontalPodAutoscaler/web-${index} FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: ${prefix}${detail}`;
+      await eventually(() => harness.recorded.includes(event), event);
+      const { status: made } = await harness.client.get(horizontalPodAutoscalers, metadata);
+      expect(made?.conditions?.find(({ type }) => type === "ScalingActive")?.message).toBe(
+        `the HPA was unable to compute the replica count: ${detail}`,
+      );
+      await harness.client.delete(horizontalPodAutoscalers, metadata);
+    }
+  });
+
   test("keeps its bounds without asking for metrics, and tells when there is no target", async () => {
     await harness.client.create(horizontalPodAutoscalers, {
       ...autoscaler,

@@ -84,8 +84,22 @@ async function explained(reason: string, what: string, run: () => Promise<Metric
   try {
     return await run();
   } catch (error) {
-    const detail = messageOf(error);
-    throw new MetricError(reason, detail, `failed to get ${what}: ${detail}`, error);
+    const message = messageOf(error);
+    const detail = error instanceof ReadFailure ? error.detail : message;
+    throw new MetricError(reason, detail, `failed to get ${what}: ${message}`, error);
+  }
+}
+
+/** A metric of an object or from outside could not be read: conditions and events tell the detail alone. */
+class ReadFailure extends Error {
+  override readonly name = "ReadFailure";
+
+  constructor(
+    readonly detail: string,
+    message: string,
+    cause: unknown,
+  ) {
+    super(message, { cause });
   }
 }
 
@@ -155,12 +169,16 @@ const milliOf = (target: MetricTarget, which: "value" | "averageValue"): number 
 async function forObject({ object }: MetricSpec, input: MetricInput, client: MetricsClient): Promise<MetricProposal> {
   if (!object) throw new Error("the metric names no object");
   const { metric, target, describedObject } = object;
-  const usage = await readFor(target, "object", metric, () =>
-    during(
-      `unable to get metric ${metric.name} on ${describedObject.kind} ${input.namespace}/${describedObject.name}`,
-      () => client.object(metric, input.namespace, describedObject),
-    ),
-  );
+  const prefix = isShare(target) ? `failed to get ${metric.name} object metric: ` : "";
+  const usage = await readFor(target, "object", prefix, async () => {
+    try {
+      return await client.object(metric, input.namespace, describedObject);
+    } catch (error) {
+      // Upstream puts the parts of its sentence in this order.
+      const place = `${describedObject.kind} on ${input.namespace} ${describedObject.name}/${messageOf(error)}`;
+      throw new Error(`unable to get metric ${metric.name}: ${place}`, { cause: error });
+    }
+  });
   const { replicas, current } = shared(target, usage, input);
   const name =
     current.value === undefined
@@ -176,7 +194,11 @@ async function forExternal(
 ): Promise<MetricProposal> {
   if (!external) throw new Error("the metric names no external metric");
   const { metric, target } = external;
-  const usage = await readFor(target, "external", metric, () =>
+  const prefix =
+    target.averageValue === undefined
+      ? `failed to get external metric ${metric.name}: `
+      : `failed to get ${metric.name} external metric: `;
+  const usage = await readFor(target, "external", prefix, () =>
     during(`unable to get external metric ${input.namespace}/${metric.name}/${selectorText(metric)}`, () =>
       client.external(metric, input.namespace),
     ),
@@ -192,19 +214,26 @@ async function forExternal(
 const selectorText = ({ selector }: MetricIdentifier): string => (selector ? JSON.stringify(selector) : "nil");
 const labelled = (metric: MetricIdentifier): string => `${metric.name}(${selectorText(metric)})`;
 
+/** @param prefix of what a failure is in the event about all metrics */
 async function readFor(
   target: MetricTarget,
   kind: "object" | "external",
-  { name }: MetricIdentifier,
+  prefix: string,
   read: () => Promise<number>,
 ): Promise<number> {
   if (target.value === undefined && target.averageValue === undefined)
     throw new Error(`invalid ${kind} metric source: neither a value target nor an average value target was set`);
-  return during(
-    kind === "object" ? `failed to get ${name} object metric` : `failed to get ${name} external metric`,
-    read,
-  );
+  try {
+    return await read();
+  } catch (error) {
+    const detail = messageOf(error);
+    throw new ReadFailure(detail, prefix + detail, error);
+  }
 }
+
+/** The target is for each pod's share, not for the whole. */
+const isShare = ({ type, value, averageValue }: MetricTarget): boolean =>
+  averageValue !== undefined && (type !== "Value" || value === undefined);
 
 /** A value that all pods have in common: with a target for the whole, or for each pod's share. */
 function shared(
@@ -212,8 +241,7 @@ function shared(
   usageMilli: number,
   input: MetricInput,
 ): { readonly replicas: number; readonly current: MetricValueStatus } {
-  const isShare = target.averageValue !== undefined && (target.type !== "Value" || target.value === undefined);
-  if (isShare) {
+  if (isShare(target)) {
     const targetMilli = milliOf(target, "averageValue");
     const { replicas, averageMilli } = byShare(input.statusReplicas, usageMilli, targetMilli, input.tolerance);
     return { replicas, current: { averageValue: milliText(averageMilli) } };

@@ -40,7 +40,7 @@ export class MetricsClient {
     container: string | undefined,
   ): Promise<PodMetricsByName> {
     const path = `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods${queryOf({ labelSelector: selector })}`;
-    const { items } = await this.#get<PodMetricsList>(path, "resource metrics API");
+    const { items } = await this.#get<PodMetricsList>(path, "resource metrics API", "pods.metrics.k8s.io");
     return new Map(
       items
         .map((metrics) => [metrics.metadata.name ?? "", usageOf(metrics, resource, container)] as const)
@@ -88,27 +88,45 @@ export class MetricsClient {
   async external({ name, selector }: MetricIdentifier, namespace: string): Promise<number> {
     const query = queryOf({ labelSelector: textOf(selector) });
     const path = `/apis/external.metrics.k8s.io/v1beta1/namespaces/${namespace}/${encodeURIComponent(name)}${query}`;
-    const { items } = await this.#get<{ items: readonly MetricValue[] }>(path, "external metrics API");
+    const { items } = await this.#get<{ items: readonly MetricValue[] }>(
+      path,
+      "external metrics API",
+      `${name}.external.metrics.k8s.io`,
+    );
     return items.reduce((sum, { value }) => sum + milliValue(value), 0);
   }
 
   async #values(path: string): Promise<readonly MetricValue[]> {
     const base = "/apis/custom.metrics.k8s.io/v1beta2/";
-    return (await this.#get<{ items: readonly MetricValue[] }>(base + path, "custom metrics API")).items;
+    return (await this.#get<{ items: readonly MetricValue[] }>(base + path, "custom metrics API", undefined)).items;
   }
 
-  async #get<L extends { readonly items: readonly unknown[] }>(path: string, api: string): Promise<L> {
+  /** @param resource as an answer that nothing is served there names it; absent where the API is looked for beforehand */
+  async #get<L extends { readonly items: readonly unknown[] }>(
+    path: string,
+    api: string,
+    resource: string | undefined,
+  ): Promise<L> {
     let list: L;
     try {
       list = (await this.client.raw({ method: "GET", path })) as L;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const text = error instanceof Error ? error.message : String(error);
+      const message = text === nothingServed ? absence(resource) : text;
       throw new Error(`unable to fetch metrics from ${api}: ${message}`, { cause: error });
     }
     if (!list.items?.length) throw new Error(`no metrics returned from ${api}`);
     return list;
   }
 }
+
+/** What a server says of a path that it does not serve, and nothing else. */
+const nothingServed = "the server could not find the requested resource";
+
+const absence = (resource: string | undefined): string =>
+  resource === undefined
+    ? "no custom metrics API (custom.metrics.k8s.io) registered"
+    : `${nothingServed} (get ${resource})`;
 
 const textOf = (selector: MetricIdentifier["selector"]): string =>
   selector ? labelSelectorOf(selector).toString() : "";
