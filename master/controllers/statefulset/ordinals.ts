@@ -59,7 +59,7 @@ function volumesWithClaims(set: StatefulSet, ordinal: number, volumes: readonly 
 export function newPod(set: StatefulSet, template: PodTemplateSpec, revision: string, ordinal: number): Pod {
   const pod = podFromTemplate(template, statefulSets, set);
   const name = `${set.metadata.name}-${ordinal}`;
-  const { generateName: _, ...metadata } = pod.metadata;
+  const { metadata } = pod;
   const spec = pod.spec ?? { containers: [] };
   return {
     ...pod,

@@ -37,6 +37,8 @@ test("a pod knows its ordinal and its claims", () => {
   expect(pod).toMatchObject({
     metadata: {
       name: "db-7",
+      // Upstream's pods of a StatefulSet tell it too.
+      generateName: "db-",
       labels: {
         app: "web",
         "statefulset.kubernetes.io/pod-name": "db-7",
