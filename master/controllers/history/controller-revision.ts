@@ -6,7 +6,7 @@ import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
 import type { ControllerRevision } from "#shared/api/types/apps-v1.generated.ts";
 import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { ControllerContext } from "#shared/client/controller.ts";
-import { claimChildren, controllerReference } from "#shared/client/controller-ref.ts";
+import { claimChildren, controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { candidates } from "../pod-control/pod-control.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
@@ -40,22 +40,25 @@ function compareRevisions(a: ControllerRevision, b: ControllerRevision): number 
   return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
 }
 
-/** The owner's revisions, oldest first, after adopting and releasing. */
+/** The owner's revisions, oldest first, after adopting and releasing. An owner on its way out adopts none, but still goes
+ *  by those that are nobody's: they were its own, and it must not make them anew. */
 export async function claimRevisions<O extends KubeObject>(
   context: ControllerContext,
   ref: ResourceRef<O>,
   owner: O,
   selector: LabelSelector,
 ): Promise<ControllerRevision[]> {
+  const children = candidates(context, controllerRevisions, owner, selector);
   const claimed = await claimChildren<ControllerRevision, O>({
     client: context.client,
     ownerRef: ref,
     owner,
     childRef: controllerRevisions,
-    children: candidates(context, controllerRevisions, owner, selector),
+    children,
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
-  return claimed.sort(compareRevisions);
+  const left = owner.metadata.deletionTimestamp ? children.filter((one) => !controllerReferenceOf(one)) : [];
+  return [...claimed, ...left].sort(compareRevisions);
 }
 
 export interface NewRevision<O extends KubeObject> {
