@@ -92,7 +92,7 @@ export async function serveScale(
   const expected = { gvk, schema: schemaFor(gvk), custom: false };
   const body =
     type !== undefined
-      ? { kind: "patch" as const, patch: decodePatch(sent, type), options }
+      ? { kind: "patch" as const, patch: decodePatch(sent, type, options.fieldValidation), options }
       : {
           kind: "put" as const,
           scale: decodeObject(

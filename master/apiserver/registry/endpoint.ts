@@ -264,7 +264,7 @@ export class ResourceEndpoint {
     const type = patchTypeOf(context.headers["content-type"], resource.declaration);
     const body = await context.body.read();
     const options = writeOptions(context.query, "PatchOptions", type);
-    const patch = decodePatch(body, type);
+    const patch = decodePatch(body, type, options.fieldValidation);
     context.audit?.requestObject(patch.document.value);
     const { entry, created } = await patchObject(this.#parts, scopeOf(request, options), {
       name: nameOf(context),

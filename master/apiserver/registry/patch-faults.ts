@@ -23,11 +23,14 @@ export function patchedDocument({ type, document }: PatchRequest, value: unknown
 }
 
 function faultsOf({ value, duplicates, positionOf }: DecodedDocument): readonly string[] {
-  const odd = unknownJsonPatchFields(value).map((path) => ({
+  const unknown = unknownJsonPatchFields(value);
+  const odd = unknown.map((path) => ({
     message: `json patch unknown field ${JSON.stringify(path)}`,
     position: positionOf(path),
   }));
-  const repeated = duplicates.map(({ message, position }) => ({ message: `json patch ${message}`, position }));
+  const repeated = duplicates
+    .filter(({ path }) => !unknown.some((each) => isBelow(path, each)))
+    .map(({ message, position }) => ({ message: `json patch ${message}`, position }));
   return [...odd, ...repeated].sort((a, b) => a.position - b.position).map(({ message }) => message);
 }
 

@@ -1,23 +1,18 @@
 /** The four patch types: each turns the present object into the one to be written, then goes the way of an update. */
 import { type DecodedDocument, decodeJson, decodePlainJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { YamlError } from "#shared/api/codec/yaml.ts";
-import { badRequest, conflict, invalid, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
+import { badRequest, conflict, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
 import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
-import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
 import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
-import { applyMergePatch } from "#shared/api/patch/merge-patch.ts";
+import { invalidMergePatch } from "#shared/api/patch/merge-patch.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
-import { goPrint } from "#shared/api/patch/strategic-list.ts";
-import { applyStrategicMergePatch, strategicMergePatchUnsupported } from "#shared/api/patch/strategic-merge-patch.ts";
-import type { Schema } from "#shared/api/schema/schema.ts";
 import { strictMessages } from "#shared/api/schema/strict-messages.ts";
-import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
-import { documentOf, objectOf, UnrecognizedBodyError, yamlOf } from "./decode-body.ts";
-import { patchedDocument } from "./patch-faults.ts";
+import { documentOf, type FieldValidation, objectOf, yamlOf } from "./decode-body.ts";
+import { isBadRequest, patchedObject, reasonOf, unconverted } from "./patched-object.ts";
 import { checkNamespace } from "./request-target.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
@@ -58,7 +53,7 @@ const unsupported = (message: string, options?: { readonly hasDetails: boolean }
   new StatusError("UnsupportedMediaType", message, options);
 
 /** Decodes a patch. Throws BadRequest for a body that does not parse. */
-export function decodePatch(body: RequestBody, type: PatchType): PatchRequest {
+export function decodePatch(body: RequestBody, type: PatchType, validation: FieldValidation): PatchRequest {
   if (body.kind === "object") return { type, document: documentOf(body.object) };
   const bytes = body.kind === "bytes" ? body.bytes : new Uint8Array();
   try {
@@ -66,41 +61,14 @@ export function decodePatch(body: RequestBody, type: PatchType): PatchRequest {
     return { type, document: type === "apply" ? (decodePlainJson(bytes) ?? yamlOf(body)) : decodeJson(bytes) };
   } catch (error) {
     if (error instanceof JsonSyntaxError || error instanceof YamlError) {
+      const isUnread = validation === "Ignore";
+      if (isUnread && type === "merge") throw invalidMergePatch();
       // Upstream says of a strategic patch no more than its decoder did.
-      throw badRequest(type === "strategic" ? error.message : `error decoding patch: ${error.message}`);
+      const isPlain = type === "strategic" || (isUnread && type === "json");
+      throw badRequest(isPlain ? error.message : `error decoding patch: ${error.message}`);
     }
     throw error;
   }
-}
-
-/** The document that a patch makes of a JSON form of an object. */
-export function patched(
-  patch: PatchRequest,
-  live: JsonObject,
-  schema: Schema | undefined,
-  custom: boolean,
-): JsonObject {
-  const { value } = patch.document;
-  switch (patch.type) {
-    case "json": {
-      const result = applyJsonPatch(live, value);
-      if (!isJsonObject(result)) throw badRequest("the patch does not leave an object");
-      return result;
-    }
-    case "merge":
-      return applyMergePatch(live, value);
-    case "strategic":
-      if (custom || !schema) throw strategicMergePatchUnsupported();
-      return ofSameKind(applyStrategicMergePatch(live, value, schema), live);
-    case "apply":
-      throw badRequest("apply is no patch of a document");
-  }
-}
-
-/** What a strategic patch says of kind and version does not matter: the result is read as what it was. */
-function ofSameKind(after: JsonObject, { apiVersion, kind }: JsonObject): JsonObject {
-  const isNamed = typeof after["apiVersion"] === "string" && typeof after["kind"] === "string";
-  return isNamed ? { ...after, apiVersion, kind } : after;
 }
 
 export interface Patching {
@@ -152,11 +120,9 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     async next(live) {
       await resource.ready([live]);
       const before = resource.serve(live).view() as unknown as JsonObject;
-      const after = patched(patch, before, resource.schema, custom);
       const warnings: string[] = [];
-      const document = patchedDocument(patch, after);
       const expected = { gvk: resource.gvk, schema: resource.schema, custom };
-      const object = fitting(() => objectOf(document, expected, options.fieldValidation, warnings), patch, after);
+      const object = patchedObject(patch, before, expected, options.fieldValidation, warnings);
       for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
       checkName(object, live.name);
       checkNamespace(object, scope.namespace);
@@ -165,35 +131,6 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       return { draft: resource.toWorking(object), fromPresent };
     },
   });
-}
-
-/** What a patch has made of an object is judged as the patch's fault: Throws Invalid for the field `patch`. */
-export function fitting<T>(decode: () => T, { type, document }: PatchRequest, result: unknown): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (!isBadRequest(error) && !(error instanceof UnrecognizedBodyError)) throw error;
-    const why = reasonOf(error);
-    const isStrategic = type === "strategic";
-    const value = isStrategic ? goPrint(document.value) : JSON.stringify(result);
-    const message = `Invalid value: ${goQuote(value)}: ${isStrategic ? unconverted(why) : why}`;
-    throw invalid({ group: "", kind: "" }, "", [{ field: "patch", reason: "FieldValueInvalid", message }]);
-  }
-}
-
-/** Upstream fits the result of a strategic merge into its struct by another way than JSON, with words of its own. */
-function unconverted(why: string): string {
-  const [, given = "", target = ""] = /cannot unmarshal (\w+)(?: [-\d.]+)? into Go .* of type (\S+)/.exec(why) ?? [];
-  if (given === "") return why;
-  const kinds: Readonly<Record<string, string>> = { array: "slice", object: "map", number: "int64" };
-  const isFraction = /number -?\d*\.\d/.test(why);
-  const from = given === "number" && isFraction ? "float64" : (kinds[given] ?? given);
-  if (target.startsWith("[]")) return `cannot restore slice from ${from}`;
-  if (target.startsWith("map[")) return `cannot restore map from ${from}`;
-  if (!/^(string|bool|u?int\d*|float\d+)$/.test(target)) return `cannot restore struct from: ${from}`;
-  return from === "int64" || from === "float64"
-    ? `cannot convert ${from} to ${target}`
-    : `unrecognized type: ${target}`;
 }
 
 /** Throws BadRequest where a patch has made of an object, or is, one of another name. */
@@ -280,11 +217,6 @@ function withoutUnfitMetadata(object: KubeObject, decode: (object: KubeObject) =
   };
   return { ...object, metadata: Object.fromEntries(Object.entries(object.metadata).filter(fits)) };
 }
-
-const isBadRequest = (error: unknown): error is StatusError =>
-  error instanceof StatusError && error.reason === "BadRequest";
-
-const reasonOf = ({ message }: Error): string => message.replace(/^[^:]* cannot be handled as a [^:]*: /, "");
 
 function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const { resource } = scope;

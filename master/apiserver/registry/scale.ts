@@ -10,7 +10,7 @@ import {
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
-import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
+import { schemaFor } from "#shared/api/schema/schema.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import { formatLabelSelector, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
@@ -18,10 +18,9 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { ageColumn, integerColumn, nameColumn } from "../resources/columns.ts";
 import { validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { SubresourceDeclaration, TableColumn } from "./declaration.ts";
-import { objectOf } from "./decode-body.ts";
 import { namedFor } from "./endpoint-request.ts";
-import { fitting, type PatchRequest, patched } from "./patch.ts";
-import { patchedDocument } from "./patch-faults.ts";
+import type { PatchRequest } from "./patch.ts";
+import { patchedObject } from "./patched-object.ts";
 import { checkNamespace } from "./request-target.ts";
 import { anotherUid, type Next } from "./update.ts";
 import type { WriteOptions } from "./write-options.ts";
@@ -187,22 +186,17 @@ function nextScale(
     const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.options.force === true });
     return { scale: applied.object, managedFields: applied.managedFields };
   }
-  const scale = body.kind === "put" ? body.scale : namedFor(name, patchedScale(body, before, schema, scope.warnings));
+  const expected = { gvk, schema, custom: false };
+  const scale =
+    body.kind === "put"
+      ? body.scale
+      : namedFor(
+          name,
+          patchedObject(body.patch, fieldsOf(before), expected, body.options.fieldValidation, scope.warnings),
+        );
   if (body.kind === "patch" && scale.metadata.resourceVersion === before.metadata.resourceVersion) {
     delete scale.metadata.resourceVersion;
   }
   const next = { ...scale, metadata: { ...scale.metadata, managedFields: entries } } as KubeObject;
   return { scale, managedFields: updateManagedFields({ ...managed, live, next }) };
-}
-
-function patchedScale(
-  { patch, options }: { readonly patch: PatchRequest; readonly options: WriteOptions },
-  before: object,
-  schema: Schema | undefined,
-  warnings: string[],
-): KubeObject {
-  const after = patched(patch, before as JsonObject, schema, false);
-  const document = patchedDocument(patch, after);
-  const expected = { gvk, schema, custom: false };
-  return fitting(() => objectOf(document, expected, options.fieldValidation, warnings), patch, after);
 }

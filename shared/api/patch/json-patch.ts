@@ -19,6 +19,10 @@ const copiedBytesMax = 3 * 1024 * 1024;
 const effortMax = 5_000_000;
 
 const operationFields = ["op", "path", "from", "value"];
+const textFields = new Set(["op", "path", "from"]);
+
+/** Whether a patch is looked through for what does not belong there before it is read (field validation): that has words of its own. */
+export type PatchReading = "strict" | "lenient";
 
 type Container = JsonObject | unknown[];
 type Operation = JsonObject;
@@ -27,8 +31,8 @@ type Operation = JsonObject;
  * The document after all operations; neither argument is changed. Throws BadRequest for what is no list of operations,
  * 413 for too many of them, and 422 when one does not apply.
  */
-export function applyJsonPatch(object: JsonObject, patch: unknown): unknown {
-  const operations = decode(patch);
+export function applyJsonPatch(object: JsonObject, patch: unknown, reading: PatchReading = "lenient"): unknown {
+  const operations = decode(patch, reading);
   if (operations.length > operationsMax) {
     throw tooLarge(`The allowed maximum operations in a JSON patch is ${operationsMax}, got ${operations.length}`);
   }
@@ -49,19 +53,25 @@ export function unknownJsonPatchFields(patch: unknown): string[] {
   );
 }
 
-function decode(patch: unknown): Operation[] {
-  const target = "[]handlers.jsonPatchOp";
+function decode(patch: unknown, reading: PatchReading): Operation[] {
+  const isStrict = reading === "strict";
+  const mistyped = (value: unknown, target: string): Error =>
+    badRequest(
+      `${isStrict ? "error decoding patch: " : ""}json: cannot unmarshal ${jsonKind(value)} into Go ${target}`,
+    );
   if (patch === null) return [];
-  if (!Array.isArray(patch)) {
-    throw badRequest(`error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type ${target}`);
-  }
+  if (!Array.isArray(patch))
+    throw mistyped(patch, `value of type ${isStrict ? "[]handlers.jsonPatchOp" : "jsonpatch.Patch"}`);
   return patch.map((operation: unknown): Operation => {
     // Go reads null as an operation without members.
     if (operation === null) return {};
-    if (isJsonObject(operation)) return operation;
-    throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${jsonKind(operation)} into Go value of type handlers.jsonPatchOp`,
-    );
+    if (!isJsonObject(operation))
+      throw mistyped(operation, `value of type ${isStrict ? "handlers.jsonPatchOp" : "jsonpatch.Operation"}`);
+    for (const [field, value] of isStrict ? Object.entries(operation) : []) {
+      if (textFields.has(field) && typeof value !== "string" && value !== null)
+        throw mistyped(value, `struct field jsonPatchOp.${field} of type string`);
+    }
+    return operation;
   });
 }
 
