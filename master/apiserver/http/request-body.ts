@@ -1,10 +1,12 @@
 import type { Readable } from "node:stream";
 import { StatusError, tooManyRequests } from "#shared/api/errors.ts";
 import { GatheredBytes } from "#shared/http/gathered-bytes.ts";
+import { garbage } from "#shared/process/garbage.ts";
 import { mediaTypeOf } from "../registry/decode-body.ts";
 import type { BodySource, RequestBody } from "../request.ts";
 import type { HttpRequest } from "./arrival.ts";
 import { type BodyRoom, bodyRoom, type RoomUser } from "./body-room.ts";
+import { bodyTurns, LARGE_BYTES } from "./body-turns.ts";
 import { LARGE_YAML_BYTES, readLargeYaml } from "./yaml-thread.ts";
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -19,6 +21,8 @@ export class ArrivingBody implements BodySource, RoomUser {
   #end: ((error: StatusError) => void) | undefined;
   /** Nobody wants it any more. */
   #isOver = false;
+  #size_bytes = 0;
+  #endTurn: (() => void) | undefined;
   movedAt_ms = 0;
 
   /** `arrived` hears how long one that came whole is. */
@@ -43,6 +47,8 @@ export class ArrivingBody implements BodySource, RoomUser {
   release(): void {
     this.#isOver = true;
     this.#room.leave(this);
+    this.#endTurn?.();
+    garbage.left(this.#size_bytes);
   }
 
   makeWay(): void {
@@ -98,9 +104,21 @@ export class ArrivingBody implements BodySource, RoomUser {
     this.#room.cameWhole(this);
     if (bytes.length === 0) return { kind: "none" };
     this.#arrived(bytes.length);
-    const isLargeYaml =
-      bytes.length > LARGE_YAML_BYTES && yamlTypes.has(mediaTypeOf(this.#request.headers["content-type"]));
-    return isLargeYaml ? withYaml(bytes) : { kind: "bytes", bytes };
+    this.#size_bytes = bytes.length;
+    if (bytes.length >= LARGE_BYTES) return this.#inTurn(bytes);
+    return this.#isLargeYaml(bytes) ? withYaml(bytes) : { kind: "bytes", bytes };
+  }
+
+  async #inTurn(bytes: Uint8Array): Promise<RequestBody> {
+    const end = await bodyTurns.take(bytes.length);
+    this.#endTurn = end;
+    if (!this.#isOver) return this.#isLargeYaml(bytes) ? withYaml(bytes) : { kind: "bytes", bytes };
+    end();
+    throw incomplete();
+  }
+
+  #isLargeYaml(bytes: Uint8Array): boolean {
+    return bytes.length > LARGE_YAML_BYTES && yamlTypes.has(mediaTypeOf(this.#request.headers["content-type"]));
   }
 }
 

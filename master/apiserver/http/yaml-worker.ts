@@ -5,7 +5,13 @@ import type { YamlAnswer } from "./yaml-thread.ts";
 
 declare const self: Worker;
 
-self.onmessage = ({ data }: MessageEvent<Uint8Array>) => self.postMessage(read(data));
+/** From then on what is made of a body is much more than what else lives in this thread. */
+const MUCH_BYTES = 256 * 1024;
+
+self.onmessage = ({ data }: MessageEvent<Uint8Array>) => {
+  self.postMessage(read(data));
+  if (data.length >= MUCH_BYTES) Bun.gc(true);
+};
 
 function read(bytes: Uint8Array): YamlAnswer {
   try {

@@ -80,6 +80,14 @@ test("expansion by aliases is bounded", () => {
   expect(() => decodeYaml(long)).toThrow("document contains excessive aliasing");
 });
 
+test("how many values a text has is bounded before they are made", () => {
+  for (const text of [`a: [${"{}, ".repeat(110_000)}]`, `a:\n${"- a: b\n".repeat(50_000)}`])
+    expect(() => decodeYaml(text)).toThrow("yaml: the document has too many values");
+  const words = `${"with words ".repeat(5)}\n`;
+  const ordinary = Array.from({ length: 5000 }, (_, index) => `key${index}: a line ${words}`).join("");
+  expect(Object.keys(decodeYaml(ordinary).value as object)).toHaveLength(5000);
+});
+
 test("control characters are not allowed", () => {
   for (const text of ["a: \u0001", "a: \u007f", 'a: "\u0090"']) {
     expect(() => decodeYaml(text)).toThrow("yaml: control characters are not allowed");

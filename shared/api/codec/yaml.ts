@@ -10,6 +10,7 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
@@ -31,6 +32,10 @@ const maxAliasedNodes = 200_000;
 const maxAliasedCharacters = 16 * 1024 * 1024;
 /** Brackets that may stand open in the text; far more than nesting may be deep, as text may hold some too. */
 const maxFlowDepth = 10_000;
+/** Tokens of one text, of which the package keeps some 300 bytes each: an ordinary line has eight, so these are 50,000 lines. */
+const maxTokens = 400_000;
+/** Up to here a text cannot have so many. */
+const fewTokensUpTo = maxTokens / 2;
 /** What no YAML may hold (YAML 1.2, 5.1), as upstream's reader has it. */
 const unprintable = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: false });
@@ -54,6 +59,8 @@ type YamlDocument = ReturnType<typeof parseDocument>;
 
 function parse(text: string, lineCounter: LineCounter): YamlDocument {
   if (flowDepth(text) > maxFlowDepth) throw new YamlError("yaml: exceeded max depth");
+  if (text.length > fewTokensUpTo && hasTooManyTokens(text))
+    throw new YamlError("yaml: the document has too many values");
   try {
     // Pretty errors quote the text around each: on a long line of many faults that takes minutes.
     const options = { schema: "failsafe", uniqueKeys: false, logLevel: "silent", prettyErrors: false } as const;
@@ -74,6 +81,15 @@ function flowDepth(text: string): number {
     if (depth > deepest) deepest = depth;
   }
   return deepest;
+}
+
+function hasTooManyTokens(text: string): boolean {
+  let tokens = 0;
+  for (const _ of new Lexer().lex(text)) {
+    tokens += 1;
+    if (tokens > maxTokens) return true;
+  }
+  return false;
 }
 
 class YamlReader {
