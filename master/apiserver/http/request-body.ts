@@ -5,7 +5,7 @@ import { garbage } from "#shared/process/garbage.ts";
 import { mediaTypeOf } from "../registry/decode-body.ts";
 import type { BodySource, RequestBody } from "../request.ts";
 import type { HttpRequest } from "./arrival.ts";
-import { type BodyRoom, bodyRoom, type RoomUser } from "./body-room.ts";
+import { type BodyRoom, bodyRoom, COUNTED_FROM_BYTES, type RoomUser } from "./body-room.ts";
 import { bodyTurns, LARGE_BYTES } from "./body-turns.ts";
 import { LARGE_YAML_BYTES, readLargeYaml } from "./yaml-thread.ts";
 
@@ -48,7 +48,8 @@ export class ArrivingBody implements BodySource, RoomUser {
     this.#isOver = true;
     this.#room.leave(this);
     this.#endTurn?.();
-    garbage.left(this.#size_bytes);
+    // What short ones leave behind is the engine's to collect, beside the work: a collection of all at once is a pause for everybody.
+    if (this.#size_bytes >= COUNTED_FROM_BYTES) garbage.left(this.#size_bytes);
   }
 
   makeWay(): void {
