@@ -20,7 +20,12 @@ export async function runWorker(settings: WorkerSettings, settingsFile: string):
     );
   }
   const servers = settings.server.map(serverUrl);
-  const watchdog = startWatchdog(stderrLog(settings.logLevel));
+  const log = stderrLog(settings.logLevel);
+  for (const server of servers.filter((each) => new URL(each).port === ""))
+    log.warn("the server's address names no port, so 443 is asked: a master listens at 6443 unless told otherwise", {
+      server,
+    });
+  const watchdog = startWatchdog(log);
   const forget = noteProcess(settings.runDir, "worker");
   const agent = await startAgent({
     settings,

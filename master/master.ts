@@ -25,8 +25,8 @@ export async function runMaster(given: MasterSettings, startAgent: StartAgent | 
   parts.add("watchdog", watchdog);
   // Read first: a file that is wrong is said before anything runs.
   const schedulerConfiguration = schedulerConfigurationOf(given.schedulerConfig);
-  const serving = await startServing(given, log, parts);
   const forget = noteProcess(given.runDir, "master");
+  const serving = await startServing(given, log, parts);
   const { settings, server, own, keys, components } = serving;
   // A store of this process's own; an etcd that is away is not brought back by starting anew.
   if (!serving.isShared) watchdog.ask(serving.storeAnswers);

@@ -1,5 +1,5 @@
 /** The API server with what belongs to it on this machine: store, keys, broker, its place in the list of masters, backups. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { wholeValue } from "#shared/api/quantity.ts";
@@ -77,8 +77,6 @@ export async function startServing(
 ): Promise<ServingMaster> {
   const began_ms = performance.now();
   log.info("starting", { version, data: given.dataDir });
-  mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
-  mkdirSync(given.runDir, { recursive: true, mode: 0o755 });
   const settings = await joinedSettings(given, log);
   assertSamePrimary(settings);
 
