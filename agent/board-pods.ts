@@ -72,14 +72,10 @@ export async function startBoardPods(
   const warn = (message: string): void => log.warn(message);
   const host = linuxHost();
   const podNetworks = parseNetworks("cluster-cidr", settings.clusterCidr);
+  const families = podNetworks.map(({ family }) => family);
   const policies = disabled.includes("network-policy")
     ? undefined
-    : new PolicySync({
-        informers,
-        nodeName,
-        families: podNetworks.map(({ family }) => family),
-        log: log.named("network-policy"),
-      });
+    : new PolicySync({ informers, nodeName, families, log: log.named("network-policy") });
   const { runtime, networkTrouble } = await boardRuntime({
     settings,
     logFolder: given.logFolder,
@@ -113,24 +109,9 @@ export async function startBoardPods(
   const kubeletSocket = join(settings.runDir, "kubelet.sock");
   parts.add("local door", await openLocalDoor(server, kubeletSocket));
 
-  const manageRoutes = !disabled.includes("routes");
-  const network = new PodNetwork({
-    nodeName,
-    podNetworks: podNetworks.map(({ cidr }) => cidr),
-    cniConfigDirectory: settings.cniConfDir,
-    leaseDirectory: join(settings.runDir, "ipam"),
-    foundSettings: foundSettingsFile(settings.runDir),
-    manageRoutes,
-    warn,
-  });
-  const networkSync = new NetworkSync(
-    network,
-    informers,
-    log.named("network"),
-    manageRoutes ? {} : { fieldSelector: `metadata.name=${nodeName}` },
-  );
-  networkSync.start();
-  parts.add("pod network", networkSync);
+  const network = podNetwork({ settings, disabled }, { nodeName, informers }, log);
+  network.start();
+  parts.add("pod network", network);
   if (policies) {
     policies.start();
     parts.add("network policies", policies);
@@ -142,6 +123,26 @@ export async function startBoardPods(
   const report = (): void => kubelet.reportNode();
   parts.add("troubles", troubles.watch(networkTrouble, report));
   return { kubelet, server, kubeletSocket };
+}
+
+/** The board's part of the pods' network, in step with the Nodes. */
+function podNetwork(
+  { settings, disabled }: Pick<BoardPodsStart, "settings" | "disabled">,
+  { nodeName, informers }: Pick<ClusterAccess, "nodeName" | "informers">,
+  log: Log,
+): NetworkSync {
+  const manageRoutes = !disabled.includes("routes");
+  const network = new PodNetwork({
+    nodeName,
+    podNetworks: parseNetworks("cluster-cidr", settings.clusterCidr).map(({ cidr }) => cidr),
+    cniConfigDirectory: settings.cniConfDir,
+    leaseDirectory: join(settings.runDir, "ipam"),
+    foundSettings: foundSettingsFile(settings.runDir),
+    manageRoutes,
+    warn: (message) => log.warn(message),
+  });
+  const scope = manageRoutes ? {} : { fieldSelector: `metadata.name=${nodeName}` };
+  return new NetworkSync(network, informers, log.named("network"), scope);
 }
 
 /** undefined where none are set. Rejects with ConfigError. */

@@ -23,6 +23,7 @@ import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
 import type { Part, Parts } from "#shared/process/parts.ts";
 import { version } from "#shared/version.ts";
 import { startApiServer } from "./api-server.ts";
+import type { FollowedFrontProxyTrust } from "./apiserver/authn/front-proxy-trust.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
@@ -83,15 +84,7 @@ export async function startServing(
   const address = new OwnAddress(settings, log.named("address"));
   await ensureKeysWhole(settings, log);
   const keys = await MasterKeys.open(() => pkiOptionsOf(settings, address.current, kubeconfigs), log.named("keys"));
-  const store = await openStoreSafely(settings, log.named("store"));
-  parts.add("store", { stop: () => store.close() });
-  if (isOwnEtcd(settings.store)) {
-    await assertMoved(settings, store);
-    // Before all that writes to the store.
-    parts.add("etcd's upkeep", await keepOwnEtcd(settings, address, log));
-  }
-  parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
-
+  const store = await openMastersStore(settings, address, log, parts);
   const components = new Map<string, ComponentCheck>([
     // Under the name that it has everywhere, whatever the store is.
     ["etcd-0", () => store.now().then(() => "ok")],
@@ -104,14 +97,7 @@ export async function startServing(
   await keys.takeShared(own, address.current);
   await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current]);
   await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
-  const publish = ({ authorities }: MasterPki) => publishExtensionAuthentication(own, authorities, api.frontProxies);
-  await publish(keys.current);
-  keys.onChange(publish);
-  api.frontProxies.onChange(() => {
-    publish(keys.current).catch((error: unknown) => {
-      log.error("aggregated API servers are not told of other front proxies", { error });
-    });
-  });
+  await tellExtensions(own, keys, api.frontProxies, log);
   // First the certificate, for it is what boards ask of a master that they find at another address.
   address.onChange(async (now, before) => {
     await keys.renew();
@@ -126,21 +112,9 @@ export async function startServing(
   if (!settings.disable.includes("mdns")) parts.add("mDNS", announce(settings, keys, address, log));
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
   await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
-  parts.add(
-    "certificates",
-    keys.keep(own, () => address.current),
-  );
-  parts.add(
-    "backups",
-    scheduleBackups({
-      schedule: settings.backupSchedule,
-      keep: settings.backupKeep,
-      folder: backupFolderOf(settings),
-      dataDir: settings.dataDir,
-      store,
-      log: log.named("backup"),
-    }),
-  );
+  const renewing = keys.keep(own, () => address.current);
+  parts.add("certificates", renewing);
+  parts.add("backups", backUpBySchedule(settings, store, log));
   parts.add("addresses", await address.follow());
   return {
     settings,
@@ -152,6 +126,47 @@ export async function startServing(
     storeAnswers: () => store.now(),
     components,
   };
+}
+
+/** The store, with what looks after it and who may look into it. Rejects as `openStoreSafely` and `assertMoved` do. */
+async function openMastersStore(settings: MasterSettings, address: OwnAddress, log: Log, parts: Parts): Promise<Store> {
+  const store = await openStoreSafely(settings, log.named("store"));
+  parts.add("store", { stop: () => store.close() });
+  if (isOwnEtcd(settings.store)) {
+    await assertMoved(settings, store);
+    // Before all that writes to the store.
+    parts.add("etcd's upkeep", await keepOwnEtcd(settings, address, log));
+  }
+  parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
+  return store;
+}
+
+function backUpBySchedule(settings: MasterSettings, store: Store, log: Log): Part {
+  return scheduleBackups({
+    schedule: settings.backupSchedule,
+    keep: settings.backupKeep,
+    folder: backupFolderOf(settings),
+    dataDir: settings.dataDir,
+    store,
+    log: log.named("backup"),
+  });
+}
+
+/** Tells aggregated API servers by which authorities clients and proxies are known here, now and after each change. */
+async function tellExtensions(
+  client: Client,
+  keys: MasterKeys,
+  frontProxies: FollowedFrontProxyTrust,
+  log: Log,
+): Promise<void> {
+  const publish = ({ authorities }: MasterPki) => publishExtensionAuthentication(client, authorities, frontProxies);
+  await publish(keys.current);
+  keys.onChange(publish);
+  frontProxies.onChange(() => {
+    publish(keys.current).catch((error: unknown) => {
+      log.error("aggregated API servers are not told of other front proxies", { error });
+    });
+  });
 }
 
 /** The upkeep of this master's member of the etcd that Bramble runs. */

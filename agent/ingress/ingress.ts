@@ -1,4 +1,5 @@
 import { isServedIngress, servesIngress } from "#shared/api/ingress.ts";
+import { equalJson } from "#shared/api/patch/json-value.ts";
 import { endpointSlices, ingressClasses, ingresses, nodes, services } from "#shared/api/resources.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -49,7 +50,7 @@ export class IngressBoard {
       informers.informer(nodes).addHandler((event) => {
         // Which boards serve depends on labels alone.
         const before = event.type === "update" ? event.old.metadata.labels : undefined;
-        if (event.type === "update" && sameText(before, event.object.metadata.labels)) return;
+        if (event.type === "update" && equalJson(before, event.object.metadata.labels)) return;
         enqueue();
       }),
     );
@@ -131,8 +132,4 @@ export class IngressBoard {
     // A route whose Service is not there is there all the same: 503, not 404.
     return backendOf(reference, informers.lister(services).get(key), slices) ?? { endpoints: [], protocol: "http1" };
   }
-}
-
-function sameText(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -8,6 +8,7 @@ import {
   renderChanges,
   renderSetChanges,
 } from "node-iptables";
+import { equalJson } from "#shared/api/patch/json-value.ts";
 import { namespaces, networkPolicies, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
@@ -179,7 +180,7 @@ export class PolicySync {
           if (event.type !== "update" || this.matters(event.object) !== this.matters(event.old)) enqueue();
         }),
         spaces.addHandler((event) => {
-          if (event.type === "update" && sameText(event.object.metadata.labels, event.old.metadata.labels)) return;
+          if (event.type === "update" && equalJson(event.object.metadata.labels, event.old.metadata.labels)) return;
           enqueue();
         }),
       );
@@ -279,8 +280,4 @@ class FamilyRules {
     const prefix = `BRAMBLE-NP${this.family === "IPv6" ? "6" : "4"}-`;
     return (await this.ipSets.names()).filter((name) => isPolicySet(name) && name.startsWith(prefix));
   }
-}
-
-function sameText(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
