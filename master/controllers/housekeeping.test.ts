@@ -54,7 +54,8 @@ test("pods of a node that is gone go after the quarantine, marked as failed", as
   await client.create(nodes, testNode("a"));
   await client.create(pods, testPod("p", { nodeName: "a" }));
   await client.create(pods, testPod("q", { nodeName: "b" }));
-  const held = testPod("held", { nodeName: "b" });
+  const conditions = [{ type: "Ready", status: "True" }];
+  const held = testPod("held", { nodeName: "b" }, { status: { phase: "Running", conditions } });
   await client.create(pods, { ...held, metadata: { ...held.metadata, finalizers: ["example.com/hold"] } });
   const running = await harness.run(podGarbageCollector(), clock);
   await eventually(() => !running.queue.busy);
@@ -69,7 +70,7 @@ test("pods of a node that is gone go after the quarantine, marked as failed", as
   expect(status).toMatchObject({
     phase: "Failed",
     observedGeneration: 1,
-    conditions: [{ type: "DisruptionTarget", reason: "DeletionByPodGC", observedGeneration: 1 }],
+    conditions: [{ type: "Ready" }, { type: "DisruptionTarget", reason: "DeletionByPodGC", observedGeneration: 1 }],
   });
 });
 

@@ -1,3 +1,4 @@
+import { conditionChange } from "#shared/api/patch/condition-change.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -34,8 +35,9 @@ export async function writePodCondition(
   const condition = conditionToWrite(pod, wanted, timestamp(clock));
   if (!condition && Object.keys(status).length === 0) return;
   const { name = "", namespace, uid } = pod.metadata;
-  const conditions = condition && [{ ...emptied(podConditionOf(pod, wanted.type), condition), ...condition }];
-  const body = { metadata: { uid }, status: { ...status, ...(conditions ? { conditions } : {}) } };
+  const whole = condition && { ...emptied(podConditionOf(pod, wanted.type), condition), ...condition };
+  const change = whole ? conditionChange(pod.status?.conditions, whole) : {};
+  const body = { metadata: { uid }, status: { ...status, ...change } };
   await client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
 }
 

@@ -1,3 +1,4 @@
+import { conditionChange } from "#shared/api/patch/condition-change.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -26,7 +27,7 @@ export class PodStatusWriter {
       nominatedNodeName !== undefined && nominatedNodeName !== (pod.status?.nominatedNodeName ?? "");
     if (!condition && !nominationChanges) return;
     await this.#patch(pod, {
-      ...(condition ? { conditions: [condition] } : {}),
+      ...(condition ? conditionChange(pod.status?.conditions, condition) : {}),
       ...(nominationChanges ? { nominatedNodeName: nominatedNodeName || null } : {}),
     });
   }
@@ -47,7 +48,7 @@ export class PodStatusWriter {
       reason: "PreemptionByScheduler",
       message: `${schedulerName}: preempting to accommodate a higher priority pod`,
     });
-    if (condition) await this.#patch(victim, { conditions: [condition] });
+    if (condition) await this.#patch(victim, conditionChange(victim.status?.conditions, condition));
   }
 
   /** Undefined when the pod says so already. */
