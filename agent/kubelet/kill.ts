@@ -58,7 +58,6 @@ export async function killContainer(
       podIP: podIPs(context.observed)[0] ?? pod.status?.podIP,
       // A command goes on as long as the container does, and has failed when it ends with it.
       timeout_ms: preStop.exec ? longestHook_ms : left_ms(),
-      events,
     }).catch((error: unknown) => {
       if (!(error instanceof HookError)) throw error;
       events.warning("FailedPreStopHook", "PreStopHook failed", container);

@@ -1,7 +1,6 @@
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Container, LifecycleHandler, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { formatPod } from "./pod-containers.ts";
-import type { PodEvents } from "./pod-events.ts";
 import { type HttpTarget, httpGet, httpGetTarget, plainHttpAnswer } from "./probes/http-get.ts";
 
 /** The longest that a timer takes: hooks may run as long as their container does. */
@@ -20,7 +19,6 @@ export interface HookInput {
   readonly handler: LifecycleHandler;
   readonly podIP: string | undefined;
   readonly timeout_ms: number;
-  readonly events: Pick<PodEvents, "warning">;
 }
 
 /** Runs a postStart or preStop handler to its end. Rejects with HookError. */
@@ -69,8 +67,8 @@ async function runHttp(
   }
 }
 
-/** Hooks that said HTTPS were served over HTTP by old kubelets; upstream still falls back, and tells. */
-async function succeedsPlainly({ url, headers }: HttpTarget, { timeout_ms, events }: HookInput): Promise<boolean> {
+/** Hooks that said HTTPS were served over HTTP by old kubelets; upstream still falls back. Its event about that is filtered out. */
+async function succeedsPlainly({ url, headers }: HttpTarget, { timeout_ms }: HookInput): Promise<boolean> {
   const plain = new URL(url);
   plain.protocol = "http:";
   // A port that is the scheme's own is left out of an URL.
@@ -82,8 +80,6 @@ async function succeedsPlainly({ url, headers }: HttpTarget, { timeout_ms, event
     // The failure of the request that was asked for is the one to tell.
     return false;
   }
-  const message = `request to HTTPS lifecycle hook ${plain.host} got HTTP response, retry with HTTP succeeded`;
-  events.warning("LifecycleHTTPFallback", message);
   return true;
 }
 

@@ -216,7 +216,6 @@ const executors: Executors = {
       handler,
       podIP: run.podIPs[0],
       timeout_ms: longestHook_ms,
-      events,
     });
     try {
       await orAborted(run.signal, hook);
