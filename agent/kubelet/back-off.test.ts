@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { BackOff } from "./back-off.ts";
+import { backOffKey } from "./container-identity.ts";
 
 const hour_ms = 3_600_000;
 
@@ -24,4 +25,13 @@ test("a clock that is put back makes nobody wait longer than the delay", () => {
   expect(backOff.waitUntil("k", failed_ms, now_ms + 10_000)).toBeUndefined();
   // Once more, and further.
   expect(backOff.waitUntil("k", failed_ms, now_ms - hour_ms)).toBe(now_ms - hour_ms + 10_000);
+});
+
+test("a container that is given another image or other resources does not wait for what the former failed at", () => {
+  const container = { name: "c", image: "web:1", resources: { limits: { memory: "64Mi" } } };
+  const same = backOffKey("u", { ...container, env: [{ name: "A", value: "1" }] });
+  expect(same).toBe(backOffKey("u", container));
+  expect(same).toStartWith("u_");
+  for (const change of [{ name: "d" }, { image: "web:2" }, { resources: {} }])
+    expect(backOffKey("u", { ...container, ...change })).not.toBe(same);
 });

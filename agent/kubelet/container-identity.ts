@@ -16,10 +16,17 @@ const annotation = {
 
 /** Changes when what may not change under a running container does: its name or image. */
 export function containerHash(container: Container): string {
+  return fnv1a([container.name, container.image ?? ""]);
+}
+
+/** What failed starts of a container are counted under: with another image or other resources it is tried anew at once. */
+export function backOffKey(podUid: string, { name, image, resources }: Container): string {
+  return `${podUid}_${name}_${fnv1a([image, resources])}`;
+}
+
+function fnv1a(parts: readonly unknown[]): string {
   let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(JSON.stringify([container.name, container.image ?? ""]))) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
+  for (const byte of Buffer.from(JSON.stringify(parts))) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash.toString(16);
 }
 

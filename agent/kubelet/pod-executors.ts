@@ -9,6 +9,7 @@ import { containerResources } from "./container/container-resources.ts";
 import { EnvFileError, envFileValue } from "./container/env-file.ts";
 import type { PodFacts } from "./container/field-ref.ts";
 import { missingClusterDns, podDns } from "./container/pod-dns.ts";
+import { backOffKey } from "./container-identity.ts";
 import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
@@ -19,7 +20,6 @@ import { type ContainerType, findContainer, formatPod, isStaticPod, podUid } fro
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { ResizeError } from "./pod-resizer.ts";
-import { backOffKey } from "./pod-runtime-state.ts";
 import { VolumesError } from "./volumes/volume-error.ts";
 import type { MountedVolume } from "./volumes/volume-manager.ts";
 
@@ -183,7 +183,7 @@ const executors: Executors = {
     const { parts, pod, events } = run;
     const container = containerOf(run, name);
     if (lastFinishedAt_ms !== undefined) {
-      parts.backOff.next(backOffKey(podUid(pod), name), lastFinishedAt_ms, parts.now_ms());
+      parts.backOff.next(backOffKey(podUid(pod), container), lastFinishedAt_ms, parts.now_ms());
     }
     const id = await createContainer(run, container, attempt).catch((error: Error) => {
       events.warning("Failed", `Error: ${error.message}`, container);

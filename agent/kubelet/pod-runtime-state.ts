@@ -1,7 +1,7 @@
 import type { ContainerRuntime, ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import type { BackOff } from "./back-off.ts";
-import { resourcesOf } from "./container-identity.ts";
+import { backOffKey, resourcesOf } from "./container-identity.ts";
 import { inOrderOfHost, newestFirst, type ObservedPod, type ProbeResult } from "./planner/observed-pod.ts";
 
 export interface ObserveInput {
@@ -47,8 +47,6 @@ export async function observePod(input: ObserveInput): Promise<ObservedPod> {
     },
   };
 }
-
-export const backOffKey = (podUid: string, container: string): string => `${podUid}_${container}`;
 
 /** A container that could not be started has ended, whatever the runtime calls it: it is retried with back-off. */
 function settleFailedStart(status: ContainerStatus): ContainerStatus {

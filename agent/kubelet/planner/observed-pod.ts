@@ -1,5 +1,5 @@
 import type { ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
-import type { ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import { mainOfEachFamily } from "#shared/board/addresses.ts";
 import type { BackOffEntry } from "../back-off.ts";
 
@@ -16,8 +16,8 @@ export interface ObservedPod {
   readonly startup: ReadonlyMap<string, ProbeResult>;
   /** Resources that running containers have, by container id; one that is missing has what its spec says. */
   readonly resources: ReadonlyMap<string, ResourceRequirements>;
-  /** By container name: the delay in force, when the last attempt ended at `finishedAt_ms`. */
-  backOff(container: string, finishedAt_ms: number): (BackOffEntry & { readonly until_ms: number }) | undefined;
+  /** The delay in force, when the container's last attempt ended at `finishedAt_ms`. */
+  backOff(container: Container, finishedAt_ms: number): (BackOffEntry & { readonly until_ms: number }) | undefined;
 }
 
 export function newestFirst<T extends { readonly createdAt_ms: number }>(items: readonly T[]): T[] {

@@ -202,7 +202,7 @@ function assemble(
   for (const container of start) {
     const last = latest(observed, container.name);
     const ended = observed.containers.find(({ name, state }) => name === container.name && state === "exited");
-    const wait = ended && observed.backOff(container.name, ended.finishedAt_ms ?? ended.createdAt_ms);
+    const wait = ended && observed.backOff(container, ended.finishedAt_ms ?? ended.createdAt_ms);
     if (wait && wait.until_ms > now_ms) {
       steps.push({
         kind: "waitBackOff",
