@@ -203,7 +203,13 @@ test("a claim that asks for more of a CSI volume is told who sees to it", async 
   await client.patch(persistentVolumeClaims, key, { type: "merge", body: { status } }, { subresource: "status" });
   await harness.run(volumeExpander);
   await eventually(() => harness.recorded.length > 0, "the event");
-  expect(harness.recorded[0]).toBe(
-    "Normal PersistentVolumeClaim/c ExternalExpanding: waiting for an external controller to expand this PVC",
-  );
+  const expected =
+    "Normal PersistentVolumeClaim/c ExternalExpanding: waiting for an external controller to expand this PVC";
+  expect(harness.recorded[0]).toBe(expected);
+  // One that had asked for more before it got its volume is told when it has that.
+  await client.create(persistentVolumes, { ...volume("w", "ReadWriteOnce", "d"), metadata: { name: "w" } });
+  await client.create(persistentVolumeClaims, { ...claim("d", "w", "2Gi"), metadata: { ...key, name: "d" } });
+  const other = { ...key, name: "d" };
+  await client.patch(persistentVolumeClaims, other, { type: "merge", body: { status } }, { subresource: "status" });
+  await eventually(() => harness.recorded.includes(expected.replace("/c", "/d")), "the other's event");
 });

@@ -335,12 +335,21 @@ async function release(volume: PersistentVolume, context: ControllerContext): Pr
     volume.spec?.csi !== undefined;
   if (policy === "Delete" && external) return;
   if (volume.status?.phase === "Failed") return;
-  const message =
-    policy === "Recycle"
-      ? "No recycler plugin found for the volume!"
-      : `error getting deleter volume plugin for volume "${volume.metadata.name}": no deletable volume plugin matched`;
+  const message = policy === "Recycle" ? "No recycler plugin found for the volume!" : whyNotDeleted(volume);
   const current = await context.client.get(persistentVolumes, { name: volume.metadata.name ?? "" });
   await setVolumePhase(current, "Failed", context, message);
   const reason = policy === "Recycle" ? "VolumeFailedRecycle" : "VolumeFailedDelete";
   context.events.record(volume, { type: "Warning", reason, message });
+}
+
+/** Sources that upstream's controllers know, and can delete none of. */
+const knownSources = ["hostPath", "nfs", "fc", "iscsi", "csi", "portworxVolume"] as const;
+
+function whyNotDeleted({ metadata, spec = {} }: PersistentVolume): string {
+  const path = spec.hostPath?.path;
+  // Where it would delete, upstream does so on the machine of its controllers, which is no board of the volume's.
+  if (path !== undefined && !/^\/tmp\/.+/.test(path))
+    return `host_path deleter only supports /tmp/.+ but received provided ${path}`;
+  const matched = knownSources.some((source) => spec[source] !== undefined) ? "no deletable volume" : "no volume";
+  return `error getting deleter volume plugin for volume "${metadata.name}": ${matched} plugin matched`;
 }

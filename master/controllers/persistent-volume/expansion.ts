@@ -7,10 +7,18 @@ import { defineController, nothing, watching } from "#shared/client/controller.t
 
 const requested = ({ spec }: PersistentVolumeClaim) => parseQuantity(spec?.resources?.requests?.["storage"] ?? "0");
 
+const had = ({ status }: PersistentVolumeClaim) => parseQuantity(status?.capacity?.["storage"] ?? "0");
+
+const grew = (
+  old: PersistentVolumeClaim,
+  now: PersistentVolumeClaim,
+  size: (claim: PersistentVolumeClaim) => ReturnType<typeof parseQuantity>,
+): boolean => compareQuantities(size(now), size(old)) > 0;
+
 /** The claim asks for more than its volume has (pure). */
 function wantsToGrow(claim: PersistentVolumeClaim): boolean {
   if (claim.status?.phase !== "Bound") return false;
-  return compareQuantities(requested(claim), parseQuantity(claim.status.capacity?.["storage"] ?? "0")) > 0;
+  return compareQuantities(requested(claim), had(claim)) > 0;
 }
 
 /** A claim that asks for more than its volume has is told that its driver's resizer has to see to it, as upstream does for
@@ -24,7 +32,7 @@ export const volumeExpander = defineController({
       when: (event) =>
         event.type === "add"
           ? wantsToGrow(event.object)
-          : event.type === "update" && compareQuantities(requested(event.object), requested(event.old)) > 0,
+          : event.type === "update" && (grew(event.old, event.object, requested) || grew(event.old, event.object, had)),
     }),
     watching(persistentVolumes, { enqueue: nothing }),
   ],

@@ -135,6 +135,15 @@ test("claims in use and bound volumes outlast their deletion", async () => {
   await client.delete(persistentVolumeClaims, { namespace: "default", name: "c" });
   await client.delete(persistentVolumes, { name: "v" });
   expect((await pvc("c")).metadata.deletionTimestamp).toBeDefined();
+  // A pod that has ended uses it all the same.
+  const ended = { status: { phase: "Succeeded" } };
+  const user = { namespace: "default", name: "p" };
+  await client.patch(pods, user, { type: "merge", body: ended }, { subresource: "status" });
+  await client.create(persistentVolumeClaims, claim("unused", "9Gi"));
+  await client.delete(persistentVolumeClaims, { namespace: "default", name: "unused" });
+  const left = async () => (await client.list(persistentVolumeClaims)).items.map(({ metadata }) => metadata.name);
+  await eventually(async () => !(await left()).includes("unused"), "the unused one gone");
+  expect(await left()).toEqual(["c"]);
   // No kubelet is there to confirm its end.
   await client.delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 });
   await eventually(async () => (await client.list(persistentVolumeClaims)).items.length === 0, "the claim gone");
@@ -258,4 +267,25 @@ test("of access modes the nearest are given first, and what is reserved for a cl
   const selector = { matchLabels: { kind: "fast" } };
   await client.create(persistentVolumeClaims, claim("mine", "1Gi", { storageClassName: "other", selector }));
   await eventually(async () => (await pvc("mine")).spec?.volumeName === "reserved", "the reserved one");
+});
+
+test("why a volume is not deleted is told by what it is", async () => {
+  const { client } = harness;
+  const message = async (name: string, source: PersistentVolume["spec"]): Promise<string | undefined> => {
+    const claimRef = { namespace: "default", name: "gone", uid: "gone" };
+    await client.create(persistentVolumes, {
+      ...volume(name, "1Gi", { persistentVolumeReclaimPolicy: "Delete", claimRef, hostPath: undefined, ...source }),
+    });
+    await eventually(async () => (await pv(name)).status?.phase === "Failed", "failed");
+    return (await pv(name)).status?.message;
+  };
+  expect(await message("h", { hostPath: { path: "/srv/x" } })).toBe(
+    "host_path deleter only supports /tmp/.+ but received provided /srv/x",
+  );
+  expect(await message("n", { nfs: { server: "192.0.2.1", path: "/" } })).toBe(
+    'error getting deleter volume plugin for volume "n": no deletable volume plugin matched',
+  );
+  expect(await message("r", { rbd: { monitors: ["m"], image: "i" } })).toBe(
+    'error getting deleter volume plugin for volume "r": no volume plugin matched',
+  );
 });

@@ -2,7 +2,6 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, volumeAttributesClasses } from "#shared/api/resources.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { keepFinalizer } from "../protection-finalizer.ts";
 
 const claimFinalizer = "kubernetes.io/pvc-protection";
@@ -16,6 +15,22 @@ export const claimKeysOf = ({ metadata, spec }: Pod): string[] =>
     return claim === undefined ? [] : [`${metadata.namespace}/${claim}`];
   });
 
+/** Its board has let go of all that it had, or nobody waits for the board: what is left of it waits for finalizers. */
+const isShutDown = ({ metadata }: Pod): boolean =>
+  metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
+
+/** A pod that has ended uses its claims as long as it is there; one without a board will never get one with a claim that is
+ *  going. A claim made for a pod may be what the pod's own end waits for. */
+function usesClaim(pod: Pod, { metadata }: PersistentVolumeClaim): boolean {
+  if (!pod.spec?.nodeName) return false;
+  const isOwner = metadata.ownerReferences?.some(({ controller, uid }) => controller && uid === pod.metadata.uid);
+  return (pod.spec.volumes ?? []).some(
+    ({ name, persistentVolumeClaim, ephemeral }) =>
+      persistentVolumeClaim?.claimName === metadata.name ||
+      (ephemeral && isOwner && !isShutDown(pod) && `${pod.metadata.name}-${name}` === metadata.name),
+  );
+}
+
 /** A claim that is deleted stays until no pod uses it: data is not taken from under it. */
 export const claimProtection = defineController({
   name: "persistentvolumeclaim-protection-controller",
@@ -25,17 +40,16 @@ export const claimProtection = defineController({
     watching(pods, {
       indexes: { claim: claimKeysOf },
       enqueue: claimKeysOf,
-      when: ({ type, object }) => type === "delete" || isTerminal(object),
+      when: ({ type, object }) => type === "delete" || isShutDown(object),
     }),
   ],
   async reconcile(key, { lister, client }) {
     const claim = lister(persistentVolumeClaims).get(key);
     if (!claim) return;
-    const uses = ({ spec }: Pod): boolean => !!spec?.nodeName;
     const inUse = (): boolean =>
       lister(pods)
         .byIndex("claim", key)
-        .some((pod) => uses(pod) && !isTerminal(pod));
+        .some((pod) => usesClaim(pod, claim));
     await keepFinalizer(client, persistentVolumeClaims, claim, claimFinalizer, inUse);
   },
 });
