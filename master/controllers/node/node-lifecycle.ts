@@ -54,7 +54,8 @@ interface Memory {
 
 /**
  * Watches over boards. A node whose session is lost, or that is silent for too long, gets its conditions Unknown; taints
- * follow conditions; the pods of a node that is not ready count as not ready at once, so that Services leave them out.
+ * follow conditions; the pods of a node that nothing is heard of count as not ready at once, so that Services leave them
+ * out.
  */
 export function nodeLifecycleController(
   settings: HealthSettings = defaultHealthSettings,
@@ -101,8 +102,10 @@ export function nodeLifecycleController(
   const noteReady = (node: Node, former: string | undefined, ready: string, { events }: ControllerContext): void => {
     const { name = "" } = node.metadata;
     if (ready === "True") unsettled.delete(name);
-    else if (former === "True" || (ready === "Unknown" && former !== ready)) unsettled.add(name);
-    if (former !== "True" || ready === "True") return;
+    // A board that says itself that it is not ready goes on telling how its pods are.
+    if (ready !== "Unknown" || former === ready) return;
+    unsettled.add(name);
+    if (former !== "True") return;
     const message = `Node ${name} status is now: NodeNotReady`;
     events.record(nodeReference(node), { type: "Normal", reason: "NodeNotReady", message });
   };

@@ -327,6 +327,22 @@ describe("controllers", () => {
     await eventually(() => told(taintDeletions.family())[""] === 1, "the deletion told");
   });
 
+  test("a board that says itself that it is not ready goes on telling how its pods are", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    for (const name of ["a", "b"]) await client.create(nodes, readyNode(name));
+    const status = { conditions: [{ type: "Ready", status: "True" }] };
+    await client.create(pods, testPod("p", { nodeName: "a" }, { status }));
+    await harness.run(nodeLifecycleController({ ...defaultHealthSettings, grace_ms: 3_600_000 }));
+    await eventually(() => harness.recorded.some((line) => line.includes("Registered Node a")), "a registered");
+    const body = { status: { conditions: [{ type: "Ready", status: "False" }] } };
+    await client.patch(nodes, { name: "a" }, { type: "strategic", body }, { subresource: "status" });
+    const taints = async () => (await client.get(nodes, { name: "a" })).spec?.taints ?? [];
+    await eventually(async () => (await taints()).length > 0, "tainted");
+    expect((await client.get(pods, { namespace: "default", name: "p" })).status?.conditions?.[0]?.status).toBe("True");
+    expect(harness.recorded.filter((line) => line.includes("NodeNotReady"))).toEqual([]);
+  });
+
   test("pods of a node that stays away are read when it goes and when one of them becomes ready, and not again", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
