@@ -188,3 +188,17 @@ test("pods that are going already are not told again to make room", async () => 
   expect((await get(client, "low")).status?.conditions?.map(({ type }) => type)).toEqual(["PodScheduled"]);
   expect((await told(client, "low")).filter((line) => line.startsWith("Preempted"))).toEqual([]);
 });
+
+test("a pod gives up the node that was cleared for it when that is tainted", async () => {
+  const client = await start();
+  await client.create(nodes, testNode("a", { allocatable: { cpu: "1" } }));
+  const low = testPod("low", { priority: 1 }, { requests: { cpu: "1" } });
+  low.metadata.finalizers = ["example.com/hold"];
+  await client.create(pods, low);
+  await eventually(async () => (await get(client, "low")).spec?.nodeName === "a");
+  await client.create(pods, testPod("high", { priority: 10 }, { requests: { cpu: "1" } }));
+  await eventually(async () => (await get(client, "high")).status?.nominatedNodeName === "a", "high nominated");
+  const body = { spec: { taints: [{ key: "k", effect: "NoSchedule" }] } };
+  await client.patch(nodes, { name: "a" }, { type: "merge", body });
+  await eventually(async () => (await get(client, "high")).status?.nominatedNodeName === undefined, "given up");
+});

@@ -335,7 +335,10 @@ export class Scheduler {
   #mayHelp(name: string, info: PodInfo, event: ClusterEvent): boolean {
     const plugin = this.#profileOf(info.pod)?.byName.get(name);
     if (!plugin) return true;
-    return plugin.wokenBy.has(event.change) && (plugin.mayHelp?.(info, event) ?? true);
+    if (plugin.wokenBy.has(event.change)) return plugin.mayHelp?.(info, event) ?? true;
+    // Whoever is rejected for what nodes are like looks again when one is tainted or cordoned, or no longer, as upstream has
+    // it: a node that was cleared for the pod may be no good any more.
+    return (event.change === "nodeTaints" || event.change === "nodeOther") && plugin.wokenBy.has("nodeAdded");
   }
 
   readonly #view: ClusterView = {

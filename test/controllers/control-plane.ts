@@ -42,8 +42,11 @@ export interface ControlPlane {
 }
 
 /** The API server with its security, the scheduler and the system controllers in one process, each with its own rights;
- *  and further controllers if given. */
-export async function startControlPlane(more: readonly ControllerDefinition[] = []): Promise<ControlPlane> {
+ *  and further controllers if given. A node is not ready after the silence. */
+export async function startControlPlane(
+  more: readonly ControllerDefinition[] = [],
+  { nodeMonitorGracePeriod_ms = 20_000 }: { readonly nodeMonitorGracePeriod_ms?: number } = {},
+): Promise<ControlPlane> {
   const authority = await createCertificateAuthority("test");
   const issuer = new ServiceAccountIssuer(
     "https://kubernetes.default.svc.cluster.local",
@@ -76,7 +79,7 @@ export async function startControlPlane(more: readonly ControllerDefinition[] = 
     rootCa: () => authority.certificatePem,
     clientAuthority: () => authority,
     clusterCidr: "10.42.0.0/16",
-    nodeMonitorGracePeriod_ms: 20_000,
+    nodeMonitorGracePeriod_ms,
     mapper,
     localStoragePath: "/var/lib/bramble/storage",
     reservedBoardPorts: new Map(),

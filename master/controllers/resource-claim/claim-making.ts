@@ -84,7 +84,10 @@ async function ensureClaim(
     .find(({ metadata }) => metadata.annotations?.[podClaimAnnotation] === entry.name);
   if (orphan) return orphan.metadata.name;
   const template = lister(resourceClaimTemplates).get(`${namespace}/${entry.resourceClaimTemplateName}`);
-  if (!template) throw new Error(`resource claim template "${entry.resourceClaimTemplateName}" not found`);
+  if (!template) {
+    const name = JSON.stringify(entry.resourceClaimTemplateName);
+    throw new Error(`resource claim template ${name}: resourceclaimtemplate.resource.k8s.io ${name} not found`);
+  }
   const created = await client.create(resourceClaims, claimFromTemplate(template, pod, entry.name));
   return created.metadata.name;
 }

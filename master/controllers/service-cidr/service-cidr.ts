@@ -68,7 +68,8 @@ export const serviceCIDRController = defineController({
       await writeReady(client, range, timestamp(clock), {
         status: "False",
         reason: "Terminating",
-        message: "Addresses of Services are in this range: delete those Services, or make another ServiceCIDR for them",
+        message:
+          "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR",
       });
       return undefined;
     }

@@ -123,7 +123,7 @@ interface Choice {
 class Search {
   readonly #choices: Choice[] = [];
   readonly #used = new Set<string>();
-  readonly #matching = new Map<Alternative, readonly KnownDevice[]>();
+  readonly #answers = new Map<Alternative, Map<KnownDevice, boolean>>();
   #steps = 0;
 
   constructor(
@@ -141,10 +141,10 @@ class Search {
     const request = this.requests[at];
     if (!request) return true;
     for (const alternative of request.alternatives) {
-      const matching = this.#devicesFor(request.index, alternative);
-      const wanted = alternative.wanted === "all" ? matching.length : alternative.wanted;
-      if (wanted === 0 || wanted > Math.min(matching.length, mostDevices)) continue;
-      if (this.#pick(at, alternative, matching, 0, wanted, [])) return true;
+      const candidates = this.#devicesFor(request.index, alternative);
+      const wanted = alternative.wanted === "all" ? candidates.length : alternative.wanted;
+      if (wanted === 0 || wanted > Math.min(candidates.length, mostDevices)) continue;
+      if (this.#pick(at, alternative, candidates, 0, wanted, [])) return true;
     }
     return false;
   }
@@ -153,7 +153,7 @@ class Search {
   #pick(
     at: number,
     alternative: Alternative,
-    matching: readonly KnownDevice[],
+    candidates: readonly KnownDevice[],
     from: number,
     left: number,
     devices: readonly KnownDevice[],
@@ -165,16 +165,15 @@ class Search {
       this.#choices.pop();
       return false;
     }
-    for (let position = from; position <= matching.length - left; position++) {
-      if (++this.#steps > mostSteps) return false;
-      const device = matching[position];
+    for (let position = from; position <= candidates.length - left; position++) {
+      const device = candidates[position];
       if (!device) return false;
-      const key = keyOfKnown(device);
-      const isFree = alternative.adminAccess || (!this.taken.has(key) && !this.#used.has(key));
-      if (isFree && this.#keepsConstraints(index, alternative, [...devices, device])) {
-        if (!alternative.adminAccess) this.#used.add(key);
-        if (this.#pick(at, alternative, matching, position + 1, left - 1, [...devices, device])) return true;
-        if (!alternative.adminAccess) this.#used.delete(key);
+      const isWanted = this.#isFree(alternative, device) && this.#lets(alternative, device);
+      if (isWanted && ++this.#steps > mostSteps) return false;
+      if (isWanted && this.#keepsConstraints(index, alternative, [...devices, device])) {
+        const goesOn = (): boolean =>
+          this.#pick(at, alternative, candidates, position + 1, left - 1, [...devices, device]);
+        if (this.#using(alternative, device, goesOn)) return true;
       }
       // All means each of them: one that cannot be had cannot be passed over.
       if (alternative.wanted === "all") return false;
@@ -182,21 +181,42 @@ class Search {
     return false;
   }
 
-  /** What the selectors let through. Throws AllocationError where all are wanted and a pool is not complete yet. */
+  #isFree({ adminAccess }: Alternative, device: KnownDevice): boolean {
+    const key = keyOfKnown(device);
+    return adminAccess || (!this.taken.has(key) && !this.#used.has(key));
+  }
+
+  /** With the device in use; free again where that leads nowhere. */
+  #using({ adminAccess }: Alternative, device: KnownDevice, goesOn: () => boolean): boolean {
+    if (adminAccess) return goesOn();
+    const key = keyOfKnown(device);
+    this.#used.add(key);
+    const isDone = goesOn();
+    if (!isDone) this.#used.delete(key);
+    return isDone;
+  }
+
+  /** Devices to look at; where all are wanted, those that the selectors let through. Throws AllocationError where all are
+   *  wanted and a pool is not complete yet. */
   #devicesFor(index: number, alternative: Alternative): readonly KnownDevice[] {
-    const known = this.#matching.get(alternative);
-    if (known) return known;
+    const complete = this.pools.filter(({ isComplete }) => isComplete).flatMap(({ devices }) => devices);
+    if (alternative.wanted !== "all") return complete;
     const changing = this.pools.find(({ isComplete }) => !isComplete);
     const claim = this.claims[index];
-    if (alternative.wanted === "all" && changing && claim)
+    if (changing && claim)
       throw new AllocationError(
         `claim ${keyOf(claim)}, request ${alternative.name}: asks for all devices, but resource pool ${changing.key} is currently being updated`,
       );
-    const found = this.pools
-      .filter(({ isComplete }) => isComplete)
-      .flatMap(({ devices }) => devices.filter((device) => lets(alternative.selectors, device)));
-    this.#matching.set(alternative, found);
-    return found;
+    return complete.filter((device) => this.#lets(alternative, device));
+  }
+
+  /** Selectors are asked of a device when it is looked at: one that goes wrong on another device does no harm. */
+  #lets(alternative: Alternative, device: KnownDevice): boolean {
+    const known = this.#answers.get(alternative) ?? new Map<KnownDevice, boolean>();
+    this.#answers.set(alternative, known);
+    const answer = known.get(device) ?? lets(alternative.selectors, device);
+    known.set(device, answer);
+    return answer;
   }
 
   #keepsConstraints(index: number, alternative: Alternative, devices: readonly KnownDevice[]): boolean {

@@ -115,6 +115,17 @@ describe("what a claim gets on a node", () => {
     expect(results({ requests }, [], [slice("b", gpus)])).toBeUndefined();
   });
 
+  test("selectors are asked of free devices alone, and of no more than are needed", () => {
+    const odd = { ...device("odd", "t4"), attributes: {} };
+    const requests = [exactly({ selectors: [cel(`device.attributes["${driver}"].model == "a100"`)] })];
+    const slices = [slice("a", [device("d0", "a100"), odd])];
+    expect(results({ requests }, [], slices)).toBe("r=d0");
+    expect(results({ requests }, [`${driver}/a/odd`, `${driver}/a/d0`], slices)).toBeUndefined();
+    expect(() => results({ requests }, [`${driver}/a/d0`], slices)).toThrow(
+      "claim default/c: selector #0: CEL runtime error: no such key: model",
+    );
+  });
+
   test("a class that does not exist is said", () => {
     expect(() => results({ requests: [exactly({ deviceClassName: "none" })] })).toThrow(AllocationError);
   });
