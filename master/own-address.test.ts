@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "#shared/client/log.ts";
-import { OwnAddress } from "./own-address.ts";
+import { advertisedAddress, OwnAddress } from "./own-address.ts";
 
 function follow(...found: (readonly string[])[]) {
   const settings = { advertiseAddress: found[0]?.[0] ?? "", nodeIp: "", clusterCidr: "10.42.0.0/16" };
@@ -51,4 +51,13 @@ test("who fails keeps no other from going on", async () => {
   address.onChange((now) => void told.push(now));
   await next();
   expect(told).toEqual(["192.0.2.7"]);
+});
+
+test("a board without an address of the cluster's family is told what to do", () => {
+  const settings = { advertiseAddress: "", nodeIp: "", clusterCidr: "10.42.0.0/16" };
+  const start = (...all: string[]) => advertisedAddress(settings, () => ({ address: undefined, all }));
+  expect(() => start()).toThrow("this board has no IPv4 address yet: connect it, or name one with --advertise-address");
+  expect(() => start("fd00::5")).toThrow(
+    "no IPv4 address yet, only fd00::5: connect it, or name one with --advertise-address; or, for a new cluster that goes by that, give --cluster-cidr fd42::/56 --service-cidr fd43::/112",
+  );
 });

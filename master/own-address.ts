@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { watchAddresses } from "#shared/board/address-watch.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
-import { primaryFamily } from "#shared/config/networks.ts";
+import { type IpFamily, primaryFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Part } from "#shared/process/parts.ts";
@@ -21,16 +21,23 @@ function lookUp({ advertiseAddress, nodeIp, clusterCidr }: AddressSettings): Fou
 }
 
 /** Throws ConfigError for a board without an address of the cluster's first family: the `kubernetes` Service has one. */
-export function advertisedAddress(settings: AddressSettings): string {
-  const { address } = lookUp(settings);
+export function advertisedAddress(settings: AddressSettings, look: typeof lookUp = lookUp): string {
+  const { address, all } = look(settings);
   const family = primaryFamily(settings);
-  if (address === undefined) {
-    throw new ConfigError(`this board has no ${family} address yet: connect it, or name one with --advertise-address`);
-  }
+  if (address === undefined) throw new ConfigError(`this board has no ${family} address yet${adviceOn(family, all)}`);
   if (family === "IPv6" ? isIPv4(address) : isIPv6(address)) {
     throw new ConfigError(`advertise-address: expected an ${family} address as the cluster's first, got ${address}`);
   }
   return address;
+}
+
+/** What a person may do about a board without an address of the family. @param all those that it has. */
+function adviceOn(family: IpFamily, all: readonly string[]): string {
+  const connect = "connect it, or name one with --advertise-address";
+  if (all.length === 0) return `: ${connect}`;
+  const networks =
+    family === "IPv4" ? "fd42::/56 --service-cidr fd43::/112" : "10.42.0.0/16 --service-cidr 10.43.0.0/16";
+  return `, only ${all.join(", ")}: ${connect}; or, for a new cluster that goes by that, give --cluster-cidr ${networks}`;
 }
 
 /** Told when the board has other addresses than before; the one at which this master is reached may be the same. */
@@ -49,7 +56,7 @@ export class OwnAddress {
     private readonly log: Log,
     private readonly look: (settings: AddressSettings) => Found = lookUp,
   ) {
-    this.#current = advertisedAddress(settings);
+    this.#current = advertisedAddress(settings, look);
     this.#known = look(settings).all;
   }
 
