@@ -5,6 +5,7 @@ import type { AgentStart } from "#shared/board/start-agent.ts";
 import { ConnectionError } from "#shared/client/client.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
+import { isOfTime } from "#shared/http/connection-fault.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
 
@@ -50,9 +51,16 @@ export async function joinedBoard(
         )
       )
         throw error;
-      if (attempt % 20 === 0) log.warn("waiting for the master", { servers: directory.servers.join(","), error });
+      if (attempt % 20 === 0) tellOfWaiting(log, directory.servers, error);
       await directory.unreachable();
       await pause(systemClock, joinRetry_ms, signal);
     }
   }
+}
+
+function tellOfWaiting(log: Log, servers: readonly string[], error: unknown): void {
+  const fields = { servers: servers.join(","), error };
+  const isClock = error instanceof Error && isOfTime(error.message);
+  if (isClock) log.warn("waiting for the master: is this board's clock right?", { ...fields, clock: new Date() });
+  else log.warn("waiting for the master", fields);
 }

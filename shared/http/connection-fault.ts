@@ -38,6 +38,11 @@ interface NodeError extends Error {
   readonly cert?: { readonly subjectaltname?: string };
 }
 
+const wrongTime = "certificate has expired or is not yet valid";
+
+/** Whether a connection failed, by the text for it, because the clocks of both sides disagree or a certificate has run out. */
+export const isOfTime = (fault: string): boolean => fault.includes(wrongTime);
+
 /** Text for an error of a connection to `authority` (`host:port`); of an error that it does not know, that one's own. */
 export function connectionFault(error: Error, authority: string): string {
   const { code = "", message } = error as NodeError;
@@ -56,8 +61,7 @@ export function connectionFault(error: Error, authority: string): string {
   if (alert) return `remote error: tls: ${alerts[alert] ?? alert.toLowerCase().replaceAll("_", " ")}`;
   const failed = "tls: failed to verify certificate: x509:";
   if (unknownAuthority.has(code)) return `${failed} certificate signed by unknown authority`;
-  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
-    return `${failed} certificate has expired or is not yet valid`;
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") return `${failed} ${wrongTime}`;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `${failed} ${wrongName(error)}`;
   return message;
 }
