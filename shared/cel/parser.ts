@@ -37,11 +37,27 @@ export const reserved: ReadonlySet<string> = new Set([
 
 /** Throws CelSyntaxError. */
 export function parse(source: string): Expression {
-  const parser = new Parser(tokenize(source));
+  const parser = new Parser(tokenize(source), source);
   const expression = parser.expression();
   parser.expectEnd();
   return expression;
 }
+
+/** Symbols that an expression may begin with, among others that may stand there, in the order of cel-go's grammar. */
+const beginnings: ReadonlyMap<string, boolean> = new Map([
+  ["[", true],
+  ["]", false],
+  ["{", true],
+  ["}", false],
+  ["(", true],
+  [")", false],
+  [".", true],
+  [",", false],
+  ["-", true],
+  ["!", true],
+  ["?", false],
+]);
+const literals = ["true", "false", "null", "NUM_FLOAT", "NUM_INT", "NUM_UINT", "STRING", "BYTES"];
 
 const relations = new Set(["<", "<=", ">", ">=", "==", "!=", "in"]);
 
@@ -49,7 +65,10 @@ class Parser {
   private index = 0;
   private depth = 0;
 
-  constructor(private readonly tokens: readonly Token[]) {}
+  constructor(
+    private readonly tokens: readonly Token[],
+    private readonly source: string,
+  ) {}
 
   private get token(): Token {
     return this.tokens[this.index] ?? (this.tokens.at(-1) as Token);
@@ -66,17 +85,39 @@ class Parser {
     return true;
   }
 
-  private expect(text: string): void {
-    if (!this.take(text)) throw this.unexpected(`expecting '${text}'`);
+  /** @param others that may stand there, too */
+  private expect(text: string, ...others: readonly string[]): void {
+    if (this.take(text)) return;
+    const { token } = this;
+    // What can be mended by one token more or less is told so (ANTLR's way).
+    if (others.length === 0 && this.tokens[this.index + 1]?.text === text) throw this.unexpected([text], "extraneous");
+    if (others.length === 0 && token.kind === "end" && text !== ":")
+      throw new CelSyntaxError(token.at, `Syntax error: missing '${text}' at '${token.text}'`);
+    throw this.unexpected([text, ...others]);
   }
 
-  private unexpected(expecting: string): CelSyntaxError {
+  private unexpected(expecting: readonly string[], how: "mismatched" | "extraneous" = "mismatched"): CelSyntaxError {
     const { token } = this;
-    return new CelSyntaxError(token.at, `Syntax error: mismatched input '${token.text}' ${expecting}`);
+    const names = expecting.map((text) => (/^(<|[A-Z])/.test(text) ? text : `'${text}'`));
+    const list = names.length === 1 ? names[0] : `{${names.join(", ")}}`;
+    return new CelSyntaxError(token.at, `Syntax error: ${how} input '${token.text}' expecting ${list}`);
   }
 
   expectEnd(): void {
-    if (this.token.kind !== "end") throw this.unexpected("expecting <EOF>");
+    if (this.token.kind === "end") return;
+    const isLast = this.tokens[this.index + 1]?.kind === "end";
+    throw this.unexpected(["<EOF>"], isLast ? "extraneous" : "mismatched");
+  }
+
+  /** @param others that may stand where an expression may begin. Throws where neither does. */
+  private expectBeginning(...others: readonly string[]): void {
+    const { token } = this;
+    const isName = token.kind === "identifier" && !token.quoted;
+    if (token.kind === "literal" || isName) return;
+    if ([...beginnings.keys(), "[?"].some((text) => this.is(text) && (beginnings.get(text) ?? true))) return;
+    if (others.some((text) => this.is(text))) return;
+    const symbols = [...beginnings].filter(([text, isOne]) => isOne || others.includes(text)).map(([text]) => text);
+    throw this.unexpected([...symbols, ...literals, "IDENTIFIER"]);
   }
 
   expression(): Expression {
@@ -161,7 +202,10 @@ class Parser {
 
   private identifier(isRooted: boolean, at: number): Expression {
     const { token } = this;
-    if (token.kind !== "identifier" || token.quoted) throw this.unexpected("expecting an expression");
+    if (token.kind !== "identifier" || token.quoted) {
+      if (!isRooted) this.expectBeginning();
+      throw this.unexpected(["IDENTIFIER"]);
+    }
     if (reserved.has(token.text)) throw new CelSyntaxError(token.at, `reserved identifier: ${token.text}`);
     this.index += 1;
     if (this.is("(")) {
@@ -187,11 +231,14 @@ class Parser {
     const items: Element[] = [];
     let optional = this.take("[?");
     if (!optional) this.expect("[");
-    while (optional || !this.is("]")) {
+    if (!optional) this.expectBeginning("]", ",", "?");
+    while (optional || !(this.is("]") || this.token.kind === "end")) {
       optional ||= this.take("?");
       items.push({ value: this.expression(), optional });
       optional = false;
-      if (!this.take(",")) break;
+      if (this.take(",")) continue;
+      this.expect("]", ",");
+      return { kind: "list", items, at };
     }
     this.expect("]");
     return { kind: "list", items, at };
@@ -199,12 +246,15 @@ class Parser {
 
   private entries(): Entry[] {
     const entries: Entry[] = [];
+    this.expectBeginning("}", ",", "?");
     while (!this.is("}")) {
       const optional = this.take("?");
       const key = this.expression();
       this.expect(":");
       entries.push({ key, value: this.expression(), optional });
-      if (!this.take(",")) break;
+      if (this.take(",")) continue;
+      this.expect("}", ",");
+      return entries;
     }
     this.expect("}");
     return entries;
@@ -213,6 +263,7 @@ class Parser {
   private args(): Expression[] {
     this.expect("(");
     const args: Expression[] = [];
+    this.expectBeginning(")");
     while (!this.is(")")) {
       args.push(this.expression());
       if (!this.take(",")) break;
@@ -226,7 +277,7 @@ class Parser {
     for (;;) {
       const { at } = this.token;
       if (this.take(".?"))
-        operand = { kind: "select", operand, field: this.fieldName(), optional: true, test: false, at };
+        operand = { kind: "select", operand, field: this.optionalField(at), optional: true, test: false, at };
       else if (this.take(".")) operand = this.member(operand, at);
       else if (this.is("[") || this.is("[?")) operand = this.subscript(operand, at);
       else if (this.is("{") && typeNameOf(operand) !== undefined) {
@@ -239,6 +290,7 @@ class Parser {
   private subscript(operand: Expression, at: number): Expression {
     const optional = this.take("[?");
     if (!optional) this.expect("[");
+    if (!optional) this.expectBeginning("?");
     const isOptional = optional || this.take("?");
     const index = this.expression();
     this.expect("]");
@@ -261,13 +313,32 @@ class Parser {
 
   private fieldName(): string {
     const { token } = this;
-    const isName = token.kind === "identifier";
-    if (!isName) throw this.unexpected("expecting IDENTIFIER");
+    if (!isFieldName(token)) throw this.unexpected(["}", ",", "?", "IDENTIFIER", "ESC_IDENTIFIER"]);
     this.index += 1;
     return token.text;
   }
 
+  /** @param dot where the one before it stands */
+  private expectMember(dot: number): void {
+    const { token } = this;
+    if (isFieldName(token)) return;
+    const end = token.kind === "end" ? this.source.length : token.at + this.textOf(token).length;
+    const read = this.source.slice(dot, end);
+    throw new CelSyntaxError(token.at, `Syntax error: no viable alternative at input '${read}'`);
+  }
+
+  private textOf(token: Token): string {
+    const next = this.tokens[this.tokens.indexOf(token) + 1];
+    return this.source.slice(token.at, next?.at).trimEnd();
+  }
+
+  private optionalField(at: number): string {
+    this.expectMember(at);
+    return this.fieldName();
+  }
+
   private member(operand: Expression, at: number): Expression {
+    this.expectMember(at);
     const field = this.fieldName();
     if (!this.is("(")) return { kind: "select", operand, field, optional: false, test: false, at };
     const { at: open } = this.token;
@@ -276,6 +347,9 @@ class Parser {
     return macro ?? { kind: "call", name: field, target: operand, args, at: open };
   }
 }
+
+/** `in` is an operator wherever it stands. */
+const isFieldName = (token: Token): boolean => token.kind === "identifier" && (token.quoted || token.text !== "in");
 
 const call = (at: number, name: string, args: readonly Expression[]): Expression => ({
   kind: "call",
