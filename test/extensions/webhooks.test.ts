@@ -47,6 +47,8 @@ interface Review {
 let server: ExtendedServer;
 let hook: BackingServer;
 const asked: { path: string; review: Review }[] = [];
+/** Called when nobody waits any more for an answer that does not come. */
+let givenUp: () => void = () => undefined;
 
 const patch = (steps: readonly object[]): object => ({
   allowed: true,
@@ -96,7 +98,10 @@ beforeAll(async () => {
       return;
     }
     const answer = answers[path]?.(review);
-    if (!answer) return;
+    if (!answer) {
+      response.once("close", () => givenUp());
+      return;
+    }
     const response_ = { uid: review.request.uid, ...answer };
     response.end(JSON.stringify({ kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", response: response_ }));
   });
@@ -239,6 +244,26 @@ describe("admission webhooks", () => {
     const untrusted = { clientConfig: { service: { namespace: "hooks", name: "hook", path: "/warn" } } };
     await withHooks("Validating", [webhook("/warn", untrusted)], async () => {
       await expect(create(configMap("untrusted"))).rejects.toThrow("failed calling webhook");
+    });
+  });
+
+  test("have no more time than the request, and what its client was told is not done is not done", async () => {
+    await withHooks("Validating", [webhook("/slow", { timeoutSeconds: 2, failurePolicy: "Ignore" })], async () => {
+      asked.length = 0;
+      const given = new Promise<void>((resolve) => {
+        givenUp = resolve;
+      });
+      const namespace = "work";
+      const path = `/api/v1/namespaces/${namespace}/configmaps`;
+      const response = await server.fetch(`${path}?timeout=1s`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(configMap("given-up")),
+      });
+      expect(response.status).toBe(504);
+      await given;
+      await create(configMap("after"));
+      expect((await server.fetch(`${path}/given-up`)).status).toBe(404);
     });
   });
 

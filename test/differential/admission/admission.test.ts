@@ -32,7 +32,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-for (const group of ["webhooks", "policies", "reviews"] as const) {
+for (const group of ["webhooks", "policies", "reviews", "refused"] as const) {
   test(`${group} are upstream's`, () => {
     expect(Object.keys(own[group])).toEqual(Object.keys(recorded[group]));
     const others = Object.entries(recorded[group]).filter(

@@ -2,6 +2,7 @@
 import type { Target } from "../wire/request.ts";
 import { type Call, type HookServer, startHookServer } from "./hook-server.ts";
 import { params, policies, policyRequests } from "./policy-cases.ts";
+import { refusedRequests } from "./refused-cases.ts";
 import { reviewRequests, shownWebhook } from "./review-cases.ts";
 import { configurations, type Sent, services, webhookRequests } from "./webhook-cases.ts";
 
@@ -23,6 +24,8 @@ export interface Answers {
   readonly webhooks: Readonly<Record<string, Answer>>;
   readonly policies: Readonly<Record<string, Answer>>;
   readonly reviews: Readonly<Record<string, Answer>>;
+  /** To configurations and policies that are written wrongly. */
+  readonly refused: Readonly<Record<string, Answer>>;
   /** Series of metrics about webhooks and policies that count, with how much. */
   readonly metrics: readonly string[];
 }
@@ -56,6 +59,7 @@ export async function answersOf(target: Target, { settle, audited }: Surrounding
     const clientConfig = { url: `${hooks.url}/allow`, caBundle: hooks.caBundle };
     await configure(ask, "Validating", "shown", [{ name: "shown.example.com", clientConfig, ...shownWebhook }]);
     await settle();
+    const refused = await played(ask, hooks, "refused", refusedRequests);
     const ofReviews = await played(ask, hooks, "reviews", reviewRequests);
     await ask("DELETE", `${registration}/validatingwebhookconfigurations`);
     const metrics = [...(await counts())]
@@ -75,6 +79,7 @@ export async function answersOf(target: Target, { settle, audited }: Surrounding
       webhooks: annotated("webhooks", ofWebhooks),
       policies: annotated("policies", ofPolicies),
       reviews: annotated("reviews", ofReviews),
+      refused,
       metrics,
     };
   } finally {
@@ -130,10 +135,15 @@ async function prepare(ask: Ask): Promise<void> {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "hooked", labels: { hooked: "yes" } } };
   await made(ask, "/api/v1/namespaces", namespace);
   const within = "/api/v1/namespaces/hooked";
-  await made(ask, `${within}/serviceaccounts`, {
+  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } };
+  await made(ask, `${within}/serviceaccounts`, account);
+  await made(ask, "/api/v1/namespaces", { ...namespace, metadata: { name: "limited" } });
+  await made(ask, "/api/v1/namespaces/limited/serviceaccounts", account);
+  await made(ask, "/api/v1/namespaces/limited/limitranges", {
     apiVersion: "v1",
-    kind: "ServiceAccount",
-    metadata: { name: "default" },
+    kind: "LimitRange",
+    metadata: { name: "l" },
+    spec: { limits: [{ type: "Container", default: { cpu: "1" } }] },
   });
   for (const each of services) await made(ask, `${within}/services`, { apiVersion: "v1", kind: "Service", ...each });
   for (const each of params) await made(ask, `${within}/configmaps`, each);
@@ -199,11 +209,19 @@ function shownBody(text: string): unknown {
   }
   if (value["kind"] === "Status") return value;
   const { labels, annotations } = (value["metadata"] ?? {}) as Fields;
-  const { data, spec } = value as { data?: Fields; spec?: Fields };
+  const { data, spec } = value as { data?: Fields; spec?: Fields & { containers?: Fields[] } };
   const { answer: _, patch: __, long: ___, ...rest } = data ?? {};
   return value["kind"] === "ConfigMap"
     ? { kind: "ConfigMap", labels, annotations, data: rest, binaryData: value["binaryData"] }
-    : { kind: value["kind"], ...(spec?.["maxReplicas"] === undefined ? {} : { spec }) };
+    : {
+        kind: value["kind"],
+        ...(spec?.["maxReplicas"] === undefined && value["kind"] !== "Scale" ? {} : { spec }),
+        ...(spec?.containers
+          ? { containers: spec.containers.map(({ name, resources }) => ({ name, resources })) }
+          : {}),
+        ...(value["kind"] === "PersistentVolume" ? { message: (value["status"] as Fields)["message"] } : {}),
+        ...(value["kind"] === "Namespace" ? { labels } : {}),
+      };
 }
 
 const varying = new Set([
@@ -218,6 +236,8 @@ const varying = new Set([
   "clusterIP",
 ]);
 
+const byManager = (a: Fields, b: Fields): number => (String(a["manager"]) < String(b["manager"]) ? -1 : 1);
+
 /** The request of a review, with a word for what differs from one run to the next. What is null or an empty list is left out: where Go
  *  has either for what is not there, Bramble writes the one or the other. */
 function comparableRequest({ request }: Call): unknown {
@@ -227,6 +247,8 @@ function comparableRequest({ request }: Call): unknown {
     if (key === "userInfo") return (value as Fields)["username"];
     if (key === "clusterIPs") return key;
     if (key === "name" && typeof value === "string") return value.replace(/^kube-api-access-.*/, "kube-api-access");
+    // Those of one second are in another order than those of two.
+    if (key === "managedFields") return walk((value as Fields[]).toSorted(byManager), "");
     if (Array.isArray(value)) return value.map((each) => walk(each, ""));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(

@@ -6,6 +6,7 @@ export const differences: Readonly<Record<string, string>> = {
   "webhooks: patched test-missing-null": times,
   "webhooks: patched test-missing-no-value": times,
   "webhooks: patched unknown-field": times,
+  "webhooks: on-scale": "a Scale is shown without what managers of it there are",
   "reviews: PersistentVolumeClaim made":
     "its phase is there from the start; upstream gives it to what it reads from its store, and so shows it from then on",
 };

@@ -106,7 +106,7 @@ const patch = (steps: unknown): object => ({
 const allowed = { response: { uid: "UID", allowed: true } };
 
 /** By path: `/say` what the object's `answer` is, `/patch` with its `patch`, `/append/x` puts x behind its `log`, `/once/x` the same
- *  if it is not there yet, `/step/x` makes the step of a patch that x is in base64, and `/allow` nothing. */
+ *  if it is not there yet, `/container/x` adds one to a Pod that lacks it, `/step/x` makes the step of a patch that x is in base64, and `/allow` nothing. */
 function saidOf(path: string, request: ReviewRequest | undefined): Said {
   const [, verb = "", what = ""] = path.split("/");
   const { data = {} } = request?.object ?? request?.oldObject ?? {};
@@ -120,6 +120,11 @@ function saidOf(path: string, request: ReviewRequest | undefined): Said {
     case "once":
       if (verb === "once" && log.includes(what)) return allowed;
       return { response: patch([{ op: "add", path: "/data/log", value: log + what }]) };
+    case "container": {
+      const { containers = [] } = (request?.object?.["spec"] ?? {}) as { containers?: { name: string }[] };
+      if (containers.some(({ name }) => name === what)) return allowed;
+      return { response: patch([{ op: "add", path: "/spec/containers/-", value: { name: what, image: what } }]) };
+    }
     case "step":
       return { response: patch([JSON.parse(Buffer.from(what, "base64url").toString())]) };
     default:

@@ -20,6 +20,7 @@ interface Configuration {
   readonly webhooks: readonly object[];
 }
 
+const pods = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] };
 const maps = { apiGroups: [""], apiVersions: ["v1"], operations: ["*"], resources: ["configmaps"] };
 
 export function configurations({ url, otherUrl, plainUrl, closedUrl, caBundle }: HookServer): Configuration[] {
@@ -152,6 +153,49 @@ export function configurations({ url, otherUrl, plainUrl, closedUrl, caBundle }:
       hook("exact", "/allow/exact", {
         matchPolicy: "Exact",
         rules: [{ ...maps, apiGroups: ["autoscaling"], apiVersions: ["v1"], resources: ["horizontalpodautoscalers"] }],
+      }),
+    ),
+    mutating(
+      "re-plugin",
+      hook("a.re-plugin", "/allow/a", { ...needed, rules: [pods] }),
+      hook("b.re-plugin", step({ op: "add", path: "/spec/containers/1", value: { name: "d", image: "d" } }), {
+        rules: [pods],
+      }),
+    ),
+    mutating("re-plugin-last", hook("a.re-plugin-last", "/container/d", { ...needed, rules: [pods] })),
+    mutating(
+      "re-when",
+      hook("a.re-when", "/append/a", { ...needed, ...when("!has(object.data.log) || size(object.data.log) < 2") }),
+      hook("b.re-when", "/append/b"),
+    ),
+    mutating(
+      "on-status",
+      hook("on-status", step({ op: "add", path: "/status/message", value: "by webhook" }), {
+        rules: [{ ...maps, resources: ["persistentvolumes/status"] }],
+      }),
+    ),
+    mutating(
+      "on-scale",
+      hook("on-scale", step({ op: "replace", path: "/spec/replicas", value: 3 }), {
+        objectSelector: {},
+        rules: [{ ...maps, apiGroups: ["apps"], resources: ["deployments/scale"] }],
+      }),
+    ),
+    mutating("relabels", hook("relabels", label("hooked", "yes"), { rules: [{ ...maps, resources: ["namespaces"] }] })),
+    validating(
+      "relabelled",
+      hook("relabelled", "/allow/relabelled", {
+        objectSelector: { matchLabels: { case: "relabels" } },
+        namespaceSelector: { matchLabels: { hooked: "yes" } },
+        rules: [{ ...maps, resources: ["namespaces"] }],
+      }),
+    ),
+    validating(
+      "on-reviews",
+      hook("on-reviews", "/allow/reviews", {
+        objectSelector: {},
+        namespaceSelector: { matchLabels: { hooked: "yes" } },
+        rules: [{ ...maps, apiGroups: ["authorization.k8s.io"], resources: ["*"] }],
       }),
     ),
     ...Object.entries(conditions).map(([name, fields]) => validating(name, hook(name, "/allow", fields))),
@@ -405,10 +449,6 @@ export const webhookRequests: readonly Sent[] = [
   created("slow", "slow", { answer: JSON.stringify(hanging) }),
   created("slow-ignored", "slow-ignored", { answer: JSON.stringify(hanging) }),
   created("slow-by-retries", "slow", { answer: JSON.stringify(plain(503, "", { "retry-after": "2" })) }),
-  {
-    ...created("request-timeout", "v-fail", { answer: JSON.stringify({ response: ok }) }),
-    path: "configmaps?dryRun=All&timeout=3s",
-  },
   ...["refused", "refused-ignored", "untrusted", "other-name", "not-secure", "no-such-host"].map((of) => created(of)),
   ...["service-missing", "service-port", "service-external"].map((of) => created(of)),
   ...["re-both", "re-once", "re-none", "re-last", "re-same", "re-unknown", "re-empty", "re-selected"].map((of) =>
@@ -431,6 +471,70 @@ export const webhookRequests: readonly Sent[] = [
     { name: `${of} of all`, method: "DELETE", path: `configmaps?labelSelector=case%3D${of}` },
   ]),
   { name: "on-connect", path: "pods/none/exec?command=a" },
+  ...["re-plugin", "re-plugin-last"].map(
+    (of): Sent => ({
+      name: of,
+      path: "/api/v1/namespaces/limited/pods?dryRun=All",
+      body: {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "x", labels: { case: of } },
+        spec: { containers: [{ name: "c", image: "c" }] },
+      },
+    }),
+  ),
+  created("re-when"),
+  {
+    name: "on-status made",
+    path: "/api/v1/persistentvolumes",
+    body: {
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: { name: "on-status", labels: { case: "on-status" } },
+      spec: { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/x" } },
+    },
+  },
+  {
+    name: "on-status",
+    method: "PATCH",
+    path: "/api/v1/persistentvolumes/on-status/status",
+    type: "application/merge-patch+json",
+    body: { status: { reason: "r" } },
+  },
+  {
+    name: "on-scale made",
+    path: "/apis/apps/v1/namespaces/hooked/deployments",
+    body: {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "on-scale" },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "c" }] } },
+      },
+    },
+  },
+  {
+    name: "on-scale",
+    method: "PATCH",
+    path: "/apis/apps/v1/namespaces/hooked/deployments/on-scale/scale",
+    type: "application/merge-patch+json",
+    body: { spec: { replicas: 9 } },
+    shows: "requests",
+  },
+  { name: "relabels", path: "/api/v1/namespaces?dryRun=All", body: namespace("n", { case: "relabels" }) },
+  ...["hooked", "default", "nowhere"].map(
+    (where): Sent => ({
+      name: `on-reviews in ${where}`,
+      path: `/apis/authorization.k8s.io/v1/namespaces/${where}/localsubjectaccessreviews`,
+      body: {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "LocalSubjectAccessReview",
+        metadata: { namespace: where },
+        spec: { user: "u", resourceAttributes: { namespace: where, verb: "get", resource: "pods" } },
+      },
+    }),
+  ),
   { name: "scoped", path: "configmaps?dryRun=All", body: configMap("scoped") },
   { name: "scoped namespace", path: "/api/v1/namespaces?dryRun=All", body: namespace("n", { case: "scoped" }) },
   { name: "unscoped", path: "configmaps?dryRun=All", body: configMap("unscoped") },

@@ -155,8 +155,10 @@ function validateValidation({ expression, message = "", messageExpression = "", 
 }
 
 function validateAuditAnnotations(name: string, annotations: readonly AuditAnnotation[], field: Field): void {
+  // Upstream shows them under the names that they have in Go.
+  const shown = annotations.map(({ key, valueExpression }) => ({ Key: key, ValueExpression: valueExpression }));
   if (annotations.length > maxAuditAnnotations)
-    field.invalid(annotations, `must not have more than ${maxAuditAnnotations} auditAnnotations`);
+    field.invalid(shown, `must not have more than ${maxAuditAnnotations} auditAnnotations`);
   const seen = new Set<string>();
   each(annotations, field, ({ key, valueExpression }, at) => {
     if (name === "") at.at("key").invalid(key, "requires metadata.name be non-empty");
