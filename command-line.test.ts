@@ -55,6 +55,13 @@ describe("help", () => {
   });
 });
 
+test("a machine can be checked with every flag that it is to be started with", () => {
+  const flagsOf = (name: string): string[] =>
+    program.commands.find((command) => command.name() === name)?.options.map(({ long }) => long ?? "") ?? [];
+  const known = new Set(flagsOf("check"));
+  expect([...flagsOf("master"), ...flagsOf("worker")].filter((flag) => !known.has(flag))).toEqual([]);
+});
+
 /** What a document shows as code: blocks, and spans in a line. A span may go on in the next line. */
 function codeOf(file: string): string[] {
   const text = readFileSync(join(import.meta.dir, file), "utf8");

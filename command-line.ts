@@ -207,7 +207,8 @@ function addMachineCommands(program: Command): void {
         "--fix [WHAT]",
         "write what can be: cgroups (a Raspberry Pi's boot arguments), docker (log bounds and live-restore in daemon.json), journal (its bound); all, or those named with commas between",
       ),
-    masterOptions,
+    // install.sh gives it the flags of what the board is to be.
+    { ...workerOptions, ...masterOptions },
     async (settings, given) => {
       const { runCheck } = await import("./agent/check/check.ts");
       process.exitCode = await runCheck(settings, {
