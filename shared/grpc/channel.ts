@@ -22,6 +22,8 @@ export interface ChannelOptions {
   /** Looks by pings for a server that is gone without a word. Many servers take pings without calls as abuse. */
   readonly pings?: boolean;
   readonly userAgent?: string;
+  /** A connection is made once the server has spoken HTTP/2, as with gRPC's own clients: what listens may be something else. */
+  readonly awaitsSettings?: boolean;
 }
 
 export interface ChannelCredentials {
@@ -171,7 +173,7 @@ export class GrpcChannel {
         () => session.destroy(new Error(`no connection within ${this.#connect_ms} ms`)),
         this.#connect_ms,
       );
-      session.once("connect", () => {
+      session.once(this.#options.awaitsSettings ? "remoteSettings" : "connect", () => {
         clearTimeout(timer);
         session.setLocalWindowSize?.(window_bytes);
         this.#heard_ms = performance.now();

@@ -55,6 +55,7 @@ async function ask(
     connect_ms: timeout_ms + 1_000,
     longestMessage_bytes,
     userAgent: "kube-probe/1.35",
+    awaitsSettings: true,
   });
   try {
     const request = HealthCheckRequest.encode({ service });

@@ -134,6 +134,14 @@ test("gRPC health", async () => {
   expect((await check("none")).output).toContain("does not implement the grpc health protocol");
 });
 
+test("gRPC: a server that speaks something else is not reached", async () => {
+  const port = await serve((_, response) => void response.end("plain"));
+  expect(await checkGrpcHealth("127.0.0.1", port, "", 100)).toEqual({
+    result: "failure",
+    output: `timeout: failed to connect service "127.0.0.1:${port}" within 100ms: context deadline exceeded`,
+  });
+});
+
 test("gRPC: a server that nobody reaches yet is tried again for as long as the probe may take", async () => {
   const port = await serve(() => undefined);
   servers.splice(0)[0]?.close();
