@@ -21,6 +21,12 @@ const forPeople =
 const statusOf = (error: unknown): number =>
   error instanceof Error && "exitStatus" in error && typeof error.exitStatus === "number" ? error.exitStatus : 1;
 
+// Whoever reads what a command prints may have enough of it: `bramble status | head -1`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 await commandLine()
   .parseAsync()
   .then(() => runAsked())

@@ -158,3 +158,12 @@ test("a flag that wants a whole number takes nothing else", () => {
     }
   }
 });
+
+test("a reader that has enough of what a command prints ends it without a word", () => {
+  const { stderr } = Bun.spawnSync({
+    cmd: ["sh", "-c", `for _ in 1 2 3; do "$0" bramble.ts help master | true; done`, process.execPath],
+    cwd: import.meta.dir,
+    stderr: "pipe",
+  });
+  expect(stderr.toString()).toBe("");
+});
