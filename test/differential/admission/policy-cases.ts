@@ -288,6 +288,24 @@ export const policies: readonly PolicyCase[] = [
   policy("on-token", [says("request.kind.kind + request.resource.resource + request.subResource + object.kind")], {
     matchConstraints: { ...everyMap, resourceRules: [{ ...maps, resources: ["serviceaccounts/token"] }] },
   }),
+  ...(
+    [
+      ["on-eviction", "pods/eviction", "object.metadata.name + object.metadata.namespace"],
+      ["on-binding", "pods/binding", "object.target.name + string(has(object.metadata.uid))"],
+      ["on-ephemeral", "pods/ephemeralcontainers", "string(size(object.spec.ephemeralContainers))"],
+      ["on-resize", "pods/resize", "object.metadata.name + string(has(oldObject.spec))"],
+      ["on-scale", "deployments/scale", "string(object.spec.replicas) + string(oldObject.spec.replicas)"],
+      ["on-proxy", "services/proxy", "object.path + request.name"],
+      ["on-finalize", "namespaces/finalize", "object.metadata.name + string(namespaceObject == null)"],
+    ] as const
+  ).map(([name, resource, shown]) =>
+    policy(name, [says(`request.operation + request.kind.kind + object.kind + request.subResource + ${shown}`)], {
+      matchConstraints: {
+        ...everyMap,
+        resourceRules: [{ ...maps, apiGroups: ["", "apps"], resources: [resource] }],
+      },
+    }),
+  ),
   policy(
     "two-policies-a",
     [says("'a'")],
@@ -349,6 +367,13 @@ const others = new Set([
   "on-policies",
   "on-exec",
   "on-token",
+  "on-eviction",
+  "on-binding",
+  "on-ephemeral",
+  "on-resize",
+  "on-scale",
+  "on-proxy",
+  "on-finalize",
   "param-of-cluster",
   "param-of-namespace",
   "namespace-of-cluster",
@@ -427,6 +452,54 @@ export const policyRequests: readonly Sent[] = [
     name: "on-token",
     path: "serviceaccounts/default/token",
     body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} },
+  },
+  {
+    name: "on-eviction made",
+    path: "pods",
+    body: {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "p" },
+      spec: { containers: [{ name: "c", image: "c" }] },
+    },
+  },
+  {
+    name: "on-eviction",
+    path: "pods/p/eviction",
+    body: { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "p" } },
+  },
+  {
+    name: "on-binding",
+    path: "pods/p/binding",
+    body: { apiVersion: "v1", kind: "Binding", metadata: { name: "p" }, target: { kind: "Node", name: "n" } },
+  },
+  {
+    name: "on-ephemeral",
+    method: "PATCH",
+    path: "pods/p/ephemeralcontainers",
+    type: "application/strategic-merge-patch+json",
+    body: { spec: { ephemeralContainers: [{ name: "e", image: "e" }] } },
+  },
+  {
+    name: "on-resize",
+    method: "PATCH",
+    path: "pods/p/resize",
+    type: "application/strategic-merge-patch+json",
+    body: { spec: { containers: [{ name: "c", resources: { requests: { cpu: "1" } } }] } },
+  },
+  {
+    name: "on-scale",
+    method: "PATCH",
+    path: "/apis/apps/v1/namespaces/hooked/deployments/on-scale/scale",
+    type: "application/merge-patch+json",
+    body: { spec: { replicas: 9 } },
+  },
+  { name: "on-proxy", method: "GET", path: "services/there:443/proxy/a" },
+  {
+    name: "on-finalize",
+    method: "PUT",
+    path: "/api/v1/namespaces/default/finalize",
+    body: { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" }, spec: { finalizers: ["kubernetes"] } },
   },
   { name: "two-policies", path: "configmaps?dryRun=All", body: configMap({ two: "1" }) },
   {
