@@ -43,7 +43,7 @@ export interface NodeView {
 const MOST_PAIRS = 200_000;
 
 /** How many of a Service's ports can be served: all, but where its author wrote thousands of them and of addresses. */
-export function servedPortCount({ spec, status }: Service, slices: readonly EndpointSlice[]): number {
+function servedPortCount({ spec, status }: Service, slices: readonly EndpointSlice[]): number {
   const count = spec?.ports?.length ?? 0;
   const balanced = (status?.loadBalancer?.ingress?.length ?? 0) * (1 + (spec?.loadBalancerSourceRanges?.length ?? 0));
   const endpoints = slices.reduce((sum, slice) => sum + (slice.endpoints?.length ?? 0), 0);

@@ -8,7 +8,7 @@ export const runtimeService = "/runtime.v1.RuntimeService/";
 export const imageService = "/runtime.v1.ImageService/";
 
 export const Empty = message({});
-export const wrappedInteger = message({ value: integer(1) });
+const wrappedInteger = message({ value: integer(1) });
 
 export const VersionResponse = message({
   runtimeName: string(2),

@@ -4,7 +4,7 @@ import { UnreadBytes, type UnreadStream } from "#shared/http/unread-bytes.ts";
 import type { HttpResponse } from "./arrival.ts";
 
 /** Larger bodies are not worth the copy that joining them with their head takes. */
-export const JOIN_UP_TO = 64 * 1024;
+const JOIN_UP_TO = 64 * 1024;
 /** Of all answers together. A few connections may carry thousands, each with an object of a megabyte. */
 const MOST_UNTAKEN_BYTES = 64 * 1024 * 1024;
 
