@@ -5,7 +5,7 @@ export const LARGE_BYTES = 128 * 1024;
 /** As much as the largest body has; of shorter ones so many at once. */
 const AT_ONCE_BYTES = 3 * 1024 * 1024;
 /** Then the next one goes on all the same: a webhook that is asked may ask in turn, with a large body of its own. */
-const LONGEST_MS = 1000;
+const LONGEST_MS = 5000;
 
 interface Waiting {
   readonly bytes: number;
