@@ -4,34 +4,41 @@ import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { ApiResponse, RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { listResponse, objectResponse, valueResponse } from "./answer.ts";
+import type { EndpointParts } from "./endpoint.ts";
 import { type EndpointRequest, scopeOf } from "./endpoint-request.ts";
 import { checkedParameters, listEntries } from "./list.ts";
 import { readListOptions } from "./list-options.ts";
 import { remove, warnOfPropagation } from "./remove.ts";
 import { nameOf, namespaceOf, selectorsOf, storedOf } from "./request-target.ts";
 import { parseSelection } from "./selection.ts";
+import { removeUnreadable } from "./unreadable.ts";
 import { deleteOptions, givenOf } from "./write-options.ts";
-import type { WriteParts, WriteScope } from "./write-scope.ts";
+import { addressedKey, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** Deletes of a collection that run at once. */
 const DELETES_AT_ONCE = 50;
 
-export async function removeOne(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
+export async function removeOne(parts: EndpointParts, request: EndpointRequest): Promise<ApiResponse> {
   const { context, resource, accepted } = request;
   const body = await context.body.read();
   const options = deleteOptions(body, context.headers["content-type"], context.query);
   context.audit?.requestObject(auditedOptions(body, options));
   const scope = { ...scopeOf(request, undefined, options.isDryRun), options: givenOf(options) };
-  const { entry, isGone } = await remove(parts, scope, nameOf(context), options);
+  const name = nameOf(context);
+  const { group, plural } = resource.declaration.ref;
+  const gone = (uid: string | undefined): ApiResponse => {
+    const details = { name, ...(group ? { group } : {}), kind: plural, uid };
+    return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }, 200, accepted);
+  };
+  if (await removeUnreadable(parts, context, scope, addressedKey(scope, name), options)) return gone(undefined);
+  const { entry, isGone } = await remove(parts, scope, name, options);
   if (!isGone || resource.declaration.strategy?.answersDeleteWithObject) {
     await resource.ready([entry]);
     // Upstream says so of the older of the two options alone.
     const answersLater = !isGone && !scope.dryRun && options.orphanDependents === false;
     return objectResponse(context, accepted, resource, resource.serve(entry), answersLater ? 202 : 200);
   }
-  const { group, plural } = resource.declaration.ref;
-  const details = { name: entry.name, ...(group ? { group } : {}), kind: plural, uid: entry.view().metadata.uid };
-  return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }, 200, accepted);
+  return gone(entry.view().metadata.uid);
 }
 
 /** Deletes what a list with the same selectors would show; of a list in pages, the first. */

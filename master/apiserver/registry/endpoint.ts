@@ -36,6 +36,7 @@ import {
 import { parseSelection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { Exchange, SubresourceHandler } from "./subresource-handler.ts";
+import { noObject } from "./unreadable.ts";
 import { anotherUid, type PartialUpdate, update } from "./update.ts";
 import { BookmarkTicker, watchEntries, watchParameters } from "./watch.ts";
 import { writeOptions } from "./write-options.ts";
@@ -161,7 +162,7 @@ export class ResourceEndpoint {
     const key = namespaced ? `${info.namespace ?? ""}/${name}` : name;
     const cache = resource.stored?.cache;
     const entry = behind === undefined ? cache?.get(key) : await this.#storedEntry(cache, key);
-    if (!entry) throw notFound(resource.name, name);
+    if (!entry) throw noObject(resource, cache, key, name);
     return entry;
   }
 

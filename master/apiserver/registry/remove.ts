@@ -9,6 +9,7 @@ import { toStoredText } from "../watch-cache/stored-text.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { rfc3339 } from "./rfc3339.ts";
+import { noObject } from "./unreadable.ts";
 import { addressedKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
@@ -45,7 +46,7 @@ export async function remove(
   warnOfPropagation(scope, options);
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);
-    if (!live) throw notFound(scope.resource.name, name);
+    if (!live) throw noObject(scope.resource, scope.stored.cache, key, name);
     checkPreconditions(scope, name, live, options);
     try {
       return await removeOnce(parts, scope, live, options, shown);

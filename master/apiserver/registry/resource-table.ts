@@ -1,8 +1,10 @@
 /** The served resources, which may come and go while the server runs (CustomResourceDefinitions). */
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
+import type { ResourceCache } from "../watch-cache/resource-cache.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { indexerOf, ServedResource, type StoredResource } from "./served-resource.ts";
+import { storedFormOf } from "./stored-form.ts";
 
 const addressOf = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
 
@@ -61,12 +63,16 @@ export class ResourceTable {
     if (declaration.virtual || !writable) return undefined;
     const id = idOf(declaration);
     const present = this.#stored.get(id);
-    const cache = present?.cache ?? (await this.#hub.attach(prefixOf(declaration), indexerOf(declaration)));
+    const cache = present?.cache ?? (await this.#attach(declaration));
     const stored = { declaration, cache };
     const { group, plural } = declaration.ref;
     if (!declaration.custom) this.#builtin.set(plural, [group, plural]);
     this.#stored.set(id, stored);
     return stored;
+  }
+
+  #attach(declaration: ResourceDeclaration): Promise<ResourceCache> {
+    return this.#hub.attach(prefixOf(declaration), indexerOf(declaration), storedFormOf(declaration));
   }
 
   /** Whose a key of the store is, or all keys that begin so; undefined: no resource's. */

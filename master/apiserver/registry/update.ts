@@ -14,6 +14,7 @@ import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
+import { noObject } from "./unreadable.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import { addressedKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -55,7 +56,7 @@ export async function update(parts: WriteParts, scope: WriteScope, change: Chang
   const attempts = change.attempts ?? MAX_ATTEMPTS;
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);
-    if (!live) throw notFound(scope.resource.name, change.name);
+    if (!live) throw noObject(scope.resource, scope.stored.cache, key, change.name);
     try {
       return await updateOnce(parts, scope, change, live);
     } catch (error) {

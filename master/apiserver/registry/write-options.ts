@@ -84,6 +84,17 @@ export function checkDeleteOptions({ propagationPolicy: policy, orphanDependents
   });
 }
 
+/** What says how an object is deleted has no place where it cannot be read (upstream's ValidateIgnoreStoreReadError). Throws Invalid. */
+export function checkUnreadableOptions(options: DeleteOptions): void {
+  const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;
+  throwFaults("DeleteOptions", (root) => {
+    const field = root.at("ignoreStoreReadErrorWithClusterBreakingPotential");
+    const refuse = (name: string): void => field.invalid(true, `cannot be set together with .${name}`);
+    if ((options.dryRun ?? []).length > 0) refuse("dryRun");
+    for (const name of others) if (options[name] !== undefined) refuse(name);
+  });
+}
+
 /** What a client said of a deletion, as admission is shown it. */
 export function givenOf(options: DeleteOptions): object {
   const { apiVersion: _, kind: __, dryRun: ___, ...rest } = options;
@@ -133,10 +144,12 @@ function queryOptions(query: URLSearchParams): DeleteOptions {
   const grace = query.get("gracePeriodSeconds");
   const policy = query.get("propagationPolicy");
   const orphan = query.get("orphanDependents");
+  const ignores = query.get("ignoreStoreReadErrorWithClusterBreakingPotential");
   return {
     ...(grace === null ? {} : { gracePeriodSeconds: integerOf(grace) }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
     ...(orphan === null ? {} : { orphanDependents: isTrue(orphan) }),
+    ...(ignores === null ? {} : { ignoreStoreReadErrorWithClusterBreakingPotential: isTrue(ignores) }),
     ...preconditionsOf(query),
     dryRun: query.getAll("dryRun"),
   };

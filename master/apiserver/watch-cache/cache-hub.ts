@@ -12,7 +12,7 @@ import {
   StoreUnavailableError,
 } from "../../store/store.ts";
 import { LooseTexts } from "./packed-text.ts";
-import { type Indexer, ResourceCache } from "./resource-cache.ts";
+import { type Decoder, type Indexer, ResourceCache } from "./resource-cache.ts";
 
 const ROOT = "/registry/";
 const PAGE = 500;
@@ -81,13 +81,13 @@ export class CacheHub {
     await this.waitFor(now);
   }
 
-  /** A cache of the keys under `prefix`, filled. */
-  async attach(prefix: string, indexer: Indexer): Promise<ResourceCache> {
+  /** A cache of the keys under `prefix`, filled. Without a decoder, values are what they say. */
+  async attach(prefix: string, indexer: Indexer, decoder: Decoder = asItIs): Promise<ResourceCache> {
     const present = this.#attached.get(prefix);
     if (present) throw new Error(`a cache of ${prefix} exists already`);
     // Before the start the list is of the oldest revision, and history comes with the watch.
     const offered = (key: string, stored: string): KubeObject | undefined => this.#takeOffer(key, stored);
-    const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose, this.#report);
+    const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose, this.#report, decoder);
     const attached: Attached = { cache, early: [] };
     const missed = this.#following ? this.#claim(prefix) : [];
     this.#attached.set(prefix, attached);
@@ -319,6 +319,8 @@ export class CacheHub {
     this.#fail(new Error("the API server is stopping"));
   }
 }
+
+const asItIs: Decoder = () => undefined;
 
 function tooLargeResourceVersion(wanted: number, current: number): StatusError {
   return new StatusError("Timeout", `Timeout: Too large resource version: ${wanted}, current: ${current}`, {

@@ -7,7 +7,7 @@ import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
 import { type LooseTexts, Packer } from "./packed-text.ts";
-import { deepFreeze, parseFrozen, servedText } from "./stored-text.ts";
+import { deepFreeze, isAtRest, parseLossless, toStoredText } from "./stored-text.ts";
 
 export interface CacheEvent {
   readonly type: "ADDED" | "MODIFIED" | "DELETED";
@@ -25,6 +25,15 @@ const KEPT_EVENTS = 128;
 const MARK_EVERY = 64;
 
 export type Indexer = (view: KubeObject) => Indexed;
+
+/** Gives what a value of the store is read as, where that is another than it says itself; throws where it is no object of its kind. */
+export type Decoder = (value: KubeObject, key: string) => KubeObject | undefined;
+
+/** A value of the store that is no object. */
+export interface Unreadable {
+  readonly revision: number;
+  readonly why: string;
+}
 
 /** Hands over the object that a text was made from, so that it need not be parsed again. It lacks the revision. */
 export type ViewSource = (key: string, stored: string) => KubeObject | undefined;
@@ -45,6 +54,7 @@ export class ResourceCache {
   readonly #listeners = new Set<CacheListener>();
   readonly #closers = new Set<() => void>();
   readonly #packer = new Packer();
+  readonly #unreadable = new Map<string, Unreadable>();
 
   constructor(
     /** `/registry/pods/` */
@@ -54,6 +64,7 @@ export class ResourceCache {
     private readonly viewOf: ViewSource,
     private readonly loose: LooseTexts,
     private readonly report: (message: string) => void,
+    private readonly decode: Decoder,
   ) {
     this.#historyStart = start;
     this.#filledAt = start;
@@ -69,6 +80,11 @@ export class ResourceCache {
 
   get(key: string): Entry | undefined {
     return this.#entries.get(key);
+  }
+
+  /** What is there under a key, but is no object that can be read. */
+  unreadable(key: string): Unreadable | undefined {
+    return this.#unreadable.get(key);
   }
 
   keys(): IterableIterator<string> {
@@ -101,9 +117,12 @@ export class ResourceCache {
   fill(items: readonly StoredValue[]): void {
     for (const { key, value, revision } of items) {
       // Parsed for the index alone: most of what a store holds nobody asks for soon.
-      const indexed = this.#readable(key, () => this.indexer(JSON.parse(value)));
-      if (!indexed) continue;
-      const entry = new Entry(key.slice(this.prefix.length), revision, value, indexed, undefined);
+      const entry = this.#readable({ key, value, revision }, () => {
+        const own = key.slice(this.prefix.length);
+        const { text, object } = this.#read(own, value);
+        return new Entry(own, revision, text, this.indexer(object), undefined);
+      });
+      if (!entry) continue;
       this.#entries.set(entry.key, entry);
       this.loose.add(entry, this.#packer);
     }
@@ -126,6 +145,7 @@ export class ResourceCache {
   clear(): void {
     for (const entry of this.#entries.values()) this.loose.leave(entry);
     this.#entries.clear();
+    this.#unreadable.clear();
     this.#sorted = [];
     this.#events = [];
     this.#marks = [];
@@ -134,41 +154,56 @@ export class ResourceCache {
 
   /** Gives what `read` makes of a value, or reports that it is no object of this kind: one bad value, which only a hand in the
    *  store itself writes, must not keep all others from their readers. */
-  #readable<T>(storeKey: string, read: () => T): T | undefined {
+  #readable<T>({ key, revision }: StoredValue, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
-      this.report(
-        `${storeKey} in the store is no object that can be served, and is left out: mend or delete it there (${error})`,
-      );
+      const why = error instanceof Error ? error.message : String(error);
+      this.#unreadable.set(key.slice(this.prefix.length), { revision, why });
+      this.report(`${key} in the store is no object that can be read, and is left out: ${why}`);
       return undefined;
     }
   }
 
-  /** The entries of those values of the store that can be read; they need not be the present ones. */
+  /** What a value is read as, and the text of that as it would rest. Throws where it is no object of this kind. */
+  #read(key: string, stored: string): { readonly text: string; readonly object: KubeObject } {
+    const parsed = parseLossless(stored) as KubeObject;
+    const decoded = this.decode(parsed, key);
+    if (!decoded && isAtRest(stored, parsed)) return { text: stored, object: parsed };
+    const object = decoded ?? parsed;
+    return { text: toStoredText(object), object };
+  }
+
+  /** The entries of those values of the store that can be read, of whatever time. */
   entriesOf(items: readonly StoredValue[]): Entry[] {
     return items.flatMap(({ key, value, revision }) => {
-      const entry = this.#readable(key, () => this.entryOf(key, value, revision));
-      return entry ? [entry] : [];
+      try {
+        return [this.entryOf(key, value, revision)];
+      } catch {
+        // It was reported when it came.
+        return [];
+      }
     });
   }
 
   /** An entry from a value of the store, which need not be the present one. Throws if that is no object of this kind. */
   entryOf(storeKey: string, stored: string, revision: number): Entry {
-    const offered = this.viewOf(storeKey, stored);
-    if (offered) offered.metadata.resourceVersion = String(revision);
-    const view = offered ? deepFreeze(offered) : parseFrozen(servedText(stored, revision));
-    return new Entry(storeKey.slice(this.prefix.length), revision, stored, this.indexer(view), view);
+    const key = storeKey.slice(this.prefix.length);
+    const own = this.viewOf(storeKey, stored);
+    const { text, object } = own ? { text: stored, object: own } : this.#read(key, stored);
+    object.metadata.resourceVersion = String(revision);
+    return new Entry(key, revision, text, this.indexer(object), deepFreeze(object));
   }
 
   apply(event: StoreEvent): void {
     if (event.revision <= this.#filledAt) return;
     const key = event.key.slice(this.prefix.length);
     const previous = this.#entries.get(key);
+    this.#unreadable.delete(key);
     const entry =
       event.type === "delete"
         ? undefined
-        : this.#readable(event.key, () => this.entryOf(event.key, event.value, event.revision));
+        : this.#readable(event, () => this.entryOf(event.key, event.value, event.revision));
     if (!entry) {
       if (!previous) return;
       this.#entries.delete(key);

@@ -47,6 +47,12 @@ export function toUnstoredText(object: KubeObject): string {
 
 const metadataMark = '"metadata":{';
 
+/** Whether a text is as one that this server wrote: what is spliced in finds its place. A hand in the store may have written another. */
+export function isAtRest(text: string, { apiVersion, kind, metadata }: KubeObject): boolean {
+  const head = `{"apiVersion":${JSON.stringify(apiVersion)},"kind":${JSON.stringify(kind)},${metadataMark}`;
+  return metadata.resourceVersion === undefined && text.startsWith(head);
+}
+
 /** Where the first field of metadata begins. */
 function metadataStart(stored: string): number {
   return stored.indexOf(metadataMark) + metadataMark.length;
@@ -71,9 +77,11 @@ export function bareObject({ apiVersion: _, kind: __, ...rest }: KubeObject): ob
 
 /** Parses without loss and freezes. */
 export function parseFrozen(text: string): KubeObject {
-  const value = lossy.test(text) ? decodeJson(text).value : JSON.parse(text);
-  return deepFreeze(value as KubeObject);
+  return deepFreeze(parseLossless(text) as KubeObject);
 }
+
+/** Parses JSON without loss. */
+export const parseLossless = (text: string): unknown => (lossy.test(text) ? decodeJson(text).value : JSON.parse(text));
 
 /** Freezes a value and what it holds; parts that are frozen already are taken to be so to the bottom. */
 export function deepFreeze<T>(value: T): T {

@@ -1,0 +1,80 @@
+/** What a hand wrote into the store, in place of objects of every kind: the API server starts over it, serves all else, says what it
+ *  cannot read, and lets it be deleted. */
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { StatusError } from "#shared/api/errors.ts";
+import type { HttpClient } from "#shared/client/http-client.ts";
+import { openSqliteStore } from "../../master/store/sqlite-store.ts";
+import { ServerProcess } from "../fuzz/server-process.ts";
+import { type OddValue, oddValues } from "./odd-values.ts";
+
+setDefaultTimeout(600_000);
+
+const server = new ServerProcess();
+afterAll(() => server.remove());
+const namespace = "odd";
+const AT_ONCE = 16;
+let client: HttpClient | undefined;
+
+async function codeOf(
+  method: "GET" | "POST" | "DELETE",
+  path: string,
+  body?: object,
+): Promise<{ code: number; message: string }> {
+  client ??= server.client();
+  try {
+    await client.raw({ method, path, body });
+    return { code: 200, message: "" };
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    return { code: error.code, message: error.message };
+  }
+}
+
+async function put(values: readonly OddValue[]): Promise<void> {
+  const store = await openSqliteStore({ path: server.database });
+  for (const { key, text } of values) await store.create(key, text);
+  await store.close();
+}
+
+test("an API server starts over objects that nobody could create, and each of them can be deleted", async () => {
+  await server.start();
+  await server.client().raw({
+    method: "POST",
+    path: "/api/v1/namespaces",
+    body: { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+  });
+  await server.stop();
+  const values: OddValue[] = [];
+  for await (const value of oddValues(namespace)) values.push(value);
+  await put(values);
+  await server.start();
+  const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ordinary" } };
+  expect(await codeOf("POST", "/api/v1/namespaces/default/configmaps", map)).toEqual({ code: 200, message: "" });
+
+  const faults: string[] = [];
+  let unreadable = 0;
+  const check = async ({ path, key, kind, how }: OddValue): Promise<void> => {
+    const read = await codeOf("GET", path);
+    const isUnreadable = read.code === 500 && read.message.includes(`corrupt object, Code: 7, Key: ${key},`);
+    if (!isUnreadable && read.code !== 200) faults.push(`${kind} ${how}: GET ${read.code} ${read.message}`);
+    if (isUnreadable) {
+      unreadable += 1;
+      const asked = how === "half" ? await codeOf("DELETE", path) : read;
+      if (asked.code !== 500) faults.push(`${kind} ${how}: DELETE ${asked.code} ${asked.message}`);
+    }
+    const query = isUnreadable ? "ignoreStoreReadErrorWithClusterBreakingPotential=true" : "gracePeriodSeconds=0";
+    const removed = await codeOf("DELETE", `${path}?${query}`);
+    if (removed.code !== 200) faults.push(`${kind} ${how}: DELETE ${removed.code} ${removed.message}`);
+    if (isUnreadable && !said.includes(`${key} in the store is no object that can be read, and is left out: `))
+      faults.push(`${kind} ${how}: nothing is said of it`);
+  };
+  const said = server.log;
+  const left = values.values();
+  const worker = async (): Promise<void> => {
+    for (const value of left) await check(value);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  expect(faults.join("\n")).toBe("");
+  expect(unreadable).toBeGreaterThan(values.length / 4);
+  expect(await codeOf("GET", "/readyz")).toEqual({ code: 200, message: "" });
+});
