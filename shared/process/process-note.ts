@@ -30,10 +30,12 @@ export function runningProcess(runDir: string, program: BoardProgram): number | 
   return /^[1-9][0-9]*$/.test(pid) && begin !== undefined && beginOf(Number(pid)) === begin ? Number(pid) : undefined;
 }
 
-/** When a process began (field 22 of /proc/PID/stat); the name before it may hold blanks. */
+/** When a process began (field 22 of /proc/PID/stat); the name before it may hold blanks. undefined for none, and for one that
+ *  has ended and that only its parent has not asked about. */
 function beginOf(pid: number): string | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const stat = readIfThere(`/proc/${pid}/stat`) ?? "";
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? undefined : fields[19];
 }
 
 function readIfThere(path: string): string | undefined {
