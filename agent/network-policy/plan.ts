@@ -1,5 +1,5 @@
 import { type Chains, type IpSet, type IpSetMap, nameHash, type Rule } from "node-iptables";
-import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type {
   IPBlock,
   NetworkPolicy,
@@ -92,7 +92,7 @@ export function policiesOf(
       metadata.namespace === pod.namespace &&
       hasDirection(spec, direction) &&
       // The field is required upstream: absent on the wire is the empty selector.
-      labelSelectorOf(spec.podSelector ?? {}).matches(pod.labels),
+      labelSelectorOrNone(spec.podSelector ?? {}).matches(pod.labels),
   );
 }
 
@@ -191,8 +191,8 @@ class Draft {
   }
 
   private peerPods(namespace: string, { podSelector, namespaceSelector }: NetworkPolicyPeer): PolicyPod[] {
-    const pods = podSelector ? labelSelectorOf(podSelector) : undefined;
-    const spaces = namespaceSelector ? labelSelectorOf(namespaceSelector) : undefined;
+    const pods = podSelector ? labelSelectorOrNone(podSelector) : undefined;
+    const spaces = namespaceSelector ? labelSelectorOrNone(namespaceSelector) : undefined;
     const chosen = spaces
       ? [...this.state.namespaces].filter(([, labels]) => spaces.matches(labels)).map(([name]) => name)
       : [namespace];

@@ -1,7 +1,7 @@
 import { Interned } from "#shared/api/interned.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
-import { type LabelSelector, labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { type LabelSelector, labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
 import { isExclusiveDisk } from "./exclusive-disks.ts";
 
@@ -111,9 +111,9 @@ function compileTerm(term: PodAffinityTerm, pod: Pod): AffinityTerm {
   const { labelSelector, namespaces = [], namespaceSelector, topologyKey } = term;
   const named = namespaces.length > 0 || namespaceSelector ? namespaces : [pod.metadata.namespace ?? ""];
   return {
-    selector: labelSelectorOf(labelSelector),
+    selector: labelSelectorOrNone(labelSelector),
     namespaces: new Set(named),
-    ...(namespaceSelector ? { namespaceSelector: labelSelectorOf(namespaceSelector) } : {}),
+    ...(namespaceSelector ? { namespaceSelector: labelSelectorOrNone(namespaceSelector) } : {}),
     topologyKey,
   };
 }

@@ -1,4 +1,4 @@
-import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import type { PluginArgs } from "./configuration/plugin-args.ts";
@@ -132,7 +132,7 @@ function splitByBudgets(
   budgets: readonly PodDisruptionBudget[],
 ): { violating: PodInfo[]; others: PodInfo[] } {
   const allowed = budgets.map(({ status }) => status?.disruptionsAllowed ?? 0);
-  const selectors = budgets.map(({ spec }) => labelSelectorOf(spec?.selector));
+  const selectors = budgets.map(({ spec }) => labelSelectorOrNone(spec?.selector));
   const violating: PodInfo[] = [];
   const others: PodInfo[] = [];
   for (const info of pods) {

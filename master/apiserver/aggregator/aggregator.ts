@@ -118,18 +118,24 @@ export class Aggregator {
   async #keepLocal(): Promise<void> {
     const { reader, resources, client } = this.#options;
     const wanted = localServices(resources.all());
+    const failures: unknown[] = [];
+    // One that is refused keeps no other from its place.
+    const each = async (write: Promise<unknown>): Promise<void> => {
+      await write.catch((error: unknown) => failures.push(error));
+    };
     for (const [name, service] of wanted) {
       const present = reader.get(apiServices, { name });
-      if (!present) await client.create(apiServices, service);
+      if (!present) await each(client.create(apiServices, service));
       // Somebody who put another server in the place of this one meant it.
       else if (present.spec.service || !present.metadata.labels?.[managedLabel]) continue;
       else if (equalJson(present.spec, service.spec)) continue;
-      else await client.update(apiServices, { ...present, spec: service.spec });
+      else await each(client.update(apiServices, { ...present, spec: service.spec }));
     }
     for (const { metadata } of reader.list(apiServices)) {
       const { name = "", labels } = metadata;
-      if (labels?.[managedLabel] === "true" && !wanted.has(name)) await client.delete(apiServices, { name });
+      if (labels?.[managedLabel] === "true" && !wanted.has(name)) await each(client.delete(apiServices, { name }));
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** False where the server is not available. */

@@ -122,6 +122,9 @@ export class Definitions {
     if (present && isServedAlike(present.definition, definition)) return;
     let declaration: ResourceDeclaration;
     try {
+      const { plural } = definition.status?.acceptedNames ?? definition.spec.names;
+      const served = `${plural}.${definition.spec.group}`;
+      if (served !== name) throw new Error(`it defines ${served}, which is not its name`);
       declaration = customResource(definition, webhooks);
     } catch (error) {
       // Only one that was stored before its rules were known: validation refuses what cannot be served.

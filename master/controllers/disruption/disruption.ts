@@ -8,7 +8,7 @@ import {
   replicationControllers,
   statefulSets,
 } from "#shared/api/resources.ts";
-import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOf, labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from "#shared/api/types/policy-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
@@ -60,7 +60,7 @@ export function disruptionController(): ControllerDefinition {
 }
 
 const selects = ({ spec }: PodDisruptionBudget, { metadata }: Pod): boolean =>
-  labelSelectorOf(spec.selector).matches(metadata.labels);
+  labelSelectorOrNone(spec.selector).matches(metadata.labels);
 
 function* keysOfPod(pod: Pod, { lister, clock, events }: ControllerContext): Iterable<string> {
   const budgets = lister(podDisruptionBudgets)

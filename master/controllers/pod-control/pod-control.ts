@@ -3,7 +3,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { pods as podResource } from "#shared/api/resources.ts";
-import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
+import { type LabelSelector, selectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Pod, PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import {
   byControllerUid,
@@ -65,7 +65,7 @@ export function keysOfOwners<O extends KubeObject>(
     .lister(kind.ref)
     .list(metadata.namespace)
     .filter((owner) => {
-      const selector = kind.selectorOf(owner);
+      const selector = selectorOrNone(() => kind.selectorOf(owner));
       return !selector.isEmpty && selector.matches(metadata.labels);
     })
     .map((owner) => `${metadata.namespace}/${owner.metadata.name}`);

@@ -1,4 +1,5 @@
 import { pods as podResource } from "#shared/api/resources.ts";
+import { selectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod, PodTemplateSpec, ReplicationController } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
@@ -139,7 +140,7 @@ function relatedPods<O extends ReplicaOwner>(
   const controller = controllerReferenceOf(owner);
   if (!controller) return [];
   const siblings = lister(kind.ref).byIndex("controllerUid", controller.uid);
-  const selectors = siblings.map((sibling) => kind.selectorOf(sibling));
+  const selectors = siblings.map((sibling) => selectorOrNone(() => kind.selectorOf(sibling)));
   return lister(podResource).labelled(owner.metadata.namespace, (labels) =>
     selectors.some((selector) => selector.matches(labels)),
   );

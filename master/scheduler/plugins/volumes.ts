@@ -14,7 +14,7 @@ import {
   volumeAnnotations,
   volumeReaches,
 } from "#shared/api/scheduling/volume-match.ts";
-import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
@@ -101,7 +101,7 @@ function hasCapacity(
       if (storageClassName !== metadata.name || room === undefined || !nodeTopology) return false;
       return (
         compareQuantities(parseQuantity(room), size) >= 0 &&
-        labelSelectorOf(nodeTopology).matches(node.metadata.labels ?? {})
+        labelSelectorOrNone(nodeTopology).matches(node.metadata.labels ?? {})
       );
     });
 }

@@ -1,5 +1,5 @@
 import { compareQuantities, parseQuantity } from "../quantity.ts";
-import { labelSelectorOf } from "../selector/label-selector.ts";
+import { labelSelectorOrNone } from "../selector/label-selector.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim } from "../types/core-v1.generated.ts";
 import type { StorageClass } from "../types/storage-v1.generated.ts";
 import { matchesNodeSelector } from "./node-affinity.ts";
@@ -70,7 +70,7 @@ const isFreeFor = ({ metadata, spec, status }: PersistentVolume, claim: Persiste
   !spec?.claimRef &&
   (status?.phase ?? "Available") === "Available" &&
   isOfClass(spec, claim) &&
-  (!claim.spec?.selector || labelSelectorOf(claim.spec.selector).matches(metadata.labels));
+  (!claim.spec?.selector || labelSelectorOrNone(claim.spec.selector).matches(metadata.labels));
 
 const isOfClass = (spec: PersistentVolume["spec"], claim: PersistentVolumeClaim): boolean =>
   (spec?.storageClassName ?? "") === (claim.spec?.storageClassName ?? "");

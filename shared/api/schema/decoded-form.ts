@@ -1,13 +1,14 @@
 /** Whether a value of a built-in kind is as Go's types would have it: a look that makes nothing, for values that mostly are. */
 import { isRawNumber } from "../codec/number.ts";
 import { schemaOfModel, zeroValue } from "./built-in.ts";
+import { normalizeObject } from "./normalize-object.ts";
 import { canonicalDuration, DecodeError } from "./scalars.ts";
 import type { GoType, Schema } from "./schema.ts";
 
 /** Per struct, since its occurrences share their fields: those that are always there. */
 const alwaysThere = new WeakMap<ReadonlyMap<string, Schema>, readonly string[]>();
-/** Lists and maps that are required, and what stands there in an object that has none: nothing, for Go, is an empty one. */
-const required = new WeakMap<ReadonlyMap<string, Schema>, ReadonlyMap<string, "list" | "map">>();
+/** Lists, maps and structs that are required, and may yet be missing: Go takes no list for an empty one, and a pointer may be nil. */
+const required = new WeakMap<ReadonlyMap<string, Schema>, ReadonlyMap<string, Schema>>();
 const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 /**
@@ -51,14 +52,13 @@ function isStruct(schema: Schema, properties: ReadonlyMap<string, Schema>, value
   return true;
 }
 
-function requiredIn(schema: Schema, properties: ReadonlyMap<string, Schema>): ReadonlyMap<string, "list" | "map"> {
+function requiredIn(schema: Schema, properties: ReadonlyMap<string, Schema>): ReadonlyMap<string, Schema> {
   let found = required.get(properties);
   if (!found) {
     found = new Map(
-      (schema.required ?? []).flatMap((name): [string, "list" | "map"][] => {
+      (schema.required ?? []).flatMap((name): [string, Schema][] => {
         const property = properties.get(name);
-        if (property?.items) return [[name, "list"]];
-        return property?.additionalProperties ? [[name, "map"]] : [];
+        return property?.items || property?.additionalProperties || property?.properties ? [[name, property]] : [];
       }),
     );
     required.set(properties, found);
@@ -66,7 +66,7 @@ function requiredIn(schema: Schema, properties: ReadonlyMap<string, Schema>): Re
   return found;
 }
 
-/** Puts empty lists and maps where required ones are missing, in place: who reads an object relies on them. */
+/** Puts empty lists, maps and structs where required ones are missing, in place: who reads an object relies on them. */
 export function fillRequired(schema: Schema, value: unknown): void {
   const { properties, items, additionalProperties } = schema;
   if (Array.isArray(value)) {
@@ -79,7 +79,11 @@ export function fillRequired(schema: Schema, value: unknown): void {
     if (part) fillRequired(part, value[key]);
   }
   if (!properties) return;
-  for (const [name, kind] of requiredIn(schema, properties)) value[name] ??= kind === "list" ? [] : {};
+  for (const [name, property] of requiredIn(schema, properties)) {
+    if (value[name] !== undefined) continue;
+    value[name] = property.properties ? normalizeObject(property, {}).object : property.items ? [] : {};
+    fillRequired(property, value[name]);
+  }
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

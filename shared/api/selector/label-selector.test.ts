@@ -6,6 +6,7 @@ import {
   type Labels,
   labelSelectorOf,
   labelSelectorOfMap,
+  labelSelectorOrNone,
   parseLabelSelector,
 } from "./label-selector.ts";
 
@@ -157,4 +158,12 @@ test("property: what a selector prints reads back to the same selector", () => {
       expect(again.toString()).toBe(selector.toString());
     }),
   );
+});
+
+test("a selector that validation would refuse selects nothing, for who looks through many", () => {
+  for (const odd of [{ matchLabels: { "a b": "c" } }, { matchExpressions: [{ key: "a", operator: "Odd" }] }]) {
+    expect(() => labelSelectorOf(odd)).toThrow();
+    expect(labelSelectorOrNone(odd).matches({ a: "c" })).toBe(false);
+  }
+  expect(labelSelectorOrNone({ matchLabels: { a: "c" } }).matches({ a: "c" })).toBe(true);
 });

@@ -3,7 +3,7 @@
  * (`matchLabels`/`matchExpressions`) and the plain map. All become one LabelSelector value that matches, prints itself in
  * canonical form, and can be asked for what it pins. Semantics and wording: apimachinery pkg/labels and meta/v1 helpers.
  */
-import { badRequest } from "../errors.ts";
+import { badRequest, StatusError } from "../errors.ts";
 import type { LabelSelector as ApiLabelSelector } from "../types/meta-v1.generated.ts";
 import { compareBytes, goQuote } from "./go-quote.ts";
 import {
@@ -96,6 +96,23 @@ export function labelSelectorOf(selector: ApiLabelSelector | undefined | null): 
     requirements.push(labelRequirement(key, compiled, values ?? []));
   }
   return requirements.length === 0 ? LabelSelector.everything : new LabelSelector(requirements);
+}
+
+/**
+ * The same, for who looks through objects of which any may be the one that selects: one that validation would refuse, which only a hand
+ * in the store writes, selects nothing, and keeps no other from what it selects. Upstream passes over such objects, too.
+ */
+export const labelSelectorOrNone = (selector: ApiLabelSelector | undefined | null): LabelSelector =>
+  selectorOrNone(() => labelSelectorOf(selector));
+
+/** @param make gives the selector, or throws BadRequest as labelSelectorOf does. */
+export function selectorOrNone(make: () => LabelSelector): LabelSelector {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof StatusError) return LabelSelector.nothing;
+    throw error;
+  }
 }
 
 const expressionOperators: Readonly<Record<string, LabelOperator>> = {

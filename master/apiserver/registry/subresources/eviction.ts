@@ -12,7 +12,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
-import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { Eviction, PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
@@ -69,7 +69,7 @@ export class PodEviction implements BodyHandler {
     const { parts, table, reader } = this.#internal;
     const budgets = reader
       .list(podDisruptionBudgets, namespace)
-      .filter((budget) => labelSelectorOf(budget.spec?.selector).matches(pod.metadata.labels));
+      .filter((budget) => labelSelectorOrNone(budget.spec?.selector).matches(pod.metadata.labels));
     const [budget] = budgets;
     if (!budget) return;
     if (budgets.length > 1) {
