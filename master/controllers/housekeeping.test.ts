@@ -165,7 +165,7 @@ test("aggregating roles take the rules of those that they select", async () => {
 
 test("a quota's status follows what there is", async () => {
   const { client } = harness;
-  await harness.run(resourceQuotaController(new ResourceMapper(client)));
+  const running = await harness.run(resourceQuotaController(new ResourceMapper(client)));
   await client.create(pods, testPod("p", {}, { requests: { cpu: "500m" } }));
   await client.create(resourceQuotas, {
     apiVersion: "v1",
@@ -176,6 +176,12 @@ test("a quota's status follows what there is", async () => {
   const used = async () => (await client.get(resourceQuotas, { namespace: "default", name: "q" })).status?.used;
   await eventually(async () => (await used()) !== undefined);
   expect(await used()).toEqual({ "requests.cpu": "500m", pods: "1", configmaps: "0" });
+  // Charged by admission, before the object is there: that is no reason to count anew.
+  const charge = { status: { used: { configmaps: "1" } } };
+  const key = { namespace: "default", name: "q" };
+  await client.patch(resourceQuotas, key, { type: "merge", body: charge }, { subresource: "status" });
+  await eventually(() => !running.queue.busy);
+  expect(await used()).toMatchObject({ configmaps: "1" });
   await client.create(configMaps, {
     apiVersion: "v1",
     kind: "ConfigMap",

@@ -15,6 +15,7 @@ import {
   services,
   statefulSets,
 } from "#shared/api/resources.ts";
+import type { ResourceQuota } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import {
   type ControllerDefinition,
@@ -23,6 +24,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
+import type { InformerEvent } from "#shared/client/informer.ts";
 import { listOf } from "../../quota/amounts.ts";
 import { type CountedResource, countedResources } from "../../quota/evaluators.ts";
 import { usedBy } from "../../quota/usage.ts";
@@ -61,11 +63,16 @@ function watchCounted(ref: ResourceRef<KubeObject>): ControllerWatch {
 
 const phaseOf = (object: KubeObject): unknown => (object as { status?: { phase?: unknown } }).status?.phase;
 
+/** What is used changes by admission too, which charges a quota before the object is there: counting anew for that would take
+ *  the charge back, and nothing would tell of the object when it comes. */
+const changesLimits = (event: InformerEvent<ResourceQuota>): boolean =>
+  event.type !== "update" || canonicalText(event.old.spec) !== canonicalText(event.object.spec);
+
 /** Keeps in each ResourceQuota's status what is used, counted anew. */
 export function resourceQuotaController(mapper: ResourceMapper): ControllerDefinition {
   return defineController({
     name: "resourcequota-controller",
-    watches: [watching(resourceQuotas), ...watched.map(watchCounted)],
+    watches: [watching(resourceQuotas, { when: changesLimits }), ...watched.map(watchCounted)],
     resync_s: 300,
     async reconcile(key, { lister, client, clock }) {
       const quota = lister(resourceQuotas).get(key);
