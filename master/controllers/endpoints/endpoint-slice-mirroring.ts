@@ -8,6 +8,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
+import { repackSubsets } from "./repack-subsets.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
 import {
   forgetDeletedSlice,
@@ -103,7 +104,7 @@ export function groupsOf({ subsets = [] }: Endpoints): {
   let invalid = 0;
   let skipped = 0;
   const groups: EndpointGroup[] = [];
-  for (const subset of subsets) {
+  for (const subset of repackSubsets(subsets)) {
     const byFamily = new Map<string, Endpoint[]>();
     let count = 0;
     for (const { address, ready } of addressesOf(subset)) {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { endpointSlices, endpoints, pods, services } from "#shared/api/resources.ts";
-import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { EndpointAddress, EndpointPort, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -9,6 +9,7 @@ import type { RecordingClient } from "../testing/recording-client.ts";
 import { endpointGroups, endpointSliceController } from "./endpoint-slice.ts";
 import { endpointSliceMirroringController, groupsOf } from "./endpoint-slice-mirroring.ts";
 import { endpointsController, endpointsOf } from "./endpoints.ts";
+import { repackSubsets } from "./repack-subsets.ts";
 import { planSlices } from "./slice-plan.ts";
 
 const service = (name: string, spec: Service["spec"] = {}): Service => ({
@@ -206,4 +207,26 @@ describe("controllers", () => {
     await client.delete(endpoints, { namespace: "default", name: "s" });
     await eventually(async () => (await client.list(endpointSlices)).items.length === 0, "the mirror gone");
   });
+});
+
+test("subsets are packed anew: a port stands once, and ports of the same addresses together", () => {
+  const at = (ip: string, hostname?: string): EndpointAddress => ({ ip, ...(hostname ? { hostname } : {}) });
+  const port = (name: string, number: number): EndpointPort => ({ name, port: number, protocol: "TCP" });
+  const packed = repackSubsets([
+    { addresses: [at("10.0.0.1", "one")], ports: [port("http", 80), port("any", 1)] },
+    { addresses: [at("10.0.0.2")], ports: [port("http", 81), port("any", 1)] },
+    { addresses: [at("10.0.0.1")], notReadyAddresses: [at("10.0.0.3")], ports: [port("other", 2), port("last", 3)] },
+    { notReadyAddresses: [at("10.0.0.2")], ports: [port("any", 1)] },
+    { addresses: [at("10.0.0.4")] },
+  ]);
+  expect(packed.map(({ ports }) => ports?.map(({ name }) => name))).toEqual([
+    ["any"],
+    ["last", "other"],
+    ["http"],
+    ["http"],
+    undefined,
+  ]);
+  const [any, other] = packed;
+  expect(any).toMatchObject({ addresses: [at("10.0.0.1", "one")], notReadyAddresses: [at("10.0.0.2")] });
+  expect(other).toMatchObject({ addresses: [at("10.0.0.1", "one")], notReadyAddresses: [at("10.0.0.3")] });
 });

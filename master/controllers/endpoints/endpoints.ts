@@ -19,6 +19,7 @@ import {
 } from "#shared/client/controller.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
+import { repackSubsets } from "./repack-subsets.ts";
 import {
   addressesOf,
   concernsEndpoints,
@@ -134,19 +135,16 @@ export function endpointsOf(
   };
 }
 
-/** Addresses that share all ports stand in one subset; everything in a fixed order. */
 function subsetsOf(service: Service, selected: readonly Pod[]): EndpointSubset[] {
   const wantsIpv6 = service.spec?.ipFamilies?.[0] === "IPv6" || (service.spec?.clusterIP ?? "").includes(":");
   const publish = service.spec?.publishNotReadyAddresses === true;
-  const groups = new Map<string, { ports: EndpointPort[]; ready: EndpointAddress[]; notReady: EndpointAddress[] }>();
+  const subsets: EndpointSubset[] = [];
   for (const pod of selected) {
     if (!mayBeEndpoint(pod, publish ? "with terminating" : "without terminating")) continue;
     const ip = addressesOf(pod).find((one) => one.includes(":") === wantsIpv6);
     if (!ip) continue;
     const ports = portsOn(pod, service);
     if (ports.length === 0 && !((service.spec?.ports ?? []).length === 0 && isHeadless(service))) continue;
-    const key = ports.map(canonicalText).join(" ");
-    const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
     const { namespace, name, uid } = pod.metadata;
     const address: EndpointAddress = {
       ip,
@@ -154,29 +152,19 @@ function subsetsOf(service: Service, selected: readonly Pod[]): EndpointSubset[]
       ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
       targetRef: { kind: "Pod", namespace, name, uid },
     };
-    (publish || isPodReady(pod) ? group.ready : group.notReady).push(address);
-    groups.set(key, group);
+    const isReady = publish || isPodReady(pod);
+    subsets.push({ [isReady ? "addresses" : "notReadyAddresses"]: [address], ports });
   }
-  const byIp = (a: EndpointAddress, b: EndpointAddress): number => (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : 0);
-  return [...groups]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { ports, ready, notReady }]) => ({
-      ...(ready.length > 0 ? { addresses: ready.sort(byIp) } : {}),
-      ...(notReady.length > 0 ? { notReadyAddresses: notReady.sort(byIp) } : {}),
-      ...(ports.length > 0 ? { ports } : {}),
-    }));
+  return repackSubsets(subsets);
 }
 
-function portsOn(pod: Pod, { spec }: Service): EndpointPort[] {
-  return (spec?.ports ?? [])
-    .flatMap((servicePort) => {
-      const port = portOnPod(pod, servicePort);
-      if (port === undefined) return [];
-      const { name, protocol = "TCP", appProtocol } = servicePort;
-      return [{ ...(name ? { name } : {}), port, protocol, ...(appProtocol ? { appProtocol } : {}) }];
-    })
-    .sort((a, b) => (canonicalText(a) < canonicalText(b) ? -1 : 1));
-}
+const portsOn = (pod: Pod, { spec }: Service): EndpointPort[] =>
+  (spec?.ports ?? []).flatMap((servicePort) => {
+    const port = portOnPod(pod, servicePort);
+    if (port === undefined) return [];
+    const { name, protocol = "TCP", appProtocol } = servicePort;
+    return [{ ...(name ? { name } : {}), port, protocol, ...(appProtocol ? { appProtocol } : {}) }];
+  });
 
 /** At most a thousand addresses in all, ready ones first. */
 function cut(subsets: readonly EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
