@@ -5,17 +5,22 @@ import type { ControllerDefinition } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log, LogFields } from "#shared/client/log.ts";
+import { parseNetworks } from "#shared/config/networks.ts";
 import { createCertificateAuthority } from "#shared/pki/certificate.ts";
 import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
+import type { TolerationSeconds } from "../../master/apiserver/admission/default-toleration-seconds.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import type { ResourceReader } from "../../master/apiserver/registry/reader.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
+import { ServiceAllocation } from "../../master/apiserver/resources/service-allocation.ts";
 import { createSecurity, type Security } from "../../master/apiserver/security.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
 import { ControllerManager, controllerUser } from "../../master/controllers/manager.ts";
 import { secretTokens } from "../../master/controllers/service-account-token.ts";
 import { systemControllers } from "../../master/controllers/system-controllers.ts";
+import { parsePortRange } from "../../master/networks.ts";
 import { Scheduler } from "../../master/scheduler/scheduler.ts";
 import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
 
@@ -41,11 +46,21 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
+export interface ControlPlaneParts {
+  /** Silence after which a node is not ready. */
+  readonly nodeMonitorGracePeriod_ms?: number;
+  /** `false` leaves the scheduler out, for tests that say where pods run. */
+  readonly schedules?: boolean;
+  readonly tolerationSeconds?: TolerationSeconds;
+  /** Services get addresses of it; absent: they get none. */
+  readonly serviceCidr?: string;
+}
+
 /** The API server with its security, the scheduler and the system controllers in one process, each with its own rights;
- *  and further controllers if given. A node is not ready after the silence. */
+ *  and further controllers if given. */
 export async function startControlPlane(
   more: readonly ControllerDefinition[] = [],
-  { nodeMonitorGracePeriod_ms = 20_000 }: { readonly nodeMonitorGracePeriod_ms?: number } = {},
+  { nodeMonitorGracePeriod_ms = 20_000, schedules = true, tolerationSeconds, serviceCidr }: ControlPlaneParts = {},
 ): Promise<ControlPlane> {
   const authority = await createCertificateAuthority("test");
   const issuer = new ServiceAccountIssuer(
@@ -59,7 +74,16 @@ export async function startControlPlane(
     store,
     declarations: builtinDeclarations,
     guards: ({ reader, client }) => {
-      security = createSecurity({ reader, issuer, client: () => client(own), externalAddress: () => "127.0.0.1:6443" });
+      const externalAddress = (): string => "127.0.0.1:6443";
+      const allocation = serviceCidr === undefined ? [] : [serviceAllocation(reader, serviceCidr)];
+      security = createSecurity({
+        reader,
+        issuer,
+        client: () => client(own),
+        externalAddress,
+        tolerationSeconds,
+        admissionExtensions: allocation,
+      });
       return security;
     },
   });
@@ -99,14 +123,14 @@ export async function startControlPlane(
   const schedulerInformers = new InformerFactory(as("system:kube-scheduler"), { log });
   schedulerInformers.start();
   const scheduler = new Scheduler({ client: as("system:kube-scheduler"), informers: schedulerInformers, log });
-  await Promise.all([manager.start(), scheduler.start()]);
+  await Promise.all([manager.start(), ...(schedules ? [scheduler.start()] : [])]);
   return {
     controllers: [...controllers, ...system.services].map(({ name }) => name),
     leap: (ms) => clock.leap(ms),
     admin,
     complaints,
     async stop() {
-      await scheduler.stop();
+      if (schedules) await scheduler.stop();
       await manager.stop();
       await Promise.all([informers.stop(), schedulerInformers.stop()]);
       security?.stop();
@@ -115,6 +139,13 @@ export async function startControlPlane(
     },
   };
 }
+
+const serviceAllocation = (reader: ResourceReader, serviceCidr: string): ServiceAllocation =>
+  new ServiceAllocation({
+    reader,
+    serviceRanges: parseNetworks("service-cidr", serviceCidr),
+    nodePorts: parsePortRange("30000-32767"),
+  });
 
 function collectingLog(into: string[], name = ""): Log {
   const note = (message: string, fields: LogFields = {}): void => {

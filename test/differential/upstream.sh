@@ -4,12 +4,13 @@
 #   upstream.sh DIR stop
 #   upstream.sh DIR restart    starts kube-apiserver anew over the same etcd
 # UPSTREAM_ADMISSION=default leaves all admission plugins on; without it those are off that need controllers or add defaults.
+# UPSTREAM_CONTROLLERS=1 starts kube-controller-manager too.
 # UPSTREAM_FLAGS are further flags of kube-apiserver.
 # UPSTREAM_BIN is the folder with etcd and kube-apiserver v1.35.4; ports are UPSTREAM_PORT and the two above it.
 set -euo pipefail
 dir=$1
 if [ "${2:-}" = stop ]; then
-  for name in kube-apiserver etcd; do
+  for name in kube-controller-manager kube-apiserver etcd; do
     [ -e "$dir/$name.pid" ] && kill "$(cat "$dir/$name.pid")" 2>/dev/null || true
     rm -f "$dir/$name.pid"
   done
@@ -50,9 +51,26 @@ setsid nohup "$bin/kube-apiserver" --secure-port="$port" --bind-address=127.0.0.
   --service-account-signing-key-file="$dir/sa.key" >"$dir/kube-apiserver.log" 2>&1 </dev/null &
 echo $! >"$dir/kube-apiserver.pid"
 echo "https://127.0.0.1:$port" >"$dir/url"
+ready=
 for _ in $(seq 300); do
-  curl -sf --cacert "$dir/ca.crt" -H "Authorization: Bearer $(cat "$dir/token")" "$(cat "$dir/url")/readyz" >/dev/null && exit 0
+  curl -sf --cacert "$dir/ca.crt" -H "Authorization: Bearer $(cat "$dir/token")" "$(cat "$dir/url")/readyz" >/dev/null && ready=1 && break
   sleep 0.2
 done
+if [ -n "$ready" ]; then
+  [ -n "${UPSTREAM_CONTROLLERS:-}" ] || exit 0
+  cat >"$dir/kubeconfig" <<K
+apiVersion: v1
+kind: Config
+clusters: [{name: oracle, cluster: {server: "$(cat "$dir/url")", certificate-authority: $dir/ca.crt}}]
+users: [{name: oracle, user: {token: $(cat "$dir/token")}}]
+contexts: [{name: oracle, context: {cluster: oracle, user: oracle}}]
+current-context: oracle
+K
+  setsid nohup "$bin/kube-controller-manager" --kubeconfig="$dir/kubeconfig" --leader-elect=false --secure-port=0 \
+    --use-service-account-credentials --service-account-private-key-file="$dir/sa.key" --root-ca-file="$dir/ca.crt" \
+    >"$dir/kube-controller-manager.log" 2>&1 </dev/null &
+  echo $! >"$dir/kube-controller-manager.pid"
+  exit 0
+fi
 echo "kube-apiserver is not ready; see $dir/kube-apiserver.log" >&2
 exit 1

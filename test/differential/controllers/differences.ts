@@ -1,0 +1,41 @@
+/** Where what Bramble's controllers do differs from upstream's on purpose, or by chance. Everything else is as upstream's. */
+
+interface ControllerDifference {
+  readonly reason: string;
+  /** Whether this is why the text, one difference as `comparison.ts` tells it, is there. */
+  explains(step: string, difference: string): boolean;
+}
+
+const controllerDifferences: readonly ControllerDifference[] = [
+  {
+    reason: "A list without items is written as such; Go writes null, which owns no field.",
+    explains: (_, difference) =>
+      /^EndpointSlice .*\.fieldsV1\.f:(endpoints|ports): upstream undefined, ours \{\}$/.test(difference),
+  },
+  {
+    reason:
+      "Whether a Deployment sees its new ReplicaSet once without pods, from which having some is progress, is by chance.",
+    explains: (_, difference) =>
+      /^Deployment .*\.status\.conditions\.\d\.reason: .*"NewReplicaSetCreated".*$/.test(difference) ||
+      /^Deployment .*\.message: .*"Created new replica set .*$/.test(difference),
+  },
+  {
+    reason: "Who changes a condition twice within a second writes the time that stands there, and comes to own it not.",
+    explains: (_, difference) =>
+      /^PodDisruptionBudget .*\.f:lastTransitionTime: upstream (\{\}|undefined), ours (\{\}|undefined)$/.test(
+        difference,
+      ),
+  },
+  {
+    reason: "A namespace tells what remains in it also while it waits for its pods.",
+    explains: (step, difference) =>
+      step.startsWith("namespace-") && /^Namespace .*(Remain|remaining|Removed|removed|finalizers)/.test(difference),
+  },
+  {
+    reason: "A CronJob whose status changed while it made a Job looks again, and may find the Job before it is noted.",
+    explains: (_, difference) => difference.startsWith("only ours") && difference.includes('"reason":"UnexpectedJob"'),
+  },
+];
+
+export const isExplained = (step: string, difference: string): boolean =>
+  controllerDifferences.some(({ explains }) => explains(step, difference));
