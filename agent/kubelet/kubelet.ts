@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { RuntimeOperations } from "#agent/runtime/runtime-operations.ts";
 import { readBoard } from "#agent/telemetry/board.ts";
@@ -32,6 +31,7 @@ import { PodCounts } from "./pod-counts.ts";
 import { PodSources } from "./pod-sources.ts";
 import { type PodStats, PodWorkers } from "./pod-workers.ts";
 import type { ProbeCount } from "./probes/probe-counts.ts";
+import { followRuntimeEvents } from "./runtime-events.ts";
 import { BoardShutdown } from "./shutdown/board-shutdown.ts";
 import { sweep } from "./sweep.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
@@ -42,7 +42,6 @@ export type { KubeletOptions } from "./kubelet-options.ts";
 export type { PodStats } from "./pod-workers.ts";
 
 const resync_ms = 300_000;
-const eventsRetry_ms = 2_000;
 
 /**
  * The kubelet of one board: registers its Node, and runs the pods bound to it through a worker each. What happens only
@@ -363,21 +362,17 @@ export class Kubelet {
     return informer.isUsable ? informer.lister.list() : undefined;
   }
 
-  async #watchRuntime(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        // The stream tells only what happens from now on.
+  #watchRuntime(): Promise<void> {
+    return followRuntimeEvents({
+      runtime: this.runtime,
+      log: this.#log,
+      signal: this.#stop.signal,
+      onEvent: (podUid) => this.#workers.get(podUid)?.prompt(),
+      onBegin: () => {
         for (const worker of this.#workers.all()) worker.prompt();
-        for await (const event of this.runtime.events(signal)) {
-          if (event.podUid) this.#workers.get(event.podUid)?.prompt();
-        }
-      } catch (error) {
-        this.#log.warn("the container runtime's events are interrupted", { error });
-        this.#registrar?.prompt();
-      }
-      if (!signal.aborted) await delay(eventsRetry_ms, undefined, { ref: false });
-    }
+      },
+      onBreak: () => this.#registrar?.prompt(),
+    });
   }
 
   /** Finds what no event told of: pods that nobody wants, workers whose pod looks different now, garbage. */

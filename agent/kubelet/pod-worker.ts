@@ -1,5 +1,6 @@
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
 import { executePlan } from "./plan-execution.ts";
@@ -63,6 +64,7 @@ export class PodWorker {
   readonly #resizer: PodResizer;
   readonly #stop: PodStop;
   readonly #times: PodTimes;
+  readonly #trouble: StandingTrouble;
 
   constructor(
     readonly parts: KubeletParts,
@@ -74,6 +76,7 @@ export class PodWorker {
     const ending = () => ({ pod: this.#pod, grace_s: this.#failure?.grace_s });
     this.#stop = new PodStop(parts, ending, () => this.#observe());
     this.#times = parts.workTimes.ofPod();
+    this.#trouble = new StandingTrouble(parts.log, { wrong: "a pod could not be brought on" });
     this.messages = new TerminationMessages(parts.runtime, parts.volumes.volatilePodFolder(this.uid));
   }
 
@@ -204,6 +207,7 @@ export class PodWorker {
       try {
         this.#wakeAt(await this.#times.measure(this.ending ? "end" : "bring on", () => this.#sync()));
         this.#retries = 0;
+        this.#trouble.end();
       } catch (error) {
         if (error instanceof PodEnding) {
           this.#dirty = true;
@@ -211,7 +215,7 @@ export class PodWorker {
         }
         const delay_ms = Math.min(firstRetry_ms * 2 ** this.#retries++, longestRetry_ms);
         const { namespace, name } = this.#pod.metadata;
-        this.parts.log.warn("a pod could not be brought on", { pod: `${namespace}/${name}`, error });
+        this.#trouble.tell(error, { pod: `${namespace}/${name}` });
         this.#wakeAt(this.parts.now_ms() + delay_ms);
       }
     }
