@@ -5,6 +5,7 @@ import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Lister } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { isMirrorPod, mirroredUid, podUid } from "../pod-containers.ts";
 
@@ -25,7 +26,11 @@ export class MirrorPods {
   constructor(readonly options: MirrorPodsOptions) {}
 
   start(): void {
-    this.#working = this.#work();
+    this.#working = runQueueWorker(
+      this.#queue,
+      (key) => this.#reconcile(key),
+      (pod, error) => this.options.log.debug("a mirror pod could not be brought in line", { pod, error }),
+    );
   }
 
   async stop(): Promise<void> {
@@ -53,20 +58,6 @@ export class MirrorPods {
   observeAll(mirrors: readonly Pod[]): void {
     for (const key of this.#static.keys()) this.#queue.add(key);
     for (const pod of mirrors) if (isMirrorPod(pod)) this.#queue.add(keyOf(pod));
-  }
-
-  async #work(): Promise<void> {
-    for (let key = await this.#queue.get(); key !== undefined; key = await this.#queue.get()) {
-      try {
-        await this.#reconcile(key);
-        this.#queue.forget(key);
-      } catch (error) {
-        this.options.log.debug("a mirror pod could not be brought in line", { pod: key, error });
-        this.#queue.addRateLimited(key);
-      } finally {
-        this.#queue.done(key);
-      }
-    }
   }
 
   async #reconcile(key: string): Promise<void> {

@@ -3,6 +3,7 @@ import { pods } from "#shared/api/resources.ts";
 import type { Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { isMirrorPod, isStaticPod, isTerminalPhase, mirroredUid, podUid } from "../pod-containers.ts";
 import { timestamp } from "./container-statuses.ts";
@@ -45,7 +46,13 @@ export class StatusWriter {
   ) {}
 
   start(): void {
-    this.#workers = Array.from({ length: parallelWrites }, () => this.#work());
+    this.#workers = Array.from({ length: parallelWrites }, () =>
+      runQueueWorker(
+        this.#queue,
+        (uid) => this.#write(uid),
+        (uid, error) => this.log.debug("a pod status could not be written", { uid, error }),
+      ),
+    );
   }
 
   async stop(): Promise<void> {
@@ -115,22 +122,6 @@ export class StatusWriter {
     this.#entries.delete(podUid);
     this.#held.delete(podUid);
     this.#queue.forget(podUid);
-  }
-
-  async #work(): Promise<void> {
-    for (;;) {
-      const uid = await this.#queue.get();
-      if (uid === undefined) return;
-      try {
-        await this.#write(uid);
-        this.#queue.forget(uid);
-      } catch (error) {
-        this.log.debug("a pod status could not be written", { uid, error });
-        this.#queue.addRateLimited(uid);
-      } finally {
-        this.#queue.done(uid);
-      }
-    }
   }
 
   async #write(uid: string): Promise<void> {

@@ -4,6 +4,7 @@ import { validatingAdmissionPolicies } from "#shared/api/resources.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { ResourceTable } from "../../registry/resource-table.ts";
@@ -29,34 +30,23 @@ export class PolicyStatuses {
   }
 
   start(): void {
-    const { reader } = this.#options;
+    const { reader, log } = this.#options;
     const look = ({ metadata }: ValidatingAdmissionPolicy): void => this.#queue.add(metadata.name ?? "");
     this.#unlisten = reader.onChange(validatingAdmissionPolicies, look);
     for (const policy of reader.list(validatingAdmissionPolicies)) look(policy);
-    void this.#work();
+    void runQueueWorker(
+      this.#queue,
+      (name) => this.#check(name),
+      (name, error) => {
+        if (!isConflict(error) && !isNotFound(error))
+          log.warn("the status of an admission policy could not be written", { name, error });
+      },
+    );
   }
 
   stop(): void {
     this.#unlisten?.();
     this.#queue.shutDown();
-  }
-
-  async #work(): Promise<void> {
-    for (;;) {
-      const name = await this.#queue.get();
-      if (name === undefined) return;
-      try {
-        await this.#check(name);
-        this.#queue.forget(name);
-      } catch (error) {
-        if (!isConflict(error) && !isNotFound(error)) {
-          this.#options.log.warn("the status of an admission policy could not be written", { name, error });
-        }
-        this.#queue.addRateLimited(name);
-      } finally {
-        this.#queue.done(name);
-      }
-    }
   }
 
   async #check(name: string): Promise<void> {
