@@ -4,6 +4,7 @@
  * serves differs from them: so the list is right whichever of them are left. A single master writes its endpoints once, at its
  * start, and keeps no Lease.
  */
+
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
@@ -12,6 +13,7 @@ import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Clock, microTimestamp, pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { ensureMasterEndpoints } from "./bootstrap-objects.ts";
 
 export interface KubernetesEndpointsOptions {
@@ -72,10 +74,17 @@ export class KubernetesEndpoints {
   }
 
   async #keep(): Promise<void> {
+    const trouble = new StandingTrouble(this.#options.log, {
+      wrong: "the masters' endpoints could not be kept",
+      over: "the masters' endpoints are kept again",
+    });
     while (!this.#stop.signal.aborted) {
       await pause(this.#clock, lookEvery_ms, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
-      await this.#round().catch((error: unknown) => this.#options.log.info("the masters' endpoints", { error }));
+      await this.#round().then(
+        () => trouble.end(),
+        (error: unknown) => trouble.tell(error),
+      );
     }
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { patientTimer } from "./heartbeat.ts";
+import { notedLog } from "#shared/testing/noted-log.ts";
+import { Heartbeat, patientTimer } from "./heartbeat.ts";
 
 /** What mqtt.js asks of its timer: the first run waits, the second pings. */
 function keepalive(every_ms: number) {
@@ -25,4 +26,26 @@ test("an agent that was starved looks for the answer first", async () => {
   await Bun.sleep(0);
   expect(heard.gaveUp).toBe(false);
   end();
+});
+
+test("a broker that is away is told of once, not at each try", async () => {
+  const { log, lines } = notedLog();
+  // Nobody listens at the port of nothing.
+  const heartbeat = new Heartbeat({
+    nodeName: "a",
+    brokers: ["mqtts://127.0.0.1:1"],
+    credentials: () => ({ ca: "", cert: "", key: "" }),
+    keepalive_s: 5,
+    log,
+  });
+  let tries = 0;
+  const failedTwice = new Promise<void>((resolve) =>
+    heartbeat.onEnd(() => {
+      if (++tries === 2) resolve();
+    }),
+  );
+  heartbeat.start();
+  await failedTwice;
+  expect(lines).toEqual(["warn no session"]);
+  await heartbeat.stop();
 });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { type SessionMessage, sessionLimits, sessionTopic } from "#shared/heartbeat/messages.ts";
 import { type OutsideBroker, outsideConnection } from "#shared/heartbeat/outside-broker.ts";
 import { outOfUrl } from "#shared/http/host-port.ts";
@@ -43,7 +44,12 @@ export class Heartbeat {
   private renewal: ReturnType<typeof setTimeout> | undefined;
   private readonly onEnds = new Set<() => void>();
 
-  constructor(private readonly options: HeartbeatOptions) {}
+  private readonly trouble: StandingTrouble;
+
+  constructor(private readonly options: HeartbeatOptions) {
+    // That a session begins is told anyway.
+    this.trouble = new StandingTrouble(options.log, { wrong: "no session" });
+  }
 
   start(): void {
     this.connect(0);
@@ -132,13 +138,14 @@ export class Heartbeat {
       if (!outside) clearTimeout(this.renewal);
       watchConnection(client.stream as Socket, sessionLimits);
       this.current = session;
+      this.trouble.end();
       client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
       log.info("session begun", { broker, session: session.session });
       if (this.brokenAt_ms !== undefined) this.options.onReturn?.(this.brokenAt_ms);
       this.brokenAt_ms = undefined;
       this.options.onBegin?.();
     });
-    client.on("error", (error) => log.warn("no session", { broker, error }));
+    client.on("error", (error) => this.trouble.tell(error, { broker }));
     client.on("close", () => {
       client.end(true);
       if (this.client !== client) return;

@@ -4,6 +4,7 @@ import { endpointSlices, ingressClasses, ingresses, nodes, services } from "#sha
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { runQueueWorker } from "#shared/client/queue-worker.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { addSliceIndexes, sliceByService } from "../proxy/slice-index.ts";
 import { type Backend, backendOf } from "./backends.ts";
@@ -54,10 +55,17 @@ export class IngressBoard {
         enqueue();
       }),
     );
+    const trouble = new StandingTrouble(this.options.log, {
+      wrong: "cannot serve Ingresses; trying again",
+      over: "Ingresses are served again",
+    });
     this.running = runQueueWorker(
       this.queue,
-      () => this.apply(),
-      (_, error) => this.options.log.warn("cannot serve Ingresses; trying again", { error }),
+      async () => {
+        await this.apply();
+        trouble.end();
+      },
+      (_, error) => trouble.tell(error),
     );
     this.queue.add(sync);
   }

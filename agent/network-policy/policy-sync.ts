@@ -14,6 +14,7 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import {
   type IpFamily,
@@ -125,10 +126,18 @@ export class PolicySync {
   private async work(policiesKnown: Promise<void>): Promise<void> {
     if (!(await this.orStopped(policiesKnown))) return;
     this.queue.add(sync);
+    const trouble = new StandingTrouble(this.options.log, {
+      wrong: "cannot apply network policies; trying again",
+      over: "network policies are applied again",
+    });
     await runQueueWorker(
       this.queue,
-      () => this.serveWaiting(),
-      (_, error) => this.options.log.error("cannot apply network policies; trying again", { error }),
+      async () => {
+        const outcome = await this.serveWaiting();
+        trouble.end();
+        return outcome;
+      },
+      (_, error) => trouble.tell(error),
     );
   }
 

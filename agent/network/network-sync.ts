@@ -3,6 +3,7 @@ import type { ReadScope } from "#shared/client/client.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { PodNetwork } from "./pod-network.ts";
 
@@ -20,6 +21,7 @@ export class NetworkSync {
   private detach: () => void = () => undefined;
   private running: Promise<void> | undefined;
   private looks = 0;
+  private readonly trouble: StandingTrouble;
 
   constructor(
     private readonly network: PodNetwork,
@@ -27,7 +29,12 @@ export class NetworkSync {
     private readonly log: Log,
     /** Which Nodes are looked at: all for routes, the board's own for its address range alone. */
     private readonly scope: ReadScope = {},
-  ) {}
+  ) {
+    this.trouble = new StandingTrouble(log, {
+      wrong: "cannot set up the pod network; trying again",
+      over: "the pod network is set up",
+    });
+  }
 
   start(): void {
     const informer = this.informers.informer(nodes, this.scope);
@@ -53,10 +60,11 @@ export class NetworkSync {
     const act = async (key: string): Promise<KeyOutcome> => {
       if (key === look) return this.look();
       await this.bringUp();
+      this.trouble.end();
       return undefined;
     };
     return runQueueWorker(this.queue, act, (key, error) => {
-      this.log.warn("cannot set up the pod network; trying again", { error });
+      this.trouble.tell(error);
       if (key !== look) return undefined;
       // What cannot be looked at is set up again.
       this.queue.addRateLimited(sync);

@@ -5,6 +5,7 @@ import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { HealthChecks, serviceHealth } from "./health-checks.ts";
@@ -110,12 +111,20 @@ export class ServiceProxy {
     if (isInPlace.includes(true))
       await Promise.race([Promise.all(sources.map(({ synced }) => synced)), this.patience()]);
     if (this.stopped.signal.aborted) return;
+    const trouble = new StandingTrouble(log, {
+      wrong: "cannot make Services work; trying again",
+      over: "Services work again",
+    });
     this.running = runQueueWorker(
       this.queue,
-      () => this.syncOnce(),
+      async () => {
+        const outcome = await this.syncOnce();
+        trouble.end();
+        return outcome;
+      },
       (_, error) => {
         this.inStep = false;
-        log.error("cannot make Services work; trying again", { error });
+        trouble.tell(error);
       },
     );
     this.queue.add(sync);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { etcdPaths, knownMembers } from "../etcd/files.ts";
 import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
@@ -108,16 +109,18 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
   const transformer = aesGcmTransformer(encryptionKeysIn(keyFile), encryptedPrefixes);
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
+  const trouble = new StandingTrouble(log, { wrong: "waiting for etcd", over: "etcd answers" });
   for (;;) {
     try {
       const etcd = await openEtcdStore({ endpoints, credentials, transformer, log });
+      trouble.end();
       if (options.after !== undefined) await raiseRevisions(etcd, options.after);
       const shift = Number((await etcd.get(shiftKey))?.value ?? 0);
       return shift === 0 ? etcd : new ShiftedStore(etcd, shift);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
       const asked = typeof endpoints === "function" ? endpoints() : endpoints;
-      log.warn("waiting for etcd", { endpoints: asked.join(","), error });
+      trouble.tell(error, { endpoints: asked.join(",") });
       await Bun.sleep(retry_ms);
     }
   }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
+import { notedLog } from "../testing/noted-log.ts";
 import type { Client } from "./client.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { runLeaderElection } from "./leader-election.ts";
@@ -96,4 +97,26 @@ test("one leads at a time; the next takes over when it is released, or when the 
       `LeaderElection: ${each} stopped leading`,
     ]),
   );
+});
+
+test("a server that is away is told of once, and when it is back", async () => {
+  const clock = new ManualClock();
+  const store = new LeaseStore();
+  const { log, lines } = notedLog();
+  const stop = new AbortController();
+  let isConnected = false;
+  const client = store.client(() => isConnected);
+  const election = runLeaderElection(
+    { client, lease: { namespace: "ns", name: "l" }, identity: "a", log, clock, random: () => 0 },
+    (signal) => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+    stop.signal,
+  );
+  await clock.advance(60_000);
+  expect(lines).toEqual(["warn could not take the lease"]);
+  isConnected = true;
+  await clock.advance(60_000);
+  expect(lines.slice(1)).toEqual(["info the API server answers for the lease again"]);
+  stop.abort();
+  await clock.advance(1);
+  await election;
 });

@@ -6,6 +6,7 @@ import type { Client } from "./client.ts";
 import { type Clock, microTimestamp, pause, systemClock } from "./clock.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { type Log, silentLog } from "./log.ts";
+import { StandingTrouble } from "./standing-trouble.ts";
 
 export interface LeaderElectionOptions {
   readonly client: Client;
@@ -74,11 +75,16 @@ class Candidate {
   readonly #random: () => number;
   #observed: Observed | undefined;
   #held: Lease | undefined;
+  readonly #trouble: StandingTrouble;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
+    this.#trouble = new StandingTrouble(this.#log, {
+      wrong: "could not take the lease",
+      over: "the API server answers for the lease again",
+    });
     this.#leaseDuration_ms = options.leaseDuration_ms ?? 15_000;
     this.#renewDeadline_ms = options.renewDeadline_ms ?? 10_000;
     this.#retryPeriod_ms = options.retryPeriod_ms ?? 2_000;
@@ -154,15 +160,17 @@ class Candidate {
       const holder = present.spec?.holderIdentity ?? "";
       if (holder !== "" && holder !== identity && !this.#expired()) {
         this.#held = undefined;
+        this.#trouble.end({ lease: lease.name });
         return false;
       }
       const written = await client.update(leases, { ...present, spec: this.#renewedSpec(present.spec) });
       this.#observe(written);
       this.#held = written;
+      this.#trouble.end({ lease: lease.name });
       return true;
     } catch (error) {
       if (isNotFound(error)) return this.#create();
-      if (!isConflict(error)) this.#log.info("could not take the lease", { lease: lease.name, error });
+      if (!isConflict(error)) this.#trouble.tell(error, { lease: lease.name });
       return false;
     }
   }
@@ -178,9 +186,10 @@ class Candidate {
       });
       this.#observe(created);
       this.#held = created;
+      this.#trouble.end({ lease: lease.name });
       return true;
     } catch (error) {
-      if (!isAlreadyExists(error)) this.#log.info("could not create the lease", { lease: lease.name, error });
+      if (!isAlreadyExists(error)) this.#trouble.tell(error, { lease: lease.name });
       return false;
     }
   }

@@ -5,6 +5,7 @@ import type { DiskSignal } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { notedLog } from "#shared/testing/noted-log.ts";
 import { ImageGarbage } from "../images/image-gc.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodFailure } from "../pod-end.ts";
@@ -40,7 +41,7 @@ async function relieved(
     evicted: (signal) => signals.push(signal),
     storageUsage: () => Promise.resolve({ containers: new Map(), emptyDirs: new Map([["cache", cache_bytes]]) }),
     collectGarbage: async () => undefined,
-    log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
+    log: silentLog,
   };
   await new PressureRelief(options as PressureReliefOptions).relieve(
     { memory, disk: disk !== undefined, pids: false },
@@ -83,7 +84,7 @@ function imageRelief(options: Partial<PressureReliefOptions>): { look: () => Pro
     imageFolder: () => "/images",
     host: { statfs: async () => ({ capacity_bytes: 10 * gib, available_bytes: gib }) } as unknown as Host,
     workers: () => [],
-    log: { warn: () => undefined } as unknown as PressureReliefOptions["log"],
+    log: silentLog,
     ...options,
     tell: ({ type, reason, message }) => told.push(`${type} ${reason}: ${message}`),
   };
@@ -113,7 +114,9 @@ test("a disk that stays full although all images that can go are gone is told, t
 
 test("images that cannot be listed are told of at the second look, and keep nothing else from being done", async () => {
   let looks = 0;
+  const { log, lines } = notedLog();
   const { look, told } = imageRelief({
+    log,
     imageGarbage: { collect: () => Promise.reject(new Error("the runtime is away")) } as unknown as ImageGarbage,
     collectGarbage: async () => undefined,
     workers: () => {
@@ -127,6 +130,7 @@ test("images that cannot be listed are told of at the second look, and keep noth
   await look();
   expect(told).toEqual(["Warning ImageGCFailed: the runtime is away"]);
   expect(looks).toBe(3);
+  expect(lines).toEqual(["warn images could not be collected"]);
 });
 
 test("a disk that says it has no room at all is told", async () => {

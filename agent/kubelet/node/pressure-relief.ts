@@ -4,6 +4,7 @@ import type { SystemOom } from "#agent/telemetry/system-oom.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import type { ImageGarbage } from "../images/image-gc.ts";
 import { podUid } from "../pod-containers.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
@@ -35,8 +36,13 @@ export class PressureRelief {
   /** Looks in a row at which images could not be collected, or not enough of them. */
   #imageFailures = 0;
   #isDeafToOom = false;
+  readonly #reliefTrouble: StandingTrouble;
+  readonly #imageTrouble: StandingTrouble;
 
-  constructor(readonly options: PressureReliefOptions) {}
+  constructor(readonly options: PressureReliefOptions) {
+    this.#reliefTrouble = new StandingTrouble(options.log, { wrong: "the board could not be relieved" });
+    this.#imageTrouble = new StandingTrouble(options.log, { wrong: "images could not be collected" });
+  }
 
   /** Called after each look at the board, with what the disk is short of if it is. Does nothing while an earlier call still runs. */
   async relieve(pressures: Pressures, shortOfDisk: DiskSignal | undefined): Promise<void> {
@@ -49,8 +55,9 @@ export class PressureRelief {
       if (shortOfDisk) await this.options.collectGarbage();
       if (pressures.memory) await this.#evict("memory", "memory.available");
       else if (shortOfDisk) await this.#evict("ephemeral-storage", shortOfDisk);
+      this.#reliefTrouble.end();
     } catch (error) {
-      this.options.log.warn("the board could not be relieved", { error });
+      this.#reliefTrouble.tell(error);
     } finally {
       this.#running = false;
     }
@@ -79,10 +86,11 @@ export class PressureRelief {
       if (disk.capacity_bytes === 0)
         return { reason: "InvalidDiskCapacity", message: "invalid capacity 0 on image filesystem" };
       const freed_bytes = await this.options.imageGarbage.collect(disk);
+      this.#imageTrouble.end();
       const message = freed_bytes === undefined ? undefined : this.options.imageGarbage.shortfall(disk, freed_bytes);
       return message === undefined ? undefined : { reason: "FreeDiskSpaceFailed", message };
     } catch (error) {
-      this.options.log.warn("images could not be collected", { error });
+      this.#imageTrouble.tell(error);
       return { message: error instanceof Error ? error.message : String(error) };
     }
   }
