@@ -27,7 +27,7 @@ interface Entry {
 }
 
 /** The plugin that has the pod wait before it is looked at at all. */
-export type KeptOutBy = (pod: PodInfo) => string | undefined;
+type KeptOutBy = (pod: PodInfo) => string | undefined;
 
 /** Whether the change may let a pod fit that the plugin of that name rejected. */
 export type MayHelp = (plugin: string, pod: PodInfo, event: ClusterEvent) => boolean;

@@ -15,7 +15,7 @@ export const volumeAnnotations = {
 } as const;
 
 /** The provisioner of classes whose volumes somebody makes by hand. */
-export const noProvisioner = "kubernetes.io/no-provisioner";
+const noProvisioner = "kubernetes.io/no-provisioner";
 
 /** The claim and the volume name each other and both are done. */
 export const isBound = ({ spec, metadata }: PersistentVolumeClaim): boolean =>

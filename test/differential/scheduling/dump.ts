@@ -17,6 +17,7 @@ export interface Seen {
 const passing = new Set([
   "lastTransitionTime",
   "lastHeartbeatTime",
+  "lastUpdateTime",
   "lastProbeTime",
   "lastPhaseTransitionTime",
   "startTime",

@@ -33,7 +33,7 @@ export async function node(world: World, name: string, shape: NodeShape = {}): P
   });
 }
 
-export interface PodShape {
+interface PodShape {
   readonly labels?: Labels;
   readonly requests?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];

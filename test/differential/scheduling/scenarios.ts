@@ -3,6 +3,7 @@ import { binderScenarios } from "./binder-scenarios.ts";
 import { clusterScenarios } from "./cluster-scenarios.ts";
 import { deviceScenarios } from "./device-scenarios.ts";
 import { filterScenarios } from "./filter-scenarios.ts";
+import { furtherScenarios } from "./further-scenarios.ts";
 import { nodeScenarios } from "./node-scenarios.ts";
 import { preemptionScenarios } from "./preemption-scenarios.ts";
 import type { Scenario } from "./scenario.ts";
@@ -17,4 +18,5 @@ export const scenarios: readonly Scenario[] = [
   ...binderScenarios,
   ...nodeScenarios,
   ...clusterScenarios,
+  ...furtherScenarios,
 ];

@@ -1,5 +1,5 @@
 import { isAlreadyExists, isNotFound, StatusError } from "#shared/api/errors.ts";
-import { fieldsOf, type KubeObject, type ObjectKey } from "#shared/api/object.ts";
+import type { KubeObject, ObjectKey } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import * as resources from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -234,5 +234,3 @@ export type Fields = any;
 
 const keyIn = (ref: ResourceRef, namespace: string, name: string): ObjectKey =>
   ref.namespaced ? { namespace, name } : { name };
-
-export const readFields = (object: KubeObject): Fields => fieldsOf(object);
