@@ -13,6 +13,7 @@ import type { ResourceReader } from "../registry/reader.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import { putReplicas, scaleOf } from "../registry/scale.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
+import { withoutUnfitMetadata } from "../registry/unfit-metadata.ts";
 import type { AdmissionAttributes } from "./admission.ts";
 
 export interface MatchCriteria {
@@ -232,7 +233,10 @@ export async function putBack(
 ): Promise<boolean> {
   const { object: draft, declaration } = attributes;
   let next = normalized(attributes, match, changed);
-  const isChanged = !equalJson(next, normalized(attributes, match, shown));
+  // Upstream keeps custom objects as they are written until they are pruned.
+  const isChanged = declaration.custom
+    ? !equalJson(changed, shown)
+    : !equalJson(next, normalized(attributes, match, shown));
   if (!draft || !isChanged) return false;
   const scale = attributes.subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
   if (scale && draft.kind !== changed.kind) {
@@ -258,6 +262,7 @@ function normalized(attributes: AdmissionAttributes, match: Match, changed: Kube
   const gvk = { ...parseApiVersion(changed.apiVersion), kind: changed.kind };
   const schema = isOwnKind && match.resource ? match.resource.schema : schemaFor(gvk);
   if (!schema) return changed;
-  const { object } = normalizeObject(schema, changed);
+  const fitting = attributes.declaration.custom && isOwnKind ? withoutUnfitMetadata(schema, changed) : changed;
+  const { object } = normalizeObject(schema, fitting);
   return { ...object, apiVersion: changed.apiVersion, kind: changed.kind } as unknown as KubeObject;
 }

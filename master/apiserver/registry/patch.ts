@@ -14,6 +14,7 @@ import { create } from "./create.ts";
 import { documentOf, type FieldValidation, objectOf, yamlOf } from "./decode-body.ts";
 import { isBadRequest, patchedObject, reasonOf, unconverted } from "./patched-object.ts";
 import { checkNamespace } from "./request-target.ts";
+import { withoutUnfitMetadata } from "./unfit-metadata.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import type { WriteOptions } from "./write-options.ts";
@@ -192,7 +193,7 @@ function normalizedApplied(scope: WriteScope, object: KubeObject, config: JsonOb
     return decode(object);
   } catch (error) {
     if (!isBadRequest(error)) throw error;
-    if (custom) return decode(withoutUnfitMetadata(object, decode));
+    if (custom && schema) return decode(withoutUnfitMetadata(schema, object));
     // Upstream names the configuration here.
     const { apiVersion, kind, metadata } = config as unknown as KubeObject;
     const { group, version } = parseApiVersion(apiVersion);
@@ -202,20 +203,6 @@ function normalizedApplied(scope: WriteScope, object: KubeObject, config: JsonOb
         `unable to convert unstructured object to ${type}: ${unconverted(reasonOf(error))}`,
     );
   }
-}
-
-/** Upstream reads a custom object's metadata field by field, and leaves out what does not fit. */
-function withoutUnfitMetadata(object: KubeObject, decode: (object: KubeObject) => KubeObject): KubeObject {
-  const fits = ([field, value]: readonly [string, unknown]): boolean => {
-    try {
-      decode({ apiVersion: object.apiVersion, kind: object.kind, metadata: { [field]: value } });
-      return true;
-    } catch (error) {
-      if (!isBadRequest(error)) throw error;
-      return false;
-    }
-  };
-  return { ...object, metadata: Object.fromEntries(Object.entries(object.metadata).filter(fits)) };
 }
 
 function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {

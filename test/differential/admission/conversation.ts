@@ -1,5 +1,7 @@
 /** Plays all cases against an API server, upstream's or ours, and tells what it answered and what its webhooks were asked. */
+import { until } from "#shared/testing/until.ts";
 import type { Target } from "../wire/request.ts";
+import { customPath, customRequests, definition } from "./custom-cases.ts";
 import { type Call, type HookServer, startHookServer } from "./hook-server.ts";
 import { params, policies, policyRequests } from "./policy-cases.ts";
 import { refusedRequests } from "./refused-cases.ts";
@@ -48,7 +50,7 @@ export async function answersOf(target: Target, { settle, audited }: Surrounding
     await prepare(ask);
     for (const { kind, name, webhooks } of configurations(hooks)) await configure(ask, kind, name, webhooks);
     await settle();
-    const ofWebhooks = await played(ask, hooks, "webhooks", webhookRequests);
+    const ofWebhooks = await played(ask, hooks, "webhooks", [...webhookRequests, ...customRequests]);
     await ask("DELETE", `${registration}/validatingwebhookconfigurations`);
     await ask("DELETE", `${registration}/mutatingwebhookconfigurations`);
     for (const { name, spec, bindings } of policies) await bind(ask, name, spec, name === "no-binding" ? [] : bindings);
@@ -137,6 +139,8 @@ async function prepare(ask: Ask): Promise<void> {
   const within = "/api/v1/namespaces/hooked";
   const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } };
   await made(ask, `${within}/serviceaccounts`, account);
+  await made(ask, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+  await until("the custom kind is served", async () => (await ask("GET", customPath("v2"))).status === 200);
   await made(ask, "/api/v1/namespaces", { ...namespace, metadata: { name: "limited" } });
   await made(ask, "/api/v1/namespaces/limited/serviceaccounts", account);
   await made(ask, "/api/v1/namespaces/limited/limitranges", {
@@ -200,10 +204,17 @@ async function played(
 
 const uid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
+const instant = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+
 function shownBody(text: string): unknown {
   let value: Fields;
   try {
-    value = JSON.parse(text.replace(uid, "UID").replace(/"x-[a-z0-9]{5}(?=\\?")/g, '"x-RANDOM')) as Fields;
+    value = JSON.parse(
+      text
+        .replace(uid, "UID")
+        .replace(instant, "TIME")
+        .replace(/"x-[a-z0-9]{5}(?=\\?")/g, '"x-RANDOM'),
+    ) as Fields;
   } catch {
     return text.replace(uid, "UID");
   }
@@ -221,6 +232,7 @@ function shownBody(text: string): unknown {
           : {}),
         ...(value["kind"] === "PersistentVolume" ? { message: (value["status"] as Fields)["message"] } : {}),
         ...(value["kind"] === "Namespace" ? { labels } : {}),
+        ...(value["kind"] === "Thing" ? { whole: { ...value, metadata: { labels } } } : {}),
       };
 }
 
@@ -264,7 +276,9 @@ const counting = /^apiserver_(admission_webhook_\w+|admission_match_condition_\w
 
 /** Of histograms only how often something was observed. */
 function countsIn(page: string): Map<string, number> {
-  const lines = page.split("\n").filter((line) => counting.test(line) && !/_(bucket|sum)\{|name="shown\./.test(line));
+  const lines = page
+    .split("\n")
+    .filter((line) => counting.test(line) && !/_(bucket|sum)\{|name="(shown|custom-)/.test(line));
   return new Map(
     lines.map((line) => {
       const [, name = "", labels = "", value = ""] = /^(\w+)\{(.*)\} (\S+)$/.exec(line) ?? [];

@@ -6,11 +6,17 @@ import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from 
 
 type Fields = Record<string, unknown>;
 
+/** An object that says what the webhook is to do. */
+interface Told extends Fields {
+  readonly data?: Record<string, string>;
+  readonly metadata?: { readonly annotations?: Record<string, string> };
+}
+
 /** `request` of an AdmissionReview. */
 export interface ReviewRequest extends Fields {
   readonly uid: string;
-  readonly object: (Fields & { readonly data?: Record<string, string> }) | null;
-  readonly oldObject: (Fields & { readonly data?: Record<string, string> }) | null;
+  readonly object: Told | null;
+  readonly oldObject: Told | null;
 }
 
 export interface Call {
@@ -105,17 +111,17 @@ const patch = (steps: unknown): object => ({
 });
 const allowed = { response: { uid: "UID", allowed: true } };
 
-/** By path: `/say` what the object's `answer` is, `/patch` with its `patch`, `/append/x` puts x behind its `log`, `/once/x` the same
+/** By path: `/say` what the object's `answer` is, `/patch` with its `patch` (there or among its annotations), `/append/x` puts x behind its `log`, `/once/x` the same
  *  if it is not there yet, `/container/x` adds one to a Pod that lacks it, `/step/x` makes the step of a patch that x is in base64, and `/allow` nothing. */
 function saidOf(path: string, request: ReviewRequest | undefined): Said {
   const [, verb = "", what = ""] = path.split("/");
-  const { data = {} } = request?.object ?? request?.oldObject ?? {};
+  const { data = {}, metadata } = request?.object ?? request?.oldObject ?? {};
   const { log = "" } = data;
   switch (verb) {
     case "say":
       return JSON.parse(data["answer"] ?? "{}") as Said;
     case "patch":
-      return { response: patch(data["patch"] ?? "[]") };
+      return { response: patch(data["patch"] ?? metadata?.annotations?.["patch"] ?? "[]") };
     case "append":
     case "once":
       if (verb === "once" && log.includes(what)) return allowed;

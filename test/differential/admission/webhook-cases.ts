@@ -1,4 +1,5 @@
 /** Configurations of webhooks, each for the objects that are labelled with its name, and what is sent while they are there. */
+import { customRules } from "./custom-cases.ts";
 import type { HookServer, Said } from "./hook-server.ts";
 
 export interface Sent {
@@ -198,6 +199,8 @@ export function configurations({ url, otherUrl, plainUrl, closedUrl, caBundle }:
         rules: [{ ...maps, apiGroups: ["authorization.k8s.io"], resources: ["*"] }],
       }),
     ),
+    mutating("custom-own", hook("custom-own", "/patch", { rules: [customRules.own] })),
+    mutating("custom-other", hook("custom-other", "/patch", { rules: [customRules.other] })),
     ...Object.entries(conditions).map(([name, fields]) => validating(name, hook(name, "/allow", fields))),
   ];
 }

@@ -1,11 +1,11 @@
 /** MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
-import { internalError, StatusError } from "#shared/api/errors.ts";
-import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import { type FieldError, internalError, invalid, StatusError } from "#shared/api/errors.ts";
+import { type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
-import { goEscaped, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { goEscaped, goJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { mutatingWebhookConfigurations, validatingWebhookConfigurations } from "#shared/api/resources.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
-import { compareBytes } from "#shared/api/selector/go-quote.ts";
+import { compareBytes, goQuote } from "#shared/api/selector/go-quote.ts";
 import type { MutatingWebhook, ValidatingWebhook } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { patchAnnotations } from "../../audit/record.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
@@ -129,10 +129,14 @@ async function applied(
     );
   }
   let isChanged: boolean;
+  const { custom = false } = attributes.declaration;
   try {
-    const changed = sameKind(applyJsonPatch(object as unknown as JsonObject, steps), object);
+    const patched = applyJsonPatch(object as unknown as JsonObject, steps);
+    if (custom) checkCustomKind(patched, object);
+    const changed = sameKind(patched, object);
     isChanged = await putBack(attributes, match, object, changed);
   } catch (error) {
+    if (error instanceof CustomKindError) throw invalid(error.gvk, object.metadata.name ?? "", [error.fault]);
     // Of a patch that does not fit, the client of a PATCH is told less than is known.
     const cause = error instanceof StatusError ? error.options.cause : undefined;
     const told = cause instanceof Error ? cause : error;
@@ -163,6 +167,29 @@ function sameKind(patched: unknown, shown: KubeObject): KubeObject {
   const apiVersion = headOf(patched, "apiVersion") || shown.apiVersion;
   if (apiVersion !== shown.apiVersion || kind !== shown.kind) throw otherKind(kind, apiVersion, shown);
   return { ...object, apiVersion, kind };
+}
+
+/** Upstream knows of no custom kind before its objects are validated. */
+class CustomKindError extends Error {
+  override readonly name = "CustomKindError";
+  readonly fault: FieldError;
+
+  constructor(
+    readonly gvk: GroupVersionKind,
+    wanted: string,
+  ) {
+    const message = `Invalid value: ${goQuote(gvk.kind)}: must be ${wanted}`;
+    super(message);
+    this.fault = { field: "kind", reason: "FieldValueInvalid", message };
+  }
+}
+
+/** Throws CustomKindError, and Error where there is no kind. */
+function checkCustomKind(patched: unknown, shown: KubeObject): void {
+  if (!isJsonObject(patched)) return;
+  const kind = headOf(patched, "kind");
+  if (kind === "") throw new Error(`Object 'Kind' is missing in '${goJson(patched)}'`);
+  if (kind !== shown.kind) throw new CustomKindError({ ...parseApiVersion(shown.apiVersion), kind }, shown.kind);
 }
 
 function otherKind(kind: string, apiVersion: string, shown: KubeObject): Error {
