@@ -40,6 +40,12 @@ test("a release without a signature is not, but by a program that nobody signed"
   expect(await verifyReleaseFolder(folder, undefined)).toBe(0);
 });
 
+test("nothing is taken of a folder that is missing, or that has no list", async () => {
+  rmSync(join(folder, "SHA256SUMS"));
+  await expect(verifyReleaseFolder(folder, key)).rejects.toThrow("neither SHA256SUMS nor images.sha256");
+  await expect(verifyReleaseFolder(join(folder, "absent"), undefined)).rejects.toThrow("neither SHA256SUMS");
+});
+
 test("what openssl signs, as tools/bundle.sh has it sign, counts", async () => {
   write("key.pem", privateKey.export({ type: "pkcs8", format: "pem" }));
   write("images.sha256", "images\n");
