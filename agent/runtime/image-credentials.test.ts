@@ -2,8 +2,12 @@ import { expect, test } from "bun:test";
 import { credentialsFor } from "./image-credentials.ts";
 
 const entry = (user: string) => ({ auth: Buffer.from(`${user}:pass:word`).toString("base64") });
-const usersFor = (image: string, ...configs: unknown[]) =>
-  credentialsFor(image, configs).map(({ username }) => username);
+const authsFor = (image: string, ...configs: unknown[]) =>
+  credentialsFor(
+    image,
+    configs.map((config, from) => ({ config, from })),
+  ).map(({ auth }) => auth);
+const usersFor = (image: string, ...configs: unknown[]) => authsFor(image, ...configs).map(({ username }) => username);
 
 test("Docker Hub under the names that docker login writes", () => {
   for (const key of ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"]) {
@@ -13,14 +17,14 @@ test("Docker Hub under the names that docker login writes", () => {
 });
 
 test("passwords may hold colons; plain fields and tokens do too", () => {
-  expect(credentialsFor("r.example/app", [{ auths: { "r.example": entry("me") } }])[0]).toMatchObject({
+  expect(authsFor("r.example/app", { auths: { "r.example": entry("me") } })[0]).toMatchObject({
     username: "me",
     password: "pass:word",
     serverAddress: "r.example",
   });
   const plain = { username: "a", password: "b" };
-  expect(credentialsFor("r.example/app", [{ "r.example": plain }])[0]).toMatchObject(plain);
-  expect(credentialsFor("r.example/app", [{ auths: { "r.example": { identitytoken: "t" } } }])[0]).toMatchObject({
+  expect(authsFor("r.example/app", { "r.example": plain })[0]).toMatchObject(plain);
+  expect(authsFor("r.example/app", { auths: { "r.example": { identitytoken: "t" } } })[0]).toMatchObject({
     identityToken: "t",
   });
 });
@@ -30,6 +34,8 @@ test("longer paths first, then in the order given", () => {
   const second = { auths: { "r.example/team": entry("team"), "r.example/team/": entry("slash") } };
   expect(usersFor("r.example/team/app:1", first, second)).toEqual(["app", "team", "slash", "host"]);
   expect(usersFor("r.example/team2/app:1", first, second)).toEqual(["host"]);
+  const given = [first, second].map((config, index) => ({ config, from: index }));
+  expect(credentialsFor("r.example/team/app:1", given).map(({ from }) => from)).toEqual([0, 1, 1, 0]);
 });
 
 test("globs stand for parts of one label; ports must be equal", () => {
@@ -41,5 +47,5 @@ test("globs stand for parts of one label; ports must be equal", () => {
 });
 
 test("what is no config gives nothing", () => {
-  expect(credentialsFor("nginx", [undefined, "x", [], { auths: 3 }, { auths: { "docker.io": "x" } }])).toEqual([]);
+  expect(authsFor("nginx", undefined, "x", [], { auths: 3 }, { auths: { "docker.io": "x" } })).toEqual([]);
 });

@@ -8,17 +8,10 @@ export type DockerConfig = unknown;
 /**
  * Credentials for an image out of pull secrets, the best match first: longer registry paths before shorter ones, and
  * in the order given within one length. Keys match as in Kubernetes' docs ("Interpretation of config.json"): host with
- * an optional port, `*` for one label of the host, and a path that the image's path begins with.
+ * an optional port, `*` for one label of the host, and a path that the image's path begins with. Each with where it
+ * comes from.
  */
-export function credentialsFor(image: string, dockerConfigs: readonly DockerConfig[]): ImageAuth[] {
-  return tracedCredentialsFor(
-    image,
-    dockerConfigs.map((config) => ({ config, from: undefined })),
-  ).map(({ auth }) => auth);
-}
-
-/** The same, each with where it comes from. */
-export function tracedCredentialsFor<Source>(
+export function credentialsFor<Source>(
   image: string,
   dockerConfigs: readonly { readonly config: DockerConfig; readonly from: Source }[],
 ): { readonly auth: ImageAuth; readonly from: Source }[] {

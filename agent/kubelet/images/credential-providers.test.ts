@@ -50,8 +50,8 @@ const usersFor = async (from: CredentialProviders, image: string): Promise<unkno
 const namesIn = (image: string, provided: readonly ProvidedConfig[]): unknown[] =>
   credentialsFor(
     image,
-    provided.map(({ config }) => config),
-  ).map(({ username }) => username);
+    provided.map(({ config, account }) => ({ config, from: account })),
+  ).map(({ auth }) => auth.username);
 const auth = { "*.example": { username: "any", password: "a" }, "r.example": { username: "one", password: "b" } };
 
 describe("plugins", () => {

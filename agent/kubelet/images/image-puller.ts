@@ -1,4 +1,4 @@
-import { tracedCredentialsFor } from "#agent/runtime/image-credentials.ts";
+import { credentialsFor } from "#agent/runtime/image-credentials.ts";
 import { isImageId, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -195,7 +195,7 @@ export class ImagePuller {
     // The pod's own before the board's.
     const auths: Attempt[] = [
       ...credentialsOf(image, pullSecrets).map(({ auth, from }) => ({ auth, opener: from })),
-      ...tracedCredentialsFor(
+      ...credentialsFor(
         image,
         provided.map(({ config, account }) => ({ config, from: account && openerOf(account) })),
       ).map(({ auth, from }) => ({ auth, opener: from })),
@@ -247,7 +247,7 @@ const credentialsOf = (
   image: string,
   secrets: readonly Secret[],
 ): { readonly auth: ImageAuth; readonly from: PullCredential }[] =>
-  tracedCredentialsFor(
+  credentialsFor(
     image,
     secrets.map((secret) => ({ config: dockerConfig(secret), from: secret.metadata })),
   ).map(({ auth, from: { uid = "", namespace = "", name = "" } }) => ({
