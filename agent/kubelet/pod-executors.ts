@@ -3,7 +3,7 @@ import { HostError } from "#agent/host/host.ts";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { formatGoDuration } from "./back-off.ts";
-import { containerConfig, sandboxConfig, targetOf } from "./container/container-config.ts";
+import { containerConfig, sandboxConfig, targetContainerId } from "./container/container-config.ts";
 import { ContainerStartError, configError } from "./container/container-error.ts";
 import { containerResources } from "./container/container-resources.ts";
 import { EnvFileError, envFileValue } from "./container/env-file.ts";
@@ -14,7 +14,7 @@ import { withDevices } from "./devices/container-devices.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
-import { inOrderOfHost, latest, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
+import { inOrderOfHost, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
 import { type ContainerType, findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -301,7 +301,7 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     seccompRoot: parts.seccompRoot,
     memoryCapacity_bytes: parts.memoryCapacity_bytes(),
     recursiveReadOnly: await canBeRecursive(run, container),
-    targetContainerId: targetContainerId(run, targetOf(container)),
+    targetContainerId: targetContainerId(container, run.observed),
   });
   try {
     const own = (await parts.devices?.forStart(podUid(pod), container.name)) ?? [];
@@ -348,13 +348,6 @@ async function ensureImageVolumes(run: PlanRun, container: Container): Promise<v
 async function canBeRecursive({ parts, pod }: PlanRun, { volumeMounts = [] }: Container): Promise<boolean> {
   if (!volumeMounts.some(({ recursiveReadOnly }) => recursiveReadOnly)) return false;
   return (await parts.runtimeHandler(pod)).recursiveReadOnlyMounts;
-}
-
-function targetContainerId(run: PlanRun, target: string | undefined): string | undefined {
-  if (target === undefined) return undefined;
-  const status = latest(run.observed, target);
-  if (status?.state !== "running") throw configError(`unable to find target container ${target}`);
-  return status.id;
 }
 
 /** The file is the pod's own, so nothing in it or about it is believed. */

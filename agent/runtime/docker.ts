@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { release } from "node:os";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,7 +7,7 @@ import { writeCgroupLimits } from "./cgroup-limits.ts";
 import { attachTo, openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
 import { EarlyOutput } from "./docker-early-output.ts";
-import { asRuntime, dockerMessage, statusCodeOf, toRuntimeError } from "./docker-errors.ts";
+import { asRuntime, statusCodeOf, toRuntimeError } from "./docker-errors.ts";
 import { watchEvents } from "./docker-events.ts";
 import { startExec } from "./docker-exec.ts";
 import { execSync } from "./docker-exec-sync.ts";
@@ -47,6 +46,7 @@ import {
   type StatsOptions,
 } from "./runtime.ts";
 import type { SandboxNetwork } from "./sandbox-network.ts";
+import { readSeccompProfile } from "./seccomp-profile.ts";
 
 export interface DockerRuntimeOptions {
   /** The daemon's socket. */
@@ -361,10 +361,6 @@ function handlersOf(runtimes: readonly string[], apiVersion: string): RuntimeHan
 /** Docker's API wants a profile's text where its command line takes a path; Podman's wants the path. */
 async function seccompProfile(profile: string | undefined, asPath: boolean): Promise<string | undefined> {
   if (!profile?.startsWith("/")) return profile;
-  try {
-    const text = await readFile(profile, "utf8");
-    return asPath ? profile : text;
-  } catch (error) {
-    throw new RuntimeError("cannot-start", `seccomp profile ${profile}: ${dockerMessage(error)}`, { cause: error });
-  }
+  const text = await readSeccompProfile(profile);
+  return asPath ? profile : text;
 }

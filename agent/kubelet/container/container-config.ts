@@ -1,7 +1,9 @@
 import type { ContainerConfig, ImageStatus, PodIdentity, SandboxConfig } from "#agent/runtime/runtime.ts";
 import type { Container, EphemeralContainer, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { containerAnnotations, containerLabels } from "../container-identity.ts";
+import { latest, type ObservedPod } from "../planner/observed-pod.ts";
 import { podUid } from "../pod-containers.ts";
+import { configError } from "./container-error.ts";
 import { blockDevices, containerMounts, type MountInput } from "./container-mounts.ts";
 import { containerResources } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
@@ -21,7 +23,7 @@ export interface ContainerConfigInput extends Omit<MountInput, "environment"> {
   readonly image: ImageStatus | undefined;
   readonly seccompRoot: string;
   readonly memoryCapacity_bytes: number;
-  /** The running container that an ephemeral one looks into. */
+  /** The container that an ephemeral one looks into. */
   readonly targetContainerId?: string | undefined;
 }
 
@@ -56,9 +58,19 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
   };
 }
 
-/** Name of the container that an ephemeral one joins. */
-export function targetOf(container: Container | EphemeralContainer): string | undefined {
-  return "targetContainerName" in container ? container.targetContainerName || undefined : undefined;
+/**
+ * The container whose processes an ephemeral one is to see. Whether one that has ended can be joined is for the runtime to say.
+ * Throws ContainerStartError (CreateContainerConfigError) when there is none.
+ */
+export function targetContainerId(
+  container: Container | EphemeralContainer,
+  observed: Pick<ObservedPod, "containers">,
+): string | undefined {
+  const name = "targetContainerName" in container ? container.targetContainerName : undefined;
+  if (!name) return undefined;
+  const target = latest(observed, name);
+  if (!target) throw configError(`unable to find target container ${name}`);
+  return target.id;
 }
 
 /** What the runtime is told of a pod's sandbox. Throws for a host name that cannot be. */

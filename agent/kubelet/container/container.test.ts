@@ -3,9 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
+import type { ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, PodSpec, Service, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
 import type { MountedVolume } from "../volumes/volume-manager.ts";
+import { targetContainerId } from "./container-config.ts";
 import { ContainerStartError } from "./container-error.ts";
 import { containerMounts } from "./container-mounts.ts";
 import { cpuQuotaOf, cpuSharesOf, oomScoreAdjust } from "./container-resources.ts";
@@ -25,6 +27,24 @@ function pod(spec: Partial<PodSpec> = {}): Pod {
     spec: { containers: [{ name: "c" }], ...spec },
   };
 }
+
+test("an ephemeral container joins the newest of its target, one that has ended too, as upstream does", () => {
+  const status = (name: string, id: string, state: ContainerStatus["state"]) =>
+    ({ name, id, state }) as ContainerStatus;
+  const containers = [
+    status("main", "second", "exited"),
+    status("main", "first", "exited"),
+    status("side", "s", "running"),
+  ];
+  const of = (targetContainerName?: string) =>
+    targetContainerId({ name: "debug", targetContainerName }, { containers });
+  expect(of("main")).toBe("second");
+  expect(of("side")).toBe("s");
+  expect([of(), of("")]).toEqual([undefined, undefined]);
+  expect(() => of("absent")).toThrow(
+    new ContainerStartError("CreateContainerConfigError", "unable to find target container absent"),
+  );
+});
 
 test("references are expanded as upstream does", () => {
   const values: Record<string, string> = { A: "a", B: "b" };

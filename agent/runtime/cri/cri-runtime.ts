@@ -1,4 +1,4 @@
-import { access, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -26,6 +26,7 @@ import {
   type SandboxStatus,
   type StatsOptions,
 } from "../runtime.ts";
+import { readSeccompProfile } from "../seccomp-profile.ts";
 import { CriClient, codeOf, createReplacing, patience_ms } from "./client.ts";
 import { type ContainerDetails, containerDetails, type Details, required } from "./details.ts";
 import { watchEvents } from "./events.ts";
@@ -143,10 +144,12 @@ export class CriRuntime implements ContainerRuntime {
 
   async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
     const sandbox = await required(this.#sandboxes.details, "sandbox", sandboxId);
+    const { seccomp } = config.security;
     await Promise.all([
       ...config.mounts.map(({ hostPath }) => ensureMountSource(hostPath)),
       mkdir(join(logFolder(this.#options.logRoot, config.pod), config.name), { recursive: true, mode: 0o755 }),
-      checkSeccompProfile(config.security.seccomp),
+      // Told in the same words whichever runtime it is, and before something is made.
+      seccomp?.startsWith("/") && readSeccompProfile(seccomp),
     ]);
     const sandboxConfig = sandboxAgain(sandbox.status, this.#options.logRoot);
     const namespaces = sandboxConfig.linux?.securityContext?.namespaceOptions;
@@ -394,15 +397,6 @@ async function signalAndWait(
 
 function ignoreUnimplemented(error: unknown): undefined {
   if (codeOf(error) !== GrpcCode.Unimplemented) throw error;
-}
-
-async function checkSeccompProfile(profile: string | undefined): Promise<void> {
-  if (!profile?.startsWith("/")) return;
-  try {
-    await access(profile);
-  } catch (error) {
-    throw new RuntimeError("cannot-start", `seccomp profile ${profile}: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 function countedOf(stats: wire.ContainerStats | undefined): Counted {
