@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { boardAddresses } from "#shared/board/addresses.ts";
 import type { AgentStart } from "#shared/board/start-agent.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -21,6 +20,7 @@ import { foundSettingsFile } from "./network/kernel-settings.ts";
 import { NetworkSync } from "./network/network-sync.ts";
 import { PodNetwork } from "./network/pod-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
+import { nodeAddresses } from "./node-addresses.ts";
 import { parseLabels, parseTaint } from "./node-settings.ts";
 
 export interface BoardPods {
@@ -94,7 +94,7 @@ export async function startBoardPods(
     runDir: settings.runDir,
     pluginDir: settings.rootDir,
     clusterDomain: settings.clusterDomain,
-    nodeIPs: () => boardAddresses({ preferred: settings.nodeIp, family: podNetworks[0].family }),
+    nodeIPs: nodeAddresses({ nodeIp: settings.nodeIp, family: podNetworks[0].family, log: log.named("kubelet") }),
     nodeLabels: parseLabels(settings.nodeLabel),
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,

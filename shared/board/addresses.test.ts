@@ -27,6 +27,7 @@ test("the default route's IPv4 address is the main one; bridges and link-local o
 
 test("preferred addresses come first where the board has them", () => {
   expect(orderAddresses(all, "eth0", { preferred: "192.168.7.9" })[0]).toBe("192.168.7.9");
+  expect(orderAddresses(all, "eth0", { preferred: "FD00:0::2" })[0]).toBe("fd00::2");
   expect(orderAddresses(all, "eth0", { preferred: "192.0.2.1" })[0]).toBe("192.168.1.5");
   expect(orderAddresses(all, "eth0", { preferred: "192.168.7.9,fd00::2" })).toEqual([
     "192.168.7.9",

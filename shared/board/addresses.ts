@@ -44,8 +44,16 @@ export function orderAddresses(
     .map(({ address }) => address);
 }
 
-/** `10.0.0.1, fd00::1` as a list. */
-const addressesIn = (text: string): string[] => text.split(",").map((address) => address.trim());
+/** `10.0.0.1, fd00::1` as a list, each as the kernel writes it. */
+export const addressesIn = (text: string): string[] =>
+  text
+    .split(",")
+    .map((address) => address.trim())
+    .filter((address) => address !== "")
+    .map((address) => {
+      const parsed = parseCidr(address);
+      return parsed && !address.includes("/") ? formatCidrAddress(parsed) : address;
+    });
 
 /** As orderAddresses, read from the kernel now. */
 export function boardAddresses(order: AddressOrder = {}): string[] {

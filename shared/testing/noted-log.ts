@@ -1,12 +1,15 @@
-import type { Level, Log } from "../client/log.ts";
+import type { Level, Log, LogFields } from "../client/log.ts";
 
-/** A log that notes the lines that a journal would get, `LEVEL message`, without those of the level debug. */
-export function notedLog(): { readonly log: Log; readonly lines: string[] } {
+/** A log that notes the lines that a journal would get, `LEVEL message`, without those of the level debug; and their fields. */
+export function notedLog(): { readonly log: Log; readonly lines: string[]; readonly fields: LogFields[] } {
   const lines: string[] = [];
+  const fields: LogFields[] = [];
   const note =
     (level: Level) =>
-    (message: string): unknown =>
+    (message: string, more: LogFields = {}): void => {
       lines.push(`${level} ${message}`);
+      fields.push(more);
+    };
   const log: Log = {
     debug: () => undefined,
     info: note("info"),
@@ -14,5 +17,5 @@ export function notedLog(): { readonly log: Log; readonly lines: string[] } {
     error: note("error"),
     named: () => log,
   };
-  return { log, lines };
+  return { log, lines, fields };
 }
