@@ -191,7 +191,7 @@ describe("the DNS server", () => {
   test("what is no question gets an answer that says so", async () => {
     const update = queryFor("web.shop.svc.cluster.local", "A");
     update.writeUInt16BE(5 << 11, 2);
-    expect((await udp(server.port, update)).flags).toBe(0x84);
+    expect((await udp(server.port, update)).flags).toBe((5 << 11) | 4);
   });
   test("garbage gets no answer and does no harm", async () => {
     const socket = createSocket("udp4");
@@ -359,7 +359,7 @@ describe("an upstream that is not to be trusted", () => {
     const passedOn = await udpBytes(server.port, query);
     expect(passedOn.subarray(query.length).toString("hex")).toBe(records.join(""));
     const alias = await udpBytes(server.port, queryFor("alias.shop.svc.cluster.local", "A"));
-    expect(alias.readUInt16BE(2) & 0xf).toBe(2);
+    expect(decode(alias).answers).toMatchObject([{ type: "CNAME", data: "example.org" }]);
     await server.stop();
     it.close();
   });

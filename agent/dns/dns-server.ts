@@ -1,18 +1,13 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import {
-  type Answer,
-  AUTHORITATIVE_ANSWER,
-  encode,
-  type Packet,
-  RECURSION_AVAILABLE,
-  TRUNCATED_RESPONSE,
-} from "dns-packet";
+import { encode } from "dns-packet";
 import type { Log } from "#shared/client/log.ts";
-import { type ClusterView, lookUp, type RecordData } from "./cluster-records.ts";
-import { type DnsSettings, usualDnsSettings, type ZoneSettings, zoneOf } from "./dns-settings.ts";
+import { type Answer, type TimedRecord, typeName, writeAnswer } from "./answer.ts";
+import { authorityOf, type ClusterView, type ClusterZone, lookUp, type RecordData } from "./cluster-records.ts";
+import { type DnsSettings, usualDnsSettings, zoneOf } from "./dns-settings.ts";
 import { decoded, type Forwarder } from "./forwarder.ts";
-import { fitted, flagsOf, operationOf } from "./message.ts";
+import { fromHosts } from "./hosts.ts";
+import { fitted, headOf, type Query, readQuery, responseCode } from "./message.ts";
 
 export interface DnsServerOptions {
   readonly addresses: readonly string[];
@@ -25,18 +20,19 @@ export interface DnsServerOptions {
   readonly log: Log;
 }
 
+/** What every client takes, and the most that is sent in one datagram, whatever a client says. */
 const plainUdp_bytes = 512;
-const largestUdp_bytes = 1232;
+const largestUdp_bytes = 4096;
 const largestTcp_bytes = 65_535;
 const mostUnread_bytes = 256 * 1024;
-const RESPONSE = 0x8000;
 const mostTcpConnections = 100;
 const tcpIdle_ms = 10_000;
-const maxCnames = 8;
+const maxCnames = 10;
 /** So long does a query wait, on a board that has just started, for it to be known what there is. */
 const patience_ms = 2_500;
 const mostWaiting = 500;
-const responseCode = { noError: 0, serverFailure: 2, noSuchName: 3, notImplemented: 4 } as const;
+/** IXFR and AXFR: nobody copies the cluster's zone. */
+const transfers: ReadonlySet<number> = new Set([251, 252]);
 
 /** The board's DNS server: names of the cluster from the agent's caches, all others by the board's resolvers. */
 export class DnsServer {
@@ -120,41 +116,51 @@ export class DnsServer {
 
   /** undefined: nothing that deserves an answer. Never rejects: nobody would be there to hear of it. */
   private async respond(message: Buffer, transport: "udp" | "tcp"): Promise<Buffer | undefined> {
-    const query = decoded(message);
-    const question = query?.questions?.[0];
-    if (query?.type !== "query" || !question) return undefined;
+    const query = readQuery(message);
+    if (!query) return undefined;
+    if ("refused" in query) return headOf(message, query.refused);
     const limit_bytes = transport === "udp" ? udpLimit_bytes(query) : largestTcp_bytes;
+    if (query.option && query.option.version > 0)
+      return fitted(writeAnswer(query, { code: 0 }), query, limit_bytes, responseCode.badVersion >> 4);
     try {
-      if (query.questions?.length !== 1 || operationOf(message) !== 0)
-        return encode(reply(query, responseCode.notImplemented, []));
-      const answer = await this.resolve(query, message, question.name.toLowerCase(), question.type);
-      return answer instanceof Uint8Array ? fitted(answer, limit_bytes) : fit(answer, limit_bytes);
+      const answer = await this.resolve(query);
+      return fitted(answer instanceof Uint8Array ? answer : writeAnswer(query, answer), query, limit_bytes);
     } catch (error) {
-      this.options.log.warn("cannot answer", { name: question.name, error });
-      return refusalOf(message);
+      this.options.log.warn("cannot answer", { name: query.name, error });
+      return fitted(writeAnswer(query, { code: responseCode.serverFailure }), query, limit_bytes);
     }
   }
 
-  private async resolve(query: Packet, message: Buffer, name: string, type: string): Promise<Packet | Buffer> {
-    const { view, domain } = this.options;
+  private async resolve(query: Query): Promise<Answer | Buffer> {
+    const { view } = this.options;
+    const { name } = query;
+    const type = typeName(query.type);
     if (!view.isUsable()) await this.untilUsable();
-    const own = lookUp(view, domain, name, type);
-    const { ttl_s } = this.settings();
+    const zone = this.zone();
+    const own = lookUp(view, zone, name, type);
     if (own) {
-      const withTtl = (record: RecordData): Answer => ({ ttl: ttl_s, ...record }) as Answer;
+      const timed = (record: RecordData): TimedRecord => ({ ttl: zone.ttl_s, ...record });
       // A board that has just started must not say that a name does not exist: clients would believe it for a while.
-      if (!view.isUsable()) return reply(query, responseCode.serverFailure, []);
+      if (!view.isUsable()) return { code: responseCode.serverFailure };
+      if (transfers.has(query.type)) return { code: responseCode.refused };
       const records = type === "CNAME" ? own.records : await this.chase(own.records, type);
-      const answer = reply(query, own.exists ? responseCode.noError : responseCode.noSuchName, records.map(withTtl));
-      answer.flags = (answer.flags ?? 0) | AUTHORITATIVE_ANSWER;
-      answer.additionals = own.additional.map(withTtl);
-      if (records.length === 0) answer.authorities = [authority(domain, ttl_s)];
-      return answer;
+      return {
+        code: own.exists ? responseCode.noError : responseCode.noSuchName,
+        isAuthoritative: true,
+        answers: spread(records).map(timed),
+        authorities: records.length === 0 ? [timed(authorityOf(zone))] : [],
+        additional: spread(own.additional).map(timed),
+      };
     }
-    const zone = zoneOf(this.settings(), name);
-    const host = fromHosts(zone, name, type);
-    if (host) return reply(query, host.exists ? responseCode.noError : responseCode.noSuchName, host.answers);
-    return (await this.options.forwarder.forward(message, zone)) ?? reply(query, responseCode.serverFailure, []);
+    const settings = zoneOf(this.settings(), name);
+    const ofHosts = fromHosts(settings, name, type);
+    if (ofHosts) return ofHosts;
+    return (await this.options.forwarder.forward(query.message, settings)) ?? { code: responseCode.serverFailure };
+  }
+
+  private zone(): ClusterZone {
+    const { domain, addresses } = this.options;
+    return { domain, addresses, ttl_s: this.settings().ttl_s };
   }
 
   /** A client that waits a moment is better off than one that is told that it failed. */
@@ -173,99 +179,46 @@ export class DnsServer {
     return this.options.settings?.() ?? usualDnsSettings;
   }
 
-  /** ExternalName: clients expect the alias's own addresses beside the alias. */
+  /**
+   * ExternalName: clients expect the alias's own addresses beside the alias. An alias that leads nowhere in the cluster is
+   * no answer; where it leads outside, others say what is there.
+   */
   private async chase(records: readonly RecordData[], type: string): Promise<readonly RecordData[]> {
     const all = [...records];
     for (let hop = 0; hop < maxCnames; hop++) {
       const last = all.at(-1);
       if (last?.type !== "CNAME") return all;
-      const { view, domain, forwarder } = this.options;
-      const own = lookUp(view, domain, last.data.toLowerCase(), type);
-      if (own) {
-        if (own.records.length === 0) return all;
-        all.push(...own.records);
-        continue;
-      }
-      const query = encode({
-        type: "query",
-        id: 0,
-        flags: 0x100,
-        questions: [{ type: type as "A", name: last.data }],
-      });
       const target = last.data.toLowerCase();
-      const zone = zoneOf(this.settings(), target);
-      const host = fromHosts(zone, target, type);
-      const forwarded = host ? undefined : await forwarder.forward(query, zone);
-      const answers = host?.answers ?? (forwarded && decoded(forwarded)?.answers) ?? [];
-      return [...all, ...(answers as unknown as RecordData[])];
+      const own = lookUp(this.options.view, this.zone(), target, type);
+      if (!own) return [...all, ...(await this.outside(target, type))];
+      if (own.records.length === 0) return [];
+      all.push(...own.records);
     }
-    return all;
+    return [];
+  }
+
+  private async outside(name: string, type: string): Promise<readonly RecordData[]> {
+    const settings = zoneOf(this.settings(), name);
+    const ofHosts = fromHosts(settings, name, type);
+    if (ofHosts) return ofHosts.answers ?? [];
+    const query = encode({ type: "query", id: 0, flags: 0x100, questions: [{ type: type as "A", name }] });
+    const forwarded = await this.options.forwarder.forward(query, settings);
+    const answers = (forwarded && decoded(forwarded)?.answers) ?? [];
+    return answers.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type)) as unknown as RecordData[];
   }
 }
 
-function reply(query: Packet, code: number, answers: Answer[]): Packet {
-  const recursionDesired = (query.flags ?? 0) & 0x100;
-  return {
-    type: "response",
-    id: query.id ?? 0,
-    flags: recursionDesired | RECURSION_AVAILABLE | code,
-    questions: query.questions ?? [],
-    answers,
-  };
+/** Addresses in another order each time: most clients take the first. */
+function spread(records: readonly RecordData[]): readonly RecordData[] {
+  const isAddress = ({ type }: RecordData): boolean => type === "A" || type === "AAAA";
+  const addresses = records.filter(isAddress);
+  for (let left = addresses.length; left > 1; left--) {
+    const [chosen] = addresses.splice(Math.floor(Math.random() * left), 1);
+    if (chosen) addresses.push(chosen);
+  }
+  return [...records.filter((record) => !isAddress(record)), ...addresses];
 }
 
-/** What the settings themselves know of a name; undefined: others are to be asked. */
-function fromHosts(
-  { hosts, hostsTtl_s, hostsAlone }: ZoneSettings,
-  name: string,
-  type: string,
-): { readonly exists: boolean; readonly answers: Answer[] } | undefined {
-  const addresses = hosts.get(name);
-  if (!addresses) return hostsAlone && hosts.size > 0 ? { exists: false, answers: [] } : undefined;
-  const answers = addresses.flatMap((address): Answer[] => {
-    const own = address.includes(":") ? "AAAA" : "A";
-    return type === own || type === "ANY" ? [{ type: own, name, ttl: hostsTtl_s, data: address }] : [];
-  });
-  return { exists: true, answers };
-}
-
-/** Negative answers carry it, so that clients know how long to believe them (RFC 2308). */
-function authority(domain: string, ttl_s: number): Answer {
-  return {
-    type: "SOA",
-    name: domain,
-    ttl: ttl_s,
-    data: {
-      mname: `ns.dns.${domain}`,
-      rname: `hostmaster.${domain}`,
-      serial: 1,
-      refresh: 7200,
-      retry: 1800,
-      expire: 86_400,
-      minimum: ttl_s,
-    },
-  };
-}
-
-/** That the server has failed, to a query that cannot be written anew. */
-function refusalOf(message: Buffer): Buffer {
-  const short = fitted(message, 0);
-  short.writeUInt16BE(RESPONSE | RECURSION_AVAILABLE | (flagsOf(message) & 0x100) | responseCode.serverFailure, 2);
-  return short;
-}
-
-function udpLimit_bytes(query: Packet): number {
-  const option = (query.additionals ?? []).find((record) => record.type === "OPT") as
-    | { udpPayloadSize?: number }
-    | undefined;
-  return Math.min(largestUdp_bytes, Math.max(plainUdp_bytes, option?.udpPayloadSize ?? 0));
-}
-
-/** Drops records until the packet fits, and says so: the client then asks by TCP. */
-function fit(packet: Packet, limit_bytes: number): Buffer {
-  const whole = encode(packet);
-  if (whole.length <= limit_bytes) return whole;
-  const withoutExtras = encode({ ...packet, additionals: [] });
-  if (withoutExtras.length <= limit_bytes) return withoutExtras;
-  return encode({ ...packet, answers: [], additionals: [], flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE });
+function udpLimit_bytes({ option }: Query): number {
+  return Math.min(largestUdp_bytes, Math.max(plainUdp_bytes, option?.size_bytes ?? 0));
 }
