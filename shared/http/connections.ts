@@ -24,6 +24,13 @@ export const connectionLimits: ConnectionLimits = {
   stalledFor_ms: 60_000,
 };
 
+/** Of the memory that the process may use, for each connection: one by TLS holds some 45 kB, so that all take less than a fifth. */
+const MEMORY_EACH_BYTES = 256 * 1024;
+
+/** How many connections there may be where so many bytes of memory may be used. */
+export const connectionsWithin = (usable_bytes: number): number =>
+  Math.min(connectionLimits.connections, Math.floor(usable_bytes / MEMORY_EACH_BYTES));
+
 /** When the process was busy or starved, what a client sent meanwhile is read only after timers have run. */
 const READ_FIRST_MS = 500;
 

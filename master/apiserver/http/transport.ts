@@ -5,8 +5,9 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
-import { type ConnectionLimits, Connections, connectionLimits } from "#shared/http/connections.ts";
+import { type ConnectionLimits, Connections, connectionLimits, connectionsWithin } from "#shared/http/connections.ts";
 import { listenAt } from "#shared/net/listen.ts";
+import { usableMemory } from "#shared/process/usable-memory.ts";
 import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
 import type { ApiServer } from "../server.ts";
 import { Entrance } from "./entrance.ts";
@@ -54,7 +55,11 @@ export class HttpsTransport {
     this.#options = options;
     const { certificate, key, authorities, log } = options;
     this.#authorities = new ClientAuthorities(authorities);
-    const limits = { ...connectionLimits, ...options.limits };
+    const limits = {
+      ...connectionLimits,
+      connections: connectionsWithin(usableMemory()),
+      ...options.limits,
+    };
     const connections = new Connections(limits);
     const certificateOf = (socket: TLSSocket): ClientCertificate | undefined => this.#certificates.get(socket);
     const entrance = new Entrance({ server, connections, certificateOf, log });
