@@ -5,7 +5,11 @@ import { isRunning, type Scenario, usesImage, type World } from "./world.ts";
 
 const make = (world: World, replicas: number, more = {}, metadata = {}): Promise<KubeObject> =>
   world.create("Deployment", "web", workload("web", replicas, more), metadata);
-const change = (world: World, body: object): Promise<void> => world.patch("Deployment", "web", { ...body });
+/** A new ReplicaSet is younger by a second at least: of those of one age, the name decides which comes first. */
+async function change(world: World, body: { readonly spec?: object; readonly metadata?: object }): Promise<void> {
+  if (body.spec && "template" in body.spec) await world.nextSecond();
+  await world.patch("Deployment", "web", body);
+}
 const progressOf = (world: World): string | undefined =>
   world.room.get<Deployment>("Deployment", "web")?.status?.conditions?.find(({ type }) => type === "Progressing")
     ?.reason;
@@ -187,15 +191,12 @@ export const deploymentScenarios: readonly Scenario[] = [
     async play(world) {
       await make(world, 10, rolling(3, 2));
       await world.roll("first", { one: false });
-      // Of ReplicaSets of one size, the older one comes first.
-      await world.nextSecond();
       await change(world, withImage("example/app:2"));
       await world.settle("stuck");
       for (const replicas of [15, 33, 7, 3, 12]) {
         await change(world, { spec: { replicas } });
         await world.roll(`to ${replicas}`, { one: false, mayRun: usesImage("example/app:1") });
       }
-      await world.nextSecond();
       await change(world, withImage("example/app:3"));
       await world.roll("third", { one: false, mayRun: usesImage("example/app:1") });
       await change(world, { spec: { replicas: 20 } });
