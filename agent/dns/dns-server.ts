@@ -8,6 +8,7 @@ import { type DnsSettings, usualDnsSettings, zoneOf } from "./dns-settings.ts";
 import { decoded, type Forwarder } from "./forwarder.ts";
 import { fromHosts } from "./hosts.ts";
 import { fitted, headOf, type Query, readQuery, responseCode } from "./message.ts";
+import { capped } from "./record-times.ts";
 
 export interface DnsServerOptions {
   readonly addresses: readonly string[];
@@ -124,7 +125,11 @@ export class DnsServer {
       return fitted(writeAnswer(query, { code: 0 }), query, limit_bytes, responseCode.badVersion >> 4);
     try {
       const answer = await this.resolve(query);
-      return fitted(answer instanceof Uint8Array ? answer : writeAnswer(query, answer), query, limit_bytes);
+      return fitted(
+        this.cappedByCache(answer instanceof Uint8Array ? answer : writeAnswer(query, answer), query),
+        query,
+        limit_bytes,
+      );
     } catch (error) {
       this.options.log.warn("cannot answer", { name: query.name, error });
       return fitted(writeAnswer(query, { code: responseCode.serverFailure }), query, limit_bytes);
@@ -156,6 +161,12 @@ export class DnsServer {
     const ofHosts = fromHosts(settings, name, type);
     if (ofHosts) return ofHosts;
     return (await this.options.forwarder.forward(query.message, settings)) ?? { code: responseCode.serverFailure };
+  }
+
+  /** Nobody keeps an answer for longer than the settings let this server keep one: a change is then seen by all. */
+  private cappedByCache(answer: Buffer, { name }: Query): Buffer {
+    const { longestLife_s } = zoneOf(this.settings(), name);
+    return longestLife_s > 0 ? capped(answer, longestLife_s) : answer;
   }
 
   private zone(): ClusterZone {

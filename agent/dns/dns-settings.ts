@@ -17,7 +17,7 @@ export interface ZoneSettings {
   readonly hostsTtl_s: number;
   /** Names in the zone that `hosts` does not have are unknown, rather than asked for elsewhere. */
   readonly hostsAlone: boolean;
-  /** The longest that an answer is kept; 0: not at all. */
+  /** The longest that an answer is kept, here and by whoever asked; 0: not at all here, and elsewhere as long as it says. */
   readonly longestLife_s: number;
 }
 

@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
 import { BoundedMap } from "#shared/client/bounded-map.ts";
 import type { Upstream, ZoneSettings } from "./dns-settings.ts";
-import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, withId } from "./message.ts";
+import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, recordsOf, withId } from "./message.ts";
+import { capped, lifeOf } from "./record-times.ts";
 
 const attempts = 3;
 const timeout_ms = 2000;
@@ -14,6 +15,8 @@ const mostCached = 1000;
 const longestCached_bytes = 4096;
 const mostInFlight = 200;
 const ids = 65_536;
+/** For an answer that does not say how long it holds. */
+const unsaidLife_s = 5;
 /** Answers that are kept: that there is such a name, and that there is not. */
 const lasting: ReadonlySet<number> = new Set([0, 3]);
 
@@ -26,6 +29,7 @@ export class Forwarder {
   constructor(
     private readonly ownAddresses: ReadonlySet<string>,
     private readonly resolvConf = "/etc/resolv.conf",
+    private readonly now_ms: () => number = () => performance.now(),
   ) {}
 
   /**
@@ -37,7 +41,9 @@ export class Forwarder {
     const key = cacheKeyOf(query);
     if (key === undefined) return undefined;
     const known = this.cache.get(key);
-    if (known && known.until_ms > performance.now()) return readdressed(known.answer, query);
+    const left_ms = known ? known.until_ms - this.now_ms() : 0;
+    // What has been kept for a while holds for that much less.
+    if (known && left_ms > 0) return capped(readdressed(known.answer, query), Math.floor(left_ms / 1000));
     if (this.inFlight >= mostInFlight) return undefined;
     this.inFlight++;
     try {
@@ -75,15 +81,10 @@ export class Forwarder {
   }
 
   private remember(key: string, answer: Buffer, longestLife_ms: number): void {
-    const isKept = lasting.has(codeOf(answer)) && answer.length <= longestCached_bytes;
-    const packet = isKept ? decoded(answer) : undefined;
-    if (!packet) return;
-    const ttls = (packet.answers ?? []).flatMap((record) =>
-      "ttl" in record && record.ttl !== undefined ? [record.ttl] : [],
-    );
-    const life_ms = Math.min(longestLife_ms, ttls.length > 0 ? Math.min(...ttls) * 1000 : 5000);
+    if (!lasting.has(codeOf(answer)) || answer.length > longestCached_bytes || !recordsOf(answer)) return;
+    const life_ms = Math.min(longestLife_ms, (lifeOf(answer) ?? unsaidLife_s) * 1000);
     if (life_ms <= 0) return;
-    this.cache.set(key, { answer, until_ms: performance.now() + life_ms });
+    this.cache.set(key, { answer, until_ms: this.now_ms() + life_ms });
   }
 }
 

@@ -27,7 +27,7 @@ export const responseCode = {
 const fromQuery = flags.recursionDesired | flags.checkingDisabled;
 const answerCode = 0x000f;
 const operation = 0x7800;
-const OPT = 41;
+export const OPT = 41;
 const dnssecOk = 0x8000;
 /** Of an OPT record without options. */
 const OPTION_BYTES = 11;
@@ -111,7 +111,7 @@ function questionOf(message: Buffer): Buffer | undefined {
     : undefined;
 }
 
-interface PlacedRecord {
+export interface PlacedRecord {
   readonly type: number;
   readonly start: number;
   /** Where its type stands. */
@@ -120,7 +120,7 @@ interface PlacedRecord {
 }
 
 /** Where the records behind the question stand; a message may end before all of them have come. undefined: it cannot be read. */
-function recordsOf(message: Buffer): PlacedRecord[] | undefined {
+export function recordsOf(message: Buffer): PlacedRecord[] | undefined {
   const question = questionOf(message);
   if (!question) return undefined;
   const records: PlacedRecord[] = [];
