@@ -1,13 +1,25 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
-/** Removes a daemon's directory with what is still mounted below it. Shims that outlive their daemon by a moment may take
- *  mounts and files away at the same time: only what stays counts. */
+const TRIES = 50;
+const AGAIN_AFTER_MS = 100;
+
+/** Removes a daemon's directory with what is still mounted below it. Shims and clean-ups that outlive their daemon by a moment may
+ *  mount and take away at the same time: only what stays counts. */
 export function removeWithMounts(directory: string): void {
-  for (const path of mountsBelow(directory)) spawnSync("umount", ["-l", path], { stdio: "ignore" });
-  const left = mountsBelow(directory);
-  if (left.length > 0) throw new Error(`these stay mounted: ${left.join(", ")}`);
-  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  for (let left = TRIES; ; left -= 1) {
+    for (const path of mountsBelow(directory)) spawnSync("umount", ["-l", path], { stdio: "ignore" });
+    try {
+      const mounted = mountsBelow(directory);
+      // What is mounted is not this directory's to remove.
+      if (mounted.length > 0) throw new Error(`these stay mounted: ${mounted.join(", ")}`);
+      rmSync(directory, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      Bun.sleepSync(AGAIN_AFTER_MS);
+    }
+  }
 }
 
 /** The deepest first. */
@@ -15,6 +27,6 @@ function mountsBelow(directory: string): string[] {
   return readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")
-    .filter((path) => path.startsWith(`${directory}/`))
+    .filter((path) => path === directory || path.startsWith(`${directory}/`))
     .reverse();
 }
