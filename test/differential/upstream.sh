@@ -4,13 +4,14 @@
 #   upstream.sh DIR stop
 #   upstream.sh DIR restart    starts kube-apiserver anew over the same etcd
 # UPSTREAM_ADMISSION=default leaves all admission plugins on; without it those are off that need controllers or add defaults.
-# UPSTREAM_CONTROLLERS=1 starts kube-controller-manager too.
+# UPSTREAM_CONTROLLERS=1 starts kube-controller-manager too, UPSTREAM_SCHEDULER=1 with it kube-scheduler.
+# UPSTREAM_CONTROLLER_FLAGS are further flags of kube-controller-manager.
 # UPSTREAM_FLAGS are further flags of kube-apiserver.
 # UPSTREAM_BIN is the folder with etcd and kube-apiserver v1.35.4; ports are UPSTREAM_PORT and the two above it.
 set -euo pipefail
 dir=$1
 if [ "${2:-}" = stop ]; then
-  for name in kube-controller-manager kube-apiserver etcd; do
+  for name in kube-scheduler kube-controller-manager kube-apiserver etcd; do
     [ -e "$dir/$name.pid" ] && kill "$(cat "$dir/$name.pid")" 2>/dev/null || true
     rm -f "$dir/$name.pid"
   done
@@ -66,10 +67,16 @@ users: [{name: oracle, user: {token: $(cat "$dir/token")}}]
 contexts: [{name: oracle, context: {cluster: oracle, user: oracle}}]
 current-context: oracle
 K
+  # shellcheck disable=SC2086
   setsid nohup "$bin/kube-controller-manager" --kubeconfig="$dir/kubeconfig" --leader-elect=false --secure-port=0 \
     --use-service-account-credentials --service-account-private-key-file="$dir/sa.key" --root-ca-file="$dir/ca.crt" \
-    >"$dir/kube-controller-manager.log" 2>&1 </dev/null &
+    --cluster-signing-cert-file="$dir/ca.crt" --cluster-signing-key-file="$dir/server.key" \
+    ${UPSTREAM_CONTROLLER_FLAGS:-} >"$dir/kube-controller-manager.log" 2>&1 </dev/null &
   echo $! >"$dir/kube-controller-manager.pid"
+  [ -n "${UPSTREAM_SCHEDULER:-}" ] || exit 0
+  setsid nohup "$bin/kube-scheduler" --kubeconfig="$dir/kubeconfig" --leader-elect=false --secure-port=0 \
+    >"$dir/kube-scheduler.log" 2>&1 </dev/null &
+  echo $! >"$dir/kube-scheduler.pid"
   exit 0
 fi
 echo "kube-apiserver is not ready; see $dir/kube-apiserver.log" >&2

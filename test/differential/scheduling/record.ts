@@ -1,8 +1,9 @@
 /**
- * Plays the scenarios to upstream's kube-apiserver, kube-scheduler and kube-controller-manager and writes what they come to:
- *   bun test/differential/scheduling/record.ts KUBECONFIG [SCENARIO…]
- * With names, those alone are played anew. All three have upstream's defaults, but that the controllers take
- * --node-monitor-grace-period=1h: no kubelet renews the Leases of the scenarios' nodes.
+ * Plays the scenarios to upstream's control plane and writes what its scheduler and controllers come to:
+ *   UPSTREAM_ADMISSION=default UPSTREAM_CONTROLLERS=1 UPSTREAM_SCHEDULER=1 \
+ *     UPSTREAM_CONTROLLER_FLAGS=--node-monitor-grace-period=1h test/differential/upstream.sh DIR
+ *   bun test/differential/scheduling/record.ts DIR/kubeconfig; test/differential/upstream.sh DIR stop
+ * No kubelet renews the Leases of the scenarios' nodes. Names of scenarios after the kubeconfig record those alone.
  */
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";

@@ -277,6 +277,7 @@ export const volumeScenarios: readonly Scenario[] = [
           ...csi("rwop.example.com", "h"),
         }),
       );
+      await volumeIs(world, "alone-volume", "Available");
       await world.create(claim("alone", { storageClassName: "", accessModes: ["ReadWriteOncePod"] }));
       await claimIs(world, "alone", "Bound");
       await running(world, "user", "one-a", "2026-01-01T00:00:00Z", { spec: using("alone") });
@@ -353,6 +354,7 @@ export const volumeScenarios: readonly Scenario[] = [
     async play(world) {
       await node(world, "lost-a");
       await world.create(volume("lost-volume", { storageClassName: "" }));
+      await volumeIs(world, "lost-volume", "Available");
       await world.create(claim("lost", { storageClassName: "" }));
       await claimIs(world, "lost", "Bound");
       await world.create(claim("going", { storageClassName: "" }, { finalizers: ["example.com/hold"] }));
