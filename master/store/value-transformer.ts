@@ -29,7 +29,7 @@ class UnknownEncryptionKeyError extends Error {
 
 /** AES-256-GCM for keys under `prefixes`, bound to the key by the additional data, so that a value cannot be moved to
  *  another key. The first of `keys` encrypts, all decrypt; asked at every value, since they change while the store is open.
- *  What was written before encryption is read as it is. Throws UnknownEncryptionKeyError. */
+ *  What was written before encryption is read as it is, and so is what was not sealed for its key. Throws UnknownEncryptionKeyError. */
 export function aesGcmTransformer(keys: () => EncryptionKeys, prefixes: readonly string[]): ValueTransformer {
   return {
     toStorage(key, value) {
@@ -48,12 +48,20 @@ export function aesGcmTransformer(keys: () => EncryptionKeys, prefixes: readonly
       const { writing, others } = keys();
       const found = [writing, ...others].find((one) => one.keyId === keyId);
       if (!found) throw new UnknownEncryptionKeyError(key, keyId);
-      const sealed = Buffer.from(stored.slice(end + 1), "base64");
-      const decipher = createDecipheriv("aes-256-gcm", found.secret, sealed.subarray(0, NONCE_BYTES));
-      decipher.setAAD(Buffer.from(key));
-      decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-      const body = sealed.subarray(NONCE_BYTES, -TAG_BYTES);
-      return decipher.update(body, undefined, "utf8") + decipher.final("utf8");
+      return opened(key, found.secret, Buffer.from(stored.slice(end + 1), "base64")) ?? stored;
     },
   };
+}
+
+/** Undefined for what was not sealed so under this key: then a hand has put it there. It must not keep all others from being read. */
+function opened(key: string, secret: Uint8Array, sealed: Buffer): string | undefined {
+  try {
+    const decipher = createDecipheriv("aes-256-gcm", secret, sealed.subarray(0, NONCE_BYTES));
+    decipher.setAAD(Buffer.from(key));
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    const body = sealed.subarray(NONCE_BYTES, -TAG_BYTES);
+    return decipher.update(body, undefined, "utf8") + decipher.final("utf8");
+  } catch {
+    return undefined;
+  }
 }
