@@ -73,6 +73,7 @@ export interface ObjectField {
   readonly name: string;
   readonly value: Expression;
   readonly optional: boolean;
+  /** Of its colon. */
   readonly at: number;
 }
 

@@ -13,6 +13,7 @@ import {
   int,
   isDyn,
   isOptional,
+  isUndetermined,
   joined,
   listOf,
   mapOf,
@@ -24,6 +25,7 @@ import {
   timestamp,
   typeName,
   uint,
+  undetermined,
 } from "./types.ts";
 
 export interface Environment {
@@ -32,7 +34,7 @@ export interface Environment {
   /** Whether `cel.bind` may be used: expressions that choose devices have it, those of the API server have not. */
   readonly hasBindings?: boolean | undefined;
   /** Objects that an expression may make, by name: `Object.spec`. */
-  readonly types?: ReadonlyMap<string, Type> | undefined;
+  readonly types?: { get(name: string): Type | undefined } | undefined;
 }
 
 const typeIdentifiers: Readonly<Record<string, Type>> = {
@@ -136,7 +138,7 @@ class Checker {
       case "call":
         return this.call(expression);
       case "list":
-        return listOf(this.elements(expression.items) ?? dyn);
+        return listOf(this.elements(expression.items) ?? undetermined);
       case "map":
         return this.map(expression);
       case "object":
@@ -152,6 +154,8 @@ class Checker {
     if (variable) return variable;
     const named = typeIdentifiers[name];
     if (named && Object.hasOwn(typeIdentifiers, name)) return { kind: "type", of: named };
+    const made = this.environment.types?.get(name);
+    if (made) return { kind: "type", of: made };
     return this.report(at, `undeclared reference to '${name}' (in container '')`);
   }
 
@@ -161,7 +165,7 @@ class Checker {
     // A variable may have a dotted name of its own: `authorizer.requestResource`.
     const variable = name === undefined ? undefined : this.environment.variables.get(name);
     if (variable && !test) return variable;
-    const named = name === undefined ? undefined : typeIdentifiers[name];
+    const named = name === undefined ? undefined : (typeIdentifiers[name] ?? this.environment.types?.get(name));
     if (named && !this.variable(name?.split(".")[0] ?? "")) return { kind: "type", of: named };
     const operand = this.typeOf(expression.operand);
     const isOptionalOperand = isOptional(operand);
@@ -232,7 +236,7 @@ class Checker {
   private conditional(given: readonly Type[], at: number): Type {
     const [condition = dyn, yes = dyn, no = dyn] = given;
     if (!assignable(condition, bool, new Map())) return this.noOverload(at, "_?_:_", undefined, given);
-    if (assignable(yes, no, new Map())) return isDyn(yes) || yes.kind === "null" ? no : yes;
+    if (assignable(yes, no, new Map())) return isDyn(yes) || yes.kind === "null" || isUndetermined(yes) ? no : yes;
     if (assignable(no, yes, new Map())) return yes;
     return this.noOverload(at, "_?_:_", undefined, given);
   }
@@ -283,24 +287,32 @@ class Checker {
       const type = this.typeOf(entry.value);
       value = joined(value, entry.optional ? unwrapped(type) : type);
     }
-    return mapOf(key ?? dyn, value ?? dyn);
+    return mapOf(key ?? undetermined, value ?? undetermined);
   }
 
   private object({ type: name, fields, at }: Extract<Expression, { kind: "object" }>): Type {
     const type = this.environment.types?.get(name);
+    if (!type) return this.report(at, `undeclared reference to '${name}' (in container '')`);
     for (const field of fields) {
       const given = this.typeOf(field.value);
-      if (type?.kind !== "object") continue;
-      const wanted = type.fields.get(field.name);
-      if (!wanted) this.report(field.at, `undefined field '${field.name}'`);
-      else if (!assignable(field.optional ? unwrapped(given) : given, wanted, new Map())) {
+      const wanted = type.kind === "object" ? type.fields.get(field.name) : undefined;
+      if (!wanted) {
+        this.report(field.at, `undefined field '${field.name}'`);
+        continue;
+      }
+      const value = field.optional ? unwrapped(given) : given;
+      if (field.optional && !isOptional(given) && !isDyn(given)) {
+        const name = checkedTypeName(given);
+        this.report(field.value.at, `expected type 'optional_type(${name})' but found '${name}'`);
+      }
+      if (!assignable(value, wanted, new Map())) {
         this.report(
           field.at,
-          `expected type of field '${field.name}' is '${checkedTypeName(wanted)}' but provided type is '${checkedTypeName(given)}'`,
+          `expected type of field '${field.name}' is '${checkedTypeName(wanted)}' but provided type is '${checkedTypeName(value)}'`,
         );
       }
     }
-    return type ?? this.report(at, `undeclared reference to '${name}' (in container '')`);
+    return type;
   }
 
   private comprehension(expression: Extract<Expression, { kind: "comprehension" }>): Type {

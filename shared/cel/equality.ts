@@ -8,6 +8,7 @@ import {
   List,
   MapValue,
   numeric,
+  ObjectValue,
   Optional,
   Timestamp,
   TypeValue,
@@ -23,7 +24,7 @@ export function equal(a: Value, b: Value): boolean {
   if (left !== undefined && right !== undefined) return left == right;
   if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
   if (a instanceof List) return b instanceof List && equalLists(a, b);
-  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b);
+  if (a instanceof MapValue) return b instanceof MapValue && isSameType(a, b) && equalMaps(a, b);
   if (a instanceof Timestamp) return b instanceof Timestamp && a.nanoseconds === b.nanoseconds;
   if (a instanceof Duration) return b instanceof Duration && a.nanoseconds === b.nanoseconds;
   if (a instanceof TypeValue) return b instanceof TypeValue && a.typeName === b.typeName;
@@ -31,6 +32,10 @@ export function equal(a: Value, b: Value): boolean {
   if (a instanceof Optional) return b instanceof Optional && equalOptionals(a, b);
   return isOpaque(a) && isOpaque(b) && a.opaqueType === b.opaqueType && a.equals(b);
 }
+
+/** A map is of no declared type. */
+const isSameType = (a: MapValue, b: MapValue): boolean =>
+  (a instanceof ObjectValue ? a.typeName : undefined) === (b instanceof ObjectValue ? b.typeName : undefined);
 
 function equalOptionals(a: Optional, b: Optional): boolean {
   if (a.value === undefined || b.value === undefined) return a.value === b.value;

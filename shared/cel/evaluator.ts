@@ -10,7 +10,18 @@ import type { Frame, Step } from "./frame.ts";
 import type { FunctionTable } from "./functions.ts";
 import { attempt, Loop, truth } from "./loop.ts";
 import { type RunCost, runCostOf } from "./run-costs.ts";
-import { ArrayList, CelError, List, MapValue, NativeMap, Optional, TypeValue, Uint, type Value } from "./values.ts";
+import {
+  ArrayList,
+  CelError,
+  List,
+  MapValue,
+  NativeMap,
+  ObjectValue,
+  Optional,
+  TypeValue,
+  Uint,
+  type Value,
+} from "./values.ts";
 
 /** Throws CelError where what is worked out before a run fails. */
 export function plan(expression: Expression, environment: Environment, notes: CheckNotes): Step {
@@ -60,6 +71,10 @@ class Planner {
 
   private isVariable(name: string): boolean {
     return this.locals.includes(name) || this.environment.variables.has(name);
+  }
+
+  private typeNamed(name: string): string | undefined {
+    return namedType(name) ?? (this.environment.types?.get(name) && name);
   }
 
   step(expression: Expression, root: Root = "charged"): Step {
@@ -137,7 +152,7 @@ class Planner {
   }
 
   private identifier(name: string, root: Root): Step {
-    const type = this.isVariable(name) ? undefined : namedType(name);
+    const type = this.isVariable(name) ? undefined : this.typeNamed(name);
     if (type !== undefined) return () => new TypeValue(type);
     if (root === "free") return (frame) => frame.get(name);
     return (frame) => {
@@ -162,7 +177,7 @@ class Planner {
     const { field, optional, test } = expression;
     const name = qualifiedName(expression);
     if (name !== undefined && !test && this.environment.variables.has(name)) return this.identifier(name, root);
-    const type = name === undefined || this.isVariable(name.split(".")[0] ?? "") ? undefined : namedType(name);
+    const type = name === undefined || this.isVariable(name.split(".")[0] ?? "") ? undefined : this.typeNamed(name);
     if (type !== undefined) return () => new TypeValue(type);
     const operand = this.operand(expression.operand, test ? "free" : root);
     return (frame) => {
@@ -310,17 +325,17 @@ class Planner {
     };
   }
 
-  private object({ fields }: Extract<Expression, { kind: "object" }>): Step {
+  private object({ type, fields }: Extract<Expression, { kind: "object" }>): Step {
     const steps = fields.map(({ name, value, optional }) => ({ name, step: this.step(value), optional }));
     return (frame) => {
       frame.spend(OBJECT_COST);
-      const made: (readonly [Value, Value])[] = [];
+      const made: (readonly [string, Value])[] = [];
       for (const { name, step, optional } of steps) {
         const value = step(frame);
         if (!optional) made.push([name, value]);
         else if (value instanceof Optional && value.value !== undefined) made.push([name, value.value]);
       }
-      return new NativeMap(made);
+      return new ObjectValue(type, made);
     };
   }
 

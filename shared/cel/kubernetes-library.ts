@@ -357,12 +357,6 @@ const formats: readonly Overload[] = [
   }),
 ];
 
-const patches: readonly Overload[] = [
-  namespaced("jsonpatch.escapeKey", "(string) -> string", (key: string) =>
-    key.replaceAll("~", "~0").replaceAll("/", "~1"),
-  ),
-];
-
 export const kubernetesLibrary: readonly Overload[] = [
   ...lists,
   ...listLibrary,
@@ -372,5 +366,4 @@ export const kubernetesLibrary: readonly Overload[] = [
   ...ipLibrary,
   ...formats,
   ...versionLibrary,
-  ...patches,
 ];

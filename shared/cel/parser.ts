@@ -301,8 +301,8 @@ class Parser {
     const fields: ObjectField[] = [];
     while (!this.is("}")) {
       const optional = this.take("?");
-      const { at } = this.token;
       const name = this.fieldName();
+      const { at } = this.token;
       this.expect(":");
       fields.push({ name, value: this.expression(), optional, at });
       if (!this.take(",")) break;

@@ -42,6 +42,8 @@ const simple = <
 ): Type => ({ kind });
 
 export const dyn = simple("dyn");
+/** Of the elements of a list or map that has none: it agrees with any type, and gives way to one that is known. */
+export const undetermined = simple("dyn");
 export const bool = simple("bool");
 export const int = simple("int");
 export const uint = simple("uint");
@@ -65,6 +67,12 @@ export const objectOf = (name: string, fields: Readonly<Record<string, Type>>): 
 export const isDyn = (type: Type): boolean => type.kind === "dyn";
 export const isOptional = (type: Type): type is Extract<Type, { kind: "opaque" }> =>
   type.kind === "opaque" && type.name === optionalTypeName;
+
+/** Whether nothing is known of the type, or of the elements of a list or map, since there are none. */
+export function isUndetermined(type: Type): boolean {
+  if (type.kind === "list") return isUndetermined(type.element);
+  return type === undetermined || (type.kind === "map" && isUndetermined(type.value));
+}
 
 type TimeNames = Readonly<Record<"timestamp" | "duration", string>>;
 const runtimeNames: TimeNames = { timestamp: "google.protobuf.Timestamp", duration: "google.protobuf.Duration" };
@@ -106,13 +114,14 @@ export type Bindings = Map<string, Type>;
 export function assignable(given: Type, wanted: Type, bindings: Bindings): boolean {
   if (wanted.kind === "parameter") {
     const bound = bindings.get(wanted.name);
-    if (!bound || bound.kind === "parameter") {
+    if (!bound || bound.kind === "parameter" || isUndetermined(bound)) {
       bindings.set(wanted.name, given);
       return true;
     }
     if (!assignable(given, bound, bindings)) return false;
     // Of two that agree the more general one, as cel-go's checker takes it.
-    if (given.kind !== "parameter" && isAsGeneral(given, bound)) bindings.set(wanted.name, given);
+    if (given.kind !== "parameter" && !isUndetermined(given) && isAsGeneral(given, bound))
+      bindings.set(wanted.name, given);
     return true;
   }
   if (given.kind === "dyn" || wanted.kind === "dyn" || given.kind === "parameter") return true;

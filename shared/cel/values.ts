@@ -155,6 +155,16 @@ export class NativeMap extends MapValue {
   }
 }
 
+/** An object that an expression has made of a declared type: `Object.spec{…}`. */
+export class ObjectValue extends NativeMap {
+  constructor(
+    readonly typeName: string,
+    fields: Iterable<readonly [string, Value]>,
+  ) {
+    super(fields);
+  }
+}
+
 class JsonMap extends MapValue {
   constructor(
     private readonly object: Record<string, unknown>,
@@ -251,6 +261,7 @@ export function typeNameOf(value: Value): string {
   if (value instanceof TypeValue) return "type";
   if (value instanceof Optional) return "optional_type";
   if (value instanceof List) return "list";
+  if (value instanceof ObjectValue) return value.typeName;
   if (value instanceof MapValue) return "map";
   return (value as Opaque).opaqueType;
 }

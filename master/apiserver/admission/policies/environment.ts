@@ -3,6 +3,7 @@
 import type { Environment } from "#shared/cel/checker.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
 import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
+import { jsonPatchLibrary, mutationTypes } from "#shared/cel/mutation-types.ts";
 import { standardLibrary } from "#shared/cel/standard-library.ts";
 import { bool, dyn, int, listOf, mapOf, objectOf, string, type Type, timestamp } from "#shared/cel/types.ts";
 import { authorizerLibrary, authorizerType, resourceCheckType } from "./authorizer-library.ts";
@@ -62,7 +63,9 @@ export const namespaceType = objectOf("kubernetes.Namespace", {
   status: objectOf("kubernetes.NamespaceStatus", { conditions: listOf(condition), phase: string }),
 });
 
-const functions = new FunctionTable(standardLibrary, kubernetesLibrary, authorizerLibrary);
+const libraries = [standardLibrary, kubernetesLibrary, authorizerLibrary] as const;
+const functions = new FunctionTable(...libraries);
+const mutationFunctions = new FunctionTable(...libraries, jsonPatchLibrary);
 
 export interface EnvironmentOptions {
   /** True where their type is not known. */
@@ -70,6 +73,8 @@ export interface EnvironmentOptions {
   readonly authorizer?: boolean;
   /** Types of `variables`, by name: those that an expression may refer to. */
   readonly variables?: ReadonlyMap<string, Type>;
+  /** Whether it makes what an object is changed by: expressions of mutations alone do. */
+  readonly isMutation?: boolean;
   /** Of the object, where it is known; it is dyn otherwise. */
   readonly object?: Type;
 }
@@ -88,5 +93,7 @@ export function admissionEnvironment(options: EnvironmentOptions): Environment {
   }
   if (options.variables)
     variables.set("variables", { kind: "object", name: "kubernetes.variables", fields: options.variables });
-  return { variables, functions };
+  return options.isMutation
+    ? { variables, functions: mutationFunctions, types: mutationTypes }
+    : { variables, functions };
 }

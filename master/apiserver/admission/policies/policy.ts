@@ -2,7 +2,7 @@
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
-import { bool, dyn, isDyn, nullType, string, type Type } from "#shared/cel/types.ts";
+import { bool, dyn, isDyn, nullType, string, type Type, typeName } from "#shared/cel/types.ts";
 import { type ExpressionFault, faultOf } from "../../resources/validation/expression-fault.ts";
 import { admissionEnvironment } from "./environment.ts";
 import { ExpressionError } from "./evaluation.ts";
@@ -30,7 +30,7 @@ export function compiled(source: string, environment: Environment, gives: readon
   try {
     const program = Program.compile(source, environment);
     if (gives.some((type) => isDyn(type) || program.givesExactly(type))) return program;
-    const wanted = gives.map(({ kind }) => (kind === "null" ? "null_type" : kind));
+    const wanted = gives.map((type) => (type.kind === "null" ? "null_type" : typeName(type)));
     const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
     return { problem: `must evaluate to ${list} but got ${program.typeName}` };
   } catch (error) {
