@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { become } from "./become.ts";
+import { ample_bytes } from "./usable-memory.ts";
 
 export type EngineOptions = Readonly<Record<string, string>>;
 
@@ -12,10 +13,6 @@ export type EngineOptions = Readonly<Record<string, string>>;
  * creates, on a core that others need. Four times later than by itself it makes code of what runs most, and spares the rest.
  */
 export const engineOptions: EngineOptions = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "256000" };
-
-const GiB = 1024 ** 3;
-/** From then on the engine's own measure is left to it. */
-const ample_bytes = 4 * GiB;
 
 /**
  * The engine lets its heap grow by what it takes for the memory that is there: to twice what lived after a collection while that is
