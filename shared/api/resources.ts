@@ -5,6 +5,10 @@ import type {
   ValidatingAdmissionPolicyBinding,
   ValidatingWebhookConfiguration,
 } from "./types/admissionregistration-v1.generated.ts";
+import type {
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+} from "./types/admissionregistration-v1beta1.generated.ts";
 import type { CustomResourceDefinition } from "./types/apiextensions-v1.generated.ts";
 import type { APIService } from "./types/apiregistration-v1.generated.ts";
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from "./types/apps-v1.generated.ts";
@@ -188,6 +192,21 @@ export const validatingAdmissionPolicyBindings = ref<ValidatingAdmissionPolicyBi
   "v1",
   "ValidatingAdmissionPolicyBinding",
   "validatingadmissionpolicybindings",
+  false,
+);
+/** Served by a setting alone, as the binding below. */
+export const mutatingAdmissionPolicies = ref<MutatingAdmissionPolicy>(
+  "admissionregistration.k8s.io",
+  "v1beta1",
+  "MutatingAdmissionPolicy",
+  "mutatingadmissionpolicies",
+  false,
+);
+export const mutatingAdmissionPolicyBindings = ref<MutatingAdmissionPolicyBinding>(
+  "admissionregistration.k8s.io",
+  "v1beta1",
+  "MutatingAdmissionPolicyBinding",
+  "mutatingadmissionpolicybindings",
   false,
 );
 export const customResourceDefinitions = ref<CustomResourceDefinition>(

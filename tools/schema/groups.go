@@ -29,16 +29,22 @@ type groupVersion struct {
 	pkg string
 	// file is the prefix of its TypeScript file, `core-v1`.
 	file string
+	// kinds are the only ones covered, their lists beside them; none for all.
+	kinds []string
 }
 
 const metaPackage = "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// covered lists every generally available group version of v1.35, and the two that clients need besides.
+// covered lists every generally available group version of v1.35, the two that clients need besides, and the kinds of
+// others that a setting of the server makes it serve.
 var covered = []groupVersion{
 	gv("", "v1", "k8s.io/api/core/v1", "core-v1"),
 	gv("meta.k8s.io", "v1", metaPackage, "meta-v1"),
 	gv("admission.k8s.io", "v1", "k8s.io/api/admission/v1", ""),
 	gv("admissionregistration.k8s.io", "v1", "k8s.io/api/admissionregistration/v1", ""),
+	// v1.35 serves no other kind of this version any more.
+	gv("admissionregistration.k8s.io", "v1beta1", "k8s.io/api/admissionregistration/v1beta1", "",
+		"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
 	gv("apidiscovery.k8s.io", "v2", "k8s.io/api/apidiscovery/v2", ""),
 	gv("apiextensions.k8s.io", "v1", "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1", ""),
 	gv("apiregistration.k8s.io", "v1", "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1", ""),
@@ -63,11 +69,11 @@ var covered = []groupVersion{
 	gv("storage.k8s.io", "v1", "k8s.io/api/storage/v1", ""),
 }
 
-func gv(group, version, pkg, file string) groupVersion {
+func gv(group, version, pkg, file string, kinds ...string) groupVersion {
 	if file == "" {
 		file = strings.SplitN(group, ".", 2)[0] + "-" + version
 	}
-	return groupVersion{schema.GroupVersion{Group: group, Version: version}, pkg, file}
+	return groupVersion{schema.GroupVersion{Group: group, Version: version}, pkg, file, kinds}
 }
 
 // newScheme registers every covered group version.
@@ -112,6 +118,9 @@ func kindsOf(scheme *runtime.Scheme, group groupVersion) ([]kind, error) {
 		}
 	} else {
 		for name, goType := range scheme.KnownTypes(group.GroupVersion) {
+			if len(group.kinds) > 0 && !slices.Contains(group.kinds, strings.TrimSuffix(name, "List")) {
+				continue
+			}
 			if goType.PkgPath() == group.pkg || (goType.PkgPath() == "k8s.io/api/autoscaling/v1" && name == "Scale") {
 				kinds = append(kinds, kind{group.WithKind(name), goType})
 			}

@@ -1,6 +1,8 @@
 /** All kinds that are built in, in the order in which discovery lists their groups. */
 import type { ResourceDeclaration } from "../registry/declaration.ts";
 import {
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
   mutatingWebhookConfiguration,
   validatingAdmissionPolicy,
   validatingAdmissionPolicyBinding,
@@ -117,4 +119,9 @@ const declarations: readonly ResourceDeclaration[] = [
   priorityLevelConfiguration,
 ];
 
+const optional: readonly ResourceDeclaration[] = [mutatingAdmissionPolicy, mutatingAdmissionPolicyBinding];
+
 export const builtinDeclarations: readonly ResourceDeclaration[] = declarations.map(toleratingNulls);
+
+/** Built in too, but served only where a setting says so. */
+export const optionalDeclarations: readonly ResourceDeclaration[] = optional.map(toleratingNulls);

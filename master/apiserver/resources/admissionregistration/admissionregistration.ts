@@ -1,5 +1,7 @@
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
+  mutatingAdmissionPolicies,
+  mutatingAdmissionPolicyBindings,
   mutatingWebhookConfigurations,
   validatingAdmissionPolicies,
   validatingAdmissionPolicyBindings,
@@ -11,9 +13,14 @@ import type {
   ValidatingAdmissionPolicyBinding,
   ValidatingWebhookConfiguration,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
-import type { ResourceDeclaration } from "../../registry/declaration.ts";
+import type {
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+} from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
+import type { ResourceDeclaration, Strategy, TableColumn } from "../../registry/declaration.ts";
 import { ageColumn, column, integerColumn, nameColumn, selectorText } from "../columns.ts";
 import { status } from "../subresources.ts";
+import { applyMutatingPolicyDefaults } from "./mutating-policy-rules.ts";
 import {
   applyPolicyBindingDefaults,
   applyPolicyDefaults,
@@ -24,6 +31,30 @@ import {
 import { applyMutatingWebhookDefaults, applyWebhookDefaults, validateWebhooks } from "./webhook-rules.ts";
 
 const categories = ["api-extensions"];
+
+type Policy = ValidatingAdmissionPolicy | MutatingAdmissionPolicy;
+type Binding = ValidatingAdmissionPolicyBinding | MutatingAdmissionPolicyBinding;
+
+const paramKindColumn = column<Policy>("ParamKind", ({ spec: { paramKind } }) =>
+  paramKind === undefined ? "<unset>" : `${paramKind.apiVersion ?? ""}/${paramKind.kind ?? ""}`,
+);
+
+const bindingColumns: readonly TableColumn<Binding>[] = [
+  nameColumn,
+  column("PolicyName", ({ spec }) => spec.policyName ?? ""),
+  column("ParamRef", ({ spec: { paramRef } }) => {
+    if (paramRef?.name) return `${paramRef.namespace || "*"}/${paramRef.name}`;
+    return paramRef?.selector ? (selectorText(paramRef.selector) ?? "") : "<unset>";
+  }),
+  ageColumn,
+];
+
+const policyStrategy = {
+  metadataRules: "names",
+  judgesNameOnUpdate: true,
+  hasGeneration: true,
+  allowUnconditionalUpdate: false,
+} as const satisfies Strategy;
 
 /** The two kinds of webhook differ in a default alone. */
 function webhookConfiguration<T extends MutatingWebhookConfiguration | ValidatingWebhookConfiguration>(
@@ -63,19 +94,14 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
   columns: [
     nameColumn,
     integerColumn("Validations", ({ spec }) => spec.validations?.length ?? 0),
-    column("ParamKind", ({ spec: { paramKind } }) =>
-      paramKind === undefined ? "<unset>" : `${paramKind.apiVersion ?? ""}/${paramKind.kind ?? ""}`,
-    ),
+    paramKindColumn,
     ageColumn,
   ],
   strategy: {
-    metadataRules: "names",
-    judgesNameOnUpdate: true,
+    ...policyStrategy,
     hasStatus: true,
     statusApplyCreates: true,
     statusResets: [["metadata"]],
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
     applyDefaults: applyPolicyDefaults,
     validate: (policy) => validatePolicy(policy),
     validateUpdate: validatePolicy,
@@ -86,22 +112,30 @@ export const validatingAdmissionPolicy: ResourceDeclaration<ValidatingAdmissionP
 export const validatingAdmissionPolicyBinding: ResourceDeclaration<ValidatingAdmissionPolicyBinding> = {
   ref: validatingAdmissionPolicyBindings,
   categories,
-  columns: [
-    nameColumn,
-    column("PolicyName", ({ spec }) => spec.policyName ?? ""),
-    column("ParamRef", ({ spec: { paramRef } }) => {
-      if (paramRef?.name) return `${paramRef.namespace || "*"}/${paramRef.name}`;
-      return paramRef?.selector ? (selectorText(paramRef.selector) ?? "") : "<unset>";
-    }),
-    ageColumn,
-  ],
+  columns: bindingColumns,
   strategy: {
-    metadataRules: "names",
-    judgesNameOnUpdate: true,
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
+    ...policyStrategy,
     applyDefaults: applyPolicyBindingDefaults,
     validate: validatePolicyBinding,
     validateUpdate: validatePolicyBinding,
   },
+};
+
+export const mutatingAdmissionPolicy: ResourceDeclaration<MutatingAdmissionPolicy> = {
+  ref: mutatingAdmissionPolicies,
+  categories,
+  columns: [
+    nameColumn,
+    integerColumn("Mutations", ({ spec }) => spec.mutations?.length ?? 0),
+    paramKindColumn,
+    ageColumn,
+  ],
+  strategy: { ...policyStrategy, applyDefaults: applyMutatingPolicyDefaults },
+};
+
+export const mutatingAdmissionPolicyBinding: ResourceDeclaration<MutatingAdmissionPolicyBinding> = {
+  ref: mutatingAdmissionPolicyBindings,
+  categories,
+  columns: bindingColumns,
+  strategy: { ...policyStrategy, applyDefaults: applyPolicyBindingDefaults },
 };

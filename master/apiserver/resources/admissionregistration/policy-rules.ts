@@ -8,6 +8,7 @@ import type {
   Validation,
   Variable,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { MutatingAdmissionPolicyBinding } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
 import { policyProblems } from "../../admission/policies/expression-problems.ts";
 import { tellFault } from "../validation/expression-fault.ts";
 import { collect, each, type Field, oneOf, requiredOneOf, semanticEqual } from "../validation/field.ts";
@@ -34,7 +35,7 @@ export function applyPolicyDefaults({ spec }: Policy): void {
   if (spec.matchConstraints) applyMatchDefaults(spec.matchConstraints);
 }
 
-export function applyPolicyBindingDefaults({ spec }: Binding): void {
+export function applyPolicyBindingDefaults({ spec }: Binding | MutatingAdmissionPolicyBinding): void {
   if (spec.matchResources) applyMatchDefaults(spec.matchResources);
 }
 
