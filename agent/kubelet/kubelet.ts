@@ -12,6 +12,7 @@ import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts"
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
@@ -63,6 +64,7 @@ export class Kubelet {
   #plugins: BoardPlugins | undefined;
   #imageFolder: ImageFolder | undefined;
   #sources: PodSources | undefined;
+  readonly #resyncTrouble: StandingTrouble;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   #watching: Promise<void> | undefined;
   #shutdown: BoardShutdown | undefined;
@@ -75,6 +77,7 @@ export class Kubelet {
     const options = { ...given, runtime: this.operations.counted(given.runtime) };
     this.#options = options;
     this.#log = (options.log ?? silentLog).named("kubelet");
+    this.#resyncTrouble = new StandingTrouble(this.#log, { wrong: "the resync failed" });
     this.#informers =
       options.informers ?? new InformerFactory(options.client, { transform: withoutManagedFields, log: options.log });
     this.#workers = new PodWorkers(options.runtime, () => {
@@ -380,8 +383,9 @@ export class Kubelet {
     clearTimeout(this.#resyncTimer);
     try {
       await this.#sweep();
+      this.#resyncTrouble.end();
     } catch (error) {
-      this.#log.warn("the resync failed", { error });
+      this.#resyncTrouble.tell(error);
     }
     if (!this.#stop.signal.aborted) this.#resyncTimer = setTimeout(() => void this.#resync(), resync_ms);
   }
