@@ -56,6 +56,7 @@ const edited = (query: Buffer, edit: (bytes: Buffer) => void): Buffer => {
 describe("messages", () => {
   /** What the upstream answers: a thousand bytes of records, with an option of its own. */
   let upstream: Buffer = Buffer.alloc(0);
+  let passedOn: Buffer = Buffer.alloc(0);
   let server: DnsServer;
   beforeAll(async () => {
     server = new DnsServer({
@@ -70,7 +71,12 @@ describe("messages", () => {
             "a.override": "hosts {\n 192.0.2.8 printer\n fallthrough\n}",
           },
         }).settings,
-      forwarder: { forward: async () => upstream },
+      forwarder: {
+        forward: async (query) => {
+          passedOn = query;
+          return upstream;
+        },
+      },
       log: silentLog,
     });
     await server.start();
@@ -171,10 +177,21 @@ describe("messages", () => {
     expect(long.length).toBe(upstream.length);
     expect(long.readUInt16BE(long.length - 8)).toBe(4096);
   });
+  test("are passed on without what does not belong to them", async () => {
+    const query = queryFor("example.org");
+    await send(Buffer.concat([query, Buffer.from("behind")]));
+    expect(passedOn).toEqual(query);
+    await send(edited(query, (bytes) => bytes.writeUInt16BE(1, 6)));
+    expect(passedOn).toEqual(query);
+  });
   test("from `hosts` are the settings' own, also for addresses; without fallthrough others are not asked", async () => {
     expect(await flagsTo(queryFor("nas.lan"))).toBe(0x8500);
     expect((await ask("nas.lan", "ANY")).answers).toEqual([]);
     expect((await flagsTo(queryFor("other.lan"))) & 0xf).toBe(2);
     expect((await ask("8.2.0.192.in-addr.arpa", "PTR")).answers).toMatchObject([{ data: "printer" }]);
+    passedOn = Buffer.alloc(0);
+    const reverse = queryFor("9.2.0.192.in-addr.arpa", "PTR");
+    await send(reverse);
+    expect(passedOn).toEqual(reverse);
   });
 });

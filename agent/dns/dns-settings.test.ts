@@ -44,6 +44,11 @@ describe("DNS settings", () => {
       ["nas", ["192.0.2.7"]],
       ["nas.lan", ["192.0.2.7"]],
     ]);
+    const hosts = "hosts {\n 192.0.2.7 nas\n no_reverse\n}";
+    expect(read({ "a.override": hosts })).toMatchObject({
+      settings: { others: { hostsReverse: false } },
+      problems: [],
+    });
     expect(read({ "a.override": "forward . /etc/resolv.conf" }).settings.others.upstreams).toBeUndefined();
   });
   test("what is wrong is named and left out; the rest holds", () => {

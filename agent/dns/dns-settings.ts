@@ -17,6 +17,8 @@ export interface ZoneSettings {
   readonly hostsTtl_s: number;
   /** Names in the zone that `hosts` does not have are unknown, rather than asked for elsewhere. */
   readonly hostsAlone: boolean;
+  /** Their addresses lead back to their names. */
+  readonly hostsReverse: boolean;
   /** The longest that an answer is kept, here and by whoever asked; 0: not at all here, and elsewhere as long as it says. */
   readonly longestLife_s: number;
 }
@@ -34,6 +36,7 @@ const usualZone: ZoneSettings = {
   hosts: new Map(),
   hostsTtl_s: 3600,
   hostsAlone: false,
+  hostsReverse: true,
   longestLife_s: 30,
 };
 
@@ -145,17 +148,18 @@ function hostsSettings({ words, block }: Directive, problem: Problem): Partial<Z
   // `hosts FILE` would be a file of the pod that CoreDNS runs in.
   if (words[1]?.startsWith("/")) problem(`hosts: no file is read (${words[1]})`);
   const hosts = new Map<string, string[]>();
-  let [hostsTtl_s, hostsAlone] = [usualZone.hostsTtl_s, true];
+  let [hostsTtl_s, hostsAlone, hostsReverse] = [usualZone.hostsTtl_s, true, true];
   for (const [first = "", ...rest] of block) {
     if (first === "ttl") hostsTtl_s = seconds(rest[0]) ?? hostsTtl_s;
     else if (first === "fallthrough") hostsAlone = false;
+    else if (first === "no_reverse") hostsReverse = false;
     else if (isIP(first) !== 0) {
       for (const name of rest.map((each) => each.replace(/\.$/, "").toLowerCase())) {
         if (hosts.size < mostHosts) hosts.set(name, [...(hosts.get(name) ?? []), first]);
       }
-    } else if (!["no_reverse", "reload"].includes(first)) problem(`hosts: "${first}" is no address`);
+    } else if (first !== "reload") problem(`hosts: "${first}" is no address`);
   }
-  return { hosts, hostsTtl_s, hostsAlone };
+  return { hosts, hostsTtl_s, hostsAlone, hostsReverse };
 }
 
 /** `cache [SECONDS]` */

@@ -26,8 +26,8 @@ export function fromHosts(settings: ZoneSettings, name: string, type: string): A
   return hostsAlone && hosts.size > 0 && type !== "PTR" ? { code: responseCode.serverFailure } : undefined;
 }
 
-function namesOf({ hosts }: ZoneSettings, reverse: string): string[] {
-  const address = hosts.size > 0 ? addressOf(reverse) : undefined;
+function namesOf({ hosts, hostsReverse }: ZoneSettings, reverse: string): string[] {
+  const address = hostsReverse && hosts.size > 0 ? addressOf(reverse) : undefined;
   if (address === undefined) return [];
   return [...hosts].filter(([, addresses]) => addresses.includes(address)).map(([name]) => name);
 }

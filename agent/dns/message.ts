@@ -45,6 +45,7 @@ export interface SenderOption {
 }
 
 export interface Query {
+  /** What came, with as many records as it says, and nothing behind them. */
   readonly message: Buffer;
   /** As it is written, with type and class. */
   readonly question: Buffer;
@@ -68,7 +69,8 @@ export function readQuery(message: Buffer): Query | { readonly refused: number }
   const options = records.filter(({ type }) => type === OPT);
   if (options.length > 1) return wrong;
   return {
-    message,
+    // Whom it is passed on to may be stricter about what follows the records, or is missing of them.
+    message: withRecords(message, records, records.length),
     question,
     name: nameOf(question),
     type: question.readUInt16BE(question.length - QUESTION_TAIL_BYTES),
