@@ -46,12 +46,12 @@ describe("who may join, and as whom", () => {
     return new HttpClient({ servers: [server], credentials: () => credentials });
   };
   /** A worker of its own on the master's board, where no agent runs. */
-  const tryToJoin = (...args: string[]) =>
-    it.bramble(
-      "master-1",
-      ...["worker", "--server", server, "--run-dir", "/tmp/joiner", "--data-dir", `/tmp/joiner-${Math.random()}`],
-      ...args,
-    );
+  /** Several at once, so that each has folders of its own. */
+  const tryToJoin = (...args: string[]) => {
+    const folder = `/tmp/joiner-${Math.random()}`;
+    const own = ["--run-dir", `${folder}/run`, "--data-dir", `${folder}/data`];
+    return it.bramble("master-1", "worker", "--server", server, ...own, ...args);
+  };
 
   beforeAll(async () => {
     it = await startCluster({ name: "join", workers: 2, hostname: "raspberrypi" });
