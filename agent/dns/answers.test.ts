@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { decode, encode, type Packet } from "dns-packet";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import { silentLog } from "#shared/client/log.ts";
+import { notedLog } from "#shared/testing/noted-log.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
 import { readDnsSettings } from "./dns-settings.ts";
@@ -58,6 +58,7 @@ describe("messages", () => {
   let upstream: Buffer = Buffer.alloc(0);
   let passedOn: Buffer = Buffer.alloc(0);
   let server: DnsServer;
+  const noted = notedLog();
   beforeAll(async () => {
     server = new DnsServer({
       addresses: ["127.0.0.1"],
@@ -77,7 +78,7 @@ describe("messages", () => {
           return upstream;
         },
       },
-      log: silentLog,
+      log: noted.log,
     });
     await server.start();
   });
@@ -183,6 +184,16 @@ describe("messages", () => {
     expect(passedOn).toEqual(query);
     await send(edited(query, (bytes) => bytes.writeUInt16BE(1, 6)));
     expect(passedOn).toEqual(query);
+  });
+  test("reach who waits, whoever else has gone", async () => {
+    for (let times = 0; times < 5; times++) {
+      const socket = createSocket("udp4");
+      await new Promise<void>((done) => socket.send(queryFor(web), server.port, "127.0.0.1", () => done()));
+      socket.close();
+      await ask(web);
+    }
+    await ask(web);
+    expect(noted.lines).toEqual([]);
   });
   test("from `hosts` are the settings' own, also for addresses; without fallthrough others are not asked", async () => {
     expect(await flagsTo(queryFor("nas.lan"))).toBe(0x8500);

@@ -29,6 +29,8 @@ const mostUnread_bytes = 256 * 1024;
 const mostTcpConnections = 100;
 const tcpIdle_ms = 10_000;
 const maxCnames = 10;
+/** Each time that an answer goes again, another client may have gone. */
+const resends = 5;
 /** So long does a query wait, on a board that has just started, for it to be known what there is. */
 const patience_ms = 2_500;
 const mostWaiting = 500;
@@ -66,18 +68,32 @@ export class DnsServer {
     const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
     socket.on("message", (message, from) => {
       void this.respond(message, "udp").then((answer) => {
-        if (answer) socket.send(answer, from.port, from.address);
+        if (answer) this.send(socket, answer, from, resends);
       });
     });
     await new Promise<void>((done, fail) => {
       socket.once("error", fail);
       socket.bind(this.options.port, address, () => {
         socket.removeListener("error", fail);
-        socket.on("error", (error) => this.options.log.warn("UDP", { error }));
+        socket.on("error", (error) => {
+          // Any client that loses patience causes it, and nothing is lost by it.
+          if (!isGoneClient(error)) this.options.log.warn("UDP", { error });
+        });
         done();
       });
     });
     this.udp.push(socket);
+  }
+
+  /**
+   * That a client has gone before its answer came is told to whoever sends next: that answer has not left, and goes again.
+   */
+  private send(socket: UdpSocket, answer: Buffer, to: { address: string; port: number }, left: number): void {
+    socket.send(answer, to.port, to.address, (error) => {
+      if (!error) return;
+      if (isGoneClient(error) && left > 0) this.send(socket, answer, to, left - 1);
+      else this.options.log.warn("UDP", { error });
+    });
   }
 
   private async listenTcp(address: string): Promise<void> {
@@ -218,6 +234,8 @@ export class DnsServer {
     return answers.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type)) as unknown as RecordData[];
   }
 }
+
+const isGoneClient = (error: NodeJS.ErrnoException): boolean => error.code === "ECONNREFUSED";
 
 /** Addresses in another order each time: most clients take the first. */
 function spread(records: readonly RecordData[]): readonly RecordData[] {
