@@ -8,6 +8,7 @@ import { workOn } from "#shared/client/controller.ts";
 import type { HttpClient } from "#shared/client/http-client.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
@@ -73,7 +74,11 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<Par
     certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
   });
   queue.add(key);
-  const working = workOn(queue, () => look(keeping, door, times), log);
+  const trust = new StandingTrouble(log, {
+    wrong: "the cluster's CA cannot be read",
+    over: "the cluster's CA can be read again",
+  });
+  const working = workOn(queue, () => look(keeping, door, times, trust), log);
   return {
     async stop() {
       tellNoMore();
@@ -94,10 +99,14 @@ async function look(
   keeping: CertificateKeeping,
   door: ServingDoor,
   times: CertificateTimes,
+  trust: StandingTrouble,
 ): Promise<{ requeueAfter_ms: number }> {
-  const { identity, kubelet, settings, log } = keeping;
+  const { identity, kubelet, settings } = keeping;
   // Its failure is no hindrance to a renewal, which may be what is missing.
-  await identity.refreshTrust().catch((error: unknown) => log.info("the cluster's CA", { error }));
+  await identity.refreshTrust().then(
+    () => trust.end(),
+    (error: unknown) => trust.tell(error),
+  );
   await renewWhenDue(keeping, times);
   // The signer approves only addresses that the Node shows.
   const addresses = addressesOf(kubelet.node);

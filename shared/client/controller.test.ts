@@ -2,10 +2,12 @@ import { expect, test } from "bun:test";
 import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
+import { notedLog } from "#shared/testing/noted-log.ts";
 import type { Client } from "./client.ts";
-import { type EnqueueMapper, runController, watching } from "./controller.ts";
+import { type EnqueueMapper, runController, watching, workOn } from "./controller.ts";
 import { InformerFactory } from "./informer.ts";
 import type { SharedCache, SharedObject } from "./shared-cache.ts";
+import { WorkQueue } from "./work-queue.ts";
 
 const count = 1000;
 const names = Array.from({ length: count }, (_, index) => `a/name-${index}`);
@@ -98,4 +100,21 @@ test("keys by an index are told without reading an object", async () => {
   expect(cache.parsed).toBe(0);
   expect(() => informer.lister.keysByIndex("none", "7")).toThrow("there is no index none");
   expect(informer.lister.byIndex("last digit", "7")).toHaveLength(count / 10);
+});
+
+test("what fails again and again is told of ever more seldom", async () => {
+  const queue = new WorkQueue({ firstBackOff_ms: 0, longestBackOff_ms: 0 });
+  const { log, lines, fields } = notedLog();
+  let tries = 0;
+  queue.add("a");
+  await workOn(
+    queue,
+    () => {
+      if (++tries === 101) queue.shutDown();
+      return Promise.reject(new Error("away"));
+    },
+    log,
+  );
+  expect(lines.every((line) => line === "warn will try again")).toBe(true);
+  expect(fields.map(({ failures }) => failures)).toEqual([3, 4, 8, 16, 32, 64]);
 });

@@ -293,8 +293,9 @@ export async function workOn(
     const ordinary = isConflict(error) || isNamespaceTerminating(error);
     const failures = queue.failuresOf(key) + 1;
     const fields = { key, error, failures };
-    if (ordinary || failures < 3) log.debug("will try again", fields);
-    else log.warn("will try again", fields);
+    // Ever more seldom: what goes wrong for days is no line a minute.
+    const isTold = failures === 3 || (failures > 3 && Number.isInteger(Math.log2(failures)));
+    log[isTold && !ordinary ? "warn" : "debug"]("will try again", fields);
     return undefined;
   });
 }
