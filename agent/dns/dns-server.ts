@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import { encode } from "dns-packet";
 import type { Log } from "#shared/client/log.ts";
+import { isGoneClient, sendDatagram } from "../send-datagram.ts";
 import { type Answer, type TimedRecord, typeName, writeAnswer } from "./answer.ts";
 import { authorityOf, type ClusterView, type ClusterZone, lookUp, type RecordData } from "./cluster-records.ts";
 import { type DnsSettings, usualDnsSettings, zoneOf } from "./dns-settings.ts";
@@ -29,8 +30,6 @@ const mostUnread_bytes = 256 * 1024;
 const mostTcpConnections = 100;
 const tcpIdle_ms = 10_000;
 const maxCnames = 10;
-/** Each time that an answer goes again, another client may have gone. */
-const resends = 5;
 /** So long does a query wait, on a board that has just started, for it to be known what there is. */
 const patience_ms = 2_500;
 const mostWaiting = 500;
@@ -68,7 +67,7 @@ export class DnsServer {
     const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
     socket.on("message", (message, from) => {
       void this.respond(message, "udp").then((answer) => {
-        if (answer) this.send(socket, answer, from, resends);
+        if (answer) sendDatagram(socket, answer, from, (error) => this.options.log.warn("UDP", { error }));
       });
     });
     await new Promise<void>((done, fail) => {
@@ -83,17 +82,6 @@ export class DnsServer {
       });
     });
     this.udp.push(socket);
-  }
-
-  /**
-   * That a client has gone before its answer came is told to whoever sends next: that answer has not left, and goes again.
-   */
-  private send(socket: UdpSocket, answer: Buffer, to: { address: string; port: number }, left: number): void {
-    socket.send(answer, to.port, to.address, (error) => {
-      if (!error) return;
-      if (isGoneClient(error) && left > 0) this.send(socket, answer, to, left - 1);
-      else this.options.log.warn("UDP", { error });
-    });
   }
 
   private async listenTcp(address: string): Promise<void> {
@@ -234,8 +222,6 @@ export class DnsServer {
     return answers.filter(({ type }) => ["A", "AAAA", "CNAME"].includes(type)) as unknown as RecordData[];
   }
 }
-
-const isGoneClient = (error: NodeJS.ErrnoException): boolean => error.code === "ECONNREFUSED";
 
 /** Addresses in another order each time: most clients take the first. */
 function spread(records: readonly RecordData[]): readonly RecordData[] {

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from "node:dgram";
+import { sendDatagram } from "../../send-datagram.ts";
 import type { Endpoint } from "../service-ports.ts";
 import type { RelayTargets } from "./tcp-relay.ts";
 
@@ -68,7 +69,8 @@ export class UdpRelay {
     socket.on("message", (answer, from) => {
       if (from.address !== endpoint.ip || from.port !== endpoint.port) return;
       timer.refresh();
-      this.socket.send(answer, port, address);
+      // Any other failure is the client's, which asks again.
+      sendDatagram(this.socket, answer, { address, port }, () => undefined);
     });
     const timer = setTimeout(() => this.end(key), idle_ms);
     const flow: Flow = { endpoint, socket, timer };
