@@ -7,7 +7,7 @@ import type { GoType, Schema } from "./schema.ts";
 
 /** Per struct, since its occurrences share their fields: those that are always there. */
 const alwaysThere = new WeakMap<ReadonlyMap<string, Schema>, readonly string[]>();
-/** Lists, maps and structs that are required, and may yet be missing: Go takes no list for an empty one, and a pointer may be nil. */
+/** Lists, maps and structs that are required, and may yet be missing: Go takes no list for an empty one. A pointer stays nil. */
 const required = new WeakMap<ReadonlyMap<string, Schema>, ReadonlyMap<string, Schema>>();
 const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
@@ -58,7 +58,8 @@ function requiredIn(schema: Schema, properties: ReadonlyMap<string, Schema>): Re
     found = new Map(
       (schema.required ?? []).flatMap((name): [string, Schema][] => {
         const property = properties.get(name);
-        return property?.items || property?.additionalProperties || property?.properties ? [[name, property]] : [];
+        const isStruct = property?.properties !== undefined && !property.pointer;
+        return property && (property.items || property.additionalProperties || isStruct) ? [[name, property]] : [];
       }),
     );
     required.set(properties, found);
