@@ -327,13 +327,22 @@ class Planner {
 
   private object({ type, fields }: Extract<Expression, { kind: "object" }>): Step {
     const steps = fields.map(({ name, value, optional }) => ({ name, step: this.step(value), optional }));
+    const declared = this.environment.types?.get(type);
+    const texts = new Set(
+      fields
+        .map(({ name }) => name)
+        .filter((name) => declared?.kind === "object" && declared.fields.get(name)?.kind === "string"),
+    );
     return (frame) => {
       frame.spend(OBJECT_COST);
       const made: (readonly [string, Value])[] = [];
       for (const { name, step, optional } of steps) {
         const value = step(frame);
-        if (!optional) made.push([name, value]);
-        else if (value instanceof Optional && value.value !== undefined) made.push([name, value.value]);
+        const given = optional && value instanceof Optional ? value.value : value;
+        if (given === undefined) continue;
+        if (texts.has(name) && typeof given !== "string")
+          throw new CelError(`unexpected type ${goTypeOf(given)} for ${type}Type '${name}' field`);
+        made.push([name, given]);
       }
       return new ObjectValue(type, made);
     };
@@ -379,6 +388,16 @@ class Planner {
         };
     }
   }
+}
+
+/** As Go prints it. */
+function goTypeOf(value: Value): string {
+  if (value === null) return "structpb.NullValue";
+  if (value instanceof Uint) return "uint64";
+  if (value instanceof List) return "[]ref.Val";
+  if (value instanceof MapValue) return "map[ref.Val]ref.Val";
+  const names: Readonly<Record<string, string>> = { bigint: "int64", number: "float64", boolean: "bool" };
+  return names[typeof value] ?? "[]uint8";
 }
 
 /** `o.hasValue() ? optional.of(…o.value()…) : optional.none()`: where there is a value, it is asked for twice. */

@@ -2,7 +2,7 @@
  * Values of CEL at run time: int is bigint, double is number, string, bool, null, bytes is Uint8Array; all else has a
  * class here. JSON is not copied: it is looked at through the type that its schema gives it.
  */
-import { isRawNumber, numberToken } from "../api/codec/number.ts";
+import { isRawNumber, numberFromBigInt, numberToken } from "../api/codec/number.ts";
 import { isJsonObject, member } from "../api/patch/json-value.ts";
 import { dyn, type Type } from "./types.ts";
 
@@ -227,8 +227,8 @@ function numberAs(value: unknown, type: Type): Value {
 export function toJson(value: Value): unknown {
   if (value === null || typeof value === "boolean" || typeof value === "string" || typeof value === "number")
     return value;
-  if (typeof value === "bigint") return Number(value);
-  if (value instanceof Uint) return Number(value.value);
+  if (typeof value === "bigint") return numberFromBigInt(value);
+  if (value instanceof Uint) return numberFromBigInt(value.value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   if (value instanceof Timestamp) return formatTimestamp(value);
   if (value instanceof Duration) return formatDuration(value);

@@ -4,7 +4,7 @@ import { apiVersionOf, fieldsOf, type GroupVersionKind, type KubeObject, parseAp
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
-import { schemaFor } from "#shared/api/schema/schema.ts";
+import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { RuleWithOperations } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Scale } from "#shared/api/types/autoscaling-v1.generated.ts";
@@ -133,11 +133,14 @@ export class Matcher {
     return parsed.matches(namespace.metadata.labels);
   }
 
-  #selectsObject({ object, oldObject }: AdmissionAttributes, selector: LabelSelector | undefined): boolean {
+  #selectsObject(attributes: AdmissionAttributes, selector: LabelSelector | undefined): boolean {
+    const { object, oldObject } = attributes;
     const parsed = labelSelectorOf(selector ?? {});
     if (parsed.isEmpty) return true;
+    // A Scale has no labels, whatever it scales.
+    const isScale = scaleShown(attributes) !== undefined;
     const chosen = (each: KubeObject | undefined): boolean =>
-      each !== undefined && parsed.matches(each.metadata.labels);
+      each !== undefined && parsed.matches(isScale ? undefined : each.metadata.labels);
     return chosen(object) || chosen(oldObject);
   }
 }
@@ -195,6 +198,10 @@ export function kindOf(attributes: AdmissionAttributes, match: Match): GroupVers
   return { group: match.group, version: match.version, kind: declaration.ref.kind };
 }
 
+/** Of a write that is shown as one of a Scale. */
+const scaleShown = ({ subresource, declaration }: AdmissionAttributes) =>
+  subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
+
 /** An object of the write (in the form that the registry works on) as a match shows it. Never the same object. */
 export async function shownAs(
   attributes: AdmissionAttributes,
@@ -202,9 +209,9 @@ export async function shownAs(
   object: KubeObject | undefined,
 ): Promise<KubeObject | undefined> {
   if (!object) return undefined;
-  const { declaration, subresource, resource } = attributes;
+  const { declaration, resource } = attributes;
   if (object.kind !== declaration.ref.kind) return cloneJson(withoutEmptyMetadata(object)) as KubeObject;
-  const scale = subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
+  const scale = scaleShown(attributes);
   if (scale) return scaleOf(object, scale) as unknown as KubeObject;
   const apiVersion = apiVersionOf(match);
   if (object.apiVersion === apiVersion || !match.resource) return cloneJson(object) as KubeObject;
@@ -238,7 +245,7 @@ export async function putBack(
     ? !equalJson(changed, shown)
     : !equalJson(next, normalized(attributes, match, shown));
   if (!draft || !isChanged) return false;
-  const scale = attributes.subresource === "scale" ? declaration.subresources?.["scale"]?.scale : undefined;
+  const scale = scaleShown(attributes);
   if (scale && draft.kind !== changed.kind) {
     putReplicas(draft, scale, (fieldsOf(next)["spec"] as Scale["spec"])?.replicas ?? 0);
     return true;
@@ -257,10 +264,19 @@ export async function putBack(
   return true;
 }
 
+/** Of an object as a match shows it. */
+export function schemaOfShown(
+  { declaration }: AdmissionAttributes,
+  match: Match,
+  shown: KubeObject,
+): Schema | undefined {
+  if (shown.kind === declaration.ref.kind && match.resource) return match.resource.schema;
+  return schemaFor({ ...parseApiVersion(shown.apiVersion), kind: shown.kind });
+}
+
 function normalized(attributes: AdmissionAttributes, match: Match, changed: KubeObject): KubeObject {
   const isOwnKind = changed.kind === attributes.declaration.ref.kind;
-  const gvk = { ...parseApiVersion(changed.apiVersion), kind: changed.kind };
-  const schema = isOwnKind && match.resource ? match.resource.schema : schemaFor(gvk);
+  const schema = schemaOfShown(attributes, match, changed);
   if (!schema) return changed;
   const fitting = attributes.declaration.custom && isOwnKind ? withoutUnfitMetadata(schema, changed) : changed;
   const { object } = normalizeObject(schema, fitting);

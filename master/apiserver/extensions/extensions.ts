@@ -1,6 +1,7 @@
 import type { AdmissionPlugin } from "../admission/admission.ts";
 import { Matcher } from "../admission/matching.ts";
 import { WebhookConditions } from "../admission/policies/conditions.ts";
+import { MutatingPolicies } from "../admission/policies/mutating-policies.ts";
 import { PolicyStatuses } from "../admission/policies/policy-statuses.ts";
 import { ValidatingPolicies } from "../admission/policies/validating-policies.ts";
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
@@ -32,9 +33,11 @@ export class Extensions {
     const matcher = new Matcher(reader, resources);
     const conditions = new WebhookConditions(reader, authorizer);
     const parts = { matcher, caller: this.#webhooks, conditions };
+    const policyParts = { reader, resources, matcher, authorizer };
     this.admission = [
+      new MutatingPolicies(policyParts),
       new MutatingWebhooks(reader, parts),
-      new ValidatingPolicies({ reader, resources, matcher, authorizer }),
+      new ValidatingPolicies(policyParts),
       new ValidatingWebhooks(reader, parts),
     ];
   }

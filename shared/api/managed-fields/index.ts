@@ -1,6 +1,7 @@
 /** Field management and server-side apply, as the API server uses them. */
 export { type Applied, applyConfiguration } from "./apply.ts";
 export { FieldSet } from "./field-set.ts";
+export { ConfigurationMisfit, mergedConfiguration } from "./merged-configuration.ts";
 export { entriesAfterScale, type ReplicasPaths, scaleEntries } from "./scale.ts";
 export { settledManagedFields } from "./settle.ts";
 export { ConversionFailed, type OtherVersion } from "./touched-fields.ts";

@@ -13,14 +13,21 @@ interface TypeProblem {
   readonly message: string;
 }
 
-/** The text of all problems; undefined when there is none. Doubles in keyed lists are a problem unless they are allowed. */
+interface TypeRules {
+  /** In keyed lists, where they are a problem otherwise. */
+  readonly allowDoubles?: boolean;
+  /** A null is a value like any other, as CEL's is to upstream, and of no type that a field has. */
+  readonly refuseNulls?: boolean;
+}
+
+/** The text of all problems; undefined when there is none. */
 export function typeProblems(
   value: unknown,
   atom: Atom,
-  { allowDoubles = false }: { readonly allowDoubles?: boolean } = {},
+  { allowDoubles = false, refuseNulls = false }: TypeRules = {},
 ): string | undefined {
   const problems: TypeProblem[] = [];
-  check(value, atom, "", { problems, allowDoubles });
+  check(value, atom, "", { problems, allowDoubles, refuseNulls });
   const texts = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
   if (texts.length <= 1) return texts[0];
   return ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
@@ -29,9 +36,14 @@ export function typeProblems(
 interface Run {
   readonly problems: TypeProblem[];
   readonly allowDoubles: boolean;
+  readonly refuseNulls: boolean;
 }
 
 function check(value: unknown, atom: Atom, path: string, run: Run): void {
+  if (value === null && run.refuseNulls) {
+    run.problems.push({ path, message: nullProblem(atom) });
+    return;
+  }
   const shape = shapeOf(atom, value);
   if (shape === "map" && atom.map) checkMap(value, atom.map, path, run);
   else if (shape === "list" && atom.list) checkList(value, atom.list, path, run);
@@ -100,6 +112,15 @@ function scalarProblem(value: unknown, scalar: Scalar): string | undefined {
         ? undefined
         : `expected any scalar, got &{${goPrint(value)}}`;
   }
+}
+
+/** Of the enumeration that CEL's null is to Go. */
+function nullProblem({ map, list, scalar }: Atom): string {
+  if (map) return "expected map, got &{NULL_VALUE}";
+  if (list) return "expected list, got &{NULL_VALUE}";
+  if (scalar === "numeric") return "expected numeric (int or float), got structpb.NullValue";
+  if (scalar === "string") return "expected string, got &value.valueUnstructured{Value:0}";
+  return `expected ${scalar === "boolean" ? "boolean" : "any scalar"}, got &{NULL_VALUE}`;
 }
 
 function goTypeName(value: unknown): string {

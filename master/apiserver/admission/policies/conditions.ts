@@ -8,8 +8,15 @@ import type { AdmissionAttributes } from "../admission.ts";
 import type { Match } from "../matching.ts";
 import { type ConditionsOf, conditionFailed, conditionsEvaluated } from "./condition-metrics.ts";
 import { admissionEnvironment } from "./environment.ts";
-import { CONDITIONS_COST, Evaluation, ExpressionError, OutOfBudget, viewOf } from "./evaluation.ts";
-import { type Compiled, compiled, programOf } from "./policy.ts";
+import {
+  CONDITIONS_COST,
+  Evaluation,
+  type EvaluationOptions,
+  ExpressionError,
+  OutOfBudget,
+  viewOf,
+} from "./evaluation.ts";
+import { type Compiled, type CompiledBase, compiled, programOf } from "./policy.ts";
 
 /** Some condition could not be evaluated, and none was false. */
 export class ConditionError extends Error {
@@ -68,6 +75,24 @@ async function outcomeOf(condition: Compiled, evaluation: Evaluation): Promise<b
     if (error instanceof ExpressionError) return error;
     throw error;
   }
+}
+
+/** Of a policy, for one request and one object that parameterises it: each group of conditions has a budget of its own. Throws
+ *  ConditionError. */
+export async function policyApplies(
+  name: string,
+  { conditions, variables }: CompiledBase,
+  { view, params, authorizer }: Pick<EvaluationOptions, "view" | "params" | "authorizer">,
+): Promise<boolean> {
+  if (conditions.length === 0) return true;
+  const of = { name, kind: "policy", type: "validate", operation: view.attributes.operation } as const;
+  // Upstream does not show them the namespace.
+  const shown = { ...view, namespace: undefined };
+  return allHold(
+    conditions,
+    new Evaluation({ view: shown, budget: CONDITIONS_COST, params, variables, authorizer }),
+    of,
+  );
 }
 
 const MAX_COMPILED = 1000;

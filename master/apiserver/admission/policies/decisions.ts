@@ -2,9 +2,8 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { Authorizer } from "../../authz/authorizer.ts";
-import { allHold, ConditionError } from "./conditions.ts";
+import { ConditionError, policyApplies } from "./conditions.ts";
 import {
-  CONDITIONS_COST,
   Evaluation,
   type EvaluationOptions,
   ExpressionError,
@@ -54,12 +53,7 @@ export async function decisionsOf(judged: Judged): Promise<Decisions> {
   const withBudget = (budget: number, more: Partial<EvaluationOptions> = {}): Evaluation =>
     new Evaluation({ view, budget, params, variables, ...more });
   try {
-    if (compiled.conditions.length > 0) {
-      const { operation } = view.attributes;
-      const of = { name: policy.metadata.name ?? "", kind: "policy", type: "validate", operation } as const;
-      const evaluation = withBudget(CONDITIONS_COST, { view: { ...view, namespace: undefined }, authorizer });
-      if (!(await allHold(compiled.conditions, evaluation, of))) return nothing;
-    }
+    if (!(await policyApplies(policy.metadata.name ?? "", compiled, { view, params, authorizer }))) return nothing;
     const evaluation = withBudget(POLICY_COST, { authorizer });
     const outcomes = await outcomesOf(compiled, evaluation);
     const messages = await messagesOf(compiled, withBudget(evaluation.budget));

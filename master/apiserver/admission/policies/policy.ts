@@ -1,11 +1,14 @@
-/** A ValidatingAdmissionPolicy with its expressions compiled. */
+/** Policies with their expressions compiled. */
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
+import type { MutatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
+import { appliedObject, jsonPatchOperation } from "#shared/cel/mutation-types.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
-import { bool, dyn, isDyn, nullType, string, type Type, typeName } from "#shared/cel/types.ts";
+import { bool, dyn, isDyn, listOf, nullType, string, type Type, typeName } from "#shared/cel/types.ts";
 import { type ExpressionFault, faultOf } from "../../resources/validation/expression-fault.ts";
 import { admissionEnvironment } from "./environment.ts";
 import { ExpressionError } from "./evaluation.ts";
+import type { Policy } from "./policy-matches.ts";
 
 /** A fault where an expression does not compile or gives something else. */
 export type Compiled = Program | ExpressionFault;
@@ -18,10 +21,14 @@ export function programOf(compiled: Compiled): Program {
   throw new ExpressionError(`compilation error: ${compiled.problem}`);
 }
 
-export interface CompiledPolicy {
+/** What policies that validate and policies that mutate have alike. */
+export interface CompiledBase {
   readonly conditions: readonly Compiled[];
   readonly variables: ReadonlyMap<string, Program>;
   readonly variableFaults: ReadonlyMap<string, ExpressionFault>;
+}
+
+export interface CompiledPolicy extends CompiledBase {
   readonly validations: readonly { readonly rule: Compiled; readonly message: Compiled | undefined }[];
   readonly audits: readonly { readonly key: string; readonly value: Compiled }[];
 }
@@ -39,26 +46,32 @@ export function compiled(source: string, environment: Environment, gives: readon
   }
 }
 
-export function compilePolicy({ spec }: ValidatingAdmissionPolicy): CompiledPolicy {
-  const base = { params: spec.paramKind !== undefined };
+function compileBase({ spec }: Policy): CompiledBase & { readonly types: ReadonlyMap<string, Type> } {
+  const base = { params: spec.paramKind !== undefined, authorizer: true };
   // Those so far, in the order in which they may refer to each other.
   const types = new Map<string, Type>();
   const variables = new Map<string, Program>();
   const variableFaults = new Map<string, ExpressionFault>();
   for (const { name, expression } of spec.variables ?? []) {
-    const made = compiled(expression, admissionEnvironment({ ...base, authorizer: true, variables: types }), [dyn]);
+    const made = compiled(expression, admissionEnvironment({ ...base, variables: types }), [dyn]);
     if (isFault(made)) variableFaults.set(name, made);
     else variables.set(name, made);
     types.set(name, isFault(made) ? dyn : made.type);
   }
-  const whole = admissionEnvironment({ ...base, authorizer: true, variables: types });
-  const plain = admissionEnvironment({ ...base, variables: types });
+  const conditions = (spec.matchConditions ?? []).map(({ expression }) =>
+    compiled(expression, admissionEnvironment(base), [bool]),
+  );
+  return { conditions, variables, variableFaults, types };
+}
+
+export function compilePolicy(policy: ValidatingAdmissionPolicy): CompiledPolicy {
+  const { spec } = policy;
+  const base = compileBase(policy);
+  const seen = { params: spec.paramKind !== undefined, variables: base.types };
+  const whole = admissionEnvironment({ ...seen, authorizer: true });
+  const plain = admissionEnvironment(seen);
   return {
-    conditions: (spec.matchConditions ?? []).map(({ expression }) =>
-      compiled(expression, admissionEnvironment({ ...base, authorizer: true }), [bool]),
-    ),
-    variables,
-    variableFaults,
+    ...base,
     validations: (spec.validations ?? []).map(({ expression, messageExpression }) => ({
       rule: compiled(expression, whole, [bool]),
       message: messageExpression ? compiled(messageExpression, plain, [string]) : undefined,
@@ -68,4 +81,56 @@ export function compilePolicy({ spec }: ValidatingAdmissionPolicy): CompiledPoli
       value: compiled(valueExpression, plain, [string, nullType]),
     })),
   };
+}
+
+export interface CompiledMutation {
+  readonly patchType: "ApplyConfiguration" | "JSONPatch";
+  readonly expression: Compiled;
+}
+
+export interface CompiledMutatingPolicy extends CompiledBase {
+  readonly mutations: readonly CompiledMutation[];
+}
+
+export function compileMutatingPolicy(policy: MutatingAdmissionPolicy): CompiledMutatingPolicy {
+  const { spec } = policy;
+  const base = compileBase(policy);
+  const environment = admissionEnvironment({
+    params: spec.paramKind !== undefined,
+    variables: base.types,
+    authorizer: true,
+    isMutation: true,
+  });
+  const mutations = (spec.mutations ?? []).flatMap(
+    ({ patchType, applyConfiguration, jsonPatch }): CompiledMutation[] => {
+      if (patchType === "ApplyConfiguration" && applyConfiguration) {
+        const { expression = "" } = applyConfiguration;
+        return [{ patchType, expression: compiled(expression, environment, [appliedObject]) }];
+      }
+      if (patchType !== "JSONPatch" || !jsonPatch) return [];
+      return [
+        { patchType, expression: compiled(jsonPatch.expression ?? "", environment, [listOf(jsonPatchOperation)]) },
+      ];
+    },
+  );
+  return { ...base, mutations };
+}
+
+const MAX_COMPILED = 1000;
+
+/** Policies that are compiled once for each generation. */
+export class CompiledPolicies<P extends Policy, C> {
+  readonly #known = new Map<string, C>();
+
+  constructor(private readonly compile: (policy: P) => C) {}
+
+  of(policy: P): C {
+    const key = `${policy.metadata.uid}/${policy.metadata.generation}`;
+    const known = this.#known.get(key);
+    if (known) return known;
+    if (this.#known.size >= MAX_COMPILED) this.#known.clear();
+    const made = this.compile(policy);
+    this.#known.set(key, made);
+    return made;
+  }
 }

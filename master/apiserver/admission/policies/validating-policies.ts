@@ -1,31 +1,20 @@
 /** ValidatingAdmissionPolicy: CEL that refuses requests, warns of them, or notes them (KEP-3488). */
-import { notFound, StatusError } from "#shared/api/errors.ts";
+import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { goEscaped } from "#shared/api/patch/json-value.ts";
-import { namespaces, validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from "#shared/api/resources.ts";
+import { validatingAdmissionPolicies, validatingAdmissionPolicyBindings } from "#shared/api/resources.ts";
 import type {
-  MatchResources,
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
-import type { Authorizer } from "../../authz/authorizer.ts";
-import type { ResourceReader } from "../../registry/reader.ts";
-import type { ResourceTable } from "../../registry/resource-table.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { annotate, refusal } from "../attributes.ts";
-import { isExempt, isReview, type Match, type MatchCriteria, type Matcher, namespaceOf } from "../matching.ts";
+import { isExempt, isReview } from "../matching.ts";
 import { type Decision, type Decisions, decisionsOf } from "./decisions.ts";
 import { type RequestView, viewOf } from "./evaluation.ts";
-import { ConfigurationError, paramResource, paramsOf } from "./params.ts";
-import { type CompiledPolicy, compilePolicy } from "./policy.ts";
+import { CompiledPolicies, compilePolicy } from "./policy.ts";
+import { boundPolicies, matchesOf, namespaceNamed, type PolicyParts } from "./policy-matches.ts";
 import { policyChecked } from "./policy-metrics.ts";
-
-export interface PolicyParts {
-  readonly reader: ResourceReader;
-  readonly resources: ResourceTable;
-  readonly matcher: Matcher;
-  readonly authorizer: Authorizer;
-}
 
 type Policy = ValidatingAdmissionPolicy;
 type Binding = ValidatingAdmissionPolicyBinding;
@@ -36,24 +25,11 @@ interface Denial extends Pick<Decision, "message" | "reason"> {
   readonly binding?: Binding | undefined;
 }
 
-const MAX_COMPILED = 1000;
-
-const byName = (a: KubeObject, b: KubeObject): number => ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1);
-
-const criteriaOf = (match: MatchResources | undefined): MatchCriteria => ({
-  rules: match?.resourceRules ?? [],
-  exclude: match?.excludeResourceRules,
-  namespaceSelector: match?.namespaceSelector,
-  objectSelector: match?.objectSelector,
-  matchPolicy: match?.matchPolicy,
-  matchesAllWithoutRules: true,
-});
-
 export class ValidatingPolicies implements AdmissionPlugin {
   readonly name = "ValidatingAdmissionPolicy";
   readonly seesConnections = true;
   readonly #parts: PolicyParts;
-  readonly #compiled = new Map<string, CompiledPolicy>();
+  readonly #compiled = new CompiledPolicies(compilePolicy);
 
   constructor(parts: PolicyParts) {
     this.#parts = parts;
@@ -68,47 +44,26 @@ export class ValidatingPolicies implements AdmissionPlugin {
   async #validate(policies: readonly Policy[], attributes: AdmissionAttributes): Promise<void> {
     const bindings = this.#parts.reader.list(validatingAdmissionPolicyBindings);
     const denials: Denial[] = [];
-    for (const policy of policies.toSorted(byName)) {
-      const own = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name).toSorted(byName);
-      if (own.length === 0) continue;
-      try {
-        denials.push(...(await this.#judge(policy, own, attributes)));
-      } catch (error) {
-        denials.push(...configurationDenials("policy", error, policy));
-      }
-    }
+    for (const { policy, bindings: own } of boundPolicies(policies, bindings))
+      denials.push(...(await this.#judge(policy, own, attributes)));
     const [first] = denials;
     if (first) throw refused(attributes, first);
   }
 
-  /** What a policy refuses by its bindings; what they only warn of or note is done here. Throws ConfigurationError. */
+  /** What a policy refuses by its bindings; what they only warn of or note is done here. */
   async #judge(policy: Policy, bindings: readonly Binding[], attributes: AdmissionAttributes): Promise<Denial[]> {
-    const { reader, resources } = this.#parts;
-    const match = this.#matched(attributes, criteriaOf(policy.spec.matchConstraints));
-    if (!match) return [];
-    const { paramKind } = policy.spec;
-    const resource = paramKind && paramResource(resources, paramKind);
     const denials: Denial[] = [];
     const annotations = new Map<string, Set<string>>();
     let view: RequestView | undefined;
-    for (const binding of bindings) {
-      const { matchResources, paramRef } = binding.spec;
-      let params: readonly (KubeObject | undefined)[];
-      try {
-        if (matchResources && !this.#matched(attributes, criteriaOf(matchResources))) continue;
-        params = resource && paramRef ? paramsOf(resource, paramRef, namespaceOf(attributes)) : [undefined];
-      } catch (error) {
-        denials.push(...configurationDenials("binding", error, policy, binding));
+    for (const found of matchesOf(this.#parts, policy, bindings, attributes)) {
+      if ("message" in found) {
+        if (policy.spec.failurePolicy !== "Ignore") denials.push({ ...found, policy });
         continue;
       }
-      view ??= await viewOf(attributes, match, (name) => {
-        const namespace = reader.get(namespaces, { name });
-        if (!namespace) throw notFound(namespaces, name);
-        return namespace;
-      });
-      for (const param of params) {
+      view ??= await viewOf(attributes, found.match, (name) => namespaceNamed(this.#parts, name));
+      for (const param of found.params) {
         const decisions = await this.#decisions(policy, param, view);
-        denials.push(...enforced(policy, binding, decisions, attributes));
+        denials.push(...enforced(policy, found.binding, decisions, attributes));
         for (const { key, text } of decisions.annotations)
           annotations.set(key, (annotations.get(key) ?? new Set()).add(text));
       }
@@ -118,36 +73,10 @@ export class ValidatingPolicies implements AdmissionPlugin {
     return denials;
   }
 
-  /** Throws ConfigurationError where it cannot be told. */
-  #matched(attributes: AdmissionAttributes, criteria: MatchCriteria): Match | undefined {
-    try {
-      return this.#parts.matcher.match(attributes, criteria);
-    } catch (error) {
-      throw error instanceof StatusError ? new ConfigurationError(error.message, { cause: error }) : error;
-    }
-  }
-
   #decisions(policy: Policy, params: KubeObject | undefined, view: RequestView): Promise<Decisions> {
     const { authorizer } = this.#parts;
-    return decisionsOf({ policy, compiled: this.#compiledOf(policy), params, view, authorizer });
+    return decisionsOf({ policy, compiled: this.#compiled.of(policy), params, view, authorizer });
   }
-
-  #compiledOf(policy: Policy): CompiledPolicy {
-    const key = `${policy.metadata.uid}/${policy.metadata.generation}`;
-    const known = this.#compiled.get(key);
-    if (known) return known;
-    if (this.#compiled.size >= MAX_COMPILED) this.#compiled.clear();
-    const made = compilePolicy(policy);
-    this.#compiled.set(key, made);
-    return made;
-  }
-}
-
-/** What a fault in a policy or its binding refuses, unless the policy bears with faults. Throws what is none. */
-function configurationDenials(what: "policy" | "binding", error: unknown, policy: Policy, binding?: Binding): Denial[] {
-  if (!(error instanceof ConfigurationError)) throw error;
-  if (policy.spec.failurePolicy === "Ignore") return [];
-  return [{ message: `failed to configure ${what}: ${error.message}`, policy, binding }];
 }
 
 /** Does what the binding asks for; gives what is to be refused. */

@@ -1,18 +1,18 @@
 /** MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
-import { type FieldError, internalError, invalid, StatusError } from "#shared/api/errors.ts";
-import { type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
+import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
-import { goEscaped, goJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { goEscaped, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { mutatingWebhookConfigurations, validatingWebhookConfigurations } from "#shared/api/resources.ts";
-import { schemaFor } from "#shared/api/schema/schema.ts";
-import { compareBytes, goQuote } from "#shared/api/selector/go-quote.ts";
+import { compareBytes } from "#shared/api/selector/go-quote.ts";
 import type { MutatingWebhook, ValidatingWebhook } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { patchAnnotations } from "../../audit/record.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { annotate } from "../attributes.ts";
 import { isExempt, putBack } from "../matching.ts";
-import { headOf, notAnObject, unregistered } from "./review-decoding.ts";
+import { CustomKindError, checkCustomKind, sameKind } from "../patched-kind.ts";
+import { ReinvocationMemory } from "../reinvocation.ts";
 import {
   ask,
   consequence,
@@ -43,13 +43,6 @@ function hooksOf(configurations: readonly Configuration[]): Hook[] {
     });
 }
 
-/** Of the first round: which hooks may be called again, and what the object looked like when the last one was done. */
-interface Memory {
-  readonly again: Set<string>;
-  readonly called: Set<string>;
-  output: string;
-}
-
 export class MutatingWebhooks implements AdmissionPlugin {
   readonly name = "MutatingAdmissionWebhook";
   readonly mutatesOn = ["DELETE", "CONNECT"] as const;
@@ -66,26 +59,18 @@ export class MutatingWebhooks implements AdmissionPlugin {
 
   async #mutate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
     const round = attributes.reinvocation?.round ?? 0;
-    const memory = this.#memoryOf(attributes);
-    if (round === 1 && memory.output !== JSON.stringify(attributes.object)) requireAgain(memory);
+    const memory = ReinvocationMemory.of(attributes, this.name);
+    memory.begin(attributes);
     for (const [index, hook] of hooksOf(configurations).entries()) {
       const invocation = await invocationOf(this.parts, hook, attributes, "admit");
-      if (!invocation || (round === 1 && !memory.again.has(hook.id))) continue;
+      if (!invocation || !memory.isAsked(attributes, hook.id)) continue;
       if (await this.#call(invocation, attributes, round, index)) {
-        requireAgain(memory);
+        memory.requireAgain();
         if (attributes.reinvocation) attributes.reinvocation.isWanted = true;
       }
-      if ((hook.webhook as MutatingWebhook).reinvocationPolicy === "IfNeeded") memory.called.add(hook.id);
+      if ((hook.webhook as MutatingWebhook).reinvocationPolicy === "IfNeeded") memory.mayAskAgain(hook.id);
     }
-    memory.output = JSON.stringify(attributes.object);
-  }
-
-  #memoryOf({ reinvocation }: AdmissionAttributes): Memory {
-    const known = reinvocation?.memory.get(this.name) as Memory | undefined;
-    if (known) return known;
-    const fresh: Memory = { again: new Set(), called: new Set(), output: "" };
-    reinvocation?.memory.set(this.name, fresh);
-    return fresh;
+    memory.end(attributes);
   }
 
   /** True when the object was changed. */
@@ -107,11 +92,6 @@ export class MutatingWebhooks implements AdmissionPlugin {
     }
     return mutated;
   }
-}
-
-function requireAgain(memory: Memory): void {
-  for (const id of memory.called) memory.again.add(id);
-  memory.called.clear();
 }
 
 /** True when the object was changed. Throws InternalError for a patch that cannot be applied. */
@@ -136,7 +116,7 @@ async function applied(
     const changed = sameKind(patched, object);
     isChanged = await putBack(attributes, match, object, changed);
   } catch (error) {
-    if (error instanceof CustomKindError) throw invalid(error.gvk, object.metadata.name ?? "", [error.fault]);
+    if (error instanceof CustomKindError) throw error.refusal(object);
     // Of a patch that does not fit, the client of a PATCH is told less than is known.
     const cause = error instanceof StatusError ? error.options.cause : undefined;
     const told = cause instanceof Error ? cause : error;
@@ -158,48 +138,6 @@ async function applied(
 /** Upstream keeps operations as maps of texts. */
 const inNameOrder = (step: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(step).sort(([a], [b]) => compareBytes(a, b)));
-
-/** A patched object, if it still is one of the kind that was shown. What it does not say of that stays. Throws Error. */
-function sameKind(patched: unknown, shown: KubeObject): KubeObject {
-  if (!isJsonObject(patched)) throw notAnObject(patched);
-  const object = patched as unknown as KubeObject;
-  const kind = headOf(patched, "kind") || shown.kind;
-  const apiVersion = headOf(patched, "apiVersion") || shown.apiVersion;
-  if (apiVersion !== shown.apiVersion || kind !== shown.kind) throw otherKind(kind, apiVersion, shown);
-  return { ...object, apiVersion, kind };
-}
-
-/** Upstream knows of no custom kind before its objects are validated. */
-class CustomKindError extends Error {
-  override readonly name = "CustomKindError";
-  readonly fault: FieldError;
-
-  constructor(
-    readonly gvk: GroupVersionKind,
-    wanted: string,
-  ) {
-    const message = `Invalid value: ${goQuote(gvk.kind)}: must be ${wanted}`;
-    super(message);
-    this.fault = { field: "kind", reason: "FieldValueInvalid", message };
-  }
-}
-
-/** Throws CustomKindError, and Error where there is no kind. */
-function checkCustomKind(patched: unknown, shown: KubeObject): void {
-  if (!isJsonObject(patched)) return;
-  const kind = headOf(patched, "kind");
-  if (kind === "") throw new Error(`Object 'Kind' is missing in '${goJson(patched)}'`);
-  if (kind !== shown.kind) throw new CustomKindError({ ...parseApiVersion(shown.apiVersion), kind }, shown.kind);
-}
-
-function otherKind(kind: string, apiVersion: string, shown: KubeObject): Error {
-  const gvk = { ...parseApiVersion(apiVersion), kind };
-  if (!schemaFor(gvk)) return unregistered(kind, apiVersion);
-  const { group } = parseApiVersion(shown.apiVersion);
-  return new Error(
-    `converting (${gvk.version}.${kind}) to (${group.split(".")[0] || "core"}.${shown.kind}): unknown conversion`,
-  );
-}
 
 export class ValidatingWebhooks implements AdmissionPlugin {
   readonly name = "ValidatingAdmissionWebhook";

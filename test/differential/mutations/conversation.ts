@@ -1,0 +1,100 @@
+/** Makes the policies of all cases at an API server, upstream's or ours, and tells what becomes of what is sent. */
+import { until } from "#shared/testing/until.ts";
+import { cases, definition, type MutationCase, ordinary, params, paths } from "./cases.ts";
+
+export type Ask = (path: string, init?: RequestInit) => Promise<Response>;
+
+const registration = "/apis/admissionregistration.k8s.io";
+const apiVersion = "admissionregistration.k8s.io/v1beta1";
+type Fields = Record<string, unknown>;
+
+export interface Answers {
+  readonly answers: Readonly<Record<string, unknown>>;
+  /** Series about policies that count, with how much. */
+  readonly metrics: readonly string[];
+}
+
+/** @param settle waits until what was configured is in force */
+export async function answersOf(ask: Ask, settle: () => Promise<void>): Promise<Answers> {
+  await made(ask, "/api/v1/namespaces", {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: "mutated", labels: { team: "blue" } },
+  });
+  await made(ask, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+  await until("the custom kind is served", async () => (await ask(paths.Thing)).status === 200);
+  for (const each of params) await made(ask, paths.ConfigMap, { apiVersion: "v1", kind: "ConfigMap", ...each });
+  for (const each of cases) if (each.method) await made(ask, paths[each.kind], objectOf(each));
+  const answers: Record<string, unknown> = {};
+  for (const each of cases) {
+    const refused = await configure(ask, each);
+    if (refused) answers[each.name] = { configured: refused };
+  }
+  await settle();
+  for (const each of cases) if (!answers[each.name]) answers[each.name] = await sent(ask, each);
+  return { answers, metrics: await countsOf(ask) };
+}
+
+async function made(ask: Ask, path: string, body: object): Promise<void> {
+  const response = await send(ask, "POST", path, body);
+  const text = await response.text();
+  if (response.status !== 201) throw new Error(`${path}: ${response.status} ${text}`);
+}
+
+const send = (ask: Ask, method: string, path: string, body: object, type = "application/json"): Promise<Response> =>
+  ask(path, {
+    method,
+    headers: { accept: "application/json", "content-type": type },
+    body: JSON.stringify(body),
+  });
+
+/** What is said of a policy that is refused. */
+async function configure(ask: Ask, { name, policy: { spec, bindings = [{}] } }: MutationCase): Promise<unknown> {
+  const policy = { apiVersion, kind: "MutatingAdmissionPolicy", metadata: { name }, spec };
+  const response = await send(ask, "POST", `${registration}/v1beta1/mutatingadmissionpolicies`, policy);
+  if (response.status !== 201) return shown(await response.json());
+  await response.text();
+  for (const [index, fields] of bindings.entries())
+    await made(ask, `${registration}/v1beta1/mutatingadmissionpolicybindings`, {
+      apiVersion,
+      kind: "MutatingAdmissionPolicyBinding",
+      metadata: { name: `${name}-${index}` },
+      spec: { policyName: name, ...fields },
+    });
+  return undefined;
+}
+
+function objectOf({ kind, name, object }: MutationCase): Fields {
+  return { ...ordinary[kind], ...object, metadata: { name, labels: { case: name } } };
+}
+
+async function sent(ask: Ask, each: MutationCase): Promise<unknown> {
+  const { kind, name, method = "POST", subresource = "", query = "" } = each;
+  const path = paths[kind];
+  const isPatch = method === "PATCH";
+  const body = isPatch ? { spec: { replicas: 4 } } : objectOf(each);
+  const whole = method === "POST" ? path : `${path}/${name}${subresource}`;
+  const type = isPatch ? "application/merge-patch+json" : undefined;
+  const response = await send(ask, method, whole + query, body, type);
+  return { code: response.status, ...shown(await response.json()) };
+}
+
+/** Without what differs from one run to the next. */
+function shown(value: unknown): Fields {
+  const { metadata = {}, ...rest } = value as { metadata?: Fields };
+  const { name, labels, annotations, finalizers, ownerReferences } = metadata;
+  const text = JSON.stringify({ metadata: { name, labels, annotations, finalizers, ownerReferences }, ...rest });
+  return JSON.parse(text) as Fields;
+}
+
+async function countsOf(ask: Ask): Promise<string[]> {
+  const page = await (await ask("/metrics")).text();
+  return page
+    .split("\n")
+    .filter((line) => /^apiserver_(mutating_admission_policy|admission_match_condition)\w+\{/.test(line))
+    .filter((line) => !/_(bucket|sum)\{/.test(line))
+    .map((line) =>
+      line.replace(/^(\w+)\{(.*)\}/, (_, name: string, list: string) => `${name} ${list.split(",").sort().join(" ")}`),
+    )
+    .sort();
+}
