@@ -16,6 +16,7 @@ export interface Answers {
 
 /** @param settle waits until what was configured is in force */
 export async function answersOf(ask: Ask, settle: () => Promise<void>): Promise<Answers> {
+  const before = await countsOf(ask);
   await made(ask, "/api/v1/namespaces", {
     apiVersion: "v1",
     kind: "Namespace",
@@ -32,7 +33,12 @@ export async function answersOf(ask: Ask, settle: () => Promise<void>): Promise<
   }
   await settle();
   for (const each of cases) if (!answers[each.name]) answers[each.name] = await sent(ask, each);
-  return { answers, metrics: await countsOf(ask) };
+  const metrics = [...(await countsOf(ask))]
+    .map(([series, count]) => [series, count - (before.get(series) ?? 0)] as const)
+    .filter(([, count]) => count > 0)
+    .map(([series, count]) => `${series} ${count}`)
+    .sort();
+  return { answers, metrics };
 }
 
 async function made(ask: Ask, path: string, body: object): Promise<void> {
@@ -87,14 +93,16 @@ function shown(value: unknown): Fields {
   return JSON.parse(text) as Fields;
 }
 
-async function countsOf(ask: Ask): Promise<string[]> {
+/** Of histograms only how often something was observed. */
+async function countsOf(ask: Ask): Promise<Map<string, number>> {
   const page = await (await ask("/metrics")).text();
-  return page
-    .split("\n")
-    .filter((line) => /^apiserver_(mutating_admission_policy|admission_match_condition)\w+\{/.test(line))
-    .filter((line) => !/_(bucket|sum)\{/.test(line))
-    .map((line) =>
-      line.replace(/^(\w+)\{(.*)\}/, (_, name: string, list: string) => `${name} ${list.split(",").sort().join(" ")}`),
-    )
-    .sort();
+  const counted = page.matchAll(
+    /^(apiserver_(?:mutating_admission_policy|admission_match_condition)\w+(?<!_bucket|_sum))\{(.*)\} (\S+)$/gm,
+  );
+  return new Map(
+    [...counted].map(([, name = "", labels = "", count]) => [
+      `${name} ${labels.split(",").sort().join(" ")}`,
+      Number(count),
+    ]),
+  );
 }
