@@ -24,7 +24,7 @@ import { Extensions } from "./apiserver/extensions/extensions.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
-import { builtinDeclarations } from "./apiserver/resources/index.ts";
+import { servedDeclarations } from "./apiserver/resources/runtime-config.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
@@ -80,7 +80,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     store,
     auditor,
     report,
-    declarations: builtinDeclarations,
+    declarations: servedDeclarations(settings.runtimeConfig),
     guards: (parts) => {
       built = guardPartsOf(setup, access, dialer, parts);
       return guardsOf(setup, built, dialer, parts);

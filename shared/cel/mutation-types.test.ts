@@ -70,6 +70,7 @@ describe("operations of a JSON patch", () => {
 test("what cannot be made is told", () => {
   for (const [source, fault] of [
     ["Other{a: nothing}", "ERROR: <input>:1:6: undeclared reference to 'Other' (in container '')"],
+    ["JSONPatch{to: 'a'}", "ERROR: <input>:1:13: expected type of field 'to' is '' but provided type is 'string'"],
     ["JSONPatch{op: 1}", "ERROR: <input>:1:13: expected type of field 'op' is 'string' but provided type is 'int'"],
   ] as const)
     expect([source, faultOf(source)]).toEqual([source, fault]);

@@ -11,7 +11,18 @@ class AnyFields extends Map<string, Type> {
 
 export const appliedObject: Type = { kind: "object", name: "Object", fields: new AnyFields() };
 
-export const jsonPatchOperation: Type = objectOf("JSONPatch", { op: string, path: string, from: string, value: dyn });
+/** Upstream knows any other field as well, but no type of it, so that nothing can be put there. */
+class OperationFields extends Map<string, Type> {
+  static readonly #none = objectOf("", {});
+
+  override get(name: string): Type {
+    return super.get(name) ?? OperationFields.#none;
+  }
+}
+
+const operationFields = new OperationFields(Object.entries({ op: string, path: string, from: string, value: dyn }));
+
+export const jsonPatchOperation: Type = { kind: "object", name: "JSONPatch", fields: operationFields };
 
 /** `Object`, `Object.<path>` and `JSONPatch`. */
 export const mutationTypes = {

@@ -100,6 +100,11 @@ const serverOptions = under("API server:", {
     "where to write the administrator's kubeconfig",
     "/etc/bramble/kubeconfig.yaml",
   ),
+  runtimeConfig: texts(
+    "runtime-config",
+    "KEY=BOOL",
+    "kinds of the API to serve beside the generally available ones: GROUP/VERSION or GROUP/VERSION/RESOURCE, or api/beta or api/all for all that there are",
+  ),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(
     "default-toleration-seconds",

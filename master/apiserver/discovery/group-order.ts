@@ -24,7 +24,7 @@ const builtIn: Readonly<Record<string, readonly [group: number, versions: Readon
   "rbac.authorization.k8s.io": [17000, { v1: 15 }],
   "storage.k8s.io": [16800, { v1: 15 }],
   "apiextensions.k8s.io": [16700, { v1: 15 }],
-  "admissionregistration.k8s.io": [16700, { v1: 15 }],
+  "admissionregistration.k8s.io": [16700, { v1: 15, v1beta1: 12 }],
   "scheduling.k8s.io": [16600, { v1: 15 }],
   "coordination.k8s.io": [16500, { v1: 15 }],
   "node.k8s.io": [16300, { v1: 15 }],

@@ -9,14 +9,16 @@ export interface Replay {
   readonly answersFile: string;
   /** Requests that are answered otherwise on purpose. */
   readonly differences?: readonly { readonly names: RegExp }[];
+  /** Of the server, where they are not the usual ones. */
+  readonly settings?: Parameters<typeof startWireServer>[0];
 }
 
 /** Declares the tests that Bramble answers each group's requests as recorded. */
-export function testReplay(title: string, { groups, answersFile, differences = [] }: Replay): void {
+export function testReplay(title: string, { groups, answersFile, differences = [], settings }: Replay): void {
   const recorded = loadAnswers(answersFile);
   let server: WireServer;
   beforeAll(async () => {
-    server = await startWireServer();
+    server = await startWireServer(settings);
   });
   afterAll(() => server.stop());
 

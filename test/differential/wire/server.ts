@@ -19,23 +19,26 @@ import type { Store } from "../../../master/store/store.ts";
 import { openMemoryStore } from "../../../master/store/testing/memory-store.ts";
 import type { Target } from "./request.ts";
 
+type Settings = Partial<ValuesOf<typeof masterOptions>>;
+
 export interface WireServer {
   readonly target: Target;
   readonly store: Store;
   /** Its store forgets all history. */
   compact(): Promise<void>;
-  /** Starts it anew over the same store, at another address; whoever is connected is cut off. */
-  restart(): Promise<void>;
+  /** Starts it anew over the same store, at another address, from now on with other settings where they are given; whoever is
+   *  connected is cut off. */
+  restart(changed?: Settings): Promise<void>;
   /** Gone when it stops. */
   readonly folder: string;
   stop(): Promise<void>;
 }
 
 /** @param overrides of settings */
-export async function startWireServer(overrides: Partial<ValuesOf<typeof masterOptions>> = {}): Promise<WireServer> {
+export async function startWireServer(overrides: Settings = {}): Promise<WireServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "bramble-wire-"));
   const fallbacks = Object.fromEntries(Object.entries(masterOptions).map(([key, { fallback }]) => [key, fallback]));
-  const settings = {
+  let settings = {
     ...(fallbacks as ValuesOf<typeof masterOptions>),
     dataDir,
     bindAddress: "127.0.0.1",
@@ -91,7 +94,8 @@ export async function startWireServer(overrides: Partial<ValuesOf<typeof masterO
     async compact() {
       await store.compact(await store.now());
     },
-    async restart() {
+    async restart(changed = {}) {
+      settings = { ...settings, ...changed };
       await running.stop();
       running = await start();
     },

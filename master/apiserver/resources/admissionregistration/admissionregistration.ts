@@ -17,10 +17,15 @@ import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
 } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
+import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceDeclaration, Strategy, TableColumn } from "../../registry/declaration.ts";
-import { ageColumn, column, integerColumn, nameColumn, selectorText } from "../columns.ts";
+import { ageColumn, column, integerColumn, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
-import { applyMutatingPolicyDefaults } from "./mutating-policy-rules.ts";
+import {
+  applyMutatingPolicyDefaults,
+  validateMutatingPolicy,
+  validateMutatingPolicyBinding,
+} from "./mutating-policy-rules.ts";
 import {
   applyPolicyBindingDefaults,
   applyPolicyDefaults,
@@ -39,12 +44,24 @@ const paramKindColumn = column<Policy>("ParamKind", ({ spec: { paramKind } }) =>
   paramKind === undefined ? "<unset>" : `${paramKind.apiVersion ?? ""}/${paramKind.kind ?? ""}`,
 );
 
+/** As Go's generated String has it, which upstream shows here. */
+function structText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.entries(matchLabels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}: ${value},`);
+  const requirements = matchExpressions.map(
+    ({ key, operator, values = [] }) =>
+      `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(" ")}],},`,
+  );
+  return `&LabelSelector{MatchLabels:map[string]string{${labels.join("")}},MatchExpressions:[]LabelSelectorRequirement{${requirements.join("")}},}`;
+}
+
 const bindingColumns: readonly TableColumn<Binding>[] = [
   nameColumn,
   column("PolicyName", ({ spec }) => spec.policyName ?? ""),
   column("ParamRef", ({ spec: { paramRef } }) => {
     if (paramRef?.name) return `${paramRef.namespace || "*"}/${paramRef.name}`;
-    return paramRef?.selector ? (selectorText(paramRef.selector) ?? "") : "<unset>";
+    return paramRef?.selector ? structText(paramRef.selector) : "<unset>";
   }),
   ageColumn,
 ];
@@ -130,12 +147,22 @@ export const mutatingAdmissionPolicy: ResourceDeclaration<MutatingAdmissionPolic
     paramKindColumn,
     ageColumn,
   ],
-  strategy: { ...policyStrategy, applyDefaults: applyMutatingPolicyDefaults },
+  strategy: {
+    ...policyStrategy,
+    applyDefaults: applyMutatingPolicyDefaults,
+    validate: (policy) => validateMutatingPolicy(policy),
+    validateUpdate: validateMutatingPolicy,
+  },
 };
 
 export const mutatingAdmissionPolicyBinding: ResourceDeclaration<MutatingAdmissionPolicyBinding> = {
   ref: mutatingAdmissionPolicyBindings,
   categories,
   columns: bindingColumns,
-  strategy: { ...policyStrategy, applyDefaults: applyPolicyBindingDefaults },
+  strategy: {
+    ...policyStrategy,
+    applyDefaults: applyPolicyBindingDefaults,
+    validate: validateMutatingPolicyBinding,
+    validateUpdate: validateMutatingPolicyBinding,
+  },
 };

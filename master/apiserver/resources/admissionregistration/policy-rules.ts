@@ -112,7 +112,7 @@ function validateActions(given: readonly string[], field: Field): void {
   if (seen.size === 0) field.required("at least one validation action is required");
 }
 
-function validateParamKind({ apiVersion = "", kind = "" }: ParamKind, field: Field): void {
+export function validateParamKind({ apiVersion = "", kind = "" }: ParamKind, field: Field): void {
   const at = field.at("apiVersion");
   if (apiVersion === "") at.required();
   else if (apiVersion.split("/").length > 2) at.invalid(apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
@@ -131,7 +131,7 @@ function validateParamKind({ apiVersion = "", kind = "" }: ParamKind, field: Fie
     field.at("kind").invalid(kind, `may have mixed case, but should otherwise match: ${faults.join(",")}`);
 }
 
-function validateParamRef({ name, selector, parameterNotFoundAction: action }: ParamRef, field: Field): void {
+export function validateParamRef({ name, selector, parameterNotFoundAction: action }: ParamRef, field: Field): void {
   if (name) field.at("name").invalidEach(name, isPathSegment(name));
   if (selector) validateLabelSelector(selector, field.at("selector"));
   if (name && selector)
@@ -140,7 +140,7 @@ function validateParamRef({ name, selector, parameterNotFoundAction: action }: P
   requiredOneOf(action, ["Deny", "Allow"], field.at("parameterNotFoundAction"));
 }
 
-function validateVariable({ name, expression }: Variable, field: Field): void {
+export function validateVariable({ name, expression }: Variable, field: Field): void {
   if (!name?.trim()) field.at("name").required("name is not specified");
   else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || reserved.has(name))
     field.at("name").invalid(name, "must be a valid CEL identifier");
