@@ -291,8 +291,16 @@ class Checker {
   }
 
   private object({ type: name, fields, at }: Extract<Expression, { kind: "object" }>): Type {
+    const variable = this.variable(name);
+    if (variable) return this.report(at, `'${checkedTypeName(variable)}' is not a type`);
     const type = this.environment.types?.get(name);
-    if (!type) return this.report(at, `undeclared reference to '${name}' (in container '')`);
+    if (!type) {
+      const isKnown = Object.hasOwn(typeIdentifiers, name);
+      return this.report(
+        at,
+        isKnown ? `'${name}' is not a message type` : `undeclared reference to '${name}' (in container '')`,
+      );
+    }
     for (const field of fields) {
       const given = this.typeOf(field.value);
       const wanted = type.kind === "object" ? type.fields.get(field.name) : undefined;

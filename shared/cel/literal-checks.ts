@@ -3,7 +3,7 @@ import type { Element, Expression, Issue } from "./ast.ts";
 import type { CheckNotes } from "./checker.ts";
 import { formatFault } from "./format-checks.ts";
 import { patternOf } from "./string-library.ts";
-import { checkedTypeName, dyn, isOptional, type Type } from "./types.ts";
+import { checkedTypeName, dyn, isOptional, isUndetermined, type Type } from "./types.ts";
 import { CelError, parseDuration, parseTimestamp } from "./values.ts";
 
 /** What a text that is the first argument has to be. */
@@ -32,7 +32,9 @@ export function literalFaults(expression: Expression, notes: CheckNotes): Issue[
   };
   /** Values of one list, or keys or values of one map, are of one type. */
   const alike = (elements: readonly Pick<Element, "value" | "optional">[]): void => {
-    const [first, ...others] = elements.map((element) => ({ ...element, name: checkedTypeName(typeOf(element)) }));
+    const [first, ...others] = elements
+      .filter((element) => !isUndetermined(typeOf(element)))
+      .map((element) => ({ ...element, name: checkedTypeName(typeOf(element)) }));
     // Of a type that nothing tells is an optional of nothing.
     const odd = others.find(({ name, optional }) => name !== first?.name && !(optional && name === "dyn"));
     if (odd) issues.push({ at: odd.value.at, message: `expected type '${first?.name}' but found '${odd.name}'` });

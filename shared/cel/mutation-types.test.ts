@@ -61,7 +61,15 @@ describe("operations of a JSON patch", () => {
 
   test("none of them is a list of them, on whichever side it stands", () => {
     const one = '[JSONPatch{op: "add"}]';
-    for (const source of [`true ? ${one} : []`, `true ? [] : ${one}`, `[] + ${one}`, `${one} + []`, `[] + [] + ${one}`])
+    for (const source of [
+      `[[], ${one}][1]`,
+      `{'a': [], 'b': ${one}}.b`,
+      `true ? ${one} : []`,
+      `true ? [] : ${one}`,
+      `[] + ${one}`,
+      `${one} + []`,
+      `[] + [] + ${one}`,
+    ])
       expect([source, compile(source).typeName]).toEqual([source, "list(JSONPatch)"]);
     expect(compile("[]").typeName).toBe("list(dyn)");
   });
@@ -69,6 +77,8 @@ describe("operations of a JSON patch", () => {
 
 test("what cannot be made is told", () => {
   for (const [source, fault] of [
+    ["object{}", "ERROR: <input>:1:7: 'dyn' is not a type"],
+    ["string{}", "ERROR: <input>:1:7: 'string' is not a message type"],
     ["Other{a: nothing}", "ERROR: <input>:1:6: undeclared reference to 'Other' (in container '')"],
     ["JSONPatch{to: 'a'}", "ERROR: <input>:1:13: expected type of field 'to' is '' but provided type is 'string'"],
     ["JSONPatch{op: 1}", "ERROR: <input>:1:13: expected type of field 'op' is 'string' but provided type is 'int'"],

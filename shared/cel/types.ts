@@ -74,9 +74,13 @@ export function isUndetermined(type: Type): boolean {
   return type === undetermined || (type.kind === "map" && isUndetermined(type.value));
 }
 
-type TimeNames = Readonly<Record<"timestamp" | "duration", string>>;
-const runtimeNames: TimeNames = { timestamp: "google.protobuf.Timestamp", duration: "google.protobuf.Duration" };
-const checkedNames: TimeNames = { timestamp: "timestamp", duration: "duration" };
+type OtherNames = Readonly<Record<"timestamp" | "duration" | "null", string>>;
+const runtimeNames: OtherNames = {
+  timestamp: "google.protobuf.Timestamp",
+  duration: "google.protobuf.Duration",
+  null: "null_type",
+};
+const checkedNames: OtherNames = { timestamp: "timestamp", duration: "duration", null: "null" };
 
 /** As cel-go prints a type of values. */
 export const typeName = (type: Type): string => printed(type, runtimeNames);
@@ -84,24 +88,25 @@ export const typeName = (type: Type): string => printed(type, runtimeNames);
 /** As the faults print it that cel-go's checker finds. */
 export const checkedTypeName = (type: Type): string => printed(type, checkedNames);
 
-function printed(type: Type, times: TimeNames): string {
+function printed(type: Type, names: OtherNames): string {
   switch (type.kind) {
     case "list":
-      return `list(${printed(type.element, times)})`;
+      return `list(${printed(type.element, names)})`;
     case "map":
-      return `map(${printed(type.key, times)}, ${printed(type.value, times)})`;
+      return `map(${printed(type.key, names)}, ${printed(type.value, names)})`;
     case "object":
     case "parameter":
       return type.name;
     case "opaque": {
-      const parameters = type.parameters.map((each) => printed(each, times));
+      const parameters = type.parameters.map((each) => printed(each, names));
       return parameters.length === 0 ? type.name : `${type.name}(${parameters.join(", ")})`;
     }
     case "type":
-      return `type(${printed(type.of, times)})`;
+      return `type(${printed(type.of, names)})`;
     case "timestamp":
     case "duration":
-      return times[type.kind];
+    case "null":
+      return names[type.kind];
     default:
       return type.kind;
   }
@@ -183,7 +188,7 @@ export function substituted(type: Type, bindings: Bindings): Type {
 /** The type of a list's or map's elements that are of both types. */
 export function joined(a: Type | undefined, b: Type): Type {
   if (!a) return b;
-  if (a.kind === "null" && assignable(a, b, new Map())) return b;
+  if ((a.kind === "null" || isUndetermined(a)) && assignable(a, b, new Map())) return b;
   return assignable(b, a, new Map()) && !isDyn(b) ? a : dyn;
 }
 

@@ -37,7 +37,7 @@ export function compiled(source: string, environment: Environment, gives: readon
   try {
     const program = Program.compile(source, environment);
     if (gives.some((type) => isDyn(type) || program.givesExactly(type))) return program;
-    const wanted = gives.map((type) => (type.kind === "null" ? "null_type" : typeName(type)));
+    const wanted = gives.map(typeName);
     const list = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`;
     return { problem: `must evaluate to ${list} but got ${program.typeName}` };
   } catch (error) {
