@@ -2,6 +2,7 @@ import type { AdmissionPlugin } from "../admission/admission.ts";
 import { Matcher } from "../admission/matching.ts";
 import { WebhookConditions } from "../admission/policies/conditions.ts";
 import { MutatingPolicies } from "../admission/policies/mutating-policies.ts";
+import { ParamPermissions } from "../admission/policies/param-permissions.ts";
 import { PolicyStatuses } from "../admission/policies/policy-statuses.ts";
 import { ValidatingPolicies } from "../admission/policies/validating-policies.ts";
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
@@ -39,6 +40,7 @@ export class Extensions {
       new MutatingWebhooks(reader, parts),
       new ValidatingPolicies(policyParts),
       new ValidatingWebhooks(reader, parts),
+      new ParamPermissions(policyParts),
     ];
   }
 

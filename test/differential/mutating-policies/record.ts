@@ -14,7 +14,7 @@ import { groups } from "./requests.ts";
 const [folder = ""] = process.argv.slice(2);
 const read = (name: string): string => readFileSync(join(folder, name), "utf8").trim();
 const [url, ca, authorization] = [read("url"), read("ca.crt"), `Bearer ${read("token")}`];
-await recordGroups(folder, { groups, answersFile, makes: /^(samples|tables)$/ });
+await recordGroups(folder, { groups, answersFile, makes: /^(samples|tables|people .*)$/ });
 saveDocuments(
   await fetchDocuments((path, init) =>
     fetch(url + path, { ...init, headers: { authorization }, tls: { ca } } as RequestInit),

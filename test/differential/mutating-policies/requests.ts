@@ -2,6 +2,7 @@
 import { type Change, changed } from "../resources/change.ts";
 import type { Json, WireGroup, WireRequest } from "../wire/request.ts";
 import { bindingFaults, bindingForms, policyFaults, policyForms, policyRevisions, policyUpdates } from "./faults.ts";
+import { permissionGroups } from "./permission-requests.ts";
 
 const group = "admissionregistration.k8s.io";
 const version = `/apis/${group}/v1beta1`;
@@ -131,7 +132,7 @@ export const groups: readonly WireGroup[] = [
         name: "put another mutation",
         method: "PUT",
         path: one,
-        body: (live) => changed(live, "spec.mutations", [jsonPatch("[]")]),
+        body: (live) => changed(live, "spec.mutations", [jsonPatch('[JSONPatch{op: "remove", path: "/data"}]')]),
       },
       { name: "put one that is not there", method: "PUT", path: `${policiesPath}/absent`, body: policy("absent") },
       {
@@ -160,7 +161,7 @@ export const groups: readonly WireGroup[] = [
         method: "PATCH",
         path: `${policiesPath}/applied?fieldManager=a&force=true`,
         headers: { "content-type": "application/apply-patch+yaml" },
-        body: policy("applied", { mutations: [jsonPatch("[]")] }),
+        body: policy("applied", { mutations: [jsonPatch('[JSONPatch{op: "remove", path: "/data"}]')] }),
       },
       {
         name: "apply a binding",
@@ -204,5 +205,6 @@ export const groups: readonly WireGroup[] = [
   },
   { name: "wrong policies", requests: inOrder(creates(policiesPath, policy("wrong"), policyFaults)) },
   { name: "wrong bindings", requests: inOrder(creates(bindingsPath, binding("wrong"), bindingFaults)) },
+  ...permissionGroups,
   { name: "wrong updates", requests: inOrder(updates(one, policyUpdates)) },
 ];
