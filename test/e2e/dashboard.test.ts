@@ -45,10 +45,14 @@ describe("the dashboard in Chromium", () => {
     const context = await browser.newContext({ viewport, colorScheme, ignoreHTTPSErrors: true });
     const page = await context.newPage();
     page.setDefaultTimeout(patience_ms);
+    let isCut = false;
     page.on("console", (message) => {
       const text = message.text();
       // A network of the machine that comes or goes has the browser end its requests, whatever the page does.
-      if (text.includes("ERR_NETWORK_CHANGED")) return;
+      if (text.includes("ERR_NETWORK_CHANGED")) {
+        isCut = true;
+        return;
+      }
       if (message.type() === "error") complaints.push(`${text} ${message.location().url}`);
     });
     page.on("pageerror", (error) => complaints.push(error.message));
@@ -56,7 +60,11 @@ describe("the dashboard in Chromium", () => {
       const url = request.url();
       if (!url.startsWith(origin) && !/^(data|blob):/.test(url)) outside.push(url);
     });
-    await page.goto(`${origin}/dashboard`);
+    // What the page is made of may have been among those requests.
+    do {
+      isCut = false;
+      await page.goto(`${origin}/dashboard`);
+    } while (isCut);
     return page;
   }
 
