@@ -15,6 +15,10 @@ export interface MutationCase {
   readonly method?: "POST" | "PUT" | "PATCH";
   /** Behind the object's path. */
   readonly subresource?: string;
+  /** To be sent in place of the object, or of what a patch says otherwise. */
+  readonly body?: object;
+  /** Of the body. */
+  readonly type?: string;
   readonly query?: string;
 }
 
@@ -27,6 +31,7 @@ export const paths = {
   Deployment: `/apis/apps/v1${within}/deployments`,
   Thing: `/apis/m.example.com/v1${within}/things`,
   Namespace: "/api/v1/namespaces",
+  HorizontalPodAutoscaler: `/apis/autoscaling/v2${within}/horizontalpodautoscalers`,
 } as const;
 
 const rules: Readonly<Record<MutationCase["kind"], readonly [group: string, version: string, plural: string]>> = {
@@ -37,6 +42,7 @@ const rules: Readonly<Record<MutationCase["kind"], readonly [group: string, vers
   Deployment: ["apps", "v1", "deployments"],
   Thing: ["m.example.com", "v1", "things"],
   Namespace: ["", "v1", "namespaces"],
+  HorizontalPodAutoscaler: ["autoscaling", "v1", "horizontalpodautoscalers"],
 };
 
 export const definition = {
@@ -116,6 +122,17 @@ export const ordinary: Readonly<Record<MutationCase["kind"], Readonly<Record<str
   },
   Thing: { apiVersion: "m.example.com/v1", kind: "Thing", spec: { size: 1, tags: ["a"], parts: [{ id: "p" }] } },
   Namespace: { apiVersion: "v1", kind: "Namespace" },
+  HorizontalPodAutoscaler: {
+    apiVersion: "autoscaling/v2",
+    kind: "HorizontalPodAutoscaler",
+    spec: {
+      maxReplicas: 3,
+      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "x" },
+      metrics: [
+        { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 50 } } },
+      ],
+    },
+  },
 };
 
 const applied = (expression: string): object => ({
@@ -152,7 +169,7 @@ function policyOf(
   };
 }
 
-interface More extends Partial<Pick<MutationCase, "object" | "method" | "query" | "subresource">> {
+interface More extends Partial<Pick<MutationCase, "object" | "method" | "query" | "subresource" | "body" | "type">> {
   readonly fields?: object;
   readonly rule?: object;
   readonly bindings?: readonly object[];
@@ -175,6 +192,26 @@ const deployment = (name: string, mutations: readonly object[] | object | string
   one("Deployment", name, mutations, more);
 const thing = (name: string, mutations: readonly object[] | object | string, more?: More): MutationCase =>
   one("Thing", name, mutations, more);
+
+/** Of a subresource, whose body has no labels to be chosen by. */
+function named(
+  kind: MutationCase["kind"],
+  name: string,
+  resource: string,
+  mutation: object,
+  more: More,
+  operation = "CREATE",
+): MutationCase {
+  const [group, version] = rules[kind];
+  const rule = {
+    apiGroups: [group],
+    apiVersions: [version],
+    operations: [operation],
+    resources: [resource],
+    resourceNames: [name],
+  };
+  return one(kind, name, mutation, { ...more, fields: { matchConstraints: { resourceRules: [rule] } } });
+}
 
 const lenient = { failurePolicy: "Ignore" };
 const when = (expression: string, more: object = {}): More => ({
@@ -409,23 +446,121 @@ export const cases: readonly MutationCase[] = [
     subresource: "/scale",
     rule: { resources: ["deployments/scale"], operations: ["UPDATE"] },
   }),
-  deployment("scale-named", spec("replicas: 6"), {
+  {
+    ...named(
+      "Deployment",
+      "scale-named",
+      "deployments/scale",
+      applied(spec("replicas: 6")),
+      { subresource: "/scale" },
+      "UPDATE",
+    ),
     method: "PATCH",
-    subresource: "/scale",
+  },
+  {
+    ...named(
+      "Deployment",
+      "scale-patched",
+      "deployments/scale",
+      patch("op: 'replace', path: '/spec/replicas', value: 6"),
+      { subresource: "/scale" },
+      "UPDATE",
+    ),
+    method: "PATCH",
+  },
+  one("HorizontalPodAutoscaler", "other-version", spec("maxReplicas: object.spec.targetCPUUtilizationPercentage")),
+  one(
+    "HorizontalPodAutoscaler",
+    "other-version-patch",
+    patch(
+      "op: 'replace', path: '/spec/maxReplicas', value: 7",
+      "op: 'replace', path: '/apiVersion', value: 'autoscaling/v2'",
+    ),
+  ),
+  one("HorizontalPodAutoscaler", "exact-version", spec("maxReplicas: 9"), {
     fields: {
       matchConstraints: {
+        matchPolicy: "Exact",
+        objectSelector: { matchLabels: { case: "exact-version" } },
         resourceRules: [
           {
-            apiGroups: ["apps"],
+            apiGroups: ["autoscaling"],
             apiVersions: ["v1"],
-            operations: ["UPDATE"],
-            resources: ["deployments/scale"],
-            resourceNames: ["scale-named"],
+            operations: ["CREATE"],
+            resources: ["horizontalpodautoscalers"],
           },
         ],
       },
     },
   }),
+  named("Pod", "evicted", "pods/eviction", applied("Object{metadata: Object.metadata{name: 'other'}}"), {
+    subresource: "/eviction",
+    body: { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "evicted" } },
+  }),
+  named(
+    "Pod",
+    "evicted-patch",
+    "pods/eviction",
+    patch("op: 'add', path: '/deleteOptions', value: {'preconditions': {'uid': 'x'}}"),
+    {
+      subresource: "/eviction",
+      body: { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "evicted-patch" } },
+    },
+  ),
+  named("Pod", "bound", "pods/binding", applied("Object{target: Object.target{name: 'n2'}}"), {
+    subresource: "/binding",
+    body: { apiVersion: "v1", kind: "Binding", metadata: { name: "bound" }, target: { kind: "Node", name: "n1" } },
+  }),
+  map("server-side", labels("x: 'y'"), {
+    method: "PATCH",
+    query: "?fieldManager=m",
+    type: "application/apply-patch+yaml",
+    body: {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "server-side", labels: { case: "server-side" } },
+      data: { b: "2" },
+    },
+  }),
+  map("strategic", labels("x: 'y'"), {
+    method: "PATCH",
+    type: "application/strategic-merge-patch+json",
+    body: { data: { b: "2" } },
+  }),
+  map("timestamp-value", data("t: timestamp('2020-01-01T00:00:00Z')")),
+  map("timestamp-patch", patch("op: 'add', path: '/data/t', value: timestamp('2020-01-01T00:00:00Z')")),
+  map("duration-patch", patch("op: 'add', path: '/data/t', value: duration('90s')")),
+  map("bytes-patch", patch("op: 'add', path: '/data/t', value: b'abc'")),
+  map("bytes-value", "Object{binaryData: Object.binaryData{b: b'abc'}}"),
+  map("type-patch", patch("op: 'add', path: '/data/t', value: type(1)")),
+  map("quantity-patch", patch("op: 'add', path: '/data/t', value: quantity('1')")),
+  map("optional-patch", patch("op: 'add', path: '/data/t', value: optional.of('x')")),
+  map("null-in-patch", patch("op: 'add', path: '/data', value: Object.data{x: null}")),
+  map("number-keys", "Object{data: {1: 'x'}}"),
+  map("computed", data("b: object.data.map(k, k + '=' + object.data[k]).join(',')")),
+  map("copied-labels", "Object{metadata: Object.metadata{annotations: object.metadata.labels}}"),
+  map("whole-object", "Object{metadata: object.metadata, data: object.data}"),
+  map("old-object", labels("x: oldObject == null ? 'none' : 'some'")),
+  deployment("copied-template", spec("template: object.spec.template")),
+  deployment(
+    "list-of-objects",
+    podSpec(
+      "initContainers: object.spec.template.spec.containers.map(c, Object.spec.template.spec.initContainers{name: 'i' + c.name, image: c.image})",
+    ),
+  ),
+  deployment(
+    "list-summed",
+    podSpec(
+      "containers: [Object.spec.template.spec.containers{name: 'b', image: 'b'}] + [Object.spec.template.spec.containers{name: 'c', image: 'c'}]",
+    ),
+  ),
+  deployment(
+    "summed-wrong",
+    podSpec(
+      "containers: [Object.spec.wrong{name: 'b', image: 'b'}] + [Object.spec.template.spec.containers{name: 'c', image: 'c'}]",
+    ),
+  ),
+  deployment("empty-list", podSpec("containers: []")),
   one("Pod", "pod", spec("terminationGracePeriodSeconds: 5")),
   one(
     "Pod",

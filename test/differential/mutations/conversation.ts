@@ -25,7 +25,7 @@ export async function answersOf(ask: Ask, settle: () => Promise<void>): Promise<
   await made(ask, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
   await until("the custom kind is served", async () => (await ask(paths.Thing)).status === 200);
   for (const each of params) await made(ask, paths.ConfigMap, { apiVersion: "v1", kind: "ConfigMap", ...each });
-  for (const each of cases) if (each.method) await made(ask, paths[each.kind], objectOf(each));
+  for (const each of cases) if (each.method || each.subresource) await made(ask, paths[each.kind], objectOf(each));
   const answers: Record<string, unknown> = {};
   for (const each of cases) {
     const refused = await configure(ask, each);
@@ -76,21 +76,25 @@ function objectOf({ kind, name, object }: MutationCase): Fields {
 
 async function sent(ask: Ask, each: MutationCase): Promise<unknown> {
   const { kind, name, method = "POST", subresource = "", query = "" } = each;
+  const isNamed = method !== "POST" || subresource !== "";
   const path = paths[kind];
   const isPatch = method === "PATCH";
-  const body = isPatch ? { spec: { replicas: 4 } } : objectOf(each);
-  const whole = method === "POST" ? path : `${path}/${name}${subresource}`;
-  const type = isPatch ? "application/merge-patch+json" : undefined;
+  const body = each.body ?? (isPatch ? { spec: { replicas: 4 } } : objectOf(each));
+  const whole = isNamed ? `${path}/${name}${subresource}` : path;
+  const type = each.type ?? (isPatch ? "application/merge-patch+json" : undefined);
   const response = await send(ask, method, whole + query, body, type);
   return { code: response.status, ...shown(await response.json()) };
 }
+
+const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
 /** Without what differs from one run to the next. */
 function shown(value: unknown): Fields {
   const { metadata = {}, ...rest } = value as { metadata?: Fields };
   const { name, labels, annotations, finalizers, ownerReferences } = metadata;
   const text = JSON.stringify({ metadata: { name, labels, annotations, finalizers, ownerReferences }, ...rest });
-  return JSON.parse(text) as Fields;
+  // Where Go has null for a list that is not there, Bramble has nothing.
+  return JSON.parse(text.replace(uid, "UID"), (_, each: unknown) => each ?? undefined) as Fields;
 }
 
 /** Of histograms only how often something was observed. */

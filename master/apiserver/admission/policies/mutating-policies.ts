@@ -174,6 +174,12 @@ export class MutatingPolicies implements AdmissionPlugin {
     const isPublished = isOwnKind || (shown.apiVersion === apiVersionOf(match) && attributes.operation !== "CONNECT");
     const mutated = { shown, schema: schemaOfShown(attributes, match, shown), custom, isPublished };
     const changed = patchType === "JSONPatch" ? patchedBy(value, mutated) : configured(value, mutated);
+    const { resource } = attributes;
+    // Upstream converts what was patched in an equivalent version to the version asked for, which it cannot.
+    if (changed && isOwnKind && !custom && resource && shown.apiVersion !== resource.apiVersion)
+      throw new MutationError(
+        `converting (${match.version}.${shown.kind}) to (${resource.version}.${shown.kind}): unknown conversion`,
+      );
     if (changed) await putBack(attributes, match, shown, changed);
   }
 }

@@ -6,7 +6,18 @@ import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
-import { List, MapValue, ObjectValue, toJson, Uint, type Value } from "#shared/cel/values.ts";
+import {
+  CelError,
+  isOpaque,
+  List,
+  MapValue,
+  ObjectValue,
+  Optional,
+  TypeValue,
+  toJson,
+  Uint,
+  type Value,
+} from "#shared/cel/values.ts";
 import { documentOf, objectOf } from "../../registry/decode-body.ts";
 import { isBadRequest, reasonOf, unconverted } from "../../registry/patched-object.ts";
 import { CustomKindError, checkCustomKind, otherKind } from "../patched-kind.ts";
@@ -38,7 +49,7 @@ export function configured(value: Value, { shown, schema, custom, isPublished }:
     throw new MutationError(
       `error applying patch: failed to convert patch object to typed object: no corresponding type for ${named}`,
     );
-  const configuration = { ...(toJson(value) as JsonObject), apiVersion, kind };
+  const configuration = { ...plainObject(value), apiVersion, kind };
   let merged: JsonObject;
   try {
     merged = mergedConfiguration(shown as unknown as JsonObject, configuration, schema);
@@ -114,18 +125,51 @@ function operationsOf(value: Value): JsonObject[] {
   });
 }
 
-/** As JSON, where integers that a double does not hold are texts: protobuf's values have no other numbers. */
-function exactly(value: Value): unknown {
+/** Throws MutationError for what JSON cannot say, and for maps whose keys are no texts. */
+function plainObject(value: ObjectValue): JsonObject {
+  const check = (each: Value): void => {
+    if (each instanceof List) for (const item of each.values()) check(item);
+    if (!(each instanceof MapValue)) return;
+    for (const [key, field] of each.entries()) {
+      if (typeof key !== "string") throw unreadable();
+      check(field);
+    }
+  };
+  check(value);
+  try {
+    return toJson(value) as JsonObject;
+  } catch (error) {
+    throw error instanceof CelError ? unreadable() : error;
+  }
+}
+
+const unreadable = (): MutationError => new MutationError("invalid return type: *dynamic.ObjectVal");
+
+/** As JSON, where integers that a double does not hold are texts: protobuf's values have no other numbers. Throws MutationError. */
+function exactly(value: Value, isInObject = false): unknown {
   const integer = value instanceof Uint ? value.value : value;
   if (typeof integer === "bigint") {
     const number = Number(integer);
     return Number.isSafeInteger(number) ? number : String(integer);
   }
-  if (value instanceof List) return [...value.values()].map(exactly);
-  if (value instanceof MapValue)
-    return Object.fromEntries([...value.entries()].map(([key, each]) => [String(toJson(key)), exactly(each)]));
-  return toJson(value);
+  if (value === null && isInObject) throw unmarshalled("proto: invalid type: structpb.NullValue");
+  if (value instanceof TypeValue) throw unmarshalled("type conversion not supported for 'type'");
+  if (isOpaque(value)) {
+    const name = value.opaqueType.split(".").at(-1) ?? "";
+    throw unmarshalled(`type conversion error from '${name}' to '*structpb.Value'`);
+  }
+  if (value instanceof List) return [...value.values()].map((each) => exactly(each, isInObject));
+  if (value instanceof MapValue) {
+    const isWithin = isInObject || value instanceof ObjectValue;
+    return Object.fromEntries(
+      [...value.entries()].map(([key, each]) => [String(toJson(key)), exactly(each, isWithin)]),
+    );
+  }
+  return value instanceof Optional && value.value !== undefined ? exactly(value.value, isInObject) : toJson(value);
 }
+
+const unmarshalled = (why: string): MutationError =>
+  new MutationError(`JSONPath valueExpression evaluated to a type that could not marshal to JSON: ${why}`);
 
 /** Types of objects are named by the fields in which they stand; lists and maps between have no name. Throws MutationError. */
 function checkTypeNames(value: ObjectValue): void {
