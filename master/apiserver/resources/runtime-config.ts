@@ -80,6 +80,7 @@ function choiceOf(key: string, value: string): Choice {
 }
 
 function assertKnown(choices: readonly Choice[]): void {
+  if (choices.length === 0) return;
   const versions = new Map<string, Set<string>>();
   for (const { group, version } of builtInKinds()) {
     if (unregistered.has(group)) continue;

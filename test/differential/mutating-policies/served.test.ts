@@ -46,13 +46,18 @@ const documents = [
   "/apis/admissionregistration.k8s.io/v1beta1",
 ];
 
+/** The packages that texts come from have none of this version for fields that are models themselves. */
+const withoutTexts =
+  /\|(metadata|spec|\w+Selector|selector|matchResources|matchConstraints|paramRef|paramKind|applyConfiguration|jsonPatch)\|description$/;
+
 test("documents are upstream's", async () => {
   const recorded = loadDocuments();
   const ours = await fetchDocuments(fetched);
   const hasTexts = (await loadDescriptions()) !== noDescriptions;
   for (const part of ["v2", "v3"] as const) {
     const found = [...differing(recorded[part], ours[part], `|${part}`)].filter(
-      ({ place, upstream }) => hasTexts || upstream !== true || !place.endsWith("|description"),
+      ({ place, upstream }) =>
+        upstream !== true || !(hasTexts ? withoutTexts.test(place) : place.endsWith("|description")),
     );
     expect(found).toEqual([]);
   }
