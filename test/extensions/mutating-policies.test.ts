@@ -2,16 +2,38 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { configMaps, mutatingAdmissionPolicies, mutatingAdmissionPolicyBindings } from "#shared/api/resources.ts";
 import type { MutatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
+import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import { optionalDeclarations } from "../../master/apiserver/resources/index.ts";
-import { type ExtendedServer, startExtendedServer } from "./extended-server.ts";
+import type { ExtendedServer } from "./extended-server.ts";
+import { startWebhook, type WebhookFixture } from "./webhook-fixture.ts";
 
 setDefaultTimeout(300_000);
 
+interface Review {
+  readonly uid: string;
+  readonly object?: ConfigMap;
+}
+
+/** Of what is labelled for it the webhook changes a value. */
+function answer({ object }: Review): object {
+  const { data, metadata } = object ?? {};
+  if (!metadata?.labels?.["hooked"]) return { allowed: true };
+  const patch = [{ op: "replace", path: "/data/a", value: `${data?.["a"]}w` }];
+  return { allowed: true, patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(patch)).toString("base64") };
+}
+
+let fixture: WebhookFixture;
 let server: ExtendedServer;
 beforeAll(async () => {
-  server = await startExtendedServer(["work"], { more: () => ({ declarations: optionalDeclarations }) });
+  fixture = await startWebhook<Review>({
+    kind: "Mutating",
+    rule: { apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] },
+    answer,
+    more: () => ({ declarations: optionalDeclarations }),
+  });
+  ({ server } = fixture);
 });
-afterAll(() => server.stop());
+afterAll(() => fixture.stop());
 
 type Spec = MutatingAdmissionPolicy["spec"];
 const apiVersion = "admissionregistration.k8s.io/v1beta1";
@@ -51,11 +73,11 @@ async function policy(
 
 const append = (text: string): string => `Object{data: Object.data{a: object.data.a + '${text}'}}`;
 
-async function made(name: string): Promise<unknown> {
+async function made(name: string, more: Readonly<Record<string, string>> = {}): Promise<unknown> {
   const { data } = await server.client.create(configMaps, {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name, namespace: "work", labels: { of: name } },
+    metadata: { name, namespace: "work", labels: { of: name, ...more } },
     data: { a: "1" },
   });
   return data?.["a"];
@@ -72,6 +94,12 @@ test("those that may be asked again are, once, after the others", async () => {
   await policy("again-b", "again", [append("b")]);
   await policy("again-c", "again", [append("c")], { reinvocationPolicy: "IfNeeded" });
   expect(await made("again")).toBe("1abcac");
+});
+
+test("a webhook that changes what policies have left has those asked again that may be", async () => {
+  await policy("hooked-a", "hooked", [append("a")], { reinvocationPolicy: "IfNeeded" });
+  await policy("hooked-b", "hooked", [append("b")]);
+  expect(await made("hooked", { hooked: "yes" })).toBe("1abwa");
 });
 
 test("all faults are told, the first of them first; those of a policy that bears with them are not", async () => {
