@@ -22,6 +22,8 @@ export async function answersOf(ask: Ask, settle: () => Promise<void>): Promise<
     kind: "Namespace",
     metadata: { name: "mutated", labels: { team: "blue" } },
   });
+  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } };
+  await made(ask, "/api/v1/namespaces/mutated/serviceaccounts", account);
   await made(ask, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
   await until("the custom kind is served", async () => (await ask(paths.Thing)).status === 200);
   for (const each of params) await made(ask, paths.ConfigMap, { apiVersion: "v1", kind: "ConfigMap", ...each });
@@ -94,7 +96,10 @@ function shown(value: unknown): Fields {
   const { name, labels, annotations, finalizers, ownerReferences } = metadata;
   const text = JSON.stringify({ metadata: { name, labels, annotations, finalizers, ownerReferences }, ...rest });
   // Where Go has null for a list that is not there, Bramble has nothing.
-  return JSON.parse(text.replace(uid, "UID"), (_, each: unknown) => each ?? undefined) as Fields;
+  return JSON.parse(
+    text.replace(uid, "UID").replace(/kube-api-access-\w{5}/g, "kube-api-access"),
+    (_, each: unknown) => each ?? undefined,
+  ) as Fields;
 }
 
 /** Of histograms only how often something was observed. */

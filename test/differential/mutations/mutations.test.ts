@@ -1,7 +1,7 @@
 /** What mutating policies make of what is written is what upstream's make of it, in its words (recorded by record.ts). */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { optionalDeclarations } from "../../../master/apiserver/resources/index.ts";
-import { type ExtendedServer, startExtendedServer } from "../../extensions/extended-server.ts";
+import { settings } from "../mutating-policies/settings.ts";
+import { startWireServer, type WireServer } from "../wire/server.ts";
 import recorded from "./answers.json";
 import { cases } from "./cases.ts";
 import { type Answers, answersOf } from "./conversation.ts";
@@ -9,12 +9,13 @@ import { differences } from "./differences.ts";
 
 setDefaultTimeout(300_000);
 
-let server: ExtendedServer;
+let server: WireServer;
 let own: Answers;
 beforeAll(async () => {
-  server = await startExtendedServer([], { more: () => ({ declarations: optionalDeclarations }) });
+  server = await startWireServer(settings);
+  const { url, headers, tls } = server.target;
   own = await answersOf(
-    (path, init) => server.fetch(path, init),
+    (path, init) => fetch(url + path, { ...init, headers: { ...headers, ...init?.headers }, tls } as RequestInit),
     () => Promise.resolve(),
   );
 });

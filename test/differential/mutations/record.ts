@@ -1,7 +1,7 @@
 /**
  * Asks upstream's API server and writes its answers to answers.json. DIR is as upstream.sh makes it:
  *   UPSTREAM_FLAGS="--feature-gates=MutatingAdmissionPolicy=true --runtime-config=admissionregistration.k8s.io/v1beta1=true" \
- *     test/differential/upstream.sh DIR
+ *     UPSTREAM_ADMISSION=default test/differential/upstream.sh DIR
  *   bun test/differential/mutations/record.ts DIR; test/differential/upstream.sh DIR stop
  */
 import { readFileSync, writeFileSync } from "node:fs";
