@@ -94,7 +94,14 @@ const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 function shown(value: unknown): Fields {
   const { metadata = {}, ...rest } = value as { metadata?: Fields };
   const { name, labels, annotations, finalizers, ownerReferences } = metadata;
-  const text = JSON.stringify({ metadata: { name, labels, annotations, finalizers, ownerReferences }, ...rest });
+  // Those of one second are in another order than those of two.
+  const managedFields = (metadata["managedFields"] as Fields[] | undefined)
+    ?.map(({ time: _, ...entry }) => entry)
+    .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  const text = JSON.stringify({
+    metadata: { name, labels, annotations, finalizers, ownerReferences, managedFields },
+    ...rest,
+  });
   // Where Go has null for a list that is not there, Bramble has nothing.
   return JSON.parse(
     text.replace(uid, "UID").replace(/kube-api-access-\w{5}/g, "kube-api-access"),

@@ -1,8 +1,10 @@
 /** What mutating policies make of what is written is what upstream's make of it, in its words (recorded by record.ts). */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
 import { settings } from "../mutating-policies/settings.ts";
 import { startWireServer, type WireServer } from "../wire/server.ts";
-import recorded from "./answers.json";
+import { answersFile } from "./answers-file.ts";
 import { cases } from "./cases.ts";
 import { type Answers, answersOf } from "./conversation.ts";
 import { differences } from "./differences.ts";
@@ -21,7 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const upstream = recorded.answers as Readonly<Record<string, unknown>>;
+const recorded = JSON.parse(brotliDecompressSync(readFileSync(answersFile)).toString()) as Answers;
+const upstream = recorded.answers;
 
 for (const { name } of cases) {
   test(name, () => {
