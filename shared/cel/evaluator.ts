@@ -10,11 +10,12 @@ import type { Frame, Step } from "./frame.ts";
 import type { FunctionTable } from "./functions.ts";
 import { attempt, Loop, truth } from "./loop.ts";
 import { type RunCost, runCostOf } from "./run-costs.ts";
+import { elementOf, ifPresent, isSet, lookUp } from "./selection.ts";
 import {
   ArrayList,
   CelError,
+  goTypeOf,
   List,
-  MapValue,
   NativeMap,
   ObjectValue,
   Optional,
@@ -390,16 +391,6 @@ class Planner {
   }
 }
 
-/** As Go prints it. */
-function goTypeOf(value: Value): string {
-  if (value === null) return "structpb.NullValue";
-  if (value instanceof Uint) return "uint64";
-  if (value instanceof List) return "[]ref.Val";
-  if (value instanceof MapValue) return "map[ref.Val]ref.Val";
-  const names: Readonly<Record<string, string>> = { bigint: "int64", number: "float64", boolean: "bool" };
-  return names[typeof value] ?? "[]uint8";
-}
-
 /** `o.hasValue() ? optional.of(…o.value()…) : optional.none()`: where there is a value, it is asked for twice. */
 function optionallyMapped(frame: Frame, range: Step, name: string, body: Step, wraps: boolean): Value {
   const before = frame.cost;
@@ -420,33 +411,3 @@ const isConditional = (expression: Expression): boolean =>
   expression.kind === "call" && expression.name === "_?_:_" && !expression.target;
 
 const free: RunCost = () => 0;
-
-/** `has(…)`: the field alone costs, not what it is looked for in. */
-function isSet(frame: Frame, outer: Value, field: string): boolean {
-  const inner = outer instanceof Optional ? outer.value : outer;
-  if (inner === undefined) return false;
-  frame.spend(1);
-  return lookUp(inner, field) !== undefined;
-}
-
-/** What is not there costs nothing. */
-function ifPresent(frame: Frame, outer: Value, find: (inner: Value) => Value | undefined): Optional {
-  const inner = outer instanceof Optional ? outer.value : outer;
-  const found = inner === undefined ? undefined : find(inner);
-  if (found === undefined) return Optional.none;
-  frame.spend(1);
-  return new Optional(found);
-}
-
-function lookUp(outer: Value, field: string): Value | undefined {
-  if (outer instanceof MapValue) return outer.get(field);
-  throw new CelError(outer === null ? `no such key: ${field}` : "no such overload");
-}
-
-function elementOf(outer: Value, at: Value): Value | undefined {
-  if (outer instanceof MapValue) return outer.get(at);
-  if (!(outer instanceof List)) throw new CelError("no such overload");
-  const index = typeof at === "bigint" ? Number(at) : at instanceof Uint ? Number(at.value) : at;
-  if (typeof index !== "number" || !Number.isInteger(index)) throw new CelError("unsupported index type");
-  return index >= 0 && index < outer.size ? outer.get(index) : undefined;
-}

@@ -266,6 +266,16 @@ export function typeNameOf(value: Value): string {
   return (value as Opaque).opaqueType;
 }
 
+/** The type of what cel-go holds a value in, as Go prints it. */
+export function goTypeOf(value: Value): string {
+  if (value === null) return "structpb.NullValue";
+  if (value instanceof Uint) return "uint64";
+  if (value instanceof List) return "[]ref.Val";
+  if (value instanceof MapValue) return "map[ref.Val]ref.Val";
+  const names: Readonly<Record<string, string>> = { bigint: "int64", number: "float64", boolean: "bool" };
+  return names[typeof value] ?? "[]uint8";
+}
+
 const pattern = /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})([.,]\d+)?(?:Z|([+-])(\d{2}):(\d{2}))$/;
 const earliest = -62_135_596_800_000n * 1_000_000n;
 const latest = 253_402_300_799_999_999_999n;
