@@ -58,6 +58,9 @@ test("nobody is told while a check does not answer; one that fails has answered"
   const told: string[] = [];
   const watchdog = started({ ...limit, NOTIFY_SOCKET: "/anywhere" }, (message) => void told.push(message));
   watchdog.ask(() => Promise.reject(new Error("full")));
+  watchdog.ask(() => {
+    throw new Error("closed");
+  });
   await until("it is told", () => told.length > 0);
   let answer: (() => void) | undefined;
   watchdog.ask(() => new Promise<void>((resolve) => (answer = resolve)));

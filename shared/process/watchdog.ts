@@ -30,7 +30,7 @@ export function startWatchdog(log: Log, environment: Environment = process.env, 
     // A check that has not answered since the last look has a say until it does.
     if (isAsking) return;
     isAsking = true;
-    await Promise.allSettled(checks.map((check) => check()));
+    await Promise.allSettled(checks.map(async (check) => check()));
     isAsking = false;
     try {
       tell("WATCHDOG=1");
