@@ -3,12 +3,7 @@ import { badRequest, forbidden, isNotFound, methodNotAllowed } from "#shared/api
 import { nodes } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
-import {
-  certificateSubject,
-  extendedKeyUsages,
-  parseCertificateDer,
-  parseCertificateRequest,
-} from "#shared/pki/certificate.ts";
+import { extendedKeyUsages, parseCertificateDer, parseCertificateRequest, subjectOf } from "#shared/pki/certificate.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { placeOrder } from "#shared/pki/certificate-order.ts";
 import { isRenewalProof, type RenewalRequest, renewalGrace_ms, renewalPath } from "#shared/pki/renewal-protocol.ts";
@@ -83,8 +78,9 @@ async function examine(
   }
   if (!splitCertificates(authorities()).some((pem) => old.verify(new X509Certificate(pem).publicKey)))
     return { problem: "the old certificate is not of this cluster" };
-  const { commonName, organizations } = certificateSubject(certificate);
-  const { extendedUsages, notAfter } = parseCertificateDer(old.raw);
+  // Only by the bytes that were verified: in a text with several parts each reader finds another certificate, or a key.
+  const { subjectName, extendedUsages, notAfter } = parseCertificateDer(old.raw);
+  const { commonName, organizations } = subjectOf(subjectName);
   const prefix = "system:node:";
   const isBoards = commonName.startsWith(prefix) && organizations.length === 1 && organizations[0] === "system:nodes";
   if (!isBoards || !extendedUsages.includes(extendedKeyUsages.clientAuth))
@@ -93,7 +89,7 @@ async function examine(
   if (now_ms() > notAfter.getTime() + renewalGrace_ms)
     return { nodeName, problem: "it ran out too long ago: join anew with a token" };
   try {
-    if (!isRenewalProof(proof, certificate, request)) return { nodeName, problem: "the old key did not sign it" };
+    if (!isRenewalProof(proof, old.publicKey, request)) return { nodeName, problem: "the old key did not sign it" };
     const asked = await parseCertificateRequest(request);
     // What else is asked for, the signer judges.
     if (asked.commonName !== commonName) return { nodeName, problem: "it asks for another name" };

@@ -1,4 +1,4 @@
-import { createPublicKey, sign, verify } from "node:crypto";
+import { type KeyObject, sign, verify } from "node:crypto";
 import type { KeyAndCertificate } from "./certificate.ts";
 
 /**
@@ -35,6 +35,7 @@ export function renewalProof(old: KeyAndCertificate, request: string): string {
   return sign("sha256", signedText(request), old.keyPem).toString("base64");
 }
 
-export function isRenewalProof(proof: string, certificatePem: string, request: string): boolean {
-  return verify("sha256", signedText(request), createPublicKey(certificatePem), Buffer.from(proof, "base64"));
+/** @param key of the old certificate. */
+export function isRenewalProof(proof: string, key: KeyObject, request: string): boolean {
+  return verify("sha256", signedText(request), key, Buffer.from(proof, "base64"));
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createPublicKey, sign } from "node:crypto";
 import { cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -278,6 +279,42 @@ describe("a board", () => {
           "w8",
         ),
       ).rejects.toThrow("asks for another name");
+    });
+
+    test("nor by what stands beside a certificate in its text", async () => {
+      const own = await createCertificateAuthority("thief");
+      const publicKey = createPublicKey(own.keyPem).export({ type: "spki", format: "pem" });
+      // A certificate is no secret; its key is.
+      for (const text of [
+        (old: string) => publicKey + old,
+        (old: string) => old + publicKey,
+        (old: string) => own.certificatePem + old,
+      ])
+        await expect(
+          ask(
+            ({ certificate, request }) => ({
+              certificate: text(certificate),
+              proof: sign("sha256", Buffer.from(`bramble certificate renewal 1\n${request}`), own.keyPem).toString(
+                "base64",
+              ),
+            }),
+            "beside",
+          ),
+        ).rejects.toThrow(/the old key did not sign it|is not of this cluster/);
+      // A board that shows its own certificate, and another's name before it.
+      const named = await issueCertificate(own, nodeSubject("raspberrypi"), [extendedKeyUsages.clientAuth]);
+      const { ca } = server.pki.authorities;
+      const thief = await issueCertificate(ca, nodeSubject("thief"), [extendedKeyUsages.clientAuth]);
+      for (const label of ["FOO", "CERTIFICATE REQUEST"])
+        await expect(
+          ask(
+            ({ request }) => ({
+              certificate: named.certificatePem.replaceAll("CERTIFICATE", label) + thief.certificatePem,
+              proof: renewalProof(thief, request),
+            }),
+            "named",
+          ),
+        ).rejects.toThrow("asks for another name");
     });
 
     test("a board whose Node was deleted is out", async () => {
