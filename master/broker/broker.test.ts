@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
+import { webcrypto } from "node:crypto";
+import { Name, PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import { silentLog } from "#shared/client/log.ts";
 import { nodeTopics, type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
@@ -9,6 +11,7 @@ import {
   extendedKeyUsages,
   issueCertificate,
   type KeyAndCertificate,
+  signCertificateRequest,
 } from "#shared/pki/certificate.ts";
 import { canMakeNamespaces, makeNamespace } from "../../test/support/namespace.ts";
 import { Broker } from "./broker.ts";
@@ -45,6 +48,21 @@ const boardProgram = `
   client.on("connect", () => client.publish(topic, session("online"), { qos: 1 }));
   client.on("error", () => undefined);
 `;
+
+/** A request of a subject with two common names. */
+async function twoNames(first: string, last: string): Promise<{ requestPem: string; keyPem: string }> {
+  const keys = (await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: new Name([{ O: ["system:nodes"] }, { CN: [first] }, { CN: [last] }]),
+    keys,
+    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+  });
+  const keyPem = PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  return { requestPem: request.toString("pem"), keyPem };
+}
 
 const readerToken = "a token that may read boards";
 
@@ -151,6 +169,29 @@ describe("the broker", () => {
     await ended(connect("pi-8", person));
     expect(heard.messages.some((each) => each.node === "pi-7" || each.node === "pi-8")).toBe(false);
   });
+
+  test("goes by the last of several names in a certificate, as everybody else", async () => {
+    const identity = await issueCertificate(ca, { commonName: "system:node:pi-30", organizations: ["system:nodes"] }, [
+      extendedKeyUsages.clientAuth,
+    ]);
+    const { requestPem, keyPem } = await twoNames("system:node:pi-31", "system:node:pi-30");
+    const certificatePem = await signCertificateRequest(ca, requestPem, {
+      extendedUsages: [extendedKeyUsages.clientAuth],
+      keyUsages: ["digital signature"],
+      validity: { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) },
+    });
+    await ended(connect("pi-31", { certificatePem, keyPem }));
+    const honest = connect("pi-30", identity);
+    await new Promise<void>((done) => honest.on("connect", () => done()));
+    await honest.endAsync();
+  });
+
+  test.each(["+", "#", "pi-1/session", ""])(
+    "takes nobody for the node %p, whose topics would be others'",
+    async (name) => {
+      await ended(connect(name || "x", await node(name)));
+    },
+  );
 
   test("ends whoever begins a packet that is longer than any needs to be", async () => {
     const identity = await node("pi-13");

@@ -341,5 +341,7 @@ function nodeOfCertificate(socket: TLSSocket): string | undefined {
   const { commonName, organizations } = peerSubject(socket);
   const prefix = "system:node:";
   if (!organizations.includes("system:nodes") || !commonName?.startsWith(prefix)) return undefined;
-  return commonName.slice(prefix.length);
+  const node = commonName.slice(prefix.length);
+  // Whoever joins by a token chooses the name in a certificate; in a filter it must stand for one board alone (MQTT 3.1.1, 4.7).
+  return /^[^+#/]+$/.test(node) ? node : undefined;
 }

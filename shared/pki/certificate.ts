@@ -283,7 +283,8 @@ export function subjectOf(name: Name): Pick<ParsedRequest, "commonName" | "organ
     .flatMap((part) => Object.keys(part))
     .filter((part) => part !== "CN" && part !== "O");
   return {
-    commonName: name.getField("CN")[0] ?? "",
+    // Of several the last, as Go has it: whoever approves a request, by kubectl for instance, must see the name that counts here.
+    commonName: name.getField("CN").at(-1) ?? "",
     organizations: name.getField("O"),
     otherSubjectParts,
   };
@@ -303,6 +304,8 @@ function altNamesOf(extensions: readonly Extension[]): {
 
 function requestFrom(pem: string): Pkcs10CertificateRequest {
   try {
+    // In a text of several parts another reader, of those who approve it for instance, might find another request.
+    if (pem.split("-----BEGIN ").length > 2) throw new Error("there must be one PEM block");
     const [block] = PemConverter.decodeWithHeaders(pem).filter(
       ({ type }) => type === "CERTIFICATE REQUEST" || type === "NEW CERTIFICATE REQUEST",
     );

@@ -9,6 +9,9 @@ export interface PeerSubject {
 /** The subject of the certificate that the other side has shown; whether it counts, `authorized` tells. */
 export function peerSubject(socket: TLSSocket): PeerSubject {
   // Without a certificate there is no subject, and an attribute that comes several times is a list: Node's types know neither.
-  const subject = socket.getPeerCertificate().subject as unknown as { CN?: string; O?: string | string[] } | undefined;
-  return { commonName: subject?.CN, organizations: [subject?.O ?? []].flat() };
+  const subject = socket.getPeerCertificate().subject as unknown as
+    | Partial<Record<"CN" | "O", string | string[]>>
+    | undefined;
+  // Of several names the last, as in subjectOf.
+  return { commonName: [subject?.CN ?? []].flat().at(-1), organizations: [subject?.O ?? []].flat() };
 }

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { webcrypto } from "node:crypto";
+import { Name, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { buildDate } from "./build-date.ts";
 import type { ParsedRequest } from "./certificate.ts";
 import {
+  certificateSubject,
   createCertificateAuthority,
   createCertificateRequest,
   parseCertificate,
@@ -53,6 +56,34 @@ describe("requestProblem", () => {
   ];
   test.each(cases)("%s %j %j", (signer, request, usages, problem) => {
     expect(requestProblem(signer, request, usages)).toBe(problem);
+  });
+});
+
+describe("a request that two readers could take for different ones", () => {
+  test("of several common names the last counts, as for who approves it by kubectl", async () => {
+    const keys = (await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+      "sign",
+      "verify",
+    ])) as CryptoKeyPair;
+    const request = await Pkcs10CertificateRequestGenerator.create({
+      name: new Name([{ CN: ["system:admin"] }, { O: ["developers"] }, { CN: ["anna"] }]),
+      keys,
+      signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+    });
+    const pem = request.toString("pem");
+    expect((await parseCertificateRequest(pem)).commonName).toBe("anna");
+    const authority = await createCertificateAuthority("ca");
+    const profile = signingProfile(apiClient, ["client auth"], undefined, new Date());
+    const signed = await signCertificateRequest(authority, pem, profile);
+    expect(certificateSubject(signed).commonName).toBe("anna");
+  });
+
+  test("a text of several parts is none", async () => {
+    const { requestPem } = await createCertificateRequest({ commonName: "anna" });
+    for (const beside of ["FOO", "CERTIFICATE REQUEST"])
+      await expect(
+        parseCertificateRequest(requestPem.replaceAll("CERTIFICATE REQUEST", beside) + requestPem),
+      ).rejects.toThrow("there must be one PEM block");
   });
 });
 
