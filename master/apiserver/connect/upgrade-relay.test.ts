@@ -68,6 +68,25 @@ test("a refusal is passed on, and ends the connection with its body", async () =
 });
 
 test.each([
+  ["that ends with the connection", "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n"],
+  ["that is still on its way", "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nno"],
+])("what a client sends behind a refusal %s reaches nobody", async (_, refusal) => {
+  const { client, server, outcome } = relaying();
+  client.push("GET /first HTTP/1.1\r\n\r\n");
+  server.push(refusal);
+  expect(await outcome).toBe("relayed");
+  client.push("GET /second HTTP/1.1\r\n\r\n");
+  await turn();
+  await turn();
+  expect(server.text()).toBe("GET /x?a=b HTTP/1.1\r\nUpgrade: own\r\n\r\n");
+  expect(client.text()).toBe(refusal);
+  server.push(null);
+  await turn();
+  await turn();
+  expect(client.writableEnded).toBe(true);
+});
+
+test.each([
   ["nothing special", "HTTP/1.1 200 OK\r\n\r\n", "invalid upgrade response: status code 200"],
   ["a redirect", "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "invalid upgrade response: status code 302"],
   ["another protocol", "no HTTP at all\r\n\r\n", "malformed HTTP response"],

@@ -1,6 +1,7 @@
 /** Connections that clients want upgraded by an aggregated server: switched, refused in its words, or sent nowhere else. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { request } from "node:https";
+import { connect } from "node:tls";
 import { type ExtendedServer, startExtendedServer } from "../../extensions/extended-server.ts";
 import { type Answerer, Backings } from "./backing.ts";
 import { condition, createNamespace, type Fetch, register } from "./conversation.ts";
@@ -8,12 +9,19 @@ import { condition, createNamespace, type Fetch, register } from "./conversation
 setDefaultTimeout(300_000);
 
 const group = "upgrading.example.com";
+/** What the server behind has been asked for. */
+const seen: string[] = [];
 const answer: Answerer = (incoming, response) => {
+  seen.push(incoming.url ?? "");
   const [, name] = /\/([a-z]+)\/x$/.exec(incoming.url ?? "") ?? [];
   if (name === "moved") response.writeHead(302, { location: "https://elsewhere.example.com/" }).end();
   else if (name === "switched")
     response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\nhello");
-  else if (name === "refused") response.writeHead(403, { "content-type": "text/plain" }).end("not you");
+  else if (name === "coded") {
+    response.writeHead(403, { "content-type": "text/plain" });
+    response.write("not ");
+    response.end("you");
+  } else if (name === "refused") response.writeHead(403, { "content-type": "text/plain" }).end("not you");
   else response.writeHead(200, { "content-type": "application/json" }).end('{"kind":"APIResourceList","resources":[]}');
 };
 
@@ -72,4 +80,22 @@ test("a redirect is not passed on, nor an answer as if nothing had been asked", 
 
 test("once a server has switched, bytes come as it sends them", async () => {
   expect(await asked("switched/x")).toEqual({ code: 101, location: undefined, text: "hello" });
+});
+
+test("what a client sends behind a refusal is no request of this server's to the one behind", async () => {
+  const { certificatePem: cert, keyPem: key } = await server.issue("anna", ["system:masters"]);
+  const { hostname: host, port } = new URL(server.url);
+  const socket = connect({ host, port: Number(port), cert, key, ca: server.authority.certificatePem });
+  const head = (path: string, ...more: string[]): string =>
+    `${[`GET /apis/${group}/v1/${path} HTTP/1.1`, `Host: ${host}`, ...more].join("\r\n")}\r\n\r\n`;
+  socket.write(head("coded/x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"));
+  let text = "";
+  for await (const chunk of socket) {
+    if (text === "") socket.write(head("second/x", "X-Remote-User: root", "X-Remote-Group: system:masters"));
+    text += String(chunk);
+    if (text.includes("\r\n0\r\n\r\n")) socket.end();
+  }
+  expect(text).toContain("403 Forbidden");
+  expect(seen).toContain(`/apis/${group}/v1/coded/x`);
+  expect(seen).not.toContain(`/apis/${group}/v1/second/x`);
 });
